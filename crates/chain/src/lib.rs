@@ -1,0 +1,10 @@
+//! The way to Bitcoin.
+//!
+//! A [`ChainSource`] answers questions (a node over RPC and REST, or the development chain); the [`follower`] turns its answers and its
+//! signals into one ordered stream of [`ChainEvent`]s.
+
+pub mod event;
+pub mod source;
+
+pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
+pub use source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};

@@ -1,0 +1,162 @@
+//! Where blocks and transactions come from: a node, or the development chain.
+
+use async_trait::async_trait;
+use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
+use tokio::sync::mpsc;
+
+use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
+
+/// Why a source did not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nobody answers, or the answer broke off: try again later.
+    #[error("{at} does not answer: {reason}")]
+    Unreachable {
+        /// Address of the node.
+        at: String,
+        /// What happened, in the words of the transport.
+        reason: String,
+    },
+    /// The node answers, but not to us.
+    #[error("{at} refuses our credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password")]
+    Unauthorized {
+        /// Address of the node.
+        at: String,
+        /// What was tried, without any secret.
+        reason: String,
+    },
+    /// The node is starting, or is busy with its initial block download.
+    #[error("{at} is not ready: {reason}")]
+    Warming {
+        /// Address of the node.
+        at: String,
+        /// The node's own words, such as "Loading block index…".
+        reason: String,
+    },
+    /// The block is known, but its data was pruned.
+    #[error("block {0} is pruned on the node")]
+    Pruned(BlockHash),
+    /// The node knows no such block.
+    #[error("no block {0}")]
+    NoSuchBlock(BlockHash),
+    /// The node answered with an RPC error that this operation does not expect.
+    #[error("{method}: {message} (code {code})")]
+    Rpc {
+        /// RPC method.
+        method: String,
+        /// Error code of the RPC interface (`src/rpc/protocol.h` of Bitcoin Core).
+        code: i64,
+        /// The node's message.
+        message: String,
+    },
+    /// The node answered something that cannot be read.
+    #[error("{what} cannot be read: {reason}")]
+    Malformed {
+        /// What was asked.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What a source says without being asked. Signals are hints and may be lost; `Lost` says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The best chain changed.
+    Chain,
+    /// A transaction entered the mempool (`A` of the ZMQ topic `sequence`).
+    Entered {
+        /// Which.
+        txid: Txid,
+        /// The transaction, where the source gave it along (ZMQ topic `rawtx`).
+        tx: Option<Box<Transaction>>,
+        /// Mempool sequence number after the change.
+        sequence: u64,
+    },
+    /// A transaction left the mempool without being mined (`R` of the ZMQ topic `sequence`).
+    Left {
+        /// Which.
+        txid: Txid,
+        /// Mempool sequence number after the change.
+        sequence: u64,
+    },
+    /// Signals were lost, or the connection is new: look at everything again.
+    Lost,
+}
+
+/// The mempool at one moment (`getrawmempool false true`).
+#[derive(Clone, Debug, Default)]
+pub struct MempoolSnapshot {
+    /// Every transaction in it.
+    pub txids: Vec<Txid>,
+    /// Mempool sequence number; signals up to and including it are in the snapshot.
+    pub sequence: u64,
+}
+
+/// Answers to `GET /bitcoin/info`, as the node gave them.
+#[derive(Clone, Debug)]
+pub struct NodeInfo {
+    /// Reply of `getblockchaininfo`.
+    pub blockchain: serde_json::Value,
+    /// Reply of `getnetworkinfo`.
+    pub network: serde_json::Value,
+    /// Reply of `getmempoolinfo`.
+    pub mempool: serde_json::Value,
+}
+
+/// How far the source itself is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceStatus {
+    /// Chain name as in `getblockchaininfo`: `main`, `test`, `testnet4`, `signet`, `regtest`.
+    pub chain: String,
+    /// Best block.
+    pub tip: BlockRef,
+    /// Height of the best header; larger than the tip's while the source is syncing.
+    pub headers: u32,
+    /// `initialblockdownload` of `getblockchaininfo`.
+    pub initial_block_download: bool,
+    /// Lowest block whose data is kept, on a pruned node.
+    pub prune_height: Option<u32>,
+}
+
+/// What the node says when it refuses a transaction (`sendrawtransaction`).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BroadcastError {
+    /// The transaction is not acceptable; the node's own reason.
+    #[error("{0}")]
+    Rejected(String),
+    /// The node could not be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// Blocks and transactions, on demand. Implementations: [`crate::node::NodeSource`], [`crate::dev::DevChain`].
+///
+/// Every method may be called from several tasks at once. None retries by itself; the follower does.
+#[async_trait]
+pub trait ChainSource: Send + Sync + 'static {
+    /// Where the source stands now.
+    async fn status(&self) -> Result<SourceStatus, SourceError>;
+    /// The best block alone: the cheap question of every poll.
+    async fn tip(&self) -> Result<BlockRef, SourceError>;
+    /// Hash of the block at `height` in the best chain, `None` above its tip (`getblockhash`).
+    async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, SourceError>;
+    /// A block with its prevouts.
+    async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError>;
+    /// The mempool as it stands.
+    async fn mempool(&self) -> Result<MempoolSnapshot, SourceError>;
+    /// Mempool transactions with their prevouts, in batches inside. `known` gives those that the caller already has. A transaction that is
+    /// gone, or whose parent is gone, is left out of the answer: that is no error.
+    async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError>;
+    /// For each outpoint the mempool transaction that spends it now (`gettxspendingprevout`).
+    async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
+    /// Sends a transaction to the network (`sendrawtransaction`).
+    async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError>;
+    /// Replies for `GET /bitcoin/info`.
+    async fn info(&self) -> Result<NodeInfo, SourceError>;
+    /// Reply of `getblock HASH 1`.
+    async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError>;
+    /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The queue is bounded; when it
+    /// is full, signals are dropped and one `Lost` follows.
+    fn signals(&self) -> Option<mpsc::Receiver<Signal>>;
+}
