@@ -18,7 +18,9 @@ pub enum SourceError {
         reason: String,
     },
     /// The node answers, but not to us.
-    #[error("{at} refuses our credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password")]
+    #[error(
+        "{at} refuses our credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"
+    )]
     Unauthorized {
         /// Address of the node.
         at: String,
