@@ -1,1 +1,36 @@
-//! To be written.
+//! Every message and resource of both APIs of `sdk_relay`: types only, no I/O.
+//!
+//! The WebSocket side: [`ClientMessage`] goes in, [`ServerMessage`] comes out. The HTTP side: [`http`].
+//! Field order is part of the contract; the tests hold it fast.
+
+mod amount;
+mod client;
+mod error;
+mod handshake;
+pub mod http;
+mod notification;
+mod secret;
+mod server;
+mod subscription;
+mod sync;
+mod watch;
+
+pub use amount::{AmountError, btc, parse_btc};
+pub use client::{ClientMessage, Ping, Refusal, parse_client_message};
+pub use error::{CloseCode, ErrorCode, ErrorMessage};
+pub use handshake::{Handshake, HandshakeResponse, HandshakeStatus, Resume, Role};
+pub use notification::{
+    BlockDisconnected, BlockMined, Event, Notification, Payment, RelayConnected, RelayDisconnected, TweakOutput,
+    TweakTx, Tweaks,
+};
+pub use secret::SecretHex;
+pub use server::{Pong, ServerMessage};
+pub use subscription::{Subscribe, SubscribeResponse, Topic, Topics, Unsubscribe, UnsubscribeResponse};
+pub use sync::{
+    HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, Sync, SyncMessage,
+    SyncPayload, SyncResponse, SyncType,
+};
+pub use watch::{Unwatch, UnwatchResponse, Watch, WatchResponse};
+
+/// The version of this API, in the handshake and in every answer that has a `version`.
+pub const API_VERSION: &str = "1.0.0";

@@ -1,0 +1,124 @@
+//! Everything that a client may say on a WebSocket, and how its text is read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorCode, Handshake, Subscribe, Sync, Unsubscribe, Unwatch, Watch};
+
+/// A message from a client; `type` names the variant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// The first message of a connection.
+    Handshake(Handshake),
+    /// Are you there?
+    Ping(Ping),
+    /// Add topics.
+    Subscribe(Subscribe),
+    /// Take topics out.
+    Unsubscribe(Unsubscribe),
+    /// Ask for this relay's state, health or metrics.
+    Sync(Sync),
+    /// Scan for these keys.
+    Watch(Watch),
+    /// No longer.
+    Unwatch(Unwatch),
+}
+
+/// `ping`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Ping {
+    /// As in the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+}
+
+/// Why a text is no client message: what an `error` message needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Kind of mistake.
+    pub code: ErrorCode,
+    /// For the client's developer.
+    pub message: String,
+    /// `message_id` of the message, where it could be read.
+    pub in_reply_to: Option<String>,
+}
+
+/// Longest `type` that an error quotes back.
+const QUOTED: usize = 40;
+
+/// Reads a client's text. Unknown fields are ignored; a wrong known one is refused.
+pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
+    let Envelope { kind, message_id } = envelope(text)?;
+    let Some(kind) = kind else {
+        return Err(refuse(
+            ErrorCode::UnknownType,
+            "the field \"type\" is missing".to_owned(),
+            message_id,
+        ));
+    };
+    let parsed = match kind.as_str() {
+        "handshake" => read(text).map(ClientMessage::Handshake),
+        "ping" => read(text).map(ClientMessage::Ping),
+        "subscribe" => read(text).map(ClientMessage::Subscribe),
+        "unsubscribe" => read(text).map(ClientMessage::Unsubscribe),
+        "sync" => read(text).map(ClientMessage::Sync),
+        "watch" => read(text).map(ClientMessage::Watch),
+        "unwatch" => read(text).map(ClientMessage::Unwatch),
+        other => {
+            let quoted: String = other.chars().take(QUOTED).collect();
+            let message = format!(
+                "unknown type {quoted:?}: expected handshake, ping, subscribe, unsubscribe, sync, watch or unwatch"
+            );
+            return Err(refuse(ErrorCode::UnknownType, message, message_id));
+        }
+    };
+    parsed.map_err(|message| refuse(ErrorCode::InvalidField, format!("{kind}: {message}"), message_id))
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    message_id: Option<String>,
+}
+
+fn envelope(text: &str) -> Result<Envelope, Refusal> {
+    match serde_json::from_str(text) {
+        // serde reads a struct from an array too; the contract knows objects only.
+        Ok(envelope) if text.trim_start().starts_with('{') => Ok(envelope),
+        Err(e) if !e.is_data() => Err(refuse(ErrorCode::InvalidJson, format!("not JSON: {e}"), None)),
+        Err(e) if text.trim_start().starts_with('{') => {
+            Err(refuse(ErrorCode::InvalidField, without_position(&e), None))
+        }
+        _ => Err(refuse(
+            ErrorCode::InvalidJson,
+            "a message is a JSON object".to_owned(),
+            None,
+        )),
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|e| without_position(&e))
+}
+
+/// The position in the text says nothing to somebody whose library wrote the message on one line.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+fn refuse(code: ErrorCode, message: String, in_reply_to: Option<String>) -> Refusal {
+    Refusal {
+        code,
+        message,
+        in_reply_to,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::Topic;
+
+fn code(text: &str) -> ErrorCode {
+    parse_client_message(text).expect_err(text).code
+}
+
+#[test]
+fn reads_the_reference_s_messages() {
+    let handshake = r#"{"type":"handshake","client_id":"my-client-123","version":"1.0.0",
+        "capabilities":["sync","notifications","health"],"timestamp":1703001600}"#;
+    let ClientMessage::Handshake(h) = parse_client_message(handshake).unwrap() else {
+        panic!("not a handshake")
+    };
+    assert_eq!(h.client_id, "my-client-123");
+    assert_eq!(h.capabilities, ["sync", "notifications", "health"]);
+
+    let ping = r#"{"type":"ping","client_id":"my-client-123","timestamp":1703001600}"#;
+    assert!(matches!(parse_client_message(ping), Ok(ClientMessage::Ping(_))));
+
+    let subscribe = r#"{"type":"subscribe","subscriptions":["notifications","health","metrics"]}"#;
+    let Ok(ClientMessage::Subscribe(s)) = parse_client_message(subscribe) else {
+        panic!("not a subscribe")
+    };
+    assert_eq!(s.subscriptions, [Topic::Notifications, Topic::Health, Topic::Metrics]);
+}
+
+#[test]
+fn every_mistake_has_its_code() {
+    for bad in [
+        "",
+        "{",
+        "hello",
+        "{\"type\":}",
+        "[1,2",
+        "\"ping\"",
+        "[\"ping\"]",
+        "17",
+        "null",
+        "{'type':'ping'}",
+    ] {
+        assert_eq!(code(bad), ErrorCode::InvalidJson, "{bad}");
+    }
+    for bad in [
+        "{}",
+        r#"{"kind":"ping"}"#,
+        r#"{"type":null}"#,
+        r#"{"type":"pong"}"#,
+        r#"{"type":"Ping"}"#,
+    ] {
+        assert_eq!(code(bad), ErrorCode::UnknownType, "{bad}");
+    }
+    for bad in [
+        r#"{"type":1}"#,
+        r#"{"type":"ping","timestamp":"now"}"#,
+        r#"{"type":"ping","timestamp":-1}"#,
+        r#"{"type":"ping","type":"ping"}"#,
+        r#"{"type":"handshake"}"#,
+        r#"{"type":"handshake","client_id":1,"version":"1.0.0","capabilities":[]}"#,
+        r#"{"type":"subscribe","subscriptions":["weather"]}"#,
+        r#"{"type":"subscribe","subscriptions":"health"}"#,
+        r#"{"type":"sync","sync_type":"NoSync","message_id":"a"}"#,
+        r#"{"type":"sync","sync_type":"StateSync"}"#,
+        r#"{"type":"watch"}"#,
+        r#"{"type":"watch","scan_private_key":"00","spend_public_key":"02","labels":[-1]}"#,
+    ] {
+        assert_eq!(code(bad), ErrorCode::InvalidField, "{bad}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_message_that_it_answers() {
+    let refusal = parse_client_message(r#"{"type":"sync","sync_type":"NoSync","message_id":"msg-1"}"#).unwrap_err();
+    assert_eq!(refusal.in_reply_to.as_deref(), Some("msg-1"));
+    assert!(refusal.message.contains("StateSync"), "{}", refusal.message);
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_secrets_not_shown() {
+    let watch = r#"{"type":"watch","scan_private_key":"5ec2e7","spend_public_key":"02","colour":"red"}"#;
+    let message = parse_client_message(watch).unwrap();
+    assert!(!format!("{message:?}").contains("5ec2e7"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in ".{0,200}") {
+        let _ = parse_client_message(&text);
+    }
+
+    #[test]
+    fn any_json_is_read_or_refused(kind in "[a-z]{1,12}", field in "[a-z_]{1,12}", value in "(-?[0-9]{1,4}|null|true|\"[a-z]*\"|\\[\\]|\\{\\})") {
+        let _ = parse_client_message(&format!("{{\"type\":\"{kind}\",\"{field}\":{value}}}"));
+    }
+}

@@ -1,0 +1,96 @@
+//! The first message of a connection, and its answer.
+
+use serde::{Deserialize, Serialize};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// An app or a wallet.
+    #[default]
+    Client,
+    /// Another relay.
+    Relay,
+}
+
+/// `handshake`, from the client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Handshake {
+    /// 1 to 128 printable characters.
+    pub client_id: String,
+    /// The API version that the client speaks (semver; the major version must be 1).
+    pub version: String,
+    /// What the client wants; the names of topics subscribe it to them. Unknown ones are ignored.
+    pub capabilities: Vec<String>,
+    /// Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+    /// The last `event_id` that the client has dealt with: it gets every later one that is retained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_from: Option<u64>,
+    /// Client or relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// A relay's own name, with `role` `relay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_id: Option<String>,
+    /// Where a relay can be reached, `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HandshakeStatus {
+    /// Welcome.
+    Accepted,
+    /// See `reason`; the connection is closed with 1002.
+    Rejected,
+}
+
+/// What a `resume_from` can bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resume {
+    /// Everything after `resume_from` is there and follows.
+    Complete,
+    /// Some of it is no longer retained; what is retained follows.
+    Gap,
+}
+
+/// `handshake_response`, to the client.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct HandshakeResponse {
+    /// Accepted or rejected.
+    pub status: HandshakeStatus,
+    /// This relay's name.
+    pub relay_id: String,
+    /// The API version that the relay speaks.
+    pub version: String,
+    /// What the relay offers.
+    pub capabilities: Vec<String>,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// Why it was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Name of this connection, unique for as long as the relay runs.
+    #[serde(default)]
+    pub connection_id: Option<String>,
+    /// Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet`, `regtest`.
+    #[serde(default)]
+    pub network: String,
+    /// The newest `event_id` of the log; 0 when it is empty.
+    #[serde(default)]
+    pub last_event_id: u64,
+    /// Address of the relay's own silent-payment wallet.
+    #[serde(default)]
+    pub silent_payment_address: Option<String>,
+    /// The program's own version.
+    #[serde(default)]
+    pub software_version: String,
+    /// Answer to `resume_from`, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<Resume>,
+}

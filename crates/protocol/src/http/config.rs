@@ -1,0 +1,61 @@
+//! `GET /config`: what the relay runs with. No secret is ever in it.
+
+use serde::{Deserialize, Serialize};
+
+/// The configuration as anybody may see it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct ConfigView {
+    /// This relay's name.
+    pub relay_id: String,
+    /// `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`.
+    pub network: String,
+    /// Where the WebSocket API listens.
+    pub ws_url: String,
+    /// Where the HTTP API listens.
+    pub http_url: String,
+    /// The node.
+    pub bitcoin_core: BitcoinCoreConfig,
+    /// The BlindBit Oracle that tweaks come from.
+    pub blindbit: BlindbitConfig,
+    /// Intervals of the topics.
+    pub sync: SyncConfig,
+    /// Whether `/dev/*` is open.
+    pub dev_mode: bool,
+    /// Whether the relay runs on its embedded chain.
+    pub standalone: bool,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// The relay's own silent-payment address.
+    pub silent_payment_address: String,
+    /// The program's own version.
+    pub software_version: String,
+}
+
+/// The node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct BitcoinCoreConfig {
+    /// RPC address.
+    pub url: String,
+    /// Name of the node's wallet; empty for none.
+    pub wallet: String,
+    /// ZMQ address; empty for polling.
+    pub zmq_url: String,
+}
+
+/// The BlindBit Oracle.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct BlindbitConfig {
+    /// Empty: the relay computes its own tweaks.
+    pub url: String,
+}
+
+/// Seconds between two messages of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SyncConfig {
+    /// Topic `sync`.
+    pub interval: u64,
+    /// Topic `health`.
+    pub health_interval: u64,
+    /// Topic `metrics`.
+    pub metrics_interval: u64,
+}

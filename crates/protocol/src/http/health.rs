@@ -1,0 +1,70 @@
+//! `GET /health`, `/health/live`, `/health/ready`.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /health`: 200 with `healthy` or `degraded`, 503 with `critical`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Health {
+    /// `healthy`, `degraded` or `critical`.
+    pub status: String,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// API version.
+    pub version: String,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// Each service in a word.
+    pub services: Services,
+    /// Each check as yes or no.
+    pub checks: Checks,
+    /// The program's own version.
+    pub software_version: String,
+    /// What is wrong, in a sentence each; empty when healthy.
+    pub problems: Vec<String>,
+}
+
+/// Each service in a word.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Services {
+    /// `connected`, `syncing`, `disconnected`, or `embedded` (standalone).
+    pub bitcoin_core: String,
+    /// Where tweaks come from: `connected`, `disconnected`, or `own_index` (computed by this relay).
+    pub blindbit: String,
+    /// `listening`.
+    pub websocket: String,
+    /// `active` while the relay follows its mesh, `standalone` when it has none.
+    pub sync_manager: String,
+}
+
+/// Each check as yes or no.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Checks {
+    /// The node answers.
+    pub bitcoin_rpc: bool,
+    /// The source of tweaks answers.
+    pub blindbit_api: bool,
+    /// The WebSocket port is open.
+    pub websocket_server: bool,
+    /// Syncs are answered.
+    pub sync_manager: bool,
+}
+
+/// `GET /health/live`: the process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Live {
+    /// `live`.
+    pub status: String,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// `GET /health/ready`: 200 when the relay follows the tip, 503 with the reason when not.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Ready {
+    /// `ready` or `not_ready`.
+    pub status: String,
+    /// What it waits for.
+    pub reason: Option<String>,
+    /// Unix seconds.
+    pub timestamp: u64,
+}

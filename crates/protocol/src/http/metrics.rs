@@ -1,0 +1,102 @@
+//! `GET /metrics` as JSON.
+
+use serde::{Deserialize, Serialize};
+
+/// The JSON form. The text form has the same figures below the names of `docs/API.md`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Metrics {
+    /// The mesh.
+    pub sync_metrics: SyncMetrics,
+    /// The process.
+    pub system_metrics: SystemMetrics,
+    /// The node.
+    pub bitcoin_metrics: BitcoinMetrics,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// The relay's own work.
+    pub relay_metrics: RelayMetrics,
+}
+
+/// The mesh.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct SyncMetrics {
+    /// Relays known, this one included.
+    pub known_relays: u64,
+    /// Links to other relays now.
+    pub mesh_connections: u64,
+    /// `sync` requests received and sent.
+    pub sync_requests: u64,
+    /// `sync_response` messages received and sent.
+    pub sync_responses: u64,
+    /// Requests answered from the cache.
+    pub cache_hits: u64,
+    /// Requests that were not in the cache.
+    pub cache_misses: u64,
+    /// Milliseconds; `null` before the first sync.
+    pub avg_latency: Option<f64>,
+    /// Syncs that failed.
+    pub error_count: u64,
+    /// Percent; `null` before the first sync.
+    pub success_rate: Option<f64>,
+}
+
+/// The process.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct SystemMetrics {
+    /// Resident memory, `"128MB"`.
+    pub memory_usage: Option<String>,
+    /// Share of one processor, `"5%"`.
+    pub cpu_usage: Option<String>,
+    /// WebSocket connections now.
+    pub active_connections: u64,
+    /// HTTP requests and WebSocket messages received since the start.
+    pub total_requests: u64,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// `memory_usage` in bytes.
+    pub memory_bytes: Option<u64>,
+    /// `cpu_usage` in percent.
+    pub cpu_percent: Option<f64>,
+    /// Size of the data directory, `"2GB"`.
+    pub disk_usage: Option<String>,
+    /// `disk_usage` in bytes.
+    pub disk_bytes: Option<u64>,
+}
+
+/// The node, as it answered last; `null` while it has not.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct BitcoinMetrics {
+    /// Height of its best block.
+    pub block_height: Option<u64>,
+    /// Its peers.
+    pub connections: Option<u64>,
+    /// Transactions in its mempool.
+    pub mempool_size: Option<u64>,
+    /// 0 to 1.
+    pub verification_progress: Option<f64>,
+}
+
+/// The relay's own work since its start.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RelayMetrics {
+    /// Newest `event_id`.
+    pub last_event_id: u64,
+    /// Height up to which events are logged.
+    pub tip_height: Option<u32>,
+    /// Watches held now.
+    pub watches: u64,
+    /// Payments told, reverted ones not counted.
+    pub payments_detected: u64,
+    /// Payments reverted.
+    pub payments_reverted: u64,
+    /// Blocks connected.
+    pub blocks_connected: u64,
+    /// Blocks disconnected.
+    pub blocks_disconnected: u64,
+    /// Transactions looked at, in blocks and in the mempool.
+    pub transactions_scanned: u64,
+    /// Notifications handed to clients.
+    pub notifications_sent: u64,
+    /// Connections that were cut because they read too slowly.
+    pub slow_clients_cut: u64,
+}

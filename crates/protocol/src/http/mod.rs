@@ -1,0 +1,15 @@
+//! Resources of the HTTP API.
+
+mod bitcoin;
+mod config;
+mod dev;
+mod health;
+mod metrics;
+mod problem;
+
+pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
+pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigView, SyncConfig};
+pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
+pub use health::{Checks, Health, Live, Ready, Services};
+pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
+pub use problem::{FieldError, Problem};

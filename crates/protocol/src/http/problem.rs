@@ -1,0 +1,29 @@
+//! Errors as RFC 9457 problem documents.
+
+use serde::{Deserialize, Serialize};
+
+/// `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Problem {
+    /// What kind of problem: `about:blank`, or a name of `docs/API.md`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, and what to do.
+    pub detail: String,
+    /// With 422: each field that is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// A field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct FieldError {
+    /// Its name, with dots between levels.
+    pub field: String,
+    /// What would be right.
+    pub message: String,
+}

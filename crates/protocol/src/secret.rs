@@ -1,0 +1,29 @@
+//! A secret on its way through a message.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A secret in hex. It is wiped when dropped, and `Debug` does not show it.
+#[derive(Clone, Deserialize, Serialize, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct SecretHex(String);
+
+impl SecretHex {
+    /// Takes the hex text over.
+    pub fn new(hex: String) -> Self {
+        Self(hex)
+    }
+
+    /// The secret itself. Not for logs, errors or disks.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretHex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHex(…)")
+    }
+}
