@@ -1,1 +1,24 @@
-//! To be written.
+//! Real things to test against: a [`Bitcoind`] on regtest, relays as processes of their own ([`RelayProcess`]), and a [`Payer`] of silent
+//! payments.
+//!
+//! For tests and the bench only: what goes wrong here is a failed test, so most functions panic and say why. Everything that is started ends
+//! when its handle is dropped, and everything waits for a condition with a deadline ([`eventually`]), never for a time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure in here is a failed test"
+)]
+
+mod chain;
+mod deadline;
+mod http;
+mod node;
+mod ports;
+mod rpc;
+
+pub use deadline::eventually;
+pub use http::{HttpReply, http_get, http_post, http_send};
+pub use node::{Bitcoind, Options, bitcoind_exe};
+pub use rpc::{Rpc, RpcError};

@@ -1,0 +1,91 @@
+//! What a test does to the node's chain and mempool. Each function panics when the node refuses.
+
+use bitcoin::consensus::encode::serialize_hex;
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::rand;
+use bitcoin::{BlockHash, Transaction, Txid};
+use serde_json::{Value, json};
+
+use crate::node::Bitcoind;
+
+impl Bitcoind {
+    /// Mines `n` blocks with what is in the mempool (`generatetodescriptor`). Nobody can spend their coinbases.
+    pub async fn mine(&self, n: u32) -> Vec<BlockHash> {
+        self.mine_to(n, &nobodys_descriptor()).await
+    }
+
+    /// Mines `n` blocks whose coinbases pay to `descriptor`.
+    pub async fn mine_to(&self, n: u32, descriptor: &str) -> Vec<BlockHash> {
+        let hashes = self.must("generatetodescriptor", json!([n, descriptor])).await;
+        read(hashes)
+    }
+
+    /// Mines one block with just these transactions, in this order; they need not be in the mempool (`generateblock`).
+    pub async fn mine_with(&self, txs: &[Transaction]) -> BlockHash {
+        let txs: Vec<_> = txs.iter().map(serialize_hex).collect();
+        let mut reply = self.must("generateblock", json!([nobodys_descriptor(), txs])).await;
+        read(reply["hash"].take())
+    }
+
+    /// Takes a block, and all that follow it, out of the best chain (`invalidateblock`). Their transactions return to the mempool.
+    pub async fn invalidate(&self, hash: BlockHash) {
+        self.must("invalidateblock", json!([hash])).await;
+    }
+
+    /// Undoes [`Bitcoind::invalidate`] (`reconsiderblock`).
+    pub async fn reconsider(&self, hash: BlockHash) {
+        self.must("reconsiderblock", json!([hash])).await;
+    }
+
+    /// Height of the best block.
+    pub async fn height(&self) -> u32 {
+        read(self.must("getblockcount", json!([])).await)
+    }
+
+    /// Hash of the best block.
+    pub async fn tip(&self) -> BlockHash {
+        read(self.must("getbestblockhash", json!([])).await)
+    }
+
+    /// Hash of the block at `height` in the best chain.
+    pub async fn hash_at(&self, height: u32) -> BlockHash {
+        read(self.must("getblockhash", json!([height])).await)
+    }
+
+    /// Gives a transaction to the node (`sendrawtransaction`).
+    pub async fn send_raw(&self, tx: &Transaction) -> Txid {
+        read(self.must("sendrawtransaction", json!([serialize_hex(tx)])).await)
+    }
+
+    /// Whether the node would take a transaction into its mempool; its reason if not (`testmempoolaccept`).
+    pub async fn accepts(&self, tx: &Transaction) -> Result<(), String> {
+        let mut reply = self.must("testmempoolaccept", json!([[serialize_hex(tx)]])).await;
+        match reply[0]["allowed"].as_bool() {
+            Some(true) => Ok(()),
+            _ => Err(reply[0]["reject-reason"].take().to_string()),
+        }
+    }
+
+    /// The transactions in the mempool, in no order.
+    pub async fn mempool(&self) -> Vec<Txid> {
+        read(self.must("getrawmempool", json!([])).await)
+    }
+
+    async fn must(&self, method: &str, params: Value) -> Value {
+        self.rpc().call(method, params).await.unwrap_or_else(|e| panic!("{e}"))
+    }
+}
+
+/// A script that nobody has the key of, another one each time: two blocks at the same height, of the same second, would otherwise be the same
+/// block, and the node would not mine one again that it was told to forget.
+fn nobodys_descriptor() -> String {
+    let program: [u8; 20] = rand::random();
+    format!(
+        "raw({})",
+        bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array(program)).to_hex_string()
+    )
+}
+
+fn read<T: serde::de::DeserializeOwned>(reply: Value) -> T {
+    serde_json::from_value(reply).unwrap_or_else(|e| panic!("the node's reply cannot be read: {e}"))
+}
