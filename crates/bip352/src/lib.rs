@@ -1,1 +1,29 @@
-//! To be written.
+//! Silent payments (BIP352, version 1.1.1): pure computation, no I/O.
+//!
+//! A transaction becomes an [`EligibleTx`] once, whatever the number of wallets: its tweak (`input_hash·A`) and its taproot outputs. An
+//! [`Engine`] then asks for each [`Receiver`] which of the outputs are its own. [`send`] makes outputs, [`spend`] the key of a found one.
+//!
+//! Guarantees: no function panics, whatever its input. Scan keys and output tweaks are erased when dropped, their `Debug` says nothing,
+//! and no error carries a secret.
+
+pub mod address;
+mod curve;
+pub mod engine;
+mod hash;
+pub mod input;
+pub mod keys;
+pub mod scan;
+pub mod send;
+mod shared_secret;
+pub mod spend;
+
+pub use address::{AddressError, Network, SilentPaymentAddress};
+pub use engine::{Engine, Hit, Libsecp256k1};
+pub use input::{EligibleTx, TaprootOutput, input_public_key, public_key_sum, tweak};
+pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
+pub use scan::{Match, scan};
+pub use spend::OutputTweak;
+
+/// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a hostile
+/// transaction can ask of a scanner.
+pub const K_MAX: u32 = 2323;

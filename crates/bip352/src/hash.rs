@@ -1,0 +1,55 @@
+//! The three tagged hashes of BIP352.
+
+use bitcoin::OutPoint;
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256t_hash_newtype};
+use bitcoin::secp256k1::{PublicKey, Scalar, SecretKey};
+
+sha256t_hash_newtype! {
+    struct InputsTag = hash_str("BIP0352/Inputs");
+    /// Binds a tweak to the transaction's inputs.
+    #[hash_newtype(forward)]
+    struct InputsHash(_);
+
+    struct LabelTag = hash_str("BIP0352/Label");
+    /// Makes a label's tweak.
+    #[hash_newtype(forward)]
+    struct LabelHash(_);
+
+    struct SharedSecretTag = hash_str("BIP0352/SharedSecret");
+    /// Makes an output's tweak.
+    #[hash_newtype(forward)]
+    struct SharedSecretHash(_);
+}
+
+/// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or when the hash is no scalar below the group order.
+pub(crate) fn input_hash(outpoints: impl Iterator<Item = OutPoint>, sum: &PublicKey) -> Option<Scalar> {
+    // The order is that of the serialised bytes, in which the output index is little-endian.
+    let smallest = outpoints.map(serialize_outpoint).min()?;
+    let mut engine = InputsHash::engine();
+    engine.input(&smallest);
+    engine.input(&sum.serialize());
+    Scalar::from_be_bytes(InputsHash::from_engine(engine).to_byte_array()).ok()
+}
+
+/// The tweak of label `m` = hash(b_scan ‖ m). `None` when the hash is no valid scalar, which nobody has ever seen.
+pub(crate) fn label_tweak(scan: &SecretKey, m: u32) -> Option<SecretKey> {
+    let mut engine = LabelHash::engine();
+    engine.input(scan.as_ref());
+    engine.input(&m.to_be_bytes());
+    SecretKey::from_slice(LabelHash::from_engine(engine).as_byte_array()).ok()
+}
+
+/// `t_k` = hash(compressed shared secret ‖ k). `None` when the hash is no valid scalar, which nobody has ever seen.
+pub(crate) fn output_tweak(shared_secret: &[u8; 33], k: u32) -> Option<SecretKey> {
+    let mut engine = SharedSecretHash::engine();
+    engine.input(shared_secret);
+    engine.input(&k.to_be_bytes());
+    SecretKey::from_slice(SharedSecretHash::from_engine(engine).as_byte_array()).ok()
+}
+
+fn serialize_outpoint(outpoint: OutPoint) -> [u8; 36] {
+    let mut bytes = [0; 36];
+    bytes[..32].copy_from_slice(outpoint.txid.as_byte_array());
+    bytes[32..].copy_from_slice(&outpoint.vout.to_le_bytes());
+    bytes
+}

@@ -1,0 +1,163 @@
+//! From a transaction and its prevouts to what a scanner needs (BIP352 "Inputs For Shared Secret Derivation").
+
+use bitcoin::hashes::{Hash as _, hash160};
+use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
+use bitcoin::{Amount, Script, Transaction, TxOut, Txid, Witness, WitnessVersion};
+
+use crate::curve::SECP;
+use crate::hash;
+
+/// The point H of BIP341 whose discrete logarithm nobody knows: an input with this internal key has no private key to derive from.
+const NUMS_H: [u8; 32] = [
+    0x50, 0x92, 0x9b, 0x74, 0xc1, 0xa0, 0x49, 0x54, 0xb7, 0x8b, 0x4b, 0x60, 0x35, 0xe9, 0x7a, 0x5e, 0x07, 0x8a, 0x5a,
+    0x0f, 0x28, 0xec, 0x96, 0xd5, 0x47, 0xbf, 0xee, 0x9a, 0xce, 0x80, 0x3a, 0xc0,
+];
+/// First byte of an annex (BIP341).
+const ANNEX_PREFIX: u8 = 0x50;
+/// Length of a compressed public key in bytes.
+const COMPRESSED: usize = 33;
+
+/// A transaction that may pay silently: all that scanning needs, whatever the number of wallets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EligibleTx {
+    /// Which transaction.
+    pub txid: Txid,
+    /// `input_hash·A`.
+    pub tweak: PublicKey,
+    /// Every taproot output, in the transaction's order.
+    pub outputs: Vec<TaprootOutput>,
+}
+
+/// A taproot output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaprootOutput {
+    /// Index in the transaction.
+    pub vout: u32,
+    /// X coordinate as the script has it. It need not lie on the curve: consensus does not ask for it.
+    pub key: [u8; 32],
+    /// Value.
+    pub amount: Amount,
+}
+
+impl EligibleTx {
+    /// `None` for a transaction that cannot pay silently; see [`tweak`].
+    pub fn from_tx(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
+        let tweak = tweak(tx, prevouts)?;
+        let outputs = (0..).zip(&tx.output).filter_map(|(vout, output)| {
+            let key = taproot_key(&output.script_pubkey)?;
+            Some(TaprootOutput {
+                vout,
+                key,
+                amount: output.value,
+            })
+        });
+        Some(Self {
+            txid: tx.compute_txid(),
+            tweak,
+            outputs: outputs.collect(),
+        })
+    }
+}
+
+/// The transaction's tweak, `input_hash·A`.
+///
+/// `prevouts` has one entry for each input, in order. `None` where nothing can be derived: a coinbase, no taproot output, an input of
+/// witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond the group order, or a number of
+/// prevouts other than that of the inputs.
+pub fn tweak(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
+    if !tx.output.iter().any(|output| output.script_pubkey.is_p2tr()) {
+        return None;
+    }
+    let sum = public_key_sum(tx, prevouts)?;
+    let input_hash = hash::input_hash(tx.input.iter().map(|input| input.previous_output), &sum)?;
+    sum.mul_tweak(&SECP, &input_hash).ok()
+}
+
+/// `A`, the sum of the eligible inputs' public keys. `None` as for [`tweak`], the outputs left aside.
+pub fn public_key_sum(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
+    if tx.is_coinbase() || tx.input.len() != prevouts.len() {
+        return None;
+    }
+    if prevouts
+        .iter()
+        .any(|prevout| prevout.script_pubkey.witness_version() > Some(WitnessVersion::V1))
+    {
+        return None;
+    }
+    let keys: Vec<PublicKey> = tx
+        .input
+        .iter()
+        .zip(prevouts)
+        .filter_map(|(input, prevout)| input_public_key(&prevout.script_pubkey, &input.script_sig, &input.witness))
+        .collect();
+    // All at once: a sum that passes through infinity and leaves it again is valid.
+    PublicKey::combine_keys(&keys.iter().collect::<Vec<_>>()).ok()
+}
+
+/// The public key that an input adds to the sum, `None` for an input that adds nothing.
+///
+/// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is taken to be valid: that its key and its
+/// redeem script hash to what the prevout asks for has been checked by the node.
+pub fn input_public_key(prevout_script: &Script, script_sig: &Script, witness: &Witness) -> Option<PublicKey> {
+    if let Some(key) = taproot_key(prevout_script) {
+        taproot_public_key(&key, witness)
+    } else if prevout_script.is_p2wpkh() || (prevout_script.is_p2sh() && pushes_p2wpkh(script_sig)) {
+        compressed_public_key(witness.last()?)
+    } else if prevout_script.is_p2pkh() {
+        p2pkh_public_key(prevout_script, script_sig)
+    } else {
+        None
+    }
+}
+
+/// The x-only key of a P2TR script.
+fn taproot_key(script: &Script) -> Option<[u8; 32]> {
+    if script.is_p2tr() {
+        script.as_bytes().get(2..)?.try_into().ok()
+    } else {
+        None
+    }
+}
+
+/// A taproot output's key, unless it is spent by a script path whose internal key is H. A key off the curve is unspendable and adds nothing.
+fn taproot_public_key(key: &[u8; 32], witness: &Witness) -> Option<PublicKey> {
+    let has_annex = witness.len() > 1 && witness.last()?.first() == Some(&ANNEX_PREFIX);
+    let stack_size = witness.len() - usize::from(has_annex);
+    let control_block = witness.nth(stack_size.checked_sub(1)?)?;
+    if stack_size > 1 && control_block.get(1..33) == Some(&NUMS_H) {
+        return None;
+    }
+    let key = XOnlyPublicKey::from_slice(key).ok()?;
+    Some(key.public_key(Parity::Even))
+}
+
+/// Whether the script is one push of a P2WPKH program, the only form in which consensus lets P2SH wrap it.
+fn pushes_p2wpkh(script_sig: &Script) -> bool {
+    matches!(script_sig.as_bytes(), [22, program @ ..] if Script::from_bytes(program).is_p2wpkh())
+}
+
+/// The key in a script that may have been malleated: whatever 33 bytes hash to the prevout's hash, looked for from the end, where the
+/// standard form has them.
+fn p2pkh_public_key(prevout_script: &Script, script_sig: &Script) -> Option<PublicKey> {
+    let wanted = prevout_script.as_bytes().get(3..23)?;
+    script_sig
+        .as_bytes()
+        .windows(COMPRESSED)
+        .rev()
+        // Looking at the prefix first spares nearly all hashes of a long script.
+        .filter(|window| matches!(window.first(), Some(2 | 3)))
+        .filter(|window| hash160::Hash::hash(window).as_byte_array() == wanted)
+        .find_map(compressed_public_key)
+}
+
+fn compressed_public_key(bytes: &[u8]) -> Option<PublicKey> {
+    // The length rules out uncompressed and hybrid encodings.
+    if bytes.len() == COMPRESSED {
+        PublicKey::from_slice(bytes).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

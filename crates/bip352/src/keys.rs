@@ -1,0 +1,232 @@
+//! A receiver's keys and labels.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+
+use bitcoin::hex::FromHex as _;
+use bitcoin::secp256k1::{PublicKey, SecretKey};
+use zeroize::Zeroizing;
+
+use crate::address::{Network, SilentPaymentAddress};
+use crate::curve::SECP;
+use crate::hash;
+
+/// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never handed out.
+pub const CHANGE_LABEL: u32 = 0;
+
+/// `b_scan`. Whoever has it sees every payment; it cannot spend.
+///
+/// It is erased when dropped, and lives in one place of the heap, so that moving it leaves no copies behind. Parse it from 64 hex digits,
+/// or take it from bytes or a `SecretKey`; erasing those is left to whoever owns them.
+#[derive(Clone)]
+pub struct ScanKey(Box<SecretKey>);
+
+/// Why something is no scan key. The text in question is never part of the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScanKeyError {
+    /// Wrong length or a character that is no hex digit.
+    #[error("a scan key is 64 hex digits")]
+    NotHex,
+    /// Zero, or the group order or more.
+    #[error("this number is no secret key: it is zero or not below the order of the curve")]
+    OutOfRange,
+}
+
+impl ScanKey {
+    /// Takes the 32 bytes, big-endian.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, ScanKeyError> {
+        SecretKey::from_slice(bytes)
+            .map(Self::from)
+            .map_err(|_| ScanKeyError::OutOfRange)
+    }
+
+    /// `B_scan`.
+    pub fn public_key(&self) -> PublicKey {
+        self.0.public_key(&SECP)
+    }
+
+    pub(crate) fn secret(&self) -> &SecretKey {
+        &self.0
+    }
+}
+
+impl From<SecretKey> for ScanKey {
+    fn from(mut key: SecretKey) -> Self {
+        let boxed = Box::new(key);
+        key.non_secure_erase();
+        Self(boxed)
+    }
+}
+
+impl FromStr for ScanKey {
+    type Err = ScanKeyError;
+
+    fn from_str(hex: &str) -> Result<Self, ScanKeyError> {
+        let bytes = Zeroizing::new(<[u8; 32]>::from_hex(hex).map_err(|_| ScanKeyError::NotHex)?);
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl Drop for ScanKey {
+    fn drop(&mut self) {
+        self.0.non_secure_erase();
+    }
+}
+
+impl fmt::Debug for ScanKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScanKey(..)")
+    }
+}
+
+/// Why a label cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// Label 0 marks change: an address with it, handed out, would make payments look like change.
+    #[error("label 0 is kept for change: use a label from 1")]
+    Change,
+    /// Payments to it would not be found.
+    #[error("label {0} is not among the receiver's labels: add it first")]
+    NotScanned(u32),
+    /// The label's point and the spend key cancel out, which only a made-up spend key brings about.
+    #[error("label {0} makes no valid address with this spend key")]
+    Unusable(u32),
+}
+
+/// Everything that finds one wallet's payments: `b_scan`, `B_spend`, and the labels' points.
+#[derive(Clone)]
+pub struct Receiver {
+    scan: ScanKey,
+    scan_public: PublicKey,
+    spend: PublicKey,
+    labels: Vec<Label>,
+    by_point: HashMap<[u8; 33], usize>,
+}
+
+impl Receiver {
+    /// A receiver for the unlabelled address, the change label, and `labels` (in any order, repetitions allowed).
+    pub fn new(scan: ScanKey, spend: PublicKey, labels: impl IntoIterator<Item = u32>) -> Result<Self, LabelError> {
+        let numbers: BTreeSet<u32> = labels.into_iter().chain([CHANGE_LABEL]).collect();
+        let labels = numbers
+            .into_iter()
+            .map(|m| Label::new(scan.secret(), &spend, m).ok_or(LabelError::Unusable(m)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let by_point = labels
+            .iter()
+            .enumerate()
+            .map(|(i, label)| (label.point.serialize(), i))
+            .collect();
+        Ok(Self {
+            scan_public: scan.public_key(),
+            scan,
+            spend,
+            labels,
+            by_point,
+        })
+    }
+
+    /// The address without a label.
+    pub fn address(&self, network: Network) -> SilentPaymentAddress {
+        SilentPaymentAddress {
+            network,
+            scan: self.scan_public,
+            spend: self.spend,
+        }
+    }
+
+    /// The address with label `m`, one of those the receiver was made with. Label 0 is refused.
+    pub fn labelled_address(&self, network: Network, m: u32) -> Result<SilentPaymentAddress, LabelError> {
+        if m == CHANGE_LABEL {
+            return Err(LabelError::Change);
+        }
+        self.address_with(network, m)
+    }
+
+    /// The address to which the wallet itself sends its change. Never to be shown or handed out (BIP352 "Labels").
+    pub fn change_address(&self, network: Network) -> Result<SilentPaymentAddress, LabelError> {
+        self.address_with(network, CHANGE_LABEL)
+    }
+
+    /// `B_scan`.
+    pub fn scan_public_key(&self) -> PublicKey {
+        self.scan_public
+    }
+
+    /// `B_spend`.
+    pub fn spend_public_key(&self) -> PublicKey {
+        self.spend
+    }
+
+    /// The labels that are scanned for, ascending; 0 is always the first.
+    pub fn labels(&self) -> impl Iterator<Item = u32> + '_ {
+        self.labels.iter().map(|label| label.number)
+    }
+
+    pub(crate) fn scan_secret(&self) -> &SecretKey {
+        self.scan.secret()
+    }
+
+    pub(crate) fn label_points(&self) -> &[Label] {
+        &self.labels
+    }
+
+    pub(crate) fn label_at(&self, point: &PublicKey) -> Option<&Label> {
+        self.labels.get(*self.by_point.get(&point.serialize())?)
+    }
+
+    fn address_with(&self, network: Network, m: u32) -> Result<SilentPaymentAddress, LabelError> {
+        let label = self
+            .labels
+            .iter()
+            .find(|label| label.number == m)
+            .ok_or(LabelError::NotScanned(m))?;
+        let spend = self.spend.combine(&label.point).map_err(|_| LabelError::Unusable(m))?;
+        Ok(SilentPaymentAddress {
+            network,
+            scan: self.scan_public,
+            spend,
+        })
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+/// A label's number `m`, its tweak and its tweak times G.
+#[derive(Clone)]
+pub(crate) struct Label {
+    pub(crate) number: u32,
+    tweak: Zeroizing<[u8; 32]>,
+    pub(crate) point: PublicKey,
+}
+
+impl Label {
+    fn new(scan: &SecretKey, spend: &PublicKey, number: u32) -> Option<Self> {
+        let mut tweak = hash::label_tweak(scan, number)?;
+        let point = tweak.public_key(&SECP);
+        let label = Self {
+            number,
+            tweak: Zeroizing::new(tweak.secret_bytes()),
+            point,
+        };
+        tweak.non_secure_erase();
+        spend.combine(&point).ok()?;
+        Some(label)
+    }
+
+    /// `t_k` plus the label's tweak.
+    pub(crate) fn add_to(&self, mut t_k: SecretKey) -> Option<SecretKey> {
+        let mut tweak = SecretKey::from_slice(self.tweak.as_slice()).ok()?;
+        let sum = t_k.add_tweak(&tweak.into()).ok();
+        tweak.non_secure_erase();
+        t_k.non_secure_erase();
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests;
