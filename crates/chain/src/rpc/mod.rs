@@ -1,0 +1,182 @@
+//! A JSON-RPC client for a Bitcoin node: plain HTTP/1.1 over a pool of kept-alive connections.
+//!
+//! Guarantees: no error, `Debug` or `Display` of this module shows a password or a cookie; every request has a deadline and every reply a
+//! size limit; no more than [`MAX_IN_FLIGHT`] requests are under way at once, however many tasks share the client.
+
+mod auth;
+mod envelope;
+mod error;
+mod transport;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use auth::Auth;
+pub use error::{RpcError, ServerError, code};
+pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES};
+
+use transport::Transport;
+
+/// Calls in one HTTP request. A node works a batch off in one thread, about 20 µs a call, and answers when all of it is done: a larger batch
+/// gains nothing any more and delays the first answer.
+pub const MAX_BATCH: usize = 200;
+/// Time for a call that a healthy node answers at once. It holds the node's validation lock during a block, for seconds at worst.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for calls that read blocks or wallets from disk: `getblock` verbosity 3 takes seconds on a slow disk.
+const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// A client of one node. Clones share connections and credentials.
+#[derive(Clone, Debug)]
+pub struct RpcClient {
+    transport: Arc<Transport>,
+    /// Path of the requests: `/`, or `/wallet/NAME`.
+    path: Arc<str>,
+}
+
+impl RpcClient {
+    /// A client for `url` (`http://HOST:PORT`). Does no I/O.
+    ///
+    /// # Errors
+    /// [`RpcError::Address`] when `url` is not such an address; credentials in it are refused, they belong into `auth`.
+    pub fn new(url: &str, auth: Auth) -> Result<Self, RpcError> {
+        Ok(Self {
+            transport: Arc::new(Transport::new(url, auth)?),
+            path: Arc::from("/"),
+        })
+    }
+
+    /// The same client, asking the wallet `name` of the node.
+    pub fn wallet(&self, name: &str) -> Self {
+        Self {
+            transport: Arc::clone(&self.transport),
+            path: Arc::from(format!("/wallet/{}", percent_encoded(name))),
+        }
+    }
+
+    /// `HOST:PORT` of the node, for messages.
+    pub fn at(&self) -> &str {
+        self.transport.at()
+    }
+
+    /// One call. `params` is a JSON array, or an object of named arguments.
+    ///
+    /// # Errors
+    /// Every [`RpcError`] but `Address`; what the node itself answers is [`RpcError::Server`].
+    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, RpcError> {
+        let body = envelope::request(method, &params);
+        let reply = self.transport.post(&self.path, body, timeout_of(method)).await?;
+        envelope::reply(self.at(), method, reply.status, &reply.body)
+    }
+
+    /// Many calls, each with its own outcome, in the order given. [`MAX_BATCH`] of them go in one HTTP request; more are split and go one
+    /// request after the other.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), when the batch as a whole failed; [`RpcError::Warming`] when the node is starting.
+    pub async fn batch(&self, calls: Vec<(&str, Value)>) -> Result<Vec<Result<Value, ServerError>>, RpcError> {
+        let mut outcomes = Vec::with_capacity(calls.len());
+        for part in calls.chunks(MAX_BATCH) {
+            let timeout = part
+                .iter()
+                .map(|(method, _)| timeout_of(method))
+                .max()
+                .unwrap_or(CALL_TIMEOUT);
+            let reply = self.transport.post(&self.path, envelope::batch(part), timeout).await?;
+            outcomes.append(&mut envelope::batch_reply(self.at(), part, reply.status, &reply.body)?);
+        }
+        Ok(outcomes)
+    }
+
+    /// `GET path` of the node's REST interface (`/rest/…`), which asks for no credentials. `None` when it answers 404.
+    ///
+    /// # Errors
+    /// [`RpcError::Rest`] for any other status than 200 and 404; transport errors as in [`call`](Self::call).
+    pub async fn rest_get(&self, path: &str) -> Result<Option<Bytes>, RpcError> {
+        match self.rest(path).await? {
+            (StatusCode::OK, body) => Ok(Some(body)),
+            (StatusCode::NOT_FOUND, _) => Ok(None),
+            (status, body) => Err(error::rest(self.at(), path, status, &body)),
+        }
+    }
+
+    /// As [`rest_get`](Self::rest_get), with the status: the node tells in the body of a 404 what it lacks.
+    pub(crate) async fn rest(&self, path: &str) -> Result<(StatusCode, Bytes), RpcError> {
+        let reply = self.transport.get(path, LONG_CALL_TIMEOUT).await?;
+        Ok((reply.status, reply.body))
+    }
+
+    /// How often the connection to the node broke so far: a change says that the node may be another one now.
+    pub(crate) fn breaks(&self) -> u64 {
+        self.transport.breaks()
+    }
+}
+
+fn timeout_of(method: &str) -> Duration {
+    match method {
+        "getblock" | "loadwallet" | "createwallet" | "generatetoaddress" | "importdescriptors" | "deriveaddresses" => {
+            LONG_CALL_TIMEOUT
+        }
+        _ => CALL_TIMEOUT,
+    }
+}
+
+/// Percent encoding of a path segment (RFC 3986, section 2.1): all but the unreserved characters.
+fn percent_encoded(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wallet_names_become_one_path_segment() {
+        assert_eq!(percent_encoded("relay-1"), "relay-1");
+        assert_eq!(percent_encoded("a/b ü"), "a%2Fb%20%C3%BC");
+    }
+
+    #[test]
+    fn nothing_secret_in_debug() {
+        let password = zeroize::Zeroizing::new("hunter2".to_owned());
+        let client = RpcClient::new(
+            "http://127.0.0.1:18443",
+            Auth::UserPassword {
+                user: "relay".into(),
+                password,
+            },
+        )
+        .unwrap();
+        let shown = format!("{client:?}");
+        assert!(
+            shown.contains("127.0.0.1:18443") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn addresses_that_are_refused() {
+        for url in [
+            "",
+            "127.0.0.1",
+            "https://127.0.0.1:8332",
+            "http://",
+            "http://relay:hunter2@127.0.0.1:8332",
+        ] {
+            let error = RpcClient::new(url, Auth::None).unwrap_err();
+            assert!(matches!(error, RpcError::Address { .. }), "{url}: {error:?}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
+    }
+}

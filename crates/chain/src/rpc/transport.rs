@@ -1,0 +1,238 @@
+//! HTTP to one node: the pool of connections, deadlines, limits and credentials.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    Auth, RpcError,
+    auth::{Credentials, Presented},
+    error::words,
+};
+
+/// Requests under way at once. A node of older versions works with 4 threads and queues 16 requests before it answers 503; other programs
+/// ask it too.
+pub const MAX_IN_FLIGHT: usize = 8;
+/// The largest reply that is read: `getblock` verbosity 3 of a full block is about 30 MiB, its worst case three times that.
+pub const MAX_REPLY_BYTES: usize = 128 << 20;
+/// A node that is up accepts a connection at once, even across an ocean.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The node closes a connection that is idle for 30 s (`-rpcservertimeout`); ours go before, so that no request meets one that just closes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Status and whole body of a reply.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+/// HTTP to one node.
+pub(super) struct Transport {
+    at: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    credentials: Credentials,
+    in_flight: Semaphore,
+    breaks: AtomicU64,
+}
+
+impl Transport {
+    pub(super) fn new(url: &str, auth: Auth) -> Result<Self, RpcError> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IN_FLIGHT)
+            .build(connector);
+        Ok(Self {
+            at: authority(url)?,
+            client,
+            credentials: Credentials::new(auth),
+            in_flight: Semaphore::new(MAX_IN_FLIGHT),
+            breaks: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn at(&self) -> &str {
+        &self.at
+    }
+
+    pub(super) fn breaks(&self) -> u64 {
+        self.breaks.load(Ordering::Acquire)
+    }
+
+    /// An authorised JSON request. A cookie that the node refuses is read again, once.
+    pub(super) async fn post(&self, path: &str, body: Vec<u8>, timeout: Duration) -> Result<Reply, RpcError> {
+        let body = Bytes::from(body);
+        let mut presented = self.credentials.present().await;
+        let mut reply = self
+            .exchange(Method::POST, path, body.clone(), &presented, timeout)
+            .await?;
+        if reply.status == StatusCode::UNAUTHORIZED
+            && let Some(renewed) = self.credentials.renewed(&presented).await
+        {
+            reply = self.exchange(Method::POST, path, body, &renewed, timeout).await?;
+            presented = renewed;
+        }
+        let at = self.at.clone();
+        match reply.status {
+            StatusCode::UNAUTHORIZED => Err(RpcError::Unauthorized {
+                at,
+                reason: presented.description,
+            }),
+            StatusCode::FORBIDDEN => Err(RpcError::Unauthorized {
+                at,
+                reason: "HTTP 403: rpcallowip or rpcwhitelist of the node does not admit us".to_owned(),
+            }),
+            StatusCode::SERVICE_UNAVAILABLE => Err(RpcError::Busy {
+                at,
+                reason: words(&reply.body),
+            }),
+            _ => Ok(reply),
+        }
+    }
+
+    /// A request of the REST interface, without credentials.
+    pub(super) async fn get(&self, path: &str, timeout: Duration) -> Result<Reply, RpcError> {
+        let nothing = Presented {
+            header: None,
+            description: String::new(),
+        };
+        let reply = self
+            .exchange(Method::GET, path, Bytes::new(), &nothing, timeout)
+            .await?;
+        // The same status as during the node's start; only the words differ (`src/httpserver.cpp`).
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE && words(&reply.body).contains("queue") {
+            return Err(RpcError::Busy {
+                at: self.at.clone(),
+                reason: words(&reply.body),
+            });
+        }
+        Ok(reply)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        presented: &Presented,
+        timeout: Duration,
+    ) -> Result<Reply, RpcError> {
+        // The deadline runs from here, so that a request that waits for its turn fails as well.
+        let exchange = async {
+            let _turn = self.in_flight.acquire().await.map_err(|e| self.broken(e.to_string()))?;
+            let request = self.request(method, path, body, presented)?;
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|e| self.broken(causes(&e)))?;
+            let status = response.status();
+            match Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await {
+                Ok(body) => Ok(Reply {
+                    status,
+                    body: body.to_bytes(),
+                }),
+                Err(error) if error.is::<LengthLimitError>() => Err(RpcError::malformed(
+                    path,
+                    format!("it is longer than {MAX_REPLY_BYTES} bytes"),
+                )),
+                Err(error) => Err(self.broken(causes(error.as_ref()))),
+            }
+        };
+        match tokio::time::timeout(timeout, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.broken(format!("no reply within {} s", timeout.as_secs()))),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        presented: &Presented,
+    ) -> Result<Request<Full<Bytes>>, RpcError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.at));
+        if let Some(header) = &presented.header {
+            request = request.header(AUTHORIZATION, header);
+        }
+        request
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(Full::new(body))
+            .map_err(|e| RpcError::Address { reason: e.to_string() })
+    }
+
+    /// Notes that the connection broke: the node may be another one when it is back, with another cookie.
+    fn broken(&self, reason: String) -> RpcError {
+        self.breaks.fetch_add(1, Ordering::AcqRel);
+        self.credentials.forget();
+        RpcError::Unreachable {
+            at: self.at.clone(),
+            reason,
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("at", &self.at)
+            .field("auth", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `HOST:PORT` of an `http` URL. The URL itself is not repeated in the error: it may hold a password.
+fn authority(url: &str) -> Result<String, RpcError> {
+    let refuse = |reason: &str| {
+        Err(RpcError::Address {
+            reason: reason.to_owned(),
+        })
+    };
+    let Ok(uri) = url.parse::<Uri>() else {
+        return refuse("it is no URL");
+    };
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(authority)) if authority.as_str().contains('@') => {
+            refuse("user and password are settings of their own")
+        }
+        (Some("http"), Some(_)) if !matches!(uri.path(), "" | "/") => refuse("it has a path"),
+        (Some("http"), Some(authority)) => Ok(authority.as_str().to_owned()),
+        (Some(_), _) => refuse("only the scheme http is known"),
+        (None, _) => refuse("the scheme http is missing"),
+    }
+}
+
+/// An error and what caused it, in one line; each layer of the transport tells only its own part.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}
