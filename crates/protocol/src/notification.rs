@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::SecretHex;
+
 /// `notification`: an event, when the message was made, and its place in the log.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Notification {
@@ -59,7 +61,7 @@ pub struct Payment {
     /// Index of the output.
     pub vout: u32,
     /// What to add to the spend key to spend the output (BIP352 `t_k`, label included); 32 bytes in hex; only to the watch's owner.
-    pub tweak: Option<String>,
+    pub tweak: Option<SecretHex>,
     /// The label that was paid.
     pub label: Option<u32>,
     /// The watch that found it; `null` for the relay's own wallet.

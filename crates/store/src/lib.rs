@@ -1,1 +1,18 @@
-//! To be written.
+//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets.
+//!
+//! One writer commits a [`Batch`]; the new tip, the events that it brought and the payments that they changed become durable together or not
+//! at all. Readers see whole commits only. [`format`] describes the file.
+
+mod batch;
+mod error;
+pub mod format;
+mod log;
+mod open;
+
+pub use batch::{Batch, BlockChange};
+pub use error::{OpenError, StoreError};
+pub use log::{LogEntry, ReadLimit};
+pub use open::{Retention, Store};
+
+#[cfg(test)]
+mod tests;

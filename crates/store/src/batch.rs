@@ -1,0 +1,155 @@
+//! What one commit changes, and how.
+
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, OutPoint};
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+
+use crate::format::{BLOCKS, EVENTS, KEPT_BLOCKS, META, META_COMPLETE_FROM, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS};
+use crate::{LogEntry, Retention, Store, StoreError};
+
+/// A change of the tip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockChange {
+    /// The block at this height becomes the tip.
+    Connect(u32, BlockHash),
+    /// The tip, at this height, goes; the one below holds again.
+    Disconnect(u32),
+    /// The chain goes on from this block, with a hole before it: events of the hole are lost.
+    Jump(u32, BlockHash),
+}
+
+/// What is committed together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The tip's change, if any.
+    pub block: Option<BlockChange>,
+    /// New events. Their ids go on from [`Store::next_event_id`] without holes.
+    pub events: Vec<LogEntry>,
+    /// Payments of the relay's own wallets: `Some` is written, `None` is deleted.
+    pub payments: Vec<(OutPoint, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.block.is_none() && self.events.is_empty() && self.payments.is_empty()
+    }
+}
+
+impl Store {
+    /// Makes the batch durable: when this returns, it survives a kill and a power cut. On an error nothing of it is in the store.
+    pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let tx = self.db.begin_write()?;
+        {
+            let mut meta = tx.open_table(META)?;
+            if let Some(change) = batch.block {
+                apply_block(&tx, &mut meta, change)?;
+            }
+            append(&tx, &mut meta, &batch.events, self.retention)?;
+            let mut payments = tx.open_table(PAYMENTS)?;
+            for (outpoint, record) in &batch.payments {
+                match record {
+                    Some(bytes) => payments.insert(&outpoint_key(*outpoint), bytes.as_slice())?,
+                    None => payments.remove(&outpoint_key(*outpoint))?,
+                };
+            }
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// The payments of the relay's own wallets, in no order.
+    pub fn payments(&self) -> Result<Vec<(OutPoint, Vec<u8>)>, StoreError> {
+        let table = self.db.begin_read()?.open_table(PAYMENTS)?;
+        let mut all = Vec::new();
+        for item in table.iter()? {
+            let (key, value) = item?;
+            all.push((outpoint_from(key.value()), value.value().to_vec()));
+        }
+        Ok(all)
+    }
+}
+
+fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: BlockChange) -> Result<(), StoreError> {
+    let mut blocks = tx.open_table(BLOCKS)?;
+    match change {
+        BlockChange::Connect(height, hash) => {
+            blocks.insert(height, &hash.to_byte_array())?;
+            if let Some(last) = height.checked_sub(KEPT_BLOCKS) {
+                blocks.retain_in(..=last, |_, _| false)?;
+            }
+        }
+        BlockChange::Disconnect(height) => {
+            blocks.remove(height)?;
+        }
+        BlockChange::Jump(height, hash) => {
+            blocks.retain(|_, _| false)?;
+            blocks.insert(height, &hash.to_byte_array())?;
+            let next = value(meta, META_NEXT_EVENT, 1)?;
+            meta.insert(META_COMPLETE_FROM, next)?;
+        }
+    }
+    Ok(())
+}
+
+fn append(
+    tx: &WriteTransaction,
+    meta: &mut Table<'_, &str, u64>,
+    new: &[LogEntry],
+    retention: Retention,
+) -> Result<(), StoreError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut events = tx.open_table(EVENTS)?;
+    let mut next = value(meta, META_NEXT_EVENT, 1)?;
+    let mut bytes = value(meta, META_LOG_BYTES, 0)?;
+    for entry in new {
+        if entry.id != next {
+            return Err(StoreError::OutOfSequence {
+                expected: next,
+                found: entry.id,
+            });
+        }
+        let record = entry.to_record();
+        bytes += record.len() as u64;
+        events.insert(entry.id, record.as_slice())?;
+        next += 1;
+    }
+    // The newest event stays whatever its size: a log that forgets at once would make every resume a gap.
+    while events.len()? > 1 && (events.len()? > retention.events || bytes > retention.bytes) {
+        let Some((id, size)) = events.pop_first()?.map(|(k, v)| (k.value(), v.value().len() as u64)) else {
+            break;
+        };
+        bytes = bytes.saturating_sub(size);
+        meta.insert(META_COMPLETE_FROM, value(meta, META_COMPLETE_FROM, 1)?.max(id + 1))?;
+    }
+    meta.insert(META_NEXT_EVENT, next)?;
+    meta.insert(META_LOG_BYTES, bytes)?;
+    Ok(())
+}
+
+pub(crate) fn value(
+    meta: &impl ReadableTable<&'static str, u64>,
+    name: &'static str,
+    default: u64,
+) -> Result<u64, StoreError> {
+    Ok(meta.get(name)?.map_or(default, |v| v.value()))
+}
+
+fn outpoint_key(outpoint: OutPoint) -> [u8; 36] {
+    let mut key = [0; 36];
+    key[..32].copy_from_slice(&outpoint.txid.to_byte_array());
+    key[32..].copy_from_slice(&outpoint.vout.to_be_bytes());
+    key
+}
+
+fn outpoint_from(key: &[u8; 36]) -> OutPoint {
+    let (mut txid, mut vout) = ([0; 32], [0; 4]);
+    txid.copy_from_slice(&key[..32]);
+    vout.copy_from_slice(&key[32..]);
+    OutPoint {
+        txid: bitcoin::Txid::from_byte_array(txid),
+        vout: u32::from_be_bytes(vout),
+    }
+}

@@ -1,0 +1,226 @@
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, OutPoint, Txid};
+use bytes::Bytes;
+use proptest::prelude::*;
+use sdk_relay_protocol::Topic;
+
+use super::*;
+
+const WIDE: Retention = Retention {
+    events: 1000,
+    bytes: 1 << 20,
+};
+const ALL: ReadLimit = ReadLimit {
+    events: usize::MAX,
+    bytes: usize::MAX,
+};
+
+fn hash(n: u32) -> BlockHash {
+    BlockHash::hash(&n.to_le_bytes())
+}
+
+fn entry(id: u64, size: usize) -> LogEntry {
+    LogEntry {
+        id,
+        topic: Topic::Notifications,
+        payload: Bytes::from(vec![b'x'; size]),
+    }
+}
+
+fn outpoint(n: u32) -> OutPoint {
+    OutPoint {
+        txid: Txid::hash(&n.to_le_bytes()),
+        vout: n,
+    }
+}
+
+fn ids(store: &Store, after: u64) -> Vec<u64> {
+    store.read_after(after, ALL).unwrap().iter().map(|e| e.id).collect()
+}
+
+#[test]
+fn a_commit_survives_and_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    assert_eq!(store.next_event_id().unwrap(), 1);
+    let batch = Batch {
+        block: Some(BlockChange::Connect(7, hash(7))),
+        events: vec![entry(1, 3), entry(2, 4)],
+        payments: vec![(outpoint(1), Some(b"one".to_vec()))],
+    };
+    store.commit(&batch).unwrap();
+    // A wrong number takes the whole batch down with it.
+    let wrong = Batch {
+        block: Some(BlockChange::Connect(8, hash(8))),
+        events: vec![entry(9, 1)],
+        ..Batch::default()
+    };
+    assert!(matches!(
+        store.commit(&wrong),
+        Err(StoreError::OutOfSequence { expected: 3, found: 9 })
+    ));
+    drop(store);
+
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    assert_eq!(store.recent_blocks().unwrap(), [(7, hash(7))]);
+    assert_eq!(store.read_after(0, ALL).unwrap(), batch.events);
+    assert_eq!(store.payments().unwrap(), [(outpoint(1), b"one".to_vec())]);
+    assert_eq!(store.next_event_id().unwrap(), 3);
+    store
+        .commit(&Batch {
+            payments: vec![(outpoint(1), None)],
+            ..Batch::default()
+        })
+        .unwrap();
+    assert!(store.payments().unwrap().is_empty());
+}
+
+#[test]
+fn a_store_has_one_owner_and_one_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    assert!(matches!(Store::open(&path, "regtest", WIDE), Err(OpenError::InUse(_))));
+    drop(store);
+    let error = Store::open(&path, "mainnet", WIDE).unwrap_err();
+    assert!(
+        matches!(&error, OpenError::OtherNetwork { found, .. } if found == "regtest"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_store_is_said_to_be_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    std::fs::write(&path, vec![7; 10_000]).unwrap();
+    assert!(matches!(
+        Store::open(&path, "regtest", WIDE),
+        Err(OpenError::File { .. })
+    ));
+}
+
+#[test]
+fn the_log_is_bounded_in_events_and_in_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = Retention {
+        events: 3,
+        bytes: 1 << 20,
+    };
+    let store = Store::open(&dir.path().join("a.redb"), "regtest", few).unwrap();
+    for id in 1..=10 {
+        store
+            .commit(&Batch {
+                events: vec![entry(id, 10)],
+                ..Batch::default()
+            })
+            .unwrap();
+    }
+    assert_eq!(ids(&store, 0), [8, 9, 10]);
+    assert_eq!(store.complete_from().unwrap(), 8);
+
+    let small = Retention {
+        events: 1000,
+        bytes: 250,
+    };
+    let store = Store::open(&dir.path().join("b.redb"), "regtest", small).unwrap();
+    for id in 1..=10 {
+        store
+            .commit(&Batch {
+                events: vec![entry(id, 99)],
+                ..Batch::default()
+            })
+            .unwrap();
+    }
+    assert_eq!(ids(&store, 0), [9, 10]);
+    store
+        .commit(&Batch {
+            events: vec![entry(11, 5000)],
+            ..Batch::default()
+        })
+        .unwrap();
+    assert_eq!(ids(&store, 0), [11], "the newest stays whatever its size");
+    store
+        .commit(&Batch {
+            events: vec![entry(12, 10)],
+            ..Batch::default()
+        })
+        .unwrap();
+    assert_eq!(ids(&store, 0), [12]);
+}
+
+#[test]
+fn reads_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("relay.redb"), "regtest", WIDE).unwrap();
+    store
+        .commit(&Batch {
+            events: (1..=10).map(|id| entry(id, 100)).collect(),
+            ..Batch::default()
+        })
+        .unwrap();
+    let read = |after, limit| {
+        store
+            .read_after(after, limit)
+            .unwrap()
+            .iter()
+            .map(|e| e.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        read(
+            3,
+            ReadLimit {
+                events: 2,
+                bytes: usize::MAX
+            }
+        ),
+        [4, 5]
+    );
+    assert_eq!(read(3, ReadLimit { events: 9, bytes: 250 }), [4, 5]);
+    assert_eq!(read(3, ReadLimit { events: 9, bytes: 1 }), [4], "one is always read");
+    assert!(read(10, ALL).is_empty());
+    assert!(read(u64::MAX, ALL).is_empty());
+}
+
+#[test]
+fn a_jump_is_a_gap_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("relay.redb"), "regtest", WIDE).unwrap();
+    let first = Batch {
+        block: Some(BlockChange::Connect(1, hash(1))),
+        events: vec![entry(1, 1)],
+        ..Batch::default()
+    };
+    store.commit(&first).unwrap();
+    store
+        .commit(&Batch {
+            block: Some(BlockChange::Jump(50, hash(50))),
+            ..Batch::default()
+        })
+        .unwrap();
+    assert_eq!(store.complete_from().unwrap(), 2);
+    assert_eq!(store.recent_blocks().unwrap(), [(50, hash(50))]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// The table of recent blocks is the end of the chain that the changes make, whatever they are.
+    #[test]
+    fn recent_blocks_follow_the_chain(steps in proptest::collection::vec(0u8..10, 1..60)) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("relay.redb"), "regtest", WIDE).unwrap();
+        let mut chain: Vec<(u32, BlockHash)> = Vec::new();
+        for (salt, step) in (1u32..).zip(steps) {
+            let next = chain.last().map_or(3000, |(h, _)| h + 1);
+            let change = match step {
+                0..=6 => { chain.push((next, hash(salt))); BlockChange::Connect(next, hash(salt)) }
+                7 | 8 if chain.len() > 1 => { let (h, _) = chain.pop().unwrap(); BlockChange::Disconnect(h) }
+                _ => { chain = vec![(next + 10, hash(salt))]; BlockChange::Jump(next + 10, hash(salt)) }
+            };
+            store.commit(&Batch { block: Some(change), ..Batch::default() }).unwrap();
+        }
+        prop_assert_eq!(store.recent_blocks().unwrap(), chain);
+    }
+}
