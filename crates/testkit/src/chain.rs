@@ -1,9 +1,9 @@
 //! What a test does to the node's chain and mempool. Each function panics when the node refuses.
 
-use bitcoin::consensus::encode::serialize_hex;
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::rand;
-use bitcoin::{BlockHash, Transaction, Txid};
+use bitcoin::{Amount, Block, BlockHash, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use serde_json::{Value, json};
 
 use crate::node::Bitcoind;
@@ -52,6 +52,22 @@ impl Bitcoind {
         read(self.must("getblockhash", json!([height])).await)
     }
 
+    /// A block (`getblock` with verbosity 0).
+    pub async fn block(&self, hash: BlockHash) -> Block {
+        let hex: String = read(self.must("getblock", json!([hash, 0])).await);
+        deserialize_hex(&hex).unwrap_or_else(|e| panic!("block {hash} cannot be read: {e}"))
+    }
+
+    /// A confirmed output, spent in the mempool or not (`gettxout`). `None` once a block has spent it.
+    pub async fn txout(&self, outpoint: OutPoint) -> Option<TxOut> {
+        let reply = self
+            .must("gettxout", json!([outpoint.txid, outpoint.vout, false]))
+            .await;
+        let value = Amount::from_btc(reply.get("value")?.as_f64()?).expect("an amount");
+        let script_pubkey = ScriptBuf::from_hex(reply["scriptPubKey"]["hex"].as_str()?).expect("a script");
+        Some(TxOut { value, script_pubkey })
+    }
+
     /// Gives a transaction to the node (`sendrawtransaction`).
     pub async fn send_raw(&self, tx: &Transaction) -> Txid {
         read(self.must("sendrawtransaction", json!([serialize_hex(tx)])).await)
@@ -82,7 +98,7 @@ fn nobodys_descriptor() -> String {
     let program: [u8; 20] = rand::random();
     format!(
         "raw({})",
-        bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array(program)).to_hex_string()
+        ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_byte_array(program)).to_hex_string()
     )
 }
 

@@ -12,13 +12,18 @@
 )]
 
 mod chain;
+mod curve;
 mod deadline;
 mod http;
 mod node;
+mod payee;
+mod payer;
 mod ports;
 mod rpc;
 
 pub use deadline::eventually;
 pub use http::{HttpReply, http_get, http_post, http_send};
 pub use node::{Bitcoind, Options, bitcoind_exe};
+pub use payee::Payee;
+pub use payer::{Coin, InputKind, Payer, Recipient};
 pub use rpc::{Rpc, RpcError};
