@@ -4,6 +4,7 @@
 //! signals into one ordered stream of [`ChainEvent`]s.
 
 pub mod event;
+pub mod follower;
 pub mod rpc;
 pub mod source;
 

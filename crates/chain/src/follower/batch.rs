@@ -1,0 +1,131 @@
+//! Signals that have come together, as what they amount to.
+
+use std::collections::HashMap;
+
+use bitcoin::{Transaction, Txid};
+
+use super::mempool_view::MempoolView;
+use crate::source::Signal;
+
+/// Transactions looked up and told at once. A batch is one round trip to the node; this many take it some ten milliseconds.
+pub(super) const BATCH: usize = 256;
+
+/// What signals amount to: a transaction that came and went among them is not looked up.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The chain changed.
+    pub(super) chain: bool,
+    /// Something was lost: look at everything.
+    pub(super) lost: bool,
+    /// Transactions of the view that left, in order.
+    pub(super) left: Vec<Txid>,
+    /// Transactions that entered and are not in the view once `left` has left it, in order.
+    pub(super) entered: Vec<Txid>,
+    /// Those of `entered` that the signals brought along.
+    pub(super) known: HashMap<Txid, Transaction>,
+}
+
+impl Batch {
+    /// Whether it is as large as a batch should be.
+    pub(super) fn is_full(&self) -> bool {
+        self.entered.len() + self.left.len() >= BATCH
+    }
+
+    /// Adds the next signal.
+    pub(super) fn push(&mut self, signal: Signal, view: &MempoolView) {
+        match signal {
+            Signal::Chain => self.chain = true,
+            Signal::Lost => self.lost = true,
+            Signal::Entered { txid, tx, sequence } if view.is_news(sequence) => {
+                let there = view.contains(&txid) && !self.left.contains(&txid);
+                if !there && !self.entered.contains(&txid) {
+                    self.entered.push(txid);
+                    self.known.extend(tx.map(|tx| (txid, *tx)));
+                }
+            }
+            Signal::Left { txid, sequence } if view.is_news(sequence) => {
+                if let Some(place) = self.entered.iter().position(|entered| *entered == txid) {
+                    self.entered.remove(place);
+                    self.known.remove(&txid);
+                } else if view.contains(&txid) && !self.left.contains(&txid) {
+                    self.left.push(txid);
+                }
+            }
+            Signal::Entered { .. } | Signal::Left { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::absolute::LockTime;
+    use bitcoin::transaction::Version;
+
+    use super::*;
+    use crate::event::MempoolTx;
+
+    fn tx(tag: u32) -> MempoolTx {
+        let tx = Transaction {
+            version: Version::TWO,
+            lock_time: LockTime::from_consensus(tag),
+            input: Vec::new(),
+            output: Vec::new(),
+        };
+        MempoolTx {
+            txid: tx.compute_txid(),
+            tx,
+            prevouts: Vec::new(),
+        }
+    }
+
+    fn entered(tag: u32, sequence: u64) -> Signal {
+        Signal::Entered {
+            txid: tx(tag).txid,
+            tx: Some(Box::new(tx(tag).tx)),
+            sequence,
+        }
+    }
+
+    fn left(tag: u32, sequence: u64) -> Signal {
+        Signal::Left {
+            txid: tx(tag).txid,
+            sequence,
+        }
+    }
+
+    /// What signals amount to beside a mempool that was told with transaction 1 in it.
+    fn batch(signals: impl IntoIterator<Item = Signal>) -> Batch {
+        let mut view = MempoolView::default();
+        view.enter(vec![tx(1)]);
+        let mut batch = Batch::default();
+        signals.into_iter().for_each(|signal| batch.push(signal, &view));
+        assert!(batch.known.keys().all(|txid| batch.entered.contains(txid)));
+        batch
+    }
+
+    #[test]
+    fn what_came_and_went_is_not_told() {
+        let batch = batch([entered(2, 1), entered(3, 2), left(2, 3)]);
+        assert_eq!((batch.entered, batch.left), (vec![tx(3).txid], vec![]));
+    }
+
+    #[test]
+    fn what_went_and_came_back_is_told_as_both() {
+        let back = batch([left(1, 1), entered(1, 2)]);
+        assert_eq!((back.entered, back.left), (vec![tx(1).txid], vec![tx(1).txid]));
+        let gone = batch([left(1, 1), entered(1, 2), left(1, 3)]);
+        assert_eq!((gone.entered, gone.left), (vec![], vec![tx(1).txid]));
+    }
+
+    #[test]
+    fn repetitions_and_strangers_are_ignored() {
+        let batch = batch([entered(1, 1), entered(2, 2), entered(2, 2), left(9, 3)]);
+        assert_eq!((batch.entered, batch.left), (vec![tx(2).txid], vec![]));
+    }
+
+    #[test]
+    fn chain_and_loss_are_kept() {
+        let batch = batch([Signal::Chain, entered(2, 1), Signal::Lost]);
+        assert!(batch.chain && batch.lost);
+    }
+}
