@@ -19,6 +19,7 @@ mod node;
 mod payee;
 mod payer;
 mod ports;
+mod relay;
 mod rpc;
 
 pub use deadline::eventually;
@@ -26,4 +27,5 @@ pub use http::{HttpReply, http_get, http_post, http_send};
 pub use node::{Bitcoind, Options, bitcoind_exe};
 pub use payee::Payee;
 pub use payer::{Coin, InputKind, Payer, Recipient};
+pub use relay::{RelayEnded, RelayOptions, RelayProcess, relay_exe};
 pub use rpc::{Rpc, RpcError};

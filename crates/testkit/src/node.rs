@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::deadline::eventually;
-use crate::ports::free_port;
+use crate::ports::free_ports;
 use crate::rpc::{Rpc, RpcError};
 
 /// Ports can be lost between the look and the node's bind; this often in a row, something else is wrong.
@@ -98,7 +98,7 @@ impl Bitcoind {
         };
         let mut failure = String::new();
         for _ in 0..TRIES {
-            (node.rpc_port, node.zmq_port) = (free_port(), free_port());
+            [node.rpc_port, node.zmq_port] = free_ports();
             match node.launch().await {
                 Ok(()) => return node,
                 Err(reason) => failure = reason,
@@ -160,6 +160,19 @@ impl Bitcoind {
     /// `tcp://127.0.0.1:PORT`, of all ZMQ topics; the same over restarts. Nobody listens there when ZMQ is off.
     pub fn zmq_url(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.zmq_port)
+    }
+
+    /// Whether the node publishes at [`Bitcoind::zmq_url`].
+    pub fn has_zmq(&self) -> bool {
+        self.options.zmq
+    }
+
+    /// User and password of [`Options::user`]; `None` where the cookie file counts.
+    pub fn user(&self) -> Option<(&str, &str)> {
+        self.options
+            .user
+            .as_ref()
+            .map(|(user, password)| (user.as_str(), password.as_str()))
     }
 
     /// The cookie file. It is there while the node runs without [`Options::user`].

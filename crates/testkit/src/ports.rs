@@ -11,11 +11,18 @@ const RANGE: std::ops::Range<u16> = 20_000..32_000;
 /// How many ports to look at before giving up: with most of the range free, the chance to need this many is nil.
 const LOOKS: usize = 100;
 
-/// A port of 127.0.0.1 on which nobody listens now. Somebody may take it before the caller does: try again then.
-pub(crate) fn free_port() -> u16 {
+/// Different ports of 127.0.0.1 on which nobody listens now. Somebody may take one before the caller does: try again then.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let candidates = std::iter::repeat_with(|| rand::thread_rng().gen_range(RANGE)).take(LOOKS);
-    candidates
-        .into_iter()
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .unwrap_or_else(|| panic!("no free port among {LOOKS} of 127.0.0.1:{RANGE:?}"))
+    let bound = candidates.filter_map(|port| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .ok()
+            .map(|held| (port, held))
+    });
+    // All are held until the last is found, so that none is found twice.
+    let bound: Vec<_> = bound.take(N).collect();
+    let ports: Vec<_> = bound.iter().map(|(port, _)| *port).collect();
+    ports
+        .try_into()
+        .unwrap_or_else(|_| panic!("no {N} free ports among {LOOKS} of 127.0.0.1:{RANGE:?}"))
 }

@@ -1,5 +1,7 @@
 //! The node takes what the payer signs, whatever it spends, and the payee finds what it is paid.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
+
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Amount, Transaction};
 use sdk_relay_bip352::{EligibleTx, Match, SilentPaymentAddress, scan};

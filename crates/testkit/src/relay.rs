@@ -1,0 +1,210 @@
+//! The relay as a process of its own, as its operator runs it.
+
+mod log;
+mod options;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use self::log::Log;
+pub use self::options::RelayOptions;
+use crate::deadline::eventually;
+
+/// Ready is a matter of tenths of a second, and of more on a busy machine.
+const READY: Duration = Duration::from_secs(30);
+/// Beyond the relay's own deadline for draining its clients.
+const END: Duration = Duration::from_secs(30);
+
+/// A relay that ended instead of getting ready.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the relay ended ({status}):\n{stderr}")]
+pub struct RelayEnded {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// All that it wrote to standard error.
+    pub stderr: String,
+}
+
+/// A running (or ended) relay. Dropped, it is killed; its data directory goes too, unless [`RelayOptions::data_dir`] gave one. Dropped by a
+/// failing test it shows what it wrote to standard error.
+#[derive(Debug)]
+pub struct RelayProcess {
+    options: RelayOptions,
+    child: Option<Child>,
+    log: Log,
+    ws: String,
+    http: String,
+}
+
+/// The relay's program, built with the profile of the running program (once per process; quick when nothing has changed). The relay's own
+/// tests have it from cargo: `env!("CARGO_BIN_EXE_sdk_relay")`.
+pub fn relay_exe() -> &'static Path {
+    static EXE: OnceLock<PathBuf> = OnceLock::new();
+    EXE.get_or_init(|| {
+        // TARGET/PROFILE/program of a binary, TARGET/PROFILE/deps/program of a test.
+        let me = std::env::current_exe().expect("the path of this program");
+        let profile = me
+            .ancestors()
+            .skip(1)
+            .find(|dir| !dir.ends_with("deps"))
+            .expect("target/PROFILE");
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--package",
+            "sdk_relay",
+            "--bin",
+            "sdk_relay",
+        ]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        let status = build
+            .status()
+            .unwrap_or_else(|e| panic!("cargo cannot be started: {e}"));
+        assert!(status.success(), "the relay cannot be built (the reason is above)");
+        profile.join("sdk_relay")
+    })
+}
+
+impl RelayProcess {
+    /// Starts a relay and waits until it is ready. Panics with its standard error when it ends instead.
+    pub async fn start(options: RelayOptions) -> RelayProcess {
+        RelayProcess::try_start(options).await.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Starts a relay and waits until it is ready, or has ended.
+    pub async fn try_start(options: RelayOptions) -> Result<RelayProcess, RelayEnded> {
+        let none = String::new;
+        let mut relay = RelayProcess {
+            options,
+            child: None,
+            log: Log::default(),
+            ws: none(),
+            http: none(),
+        };
+        relay.launch().await?;
+        Ok(relay)
+    }
+
+    /// Starts the ended relay again with the same options and data. Its ports are others, unless [`RelayOptions::fixed_ports`] is set.
+    pub async fn start_again(&mut self) {
+        assert!(self.child.is_none(), "the relay runs: end it first");
+        self.launch().await.unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// `ws://127.0.0.1:PORT`.
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}", self.ws)
+    }
+
+    /// `http://127.0.0.1:PORT`, without a path.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// Process id. Panics when the relay does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the relay runs").id()
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        self.options.data_directory()
+    }
+
+    /// All that the relay has written to standard error since it was last started.
+    pub fn stderr(&self) -> String {
+        self.log.text()
+    }
+
+    /// Resident memory in bytes (`VmRSS` of `/proc/PID/status`).
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the relay's status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kibibytes * 1024
+    }
+
+    /// Kills the relay at once (SIGKILL). No-op on one that does not run.
+    pub fn kill9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It fails on a process that has ended by itself, which is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends the relay as its operator would (SIGTERM) and waits for its end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        // The shell's own `kill`: sending a signal other than SIGKILL needs unsafe code or a further crate.
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", self.pid())])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "SIGTERM cannot be sent to {}",
+            self.pid()
+        );
+        self.wait().await
+    }
+
+    /// Waits until the relay ends by itself. [`RelayProcess::stderr`] is whole then.
+    pub async fn wait(&mut self) -> ExitStatus {
+        let log = self.log.clone();
+        let ended = async || self.ended().filter(|_| log.complete());
+        let status = eventually(END, "the relay's end", ended).await;
+        self.child = None;
+        status
+    }
+
+    async fn launch(&mut self) -> Result<(), RelayEnded> {
+        let mut command = self.options.command();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap_or_else(|e| panic!("{} cannot be started: {e}", self.options.exe().display()));
+        self.log = Log::drain(child.stderr.take().expect("a pipe"));
+        self.child = Some(child);
+        let ready = eventually(READY, "the relay's line `ready ws=… http=…`", async || {
+            let status = self.ended();
+            // Looked at after the status: a relay that has ended has then written all that it will.
+            match (status, self.log.ready()) {
+                (Some(status), _) if self.log.complete() => Some(Err(RelayEnded {
+                    status,
+                    stderr: self.log.text(),
+                })),
+                (None, Some(addresses)) => Some(Ok(addresses)),
+                _ => None,
+            }
+        });
+        (self.ws, self.http) = ready.await?;
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().expect("a child's status")
+    }
+}
+
+impl Drop for RelayProcess {
+    fn drop(&mut self) {
+        self.kill9();
+        if std::thread::panicking() {
+            #[allow(clippy::print_stderr, reason = "the test harness shows it with the failure")]
+            {
+                eprintln!("--- standard error of the relay ---\n{}---", self.log.text());
+            }
+        }
+    }
+}

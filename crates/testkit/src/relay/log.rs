@@ -1,0 +1,101 @@
+//! What the relay writes to standard error.
+
+use std::io::{BufRead, BufReader};
+use std::process::ChildStderr;
+use std::sync::{Arc, Mutex};
+
+/// Older text goes when there is more: a relay that logs each message of a long test must not fill the memory.
+const KEPT: usize = 4 * 1024 * 1024;
+
+/// The text so far. A thread reads it off the pipe, so that the relay never waits for its reader; the thread ends with the relay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    text: String,
+    ready: Option<(String, String)>,
+    complete: bool,
+}
+
+impl Log {
+    pub(super) fn drain(stderr: ChildStderr) -> Log {
+        let log = Log::default();
+        let writer = log.clone();
+        std::thread::spawn(move || {
+            let mut stderr = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                writer.add(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+            writer.0.lock().unwrap().complete = true;
+        });
+        log
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.0.lock().unwrap().text.clone()
+    }
+
+    /// The addresses of the ready line, WebSocket and HTTP.
+    pub(super) fn ready(&self) -> Option<(String, String)> {
+        self.0.lock().unwrap().ready.clone()
+    }
+
+    /// Whether the relay has closed its standard error: nothing will follow.
+    pub(super) fn complete(&self) -> bool {
+        self.0.lock().unwrap().complete
+    }
+
+    fn add(&self, line: &str) {
+        let mut state = self.0.lock().unwrap();
+        state.text.push_str(line);
+        state.ready = state.ready.take().or_else(|| addresses(line));
+        let excess = state.text.len().saturating_sub(KEPT);
+        if let Some(end) = state.text[state.text.ceil_char_boundary(excess)..]
+            .find('\n')
+            .filter(|_| excess > 0)
+        {
+            let cut = state.text.ceil_char_boundary(excess) + end + 1;
+            state.text.drain(..cut);
+        }
+    }
+}
+
+/// `… ready ws=127.0.0.1:40001 http=127.0.0.1:40002 …`
+fn addresses(line: &str) -> Option<(String, String)> {
+    let mut words = line.split_whitespace();
+    words.find(|word| *word == "ready")?;
+    let words: Vec<_> = words.collect();
+    let value = |key| words.iter().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
+    Some((value("ws=")?, value("http=")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_addresses_of_the_ready_line() {
+        let line =
+            "2026-01-01T00:00:00Z  INFO sdk_relay: ready ws=127.0.0.1:40001 http=127.0.0.1:40002 network=regtest\n";
+        assert_eq!(
+            addresses(line),
+            Some(("127.0.0.1:40001".to_owned(), "127.0.0.1:40002".to_owned()))
+        );
+        assert_eq!(addresses("INFO sdk_relay: not yet ready for ws=1\n"), None);
+    }
+
+    #[test]
+    fn keeps_the_newest_lines_of_a_long_text() {
+        let log = Log::default();
+        let line = format!("{}é\n", "x".repeat(1000));
+        for _ in 0..KEPT / line.len() + 100 {
+            log.add(&line);
+        }
+        let text = log.text();
+        assert!(text.len() <= KEPT && text.len() > KEPT - 2 * line.len());
+        assert!(text.starts_with(&line) && text.ends_with(&line));
+    }
+}

@@ -1,0 +1,120 @@
+//! How a relay is started: program, data directory, arguments, environment.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::node::Bitcoind;
+use crate::ports::free_ports;
+
+/// What begins the name of every variable that configures the relay.
+const PREFIX: &str = "SDK_RELAY_";
+
+/// How a relay is started. Its whole configuration is given by environment variables (`SDK_RELAY_KEY`, `SDK_RELAY_TABLE__KEY`); those of the
+/// test's own environment are kept from it.
+#[derive(Clone, Debug)]
+pub struct RelayOptions {
+    exe: PathBuf,
+    data_dir: DataDir,
+    args: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+}
+
+#[derive(Clone, Debug)]
+enum DataDir {
+    Own(Arc<TempDir>),
+    Given(PathBuf),
+}
+
+impl RelayOptions {
+    /// A relay on regtest, with a new data directory and free ports.
+    pub fn new(exe: impl AsRef<Path>) -> RelayOptions {
+        let dir = tempfile::Builder::new()
+            .prefix("testkit-relay-")
+            .tempdir()
+            .expect("a temporary directory");
+        let exe = exe.as_ref().to_owned();
+        RelayOptions {
+            exe,
+            data_dir: DataDir::Own(Arc::new(dir)),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
+        .set("NETWORK", "regtest")
+        .set("WS_URL", "127.0.0.1:0")
+        .set("HTTP_URL", "127.0.0.1:0")
+    }
+
+    /// The node that it follows: its URL, its cookie file (or user and password), and its ZMQ address if it has one.
+    pub fn node(self, node: &Bitcoind) -> RelayOptions {
+        let options = self.set("BITCOIN_CORE__URL", node.rpc_url());
+        let options = match node.user() {
+            Some((user, password)) => options
+                .set("BITCOIN_CORE__USER", user)
+                .set("BITCOIN_CORE__PASSWORD", password),
+            None => options.set("BITCOIN_CORE__COOKIE_FILE", node.cookie_file()),
+        };
+        match node.has_zmq() {
+            true => options.set("BITCOIN_CORE__ZMQ_URL", node.zmq_url()),
+            false => options,
+        }
+    }
+
+    /// A data directory that outlives the relay.
+    pub fn data_dir(mut self, dir: impl AsRef<Path>) -> RelayOptions {
+        self.data_dir = DataDir::Given(dir.as_ref().to_owned());
+        self
+    }
+
+    /// The same ports at each start, for clients that come back by themselves.
+    pub fn fixed_ports(self) -> RelayOptions {
+        let [ws, http] = free_ports();
+        self.set("WS_URL", format!("127.0.0.1:{ws}"))
+            .set("HTTP_URL", format!("127.0.0.1:{http}"))
+    }
+
+    /// A configuration key: `set("WATCH__MAX", "5")` is `SDK_RELAY_WATCH__MAX=5`. The last of several values counts.
+    pub fn set(self, key: &str, value: impl Into<OsString>) -> RelayOptions {
+        self.env(&format!("{PREFIX}{key}"), value)
+    }
+
+    /// Any environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> RelayOptions {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A further argument.
+    pub fn arg(mut self, arg: impl Into<OsString>) -> RelayOptions {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(super) fn exe(&self) -> &Path {
+        &self.exe
+    }
+
+    pub(super) fn data_directory(&self) -> &Path {
+        match &self.data_dir {
+            DataDir::Own(dir) => dir.path(),
+            DataDir::Given(dir) => dir,
+        }
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.exe);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(PREFIX)) {
+            command.env_remove(name);
+        }
+        // A working directory without a configuration file; no colours between the words of the log.
+        command.current_dir(self.data_directory()).env("NO_COLOR", "1");
+        command.env(format!("{PREFIX}DATA_DIR"), self.data_directory());
+        command
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .args(&self.args);
+        command
+    }
+}
