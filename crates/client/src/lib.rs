@@ -1,1 +1,56 @@
-//! To be written.
+//! The Rust client of `sdk_relay`: connect, subscribe, watch, resume.
+//!
+//! ```no_run
+//! use sdk_relay_client::{Client, ClientEvent, Topic};
+//!
+//! # async fn first() -> Result<(), Box<dyn std::error::Error>> {
+//! let (client, mut events) = Client::builder("ws://127.0.0.1:8090")
+//!     .client_id("my-app")
+//!     .topics([Topic::Notifications])
+//!     .connect()
+//!     .await?;
+//! println!("pay {:?}", client.relay().silent_payment_address);
+//! while let Some(event) = events.recv().await {
+//!     if let ClientEvent::Notification(notification) = event {
+//!         println!("{notification:?}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//! - **One task owns the socket.** It ends when the last clone of [`Client`] is dropped; [`Events`] then ends too.
+//! - **Nothing twice.** A notification whose `event_id` was handed over before is dropped. Those of a watch have no
+//!   `event_id`: after a reconnection the relay may tell of a mempool payment to a watch once more.
+//! - **Nothing missing without a word.** A lost connection is made again (unless [`ClientBuilder::reconnect`] says
+//!   otherwise) and resumes after the last notification; [`ClientEvent::Reconnected`] says whether there is a gap.
+//!   To resume in another process, keep the `event_id` of what you have dealt with and give it to
+//!   [`ClientBuilder::resume_from`].
+//! - **Everything is bounded.** Who does not read its [`Events`] stops the reading of the socket: answers wait behind
+//!   events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
+//!
+//! The sizes and times are in [`defaults`].
+
+mod backoff;
+mod builder;
+mod client;
+mod connection;
+pub mod defaults;
+mod driver;
+mod error;
+mod event;
+mod in_flight;
+mod raw;
+mod transport;
+mod watches;
+
+pub use builder::ClientBuilder;
+pub use client::Client;
+pub use error::{ConnectError, Disconnect, RequestError};
+pub use event::{ClientEvent, Events};
+pub use raw::{Frame, RawClient};
+pub use sdk_relay_protocol as protocol;
+pub use sdk_relay_protocol::{
+    Event, HandshakeResponse, Notification, Payment, Resume, SyncPayload, SyncType, Topic, Watch,
+};

@@ -1,0 +1,31 @@
+//! Prints what a relay tells: `cargo run -p sdk-relay-client --example listen [URL]`.
+// A program that a person runs: its output is for standard output.
+#![allow(clippy::print_stdout)]
+
+use sdk_relay_client::{Client, ClientEvent, Topic};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "ws://127.0.0.1:8090".to_owned());
+    let (client, mut events) = Client::builder(&url)
+        .client_id("listen")
+        .topics([Topic::Notifications])
+        .connect()
+        .await?;
+    let relay = client.relay();
+    println!("connected to {} on {}", relay.relay_id, relay.network);
+    if let Some(address) = &relay.silent_payment_address {
+        println!("payments to {address} will show here");
+    }
+    while let Some(event) = events.recv().await {
+        match event {
+            ClientEvent::Notification(n) => println!("{}", serde_json::to_string(&n)?),
+            ClientEvent::Disconnected { reason, .. } => println!("disconnected: {reason}"),
+            ClientEvent::Reconnected { resume, .. } => println!("back: {resume:?}"),
+            other => println!("{other:?}"),
+        }
+    }
+    Ok(())
+}

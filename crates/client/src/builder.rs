@@ -1,0 +1,109 @@
+//! How a client is to connect.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sdk_relay_protocol::{API_VERSION, Handshake, Role, Topic};
+
+use crate::connection::Connection;
+use crate::{Client, ConnectError, Events, driver};
+
+/// What to say in the handshake, and what to do when the connection ends.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is connected before `connect`"]
+pub struct ClientBuilder {
+    pub(crate) url: String,
+    pub(crate) client_id: String,
+    pub(crate) version: String,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) resume_from: Option<u64>,
+    pub(crate) role: Option<Role>,
+    pub(crate) relay_id: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) reconnect: bool,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            client_id: "sdk-relay-client".to_owned(),
+            version: API_VERSION.to_owned(),
+            capabilities: vec![Topic::Notifications.name().to_owned()],
+            resume_from: None,
+            role: None,
+            relay_id: None,
+            address: None,
+            reconnect: true,
+        }
+    }
+
+    /// Name of this client, 1 to 128 printable characters. Relays show it to their operators.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = id.into();
+        self
+    }
+
+    /// The topics to begin with, in place of `notifications` alone. `sync` also allows [`Client::sync`].
+    pub fn topics(mut self, topics: impl IntoIterator<Item = Topic>) -> Self {
+        self.capabilities = topics.into_iter().map(|t| t.name().to_owned()).collect();
+        self
+    }
+
+    /// The `capabilities` of the handshake in full, in place of [`Self::topics`].
+    pub fn capabilities<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.capabilities = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The last `event_id` that the app has dealt with: every later event that the relay still has comes first.
+    /// `Some(0)` asks for all of them, `None` for new ones only. See [`Client::relay`] for whether there is a gap.
+    pub fn resume_from(mut self, event_id: Option<u64>) -> Self {
+        self.resume_from = event_id;
+        self
+    }
+
+    /// Whether to connect again when the connection ends. On by default.
+    pub fn reconnect(mut self, again: bool) -> Self {
+        self.reconnect = again;
+        self
+    }
+
+    /// This is a relay of the mesh: its name, and where it can be reached (`HOST:PORT`).
+    pub fn relay(mut self, relay_id: impl Into<String>, address: Option<String>) -> Self {
+        self.role = Some(Role::Relay);
+        self.relay_id = Some(relay_id.into());
+        self.address = address;
+        self
+    }
+
+    /// The API version to name, in place of [`API_VERSION`].
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Connects and shakes hands, once: an app that starts learns at once when its relay is not there.
+    pub async fn connect(self) -> Result<(Client, Events), ConnectError> {
+        let handshake = self.handshake(self.capabilities.clone(), self.resume_from);
+        let (connection, response) = Connection::open(&self.url, handshake).await?;
+        Ok(driver::start(self, connection, response))
+    }
+
+    pub(crate) fn handshake(&self, capabilities: Vec<String>, resume_from: Option<u64>) -> Handshake {
+        Handshake {
+            client_id: self.client_id.clone(),
+            version: self.version.clone(),
+            capabilities,
+            timestamp: now(),
+            resume_from,
+            role: self.role,
+            relay_id: self.relay_id.clone(),
+            address: self.address.clone(),
+        }
+    }
+}
+
+/// Unix seconds; `None` on a machine whose clock stands before 1970.
+pub(crate) fn now() -> Option<u64> {
+    Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
+}

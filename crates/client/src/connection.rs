@@ -1,0 +1,138 @@
+//! One connection: typed messages over one WebSocket, from the handshake to the close.
+
+use futures_util::{SinkExt, StreamExt};
+use sdk_relay_protocol::{ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, ServerMessage};
+use tokio::time::{Instant, timeout};
+use tokio_websockets::{Error, Message};
+
+use crate::defaults::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
+use crate::transport::{self, Socket};
+use crate::{ConnectError, Disconnect};
+
+/// Longest part of an unexpected message that an error quotes.
+const QUOTED: usize = 200;
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: Socket,
+    opened: Instant,
+    unsent: bool,
+}
+
+impl Connection {
+    /// Connects and shakes hands.
+    pub(crate) async fn open(url: &str, handshake: Handshake) -> Result<(Self, HandshakeResponse), ConnectError> {
+        let socket = transport::dial(url).await?;
+        let mut connection = Self {
+            socket,
+            opened: Instant::now(),
+            unsent: false,
+        };
+        let response = timeout(HANDSHAKE_TIMEOUT, connection.shake(handshake))
+            .await
+            .map_err(|_| ConnectError::Timeout {
+                address: transport::address(url).unwrap_or_default(),
+                step: "handshake",
+                after: HANDSHAKE_TIMEOUT,
+            })??;
+        Ok((connection, response))
+    }
+
+    /// When it was made.
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Whether a [`Self::flush`] has something to do, perhaps.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent
+    }
+
+    /// The next message. `None` stands for a frame that shows life and says nothing to the app: a ping, or a message
+    /// of a type that only newer clients know. Cancel-safe.
+    pub(crate) async fn read(&mut self) -> Result<Option<ServerMessage>, Disconnect> {
+        let message = match self.socket.next().await {
+            Some(Ok(message)) => message,
+            Some(Err(e)) => return Err(lost(e)),
+            None => {
+                return Err(Disconnect::Lost(
+                    "the relay ended the connection without a close".to_owned(),
+                ));
+            }
+        };
+        if let Some((code, reason)) = message.as_close() {
+            return Err(Disconnect::Closed {
+                code: code.into(),
+                reason: reason.to_owned(),
+            });
+        }
+        let Some(text) = message.as_text() else {
+            return Ok(None);
+        };
+        match serde_json::from_str(text) {
+            Ok(message) => Ok(Some(message)),
+            Err(e) => {
+                tracing::warn!(error = %e, "a message from the relay is not understood and passed over");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Queues a message. It leaves with this call, the next [`Self::read`] or [`Self::flush`].
+    pub(crate) async fn write(&mut self, message: &ClientMessage) -> Result<(), Disconnect> {
+        let text = serde_json::to_string(message).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
+        self.unsent = true;
+        bounded(self.socket.feed(Message::text(text))).await
+    }
+
+    /// Sends everything that is queued. Cancel-safe.
+    pub(crate) async fn flush(&mut self) -> Result<(), Disconnect> {
+        bounded(self.socket.flush()).await?;
+        self.unsent = false;
+        Ok(())
+    }
+
+    /// Closes with 1000, or answers the relay's close; waits a moment for the other half.
+    pub(crate) async fn close(mut self) {
+        // Whatever fails here, the connection is over.
+        let _ = timeout(CLOSE_TIMEOUT, self.socket.close()).await;
+    }
+
+    async fn shake(&mut self, handshake: Handshake) -> Result<HandshakeResponse, ConnectError> {
+        self.write(&ClientMessage::Handshake(handshake))
+            .await
+            .map_err(ConnectError::Ended)?;
+        self.flush().await.map_err(ConnectError::Ended)?;
+        loop {
+            match self.read().await.map_err(ConnectError::Ended)? {
+                Some(ServerMessage::HandshakeResponse(response)) => return accepted(response),
+                Some(other) => {
+                    let text: String = format!("{other:?}").chars().take(QUOTED).collect();
+                    return Err(ConnectError::NoHandshake(text));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn accepted(response: HandshakeResponse) -> Result<HandshakeResponse, ConnectError> {
+    match response.status {
+        HandshakeStatus::Accepted => Ok(response),
+        HandshakeStatus::Rejected => Err(ConnectError::Rejected {
+            reason: response.reason.unwrap_or_else(|| "no reason was given".to_owned()),
+        }),
+    }
+}
+
+async fn bounded(write: impl Future<Output = Result<(), Error>>) -> Result<(), Disconnect> {
+    match timeout(WRITE_TIMEOUT, write).await {
+        Ok(result) => result.map_err(lost),
+        Err(_) => Err(Disconnect::Stuck(WRITE_TIMEOUT)),
+    }
+}
+
+fn lost(error: Error) -> Disconnect {
+    Disconnect::Lost(error.to_string())
+}

@@ -1,0 +1,366 @@
+//! The task that owns the socket: it sends requests, hands answers and events over, and connects again.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use sdk_relay_protocol::{
+    ClientMessage, HandshakeResponse, Notification, Resume, ServerMessage, Subscribe, Topic, Topics, Unwatch,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::backoff::Backoff;
+use crate::builder::now;
+use crate::client::{Handle, MessageIds, Shared};
+use crate::connection::Connection;
+use crate::defaults::{EVENT_QUEUE, REQUEST_QUEUE, SILENCE, SOUND_AFTER};
+use crate::in_flight::{InFlight, Purpose, Request, name};
+use crate::watches::Watches;
+use crate::{Client, ClientBuilder, ClientEvent, Disconnect, Events, RequestError};
+
+/// Starts the task. It ends when every clone of the [`Client`] is dropped, or when the connection ends for good.
+pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: HandshakeResponse) -> (Client, Events) {
+    let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
+    let (events, queue) = mpsc::channel(EVENT_QUEUE);
+    let (stop, stopped) = watch::channel(false);
+    // A log that ends before our place in it is another log: nothing of it was handed over.
+    let begin = builder.resume_from.unwrap_or(u64::MAX).min(relay.last_event_id);
+    let shared = Arc::new(Shared {
+        last_event_id: AtomicU64::new(begin),
+        relay: watch::Sender::new(Arc::new(relay)),
+    });
+    let message_ids = MessageIds::new();
+    let handle = Handle {
+        requests,
+        stop,
+        shared: Arc::clone(&shared),
+        message_ids: message_ids.clone(),
+        client_id: builder.client_id.clone(),
+        relay_id: builder.relay_id.clone(),
+    };
+    let driver = Driver {
+        topics: topics_of(&builder.capabilities).collect(),
+        builder,
+        requests: asked,
+        events,
+        waiting: None,
+        shared: Arc::clone(&shared),
+        message_ids,
+        in_flight: InFlight::default(),
+        watches: Watches::default(),
+        last_queued: begin,
+        backoff: Backoff::default(),
+    };
+    tokio::spawn(driver.run(connection, stopped));
+    (Client::new(handle), Events::new(queue, shared))
+}
+
+struct Driver {
+    builder: ClientBuilder,
+    requests: mpsc::Receiver<Request>,
+    events: mpsc::Sender<ClientEvent>,
+    /// Waits for room in `events`. While it does, nothing is read.
+    waiting: Option<ClientEvent>,
+    shared: Arc<Shared>,
+    message_ids: MessageIds,
+    in_flight: InFlight,
+    watches: Watches,
+    topics: Topics,
+    /// The `event_id` up to which everything is in `events` or was.
+    last_queued: u64,
+    backoff: Backoff,
+}
+
+/// What happened next.
+enum Step {
+    Heard(Result<Option<ServerMessage>, Disconnect>),
+    Asked(Request),
+    HandedOver,
+    Flushed(Result<(), Disconnect>),
+    Silence,
+}
+
+impl Driver {
+    async fn run(mut self, connection: Connection, mut stopped: watch::Receiver<bool>) {
+        let mut connection = Some(connection);
+        tokio::select! {
+            // An error says that the last handle was dropped.
+            _ = stopped.wait_for(|stop| *stop) => {}
+            () = self.drive(&mut connection) => {}
+        }
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+    }
+
+    async fn drive(&mut self, connection: &mut Option<Connection>) {
+        while let Some(open) = connection {
+            let reason = self.serve(open).await;
+            if open.opened().elapsed() >= SOUND_AFTER {
+                self.backoff.reset();
+            }
+            self.in_flight.fail_all();
+            if let Some(ended) = connection.take() {
+                ended.close().await;
+            }
+            *connection = self.connect_again(reason).await;
+        }
+    }
+
+    /// Until the connection ends.
+    async fn serve(&mut self, connection: &mut Connection) -> Disconnect {
+        if let Err(reason) = self.restore(connection).await {
+            return reason;
+        }
+        let mut heard = Instant::now();
+        loop {
+            let done = match self.next(connection, heard).await {
+                Step::Heard(Ok(message)) => {
+                    heard = Instant::now();
+                    match message {
+                        Some(message) => self.hear(connection, message).await,
+                        None => Ok(()),
+                    }
+                }
+                Step::Asked(request) => self.ask(connection, request).await,
+                Step::HandedOver => {
+                    // The relay was not silent while we did not listen.
+                    heard = Instant::now();
+                    Ok(())
+                }
+                Step::Heard(Err(reason)) => Err(reason),
+                Step::Flushed(result) => result,
+                Step::Silence => Err(Disconnect::Silent(SILENCE)),
+            };
+            if let Err(reason) = done {
+                return reason;
+            }
+        }
+    }
+
+    async fn next(&mut self, connection: &mut Connection, heard: Instant) -> Step {
+        let has_room = self.in_flight.has_room();
+        if self.waiting.is_none() {
+            return tokio::select! {
+                message = connection.read() => Step::Heard(message),
+                Some(request) = self.requests.recv(), if has_room => Step::Asked(request),
+                () = sleep_until(heard + SILENCE) => Step::Silence,
+            };
+        }
+        let unsent = connection.has_unsent();
+        tokio::select! {
+            room = self.events.reserve() => {
+                // Without a room nobody listens: the event is for nobody.
+                if let (Ok(room), Some(event)) = (room, self.waiting.take()) {
+                    room.send(event);
+                }
+                Step::HandedOver
+            }
+            Some(request) = self.requests.recv(), if has_room => Step::Asked(request),
+            result = connection.flush(), if unsent => Step::Flushed(result),
+        }
+    }
+
+    async fn hear(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
+        match message {
+            ServerMessage::Notification(notification) => self.notified(notification),
+            ServerMessage::Sync(sync) => self.waiting = Some(ClientEvent::Sync(Box::new(sync))),
+            answer => match (self.in_flight.answered_by(&answer), answer) {
+                (Some(request), answer) => self.answered(connection, request, answer).await?,
+                (None, ServerMessage::Error(error)) => self.waiting = Some(ClientEvent::Error(error)),
+                (None, answer) => tracing::debug!(?answer, "an answer that nobody asked for"),
+            },
+        }
+        Ok(())
+    }
+
+    fn notified(&mut self, mut notification: Notification) {
+        if let Some(id) = notification.event_id {
+            if id <= self.last_queued {
+                return;
+            }
+            self.last_queued = id;
+        }
+        self.watches.translate(&mut notification);
+        self.waiting = Some(ClientEvent::Notification(Box::new(notification)));
+    }
+
+    async fn ask(&mut self, connection: &mut Connection, mut request: Request) -> Result<(), Disconnect> {
+        if let Purpose::App(reply) = &request.purpose
+            && reply.is_closed()
+        {
+            return Ok(());
+        }
+        if let ClientMessage::Unwatch(unwatch) = &mut request.message {
+            match self.watches.relay_id(&unwatch.watch_id) {
+                Some(relay_id) => unwatch.watch_id = relay_id.to_owned(),
+                None if self.watches.contains(&unwatch.watch_id) => {
+                    let request_name = name(&request.message);
+                    request
+                        .purpose
+                        .answer(Err(RequestError::Disconnected { request: request_name }));
+                    return Ok(());
+                }
+                // The relay says best what it does not know.
+                None => {}
+            }
+        }
+        connection.write(&request.message).await?;
+        self.in_flight.push(request);
+        Ok(())
+    }
+
+    async fn answered(
+        &mut self,
+        connection: &mut Connection,
+        request: Request,
+        mut answer: ServerMessage,
+    ) -> Result<(), Disconnect> {
+        if let ServerMessage::SubscribeResponse(r) | ServerMessage::UnsubscribeResponse(r) = &answer {
+            self.topics = r.subscriptions.iter().copied().collect();
+        }
+        if let (ClientMessage::Unwatch(unwatch), ServerMessage::UnwatchResponse(r)) = (&request.message, &mut answer)
+            && let Some(id) = self.watches.id(&unwatch.watch_id).map(ToOwned::to_owned)
+        {
+            self.watches.remove(&id);
+            r.watch_id = id;
+        }
+        match request.purpose {
+            Purpose::App(reply) => {
+                let request_name = name(&request.message);
+                if let (ClientMessage::Watch(watch), ServerMessage::WatchResponse(r)) = (request.message, &mut answer) {
+                    if reply.is_closed() {
+                        // The app gave up waiting and does not know the name: nobody could end this watch.
+                        return self.unwatch(connection, &r.watch_id).await;
+                    }
+                    r.watch_id = self.watches.add(watch, &r.watch_id);
+                }
+                let result = match answer {
+                    ServerMessage::Error(e) => Err(RequestError::Refused {
+                        request: request_name,
+                        code: e.code,
+                        message: e.message,
+                    }),
+                    answer => Ok(answer),
+                };
+                Purpose::App(reply).answer(result);
+            }
+            Purpose::WatchAgain(watch_id) => match answer {
+                ServerMessage::WatchResponse(r) => self.watches.renamed(&watch_id, &r.watch_id),
+                ServerMessage::Error(error) => {
+                    self.watches.remove(&watch_id);
+                    self.waiting = Some(ClientEvent::WatchLost { watch_id, error });
+                }
+                _ => {}
+            },
+            Purpose::Nobody => {}
+        }
+        Ok(())
+    }
+
+    async fn unwatch(&mut self, connection: &mut Connection, relay_watch_id: &str) -> Result<(), Disconnect> {
+        let message = ClientMessage::Unwatch(Unwatch {
+            watch_id: relay_watch_id.to_owned(),
+            message_id: Some(self.message_ids.next()),
+        });
+        self.send(connection, message, Purpose::Nobody).await
+    }
+
+    async fn send(
+        &mut self,
+        connection: &mut Connection,
+        message: ClientMessage,
+        purpose: Purpose,
+    ) -> Result<(), Disconnect> {
+        connection.write(&message).await?;
+        self.in_flight.push(Request { message, purpose });
+        Ok(())
+    }
+
+    /// A new connection; `None` when there shall or can be none.
+    async fn connect_again(&mut self, reason: Disconnect) -> Option<Connection> {
+        if let Some(event) = self.waiting.take() {
+            self.hand_over(event).await;
+        }
+        if !self.builder.reconnect || !reason.is_temporary() {
+            self.hand_over(ClientEvent::Closed { reason }).await;
+            return None;
+        }
+        let mut retry_in = self.backoff.next();
+        self.hand_over(ClientEvent::Disconnected { reason, retry_in }).await;
+        loop {
+            sleep(retry_in).await;
+            let handshake = self.builder.handshake(self.capabilities(), Some(self.last_queued));
+            match Connection::open(&self.builder.url, handshake).await {
+                Ok((connection, relay)) => {
+                    self.resumed(relay).await;
+                    return Some(connection);
+                }
+                Err(e) if e.is_temporary() => tracing::debug!(error = %e, "cannot reconnect yet"),
+                Err(e) => {
+                    let reason = Disconnect::Refused(e.to_string());
+                    self.hand_over(ClientEvent::Closed { reason }).await;
+                    return None;
+                }
+            }
+            retry_in = self.backoff.next();
+        }
+    }
+
+    async fn resumed(&mut self, relay: HandshakeResponse) {
+        let other_log = relay.last_event_id < self.last_queued;
+        let resume = match relay.resume {
+            Some(Resume::Complete) if !other_log => Resume::Complete,
+            _ => Resume::Gap,
+        };
+        self.last_queued = self.last_queued.min(relay.last_event_id);
+        self.shared.relay.send_replace(Arc::new(relay.clone()));
+        let relay = Box::new(relay);
+        self.hand_over(ClientEvent::Reconnected { resume, relay }).await;
+    }
+
+    /// Brings a new connection to where the old one was: watches, and topics that the handshake had to name.
+    async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
+        for (id, mut watch) in self.watches.again() {
+            watch.message_id = Some(self.message_ids.next());
+            self.send(connection, ClientMessage::Watch(watch), Purpose::WatchAgain(id))
+                .await?;
+        }
+        let named: Topics = topics_of(&self.capabilities()).collect();
+        let unwanted: Vec<Topic> = named.iter().filter(|t| !self.topics.contains(*t)).collect();
+        if !unwanted.is_empty() {
+            let message = ClientMessage::Unsubscribe(Subscribe {
+                subscriptions: unwanted,
+                client_id: None,
+                timestamp: now(),
+            });
+            self.send(connection, message, Purpose::Nobody).await?;
+        }
+        Ok(())
+    }
+
+    /// The topics that hold now, and what else the app named at first. `sync` is also the right to ask, which
+    /// outlives its topic.
+    fn capabilities(&self) -> Vec<String> {
+        let keep = |name: &&String| match Topic::from_name(name) {
+            Some(topic) => topic == Topic::Sync || self.topics.contains(topic),
+            None => true,
+        };
+        let mut names: Vec<String> = self.builder.capabilities.iter().filter(keep).cloned().collect();
+        for topic in self.topics.iter() {
+            if !names.iter().any(|n| n == topic.name()) {
+                names.push(topic.name().to_owned());
+            }
+        }
+        names
+    }
+
+    async fn hand_over(&self, event: ClientEvent) {
+        // Without a receiver nobody listens: the event is for nobody.
+        let _ = self.events.send(event).await;
+    }
+}
+
+fn topics_of(capabilities: &[String]) -> impl Iterator<Item = Topic> {
+    capabilities.iter().filter_map(|name| Topic::from_name(name))
+}

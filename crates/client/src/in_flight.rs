@@ -1,0 +1,175 @@
+//! Requests on their way, and which answer belongs to which.
+
+use std::collections::VecDeque;
+
+use sdk_relay_protocol::{ClientMessage, ServerMessage};
+use tokio::sync::oneshot;
+
+use crate::RequestError;
+use crate::defaults::IN_FLIGHT;
+
+/// A request of the app, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) message: ClientMessage,
+    pub(crate) purpose: Purpose,
+}
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// The app asked.
+    App(oneshot::Sender<Result<ServerMessage, RequestError>>),
+    /// A watch is registered again after a reconnection; the `watch_id` that the app knows.
+    WatchAgain(String),
+    /// The client itself asked, and only the state of the relay matters.
+    Nobody,
+}
+
+impl Purpose {
+    /// Tells the caller, where there is one.
+    pub(crate) fn answer(self, answer: Result<ServerMessage, RequestError>) {
+        if let Self::App(reply) = self {
+            // A caller that gave up does not mind.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// Requests in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    requests: VecDeque<Request>,
+}
+
+impl InFlight {
+    /// Whether another may be sent.
+    pub(crate) fn has_room(&self) -> bool {
+        self.requests.len() < IN_FLIGHT
+    }
+
+    /// A request was sent. One whose caller gave up stays, so that its late answer is not taken for the next one's.
+    pub(crate) fn push(&mut self, request: Request) {
+        self.requests.push_back(request);
+    }
+
+    /// Takes the request out that this message answers. The relay answers in order, so that the oldest of a kind is
+    /// meant where the message carries no name.
+    pub(crate) fn answered_by(&mut self, answer: &ServerMessage) -> Option<Request> {
+        let at = self.requests.iter().position(|r| answers(&r.message, answer))?;
+        self.requests.remove(at)
+    }
+
+    /// The connection ended: every caller learns it.
+    pub(crate) fn fail_all(&mut self) {
+        for request in self.requests.drain(..) {
+            let request_name = name(&request.message);
+            request
+                .purpose
+                .answer(Err(RequestError::Disconnected { request: request_name }));
+        }
+    }
+}
+
+/// The request's `type`.
+pub(crate) fn name(request: &ClientMessage) -> &'static str {
+    match request {
+        ClientMessage::Handshake(_) => "handshake",
+        ClientMessage::Ping(_) => "ping",
+        ClientMessage::Subscribe(_) => "subscribe",
+        ClientMessage::Unsubscribe(_) => "unsubscribe",
+        ClientMessage::Sync(_) => "sync",
+        ClientMessage::Watch(_) => "watch",
+        ClientMessage::Unwatch(_) => "unwatch",
+    }
+}
+
+fn answers(request: &ClientMessage, answer: &ServerMessage) -> bool {
+    use ServerMessage as S;
+    match (request, answer) {
+        (ClientMessage::Ping(_), S::Pong(_))
+        | (ClientMessage::Subscribe(_), S::SubscribeResponse(_))
+        | (ClientMessage::Unsubscribe(_), S::UnsubscribeResponse(_)) => true,
+        (ClientMessage::Sync(s), S::SyncResponse(r)) => s.message_id == r.in_reply_to,
+        (ClientMessage::Watch(w), S::WatchResponse(r)) => w.message_id == r.in_reply_to,
+        (ClientMessage::Unwatch(u), S::UnwatchResponse(r)) => u.message_id == r.in_reply_to,
+        (request, S::Error(e)) => message_id(request) == e.in_reply_to.as_deref(),
+        _ => false,
+    }
+}
+
+fn message_id(request: &ClientMessage) -> Option<&str> {
+    match request {
+        ClientMessage::Sync(s) => Some(&s.message_id),
+        ClientMessage::Watch(w) => w.message_id.as_deref(),
+        ClientMessage::Unwatch(u) => u.message_id.as_deref(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk_relay_protocol::{ErrorCode, ErrorMessage, Ping, Pong, Subscribe, Unwatch};
+
+    use super::*;
+
+    fn error(in_reply_to: Option<&str>) -> ServerMessage {
+        ServerMessage::Error(ErrorMessage {
+            code: ErrorCode::RateLimited,
+            message: "slower".into(),
+            in_reply_to: in_reply_to.map(Into::into),
+            timestamp: 1,
+        })
+    }
+
+    fn send(in_flight: &mut InFlight, message: ClientMessage) {
+        in_flight.push(Request {
+            message,
+            purpose: Purpose::Nobody,
+        });
+    }
+
+    #[test]
+    fn an_answer_finds_its_request() {
+        let mut in_flight = InFlight::default();
+        let unwatch = |id: &str| {
+            ClientMessage::Unwatch(Unwatch {
+                watch_id: "w".into(),
+                message_id: Some(id.into()),
+            })
+        };
+        send(&mut in_flight, unwatch("a"));
+        send(&mut in_flight, unwatch("b"));
+        send(&mut in_flight, ClientMessage::Ping(Ping::default()));
+        let subscribe = Subscribe {
+            subscriptions: vec![],
+            client_id: None,
+            timestamp: None,
+        };
+        send(&mut in_flight, ClientMessage::Subscribe(subscribe));
+
+        let found = in_flight.answered_by(&error(Some("b"))).unwrap();
+        assert_eq!(found.message, unwatch("b"));
+        // Without a name: the oldest of those that have none.
+        let found = in_flight.answered_by(&error(None)).unwrap();
+        assert_eq!(name(&found.message), "ping");
+        let pong = ServerMessage::Pong(Pong {
+            relay_id: "r".into(),
+            timestamp: 1,
+        });
+        assert!(in_flight.answered_by(&pong).is_none());
+        assert!(in_flight.answered_by(&error(Some("c"))).is_none());
+        assert_eq!(name(&in_flight.answered_by(&error(None)).unwrap().message), "subscribe");
+        assert_eq!(in_flight.requests.len(), 1);
+    }
+
+    #[test]
+    fn is_bounded() {
+        let mut in_flight = InFlight::default();
+        for _ in 0..IN_FLIGHT {
+            assert!(in_flight.has_room());
+            send(&mut in_flight, ClientMessage::Ping(Ping::default()));
+        }
+        assert!(!in_flight.has_room());
+    }
+}
