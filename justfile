@@ -1,0 +1,33 @@
+# The commands of the project, for a person and for CI: `just` lists them. Each is a script or a line of cargo; just itself is not needed.
+
+_list:
+    @just --list --unsorted
+
+# Build and start a relay on the embedded development chain, or with the given arguments
+run *args:
+    ./scripts/run {{args}}
+
+# Every test, and all that they need; arguments go to cargo test
+test *args:
+    ./scripts/test {{args}}
+
+# What a change must pass: format, lints, licences and bans, tests
+ci:
+    ./.ci/run
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Lints, as errors
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Licences, bans and sources of the dependencies
+deny:
+    cargo fetch --locked --quiet
+    "$(./scripts/cargo-deny | tail -n 1)" --offline --locked check --hide-inclusion-graph licenses bans sources
+
+# A report: `just bench latency`
+bench *args:
+    cargo run --release --locked -p bench -- {{args}}
