@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod follower;
+pub mod node;
 pub mod rpc;
 pub mod source;
 

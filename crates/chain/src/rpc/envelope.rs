@@ -30,10 +30,13 @@ struct Reply<'a> {
 struct BatchReply {
     id: usize,
     #[serde(default)]
-    result: Value,
+    result: Option<Box<RawValue>>,
     #[serde(default)]
     error: Option<ServerError>,
 }
+
+/// What became of one call of a batch: its result as the node wrote it (`None` is `null`), or the node's error.
+pub(super) type RawOutcome = Result<Option<Box<RawValue>>, ServerError>;
 
 /// Body of a single call.
 pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {
@@ -73,7 +76,7 @@ pub(super) fn batch_reply(
     calls: &[(&str, Value)],
     status: StatusCode,
     body: &[u8],
-) -> Result<Vec<Result<Value, ServerError>>, RpcError> {
+) -> Result<Vec<RawOutcome>, RpcError> {
     let what = calls.first().map_or("a batch", |(method, _)| method);
     let Ok(replies) = serde_json::from_slice::<Vec<BatchReply>>(body) else {
         // A node that refuses the batch as a whole answers as to a single call.
@@ -82,7 +85,7 @@ pub(super) fn batch_reply(
             Err(error) => Err(error),
         };
     };
-    let mut outcomes: Vec<Option<Result<Value, ServerError>>> = vec![None; calls.len()];
+    let mut outcomes: Vec<Option<RawOutcome>> = vec![None; calls.len()];
     for reply in replies {
         if let Some(error) = reply.error.as_ref().filter(|e| e.code == code::IN_WARMUP) {
             return Err(RpcError::from_server(at, what, error.clone()));
@@ -133,7 +136,7 @@ mod tests {
         let swapped =
             br#"[{"result":null,"error":{"code":-5,"message":"no"},"id":1},{"result":7,"error":null,"id":0}]"#;
         let outcomes = batch_reply("n:1", &calls, StatusCode::OK, swapped).unwrap();
-        assert_eq!(outcomes[0], Ok(json!(7)));
+        assert_eq!(outcomes[0].as_ref().unwrap().as_ref().unwrap().get(), "7");
         assert_eq!(outcomes[1].as_ref().unwrap_err().code, code::NOT_FOUND);
 
         let short = br#"[{"result":7,"error":null,"id":0}]"#;

@@ -13,12 +13,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 pub use auth::Auth;
+pub(crate) use error::words;
 pub use error::{RpcError, ServerError, code};
 pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES};
 
+use envelope::RawOutcome;
 use transport::Transport;
 
 /// Calls in one HTTP request. A node works a batch off in one thread, about 20 µs a call, and answers when all of it is done: a larger batch
@@ -78,6 +80,20 @@ impl RpcClient {
     /// # Errors
     /// As [`call`](Self::call), when the batch as a whole failed; [`RpcError::Warming`] when the node is starting.
     pub async fn batch(&self, calls: Vec<(&str, Value)>) -> Result<Vec<Result<Value, ServerError>>, RpcError> {
+        let outcomes = self.batch_raw(&calls).await?;
+        let read = |raw: Box<RawValue>| serde_json::from_str(raw.get());
+        let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+            Ok(raw) => raw
+                .map_or(Ok(Value::Null), read)
+                .map(Ok)
+                .map_err(|e| RpcError::malformed("a batch", e)),
+            Err(error) => Ok(Err(error)),
+        });
+        outcomes.collect()
+    }
+
+    /// [`batch`](Self::batch) with the results as the node wrote them, for those that hold amounts: these are read as decimals, not as floats.
+    pub(crate) async fn batch_raw(&self, calls: &[(&str, Value)]) -> Result<Vec<RawOutcome>, RpcError> {
         let mut outcomes = Vec::with_capacity(calls.len());
         for part in calls.chunks(MAX_BATCH) {
             let timeout = part

@@ -1,0 +1,210 @@
+//! Blocks with what they spend: over REST where the node offers it, else `getblock` verbosity 3, which is fifty times slower.
+
+use std::sync::{Mutex, PoisonError};
+
+use bitcoin::{Block, BlockHash, TxOut, consensus};
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::{amount::JsonOutput, spent};
+use crate::{
+    event::BlockWithPrevouts,
+    rpc::{RpcClient, RpcError, code},
+    source::SourceError,
+};
+
+/// Blocks fetched at once; each takes two requests, and others must have their turn among [`crate::rpc::MAX_IN_FLIGHT`]. A node has as many
+/// file descriptors as REST connections at most, and more readers of one disk are not faster.
+const MAX_BLOCK_FETCHES: usize = 3;
+
+/// Fetches blocks from one node.
+pub(super) struct BlockFetcher {
+    rpc: RpcClient,
+    turns: Semaphore,
+    /// The way that the node offers, and how often its connection had broken when that was found out.
+    way: Mutex<Option<(Way, u64)>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `/rest/block` and `/rest/spenttxouts`.
+    Rest,
+    /// `getblock` verbosity 0 and 3.
+    Rpc,
+}
+
+/// What REST made of a request for a block.
+enum RestBlock {
+    Found(Bytes, Bytes),
+    /// The node does not offer it (any more).
+    NotOffered,
+}
+
+impl BlockFetcher {
+    pub(super) fn new(rpc: RpcClient) -> Self {
+        Self {
+            rpc,
+            turns: Semaphore::new(MAX_BLOCK_FETCHES),
+            way: Mutex::new(None),
+        }
+    }
+
+    pub(super) async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError> {
+        let _turn = self.turns.acquire().await.map_err(|e| malformed(hash, e))?;
+        if self.way().await? == Way::Rest {
+            match self.over_rest(hash).await? {
+                RestBlock::Found(block, spent) => return decoded(hash, move || over_rest(&block, &spent)).await,
+                RestBlock::NotOffered => self.remember(Way::Rpc),
+            }
+        }
+        let (raw, verbose) = tokio::try_join!(
+            self.rpc.call::<String>("getblock", json!([hash, 0])),
+            self.rpc.call::<VerboseBlock>("getblock", json!([hash, 3])),
+        )
+        .map_err(|e| block_error(hash, e))?;
+        decoded(hash, move || over_rpc(&raw, verbose)).await
+    }
+
+    /// The way to take; asks the node at first use and after each break of the connection.
+    async fn way(&self) -> Result<Way, SourceError> {
+        let breaks = self.rpc.breaks();
+        let remembered = *self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((way, _)) = remembered.filter(|(_, then)| *then == breaks) {
+            return Ok(way);
+        }
+        // A hash that is none: the node answers 400 where it knows the path, and 404 where it does not.
+        let (status, body) = self.rpc.rest("/rest/spenttxouts/x.bin").await?;
+        let way = match status {
+            StatusCode::BAD_REQUEST => Way::Rest,
+            StatusCode::SERVICE_UNAVAILABLE => return Err(warming(self.rpc.at(), &body)),
+            _ => Way::Rpc,
+        };
+        if remembered.is_none_or(|(before, _)| before != way) {
+            match way {
+                Way::Rest => tracing::debug!(node = self.rpc.at(), "blocks come over REST"),
+                Way::Rpc => tracing::warn!(
+                    node = self.rpc.at(),
+                    "the node offers no /rest/spenttxouts: blocks come over getblock, which is much slower; set rest=1 on the node \
+                     (Bitcoin Core 30, Bitcoin Knots 29.4, or newer)"
+                ),
+            }
+        }
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some((way, breaks));
+        Ok(way)
+    }
+
+    fn remember(&self, way: Way) {
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some((way, self.rpc.breaks()));
+    }
+
+    async fn over_rest(&self, hash: BlockHash) -> Result<RestBlock, SourceError> {
+        let block = format!("/rest/block/{hash}.bin");
+        let spent = format!("/rest/spenttxouts/{hash}.bin");
+        let (block, spent) = tokio::try_join!(self.rpc.rest(&block), self.rpc.rest(&spent))?;
+        for (what, (status, body)) in [("block", &block), ("spenttxouts", &spent)] {
+            match *status {
+                StatusCode::OK => {}
+                StatusCode::SERVICE_UNAVAILABLE => return Err(warming(self.rpc.at(), body)),
+                StatusCode::NOT_FOUND if body.is_empty() => return Ok(RestBlock::NotOffered),
+                status => {
+                    // The words are those of `rest_block` and `rest_spent_txouts` in `src/rest.cpp`.
+                    let words = crate::rpc::words(body);
+                    return Err(if words.contains("pruned") {
+                        SourceError::Pruned(hash)
+                    } else if words.ends_with("not found") {
+                        SourceError::NoSuchBlock(hash)
+                    } else {
+                        malformed(hash, format!("/rest/{what}: HTTP {status}: {words}"))
+                    });
+                }
+            }
+        }
+        Ok(RestBlock::Found(block.1, spent.1))
+    }
+}
+
+/// What the node's refusal of `getblock` or `getblockheader` means.
+pub(super) fn block_error(hash: BlockHash, error: RpcError) -> SourceError {
+    match error.server() {
+        Some(server) if server.code == code::NOT_FOUND => SourceError::NoSuchBlock(hash),
+        Some(server) if server.code == code::MISC && server.message.contains("pruned") => SourceError::Pruned(hash),
+        _ => error.into(),
+    }
+}
+
+#[derive(Deserialize)]
+struct VerboseBlock {
+    tx: Vec<VerboseTx>,
+}
+
+#[derive(Deserialize)]
+struct VerboseTx {
+    vin: Vec<VerboseInput>,
+}
+
+#[derive(Deserialize)]
+struct VerboseInput {
+    /// Absent for a coinbase, and where the node has no undo data.
+    prevout: Option<JsonOutput>,
+}
+
+fn over_rest(block: &[u8], spent: &[u8]) -> Result<BlockWithPrevouts, String> {
+    let prevouts = spent::parse(spent).map_err(|e| format!("its prevouts: {e}"))?;
+    with_prevouts(block, prevouts)
+}
+
+fn over_rpc(raw: &str, verbose: VerboseBlock) -> Result<BlockWithPrevouts, String> {
+    let block: Vec<u8> = bitcoin::hex::FromHex::from_hex(raw).map_err(|e| format!("{e}"))?;
+    let inputs = |tx: VerboseTx| {
+        tx.vin
+            .into_iter()
+            .filter_map(|input| input.prevout)
+            .map(TxOut::from)
+            .collect()
+    };
+    with_prevouts(&block, verbose.tx.into_iter().map(inputs).collect())
+}
+
+fn with_prevouts(raw: &[u8], prevouts: Vec<Vec<TxOut>>) -> Result<BlockWithPrevouts, String> {
+    let block: Block = consensus::deserialize(raw).map_err(|e| e.to_string())?;
+    spent::check(&block, &prevouts).map_err(|e| e.to_string())?;
+    Ok(BlockWithPrevouts {
+        block,
+        prevouts,
+        size: raw.len(),
+    })
+}
+
+/// Decodes away from the runtime's own threads: a full block takes tens of milliseconds.
+async fn decoded(
+    hash: BlockHash,
+    decode: impl FnOnce() -> Result<BlockWithPrevouts, String> + Send + 'static,
+) -> Result<BlockWithPrevouts, SourceError> {
+    let block = match tokio::task::spawn_blocking(decode).await {
+        Ok(block) => block.map_err(|reason| malformed(hash, reason))?,
+        Err(error) => return Err(malformed(hash, error)),
+    };
+    let got = block.block.block_hash();
+    if got == hash {
+        Ok(block)
+    } else {
+        Err(malformed(hash, format!("the node sent {got}")))
+    }
+}
+
+fn malformed(hash: BlockHash, reason: impl ToString) -> SourceError {
+    SourceError::Malformed {
+        what: format!("block {hash}"),
+        reason: reason.to_string(),
+    }
+}
+
+fn warming(at: &str, body: &[u8]) -> SourceError {
+    SourceError::Warming {
+        at: at.to_owned(),
+        reason: crate::rpc::words(body),
+    }
+}

@@ -1,0 +1,209 @@
+//! A Bitcoin node as the source of blocks and transactions: RPC for questions, REST for blocks, ZMQ for signals.
+
+mod amount;
+mod block;
+mod mempool;
+mod spent;
+pub mod wallet;
+mod zmq;
+
+use async_trait::async_trait;
+use bitcoin::{BlockHash, OutPoint, Transaction, Txid, consensus::encode::serialize_hex};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::{
+    event::{BlockRef, BlockWithPrevouts, MempoolTx},
+    rpc::{Auth, RpcClient, RpcError, code},
+    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus},
+};
+use block::BlockFetcher;
+
+pub use wallet::{NodeWallet, WalletError};
+
+/// Where a node is and how to ask it.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// `http://HOST:PORT` of its RPC interface, which is that of its REST interface as well.
+    pub rpc_url: String,
+    /// Credentials.
+    pub auth: Auth,
+    /// The one address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). Without it the node is polled.
+    pub zmq_url: Option<String>,
+}
+
+/// A node.
+pub struct NodeSource {
+    rpc: RpcClient,
+    blocks: BlockFetcher,
+    zmq_url: Option<String>,
+}
+
+impl NodeSource {
+    /// Does no I/O: a node that is down is found out at the first question.
+    ///
+    /// # Errors
+    /// [`RpcError::Address`] when `rpc_url` is not such an address.
+    pub fn new(config: NodeConfig) -> Result<Self, RpcError> {
+        let rpc = RpcClient::new(&config.rpc_url, config.auth)?;
+        Ok(Self {
+            blocks: BlockFetcher::new(rpc.clone()),
+            rpc,
+            zmq_url: config.zmq_url,
+        })
+    }
+
+    /// The client that this source asks with.
+    pub fn rpc(&self) -> &RpcClient {
+        &self.rpc
+    }
+
+    async fn blockchain_info(&self) -> Result<BlockchainInfo, SourceError> {
+        Ok(self.rpc.call("getblockchaininfo", json!([])).await?)
+    }
+}
+
+/// What is needed of `getblockchaininfo`.
+#[derive(Deserialize)]
+struct BlockchainInfo {
+    chain: String,
+    blocks: u32,
+    headers: u32,
+    bestblockhash: BlockHash,
+    initialblockdownload: bool,
+    #[serde(default)]
+    pruneheight: Option<u32>,
+}
+
+impl BlockchainInfo {
+    fn tip(&self) -> BlockRef {
+        BlockRef {
+            height: self.blocks,
+            hash: self.bestblockhash,
+        }
+    }
+}
+
+/// Reply of `getrawmempool false true`.
+#[derive(Deserialize)]
+struct RawMempool {
+    txids: Vec<Txid>,
+    mempool_sequence: u64,
+}
+
+/// One entry of the reply of `gettxspendingprevout`.
+#[derive(Deserialize)]
+struct Spender {
+    #[serde(default)]
+    spendingtxid: Option<Txid>,
+}
+
+#[async_trait]
+impl ChainSource for NodeSource {
+    async fn status(&self) -> Result<SourceStatus, SourceError> {
+        let info = self.blockchain_info().await?;
+        Ok(SourceStatus {
+            tip: info.tip(),
+            chain: info.chain,
+            headers: info.headers,
+            initial_block_download: info.initialblockdownload,
+            prune_height: info.pruneheight,
+        })
+    }
+
+    /// `getblockchaininfo`: the one call that tells hash and height of the same moment.
+    async fn tip(&self) -> Result<BlockRef, SourceError> {
+        Ok(self.blockchain_info().await?.tip())
+    }
+
+    async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, SourceError> {
+        match self.rpc.call("getblockhash", json!([height])).await {
+            Ok(hash) => Ok(Some(hash)),
+            Err(error) if error.server().is_some_and(|e| e.code == code::INVALID_PARAMETER) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError> {
+        self.blocks.block(hash).await
+    }
+
+    async fn mempool(&self) -> Result<MempoolSnapshot, SourceError> {
+        let RawMempool {
+            txids,
+            mempool_sequence,
+        } = self.rpc.call("getrawmempool", json!([false, true])).await?;
+        Ok(MempoolSnapshot {
+            txids,
+            sequence: mempool_sequence,
+        })
+    }
+
+    async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError> {
+        mempool::transactions(&self.rpc, wanted, known).await
+    }
+
+    async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError> {
+        /// Outpoints in one call, so that neither request nor reply grows without limit.
+        const MAX_OUTPOINTS: usize = 5_000;
+        let mut spenders = Vec::with_capacity(outpoints.len());
+        for part in outpoints.chunks(MAX_OUTPOINTS) {
+            let asked: Vec<Value> = part.iter().map(|o| json!({"txid": o.txid, "vout": o.vout})).collect();
+            let found: Vec<Spender> = self.rpc.call("gettxspendingprevout", json!([asked])).await?;
+            if found.len() != part.len() {
+                let reason = format!("{} entries for {} outpoints", found.len(), part.len());
+                return Err(RpcError::malformed("gettxspendingprevout", reason).into());
+            }
+            spenders.extend(found.into_iter().map(|spender| spender.spendingtxid));
+        }
+        Ok(spenders)
+    }
+
+    async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {
+        match self.rpc.call("sendrawtransaction", json!([serialize_hex(tx)])).await {
+            Ok(txid) => Ok(txid),
+            Err(error) => Err(match error.server() {
+                Some(server) if refuses_transaction(server.code) => BroadcastError::Rejected(server.message.clone()),
+                _ => BroadcastError::Source(error.into()),
+            }),
+        }
+    }
+
+    async fn info(&self) -> Result<NodeInfo, SourceError> {
+        let methods = ["getblockchaininfo", "getnetworkinfo", "getmempoolinfo"];
+        let outcomes = self
+            .rpc
+            .batch(methods.map(|method| (method, json!([]))).to_vec())
+            .await?;
+        let mut replies = methods.into_iter().zip(outcomes).map(|(method, outcome)| {
+            outcome.map_err(|error| SourceError::from(RpcError::from_server(self.rpc.at(), method, error)))
+        });
+        let mut next = || replies.next().unwrap_or(Ok(Value::Null));
+        Ok(NodeInfo {
+            blockchain: next()?,
+            network: next()?,
+            mempool: next()?,
+        })
+    }
+
+    async fn block_info(&self, hash: BlockHash) -> Result<Value, SourceError> {
+        self.rpc
+            .call("getblock", json!([hash, 1]))
+            .await
+            .map_err(|e| block::block_error(hash, e))
+    }
+
+    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
+        let url = self.zmq_url.clone()?;
+        Some(zmq::signals(url, self.rpc.clone()))
+    }
+}
+
+/// Whether an error of `sendrawtransaction` is about the transaction, not about the node.
+fn refuses_transaction(code: i64) -> bool {
+    matches!(
+        code,
+        code::VERIFY | code::VERIFY_REJECTED | code::VERIFY_ALREADY_IN_UTXO_SET | code::DESERIALIZATION
+    )
+}

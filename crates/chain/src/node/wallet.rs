@@ -1,0 +1,139 @@
+//! A wallet of the node: where its payments come from, and what belongs to it.
+
+use std::collections::HashSet;
+
+use bitcoin::{Address, Amount, Denomination, ScriptBuf, Txid, address::NetworkUnchecked};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    rpc::{RpcClient, RpcError, ServerError, code},
+    source::SourceError,
+};
+
+/// Why the wallet did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WalletError {
+    /// The node has no wallets: it was built without them, or runs with `disablewallet=1`.
+    #[error("the node at {at} has no wallets: it runs with disablewallet=1, or was built without them")]
+    Unavailable {
+        /// `HOST:PORT`.
+        at: String,
+    },
+    /// The wallet says no; its own reason, such as "Insufficient funds".
+    #[error("{0}")]
+    Refused(ServerError),
+    /// The node could not be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// A loaded wallet of the node.
+#[derive(Clone, Debug)]
+pub struct NodeWallet {
+    rpc: RpcClient,
+}
+
+/// What is needed of an entry of `listdescriptors`.
+#[derive(Deserialize)]
+struct Descriptor {
+    desc: String,
+    active: bool,
+    #[serde(default)]
+    internal: bool,
+    /// First and last index that the wallet watches; absent for a descriptor without a wildcard.
+    #[serde(default)]
+    range: Option<(u32, u32)>,
+}
+
+#[derive(Deserialize)]
+struct Descriptors {
+    descriptors: Vec<Descriptor>,
+}
+
+impl NodeWallet {
+    /// Loads the wallet `name`, or makes it if there is none.
+    pub async fn open(rpc: &RpcClient, name: &str) -> Result<Self, WalletError> {
+        let loaded = rpc.call::<Value>("loadwallet", json!([name])).await;
+        let outcome = match loaded {
+            Err(error) if has_code(&error, code::WALLET_NOT_FOUND) => {
+                rpc.call::<Value>("createwallet", json!([name])).await
+            }
+            other => other,
+        };
+        match outcome {
+            Err(error) if !has_code(&error, code::WALLET_ALREADY_LOADED) => Err(refused(rpc, error)),
+            _ => Ok(Self { rpc: rpc.wallet(name) }),
+        }
+    }
+
+    /// Every script that the wallet may have handed out for payments to it: the range of its active external descriptors. It grows when the
+    /// wallet hands out addresses (`keypool` of the node keeps it 1,000 ahead).
+    pub async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
+        let Descriptors { descriptors } = self.call("listdescriptors", json!([false])).await?;
+        let external = descriptors.iter().filter(|d| d.active && !d.internal);
+        let calls: Vec<_> = external
+            .map(|d| match d.range {
+                Some(range) => ("deriveaddresses", json!([d.desc, range])),
+                None => ("deriveaddresses", json!([d.desc])),
+            })
+            .collect();
+        let outcomes = self.rpc.batch(calls).await.map_err(SourceError::from)?;
+        let mut scripts = HashSet::new();
+        for outcome in outcomes {
+            let addresses: Vec<Address<NetworkUnchecked>> = outcome
+                .map_err(WalletError::Refused)
+                .and_then(|value| serde_json::from_value(value).map_err(|e| malformed("deriveaddresses", e)))?;
+            // The node's own addresses are of its own network.
+            scripts.extend(
+                addresses
+                    .into_iter()
+                    .map(|address| address.assume_checked().script_pubkey()),
+            );
+        }
+        Ok(scripts)
+    }
+
+    /// A new address of the wallet (`getnewaddress`).
+    pub async fn new_address(&self) -> Result<Address, WalletError> {
+        let address: Address<NetworkUnchecked> = self.call("getnewaddress", json!([])).await?;
+        Ok(address.assume_checked())
+    }
+
+    /// Pays `amount` to `address` (`sendtoaddress`). The node checks the address, and that it is of its network.
+    pub async fn send(&self, address: &str, amount: Amount) -> Result<Txid, WalletError> {
+        self.call(
+            "sendtoaddress",
+            json!([address, amount.to_string_in(Denomination::Bitcoin)]),
+        )
+        .await
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, WalletError> {
+        self.rpc
+            .call(method, params)
+            .await
+            .map_err(|error| refused(&self.rpc, error))
+    }
+}
+
+fn has_code(error: &RpcError, code: i64) -> bool {
+    error.server().is_some_and(|e| e.code == code)
+}
+
+fn refused(rpc: &RpcClient, error: RpcError) -> WalletError {
+    match error {
+        RpcError::Server { error, .. } if error.code == code::METHOD_NOT_FOUND => WalletError::Unavailable {
+            at: rpc.at().to_owned(),
+        },
+        RpcError::Server { error, .. } => WalletError::Refused(error),
+        other => WalletError::Source(other.into()),
+    }
+}
+
+fn malformed(what: &str, reason: impl ToString) -> WalletError {
+    WalletError::Source(SourceError::Malformed {
+        what: what.to_owned(),
+        reason: reason.to_string(),
+    })
+}

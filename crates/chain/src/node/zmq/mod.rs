@@ -1,0 +1,221 @@
+//! Signals from the node's ZMQ publisher.
+//!
+//! Guarantees: the task ends with the receiver of its signals; after every break of the connection, gap in the counters or full queue one
+//! [`Signal::Lost`] follows, so that what was not told is looked up; a publisher that is not there is tried again for as long as the receiver
+//! lives, and spoken of once.
+
+mod frame;
+mod reader;
+mod topics;
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::{sync::mpsc, time::Instant};
+use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket, ZmqError, ZmqMessage};
+
+use crate::{rpc::RpcClient, source::Signal};
+use frame::Topic;
+use reader::Reader;
+
+/// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at everything anew, which is
+/// cheaper than a queue of this length.
+const MAX_SIGNALS: usize = 1024;
+/// One attempt to connect. The library retries within it, after 50, 100, 200 ms and so on.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// First wait after a failed attempt.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+/// Longest wait between attempts: a node that is back is heard within this time.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// The publisher takes note of a subscription a moment after it was sent (a round trip, and up to a millisecond in libzmq). What it
+/// publishes before is lost and leaves no gap, so [`Signal::Lost`] is told only after this time.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Starts the task that listens at `url`. It ends when the receiver is dropped.
+pub(super) fn signals(url: String, rpc: RpcClient) -> mpsc::Receiver<Signal> {
+    let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
+    let mut listener = Listener {
+        url,
+        rpc,
+        queue: Queue {
+            sender: sender.clone(),
+            lost: false,
+        },
+        complained: None,
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = sender.closed() => {}
+            () = listener.listen() => {}
+        }
+    });
+    receiver
+}
+
+struct Listener {
+    url: String,
+    rpc: RpcClient,
+    queue: Queue,
+    /// What the last warning about topics said, so that it is not repeated at each connection.
+    complained: Option<String>,
+}
+
+impl Listener {
+    async fn listen(&mut self) {
+        let mut unreachable = false;
+        let mut backoff = MIN_BACKOFF;
+        loop {
+            match connected(&self.url).await {
+                Ok((socket, events)) => {
+                    match unreachable {
+                        true => tracing::info!(url = self.url, "ZMQ publisher is reached again"),
+                        false => tracing::debug!(url = self.url, "connected to the ZMQ publisher"),
+                    }
+                    (unreachable, backoff) = (false, MIN_BACKOFF);
+                    let reason = self.receive(socket, events).await;
+                    tracing::debug!(url = self.url, reason, "connection to the ZMQ publisher ended");
+                }
+                Err(error) => {
+                    if !unreachable {
+                        tracing::warn!(url = self.url, %error, "ZMQ publisher is not reached; polling meanwhile, trying on");
+                    }
+                    unreachable = true;
+                }
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
+    }
+
+    /// Passes on what one connection brings; returns why it ended.
+    async fn receive(&mut self, mut socket: SubSocket, mut events: Events) -> String {
+        let mut reader = Reader::default();
+        let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
+        tokio::pin!(settled);
+        let mut fresh = true;
+        let check = topics::missing(self.rpc.clone(), self.url.clone());
+        tokio::pin!(check);
+        let mut checking = true;
+        loop {
+            tokio::select! {
+                message = socket.recv() => match message {
+                    Ok(message) => self.pass_on(&mut reader, message),
+                    Err(error) => return error.to_string(),
+                },
+                event = events.next() => match event {
+                    Some(SocketEvent::Disconnected(_) | SocketEvent::Closed) | None => return "disconnected".to_owned(),
+                    Some(_) => {}
+                },
+                () = &mut settled, if fresh => {
+                    fresh = false;
+                    self.queue.lose();
+                }
+                missing = &mut check, if checking => {
+                    checking = false;
+                    self.complain(missing);
+                }
+                () = self.queue.room(), if self.queue.lost => {}
+            }
+        }
+    }
+
+    fn pass_on(&mut self, reader: &mut Reader, message: ZmqMessage) {
+        match reader.read(&message.into_vec()) {
+            Ok(reading) => {
+                if let Some(gap) = reading.gap {
+                    tracing::debug!(url = self.url, %gap, "messages of the ZMQ publisher were lost");
+                    self.queue.lose();
+                }
+                if let Some(signal) = reading.signal {
+                    self.queue.send(signal);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(url = self.url, %error, "a ZMQ message cannot be read");
+                self.queue.lose();
+            }
+        }
+    }
+
+    fn complain(&mut self, missing: Option<String>) {
+        if let Some(missing) = &missing
+            && self.complained.as_ref() != Some(missing)
+        {
+            tracing::warn!("{missing}");
+        }
+        self.complained = missing;
+    }
+}
+
+/// The bounded way to the follower.
+struct Queue {
+    sender: mpsc::Sender<Signal>,
+    /// Signals were dropped, and [`Signal::Lost`] is still to be told.
+    lost: bool,
+}
+
+impl Queue {
+    fn send(&mut self, signal: Signal) {
+        // What comes after the loss must not overtake the word of it.
+        if self.lost {
+            self.lose();
+        }
+        // While the word of the loss waits for room, a signal adds nothing: everything is looked at anew.
+        if !self.lost && self.sender.try_send(signal).is_err() {
+            self.lost = true;
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost = self.sender.try_send(Signal::Lost).is_err();
+    }
+
+    /// Tells of the loss as soon as there is room.
+    async fn room(&mut self) {
+        if let Ok(permit) = self.sender.reserve().await {
+            permit.send(Signal::Lost);
+            self.lost = false;
+        } else {
+            // The receiver is gone, and this task is about to end.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+type Events = futures_util::stream::BoxStream<'static, SocketEvent>;
+
+/// One connection, subscribed. The library's own reconnection is not used: it waits up to 30 s between attempts and does not tell of failed ones.
+async fn connected(url: &str) -> Result<(SubSocket, Events), ZmqError> {
+    let mut options = SocketOptions::default();
+    options.connect_timeout(CONNECT_TIMEOUT);
+    let mut socket = SubSocket::with_options(options);
+    let events = socket.monitor().boxed();
+    for topic in Topic::ALL {
+        socket.subscribe(topic.name()).await?;
+    }
+    socket.connect(url).await?;
+    Ok((socket, events))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_drops_and_tells_of_it_once_before_anything_later() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let mut queue = Queue { sender, lost: false };
+        (0..5).for_each(|_| queue.send(Signal::Chain));
+        assert!(queue.lost);
+        assert_eq!(receiver.recv().await, Some(Signal::Chain));
+        queue.send(Signal::Chain);
+        assert!(queue.lost, "there was room for the word of the loss alone");
+        assert_eq!(receiver.recv().await, Some(Signal::Chain));
+        assert_eq!(receiver.recv().await, Some(Signal::Lost));
+        queue.room().await;
+        queue.send(Signal::Chain);
+        assert_eq!(receiver.recv().await, Some(Signal::Lost));
+        assert_eq!(receiver.recv().await, Some(Signal::Chain));
+        assert!(!queue.lost);
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether the node publishes what we listen to.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::frame::Topic;
+use crate::rpc::{RpcClient, code};
+
+/// One entry of the reply of `getzmqnotifications`.
+#[derive(Deserialize)]
+struct Notifier {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+/// What a person has to know about topics that the node does not publish at `url`. `None` when there is nothing to say, or the node cannot be
+/// asked: that is told elsewhere.
+pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<String> {
+    match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
+        Ok(notifiers) => complaint(&notifiers, &url),
+        Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(format!(
+            "the node was built without ZMQ, and somebody else answers at {url}: remove the ZMQ address to have the node polled"
+        )),
+        Err(error) => {
+            tracing::debug!(%error, "the node does not tell which topics it publishes");
+            None
+        }
+    }
+}
+
+fn complaint(notifiers: &[Notifier], url: &str) -> Option<String> {
+    // Hosts differ in their spelling, and by what lies between the node and us; only the port is comparable.
+    let here = |notifier: &&Notifier| port(&notifier.address) == port(url);
+    let lacks = |topic: &Topic| {
+        !notifiers
+            .iter()
+            .filter(here)
+            .any(|n| n.kind.strip_prefix("pub") == Some(topic.name()))
+    };
+    let options: Vec<String> = Topic::ALL
+        .into_iter()
+        .filter(lacks)
+        .map(|topic| format!("zmqpub{}={url}", topic.name()))
+        .collect();
+    (!options.is_empty()).then(|| {
+        format!(
+            "the node does not publish all topics at {url}: add {} to its configuration and restart it; until then changes are seen later",
+            options.join(", ")
+        )
+    })
+}
+
+fn port(url: &str) -> Option<&str> {
+    url.rsplit_once(':').map(|(_, port)| port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notifier(kind: &str, address: &str) -> Notifier {
+        Notifier {
+            kind: kind.to_owned(),
+            address: address.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_missing_options_are_named() {
+        let mut notifiers = vec![
+            notifier("pubrawtx", "tcp://0.0.0.0:28332"),
+            notifier("pubhashblock", "tcp://0.0.0.0:28332"),
+            notifier("pubsequence", "tcp://0.0.0.0:28333"),
+        ];
+        let complaint_here = |notifiers: &[Notifier]| complaint(notifiers, "tcp://127.0.0.1:28332");
+        let text = complaint_here(&notifiers).unwrap();
+        assert!(text.contains("add zmqpubsequence=tcp://127.0.0.1:28332 to"), "{text}");
+        notifiers.push(notifier("pubsequence", "tcp://0.0.0.0:28332"));
+        assert_eq!(complaint_here(&notifiers), None);
+    }
+}
