@@ -17,14 +17,17 @@ pub struct Hit {
 
 /// Scans every row for every receiver. All engines give the same hits for the same input.
 ///
-/// The call is pure computation and takes about 50 µs for each pair of receiver and row on one core (see the engine); callers on an
-/// asynchronous runtime move it off the runtime's threads and choose the size of a batch.
+/// The call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's threads and choose
+/// the size of a batch.
 pub trait Engine: Send + Sync {
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit>;
 }
 
-/// The reference engine: one pair at a time over libsecp256k1, with a constant-time multiplication by the scan key.
+/// The reference engine: one pair of receiver and row at a time over libsecp256k1, with a constant-time multiplication by the scan key.
+///
+/// A pair without a match costs 50 to 80 µs of one core: a multiplication by the scan key (40 µs), one by t_0 (27 µs), and an addition for
+/// each label.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Libsecp256k1;
 

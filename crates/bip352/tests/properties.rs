@@ -1,5 +1,8 @@
 //! Random transactions, addresses and bytes: the same answers as an independent implementation (the `silentpayments` crate), and no panic.
 
+// The exemption for tests does not reach the functions that they call.
+#![allow(clippy::expect_used)]
+
 #[path = "properties/address.rs"]
 mod address;
 #[path = "properties/inputs.rs"]
