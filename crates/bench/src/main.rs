@@ -1,1 +1,36 @@
-fn main() {}
+//! Load generator and reports: `cargo run --release -p bench -- NAME`.
+//!
+//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes: a bitcoind on
+//! regtest and the relay's own program, on loopback. Each is bounded, stops by itself and leaves nothing behind.
+
+mod latency;
+mod report;
+mod stats;
+mod zmq;
+
+use clap::{Parser, Subcommand};
+
+/// Measures sdk_relay against a real node.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Prints the figures once more as JSON, on the last line.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    Latency(latency::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let report = match arguments.bench {
+        Bench::Latency(arguments) => latency::run(arguments).await?,
+    };
+    report.print(arguments.json);
+    Ok(())
+}
