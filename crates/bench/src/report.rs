@@ -20,6 +20,9 @@ impl Report {
     /// To standard output; the JSON is the last line.
     pub(crate) fn print(&self, json: bool) {
         println!("{}", self.title);
+        if cfg!(debug_assertions) {
+            println!("(an unoptimised build: these figures say nothing; use cargo run --release)");
+        }
         for table in &self.tables {
             println!("\n{table}");
         }
