@@ -35,7 +35,13 @@ impl Batch {
     pub(super) fn push(&mut self, signal: Signal, view: &MempoolView) {
         match signal {
             Signal::Chain => self.chain = true,
-            Signal::Lost => self.lost = true,
+            // Everything is looked at after this, and what came before may be from before a restart of the node: it is not so any more.
+            Signal::Lost => {
+                self.lost = true;
+                self.left.clear();
+                self.entered.clear();
+                self.known.clear();
+            }
             Signal::Entered { txid, tx, sequence } if view.is_news(sequence) => {
                 let there = view.contains(&txid) && !self.left.contains(&txid);
                 if !there && !self.entered.contains(&txid) {
@@ -125,7 +131,13 @@ mod tests {
 
     #[test]
     fn chain_and_loss_are_kept() {
-        let batch = batch([Signal::Chain, entered(2, 1), Signal::Lost]);
+        let batch = batch([Signal::Chain, Signal::Lost]);
         assert!(batch.chain && batch.lost);
+    }
+
+    #[test]
+    fn what_came_before_a_loss_is_looked_at_anew() {
+        let batch = batch([entered(2, 1), left(1, 2), Signal::Lost, entered(3, 3)]);
+        assert_eq!((batch.entered, batch.left), (vec![tx(3).txid], vec![]));
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Driver {
     pub(super) failing: bool,
     events: mpsc::Sender<ChainEvent>,
     signals: Option<mpsc::Receiver<Signal>>,
+    /// Signals have come, and nothing has happened since without them. A publisher may be missing, or go away, without a word.
+    heard: bool,
 }
 
 impl Driver {
@@ -72,6 +74,7 @@ impl Driver {
             failing: false,
             events,
             signals: None,
+            heard: false,
         };
         (driver, status)
     }
@@ -92,6 +95,8 @@ impl Driver {
                     self.options.poll_interval
                 }
             };
+            // Who publishes signals may have been away as well, and not be back yet.
+            self.set_heard(false);
             self.failing = true;
             self.stale = true;
             self.announce = true;
@@ -136,39 +141,53 @@ impl Driver {
     /// Asks for signals where there are none. Whatever was signalled before they came has to be found by looking.
     fn subscribe(&mut self) {
         if self.signals.is_none() {
+            self.set_heard(false);
             self.signals = self.source.signals();
             self.stale |= self.signals.is_some();
         }
-        self.report.signalled(self.signals.is_some());
     }
 
+    /// Looks without having been told to. What it finds should have been signalled; a signal that is merely late mends that at once.
     async fn poll(&mut self) -> Result<(), Stop> {
         self.subscribe();
         if self.mempool_due <= Instant::now() {
             self.stale = true;
+            if self.reconcile().await? {
+                self.set_heard(false);
+            }
             return Ok(());
         }
-        self.sync_chain().await
+        let before = self.chain.tip();
+        self.sync_chain().await?;
+        if self.chain.tip() != before && self.heard {
+            self.set_heard(false);
+            self.mempool_due = Instant::now();
+        }
+        Ok(())
     }
 
     /// Signals that wait already, and `first` before them, as one batch.
     pub(super) fn drain(&mut self, first: Option<Signal>) -> Batch {
         let mut batch = Batch::default();
-        if let Some(signal) = first {
+        let mut next = first;
+        loop {
+            if next.is_none() && !batch.is_full() {
+                next = self.signals.as_mut().and_then(|signals| signals.try_recv().ok());
+            }
+            let Some(signal) = next.take() else { return batch };
+            self.set_heard(true);
             batch.push(signal, &self.view);
         }
-        while !batch.is_full() {
-            let Some(Ok(signal)) = self.signals.as_mut().map(mpsc::Receiver::try_recv) else {
-                break;
-            };
-            batch.push(signal, &self.view);
-        }
-        batch
     }
 
-    /// Whether the source signals its changes.
+    /// Whether signals can be relied on; otherwise the mempool is polled.
     pub(super) fn is_signalled(&self) -> bool {
-        self.signals.is_some()
+        self.heard
+    }
+
+    fn set_heard(&mut self, heard: bool) {
+        self.heard = heard;
+        self.report.signalled(heard);
     }
 
     /// Tells the consumer, and waits for it when it is slow.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::batch::{BATCH, Batch};
 use super::driver::{Driver, Stop};
+use super::mempool_view::Diff;
 use super::status::FollowState;
 use crate::event::{BlockRef, ChainEvent, LeaveReason, MempoolTx};
 use crate::source::{MempoolSnapshot, SourceError};
@@ -17,11 +18,13 @@ const REST_PER_LOOK: u32 = 10;
 
 impl Driver {
     /// Compares chain and mempool with the source's until nothing more is known to be lost, and tells every difference.
-    pub(super) async fn reconcile(&mut self) -> Result<(), Stop> {
+    /// Whether there was one.
+    pub(super) async fn reconcile(&mut self) -> Result<bool, Stop> {
         let started = Instant::now();
+        let mut differed = false;
         while self.stale {
             self.stale = false;
-            self.reconcile_once().await?;
+            differed |= self.reconcile_once().await?;
         }
         if self.announce {
             self.tell(ChainEvent::MempoolSynced).await?;
@@ -34,12 +37,13 @@ impl Driver {
             false => self.options.poll_interval.max(started.elapsed() * REST_PER_LOOK),
         };
         self.mempool_due = Instant::now() + wait;
-        Ok(())
+        Ok(differed)
     }
 
-    async fn reconcile_once(&mut self) -> Result<(), Stop> {
+    async fn reconcile_once(&mut self) -> Result<bool, Stop> {
         let (snapshot, mut known) = self.snapshot().await?;
         let diff = self.view.compare(snapshot);
+        let differs = diff != Diff::default();
         for missing in diff.missing.chunks(BATCH) {
             let reasons = self.reasons(missing).await?;
             self.tell_left(reasons).await?;
@@ -52,7 +56,7 @@ impl Driver {
             let batch = self.drain(None);
             self.apply(batch).await?;
         }
-        Ok(())
+        Ok(differs)
     }
 
     /// The mempool at a moment when the source's tip was the told tip, and the transactions that signals had brought along by then.

@@ -20,7 +20,7 @@ pub struct FollowStatus {
     pub tip: Option<BlockRef>,
     /// When the source last answered. Moves without waking the watchers.
     pub last_contact: Option<Instant>,
-    /// Whether the source signals its changes; otherwise it is polled.
+    /// Whether the source's signals come and tell its changes; otherwise it is polled.
     pub signalled: bool,
 }
 

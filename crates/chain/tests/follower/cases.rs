@@ -47,7 +47,7 @@ async fn the_first_start_begins_at_the_tip() {
     );
     let status = consumer.follower.status().borrow().clone();
     assert!(matches!(status.state, FollowState::Following));
-    assert_eq!((status.tip, status.signalled), (Some(model.world().tip()), true));
+    assert_eq!(status.tip, Some(model.world().tip()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,5 +366,87 @@ async fn without_signals_the_tip_is_polled_and_signals_that_come_later_are_taken
     assert!(start.elapsed() < Duration::from_secs(2));
     model.world().signalled = true;
     consumer.settle().await;
+    model.world().mine(0, false);
+    consumer.settle().await;
     assert!(consumer.follower.status().borrow().signalled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_falls_silent_is_replaced_by_polling() {
+    let (model, mut consumer) = settled(10).await;
+    model.world().mine(0, false);
+    consumer.settle().await;
+    assert!(consumer.follower.status().borrow().signalled);
+
+    model.world().drop_signals = u32::MAX;
+    model.world().mine(0, false);
+    consumer.settle().await;
+    assert!(!consumer.follower.status().borrow().signalled);
+    let start = Instant::now();
+    model.world().add(1).unwrap();
+    assert!(matches!(consumer.next().await, ChainEvent::TxsEntered(_)));
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "the mempool is polled like the tip"
+    );
+
+    model.world().drop_signals = 0;
+    model.world().mine(0, false);
+    consumer.settle().await;
+    assert!(
+        consumer.follower.status().borrow().signalled,
+        "one signal is trusted again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_disconnected_block_gives_back_enters_at_once_though_only_the_mempool_is_signalled() {
+    let (model, mut consumer) = settled(10).await;
+    let txid = model.world().add(1).unwrap();
+    model.world().mine(1, false);
+    consumer.settle().await;
+    model.world().latency = Duration::ZERO;
+    model.world().chain_signals = false;
+    let start = Instant::now();
+    model.world().reorganise(1, -1);
+    assert!(matches!(consumer.next().await, ChainEvent::BlockDisconnected { .. }));
+    let ChainEvent::TxsEntered(txs) = consumer.next().await else {
+        panic!("not the transaction")
+    };
+    assert_eq!((txs[0].txid, start.elapsed()), (txid, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_double_spend_is_told_after_its_block_though_only_the_mempool_is_signalled() {
+    let (model, mut consumer) = settled(10).await;
+    let txid = model.world().add(1).unwrap();
+    consumer.settle().await;
+    model.world().latency = Duration::ZERO;
+    model.world().chain_signals = false;
+    let start = Instant::now();
+    model.world().mine(0, true);
+    assert!(matches!(consumer.next().await, ChainEvent::BlockConnected { .. }));
+    let told = consumer.next().await;
+    assert!(matches!(told, ChainEvent::TxLeft { txid: left, reason: LeaveReason::Replaced { .. } } if left == txid));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_from_before_a_restart_of_the_node_are_not_taken_for_new_ones() {
+    let (model, mut consumer) = settled(10).await;
+    let txid = model.world().add(1).unwrap();
+    consumer.settle().await;
+    model.world().down = true;
+    until(&consumer, |state| matches!(state, FollowState::Unreachable { .. })).await;
+    {
+        // Numbers start over with the node; the transaction is back from the node's disk.
+        let mut world = model.world();
+        world.up();
+        world.signal(Signal::Left {
+            txid,
+            sequence: 1_000_000,
+        });
+    }
+    consumer.settle().await;
+    assert!(consumer.replica.left.is_empty());
 }

@@ -15,7 +15,7 @@ pub(crate) struct Replica {
     pub(crate) mempool: HashSet<Txid>,
     /// Whether this stream has told the whole mempool.
     pub(crate) synced: bool,
-    /// Why transactions left, last reason each.
+    /// Why transactions left. In the model none comes back: what leaves and is seen again was only mined, and should not have left.
     pub(crate) left: HashMap<Txid, LeaveReason>,
     /// How often the stream jumped.
     pub(crate) jumps: u32,
@@ -50,6 +50,11 @@ impl Replica {
                     "extends the tip"
                 );
                 assert_eq!(block.block.block_hash(), at.hash);
+                let mut txids = block.block.txdata.iter().map(bitcoin::Transaction::compute_txid);
+                assert!(
+                    !txids.any(|txid| self.left.contains_key(&txid)),
+                    "left by its block alone"
+                );
                 assert_eq!(block.prevouts.len(), block.block.txdata.len());
                 block.block.txdata.iter().for_each(|tx| {
                     self.mempool.remove(&tx.compute_txid());
@@ -79,6 +84,7 @@ impl Replica {
                         "parents first"
                     );
                     assert_eq!(tx.txid, tx.tx.compute_txid());
+                    assert!(!self.left.contains_key(&tx.txid), "had not left");
                     assert_eq!(tx.prevouts, world.prevouts(&tx.tx));
                     assert!(self.mempool.insert(tx.txid), "told as entered twice");
                 }

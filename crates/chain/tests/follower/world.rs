@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) fault_percent: u64,
     /// Signals that vanish without a trace.
     pub(crate) drop_signals: u32,
+    /// Whether a changed chain is signalled.
+    pub(crate) chain_signals: bool,
     /// Answers to `status`.
     pub(crate) chain: &'static str,
     pub(crate) initial_block_download: bool,
@@ -58,6 +60,7 @@ impl World {
             down: false,
             fault_percent: 0,
             drop_signals: 0,
+            chain_signals: true,
             chain: "regtest",
             initial_block_download: false,
             headers: None,
@@ -222,7 +225,7 @@ impl World {
 
     /// Tells the subscribers directly.
     pub(crate) fn signal(&mut self, signal: Signal) {
-        if self.down {
+        if self.down || (signal == Signal::Chain && !self.chain_signals) {
             return;
         }
         if self.drop_signals > 0 {
