@@ -79,4 +79,30 @@ mod tests {
         notifiers.push(notifier("pubsequence", "tcp://0.0.0.0:28332"));
         assert_eq!(complaint_here(&notifiers), None);
     }
+
+    #[tokio::test]
+    async fn a_real_node_is_asked() {
+        let mut node = testkit::Bitcoind::start(testkit::Options::default()).await;
+        let rpc = RpcClient::new(&node.rpc_url(), crate::rpc::Auth::CookieFile(node.cookie_file())).unwrap();
+        assert_eq!(missing(rpc.clone(), node.zmq_url()).await, None);
+        node.stop().await;
+        assert_eq!(
+            missing(rpc.clone(), node.zmq_url()).await,
+            None,
+            "a node that is down is told of elsewhere"
+        );
+        let args = vec![format!("-zmqpubrawtx={}", node.zmq_url())];
+        node.start_again_with(testkit::Options {
+            zmq: false,
+            args,
+            ..testkit::Options::default()
+        })
+        .await;
+        let text = missing(rpc, node.zmq_url()).await.unwrap();
+        assert!(
+            text.contains("zmqpubsequence=") && text.contains("zmqpubhashblock="),
+            "{text}"
+        );
+        assert!(!text.contains("zmqpubrawtx="), "{text}");
+    }
 }
