@@ -1,1 +1,25 @@
-//! To be written.
+//! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
+//!
+//! The way of a payment: the follower (`sdk-relay-chain`) tells chain events; [`detect`] finds payments, commits them to the log and hands
+//! them to the [`hub`]; each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] holds the two ports,
+//! [`http`] answers over HTTP, [`ops`] is what an operator looks at.
+
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod context;
+pub mod datadir;
+pub mod detect;
+pub mod dev;
+pub mod ending;
+pub mod http;
+pub mod hub;
+pub mod ops;
+pub mod relay;
+pub mod server;
+pub mod sync;
+pub mod wallet;
+pub mod ws;
+
+/// The program's own version; `API_VERSION` of the protocol is that of its messages.
+pub const SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -26,13 +26,13 @@ pub struct Health {
 /// Each service in a word.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Services {
-    /// `connected`, `syncing`, `disconnected`, or `embedded` (standalone).
+    /// `connected`, `syncing` or `disconnected`.
     pub bitcoin_core: String,
     /// Where tweaks come from: `connected`, `disconnected`, or `own_index` (computed by this relay).
     pub blindbit: String,
     /// `listening`.
     pub websocket: String,
-    /// `active` while the relay follows its mesh, `standalone` when it has none.
+    /// `active` while syncs are answered and reports are made.
     pub sync_manager: String,
 }
 

@@ -1,0 +1,25 @@
+//! `sdk_relay init`.
+
+use std::fs::File;
+use std::io::Write;
+
+use anyhow::Context;
+
+use super::say;
+use crate::config::{FILE_NAME, Overrides, default_data_dir, template};
+
+/// Writes the commented configuration file; an existing one is left alone.
+pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {
+    let path = match (&overrides.config, &overrides.data_dir) {
+        (Some(file), _) => file.clone(),
+        (None, Some(dir)) => dir.join(FILE_NAME),
+        (None, None) => default_data_dir().join(FILE_NAME),
+    };
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let mut file = File::create_new(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(template().as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    say(&format!("Wrote {}: every setting with its default. Read it, change what you need, then run sdk_relay.", path.display()));
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! What the file means: every value checked, every default worked out.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use bitcoin::secp256k1::{PublicKey, SecretKey};
+use sdk_relay_protocol::SecretHex;
+use sdk_relay_store::Retention;
+
+use super::file::File;
+use super::layers::{ConfigError, home, is_secret};
+use super::network::Network;
+
+/// The configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This relay's name; `None`: made from the wallet's key.
+    pub relay_id: Option<String>,
+    /// Bitcoin network.
+    pub network: Network,
+    /// Everything that the relay writes is in here.
+    pub data_dir: PathBuf,
+    /// Where the WebSocket API listens.
+    pub ws_url: SocketAddr,
+    /// Where the HTTP API listens.
+    pub http_url: SocketAddr,
+    /// Whether `/dev/*` is open.
+    pub dev_mode: bool,
+    /// Whether the relay runs on the embedded chain.
+    pub standalone: bool,
+    /// The node.
+    pub bitcoin_core: BitcoinCore,
+    /// Interval of the topic `sync`.
+    pub sync_interval: Duration,
+    /// Interval of the topic `health`.
+    pub health_interval: Duration,
+    /// Interval of the topic `metrics`.
+    pub metrics_interval: Duration,
+    /// Keys of the relay's own wallet; `None`: made at first start.
+    pub wallet: Option<WalletKeys>,
+    /// Bounds of the event log.
+    pub retention: Retention,
+    /// WebSocket connections at most.
+    pub max_connections: usize,
+    /// Of one address (IPv6: of one /64); loopback is free.
+    pub max_connections_per_address: usize,
+    /// Watches at most.
+    pub max_watches: usize,
+    /// Of one connection.
+    pub max_watches_per_connection: usize,
+    /// Of one watch.
+    pub max_labels_per_watch: usize,
+    /// How often the embedded chain mines by itself.
+    pub mine_interval: Option<Duration>,
+    /// Filter of the log (`tracing_subscriber::EnvFilter`).
+    pub log_level: String,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
+}
+
+/// The node.
+#[derive(Clone, Debug)]
+pub struct BitcoinCore {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// How the relay proves who it is.
+    pub credentials: Credentials,
+    /// The node's wallet, where one is wanted.
+    pub wallet: Option<String>,
+    /// `tcp://HOST:PORT`; `None`: poll.
+    pub zmq_url: Option<String>,
+}
+
+/// How the relay proves to the node who it is.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// The file that the node writes at each start.
+    CookieFile(PathBuf),
+    /// `rpcuser`, `rpcpassword` or `rpcauth`.
+    UserPassword(String, SecretHex),
+}
+
+/// Keys of the relay's own wallet, from the configuration.
+#[derive(Clone, Debug)]
+pub struct WalletKeys {
+    /// Finds payments.
+    pub scan: SecretKey,
+    /// Whose they are.
+    pub spend: PublicKey,
+}
+
+/// Interval of a topic at most: a day.
+const MAX_INTERVAL: u64 = 86_400;
+
+impl Config {
+    /// `origin` tells where a key's value stands, for errors.
+    pub(super) fn check(file: &File, data_dir: &Path, origin: &dyn Fn(&str) -> String) -> Result<Self, ConfigError> {
+        let at = Checker { origin };
+        let network = Network::from_name(&file.network)
+            .ok_or_else(|| at.wrong("network", &file.network, "expected mainnet, testnet, testnet4, signet or regtest"))?;
+        let network = if file.standalone { Network::Regtest } else { network };
+        if file.dev_mode && !network.is_for_development() {
+            let why = format!("network is {network}: /dev/* exists on regtest, signet and standalone only");
+            return Err(at.wrong("dev_mode", "true", &why));
+        }
+        if !file.blindbit.url.is_empty() {
+            let why = "this version computes its own tweaks and cannot use a BlindBit Oracle yet: leave it empty";
+            return Err(at.wrong("blindbit.url", &file.blindbit.url, why));
+        }
+        let data_dir = if file.data_dir.is_empty() { data_dir.to_owned() } else { PathBuf::from(&file.data_dir) };
+        Ok(Self {
+            relay_id: at.relay_id(&file.relay_id)?,
+            network,
+            data_dir,
+            ws_url: at.address("ws_url", &file.ws_url)?,
+            http_url: at.address("http_url", &file.http_url)?,
+            dev_mode: file.dev_mode || file.standalone,
+            standalone: file.standalone,
+            bitcoin_core: at.bitcoin_core(file, network)?,
+            sync_interval: at.seconds("sync.interval", file.sync.interval)?,
+            health_interval: at.seconds("sync.health_interval", file.sync.health_interval)?,
+            metrics_interval: at.seconds("sync.metrics_interval", file.sync.metrics_interval)?,
+            wallet: at.wallet(file)?,
+            retention: Retention {
+                events: at.within("retention.events", file.retention.events, 1, u64::MAX)?,
+                bytes: at.within("retention.megabytes", file.retention.megabytes, 1, 1 << 30)? * 1_000_000,
+            },
+            max_connections: at.count("limits.connections", file.limits.connections, 1)?,
+            max_connections_per_address: at.count("limits.connections_per_address", file.limits.connections_per_address, 1)?,
+            max_watches: at.count("limits.watches", file.limits.watches, 0)?,
+            max_watches_per_connection: at.count("limits.watches_per_connection", file.limits.watches_per_connection, 0)?,
+            max_labels_per_watch: at.count("limits.labels_per_watch", file.limits.labels_per_watch, 0)?,
+            mine_interval: at.mine_interval(file)?,
+            log_level: at.log_level(&file.log.level)?,
+            log_json: match file.log.format.as_str() {
+                "text" => false,
+                "json" => true,
+                other => return Err(at.wrong("log.format", other, "expected text or json")),
+            },
+        })
+    }
+}
+
+struct Checker<'a> {
+    origin: &'a dyn Fn(&str) -> String,
+}
+
+impl Checker<'_> {
+    fn wrong(&self, key: &str, found: &str, expected: &str) -> ConfigError {
+        let found = if is_secret(key) { "…".to_owned() } else { format!("{found:?}") };
+        ConfigError::Value { origin: (self.origin)(key), key: key.to_owned(), found, expected: expected.to_owned() }
+    }
+
+    fn relay_id(&self, text: &str) -> Result<Option<String>, ConfigError> {
+        let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
+        if !fits {
+            return Err(self.wrong("relay_id", text, "expected up to 64 printable ASCII characters without blanks"));
+        }
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    fn address(&self, key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+        text.parse().map_err(|_| self.wrong(key, text, "expected an address to listen on, such as 0.0.0.0:8090 or [::]:8090"))
+    }
+
+    fn within(&self, key: &str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+        if (least..=most).contains(&value) {
+            return Ok(value);
+        }
+        let expected = if most == u64::MAX { format!("expected {least} or more") } else { format!("expected {least} to {most}") };
+        Err(self.wrong(key, &value.to_string(), &expected))
+    }
+
+    fn seconds(&self, key: &str, value: u64) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_secs(self.within(key, value, 1, MAX_INTERVAL)?))
+    }
+
+    fn count(&self, key: &str, value: u64, least: u64) -> Result<usize, ConfigError> {
+        let value = self.within(key, value, least, 1_000_000)?;
+        usize::try_from(value).map_err(|_| self.wrong(key, &value.to_string(), "too large for this machine"))
+    }
+
+    fn mine_interval(&self, file: &File) -> Result<Option<Duration>, ConfigError> {
+        let seconds = file.dev.mine_interval;
+        if seconds > 0 && !file.standalone {
+            return Err(self.wrong("dev.mine_interval", &seconds.to_string(), "only the embedded chain (standalone) mines"));
+        }
+        self.within("dev.mine_interval", seconds, 0, MAX_INTERVAL)?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+    }
+
+    fn log_level(&self, text: &str) -> Result<String, ConfigError> {
+        tracing_subscriber::EnvFilter::from_str(text)
+            .map(|_| text.to_owned())
+            .map_err(|_| self.wrong("log.level", text, "expected error, warn, info, debug, trace, or directives such as info,sdk_relay=debug"))
+    }
+
+    fn bitcoin_core(&self, file: &File, network: Network) -> Result<BitcoinCore, ConfigError> {
+        let core = &file.bitcoin_core;
+        let url = match core.url.as_str() {
+            "" => format!("http://127.0.0.1:{}", network.rpc_port()),
+            text if text.starts_with("http://") && text.len() > "http://".len() => text.trim_end_matches('/').to_owned(),
+            text => return Err(self.wrong("bitcoin_core.url", text, "expected http://HOST:PORT, the node's RPC address")),
+        };
+        if url.contains('@') {
+            let why = "expected no user or password in the address: set bitcoin_core.user and bitcoin_core.password";
+            return Err(self.wrong("bitcoin_core.url", "http://…@…", why));
+        }
+        let zmq_url = match core.zmq_url.as_str() {
+            "" => None,
+            text if text.starts_with("tcp://") && text.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) => {
+                Some(text.to_owned())
+            }
+            text => return Err(self.wrong("bitcoin_core.zmq_url", text, "expected tcp://HOST:PORT, or nothing to poll")),
+        };
+        let credentials = match (core.cookie_file.as_str(), core.user.as_str(), core.password.as_str()) {
+            ("", "", "") => {
+                Credentials::CookieFile(home().join(".bitcoin").join(network.subdirectory()).join(".cookie"))
+            }
+            (file, "", "") => Credentials::CookieFile(PathBuf::from(file)),
+            ("", user, password) if !user.is_empty() && !password.is_empty() => {
+                Credentials::UserPassword(user.to_owned(), SecretHex::new(password.to_owned()))
+            }
+            ("", "", _) => return Err(self.wrong("bitcoin_core.user", "", "expected a user, as there is a password")),
+            ("", _, _) => return Err(self.wrong("bitcoin_core.password", "", "expected a password, as there is a user")),
+            (file, _, _) => {
+                return Err(self.wrong("bitcoin_core.cookie_file", file, "expected either a cookie file or user and password"));
+            }
+        };
+        let wallet = (!core.wallet.is_empty()).then(|| core.wallet.clone());
+        Ok(BitcoinCore { url, credentials, wallet, zmq_url })
+    }
+
+    fn wallet(&self, file: &File) -> Result<Option<WalletKeys>, ConfigError> {
+        let wallet = &file.wallet;
+        if wallet.scan_private_key.is_empty() && wallet.spend_public_key.is_empty() {
+            return Ok(None);
+        }
+        let scan = SecretKey::from_str(&wallet.scan_private_key).map_err(|_| {
+            self.wrong("wallet.scan_private_key", "", "expected a private key of 32 bytes in hex, beside wallet.spend_public_key")
+        })?;
+        let spend = PublicKey::from_str(&wallet.spend_public_key).map_err(|_| {
+            let why = "expected a public key of 33 bytes in hex, beside wallet.scan_private_key";
+            self.wrong("wallet.spend_public_key", &wallet.spend_public_key, why)
+        })?;
+        Ok(Some(WalletKeys { scan, spend }))
+    }
+}

@@ -1,0 +1,201 @@
+//! Defaults, file, environment, flags: read one over the other.
+
+use std::path::{Path, PathBuf};
+
+use figment::error::Kind;
+use figment::providers::{Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::check::Config;
+use super::file::File;
+
+/// Name of the file in the data directory.
+pub const FILE_NAME: &str = "sdk_relay.toml";
+/// What the names of environment variables begin with; `__` stands between levels.
+const ENV_PREFIX: &str = "SDK_RELAY_";
+
+/// What the command line says over file and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--standalone`.
+    pub standalone: bool,
+}
+
+/// Why a configuration is refused: where, which key, which value, and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that `--config` names is not there.
+    #[error("the configuration file {} cannot be read: {reason}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// One value is wrong.
+    #[error("{origin}: {key} = {found}: {expected}")]
+    Value {
+        /// The file or the variable.
+        origin: String,
+        /// The key, with dots between levels.
+        key: String,
+        /// The value as it stands there; never that of a secret.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// The layers cannot be read at all.
+    #[error("{origin}: {reason}")]
+    Syntax {
+        /// The file or the variable.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads all layers and checks them.
+pub fn load(overrides: &Overrides) -> Result<Config, ConfigError> {
+    load_from(overrides, std::env::vars())
+}
+
+pub(super) fn load_from(
+    overrides: &Overrides,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let environment = Environment::new(environment);
+    let data_dir = match (&overrides.data_dir, environment.get("data_dir")) {
+        (Some(flag), _) => flag.clone(),
+        (None, Some(variable)) => PathBuf::from(variable),
+        (None, None) => default_data_dir(),
+    };
+    let mut figment = Figment::from(Serialized::defaults(File::default()));
+    let path = overrides.config.clone().unwrap_or_else(|| data_dir.join(FILE_NAME));
+    if overrides.config.is_some() || path.exists() {
+        readable(&path)?;
+        figment = figment.merge(Toml::file_exact(&path));
+    }
+    figment = figment.merge(&environment);
+    if let Some(flag) = &overrides.data_dir {
+        figment = figment.merge(Serialized::default("data_dir", flag.to_string_lossy()));
+    }
+    if overrides.standalone {
+        figment = figment.merge(Serialized::default("standalone", true));
+    }
+    let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
+    Config::check(&file, &data_dir, &|key| origin(&figment, key))
+}
+
+/// Where the data directory is when nobody says.
+pub fn default_data_dir() -> PathBuf {
+    home().join(".sdk_relay")
+}
+
+/// The user's home directory, or the working directory for a user without one.
+pub(super) fn home() -> PathBuf {
+    std::env::home_dir().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn readable(path: &Path) -> Result<(), ConfigError> {
+    std::fs::read_to_string(path)
+        .map(drop)
+        .map_err(|e| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() })
+}
+
+/// Where a key's value comes from.
+fn origin(figment: &Figment, key: &str) -> String {
+    figment.find_metadata(key).map_or_else(|| "default".to_owned(), |m| describe(m, key))
+}
+
+fn describe(metadata: &Metadata, key: &str) -> String {
+    match &metadata.source {
+        Some(figment::Source::File(path)) => path.display().to_string(),
+        _ if metadata.name == ENV_PREFIX => format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase()),
+        _ => metadata.name.to_string(),
+    }
+}
+
+fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
+    let error = error.into_iter().next().unwrap_or_else(|| figment::Error::from("unknown".to_owned()));
+    let key = error.path.join(".");
+    let origin = error.metadata.as_ref().map_or_else(|| origin(figment, &key), |m| describe(m, &key));
+    match &error.kind {
+        Kind::UnknownField(name, known) => {
+            let full = if key.is_empty() || key.ends_with(name.as_str()) { key } else { format!("{key}.{name}") };
+            let key = if full.is_empty() { name.clone() } else { full };
+            ConfigError::Syntax { origin, reason: format!("unknown key {key}: known here are {}", known.join(", ")) }
+        }
+        Kind::InvalidType(found, expected) if !is_secret(&key) => {
+            ConfigError::Value { origin, key, found: found.to_string(), expected: format!("expected {expected}") }
+        }
+        Kind::InvalidType(_, expected) => {
+            ConfigError::Value { origin, key, found: "…".to_owned(), expected: format!("expected {expected}") }
+        }
+        other => ConfigError::Syntax { origin, reason: other.to_string() },
+    }
+}
+
+/// Keys whose values are shown nowhere.
+pub(super) fn is_secret(key: &str) -> bool {
+    matches!(key, "bitcoin_core.password" | "wallet.scan_private_key")
+}
+
+/// The environment variables that are ours. A value takes the type that the key's default has, so that a password of digits stays a text.
+struct Environment {
+    values: Vec<(String, String)>,
+}
+
+impl Environment {
+    fn new(all: impl Iterator<Item = (String, String)>) -> Self {
+        let values = all.filter_map(|(name, value)| {
+            let key = name.strip_prefix(ENV_PREFIX)?.to_lowercase().replace("__", ".");
+            // `SDK_RELAY_CONFIG` is the flag `--config`.
+            (key != "config").then_some((key, value))
+        });
+        Self { values: values.collect() }
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.values.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+}
+
+impl Provider for &Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(ENV_PREFIX)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let defaults = Value::serialize(File::default())?;
+        let mut all = Dict::new();
+        for (key, text) in &self.values {
+            let value = match defaults.find_ref(key) {
+                Some(Value::Num(..)) => text.parse::<u64>().map_or_else(|_| Value::from(text.as_str()), Value::from),
+                Some(Value::Bool(..)) => text.parse::<bool>().map_or_else(|_| Value::from(text.as_str()), Value::from),
+                _ => Value::from(text.as_str()),
+            };
+            let nested = figment::util::nest(key, value).into_dict().unwrap_or_default();
+            merge(&mut all, nested);
+        }
+        Ok(Profile::Default.collect(all))
+    }
+}
+
+fn merge(into: &mut Dict, from: Dict) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Dict(_, old)), Value::Dict(_, new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! What every connection and every request looks at.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus_client::registry::Registry;
+use sdk_relay_chain::ChainSource;
+use sdk_relay_chain::follower::FollowStatus;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::detect::Detection;
+use crate::dev::DevTools;
+use crate::hub::Hub;
+use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals};
+use crate::sync::{Relays, SyncCache};
+
+/// The relay, as its connections and requests see it. Nothing in it can be changed but by its own parts.
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// This relay's name.
+    pub relay_id: String,
+    /// Address of the relay's own silent-payment wallet.
+    pub address: String,
+    /// Fan-out of events.
+    pub hub: Arc<Hub>,
+    /// Where watches go.
+    pub detection: Detection,
+    /// The node, or the development chain.
+    pub chain: Arc<dyn ChainSource>,
+    /// How far the chain is followed.
+    pub follow: watch::Receiver<FollowStatus>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// The same, for the text form of `/metrics`.
+    pub registry: Registry,
+    /// What detection says of itself.
+    pub vitals: Arc<Vitals>,
+    /// Errors of the log.
+    pub errors: ErrorTally,
+    /// Memory, processor, disk.
+    pub process: Process,
+    /// What the node says of itself.
+    pub node: NodeFigures,
+    /// Messages per second.
+    pub rate: Rate,
+    /// Answers to `sync` requests.
+    pub sync_cache: SyncCache,
+    /// Relays that are connected.
+    pub relays: Relays,
+    /// `/dev/*`, where it is open.
+    pub dev: Option<DevTools>,
+    /// When the relay started.
+    pub started: Instant,
+}
+
+impl Context {
+    /// Seconds since the start.
+    pub fn uptime(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// WebSocket connections now.
+    pub fn connections(&self) -> u64 {
+        u64::try_from(self.counters.connections.get()).unwrap_or(0)
+    }
+}

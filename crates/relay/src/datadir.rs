@@ -1,0 +1,100 @@
+//! The data directory: made where it is missing, and used by one relay at a time.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Name of the lock file. It is never deleted: a lock on a deleted file would protect nothing.
+const LOCK: &str = "relay.lock";
+
+/// Holds the data directory for this process; dropping it lets it go, and so does the death of the process.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another relay has it.
+    #[error("the data directory {} is in use by another relay (process {process}): stop it, or choose another one with --data-dir", .path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// Process id of the other relay, as it wrote it.
+        process: String,
+    },
+    /// It cannot be made or written.
+    #[error("the data directory {} cannot be used: {source}", .path.display())]
+    Io {
+        /// The directory or the file in it.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl DataDir {
+    /// Makes the directory (mode 0700) and takes its lock.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let io = |source| DataDirError::Io { path: path.to_owned(), source };
+        make(path).map_err(io)?;
+        let mut options = File::options();
+        let mut lock = options.read(true).write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut process = String::new();
+                // The number is a courtesy; an unreadable one changes nothing.
+                let _ = lock.read_to_string(&mut process);
+                return Err(DataDirError::InUse { path: path.to_owned(), process: process.trim().to_owned() });
+            }
+            Err(TryLockError::Error(e)) => return Err(io(e)),
+        }
+        lock.set_len(0).map_err(io)?;
+        lock.rewind().map_err(io)?;
+        writeln!(lock, "{}", std::process::id()).map_err(io)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(unix)]
+fn make(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er");
+        let first = DataDir::open(&path).unwrap();
+        let told = DataDir::open(&path).unwrap_err().to_string();
+        assert!(told.contains("in use") && told.contains(&std::process::id().to_string()), "{told}");
+        drop(first);
+        DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        assert!(DataDir::open(&path).unwrap_err().to_string().contains("file"));
+    }
+}

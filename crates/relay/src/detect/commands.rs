@@ -1,0 +1,157 @@
+//! How connections talk with detection, and detection with connections.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bitcoin::ScriptBuf;
+use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_protocol::Event;
+use tokio::sync::{mpsc, oneshot};
+
+use super::rows::Row;
+use crate::hub::Frame;
+
+/// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
+const COMMANDS_AHEAD: usize = 256;
+
+/// Payments that wait for one connection. A block can hold many for a busy wallet; a client that has not read this many is too slow.
+const MAILBOX_FRAMES: usize = 4096;
+
+/// Detection, as connections see it.
+#[derive(Clone, Debug)]
+pub struct Detection {
+    commands: mpsc::Sender<Command>,
+}
+
+/// Keys to watch for, and where to tell of them.
+#[derive(Debug)]
+pub struct WatchOrder {
+    /// Scan key, spend key, labels.
+    pub receiver: Receiver,
+    /// The address of each label; `None` is the plain one.
+    pub addresses: HashMap<Option<u32>, String>,
+    /// Whose watch it is.
+    pub mailbox: Mailbox,
+}
+
+/// Why a watch is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WatchRefused {
+    /// The relay holds as many as it may.
+    #[error("this relay holds as many watches as it may: try another relay, or later")]
+    Full,
+    /// Detection is ending.
+    #[error("the relay is shutting down")]
+    Ending,
+}
+
+pub(super) enum Command {
+    Watch(Box<WatchOrder>, oneshot::Sender<Result<String, WatchRefused>>),
+    Unwatch { watch_id: String },
+    /// Nobody reads this mailbox any more.
+    Left(Mailbox),
+    /// What a new watch was found to have in the mempool.
+    Matched { watch_id: String, matches: Vec<(Arc<Row>, Vec<Match>)> },
+    /// Events of the mesh; they are numbered and logged like all others.
+    Log(Box<Event>),
+    WalletScripts(HashSet<ScriptBuf>),
+}
+
+impl Detection {
+    pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
+        (Self { commands }, receiver)
+    }
+
+    /// Registers a watch; gives its name.
+    pub async fn watch(&self, order: WatchOrder) -> Result<String, WatchRefused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Watch(Box::new(order), reply)).await;
+        answer.await.unwrap_or(Err(WatchRefused::Ending))
+    }
+
+    /// Ends a watch; its keys are wiped.
+    pub async fn unwatch(&self, watch_id: String) {
+        self.send(Command::Unwatch { watch_id }).await;
+    }
+
+    /// Ends all watches of a connection.
+    pub async fn leave(&self, mailbox: Mailbox) {
+        self.send(Command::Left(mailbox)).await;
+    }
+
+    /// Logs an event of the mesh and tells it to every subscriber.
+    pub async fn log(&self, event: Event) {
+        self.send(Command::Log(Box::new(event))).await;
+    }
+
+    /// Replaces the set of the node wallet's scripts.
+    pub async fn wallet_scripts(&self, scripts: HashSet<ScriptBuf>) {
+        self.send(Command::WalletScripts(scripts)).await;
+    }
+
+    pub(super) async fn matched(&self, watch_id: String, matches: Vec<(Arc<Row>, Vec<Match>)>) {
+        self.send(Command::Matched { watch_id, matches }).await;
+    }
+
+    async fn send(&self, command: Command) {
+        // Without a receiver the relay is ending, and so is whoever asks.
+        let _ = self.commands.send(command).await;
+    }
+}
+
+/// Where detection leaves a connection's payments.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    frames: mpsc::Sender<Frame>,
+    overflowed: Arc<AtomicBool>,
+}
+
+/// The connection's end of its mailbox.
+#[derive(Debug)]
+pub struct MailboxReceiver {
+    frames: mpsc::Receiver<Frame>,
+    overflowed: Arc<AtomicBool>,
+}
+
+/// A mailbox. When it is full, it overflows: nothing more goes in, and the connection is to be closed with 1013.
+pub fn mailbox() -> (Mailbox, MailboxReceiver) {
+    let (sender, receiver) = mpsc::channel(MAILBOX_FRAMES);
+    let overflowed = Arc::new(AtomicBool::new(false));
+    (Mailbox { frames: sender, overflowed: Arc::clone(&overflowed) }, MailboxReceiver { frames: receiver, overflowed })
+}
+
+impl Mailbox {
+    pub(super) fn post(&self, frame: Frame) {
+        if self.overflowed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) {
+            self.overflowed.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.frames.is_closed() || self.overflowed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.frames.same_channel(&other.frames)
+    }
+}
+
+impl MailboxReceiver {
+    /// The next payment. `None` when the mailbox has overflowed: what it holds is not all, and the client must start anew.
+    pub async fn next(&mut self) -> Option<Frame> {
+        if self.overflowed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.frames.recv().await
+    }
+
+    /// Another one, if it is there already.
+    pub fn try_next(&mut self) -> Option<Frame> {
+        self.frames.try_recv().ok()
+    }
+}

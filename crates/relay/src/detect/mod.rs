@@ -1,0 +1,81 @@
+//! Detection: the one task that turns chain events into notifications.
+//!
+//! It owns all that detection knows, and is the only writer of the store. Per chain event: find the payments, number and encode the events,
+//! commit them together with the new tip, then hand them to the hub. A kill between any two of these steps neither loses nor repeats an
+//! event: what is not committed has been told to nobody, and the follower tells it again after the restart.
+//!
+//! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else.
+
+mod commands;
+mod ledger;
+mod rows;
+mod watches;
+mod worker;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bitcoin::ScriptBuf;
+use sdk_relay_bip352::{Engine, Receiver};
+use sdk_relay_chain::ChainEvent;
+use sdk_relay_store::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use commands::{Detection, Mailbox, MailboxReceiver, WatchOrder, WatchRefused, mailbox};
+
+use crate::config::Network;
+use crate::hub::Hub;
+use crate::ops::{Counters, Vitals};
+use worker::Worker;
+
+/// What detection works with.
+pub struct Parts {
+    /// Where events become durable.
+    pub store: Arc<Store>,
+    /// Where they are told.
+    pub hub: Arc<Hub>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What `/health` looks at.
+    pub vitals: Arc<Vitals>,
+    /// For addresses.
+    pub network: Network,
+    /// The relay's own wallet.
+    pub own: Arc<Receiver>,
+    /// What scans.
+    pub engine: Arc<dyn Engine>,
+    /// Watches at most.
+    pub max_watches: usize,
+    /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that no payment to that
+    /// wallet is passed over at the start.
+    pub wallet_scripts: Option<oneshot::Receiver<HashSet<ScriptBuf>>>,
+}
+
+/// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is cancelled or the stream
+/// of chain events ends; the thread can be joined then.
+pub fn start(
+    parts: Parts,
+    events: mpsc::Receiver<ChainEvent>,
+    stop: CancellationToken,
+) -> Result<(Detection, std::thread::JoinHandle<()>), StartError> {
+    let (detection, commands) = Detection::channel();
+    let worker = Worker::new(parts, detection.clone())?;
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new()
+        .name("detect".to_owned())
+        .spawn(move || runtime.block_on(worker.run(events, commands, stop)))
+        .map_err(StartError::Thread)?;
+    Ok((detection, thread))
+}
+
+/// Why detection cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What the store knows cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("no thread for detection: {0}")]
+    Thread(std::io::Error),
+}

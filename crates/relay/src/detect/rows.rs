@@ -1,0 +1,122 @@
+//! A transaction as detection sees it, and the payment that an output of it is.
+
+use std::collections::HashSet;
+
+use bitcoin::{Address, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use sdk_relay_bip352::{EligibleTx, Match};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_protocol::{Payment, SecretHex, TweakOutput, TweakTx, btc};
+
+use crate::config::Network;
+
+/// An eligible transaction (BIP352) with what its notifications need.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) eligible: EligibleTx,
+    pub(super) facts: Facts,
+}
+
+/// What a notification says of the transaction itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) txid: Txid,
+    /// Satoshis.
+    pub(super) fee: Option<u64>,
+    /// Serialised size in bytes.
+    pub(super) size: u64,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// In the mempool, seen at this Unix second.
+    Mempool(u64),
+    /// In a block with this time.
+    Block(BlockRef, u64),
+}
+
+impl Facts {
+    pub(super) fn of(txid: Txid, tx: &Transaction, prevouts: &[TxOut]) -> Self {
+        let fee = sdk_relay_chain::event::fee(tx, prevouts).map(bitcoin::Amount::to_sat);
+        Self { txid, fee, size: tx.total_size() as u64 }
+    }
+
+    /// The payment that the output `vout` is.
+    fn payment(&self, place: Place, vout: u32, amount_sats: u64, address: String) -> Payment {
+        let (block, timestamp) = match place {
+            Place::Mempool(seen) => (None, seen),
+            Place::Block(at, time) => (Some(at), time),
+        };
+        Payment {
+            txid: self.txid.to_string(),
+            block_height: block.map(|b| b.height),
+            block_hash: block.map(|b| b.hash.to_string()),
+            amount: btc(amount_sats),
+            address,
+            confirmations: u32::from(block.is_some()),
+            timestamp,
+            fee: self.fee.map(btc),
+            size: self.size,
+            vout,
+            tweak: None,
+            label: None,
+            watch_id: None,
+            amount_sats,
+            fee_sats: self.fee,
+            replaced_by: None,
+        }
+    }
+}
+
+impl Row {
+    /// `None` for a transaction that pays nobody silently.
+    pub(super) fn of(facts: Facts, tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
+        EligibleTx::from_tx(tx, prevouts).map(|eligible| Self { eligible, facts })
+    }
+
+    /// The payment that a match is. The tweak goes along only where a watch is named: to its owner.
+    pub(super) fn payment(&self, found: &Match, place: Place, address: String, watch: Option<&str>) -> (OutPoint, Payment) {
+        let mut payment = self.facts.payment(place, found.vout, found.amount.to_sat(), address);
+        payment.label = found.label;
+        payment.tweak = watch.map(|_| SecretHex::new(found.tweak.to_hex()));
+        payment.watch_id = watch.map(str::to_owned);
+        (OutPoint { txid: self.facts.txid, vout: found.vout }, payment)
+    }
+
+    /// The same for the topic `tweaks`.
+    pub(super) fn tweak_tx(&self) -> TweakTx {
+        let output = |o: &sdk_relay_bip352::TaprootOutput| TweakOutput {
+            vout: o.vout,
+            public_key: hex(&o.key),
+            amount_sats: o.amount.to_sat(),
+        };
+        TweakTx {
+            txid: self.facts.txid.to_string(),
+            tweak: self.eligible.tweak.to_string(),
+            outputs: self.eligible.outputs.iter().map(output).collect(),
+        }
+    }
+}
+
+/// Payments to the node's wallet: outputs whose scripts are its own.
+pub(super) fn to_scripts(
+    facts: Facts,
+    tx: &Transaction,
+    place: Place,
+    scripts: &HashSet<ScriptBuf>,
+    network: Network,
+) -> Vec<(OutPoint, Payment)> {
+    let own = (0u32..).zip(&tx.output).filter(|(_, o)| scripts.contains(&o.script_pubkey));
+    own.map(|(vout, output)| {
+        let address = Address::from_script(&output.script_pubkey, network.params());
+        let address = address.map_or_else(|_| output.script_pubkey.to_hex_string(), |a| a.to_string());
+        let payment = facts.payment(place, vout, output.value.to_sat(), address);
+        (OutPoint { txid: facts.txid, vout }, payment)
+    })
+    .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use bitcoin::hex::DisplayHex;
+    bytes.to_lower_hex_string()
+}

@@ -1,0 +1,360 @@
+//! The task itself: one event or command at a time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
+use bytes::Bytes;
+use sdk_relay_bip352::{Hit, Receiver};
+use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
+use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Notification, Payment, ServerMessage, Topic, Tweaks};
+use sdk_relay_store::format::KEPT_BLOCKS;
+use sdk_relay_store::{Batch, BlockChange, LogEntry};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::commands::{Command, Detection, WatchOrder, WatchRefused};
+use super::ledger::{Change, Ledger};
+use super::rows::{Facts, Place, Row, to_scripts};
+use super::watches::Watches;
+use super::{Parts, StartError};
+use crate::clock::unix_now;
+
+/// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Worker {
+    parts: Parts,
+    detection: Detection,
+    /// The plain address of the relay's own wallet.
+    own_address: String,
+    ledger: Ledger,
+    watches: Watches,
+    wallet_scripts: HashSet<ScriptBuf>,
+    /// Transactions now in the mempool: the eligible ones with their tweaks, against which a new watch is held.
+    mempool: HashMap<Txid, Option<Arc<Row>>>,
+    /// New watches are held against the mempool one at a time, so that they cannot take all processors.
+    one_scan: Arc<Semaphore>,
+    scans: JoinSet<()>,
+    next_event_id: u64,
+}
+
+impl Worker {
+    pub(super) fn new(parts: Parts, detection: Detection) -> Result<Self, StartError> {
+        let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
+            let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
+            payment
+                .inspect_err(|error| tracing::error!(%outpoint, %error, "a stored payment cannot be read; it is left out"))
+                .ok()
+                .map(|p| (outpoint, p))
+        });
+        let ledger = Ledger::of(payments);
+        Ok(Self {
+            own_address: parts.own.address(parts.network.silent_payment()).to_string(),
+            next_event_id: parts.store.next_event_id()?,
+            parts,
+            detection,
+            ledger,
+            watches: Watches::default(),
+            wallet_scripts: HashSet::new(),
+            mempool: HashMap::new(),
+            one_scan: Arc::new(Semaphore::new(1)),
+            scans: JoinSet::new(),
+        })
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<ChainEvent>,
+        mut commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) {
+        if let Some(scripts) = self.parts.wallet_scripts.take() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // The sender may give up, on a node without wallets: then there is nothing to wait for.
+                scripts = scripts => self.wallet_scripts = scripts.unwrap_or_default(),
+            }
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                // Commands first: a watch that is ordered before a payment hears of it.
+                Some(command) = commands.recv() => self.obey(command).await,
+                event = events.recv() => match event {
+                    Some(event) => self.apply(event, &stop).await,
+                    None => return,
+                },
+            }
+            self.parts.vitals.set_watches(self.watches.len());
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Watch(order, reply) => self.watch(*order, reply),
+            Command::Unwatch { watch_id } => self.watches.remove(&watch_id),
+            Command::Left(mailbox) => self.watches.remove_of(&mailbox),
+            Command::Matched { watch_id, matches } => {
+                let Some(watch) = self.watches.by_id(&watch_id) else { return };
+                // What was mined or left meanwhile has been told, or is to be told no more.
+                for (row, found) in matches.iter().filter(|(row, _)| self.mempool.contains_key(&row.facts.txid)) {
+                    let news = watch.found(row, found, Place::Mempool(unix_now()));
+                    self.parts.counters.payments_detected.inc_by(news as u64);
+                }
+            }
+            Command::Log(event) => {
+                let mut story = Story::default();
+                story.events.push((Topic::Notifications, *event));
+                self.commit(story, None, &CancellationToken::new()).await;
+            }
+            Command::WalletScripts(scripts) => self.wallet_scripts = scripts,
+        }
+    }
+
+    fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<String, WatchRefused>>) {
+        let added = self.watches.add(order, self.parts.max_watches).map(|watch| {
+            let (id, receiver) = (watch.id().to_owned(), Arc::clone(&watch.receiver));
+            (id, receiver)
+        });
+        let answer = match added {
+            Ok((id, receiver)) => {
+                self.hold_against_mempool(id.clone(), receiver);
+                Ok(id)
+            }
+            Err(refused) => Err(refused),
+        };
+        // A connection that is gone is noticed by its dead mailbox.
+        let _ = reply.send(answer);
+    }
+
+    /// Scans the mempool as it stands for a new watch, beside detection: live payments to it are found meanwhile.
+    fn hold_against_mempool(&mut self, watch_id: String, receiver: Arc<Receiver>) {
+        let rows: Vec<Arc<Row>> = self.mempool.values().flatten().cloned().collect();
+        if rows.is_empty() {
+            return;
+        }
+        let (engine, detection, turn) =
+            (Arc::clone(&self.parts.engine), self.detection.clone(), Arc::clone(&self.one_scan));
+        while self.scans.try_join_next().is_some() {}
+        self.scans.spawn(async move {
+            let Ok(_turn) = turn.acquire_owned().await else { return };
+            let scanned = tokio::task::spawn_blocking(move || {
+                let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
+                let hits = engine.scan(&[&receiver], &eligible);
+                hits.into_iter().filter_map(|h| Some((Arc::clone(rows.get(h.row)?), h.matches))).collect::<Vec<_>>()
+            });
+            if let Ok(matches) = scanned.await {
+                detection.matched(watch_id, matches).await;
+            }
+        });
+    }
+
+    async fn apply(&mut self, event: ChainEvent, stop: &CancellationToken) {
+        self.watches.forget_dead();
+        let mut story = Story::default();
+        let mut change = None;
+        match event {
+            ChainEvent::BlockConnected { at, block } => {
+                change = Some(BlockChange::Connect(at.height, at.hash));
+                self.connect(at, &block, &mut story);
+            }
+            ChainEvent::BlockDisconnected { at, parent } => {
+                change = Some(BlockChange::Disconnect(at.height));
+                self.disconnect(at, parent.hash, &mut story);
+            }
+            ChainEvent::Jumped { at } => {
+                change = Some(BlockChange::Jump(at.height, at.hash));
+                tracing::info!(height = at.height, hash = %at.hash, "the log begins, or goes on after a hole, at this block");
+            }
+            ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
+            ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
+            ChainEvent::MempoolSynced => {
+                let mempool = &self.mempool;
+                story.payments(self.ledger.mempool_is(|t| mempool.contains_key(t)));
+                self.watches.iter_mut().for_each(|w| w.mempool_is(|t| mempool.contains_key(t)));
+                self.parts.vitals.set_mempool_known();
+            }
+        }
+        self.commit(story, change, stop).await;
+        if let Some(BlockChange::Connect(height, _) | BlockChange::Jump(height, _)) = change {
+            self.parts.vitals.set_tip(height);
+        }
+    }
+
+    fn connect(&mut self, at: BlockRef, block: &BlockWithPrevouts, story: &mut Story) {
+        let header = &block.block.header;
+        let place = Place::Block(at, u64::from(header.time));
+        story.events.push((
+            Topic::Notifications,
+            Event::BlockMined(BlockMined {
+                block_height: at.height,
+                block_hash: at.hash.to_string(),
+                transactions: block.block.txdata.len() as u64,
+                size: block.size as u64,
+                timestamp: u64::from(header.time),
+                difficulty: header.difficulty_float(),
+                merkle_root: header.merkle_root.to_string(),
+            }),
+        ));
+        let mut rows = Vec::new();
+        for (tx, prevouts) in block.block.txdata.iter().zip(&block.prevouts) {
+            let txid = tx.compute_txid();
+            self.mempool.remove(&txid);
+            let facts = Facts::of(txid, tx, prevouts);
+            self.to_wallet(facts, tx, place, story);
+            rows.extend(Row::of(facts, tx, prevouts).map(Arc::new));
+        }
+        self.parts.counters.transactions_scanned.inc_by(block.block.txdata.len() as u64);
+        self.parts.counters.blocks_connected.inc();
+        self.find(&rows, place, story);
+        let tweaks = Tweaks {
+            block_height: at.height,
+            block_hash: at.hash.to_string(),
+            transactions: rows.iter().map(|r| r.tweak_tx()).collect(),
+        };
+        story.events.push((Topic::Tweaks, Event::Tweaks(tweaks)));
+        if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
+            story.forgotten.extend(self.ledger.bury(deep));
+            self.watches.iter_mut().for_each(|w| w.bury(deep));
+        }
+    }
+
+    fn disconnect(&mut self, at: BlockRef, parent: BlockHash, story: &mut Story) {
+        self.parts.counters.blocks_disconnected.inc();
+        let hash = at.hash.to_string();
+        // Payments are taken back before the block that held them, the reverse of how they were told.
+        story.payments(self.ledger.disconnected(&hash));
+        self.watches.iter_mut().for_each(|w| w.disconnected(&hash));
+        story.events.push((
+            Topic::Notifications,
+            Event::BlockDisconnected(BlockDisconnected {
+                block_height: at.height,
+                block_hash: hash,
+                previous_block_hash: parent.to_string(),
+                timestamp: unix_now(),
+            }),
+        ));
+        self.parts.vitals.set_tip(at.height.saturating_sub(1));
+    }
+
+    fn enter(&mut self, txs: &[Arc<MempoolTx>], story: &mut Story) {
+        let place = Place::Mempool(unix_now());
+        let mut rows = Vec::new();
+        for entered in txs {
+            let facts = Facts::of(entered.txid, &entered.tx, &entered.prevouts);
+            self.to_wallet(facts, &entered.tx, place, story);
+            let row = Row::of(facts, &entered.tx, &entered.prevouts).map(Arc::new);
+            self.mempool.insert(entered.txid, row.clone());
+            rows.extend(row);
+        }
+        self.parts.counters.transactions_scanned.inc_by(txs.len() as u64);
+        self.find(&rows, place, story);
+    }
+
+    fn leave(&mut self, txid: Txid, reason: LeaveReason, story: &mut Story) {
+        self.mempool.remove(&txid);
+        let by = match reason {
+            LeaveReason::Replaced { by } => Some(by),
+            LeaveReason::Removed => None,
+        };
+        story.payments(self.ledger.left(txid, by));
+        self.watches.iter_mut().for_each(|w| w.left(txid, by));
+    }
+
+    fn to_wallet(&mut self, facts: Facts, tx: &bitcoin::Transaction, place: Place, story: &mut Story) {
+        if self.wallet_scripts.is_empty() {
+            return;
+        }
+        let payments = to_scripts(facts, tx, place, &self.wallet_scripts, self.parts.network);
+        for (outpoint, payment) in payments {
+            story.payments(self.ledger.seen(outpoint, payment));
+        }
+    }
+
+    /// Scans rows for the own wallet and for every watch.
+    fn find(&mut self, rows: &[Arc<Row>], place: Place, story: &mut Story) {
+        if rows.is_empty() {
+            return;
+        }
+        let watched: Vec<Arc<Receiver>> = self.watches.iter().map(|w| Arc::clone(&w.receiver)).collect();
+        let receivers: Vec<&Receiver> = std::iter::once(&*self.parts.own).chain(watched.iter().map(|r| &**r)).collect();
+        let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
+        let hits = self.parts.engine.scan(&receivers, &eligible);
+        for Hit { receiver, row, matches } in hits {
+            let Some(row) = rows.get(row) else { continue };
+            let Some(watch) = receiver.checked_sub(1) else {
+                for found in &matches {
+                    let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), None);
+                    story.payments(self.ledger.seen(outpoint, payment));
+                }
+                continue;
+            };
+            // Detection is the only one that changes the set: the order is still the same.
+            if let Some(watch) = self.watches.iter_mut().nth(watch) {
+                let news = watch.found(row, &matches, place);
+                self.parts.counters.payments_detected.inc_by(news as u64);
+            }
+        }
+    }
+
+    /// Makes the story durable, and then tells it. Tries until the store takes it: to go on without would lose events.
+    async fn commit(&mut self, story: Story, block: Option<BlockChange>, stop: &CancellationToken) {
+        let Story { events, kept, forgotten } = story;
+        for (_, event) in &events {
+            match event {
+                Event::PaymentDetected(_) => self.parts.counters.payments_detected.inc(),
+                Event::PaymentReverted(_) => self.parts.counters.payments_reverted.inc(),
+                _ => 0,
+            };
+        }
+        let entries = (self.next_event_id..).zip(events).map(|(id, (topic, event))| entry(id, topic, event)).collect();
+        let payments = kept.into_iter().chain(forgotten.into_iter().map(|o| (o, None))).collect();
+        let batch = Batch { block, events: entries, payments };
+        if batch.is_empty() {
+            return;
+        }
+        while let Err(error) = self.parts.store.commit(&batch) {
+            if self.parts.vitals.set_store_fails(true) {
+                tracing::error!(%error, "events cannot be written; detection waits until they can: look at the disk of data_dir");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(COMMIT_RETRY) => {}
+            }
+        }
+        if self.parts.vitals.set_store_fails(false) {
+            tracing::info!("events can be written again");
+        }
+        self.next_event_id += batch.events.len() as u64;
+        self.parts.hub.publish(batch.events);
+    }
+}
+
+fn entry(id: u64, topic: Topic, event: Event) -> LogEntry {
+    let notification = Notification { event, timestamp: unix_now(), event_id: Some(id) };
+    // Our own types have text keys and finite numbers: nothing of them can fail to become JSON.
+    let text = serde_json::to_vec(&ServerMessage::Notification(notification)).unwrap_or_default();
+    LogEntry { id, topic, payload: Bytes::from(text) }
+}
+
+/// What one chain event brings: events to log in order, and what becomes of payments.
+#[derive(Default)]
+struct Story {
+    events: Vec<(Topic, Event)>,
+    kept: Vec<(OutPoint, Option<Vec<u8>>)>,
+    forgotten: Vec<OutPoint>,
+}
+
+impl Story {
+    fn payments(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for Change { outpoint, event, kept } in changes {
+            let record = kept.map(|p| serde_json::to_vec(&p).unwrap_or_default());
+            self.kept.push((outpoint, record));
+            self.events.push((Topic::Notifications, event));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Paying from the node's wallet.
+//!
+//! A node's wallet knows no silent payments, and does not lend its keys. A payment to a silent-payment address therefore goes in two
+//! transactions: the wallet pays a key made for this payment, and that key, which we have, pays the silent address.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bitcoin::absolute::LockTime;
+use bitcoin::hashes::Hash;
+use bitcoin::key::{CompressedPublicKey, TweakedPublicKey};
+use bitcoin::secp256k1::rand::rngs::OsRng;
+use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
+use bitcoin::sighash::{EcdsaSighashType, SighashCache};
+use bitcoin::transaction::Version;
+use bitcoin::{Address, Amount, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use sdk_relay_bip352::SilentPaymentAddress;
+use sdk_relay_bip352::send::{Input, InputKey, output_keys};
+use sdk_relay_chain::node::{NodeWallet, WalletError};
+use sdk_relay_chain::rpc::RpcClient;
+use sdk_relay_chain::{BroadcastError, ChainSource};
+use tokio::sync::watch;
+
+use super::DevError;
+use crate::config::Network;
+
+/// Fee of the second transaction, some 111 virtual bytes: four times what any node relays.
+const FEE: Amount = Amount::from_sat(500);
+/// Least amount that a node relays to a taproot output at the default dust rate.
+const DUST: Amount = Amount::from_sat(330);
+
+/// The node's wallet as a faucet.
+pub struct Faucet {
+    /// The node.
+    pub rpc: RpcClient,
+    /// The same node, as what the relay follows.
+    pub chain: Arc<dyn ChainSource>,
+    /// The wallet, once it is open.
+    pub wallet: watch::Receiver<Option<NodeWallet>>,
+    /// For addresses.
+    pub network: Network,
+}
+
+impl Faucet {
+    pub(super) async fn mine(&self, blocks: u32) -> Result<Vec<BlockHash>, DevError> {
+        if self.network != Network::Regtest {
+            return Err(DevError::Unavailable(format!("blocks of {} are mined by its signers, not by this relay", self.network)));
+        }
+        let wallet = self.wallet.borrow().clone();
+        let (method, to) = match wallet {
+            Some(wallet) => ("generatetoaddress", wallet.new_address().await?.to_string()),
+            // Anybody may spend the coins of these blocks: without a wallet they are nobody's.
+            None => ("generatetodescriptor", "raw(51)#8lvh9jxk".to_owned()),
+        };
+        let mined = self.rpc.call(method, serde_json::json!([blocks, to])).await;
+        mined.map_err(|e| DevError::Source(e.into()))
+    }
+
+    pub(super) async fn pay(&self, address: &str, amount: Amount) -> Result<Txid, DevError> {
+        let Some(wallet) = self.wallet.borrow().clone() else {
+            let why = "there is no wallet to pay from: set bitcoin_core.wallet, on a node that has wallets";
+            return Err(DevError::Unavailable(why.to_owned()));
+        };
+        if amount < DUST {
+            return Err(DevError::Amount(format!("expected at least {} sat, or nodes call it dust", DUST.to_sat())));
+        }
+        match SilentPaymentAddress::from_str(address) {
+            Ok(silent) => {
+                if silent.network != self.network.silent_payment() {
+                    return Err(DevError::Address(format!("this address is of another network than {}", self.network)));
+                }
+                self.pay_silently(&wallet, silent, amount).await
+            }
+            Err(not_silent) => {
+                let checked = Address::from_str(address).ok().and_then(|a| a.require_network(self.network.params()).ok());
+                if checked.is_none() {
+                    let network = self.network;
+                    return Err(DevError::Address(format!("no address of {network} ({not_silent})")));
+                }
+                Ok(wallet.send(address, amount).await?)
+            }
+        }
+    }
+
+    async fn pay_silently(&self, wallet: &NodeWallet, to: SilentPaymentAddress, amount: Amount) -> Result<Txid, DevError> {
+        let key = SecretKey::new(&mut OsRng);
+        let public = CompressedPublicKey(key.public_key(&Secp256k1::signing_only()));
+        let between = Address::p2wpkh(&public, self.network.params());
+        let funding = wallet.send(&between.to_string(), amount + FEE).await?;
+        let found = self.chain.transactions(&[funding], Vec::new()).await?;
+        let funded = found.first().and_then(|f| {
+            let outputs = (0u32..).zip(&f.tx.output);
+            let mut own = outputs.filter(|(_, o)| o.script_pubkey == between.script_pubkey());
+            own.next().map(|(vout, output)| (OutPoint { txid: funding, vout }, output.clone()))
+        });
+        let (outpoint, prevout) = funded
+            .ok_or_else(|| DevError::Failed(format!("the wallet's transaction {funding} is not in the mempool")))?;
+        let tx = spend(key, &public, outpoint, &prevout, to, amount)?;
+        self.chain.broadcast(&tx).await.map_err(|e| match e {
+            BroadcastError::Rejected(reason) => DevError::Failed(format!("the node refuses the payment: {reason}")),
+            BroadcastError::Source(error) => DevError::Source(error),
+        })
+    }
+}
+
+/// The transaction that spends one P2WPKH output to a silent-payment address.
+fn spend(
+    key: SecretKey,
+    public: &CompressedPublicKey,
+    outpoint: OutPoint,
+    prevout: &TxOut,
+    to: SilentPaymentAddress,
+    amount: Amount,
+) -> Result<Transaction, DevError> {
+    let failed = |reason: &dyn std::fmt::Display| DevError::Failed(format!("the payment cannot be made: {reason}"));
+    let keys = output_keys(&[Input { outpoint, key: InputKey::Ecdsa(key) }], &[to]).map_err(|e| failed(&e))?;
+    let output = keys.first().ok_or_else(|| failed(&"no output"))?;
+    let mut tx = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn {
+            previous_output: outpoint,
+            script_sig: ScriptBuf::new(),
+            sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+            witness: Witness::new(),
+        }],
+        // BIP352 output keys go into the output as they are, without BIP341's tweak.
+        output: vec![TxOut { value: amount, script_pubkey: ScriptBuf::new_p2tr_tweaked(TweakedPublicKey::dangerous_assume_tweaked(*output)) }],
+    };
+    let hash = SighashCache::new(&tx)
+        .p2wpkh_signature_hash(0, &prevout.script_pubkey, prevout.value, EcdsaSighashType::All)
+        .map_err(|e| failed(&e))?;
+    let message = Message::from_digest(hash.to_byte_array());
+    let signature = bitcoin::ecdsa::Signature::sighash_all(Secp256k1::signing_only().sign_ecdsa(&message, &key));
+    if let Some(input) = tx.input.first_mut() {
+        input.witness = Witness::p2wpkh(&signature, &public.0);
+    }
+    Ok(tx)
+}
+
+impl From<WalletError> for DevError {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::Refused(_) => Self::Amount(error.to_string()),
+            WalletError::Unavailable { .. } => Self::Unavailable(error.to_string()),
+            WalletError::Source(error) => Self::Source(error),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `GET /metrics`: the reference's JSON, or the text that Prometheus reads; the same figures either way.
+
+use std::fmt::Write;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+use sdk_relay_protocol::http::{Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
+
+use super::Cx;
+use crate::clock::unix_now;
+use crate::context::Context;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// JSON, unless the client prefers text.
+pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
+    let figures = figures(&cx).await;
+    if prefers_text(&headers) {
+        return ([(CONTENT_TYPE, OPENMETRICS)], text(&cx, &figures)).into_response();
+    }
+    Json(figures).into_response()
+}
+
+async fn figures(cx: &Context) -> Metrics {
+    let counters = &cx.counters;
+    let process = cx.process.figures();
+    Metrics {
+        sync_metrics: SyncMetrics {
+            known_relays: cx.relays.known(),
+            mesh_connections: cx.relays.links(),
+            sync_requests: counters.sync_requests.get(),
+            sync_responses: counters.sync_responses.get(),
+            cache_hits: counters.cache_hits.get(),
+            cache_misses: counters.cache_misses.get(),
+            avg_latency: counters.sync_latency_ms(),
+            error_count: counters.sync_errors.get(),
+            success_rate: counters.sync_success_rate(),
+        },
+        system_metrics: SystemMetrics {
+            memory_usage: process.memory_usage(),
+            cpu_usage: process.cpu_usage(),
+            active_connections: cx.connections(),
+            total_requests: counters.http_requests.get() + counters.messages_received.get(),
+            uptime: cx.uptime(),
+            memory_bytes: process.memory_bytes,
+            cpu_percent: process.cpu_percent,
+            disk_usage: process.disk_usage(),
+            disk_bytes: process.disk_bytes,
+        },
+        bitcoin_metrics: cx.node.figures(),
+        timestamp: unix_now(),
+        relay_metrics: RelayMetrics {
+            last_event_id: *cx.hub.head().borrow(),
+            tip_height: cx.vitals.tip(),
+            watches: cx.vitals.watches() as u64,
+            payments_detected: counters.payments_detected.get(),
+            payments_reverted: counters.payments_reverted.get(),
+            blocks_connected: counters.blocks_connected.get(),
+            blocks_disconnected: counters.blocks_disconnected.get(),
+            transactions_scanned: counters.transactions_scanned.get(),
+            notifications_sent: counters.notifications_sent.get(),
+            slow_clients_cut: counters.slow_clients_cut.get(),
+        },
+    }
+}
+
+/// The counters, then the figures of now that are no counters.
+fn text(cx: &Context, figures: &Metrics) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry);
+    let Metrics { system_metrics: system, bitcoin_metrics: node, relay_metrics: relay, sync_metrics: sync, .. } = figures;
+    let gauges = [
+        ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
+        ("memory_bytes", "Resident memory", system.memory_bytes.map(|n| n as f64)),
+        ("cpu_percent", "Share of one processor", system.cpu_percent),
+        ("disk_bytes", "Size of the data directory", system.disk_bytes.map(|n| n as f64)),
+        ("known_relays", "Relays known, this one included", Some(sync.known_relays as f64)),
+        ("last_event_id", "Newest event of the log", Some(relay.last_event_id as f64)),
+        ("tip_height", "Height up to which events are logged", relay.tip_height.map(f64::from)),
+        ("watches", "Watches held now", Some(relay.watches as f64)),
+        ("node_block_height", "Height of the node's best block", node.block_height.map(|n| n as f64)),
+        ("node_connections", "Peers of the node", node.connections.map(|n| n as f64)),
+        ("node_mempool_size", "Transactions in the node's mempool", node.mempool_size.map(|n| n as f64)),
+        ("node_verification_progress", "The node's verification progress", node.verification_progress),
+    ];
+    for (name, help, value) in gauges {
+        let Some(value) = value else { continue };
+        let _ = write!(text, "# HELP sdk_relay_{name} {help}.\n# TYPE sdk_relay_{name} gauge\nsdk_relay_{name} {value}\n");
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+/// Whether a text form stands before JSON in `Accept`, by quality and then by place (RFC 9110, section 12.5.1).
+fn prefers_text(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let best = accepts.rev().filter_map(preference).max_by(|a, b| a.1.total_cmp(&b.1));
+    best.is_some_and(|(is_text, quality)| is_text && quality > 0.0)
+}
+
+/// One entry of `Accept`: whether it is a text form, and its quality.
+fn preference(entry: &str) -> Option<(bool, f64)> {
+    let mut parts = entry.split(';').map(str::trim);
+    let is_text = match parts.next()? {
+        "text/plain" | "application/openmetrics-text" => true,
+        "application/json" | "application/*" | "*/*" => false,
+        _ => return None,
+    };
+    let quality = parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok())?;
+    Some((is_text, quality))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn who_gets_text() {
+        let of = |accept: &'static str| prefers_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
+        // Prometheus 2 and 3.
+        assert!(of("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"));
+        assert!(of("text/plain"));
+        assert!(of("text/plain, application/json"));
+        assert!(!of("application/json, text/plain"));
+        assert!(!of("application/json"));
+        assert!(!of("*/*"));
+        assert!(!of("text/html"));
+        assert!(!of("text/plain;q=0.1, application/json;q=0.9"));
+        assert!(!of("text/plain;q=0"));
+        assert!(!prefers_text(&HeaderMap::new()));
+    }
+}

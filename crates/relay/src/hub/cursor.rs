@@ -1,0 +1,97 @@
+//! A client's place in the log.
+
+use std::sync::{Arc, PoisonError};
+
+use sdk_relay_protocol::{Resume, Topics};
+use sdk_relay_store::{ReadLimit, StoreError};
+
+use super::{Frame, Hub};
+
+/// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
+const STEP: ReadLimit = ReadLimit { events: 64, bytes: 256 << 10 };
+
+/// A client's place in the log: everything up to it has been handed over or was not on its topics.
+#[derive(Debug)]
+pub struct Cursor {
+    after: u64,
+    /// It was at the head once: from then on, falling out of the ring means that the client is slow.
+    live: bool,
+}
+
+/// What is next for a client.
+#[derive(Debug)]
+pub enum Next {
+    /// These, in order; there may be none on its topics, and there may be more after them.
+    Frames(Vec<Frame>),
+    /// Nothing: it is at the head.
+    UpToDate,
+    /// It is so far behind that what it misses is no longer held for it.
+    Lagged,
+}
+
+impl Hub {
+    /// A cursor at the head: new events only.
+    pub fn live(&self) -> Cursor {
+        Cursor { after: *self.head.borrow(), live: true }
+    }
+
+    /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the runtime's own threads.
+    pub fn resume(&self, from: u64) -> Result<(Cursor, Resume), StoreError> {
+        let complete_from = self.store.complete_from()?;
+        let newest = *self.head.borrow();
+        if from > newest {
+            // These ids are of another log: nothing here is known to be new or old for the client.
+            return Ok((self.live(), Resume::Gap));
+        }
+        let after = from.max(complete_from - 1);
+        let resume = if after == from { Resume::Complete } else { Resume::Gap };
+        Ok((Cursor { after, live: false }, resume))
+    }
+
+    /// The next events for a cursor, on these topics.
+    pub async fn next(self: &Arc<Self>, cursor: &mut Cursor, topics: Topics) -> Result<Next, StoreError> {
+        if let Some(next) = self.next_in_memory(cursor, topics) {
+            return Ok(next);
+        }
+        if cursor.live {
+            return Ok(Next::Lagged);
+        }
+        let (store, after) = (Arc::clone(&self.store), cursor.after);
+        let Ok(read) = tokio::task::spawn_blocking(move || store.read_after(after, STEP)).await else {
+            return Ok(Next::Lagged);
+        };
+        let entries = read?;
+        match (entries.first(), entries.last()) {
+            // Retention overtook the client while it caught up.
+            (Some(first), _) if first.id != after + 1 => Ok(Next::Lagged),
+            (Some(_), Some(last)) => {
+                cursor.after = last.id;
+                let wanted = entries.into_iter().filter(|e| topics.contains(e.topic));
+                Ok(Next::Frames(wanted.map(|e| Frame::from_text(e.payload)).collect()))
+            }
+            _ => Ok(Next::UpToDate),
+        }
+    }
+
+    /// `None` when the events are not in the ring.
+    fn next_in_memory(&self, cursor: &mut Cursor, topics: Topics) -> Option<Next> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        if cursor.after >= ring.newest() {
+            cursor.live = true;
+            return Some(Next::UpToDate);
+        }
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        for (topic, frame) in ring.after(cursor.after, STEP.events)? {
+            bytes += frame.len();
+            if !frames.is_empty() && bytes > STEP.bytes {
+                break;
+            }
+            cursor.after += 1;
+            if topics.contains(*topic) {
+                frames.push(frame.clone());
+            }
+        }
+        Some(Next::Frames(frames))
+    }
+}

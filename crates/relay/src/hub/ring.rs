@@ -1,0 +1,49 @@
+//! The newest events, in memory.
+
+use std::collections::VecDeque;
+
+use sdk_relay_protocol::Topic;
+
+use super::Frame;
+
+/// Events that a client may be behind before it is called slow: some twenty blocks full of payments.
+pub(super) const RING_EVENTS: usize = 4096;
+/// Bytes of them: a hundred blocks' tweaks on the main network.
+const RING_BYTES: usize = 16 << 20;
+
+/// Events `oldest..=newest`, without holes.
+#[derive(Debug)]
+pub(super) struct Ring {
+    frames: VecDeque<(Topic, Frame)>,
+    bytes: usize,
+    newest: u64,
+}
+
+impl Ring {
+    /// An empty ring behind the event `newest`.
+    pub(super) fn new(newest: u64) -> Self {
+        Self { frames: VecDeque::new(), bytes: 0, newest }
+    }
+
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    pub(super) fn push(&mut self, id: u64, topic: Topic, frame: Frame) {
+        debug_assert_eq!(id, self.newest + 1, "the log has no holes");
+        self.bytes += frame.len();
+        self.frames.push_back((topic, frame));
+        self.newest = id;
+        while self.frames.len() > RING_EVENTS || (self.bytes > RING_BYTES && self.frames.len() > 1) {
+            let Some((_, gone)) = self.frames.pop_front() else { break };
+            self.bytes -= gone.len();
+        }
+    }
+
+    /// Events after `after`, at most `limit`; `None` when the ring no longer reaches back that far.
+    pub(super) fn after(&self, after: u64, limit: usize) -> Option<impl Iterator<Item = &(Topic, Frame)>> {
+        let missing = usize::try_from(self.newest.checked_sub(after)?).ok()?;
+        let skip = self.frames.len().checked_sub(missing)?;
+        Some(self.frames.iter().skip(skip).take(limit))
+    }
+}

@@ -1,0 +1,106 @@
+//! Everything that is counted, once: `/metrics` shows it as JSON and as text.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Counters since the start, and gauges of now.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each is explained where it is registered, in the words that an operator reads")]
+pub struct Counters {
+    pub connections: Gauge,
+    pub mesh_connections: Gauge,
+    pub messages_received: Counter,
+    pub messages_sent: Counter,
+    pub notifications_sent: Counter,
+    pub error_replies: Counter,
+    pub connections_refused: Counter,
+    pub slow_clients_cut: Counter,
+    pub http_requests: Counter,
+    pub sync_requests: Counter,
+    pub sync_responses: Counter,
+    pub sync_errors: Counter,
+    pub sync_seconds: Counter<f64, AtomicU64>,
+    pub cache_hits: Counter,
+    pub cache_misses: Counter,
+    pub payments_detected: Counter,
+    pub payments_reverted: Counter,
+    pub blocks_connected: Counter,
+    pub blocks_disconnected: Counter,
+    pub transactions_scanned: Counter,
+}
+
+impl Counters {
+    /// Registers all of them below `sdk_relay_`. Names of counters get `_total` appended in the text form.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("sdk_relay");
+        registry.register("websocket_connections", "WebSocket connections now", self.connections.clone());
+        registry.register("mesh_connections", "Links to other relays now", self.mesh_connections.clone());
+        let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("messages_received", "WebSocket messages received", &self.messages_received);
+        counter("messages_sent", "WebSocket messages sent", &self.messages_sent);
+        counter("notifications_sent", "Notifications handed to clients", &self.notifications_sent);
+        counter("error_replies", "Error messages sent to clients", &self.error_replies);
+        counter("connections_refused", "Connections refused because a limit was reached", &self.connections_refused);
+        counter("slow_clients_cut", "Connections cut because they read too slowly", &self.slow_clients_cut);
+        counter("http_requests", "HTTP requests", &self.http_requests);
+        counter("sync_requests", "sync requests received and sent", &self.sync_requests);
+        counter("sync_responses", "sync responses received and sent", &self.sync_responses);
+        counter("sync_errors", "Syncs that failed", &self.sync_errors);
+        counter("sync_cache_hits", "sync requests answered from the cache", &self.cache_hits);
+        counter("sync_cache_misses", "sync requests that were not in the cache", &self.cache_misses);
+        counter("payments_detected", "Payments told, in the mempool and in blocks", &self.payments_detected);
+        counter("payments_reverted", "Payments of the relay's own wallets taken back", &self.payments_reverted);
+        counter("blocks_connected", "Blocks connected", &self.blocks_connected);
+        counter("blocks_disconnected", "Blocks disconnected", &self.blocks_disconnected);
+        counter("transactions_scanned", "Transactions looked at", &self.transactions_scanned);
+        let help = "Time from a sync request to its response, summed";
+        registry.register_with_unit("sync", help, Unit::Seconds, self.sync_seconds.clone());
+    }
+
+    /// Mean time of a sync in milliseconds; `None` before the first.
+    pub fn sync_latency_ms(&self) -> Option<f64> {
+        let responses = self.sync_responses.get();
+        (responses > 0).then(|| rounded(self.sync_seconds.get() * 1000.0 / responses as f64, 1000.0))
+    }
+
+    /// Percentage of syncs that did not fail; `None` before the first.
+    pub fn sync_success_rate(&self) -> Option<f64> {
+        let (good, bad) = (self.sync_responses.get(), self.sync_errors.get());
+        (good + bad > 0).then(|| rounded(good as f64 * 100.0 / (good + bad) as f64, 100.0))
+    }
+}
+
+/// To as many places as `scale` has zeros.
+fn rounded(value: f64, scale: f64) -> f64 {
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_and_success_are_unknown_before_the_first_sync() {
+        let counters = Counters::default();
+        assert_eq!((counters.sync_latency_ms(), counters.sync_success_rate()), (None, None));
+        counters.sync_responses.inc_by(148);
+        counters.sync_errors.inc_by(2);
+        counters.sync_seconds.inc_by(0.296);
+        assert_eq!((counters.sync_latency_ms(), counters.sync_success_rate()), (Some(2.0), Some(98.67)));
+    }
+
+    #[test]
+    fn every_counter_is_in_the_text() {
+        let mut registry = Registry::default();
+        let counters = Counters::default();
+        counters.register(&mut registry);
+        counters.slow_clients_cut.inc();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert!(text.contains("sdk_relay_slow_clients_cut_total 1\n"), "{text}");
+        assert!(text.contains("sdk_relay_sync_seconds_total 0.0\n"), "{text}");
+    }
+}

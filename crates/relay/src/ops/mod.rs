@@ -1,0 +1,17 @@
+//! What an operator looks at: health, counters, reports, the log.
+
+mod counters;
+mod errors;
+mod node;
+mod process;
+mod rate;
+pub mod reports;
+mod vitals;
+
+pub use counters::Counters;
+pub use errors::ErrorTally;
+pub use node::NodeFigures;
+pub use process::{Process, ProcessFigures};
+pub use rate::Rate;
+
+pub use vitals::{Vitals, WalletState};

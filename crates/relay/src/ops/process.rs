@@ -1,0 +1,135 @@
+//! This process's own use of memory, processor and disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Figures younger than this are given again: asking the system for every request would cost more than the answer, and the share of the
+/// processor needs a while to mean something.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the process uses. Unknown figures are `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessFigures {
+    /// Resident memory in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Share of one processor since the look before, in percent.
+    pub cpu_percent: Option<f64>,
+    /// Size of the files in the data directory in bytes.
+    pub disk_bytes: Option<u64>,
+}
+
+/// Looks at the process when asked.
+#[derive(Debug)]
+pub struct Process {
+    data_dir: PathBuf,
+    look: Mutex<Look>,
+}
+
+#[derive(Debug)]
+struct Look {
+    /// `None` where the system tells nothing about its processes.
+    system: Option<System>,
+    at: Option<Instant>,
+    figures: ProcessFigures,
+}
+
+impl Process {
+    /// For a process whose files are in `data_dir`.
+    pub fn new(data_dir: &Path) -> Self {
+        let look = Look { system: System::new().ok(), at: None, figures: ProcessFigures::default() };
+        Self { data_dir: data_dir.to_owned(), look: Mutex::new(look) }
+    }
+
+    /// The figures, at most a second old.
+    pub fn figures(&self) -> ProcessFigures {
+        let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+        if look.at.is_none_or(|at| at.elapsed() >= FRESH) {
+            look.figures = self.measure(look.system.as_mut());
+            look.at = Some(Instant::now());
+        }
+        look.figures
+    }
+
+    fn measure(&self, system: Option<&mut System>) -> ProcessFigures {
+        let disk_bytes = size_of(&self.data_dir).ok();
+        let pid = Pid::from_u32(std::process::id());
+        let what = ProcessRefreshKind::nothing().with_memory().with_cpu();
+        let process = system.and_then(|system| {
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+            system.process(pid)
+        });
+        ProcessFigures {
+            memory_bytes: process.map(sysinfo::Process::memory),
+            cpu_percent: process.map(|p| (f64::from(p.cpu_usage()) * 10.0).round() / 10.0),
+            disk_bytes,
+        }
+    }
+}
+
+impl ProcessFigures {
+    /// `"128MB"`.
+    pub fn memory_usage(&self) -> Option<String> {
+        self.memory_bytes.map(size_text)
+    }
+
+    /// `"5%"`.
+    pub fn cpu_usage(&self) -> Option<String> {
+        self.cpu_percent.map(|percent| format!("{percent}%"))
+    }
+
+    /// `"2GB"`.
+    pub fn disk_usage(&self) -> Option<String> {
+        self.disk_bytes.map(size_text)
+    }
+}
+
+/// A number with at most one decimal, then the unit; 1 MB is 10^6 bytes.
+fn size_text(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes}B"),
+        1_000..1_000_000 => (1e3, "KB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    format!("{}{name}", (bytes as f64 / unit * 10.0).round() / 10.0)
+}
+
+fn size_of(dir: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sum += size_of(&entry.path())?;
+        } else if kind.is_file() {
+            sum += entry.metadata()?.len();
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_the_reference_writes_them() {
+        let words = [(128_000_000, "128MB"), (2_000_000_000, "2GB"), (1_500_000_000, "1.5GB"), (999, "999B"), (12_340, "12.3KB")];
+        for (bytes, word) in words {
+            assert_eq!(size_text(bytes), word);
+        }
+    }
+
+    #[test]
+    fn this_process_is_measured() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a"), [0; 1234]).unwrap();
+        let figures = Process::new(dir.path()).figures();
+        assert_eq!(figures.disk_bytes, Some(1234));
+        assert!(figures.memory_bytes.is_some_and(|m| m > 1_000_000), "{figures:?}");
+        assert!(figures.cpu_percent.is_some());
+    }
+}

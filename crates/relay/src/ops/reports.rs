@@ -1,0 +1,164 @@
+//! What the relay says of itself: `/health`, and the payloads of the three kinds of `sync` messages.
+
+use sdk_relay_chain::follower::FollowState;
+use sdk_relay_protocol::http::{Checks, Health, Services};
+use sdk_relay_protocol::{
+    API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
+    SyncType,
+};
+
+use super::WalletState;
+use crate::SOFTWARE_VERSION;
+use crate::clock::unix_now;
+use crate::context::Context;
+
+/// Overall condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All is well.
+    Healthy,
+    /// Something is amiss; what can be served is served.
+    Degraded,
+    /// Nothing useful can be served.
+    Critical,
+}
+
+impl Condition {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// The relay's condition and what is wrong, in a sentence each.
+pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
+    let mut problems = Vec::new();
+    let mut condition = Condition::Healthy;
+    let follow = cx.follow.borrow();
+    match &follow.state {
+        FollowState::Following => {}
+        FollowState::Connecting => problems.push("the node has not answered yet".to_owned()),
+        FollowState::Unreachable { error } => problems.push(error.to_string()),
+        FollowState::WaitingForNode { blocks, headers } => {
+            problems.push(format!("the node is synchronising: block {blocks} of {headers}"));
+        }
+        FollowState::CatchingUp { at, target } => problems.push(format!("catching up: block {at} of {target}")),
+    }
+    if let WalletState::Unavailable(why) = cx.vitals.wallet() {
+        problems.push(why);
+    }
+    if !problems.is_empty() {
+        condition = Condition::Degraded;
+    }
+    let node_away = matches!(follow.state, FollowState::Unreachable { .. } | FollowState::Connecting);
+    if node_away && cx.vitals.tip().is_none() {
+        condition = Condition::Critical;
+    }
+    if cx.vitals.store_fails() {
+        problems.push("events cannot be written: look at the disk of data_dir".to_owned());
+        condition = Condition::Critical;
+    }
+    (condition, problems)
+}
+
+/// Why the relay is not ready: `None` when it follows the tip and knows the mempool.
+pub fn not_ready(cx: &Context) -> Option<String> {
+    let (_, problems) = condition(cx);
+    let follow = cx.follow.borrow();
+    let following = matches!(follow.state, FollowState::Following);
+    if following && cx.vitals.mempool_known() && follow.tip.map(|t| t.height) == cx.vitals.tip() && !cx.vitals.store_fails() {
+        return None;
+    }
+    Some(problems.into_iter().next().unwrap_or_else(|| "the mempool is being looked through".to_owned()))
+}
+
+/// `GET /health`.
+pub fn health(cx: &Context) -> (Condition, Health) {
+    let (condition, problems) = condition(cx);
+    let bitcoin_core = match &cx.follow.borrow().state {
+        FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
+        FollowState::WaitingForNode { .. } | FollowState::CatchingUp { .. } => "syncing",
+        FollowState::Following => "connected",
+    };
+    let health = Health {
+        status: condition.word().to_owned(),
+        uptime: cx.uptime(),
+        version: API_VERSION.to_owned(),
+        timestamp: unix_now(),
+        services: Services {
+            bitcoin_core: bitcoin_core.to_owned(),
+            blindbit: "own_index".to_owned(),
+            websocket: "listening".to_owned(),
+            sync_manager: "active".to_owned(),
+        },
+        checks: Checks {
+            bitcoin_rpc: bitcoin_core != "disconnected",
+            blindbit_api: !cx.vitals.store_fails(),
+            websocket_server: true,
+            sync_manager: true,
+        },
+        software_version: SOFTWARE_VERSION.to_owned(),
+        problems,
+    };
+    (condition, health)
+}
+
+/// The payload of a `sync` message of this type.
+pub fn payload(cx: &Context, sync_type: SyncType) -> SyncPayload {
+    match sync_type {
+        SyncType::StateSync => SyncPayload::State(StatePayload { state: state(cx) }),
+        SyncType::HealthSync => SyncPayload::Health(HealthPayload { health: health_report(cx) }),
+        SyncType::MetricsSync => SyncPayload::Metrics(MetricsPayload { metrics: metrics(cx) }),
+    }
+}
+
+fn state(cx: &Context) -> StateReport {
+    StateReport {
+        uptime: cx.uptime(),
+        version: API_VERSION.to_owned(),
+        network: cx.config.network.name().to_owned(),
+        status: condition(cx).0.word().to_owned(),
+        last_block: cx.vitals.tip(),
+        connections: cx.connections(),
+        known_relays: cx.relays.known(),
+        mesh_connections: cx.relays.links(),
+        software_version: SOFTWARE_VERSION.to_owned(),
+    }
+}
+
+fn health_report(cx: &Context) -> HealthReport {
+    let figures = cx.process.figures();
+    HealthReport {
+        status: condition(cx).0.word().to_owned(),
+        memory_usage: figures.memory_usage(),
+        cpu_usage: figures.cpu_usage(),
+        disk_usage: figures.disk_usage(),
+        // Relays measure each other over links that they made; this relay makes none yet.
+        network_latency: None,
+        error_count: cx.errors.count(),
+        last_error: cx.errors.last(),
+        memory_bytes: figures.memory_bytes,
+        cpu_percent: figures.cpu_percent,
+        disk_bytes: figures.disk_bytes,
+    }
+}
+
+fn metrics(cx: &Context) -> MetricsReport {
+    let counters = &cx.counters;
+    MetricsReport {
+        known_relays: cx.relays.known(),
+        mesh_connections: cx.relays.links(),
+        sync_requests: counters.sync_requests.get(),
+        sync_responses: counters.sync_responses.get(),
+        cache_hits: counters.cache_hits.get(),
+        cache_misses: counters.cache_misses.get(),
+        avg_latency: counters.sync_latency_ms(),
+        error_count: counters.sync_errors.get(),
+        success_rate: counters.sync_success_rate(),
+        messages_per_second: cx.rate.per_second(),
+    }
+}

@@ -1,0 +1,316 @@
+//! A relay from start to end: opens everything in order, wires it, and takes it down in the reverse order.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bitcoin::ScriptBuf;
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::hex::DisplayHex;
+use prometheus_client::registry::Registry;
+use sdk_relay_bip352::{Libsecp256k1, Receiver};
+use sdk_relay_chain::dev::DevChain;
+use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
+use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
+use sdk_relay_chain::rpc::{Auth, RpcClient};
+use sdk_relay_chain::{BlockRef, ChainSource};
+use sdk_relay_protocol::CloseCode;
+use sdk_relay_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
+
+use crate::config::{BitcoinCore, Config, Credentials};
+use crate::context::Context;
+use crate::datadir::DataDir;
+use crate::detect::{self, Detection};
+use crate::dev::{DevTools, Faucet};
+use crate::hub::Hub;
+use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, WalletState, reports};
+use crate::sync::{Relays, SyncCache};
+use crate::{http, server, sync, wallet};
+
+/// Name of the store in the data directory.
+const STORE_FILE: &str = "relay.redb";
+/// Clients and requests get this long to end; then they are cut off.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// Between two tries to open the node's wallet while the node is away.
+const WALLET_RETRY: Duration = Duration::from_secs(3);
+/// Between two looks at the wallet's scripts: it stays 1,000 addresses ahead, and hands out few between two looks.
+const WALLET_SCRIPTS_EVERY: Duration = Duration::from_secs(60);
+
+/// A running relay.
+pub struct Relay {
+    cx: Arc<Context>,
+    ws_addr: SocketAddr,
+    http_addr: SocketAddr,
+    ending: watch::Sender<Option<CloseCode>>,
+    connections: TaskTracker,
+    /// The tasks that make the relay; none of them ends by itself.
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    detector: std::thread::JoinHandle<()>,
+    _follower: Follower,
+    _data_dir: DataDir,
+}
+
+/// Where blocks come from, and what goes with it.
+struct Source {
+    chain: Arc<dyn ChainSource>,
+    kind: Kind,
+}
+
+enum Kind {
+    Embedded(Arc<DevChain>),
+    Node(RpcClient),
+}
+
+impl Relay {
+    /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
+    pub async fn start(config: Config, errors: ErrorTally) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
+        let store = Arc::new(Store::open(&data_dir.path().join(STORE_FILE), config.network.name(), config.retention)?);
+        let source = open_source(&config)?;
+        let ws = TcpListener::bind(config.ws_url).await.with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
+        let http =
+            TcpListener::bind(config.http_url).await.with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
+        let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
+
+        let recent: Vec<BlockRef> =
+            store.recent_blocks()?.into_iter().map(|(height, hash)| BlockRef { height, hash }).collect();
+        let hub = Arc::new(Hub::new(Arc::clone(&store))?);
+        let counters = Arc::new(Counters::default());
+        let mut registry = Registry::default();
+        counters.register(&mut registry);
+        let vitals = Arc::new(Vitals::new(recent.last().map(|b| b.height)));
+
+        let (follower, events) = Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
+        let stop = CancellationToken::new();
+        let (scripts, wallet_scripts) = match config.bitcoin_core.wallet {
+            Some(_) if !config.standalone => {
+                let (sender, receiver) = oneshot::channel();
+                (Some(sender), Some(receiver))
+            }
+            _ => (None, None),
+        };
+        let parts = detect::Parts {
+            store,
+            hub: Arc::clone(&hub),
+            counters: Arc::clone(&counters),
+            vitals: Arc::clone(&vitals),
+            network: config.network,
+            own: Arc::clone(&own),
+            engine: Arc::new(Libsecp256k1),
+            max_watches: config.max_watches,
+            wallet_scripts,
+        };
+        let (detection, detector) = detect::start(parts, events, stop.clone())?;
+
+        let mut tasks = JoinSet::new();
+        let (node_wallet, wallet_handle) = watch::channel(None);
+        let dev = config.dev_mode.then(|| match &source.kind {
+            Kind::Embedded(chain) => DevTools::Embedded(Arc::clone(chain)),
+            Kind::Node(rpc) => DevTools::Node(Faucet {
+                rpc: rpc.clone(),
+                chain: Arc::clone(&source.chain),
+                wallet: wallet_handle,
+                network: config.network,
+            }),
+        });
+        let cx = Arc::new(Context {
+            relay_id: config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own)),
+            address: own.address(config.network.silent_payment()).to_string(),
+            process: Process::new(data_dir.path()),
+            follow: follower.status(),
+            chain: Arc::clone(&source.chain),
+            node: NodeFigures::default(),
+            rate: Rate::default(),
+            sync_cache: SyncCache::default(),
+            relays: Relays::default(),
+            config,
+            hub,
+            detection,
+            counters,
+            registry,
+            vitals,
+            errors,
+            dev,
+            started,
+        });
+        if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config.bitcoin_core.wallet) {
+            let wallet = Wallet { rpc: rpc.clone(), name: name.clone(), vitals: Arc::clone(&cx.vitals), handle: node_wallet };
+            tasks.spawn(wallet.keep(scripts, cx.detection.clone()));
+        }
+        if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config.mine_interval) {
+            let miner = chain.auto_mine(every);
+            tasks.spawn(async move {
+                let _miner = miner;
+                std::future::pending().await
+            });
+        }
+        spawn_reports(&mut tasks, &cx);
+        let (ending, ends) = watch::channel(None);
+        let connections = TaskTracker::new();
+        tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, ends.clone(), connections.clone()));
+        tasks.spawn(server::serve_http(http::router(Arc::clone(&cx)), http, ends, connections.clone()));
+        Ok(Self {
+            cx,
+            ws_addr,
+            http_addr,
+            ending,
+            connections,
+            tasks,
+            stop,
+            detector,
+            _follower: follower,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Where the WebSocket API listens.
+    pub fn ws_addr(&self) -> SocketAddr {
+        self.ws_addr
+    }
+
+    /// Where the HTTP API listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// What connections and requests look at.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.cx
+    }
+
+    /// Waits until the relay follows the tip and knows the mempool.
+    pub async fn ready(&self) {
+        let mut follow = self.cx.follow.clone();
+        while reports::not_ready(&self.cx).is_some() {
+            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
+            let _ = timeout(Duration::from_millis(10), follow.changed()).await;
+        }
+    }
+
+    /// Waits for something that should not be: the end of one of the relay's own parts. It gives what ended.
+    pub async fn failed(&mut self) -> String {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => format!("a task of the relay failed: {error}"),
+            _ => "a task of the relay ended".to_owned(),
+        }
+    }
+
+    /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed.
+    pub async fn shut_down(mut self, code: CloseCode) {
+        self.ending.send_replace(Some(code));
+        self.connections.close();
+        if timeout(DRAIN_WITHIN, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "some clients did not let go in time and are cut off");
+        }
+        self.stop.cancel();
+        self.tasks.shutdown().await;
+        let detector = self.detector;
+        // A thread that computes is not at an await: give it to a thread that may block.
+        let joined = tokio::task::spawn_blocking(move || detector.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("detection did not end cleanly; its log is whole all the same");
+        }
+    }
+}
+
+fn open_source(config: &Config) -> anyhow::Result<Source> {
+    if config.standalone {
+        let chain = DevChain::open(&config.data_dir).context("the development chain cannot be opened")?;
+        return Ok(Source { chain: Arc::clone(&chain) as Arc<dyn ChainSource>, kind: Kind::Embedded(chain) });
+    }
+    let BitcoinCore { url, credentials, zmq_url, .. } = &config.bitcoin_core;
+    let auth = match credentials {
+        Credentials::CookieFile(path) => Auth::CookieFile(path.clone()),
+        Credentials::UserPassword(user, password) => {
+            Auth::UserPassword { user: user.clone(), password: Zeroizing::new(password.expose().to_owned()) }
+        }
+    };
+    let node = NodeSource::new(NodeConfig { rpc_url: url.clone(), auth, zmq_url: zmq_url.clone() })?;
+    let rpc = node.rpc().clone();
+    Ok(Source { chain: Arc::new(node), kind: Kind::Node(rpc) })
+}
+
+fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
+    use sdk_relay_protocol::Topic;
+    let config = &cx.config;
+    let intervals = [
+        (Topic::Sync, config.sync_interval),
+        (Topic::Health, config.health_interval),
+        (Topic::Metrics, config.metrics_interval),
+    ];
+    for (topic, every) in intervals {
+        tasks.spawn(sync::report_regularly(Arc::clone(cx), topic, every));
+    }
+    let sampled = Arc::clone(cx);
+    tasks.spawn(async move {
+        let counters = &sampled.counters;
+        sampled.rate.sample(|| counters.messages_received.get() + counters.messages_sent.get()).await;
+    });
+    let looking = Arc::clone(cx);
+    tasks.spawn(async move { looking.node.look(&*looking.chain).await });
+}
+
+/// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.
+fn default_relay_id(own: &Receiver) -> String {
+    let hash = sha256::Hash::hash(&own.scan_public_key().serialize());
+    let short: Vec<u8> = hash.as_byte_array().iter().take(4).copied().collect();
+    format!("relay-{}", short.to_lower_hex_string())
+}
+
+/// The node's wallet: opened as soon as the node answers, its scripts kept up to date.
+struct Wallet {
+    rpc: RpcClient,
+    name: String,
+    vitals: Arc<Vitals>,
+    handle: watch::Sender<Option<NodeWallet>>,
+}
+
+impl Wallet {
+    /// Never ends. `first` gets the scripts once; on a node without wallets it is dropped, and detection goes on without.
+    async fn keep(self, first: oneshot::Sender<HashSet<ScriptBuf>>, detection: Detection) {
+        let mut first = Some(first);
+        loop {
+            match self.scripts().await {
+                Ok(scripts) => {
+                    self.vitals.set_wallet(WalletState::Open);
+                    match first.take() {
+                        Some(first) => drop(first.send(scripts)),
+                        None => detection.wallet_scripts(scripts).await,
+                    }
+                    tokio::time::sleep(WALLET_SCRIPTS_EVERY).await;
+                }
+                Err(error) => {
+                    let away = matches!(error, WalletError::Source(_));
+                    let told = format!("bitcoin_core.wallet {:?}: {error}", self.name);
+                    if self.vitals.wallet() != WalletState::Unavailable(told.clone()) {
+                        tracing::warn!("{told}");
+                        self.vitals.set_wallet(WalletState::Unavailable(told));
+                    }
+                    if !away {
+                        drop(first.take());
+                    }
+                    tokio::time::sleep(WALLET_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
+        let wallet = NodeWallet::open(&self.rpc, &self.name).await?;
+        let scripts = wallet.scripts().await?;
+        self.handle.send_replace(Some(wallet));
+        Ok(scripts)
+    }
+}

@@ -1,0 +1,81 @@
+//! `sync` messages: answers to requests, and the reports on the topics of the same kinds.
+
+mod cache;
+mod relays;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncResponse, SyncType, Topic};
+use tokio::time::Instant;
+
+pub use cache::SyncCache;
+pub use relays::{Relays, is_relay_id};
+
+use crate::clock::unix_now;
+use crate::context::Context;
+use crate::hub::{Frame, Report};
+use crate::ops::reports;
+
+/// The topics that bring `sync` messages, and what each brings.
+pub const TOPICS: [(Topic, SyncType); 3] =
+    [(Topic::Sync, SyncType::StateSync), (Topic::Health, SyncType::HealthSync), (Topic::Metrics, SyncType::MetricsSync)];
+
+/// Answers a `sync` request: from the cache when the same sender has asked with the same `message_id` within ten minutes.
+pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Frame {
+    let received = Instant::now();
+    cx.counters.sync_requests.inc();
+    let sender = request.relay_id.as_deref().unwrap_or(client_id);
+    let known = cx.sync_cache.get(sender, &request.message_id);
+    if known.is_some() { &cx.counters.cache_hits } else { &cx.counters.cache_misses }.inc();
+    let response = known.unwrap_or_else(|| {
+        let response = make_response(cx, request);
+        cx.sync_cache.put(sender, &request.message_id, response.clone());
+        response
+    });
+    cx.counters.sync_seconds.inc_by(received.elapsed().as_secs_f64());
+    cx.counters.sync_responses.inc();
+    response
+}
+
+fn make_response(cx: &Context, request: &Sync) -> Frame {
+    Frame::encode(&ServerMessage::SyncResponse(SyncResponse {
+        sync_type: request.sync_type,
+        relay_id: cx.relay_id.clone(),
+        payload: reports::payload(cx, request.sync_type),
+        timestamp: unix_now(),
+        message_id: message_id(),
+        in_reply_to: request.message_id.clone(),
+    }))
+}
+
+/// This relay's report on a topic now; `None` for the topics that bring none.
+pub fn report(cx: &Context, topic: Topic) -> Option<Frame> {
+    let (_, sync_type) = TOPICS.into_iter().find(|(t, _)| *t == topic)?;
+    Some(Frame::encode(&ServerMessage::Sync(SyncMessage {
+        sync_type,
+        relay_id: cx.relay_id.clone(),
+        payload: reports::payload(cx, sync_type),
+        timestamp: unix_now(),
+        message_id: message_id(),
+    })))
+}
+
+/// Reports on a topic at its interval, for as long as the returned future is polled.
+pub async fn report_regularly(cx: Arc<Context>, topic: Topic, every: Duration) {
+    let mut tick = tokio::time::interval_at(Instant::now() + every, every);
+    loop {
+        tick.tick().await;
+        if let Some(frame) = report(&cx, topic) {
+            cx.hub.report(Report { topic, frame });
+        }
+    }
+}
+
+/// A name for a message, unique for this relay across restarts: the second of the first one, and a count.
+fn message_id() -> String {
+    static FIRST: std::sync::LazyLock<u64> = std::sync::LazyLock::new(unix_now);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("msg-{:x}-{}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed) + 1)
+}

@@ -1,0 +1,153 @@
+//! The relay's own silent-payment wallet: keys given in the configuration, or made at first start and kept in a file of mode 0600.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bitcoin::secp256k1::rand::rngs::OsRng;
+use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use sdk_relay_bip352::{Receiver, ScanKey};
+use zeroize::Zeroizing;
+
+use crate::config::WalletKeys;
+
+/// Name of the key file in the data directory.
+const FILE_NAME: &str = "wallet.key";
+const SCAN: &str = "scan_private_key";
+const SPEND: &str = "spend_private_key";
+
+/// Why the wallet cannot be had. No error shows what is in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// It cannot be read or written.
+    #[error("the wallet key {} cannot be read or written: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Others than its owner may read it.
+    #[error("the wallet key {} can be read by others (mode {mode:04o}): chmod 600 it, and think about who has read it", .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is not what this program writes.
+    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The keys make no wallet.
+    #[error("the wallet's keys make no silent-payment wallet: {0}")]
+    Keys(#[from] sdk_relay_bip352::LabelError),
+}
+
+/// The keys that find payments to the relay itself.
+pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, WalletError> {
+    let (scan, spend) = match given {
+        Some(keys) => (keys.scan, keys.spend),
+        None => from_file(&data_dir.join(FILE_NAME))?,
+    };
+    Ok(Receiver::new(ScanKey::from(scan), spend, [])?)
+}
+
+fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
+    let io = |source| WalletError::Io { path: path.to_owned(), source };
+    if !path.try_exists().map_err(io)? {
+        create(path).map_err(io)?;
+        tracing::info!(file = %path.display(), "made a new silent-payment wallet: keep a copy of its key file");
+    }
+    check_mode(path)?;
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
+    let key = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.trim_start().strip_prefix('='));
+        line.and_then(|value| SecretKey::from_str(value.trim().trim_matches('"')).ok())
+            .ok_or_else(|| WalletError::Damaged { path: path.to_owned() })
+    };
+    let (scan, mut spend) = (key(SCAN)?, key(SPEND)?);
+    let public = spend.public_key(&Secp256k1::signing_only());
+    spend.non_secure_erase();
+    Ok((scan, public))
+}
+
+/// Written beside and renamed, so that a kill leaves the whole file or none.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut keys = [SecretKey::new(&mut OsRng), SecretKey::new(&mut OsRng)];
+    let text = Zeroizing::new(format!(
+        "# The silent-payment wallet of this relay (BIP352). Who has this file can see and spend its coins.\n\
+         {SCAN} = \"{}\"\n{SPEND} = \"{}\"\n",
+        keys[0].display_secret(),
+        keys[1].display_secret(),
+    ));
+    keys.iter_mut().for_each(SecretKey::non_secure_erase);
+    let beside = path.with_extension("new");
+    let mut file = private(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> std::io::Result<File> {
+    File::create(path)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Result<(), WalletError> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = std::fs::metadata(path).map_err(|source| WalletError::Io { path: path.to_owned(), source })?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(WalletError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &Path) -> Result<(), WalletError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk_relay_bip352::Network;
+
+    use super::*;
+
+    #[test]
+    fn made_once_and_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = open(dir.path(), None).unwrap().address(Network::Regtest);
+        assert_eq!(open(dir.path(), None).unwrap().address(Network::Regtest), first);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.path().join(FILE_NAME);
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(matches!(open(dir.path(), None), Err(WalletError::Exposed { mode: 0o644, .. })));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_without_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path(), None).unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::fs::write(&path, "scan_private_key = \"5ec2e7\"\n").unwrap();
+        let told = open(dir.path(), None).unwrap_err().to_string();
+        assert!(told.contains(FILE_NAME) && !told.contains("5ec2e7"), "{told}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The WebSocket API.
+//!
+//! [`upgrade`] turns an HTTP request into a socket, [`connection`] is the actor of one socket, [`session`] decides what each message means
+//! and does no I/O, [`socket`] is the narrow waist through which bytes go in and out.
+
+mod connection;
+mod limits;
+mod session;
+mod socket;
+mod upgrade;
+mod watch;
+
+pub use connection::{refuse, serve};
+pub use limits::{Admission, Permit};
+pub use socket::MAX_MESSAGE;
+pub use upgrade::{Refused, upgrade};

@@ -1,0 +1,237 @@
+//! What each message of a client means: a function of the message and of what was said before, without I/O.
+
+use sdk_relay_protocol::{
+    ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, Role, Subscribe, Sync, Topic, Topics, Unwatch, Watch,
+    parse_client_message,
+};
+
+use crate::sync::is_relay_id;
+
+/// What the relay offers, as `handshake_response` says it.
+pub(super) const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];
+/// Errors in a row after which a client is taken for broken.
+const ERRORS_IN_A_ROW: u32 = 10;
+/// Longest `client_id`, in characters.
+const MAX_CLIENT_ID: usize = 128;
+/// Longest `message_id` that is kept and sent back, in bytes.
+const MAX_MESSAGE_ID: usize = 128;
+
+/// What is known of a client.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    client: Option<Client>,
+    errors_in_a_row: u32,
+    watches: Vec<String>,
+    max_watches: usize,
+}
+
+/// A client that has shaken hands.
+#[derive(Debug)]
+struct Client {
+    id: String,
+    may_sync: bool,
+    topics: Topics,
+}
+
+/// What the connection is to do.
+#[derive(Debug, PartialEq)]
+pub(super) enum Action {
+    /// Say welcome, and begin with events after `resume_from`, or with new ones.
+    Welcome { resume_from: Option<u64> },
+    /// The same, to a relay.
+    WelcomeRelay { resume_from: Option<u64>, relay_id: String, address: Option<String>, capabilities: Vec<String>, version: String },
+    /// Refuse the handshake with this reason, and close with 1002.
+    Reject(String),
+    /// Answer a ping.
+    Pong,
+    /// Answer with the set of topics; `added` are new, and get their first report.
+    Subscribed { added: Vec<Topic> },
+    /// Answer with the set of topics.
+    Unsubscribed,
+    /// Answer a sync request.
+    Sync(Sync),
+    /// Register a watch.
+    Watch(Watch),
+    /// End a watch.
+    Unwatch(Unwatch),
+    /// Answer with an error.
+    Refuse(Refusal),
+    /// Answer with an error, and close with this code.
+    RefuseAndClose(Refusal, CloseCode),
+}
+
+impl Session {
+    pub(super) fn new(max_watches: usize) -> Self {
+        Self { max_watches, ..Self::default() }
+    }
+
+    /// Whether the handshake is done.
+    pub(super) fn is_open(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// The client's name; empty before the handshake.
+    pub(super) fn client_id(&self) -> &str {
+        self.client.as_ref().map_or("", |c| &c.id)
+    }
+
+    pub(super) fn topics(&self) -> Topics {
+        self.client.as_ref().map_or_else(Topics::default, |c| c.topics)
+    }
+
+    pub(super) fn has_watches(&self) -> bool {
+        !self.watches.is_empty()
+    }
+
+    /// What a text message asks for.
+    pub(super) fn read(&mut self, text: &str) -> Action {
+        let message = parse_client_message(text);
+        if self.client.is_none() {
+            return match message {
+                Ok(ClientMessage::Handshake(handshake)) => self.shake_hands(handshake),
+                Ok(_) => Action::Reject("the first message must be a handshake".to_owned()),
+                Err(refusal) => Action::Reject(refusal.message),
+            };
+        }
+        match message.and_then(|m| self.understand(m)) {
+            Ok(action) => {
+                self.errors_in_a_row = 0;
+                action
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// What a refusal leads to: the tenth in a row ends the connection.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Action {
+        self.errors_in_a_row += 1;
+        if self.errors_in_a_row >= ERRORS_IN_A_ROW {
+            Action::RefuseAndClose(refusal, CloseCode::Protocol)
+        } else {
+            Action::Refuse(refusal)
+        }
+    }
+
+    /// A watch was registered for this client.
+    pub(super) fn watching(&mut self, watch_id: String) {
+        self.watches.push(watch_id);
+    }
+
+    fn shake_hands(&mut self, handshake: Handshake) -> Action {
+        if let Err(reason) = check(&handshake) {
+            return Action::Reject(reason);
+        }
+        let Handshake { client_id, version, capabilities, resume_from, role, relay_id, address, .. } = handshake;
+        self.client = Some(Client {
+            id: client_id,
+            may_sync: capabilities.iter().any(|c| c == "sync"),
+            topics: capabilities.iter().filter_map(|c| Topic::from_name(c)).collect(),
+        });
+        match relay_id {
+            Some(relay_id) if role == Some(Role::Relay) => {
+                Action::WelcomeRelay { resume_from, relay_id, address, capabilities, version }
+            }
+            _ => Action::Welcome { resume_from },
+        }
+    }
+
+    fn understand(&mut self, message: ClientMessage) -> Result<Action, Refusal> {
+        let Some(client) = self.client.as_mut() else { return Err(internal()) };
+        match message {
+            ClientMessage::Handshake(_) => Err(refusal(ErrorCode::InvalidField, "the handshake is already done", None)),
+            ClientMessage::Ping(_) => Ok(Action::Pong),
+            ClientMessage::Subscribe(Subscribe { subscriptions, .. }) => {
+                let added = subscriptions.into_iter().filter(|t| client.topics.insert(*t)).collect();
+                Ok(Action::Subscribed { added })
+            }
+            ClientMessage::Unsubscribe(Subscribe { subscriptions, .. }) => {
+                for topic in subscriptions {
+                    client.topics.remove(topic);
+                }
+                Ok(Action::Unsubscribed)
+            }
+            ClientMessage::Sync(sync) => {
+                fits(&sync.message_id)?;
+                if !client.may_sync {
+                    let message = "sync needs the capability \"sync\" in the handshake";
+                    return Err(refusal(ErrorCode::NotAuthorized, message, Some(sync.message_id)));
+                }
+                if sync.relay_id.as_deref().is_some_and(|id| !is_relay_id(id)) {
+                    let message = "relay_id: 1 to 64 printable ASCII characters without blanks";
+                    return Err(refusal(ErrorCode::InvalidField, message, Some(sync.message_id)));
+                }
+                Ok(Action::Sync(sync))
+            }
+            ClientMessage::Watch(watch) => {
+                watch.message_id.as_deref().map_or(Ok(()), fits)?;
+                if self.watches.len() >= self.max_watches {
+                    let message = format!("a connection may have {} watches: unwatch one first", self.max_watches);
+                    return Err(refusal(ErrorCode::TooManyWatches, &message, watch.message_id));
+                }
+                Ok(Action::Watch(watch))
+            }
+            ClientMessage::Unwatch(unwatch) => {
+                unwatch.message_id.as_deref().map_or(Ok(()), fits)?;
+                let Some(at) = self.watches.iter().position(|id| *id == unwatch.watch_id) else {
+                    let message = "watch_id: this connection has no such watch";
+                    return Err(refusal(ErrorCode::InvalidField, message, unwatch.message_id));
+                };
+                self.watches.swap_remove(at);
+                Ok(Action::Unwatch(unwatch))
+            }
+        }
+    }
+}
+
+/// A refusal from its parts.
+pub(super) fn refusal(code: ErrorCode, message: &str, in_reply_to: Option<String>) -> Refusal {
+    Refusal { code, message: message.to_owned(), in_reply_to }
+}
+
+
+fn internal() -> Refusal {
+    refusal(ErrorCode::Internal, "the relay has lost track of this connection", None)
+}
+
+fn fits(message_id: &str) -> Result<(), Refusal> {
+    if message_id.len() <= MAX_MESSAGE_ID {
+        return Ok(());
+    }
+    Err(refusal(ErrorCode::InvalidField, "message_id: at most 128 bytes", None))
+}
+
+fn check(handshake: &Handshake) -> Result<(), String> {
+    let id = &handshake.client_id;
+    if id.is_empty() || id.chars().count() > MAX_CLIENT_ID || id.chars().any(char::is_control) {
+        return Err("client_id: expected 1 to 128 printable characters".to_owned());
+    }
+    match major_of(&handshake.version) {
+        Some(1) => {}
+        Some(other) => return Err(format!("version: this relay speaks version 1 of the API, not {other}")),
+        None => return Err("version: expected MAJOR.MINOR.PATCH, such as 1.0.0".to_owned()),
+    }
+    let relay_id = handshake.relay_id.as_deref();
+    if handshake.role == Some(Role::Relay) && !relay_id.is_some_and(is_relay_id) {
+        return Err("relay_id: a relay names itself with 1 to 64 printable ASCII characters without blanks".to_owned());
+    }
+    if handshake.address.as_ref().is_some_and(|a| a.len() > 255 || !a.bytes().all(|b| b.is_ascii_graphic())) {
+        return Err("address: expected HOST:PORT".to_owned());
+    }
+    Ok(())
+}
+
+/// The major number of a semantic version (semver.org, section 2, with an optional pre-release or build part).
+fn major_of(version: &str) -> Option<u64> {
+    let core = version.split(['-', '+']).next()?;
+    let mut numbers = core.split('.');
+    let mut number = || {
+        let part = numbers.next()?;
+        let fits = part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+        if fits { part.parse::<u64>().ok() } else { None }
+    };
+    let (major, _, _) = (number()?, number()?, number()?);
+    numbers.next().is_none().then_some(major)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HELLO: &str = r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","notifications","flying"]}"#;
+
+fn open() -> Session {
+    let mut session = Session::new(2);
+    assert_eq!(session.read(HELLO), Action::Welcome { resume_from: None });
+    session
+}
+
+fn code(action: Action) -> ErrorCode {
+    match action {
+        Action::Refuse(refusal) | Action::RefuseAndClose(refusal, _) => refusal.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn capabilities_subscribe_to_the_topics_of_their_names() {
+    let session = open();
+    assert_eq!(session.topics().iter().collect::<Vec<_>>(), [Topic::Notifications, Topic::Sync]);
+}
+
+#[test]
+fn what_is_no_handshake_is_rejected_first() {
+    let bad = [
+        r#"{"type":"ping"}"#,
+        "nonsense",
+        r#"{"type":"handshake","client_id":"","version":"1.0.0","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a\u0007","version":"1.0.0","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a","version":"2.0.0","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a","version":"1.0","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a","version":"01.0.0","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a","version":"one","capabilities":[]}"#,
+        r#"{"type":"handshake","client_id":"a","version":"1.0.0"}"#,
+        r#"{"type":"handshake","client_id":"a","version":"1.0.0","capabilities":[],"role":"king"}"#,
+        r#"{"type":"handshake","client_id":"a","version":"1.0.0","capabilities":[],"role":"relay"}"#,
+    ];
+    for text in bad {
+        let mut session = Session::new(2);
+        assert!(matches!(session.read(text), Action::Reject(_)), "{text}");
+        assert!(!session.is_open());
+    }
+    let long = format!(r#"{{"type":"handshake","client_id":"{}","version":"1.0.0","capabilities":[]}}"#, "é".repeat(129));
+    assert!(matches!(Session::new(2).read(&long), Action::Reject(_)));
+    let fits = format!(r#"{{"type":"handshake","client_id":"{}","version":"1.9.3-rc.1","capabilities":[]}}"#, "é".repeat(128));
+    assert!(matches!(Session::new(2).read(&fits), Action::Welcome { .. }));
+}
+
+#[test]
+fn a_second_handshake_is_an_error_and_no_more() {
+    let mut session = open();
+    assert_eq!(code(session.read(HELLO)), ErrorCode::InvalidField);
+    assert_eq!(session.read(r#"{"type":"ping"}"#), Action::Pong);
+}
+
+#[test]
+fn topics_come_and_go() {
+    let mut session = open();
+    let action = session.read(r#"{"type":"subscribe","subscriptions":["health","notifications","health"]}"#);
+    assert_eq!(action, Action::Subscribed { added: vec![Topic::Health] });
+    assert_eq!(session.read(r#"{"type":"unsubscribe","subscriptions":["sync","metrics"]}"#), Action::Unsubscribed);
+    assert_eq!(session.topics().iter().collect::<Vec<_>>(), [Topic::Notifications, Topic::Health]);
+    assert_eq!(code(session.read(r#"{"type":"subscribe","subscriptions":["weather"]}"#)), ErrorCode::InvalidField);
+    assert_eq!(session.topics().iter().count(), 2, "a refused message changes nothing");
+}
+
+#[test]
+fn sync_needs_its_capability() {
+    let sync = r#"{"type":"sync","sync_type":"StateSync","message_id":"m"}"#;
+    assert!(matches!(open().read(sync), Action::Sync(_)));
+    let mut session = Session::new(2);
+    session.read(r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":[]}"#);
+    assert_eq!(code(session.read(sync)), ErrorCode::NotAuthorized);
+}
+
+#[test]
+fn watches_are_counted_and_owned() {
+    let watch = r#"{"type":"watch","scan_private_key":"00","spend_public_key":"02"}"#;
+    let mut session = open();
+    for id in ["watch-1", "watch-2"] {
+        assert!(matches!(session.read(watch), Action::Watch(_)));
+        session.watching(id.to_owned());
+    }
+    assert_eq!(code(session.read(watch)), ErrorCode::TooManyWatches);
+    assert_eq!(code(session.read(r#"{"type":"unwatch","watch_id":"watch-3"}"#)), ErrorCode::InvalidField);
+    assert!(matches!(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#), Action::Unwatch(_)));
+    assert_eq!(code(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#)), ErrorCode::InvalidField);
+    assert!(matches!(session.read(watch), Action::Watch(_)));
+}
+
+#[test]
+fn ten_errors_in_a_row_end_it_and_a_good_message_starts_anew() {
+    let mut session = open();
+    for _ in 0..9 {
+        assert!(matches!(session.read("{"), Action::Refuse(_)));
+    }
+    assert_eq!(session.read(r#"{"type":"ping"}"#), Action::Pong);
+    for _ in 0..9 {
+        assert!(matches!(session.read("{"), Action::Refuse(_)));
+    }
+    assert!(matches!(session.read("{"), Action::RefuseAndClose(_, CloseCode::Protocol)));
+}
+
+proptest! {
+    #[test]
+    fn any_conversation_is_understood_or_refused(texts in proptest::collection::vec(".{0,80}", 0..20)) {
+        let mut session = open();
+        for text in texts {
+            session.read(&text);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The socket: the one place that knows the WebSocket library.
+//!
+//! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up: nothing waits for it.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use sdk_relay_protocol::CloseCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_websockets::proto::ProtocolError;
+use tokio_websockets::{Config, Error, Limits, Message, WebSocketStream};
+
+use crate::hub::Frame;
+
+/// Largest message of a client (CONTRACT, "Close codes").
+pub const MAX_MESSAGE: usize = 1 << 20;
+/// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile network's hiccup.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a close may still take: the peer is going to be gone anyway.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Messages of a peer that are read and thrown away while its close is awaited.
+const READ_AFTER_CLOSE: usize = 1000;
+/// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go at once at a flush.
+const FLUSH_THRESHOLD: usize = 16 << 10;
+
+/// What a peer said.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A text message.
+    Text(String),
+    /// A ping or a pong: it lives.
+    Sign,
+    /// A binary message, which this API does not know.
+    Binary,
+    /// It is gone, or has broken the protocol; the socket has said so as far as it could.
+    Gone,
+}
+
+/// The peer did not take what was written in time, or is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteFailed {
+    /// In time it was not.
+    Slow,
+    /// It is gone.
+    Gone,
+}
+
+/// One WebSocket.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    stream: WebSocketStream<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// A socket over a stream that has been upgraded.
+    pub(super) fn new(stream: S) -> Self {
+        let stream = tokio_websockets::ServerBuilder::new()
+            .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)))
+            .config(Config::default().flush_threshold(FLUSH_THRESHOLD))
+            .serve(stream);
+        Self { stream }
+    }
+
+    /// What comes next. Cancelling it loses nothing.
+    pub(super) async fn hear(&mut self) -> Heard {
+        match self.stream.next().await {
+            Some(Ok(message)) if message.is_close() => {
+                self.say_goodbye().await;
+                Heard::Gone
+            }
+            Some(Ok(message)) if message.is_binary() => Heard::Binary,
+            Some(Ok(message)) => match message.as_text() {
+                Some(text) => Heard::Text(text.to_owned()),
+                None => Heard::Sign,
+            },
+            Some(Err(error)) => {
+                // The library has queued the close frame that the error asks for.
+                self.say_goodbye().await;
+                if let Error::Protocol(ProtocolError::InvalidUtf8) | Error::PayloadTooLong { .. } = error {
+                    tracing::debug!(%error, "a client broke the protocol");
+                }
+                Heard::Gone
+            }
+            None => Heard::Gone,
+        }
+    }
+
+    /// Puts a frame into the line; it goes out with the next flush, or when enough has gathered.
+    pub(super) async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
+        within(WRITE_TIMEOUT, self.stream.feed(frame.message())).await
+    }
+
+    /// Writes out all that was fed.
+    pub(super) async fn flush(&mut self) -> Result<(), WriteFailed> {
+        within(WRITE_TIMEOUT, self.stream.flush()).await
+    }
+
+    /// Asks whether the peer is there.
+    pub(super) async fn ping(&mut self) -> Result<(), WriteFailed> {
+        within(WRITE_TIMEOUT, self.stream.send(Message::ping(""))).await
+    }
+
+    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls.
+    pub(super) async fn close(mut self, code: CloseCode, reason: &str) {
+        let code = tokio_websockets::CloseCode::try_from(code.code()).ok();
+        let goodbye = async {
+            self.stream.send(Message::close(code, reason)).await?;
+            // What a peer still sends is read away, up to a bound: unread bytes would turn the end into a reset that eats the code.
+            for _ in 0..READ_AFTER_CLOSE {
+                match self.stream.next().await {
+                    Some(Ok(_)) => {}
+                    _ => break,
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        // It is over in any case.
+        let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    async fn say_goodbye(&mut self) {
+        let _ = timeout(CLOSE_TIMEOUT, self.stream.close()).await;
+    }
+}
+
+async fn within(time: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), WriteFailed> {
+    match timeout(time, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(WriteFailed::Gone),
+        Err(_) => Err(WriteFailed::Slow),
+    }
+}

@@ -1,0 +1,91 @@
+//! A `watch` message becomes keys.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use bitcoin::secp256k1::PublicKey;
+use sdk_relay_bip352::{Network, Receiver, ScanKey};
+use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
+
+use super::session::refusal;
+
+/// The keys and the addresses of a watch, the plain one below `None`.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) receiver: Receiver,
+    pub(super) addresses: HashMap<Option<u32>, String>,
+}
+
+/// Reads the keys. No refusal shows any of them.
+pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize) -> Result<Keys, Refusal> {
+    let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
+    if watch.from_height.is_some() {
+        let message = "from_height: this version does not scan history yet; leave it out to watch from now on";
+        return Err(refusal(ErrorCode::Unavailable, message, watch.message_id.clone()));
+    }
+    let labels = watch.labels.clone().unwrap_or_default();
+    if labels.len() > max_labels {
+        return Err(refuse(&format!("labels: at most {max_labels} of them")));
+    }
+    let scan = ScanKey::from_str(watch.scan_private_key.expose())
+        .map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
+    let spend = PublicKey::from_str(&watch.spend_public_key)
+        .ok()
+        // The 65-byte form is a key too, but not the contract's.
+        .filter(|_| watch.spend_public_key.len() == 66)
+        .ok_or_else(|| refuse("spend_public_key: expected a public key of 33 bytes, 66 hex digits"))?;
+    let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;
+    let mut addresses = HashMap::from([(None, receiver.address(network).to_string())]);
+    for label in labels.into_iter().filter(|m| *m != 0) {
+        let address = receiver.labelled_address(network, label).map_err(|e| refuse(&format!("labels: {e}")))?;
+        addresses.insert(Some(label), address.to_string());
+    }
+    Ok(Keys { receiver, addresses })
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk_relay_protocol::SecretHex;
+
+    use super::*;
+
+    const SECRET: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
+    const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
+
+    fn watch(scan: &str, spend: &str, labels: &[u32]) -> Watch {
+        Watch {
+            scan_private_key: SecretHex::new(scan.to_owned()),
+            spend_public_key: spend.to_owned(),
+            labels: Some(labels.to_vec()),
+            from_height: None,
+            message_id: Some("m".to_owned()),
+        }
+    }
+
+    #[test]
+    fn keys_make_addresses() {
+        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10).unwrap();
+        assert_eq!(keys.addresses.len(), 3);
+        assert!(keys.addresses[&None].starts_with("sp1q"));
+        assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
+    }
+
+    #[test]
+    fn each_mistake_is_told_and_no_secret() {
+        let mut early = watch(SECRET, SPEND, &[]);
+        early.from_height = Some(1);
+        let bad = [
+            (watch("5ec2e7", SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
+            (watch(&"0".repeat(64), SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
+            (watch(SECRET, "02", &[]), "spend_public_key", ErrorCode::InvalidField),
+            (watch(SECRET, &format!("04{}", "1".repeat(128)), &[]), "spend_public_key", ErrorCode::InvalidField),
+            (watch(SECRET, SPEND, &[1; 11]), "labels", ErrorCode::InvalidField),
+            (early, "from_height", ErrorCode::Unavailable),
+        ];
+        for (watch, field, code) in bad {
+            let refusal = keys(&watch, Network::Main, 10).unwrap_err();
+            assert!(refusal.message.contains(field) && !refusal.message.contains("5ec2e7"), "{}", refusal.message);
+            assert_eq!((refusal.code, refusal.in_reply_to.as_deref()), (code, Some("m")));
+        }
+    }
+}
