@@ -1,5 +1,7 @@
 //! Mempool look-ups, broadcasts and information of a real node.
 
+#![allow(clippy::unwrap_used, reason = "a failure in here is a failed test")]
+
 mod node;
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};

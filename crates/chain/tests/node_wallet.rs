@@ -1,5 +1,7 @@
 //! The node's own wallet.
 
+#![allow(clippy::unwrap_used, reason = "a failure in here is a failed test")]
+
 mod node;
 
 use bitcoin::Amount;

@@ -6,6 +6,7 @@
 
 mod frame;
 mod reader;
+mod silence;
 mod topics;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket
 use crate::{rpc::RpcClient, source::Signal};
 use frame::Topic;
 use reader::Reader;
+use silence::Silence;
 
 /// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at everything anew, which is
 /// cheaper than a queue of this length.
@@ -67,9 +69,10 @@ impl Listener {
         loop {
             match connected(&self.url).await {
                 Ok((socket, events)) => {
-                    match unreachable {
-                        true => tracing::info!(url = self.url, "ZMQ publisher is reached again"),
-                        false => tracing::debug!(url = self.url, "connected to the ZMQ publisher"),
+                    if unreachable {
+                        tracing::info!(url = self.url, "ZMQ publisher is reached");
+                    } else {
+                        tracing::debug!(url = self.url, "connected to the ZMQ publisher");
                     }
                     (unreachable, backoff) = (false, MIN_BACKOFF);
                     let reason = self.receive(socket, events).await;
@@ -93,18 +96,26 @@ impl Listener {
         let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
         tokio::pin!(settled);
         let mut fresh = true;
+        let mut silence = Silence::new(self.rpc.breaks());
+        let mut looks = tokio::time::interval_at(Instant::now() + silence::LOOK, silence::LOOK);
         let check = topics::missing(self.rpc.clone(), self.url.clone());
         tokio::pin!(check);
         let mut checking = true;
         loop {
             tokio::select! {
                 message = socket.recv() => match message {
-                    Ok(message) => self.pass_on(&mut reader, message),
+                    Ok(message) => {
+                        silence.heard();
+                        self.pass_on(&mut reader, message);
+                    }
                     Err(error) => return error.to_string(),
                 },
                 event = events.next() => match event {
                     Some(SocketEvent::Disconnected(_) | SocketEvent::Closed) | None => return "disconnected".to_owned(),
                     Some(_) => {}
+                },
+                _ = looks.tick() => if silence.look(self.rpc.breaks()) {
+                    return "silent for too long".to_owned();
                 },
                 () = &mut settled, if fresh => {
                     fresh = false;
