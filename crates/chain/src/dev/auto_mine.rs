@@ -1,0 +1,38 @@
+//! Mines by the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::DevChain;
+
+/// Owner of the task that mines; dropping it ends the task.
+#[derive(Debug)]
+pub struct AutoMine {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl DevChain {
+    /// Mines one block each `interval`, the first after one interval. An interval of zero is taken as a millisecond. A block that cannot be written
+    /// is logged, and the next is tried. Must be called within a tokio runtime.
+    pub fn auto_mine(self: &Arc<Self>, interval: Duration) -> AutoMine {
+        let interval = interval.max(Duration::from_millis(1));
+        let chain = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let mut ticks = interval_at(Instant::now() + interval, interval);
+            // After a suspension one block comes, not all that were missed.
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = chain.mine(1) {
+                    tracing::warn!(%error, "no block was mined");
+                }
+            }
+        });
+        AutoMine {
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The append-only file: header, records, checksums. Its format is described in the module `dev`.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bitcoin::hashes::{Hash, HashEngine, sha256};
+
+use super::error::{DevChainError, WriteError};
+
+const MAGIC: &[u8; 8] = b"sdkrdev\n";
+const VERSION: u32 = 1;
+/// Magic and version.
+const HEADER: u64 = 12;
+/// Kind and length.
+const HEAD: usize = 5;
+const CHECKSUM: usize = 4;
+/// Bound of one record's payload: a block of 4 MB with what it spends, or a reorganisation of [`super::MAX_REORG`] blocks with a coinbase each.
+const MAX_PAYLOAD: usize = 16 << 20;
+/// The file holds the wallet's key.
+const MODE: u32 = 0o600;
+
+/// Where something lies in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) length: u32,
+}
+
+/// The chain's file, open and locked.
+#[derive(Debug)]
+pub(super) struct RecordFile {
+    file: File,
+    path: PathBuf,
+    end: u64,
+}
+
+/// A record as it was read: `place` is that of its payload.
+pub(super) struct Record<'a> {
+    pub(super) kind: u8,
+    pub(super) place: Place,
+    pub(super) payload: &'a [u8],
+}
+
+impl RecordFile {
+    /// Opens or creates the file. Nothing is read yet but its header.
+    pub(super) fn open(path: PathBuf) -> Result<Self, DevChainError> {
+        let io = |source| DevChainError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.mode(MODE).open(&path).map_err(io)?;
+        file.try_lock().map_err(|e| match e {
+            TryLockError::WouldBlock => DevChainError::InUse(path.clone()),
+            TryLockError::Error(source) => io(source),
+        })?;
+        file.set_permissions(Permissions::from_mode(MODE)).map_err(io)?;
+
+        let expected = [MAGIC.as_slice(), &VERSION.to_le_bytes()].concat();
+        let length = file.metadata().map_err(io)?.len();
+        let mut header = vec![0; length.min(HEADER) as usize];
+        file.read_exact_at(&mut header, 0).map_err(io)?;
+        if length < HEADER {
+            // The creation was cut short: nothing of value is there, unless it is somebody else's file.
+            if !expected.starts_with(&header) {
+                return Err(DevChainError::NotADevChain(path));
+            }
+            file.write_all_at(&expected, 0).map_err(io)?;
+        } else if header != expected {
+            return Err(match header.split_at(MAGIC.len()) {
+                (magic, &[a, b, c, d]) if magic == MAGIC => DevChainError::Version {
+                    found: u32::from_le_bytes([a, b, c, d]),
+                    known: VERSION,
+                    path,
+                },
+                _ => DevChainError::NotADevChain(path),
+            });
+        }
+        Ok(Self {
+            file,
+            path,
+            end: HEADER,
+        })
+    }
+
+    /// Reads the record that begins at the end of what was read so far. `None` at the end of the file; a torn last record is cut off.
+    pub(super) fn next<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Result<Option<Record<'a>>, DevChainError> {
+        match self.read_next(buffer) {
+            Ok(Next::Record) => {
+                let payload = buffer.get(HEAD..buffer.len() - CHECKSUM).unwrap_or_default();
+                let place = Place {
+                    offset: self.end + HEAD as u64,
+                    length: payload.len() as u32,
+                };
+                self.end += buffer.len() as u64;
+                let kind = buffer.first().copied().unwrap_or_default();
+                Ok(Some(Record { kind, place, payload }))
+            }
+            Ok(Next::End) => Ok(None),
+            Ok(Next::Torn(bytes)) => {
+                tracing::warn!(file = %self.path.display(), bytes, "the last record was not written to its end: cut off");
+                self.file.set_len(self.end).map_err(|e| self.io(e))?;
+                Ok(None)
+            }
+            Ok(Next::Damaged(reason)) => Err(self.damaged(self.end, reason)),
+            Err(e) => Err(self.io(e)),
+        }
+    }
+
+    fn read_next(&self, buffer: &mut Vec<u8>) -> io::Result<Next> {
+        let rest = self.file.metadata()?.len().saturating_sub(self.end);
+        if rest == 0 {
+            return Ok(Next::End);
+        }
+        if rest < HEAD as u64 {
+            return Ok(Next::Torn(rest));
+        }
+        let mut head = [0; HEAD];
+        self.file.read_exact_at(&mut head, self.end)?;
+        let [_, length @ ..] = head;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_PAYLOAD {
+            return Ok(Next::Damaged("a record of impossible length"));
+        }
+        let whole = HEAD + length + CHECKSUM;
+        if rest < whole as u64 {
+            return Ok(Next::Torn(rest));
+        }
+        buffer.resize(whole, 0);
+        self.file.read_exact_at(buffer, self.end)?;
+        let (body, sum) = buffer.split_at(HEAD + length);
+        if checksum(body) == sum {
+            return Ok(Next::Record);
+        }
+        // A file system may give a file its new length before its new content.
+        Ok(if rest == whole as u64 {
+            Next::Torn(rest)
+        } else {
+            Next::Damaged("a wrong checksum")
+        })
+    }
+
+    /// Writes a record in one piece; gives the place of its payload. After an error the file ends as before.
+    pub(super) fn append(&mut self, kind: u8, payload: &[u8]) -> Result<Place, WriteError> {
+        let failed = |source| WriteError {
+            path: self.path.clone(),
+            source,
+        };
+        if payload.len() > MAX_PAYLOAD {
+            return Err(failed(io::ErrorKind::FileTooLarge.into()));
+        }
+        let length = payload.len() as u32;
+        let mut record = Vec::with_capacity(HEAD + payload.len() + CHECKSUM);
+        record.push(kind);
+        record.extend(length.to_le_bytes());
+        record.extend(payload);
+        record.extend(checksum(&record));
+        if let Err(e) = self.file.write_all_at(&record, self.end) {
+            // What remains if this fails too is a torn record, which the next write covers or the next start cuts off.
+            let _ = self.file.set_len(self.end);
+            return Err(failed(e));
+        }
+        let offset = self.end + HEAD as u64;
+        self.end += record.len() as u64;
+        Ok(Place { offset, length })
+    }
+
+    /// Reads what was written before.
+    pub(super) fn read(&self, place: Place) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; place.length as usize];
+        self.file.read_exact_at(&mut bytes, place.offset)?;
+        Ok(bytes)
+    }
+
+    /// Bytes on disk.
+    pub(super) fn size(&self) -> u64 {
+        self.end
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn damaged(&self, offset: u64, reason: impl Into<String>) -> DevChainError {
+        DevChainError::Damaged {
+            path: self.path.clone(),
+            offset,
+            reason: reason.into(),
+        }
+    }
+
+    fn io(&self, source: io::Error) -> DevChainError {
+        DevChainError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+enum Next {
+    Record,
+    End,
+    Torn(u64),
+    Damaged(&'static str),
+}
+
+/// The first four bytes of the SHA-256 of kind, length and payload.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
+    let mut engine = sha256::Hash::engine();
+    engine.input(body);
+    let [a, b, c, d, ..] = sha256::Hash::from_engine(engine).to_byte_array();
+    [a, b, c, d]
+}

@@ -1,0 +1,158 @@
+//! Transactions that wait for a block.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid};
+
+use super::accept::Accepted;
+use crate::source::Signal;
+
+/// What a transaction weighs in memory beyond its bytes, roughly: the maps' entries and the allocations.
+const OVERHEAD: usize = 400;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dev) struct Entry {
+    pub(in crate::dev) tx: Transaction,
+    pub(in crate::dev) prevouts: Vec<TxOut>,
+    pub(in crate::dev) fee: Amount,
+    pub(in crate::dev) vsize: u64,
+    pub(in crate::dev) sigops: usize,
+    /// Its place in the order of arrival.
+    position: u64,
+}
+
+/// Guarantee: the order of arrival is topological, since nothing enters before its parents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::dev) struct Mempool {
+    entries: HashMap<Txid, Entry>,
+    order: BTreeMap<u64, Txid>,
+    spenders: HashMap<OutPoint, Txid>,
+    next_position: u64,
+    sequence: u64,
+    vsize: u64,
+}
+
+impl Mempool {
+    pub(in crate::dev) fn get(&self, txid: &Txid) -> Option<&Entry> {
+        self.entries.get(txid)
+    }
+
+    /// Parents before children.
+    pub(in crate::dev) fn in_order(&self) -> impl Iterator<Item = (&Txid, &Entry)> {
+        self.order
+            .values()
+            .filter_map(|txid| Some((txid, self.entries.get(txid)?)))
+    }
+
+    pub(in crate::dev) fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.spenders.get(outpoint).copied()
+    }
+
+    pub(in crate::dev) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Sum of the virtual sizes.
+    pub(in crate::dev) fn vsize(&self) -> u64 {
+        self.vsize
+    }
+
+    /// Bytes of memory, estimated.
+    pub(in crate::dev) fn usage(&self) -> usize {
+        let bytes = |entry: &Entry| entry.tx.total_size() + entry.prevouts.iter().map(TxOut::size).sum::<usize>();
+        self.entries.values().map(|entry| bytes(entry) + OVERHEAD).sum()
+    }
+
+    /// Counts every change that has a signal.
+    pub(in crate::dev) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The transactions that go when `txid` goes: itself and its descendants, in no order. Stops beyond `most`.
+    pub(super) fn with_descendants(&self, txid: Txid, most: usize, found: &mut Vec<Txid>) {
+        let mut waiting = vec![txid];
+        while let Some(txid) = waiting.pop() {
+            if found.contains(&txid) || found.len() > most {
+                continue;
+            }
+            found.push(txid);
+            let outputs = self.get(&txid).map_or(0, |entry| entry.tx.output.len() as u32);
+            waiting.extend((0..outputs).filter_map(|vout| self.spender(&OutPoint { txid, vout })));
+        }
+    }
+
+    /// Adds a transaction that takes the place of nobody.
+    pub(super) fn enter(&mut self, accepted: Accepted) -> Signal {
+        let (txid, tx) = (accepted.txid, Box::new(accepted.tx.clone()));
+        self.restore(accepted);
+        self.sequence += 1;
+        Signal::Entered {
+            txid,
+            tx: Some(tx),
+            sequence: self.sequence,
+        }
+    }
+
+    /// Adds a transaction that nobody is told of, since nobody has been told that it was gone.
+    pub(super) fn restore(&mut self, accepted: Accepted) {
+        let Accepted {
+            txid,
+            tx,
+            prevouts,
+            fee,
+            vsize,
+            sigops,
+            ..
+        } = accepted;
+        self.spenders
+            .extend(tx.input.iter().map(|input| (input.previous_output, txid)));
+        let position = self.next_position;
+        self.next_position += 1;
+        self.vsize += vsize;
+        self.order.insert(position, txid);
+        let entry = Entry {
+            tx,
+            prevouts,
+            fee,
+            vsize,
+            sigops,
+            position,
+        };
+        self.entries.insert(txid, entry);
+    }
+
+    pub(super) fn evict(&mut self, txid: Txid) -> Signal {
+        self.mined(&txid);
+        self.left(txid)
+    }
+
+    /// The signal for a transaction that is gone already.
+    pub(super) fn left(&mut self, txid: Txid) -> Signal {
+        self.sequence += 1;
+        Signal::Left {
+            txid,
+            sequence: self.sequence,
+        }
+    }
+
+    /// Takes a transaction out without a signal, if it is there.
+    pub(super) fn mined(&mut self, txid: &Txid) {
+        if let Some(entry) = self.entries.remove(txid) {
+            self.order.remove(&entry.position);
+            self.vsize -= entry.vsize;
+            for input in &entry.tx.input {
+                self.spenders.remove(&input.previous_output);
+            }
+        }
+    }
+
+    /// Takes everything out, in order.
+    pub(super) fn drain(&mut self) -> Vec<Transaction> {
+        let order = std::mem::take(&mut self.order);
+        let txs = order.values().filter_map(|txid| self.entries.remove(txid));
+        let txs = txs.map(|entry| entry.tx).collect();
+        self.spenders.clear();
+        self.vsize = 0;
+        txs
+    }
+}

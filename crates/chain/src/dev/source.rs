@@ -1,0 +1,104 @@
+//! The development chain answers as a node does.
+
+use async_trait::async_trait;
+use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
+use tokio::sync::mpsc;
+
+use super::error::WriteError;
+use super::record::size_of;
+use super::{DevChain, info};
+use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
+use crate::source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};
+
+#[async_trait]
+impl ChainSource for DevChain {
+    async fn status(&self) -> Result<SourceStatus, SourceError> {
+        let tip = self.state().ledger.tip();
+        Ok(SourceStatus {
+            chain: "regtest".into(),
+            tip,
+            headers: tip.height,
+            initial_block_download: false,
+            prune_height: None,
+        })
+    }
+
+    async fn tip(&self) -> Result<BlockRef, SourceError> {
+        Ok(self.state().ledger.tip())
+    }
+
+    async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, SourceError> {
+        Ok(self.state().ledger.hash_at(height))
+    }
+
+    async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError> {
+        let stored = self.state().stored(hash)?;
+        Ok(BlockWithPrevouts {
+            prevouts: stored.prevouts(),
+            size: size_of(&stored.block),
+            block: stored.block,
+        })
+    }
+
+    async fn mempool(&self) -> Result<MempoolSnapshot, SourceError> {
+        let state = self.state();
+        let mempool = &state.ledger.mempool;
+        Ok(MempoolSnapshot {
+            txids: mempool.in_order().map(|(txid, _)| *txid).collect(),
+            sequence: mempool.sequence(),
+        })
+    }
+
+    async fn transactions(&self, wanted: &[Txid], _known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError> {
+        let state = self.state();
+        let found = wanted.iter().filter_map(|txid| {
+            let entry = state.ledger.mempool.get(txid)?;
+            Some(MempoolTx {
+                txid: *txid,
+                tx: entry.tx.clone(),
+                prevouts: entry.prevouts.clone(),
+            })
+        });
+        Ok(found.collect())
+    }
+
+    async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError> {
+        let state = self.state();
+        let mempool = &state.ledger.mempool;
+        Ok(outpoints.iter().map(|outpoint| mempool.spender(outpoint)).collect())
+    }
+
+    async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {
+        let mut state = self.state();
+        let accepted = state
+            .ledger
+            .check(tx)
+            .map_err(|rejection| BroadcastError::Rejected(rejection.to_string()))?;
+        state.enter(accepted).map_err(|e| BroadcastError::Source(e.into()))
+    }
+
+    async fn info(&self) -> Result<NodeInfo, SourceError> {
+        let state = self.state();
+        let tip = state.stored(state.ledger.tip().hash)?;
+        Ok(info::info(&state.ledger, &tip.block.header, state.file.size()))
+    }
+
+    async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError> {
+        let state = self.state();
+        let stored = state.stored(hash)?;
+        info::block(&state.ledger, hash, &stored).ok_or(SourceError::NoSuchBlock(hash))
+    }
+
+    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
+        Some(self.state().signals.subscribe())
+    }
+}
+
+impl From<WriteError> for SourceError {
+    fn from(error: WriteError) -> Self {
+        Self::Unreachable {
+            at: error.path.display().to_string(),
+            reason: error.source.to_string(),
+        }
+    }
+}
