@@ -159,9 +159,8 @@ impl Driver {
         }
         let before = self.chain.tip();
         self.sync_chain().await?;
-        if self.chain.tip() != before && self.heard {
+        if self.chain.tip() != before {
             self.set_heard(false);
-            self.mempool_due = Instant::now();
         }
         Ok(())
     }
@@ -186,6 +185,9 @@ impl Driver {
     }
 
     fn set_heard(&mut self, heard: bool) {
+        if self.heard && !heard {
+            self.mempool_due = Instant::now();
+        }
         self.heard = heard;
         self.report.signalled(heard);
     }

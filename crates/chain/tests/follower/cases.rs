@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use sdk_relay_chain::follower::{FollowState, FollowStatus};
+use sdk_relay_chain::follower::{FollowState, FollowStatus, POLL_INTERVAL, RECONCILE_INTERVAL};
 use sdk_relay_chain::{BlockRef, ChainEvent, LeaveReason, Signal, SourceError};
 use tokio::time::{Instant, timeout};
 
@@ -449,4 +449,22 @@ async fn signals_from_before_a_restart_of_the_node_are_not_taken_for_new_ones() 
     }
     consumer.settle().await;
     assert!(consumer.replica.left.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_misses_a_payment_is_replaced_by_polling() {
+    let (model, mut consumer) = settled(10).await;
+    model.world().mine(0, false);
+    consumer.settle().await;
+    model.world().drop_signals = u32::MAX;
+    for longest in [RECONCILE_INTERVAL, POLL_INTERVAL] {
+        let start = Instant::now();
+        model.world().add(1).unwrap();
+        assert!(matches!(consumer.next().await, ChainEvent::TxsEntered(_)));
+        assert!(
+            start.elapsed() < longest + Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+    }
 }
