@@ -38,24 +38,39 @@ pub enum DataDirError {
 impl DataDir {
     /// Makes the directory (mode 0700) and takes its lock.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let io = |source| DataDirError::Io { path: path.to_owned(), source };
+        let io = |source| DataDirError::Io {
+            path: path.to_owned(),
+            source,
+        };
         make(path).map_err(io)?;
         let mut options = File::options();
-        let mut lock = options.read(true).write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(io)?;
+        let mut lock = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK))
+            .map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut process = String::new();
                 // The number is a courtesy; an unreadable one changes nothing.
                 let _ = lock.read_to_string(&mut process);
-                return Err(DataDirError::InUse { path: path.to_owned(), process: process.trim().to_owned() });
+                return Err(DataDirError::InUse {
+                    path: path.to_owned(),
+                    process: process.trim().to_owned(),
+                });
             }
             Err(TryLockError::Error(e)) => return Err(io(e)),
         }
         lock.set_len(0).map_err(io)?;
         lock.rewind().map_err(io)?;
         writeln!(lock, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The directory.
@@ -85,7 +100,10 @@ mod tests {
         let path = dir.path().join("deep/er");
         let first = DataDir::open(&path).unwrap();
         let told = DataDir::open(&path).unwrap_err().to_string();
-        assert!(told.contains("in use") && told.contains(&std::process::id().to_string()), "{told}");
+        assert!(
+            told.contains("in use") && told.contains(&std::process::id().to_string()),
+            "{told}"
+        );
         drop(first);
         DataDir::open(&path).unwrap();
     }

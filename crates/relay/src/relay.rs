@@ -77,22 +77,33 @@ impl Relay {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
-        let store = Arc::new(Store::open(&data_dir.path().join(STORE_FILE), config.network.name(), config.retention)?);
+        let store = Arc::new(Store::open(
+            &data_dir.path().join(STORE_FILE),
+            config.network.name(),
+            config.retention,
+        )?);
         let source = open_source(&config)?;
-        let ws = TcpListener::bind(config.ws_url).await.with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
-        let http =
-            TcpListener::bind(config.http_url).await.with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
+        let ws = TcpListener::bind(config.ws_url)
+            .await
+            .with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
+        let http = TcpListener::bind(config.http_url)
+            .await
+            .with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
-        let recent: Vec<BlockRef> =
-            store.recent_blocks()?.into_iter().map(|(height, hash)| BlockRef { height, hash }).collect();
+        let recent: Vec<BlockRef> = store
+            .recent_blocks()?
+            .into_iter()
+            .map(|(height, hash)| BlockRef { height, hash })
+            .collect();
         let hub = Arc::new(Hub::new(Arc::clone(&store))?);
         let counters = Arc::new(Counters::default());
         let mut registry = Registry::default();
         counters.register(&mut registry);
         let vitals = Arc::new(Vitals::new(recent.last().map(|b| b.height)));
 
-        let (follower, events) = Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
+        let (follower, events) =
+            Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
         let stop = CancellationToken::new();
         let (scripts, wallet_scripts) = match config.bitcoin_core.wallet {
             Some(_) if !config.standalone => {
@@ -146,7 +157,12 @@ impl Relay {
             started,
         });
         if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config.bitcoin_core.wallet) {
-            let wallet = Wallet { rpc: rpc.clone(), name: name.clone(), vitals: Arc::clone(&cx.vitals), handle: node_wallet };
+            let wallet = Wallet {
+                rpc: rpc.clone(),
+                name: name.clone(),
+                vitals: Arc::clone(&cx.vitals),
+                handle: node_wallet,
+            };
             tasks.spawn(wallet.keep(scripts, cx.detection.clone()));
         }
         if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config.mine_interval) {
@@ -159,8 +175,18 @@ impl Relay {
         spawn_reports(&mut tasks, &cx);
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
-        tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, ends.clone(), connections.clone()));
-        tasks.spawn(server::serve_http(http::router(Arc::clone(&cx)), http, ends, connections.clone()));
+        tasks.spawn(server::serve_websockets(
+            Arc::clone(&cx),
+            ws,
+            ends.clone(),
+            connections.clone(),
+        ));
+        tasks.spawn(server::serve_http(
+            http::router(Arc::clone(&cx)),
+            http,
+            ends,
+            connections.clone(),
+        ));
         Ok(Self {
             cx,
             ws_addr,
@@ -212,7 +238,10 @@ impl Relay {
         self.ending.send_replace(Some(code));
         self.connections.close();
         if timeout(DRAIN_WITHIN, self.connections.wait()).await.is_err() {
-            tracing::warn!(connections = self.connections.len(), "some clients did not let go in time and are cut off");
+            tracing::warn!(
+                connections = self.connections.len(),
+                "some clients did not let go in time and are cut off"
+            );
         }
         self.stop.cancel();
         self.tasks.shutdown().await;
@@ -228,18 +257,34 @@ impl Relay {
 fn open_source(config: &Config) -> anyhow::Result<Source> {
     if config.standalone {
         let chain = DevChain::open(&config.data_dir).context("the development chain cannot be opened")?;
-        return Ok(Source { chain: Arc::clone(&chain) as Arc<dyn ChainSource>, kind: Kind::Embedded(chain) });
+        return Ok(Source {
+            chain: Arc::clone(&chain) as Arc<dyn ChainSource>,
+            kind: Kind::Embedded(chain),
+        });
     }
-    let BitcoinCore { url, credentials, zmq_url, .. } = &config.bitcoin_core;
+    let BitcoinCore {
+        url,
+        credentials,
+        zmq_url,
+        ..
+    } = &config.bitcoin_core;
     let auth = match credentials {
         Credentials::CookieFile(path) => Auth::CookieFile(path.clone()),
-        Credentials::UserPassword(user, password) => {
-            Auth::UserPassword { user: user.clone(), password: Zeroizing::new(password.expose().to_owned()) }
-        }
+        Credentials::UserPassword(user, password) => Auth::UserPassword {
+            user: user.clone(),
+            password: Zeroizing::new(password.expose().to_owned()),
+        },
     };
-    let node = NodeSource::new(NodeConfig { rpc_url: url.clone(), auth, zmq_url: zmq_url.clone() })?;
+    let node = NodeSource::new(NodeConfig {
+        rpc_url: url.clone(),
+        auth,
+        zmq_url: zmq_url.clone(),
+    })?;
     let rpc = node.rpc().clone();
-    Ok(Source { chain: Arc::new(node), kind: Kind::Node(rpc) })
+    Ok(Source {
+        chain: Arc::new(node),
+        kind: Kind::Node(rpc),
+    })
 }
 
 fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
@@ -256,7 +301,10 @@ fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
     let sampled = Arc::clone(cx);
     tasks.spawn(async move {
         let counters = &sampled.counters;
-        sampled.rate.sample(|| counters.messages_received.get() + counters.messages_sent.get()).await;
+        sampled
+            .rate
+            .sample(|| counters.messages_received.get() + counters.messages_sent.get())
+            .await;
     });
     let looking = Arc::clone(cx);
     tasks.spawn(async move { looking.node.look(&*looking.chain).await });

@@ -57,7 +57,10 @@ async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let conn = builder().keep_alive(false).serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let conn = builder()
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     // The header timeout alone would not bound a client that never reads the answer.
     if !matches!(timeout(HEADERS_WITHIN, conn).await, Ok(Ok(()))) {
         return;
@@ -75,13 +78,19 @@ async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit
 pub async fn serve_http(router: Router, listener: TcpListener, mut ending: Ending, tasks: TaskTracker) {
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Some((stream, peer)) = accept(&listener, &mut ending).await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let Some((stream, peer)) = accept(&listener, &mut ending).await else {
+            return;
+        };
         let router = router.clone().layer(axum::Extension(Peer(peer)));
         let mut ending = ending.clone();
         tasks.spawn(async move {
             let service = TowerToHyperService::new(router);
-            let conn = builder().serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let conn = builder()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             let mut conn = std::pin::pin!(conn);
             tokio::select! {
                 // A client that breaks off is its own business.
@@ -102,7 +111,10 @@ pub struct Peer(pub SocketAddr);
 
 fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEADER_BYTES);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEADER_BYTES);
     builder
 }
 

@@ -57,7 +57,10 @@ pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, Wal
 }
 
 fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
-    let io = |source| WalletError::Io { path: path.to_owned(), source };
+    let io = |source| WalletError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if !path.try_exists().map_err(io)? {
         create(path).map_err(io)?;
         tracing::info!(file = %path.display(), "made a new silent-payment wallet: keep a copy of its key file");
@@ -65,7 +68,9 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
     check_mode(path)?;
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
     let key = |name: &str| {
-        let line = text.lines().find_map(|l| l.strip_prefix(name)?.trim_start().strip_prefix('='));
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.trim_start().strip_prefix('='));
         line.and_then(|value| SecretKey::from_str(value.trim().trim_matches('"')).ok())
             .ok_or_else(|| WalletError::Damaged { path: path.to_owned() })
     };
@@ -96,7 +101,12 @@ fn create(path: &Path) -> std::io::Result<()> {
 #[cfg(unix)]
 fn private(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(not(unix))]
@@ -107,10 +117,16 @@ fn private(path: &Path) -> std::io::Result<File> {
 #[cfg(unix)]
 fn check_mode(path: &Path) -> Result<(), WalletError> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(|source| WalletError::Io { path: path.to_owned(), source })?;
+    let metadata = std::fs::metadata(path).map_err(|source| WalletError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(WalletError::Exposed { path: path.to_owned(), mode });
+        return Err(WalletError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     Ok(())
 }
@@ -137,7 +153,10 @@ mod tests {
             let path = dir.path().join(FILE_NAME);
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-            assert!(matches!(open(dir.path(), None), Err(WalletError::Exposed { mode: 0o644, .. })));
+            assert!(matches!(
+                open(dir.path(), None),
+                Err(WalletError::Exposed { mode: 0o644, .. })
+            ));
         }
     }
 

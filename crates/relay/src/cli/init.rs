@@ -19,7 +19,11 @@ pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
     let mut file = File::create_new(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(template().as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    say(&format!("Wrote {}: every setting with its default. Read it, change what you need, then run sdk_relay.", path.display()));
+    file.write_all(template().as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    say(&format!(
+        "Wrote {}: every setting with its default. Read it, change what you need, then run sdk_relay.",
+        path.display()
+    ));
     Ok(())
 }

@@ -74,18 +74,31 @@ impl Cli {
 
 impl Settings {
     fn overrides(self) -> Overrides {
-        Overrides { config: self.config, data_dir: self.data_dir, standalone: self.standalone }
+        Overrides {
+            config: self.config,
+            data_dir: self.data_dir,
+            standalone: self.standalone,
+        }
     }
 }
 
 fn check(overrides: &Overrides) -> anyhow::Result<()> {
     let config = config::load(overrides)?;
-    say(&format!("The configuration is right: {} on {}, data in {}", config.network, source(&config), config.data_dir.display()));
+    say(&format!(
+        "The configuration is right: {} on {}, data in {}",
+        config.network,
+        source(&config),
+        config.data_dir.display()
+    ));
     Ok(())
 }
 
 fn source(config: &config::Config) -> String {
-    if config.standalone { "the embedded development chain".to_owned() } else { config.bitcoin_core.url.clone() }
+    if config.standalone {
+        "the embedded development chain".to_owned()
+    } else {
+        config.bitcoin_core.url.clone()
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "this is the command line")]

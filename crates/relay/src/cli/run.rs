@@ -16,7 +16,10 @@ pub(super) fn run(overrides: &Overrides) -> anyhow::Result<()> {
     let config = config::load(overrides)?;
     let errors = ErrorTally::default();
     log_to_stderr(&config, errors.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
     runtime.block_on(relay(config, errors))
 }
 
@@ -64,7 +67,10 @@ struct Signals {
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -96,8 +102,18 @@ impl Signals {
 fn log_to_stderr(config: &Config, errors: ErrorTally) -> anyhow::Result<()> {
     use std::io::IsTerminal;
     let filter = EnvFilter::try_new(&config.log_level).context("log.level")?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let lines = if config.log_json { lines.json().boxed() } else { lines.boxed() };
-    tracing_subscriber::registry().with(errors).with(lines.with_filter(filter)).try_init().context("the log")?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    let lines = if config.log_json {
+        lines.json().boxed()
+    } else {
+        lines.boxed()
+    };
+    tracing_subscriber::registry()
+        .with(errors)
+        .with(lines.with_filter(filter))
+        .try_init()
+        .context("the log")?;
     Ok(())
 }

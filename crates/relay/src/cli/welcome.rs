@@ -29,5 +29,9 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr) -> String {
 }
 
 fn reachable(addr: SocketAddr) -> String {
-    if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
+    if addr.ip().is_unspecified() {
+        format!("localhost:{}", addr.port())
+    } else {
+        addr.to_string()
+    }
 }

@@ -98,8 +98,13 @@ impl Config {
     /// `origin` tells where a key's value stands, for errors.
     pub(super) fn check(file: &File, data_dir: &Path, origin: &dyn Fn(&str) -> String) -> Result<Self, ConfigError> {
         let at = Checker { origin };
-        let network = Network::from_name(&file.network)
-            .ok_or_else(|| at.wrong("network", &file.network, "expected mainnet, testnet, testnet4, signet or regtest"))?;
+        let network = Network::from_name(&file.network).ok_or_else(|| {
+            at.wrong(
+                "network",
+                &file.network,
+                "expected mainnet, testnet, testnet4, signet or regtest",
+            )
+        })?;
         let network = if file.standalone { Network::Regtest } else { network };
         if file.dev_mode && !network.is_for_development() {
             let why = format!("network is {network}: /dev/* exists on regtest, signet and standalone only");
@@ -109,7 +114,11 @@ impl Config {
             let why = "this version computes its own tweaks and cannot use a BlindBit Oracle yet: leave it empty";
             return Err(at.wrong("blindbit.url", &file.blindbit.url, why));
         }
-        let data_dir = if file.data_dir.is_empty() { data_dir.to_owned() } else { PathBuf::from(&file.data_dir) };
+        let data_dir = if file.data_dir.is_empty() {
+            data_dir.to_owned()
+        } else {
+            PathBuf::from(&file.data_dir)
+        };
         Ok(Self {
             relay_id: at.relay_id(&file.relay_id)?,
             network,
@@ -128,9 +137,17 @@ impl Config {
                 bytes: at.within("retention.megabytes", file.retention.megabytes, 1, 1 << 30)? * 1_000_000,
             },
             max_connections: at.count("limits.connections", file.limits.connections, 1)?,
-            max_connections_per_address: at.count("limits.connections_per_address", file.limits.connections_per_address, 1)?,
+            max_connections_per_address: at.count(
+                "limits.connections_per_address",
+                file.limits.connections_per_address,
+                1,
+            )?,
             max_watches: at.count("limits.watches", file.limits.watches, 0)?,
-            max_watches_per_connection: at.count("limits.watches_per_connection", file.limits.watches_per_connection, 0)?,
+            max_watches_per_connection: at.count(
+                "limits.watches_per_connection",
+                file.limits.watches_per_connection,
+                0,
+            )?,
             max_labels_per_watch: at.count("limits.labels_per_watch", file.limits.labels_per_watch, 0)?,
             mine_interval: at.mine_interval(file)?,
             log_level: at.log_level(&file.log.level)?,
@@ -149,27 +166,50 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn wrong(&self, key: &str, found: &str, expected: &str) -> ConfigError {
-        let found = if is_secret(key) { "…".to_owned() } else { format!("{found:?}") };
-        ConfigError::Value { origin: (self.origin)(key), key: key.to_owned(), found, expected: expected.to_owned() }
+        let found = if is_secret(key) {
+            "…".to_owned()
+        } else {
+            format!("{found:?}")
+        };
+        ConfigError::Value {
+            origin: (self.origin)(key),
+            key: key.to_owned(),
+            found,
+            expected: expected.to_owned(),
+        }
     }
 
     fn relay_id(&self, text: &str) -> Result<Option<String>, ConfigError> {
         let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
         if !fits {
-            return Err(self.wrong("relay_id", text, "expected up to 64 printable ASCII characters without blanks"));
+            return Err(self.wrong(
+                "relay_id",
+                text,
+                "expected up to 64 printable ASCII characters without blanks",
+            ));
         }
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
     fn address(&self, key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
-        text.parse().map_err(|_| self.wrong(key, text, "expected an address to listen on, such as 0.0.0.0:8090 or [::]:8090"))
+        text.parse().map_err(|_| {
+            self.wrong(
+                key,
+                text,
+                "expected an address to listen on, such as 0.0.0.0:8090 or [::]:8090",
+            )
+        })
     }
 
     fn within(&self, key: &str, value: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
         if (least..=most).contains(&value) {
             return Ok(value);
         }
-        let expected = if most == u64::MAX { format!("expected {least} or more") } else { format!("expected {least} to {most}") };
+        let expected = if most == u64::MAX {
+            format!("expected {least} or more")
+        } else {
+            format!("expected {least} to {most}")
+        };
         Err(self.wrong(key, &value.to_string(), &expected))
     }
 
@@ -185,7 +225,11 @@ impl Checker<'_> {
     fn mine_interval(&self, file: &File) -> Result<Option<Duration>, ConfigError> {
         let seconds = file.dev.mine_interval;
         if seconds > 0 && !file.standalone {
-            return Err(self.wrong("dev.mine_interval", &seconds.to_string(), "only the embedded chain (standalone) mines"));
+            return Err(self.wrong(
+                "dev.mine_interval",
+                &seconds.to_string(),
+                "only the embedded chain (standalone) mines",
+            ));
         }
         self.within("dev.mine_interval", seconds, 0, MAX_INTERVAL)?;
         Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
@@ -194,15 +238,29 @@ impl Checker<'_> {
     fn log_level(&self, text: &str) -> Result<String, ConfigError> {
         tracing_subscriber::EnvFilter::from_str(text)
             .map(|_| text.to_owned())
-            .map_err(|_| self.wrong("log.level", text, "expected error, warn, info, debug, trace, or directives such as info,sdk_relay=debug"))
+            .map_err(|_| {
+                self.wrong(
+                    "log.level",
+                    text,
+                    "expected error, warn, info, debug, trace, or directives such as info,sdk_relay=debug",
+                )
+            })
     }
 
     fn bitcoin_core(&self, file: &File, network: Network) -> Result<BitcoinCore, ConfigError> {
         let core = &file.bitcoin_core;
         let url = match core.url.as_str() {
             "" => format!("http://127.0.0.1:{}", network.rpc_port()),
-            text if text.starts_with("http://") && text.len() > "http://".len() => text.trim_end_matches('/').to_owned(),
-            text => return Err(self.wrong("bitcoin_core.url", text, "expected http://HOST:PORT, the node's RPC address")),
+            text if text.starts_with("http://") && text.len() > "http://".len() => {
+                text.trim_end_matches('/').to_owned()
+            }
+            text => {
+                return Err(self.wrong(
+                    "bitcoin_core.url",
+                    text,
+                    "expected http://HOST:PORT, the node's RPC address",
+                ));
+            }
         };
         if url.contains('@') {
             let why = "expected no user or password in the address: set bitcoin_core.user and bitcoin_core.password";
@@ -210,10 +268,18 @@ impl Checker<'_> {
         }
         let zmq_url = match core.zmq_url.as_str() {
             "" => None,
-            text if text.starts_with("tcp://") && text.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) => {
+            text if text.starts_with("tcp://")
+                && text.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) =>
+            {
                 Some(text.to_owned())
             }
-            text => return Err(self.wrong("bitcoin_core.zmq_url", text, "expected tcp://HOST:PORT, or nothing to poll")),
+            text => {
+                return Err(self.wrong(
+                    "bitcoin_core.zmq_url",
+                    text,
+                    "expected tcp://HOST:PORT, or nothing to poll",
+                ));
+            }
         };
         let credentials = match (core.cookie_file.as_str(), core.user.as_str(), core.password.as_str()) {
             ("", "", "") => {
@@ -224,13 +290,24 @@ impl Checker<'_> {
                 Credentials::UserPassword(user.to_owned(), SecretHex::new(password.to_owned()))
             }
             ("", "", _) => return Err(self.wrong("bitcoin_core.user", "", "expected a user, as there is a password")),
-            ("", _, _) => return Err(self.wrong("bitcoin_core.password", "", "expected a password, as there is a user")),
+            ("", _, _) => {
+                return Err(self.wrong("bitcoin_core.password", "", "expected a password, as there is a user"));
+            }
             (file, _, _) => {
-                return Err(self.wrong("bitcoin_core.cookie_file", file, "expected either a cookie file or user and password"));
+                return Err(self.wrong(
+                    "bitcoin_core.cookie_file",
+                    file,
+                    "expected either a cookie file or user and password",
+                ));
             }
         };
         let wallet = (!core.wallet.is_empty()).then(|| core.wallet.clone());
-        Ok(BitcoinCore { url, credentials, wallet, zmq_url })
+        Ok(BitcoinCore {
+            url,
+            credentials,
+            wallet,
+            zmq_url,
+        })
     }
 
     fn wallet(&self, file: &File) -> Result<Option<WalletKeys>, ConfigError> {
@@ -239,7 +316,11 @@ impl Checker<'_> {
             return Ok(None);
         }
         let scan = SecretKey::from_str(&wallet.scan_private_key).map_err(|_| {
-            self.wrong("wallet.scan_private_key", "", "expected a private key of 32 bytes in hex, beside wallet.spend_public_key")
+            self.wrong(
+                "wallet.scan_private_key",
+                "",
+                "expected a private key of 32 bytes in hex, beside wallet.spend_public_key",
+            )
         })?;
         let spend = PublicKey::from_str(&wallet.spend_public_key).map_err(|_| {
             let why = "expected a public key of 33 bytes in hex, beside wallet.scan_private_key";

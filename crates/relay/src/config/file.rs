@@ -98,9 +98,16 @@ impl Default for File {
             standalone: false,
             bitcoin_core: BitcoinCoreFile::default(),
             blindbit: BlindbitFile::default(),
-            sync: SyncFile { interval: 30, health_interval: 60, metrics_interval: 120 },
+            sync: SyncFile {
+                interval: 30,
+                health_interval: 60,
+                metrics_interval: 120,
+            },
             wallet: WalletFile::default(),
-            retention: RetentionFile { events: 100_000, megabytes: 256 },
+            retention: RetentionFile {
+                events: 100_000,
+                megabytes: 256,
+            },
             limits: LimitsFile {
                 connections: 10_000,
                 connections_per_address: 64,
@@ -109,7 +116,10 @@ impl Default for File {
                 labels_per_watch: 100,
             },
             dev: DevFile::default(),
-            log: LogFile { level: "info".to_owned(), format: "text".to_owned() },
+            log: LogFile {
+                level: "info".to_owned(),
+                format: "text".to_owned(),
+            },
         }
     }
 }

@@ -98,18 +98,25 @@ pub fn default_data_dir() -> PathBuf {
 
 /// The user's home directory, or the working directory for a user without one.
 pub(super) fn home() -> PathBuf {
-    std::env::home_dir().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("."))
+    std::env::home_dir()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or_else(|| PathBuf::from("."))
 }
 
 fn readable(path: &Path) -> Result<(), ConfigError> {
     std::fs::read_to_string(path)
         .map(drop)
-        .map_err(|e| ConfigError::Unreadable { path: path.to_owned(), reason: e.to_string() })
+        .map_err(|e| ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })
 }
 
 /// Where a key's value comes from.
 fn origin(figment: &Figment, key: &str) -> String {
-    figment.find_metadata(key).map_or_else(|| "default".to_owned(), |m| describe(m, key))
+    figment
+        .find_metadata(key)
+        .map_or_else(|| "default".to_owned(), |m| describe(m, key))
 }
 
 fn describe(metadata: &Metadata, key: &str) -> String {
@@ -121,22 +128,44 @@ fn describe(metadata: &Metadata, key: &str) -> String {
 }
 
 fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
-    let error = error.into_iter().next().unwrap_or_else(|| figment::Error::from("unknown".to_owned()));
+    let error = error
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| figment::Error::from("unknown".to_owned()));
     let key = error.path.join(".");
-    let origin = error.metadata.as_ref().map_or_else(|| origin(figment, &key), |m| describe(m, &key));
+    let origin = error
+        .metadata
+        .as_ref()
+        .map_or_else(|| origin(figment, &key), |m| describe(m, &key));
     match &error.kind {
         Kind::UnknownField(name, known) => {
-            let full = if key.is_empty() || key.ends_with(name.as_str()) { key } else { format!("{key}.{name}") };
+            let full = if key.is_empty() || key.ends_with(name.as_str()) {
+                key
+            } else {
+                format!("{key}.{name}")
+            };
             let key = if full.is_empty() { name.clone() } else { full };
-            ConfigError::Syntax { origin, reason: format!("unknown key {key}: known here are {}", known.join(", ")) }
+            ConfigError::Syntax {
+                origin,
+                reason: format!("unknown key {key}: known here are {}", known.join(", ")),
+            }
         }
-        Kind::InvalidType(found, expected) if !is_secret(&key) => {
-            ConfigError::Value { origin, key, found: found.to_string(), expected: format!("expected {expected}") }
-        }
-        Kind::InvalidType(_, expected) => {
-            ConfigError::Value { origin, key, found: "…".to_owned(), expected: format!("expected {expected}") }
-        }
-        other => ConfigError::Syntax { origin, reason: other.to_string() },
+        Kind::InvalidType(found, expected) if !is_secret(&key) => ConfigError::Value {
+            origin,
+            key,
+            found: found.to_string(),
+            expected: format!("expected {expected}"),
+        },
+        Kind::InvalidType(_, expected) => ConfigError::Value {
+            origin,
+            key,
+            found: "…".to_owned(),
+            expected: format!("expected {expected}"),
+        },
+        other => ConfigError::Syntax {
+            origin,
+            reason: other.to_string(),
+        },
     }
 }
 
@@ -157,7 +186,9 @@ impl Environment {
             // `SDK_RELAY_CONFIG` is the flag `--config`.
             (key != "config").then_some((key, value))
         });
-        Self { values: values.collect() }
+        Self {
+            values: values.collect(),
+        }
     }
 
     fn get(&self, key: &str) -> Option<&str> {
@@ -175,8 +206,12 @@ impl Provider for &Environment {
         let mut all = Dict::new();
         for (key, text) in &self.values {
             let value = match defaults.find_ref(key) {
-                Some(Value::Num(..)) => text.parse::<u64>().map_or_else(|_| Value::from(text.as_str()), Value::from),
-                Some(Value::Bool(..)) => text.parse::<bool>().map_or_else(|_| Value::from(text.as_str()), Value::from),
+                Some(Value::Num(..)) => text
+                    .parse::<u64>()
+                    .map_or_else(|_| Value::from(text.as_str()), Value::from),
+                Some(Value::Bool(..)) => text
+                    .parse::<bool>()
+                    .map_or_else(|_| Value::from(text.as_str()), Value::from),
                 _ => Value::from(text.as_str()),
             };
             let nested = figment::util::nest(key, value).into_dict().unwrap_or_default();

@@ -21,7 +21,13 @@ pub enum Network {
 
 impl Network {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Mainnet, Self::Testnet, Self::Testnet4, Self::Signet, Self::Regtest];
+    pub const ALL: [Self; 5] = [
+        Self::Mainnet,
+        Self::Testnet,
+        Self::Testnet4,
+        Self::Signet,
+        Self::Regtest,
+    ];
 
     /// The name in the configuration and on the wire.
     pub fn name(self) -> &'static str {

@@ -48,11 +48,16 @@ pub enum WatchRefused {
 
 pub(super) enum Command {
     Watch(Box<WatchOrder>, oneshot::Sender<Result<String, WatchRefused>>),
-    Unwatch { watch_id: String },
+    Unwatch {
+        watch_id: String,
+    },
     /// Nobody reads this mailbox any more.
     Left(Mailbox),
     /// What a new watch was found to have in the mempool.
-    Matched { watch_id: String, matches: Vec<(Arc<Row>, Vec<Match>)> },
+    Matched {
+        watch_id: String,
+        matches: Vec<(Arc<Row>, Vec<Match>)>,
+    },
     /// Events of the mesh; they are numbered and logged like all others.
     Log(Box<Event>),
     WalletScripts(HashSet<ScriptBuf>),
@@ -119,7 +124,16 @@ pub struct MailboxReceiver {
 pub fn mailbox() -> (Mailbox, MailboxReceiver) {
     let (sender, receiver) = mpsc::channel(MAILBOX_FRAMES);
     let overflowed = Arc::new(AtomicBool::new(false));
-    (Mailbox { frames: sender, overflowed: Arc::clone(&overflowed) }, MailboxReceiver { frames: receiver, overflowed })
+    (
+        Mailbox {
+            frames: sender,
+            overflowed: Arc::clone(&overflowed),
+        },
+        MailboxReceiver {
+            frames: receiver,
+            overflowed,
+        },
+    )
 }
 
 impl Mailbox {

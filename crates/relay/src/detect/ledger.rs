@@ -34,7 +34,11 @@ impl Ledger {
     pub(super) fn of(payments: impl IntoIterator<Item = (OutPoint, Payment)>) -> Self {
         let mut ledger = Self::default();
         for (outpoint, payment) in payments {
-            ledger.by_txid.entry(outpoint.txid).or_default().push((outpoint.vout, payment));
+            ledger
+                .by_txid
+                .entry(outpoint.txid)
+                .or_default()
+                .push((outpoint.vout, payment));
         }
         ledger
     }
@@ -48,7 +52,11 @@ impl Ledger {
             None => outputs.push((outpoint.vout, payment.clone())),
         }
         let event = Event::PaymentDetected(Box::new(payment.clone()));
-        Some(Change { outpoint, event, kept: Some(payment) })
+        Some(Change {
+            outpoint,
+            event,
+            kept: Some(payment),
+        })
     }
 
     /// A transaction left the mempool without being mined.
@@ -59,13 +67,20 @@ impl Ledger {
     /// A block left the best chain.
     pub(super) fn disconnected(&mut self, block_hash: &str) -> Vec<Change> {
         let of_block = |p: &Payment| p.block_hash.as_deref() == Some(block_hash);
-        self.txids_where(of_block).into_iter().flat_map(|txid| self.revert(txid, None, of_block)).collect()
+        self.txids_where(of_block)
+            .into_iter()
+            .flat_map(|txid| self.revert(txid, None, of_block))
+            .collect()
     }
 
     /// The mempool is known as a whole: whatever was told to be in it and is not, is gone.
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) -> Vec<Change> {
         let waiting = self.txids_where(|p| p.block_hash.is_none());
-        waiting.into_iter().filter(|txid| !contains(txid)).flat_map(|txid| self.left(txid, None)).collect()
+        waiting
+            .into_iter()
+            .filter(|txid| !contains(txid))
+            .flat_map(|txid| self.left(txid, None))
+            .collect()
     }
 
     /// Forgets what lies in blocks up to `height`: no reorganisation that can be told reaches it. Gives what was forgotten.
@@ -75,7 +90,10 @@ impl Ledger {
         self.by_txid.retain(|txid, outputs| {
             outputs.retain(|(vout, payment)| {
                 if is_buried(payment) {
-                    buried.push(OutPoint { txid: *txid, vout: *vout });
+                    buried.push(OutPoint {
+                        txid: *txid,
+                        vout: *vout,
+                    });
                 }
                 !is_buried(payment)
             });
@@ -85,22 +103,32 @@ impl Ledger {
     }
 
     fn txids_where(&self, wanted: impl Fn(&Payment) -> bool) -> Vec<Txid> {
-        let mut txids: Vec<Txid> =
-            self.by_txid.iter().filter(|(_, o)| o.iter().any(|(_, p)| wanted(p))).map(|(t, _)| *t).collect();
+        let mut txids: Vec<Txid> = self
+            .by_txid
+            .iter()
+            .filter(|(_, o)| o.iter().any(|(_, p)| wanted(p)))
+            .map(|(t, _)| *t)
+            .collect();
         // The map has no order of its own, and two relays should tell the same story.
         txids.sort_unstable();
         txids
     }
 
     fn revert(&mut self, txid: Txid, by: Option<Txid>, wanted: impl Fn(&Payment) -> bool) -> Vec<Change> {
-        let Some(outputs) = self.by_txid.get_mut(&txid) else { return Vec::new() };
+        let Some(outputs) = self.by_txid.get_mut(&txid) else {
+            return Vec::new();
+        };
         let mut changes = Vec::new();
         outputs.retain(|(vout, payment)| {
             if wanted(payment) {
                 let mut told = payment.clone();
                 told.replaced_by = by.map(|t| t.to_string());
                 let event = Event::PaymentReverted(Box::new(told));
-                changes.push(Change { outpoint: OutPoint { txid, vout: *vout }, event, kept: None });
+                changes.push(Change {
+                    outpoint: OutPoint { txid, vout: *vout },
+                    event,
+                    kept: None,
+                });
             }
             !wanted(payment)
         });

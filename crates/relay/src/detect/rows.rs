@@ -38,7 +38,11 @@ pub(super) enum Place {
 impl Facts {
     pub(super) fn of(txid: Txid, tx: &Transaction, prevouts: &[TxOut]) -> Self {
         let fee = sdk_relay_chain::event::fee(tx, prevouts).map(bitcoin::Amount::to_sat);
-        Self { txid, fee, size: tx.total_size() as u64 }
+        Self {
+            txid,
+            fee,
+            size: tx.total_size() as u64,
+        }
     }
 
     /// The payment that the output `vout` is.
@@ -75,12 +79,24 @@ impl Row {
     }
 
     /// The payment that a match is. The tweak goes along only where a watch is named: to its owner.
-    pub(super) fn payment(&self, found: &Match, place: Place, address: String, watch: Option<&str>) -> (OutPoint, Payment) {
+    pub(super) fn payment(
+        &self,
+        found: &Match,
+        place: Place,
+        address: String,
+        watch: Option<&str>,
+    ) -> (OutPoint, Payment) {
         let mut payment = self.facts.payment(place, found.vout, found.amount.to_sat(), address);
         payment.label = found.label;
         payment.tweak = watch.map(|_| SecretHex::new(found.tweak.to_hex()));
         payment.watch_id = watch.map(str::to_owned);
-        (OutPoint { txid: self.facts.txid, vout: found.vout }, payment)
+        (
+            OutPoint {
+                txid: self.facts.txid,
+                vout: found.vout,
+            },
+            payment,
+        )
     }
 
     /// The same for the topic `tweaks`.
@@ -106,7 +122,9 @@ pub(super) fn to_scripts(
     scripts: &HashSet<ScriptBuf>,
     network: Network,
 ) -> Vec<(OutPoint, Payment)> {
-    let own = (0u32..).zip(&tx.output).filter(|(_, o)| scripts.contains(&o.script_pubkey));
+    let own = (0u32..)
+        .zip(&tx.output)
+        .filter(|(_, o)| scripts.contains(&o.script_pubkey));
     own.map(|(vout, output)| {
         let address = Address::from_script(&output.script_pubkey, network.params());
         let address = address.map_or_else(|_| output.script_pubkey.to_hex_string(), |a| a.to_string());

@@ -39,8 +39,18 @@ impl Watches {
         self.last += 1;
         let id = format!("watch-{}", self.last);
         self.numbers.insert(id.clone(), self.last);
-        let WatchOrder { receiver, addresses, mailbox } = order;
-        let watch = Watch { id, receiver: Arc::new(receiver), addresses, mailbox, ledger: Ledger::default() };
+        let WatchOrder {
+            receiver,
+            addresses,
+            mailbox,
+        } = order;
+        let watch = Watch {
+            id,
+            receiver: Arc::new(receiver),
+            addresses,
+            mailbox,
+            ledger: Ledger::default(),
+        };
         Ok(self.all.entry(self.last).or_insert(watch))
     }
 
@@ -124,7 +134,12 @@ impl Watch {
 
     /// A watch's events are in no log and have no number.
     fn tell(&self, change: Change) {
-        let notification = Notification { event: change.event, timestamp: unix_now(), event_id: None };
-        self.mailbox.post(Frame::encode(&ServerMessage::Notification(notification)));
+        let notification = Notification {
+            event: change.event,
+            timestamp: unix_now(),
+            event_id: None,
+        };
+        self.mailbox
+            .post(Frame::encode(&ServerMessage::Notification(notification)));
     }
 }

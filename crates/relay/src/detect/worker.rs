@@ -46,7 +46,9 @@ impl Worker {
         let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
             let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
             payment
-                .inspect_err(|error| tracing::error!(%outpoint, %error, "a stored payment cannot be read; it is left out"))
+                .inspect_err(
+                    |error| tracing::error!(%outpoint, %error, "a stored payment cannot be read; it is left out"),
+                )
                 .ok()
                 .map(|p| (outpoint, p))
         });
@@ -99,9 +101,14 @@ impl Worker {
             Command::Unwatch { watch_id } => self.watches.remove(&watch_id),
             Command::Left(mailbox) => self.watches.remove_of(&mailbox),
             Command::Matched { watch_id, matches } => {
-                let Some(watch) = self.watches.by_id(&watch_id) else { return };
+                let Some(watch) = self.watches.by_id(&watch_id) else {
+                    return;
+                };
                 // What was mined or left meanwhile has been told, or is to be told no more.
-                for (row, found) in matches.iter().filter(|(row, _)| self.mempool.contains_key(&row.facts.txid)) {
+                for (row, found) in matches
+                    .iter()
+                    .filter(|(row, _)| self.mempool.contains_key(&row.facts.txid))
+                {
                     let news = watch.found(row, found, Place::Mempool(unix_now()));
                     self.parts.counters.payments_detected.inc_by(news as u64);
                 }
@@ -137,15 +144,20 @@ impl Worker {
         if rows.is_empty() {
             return;
         }
-        let (engine, detection, turn) =
-            (Arc::clone(&self.parts.engine), self.detection.clone(), Arc::clone(&self.one_scan));
+        let (engine, detection, turn) = (
+            Arc::clone(&self.parts.engine),
+            self.detection.clone(),
+            Arc::clone(&self.one_scan),
+        );
         while self.scans.try_join_next().is_some() {}
         self.scans.spawn(async move {
             let Ok(_turn) = turn.acquire_owned().await else { return };
             let scanned = tokio::task::spawn_blocking(move || {
                 let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
                 let hits = engine.scan(&[&receiver], &eligible);
-                hits.into_iter().filter_map(|h| Some((Arc::clone(rows.get(h.row)?), h.matches))).collect::<Vec<_>>()
+                hits.into_iter()
+                    .filter_map(|h| Some((Arc::clone(rows.get(h.row)?), h.matches)))
+                    .collect::<Vec<_>>()
             });
             if let Ok(matches) = scanned.await {
                 detection.matched(watch_id, matches).await;
@@ -175,7 +187,9 @@ impl Worker {
             ChainEvent::MempoolSynced => {
                 let mempool = &self.mempool;
                 story.payments(self.ledger.mempool_is(|t| mempool.contains_key(t)));
-                self.watches.iter_mut().for_each(|w| w.mempool_is(|t| mempool.contains_key(t)));
+                self.watches
+                    .iter_mut()
+                    .for_each(|w| w.mempool_is(|t| mempool.contains_key(t)));
                 self.parts.vitals.set_mempool_known();
             }
         }
@@ -208,7 +222,10 @@ impl Worker {
             self.to_wallet(facts, tx, place, story);
             rows.extend(Row::of(facts, tx, prevouts).map(Arc::new));
         }
-        self.parts.counters.transactions_scanned.inc_by(block.block.txdata.len() as u64);
+        self.parts
+            .counters
+            .transactions_scanned
+            .inc_by(block.block.txdata.len() as u64);
         self.parts.counters.blocks_connected.inc();
         self.find(&rows, place, story);
         let tweaks = Tweaks {
@@ -281,7 +298,9 @@ impl Worker {
             return;
         }
         let watched: Vec<Arc<Receiver>> = self.watches.iter().map(|w| Arc::clone(&w.receiver)).collect();
-        let receivers: Vec<&Receiver> = std::iter::once(&*self.parts.own).chain(watched.iter().map(|r| &**r)).collect();
+        let receivers: Vec<&Receiver> = std::iter::once(&*self.parts.own)
+            .chain(watched.iter().map(|r| &**r))
+            .collect();
         let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
         let hits = self.parts.engine.scan(&receivers, &eligible);
         for Hit { receiver, row, matches } in hits {
@@ -303,7 +322,11 @@ impl Worker {
 
     /// Makes the story durable, and then tells it. Tries until the store takes it: to go on without would lose events.
     async fn commit(&mut self, story: Story, block: Option<BlockChange>, stop: &CancellationToken) {
-        let Story { events, kept, forgotten } = story;
+        let Story {
+            events,
+            kept,
+            forgotten,
+        } = story;
         for (_, event) in &events {
             match event {
                 Event::PaymentDetected(_) => self.parts.counters.payments_detected.inc(),
@@ -311,9 +334,19 @@ impl Worker {
                 _ => 0,
             };
         }
-        let entries = (self.next_event_id..).zip(events).map(|(id, (topic, event))| entry(id, topic, event)).collect();
-        let payments = kept.into_iter().chain(forgotten.into_iter().map(|o| (o, None))).collect();
-        let batch = Batch { block, events: entries, payments };
+        let entries = (self.next_event_id..)
+            .zip(events)
+            .map(|(id, (topic, event))| entry(id, topic, event))
+            .collect();
+        let payments = kept
+            .into_iter()
+            .chain(forgotten.into_iter().map(|o| (o, None)))
+            .collect();
+        let batch = Batch {
+            block,
+            events: entries,
+            payments,
+        };
         if batch.is_empty() {
             return;
         }
@@ -335,10 +368,18 @@ impl Worker {
 }
 
 fn entry(id: u64, topic: Topic, event: Event) -> LogEntry {
-    let notification = Notification { event, timestamp: unix_now(), event_id: Some(id) };
+    let notification = Notification {
+        event,
+        timestamp: unix_now(),
+        event_id: Some(id),
+    };
     // Our own types have text keys and finite numbers: nothing of them can fail to become JSON.
     let text = serde_json::to_vec(&ServerMessage::Notification(notification)).unwrap_or_default();
-    LogEntry { id, topic, payload: Bytes::from(text) }
+    LogEntry {
+        id,
+        topic,
+        payload: Bytes::from(text),
+    }
 }
 
 /// What one chain event brings: events to log in order, and what becomes of payments.

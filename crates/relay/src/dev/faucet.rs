@@ -44,7 +44,10 @@ pub struct Faucet {
 impl Faucet {
     pub(super) async fn mine(&self, blocks: u32) -> Result<Vec<BlockHash>, DevError> {
         if self.network != Network::Regtest {
-            return Err(DevError::Unavailable(format!("blocks of {} are mined by its signers, not by this relay", self.network)));
+            return Err(DevError::Unavailable(format!(
+                "blocks of {} are mined by its signers, not by this relay",
+                self.network
+            )));
         }
         let wallet = self.wallet.borrow().clone();
         let (method, to) = match wallet {
@@ -62,17 +65,25 @@ impl Faucet {
             return Err(DevError::Unavailable(why.to_owned()));
         };
         if amount < DUST {
-            return Err(DevError::Amount(format!("expected at least {} sat, or nodes call it dust", DUST.to_sat())));
+            return Err(DevError::Amount(format!(
+                "expected at least {} sat, or nodes call it dust",
+                DUST.to_sat()
+            )));
         }
         match SilentPaymentAddress::from_str(address) {
             Ok(silent) => {
                 if silent.network != self.network.silent_payment() {
-                    return Err(DevError::Address(format!("this address is of another network than {}", self.network)));
+                    return Err(DevError::Address(format!(
+                        "this address is of another network than {}",
+                        self.network
+                    )));
                 }
                 self.pay_silently(&wallet, silent, amount).await
             }
             Err(not_silent) => {
-                let checked = Address::from_str(address).ok().and_then(|a| a.require_network(self.network.params()).ok());
+                let checked = Address::from_str(address)
+                    .ok()
+                    .and_then(|a| a.require_network(self.network.params()).ok());
                 if checked.is_none() {
                     let network = self.network;
                     return Err(DevError::Address(format!("no address of {network} ({not_silent})")));
@@ -82,7 +93,12 @@ impl Faucet {
         }
     }
 
-    async fn pay_silently(&self, wallet: &NodeWallet, to: SilentPaymentAddress, amount: Amount) -> Result<Txid, DevError> {
+    async fn pay_silently(
+        &self,
+        wallet: &NodeWallet,
+        to: SilentPaymentAddress,
+        amount: Amount,
+    ) -> Result<Txid, DevError> {
         let key = SecretKey::new(&mut OsRng);
         let public = CompressedPublicKey(key.public_key(&Secp256k1::signing_only()));
         let between = Address::p2wpkh(&public, self.network.params());
@@ -91,7 +107,8 @@ impl Faucet {
         let funded = found.first().and_then(|f| {
             let outputs = (0u32..).zip(&f.tx.output);
             let mut own = outputs.filter(|(_, o)| o.script_pubkey == between.script_pubkey());
-            own.next().map(|(vout, output)| (OutPoint { txid: funding, vout }, output.clone()))
+            own.next()
+                .map(|(vout, output)| (OutPoint { txid: funding, vout }, output.clone()))
         });
         let (outpoint, prevout) = funded
             .ok_or_else(|| DevError::Failed(format!("the wallet's transaction {funding} is not in the mempool")))?;
@@ -113,7 +130,14 @@ fn spend(
     amount: Amount,
 ) -> Result<Transaction, DevError> {
     let failed = |reason: &dyn std::fmt::Display| DevError::Failed(format!("the payment cannot be made: {reason}"));
-    let keys = output_keys(&[Input { outpoint, key: InputKey::Ecdsa(key) }], &[to]).map_err(|e| failed(&e))?;
+    let keys = output_keys(
+        &[Input {
+            outpoint,
+            key: InputKey::Ecdsa(key),
+        }],
+        &[to],
+    )
+    .map_err(|e| failed(&e))?;
     let output = keys.first().ok_or_else(|| failed(&"no output"))?;
     let mut tx = Transaction {
         version: Version::TWO,
@@ -125,7 +149,10 @@ fn spend(
             witness: Witness::new(),
         }],
         // BIP352 output keys go into the output as they are, without BIP341's tweak.
-        output: vec![TxOut { value: amount, script_pubkey: ScriptBuf::new_p2tr_tweaked(TweakedPublicKey::dangerous_assume_tweaked(*output)) }],
+        output: vec![TxOut {
+            value: amount,
+            script_pubkey: ScriptBuf::new_p2tr_tweaked(TweakedPublicKey::dangerous_assume_tweaked(*output)),
+        }],
     };
     let hash = SighashCache::new(&tx)
         .p2wpkh_signature_hash(0, &prevout.script_pubkey, prevout.value, EcdsaSighashType::All)

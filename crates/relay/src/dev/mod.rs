@@ -8,7 +8,6 @@ use bitcoin::{Amount, BlockHash, Txid};
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::dev::{DevChain, PayError};
 
-use crate::config::Network;
 pub use faucet::Faucet;
 
 /// Blocks that one request may mine: a month's worth takes a node a second.
@@ -46,7 +45,12 @@ impl DevTools {
     /// Mines blocks, at most [`MOST_BLOCKS`].
     pub async fn mine(&self, blocks: u32) -> Result<Vec<BlockHash>, DevError> {
         match self {
-            Self::Embedded(chain) => chain.mine(blocks).map_err(|e| DevError::Failed(e.to_string())),
+            Self::Embedded(chain) => {
+                let chain = Arc::clone(chain);
+                on_a_blocking_thread(move || chain.mine(blocks))
+                    .await?
+                    .map_err(|e| DevError::Failed(e.to_string()))
+            }
             Self::Node(faucet) => faucet.mine(blocks).await,
         }
     }
@@ -54,16 +58,30 @@ impl DevTools {
     /// Pays a silent-payment address or any other of the network; the transaction is in the mempool then.
     pub async fn pay(&self, address: &str, amount: Amount) -> Result<Txid, DevError> {
         match self {
-            Self::Embedded(chain) => chain.pay(address, amount).map_err(|error| match error {
-                PayError::Address(_) | PayError::WrongNetwork(_) => DevError::Address(error.to_string()),
-                other => DevError::Amount(other.to_string()),
-            }),
+            Self::Embedded(chain) => {
+                let (chain, address) = (Arc::clone(chain), address.to_owned());
+                Ok(on_a_blocking_thread(move || chain.pay(&address, amount)).await??)
+            }
             Self::Node(faucet) => faucet.pay(address, amount).await,
         }
     }
+}
 
-    /// Whether this network has such tools.
-    pub fn exist_on(network: Network) -> bool {
-        network.is_for_development()
+/// The embedded chain computes and writes its file: not on the threads that serve sockets.
+async fn on_a_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| DevError::Failed(e.to_string()))
+}
+
+impl From<PayError> for DevError {
+    fn from(error: PayError) -> Self {
+        let told = error.to_string();
+        match error {
+            PayError::NotAnAddress(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
+            PayError::Amount(_) => Self::Amount(told),
+            PayError::Refused(_) => Self::Unavailable(told),
+            PayError::Write(_) => Self::Failed(told),
+        }
     }
 }

@@ -24,8 +24,9 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
 
 /// `getblock HASH 1`.
 pub(super) async fn block(State(cx): Cx, Path(block_hash): Path<String>) -> Result<Json<BlockDetails>, ApiError> {
-    let hash: BlockHash =
-        block_hash.parse().map_err(|_| ApiError::field("block_hash", "expected a block hash, 64 hex digits"))?;
+    let hash: BlockHash = block_hash
+        .parse()
+        .map_err(|_| ApiError::field("block_hash", "expected a block hash, 64 hex digits"))?;
     let mut block: BlockDetails = read("getblock", cx.chain.block_info(hash).await?)?;
     block.timestamp = unix_now();
     Ok(Json(block))
@@ -33,6 +34,9 @@ pub(super) async fn block(State(cx): Cx, Path(block_hash): Path<String>) -> Resu
 
 fn read<T: DeserializeOwned>(what: &str, reply: serde_json::Value) -> Result<T, ApiError> {
     serde_json::from_value(reply).map_err(|e| {
-        ApiError::from(SourceError::Malformed { what: format!("the reply to {what}"), reason: e.to_string() })
+        ApiError::from(SourceError::Malformed {
+            what: format!("the reply to {what}"),
+            reason: e.to_string(),
+        })
     })
 }

@@ -15,7 +15,11 @@ use crate::dev::{DevError, MOST_BLOCKS};
 
 /// Mines blocks. The body may be left out: one block.
 pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse>, ApiError> {
-    let request: MineRequest = if body.is_empty() { MineRequest::default() } else { json(&body)? };
+    let request: MineRequest = if body.is_empty() {
+        MineRequest::default()
+    } else {
+        json(&body)?
+    };
     let blocks = request.blocks.unwrap_or(1);
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
@@ -30,7 +34,10 @@ pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse
 }
 
 /// Pays an address. The transaction is in the mempool when the answer comes.
-pub(super) async fn pay(State(cx): Cx, body: Result<Json<PayRequest>, JsonRejection>) -> Result<Json<PayResponse>, ApiError> {
+pub(super) async fn pay(
+    State(cx): Cx,
+    body: Result<Json<PayRequest>, JsonRejection>,
+) -> Result<Json<PayResponse>, ApiError> {
     let Json(PayRequest { address, amount }) = body?;
     let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
     let dev = cx.dev.as_ref().ok_or_else(|| ApiError::not_found("dev_mode is off"))?;

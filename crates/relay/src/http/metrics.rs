@@ -72,24 +72,65 @@ fn text(cx: &Context, figures: &Metrics) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry);
-    let Metrics { system_metrics: system, bitcoin_metrics: node, relay_metrics: relay, sync_metrics: sync, .. } = figures;
+    let Metrics {
+        system_metrics: system,
+        bitcoin_metrics: node,
+        relay_metrics: relay,
+        sync_metrics: sync,
+        ..
+    } = figures;
     let gauges = [
         ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
         ("memory_bytes", "Resident memory", system.memory_bytes.map(|n| n as f64)),
         ("cpu_percent", "Share of one processor", system.cpu_percent),
-        ("disk_bytes", "Size of the data directory", system.disk_bytes.map(|n| n as f64)),
-        ("known_relays", "Relays known, this one included", Some(sync.known_relays as f64)),
-        ("last_event_id", "Newest event of the log", Some(relay.last_event_id as f64)),
-        ("tip_height", "Height up to which events are logged", relay.tip_height.map(f64::from)),
+        (
+            "disk_bytes",
+            "Size of the data directory",
+            system.disk_bytes.map(|n| n as f64),
+        ),
+        (
+            "known_relays",
+            "Relays known, this one included",
+            Some(sync.known_relays as f64),
+        ),
+        (
+            "last_event_id",
+            "Newest event of the log",
+            Some(relay.last_event_id as f64),
+        ),
+        (
+            "tip_height",
+            "Height up to which events are logged",
+            relay.tip_height.map(f64::from),
+        ),
         ("watches", "Watches held now", Some(relay.watches as f64)),
-        ("node_block_height", "Height of the node's best block", node.block_height.map(|n| n as f64)),
-        ("node_connections", "Peers of the node", node.connections.map(|n| n as f64)),
-        ("node_mempool_size", "Transactions in the node's mempool", node.mempool_size.map(|n| n as f64)),
-        ("node_verification_progress", "The node's verification progress", node.verification_progress),
+        (
+            "node_block_height",
+            "Height of the node's best block",
+            node.block_height.map(|n| n as f64),
+        ),
+        (
+            "node_connections",
+            "Peers of the node",
+            node.connections.map(|n| n as f64),
+        ),
+        (
+            "node_mempool_size",
+            "Transactions in the node's mempool",
+            node.mempool_size.map(|n| n as f64),
+        ),
+        (
+            "node_verification_progress",
+            "The node's verification progress",
+            node.verification_progress,
+        ),
     ];
     for (name, help, value) in gauges {
         let Some(value) = value else { continue };
-        let _ = write!(text, "# HELP sdk_relay_{name} {help}.\n# TYPE sdk_relay_{name} gauge\nsdk_relay_{name} {value}\n");
+        let _ = write!(
+            text,
+            "# HELP sdk_relay_{name} {help}.\n# TYPE sdk_relay_{name} gauge\nsdk_relay_{name} {value}\n"
+        );
     }
     text.push_str("# EOF\n");
     text
@@ -97,7 +138,11 @@ fn text(cx: &Context, figures: &Metrics) -> String {
 
 /// Whether a text form stands before JSON in `Accept`, by quality and then by place (RFC 9110, section 12.5.1).
 fn prefers_text(headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let accepts = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
     let best = accepts.rev().filter_map(preference).max_by(|a, b| a.1.total_cmp(&b.1));
     best.is_some_and(|(is_text, quality)| is_text && quality > 0.0)
 }
@@ -110,7 +155,9 @@ fn preference(entry: &str) -> Option<(bool, f64)> {
         "application/json" | "application/*" | "*/*" => false,
         _ => return None,
     };
-    let quality = parts.find_map(|p| p.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse().ok())?;
+    let quality = parts
+        .find_map(|p| p.strip_prefix("q="))
+        .map_or(Some(1.0), |q| q.parse().ok())?;
     Some((is_text, quality))
 }
 
@@ -122,9 +169,12 @@ mod tests {
 
     #[test]
     fn who_gets_text() {
-        let of = |accept: &'static str| prefers_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
+        let of =
+            |accept: &'static str| prefers_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
         // Prometheus 2 and 3.
-        assert!(of("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"));
+        assert!(of(
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        ));
         assert!(of("text/plain"));
         assert!(of("text/plain, application/json"));
         assert!(!of("application/json, text/plain"));

@@ -41,7 +41,9 @@ pub fn router(cx: Arc<Context>) -> Router {
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block));
     if cx.dev.is_some() {
-        router = router.route("/dev/mine", post(dev::mine)).route("/dev/pay", post(dev::pay));
+        router = router
+            .route("/dev/mine", post(dev::mine))
+            .route("/dev/pay", post(dev::pay));
     }
     router
         .fallback(not_found)
@@ -59,7 +61,11 @@ async fn not_found(request: Request) -> ApiError {
 async fn wrong_method(request: Request) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("{} does not answer {}: the header Allow lists what it answers", request.uri().path(), request.method()),
+        format!(
+            "{} does not answer {}: the header Allow lists what it answers",
+            request.uri().path(),
+            request.method()
+        ),
     )
 }
 
@@ -73,7 +79,13 @@ async fn count_and_bound(State(cx): Cx, request: Request, next: Next) -> Respons
 
 /// A panic is a fault of the program: it goes to the log, and nothing of it to the client.
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
-    tracing::error!(error = what.unwrap_or_default(), "a request made the relay panic: please report this");
+    let what = panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(
+        error = what.unwrap_or_default(),
+        "a request made the relay panic: please report this"
+    );
     ApiError::internal().into_response()
 }

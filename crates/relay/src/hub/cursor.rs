@@ -8,7 +8,10 @@ use sdk_relay_store::{ReadLimit, StoreError};
 use super::{Frame, Hub};
 
 /// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
-const STEP: ReadLimit = ReadLimit { events: 64, bytes: 256 << 10 };
+const STEP: ReadLimit = ReadLimit {
+    events: 64,
+    bytes: 256 << 10,
+};
 
 /// A client's place in the log: everything up to it has been handed over or was not on its topics.
 #[derive(Debug)]
@@ -32,7 +35,10 @@ pub enum Next {
 impl Hub {
     /// A cursor at the head: new events only.
     pub fn live(&self) -> Cursor {
-        Cursor { after: *self.head.borrow(), live: true }
+        Cursor {
+            after: *self.head.borrow(),
+            live: true,
+        }
     }
 
     /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the runtime's own threads.

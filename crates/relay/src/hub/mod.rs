@@ -45,12 +45,19 @@ impl Hub {
         let newest = store.next_event_id()? - 1;
         let (head, _) = watch::channel(newest);
         let (reports, _) = broadcast::channel(REPORTS_AHEAD);
-        Ok(Self { store, ring: RwLock::new(Ring::new(newest)), head, reports })
+        Ok(Self {
+            store,
+            ring: RwLock::new(Ring::new(newest)),
+            head,
+            reports,
+        })
     }
 
     /// Tells events that the store has committed, in the order of their ids.
     pub fn publish(&self, entries: Vec<LogEntry>) {
-        let Some(newest) = entries.last().map(|e| e.id) else { return };
+        let Some(newest) = entries.last().map(|e| e.id) else {
+            return;
+        };
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             ring.push(entry.id, entry.topic, Frame::from_text(entry.payload));

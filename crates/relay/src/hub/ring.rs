@@ -22,7 +22,11 @@ pub(super) struct Ring {
 impl Ring {
     /// An empty ring behind the event `newest`.
     pub(super) fn new(newest: u64) -> Self {
-        Self { frames: VecDeque::new(), bytes: 0, newest }
+        Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            newest,
+        }
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -35,7 +39,9 @@ impl Ring {
         self.frames.push_back((topic, frame));
         self.newest = id;
         while self.frames.len() > RING_EVENTS || (self.bytes > RING_BYTES && self.frames.len() > 1) {
-            let Some((_, gone)) = self.frames.pop_front() else { break };
+            let Some((_, gone)) = self.frames.pop_front() else {
+                break;
+            };
             self.bytes -= gone.len();
         }
     }

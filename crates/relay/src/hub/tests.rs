@@ -20,7 +20,12 @@ impl Fixture {
         let retention = Retention { events, bytes: 1 << 30 };
         let store = Arc::new(Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap());
         let hub = Arc::new(Hub::new(Arc::clone(&store)).unwrap());
-        Self { store, hub, next: 1, _dir: dir }
+        Self {
+            store,
+            hub,
+            next: 1,
+            _dir: dir,
+        }
     }
 
     /// Commits and tells `n` events, every third one on the topic `tweaks`.
@@ -33,7 +38,12 @@ impl Fixture {
             })
             .collect();
         self.next += n;
-        self.store.commit(&Batch { events: entries.clone(), ..Batch::default() }).unwrap();
+        self.store
+            .commit(&Batch {
+                events: entries.clone(),
+                ..Batch::default()
+            })
+            .unwrap();
         self.hub.publish(entries);
     }
 
@@ -47,7 +57,11 @@ impl Fixture {
         loop {
             match self.hub.next(cursor, topics).await.unwrap() {
                 Next::Frames(frames) => {
-                    ids.extend(frames.iter().map(|f| std::str::from_utf8(&f.text()).unwrap().parse::<u64>().unwrap()));
+                    ids.extend(
+                        frames
+                            .iter()
+                            .map(|f| std::str::from_utf8(&f.text()).unwrap().parse::<u64>().unwrap()),
+                    );
                 }
                 Next::UpToDate => return ids,
                 Next::Lagged => panic!("lagged at {cursor:?}"),
@@ -104,7 +118,10 @@ async fn a_live_client_that_falls_behind_is_called_slow() {
     let mut f = Fixture::new(100_000);
     let mut cursor = f.hub.live();
     f.tell(ring::RING_EVENTS as u64 + 1);
-    assert!(matches!(f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap(), Next::Lagged));
+    assert!(matches!(
+        f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap(),
+        Next::Lagged
+    ));
     // One that catches up from the log may take its time.
     let (mut cursor, _) = f.hub.resume(0).unwrap();
     f.tell(10);

@@ -8,7 +8,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 /// Counters since the start, and gauges of now.
 #[derive(Debug, Default)]
-#[allow(missing_docs, reason = "each is explained where it is registered, in the words that an operator reads")]
+#[allow(
+    missing_docs,
+    reason = "each is explained where it is registered, in the words that an operator reads"
+)]
 pub struct Counters {
     pub connections: Gauge,
     pub mesh_connections: Gauge,
@@ -36,26 +39,74 @@ impl Counters {
     /// Registers all of them below `sdk_relay_`. Names of counters get `_total` appended in the text form.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("sdk_relay");
-        registry.register("websocket_connections", "WebSocket connections now", self.connections.clone());
-        registry.register("mesh_connections", "Links to other relays now", self.mesh_connections.clone());
+        registry.register(
+            "websocket_connections",
+            "WebSocket connections now",
+            self.connections.clone(),
+        );
+        registry.register(
+            "mesh_connections",
+            "Links to other relays now",
+            self.mesh_connections.clone(),
+        );
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
-        counter("messages_received", "WebSocket messages received", &self.messages_received);
+        counter(
+            "messages_received",
+            "WebSocket messages received",
+            &self.messages_received,
+        );
         counter("messages_sent", "WebSocket messages sent", &self.messages_sent);
-        counter("notifications_sent", "Notifications handed to clients", &self.notifications_sent);
+        counter(
+            "notifications_sent",
+            "Notifications handed to clients",
+            &self.notifications_sent,
+        );
         counter("error_replies", "Error messages sent to clients", &self.error_replies);
-        counter("connections_refused", "Connections refused because a limit was reached", &self.connections_refused);
-        counter("slow_clients_cut", "Connections cut because they read too slowly", &self.slow_clients_cut);
+        counter(
+            "connections_refused",
+            "Connections refused because a limit was reached",
+            &self.connections_refused,
+        );
+        counter(
+            "slow_clients_cut",
+            "Connections cut because they read too slowly",
+            &self.slow_clients_cut,
+        );
         counter("http_requests", "HTTP requests", &self.http_requests);
         counter("sync_requests", "sync requests received and sent", &self.sync_requests);
-        counter("sync_responses", "sync responses received and sent", &self.sync_responses);
+        counter(
+            "sync_responses",
+            "sync responses received and sent",
+            &self.sync_responses,
+        );
         counter("sync_errors", "Syncs that failed", &self.sync_errors);
-        counter("sync_cache_hits", "sync requests answered from the cache", &self.cache_hits);
-        counter("sync_cache_misses", "sync requests that were not in the cache", &self.cache_misses);
-        counter("payments_detected", "Payments told, in the mempool and in blocks", &self.payments_detected);
-        counter("payments_reverted", "Payments of the relay's own wallets taken back", &self.payments_reverted);
+        counter(
+            "sync_cache_hits",
+            "sync requests answered from the cache",
+            &self.cache_hits,
+        );
+        counter(
+            "sync_cache_misses",
+            "sync requests that were not in the cache",
+            &self.cache_misses,
+        );
+        counter(
+            "payments_detected",
+            "Payments told, in the mempool and in blocks",
+            &self.payments_detected,
+        );
+        counter(
+            "payments_reverted",
+            "Payments of the relay's own wallets taken back",
+            &self.payments_reverted,
+        );
         counter("blocks_connected", "Blocks connected", &self.blocks_connected);
         counter("blocks_disconnected", "Blocks disconnected", &self.blocks_disconnected);
-        counter("transactions_scanned", "Transactions looked at", &self.transactions_scanned);
+        counter(
+            "transactions_scanned",
+            "Transactions looked at",
+            &self.transactions_scanned,
+        );
         let help = "Time from a sync request to its response, summed";
         registry.register_with_unit("sync", help, Unit::Seconds, self.sync_seconds.clone());
     }
@@ -89,7 +140,10 @@ mod tests {
         counters.sync_responses.inc_by(148);
         counters.sync_errors.inc_by(2);
         counters.sync_seconds.inc_by(0.296);
-        assert_eq!((counters.sync_latency_ms(), counters.sync_success_rate()), (Some(2.0), Some(98.67)));
+        assert_eq!(
+            (counters.sync_latency_ms(), counters.sync_success_rate()),
+            (Some(2.0), Some(98.67))
+        );
     }
 
     #[test]

@@ -35,7 +35,11 @@ impl<S: Subscriber> Layer<S> for ErrorTally {
         }
         let mut text = Text::default();
         event.record(&mut text);
-        let told = if text.error.is_empty() { text.message } else { format!("{}: {}", text.message, text.error) };
+        let told = if text.error.is_empty() {
+            text.message
+        } else {
+            format!("{}: {}", text.message, text.error)
+        };
         self.count.fetch_add(1, Ordering::Relaxed);
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }

@@ -28,12 +28,18 @@ impl NodeFigures {
         loop {
             tick.tick().await;
             // The follower tells the operator when the node is away; here its figures are then merely unknown.
-            let figures = chain.info().await.map_or_else(|_| BitcoinMetrics::default(), |info| BitcoinMetrics {
-                block_height: info.blockchain.get("blocks").and_then(serde_json::Value::as_u64),
-                connections: info.network.get("connections").and_then(serde_json::Value::as_u64),
-                mempool_size: info.mempool.get("size").and_then(serde_json::Value::as_u64),
-                verification_progress: info.blockchain.get("verificationprogress").and_then(serde_json::Value::as_f64),
-            });
+            let figures = chain.info().await.map_or_else(
+                |_| BitcoinMetrics::default(),
+                |info| BitcoinMetrics {
+                    block_height: info.blockchain.get("blocks").and_then(serde_json::Value::as_u64),
+                    connections: info.network.get("connections").and_then(serde_json::Value::as_u64),
+                    mempool_size: info.mempool.get("size").and_then(serde_json::Value::as_u64),
+                    verification_progress: info
+                        .blockchain
+                        .get("verificationprogress")
+                        .and_then(serde_json::Value::as_f64),
+                },
+            );
             *self.last.write().unwrap_or_else(PoisonError::into_inner) = figures;
         }
     }

@@ -39,8 +39,15 @@ struct Look {
 impl Process {
     /// For a process whose files are in `data_dir`.
     pub fn new(data_dir: &Path) -> Self {
-        let look = Look { system: System::new().ok(), at: None, figures: ProcessFigures::default() };
-        Self { data_dir: data_dir.to_owned(), look: Mutex::new(look) }
+        let look = Look {
+            system: System::new().ok(),
+            at: None,
+            figures: ProcessFigures::default(),
+        };
+        Self {
+            data_dir: data_dir.to_owned(),
+            look: Mutex::new(look),
+        }
     }
 
     /// The figures, at most a second old.
@@ -117,7 +124,13 @@ mod tests {
 
     #[test]
     fn sizes_as_the_reference_writes_them() {
-        let words = [(128_000_000, "128MB"), (2_000_000_000, "2GB"), (1_500_000_000, "1.5GB"), (999, "999B"), (12_340, "12.3KB")];
+        let words = [
+            (128_000_000, "128MB"),
+            (2_000_000_000, "2GB"),
+            (1_500_000_000, "1.5GB"),
+            (999, "999B"),
+            (12_340, "12.3KB"),
+        ];
         for (bytes, word) in words {
             assert_eq!(size_text(bytes), word);
         }

@@ -30,9 +30,15 @@ impl Rate {
     /// Per second, between the oldest sample of the window and the newest; 0 before there are two.
     pub fn per_second(&self) -> f64 {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some((from, low)), Some((to, high))) = (samples.front(), samples.back()) else { return 0.0 };
+        let (Some((from, low)), Some((to, high))) = (samples.front(), samples.back()) else {
+            return 0.0;
+        };
         let seconds = to.duration_since(*from).as_secs_f64();
-        if seconds == 0.0 { 0.0 } else { ((high - low) as f64 / seconds * 100.0).round() / 100.0 }
+        if seconds == 0.0 {
+            0.0
+        } else {
+            ((high - low) as f64 / seconds * 100.0).round() / 100.0
+        }
     }
 
     fn push(&self, now: Instant, count: u64) {
@@ -53,7 +59,10 @@ mod tests {
         let rate = Rate::default();
         let start = Instant::now();
         for second in 0..=200u64 {
-            rate.push(start + Duration::from_secs(second), if second < 100 { 1000 } else { 1000 + 5 * (second - 100) });
+            rate.push(
+                start + Duration::from_secs(second),
+                if second < 100 { 1000 } else { 1000 + 5 * (second - 100) },
+            );
         }
         assert_eq!(rate.per_second(), 5.0);
         assert_eq!(Rate::default().per_second(), 0.0);

@@ -70,10 +70,19 @@ pub fn not_ready(cx: &Context) -> Option<String> {
     let (_, problems) = condition(cx);
     let follow = cx.follow.borrow();
     let following = matches!(follow.state, FollowState::Following);
-    if following && cx.vitals.mempool_known() && follow.tip.map(|t| t.height) == cx.vitals.tip() && !cx.vitals.store_fails() {
+    if following
+        && cx.vitals.mempool_known()
+        && follow.tip.map(|t| t.height) == cx.vitals.tip()
+        && !cx.vitals.store_fails()
+    {
         return None;
     }
-    Some(problems.into_iter().next().unwrap_or_else(|| "the mempool is being looked through".to_owned()))
+    Some(
+        problems
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "the mempool is being looked through".to_owned()),
+    )
 }
 
 /// `GET /health`.
@@ -111,7 +120,9 @@ pub fn health(cx: &Context) -> (Condition, Health) {
 pub fn payload(cx: &Context, sync_type: SyncType) -> SyncPayload {
     match sync_type {
         SyncType::StateSync => SyncPayload::State(StatePayload { state: state(cx) }),
-        SyncType::HealthSync => SyncPayload::Health(HealthPayload { health: health_report(cx) }),
+        SyncType::HealthSync => SyncPayload::Health(HealthPayload {
+            health: health_report(cx),
+        }),
         SyncType::MetricsSync => SyncPayload::Metrics(MetricsPayload { metrics: metrics(cx) }),
     }
 }

@@ -53,7 +53,11 @@ impl SyncCache {
 
 impl Inner {
     fn expire(&mut self, now: Instant) {
-        while self.ages.front().is_some_and(|(at, _)| now.duration_since(*at) >= KEPT_FOR) {
+        while self
+            .ages
+            .front()
+            .is_some_and(|(at, _)| now.duration_since(*at) >= KEPT_FOR)
+        {
             self.drop_oldest();
         }
     }

@@ -19,8 +19,11 @@ use crate::hub::{Frame, Report};
 use crate::ops::reports;
 
 /// The topics that bring `sync` messages, and what each brings.
-pub const TOPICS: [(Topic, SyncType); 3] =
-    [(Topic::Sync, SyncType::StateSync), (Topic::Health, SyncType::HealthSync), (Topic::Metrics, SyncType::MetricsSync)];
+pub const TOPICS: [(Topic, SyncType); 3] = [
+    (Topic::Sync, SyncType::StateSync),
+    (Topic::Health, SyncType::HealthSync),
+    (Topic::Metrics, SyncType::MetricsSync),
+];
 
 /// Answers a `sync` request: from the cache when the same sender has asked with the same `message_id` within ten minutes.
 pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Frame {
@@ -28,7 +31,12 @@ pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Frame {
     cx.counters.sync_requests.inc();
     let sender = request.relay_id.as_deref().unwrap_or(client_id);
     let known = cx.sync_cache.get(sender, &request.message_id);
-    if known.is_some() { &cx.counters.cache_hits } else { &cx.counters.cache_misses }.inc();
+    if known.is_some() {
+        &cx.counters.cache_hits
+    } else {
+        &cx.counters.cache_misses
+    }
+    .inc();
     let response = known.unwrap_or_else(|| {
         let response = make_response(cx, request);
         cx.sync_cache.put(sender, &request.message_id, response.clone());

@@ -22,7 +22,10 @@ impl Default for Relays {
     fn default() -> Self {
         let quota = Quota::with_period(TOLD_EVERY)
             .map(|q| q.allow_burst(std::num::NonZeroU32::new(TOLD_AT_ONCE).unwrap_or(std::num::NonZeroU32::MIN)));
-        Self { connected: Mutex::default(), told: quota.map(RateLimiter::direct) }
+        Self {
+            connected: Mutex::default(),
+            told: quota.map(RateLimiter::direct),
+        }
     }
 }
 
@@ -34,7 +37,10 @@ pub fn is_relay_id(text: &str) -> bool {
 impl Relays {
     /// A relay connected. False when too many have come and gone lately for this one to be told.
     pub fn joined(&self, connection: u64, relay_id: String) -> bool {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).insert(connection, relay_id);
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(connection, relay_id);
         let told = self.told.as_ref().is_none_or(|t| t.check().is_ok());
         if !told {
             tracing::warn!("relays connect too often: their coming and going is not told for a while");
@@ -44,7 +50,10 @@ impl Relays {
 
     /// Its connection ended.
     pub fn gone(&self, connection: u64) {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection);
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&connection);
     }
 
     /// Links to other relays now.

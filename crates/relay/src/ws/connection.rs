@@ -12,8 +12,8 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, ErrorCode, ErrorMessage, Event, HandshakeResponse, HandshakeStatus, Pong, Refusal,
-    RelayConnected, RelayDisconnected, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse, Watch,
-    WatchResponse,
+    RelayConnected, RelayDisconnected, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse,
+    Watch, WatchResponse,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
@@ -26,8 +26,8 @@ use super::watch::keys;
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
-use crate::ending::{Ending, ended};
 use crate::detect::{Mailbox, MailboxReceiver, WatchOrder, mailbox};
+use crate::ending::{Ending, ended};
 use crate::hub::{Cursor, Frame, Next, Report};
 use crate::sync;
 
@@ -81,7 +81,12 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Tells a client that there is no place for it, and closes.
 pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-    Socket::new(stream).close(CloseCode::TryAgain, "too many connections: try again later, or another relay").await;
+    Socket::new(stream)
+        .close(
+            CloseCode::TryAgain,
+            "too many connections: try again later, or another relay",
+        )
+        .await;
 }
 
 /// Counts the connection for as long as it lives.
@@ -129,7 +134,10 @@ impl Connection {
     ) -> (Self, Socket<S>) {
         let (mailbox, mail) = mailbox();
         let most = cx.config.max_watches_per_connection;
-        let at_once = u32::try_from(most).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        let at_once = u32::try_from(most)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .unwrap_or(NonZeroU32::MIN);
         let connection = Self {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -183,7 +191,10 @@ impl Connection {
             // The library has queued a pong, if it was a ping: it must go out before more is read.
             Heard::Sign => return socket.flush().await.map_err(End::from),
             Heard::Binary => {
-                return Err(End::Close(CloseCode::Unsupported, "this API speaks text messages".to_owned()));
+                return Err(End::Close(
+                    CloseCode::Unsupported,
+                    "this API speaks text messages".to_owned(),
+                ));
             }
             Heard::Gone => return Err(End::Gone),
         };
@@ -200,7 +211,13 @@ impl Connection {
     async fn act<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, action: Action) -> Step {
         match action {
             Action::Welcome { resume_from } => self.welcome(socket, resume_from).await,
-            Action::WelcomeRelay { resume_from, relay_id, address, capabilities, version } => {
+            Action::WelcomeRelay {
+                resume_from,
+                relay_id,
+                address,
+                capabilities,
+                version,
+            } => {
                 self.welcome(socket, resume_from).await?;
                 let address = address.unwrap_or_else(|| self.peer.to_string());
                 self.relay_joined(RelayConnected {
@@ -220,7 +237,10 @@ impl Connection {
                 Err(End::Close(CloseCode::Protocol, reason))
             }
             Action::Pong => {
-                let pong = Pong { relay_id: self.cx.relay_id.clone(), timestamp: unix_now() };
+                let pong = Pong {
+                    relay_id: self.cx.relay_id.clone(),
+                    timestamp: unix_now(),
+                };
                 self.send(socket, &ServerMessage::Pong(pong)).await
             }
             Action::Subscribed { added } => {
@@ -271,7 +291,12 @@ impl Connection {
         self.first_reports(socket, self.session.topics().iter().collect()).await
     }
 
-    fn handshake_response(&self, status: HandshakeStatus, reason: Option<String>, resume: Option<Resume>) -> HandshakeResponse {
+    fn handshake_response(
+        &self,
+        status: HandshakeStatus,
+        reason: Option<String>,
+        resume: Option<Resume>,
+    ) -> HandshakeResponse {
         HandshakeResponse {
             status,
             relay_id: self.cx.relay_id.clone(),
@@ -312,7 +337,9 @@ impl Connection {
 
     /// Hands over the next events.
     async fn advance<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        let Some(cursor) = self.cursor.as_mut() else { return Ok(()) };
+        let Some(cursor) = self.cursor.as_mut() else {
+            return Ok(());
+        };
         match self.cx.hub.next(cursor, self.session.topics()).await {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
@@ -359,7 +386,9 @@ impl Connection {
     async fn watch<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, watch: Watch) -> Step {
         if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
             let message = format!("a new watch every {} s: wait a moment", WATCH_EVERY.as_secs());
-            return self.refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id)).await;
+            return self
+                .refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id))
+                .await;
         }
         let network = self.cx.config.network.silent_payment();
         let keys = match keys(&watch, network, self.cx.config.max_labels_per_watch) {
@@ -367,7 +396,11 @@ impl Connection {
             Err(refusal) => return self.refuse(socket, refusal).await,
         };
         let address = keys.addresses.get(&None).cloned().unwrap_or_default();
-        let order = WatchOrder { receiver: keys.receiver, addresses: keys.addresses, mailbox: self.mailbox.clone() };
+        let order = WatchOrder {
+            receiver: keys.receiver,
+            addresses: keys.addresses,
+            mailbox: self.mailbox.clone(),
+        };
         match self.cx.detection.watch(order).await {
             Ok(watch_id) => {
                 self.session.watching(watch_id.clone());
@@ -410,14 +443,31 @@ impl Connection {
         }
     }
 
-    async fn send_error<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, refusal: Refusal) -> Step {
+    async fn send_error<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        refusal: Refusal,
+    ) -> Step {
         self.cx.counters.error_replies.inc();
-        let Refusal { code, message, in_reply_to } = refusal;
-        let error = ErrorMessage { code, message, in_reply_to, timestamp: unix_now() };
+        let Refusal {
+            code,
+            message,
+            in_reply_to,
+        } = refusal;
+        let error = ErrorMessage {
+            code,
+            message,
+            in_reply_to,
+            timestamp: unix_now(),
+        };
         self.send(socket, &ServerMessage::Error(error)).await
     }
 
-    async fn send<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, message: &ServerMessage) -> Step {
+    async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        message: &ServerMessage,
+    ) -> Step {
         self.send_frame(socket, &Frame::encode(message)).await
     }
 
@@ -448,8 +498,19 @@ impl Connection {
             self.cx.detection.leave(self.mailbox.clone()).await;
         }
         self.cx.relays.gone(self.number);
-        if let Some(RelayConnected { relay_id, address, connection_id, .. }) = self.relay.take() {
-            let gone = RelayDisconnected { relay_id, address, timestamp: unix_now(), connection_id };
+        if let Some(RelayConnected {
+            relay_id,
+            address,
+            connection_id,
+            ..
+        }) = self.relay.take()
+        {
+            let gone = RelayDisconnected {
+                relay_id,
+                address,
+                timestamp: unix_now(),
+                connection_id,
+            };
             self.cx.detection.log(Event::RelayDisconnected(gone)).await;
         }
     }
@@ -459,9 +520,10 @@ impl From<WriteFailed> for End {
     fn from(failed: WriteFailed) -> Self {
         match failed {
             WriteFailed::Gone => Self::Gone,
-            WriteFailed::Slow => {
-                Self::Close(CloseCode::TryAgain, "this client reads too slowly: connect again and resume".to_owned())
-            }
+            WriteFailed::Slow => Self::Close(
+                CloseCode::TryAgain,
+                "this client reads too slowly: connect again and resume".to_owned(),
+            ),
         }
     }
 }

@@ -29,7 +29,11 @@ impl Admission {
     /// At most `most` connections, and `most_per_address` of one address. Loopback addresses count only in all: behind a reverse proxy every
     /// client comes from there.
     pub fn new(most: usize, most_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { most, most_per_address, counts: Mutex::default() })
+        Arc::new(Self {
+            most,
+            most_per_address,
+            counts: Mutex::default(),
+        })
     }
 
     /// A place for a connection from this address, where there is one.
@@ -47,7 +51,10 @@ impl Admission {
             *count += 1;
         }
         counts.all += 1;
-        Some(Permit { admission: Arc::clone(self), address })
+        Some(Permit {
+            admission: Arc::clone(self),
+            address,
+        })
     }
 }
 
@@ -87,7 +94,10 @@ mod tests {
         let first = admission.admit(ip("192.0.2.1")).unwrap();
         let _second = admission.admit(ip("192.0.2.1")).unwrap();
         assert!(admission.admit(ip("192.0.2.1")).is_none());
-        assert!(admission.admit(ip("::ffff:192.0.2.1")).is_none(), "the same address in IPv6 clothes");
+        assert!(
+            admission.admit(ip("::ffff:192.0.2.1")).is_none(),
+            "the same address in IPv6 clothes"
+        );
         let _third = admission.admit(ip("192.0.2.2")).unwrap();
         let _fourth = admission.admit(ip("192.0.2.3")).unwrap();
         assert!(admission.admit(ip("192.0.2.4")).is_none(), "full");

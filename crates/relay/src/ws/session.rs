@@ -39,7 +39,13 @@ pub(super) enum Action {
     /// Say welcome, and begin with events after `resume_from`, or with new ones.
     Welcome { resume_from: Option<u64> },
     /// The same, to a relay.
-    WelcomeRelay { resume_from: Option<u64>, relay_id: String, address: Option<String>, capabilities: Vec<String>, version: String },
+    WelcomeRelay {
+        resume_from: Option<u64>,
+        relay_id: String,
+        address: Option<String>,
+        capabilities: Vec<String>,
+        version: String,
+    },
     /// Refuse the handshake with this reason, and close with 1002.
     Reject(String),
     /// Answer a ping.
@@ -62,7 +68,10 @@ pub(super) enum Action {
 
 impl Session {
     pub(super) fn new(max_watches: usize) -> Self {
-        Self { max_watches, ..Self::default() }
+        Self {
+            max_watches,
+            ..Self::default()
+        }
     }
 
     /// Whether the handshake is done.
@@ -121,22 +130,37 @@ impl Session {
         if let Err(reason) = check(&handshake) {
             return Action::Reject(reason);
         }
-        let Handshake { client_id, version, capabilities, resume_from, role, relay_id, address, .. } = handshake;
+        let Handshake {
+            client_id,
+            version,
+            capabilities,
+            resume_from,
+            role,
+            relay_id,
+            address,
+            ..
+        } = handshake;
         self.client = Some(Client {
             id: client_id,
             may_sync: capabilities.iter().any(|c| c == "sync"),
             topics: capabilities.iter().filter_map(|c| Topic::from_name(c)).collect(),
         });
         match relay_id {
-            Some(relay_id) if role == Some(Role::Relay) => {
-                Action::WelcomeRelay { resume_from, relay_id, address, capabilities, version }
-            }
+            Some(relay_id) if role == Some(Role::Relay) => Action::WelcomeRelay {
+                resume_from,
+                relay_id,
+                address,
+                capabilities,
+                version,
+            },
             _ => Action::Welcome { resume_from },
         }
     }
 
     fn understand(&mut self, message: ClientMessage) -> Result<Action, Refusal> {
-        let Some(client) = self.client.as_mut() else { return Err(internal()) };
+        let Some(client) = self.client.as_mut() else {
+            return Err(internal());
+        };
         match message {
             ClientMessage::Handshake(_) => Err(refusal(ErrorCode::InvalidField, "the handshake is already done", None)),
             ClientMessage::Ping(_) => Ok(Action::Pong),
@@ -185,9 +209,12 @@ impl Session {
 
 /// A refusal from its parts.
 pub(super) fn refusal(code: ErrorCode, message: &str, in_reply_to: Option<String>) -> Refusal {
-    Refusal { code, message: message.to_owned(), in_reply_to }
+    Refusal {
+        code,
+        message: message.to_owned(),
+        in_reply_to,
+    }
 }
-
 
 fn internal() -> Refusal {
     refusal(ErrorCode::Internal, "the relay has lost track of this connection", None)
@@ -214,7 +241,11 @@ fn check(handshake: &Handshake) -> Result<(), String> {
     if handshake.role == Some(Role::Relay) && !relay_id.is_some_and(is_relay_id) {
         return Err("relay_id: a relay names itself with 1 to 64 printable ASCII characters without blanks".to_owned());
     }
-    if handshake.address.as_ref().is_some_and(|a| a.len() > 255 || !a.bytes().all(|b| b.is_ascii_graphic())) {
+    if handshake
+        .address
+        .as_ref()
+        .is_some_and(|a| a.len() > 255 || !a.bytes().all(|b| b.is_ascii_graphic()))
+    {
         return Err("address: expected HOST:PORT".to_owned());
     }
     Ok(())

@@ -38,7 +38,10 @@ impl Refused {
         let mut response = Response::new(B::from(format!("{self}\n")));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         response
@@ -69,7 +72,10 @@ fn accept_key<A>(request: &Request<A>) -> Result<HeaderValue, Refused> {
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|v| v != "13") {
         return Err(Refused::Version);
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|k| k.to_str().ok()).ok_or(Refused::Key)?;
+    let key = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .and_then(|k| k.to_str().ok())
+        .ok_or(Refused::Key)?;
     if STANDARD.decode(key).map(|k| k.len()) != Ok(16) {
         return Err(Refused::Key);
     }
@@ -79,7 +85,9 @@ fn accept_key<A>(request: &Request<A>) -> Result<HeaderValue, Refused> {
 
 fn has_token(headers: &HeaderMap, name: &header::HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
-    values.flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
+    values
+        .flat_map(|v| v.split(','))
+        .any(|t| t.trim().eq_ignore_ascii_case(token))
 }
 
 #[cfg(test)]
@@ -92,7 +100,10 @@ mod tests {
         headers.insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
         headers.insert("upgrade", HeaderValue::from_static("WebSocket"));
         headers.insert("sec-websocket-version", HeaderValue::from_static("13"));
-        headers.insert("sec-websocket-key", HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
+        headers.insert(
+            "sec-websocket-key",
+            HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="),
+        );
         change(headers);
         request
     }
@@ -101,7 +112,10 @@ mod tests {
     fn the_example_of_the_rfc() {
         let (response, _) = upgrade::<_, String>(&mut request(|_| {})).unwrap();
         assert_eq!(response.status(), 101);
-        assert_eq!(response.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            response.headers()["sec-websocket-accept"],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
     }
 
     #[test]
@@ -109,9 +123,15 @@ mod tests {
         let refused = |change: fn(&mut HeaderMap)| upgrade::<_, String>(&mut request(change)).unwrap_err();
         assert_eq!(refused(|h| drop(h.remove("upgrade"))), Refused::NoUpgrade);
         assert_eq!(refused(|h| drop(h.remove("connection"))), Refused::NoUpgrade);
-        assert_eq!(refused(|h| drop(h.insert("sec-websocket-version", HeaderValue::from_static("8")))), Refused::Version);
+        assert_eq!(
+            refused(|h| drop(h.insert("sec-websocket-version", HeaderValue::from_static("8")))),
+            Refused::Version
+        );
         assert_eq!(refused(|h| drop(h.remove("sec-websocket-key"))), Refused::Key);
-        assert_eq!(refused(|h| drop(h.insert("sec-websocket-key", HeaderValue::from_static("c2hvcnQ=")))), Refused::Key);
+        assert_eq!(
+            refused(|h| drop(h.insert("sec-websocket-key", HeaderValue::from_static("c2hvcnQ=")))),
+            Refused::Key
+        );
         let response: Response<String> = Refused::NoUpgrade.response();
         assert_eq!(response.status(), 426);
         assert_eq!(response.headers()["upgrade"], "websocket");

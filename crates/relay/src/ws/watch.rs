@@ -27,8 +27,8 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize) -> Result
     if labels.len() > max_labels {
         return Err(refuse(&format!("labels: at most {max_labels} of them")));
     }
-    let scan = ScanKey::from_str(watch.scan_private_key.expose())
-        .map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
+    let scan =
+        ScanKey::from_str(watch.scan_private_key.expose()).map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
     let spend = PublicKey::from_str(&watch.spend_public_key)
         .ok()
         // The 65-byte form is a key too, but not the contract's.
@@ -37,7 +37,9 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize) -> Result
     let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;
     let mut addresses = HashMap::from([(None, receiver.address(network).to_string())]);
     for label in labels.into_iter().filter(|m| *m != 0) {
-        let address = receiver.labelled_address(network, label).map_err(|e| refuse(&format!("labels: {e}")))?;
+        let address = receiver
+            .labelled_address(network, label)
+            .map_err(|e| refuse(&format!("labels: {e}")))?;
         addresses.insert(Some(label), address.to_string());
     }
     Ok(Keys { receiver, addresses })
@@ -76,15 +78,27 @@ mod tests {
         early.from_height = Some(1);
         let bad = [
             (watch("5ec2e7", SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
-            (watch(&"0".repeat(64), SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
+            (
+                watch(&"0".repeat(64), SPEND, &[]),
+                "scan_private_key",
+                ErrorCode::InvalidField,
+            ),
             (watch(SECRET, "02", &[]), "spend_public_key", ErrorCode::InvalidField),
-            (watch(SECRET, &format!("04{}", "1".repeat(128)), &[]), "spend_public_key", ErrorCode::InvalidField),
+            (
+                watch(SECRET, &format!("04{}", "1".repeat(128)), &[]),
+                "spend_public_key",
+                ErrorCode::InvalidField,
+            ),
             (watch(SECRET, SPEND, &[1; 11]), "labels", ErrorCode::InvalidField),
             (early, "from_height", ErrorCode::Unavailable),
         ];
         for (watch, field, code) in bad {
             let refusal = keys(&watch, Network::Main, 10).unwrap_err();
-            assert!(refusal.message.contains(field) && !refusal.message.contains("5ec2e7"), "{}", refusal.message);
+            assert!(
+                refusal.message.contains(field) && !refusal.message.contains("5ec2e7"),
+                "{}",
+                refusal.message
+            );
             assert_eq!((refusal.code, refusal.in_reply_to.as_deref()), (code, Some("m")));
         }
     }

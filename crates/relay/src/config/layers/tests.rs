@@ -5,7 +5,10 @@ fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     std::fs::write(&path, toml).unwrap();
-    let overrides = Overrides { config: Some(path), ..Overrides::default() };
+    let overrides = Overrides {
+        config: Some(path),
+        ..Overrides::default()
+    };
     load_from(&overrides, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
 }
 
@@ -19,15 +22,24 @@ fn the_template_is_the_default() {
     assert_eq!(config.network, Network::Mainnet);
     assert_eq!(config.ws_url.port(), 8090);
     // With every comment sign taken away it is still right: each key exists.
-    let all: String = template().lines().map(|l| match l.strip_prefix("# ") {
-        Some(key) if key.split_once(" = ").is_some_and(|(k, _)| k.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) => format!("{key}\n"),
-        _ => format!("{l}\n"),
-    }).collect();
-    let toml: figment::value::Dict = Toml::from_str(&all).unwrap();
-    assert_eq!(figment::value::Value::from(toml), {
-        let Ok(defaults) = figment::value::Value::serialize(File::default()) else { panic!("defaults") };
-        defaults
-    });
+    let all: String = template()
+        .lines()
+        .map(|l| match l.strip_prefix("# ") {
+            Some(key)
+                if key
+                    .split_once(" = ")
+                    .is_some_and(|(k, _)| k.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) =>
+            {
+                format!("{key}\n")
+            }
+            _ => format!("{l}\n"),
+        })
+        .collect();
+    let file: File = Figment::from(Toml::string(&all)).extract().unwrap();
+    assert_eq!(
+        serde_json::to_value(&file).unwrap(),
+        serde_json::to_value(File::default()).unwrap()
+    );
     from(&all, &[]).unwrap();
 }
 
@@ -43,7 +55,9 @@ fn environment_goes_over_the_file_and_keeps_types() {
     let config = from(toml, &env).unwrap();
     assert_eq!(config.sync_interval.as_secs(), 60);
     assert!(config.dev_mode);
-    let Credentials::UserPassword(user, password) = config.bitcoin_core.credentials else { panic!("no password") };
+    let Credentials::UserPassword(user, password) = config.bitcoin_core.credentials else {
+        panic!("no password")
+    };
     assert_eq!((user.as_str(), password.expose()), ("me", "0070"));
 }
 
@@ -69,16 +83,27 @@ fn a_bad_value_is_told_with_file_key_value_and_what_is_right() {
     assert!(told.contains("colour"), "{told}");
     let told = message("network = \n", &[]);
     assert!(told.contains(FILE_NAME), "{told}");
-    let told = load(&Overrides { config: Some("/nowhere/x.toml".into()), ..Overrides::default() }).unwrap_err().to_string();
+    let told = load(&Overrides {
+        config: Some("/nowhere/x.toml".into()),
+        ..Overrides::default()
+    })
+    .unwrap_err()
+    .to_string();
     assert!(told.contains("/nowhere/x.toml"), "{told}");
 }
 
 #[test]
 fn no_error_shows_a_secret() {
     let told = message("[wallet]\nscan_private_key = \"5ec2e75ec2e7\"\n", &[]);
-    assert!(told.contains("wallet.scan_private_key") && !told.contains("5ec2e7"), "{told}");
+    assert!(
+        told.contains("wallet.scan_private_key") && !told.contains("5ec2e7"),
+        "{told}"
+    );
     let told = message("[bitcoin_core]\nuser = \"u\"\npassword = 5152535\n", &[]);
-    assert!(told.contains("bitcoin_core.password") && !told.contains("5152535"), "{told}");
+    assert!(
+        told.contains("bitcoin_core.password") && !told.contains("5152535"),
+        "{told}"
+    );
     let told = message("[bitcoin_core]\nurl = \"http://u:hunter2@localhost:1\"\n", &[]);
     assert!(!told.contains("hunter2"), "{told}");
 }
@@ -88,7 +113,13 @@ fn contradictions_are_refused() {
     assert!(message("dev_mode = true\n", &[]).contains("mainnet"));
     assert!(message("[blindbit]\nurl = \"http://x\"\n", &[]).contains("BlindBit"));
     assert!(message("[dev]\nmine_interval = 3\n", &[]).contains("standalone"));
-    assert!(message("[bitcoin_core]\ncookie_file = \"a\"\nuser = \"b\"\npassword = \"c\"\n", &[]).contains("either"));
+    assert!(
+        message(
+            "[bitcoin_core]\ncookie_file = \"a\"\nuser = \"b\"\npassword = \"c\"\n",
+            &[]
+        )
+        .contains("either")
+    );
     let config = from("standalone = true\nnetwork = \"mainnet\"\n", &[]).unwrap();
     assert_eq!(config.network, Network::Regtest);
     assert!(config.dev_mode);

@@ -43,12 +43,24 @@ fn word(change: &Change) -> (&'static str, u32) {
 #[test]
 fn seen_confirmed_and_again() {
     let mut ledger = Ledger::default();
-    assert_eq!(word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()), ("detected", 0));
+    assert_eq!(
+        word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()),
+        ("detected", 0)
+    );
     assert!(ledger.seen(outpoint(1), payment(1, None)).is_none());
-    assert_eq!(word(&ledger.seen(outpoint(1), payment(1, Some((5, "b5")))).unwrap()), ("detected", 1));
+    assert_eq!(
+        word(&ledger.seen(outpoint(1), payment(1, Some((5, "b5")))).unwrap()),
+        ("detected", 1)
+    );
     assert!(ledger.seen(outpoint(1), payment(1, Some((5, "b5")))).is_none());
-    assert!(ledger.seen(outpoint(1), payment(1, None)).is_none(), "a confirmed one is not in the mempool");
-    assert!(ledger.left(txid(1), None).is_empty(), "a confirmed one does not leave the mempool");
+    assert!(
+        ledger.seen(outpoint(1), payment(1, None)).is_none(),
+        "a confirmed one is not in the mempool"
+    );
+    assert!(
+        ledger.left(txid(1), None).is_empty(),
+        "a confirmed one does not leave the mempool"
+    );
 }
 
 #[test]
@@ -56,9 +68,18 @@ fn a_reorganisation_takes_back_and_tells_again() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(1, Some((5, "b5"))));
     assert!(ledger.disconnected("other").is_empty());
-    assert_eq!(ledger.disconnected("b5").iter().map(word).collect::<Vec<_>>(), [("reverted", 1)]);
-    assert_eq!(word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()), ("detected", 0));
-    assert_eq!(word(&ledger.seen(outpoint(1), payment(1, Some((6, "c6")))).unwrap()), ("detected", 1));
+    assert_eq!(
+        ledger.disconnected("b5").iter().map(word).collect::<Vec<_>>(),
+        [("reverted", 1)]
+    );
+    assert_eq!(
+        word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()),
+        ("detected", 0)
+    );
+    assert_eq!(
+        word(&ledger.seen(outpoint(1), payment(1, Some((6, "c6")))).unwrap()),
+        ("detected", 1)
+    );
 }
 
 #[test]
@@ -66,7 +87,9 @@ fn a_replacement_names_what_replaced() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(1, None));
     let changes = ledger.left(txid(1), Some(txid(2)));
-    let Event::PaymentReverted(reverted) = &changes[0].event else { panic!("not reverted") };
+    let Event::PaymentReverted(reverted) = &changes[0].event else {
+        panic!("not reverted")
+    };
     assert_eq!(reverted.replaced_by, Some(txid(2).to_string()));
     assert!(ledger.left(txid(1), None).is_empty());
 }

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const HELLO: &str = r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","notifications","flying"]}"#;
+const HELLO: &str =
+    r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","notifications","flying"]}"#;
 
 fn open() -> Session {
     let mut session = Session::new(2);
@@ -20,7 +21,10 @@ fn code(action: Action) -> ErrorCode {
 #[test]
 fn capabilities_subscribe_to_the_topics_of_their_names() {
     let session = open();
-    assert_eq!(session.topics().iter().collect::<Vec<_>>(), [Topic::Notifications, Topic::Sync]);
+    assert_eq!(
+        session.topics().iter().collect::<Vec<_>>(),
+        [Topic::Notifications, Topic::Sync]
+    );
 }
 
 #[test]
@@ -43,9 +47,15 @@ fn what_is_no_handshake_is_rejected_first() {
         assert!(matches!(session.read(text), Action::Reject(_)), "{text}");
         assert!(!session.is_open());
     }
-    let long = format!(r#"{{"type":"handshake","client_id":"{}","version":"1.0.0","capabilities":[]}}"#, "é".repeat(129));
+    let long = format!(
+        r#"{{"type":"handshake","client_id":"{}","version":"1.0.0","capabilities":[]}}"#,
+        "é".repeat(129)
+    );
     assert!(matches!(Session::new(2).read(&long), Action::Reject(_)));
-    let fits = format!(r#"{{"type":"handshake","client_id":"{}","version":"1.9.3-rc.1","capabilities":[]}}"#, "é".repeat(128));
+    let fits = format!(
+        r#"{{"type":"handshake","client_id":"{}","version":"1.9.3-rc.1","capabilities":[]}}"#,
+        "é".repeat(128)
+    );
     assert!(matches!(Session::new(2).read(&fits), Action::Welcome { .. }));
 }
 
@@ -60,10 +70,24 @@ fn a_second_handshake_is_an_error_and_no_more() {
 fn topics_come_and_go() {
     let mut session = open();
     let action = session.read(r#"{"type":"subscribe","subscriptions":["health","notifications","health"]}"#);
-    assert_eq!(action, Action::Subscribed { added: vec![Topic::Health] });
-    assert_eq!(session.read(r#"{"type":"unsubscribe","subscriptions":["sync","metrics"]}"#), Action::Unsubscribed);
-    assert_eq!(session.topics().iter().collect::<Vec<_>>(), [Topic::Notifications, Topic::Health]);
-    assert_eq!(code(session.read(r#"{"type":"subscribe","subscriptions":["weather"]}"#)), ErrorCode::InvalidField);
+    assert_eq!(
+        action,
+        Action::Subscribed {
+            added: vec![Topic::Health]
+        }
+    );
+    assert_eq!(
+        session.read(r#"{"type":"unsubscribe","subscriptions":["sync","metrics"]}"#),
+        Action::Unsubscribed
+    );
+    assert_eq!(
+        session.topics().iter().collect::<Vec<_>>(),
+        [Topic::Notifications, Topic::Health]
+    );
+    assert_eq!(
+        code(session.read(r#"{"type":"subscribe","subscriptions":["weather"]}"#)),
+        ErrorCode::InvalidField
+    );
     assert_eq!(session.topics().iter().count(), 2, "a refused message changes nothing");
 }
 
@@ -85,9 +109,18 @@ fn watches_are_counted_and_owned() {
         session.watching(id.to_owned());
     }
     assert_eq!(code(session.read(watch)), ErrorCode::TooManyWatches);
-    assert_eq!(code(session.read(r#"{"type":"unwatch","watch_id":"watch-3"}"#)), ErrorCode::InvalidField);
-    assert!(matches!(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#), Action::Unwatch(_)));
-    assert_eq!(code(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#)), ErrorCode::InvalidField);
+    assert_eq!(
+        code(session.read(r#"{"type":"unwatch","watch_id":"watch-3"}"#)),
+        ErrorCode::InvalidField
+    );
+    assert!(matches!(
+        session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#),
+        Action::Unwatch(_)
+    ));
+    assert_eq!(
+        code(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#)),
+        ErrorCode::InvalidField
+    );
     assert!(matches!(session.read(watch), Action::Watch(_)));
 }
 
@@ -101,7 +134,10 @@ fn ten_errors_in_a_row_end_it_and_a_good_message_starts_anew() {
     for _ in 0..9 {
         assert!(matches!(session.read("{"), Action::Refuse(_)));
     }
-    assert!(matches!(session.read("{"), Action::RefuseAndClose(_, CloseCode::Protocol)));
+    assert!(matches!(
+        session.read("{"),
+        Action::RefuseAndClose(_, CloseCode::Protocol)
+    ));
 }
 
 proptest! {
