@@ -1,12 +1,13 @@
 //! Signals of a real node.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
 
 mod node;
 
 use bitcoin::{Amount, OutPoint, Transaction};
 use node::{DEADLINE, anyones, source, spend_anyones};
 use sdk_relay_chain::{ChainSource as _, Signal};
+use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payer, eventually};
 use tokio::{sync::mpsc, time::timeout};
 
@@ -17,6 +18,12 @@ async fn next(signals: &mut mpsc::Receiver<Signal>) -> Signal {
         .await
         .expect("a signal")
         .expect("a listening task")
+}
+
+/// Waits until the node has published what it has to say about the past.
+async fn quiet(node: &Bitcoind) {
+    let queue = node.rpc().call("syncwithvalidationinterfacequeue", json!([]));
+    queue.await.unwrap();
 }
 
 /// The next signal that is about the mempool; fails on a loss.
@@ -45,6 +52,7 @@ async fn transactions_come_along_with_their_signals_in_the_order_of_the_mempool(
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
+    quiet(&node).await;
     let mut signals = source.signals().unwrap();
     assert_eq!(
         next(&mut signals).await,
@@ -105,6 +113,7 @@ async fn a_restarted_node_is_heard_again_after_a_loss() {
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
+    quiet(&node).await;
     let mut signals = source.signals().unwrap();
     assert_eq!(next(&mut signals).await, Signal::Lost);
     for kill in [false, true] {
