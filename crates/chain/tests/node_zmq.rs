@@ -1,6 +1,11 @@
 //! Signals of a real node.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure in here is a failed test"
+)]
 
 mod node;
 
