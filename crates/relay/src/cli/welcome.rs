@@ -16,7 +16,7 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr) -> String {
          \n\
          Try a payment. In a second terminal, listen to the relay's notifications:\n\
          \n\
-         \x20 cargo run -q -p sdk-relay-client --example listen ws://{ws}\n\
+         \x20 cargo run --release -q -p sdk-relay-client --example listen ws://{ws}\n\
          \n\
          and in a third one pay it, then mine a block:\n\
          \n\
