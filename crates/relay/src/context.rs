@@ -1,7 +1,7 @@
 //! What every connection and every request looks at.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
@@ -11,14 +11,21 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::detect::Detection;
 use crate::dev::DevTools;
+use crate::ending::Restart;
 use crate::hub::Hub;
-use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals};
+use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, reports};
+use crate::settings::Settings;
 use crate::sync::{Relays, SyncCache};
+
+/// Between two looks whether the relay is ready.
+const READY_LOOK: Duration = Duration::from_millis(10);
 
 /// The relay, as its connections and requests see it. Nothing in it can be changed but by its own parts.
 pub struct Context {
-    /// The configuration.
-    pub config: Config,
+    /// The configuration, as it is now.
+    pub settings: Settings,
+    /// Asks for a restart.
+    pub restart: Restart,
     /// This relay's name.
     pub relay_id: String,
     /// Address of the relay's own silent-payment wallet.
@@ -56,6 +63,20 @@ pub struct Context {
 }
 
 impl Context {
+    /// The configuration as it is now.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.now()
+    }
+
+    /// Waits until the relay follows the tip and knows the mempool.
+    pub async fn ready(&self) {
+        let mut follow = self.follow.clone();
+        while reports::not_ready(self).is_some() {
+            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
+            let _ = tokio::time::timeout(READY_LOOK, follow.changed()).await;
+        }
+    }
+
     /// Seconds since the start.
     pub fn uptime(&self) -> u64 {
         self.started.elapsed().as_secs()

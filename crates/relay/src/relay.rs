@@ -26,20 +26,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::config::{BitcoinCore, Config, Credentials};
+use crate::config::{BitcoinCore, Config, Credentials, Loader};
 use crate::context::Context;
 use crate::datadir::DataDir;
 use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
+use crate::ending::Restart;
 use crate::hub::Hub;
-use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, WalletState, reports};
+use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, WalletState};
+use crate::settings::Settings;
 use crate::sync::{Relays, SyncCache};
 use crate::{http, server, sync, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
 /// Clients and requests get this long to end; then they are cut off.
-const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// Between two tries to open the node's wallet while the node is away.
 const WALLET_RETRY: Duration = Duration::from_secs(3);
 /// Between two looks at the wallet's scripts: it stays 1,000 addresses ahead, and hands out few between two looks.
@@ -73,7 +75,7 @@ enum Kind {
 
 impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
-    pub async fn start(config: Config, errors: ErrorTally) -> anyhow::Result<Self> {
+    pub async fn start(loader: Loader, config: Config, errors: ErrorTally) -> anyhow::Result<Self> {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
@@ -127,7 +129,7 @@ impl Relay {
 
         let mut tasks = JoinSet::new();
         let (node_wallet, wallet_handle) = watch::channel(None);
-        let dev = config.dev_mode.then(|| match &source.kind {
+        let dev = config.network.is_for_development().then(|| match &source.kind {
             Kind::Embedded(chain) => DevTools::Embedded(Arc::clone(chain)),
             Kind::Node(rpc) => DevTools::Node(Faucet {
                 rpc: rpc.clone(),
@@ -146,7 +148,8 @@ impl Relay {
             rate: Rate::default(),
             sync_cache: SyncCache::default(),
             relays: Relays::default(),
-            config,
+            settings: Settings::new(loader, config),
+            restart: Restart::default(),
             hub,
             detection,
             counters,
@@ -156,7 +159,8 @@ impl Relay {
             dev,
             started,
         });
-        if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config.bitcoin_core.wallet) {
+        if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config().bitcoin_core.wallet)
+        {
             let wallet = Wallet {
                 rpc: rpc.clone(),
                 name: name.clone(),
@@ -165,7 +169,7 @@ impl Relay {
             };
             tasks.spawn(wallet.keep(scripts, cx.detection.clone()));
         }
-        if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config.mine_interval) {
+        if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config().mine_interval) {
             let miner = chain.auto_mine(every);
             tasks.spawn(async move {
                 let _miner = miner;
@@ -214,15 +218,6 @@ impl Relay {
     /// What connections and requests look at.
     pub fn context(&self) -> &Arc<Context> {
         &self.cx
-    }
-
-    /// Waits until the relay follows the tip and knows the mempool.
-    pub async fn ready(&self) {
-        let mut follow = self.cx.follow.clone();
-        while reports::not_ready(&self.cx).is_some() {
-            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
-            let _ = timeout(Duration::from_millis(10), follow.changed()).await;
-        }
     }
 
     /// Waits for something that should not be: the end of one of the relay's own parts. It gives what ended.
@@ -288,15 +283,8 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
 }
 
 fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
-    use sdk_relay_protocol::Topic;
-    let config = &cx.config;
-    let intervals = [
-        (Topic::Sync, config.sync_interval),
-        (Topic::Health, config.health_interval),
-        (Topic::Metrics, config.metrics_interval),
-    ];
-    for (topic, every) in intervals {
-        tasks.spawn(sync::report_regularly(Arc::clone(cx), topic, every));
+    for (topic, _) in sync::TOPICS {
+        tasks.spawn(sync::report_regularly(Arc::clone(cx), topic));
     }
     let sampled = Arc::clone(cx);
     tasks.spawn(async move {

@@ -33,7 +33,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Serves WebSocket clients until `ending`. Connections are tasks of `tasks`.
 pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, mut ending: Ending, tasks: TaskTracker) {
-    let admission = Admission::new(cx.config.max_connections, cx.config.max_connections_per_address);
+    let admission = Admission::new(cx.config().max_connections, cx.config().max_connections_per_address);
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let permit = admission.admit(peer.ip());
         if permit.is_none() {

@@ -29,6 +29,8 @@ pub struct ConfigView {
     pub silent_payment_address: String,
     /// The program's own version.
     pub software_version: String,
+    /// Whether something of this takes effect only after `POST /restart`.
+    pub restart_required: bool,
 }
 
 /// The node.
@@ -58,4 +60,30 @@ pub struct SyncConfig {
     pub health_interval: u64,
     /// Topic `metrics`.
     pub metrics_interval: u64,
+}
+
+/// Answer to `PUT /config`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ConfigChanged {
+    /// `updated`.
+    pub status: String,
+    /// A line for each key whose value is another now: `sync.interval: 30 -> 60`.
+    pub changes: Vec<String>,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// Whether something takes effect only after `POST /restart`.
+    pub restart_required: bool,
+}
+
+/// Answer to `POST /restart`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RestartResponse {
+    /// `restarting`.
+    pub status: String,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// At most this long clients get to let go; serving again takes a fraction of a second more.
+    pub estimated_duration: String,
+    /// Name of this restart, for the log.
+    pub restart_id: String,
 }

@@ -8,7 +8,7 @@ mod metrics;
 mod problem;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
-pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigView, SyncConfig};
+pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use health::{Checks, Health, Live, Ready, Services};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Overrides};
+use crate::config::{Config, Loader, Overrides};
 
 /// A relay between Bitcoin and silent-payment (BIP352) apps.
 ///
@@ -57,9 +57,9 @@ impl Cli {
     /// Does what the command line says. Errors are one message on standard error and exit code 1.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
-            None => run::run(&self.settings.overrides()),
-            Some(Command::Run(settings)) => run::run(&settings.overrides()),
-            Some(Command::CheckConfig(settings)) => check(&settings.overrides()),
+            None => run::run(self.settings.overrides()),
+            Some(Command::Run(settings)) => run::run(settings.overrides()),
+            Some(Command::CheckConfig(settings)) => check(settings.overrides()),
             Some(Command::Init(settings)) => init::init(&settings.overrides()),
         };
         match done {
@@ -82,8 +82,8 @@ impl Settings {
     }
 }
 
-fn check(overrides: &Overrides) -> anyhow::Result<()> {
-    let config = config::load(overrides)?;
+fn check(overrides: Overrides) -> anyhow::Result<()> {
+    let config = Loader::new(overrides).load()?;
     say(&format!(
         "The configuration is right: {} on {}, data in {}",
         config.network,
@@ -93,7 +93,7 @@ fn check(overrides: &Overrides) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn source(config: &config::Config) -> String {
+fn source(config: &Config) -> String {
     if config.standalone {
         "the embedded development chain".to_owned()
     } else {

@@ -1,59 +1,107 @@
 //! `sdk_relay run`: until a signal ends it.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use sdk_relay_protocol::CloseCode;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::welcome;
-use crate::config::{self, Config, Overrides};
+use crate::config::{Config, Loader, Overrides};
 use crate::ops::ErrorTally;
 use crate::relay::Relay;
 use crate::{SOFTWARE_VERSION, cli::source};
 
 /// Runs the relay on a runtime of its own.
-pub(super) fn run(overrides: &Overrides) -> anyhow::Result<()> {
-    let config = config::load(overrides)?;
-    let errors = ErrorTally::default();
-    log_to_stderr(&config, errors.clone())?;
+pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
+    let loader = Loader::new(overrides);
+    let config = loader.load()?;
+    let log = Log::to_stderr(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(relay(config, errors))
+    runtime.block_on(keep_running(loader, config, log))
 }
 
-async fn relay(config: Config, errors: ErrorTally) -> anyhow::Result<()> {
-    tracing::info!(version = SOFTWARE_VERSION, network = %config.network, source = source(&config), "starting");
-    let standalone = config.standalone;
-    let mut ends = Signals::new()?;
-    let mut relay = Relay::start(config, errors).await?;
-    let (ws, http) = (relay.ws_addr(), relay.http_addr());
-    tracing::info!(ws = %ws, http = %http, address = relay.context().address, "listening");
-    tokio::select! {
-        name = ends.next() => return leave(relay, name).await,
-        () = relay.ready() => {}
-    }
-    tracing::info!(ws = %ws, http = %http, "ready");
-    if standalone {
-        super::say(&welcome::text(&relay.context().address, ws, http));
-    }
-    tokio::select! {
-        name = ends.next() => leave(relay, name).await,
-        // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
-        what = relay.failed() => {
-            tracing::error!("{what}");
-            relay.shut_down(CloseCode::Server).await;
-            bail!("{what}: please report this")
+/// Runs relays one after the other, for as long as restarts are asked for.
+async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let mut before: Option<Config> = None;
+    loop {
+        tracing::info!(version = SOFTWARE_VERSION, network = %config.network, source = source(&config), "starting");
+        let relay = match (
+            Relay::start(loader.clone(), config.clone(), log.errors.clone()).await,
+            before.take(),
+        ) {
+            (Ok(relay), _) => relay,
+            (Err(error), None) => return Err(error),
+            // After a restart, a relay on the old configuration is worth more than none.
+            (Err(error), Some(old)) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    error,
+                    "the relay cannot start with the new configuration and goes on with the old one"
+                );
+                Relay::start(loader.clone(), old, log.errors.clone()).await?
+            }
+        };
+        match serve(relay, &mut signals).await? {
+            End::Signal => return Ok(()),
+            End::Restart(new, old) => {
+                log.level(&new);
+                config = *new;
+                before = Some(*old);
+            }
         }
     }
 }
 
-async fn leave(relay: Relay, signal: &str) -> anyhow::Result<()> {
-    tracing::info!(signal, "shutting down");
-    relay.shut_down(CloseCode::GoingAway).await;
-    tracing::info!("bye");
-    Ok(())
+/// How a relay ended.
+enum End {
+    Signal,
+    /// To be started anew with the first configuration; the second is what it ran with.
+    Restart(Box<Config>, Box<Config>),
+}
+
+async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
+    let (ws, http) = (relay.ws_addr(), relay.http_addr());
+    let cx = Arc::clone(relay.context());
+    tracing::info!(%ws, %http, address = cx.address, "listening");
+    let mut ready = false;
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "shutting down");
+                relay.shut_down(CloseCode::GoingAway).await;
+                tracing::info!("bye");
+                return Ok(End::Signal);
+            }
+            () = cx.ready(), if !ready => {
+                ready = true;
+                tracing::info!(%ws, %http, "ready");
+                if cx.config().standalone {
+                    super::say(&welcome::text(&cx.address, ws, http));
+                }
+            }
+            () = cx.restart.asked() => match cx.settings.reload() {
+                Ok(new) => {
+                    tracing::info!("restarting");
+                    let old = cx.settings.started_with().clone();
+                    relay.shut_down(CloseCode::Restart).await;
+                    return Ok(End::Restart(Box::new(new), Box::new(old)));
+                }
+                Err(error) => tracing::error!(%error, "no restart: the configuration is wrong"),
+            },
+            // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
+            what = relay.failed() => {
+                tracing::error!("{what}");
+                relay.shut_down(CloseCode::Server).await;
+                bail!("{what}: please report this")
+            }
+        }
+    }
 }
 
 /// The signals that end the relay.
@@ -99,21 +147,38 @@ impl Signals {
     }
 }
 
-fn log_to_stderr(config: &Config, errors: ErrorTally) -> anyhow::Result<()> {
-    use std::io::IsTerminal;
-    let filter = EnvFilter::try_new(&config.log_level).context("log.level")?;
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let lines = if config.log_json {
-        lines.json().boxed()
-    } else {
-        lines.boxed()
-    };
-    tracing_subscriber::registry()
-        .with(errors)
-        .with(lines.with_filter(filter))
-        .try_init()
-        .context("the log")?;
-    Ok(())
+/// The log: lines on standard error, and a tally of errors. Its level can be changed.
+struct Log {
+    errors: ErrorTally,
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl Log {
+    fn to_stderr(config: &Config) -> anyhow::Result<Self> {
+        use std::io::IsTerminal;
+        let errors = ErrorTally::default();
+        let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level).context("log.level")?);
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        let lines = if config.log_json {
+            lines.json().boxed()
+        } else {
+            lines.boxed()
+        };
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(errors.clone())
+            .with(lines)
+            .try_init()
+            .context("the log")?;
+        Ok(Self { errors, filter: handle })
+    }
+
+    fn level(&self, config: &Config) {
+        if let Ok(filter) = EnvFilter::try_new(&config.log_level) {
+            // The subscriber lives as long as the process.
+            let _ = self.filter.reload(filter);
+        }
+    }
 }

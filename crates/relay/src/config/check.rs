@@ -1,17 +1,18 @@
 //! What the file means: every value checked, every default worked out.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
-use sdk_relay_protocol::SecretHex;
 use sdk_relay_store::Retention;
 
 use super::file::File;
 use super::layers::{ConfigError, home, is_secret};
 use super::network::Network;
+use crate::secret::Secret;
 
 /// The configuration, checked.
 #[derive(Clone, Debug)]
@@ -52,6 +53,12 @@ pub struct Config {
     pub max_watches_per_connection: usize,
     /// Of one watch.
     pub max_labels_per_watch: usize,
+    /// Requests of one address per second, on average.
+    pub requests_per_second: NonZeroU32,
+    /// Who may change things, and who may read.
+    pub auth: Auth,
+    /// Origins of pages that may change things.
+    pub cors_origins: Vec<String>,
     /// How often the embedded chain mines by itself.
     pub mine_interval: Option<Duration>,
     /// Filter of the log (`tracing_subscriber::EnvFilter`).
@@ -73,13 +80,22 @@ pub struct BitcoinCore {
     pub zmq_url: Option<String>,
 }
 
+/// The tokens of the HTTP API.
+#[derive(Clone, Debug, Default)]
+pub struct Auth {
+    /// Needed to change things; without one, loopback alone may.
+    pub admin_token: Option<Secret>,
+    /// Needed to read; without one, anybody may.
+    pub read_token: Option<Secret>,
+}
+
 /// How the relay proves to the node who it is.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// The file that the node writes at each start.
     CookieFile(PathBuf),
     /// `rpcuser`, `rpcpassword` or `rpcauth`.
-    UserPassword(String, SecretHex),
+    UserPassword(String, Secret),
 }
 
 /// Keys of the relay's own wallet, from the configuration.
@@ -93,6 +109,8 @@ pub struct WalletKeys {
 
 /// Interval of a topic at most: a day.
 const MAX_INTERVAL: u64 = 86_400;
+/// Shortest token: shorter ones are guessed.
+const MIN_TOKEN: usize = 16;
 
 impl Config {
     /// `origin` tells where a key's value stands, for errors.
@@ -125,7 +143,7 @@ impl Config {
             data_dir,
             ws_url: at.address("ws_url", &file.ws_url)?,
             http_url: at.address("http_url", &file.http_url)?,
-            dev_mode: file.dev_mode || file.standalone,
+            dev_mode: file.dev_mode,
             standalone: file.standalone,
             bitcoin_core: at.bitcoin_core(file, network)?,
             sync_interval: at.seconds("sync.interval", file.sync.interval)?,
@@ -149,6 +167,12 @@ impl Config {
                 0,
             )?,
             max_labels_per_watch: at.count("limits.labels_per_watch", file.limits.labels_per_watch, 0)?,
+            requests_per_second: at.per_second("limits.requests_per_second", file.limits.requests_per_second)?,
+            auth: Auth {
+                admin_token: at.token("auth.admin_token", &file.auth.admin_token)?,
+                read_token: at.token("auth.read_token", &file.auth.read_token)?,
+            },
+            cors_origins: at.origins(&file.http.cors_origins)?,
             mine_interval: at.mine_interval(file)?,
             log_level: at.log_level(&file.log.level)?,
             log_json: match file.log.format.as_str() {
@@ -222,6 +246,39 @@ impl Checker<'_> {
         usize::try_from(value).map_err(|_| self.wrong(key, &value.to_string(), "too large for this machine"))
     }
 
+    fn per_second(&self, key: &str, value: u64) -> Result<NonZeroU32, ConfigError> {
+        let value = self.within(key, value, 1, 1_000_000)?;
+        u32::try_from(value)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .ok_or_else(|| self.wrong(key, &value.to_string(), "too large"))
+    }
+
+    fn token(&self, key: &str, text: &str) -> Result<Option<Secret>, ConfigError> {
+        let fits = text.is_empty() || (text.len() >= MIN_TOKEN && text.bytes().all(|b| b.is_ascii_graphic()));
+        if !fits {
+            let why = format!("expected {MIN_TOKEN} or more printable ASCII characters without blanks, or nothing");
+            return Err(self.wrong(key, text, &why));
+        }
+        Ok(Secret::some(text))
+    }
+
+    fn origins(&self, origins: &[String]) -> Result<Vec<String>, ConfigError> {
+        for origin in origins {
+            let host = origin
+                .strip_prefix("https://")
+                .or_else(|| origin.strip_prefix("http://"));
+            if host.is_none_or(|h| h.is_empty() || h.contains(['/', '*', '@']) || !h.is_ascii()) {
+                return Err(self.wrong(
+                    "http.cors_origins",
+                    origin,
+                    "expected origins such as https://app.example.com, without a path",
+                ));
+            }
+        }
+        Ok(origins.to_vec())
+    }
+
     fn mine_interval(&self, file: &File) -> Result<Option<Duration>, ConfigError> {
         let seconds = file.dev.mine_interval;
         if seconds > 0 && !file.standalone {
@@ -287,7 +344,7 @@ impl Checker<'_> {
             }
             (file, "", "") => Credentials::CookieFile(PathBuf::from(file)),
             ("", user, password) if !user.is_empty() && !password.is_empty() => {
-                Credentials::UserPassword(user.to_owned(), SecretHex::new(password.to_owned()))
+                Credentials::UserPassword(user.to_owned(), Secret::new(password.to_owned()))
             }
             ("", "", _) => return Err(self.wrong("bitcoin_core.user", "", "expected a user, as there is a password")),
             ("", _, _) => {

@@ -20,6 +20,8 @@ pub struct File {
     pub(super) retention: RetentionFile,
     pub(super) limits: LimitsFile,
     pub(super) dev: DevFile,
+    pub(super) auth: AuthFile,
+    pub(super) http: HttpFile,
     pub(super) log: LogFile,
 }
 
@@ -71,6 +73,20 @@ pub(super) struct LimitsFile {
     pub(super) watches: u64,
     pub(super) watches_per_connection: u64,
     pub(super) labels_per_watch: u64,
+    pub(super) requests_per_second: u64,
+}
+
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthFile {
+    pub(super) admin_token: String,
+    pub(super) read_token: String,
+}
+
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HttpFile {
+    pub(super) cors_origins: Vec<String>,
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -114,8 +130,11 @@ impl Default for File {
                 watches: 10_000,
                 watches_per_connection: 100,
                 labels_per_watch: 100,
+                requests_per_second: 100,
             },
             dev: DevFile::default(),
+            auth: AuthFile::default(),
+            http: HttpFile::default(),
             log: LogFile {
                 level: "info".to_owned(),
                 format: "text".to_owned(),

@@ -7,6 +7,7 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::changes::{CHANGES_FILE, Changes};
 use super::check::Config;
 use super::file::File;
 
@@ -59,36 +60,114 @@ pub enum ConfigError {
     },
 }
 
-/// Reads all layers and checks them.
-pub fn load(overrides: &Overrides) -> Result<Config, ConfigError> {
-    load_from(overrides, std::env::vars())
+/// Reads the layers, as often as asked: at the start, for `PUT /config`, and at a restart.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    overrides: Overrides,
+    environment: Environment,
 }
 
-pub(super) fn load_from(
-    overrides: &Overrides,
-    environment: impl Iterator<Item = (String, String)>,
-) -> Result<Config, ConfigError> {
-    let environment = Environment::new(environment);
-    let data_dir = match (&overrides.data_dir, environment.get("data_dir")) {
-        (Some(flag), _) => flag.clone(),
-        (None, Some(variable)) => PathBuf::from(variable),
-        (None, None) => default_data_dir(),
-    };
-    let mut figment = Figment::from(Serialized::defaults(File::default()));
-    let path = overrides.config.clone().unwrap_or_else(|| data_dir.join(FILE_NAME));
-    if overrides.config.is_some() || path.exists() {
-        readable(&path)?;
-        figment = figment.merge(Toml::file_exact(&path));
+impl Loader {
+    /// Over the environment of this process.
+    pub fn new(overrides: Overrides) -> Self {
+        Self::with_environment(overrides, std::env::vars())
     }
-    figment = figment.merge(&environment);
-    if let Some(flag) = &overrides.data_dir {
-        figment = figment.merge(Serialized::default("data_dir", flag.to_string_lossy()));
+
+    fn with_environment(overrides: Overrides, environment: impl Iterator<Item = (String, String)>) -> Self {
+        Self {
+            overrides,
+            environment: Environment::new(environment),
+        }
     }
-    if overrides.standalone {
-        figment = figment.merge(Serialized::default("standalone", true));
+
+    /// Reads all layers and checks them.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        self.read(None)
     }
-    let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
-    Config::check(&file, &data_dir, &|key| origin(&figment, key))
+
+    /// What the configuration would be with these changes in the place of those that are kept.
+    pub fn load_with(&self, changes: &Changes) -> Result<Config, ConfigError> {
+        self.read(Some(changes))
+    }
+
+    /// The changes that are kept in this data directory.
+    pub fn changes(data_dir: &Path) -> Result<Changes, ConfigError> {
+        let origin = data_dir.join(CHANGES_FILE).display().to_string();
+        Changes::read(data_dir).map_err(|reason| ConfigError::Syntax { origin, reason })
+    }
+
+    fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {
+        let data_dir = match (&self.overrides.data_dir, self.environment.get("data_dir")) {
+            (Some(flag), _) => flag.clone(),
+            (None, Some(variable)) => PathBuf::from(variable),
+            (None, None) => default_data_dir(),
+        };
+        let mut figment = Figment::new();
+        let path = self
+            .overrides
+            .config
+            .clone()
+            .unwrap_or_else(|| data_dir.join(FILE_NAME));
+        if self.overrides.config.is_some() || path.exists() {
+            readable(&path)?;
+            figment = figment.merge(Toml::file_exact(&path));
+        }
+        figment = self.flags(figment.merge(&self.environment));
+        // The file may name another data directory; the changes lie in the one that counts.
+        let named: String = with_defaults(&figment)
+            .extract_inner("data_dir")
+            .map_err(|e| from_figment(&figment, e))?;
+        let data_dir = if named.is_empty() {
+            data_dir
+        } else {
+            PathBuf::from(named)
+        };
+        let kept = Self::changes(&data_dir)?;
+        let text = changes.unwrap_or(&kept).text();
+        figment = self.flags(figment.merge(Layer {
+            name: data_dir.join(CHANGES_FILE).display().to_string(),
+            toml: &text,
+        }));
+        let figment = with_defaults(&figment);
+        let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
+        Config::check(&file, &data_dir, &|key| origin(&figment, key))
+    }
+
+    fn flags(&self, mut figment: Figment) -> Figment {
+        if let Some(flag) = &self.overrides.data_dir {
+            figment = figment.merge(Serialized::default("data_dir", flag.to_string_lossy()));
+        }
+        if self.overrides.standalone {
+            figment = figment.merge(Serialized::default("standalone", true));
+        }
+        figment
+    }
+}
+
+/// The defaults below the layers. Who runs standalone develops, so `dev_mode` is on there unless it is turned off.
+fn with_defaults(layers: &Figment) -> Figment {
+    let dev_mode = layers.extract_inner("standalone").unwrap_or(false);
+    Figment::from(Serialized::defaults(File {
+        dev_mode,
+        ..File::default()
+    }))
+    .merge(layers)
+}
+
+/// A layer of TOML text with a name for errors.
+struct Layer<'a> {
+    name: String,
+    toml: &'a str,
+}
+
+impl Provider for Layer<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Toml::string(self.toml).data()
+    }
 }
 
 /// Where the data directory is when nobody says.
@@ -171,12 +250,23 @@ fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
 
 /// Keys whose values are shown nowhere.
 pub(super) fn is_secret(key: &str) -> bool {
-    matches!(key, "bitcoin_core.password" | "wallet.scan_private_key")
+    matches!(
+        key,
+        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token"
+    )
 }
 
 /// The environment variables that are ours. A value takes the type that the key's default has, so that a password of digits stays a text.
+#[derive(Clone)]
 struct Environment {
     values: Vec<(String, String)>,
+}
+
+/// Some of the values are secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values.iter().map(|(key, _)| key)).finish()
+    }
 }
 
 impl Environment {
@@ -212,6 +302,13 @@ impl Provider for &Environment {
                 Some(Value::Bool(..)) => text
                     .parse::<bool>()
                     .map_or_else(|_| Value::from(text.as_str()), Value::from),
+                // A list is written with commas.
+                Some(Value::Array(..)) => text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .collect::<Vec<_>>()
+                    .into(),
                 _ => Value::from(text.as_str()),
             };
             let nested = figment::util::nest(key, value).into_dict().unwrap_or_default();

@@ -1,15 +1,17 @@
 //! The configuration: one TOML file, overridden by environment variables, overridden by flags.
 //!
-//! [`load`] reads the layers into [`File`], the shape of the file; [`Config`] is what it means, checked. Every key has an effect.
+//! A [`Loader`] reads the layers into [`File`], the shape of the file; [`Config`] is what it means, checked. Every key has an effect.
 
+mod changes;
 mod check;
 mod file;
 mod layers;
 mod network;
 mod template;
 
-pub use check::{BitcoinCore, Config, Credentials, WalletKeys};
+pub use changes::{CHANGES_FILE, Changes};
+pub use check::{Auth, BitcoinCore, Config, Credentials, WalletKeys};
 pub use file::File;
-pub use layers::{ConfigError, FILE_NAME, Overrides, default_data_dir, load};
+pub use layers::{ConfigError, FILE_NAME, Loader, Overrides, default_data_dir};
 pub use network::Network;
 pub use template::template;

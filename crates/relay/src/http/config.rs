@@ -1,16 +1,43 @@
-//! `GET /config`.
+//! `GET /config` and `PUT /config`.
 
 use axum::Json;
 use axum::extract::State;
-use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigView, SyncConfig};
+use axum::extract::rejection::JsonRejection;
+use hyper::StatusCode;
+use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, SyncConfig};
+use serde_json::{Map, Value};
 
 use super::Cx;
+use super::problem::ApiError;
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
+use crate::settings::ChangeError;
+
+/// Applies a merge patch of what `GET /config` shows, all or nothing.
+pub(super) async fn change(
+    State(cx): Cx,
+    body: Result<Json<Map<String, Value>>, JsonRejection>,
+) -> Result<Json<ConfigChanged>, ApiError> {
+    let Json(patch) = body?;
+    let changed = cx.settings.change(&patch).await.map_err(|error| match error {
+        ChangeError::Fields(errors) => ApiError::fields(errors),
+        ChangeError::Config(error) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        ChangeError::Unwritable(_) => {
+            tracing::error!(%error, "a change of the configuration cannot be kept");
+            ApiError::unavailable(error.to_string())
+        }
+    })?;
+    Ok(Json(ConfigChanged {
+        status: "updated".to_owned(),
+        changes: changed.changes,
+        timestamp: unix_now(),
+        restart_required: changed.restart_required,
+    }))
+}
 
 /// What the relay runs with. Secrets have no place in the answer's type.
 pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
-    let config = &cx.config;
+    let config = cx.config();
     Json(ConfigView {
         relay_id: cx.relay_id.clone(),
         network: config.network.name().to_owned(),
@@ -32,5 +59,6 @@ pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
         timestamp: unix_now(),
         silent_payment_address: cx.address.clone(),
         software_version: SOFTWARE_VERSION.to_owned(),
+        restart_required: cx.settings.restart_required(),
     })
 }

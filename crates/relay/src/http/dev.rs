@@ -11,7 +11,8 @@ use sdk_relay_protocol::{btc, parse_btc};
 use super::Cx;
 use super::problem::ApiError;
 use crate::clock::unix_now;
-use crate::dev::{DevError, MOST_BLOCKS};
+use crate::context::Context;
+use crate::dev::{DevError, DevTools, MOST_BLOCKS};
 
 /// Mines blocks. The body may be left out: one block.
 pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse>, ApiError> {
@@ -24,7 +25,7 @@ pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
     }
-    let dev = cx.dev.as_ref().ok_or_else(|| ApiError::not_found("dev_mode is off"))?;
+    let dev = tools(&cx)?;
     let mined = dev.mine(blocks).await?;
     Ok(Json(MineResponse {
         height: cx.chain.tip().await?.height,
@@ -40,7 +41,7 @@ pub(super) async fn pay(
 ) -> Result<Json<PayResponse>, ApiError> {
     let Json(PayRequest { address, amount }) = body?;
     let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
-    let dev = cx.dev.as_ref().ok_or_else(|| ApiError::not_found("dev_mode is off"))?;
+    let dev = tools(&cx)?;
     let txid = dev.pay(&address, Amount::from_sat(sats)).await?;
     Ok(Json(PayResponse {
         txid: txid.to_string(),
@@ -49,6 +50,15 @@ pub(super) async fn pay(
         amount_sats: sats,
         timestamp: unix_now(),
     }))
+}
+
+/// There in `dev_mode` alone; it can be turned on and off while the relay runs.
+fn tools(cx: &Context) -> Result<&DevTools, ApiError> {
+    let on = cx.config().dev_mode;
+    cx.dev
+        .as_ref()
+        .filter(|_| on)
+        .ok_or_else(|| ApiError::not_found("/dev is closed: dev_mode is off"))
 }
 
 fn json<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {

@@ -1,11 +1,13 @@
 //! The HTTP API: one small file for each resource, errors from [`problem`] alone.
 
+mod access;
 mod bitcoin;
 mod config;
 mod dev;
 mod health;
 mod metrics;
 mod problem;
+mod restart;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,12 +17,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use hyper::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::context::Context;
+use access::Pace;
 use problem::ApiError;
 
 /// Largest request body: every request of this API fits many times over.
@@ -32,23 +35,35 @@ type Cx = State<Arc<Context>>;
 
 /// All routes.
 pub fn router(cx: Arc<Context>) -> Router {
-    let mut router = Router::new()
+    let pace = Arc::new(Pace::new(cx.config().requests_per_second));
+    let with = |cx: &Arc<Context>| Arc::clone(cx);
+    let admin = Router::new()
+        .route("/config", put(config::change))
+        .route("/restart", post(restart::restart))
+        .route_layer(from_fn_with_state(with(&cx), access::admin));
+    let mut reading = Router::new()
         .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/config", get(config::config))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block));
     if cx.dev.is_some() {
-        router = router
+        reading = reading
             .route("/dev/mine", post(dev::mine))
             .route("/dev/pay", post(dev::pay));
     }
-    router
+    let reading = reading.route_layer(from_fn_with_state(with(&cx), access::read));
+    // What supervisors and load balancers ask needs no token: it tells nothing.
+    let open = Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready));
+    open.merge(reading)
+        .merge(admin)
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&cx), count_and_bound))
+        .layer(from_fn_with_state(with(&cx), access::origins))
+        .layer(from_fn_with_state(pace, access::pace))
+        .layer(from_fn_with_state(with(&cx), count_and_bound))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(cx)

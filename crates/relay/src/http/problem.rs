@@ -3,7 +3,7 @@
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::http::{FieldError, Problem};
 
@@ -31,6 +31,21 @@ impl ApiError {
     /// What the answer needs is away; the text says what.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// A token is needed, or the one given is wrong.
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Several fields have values that are not acceptable.
+    pub(super) fn fields(errors: Vec<FieldError>) -> Self {
+        let told: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: told.join("; "),
+            errors,
+        }
     }
 
     /// A field has a value that is not acceptable.
@@ -101,9 +116,11 @@ impl IntoResponse for ApiError {
             errors: self.errors,
         };
         let mut response = (self.status, axum::Json(problem)).into_response();
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

@@ -131,7 +131,7 @@ fn state(cx: &Context) -> StateReport {
     StateReport {
         uptime: cx.uptime(),
         version: API_VERSION.to_owned(),
-        network: cx.config.network.name().to_owned(),
+        network: cx.config().network.name().to_owned(),
         status: condition(cx).0.word().to_owned(),
         last_block: cx.vitals.tip(),
         connections: cx.connections(),

@@ -14,6 +14,7 @@ pub use cache::SyncCache;
 pub use relays::{Relays, is_relay_id};
 
 use crate::clock::unix_now;
+use crate::config::Config;
 use crate::context::Context;
 use crate::hub::{Frame, Report};
 use crate::ops::reports;
@@ -70,14 +71,30 @@ pub fn report(cx: &Context, topic: Topic) -> Option<Frame> {
     })))
 }
 
-/// Reports on a topic at its interval, for as long as the returned future is polled.
-pub async fn report_regularly(cx: Arc<Context>, topic: Topic, every: Duration) {
-    let mut tick = tokio::time::interval_at(Instant::now() + every, every);
+/// Reports on a topic at its interval, which may change meanwhile, for as long as the returned future is polled.
+pub async fn report_regularly(cx: Arc<Context>, topic: Topic) {
+    let mut settings = cx.settings.watch();
+    let mut last = Instant::now();
     loop {
-        tick.tick().await;
-        if let Some(frame) = report(&cx, topic) {
-            cx.hub.report(Report { topic, frame });
+        let every = interval_of(&settings.borrow_and_update(), topic);
+        tokio::select! {
+            () = tokio::time::sleep_until(last + every) => {
+                last = Instant::now();
+                if let Some(frame) = report(&cx, topic) {
+                    cx.hub.report(Report { topic, frame });
+                }
+            }
+            // The relay holds the sender for as long as this runs.
+            _ = settings.changed() => {}
         }
+    }
+}
+
+fn interval_of(config: &Config, topic: Topic) -> Duration {
+    match topic {
+        Topic::Health => config.health_interval,
+        Topic::Metrics => config.metrics_interval,
+        _ => config.sync_interval,
     }
 }
 

@@ -133,7 +133,7 @@ impl Connection {
         ending: Ending,
     ) -> (Self, Socket<S>) {
         let (mailbox, mail) = mailbox();
-        let most = cx.config.max_watches_per_connection;
+        let most = cx.config().max_watches_per_connection;
         let at_once = u32::try_from(most)
             .ok()
             .and_then(NonZeroU32::new)
@@ -305,7 +305,7 @@ impl Connection {
             timestamp: unix_now(),
             reason,
             connection_id: Some(self.name()),
-            network: self.cx.config.network.name().to_owned(),
+            network: self.cx.config().network.name().to_owned(),
             last_event_id: *self.head.borrow(),
             silent_payment_address: Some(self.cx.address.clone()),
             software_version: SOFTWARE_VERSION.to_owned(),
@@ -390,8 +390,8 @@ impl Connection {
                 .refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id))
                 .await;
         }
-        let network = self.cx.config.network.silent_payment();
-        let keys = match keys(&watch, network, self.cx.config.max_labels_per_watch) {
+        let network = self.cx.config().network.silent_payment();
+        let keys = match keys(&watch, network, self.cx.config().max_labels_per_watch) {
             Ok(keys) => keys,
             Err(refusal) => return self.refuse(socket, refusal).await,
         };

@@ -11,6 +11,6 @@ mod upgrade;
 mod watch;
 
 pub use connection::{refuse, serve};
-pub use limits::{Admission, Permit};
+pub use limits::{Admission, Permit, network_of};
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, upgrade};

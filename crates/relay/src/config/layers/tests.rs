@@ -9,7 +9,7 @@ fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
         config: Some(path),
         ..Overrides::default()
     };
-    load_from(&overrides, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    Loader::with_environment(overrides, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).load()
 }
 
 fn message(toml: &str, env: &[(&str, &str)]) -> String {
@@ -83,12 +83,11 @@ fn a_bad_value_is_told_with_file_key_value_and_what_is_right() {
     assert!(told.contains("colour"), "{told}");
     let told = message("network = \n", &[]);
     assert!(told.contains(FILE_NAME), "{told}");
-    let told = load(&Overrides {
+    let nowhere = Overrides {
         config: Some("/nowhere/x.toml".into()),
         ..Overrides::default()
-    })
-    .unwrap_err()
-    .to_string();
+    };
+    let told = Loader::new(nowhere).load().unwrap_err().to_string();
     assert!(told.contains("/nowhere/x.toml"), "{told}");
 }
 

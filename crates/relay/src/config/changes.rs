@@ -1,0 +1,105 @@
+//! What `PUT /config` has changed: a small file of its own in the data directory, read over file and environment, below the flags.
+//!
+//! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use toml_edit::{DocumentMut, Item, Table, Value};
+
+/// Name of the file.
+pub const CHANGES_FILE: &str = "settings.toml";
+
+const HEADER: &str = "# Changes made through PUT /config. Delete this file to take them back.\n";
+
+/// Changes over the configuration, by key with dots between levels.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(DocumentMut);
+
+impl Changes {
+    /// The changes of a data directory; none where there is no file.
+    pub(super) fn read(data_dir: &Path) -> Result<Self, String> {
+        match std::fs::read_to_string(data_dir.join(CHANGES_FILE)) {
+            Ok(text) => text.parse().map(Self).map_err(|e: toml_edit::TomlError| e.to_string()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Sets a key, or takes its change back with `None`.
+    pub fn set(&mut self, key: &str, value: Option<Value>) {
+        let mut table: &mut Table = self.0.as_table_mut();
+        let (path, last) = key.rsplit_once('.').map_or((None, key), |(p, l)| (Some(p), l));
+        for part in path.into_iter().flat_map(|p| p.split('.')) {
+            let item = table.entry(part).or_insert_with(|| Item::Table(Table::new()));
+            if !item.is_table() {
+                *item = Item::Table(Table::new());
+            }
+            let Some(inner) = item.as_table_mut() else { return };
+            table = inner;
+        }
+        match value {
+            Some(value) => drop(table.insert(last, Item::Value(value))),
+            None => drop(table.remove(last)),
+        }
+    }
+
+    /// As TOML.
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.0
+            .as_table()
+            .iter()
+            .all(|(_, item)| item.as_table().is_some_and(Table::is_empty))
+    }
+
+    /// Writes the file beside and renames it, so that a kill leaves the old one or the new one.
+    pub fn write(&self, data_dir: &Path) -> std::io::Result<()> {
+        let path = data_dir.join(CHANGES_FILE);
+        let beside = path.with_extension("toml.new");
+        let mut file = File::create(&beside)?;
+        file.write_all(HEADER.as_bytes())?;
+        file.write_all(self.text().trim_start_matches(HEADER).as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, &path)?;
+        File::open(data_dir)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_and_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut changes = Changes::read(dir.path()).unwrap();
+        assert!(changes.is_empty());
+        changes.set("sync.interval", Some(60.into()));
+        changes.set("dev_mode", Some(true.into()));
+        changes.write(dir.path()).unwrap();
+        let mut again = Changes::read(dir.path()).unwrap();
+        assert_eq!(
+            again.text().replace(HEADER, ""),
+            "dev_mode = true\n\n[sync]\ninterval = 60\n"
+        );
+        again.set("sync.interval", None);
+        again.set("dev_mode", None);
+        assert!(again.is_empty());
+        again.write(dir.path()).unwrap();
+        let text = std::fs::read_to_string(dir.path().join(CHANGES_FILE)).unwrap();
+        assert_eq!(text.matches("# Changes").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CHANGES_FILE), "= 3").unwrap();
+        assert!(Changes::read(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! `POST /restart`.
+
+use axum::Json;
+use axum::extract::State;
+use hyper::StatusCode;
+use sdk_relay_protocol::http::RestartResponse;
+
+use super::Cx;
+use super::problem::ApiError;
+use crate::clock::unix_now;
+use crate::relay::DRAIN_WITHIN;
+
+/// Answers first; then clients are closed with 1012, the configuration is read anew, and the relay serves again in the same process. With a
+/// configuration that is wrong by now, it says so and goes on.
+pub(super) async fn restart(State(cx): Cx) -> Result<Json<RestartResponse>, ApiError> {
+    cx.settings
+        .reload()
+        .map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
+    cx.restart.ask();
+    Ok(Json(RestartResponse {
+        status: "restarting".to_owned(),
+        timestamp: unix_now(),
+        estimated_duration: format!("{}s", DRAIN_WITHIN.as_secs()),
+        restart_id: format!("restart-{:x}", unix_now()),
+    }))
+}

@@ -1,0 +1,258 @@
+//! The configuration while the relay runs: what `PUT /config` may change, what takes effect at once, and what waits for a restart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sdk_relay_protocol::http::FieldError;
+use serde_json::{Map, Value};
+use tokio::sync::{Mutex, watch};
+use toml_edit::Value as TomlValue;
+
+use crate::config::{Changes, Config, ConfigError, Loader};
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    AtOnce,
+    AtRestart,
+}
+
+/// A key that may be changed, how its value reads in the configuration, and when it takes effect.
+struct Key {
+    name: &'static str,
+    effect: Effect,
+    shown: fn(&Config) -> Value,
+}
+
+/// All of them: what `GET /config` shows, but for what a relay is born with.
+const KEYS: [Key; 11] = [
+    Key {
+        name: "ws_url",
+        effect: Effect::AtRestart,
+        shown: |c| c.ws_url.to_string().into(),
+    },
+    Key {
+        name: "http_url",
+        effect: Effect::AtRestart,
+        shown: |c| c.http_url.to_string().into(),
+    },
+    Key {
+        name: "bitcoin_core.url",
+        effect: Effect::AtRestart,
+        shown: |c| c.bitcoin_core.url.clone().into(),
+    },
+    Key {
+        name: "bitcoin_core.wallet",
+        effect: Effect::AtRestart,
+        shown: |c| text(c.bitcoin_core.wallet.as_ref()),
+    },
+    Key {
+        name: "bitcoin_core.zmq_url",
+        effect: Effect::AtRestart,
+        shown: |c| text(c.bitcoin_core.zmq_url.as_ref()),
+    },
+    Key {
+        name: "blindbit.url",
+        effect: Effect::AtRestart,
+        shown: |_| "".into(),
+    },
+    Key {
+        name: "sync.interval",
+        effect: Effect::AtOnce,
+        shown: |c| c.sync_interval.as_secs().into(),
+    },
+    Key {
+        name: "sync.health_interval",
+        effect: Effect::AtOnce,
+        shown: |c| c.health_interval.as_secs().into(),
+    },
+    Key {
+        name: "sync.metrics_interval",
+        effect: Effect::AtOnce,
+        shown: |c| c.metrics_interval.as_secs().into(),
+    },
+    Key {
+        name: "dev_mode",
+        effect: Effect::AtOnce,
+        shown: |c| c.dev_mode.into(),
+    },
+    Key {
+        name: "standalone",
+        effect: Effect::AtRestart,
+        shown: |c| c.standalone.into(),
+    },
+];
+
+fn text(value: Option<&String>) -> Value {
+    value.cloned().unwrap_or_default().into()
+}
+
+/// The configuration of a running relay.
+#[derive(Debug)]
+pub struct Settings {
+    loader: Loader,
+    data_dir: PathBuf,
+    started_with: Config,
+    now: watch::Sender<Arc<Config>>,
+    /// One change at a time: a change reads the file, and writes it.
+    changing: Mutex<()>,
+}
+
+/// What a change did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// A line for each key whose value is another now: `sync.interval: 30 -> 60`.
+    pub changes: Vec<String>,
+    /// Whether something waits for a restart.
+    pub restart_required: bool,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// These fields are wrong.
+    #[error("{} of the fields cannot be changed so", .0.len())]
+    Fields(Vec<FieldError>),
+    /// The changes cannot be kept.
+    #[error("the changes cannot be written to the data directory: {0}")]
+    Unwritable(#[from] std::io::Error),
+    /// The configuration beside the changes is wrong by now.
+    #[error(transparent)]
+    Config(ConfigError),
+}
+
+impl Settings {
+    /// Of a relay that starts with `config`.
+    pub fn new(loader: Loader, config: Config) -> Self {
+        let (now, _) = watch::channel(Arc::new(config.clone()));
+        Self {
+            loader,
+            data_dir: config.data_dir.clone(),
+            started_with: config,
+            now,
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// The configuration as it is. What waits for a restart is in it already.
+    pub fn now(&self) -> Arc<Config> {
+        Arc::clone(&self.now.borrow())
+    }
+
+    /// Tells of each change.
+    pub fn watch(&self) -> watch::Receiver<Arc<Config>> {
+        self.now.subscribe()
+    }
+
+    /// Whether something waits for a restart.
+    pub fn restart_required(&self) -> bool {
+        let now = self.now();
+        KEYS.iter()
+            .any(|k| k.effect == Effect::AtRestart && (k.shown)(&now) != (k.shown)(&self.started_with))
+    }
+
+    /// The configuration with which this relay started.
+    pub fn started_with(&self) -> &Config {
+        &self.started_with
+    }
+
+    /// Reads everything anew, as a restart would.
+    pub fn reload(&self) -> Result<Config, ConfigError> {
+        self.loader.load()
+    }
+
+    /// Applies a JSON merge patch (RFC 7386), all or nothing. `null` takes a change back. What is changed is kept across restarts.
+    pub async fn change(&self, patch: &Map<String, Value>) -> Result<Changed, ChangeError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let mut changes = Loader::changes(&self.data_dir).map_err(ChangeError::Config)?;
+        let mut wrong = Vec::new();
+        apply("", patch, &mut changes, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(ChangeError::Fields(wrong));
+        }
+        let before = self.now();
+        let after = self.loader.load_with(&changes).map_err(|e| match e {
+            ConfigError::Value { key, expected, .. } => ChangeError::Fields(vec![field(&key, &expected)]),
+            other => ChangeError::Config(other),
+        })?;
+        if after.network != self.started_with.network {
+            let why = "this relay's log is of another network: run another relay with a data directory of its own";
+            return Err(ChangeError::Fields(vec![field("standalone", why)]));
+        }
+        let lines = KEYS.iter().filter_map(|key| {
+            let (old, new) = ((key.shown)(&before), (key.shown)(&after));
+            (old != new).then(|| format!("{}: {} -> {}", key.name, plain(&old), plain(&new)))
+        });
+        let lines: Vec<String> = lines.collect();
+        changes.write(&self.data_dir)?;
+        for line in &lines {
+            tracing::info!(change = line, "the configuration was changed");
+        }
+        self.now.send_replace(Arc::new(after));
+        Ok(Changed {
+            changes: lines,
+            restart_required: self.restart_required(),
+        })
+    }
+}
+
+/// Goes through the patch; what is wrong is collected, so that a client learns of all of it at once.
+fn apply(prefix: &str, patch: &Map<String, Value>, changes: &mut Changes, wrong: &mut Vec<FieldError>) {
+    for (name, value) in patch {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let is_table = KEYS.iter().any(|k| {
+            k.name
+                .strip_prefix(key.as_str())
+                .is_some_and(|rest| rest.starts_with('.'))
+        });
+        match (KEYS.iter().any(|k| k.name == key), value) {
+            (true, Value::Null) => changes.set(&key, None),
+            (true, value) => match toml_value(value) {
+                Some(value) => changes.set(&key, Some(value)),
+                None => wrong.push(field(&key, "expected a text, a number or a boolean")),
+            },
+            (false, Value::Object(inner)) if is_table => apply(&key, inner, changes, wrong),
+            (false, _) if is_table => wrong.push(field(&key, "expected an object")),
+            (false, _) if matches!(key.as_str(), "relay_id" | "network") => {
+                wrong.push(field(
+                    &key,
+                    "cannot be changed while the relay runs: its log and its peers know it by this",
+                ));
+            }
+            (false, _) => wrong.push(field(&key, "no setting of this name can be changed")),
+        }
+    }
+}
+
+fn toml_value(value: &Value) -> Option<TomlValue> {
+    match value {
+        Value::Bool(b) => Some((*b).into()),
+        Value::String(s) => Some(s.as_str().into()),
+        Value::Number(n) => n
+            .as_i64()
+            .map(TomlValue::from)
+            .or_else(|| n.as_f64().map(TomlValue::from)),
+        _ => None,
+    }
+}
+
+fn field(name: &str, message: &str) -> FieldError {
+    FieldError {
+        field: name.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(
+        || value.to_string(),
+        |s| if s.is_empty() { "\"\"".to_owned() } else { s.to_owned() },
+    )
+}
+
+#[cfg(test)]
+mod tests;
