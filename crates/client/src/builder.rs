@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sdk_relay_protocol::{API_VERSION, Handshake, Role, Topic};
+use sdk_relay_protocol::{API_VERSION, Handshake, Role, SecretHex, Topic};
 
 use crate::connection::Connection;
 use crate::{Client, ConnectError, Events, driver};
@@ -18,6 +18,7 @@ pub struct ClientBuilder {
     pub(crate) resume_from: Option<u64>,
     pub(crate) role: Option<Role>,
     pub(crate) relay_id: Option<String>,
+    pub(crate) token: Option<SecretHex>,
     pub(crate) address: Option<String>,
     pub(crate) reconnect: bool,
 }
@@ -32,6 +33,7 @@ impl ClientBuilder {
             resume_from: None,
             role: None,
             relay_id: None,
+            token: None,
             address: None,
             reconnect: true,
         }
@@ -82,6 +84,12 @@ impl ClientBuilder {
         self
     }
 
+    /// The relay's `auth.read_token`, where it asks for one.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(SecretHex::new(token.into()));
+        self
+    }
+
     /// Connects and shakes hands, once: an app that starts learns at once when its relay is not there.
     pub async fn connect(self) -> Result<(Client, Events), ConnectError> {
         let handshake = self.handshake(self.capabilities.clone(), self.resume_from);
@@ -96,6 +104,7 @@ impl ClientBuilder {
             capabilities,
             timestamp: now(),
             resume_from,
+            token: self.token.clone(),
             role: self.role,
             relay_id: self.relay_id.clone(),
             address: self.address.clone(),

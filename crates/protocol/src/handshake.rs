@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::SecretHex;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +30,9 @@ pub struct Handshake {
     /// The last `event_id` that the client has dealt with: it gets every later one that is retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_from: Option<u64>,
+    /// The relay's `auth.read_token`, where it asks for one and the request had no `Authorization` header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretHex>,
     /// Client or relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,

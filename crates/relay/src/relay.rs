@@ -34,6 +34,7 @@ use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
 use crate::hub::Hub;
 use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, WalletState};
+use crate::server::Doors;
 use crate::settings::Settings;
 use crate::sync::{Relays, SyncCache};
 use crate::{http, server, sync, wallet};
@@ -179,18 +180,9 @@ impl Relay {
         spawn_reports(&mut tasks, &cx);
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
-        tasks.spawn(server::serve_websockets(
-            Arc::clone(&cx),
-            ws,
-            ends.clone(),
-            connections.clone(),
-        ));
-        tasks.spawn(server::serve_http(
-            http::router(Arc::clone(&cx)),
-            http,
-            ends,
-            connections.clone(),
-        ));
+        let doors = Doors::new(&cx.config(), ends, connections.clone());
+        tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, doors.clone()));
+        tasks.spawn(server::serve_http(http::router(Arc::clone(&cx)), http, doors));
         Ok(Self {
             cx,
             ws_addr,

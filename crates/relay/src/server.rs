@@ -18,9 +18,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
-use crate::ws::{self, Admission, Permit};
+use crate::http::may_read;
+use crate::ws::{self, Admission, Arrival, Permit};
 
 /// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no longer.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -31,9 +33,43 @@ const HTTP_CONNECTIONS: usize = 1024;
 /// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves WebSocket clients until `ending`. Connections are tasks of `tasks`.
-pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, mut ending: Ending, tasks: TaskTracker) {
-    let admission = Admission::new(cx.config().max_connections, cx.config().max_connections_per_address);
+/// Streams of `GET /events` at once: each holds an HTTP connection, and the rest of the API must stay reachable.
+const EVENT_STREAMS: usize = HTTP_CONNECTIONS / 2;
+
+/// What both ports share: who may come in, who owns the connections, and when it ends.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// Long-lived clients, on whichever port.
+    pub admission: Arc<Admission>,
+    /// Places for streams of `GET /events`.
+    pub streams: Arc<Semaphore>,
+    /// Tells the relay's end.
+    pub ending: Ending,
+    /// Owns the connections.
+    pub tasks: TaskTracker,
+}
+
+impl Doors {
+    /// Doors of a relay with these limits.
+    pub fn new(config: &Config, ending: Ending, tasks: TaskTracker) -> Self {
+        let admission = Admission::new(config.max_connections, config.max_connections_per_address);
+        Self {
+            admission,
+            streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            ending,
+            tasks,
+        }
+    }
+}
+
+/// Serves WebSocket clients until the relay's end.
+pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Doors) {
+    let Doors {
+        admission,
+        mut ending,
+        tasks,
+        ..
+    } = doors;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let permit = admission.admit(peer.ip());
         if permit.is_none() {
@@ -45,12 +81,14 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, mut endin
 
 /// One connection of the WebSocket port. Without a permit it is upgraded and closed with 1013, so that the client learns why.
 async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit: Option<Permit>, ending: Ending) {
-    let upgraded: Arc<Mutex<Option<OnUpgrade>>> = Arc::default();
+    let upgraded: Arc<Mutex<Option<(OnUpgrade, bool)>>> = Arc::default();
     let slot = Arc::clone(&upgraded);
+    let config = cx.config();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let response: Response<String> = match ws::upgrade(&mut request) {
             Ok((response, on_upgrade)) => {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_upgrade);
+                let authorized = may_read(&config.auth, request.headers());
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, authorized));
                 response
             }
             Err(refused) => refused.response(),
@@ -66,16 +104,32 @@ async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit
         return;
     }
     let on_upgrade = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(on_upgrade) = on_upgrade else { return };
+    let Some((on_upgrade, authorized)) = on_upgrade else {
+        return;
+    };
     let Ok(stream) = on_upgrade.await else { return };
     match permit {
-        Some(permit) => ws::serve(cx, TokioIo::new(stream), peer, permit, ending).await,
+        Some(permit) => {
+            ws::serve(
+                cx,
+                TokioIo::new(stream),
+                Arrival {
+                    peer,
+                    permit,
+                    authorized,
+                },
+                ending,
+            )
+            .await
+        }
         None => ws::refuse(TokioIo::new(stream)).await,
     }
 }
 
-/// Serves the HTTP API until `ending`: requests under way are answered, idle connections closed.
-pub async fn serve_http(router: Router, listener: TcpListener, mut ending: Ending, tasks: TaskTracker) {
+/// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
+pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
+    let router = router.layer(axum::Extension(doors.clone()));
+    let Doors { mut ending, tasks, .. } = doors;
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {

@@ -6,6 +6,7 @@ mod dev;
 mod health;
 mod metrics;
 mod problem;
+mod tx;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
 pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
@@ -13,3 +14,4 @@ pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use health::{Checks, Health, Live, Ready, Services};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
 pub use problem::{FieldError, Problem};
+pub use tx::{TxRequest, TxResponse};

@@ -19,7 +19,7 @@ use hyper::{Method, StatusCode};
 
 use super::Cx;
 use super::problem::ApiError;
-use crate::config::Config;
+use crate::config::{Auth, Config};
 use crate::secret::Secret;
 use crate::server::Peer;
 use crate::ws::network_of;
@@ -28,6 +28,8 @@ use crate::ws::network_of;
 const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
+/// What any page may post: it changes nothing of the relay.
+const ANYBODY_POSTS: [&str; 1] = ["/tx"];
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
@@ -83,15 +85,16 @@ pub(super) async fn pace(
     }
 }
 
+/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read too.
+pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
+    auth.read_token.is_none()
+        || carries(headers, auth.read_token.as_ref())
+        || carries(headers, auth.admin_token.as_ref())
+}
+
 /// Lets through who may read.
 pub(super) async fn read(State(cx): Cx, request: Request, next: Next) -> Response {
-    let config = cx.config();
-    let auth = &config.auth;
-    let open = auth.read_token.is_none();
-    if open
-        || carries(request.headers(), auth.read_token.as_ref())
-        || carries(request.headers(), auth.admin_token.as_ref())
-    {
+    if may_read(&cx.config().auth, request.headers()) {
         return next.run(request).await;
     }
     ApiError::unauthorized("reading needs a token: send Authorization: Bearer TOKEN with auth.read_token")
@@ -141,7 +144,10 @@ pub(super) async fn origins(State(cx): Cx, request: Request, next: Next) -> Resp
     let known = cx.config().cors_origins.iter().any(|o| origin == o.as_str());
     let preflight = request.method() == Method::OPTIONS;
     let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
-    let reads = if preflight {
+    let harmless = ANYBODY_POSTS.contains(&request.uri().path());
+    let reads = if harmless {
+        true
+    } else if preflight {
         asked.is_some_and(|m| m == "GET" || m == "HEAD")
     } else {
         request.method().is_safe()

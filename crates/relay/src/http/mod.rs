@@ -4,10 +4,13 @@ mod access;
 mod bitcoin;
 mod config;
 mod dev;
+mod events;
 mod health;
 mod metrics;
 mod problem;
 mod restart;
+mod tx;
+mod ws;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -25,6 +28,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::context::Context;
 use access::Pace;
 use problem::ApiError;
+
+pub use access::may_read;
 
 /// Largest request body: every request of this API fits many times over.
 const BODY_BYTES: usize = 1 << 20;
@@ -45,6 +50,8 @@ pub fn router(cx: Arc<Context>) -> Router {
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
         .route("/config", get(config::config))
+        .route("/events", get(events::events))
+        .route("/tx", post(tx::broadcast))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block));
     if cx.dev.is_some() {
@@ -56,7 +63,9 @@ pub fn router(cx: Arc<Context>) -> Router {
     // What supervisors and load balancers ask needs no token: it tells nothing.
     let open = Router::new()
         .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready));
+        .route("/health/ready", get(health::ready))
+        // Its handshake asks for the token.
+        .route("/ws", get(ws::open));
     open.merge(reading)
         .merge(admin)
         .fallback(not_found)

@@ -57,16 +57,26 @@ enum End {
 
 type Step = Result<(), End>;
 
+/// A client that has come in.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Its place among the connections.
+    pub permit: Permit,
+    /// Whether its request carried a token that allows reading, or none is needed.
+    pub authorized: bool,
+}
+
 /// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    cx: Arc<Context>,
-    stream: S,
-    peer: SocketAddr,
-    permit: Permit,
-    ending: Ending,
-) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Ending) {
+    let Arrival {
+        peer,
+        permit,
+        authorized,
+    } = arrival;
     let gauge = Gauged::new(&cx);
-    let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, peer, ending);
+    let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, peer, authorized, ending);
     let end = connection.run(&mut socket).await;
     connection.leave().await;
     if let End::Close(code, reason) = end {
@@ -130,9 +140,15 @@ impl Connection {
         cx: Arc<Context>,
         stream: S,
         peer: SocketAddr,
+        authorized: bool,
         ending: Ending,
     ) -> (Self, Socket<S>) {
         let (mailbox, mail) = mailbox();
+        let gate = if authorized {
+            None
+        } else {
+            cx.config().auth.read_token.clone()
+        };
         let most = cx.config().max_watches_per_connection;
         let at_once = u32::try_from(most)
             .ok()
@@ -141,7 +157,7 @@ impl Connection {
         let connection = Self {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             peer,
-            session: Session::new(most),
+            session: Session::new(most, gate),
             relay: None,
             cursor: None,
             behind: false,
@@ -231,10 +247,10 @@ impl Connection {
                 .await;
                 Ok(())
             }
-            Action::Reject(reason) => {
+            Action::Reject(reason, code) => {
                 let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()), None);
                 self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
-                Err(End::Close(CloseCode::Protocol, reason))
+                Err(End::Close(code, reason))
             }
             Action::Pong => {
                 let pong = Pong {

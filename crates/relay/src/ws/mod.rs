@@ -10,7 +10,7 @@ mod socket;
 mod upgrade;
 mod watch;
 
-pub use connection::{refuse, serve};
+pub use connection::{Arrival, refuse, serve};
 pub use limits::{Admission, Permit, network_of};
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, upgrade};

@@ -5,6 +5,7 @@ use sdk_relay_protocol::{
     parse_client_message,
 };
 
+use crate::secret::Secret;
 use crate::sync::is_relay_id;
 
 /// What the relay offers, as `handshake_response` says it.
@@ -23,6 +24,8 @@ pub(super) struct Session {
     errors_in_a_row: u32,
     watches: Vec<String>,
     max_watches: usize,
+    /// The token that the handshake must show, where the request has not.
+    gate: Option<Secret>,
 }
 
 /// A client that has shaken hands.
@@ -46,8 +49,8 @@ pub(super) enum Action {
         capabilities: Vec<String>,
         version: String,
     },
-    /// Refuse the handshake with this reason, and close with 1002.
-    Reject(String),
+    /// Refuse the handshake with this reason, and close with this code.
+    Reject(String, CloseCode),
     /// Answer a ping.
     Pong,
     /// Answer with the set of topics; `added` are new, and get their first report.
@@ -67,9 +70,10 @@ pub(super) enum Action {
 }
 
 impl Session {
-    pub(super) fn new(max_watches: usize) -> Self {
+    pub(super) fn new(max_watches: usize, gate: Option<Secret>) -> Self {
         Self {
             max_watches,
+            gate,
             ..Self::default()
         }
     }
@@ -98,8 +102,8 @@ impl Session {
         if self.client.is_none() {
             return match message {
                 Ok(ClientMessage::Handshake(handshake)) => self.shake_hands(handshake),
-                Ok(_) => Action::Reject("the first message must be a handshake".to_owned()),
-                Err(refusal) => Action::Reject(refusal.message),
+                Ok(_) => Action::Reject("the first message must be a handshake".to_owned(), CloseCode::Protocol),
+                Err(refusal) => Action::Reject(refusal.message, CloseCode::Protocol),
             };
         }
         match message.and_then(|m| self.understand(m)) {
@@ -128,7 +132,12 @@ impl Session {
 
     fn shake_hands(&mut self, handshake: Handshake) -> Action {
         if let Err(reason) = check(&handshake) {
-            return Action::Reject(reason);
+            return Action::Reject(reason, CloseCode::Protocol);
+        }
+        let shown = handshake.token.as_ref().map_or("", |t| t.expose());
+        if self.gate.as_ref().is_some_and(|gate| !gate.is(shown)) {
+            let reason = "token: this relay asks for one (auth.read_token)".to_owned();
+            return Action::Reject(reason, CloseCode::Policy);
         }
         let Handshake {
             client_id,

@@ -6,7 +6,7 @@ const HELLO: &str =
     r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","notifications","flying"]}"#;
 
 fn open() -> Session {
-    let mut session = Session::new(2);
+    let mut session = Session::new(2, None);
     assert_eq!(session.read(HELLO), Action::Welcome { resume_from: None });
     session
 }
@@ -43,20 +43,26 @@ fn what_is_no_handshake_is_rejected_first() {
         r#"{"type":"handshake","client_id":"a","version":"1.0.0","capabilities":[],"role":"relay"}"#,
     ];
     for text in bad {
-        let mut session = Session::new(2);
-        assert!(matches!(session.read(text), Action::Reject(_)), "{text}");
+        let mut session = Session::new(2, None);
+        assert!(
+            matches!(session.read(text), Action::Reject(_, CloseCode::Protocol)),
+            "{text}"
+        );
         assert!(!session.is_open());
     }
     let long = format!(
         r#"{{"type":"handshake","client_id":"{}","version":"1.0.0","capabilities":[]}}"#,
         "é".repeat(129)
     );
-    assert!(matches!(Session::new(2).read(&long), Action::Reject(_)));
+    assert!(matches!(
+        Session::new(2, None).read(&long),
+        Action::Reject(_, CloseCode::Protocol)
+    ));
     let fits = format!(
         r#"{{"type":"handshake","client_id":"{}","version":"1.9.3-rc.1","capabilities":[]}}"#,
         "é".repeat(128)
     );
-    assert!(matches!(Session::new(2).read(&fits), Action::Welcome { .. }));
+    assert!(matches!(Session::new(2, None).read(&fits), Action::Welcome { .. }));
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn topics_come_and_go() {
 fn sync_needs_its_capability() {
     let sync = r#"{"type":"sync","sync_type":"StateSync","message_id":"m"}"#;
     assert!(matches!(open().read(sync), Action::Sync(_)));
-    let mut session = Session::new(2);
+    let mut session = Session::new(2, None);
     session.read(r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":[]}"#);
     assert_eq!(code(session.read(sync)), ErrorCode::NotAuthorized);
 }
@@ -137,6 +143,21 @@ fn ten_errors_in_a_row_end_it_and_a_good_message_starts_anew() {
     assert!(matches!(
         session.read("{"),
         Action::RefuseAndClose(_, CloseCode::Protocol)
+    ));
+}
+
+#[test]
+fn a_token_is_asked_for_where_one_is_set() {
+    let gated = || Session::new(2, Secret::some("0123456789abcdef"));
+    let with = |token: &str| HELLO.replace(r#""client_id""#, &format!(r#""token":"{token}","client_id""#));
+    assert!(matches!(gated().read(HELLO), Action::Reject(_, CloseCode::Policy)));
+    assert!(matches!(
+        gated().read(&with("0123456789abcdeF")),
+        Action::Reject(_, CloseCode::Policy)
+    ));
+    assert!(matches!(
+        gated().read(&with("0123456789abcdef")),
+        Action::Welcome { .. }
     ));
 }
 

@@ -1,0 +1,166 @@
+//! `GET /events`: the topic `notifications` as server-sent events, for whoever has no WebSocket at hand.
+//!
+//! Each event has its `event_id` as `id`, so that a browser resumes by itself (`Last-Event-ID`). A client that falls behind loses its
+//! connection, comes back, and resumes; where that cannot be complete, an event named `gap` comes first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use hyper::HeaderMap;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
+use sdk_relay_protocol::{Resume, Topic, Topics};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::Cx;
+use super::problem::ApiError;
+use crate::context::Context;
+use crate::ending::{Ending, ended};
+use crate::hub::{Cursor, Frame, Next};
+use crate::server::{Doors, Peer};
+use crate::ws::Permit;
+
+/// A comment this often keeps proxies from closing a quiet stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Streams notifications, from `Last-Event-ID` on where there is one.
+pub(super) async fn events(
+    State(cx): Cx,
+    Extension(doors): Extension<Doors>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let place = Arc::clone(&doors.streams).try_acquire_owned();
+    let (Some(permit), Ok(place)) = (doors.admission.admit(peer.ip()), place) else {
+        cx.counters.connections_refused.inc();
+        return Err(ApiError::unavailable(
+            "too many connections: try again later, or another relay",
+        ));
+    };
+    let head = cx.hub.head();
+    let (cursor, resume) = match last_event_id(&headers)? {
+        None => (cx.hub.live(), None),
+        Some(from) => {
+            let hub = Arc::clone(&cx.hub);
+            let resumed = tokio::task::spawn_blocking(move || hub.resume(from)).await;
+            match resumed {
+                Ok(Ok((cursor, resume))) => (cursor, Some(resume)),
+                _ => return Err(ApiError::internal()),
+            }
+        }
+    };
+    // The first line goes at once: a browser then knows that the stream is open.
+    let first = if resume == Some(Resume::Gap) {
+        "event: gap\ndata: {}\n\n"
+    } else {
+        ": welcome\n\n"
+    };
+    let feed = Feed {
+        topics: Topics::from_iter([Topic::Notifications]),
+        waiting: VecDeque::from([Bytes::from_static(first.as_bytes())]),
+        ending: doors.ending.clone(),
+        head,
+        cursor,
+        cx,
+        _permit: permit,
+        _place: place,
+    };
+    let body = stream::unfold(feed, |mut feed| async move {
+        let bytes = feed.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), feed))
+    });
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|v| v.trim().parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| ApiError::field("Last-Event-ID", "expected the id of an event of this stream, a number"))
+}
+
+/// One client's stream.
+struct Feed {
+    cx: Arc<Context>,
+    cursor: Cursor,
+    topics: Topics,
+    waiting: VecDeque<Bytes>,
+    head: watch::Receiver<u64>,
+    ending: Ending,
+    _permit: Permit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// The next bytes; `None` ends the stream.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.waiting.pop_front() {
+                return Some(bytes);
+            }
+            match self.cx.hub.next(&mut self.cursor, self.topics).await {
+                Ok(Next::Frames(frames)) => {
+                    self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
+                    self.waiting.extend(frames.iter().map(event_text));
+                }
+                Ok(Next::UpToDate) => tokio::select! {
+                    changed = self.head.changed() => changed.ok()?,
+                    () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
+                    _ = ended(&mut self.ending) => return None,
+                },
+                Ok(Next::Lagged) => {
+                    self.cx.counters.slow_clients_cut.inc();
+                    return None;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the log cannot be read for a client");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// A notification as an event: its number as `id`, its whole JSON as `data`. JSON has no line breaks of its own.
+fn event_text(frame: &Frame) -> Bytes {
+    let text = frame.text();
+    let mut event = Vec::with_capacity(text.len() + 32);
+    event.extend_from_slice(b"id: ");
+    event.extend_from_slice(frame_id(&text).as_bytes());
+    event.extend_from_slice(b"\ndata: ");
+    event.extend_from_slice(&text);
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event)
+}
+
+/// The number at the end of a notification of the log: `…,"event_id":7}`.
+fn frame_id(text: &[u8]) -> String {
+    let digits = text.iter().rev().skip(1).take_while(|b| b.is_ascii_digit());
+    let mut digits: Vec<u8> = digits.copied().collect();
+    digits.reverse();
+    String::from_utf8(digits).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_carries_its_number() {
+        let frame = Frame::from_text(Bytes::from_static(
+            br#"{"type":"notification","data":{"event_id":3},"event_id":1204}"#,
+        ));
+        let text = event_text(&frame);
+        assert!(text.starts_with(b"id: 1204\ndata: {\"type\""), "{text:?}");
+        assert!(text.ends_with(b"}\n\n"));
+    }
+}
