@@ -1,11 +1,12 @@
 //! Everything that a client may say on a WebSocket, and how its text is read.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{ErrorCode, Handshake, Subscribe, Sync, Unsubscribe, Unwatch, Watch};
 
 /// A message from a client; `type` names the variant.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// The first message of a connection.
@@ -25,7 +26,7 @@ pub enum ClientMessage {
 }
 
 /// `ping`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Ping {
     /// As in the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]

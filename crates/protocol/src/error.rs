@@ -1,9 +1,10 @@
 //! Error and close codes of the WebSocket API: given here, and nowhere else.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What kind of mistake an `error` message speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The text is no JSON object.
@@ -25,13 +26,14 @@ pub enum ErrorCode {
 }
 
 /// The `error` message. The connection stays.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct ErrorMessage {
     /// Kind of mistake.
     pub code: ErrorCode,
     /// What is wrong and what would be right.
     pub message: String,
     /// `message_id` of the message that this answers, where it had one.
+    #[schema(required)]
     pub in_reply_to: Option<String>,
     /// Unix second at which the message was made.
     pub timestamp: u64,

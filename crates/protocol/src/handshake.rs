@@ -1,11 +1,12 @@
 //! The first message of a connection, and its answer.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::SecretHex;
 
 /// What a connection is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// An app or a wallet.
@@ -16,7 +17,7 @@ pub enum Role {
 }
 
 /// `handshake`, from the client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Handshake {
     /// 1 to 128 printable characters.
     pub client_id: String,
@@ -45,7 +46,7 @@ pub struct Handshake {
 }
 
 /// How a handshake ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandshakeStatus {
     /// Welcome.
@@ -55,7 +56,7 @@ pub enum HandshakeStatus {
 }
 
 /// What a `resume_from` can bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
     /// Everything after `resume_from` is there and follows.
@@ -65,7 +66,7 @@ pub enum Resume {
 }
 
 /// `handshake_response`, to the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct HandshakeResponse {
     /// Accepted or rejected.
     pub status: HandshakeStatus,
@@ -79,23 +80,30 @@ pub struct HandshakeResponse {
     pub timestamp: u64,
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     /// Name of this connection, unique for as long as the relay runs.
     #[serde(default)]
+    #[schema(required)]
     pub connection_id: Option<String>,
     /// Bitcoin network: `mainnet`, `testnet`, `testnet4`, `signet`, `regtest`.
     #[serde(default)]
+    #[schema(required)]
     pub network: String,
     /// The newest `event_id` of the log; 0 when it is empty.
     #[serde(default)]
+    #[schema(required)]
     pub last_event_id: u64,
     /// Address of the relay's own silent-payment wallet.
     #[serde(default)]
+    #[schema(required)]
     pub silent_payment_address: Option<String>,
     /// The program's own version.
     #[serde(default)]
+    #[schema(required)]
     pub software_version: String,
     /// Answer to `resume_from`, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub resume: Option<Resume>,
 }

@@ -1,11 +1,12 @@
 //! Notifications: what happened.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::SecretHex;
 
 /// `notification`: an event, when the message was made, and its place in the log.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Notification {
     /// What happened.
     #[serde(flatten)]
@@ -14,11 +15,12 @@ pub struct Notification {
     pub timestamp: u64,
     /// Grows with every event of the log, across restarts; `null` for a watch's own.
     #[serde(default)]
+    #[schema(required)]
     pub event_id: Option<u64>,
 }
 
 /// What can happen: `notification_type`, and its `data`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(tag = "notification_type", content = "data", rename_all = "snake_case")]
 pub enum Event {
     /// An output pays the relay's wallet or a watch: seen in the mempool, or confirmed.
@@ -38,15 +40,19 @@ pub enum Event {
 }
 
 /// An output that pays somebody.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Payment {
     /// Transaction.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
     /// Height of its block, `null` in the mempool.
+    #[schema(required)]
     pub block_height: Option<u32>,
     /// Hash of its block, `null` in the mempool.
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub block_hash: Option<String>,
     /// BTC.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$")]
     pub amount: String,
     /// The address that was paid: the silent-payment address (labelled, where a label was used), or the node wallet's.
     pub address: String,
@@ -55,32 +61,39 @@ pub struct Payment {
     /// The block's time when confirmed, else when the relay saw it. Unix seconds.
     pub timestamp: u64,
     /// BTC.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$", required)]
     pub fee: Option<String>,
     /// Serialised size of the transaction in bytes, witness included.
     pub size: u64,
     /// Index of the output.
     pub vout: u32,
     /// What to add to the spend key to spend the output (BIP352 `t_k`, label included); 32 bytes in hex; only to the watch's owner.
+    #[schema(required)]
     pub tweak: Option<SecretHex>,
     /// The label that was paid.
+    #[schema(required)]
     pub label: Option<u32>,
     /// The watch that found it; `null` for the relay's own wallet.
+    #[schema(required)]
     pub watch_id: Option<String>,
     /// Satoshis.
     pub amount_sats: u64,
     /// Satoshis.
+    #[schema(required)]
     pub fee_sats: Option<u64>,
     /// In `payment_reverted`: the transaction that took its place, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
     pub replaced_by: Option<String>,
 }
 
 /// Data of `block_mined`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockMined {
     /// Height.
     pub block_height: u32,
     /// Hash.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
     /// Number of transactions, the coinbase included.
     pub transactions: u64,
@@ -91,24 +104,27 @@ pub struct BlockMined {
     /// Difficulty, 1 at the easiest target of the main network.
     pub difficulty: f64,
     /// Merkle root.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub merkle_root: String,
 }
 
 /// Data of `block_disconnected`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockDisconnected {
     /// Height of the block that left.
     pub block_height: u32,
     /// Its hash.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
     /// The tip that holds again.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub previous_block_hash: String,
     /// When the relay heard of it, Unix seconds.
     pub timestamp: u64,
 }
 
 /// Data of `relay_connected`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayConnected {
     /// Its name.
     pub relay_id: String,
@@ -125,7 +141,7 @@ pub struct RelayConnected {
 }
 
 /// Data of `relay_disconnected`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayDisconnected {
     /// Its name.
     pub relay_id: String,
@@ -138,20 +154,22 @@ pub struct RelayDisconnected {
 }
 
 /// Data of `tweaks`: every eligible transaction of a block.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Tweaks {
     /// Height.
     pub block_height: u32,
     /// Hash.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
     /// In block order.
     pub transactions: Vec<TweakTx>,
 }
 
 /// An eligible transaction (BIP352, "Scanning").
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct TweakTx {
     /// Transaction.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
     /// `input_hash·A`, 33 bytes in hex.
     pub tweak: String,
@@ -160,7 +178,7 @@ pub struct TweakTx {
 }
 
 /// A taproot output.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct TweakOutput {
     /// Index of the output.
     pub vout: u32,

@@ -1,6 +1,7 @@
 //! Everything that a relay says on a WebSocket.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     ErrorMessage, HandshakeResponse, Notification, SubscribeResponse, SyncMessage, SyncResponse, UnsubscribeResponse,
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// A message to a client; `type` comes first.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// Answer to `handshake`.
@@ -34,7 +35,7 @@ pub enum ServerMessage {
 }
 
 /// `pong`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Pong {
     /// This relay's name.
     pub relay_id: String,

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A kind of message that a client can subscribe to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// Payments, blocks, relays.
@@ -98,7 +99,7 @@ impl FromIterator<Topic> for Topics {
 }
 
 /// `subscribe`, from the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Subscribe {
     /// Topics to add.
     pub subscriptions: Vec<Topic>,
@@ -114,7 +115,7 @@ pub struct Subscribe {
 pub type Unsubscribe = Subscribe;
 
 /// `subscribe_response` and `unsubscribe_response`, to the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SubscribeResponse {
     /// `subscribed` or `unsubscribed`.
     pub status: String,

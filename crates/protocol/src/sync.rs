@@ -1,9 +1,10 @@
 //! `sync` messages: what relays tell each other, and clients on the topics of the same names.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a `sync` message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 pub enum SyncType {
     /// Uptime, tip, connections.
     StateSync,
@@ -19,7 +20,7 @@ impl SyncType {
 }
 
 /// `sync` as a client sends it. Its payload is kept as it came.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Sync {
     /// What is asked for, and what the payload holds.
     pub sync_type: SyncType,
@@ -37,7 +38,7 @@ pub struct Sync {
 }
 
 /// `sync` as this relay sends it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncMessage {
     /// What the payload holds.
     pub sync_type: SyncType,
@@ -52,7 +53,7 @@ pub struct SyncMessage {
 }
 
 /// `sync_response`: the same with the request's name.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncResponse {
     /// As asked.
     pub sync_type: SyncType,
@@ -69,7 +70,7 @@ pub struct SyncResponse {
 }
 
 /// The three payloads; each sits below a key of its own name.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SyncPayload {
     /// Of `StateSync`.
@@ -81,28 +82,28 @@ pub enum SyncPayload {
 }
 
 /// Payload of `StateSync`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct StatePayload {
     /// The report.
     pub state: StateReport,
 }
 
 /// Payload of `HealthSync`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct HealthPayload {
     /// The report.
     pub health: HealthReport,
 }
 
 /// Payload of `MetricsSync`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct MetricsPayload {
     /// The report.
     pub metrics: MetricsReport,
 }
 
 /// What a relay is doing.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct StateReport {
     /// Seconds since the start.
     pub uptime: u64,
@@ -113,6 +114,7 @@ pub struct StateReport {
     /// `healthy`, `degraded` or `critical`.
     pub status: String,
     /// Height of the tip up to which events are logged; `null` before the first.
+    #[schema(required)]
     pub last_block: Option<u32>,
     /// WebSocket connections now.
     pub connections: u64,
@@ -122,39 +124,48 @@ pub struct StateReport {
     pub mesh_connections: u64,
     /// The program's own version.
     #[serde(default)]
+    #[schema(required)]
     pub software_version: String,
 }
 
 /// How a relay feels.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct HealthReport {
     /// `healthy`, `degraded` or `critical`.
     pub status: String,
     /// Resident memory, `"128MB"`.
+    #[schema(required)]
     pub memory_usage: Option<String>,
     /// Share of one processor since the last look, `"5%"`.
+    #[schema(required)]
     pub cpu_usage: Option<String>,
     /// Size of the data directory, `"2GB"`.
+    #[schema(required)]
     pub disk_usage: Option<String>,
     /// Mean round trip to the linked relays in milliseconds; `null` without a link.
+    #[schema(required)]
     pub network_latency: Option<f64>,
     /// Errors logged since the start.
     pub error_count: u64,
     /// The last of them.
+    #[schema(required)]
     pub last_error: Option<String>,
     /// `memory_usage` in bytes.
     #[serde(default)]
+    #[schema(required)]
     pub memory_bytes: Option<u64>,
     /// `cpu_usage` in percent.
     #[serde(default)]
+    #[schema(required)]
     pub cpu_percent: Option<f64>,
     /// `disk_usage` in bytes.
     #[serde(default)]
+    #[schema(required)]
     pub disk_bytes: Option<u64>,
 }
 
 /// What a relay counts of its mesh.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct MetricsReport {
     /// Relays known, this one included.
     pub known_relays: u64,
@@ -169,10 +180,12 @@ pub struct MetricsReport {
     /// Requests that were not in the cache.
     pub cache_misses: u64,
     /// Mean time to answer or to be answered, in milliseconds; `null` before the first.
+    #[schema(required)]
     pub avg_latency: Option<f64>,
     /// Syncs that failed.
     pub error_count: u64,
     /// Percentage of syncs that did not fail; `null` before the first.
+    #[schema(required)]
     pub success_rate: Option<f64>,
     /// WebSocket messages in and out per second, over the last minute.
     pub messages_per_second: f64,

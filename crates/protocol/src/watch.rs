@@ -1,11 +1,12 @@
 //! Watches: remote scanning with a client's scan key.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::SecretHex;
 
 /// `watch`, from the client. The key is held in memory for as long as the connection lasts, and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Watch {
     /// Scan private key, 32 bytes in hex.
     pub scan_private_key: SecretHex,
@@ -23,7 +24,7 @@ pub struct Watch {
 }
 
 /// `watch_response`, to the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct WatchResponse {
     /// `watching`.
     pub status: String,
@@ -32,13 +33,14 @@ pub struct WatchResponse {
     /// The silent-payment address that the keys make.
     pub address: String,
     /// `message_id` of the request.
+    #[schema(required)]
     pub in_reply_to: Option<String>,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
 /// `unwatch`, from the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Unwatch {
     /// As in the `watch_response`.
     pub watch_id: String,
@@ -48,13 +50,14 @@ pub struct Unwatch {
 }
 
 /// `unwatch_response`, to the client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct UnwatchResponse {
     /// `unwatched`.
     pub status: String,
     /// The watch that ended.
     pub watch_id: String,
     /// `message_id` of the request.
+    #[schema(required)]
     pub in_reply_to: Option<String>,
     /// Unix seconds.
     pub timestamp: u64,

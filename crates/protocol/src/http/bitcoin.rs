@@ -1,9 +1,10 @@
 //! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: the node's own words, in the reference's shape.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /bitcoin/info`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BitcoinInfo {
     /// Of `getblockchaininfo`.
     pub blockchain_info: BlockchainInfo,
@@ -16,7 +17,7 @@ pub struct BitcoinInfo {
 }
 
 /// Of `getblockchaininfo`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockchainInfo {
     /// `main`, `test`, `testnet4`, `signet`, `regtest`.
     pub chain: String,
@@ -25,6 +26,7 @@ pub struct BlockchainInfo {
     /// Height of the best header.
     pub headers: u64,
     /// Hash of the best block.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub bestblockhash: String,
     /// Difficulty.
     pub difficulty: f64,
@@ -39,15 +41,17 @@ pub struct BlockchainInfo {
 }
 
 /// Of `getnetworkinfo`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct NetworkInfo {
     /// Peers.
     pub connections: u64,
     /// Peers that came to the node.
     #[serde(default)]
+    #[schema(required)]
     pub connections_in: Option<u64>,
     /// Peers that the node went to.
     #[serde(default)]
+    #[schema(required)]
     pub connections_out: Option<u64>,
     /// Whether the network is on.
     pub networkactive: bool,
@@ -56,7 +60,7 @@ pub struct NetworkInfo {
 }
 
 /// One network of `getnetworkinfo`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Network {
     /// `ipv4`, `ipv6`, `onion`, `i2p`, `cjdns`.
     pub name: String,
@@ -69,7 +73,7 @@ pub struct Network {
 }
 
 /// Of `getmempoolinfo`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct MempoolInfo {
     /// Transactions.
     pub size: u64,
@@ -84,15 +88,17 @@ pub struct MempoolInfo {
 }
 
 /// `GET /bitcoin/blocks/{hash}`: `getblock HASH 1`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockDetails {
     /// Hash.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub hash: String,
     /// Height.
     pub height: u64,
     /// Version.
     pub version: i64,
     /// Merkle root.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     pub merkleroot: String,
     /// The header's time, Unix seconds.
     pub time: u64,
@@ -116,11 +122,14 @@ pub struct BlockDetails {
     pub confirmations: i64,
     /// `null` for the genesis block.
     #[serde(default)]
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub previousblockhash: Option<String>,
     /// `null` at the tip.
     #[serde(default)]
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub nextblockhash: Option<String>,
     /// When this answer was made, Unix seconds.
     #[serde(default)]
+    #[schema(required)]
     pub timestamp: u64,
 }

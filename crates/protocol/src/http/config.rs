@@ -1,9 +1,10 @@
 //! `GET /config`: what the relay runs with. No secret is ever in it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The configuration as anybody may see it.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct ConfigView {
     /// This relay's name.
     pub relay_id: String,
@@ -34,7 +35,7 @@ pub struct ConfigView {
 }
 
 /// The node.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BitcoinCoreConfig {
     /// RPC address.
     pub url: String,
@@ -45,14 +46,14 @@ pub struct BitcoinCoreConfig {
 }
 
 /// The BlindBit Oracle.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BlindbitConfig {
     /// Empty: the relay computes its own tweaks.
     pub url: String,
 }
 
 /// Seconds between two messages of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncConfig {
     /// Topic `sync`.
     pub interval: u64,
@@ -63,7 +64,7 @@ pub struct SyncConfig {
 }
 
 /// Answer to `PUT /config`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct ConfigChanged {
     /// `updated`.
     pub status: String,
@@ -76,7 +77,7 @@ pub struct ConfigChanged {
 }
 
 /// Answer to `POST /restart`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RestartResponse {
     /// `restarting`.
     pub status: String,

@@ -1,9 +1,10 @@
 //! `GET /health`, `/health/live`, `/health/ready`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /health`: 200 with `healthy` or `degraded`, 503 with `critical`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Health {
     /// `healthy`, `degraded` or `critical`.
     pub status: String,
@@ -24,7 +25,7 @@ pub struct Health {
 }
 
 /// Each service in a word.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Services {
     /// `connected`, `syncing` or `disconnected`.
     pub bitcoin_core: String,
@@ -37,7 +38,7 @@ pub struct Services {
 }
 
 /// Each check as yes or no.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Checks {
     /// The node answers.
     pub bitcoin_rpc: bool,
@@ -50,7 +51,7 @@ pub struct Checks {
 }
 
 /// `GET /health/live`: the process runs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Live {
     /// `live`.
     pub status: String,
@@ -59,11 +60,12 @@ pub struct Live {
 }
 
 /// `GET /health/ready`: 200 when the relay follows the tip, 503 with the reason when not.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Ready {
     /// `ready` or `not_ready`.
     pub status: String,
     /// What it waits for.
+    #[schema(required)]
     pub reason: Option<String>,
     /// Unix seconds.
     pub timestamp: u64,

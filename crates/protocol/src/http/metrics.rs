@@ -1,9 +1,10 @@
 //! `GET /metrics` as JSON.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The JSON form. The text form has the same figures below the names of `docs/API.md`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Metrics {
     /// The mesh.
     pub sync_metrics: SyncMetrics,
@@ -18,7 +19,7 @@ pub struct Metrics {
 }
 
 /// The mesh.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncMetrics {
     /// Relays known, this one included.
     pub known_relays: u64,
@@ -33,19 +34,23 @@ pub struct SyncMetrics {
     /// Requests that were not in the cache.
     pub cache_misses: u64,
     /// Milliseconds; `null` before the first sync.
+    #[schema(required)]
     pub avg_latency: Option<f64>,
     /// Syncs that failed.
     pub error_count: u64,
     /// Percent; `null` before the first sync.
+    #[schema(required)]
     pub success_rate: Option<f64>,
 }
 
 /// The process.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SystemMetrics {
     /// Resident memory, `"128MB"`.
+    #[schema(required)]
     pub memory_usage: Option<String>,
     /// Share of one processor, `"5%"`.
+    #[schema(required)]
     pub cpu_usage: Option<String>,
     /// WebSocket connections now.
     pub active_connections: u64,
@@ -54,34 +59,43 @@ pub struct SystemMetrics {
     /// Seconds since the start.
     pub uptime: u64,
     /// `memory_usage` in bytes.
+    #[schema(required)]
     pub memory_bytes: Option<u64>,
     /// `cpu_usage` in percent.
+    #[schema(required)]
     pub cpu_percent: Option<f64>,
     /// Size of the data directory, `"2GB"`.
+    #[schema(required)]
     pub disk_usage: Option<String>,
     /// `disk_usage` in bytes.
+    #[schema(required)]
     pub disk_bytes: Option<u64>,
 }
 
 /// The node, as it answered last; `null` while it has not.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BitcoinMetrics {
     /// Height of its best block.
+    #[schema(required)]
     pub block_height: Option<u64>,
     /// Its peers.
+    #[schema(required)]
     pub connections: Option<u64>,
     /// Transactions in its mempool.
+    #[schema(required)]
     pub mempool_size: Option<u64>,
     /// 0 to 1.
+    #[schema(required)]
     pub verification_progress: Option<f64>,
 }
 
 /// The relay's own work since its start.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayMetrics {
     /// Newest `event_id`.
     pub last_event_id: u64,
     /// Height up to which events are logged.
+    #[schema(required)]
     pub tip_height: Option<u32>,
     /// Watches held now.
     pub watches: u64,

@@ -5,6 +5,7 @@ mod config;
 mod dev;
 mod health;
 mod metrics;
+mod patch;
 mod problem;
 mod tx;
 
@@ -13,5 +14,6 @@ pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, R
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use health::{Checks, Health, Live, Ready, Services};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
+pub use patch::{BitcoinCorePatch, BlindbitPatch, ConfigPatch, SyncPatch};
 pub use problem::{FieldError, Problem};
 pub use tx::{TxRequest, TxResponse};

@@ -1,9 +1,10 @@
 //! Errors as RFC 9457 problem documents.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Problem {
     /// What kind of problem: `about:blank`, or a name of `docs/API.md`.
     #[serde(rename = "type")]
@@ -20,7 +21,7 @@ pub struct Problem {
 }
 
 /// A field that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct FieldError {
     /// Its name, with dots between levels.
     pub field: String,

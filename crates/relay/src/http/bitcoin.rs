@@ -1,6 +1,7 @@
 //! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: asked of the node at each request, never remembered.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use bitcoin::BlockHash;
 use sdk_relay_chain::SourceError;
@@ -11,7 +12,18 @@ use super::Cx;
 use super::problem::ApiError;
 use crate::clock::unix_now;
 
-/// `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo`.
+/// The node's `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo`.
+#[utoipa::path(
+    get,
+    path = "/bitcoin/info",
+    operation_id = "getBitcoinInfo",
+    tag = "Bitcoin",
+    security(("readToken" = []), ("adminToken" = [])),
+    responses(
+        (status = 200, description = "What the node says of itself now", body = BitcoinInfo),
+        (status = 503, description = "The node is away"),
+    ),
+)]
 pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
     let info = cx.chain.info().await?;
     Ok(Json(BitcoinInfo {
@@ -22,8 +34,31 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
     }))
 }
 
-/// `getblock HASH 1`.
-pub(super) async fn block(State(cx): Cx, Path(block_hash): Path<String>) -> Result<Json<BlockDetails>, ApiError> {
+/// A block: the node's `getblock HASH 1`.
+#[utoipa::path(
+    get,
+    path = "/bitcoin/blocks/{block_hash}",
+    operation_id = "getBlock",
+    tag = "Bitcoin",
+    security(("readToken" = []), ("adminToken" = [])),
+    params((
+        "block_hash" = String, Path, description = "Hash of the block, 64 hex digits",
+        pattern = "^[0-9a-fA-F]{64}$", min_length = 64, max_length = 64,
+        example = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
+    )),
+    responses(
+        (status = 200, description = "The block", body = BlockDetails),
+        (status = 400, description = "The path is no UTF-8"),
+        (status = 404, description = "The node knows no such block, or has pruned it"),
+        (status = 422, description = "The hash is not 64 hex digits"),
+        (status = 503, description = "The node is away"),
+    ),
+)]
+pub(super) async fn block(
+    State(cx): Cx,
+    block_hash: Result<Path<String>, PathRejection>,
+) -> Result<Json<BlockDetails>, ApiError> {
+    let Path(block_hash) = block_hash?;
     let hash: BlockHash = block_hash
         .parse()
         .map_err(|_| ApiError::field("block_hash", "expected a block hash, 64 hex digits"))?;

@@ -2,23 +2,37 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use hyper::StatusCode;
-use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, SyncConfig};
+use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
 use serde_json::{Map, Value};
 
 use super::Cx;
+use super::body::Body;
 use super::problem::ApiError;
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::settings::ChangeError;
 
-/// Applies a merge patch of what `GET /config` shows, all or nothing.
+/// Changes settings: a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back.
+///
+/// Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`.
+#[utoipa::path(
+    put,
+    path = "/config",
+    operation_id = "changeConfig",
+    tag = "Operation",
+    security(("adminToken" = [])),
+    request_body = ConfigPatch,
+    responses(
+        (status = 200, description = "Changed", body = ConfigChanged),
+        (status = 422, description = "Nothing was changed: a value is not acceptable, or a name is no setting that can be changed"),
+        (status = 503, description = "Nothing was changed: it cannot be written to the data directory"),
+    ),
+)]
 pub(super) async fn change(
     State(cx): Cx,
-    body: Result<Json<Map<String, Value>>, JsonRejection>,
+    Body(patch): Body<Map<String, Value>>,
 ) -> Result<Json<ConfigChanged>, ApiError> {
-    let Json(patch) = body?;
     let changed = cx.settings.change(&patch).await.map_err(|error| match error {
         ChangeError::Fields(errors) => ApiError::fields(errors),
         ChangeError::Config(error) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
@@ -35,7 +49,15 @@ pub(super) async fn change(
     }))
 }
 
-/// What the relay runs with. Secrets have no place in the answer's type.
+/// What the relay runs with. No secret is ever in it.
+#[utoipa::path(
+    get,
+    path = "/config",
+    operation_id = "getConfig",
+    tag = "Operation",
+    security(("readToken" = []), ("adminToken" = [])),
+    responses((status = 200, description = "The settings, those that wait for a restart included", body = ConfigView)),
+)]
 pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
     let config = cx.config();
     Json(ConfigView {

@@ -1,27 +1,35 @@
 //! `POST /dev/mine` and `POST /dev/pay`: there in `dev_mode` only, on regtest, signet and standalone.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use bitcoin::Amount;
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
 
 use super::Cx;
+use super::body::Body;
 use super::problem::ApiError;
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::dev::{DevError, DevTools, MOST_BLOCKS};
 
 /// Mines blocks. The body may be left out: one block.
-pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse>, ApiError> {
-    let request: MineRequest = if body.is_empty() {
-        MineRequest::default()
-    } else {
-        json(&body)?
-    };
-    let blocks = request.blocks.unwrap_or(1);
+#[utoipa::path(
+    post,
+    path = "/dev/mine",
+    operation_id = "mineBlocks",
+    tag = "Development",
+    security(("readToken" = []), ("adminToken" = [])),
+    request_body = Option<MineRequest>,
+    responses(
+        (status = 200, description = "The blocks are mined, and the relay knows them", body = MineResponse),
+        (status = 404, description = "`dev_mode` is off"),
+        (status = 422, description = "`blocks` is not 1 to 1000"),
+        (status = 503, description = "The node is away, or its blocks cannot be mined (signet)"),
+    ),
+)]
+pub(super) async fn mine(State(cx): Cx, body: Option<Body<MineRequest>>) -> Result<Json<MineResponse>, ApiError> {
+    let blocks = body.and_then(|Body(request)| request.blocks).unwrap_or(1);
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
     }
@@ -35,11 +43,24 @@ pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse
 }
 
 /// Pays an address. The transaction is in the mempool when the answer comes.
+#[utoipa::path(
+    post,
+    path = "/dev/pay",
+    operation_id = "payAddress",
+    tag = "Development",
+    security(("readToken" = []), ("adminToken" = [])),
+    request_body = PayRequest,
+    responses(
+        (status = 200, description = "The payment is in the mempool", body = PayResponse),
+        (status = 404, description = "`dev_mode` is off"),
+        (status = 422, description = "No address of this network, or an amount that cannot be paid"),
+        (status = 503, description = "The node is away, or there is no wallet to pay from, or too little in it"),
+    ),
+)]
 pub(super) async fn pay(
     State(cx): Cx,
-    body: Result<Json<PayRequest>, JsonRejection>,
+    Body(PayRequest { address, amount }): Body<PayRequest>,
 ) -> Result<Json<PayResponse>, ApiError> {
-    let Json(PayRequest { address, amount }) = body?;
     let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
     let dev = tools(&cx)?;
     let txid = dev.pay(&address, Amount::from_sat(sats)).await?;
@@ -59,10 +80,6 @@ fn tools(cx: &Context) -> Result<&DevTools, ApiError> {
         .as_ref()
         .filter(|_| on)
         .ok_or_else(|| ApiError::not_found("/dev is closed: dev_mode is off"))
-}
-
-fn json<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    Ok(Json::from_bytes(body)?.0)
 }
 
 impl From<DevError> for ApiError {

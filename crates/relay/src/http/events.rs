@@ -28,7 +28,28 @@ use crate::ws::Permit;
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams notifications, from `Last-Event-ID` on where there is one.
+/// Streams notifications as server-sent events, from `Last-Event-ID` on where there is one.
+///
+/// `id` is the `event_id`, `data` the whole notification as on the WebSocket. Where what was missed is no longer retained, an event named
+/// `gap` comes first. The stream has no end of its own.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "streamEvents",
+    tag = "Events",
+    security(("readToken" = []), ("adminToken" = [])),
+    params((
+        "Last-Event-ID" = Option<u64>, Header, description = "The last event that the client has dealt with; browsers send it by themselves",
+    )),
+    responses(
+        (
+            status = 200, description = "The stream", body = String, content_type = "text/event-stream",
+            example = "id: 17\ndata: {\"type\":\"notification\",\"notification_type\":\"block_mined\",\"data\":{},\"timestamp\":1703001600,\"event_id\":17}\n\n",
+        ),
+        (status = 422, description = "`Last-Event-ID` is no number"),
+        (status = 503, description = "Too many connections"),
+    ),
+)]
 pub(super) async fn events(
     State(cx): Cx,
     Extension(doors): Extension<Doors>,

@@ -4,13 +4,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use sdk_relay_protocol::http::{Live, Ready};
+use sdk_relay_protocol::http::{Health, Live, Ready};
 
 use super::Cx;
 use crate::clock::unix_now;
 use crate::ops::reports::{self, Condition};
 
-/// 200 with `healthy` or `degraded`, 503 with `critical`.
+/// The relay's condition: 200 with `healthy` or `degraded`, 503 with `critical`.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "getHealth",
+    tag = "Health",
+    security(("readToken" = []), ("adminToken" = [])),
+    responses(
+        (status = 200, description = "`healthy`, or `degraded` with the reasons in `problems`", body = Health),
+        (status = 503, description = "`critical`: nothing useful can be served", body = Health),
+    ),
+)]
 pub(super) async fn health(State(cx): Cx) -> Response {
     let (condition, health) = reports::health(&cx);
     let status = if condition == Condition::Critical {
@@ -21,7 +32,14 @@ pub(super) async fn health(State(cx): Cx) -> Response {
     (status, Json(health)).into_response()
 }
 
-/// 200 for as long as the process runs: what a supervisor asks before it kills.
+/// Alive: 200 for as long as the process runs. What a supervisor asks before it kills.
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "getLive",
+    tag = "Health",
+    responses((status = 200, description = "The process runs", body = Live)),
+)]
 pub(super) async fn live() -> Json<Live> {
     Json(Live {
         status: "live".to_owned(),
@@ -29,7 +47,17 @@ pub(super) async fn live() -> Json<Live> {
     })
 }
 
-/// 200 when the relay follows the tip: what a load balancer asks before it sends clients.
+/// Ready: 200 when the relay follows the tip. What a load balancer asks before it sends clients.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "getReady",
+    tag = "Health",
+    responses(
+        (status = 200, description = "The relay follows the tip and knows the mempool", body = Ready),
+        (status = 503, description = "Not yet; `reason` says what it waits for", body = Ready),
+    ),
+)]
 pub(super) async fn ready(State(cx): Cx) -> Response {
     let reason = reports::not_ready(&cx);
     let (status, word) = match reason {

@@ -15,7 +15,22 @@ use crate::context::Context;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// JSON, unless the client prefers text.
+/// The relay's figures: JSON, or OpenMetrics text for an `Accept` that prefers `text/plain` or `application/openmetrics-text`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "Metrics",
+    security(("readToken" = []), ("adminToken" = [])),
+    responses((
+        status = 200,
+        description = "The same figures in either form",
+        content(
+            (Metrics = "application/json"),
+            (String = "application/openmetrics-text", example = "# HELP sdk_relay_uptime_seconds Seconds since the start.\n# TYPE sdk_relay_uptime_seconds gauge\nsdk_relay_uptime_seconds 3600\n# EOF\n"),
+        ),
+    )),
+)]
 pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
     let figures = figures(&cx).await;
     if prefers_text(&headers) {

@@ -1,12 +1,17 @@
 //! The HTTP API: one small file for each resource, errors from [`problem`] alone.
 
 mod access;
+mod asyncapi;
 mod bitcoin;
+mod body;
 mod config;
 mod dev;
+mod docs;
+mod documents;
 mod events;
 mod health;
 mod metrics;
+mod openapi;
 mod problem;
 mod restart;
 mod tx;
@@ -16,17 +21,17 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use hyper::StatusCode;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::context::Context;
 use access::Pace;
+use documents::Documents;
 use problem::ApiError;
 
 pub use access::may_read;
@@ -60,12 +65,16 @@ pub fn router(cx: Arc<Context>) -> Router {
             .route("/dev/pay", post(dev::pay));
     }
     let reading = reading.route_layer(from_fn_with_state(with(&cx), access::read));
-    // What supervisors and load balancers ask needs no token: it tells nothing.
+    // What supervisors and load balancers ask needs no token, nor does what describes the API: they tell nothing.
     let open = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         // Its handshake asks for the token.
-        .route("/ws", get(ws::open));
+        .route("/ws", get(ws::open))
+        .route("/openapi.json", get(openapi::openapi))
+        .route("/asyncapi.json", get(asyncapi::asyncapi))
+        .route("/docs", get(docs::page))
+        .layer(Extension(Documents::of(&cx)));
     open.merge(reading)
         .merge(admin)
         .fallback(not_found)
@@ -73,7 +82,7 @@ pub fn router(cx: Arc<Context>) -> Router {
         .layer(from_fn_with_state(with(&cx), access::origins))
         .layer(from_fn_with_state(pace, access::pace))
         .layer(from_fn_with_state(with(&cx), count_and_bound))
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(cx)
 }

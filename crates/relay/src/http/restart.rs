@@ -10,8 +10,21 @@ use super::problem::ApiError;
 use crate::clock::unix_now;
 use crate::relay::DRAIN_WITHIN;
 
+/// Restarts the relay.
+///
 /// Answers first; then clients are closed with 1012, the configuration is read anew, and the relay serves again in the same process. With a
 /// configuration that is wrong by now, it says so and goes on.
+#[utoipa::path(
+    post,
+    path = "/restart",
+    operation_id = "restart",
+    tag = "Operation",
+    security(("adminToken" = [])),
+    responses(
+        (status = 200, description = "The relay restarts", body = RestartResponse),
+        (status = 422, description = "The relay goes on as it is: its configuration is wrong by now"),
+    ),
+)]
 pub(super) async fn restart(State(cx): Cx) -> Result<Json<RestartResponse>, ApiError> {
     cx.settings
         .reload()

@@ -2,22 +2,34 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use bitcoin::Transaction;
 use bitcoin::consensus::encode::deserialize_hex;
 use sdk_relay_chain::BroadcastError;
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
 
 use super::Cx;
+use super::body::Body;
 use super::problem::ApiError;
 use crate::clock::unix_now;
 
-/// `sendrawtransaction`. 422 with the node's own reason when it refuses.
+/// Sends a transaction to the network: the node's `sendrawtransaction`.
+#[utoipa::path(
+    post,
+    path = "/tx",
+    operation_id = "sendTransaction",
+    tag = "Bitcoin",
+    security(("readToken" = []), ("adminToken" = [])),
+    request_body = TxRequest,
+    responses(
+        (status = 200, description = "The node has it and passes it on", body = TxResponse),
+        (status = 422, description = "No transaction, or the node refuses it; the node's own reason is in the text"),
+        (status = 503, description = "The node is away"),
+    ),
+)]
 pub(super) async fn broadcast(
     State(cx): Cx,
-    body: Result<Json<TxRequest>, JsonRejection>,
+    Body(TxRequest { hex }): Body<TxRequest>,
 ) -> Result<Json<TxResponse>, ApiError> {
-    let Json(TxRequest { hex }) = body?;
     let tx: Transaction = deserialize_hex(&hex).map_err(|e| ApiError::field("hex", format!("no transaction: {e}")))?;
     let txid = cx.chain.broadcast(&tx).await.map_err(|error| match error {
         BroadcastError::Rejected(reason) => ApiError::field("hex", format!("the node refuses it: {reason}")),

@@ -11,7 +11,24 @@ use super::access::may_read;
 use crate::server::{Doors, Peer};
 use crate::ws::{self, Arrival};
 
-/// Opens a WebSocket. Without a place for it, it is closed with 1013, as on the other port.
+/// Opens a WebSocket: the API of `/asyncapi.json`, on this port too. Without a place for it, it is closed with 1013, as on the other port.
+#[utoipa::path(
+    get,
+    path = "/ws",
+    operation_id = "openWebSocket",
+    tag = "Events",
+    params(
+        ("Upgrade" = String, Header, description = "`websocket`", pattern = "^websocket$", example = "websocket"),
+        ("Connection" = String, Header, description = "`Upgrade`", pattern = "^Upgrade$", example = "Upgrade"),
+        ("Sec-WebSocket-Version" = String, Header, description = "`13`", pattern = "^13$", example = "13"),
+        ("Sec-WebSocket-Key" = String, Header, description = "16 bytes in base64", pattern = "^[A-Za-z0-9+/]{21}[AQgw]==$", example = "dGhlIHNhbXBsZSBub25jZQ=="),
+    ),
+    responses(
+        (status = 101, description = "The connection is a WebSocket now"),
+        (status = 400, description = "`Sec-WebSocket-Key` is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 426, description = "The request asks for no WebSocket, or for another version than 13", body = String, content_type = "text/plain"),
+    ),
+)]
 pub(super) async fn open(
     State(cx): Cx,
     Extension(doors): Extension<Doors>,

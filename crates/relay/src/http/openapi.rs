@@ -1,0 +1,193 @@
+//! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, made from the handlers and the types that they answer with.
+//!
+//! The handlers say what is their own; what every request meets on its way (tokens, origins, pace, bodies) is added here, as it is on this
+//! relay: a document that asks for a token which the relay does not ask for would be wrong.
+
+use axum::Extension;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use sdk_relay_protocol::API_VERSION;
+use sdk_relay_protocol::http::Problem;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::documents::Documents;
+use crate::config::Config;
+
+/// The handlers. A route that is missing here fails the test of `documents`.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        super::health::health,
+        super::health::live,
+        super::health::ready,
+        super::metrics::metrics,
+        super::config::config,
+        super::config::change,
+        super::restart::restart,
+        super::bitcoin::info,
+        super::bitcoin::block,
+        super::tx::broadcast,
+        super::events::events,
+        super::ws::open,
+        super::dev::mine,
+        super::dev::pay,
+        openapi,
+        super::asyncapi::asyncapi,
+        super::docs::page,
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "Health", description = "For people, supervisors and load balancers"),
+        (name = "Metrics", description = "Figures of the relay, the node and the mesh"),
+        (name = "Operation", description = "Settings and restarts"),
+        (name = "Bitcoin", description = "What the node says, and what is sent to it"),
+        (name = "Events", description = "What happens, as it happens"),
+        (name = "Development", description = "Blocks and payments at will: in `dev_mode`, on regtest, signet and standalone"),
+        (name = "Documents", description = "This API, for programs and for people"),
+    ),
+)]
+struct Handlers;
+
+const ABOUT: &str = "What is, when asked; what happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
+    Amounts are strings in BTC with a twin in satoshis; timestamps are Unix seconds; what is not known is `null`. Answers may get further \
+    fields. Errors are RFC 9457 problem documents. A method that a path does not answer gets 405, and `Allow` lists those that it answers.";
+
+/// The document of this relay.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "getOpenApi",
+    tag = "Documents",
+    responses((status = 200, description = "This document", content_type = "application/json", body = Object)),
+)]
+pub(super) async fn openapi(Extension(documents): Extension<Documents>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], documents.openapi).into_response()
+}
+
+/// What the handlers say, and what this relay adds.
+pub(super) fn document(config: &Config, with_dev: bool) -> Value {
+    let mut document = serde_json::to_value(Handlers::openapi()).unwrap_or_default();
+    document["info"] = json!({
+        "title": "sdk_relay",
+        "description": ABOUT,
+        "version": API_VERSION,
+        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+    });
+    document["servers"] = json!([{ "url": "/", "description": "This relay" }]);
+    document["components"]["securitySchemes"] = schemes(config);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.retain(|path, _| with_dev || !path.starts_with("/dev/"));
+        for operations in paths.values_mut().filter_map(Value::as_object_mut) {
+            for (method, operation) in operations {
+                complete(method, operation, config);
+            }
+        }
+    }
+    document
+}
+
+/// Those that this relay asks for.
+fn schemes(config: &Config) -> Value {
+    let bearer = |about: &str| json!({ "type": "http", "scheme": "bearer", "description": about });
+    let mut schemes = Map::new();
+    schemes.insert(
+        "adminToken".to_owned(),
+        bearer("`auth.admin_token`: may change things, and read. Where none is set, loopback addresses may change things without one"),
+    );
+    if config.auth.read_token.is_some() {
+        schemes.insert("readToken".to_owned(), bearer("`auth.read_token`: may read"));
+    }
+    schemes.into()
+}
+
+/// Adds to an operation what the layers around the handlers do.
+fn complete(method: &str, operation: &mut Value, config: &Config) {
+    let takes_a_body = operation.get("requestBody").is_some();
+    let mut errors = vec![
+        (StatusCode::TOO_MANY_REQUESTS, "Too many requests from this address"),
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "A fault of the relay; its log says more",
+        ),
+        (StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
+    ];
+    if needs_token(operation, config) {
+        errors.push((StatusCode::UNAUTHORIZED, "A token is needed, or the one given is wrong"));
+    }
+    if method != "get" {
+        errors.push((
+            StatusCode::FORBIDDEN,
+            "A page of an origin that is not in `http.cors_origins`",
+        ));
+    }
+    if takes_a_body {
+        errors.extend([
+            (StatusCode::BAD_REQUEST, "The body is not JSON"),
+            (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB"),
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`"),
+        ]);
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
+    for (status, description) in errors {
+        let response = responses
+            .entry(status.as_str())
+            .or_insert_with(|| json!({ "description": description }));
+        if let Some(header) = header_of(status) {
+            response["headers"] = header;
+        }
+    }
+    for (status, response) in responses.iter_mut() {
+        let status = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let Some(status) = status.filter(|s| s.is_client_error() || s.is_server_error()) else {
+            continue;
+        };
+        if response.get("content").is_none() {
+            response["content"] = problem(status, response["description"].as_str().unwrap_or_default());
+        }
+    }
+    responses.sort_keys();
+}
+
+/// Leaves of the declared tokens those that this relay asks for, and tells whether one may be needed.
+fn needs_token(operation: &mut Value, config: &Config) -> bool {
+    let reads = operation["security"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|s| s.get("readToken").is_some()));
+    let changes = operation.get("security").is_some() && !reads;
+    if reads && config.auth.read_token.is_none() {
+        operation["security"] = json!([]);
+    } else if changes && config.auth.admin_token.is_none() {
+        operation["security"] = json!([{}, { "adminToken": [] }]);
+    }
+    changes || (reads && config.auth.read_token.is_some())
+}
+
+fn header_of(status: StatusCode) -> Option<Value> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(json!({
+            "Retry-After": { "description": "Seconds", "required": true, "schema": { "type": "integer", "minimum": 1 } }
+        })),
+        StatusCode::UNAUTHORIZED => Some(json!({
+            "WWW-Authenticate": { "required": true, "schema": { "type": "string", "const": "Bearer" } }
+        })),
+        _ => None,
+    }
+}
+
+fn problem(status: StatusCode, description: &str) -> Value {
+    json!({
+        "application/problem+json": {
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "example": {
+                "type": "about:blank",
+                "title": status.canonical_reason(),
+                "status": status.as_u16(),
+                "detail": description,
+            },
+        }
+    })
+}
