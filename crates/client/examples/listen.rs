@@ -1,4 +1,5 @@
-//! Prints what a relay tells: `cargo run -p sdk-relay-client --example listen [URL]`.
+//! Prints what a relay tells: `cargo run -p sdk-relay-client --example listen [URL [PEM]]`. With a PEM file, only the certificates in
+//! it are trusted.
 // A program that a person runs: its output is for standard output.
 #![allow(clippy::print_stdout)]
 
@@ -9,11 +10,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "ws://127.0.0.1:8090".to_owned());
-    let (client, mut events) = Client::builder(&url)
-        .client_id("listen")
-        .topics([Topic::Notifications])
-        .connect()
-        .await?;
+    let mut builder = Client::builder(&url).client_id("listen").topics([Topic::Notifications]);
+    if let Some(pem) = std::env::args_os().nth(2) {
+        builder = builder.trust(pem);
+    }
+    let (client, mut events) = builder.connect().await?;
     let relay = client.relay();
     println!("connected to {} on {}", relay.relay_id, relay.network);
     if let Some(address) = &relay.silent_payment_address {

@@ -1,10 +1,12 @@
 //! How a client is to connect.
 
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, SecretHex, Topic};
 
 use crate::connection::Connection;
+use crate::tls::Trust;
 use crate::{Client, ConnectError, Events, driver};
 
 /// What to say in the handshake, and what to do when the connection ends.
@@ -21,6 +23,7 @@ pub struct ClientBuilder {
     pub(crate) token: Option<SecretHex>,
     pub(crate) address: Option<String>,
     pub(crate) reconnect: bool,
+    pub(crate) trust: Trust,
 }
 
 impl ClientBuilder {
@@ -36,6 +39,7 @@ impl ClientBuilder {
             token: None,
             address: None,
             reconnect: true,
+            trust: Trust::default(),
         }
     }
 
@@ -90,10 +94,17 @@ impl ClientBuilder {
         self
     }
 
+    /// For `wss://`: a PEM file of certificates, in place of those that the system trusts. The relay's own must be one of them, or be issued
+    /// by one. It is read at each connection.
+    pub fn trust(mut self, pem: impl Into<PathBuf>) -> Self {
+        self.trust.file = Some(pem.into());
+        self
+    }
+
     /// Connects and shakes hands, once: an app that starts learns at once when its relay is not there.
     pub async fn connect(self) -> Result<(Client, Events), ConnectError> {
         let handshake = self.handshake(self.capabilities.clone(), self.resume_from);
-        let (connection, response) = Connection::open(&self.url, handshake).await?;
+        let (connection, response) = Connection::open(&self.url, &self.trust, handshake).await?;
         Ok(driver::start(self, connection, response))
     }
 

@@ -55,7 +55,7 @@ pub(crate) struct MessageIds {
 }
 
 impl Client {
-    /// A client of the relay at `ws://HOST:PORT`.
+    /// A client of the relay at `ws://HOST:PORT`, or `wss://HOST:PORT` where it speaks TLS.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }

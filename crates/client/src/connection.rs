@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 use tokio_websockets::{Error, Message};
 
 use crate::defaults::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
+use crate::tls::Trust;
 use crate::transport::{self, Socket};
 use crate::{ConnectError, Disconnect};
 
@@ -22,8 +23,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects and shakes hands.
-    pub(crate) async fn open(url: &str, handshake: Handshake) -> Result<(Self, HandshakeResponse), ConnectError> {
-        let socket = transport::dial(url).await?;
+    pub(crate) async fn open(
+        url: &str,
+        trust: &Trust,
+        handshake: Handshake,
+    ) -> Result<(Self, HandshakeResponse), ConnectError> {
+        let socket = transport::dial(url, trust).await?;
         let mut connection = Self {
             socket,
             opened: Instant::now(),

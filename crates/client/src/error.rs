@@ -1,6 +1,7 @@
 //! What can go wrong, per operation.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sdk_relay_protocol::{CloseCode, ErrorCode};
@@ -9,7 +10,7 @@ use sdk_relay_protocol::{CloseCode, ErrorCode};
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL is not one of a relay.
-    #[error("{url:?} is no relay URL: {reason}; expected ws://HOST:PORT")]
+    #[error("{url:?} is no relay URL: {reason}; expected ws://HOST:PORT or wss://HOST:PORT")]
     Url {
         /// As given.
         url: String,
@@ -30,6 +31,22 @@ pub enum ConnectError {
         /// `HOST:PORT`.
         address: String,
         /// What came instead.
+        reason: String,
+    },
+    /// Somebody answers, but not in TLS, or with a certificate that is not trusted.
+    #[error("no TLS with {address}: {reason}")]
+    Tls {
+        /// `HOST:PORT`.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The certificates to trust cannot be had.
+    #[error("the trusted certificates {} cannot be read: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
+    Trust {
+        /// The PEM file; `None`: the system's.
+        file: Option<PathBuf>,
+        /// What is wrong.
         reason: String,
     },
     /// Too slow.

@@ -42,6 +42,7 @@ mod error;
 mod event;
 mod in_flight;
 mod raw;
+mod tls;
 mod transport;
 mod watches;
 

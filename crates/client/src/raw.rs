@@ -1,10 +1,13 @@
 //! A WebSocket without manners, for tests of a relay: any frame, and any bytes.
 
+use std::path::PathBuf;
+
 use futures_util::{SinkExt, StreamExt};
 use sdk_relay_protocol::{ClientMessage, ServerMessage};
 use tokio::io::AsyncWriteExt;
 use tokio_websockets::{CloseCode, Error, Message};
 
+use crate::tls::Trust;
 use crate::transport::{self, Socket};
 use crate::{ConnectError, Disconnect};
 
@@ -33,8 +36,17 @@ pub struct RawClient {
 impl RawClient {
     /// Connects and upgrades, without a handshake.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::dial(url, &Trust::default()).await
+    }
+
+    /// The same over `wss://`, trusting the certificates of a PEM file alone.
+    pub async fn connect_trusting(url: &str, pem: impl Into<PathBuf>) -> Result<Self, ConnectError> {
+        Self::dial(url, &Trust { file: Some(pem.into()) }).await
+    }
+
+    async fn dial(url: &str, trust: &Trust) -> Result<Self, ConnectError> {
         Ok(Self {
-            socket: transport::dial(url).await?,
+            socket: transport::dial(url, trust).await?,
         })
     }
 

@@ -2,20 +2,29 @@
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_websockets::{ClientBuilder, Limits, WebSocketStream};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, WebSocketStream};
 
 use crate::ConnectError;
 use crate::defaults::{CONNECT_TIMEOUT, MAX_MESSAGE};
+use crate::tls::{self, Trust};
 
 /// A WebSocket to a relay.
-pub(crate) type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const SCHEME: &str = "ws://";
-const DEFAULT_PORT: u16 = 80;
+/// What a URL says.
+#[derive(Debug, PartialEq, Eq)]
+struct Target<'a> {
+    tls: bool,
+    /// Without the brackets of an IPv6 address.
+    host: &'a str,
+    /// `HOST:PORT`, with them.
+    address: String,
+}
 
-/// Connects and upgrades. All addresses of the host are tried, one after the other.
-pub(crate) async fn dial(url: &str) -> Result<Socket, ConnectError> {
-    let address = address(url)?;
+/// Connects, shakes hands where the URL asks for TLS, and upgrades. All addresses of the host are tried, one after the other.
+pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectError> {
+    let Target { tls, host, address } = target(url)?;
     let upgrade = ClientBuilder::new()
         .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)))
         .uri(url)
@@ -25,9 +34,18 @@ pub(crate) async fn dial(url: &str) -> Result<Socket, ConnectError> {
             address: address.clone(),
             source,
         };
+        let connector = if tls { Some(trust.connector().await?) } else { None };
         let stream = TcpStream::connect(&address).await.map_err(unreachable)?;
         // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
         stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = match connector {
+            None => MaybeTlsStream::Plain(stream),
+            Some(connector) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(|e| wrong_url(url, &e.to_string()))?;
+                let shaken = connector.connect(name, stream).await;
+                MaybeTlsStream::Rustls(shaken.map_err(|e| tls::refused(&address, e))?)
+            }
+        };
         match upgrade.connect_on(stream).await {
             Ok((socket, _)) => Ok(socket),
             Err(tokio_websockets::Error::Io(source)) => Err(unreachable(source)),
@@ -42,24 +60,29 @@ pub(crate) async fn dial(url: &str) -> Result<Socket, ConnectError> {
         .unwrap_or_else(|_| Err(timed_out(&address)))
 }
 
-/// `HOST:PORT` of a `ws://` URL; an IPv6 address stands in brackets.
+/// `HOST:PORT` of a URL; an IPv6 address stands in brackets.
 pub(crate) fn address(url: &str) -> Result<String, ConnectError> {
-    if url.starts_with("wss://") {
-        return Err(wrong_url(url, "this client does not speak TLS yet"));
-    }
-    let rest = url
-        .strip_prefix(SCHEME)
-        .ok_or_else(|| wrong_url(url, "it does not start with ws://"))?;
+    target(url).map(|target| target.address)
+}
+
+fn target(url: &str) -> Result<Target<'_>, ConnectError> {
+    let (tls, default_port, rest) = match (url.strip_prefix("ws://"), url.strip_prefix("wss://")) {
+        (Some(rest), _) => (false, 80, rest),
+        (_, Some(rest)) => (true, 443, rest),
+        _ => return Err(wrong_url(url, "it does not start with ws:// or wss://")),
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.is_empty() || authority.contains('@') {
         return Err(wrong_url(url, "the host is missing or has a user name before it"));
     }
-    let after_host = authority.rsplit(']').next().unwrap_or(authority);
-    match after_host.rsplit_once(':') {
-        Some((_, port)) if port.parse::<u16>().is_ok() => Ok(authority.to_owned()),
-        Some(_) => Err(wrong_url(url, "the port is no number from 0 to 65535")),
-        None => Ok(format!("{authority}:{DEFAULT_PORT}")),
-    }
+    let (bracketed, after_host) = authority.rsplit_once(']').unwrap_or(("", authority));
+    let (address, bare) = match after_host.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (authority.to_owned(), host),
+        Some(_) => return Err(wrong_url(url, "the port is no number from 0 to 65535")),
+        None => (format!("{authority}:{default_port}"), after_host),
+    };
+    let host = bracketed.strip_prefix('[').unwrap_or(bare);
+    Ok(Target { tls, host, address })
 }
 
 fn wrong_url(url: &str, reason: &str) -> ConnectError {
@@ -83,14 +106,17 @@ mod tests {
 
     #[test]
     fn finds_host_and_port() {
-        for (url, expected) in [
-            ("ws://127.0.0.1:8090", "127.0.0.1:8090"),
-            ("ws://localhost:8090/ws?x=1:2", "localhost:8090"),
-            ("ws://relay.example", "relay.example:80"),
-            ("ws://[::1]:8090/", "[::1]:8090"),
-            ("ws://[::1]", "[::1]:80"),
+        for (url, tls, host, address) in [
+            ("ws://127.0.0.1:8090", false, "127.0.0.1", "127.0.0.1:8090"),
+            ("ws://localhost:8090/ws?x=1:2", false, "localhost", "localhost:8090"),
+            ("ws://relay.example", false, "relay.example", "relay.example:80"),
+            ("wss://relay.example", true, "relay.example", "relay.example:443"),
+            ("wss://relay.example:8090/", true, "relay.example", "relay.example:8090"),
+            ("ws://[::1]:8090/", false, "::1", "[::1]:8090"),
+            ("wss://[::1]", true, "::1", "[::1]:443"),
         ] {
-            assert_eq!(address(url).unwrap(), expected);
+            let address = address.to_owned();
+            assert_eq!(target(url).unwrap(), Target { tls, host, address });
         }
     }
 
@@ -100,7 +126,8 @@ mod tests {
             "",
             "localhost:8090",
             "http://localhost",
-            "wss://localhost",
+            "https://localhost",
+            "wss://",
             "ws://",
             "ws://a:b",
             "ws://a:70000",

@@ -1,5 +1,8 @@
 //! The two ports: accepts connections, bounds them, and ends them with the relay.
 
+mod patience;
+mod places;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,28 +11,42 @@ use std::time::Duration;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
 use crate::http::may_read;
+use crate::tls::Tls;
 use crate::ws::{self, Admission, Arrival, Permit};
+use patience::Patience;
+use places::{Held, Place, Places};
 
 /// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no longer.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that the headers of a request may have; hyper's least is 8 KiB.
 const HEADER_BYTES: usize = 16 << 10;
-/// HTTP connections at once. Requests are short; more than these wait in the system's queue.
-const HTTP_CONNECTIONS: usize = 1024;
+/// Within this the handshake of TLS must be through, as long as headers may take.
+const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// HTTP connections at once. Requests are short; beyond these the longest idle one makes way, and where none is idle a new one waits.
+pub const HTTP_CONNECTIONS: usize = 1024;
+/// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for each client that does
+/// not read; what is on its way to a client that does read is not bounded by this.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
 /// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -41,6 +58,8 @@ const EVENT_STREAMS: usize = HTTP_CONNECTIONS / 2;
 pub struct Doors {
     /// Long-lived clients, on whichever port.
     pub admission: Arc<Admission>,
+    /// Speaks TLS on both ports, where it is configured.
+    pub tls: Option<Tls>,
     /// Places for streams of `GET /events`.
     pub streams: Arc<Semaphore>,
     /// Tells the relay's end.
@@ -51,10 +70,11 @@ pub struct Doors {
 
 impl Doors {
     /// Doors of a relay with these limits.
-    pub fn new(config: &Config, ending: Ending, tasks: TaskTracker) -> Self {
+    pub fn new(config: &Config, tls: Option<Tls>, ending: Ending, tasks: TaskTracker) -> Self {
         let admission = Admission::new(config.max_connections, config.max_connections_per_address);
         Self {
             admission,
+            tls,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             ending,
             tasks,
@@ -66,6 +86,7 @@ impl Doors {
 pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Doors) {
     let Doors {
         admission,
+        tls,
         mut ending,
         tasks,
         ..
@@ -75,12 +96,21 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
         if permit.is_none() {
             cx.counters.connections_refused.inc();
         }
-        tasks.spawn(websocket(Arc::clone(&cx), stream, peer, permit, ending.clone()));
+        let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
+        tasks.spawn(async move {
+            let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
+                return;
+            };
+            websocket(cx, stream, peer, permit, ending).await;
+        });
     }
 }
 
 /// One connection of the WebSocket port. Without a permit it is upgraded and closed with 1013, so that the client learns why.
-async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit: Option<Permit>, ending: Ending) {
+async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, permit: Option<Permit>, ending: Ending)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let upgraded: Arc<Mutex<Option<(OnUpgrade, bool)>>> = Arc::default();
     let slot = Arc::clone(&upgraded);
     let config = cx.config();
@@ -129,35 +159,86 @@ async fn websocket(cx: Arc<Context>, stream: TcpStream, peer: SocketAddr, permit
 /// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
 pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
     let router = router.layer(axum::Extension(doors.clone()));
-    let Doors { mut ending, tasks, .. } = doors;
-    let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
+    let Doors {
+        tls,
+        mut ending,
+        tasks,
+        ..
+    } = doors;
+    let places = Places::new(HTTP_CONNECTIONS);
+    while let Some((stream, peer)) = accept(&listener, &mut ending).await {
+        let place = tokio::select! {
+            _ = ended(&mut ending) => return,
+            place = places.take() => place,
         };
-        let Some((stream, peer)) = accept(&listener, &mut ending).await else {
-            return;
-        };
+        let Some(place) = place else { return };
         let router = router.clone().layer(axum::Extension(Peer(peer)));
-        let mut ending = ending.clone();
+        let (tls, mut ending) = (tls.clone(), ending.clone());
         tasks.spawn(async move {
-            let service = TowerToHyperService::new(router);
-            let conn = builder()
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades();
-            let mut conn = std::pin::pin!(conn);
             tokio::select! {
-                // A client that breaks off is its own business.
-                _ = conn.as_mut() => {}
-                _ = ended(&mut ending) => {
-                    conn.as_mut().graceful_shutdown();
-                    let _ = conn.await;
-                }
+                () = place.wanted() => {}
+                () = requests(router, tls, stream, peer, &mut ending, &place) => {}
             }
-            drop(place);
         });
     }
 }
+
+/// One connection of the HTTP port.
+async fn requests(
+    router: Router,
+    tls: Option<Tls>,
+    stream: Stream,
+    peer: SocketAddr,
+    ending: &mut Ending,
+    place: &Place,
+) {
+    let Some(stream) = secured(tls, stream, peer, ending).await else {
+        return;
+    };
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = place.request();
+        let answer = router.call(request);
+        async move { answer.await.map(|response| response.map(|body| Held { body, _busy: busy })) }
+    });
+    let conn = builder()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut conn = std::pin::pin!(conn);
+    tokio::select! {
+        // A client that breaks off is its own business.
+        _ = conn.as_mut() => {}
+        _ = ended(ending) => {
+            conn.as_mut().graceful_shutdown();
+            let _ = conn.await;
+        }
+    }
+}
+
+/// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients (scanners, and browsers
+/// with `http://` among them), and nothing that an operator could do anything about: it stays out of the log.
+async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mut Ending) -> Option<Secured> {
+    let Some(tls) = tls else {
+        return Some(Either::Left(stream));
+    };
+    tokio::select! {
+        _ = ended(ending) => None,
+        shaken = timeout(TLS_WITHIN, tls.accept(stream)) => match shaken {
+            Ok(Ok(stream)) => Some(Either::Right(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "no TLS handshake");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "no TLS handshake in time");
+                None
+            }
+        },
+    }
+}
+
+type Stream = Patience<TcpStream>;
+type Secured = Either<Stream, TlsStream<Stream>>;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +254,8 @@ fn builder() -> http1::Builder {
 }
 
 /// The next connection; `None` at the relay's end.
-async fn accept(listener: &TcpListener, ending: &mut Ending) -> Option<(TcpStream, SocketAddr)> {
+async fn accept(listener: &TcpListener, ending: &mut Ending) -> Option<(Stream, SocketAddr)> {
+    let mut told = false;
     loop {
         let accepted = tokio::select! {
             _ = ended(ending) => return None,
@@ -183,10 +265,15 @@ async fn accept(listener: &TcpListener, ending: &mut Ending) -> Option<(TcpStrea
             Ok((stream, peer)) => {
                 // Notifications are small and urgent: they do not wait for more to fill a segment.
                 let _ = stream.set_nodelay(true);
-                return Some((stream, peer));
+                // Elsewhere the system's own bound holds.
+                #[cfg(target_os = "linux")]
+                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+                return Some((Patience::new(stream), peer));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted; if this goes on, raise the limit of open files");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "no connection can be accepted now; if this comes often, raise the limit of open files");
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }

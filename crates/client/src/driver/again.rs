@@ -26,7 +26,7 @@ impl Driver {
         loop {
             sleep(retry_in).await;
             let handshake = self.builder.handshake(self.capabilities(), Some(self.last_queued));
-            match Connection::open(&self.builder.url, handshake).await {
+            match Connection::open(&self.builder.url, &self.builder.trust, handshake).await {
                 Ok((connection, relay)) => {
                     self.resumed(relay).await;
                     return Some(connection);

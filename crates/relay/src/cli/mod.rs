@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Loader, Overrides};
+use crate::tls;
 
 /// A relay between Bitcoin and silent-payment (BIP352) apps.
 ///
@@ -51,6 +52,9 @@ struct Settings {
     /// Run on an embedded development chain, with no node
     #[arg(long)]
     standalone: bool,
+    /// Speak TLS on both ports with a certificate of the relay's own making (for development)
+    #[arg(long)]
+    tls_self_signed: bool,
 }
 
 impl Cli {
@@ -78,12 +82,14 @@ impl Settings {
             config: self.config,
             data_dir: self.data_dir,
             standalone: self.standalone,
+            tls_self_signed: self.tls_self_signed,
         }
     }
 }
 
 fn check(overrides: Overrides) -> anyhow::Result<()> {
     let config = Loader::new(overrides).load()?;
+    tls::check(&config)?;
     say(&format!(
         "The configuration is right: {} on {}, data in {}",
         config.network,

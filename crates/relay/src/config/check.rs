@@ -59,6 +59,8 @@ pub struct Config {
     pub auth: Auth,
     /// Origins of pages that may change things.
     pub cors_origins: Vec<String>,
+    /// Whence the certificate for TLS on both ports; `None`: plain text.
+    pub tls: Option<TlsFiles>,
     /// How often the embedded chain mines by itself.
     pub mine_interval: Option<Duration>,
     /// Filter of the log (`tracing_subscriber::EnvFilter`).
@@ -87,6 +89,20 @@ pub struct Auth {
     pub admin_token: Option<Secret>,
     /// Needed to read; without one, anybody may.
     pub read_token: Option<Secret>,
+}
+
+/// Whence the certificate comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsFiles {
+    /// From the operator, as PEM files.
+    Given {
+        /// The chain, the relay's own certificate first.
+        cert: PathBuf,
+        /// Its private key.
+        key: PathBuf,
+    },
+    /// From the relay itself, in the data directory: for development.
+    SelfSigned,
 }
 
 /// How the relay proves to the node who it is.
@@ -173,6 +189,7 @@ impl Config {
                 read_token: at.token("auth.read_token", &file.auth.read_token)?,
             },
             cors_origins: at.origins(&file.http.cors_origins)?,
+            tls: at.tls(file)?,
             mine_interval: at.mine_interval(file)?,
             log_level: at.log_level(&file.log.level)?,
             log_json: match file.log.format.as_str() {
@@ -277,6 +294,32 @@ impl Checker<'_> {
             }
         }
         Ok(origins.to_vec())
+    }
+
+    fn tls(&self, file: &File) -> Result<Option<TlsFiles>, ConfigError> {
+        match (file.tls.cert.as_str(), file.tls.key.as_str(), file.tls.self_signed) {
+            ("", "", false) => Ok(None),
+            ("", "", true) => Ok(Some(TlsFiles::SelfSigned)),
+            ("", _, _) => Err(self.wrong(
+                "tls.cert",
+                "",
+                "expected the PEM file of a certificate, as there is tls.key",
+            )),
+            (_, "", _) => Err(self.wrong(
+                "tls.key",
+                "",
+                "expected the PEM file of the certificate's private key, as there is tls.cert",
+            )),
+            (_, _, true) => Err(self.wrong(
+                "tls.self_signed",
+                "true",
+                "expected either a certificate of its own making or tls.cert and tls.key",
+            )),
+            (cert, key, false) => Ok(Some(TlsFiles::Given {
+                cert: PathBuf::from(cert),
+                key: PathBuf::from(key),
+            })),
+        }
     }
 
     fn mine_interval(&self, file: &File) -> Result<Option<Duration>, ConfigError> {

@@ -22,6 +22,7 @@ pub struct File {
     pub(super) dev: DevFile,
     pub(super) auth: AuthFile,
     pub(super) http: HttpFile,
+    pub(super) tls: TlsFile,
     pub(super) log: LogFile,
 }
 
@@ -91,6 +92,14 @@ pub(super) struct HttpFile {
 
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    pub(super) cert: String,
+    pub(super) key: String,
+    pub(super) self_signed: bool,
+}
+
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DevFile {
     pub(super) mine_interval: u64,
 }
@@ -135,6 +144,7 @@ impl Default for File {
             dev: DevFile::default(),
             auth: AuthFile::default(),
             http: HttpFile::default(),
+            tls: TlsFile::default(),
             log: LogFile {
                 level: "info".to_owned(),
                 format: "text".to_owned(),

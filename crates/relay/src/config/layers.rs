@@ -25,6 +25,8 @@ pub struct Overrides {
     pub data_dir: Option<PathBuf>,
     /// `--standalone`.
     pub standalone: bool,
+    /// `--tls-self-signed`.
+    pub tls_self_signed: bool,
 }
 
 /// Why a configuration is refused: where, which key, which value, and what would be right.
@@ -139,6 +141,9 @@ impl Loader {
         }
         if self.overrides.standalone {
             figment = figment.merge(Serialized::default("standalone", true));
+        }
+        if self.overrides.tls_self_signed {
+            figment = figment.merge(Serialized::default("tls.self_signed", true));
         }
         figment
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Credentials, Network, template};
+use crate::config::{Credentials, Network, TlsFiles, template};
 
 fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
@@ -122,4 +122,23 @@ fn contradictions_are_refused() {
     let config = from("standalone = true\nnetwork = \"mainnet\"\n", &[]).unwrap();
     assert_eq!(config.network, Network::Regtest);
     assert!(config.dev_mode);
+}
+
+#[test]
+fn tls_has_both_files_or_none() {
+    assert_eq!(from("", &[]).unwrap().tls, None);
+    let both = from("[tls]\ncert = \"/a\"\nkey = \"/b\"", &[]).unwrap().tls;
+    let given = TlsFiles::Given {
+        cert: "/a".into(),
+        key: "/b".into(),
+    };
+    assert_eq!(both, Some(given));
+    let env = [("SDK_RELAY_TLS__SELF_SIGNED", "true")];
+    assert_eq!(from("", &env).unwrap().tls, Some(TlsFiles::SelfSigned));
+    let told = message("[tls]\ncert = \"/a\"", &[]);
+    assert!(told.contains("tls.key") && told.contains("expected the PEM file"), "{told}");
+    let told = message("[tls]\nkey = \"/b\"", &[]);
+    assert!(told.contains("tls.cert") && told.contains("expected the PEM file"), "{told}");
+    let told = message("[tls]\ncert = \"/a\"\nkey = \"/b\"", &env);
+    assert!(told.contains("tls.self_signed") && told.contains("either"), "{told}");
 }

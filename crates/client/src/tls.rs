@@ -1,0 +1,116 @@
+//! Whom a client of a `wss://` relay trusts.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use crate::ConnectError;
+
+/// The only protocol that a relay speaks inside TLS.
+const ALPN: &[u8] = b"http/1.1";
+
+/// Certificates that a relay's own must come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    /// A PEM file; `None`: what the system trusts.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Trust {
+    /// Reads the certificates, at each connection anew: a relay's new certificate needs no new client.
+    pub(crate) async fn connector(&self) -> Result<TlsConnector, ConnectError> {
+        let file = self.file.clone();
+        let roots = tokio::task::spawn_blocking(move || match file {
+            Some(file) => given(&file),
+            None => system(),
+        });
+        let failed = |reason: String| ConnectError::Trust {
+            file: self.file.clone(),
+            reason,
+        };
+        let roots = roots.await.map_err(|e| failed(e.to_string()))?.map_err(failed)?;
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| failed(e.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// What a failed handshake says: the peer's certificate, or the way to it.
+pub(crate) fn refused(address: &str, error: std::io::Error) -> ConnectError {
+    let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(tls) => ConnectError::Tls {
+            address: address.to_owned(),
+            reason: tls.to_string(),
+        },
+        None => ConnectError::Unreachable {
+            address: address.to_owned(),
+            source: error,
+        },
+    }
+}
+
+fn given(file: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| told(&e))? {
+        let certificate = certificate.map_err(|e| told(&e))?;
+        roots.add(certificate).map_err(|e| e.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("no certificate in it".to_owned());
+    }
+    Ok(roots)
+}
+
+fn system() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Old certificates that the library cannot read are common, and the others do.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        return Err(format!("none are found {}", reasons.join("; ")).trim_end().to_owned());
+    }
+    Ok(roots)
+}
+
+/// The library's own words quote the file, and somebody may give that of a key.
+fn told(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(e) => e.to_string(),
+        _ => "it is no PEM file of certificates".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_without_certificates_is_told() {
+        let dir = std::env::temp_dir().join(format!("sdk-relay-client-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("trust.pem");
+        let trust = Trust {
+            file: Some(file.clone()),
+        };
+        let missing = trust.connector().await.err().unwrap().to_string();
+        assert!(missing.contains("trust.pem"), "{missing}");
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nSECRET").unwrap();
+        let broken = trust.connector().await.err().unwrap().to_string();
+        assert!(broken.contains("trust.pem") && !broken.contains("SECRET"), "{broken}");
+        std::fs::write(&file, "").unwrap();
+        let empty = trust.connector().await.err().unwrap().to_string();
+        assert!(empty.contains("no certificate"), "{empty}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

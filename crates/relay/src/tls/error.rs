@@ -1,0 +1,65 @@
+//! What can be wrong with a certificate and its key.
+
+use std::path::PathBuf;
+
+use tokio_rustls::rustls;
+
+/// Why TLS cannot be served: which key of the configuration, which file, and what would be right. No error shows what is in a file.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{key} = {:?} cannot be read: {source}; expected a PEM file that this user may read", .path.display().to_string())]
+    Unreadable {
+        /// `tls.cert` or `tls.key`.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file holds something else.
+    #[error("{key} = {:?}: {found}; expected {expected}", .path.display().to_string())]
+    Content {
+        /// `tls.cert` or `tls.key`.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The key is of another certificate.
+    #[error(
+        "tls.key = {:?} does not fit the first certificate of tls.cert = {:?}; expected the private key with which that certificate was asked for",
+        .key.display().to_string(), .cert.display().to_string()
+    )]
+    Mismatch {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The certificate for development cannot be made or kept.
+    #[error("--tls-self-signed: {} cannot be written: {source}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Others than its owner may read the key that was made for development.
+    #[error("--tls-self-signed: {} can be read by others: delete it and {}, and they are made anew", .key.display(), .cert.display())]
+    Exposed {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The certificate for development cannot be made.
+    #[error("--tls-self-signed: no certificate can be made: {0}")]
+    Making(#[from] rcgen::Error),
+    /// The TLS library refuses its own settings.
+    #[error("TLS cannot be set up: {0}")]
+    Library(rustls::Error),
+}

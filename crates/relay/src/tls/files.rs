@@ -1,0 +1,78 @@
+//! A certificate and its key from PEM files (RFC 7468).
+
+use std::path::Path;
+
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{Error, InconsistentKeys};
+use zeroize::Zeroizing;
+
+use super::TlsError;
+
+const CERT: &str = "tls.cert";
+const KEY: &str = "tls.key";
+const CERT_EXPECTED: &str =
+    "-----BEGIN CERTIFICATE----- … -----END CERTIFICATE-----, the relay's own first, then those of its issuers";
+const KEY_EXPECTED: &str = "an RSA, ECDSA or Ed25519 key without a password, -----BEGIN PRIVATE KEY----- … -----END PRIVATE KEY-----";
+
+/// Reads both files, and holds the key against the certificate.
+pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let wrong = |key: &'static str, path: &Path, found: String, expected| TlsError::Content {
+        key,
+        path: path.to_owned(),
+        found,
+        expected,
+    };
+    let bad_cert = |found| wrong(CERT, cert, found, CERT_EXPECTED);
+    let bad_key = |found| wrong(KEY, key, found, KEY_EXPECTED);
+
+    let text = read(CERT, cert)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|e| bad_cert(plain(&e)))?;
+    if chain.is_empty() {
+        return Err(bad_cert("no certificate in it".to_owned()));
+    }
+    let text = Zeroizing::new(read(KEY, key)?);
+    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| {
+        bad_key(match e {
+            pem::Error::NoItemsFound => "no private key in it".to_owned(),
+            other => plain(&other),
+        })
+    })?;
+    let signing = provider
+        .key_provider
+        .load_private_key(private)
+        .map_err(|_| bad_key("its key is of a kind that cannot be used".to_owned()))?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        // A key that cannot tell its public half is shown wrong by the first handshake at the latest.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+        }),
+        Err(_) => Err(bad_cert("its first certificate cannot be read".to_owned())),
+    }
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Unreadable {
+        key,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The library's own words quote the file, and the file may hold a secret.
+fn plain(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a line -----END …----- is missing",
+        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN …----- is wrong",
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is no base64",
+        _ => "it is no PEM file",
+    }
+    .to_owned()
+}

@@ -1,0 +1,113 @@
+//! A certificate for development, signed by itself: made at the first start and kept, so that who has trusted it once need not do it again.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use rcgen::{CertificateParams, DnType, KeyPair};
+use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use zeroize::Zeroizing;
+
+use super::TlsError;
+
+/// Names of the files in the data directory.
+const CERT_FILE: &str = "tls-self-signed.crt";
+const KEY_FILE: &str = "tls-self-signed.key";
+/// What a client on the same machine may call the relay.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// The files of a certificate for this machine and these addresses. One that is there and covers them stays.
+pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {
+    let (cert, key) = (data_dir.join(CERT_FILE), data_dir.join(KEY_FILE));
+    let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
+    for address in listen.iter().filter(|a| !a.is_unspecified()).map(ToString::to_string) {
+        if !names.contains(&address) {
+            names.push(address);
+        }
+    }
+    if key.exists() && covers(&cert, &names) {
+        let private = is_private(&key).map_err(|source| TlsError::Unreadable {
+            key: "tls.key",
+            path: key.clone(),
+            source,
+        })?;
+        return if private {
+            Ok((cert, key))
+        } else {
+            Err(TlsError::Exposed { cert, key })
+        };
+    }
+    make(&cert, &key, names)?;
+    tracing::info!(file = %cert.display(), "made a certificate for development: clients must be told to trust it");
+    Ok((cert, key))
+}
+
+fn covers(cert: &Path, names: &[String]) -> bool {
+    let Ok(der) = CertificateDer::from_pem_file(cert) else {
+        return false;
+    };
+    ParsedCertificate::try_from(&der).is_ok_and(|parsed| {
+        names
+            .iter()
+            .all(|n| ServerName::try_from(n.as_str()).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok()))
+    })
+}
+
+fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
+    let pair = KeyPair::generate()?;
+    let mut params = CertificateParams::new(names)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "sdk_relay, for development");
+    let certificate = params.self_signed(&pair)?;
+    let secret = Zeroizing::new(pair.serialize_pem());
+    // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not fit.
+    remove(cert).map_err(|source| unwritable(cert, source))?;
+    write(key, secret.as_bytes()).map_err(|source| unwritable(key, source))?;
+    write(cert, certificate.pem().as_bytes()).map_err(|source| unwritable(cert, source))
+}
+
+fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
+    TlsError::Unwritable {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Whether nobody but its owner may read a file.
+pub(super) fn is_private(path: &Path) -> std::io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 == 0)
+    }
+    #[cfg(not(unix))]
+    path.try_exists()
+}
+
+/// A new file of mode 0600, written beside and renamed.
+fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    remove(&beside)?;
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}

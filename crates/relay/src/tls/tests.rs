@@ -1,0 +1,83 @@
+use std::path::Path;
+
+use super::self_signed::is_private;
+use super::*;
+
+fn pair(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert, key) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.key")));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (cert, key)
+}
+
+fn refused(cert: &Path, key: &Path) -> String {
+    files::load(cert, key, &ring::default_provider()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_pair_is_read_and_the_wrong_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = pair(dir.path(), "a");
+    let (other_cert, other_key) = pair(dir.path(), "b");
+    files::load(&cert, &key, &ring::default_provider()).unwrap();
+
+    let mismatch = refused(&cert, &other_key);
+    assert!(mismatch.contains("b.key") && mismatch.contains("a.crt") && mismatch.contains("does not fit"), "{mismatch}");
+    let missing = refused(&dir.path().join("none.crt"), &key);
+    assert!(missing.contains("tls.cert") && missing.contains("none.crt") && missing.contains("expected"), "{missing}");
+    let missing = refused(&cert, &dir.path().join("none.key"));
+    assert!(missing.contains("tls.key") && missing.contains("none.key"), "{missing}");
+    // The files the wrong way round.
+    assert!(refused(&key, &cert).contains("no certificate in it"));
+    assert!(refused(&cert, &other_cert).contains("no private key in it"));
+}
+
+#[test]
+fn no_error_quotes_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, _) = pair(dir.path(), "a");
+    let key = dir.path().join("odd.key");
+    for text in [
+        "-----BEGIN PRIVATE KEY-----\nSECRETSECRET\n",
+        "-----BEGIN PRIVATE KEY SECRET\n",
+        "-----BEGIN PRIVATE KEY-----\n!SECRET!\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n-----END PRIVATE KEY-----\n",
+        "SECRET",
+    ] {
+        std::fs::write(&key, text).unwrap();
+        let told = refused(&cert, &key);
+        assert!(told.contains("odd.key") && !told.contains("SECRET"), "{told}");
+    }
+}
+
+#[test]
+fn the_certificate_for_development_stays_until_it_covers_too_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let ensure = |listen: &[&str]| {
+        let listen: Vec<IpAddr> = listen.iter().map(|a| a.parse().unwrap()).collect();
+        let (cert, key) = self_signed::ensure(dir.path(), &listen).unwrap();
+        assert!(is_private(&key).unwrap());
+        fingerprint(&files::load(&cert, &key, &ring::default_provider()).unwrap())
+    };
+    let first = ensure(&["0.0.0.0", "127.0.0.1"]);
+    assert_eq!(first.len(), 32 * 3 - 1, "{first}");
+    assert_eq!(ensure(&["127.0.0.1", "::1"]), first);
+    let second = ensure(&["192.0.2.7"]);
+    assert_ne!(second, first);
+    assert_eq!(ensure(&["127.0.0.1"]), second);
+    // A kill between the two files, or a lost one.
+    std::fs::remove_file(dir.path().join("tls-self-signed.key")).unwrap();
+    assert_ne!(ensure(&["127.0.0.1"]), second);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (_, key) = self_signed::ensure(dir.path(), &[]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = self_signed::ensure(dir.path(), &[]).unwrap_err().to_string();
+    assert!(told.contains("tls-self-signed.key") && told.contains("delete"), "{told}");
+}
