@@ -160,10 +160,7 @@ where
 pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
     let router = router.layer(axum::Extension(doors.clone()));
     let Doors {
-        tls,
-        mut ending,
-        tasks,
-        ..
+        tls, mut ending, tasks, ..
     } = doors;
     let places = Places::new(HTTP_CONNECTIONS);
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
@@ -199,7 +196,11 @@ async fn requests(
     let service = service_fn(|request: Request<Incoming>| {
         let busy = place.request();
         let answer = router.call(request);
-        async move { answer.await.map(|response| response.map(|body| Held { body, _busy: busy })) }
+        async move {
+            answer
+                .await
+                .map(|response| response.map(|body| Held { body, _busy: busy }))
+        }
     });
     let conn = builder()
         .serve_connection(TokioIo::new(stream), service)

@@ -5,7 +5,7 @@ mod files;
 mod self_signed;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::hashes::{Hash, sha256};
@@ -74,6 +74,11 @@ impl Tls {
         }))
     }
 
+    /// The certificate's file.
+    pub fn certificate(&self) -> &Path {
+        &self.files.cert
+    }
+
     /// Reads the files anew. New connections get the new certificate; when it is wrong, the old one stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         let new = self.files.load(self.acceptor.config().crypto_provider())?;
@@ -90,7 +95,9 @@ impl Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,8 @@ const CERT: &str = "tls.cert";
 const KEY: &str = "tls.key";
 const CERT_EXPECTED: &str =
     "-----BEGIN CERTIFICATE----- … -----END CERTIFICATE-----, the relay's own first, then those of its issuers";
-const KEY_EXPECTED: &str = "an RSA, ECDSA or Ed25519 key without a password, -----BEGIN PRIVATE KEY----- … -----END PRIVATE KEY-----";
+const KEY_EXPECTED: &str =
+    "an RSA, ECDSA or Ed25519 key without a password, -----BEGIN PRIVATE KEY----- … -----END PRIVATE KEY-----";
 
 /// Reads both files, and holds the key against the certificate.
 pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {

@@ -1,4 +1,3 @@
-use std::path::Path;
 
 use super::self_signed::is_private;
 use super::*;
@@ -12,7 +11,9 @@ fn pair(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
 }
 
 fn refused(cert: &Path, key: &Path) -> String {
-    files::load(cert, key, &ring::default_provider()).unwrap_err().to_string()
+    files::load(cert, key, &ring::default_provider())
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -23,9 +24,15 @@ fn a_pair_is_read_and_the_wrong_is_told() {
     files::load(&cert, &key, &ring::default_provider()).unwrap();
 
     let mismatch = refused(&cert, &other_key);
-    assert!(mismatch.contains("b.key") && mismatch.contains("a.crt") && mismatch.contains("does not fit"), "{mismatch}");
+    assert!(
+        mismatch.contains("b.key") && mismatch.contains("a.crt") && mismatch.contains("does not fit"),
+        "{mismatch}"
+    );
     let missing = refused(&dir.path().join("none.crt"), &key);
-    assert!(missing.contains("tls.cert") && missing.contains("none.crt") && missing.contains("expected"), "{missing}");
+    assert!(
+        missing.contains("tls.cert") && missing.contains("none.crt") && missing.contains("expected"),
+        "{missing}"
+    );
     let missing = refused(&cert, &dir.path().join("none.key"));
     assert!(missing.contains("tls.key") && missing.contains("none.key"), "{missing}");
     // The files the wrong way round.
@@ -79,5 +86,8 @@ fn a_key_that_others_may_read_is_refused() {
     let (_, key) = self_signed::ensure(dir.path(), &[]).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let told = self_signed::ensure(dir.path(), &[]).unwrap_err().to_string();
-    assert!(told.contains("tls-self-signed.key") && told.contains("delete"), "{told}");
+    assert!(
+        told.contains("tls-self-signed.key") && told.contains("delete"),
+        "{told}"
+    );
 }

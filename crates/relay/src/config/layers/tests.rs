@@ -136,9 +136,15 @@ fn tls_has_both_files_or_none() {
     let env = [("SDK_RELAY_TLS__SELF_SIGNED", "true")];
     assert_eq!(from("", &env).unwrap().tls, Some(TlsFiles::SelfSigned));
     let told = message("[tls]\ncert = \"/a\"", &[]);
-    assert!(told.contains("tls.key") && told.contains("expected the PEM file"), "{told}");
+    assert!(
+        told.contains("tls.key") && told.contains("expected the PEM file"),
+        "{told}"
+    );
     let told = message("[tls]\nkey = \"/b\"", &[]);
-    assert!(told.contains("tls.cert") && told.contains("expected the PEM file"), "{told}");
+    assert!(
+        told.contains("tls.cert") && told.contains("expected the PEM file"),
+        "{told}"
+    );
     let told = message("[tls]\ncert = \"/a\"\nkey = \"/b\"", &env);
     assert!(told.contains("tls.self_signed") && told.contains("either"), "{told}");
 }
