@@ -1,5 +1,6 @@
 //! What every connection and every request looks at.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,9 @@ use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::ending::Restart;
 use crate::hub::Hub;
-use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, reports};
+use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::settings::Settings;
-use crate::sync::{Relays, SyncCache};
+use crate::sync::{Forced, History, Planned, Relays, SyncCache};
 
 /// Between two looks whether the relay is ready.
 const READY_LOOK: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ pub struct Context {
     pub restart: Restart,
     /// This relay's name.
     pub relay_id: String,
+    /// Where the WebSocket API listens.
+    pub ws_addr: SocketAddr,
     /// Address of the relay's own silent-payment wallet.
     pub address: String,
     /// Fan-out of events.
@@ -44,8 +47,8 @@ pub struct Context {
     pub registry: Registry,
     /// What detection says of itself.
     pub vitals: Arc<Vitals>,
-    /// Errors of the log.
-    pub errors: ErrorTally,
+    /// The newest lines of the log, and its errors.
+    pub log: LogTap,
     /// Memory, processor, disk.
     pub process: Process,
     /// What the node says of itself.
@@ -56,6 +59,12 @@ pub struct Context {
     pub sync_cache: SyncCache,
     /// Relays that are connected.
     pub relays: Relays,
+    /// Syncs that are over.
+    pub sync_history: Arc<History>,
+    /// Syncs that were forced.
+    pub forced: Forced,
+    /// When the next own sync is due.
+    pub next_sync: Planned,
     /// `/dev/*`, where it is open.
     pub dev: Option<DevTools>,
     /// When the relay started.

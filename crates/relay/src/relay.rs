@@ -33,10 +33,10 @@ use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
 use crate::hub::Hub;
-use crate::ops::{Counters, ErrorTally, NodeFigures, Process, Rate, Vitals, WalletState};
+use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use crate::server::Doors;
 use crate::settings::Settings;
-use crate::sync::{Relays, SyncCache};
+use crate::sync::{Forced, History, Planned, Relays, SyncCache};
 use crate::{http, server, sync, wallet};
 
 /// Name of the store in the data directory.
@@ -76,7 +76,7 @@ enum Kind {
 
 impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
-    pub async fn start(loader: Loader, config: Config, errors: ErrorTally) -> anyhow::Result<Self> {
+    pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
@@ -100,6 +100,7 @@ impl Relay {
             .map(|(height, hash)| BlockRef { height, hash })
             .collect();
         let hub = Arc::new(Hub::new(Arc::clone(&store))?);
+        let sync_history = Arc::new(History::open(Arc::clone(&store))?);
         let counters = Arc::new(Counters::default());
         let mut registry = Registry::default();
         counters.register(&mut registry);
@@ -139,8 +140,10 @@ impl Relay {
                 network: config.network,
             }),
         });
+        let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own));
         let cx = Arc::new(Context {
-            relay_id: config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own)),
+            relays: Relays::new(&relay_id),
+            relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
             process: Process::new(data_dir.path()),
             follow: follower.status(),
@@ -148,7 +151,6 @@ impl Relay {
             node: NodeFigures::default(),
             rate: Rate::default(),
             sync_cache: SyncCache::default(),
-            relays: Relays::default(),
             settings: Settings::new(loader, config),
             restart: Restart::default(),
             hub,
@@ -156,7 +158,11 @@ impl Relay {
             counters,
             registry,
             vitals,
-            errors,
+            log,
+            sync_history: Arc::clone(&sync_history),
+            forced: Forced::default(),
+            next_sync: Planned::default(),
+            ws_addr,
             dev,
             started,
         });
@@ -178,6 +184,7 @@ impl Relay {
             });
         }
         spawn_reports(&mut tasks, &cx);
+        tasks.spawn(async move { sync_history.save_regularly().await });
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
         let doors = Doors::new(&cx.config(), ends, connections.clone());
@@ -232,6 +239,10 @@ impl Relay {
         }
         self.stop.cancel();
         self.tasks.shutdown().await;
+        let history = Arc::clone(&self.cx.sync_history);
+        if tokio::task::spawn_blocking(move || history.save()).await.is_err() {
+            tracing::error!("the last syncs could not be added to the history");
+        }
         let detector = self.detector;
         // A thread that computes is not at an await: give it to a thread that may block.
         let joined = tokio::task::spawn_blocking(move || detector.join()).await;

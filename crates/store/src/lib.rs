@@ -1,4 +1,4 @@
-//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets.
+//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets, the history of syncs.
 //!
 //! One writer commits a [`Batch`]; the new tip, the events that it brought and the payments that they changed become durable together or not
 //! at all. Readers see whole commits only. [`format`] describes the file.
@@ -8,6 +8,7 @@ mod error;
 pub mod format;
 mod log;
 mod open;
+mod sync_history;
 
 pub use batch::{Batch, BlockChange};
 pub use error::{OpenError, StoreError};

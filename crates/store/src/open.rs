@@ -6,7 +6,7 @@ use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
 
-use crate::format::{BLOCKS, EVENTS, FORMAT, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS};
+use crate::format::{BLOCKS, EVENTS, FORMAT, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
 use crate::{OpenError, StoreError};
 
 /// Bounds of the event log. The oldest events go first; the newest one always stays.
@@ -91,6 +91,7 @@ impl Store {
             tx.open_table(BLOCKS)?;
             tx.open_table(EVENTS)?;
             tx.open_table(PAYMENTS)?;
+            tx.open_table(SYNC_HISTORY)?;
             let format = meta.get(META_FORMAT)?.map(|v| v.value());
             let found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
             if format.is_none() {

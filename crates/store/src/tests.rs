@@ -224,3 +224,25 @@ proptest! {
         prop_assert_eq!(store.recent_blocks().unwrap(), chain);
     }
 }
+
+#[test]
+fn the_newest_syncs_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let kept = usize::try_from(format::KEPT_SYNCS).unwrap();
+    let records = |numbers: std::ops::Range<usize>| numbers.map(|n| n.to_string().into_bytes()).collect::<Vec<_>>();
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    assert!(store.syncs().unwrap().is_empty());
+    store.add_syncs(&records(0..3)).unwrap();
+    store.add_syncs(&[]).unwrap();
+    store.add_syncs(&records(3..4)).unwrap();
+    drop(store);
+
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    assert_eq!(store.syncs().unwrap(), records(0..4));
+    store.add_syncs(&records(4..kept + 2)).unwrap();
+    assert_eq!(store.syncs().unwrap(), records(2..kept + 2));
+    // More at once than the table holds.
+    store.add_syncs(&records(0..kept + 5)).unwrap();
+    assert_eq!(store.syncs().unwrap(), records(5..kept + 5));
+}

@@ -4,16 +4,28 @@ mod bitcoin;
 mod config;
 mod dev;
 mod health;
+mod logs;
 mod metrics;
 mod patch;
 mod problem;
+mod relays;
+mod sync;
 mod tx;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
 pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use health::{Checks, Health, Live, Ready, Services};
+pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
 pub use patch::{BitcoinCorePatch, BlindbitPatch, ConfigPatch, SyncPatch};
 pub use problem::{FieldError, Problem};
+pub use relays::{
+    Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
+    RelaySyncs,
+};
+pub use sync::{
+    ActiveSync, ForceSyncRequest, ForceSyncResponse, ForcedResult, ForcedState, ForcedSync, SyncDirection, SyncFailure,
+    SyncHistory, SyncHistoryFilters, SyncOutcome, SyncRecord, SyncStatistics, SyncStatus,
+};
 pub use tx::{TxRequest, TxResponse};

@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::welcome;
 use crate::config::{Config, Loader, Overrides};
-use crate::ops::ErrorTally;
+use crate::ops::LogTap;
 use crate::relay::Relay;
 use crate::{SOFTWARE_VERSION, cli::source};
 
@@ -32,7 +32,7 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
     loop {
         tracing::info!(version = SOFTWARE_VERSION, network = %config.network, source = source(&config), "starting");
         let relay = match (
-            Relay::start(loader.clone(), config.clone(), log.errors.clone()).await,
+            Relay::start(loader.clone(), config.clone(), log.tap.clone()).await,
             before.take(),
         ) {
             (Ok(relay), _) => relay,
@@ -44,7 +44,7 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
                     error,
                     "the relay cannot start with the new configuration and goes on with the old one"
                 );
-                Relay::start(loader.clone(), old, log.errors.clone()).await?
+                Relay::start(loader.clone(), old, log.tap.clone()).await?
             }
         };
         match serve(relay, &mut signals).await? {
@@ -147,16 +147,16 @@ impl Signals {
     }
 }
 
-/// The log: lines on standard error, and a tally of errors. Its level can be changed.
+/// The log: lines on standard error, and what the relay itself remembers of it. Its level can be changed.
 struct Log {
-    errors: ErrorTally,
+    tap: LogTap,
     filter: reload::Handle<EnvFilter, Registry>,
 }
 
 impl Log {
     fn to_stderr(config: &Config) -> anyhow::Result<Self> {
         use std::io::IsTerminal;
-        let errors = ErrorTally::default();
+        let tap = LogTap::default();
         let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level).context("log.level")?);
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
@@ -168,11 +168,11 @@ impl Log {
         };
         tracing_subscriber::registry()
             .with(filter)
-            .with(errors.clone())
+            .with(tap.clone())
             .with(lines)
             .try_init()
             .context("the log")?;
-        Ok(Self { errors, filter: handle })
+        Ok(Self { tap, filter: handle })
     }
 
     fn level(&self, config: &Config) {

@@ -9,11 +9,16 @@ mod dev;
 mod docs;
 mod documents;
 mod events;
+mod force;
 mod health;
+mod logs;
 mod metrics;
 mod openapi;
 mod problem;
+mod query;
+mod relays;
 mod restart;
+mod sync;
 mod tx;
 mod ws;
 
@@ -50,11 +55,18 @@ pub fn router(cx: Arc<Context>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))
         .route("/restart", post(restart::restart))
+        .route("/sync/force", post(force::force))
+        .route("/logs", get(logs::logs))
         .route_layer(from_fn_with_state(with(&cx), access::admin));
     let mut reading = Router::new()
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
         .route("/config", get(config::config))
+        .route("/relays", get(relays::list))
+        .route("/relays/{relay_id}", get(relays::one))
+        .route("/sync/status", get(sync::status))
+        .route("/sync/force/{sync_id}", get(force::follow))
+        .route("/sync/history", get(sync::history))
         .route("/events", get(events::events))
         .route("/tx", post(tx::broadcast))
         .route("/bitcoin/info", get(bitcoin::info))

@@ -1,7 +1,7 @@
 //! What an operator looks at: health, counters, reports, the log.
 
 mod counters;
-mod errors;
+pub mod log;
 mod node;
 mod process;
 mod rate;
@@ -9,7 +9,7 @@ pub mod reports;
 mod vitals;
 
 pub use counters::Counters;
-pub use errors::ErrorTally;
+pub use log::LogTap;
 pub use node::NodeFigures;
 pub use process::{Process, ProcessFigures};
 pub use rate::Rate;

@@ -150,8 +150,8 @@ fn health_report(cx: &Context) -> HealthReport {
         disk_usage: figures.disk_usage(),
         // Relays measure each other over links that they made; this relay makes none yet.
         network_latency: None,
-        error_count: cx.errors.count(),
-        last_error: cx.errors.last(),
+        error_count: cx.log.errors(),
+        last_error: cx.log.last_error(),
         memory_bytes: figures.memory_bytes,
         cpu_percent: figures.cpu_percent,
         disk_bytes: figures.disk_bytes,

@@ -1,17 +1,26 @@
 //! `sync` messages: answers to requests, and the reports on the topics of the same kinds.
 
 mod cache;
+mod facts;
+mod force;
+mod history;
+mod planned;
 mod relays;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncResponse, SyncType, Topic};
 use tokio::time::Instant;
 
 pub use cache::SyncCache;
-pub use relays::{Relays, is_relay_id};
+pub use facts::Facts;
+pub use force::Forced;
+pub use history::{History, HistoryFilter, Page};
+pub use planned::Planned;
+pub use relays::{Inbound, Relays, is_relay_id};
 
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -26,8 +35,20 @@ pub const TOPICS: [(Topic, SyncType); 3] = [
     (Topic::Metrics, SyncType::MetricsSync),
 ];
 
+/// The answer to a `sync` request, on its way. [`Answer::ended`] is to be told how it went.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is to be sent.
+    pub frame: Frame,
+    received: Instant,
+    made_after: Duration,
+    sync_type: SyncType,
+    sender: String,
+    message_id: String,
+}
+
 /// Answers a `sync` request: from the cache when the same sender has asked with the same `message_id` within ten minutes.
-pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Frame {
+pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Answer {
     let received = Instant::now();
     cx.counters.sync_requests.inc();
     let sender = request.relay_id.as_deref().unwrap_or(client_id);
@@ -38,14 +59,47 @@ pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Frame {
         &cx.counters.cache_misses
     }
     .inc();
-    let response = known.unwrap_or_else(|| {
+    let frame = known.unwrap_or_else(|| {
         let response = make_response(cx, request);
         cx.sync_cache.put(sender, &request.message_id, response.clone());
         response
     });
-    cx.counters.sync_seconds.inc_by(received.elapsed().as_secs_f64());
-    cx.counters.sync_responses.inc();
-    response
+    Answer {
+        frame,
+        received,
+        made_after: received.elapsed(),
+        sync_type: request.sync_type,
+        sender: sender.to_owned(),
+        message_id: request.message_id.clone(),
+    }
+}
+
+impl Answer {
+    /// Counts it and keeps it in the history: `failed` says why the answer did not reach the other side.
+    pub fn ended(self, cx: &Context, failed: Option<&str>) {
+        if failed.is_some() {
+            cx.counters.sync_errors.inc();
+        } else {
+            cx.counters.sync_seconds.inc_by(self.made_after.as_secs_f64());
+            cx.counters.sync_responses.inc();
+        }
+        cx.sync_history.add(SyncRecord {
+            timestamp: unix_now(),
+            sync_type: self.sync_type,
+            target_relay: self.sender,
+            status: if failed.is_some() {
+                SyncOutcome::Failed
+            } else {
+                SyncOutcome::Success
+            },
+            duration: self.received.elapsed().as_secs_f64().mul_add(1000.0, 0.5) as u64,
+            message_id: self.message_id,
+            payload_size: self.frame.len() as u64,
+            latency: (self.made_after.as_secs_f64() * 1e6).round() / 1000.0,
+            direction: SyncDirection::Inbound,
+            error: failed.map(str::to_owned),
+        });
+    }
 }
 
 fn make_response(cx: &Context, request: &Sync) -> Frame {
@@ -77,6 +131,10 @@ pub async fn report_regularly(cx: Arc<Context>, topic: Topic) {
     let mut last = Instant::now();
     loop {
         let every = interval_of(&settings.borrow_and_update(), topic);
+        if topic == Topic::Sync {
+            cx.next_sync
+                .plan((last + every).saturating_duration_since(Instant::now()));
+        }
         tokio::select! {
             () = tokio::time::sleep_until(last + every) => {
                 last = Instant::now();

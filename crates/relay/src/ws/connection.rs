@@ -55,6 +55,15 @@ enum End {
     Close(CloseCode, String),
 }
 
+impl End {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Gone => "the connection broke",
+            Self::Close(_, reason) => reason,
+        }
+    }
+}
+
 type Step = Result<(), End>;
 
 /// A client that has come in.
@@ -120,6 +129,7 @@ struct Connection {
     number: u64,
     peer: SocketAddr,
     session: Session,
+    is_relay: bool,
     /// The relay at the other end, where it is one and its coming was told.
     relay: Option<RelayConnected>,
     cursor: Option<Cursor>,
@@ -158,6 +168,7 @@ impl Connection {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             peer,
             session: Session::new(most, gate),
+            is_relay: false,
             relay: None,
             cursor: None,
             behind: false,
@@ -215,6 +226,9 @@ impl Connection {
             Heard::Gone => return Err(End::Gone),
         };
         self.cx.counters.messages_received.inc();
+        if self.is_relay {
+            self.cx.relays.seen(self.number);
+        }
         let action = if self.session.is_open() && self.messages.check().is_err() {
             let message = format!("more than {MESSAGES_PER_SECOND} messages a second: wait a moment");
             self.session.refuse(refusal(ErrorCode::RateLimited, &message, None))
@@ -269,8 +283,11 @@ impl Connection {
                 self.send(socket, &response).await
             }
             Action::Sync(request) => {
+                self.cx.relays.told(self.number, &request);
                 let answer = sync::answer(&self.cx, &request, self.session.client_id());
-                self.send_frame(socket, &answer).await
+                let sent = self.send_frame(socket, &answer.frame).await;
+                answer.ended(&self.cx, sent.as_ref().err().map(End::reason));
+                sent
             }
             Action::Watch(watch) => self.watch(socket, watch).await,
             Action::Unwatch(unwatch) => self.unwatch(socket, unwatch).await,
@@ -502,7 +519,8 @@ impl Connection {
     }
 
     async fn relay_joined(&mut self, relay: RelayConnected) {
-        if self.cx.relays.joined(self.number, relay.relay_id.clone()) {
+        self.is_relay = true;
+        if self.cx.relays.joined(self.number, &relay) {
             self.cx.detection.log(Event::RelayConnected(relay.clone())).await;
             self.relay = Some(relay);
         }

@@ -12,5 +12,6 @@ mod watch;
 
 pub use connection::{Arrival, refuse, serve};
 pub use limits::{Admission, Permit, network_of};
+pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, upgrade};

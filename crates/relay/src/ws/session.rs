@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::sync::is_relay_id;
 
 /// What the relay offers, as `handshake_response` says it.
-pub(super) const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];
+pub const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];
 /// Errors in a row after which a client is taken for broken.
 const ERRORS_IN_A_ROW: u32 = 10;
 /// Longest `client_id`, in characters.

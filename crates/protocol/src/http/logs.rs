@@ -1,0 +1,88 @@
+//! `GET /logs`: the newest lines of the relay's own log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Severity of a log line. The order is that of severity, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Only with `log.level` at `trace`.
+    Trace,
+    /// Only with `log.level` at `debug` or below.
+    Debug,
+    /// What an operator may like to know.
+    Info,
+    /// What an operator should know.
+    Warn,
+    /// What an operator must look at.
+    Error,
+}
+
+/// `GET /logs`, newest last.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Logs {
+    /// Those that match the filters: the newest `limit` of them.
+    pub logs: Vec<LogLine>,
+    /// All that match the filters, not only the listed ones.
+    pub total: u64,
+    /// Lines by level that match `search`, whatever their level.
+    pub levels: LogLevels,
+    /// The filters as they were understood.
+    pub filters: LogFilters,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LogLine {
+    /// RFC 3339 in UTC, `2024-12-19T10:00:00Z`.
+    pub timestamp: String,
+    /// Severity.
+    pub level: LogLevel,
+    /// The text.
+    pub message: String,
+    /// This relay's name.
+    pub relay_id: String,
+    /// The line's own fields, each under its name. One whose name is that of another key here gets `field_` before it.
+    #[serde(flatten)]
+    pub fields: BTreeMap<String, LogValue>,
+    /// The part of the program that speaks, `sync::history`.
+    pub module: String,
+    /// Line of its source; `null` when unknown.
+    pub line: Option<u32>,
+}
+
+/// Value of a field of a log line.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum LogValue {
+    /// A number.
+    Number(serde_json::Number),
+    /// Anything else, as text.
+    Text(String),
+}
+
+/// Lines by level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "each is named after its level")]
+pub struct LogLevels {
+    pub debug: u64,
+    pub info: u64,
+    pub warn: u64,
+    pub error: u64,
+    pub trace: u64,
+}
+
+/// The filters of `GET /logs`; `null` where there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LogFilters {
+    /// This level and above.
+    pub level: Option<LogLevel>,
+    /// Lines listed at most.
+    pub limit: u64,
+    /// Text that the line contains, whatever its case.
+    pub search: Option<String>,
+}

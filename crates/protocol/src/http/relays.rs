@@ -1,0 +1,168 @@
+//! `GET /relays` and `GET /relays/{relay_id}`.
+
+use serde::{Deserialize, Serialize};
+
+/// How a relay feels, as the lists of relays say it. `degraded` of `/health` is `warning` here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayHealth {
+    /// All is well.
+    Healthy,
+    /// Something is amiss; what can be served is served.
+    Warning,
+    /// Nothing useful can be served.
+    Critical,
+}
+
+impl RelayHealth {
+    /// From the word of `/health`, of a `StateSync` or of a `HealthSync`.
+    pub fn from_status(status: &str) -> Option<Self> {
+        match status {
+            "healthy" => Some(Self::Healthy),
+            "degraded" => Some(Self::Warning),
+            "critical" => Some(Self::Critical),
+            _ => None,
+        }
+    }
+}
+
+/// How this relay knows a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// It is the one that answers.
+    Own,
+    /// It connected to this one.
+    Inbound,
+}
+
+/// `GET /relays`: this relay first, then those that are connected, by name.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct RelayList {
+    /// Those that match the filter, `limit` at most.
+    pub relays: Vec<RelaySummary>,
+    /// All that match the filter, not only the listed ones.
+    pub total: u64,
+    /// Of these, the healthy ones.
+    pub healthy: u64,
+    /// Of these, those with `warning`.
+    pub warning: u64,
+    /// Of these, the critical ones. A relay that has not told its health is counted in `total` alone.
+    pub critical: u64,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// A relay in the list. What another relay has not told is `null`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct RelaySummary {
+    /// Its name.
+    pub relay_id: String,
+    /// `HOST:PORT` of its WebSocket API: as it told; else where it connected from.
+    pub address: String,
+    /// API version that it speaks.
+    pub version: String,
+    /// Seconds since its start.
+    pub uptime: Option<u64>,
+    /// As it told last.
+    pub health: Option<RelayHealth>,
+    /// Unix second of its last message.
+    pub last_seen: u64,
+    /// What it offers, or asked for in its handshake.
+    pub capabilities: Vec<String>,
+    /// Its WebSocket connections.
+    pub connections: Option<u64>,
+    /// Its own count of syncs.
+    pub metrics: RelaySyncs,
+    /// How it is known.
+    pub link: Link,
+    /// Height up to which it logs events.
+    pub last_block: Option<u32>,
+    /// Its program's own version.
+    pub software_version: Option<String>,
+}
+
+/// A relay's own count of syncs, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct RelaySyncs {
+    /// Requests received and sent.
+    pub sync_requests: Option<u64>,
+    /// Responses received and sent.
+    pub sync_responses: Option<u64>,
+    /// Milliseconds; `null` before the first.
+    pub avg_latency: Option<f64>,
+}
+
+/// `GET /relays/{relay_id}`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct RelayDetails {
+    /// Its name.
+    pub relay_id: String,
+    /// As in the list.
+    pub address: String,
+    /// API version that it speaks.
+    pub version: String,
+    /// Seconds since its start.
+    pub uptime: Option<u64>,
+    /// As it told last.
+    pub health: Option<RelayHealth>,
+    /// Unix second of its last message.
+    pub last_seen: u64,
+    /// What it offers, or asked for in its handshake.
+    pub capabilities: Vec<String>,
+    /// Its WebSocket connections.
+    pub connections: Option<u64>,
+    /// Its own count of syncs.
+    pub metrics: RelayMetricsDetails,
+    /// What it runs with.
+    pub configuration: RelayConfiguration,
+    /// Each of its parts as yes or no.
+    pub status: RelayParts,
+    /// Unix seconds.
+    pub timestamp: u64,
+    /// How it is known.
+    pub link: Link,
+    /// Height up to which it logs events.
+    pub last_block: Option<u32>,
+    /// Its program's own version.
+    pub software_version: Option<String>,
+}
+
+/// A relay's own count of syncs, with those that failed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct RelayMetricsDetails {
+    /// Requests received and sent.
+    pub sync_requests: Option<u64>,
+    /// Responses received and sent.
+    pub sync_responses: Option<u64>,
+    /// Milliseconds; `null` before the first.
+    pub avg_latency: Option<f64>,
+    /// Syncs that failed.
+    pub error_count: Option<u64>,
+    /// Percent; `null` before the first.
+    pub success_rate: Option<f64>,
+}
+
+/// What a relay runs with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RelayConfiguration {
+    /// Bitcoin network.
+    pub network: Option<String>,
+    /// Whether `/dev/*` is open.
+    pub dev_mode: Option<bool>,
+    /// Seconds between two of its `StateSync`.
+    pub sync_interval: Option<u64>,
+}
+
+/// Each part of a relay as yes or no.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct RelayParts {
+    /// Its node answers.
+    pub bitcoin_connected: Option<bool>,
+    /// Its source of tweaks answers.
+    pub blindbit_connected: Option<bool>,
+    /// Its WebSocket port is open.
+    pub websocket_listening: Option<bool>,
+    /// It takes part in syncs.
+    pub sync_active: Option<bool>,
+}

@@ -1,0 +1,122 @@
+//! `POST /sync/force` and `GET /sync/force/{sync_id}`.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use sdk_relay_protocol::SyncType;
+use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
+
+use super::Cx;
+use super::body::Body;
+use super::problem::ApiError;
+use super::sync::KINDS;
+use crate::clock::unix_now;
+use crate::context::Context;
+
+/// Syncs at once with other relays that this one has a link to. It makes no links yet: there is nobody to ask, and it is over at once.
+pub(super) async fn force(
+    State(cx): Cx,
+    body: Option<Body<ForceSyncRequest>>,
+) -> Result<Json<ForceSyncResponse>, ApiError> {
+    let ForceSyncRequest {
+        sync_types,
+        target_relays,
+    } = body.map_or_else(ForceSyncRequest::default, |Body(request)| request);
+    let (sync_types, mut errors) = kinds(sync_types);
+    errors.extend(target_relays.iter().filter_map(|names| no_targets(&cx, names)));
+    if !errors.is_empty() {
+        return Err(ApiError::fields(errors));
+    }
+    let target_relays = Vec::new();
+    let sync_id = cx.forced.begin(sync_types.clone(), target_relays.clone());
+    Ok(Json(ForceSyncResponse {
+        status: "sync_triggered".to_owned(),
+        sync_types,
+        target_relays,
+        timestamp: unix_now(),
+        estimated_duration: "0s".to_owned(),
+        sync_id,
+    }))
+}
+
+/// How far a forced sync is.
+pub(super) async fn follow(
+    State(cx): Cx,
+    sync_id: Result<Path<String>, PathRejection>,
+) -> Result<Json<ForcedSync>, ApiError> {
+    let Path(sync_id) = sync_id?;
+    cx.forced.get(&sync_id).map(Json).ok_or_else(|| {
+        ApiError::not_found("no forced sync of that name: they are kept for an hour, the newest 256 of them")
+    })
+}
+
+/// The kinds that are asked for, each once, and what is wrong with them.
+fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
+    let Some(asked) = asked else {
+        return (SyncType::ALL.to_vec(), Vec::new());
+    };
+    let mut kinds = Vec::new();
+    let wrong = |message: String| FieldError {
+        field: "sync_types".to_owned(),
+        message,
+    };
+    let mut errors = Vec::new();
+    if asked.is_empty() {
+        errors.push(wrong(format!("expected one or more of {KINDS}; left out, all of them")));
+    }
+    for name in asked {
+        match serde_json::from_value::<SyncType>(name.into()) {
+            Ok(kind) if kinds.contains(&kind) => {}
+            Ok(kind) => kinds.push(kind),
+            Err(_) if errors.is_empty() => errors.push(wrong(format!("expected one or more of {KINDS}"))),
+            Err(_) => {}
+        }
+    }
+    (kinds, errors)
+}
+
+/// Why these cannot be asked.
+fn no_targets(cx: &Context, names: &[String]) -> Option<FieldError> {
+    let inbound = cx.relays.inbound();
+    let message = match names.first() {
+        None => "expected one or more names; left out, all relays that this one has a link to".to_owned(),
+        Some(name) if *name == cx.relay_id => "this relay does not sync with itself".to_owned(),
+        Some(name) if inbound.iter().any(|r| r.relay_id == *name) => {
+            format!("{name} is connected to this relay, which has no link of its own to it")
+        }
+        Some(_) => "this relay has no link to a relay of that name".to_owned(),
+    };
+    Some(FieldError {
+        field: "target_relays".to_owned(),
+        message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(names: &[&str]) -> Option<Vec<String>> {
+        Some(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn kinds_of_sync() {
+        assert_eq!(kinds(None), (SyncType::ALL.to_vec(), Vec::new()));
+        let (twice, errors) = kinds(asked(&["HealthSync", "StateSync", "HealthSync"]));
+        assert_eq!(
+            (twice, errors.len()),
+            (vec![SyncType::HealthSync, SyncType::StateSync], 0)
+        );
+        for wrong in [
+            &[][..],
+            &["StateSync", "WeatherSync", "SnowSync"],
+            &["statesync"],
+            &[""],
+        ] {
+            let (_, errors) = kinds(asked(wrong));
+            assert_eq!(errors.len(), 1, "{wrong:?}");
+            assert_eq!(errors[0].field, "sync_types");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `GET /logs`: the newest lines of the relay's own log.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
+use serde::Deserialize;
+use serde_json::Number;
+
+use super::problem::ApiError;
+use super::{Cx, query};
+use crate::clock::{rfc3339, unix_now};
+use crate::ops::log::{Line, Value, Wanted};
+
+/// Longest text that is searched for, in bytes.
+const SEARCH_BYTES: usize = 256;
+/// Keys of every line. A field of this name is shown below another one: a line has each key once.
+const KEYS: [&str; 6] = ["timestamp", "level", "message", "relay_id", "module", "line"];
+
+/// Filters of `GET /logs`.
+#[derive(Debug, Deserialize)]
+pub(super) struct LogsQuery {
+    /// `trace`, `debug`, `info`, `warn` or `error`: this level and above.
+    level: Option<String>,
+    /// 1 to 1000; 100 when left out.
+    limit: Option<u64>,
+    /// Text that message, module or fields contain, whatever its case.
+    search: Option<String>,
+}
+
+/// The newest lines that match, newest last.
+pub(super) async fn logs(
+    State(cx): Cx,
+    query: Result<Query<LogsQuery>, QueryRejection>,
+) -> Result<Json<Logs>, ApiError> {
+    let Query(LogsQuery { level, limit, search }) = query?;
+    let limit = query::limit(limit)?;
+    let level: Option<LogLevel> = query::word("level", level.as_deref(), "trace, debug, info, warn, error")?;
+    if search.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES) {
+        return Err(ApiError::field(
+            "search",
+            format!("expected at most {SEARCH_BYTES} bytes"),
+        ));
+    }
+    let wanted = Wanted {
+        level: level.unwrap_or(LogLevel::Trace),
+        search: search.clone(),
+        limit: limit as usize,
+    };
+    let log = cx.log.clone();
+    let found = tokio::task::spawn_blocking(move || log.search(&wanted))
+        .await
+        .map_err(|_| ApiError::internal())?;
+    Ok(Json(Logs {
+        logs: found.lines.iter().map(|line| shown(line, &cx.relay_id)).collect(),
+        total: found.total,
+        levels: found.levels,
+        filters: LogFilters { level, limit, search },
+        timestamp: unix_now(),
+    }))
+}
+
+fn shown(line: &Line, relay_id: &str) -> LogLine {
+    LogLine {
+        timestamp: rfc3339(line.at),
+        level: line.level,
+        message: line.message.clone(),
+        relay_id: relay_id.to_owned(),
+        fields: line
+            .fields
+            .iter()
+            .map(|(name, value)| (key(name), shown_value(value)))
+            .collect(),
+        module: line.module().to_owned(),
+        line: line.line,
+    }
+}
+
+fn key(name: &str) -> String {
+    if KEYS.contains(&name) {
+        format!("field_{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+fn shown_value(value: &Value) -> LogValue {
+    match value {
+        Value::Text(text) => LogValue::Text(text.clone()),
+        Value::Unsigned(number) => LogValue::Number(Number::from(*number)),
+        Value::Signed(number) => LogValue::Number(Number::from(*number)),
+        // JSON has no number for infinities.
+        Value::Float(number) => {
+            Number::from_f64(*number).map_or_else(|| LogValue::Text(number.to_string()), LogValue::Number)
+        }
+    }
+}

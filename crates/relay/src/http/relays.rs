@@ -1,0 +1,158 @@
+//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those that are connected to it.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use sdk_relay_protocol::API_VERSION;
+use sdk_relay_protocol::http::{
+    Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
+    RelaySyncs,
+};
+use serde::Deserialize;
+
+use super::problem::ApiError;
+use super::{Cx, query};
+use crate::SOFTWARE_VERSION;
+use crate::clock::unix_now;
+use crate::context::Context;
+use crate::ops::reports;
+use crate::sync::Inbound;
+use crate::ws::CAPABILITIES;
+
+/// Filters of `GET /relays`.
+#[derive(Debug, Deserialize)]
+pub(super) struct RelaysQuery {
+    /// `healthy`, `warning` or `critical`.
+    status: Option<String>,
+    /// 1 to 1000; 100 when left out.
+    limit: Option<u64>,
+}
+
+/// This relay first, then those that are connected, by name.
+pub(super) async fn list(
+    State(cx): Cx,
+    query: Result<Query<RelaysQuery>, QueryRejection>,
+) -> Result<Json<RelayList>, ApiError> {
+    let Query(RelaysQuery { status, limit }) = query?;
+    let limit = query::limit(limit)?;
+    let status: Option<RelayHealth> = query::word("status", status.as_deref(), "healthy, warning, critical")?;
+    let all = std::iter::once(own(&cx)).chain(cx.relays.inbound().into_iter().map(details));
+    let matching: Vec<RelayDetails> = all.filter(|r| status.is_none() || r.health == status).collect();
+    let count = |health| matching.iter().filter(|r| r.health == Some(health)).count() as u64;
+    Ok(Json(RelayList {
+        total: matching.len() as u64,
+        healthy: count(RelayHealth::Healthy),
+        warning: count(RelayHealth::Warning),
+        critical: count(RelayHealth::Critical),
+        relays: matching.into_iter().take(limit as usize).map(summary).collect(),
+        timestamp: unix_now(),
+    }))
+}
+
+/// One of them.
+pub(super) async fn one(
+    State(cx): Cx,
+    relay_id: Result<Path<String>, PathRejection>,
+) -> Result<Json<RelayDetails>, ApiError> {
+    let Path(relay_id) = relay_id?;
+    if relay_id == cx.relay_id {
+        return Ok(Json(own(&cx)));
+    }
+    let inbound = cx.relays.inbound().into_iter().find(|r| r.relay_id == relay_id);
+    inbound.map(|inbound| Json(details(inbound))).ok_or_else(|| {
+        ApiError::not_found("this relay knows no relay of that name: GET /relays lists those that it knows")
+    })
+}
+
+fn own(cx: &Context) -> RelayDetails {
+    let config = cx.config();
+    let (_, health) = reports::health(cx);
+    let now = unix_now();
+    RelayDetails {
+        relay_id: cx.relay_id.clone(),
+        address: cx.ws_addr.to_string(),
+        version: API_VERSION.to_owned(),
+        uptime: Some(cx.uptime()),
+        health: RelayHealth::from_status(&health.status),
+        last_seen: now,
+        capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+        connections: Some(cx.connections()),
+        metrics: RelayMetricsDetails {
+            sync_requests: Some(cx.counters.sync_requests.get()),
+            sync_responses: Some(cx.counters.sync_responses.get()),
+            avg_latency: cx.counters.sync_latency_ms(),
+            error_count: Some(cx.counters.sync_errors.get()),
+            success_rate: cx.counters.sync_success_rate(),
+        },
+        configuration: RelayConfiguration {
+            network: Some(config.network.name().to_owned()),
+            dev_mode: Some(config.dev_mode),
+            sync_interval: Some(config.sync_interval.as_secs()),
+        },
+        status: RelayParts {
+            bitcoin_connected: Some(health.checks.bitcoin_rpc),
+            blindbit_connected: Some(health.checks.blindbit_api),
+            websocket_listening: Some(health.checks.websocket_server),
+            sync_active: Some(health.checks.sync_manager),
+        },
+        timestamp: now,
+        link: Link::Own,
+        last_block: cx.vitals.tip(),
+        software_version: Some(SOFTWARE_VERSION.to_owned()),
+    }
+}
+
+fn details(inbound: Inbound) -> RelayDetails {
+    let uptime = inbound.facts.uptime();
+    let facts = inbound.facts;
+    RelayDetails {
+        relay_id: inbound.relay_id,
+        address: inbound.address,
+        version: inbound.version,
+        uptime,
+        health: facts.health,
+        last_seen: inbound.last_seen,
+        capabilities: inbound.capabilities,
+        connections: facts.connections,
+        metrics: RelayMetricsDetails {
+            sync_requests: facts.sync_requests,
+            sync_responses: facts.sync_responses,
+            avg_latency: facts.avg_latency,
+            error_count: facts.error_count,
+            success_rate: facts.success_rate,
+        },
+        configuration: RelayConfiguration {
+            network: facts.network,
+            ..RelayConfiguration::default()
+        },
+        status: RelayParts {
+            sync_active: facts.syncs.then_some(true),
+            ..RelayParts::default()
+        },
+        timestamp: unix_now(),
+        link: Link::Inbound,
+        last_block: facts.last_block,
+        software_version: facts.software_version,
+    }
+}
+
+fn summary(details: RelayDetails) -> RelaySummary {
+    RelaySummary {
+        relay_id: details.relay_id,
+        address: details.address,
+        version: details.version,
+        uptime: details.uptime,
+        health: details.health,
+        last_seen: details.last_seen,
+        capabilities: details.capabilities,
+        connections: details.connections,
+        metrics: RelaySyncs {
+            sync_requests: details.metrics.sync_requests,
+            sync_responses: details.metrics.sync_responses,
+            avg_latency: details.metrics.avg_latency,
+        },
+        link: details.link,
+        last_block: details.last_block,
+        software_version: details.software_version,
+    }
+}

@@ -1,0 +1,97 @@
+//! `GET /sync/status` and `GET /sync/history`.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use sdk_relay_protocol::SyncType;
+use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
+use serde::Deserialize;
+
+use super::problem::ApiError;
+use super::{Cx, query};
+use crate::clock::unix_now;
+use crate::sync::HistoryFilter;
+
+/// Failed syncs that `/sync/status` shows; the history has the others.
+const FAILURES_SHOWN: usize = 10;
+/// The kinds of sync, as an error names them.
+pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
+
+/// How syncing goes. This relay answers other relays' syncs; it makes none of its own yet, so that none is ever under way.
+pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
+    let failed = HistoryFilter {
+        status: Some(SyncOutcome::Failed),
+        ..HistoryFilter::default()
+    };
+    let errors = cx.sync_history.page(&failed, FAILURES_SHOWN).records;
+    let (good, bad) = (cx.counters.sync_responses.get(), cx.counters.sync_errors.get());
+    Json(SyncStatus {
+        status: "idle".to_owned(),
+        last_sync: cx.sync_history.last(),
+        next_sync: cx.next_sync.at(),
+        sync_types: SyncType::ALL.to_vec(),
+        errors: errors
+            .into_iter()
+            .map(|record| SyncFailure {
+                timestamp: record.timestamp,
+                sync_type: record.sync_type,
+                target_relay: record.target_relay,
+                error: record.error.unwrap_or_default(),
+            })
+            .collect(),
+        statistics: SyncStatistics {
+            total_syncs: good + bad,
+            successful_syncs: good,
+            failed_syncs: bad,
+            success_rate: cx.counters.sync_success_rate(),
+            avg_duration: cx.counters.sync_latency_ms(),
+        },
+        active_syncs: Vec::new(),
+        timestamp: unix_now(),
+    })
+}
+
+/// Filters of `GET /sync/history`.
+#[derive(Debug, Deserialize)]
+pub(super) struct HistoryQuery {
+    /// 1 to 1000; 100 when left out.
+    limit: Option<u64>,
+    /// Unix seconds: entries of this second and later.
+    since: Option<u64>,
+    /// `StateSync`, `HealthSync` or `MetricsSync`.
+    sync_type: Option<String>,
+    /// The other side.
+    target_relay: Option<String>,
+    /// `success` or `failed`.
+    status: Option<String>,
+}
+
+/// Syncs that are over, newest first.
+pub(super) async fn history(
+    State(cx): Cx,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Json<SyncHistory>, ApiError> {
+    let Query(asked) = query?;
+    let limit = query::limit(asked.limit)?;
+    let filter = HistoryFilter {
+        since: asked.since,
+        sync_type: query::word("sync_type", asked.sync_type.as_deref(), KINDS)?,
+        target_relay: asked.target_relay,
+        status: query::word("status", asked.status.as_deref(), "success, failed")?,
+    };
+    let page = cx.sync_history.page(&filter, limit as usize);
+    Ok(Json(SyncHistory {
+        history: page.records,
+        total: page.successful + page.failed,
+        successful: page.successful,
+        failed: page.failed,
+        filters: SyncHistoryFilters {
+            limit,
+            since: filter.since,
+            sync_type: filter.sync_type,
+            target_relay: filter.target_relay,
+            status: filter.status,
+        },
+        timestamp: unix_now(),
+    }))
+}

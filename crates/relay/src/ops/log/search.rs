@@ -1,0 +1,95 @@
+//! Looks through the ring without holding it: a few lines at a time, by pointers.
+
+use std::sync::Arc;
+
+use sdk_relay_protocol::http::{LogLevel, LogLevels};
+
+use super::ring::Ring;
+use super::{Line, Value};
+
+/// Lines that are taken from the ring at once: whoever logs meanwhile waits for some hundred pointers to be copied.
+const AT_ONCE: usize = 256;
+
+/// Which lines are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// This level and above.
+    pub level: LogLevel,
+    /// Text that message, module or fields contain, whatever its case.
+    pub search: Option<String>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The newest `limit` that match, newest last.
+    pub lines: Vec<Arc<Line>>,
+    /// All that match.
+    pub total: u64,
+    /// By level those that have the text.
+    pub levels: LogLevels,
+}
+
+pub(super) fn search(ring: &Ring, wanted: &Wanted) -> Found {
+    let needle = wanted.search.as_ref().map(|text| text.to_lowercase());
+    let mut found = Found::default();
+    // Lines that come from now on have higher numbers; lines that go meanwhile are the oldest, which are looked at last.
+    let mut before = ring.next();
+    let mut some = Vec::with_capacity(AT_ONCE);
+    loop {
+        ring.before(before, AT_ONCE, &mut some);
+        if some.is_empty() {
+            break;
+        }
+        before -= some.len() as u64;
+        for line in some.drain(..) {
+            if needle.as_ref().is_some_and(|needle| !has(&line, needle)) {
+                continue;
+            }
+            count(&mut found.levels, line.level);
+            if line.level >= wanted.level {
+                found.total += 1;
+                if found.lines.len() < wanted.limit {
+                    found.lines.push(line);
+                }
+            }
+        }
+    }
+    found.lines.reverse();
+    found
+}
+
+fn count(levels: &mut LogLevels, level: LogLevel) {
+    *match level {
+        LogLevel::Trace => &mut levels.trace,
+        LogLevel::Debug => &mut levels.debug,
+        LogLevel::Info => &mut levels.info,
+        LogLevel::Warn => &mut levels.warn,
+        LogLevel::Error => &mut levels.error,
+    } += 1;
+}
+
+fn has(line: &Line, needle: &str) -> bool {
+    contains(&line.message, needle)
+        || contains(line.module(), needle)
+        || line.fields.iter().any(|(name, value)| {
+            contains(name, needle)
+                || match value {
+                    Value::Text(text) => contains(text, needle),
+                    Value::Unsigned(number) => number.to_string().contains(needle),
+                    Value::Signed(number) => number.to_string().contains(needle),
+                    Value::Float(number) => number.to_string().contains(needle),
+                }
+        })
+}
+
+/// Whether a text contains another one, which is in lower case. Texts of ASCII alone, which nearly all are, need no copy.
+fn contains(text: &str, needle: &str) -> bool {
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(needle);
+    }
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    needle.is_empty() || text.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
+}

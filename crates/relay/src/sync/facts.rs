@@ -1,0 +1,179 @@
+//! What a relay's syncs tell of it. It is another one's word: each value is taken only when it can be true, and nothing else is kept.
+
+use sdk_relay_protocol::http::RelayHealth;
+use sdk_relay_protocol::{Sync, SyncType};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+/// Longest text that is kept, in bytes.
+const TEXT_BYTES: usize = 64;
+/// The networks there are.
+const NETWORKS: [&str; 5] = ["mainnet", "testnet", "testnet4", "signet", "regtest"];
+
+/// What a relay told; `None` for what it has not.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "they are the fields of the payloads (`sdk_relay_protocol::sync`)"
+)]
+pub struct Facts {
+    pub health: Option<RelayHealth>,
+    pub network: Option<String>,
+    pub last_block: Option<u32>,
+    pub connections: Option<u64>,
+    pub software_version: Option<String>,
+    pub sync_requests: Option<u64>,
+    pub sync_responses: Option<u64>,
+    pub avg_latency: Option<f64>,
+    pub error_count: Option<u64>,
+    pub success_rate: Option<f64>,
+    /// It has sent a sync.
+    pub syncs: bool,
+    /// Its uptime, and when it told it.
+    uptime: Option<(u64, Instant)>,
+}
+
+impl Facts {
+    /// Seconds since its start: what it told, and what has gone by since.
+    pub fn uptime(&self) -> Option<u64> {
+        self.uptime
+            .map(|(told, at)| told.saturating_add(at.elapsed().as_secs()))
+    }
+
+    pub(super) fn learn(&mut self, sync: &Sync) {
+        self.syncs = true;
+        let part = match sync.sync_type {
+            SyncType::StateSync => "state",
+            SyncType::HealthSync => "health",
+            SyncType::MetricsSync => "metrics",
+        };
+        let Some(told) = sync
+            .payload
+            .as_ref()
+            .and_then(|p| p.get(part))
+            .and_then(Value::as_object)
+        else {
+            return;
+        };
+        match sync.sync_type {
+            SyncType::StateSync => self.state(told),
+            SyncType::HealthSync => keep(&mut self.health, health(told)),
+            SyncType::MetricsSync => self.metrics(told),
+        }
+    }
+
+    fn state(&mut self, told: &Map<String, Value>) {
+        keep(
+            &mut self.uptime,
+            number(told, "uptime").map(|uptime| (uptime, Instant::now())),
+        );
+        keep(&mut self.health, health(told));
+        keep(
+            &mut self.network,
+            text(told, "network").filter(|n| NETWORKS.contains(&n.as_str())),
+        );
+        keep(
+            &mut self.last_block,
+            number(told, "last_block").and_then(|h| u32::try_from(h).ok()),
+        );
+        keep(&mut self.connections, number(told, "connections"));
+        keep(&mut self.software_version, text(told, "software_version"));
+    }
+
+    fn metrics(&mut self, told: &Map<String, Value>) {
+        let share = |name| told.get(name).and_then(Value::as_f64).filter(|n| *n >= 0.0);
+        keep(&mut self.sync_requests, number(told, "sync_requests"));
+        keep(&mut self.sync_responses, number(told, "sync_responses"));
+        keep(&mut self.avg_latency, share("avg_latency"));
+        keep(&mut self.error_count, number(told, "error_count"));
+        keep(&mut self.success_rate, share("success_rate").filter(|n| *n <= 100.0));
+    }
+}
+
+/// What is told anew takes the place of what was known.
+fn keep<T>(known: &mut Option<T>, told: Option<T>) {
+    if told.is_some() {
+        *known = told;
+    }
+}
+
+fn health(told: &Map<String, Value>) -> Option<RelayHealth> {
+    told.get("status")
+        .and_then(Value::as_str)
+        .and_then(RelayHealth::from_status)
+}
+
+fn number(told: &Map<String, Value>, name: &str) -> Option<u64> {
+    told.get(name).and_then(Value::as_u64)
+}
+
+fn text(told: &Map<String, Value>, name: &str) -> Option<String> {
+    let text = told.get(name).and_then(Value::as_str)?;
+    let fits = (1..=TEXT_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn sync(sync_type: SyncType, payload: Value) -> Sync {
+        Sync {
+            sync_type,
+            relay_id: None,
+            payload: payload.as_object().cloned(),
+            timestamp: None,
+            message_id: "m".to_owned(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn takes_what_can_be_true() {
+        let mut facts = Facts::default();
+        let state = json!({"state": {
+            "uptime": 1800, "version": "1.0.0", "network": "signet", "status": "degraded", "last_block": 12345, "connections": 3,
+            "software_version": "0.1.0"
+        }});
+        facts.learn(&sync(SyncType::StateSync, state));
+        let metrics = json!({"metrics": {
+            "sync_requests": 30, "sync_responses": 29, "avg_latency": 38.5, "error_count": 1, "success_rate": 96.67
+        }});
+        facts.learn(&sync(SyncType::MetricsSync, metrics));
+        tokio::time::advance(Duration::from_secs(7)).await;
+        let known = facts.clone();
+        assert_eq!((known.uptime(), known.health), (Some(1807), Some(RelayHealth::Warning)));
+        assert_eq!(
+            (known.network.as_deref(), known.last_block),
+            (Some("signet"), Some(12345))
+        );
+        assert_eq!(
+            (known.connections, known.software_version.as_deref()),
+            (Some(3), Some("0.1.0"))
+        );
+        assert_eq!((known.sync_requests, known.sync_responses), (Some(30), Some(29)));
+        assert_eq!(
+            (known.avg_latency, known.error_count, known.success_rate),
+            (Some(38.5), Some(1), Some(96.67))
+        );
+
+        // What cannot be true changes nothing.
+        let wrong = json!({"state": {
+            "uptime": -1, "network": "moon", "status": "well", "last_block": 1_u64 << 40, "connections": "3",
+            "software_version": "x".repeat(65)
+        }});
+        facts.learn(&sync(SyncType::StateSync, wrong));
+        let wrong = json!({"metrics": {
+            "sync_requests": 1.5, "sync_responses": null, "avg_latency": -1.0, "error_count": [], "success_rate": 100.1
+        }});
+        facts.learn(&sync(SyncType::MetricsSync, wrong));
+        facts.learn(&sync(SyncType::HealthSync, json!({"state": {"status": "healthy"}})));
+        facts.learn(&sync(SyncType::HealthSync, Value::Null));
+        assert_eq!(facts, known);
+        facts.learn(&sync(SyncType::HealthSync, json!({"health": {"status": "critical"}})));
+        assert_eq!(facts.health, Some(RelayHealth::Critical));
+    }
+}

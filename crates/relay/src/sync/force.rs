@@ -1,0 +1,168 @@
+//! Syncs that were asked for over HTTP, and how far each of them is.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sdk_relay_protocol::SyncType;
+use sdk_relay_protocol::http::{ForcedResult, ForcedState, ForcedSync, SyncOutcome};
+use tokio::time::Instant;
+
+use crate::clock::unix_now;
+
+/// How long one can be asked after. Whoever forced it looks within seconds.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+/// Kept at most; the oldest go early.
+const KEPT_MOST: usize = 256;
+
+/// Forced syncs, by name.
+#[derive(Debug, Default)]
+pub struct Forced {
+    runs: Mutex<VecDeque<Run>>,
+}
+
+#[derive(Debug)]
+struct Run {
+    began: Instant,
+    sync_id: String,
+    sync_types: Vec<SyncType>,
+    target_relays: Vec<String>,
+    results: Vec<ForcedResult>,
+    started: u64,
+    finished: Option<u64>,
+}
+
+impl Forced {
+    /// Begins one, and names it. Each target is to be asked for each kind; with no target it is over at once.
+    pub fn begin(&self, sync_types: Vec<SyncType>, target_relays: Vec<String>) -> String {
+        let sync_id = sync_id();
+        let now = unix_now();
+        let run = Run {
+            began: Instant::now(),
+            sync_id: sync_id.clone(),
+            finished: target_relays.is_empty().then_some(now),
+            sync_types,
+            target_relays,
+            results: Vec::new(),
+            started: now,
+        };
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        expire(&mut runs);
+        if runs.len() >= KEPT_MOST {
+            runs.pop_front();
+        }
+        runs.push_back(run);
+        sync_id
+    }
+
+    /// Tells how one sync of a forced one ended. The last one ends the forced one.
+    pub fn ended(&self, sync_id: &str, result: ForcedResult) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(run) = runs.iter_mut().find(|run| run.sync_id == sync_id) else {
+            return;
+        };
+        let wanted = run.sync_types.len() * run.target_relays.len();
+        if run.results.len() < wanted {
+            run.results.push(result);
+        }
+        if run.results.len() == wanted {
+            run.finished.get_or_insert_with(unix_now);
+        }
+    }
+
+    /// How far one is; `None` when it is unknown, or forgotten.
+    pub fn get(&self, sync_id: &str) -> Option<ForcedSync> {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        expire(&mut runs);
+        runs.iter().find(|run| run.sync_id == sync_id).map(Run::view)
+    }
+}
+
+impl Run {
+    fn view(&self) -> ForcedSync {
+        let failed = self.results.iter().any(|r| r.status == SyncOutcome::Failed);
+        ForcedSync {
+            sync_id: self.sync_id.clone(),
+            status: match self.finished {
+                None => ForcedState::InProgress,
+                Some(_) if failed => ForcedState::Failed,
+                Some(_) => ForcedState::Completed,
+            },
+            sync_types: self.sync_types.clone(),
+            target_relays: self.target_relays.clone(),
+            results: self.results.clone(),
+            started: self.started,
+            finished: self.finished,
+            timestamp: unix_now(),
+        }
+    }
+}
+
+fn expire(runs: &mut VecDeque<Run>) {
+    while runs.front().is_some_and(|run| run.began.elapsed() >= KEPT_FOR) {
+        runs.pop_front();
+    }
+}
+
+/// Unique for this relay across restarts, as the names of messages are.
+fn sync_id() -> String {
+    static FIRST: std::sync::LazyLock<u64> = std::sync::LazyLock::new(unix_now);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("sync-{:x}-{}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(target: &str, status: SyncOutcome) -> ForcedResult {
+        ForcedResult {
+            target_relay: target.to_owned(),
+            sync_type: SyncType::StateSync,
+            status,
+            latency: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn over_when_every_target_is() {
+        let forced = Forced::default();
+        let state = |id: &str| forced.get(id).unwrap().status;
+        let nobody = forced.begin(SyncType::ALL.to_vec(), Vec::new());
+        assert_eq!(state(&nobody), ForcedState::Completed);
+        assert!(forced.get(&nobody).unwrap().finished.is_some());
+
+        let two = || forced.begin(vec![SyncType::StateSync], vec!["a".to_owned(), "b".to_owned()]);
+        let (good, bad) = (two(), two());
+        assert_ne!(good, bad);
+        forced.ended(&good, result("a", SyncOutcome::Success));
+        assert_eq!(
+            (state(&good), forced.get(&good).unwrap().finished),
+            (ForcedState::InProgress, None)
+        );
+        forced.ended(&good, result("b", SyncOutcome::Success));
+        forced.ended(&bad, result("a", SyncOutcome::Failed));
+        assert_eq!(
+            (state(&good), state(&bad)),
+            (ForcedState::Completed, ForcedState::InProgress)
+        );
+        forced.ended(&bad, result("b", SyncOutcome::Success));
+        assert_eq!(state(&bad), ForcedState::Failed);
+        forced.ended(&bad, result("b", SyncOutcome::Success));
+        assert_eq!(forced.get(&bad).unwrap().results.len(), 2, "no more than was asked for");
+        assert_eq!(forced.get("sync-0"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bounded_in_number_and_in_time() {
+        let forced = Forced::default();
+        let ids: Vec<_> = (0..=KEPT_MOST).map(|_| forced.begin(Vec::new(), Vec::new())).collect();
+        assert!(forced.get(&ids[0]).is_none() && forced.get(&ids[1]).is_some());
+        assert_eq!(forced.runs.lock().unwrap().len(), KEPT_MOST);
+        tokio::time::advance(KEPT_FOR).await;
+        assert!(forced.get(&ids[KEPT_MOST]).is_none());
+        assert!(forced.runs.lock().unwrap().is_empty());
+    }
+}

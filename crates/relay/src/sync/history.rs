@@ -1,0 +1,174 @@
+//! Syncs that are over: in memory for who asks, and in the store so that they survive restarts.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use sdk_relay_protocol::SyncType;
+use sdk_relay_protocol::http::{SyncOutcome, SyncRecord};
+use sdk_relay_store::format::KEPT_SYNCS;
+use sdk_relay_store::{Store, StoreError};
+use tokio::sync::Notify;
+
+/// Between two writes. Each makes the disk spin, and clients decide how many syncs there are; a crash costs the entries of this time at most.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Entries kept, in memory and in the store.
+const KEPT: usize = KEPT_SYNCS as usize;
+
+/// The newest syncs. Their number is bounded by [`KEPT_SYNCS`], and so is what waits to be written.
+#[derive(Debug)]
+pub struct History {
+    store: Arc<Store>,
+    inner: RwLock<Inner>,
+    /// Held while the store is written, so that no entry is written twice.
+    saving: Mutex<Saving>,
+    new: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Oldest first.
+    records: VecDeque<SyncRecord>,
+    /// So many of the newest are not in the store yet.
+    unsaved: usize,
+}
+
+#[derive(Debug, Default)]
+struct Saving {
+    fails: bool,
+}
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryFilter {
+    /// Of this Unix second and later.
+    pub since: Option<u64>,
+    /// Of this kind.
+    pub sync_type: Option<SyncType>,
+    /// With this other side.
+    pub target_relay: Option<String>,
+    /// With this end.
+    pub status: Option<SyncOutcome>,
+}
+
+/// What a look at the history brings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The newest that match, newest first.
+    pub records: Vec<SyncRecord>,
+    /// All that match and did not fail.
+    pub successful: u64,
+    /// All that match and failed.
+    pub failed: u64,
+}
+
+impl History {
+    /// With what the store has. An entry that cannot be read is left out.
+    pub fn open(store: Arc<Store>) -> Result<Self, StoreError> {
+        let records: VecDeque<SyncRecord> = store
+            .syncs()?
+            .iter()
+            .filter_map(|bytes| {
+                serde_json::from_slice(bytes)
+                    .inspect_err(|error| tracing::warn!(%error, "an entry of the sync history cannot be read"))
+                    .ok()
+            })
+            .collect();
+        Ok(Self {
+            store,
+            inner: RwLock::new(Inner { records, unsaved: 0 }),
+            saving: Mutex::default(),
+            new: Notify::new(),
+        })
+    }
+
+    /// Adds a sync that is over.
+    pub fn add(&self, record: SyncRecord) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.records.push_back(record);
+        if inner.records.len() > KEPT {
+            inner.records.pop_front();
+        }
+        inner.unsaved = (inner.unsaved + 1).min(inner.records.len());
+        drop(inner);
+        self.new.notify_one();
+    }
+
+    /// The newest `limit` that match, and how many match.
+    pub fn page(&self, filter: &HistoryFilter, limit: usize) -> Page {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let mut page = Page {
+            records: Vec::new(),
+            successful: 0,
+            failed: 0,
+        };
+        for record in inner.records.iter().rev().filter(|r| filter.lets(r)) {
+            match record.status {
+                SyncOutcome::Success => page.successful += 1,
+                SyncOutcome::Failed => page.failed += 1,
+            }
+            if page.records.len() < limit {
+                page.records.push(record.clone());
+            }
+        }
+        page
+    }
+
+    /// Unix second of the newest entry.
+    pub fn last(&self) -> Option<u64> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.records.back().map(|r| r.timestamp)
+    }
+
+    /// Writes new entries again and again, for as long as the returned future is polled.
+    pub async fn save_regularly(self: Arc<Self>) {
+        loop {
+            self.new.notified().await;
+            let history = Arc::clone(&self);
+            // It fails only when the relay ends; what is not written yet is written there.
+            let _ = tokio::task::spawn_blocking(move || history.save()).await;
+            tokio::time::sleep(SAVE_EVERY).await;
+        }
+    }
+
+    /// Writes what is new. What cannot be written stays, and is written with what comes next.
+    pub fn save(&self) {
+        let mut saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = self.unsaved();
+        match self.store.add_syncs(&batch) {
+            Ok(()) => {
+                let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+                inner.unsaved -= batch.len().min(inner.unsaved);
+                if std::mem::take(&mut saving.fails) {
+                    tracing::info!("the sync history can be written again");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut saving.fails, true) {
+                    tracing::error!(%error, "the sync history cannot be written: look at the disk of data_dir");
+                }
+            }
+        }
+    }
+
+    fn unsaved(&self) -> Vec<Vec<u8>> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let saved = inner.records.len() - inner.unsaved;
+        let new = inner.records.range(saved..);
+        // Our own type has text keys and finite numbers: nothing of it can fail to become JSON.
+        new.map(|record| serde_json::to_vec(record).unwrap_or_default())
+            .collect()
+    }
+}
+
+impl HistoryFilter {
+    fn lets(&self, record: &SyncRecord) -> bool {
+        self.since.is_none_or(|since| record.timestamp >= since)
+            && self.sync_type.is_none_or(|t| record.sync_type == t)
+            && self.target_relay.as_ref().is_none_or(|t| record.target_relay == *t)
+            && self.status.is_none_or(|s| record.status == s)
+    }
+}
+
+#[cfg(test)]
+mod tests;
