@@ -14,12 +14,14 @@ pub mod dev;
 pub mod ending;
 pub mod http;
 pub mod hub;
+pub mod open_files;
 pub mod ops;
 pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod settings;
 pub mod sync;
+pub mod tls;
 pub mod wallet;
 pub mod ws;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,7 @@ use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletSta
 use crate::server::Doors;
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
+use crate::tls::{Tls, TlsError};
 use crate::{http, server, sync, wallet};
 
 /// Name of the store in the data directory.
@@ -55,6 +57,7 @@ pub struct Relay {
     http_addr: SocketAddr,
     ending: watch::Sender<Option<CloseCode>>,
     connections: TaskTracker,
+    tls: Option<Tls>,
     /// The tasks that make the relay; none of them ends by itself.
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -79,6 +82,7 @@ impl Relay {
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
+        let tls = Tls::open(&config)?;
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
         let store = Arc::new(Store::open(
             &data_dir.path().join(STORE_FILE),
@@ -187,7 +191,7 @@ impl Relay {
         tasks.spawn(async move { sync_history.save_regularly().await });
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
-        let doors = Doors::new(&cx.config(), ends, connections.clone());
+        let doors = Doors::new(&cx.config(), tls.clone(), ends, connections.clone());
         tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, doors.clone()));
         tasks.spawn(server::serve_http(http::router(Arc::clone(&cx)), http, doors));
         Ok(Self {
@@ -196,6 +200,7 @@ impl Relay {
             http_addr,
             ending,
             connections,
+            tls,
             tasks,
             stop,
             detector,
@@ -217,6 +222,16 @@ impl Relay {
     /// What connections and requests look at.
     pub fn context(&self) -> &Arc<Context> {
         &self.cx
+    }
+
+    /// The certificate's file, where both ports speak TLS.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.tls.as_ref().map(Tls::certificate)
+    }
+
+    /// Reads the certificate anew; `false` where there is none. Connections stay; when the new one is wrong, the old one does too.
+    pub fn reload_certificate(&self) -> Result<bool, TlsError> {
+        self.tls.as_ref().map_or(Ok(false), |tls| tls.reload().map(|()| true))
     }
 
     /// Waits for something that should not be: the end of one of the relay's own parts. It gives what ended.

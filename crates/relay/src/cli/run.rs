@@ -11,7 +11,7 @@ use super::welcome;
 use crate::config::{Config, Loader, Overrides};
 use crate::ops::LogTap;
 use crate::relay::Relay;
-use crate::{SOFTWARE_VERSION, cli::source};
+use crate::{SOFTWARE_VERSION, cli::source, open_files};
 
 /// Runs the relay on a runtime of its own.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
@@ -30,6 +30,7 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
     loop {
+        open_files::raise(&config);
         tracing::info!(version = SOFTWARE_VERSION, network = %config.network, source = source(&config), "starting");
         let relay = match (
             Relay::start(loader.clone(), config.clone(), log.tap.clone()).await,
@@ -72,17 +73,20 @@ async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
     let mut ready = false;
     loop {
         tokio::select! {
-            signal = signals.next() => {
-                tracing::info!(signal, "shutting down");
-                relay.shut_down(CloseCode::GoingAway).await;
-                tracing::info!("bye");
-                return Ok(End::Signal);
-            }
+            signal = signals.next() => match signal {
+                Signal::End(signal) => {
+                    tracing::info!(signal, "shutting down");
+                    relay.shut_down(CloseCode::GoingAway).await;
+                    tracing::info!("bye");
+                    return Ok(End::Signal);
+                }
+                Signal::Reload => reload_certificate(&relay),
+            },
             () = cx.ready(), if !ready => {
                 ready = true;
                 tracing::info!(%ws, %http, "ready");
                 if cx.config().standalone {
-                    super::say(&welcome::text(&cx.address, ws, http));
+                    super::say(&welcome::text(&cx.address, ws, http, relay.certificate()));
                 }
             }
             () = cx.restart.asked() => match cx.settings.reload() {
@@ -104,9 +108,27 @@ async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
     }
 }
 
-/// The signals that end the relay.
+fn reload_certificate(relay: &Relay) {
+    match relay.reload_certificate() {
+        Ok(true) => {}
+        Ok(false) => tracing::info!("SIGHUP: there is no certificate to read anew"),
+        Err(error) => tracing::error!(%error, "SIGHUP: the new certificate is wrong, and the old one stays"),
+    }
+}
+
+/// What a signal asks for.
+enum Signal {
+    /// The end, by the signal of this name.
+    End(&'static str),
+    /// To read the certificate anew.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no SIGHUP"))]
+    Reload,
+}
+
+/// The signals that mean something to the relay.
 #[cfg(unix)]
 struct Signals {
+    hangup: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
@@ -116,15 +138,17 @@ impl Signals {
     fn new() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.interrupt.recv() => Signal::End("SIGINT"),
+            _ = self.terminate.recv() => Signal::End("SIGTERM"),
         }
     }
 }
@@ -138,12 +162,12 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Signal {
         // Without a handler there is nothing to wait for.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        "Ctrl-C"
+        Signal::End("Ctrl-C")
     }
 }
 

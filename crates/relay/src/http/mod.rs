@@ -134,3 +134,6 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     );
     ApiError::internal().into_response()
 }
+
+#[cfg(test)]
+mod tests;
