@@ -39,7 +39,7 @@ pub enum Rejection {
     Dust,
     #[error("txn-already-in-mempool")]
     AlreadyInMempool,
-    #[error("txn-already-known")]
+    #[error("Transaction outputs already in utxo set")]
     AlreadyKnown,
     #[error("bad-txns-inputs-missingorspent")]
     MissingOrSpent,
