@@ -1,5 +1,11 @@
 //! The development chain beside a real node: the node accepts its blocks and payments, refuses what it refuses, and answers in the same shapes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the functions beside the tests are tests too"
+)]
+
 use std::collections::BTreeSet;
 
 use bitcoin::absolute::LockTime;
@@ -86,7 +92,7 @@ async fn a_node_accepts_every_block_and_every_payment() {
 }
 
 #[tokio::test]
-async fn a_thousand_blocks_stay_acceptable() {
+async fn blocks_stay_acceptable_when_there_is_no_subsidy_left() {
     let dir = tempfile::tempdir().unwrap();
     let chain = DevChain::open(dir.path()).unwrap();
     let node = Bitcoind::start(Options::default()).await;
@@ -195,7 +201,7 @@ async fn refuses_what_a_node_refuses_with_the_same_words() {
         (
             "too much money",
             key.spend(&[other], COIN / 2, |tx| {
-                tx.output[0].value = Amount::from_sat(u64::MAX / 2)
+                tx.output[0].value = Amount::from_sat(u64::MAX / 2);
             }),
         ),
         (
@@ -277,7 +283,7 @@ async fn refuses_what_a_node_refuses_with_the_same_words() {
     for (fee, accepted) in [(10_000, false), (10_109, false), (10_110, true)] {
         // A P2WPKH input and output are 110 virtual bytes.
         let tx = key.spend(&[coin(txids[0])], Amount::from_sat(fee), |tx| {
-            tx.version = transaction::Version::ONE
+            tx.version = transaction::Version::ONE;
         });
         let (theirs, ours) = (refusal(&node, &tx).await, chain.broadcast(&tx).await);
         assert_eq!(theirs.is_ok(), accepted, "{fee}: {theirs:?}");
