@@ -279,7 +279,8 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
         rpc_url: url.clone(),
         auth,
         zmq_url: zmq_url.clone(),
-    })?;
+    })?
+    .of_chain(config.network.chain());
     let rpc = node.rpc().clone();
     Ok(Source {
         chain: Arc::new(node),

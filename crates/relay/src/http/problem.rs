@@ -59,9 +59,10 @@ impl From<SourceError> for ApiError {
     fn from(error: SourceError) -> Self {
         match &error {
             SourceError::NoSuchBlock(_) | SourceError::Pruned(_) => Self::not_found(error.to_string()),
-            SourceError::Unreachable { .. } | SourceError::Unauthorized { .. } | SourceError::Warming { .. } => {
-                Self::unavailable(format!("bitcoin_core: {error}"))
-            }
+            SourceError::Unreachable { .. }
+            | SourceError::Unauthorized { .. }
+            | SourceError::WrongChain { .. }
+            | SourceError::Warming { .. } => Self::unavailable(format!("bitcoin_core: {error}")),
             SourceError::Rpc { .. } | SourceError::Malformed { .. } => {
                 tracing::error!(%error, "the node gave an answer that this relay does not understand");
                 Self::unavailable("bitcoin_core: the node gave an answer that this relay does not understand")

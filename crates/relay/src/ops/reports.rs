@@ -1,5 +1,6 @@
 //! What the relay says of itself: `/health`, and the payloads of the three kinds of `sync` messages.
 
+use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
 use sdk_relay_protocol::http::{Checks, Health, Services};
 use sdk_relay_protocol::{
@@ -56,6 +57,13 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
     }
     let node_away = matches!(follow.state, FollowState::Unreachable { .. } | FollowState::Connecting);
     if node_away && cx.vitals.tip().is_none() {
+        condition = Condition::Critical;
+    }
+    if let FollowState::Unreachable {
+        error: SourceError::WrongChain { .. },
+    } = &follow.state
+    {
+        // It will not pass by itself, and the node's other answers are about another chain.
         condition = Condition::Critical;
     }
     if cx.vitals.store_fails() {
