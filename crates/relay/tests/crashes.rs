@@ -22,9 +22,6 @@ use testkit::RelayProcess;
 /// Lives of the relay that end with a kill.
 const KILLS: usize = 20;
 
-/// A busy machine takes its time; a test that hangs ends.
-const DEADLINE: Duration = Duration::from_secs(60);
-
 /// The kill comes so many microseconds after the work has begun: from within the first instruction of a commit to several payments later.
 const KILL_AFTER: std::ops::RangeInclusive<f64> = 10.0..=50_000.0;
 

@@ -1,6 +1,6 @@
 //! On the embedded chain, which dies with the relay: its file must survive.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sdk_relay_client::protocol::http::{BitcoinInfo, BlockDetails, MineResponse, PayResponse};
@@ -11,8 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::story::listener::Listener;
-use crate::story::{World, fold};
-use crate::{Chance, DEADLINE, KILL_AFTER, KILLS, kill_after, start_again};
+use crate::story::scene::DEADLINE;
+use crate::story::{SLACK, World, fold};
+use crate::{Chance, KILL_AFTER, KILLS, kill_after, start_again};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chain_wallet_and_log_survive() {
@@ -72,12 +73,12 @@ async fn chain_wallet_and_log_survive() {
     let told: BTreeSet<_> = told.into_keys().collect();
     let made: BTreeSet<_> = truth.txids.into_iter().map(|txid| (txid, 0)).collect();
     assert_eq!(told, made);
-    assert!(made.len() >= KILLS / 2, "the chain was not idle: {}", made.len());
+    assert!(!made.is_empty(), "the chain was not idle");
 }
 
 /// The best chain from a height up: its blocks, and the transactions that are no coinbases.
 struct Chain {
-    blocks: std::collections::BTreeMap<u32, String>,
+    blocks: BTreeMap<u32, String>,
     txids: BTreeSet<String>,
 }
 
@@ -86,13 +87,13 @@ async fn chain(http: &str, lowest: u32) -> Chain {
     let info: BitcoinInfo = get(http, "/bitcoin/info").await;
     let mut next = Some(info.blockchain_info.bestblockhash);
     let mut chain = Chain {
-        blocks: Default::default(),
+        blocks: BTreeMap::new(),
         txids: BTreeSet::new(),
     };
     while let Some(hash) = next {
         let block: BlockDetails = get(http, &format!("/bitcoin/blocks/{hash}")).await;
         let height = u32::try_from(block.height).unwrap();
-        if height < lowest || (lowest == 0 && chain.blocks.len() > crate::story::SLACK as usize) {
+        if height < lowest || (lowest == 0 && chain.blocks.len() > SLACK as usize) {
             break;
         }
         assert!(block.confirmations > 0, "{hash} is in the best chain");
