@@ -175,7 +175,10 @@ impl Worker {
                 self.connect(at, &block, &mut story);
             }
             ChainEvent::BlockDisconnected { at, parent } => {
-                change = Some(BlockChange::Disconnect(at.height));
+                change = Some(BlockChange::Disconnect {
+                    height: at.height,
+                    parent: parent.hash,
+                });
                 self.disconnect(at, parent.hash, &mut story);
             }
             ChainEvent::Jumped { at } => {
