@@ -1,7 +1,7 @@
 //! On a node, which lives on while the relay dies.
 
 use bitcoin::Amount;
-use sdk_relay_client::{Client, ClientEvent, Notification, Topic};
+use sdk_relay_client::{Client, ClientEvent, Notification, Resume, Topic};
 use testkit::{InputKind, Options, RelayProcess};
 
 use crate::story::listener::Listener;
@@ -136,13 +136,11 @@ impl Visitor {
             .connect()
             .await
             .unwrap();
+        assert_ne!(client.relay().resume, Some(Resume::Gap), "something after {last} was lost");
         let there = client.relay().last_event_id - last;
         for _ in 0..events.min(there as usize) {
-            let Ok(next) = tokio::time::timeout(DEADLINE, queue.recv()).await else {
-                let got = self.told.last().and_then(|n| n.event_id);
-                panic!("resumed after {last}, {there} events are there, {events} wanted, and none comes after {got:?}");
-            };
-            match next {
+            let next = tokio::time::timeout(DEADLINE, queue.recv()).await;
+            match next.expect("the next event") {
                 Some(ClientEvent::Notification(notification)) => self.told.push(*notification),
                 other => panic!("a notification, not {other:?}"),
             }

@@ -1,5 +1,6 @@
 //! A client that never gives up: connected for as long as there is a relay, it resumes after the last event that it took.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,8 +32,9 @@ impl Listener {
         let task = tokio::spawn(async move {
             loop {
                 if let Ok(mut client) = RawClient::connect(&url).await {
-                    // Any end is an end: the relay was killed, or was not there yet.
-                    let _ = listen(&mut client, &book).await;
+                    // The relay was killed: there is no other reason to end.
+                    let Err(end) = listen(&mut client, &book).await;
+                    assert!(matches!(&end, Disconnect::Lost(why) if !why.contains("not a message")), "{end}");
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -62,7 +64,7 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<(), Disconnect> {
+async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<Infallible, Disconnect> {
     let last = book.lock().unwrap().events.last().and_then(|n| n.event_id).unwrap_or(0);
     let handshake = Handshake {
         client_id: "listener".to_owned(),
