@@ -1,6 +1,7 @@
 //! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: asked of the node at each request, never remembered.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use bitcoin::BlockHash;
 use sdk_relay_chain::SourceError;
@@ -23,7 +24,11 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
 }
 
 /// `getblock HASH 1`.
-pub(super) async fn block(State(cx): Cx, Path(block_hash): Path<String>) -> Result<Json<BlockDetails>, ApiError> {
+pub(super) async fn block(
+    State(cx): Cx,
+    block_hash: Result<Path<String>, PathRejection>,
+) -> Result<Json<BlockDetails>, ApiError> {
+    let Path(block_hash) = block_hash?;
     let hash: BlockHash = block_hash
         .parse()
         .map_err(|_| ApiError::field("block_hash", "expected a block hash, 64 hex digits"))?;

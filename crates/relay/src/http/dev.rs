@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request, State};
 use bitcoin::Amount;
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
@@ -14,11 +14,13 @@ use crate::clock::unix_now;
 use crate::dev::{DevError, MOST_BLOCKS};
 
 /// Mines blocks. The body may be left out: one block.
-pub(super) async fn mine(State(cx): Cx, body: Bytes) -> Result<Json<MineResponse>, ApiError> {
-    let request: MineRequest = if body.is_empty() {
+pub(super) async fn mine(State(cx): Cx, request: Request) -> Result<Json<MineResponse>, ApiError> {
+    let (head, body) = request.into_parts();
+    let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await?;
+    let request = if body.is_empty() {
         MineRequest::default()
     } else {
-        json(&body)?
+        Json::from_request(Request::from_parts(head, body.into()), &()).await?.0
     };
     let blocks = request.blocks.unwrap_or(1);
     if !(1..=MOST_BLOCKS).contains(&blocks) {
@@ -49,10 +51,6 @@ pub(super) async fn pay(
         amount_sats: sats,
         timestamp: unix_now(),
     }))
-}
-
-fn json<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    Ok(Json::from_bytes(body)?.0)
 }
 
 impl From<DevError> for ApiError {
