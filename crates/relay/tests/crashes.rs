@@ -4,7 +4,13 @@
 //! What is done, and when the kill falls, follows from a seed. A failure prints it; `SDK_RELAY_TEST_SEED=N` runs the same again, as far as the
 //! machine's own timing allows.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test"
+)]
 
 mod story;
 

@@ -18,7 +18,9 @@ use crate::{Chance, KILL_AFTER, KILLS, kill_after, start_again};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chain_wallet_and_log_survive() {
     let mut chance = Chance::new();
-    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).arg("--standalone").fixed_ports();
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .arg("--standalone")
+        .fixed_ports();
     let mut relay = RelayProcess::start(options).await;
     let http = Arc::<str>::from(relay.http_url());
     let address = address(&http).await;
@@ -39,11 +41,15 @@ async fn chain_wallet_and_log_survive() {
             if chance.percent(60) {
                 let amount = format!("0.000{}", chance.of(10..99));
                 let pay = json!({"address": address, "amount": amount});
-                let Some(answer) = post::<PayResponse>(&http, "/dev/pay", pay).await else { break };
+                let Some(answer) = post::<PayResponse>(&http, "/dev/pay", pay).await else {
+                    break;
+                };
                 paid.insert(answer.txid);
             } else {
                 let mine = json!({"blocks": chance.of(1..=2)});
-                let Some(answer) = post::<MineResponse>(&http, "/dev/mine", mine).await else { break };
+                let Some(answer) = post::<MineResponse>(&http, "/dev/mine", mine).await else {
+                    break;
+                };
                 mined.extend(answer.blocks);
             }
         }
@@ -57,7 +63,10 @@ async fn chain_wallet_and_log_survive() {
     mined.extend(last.expect("a living relay").blocks);
     let truth = chain(&http, start.lowest()).await;
     for hash in &mined {
-        assert!(truth.blocks.values().any(|block| block == hash), "{hash} was mined, and is gone");
+        assert!(
+            truth.blocks.values().any(|block| block == hash),
+            "{hash} was mined, and is gone"
+        );
     }
     for txid in &paid {
         assert!(truth.txids.contains(txid), "{txid} was paid, and is gone");
@@ -69,7 +78,10 @@ async fn chain_wallet_and_log_survive() {
     .await;
     // The chain's wallet pays nobody but the relay: each transaction is a payment, its output 0.
     let told = fold(&start, &listener.told()).payments;
-    assert!(told.values().all(|(block, _)| block.is_some()), "the mempool is empty: {told:?}");
+    assert!(
+        told.values().all(|(block, _)| block.is_some()),
+        "the mempool is empty: {told:?}"
+    );
     let told: BTreeSet<_> = told.into_keys().collect();
     let made: BTreeSet<_> = truth.txids.into_iter().map(|txid| (txid, 0)).collect();
     assert_eq!(told, made);
@@ -106,7 +118,10 @@ async fn chain(http: &str, lowest: u32) -> Chain {
 
 async fn address(http: &str) -> String {
     let config: Value = get(http, "/config").await;
-    config["silent_payment_address"].as_str().expect("an address").to_owned()
+    config["silent_payment_address"]
+        .as_str()
+        .expect("an address")
+        .to_owned()
 }
 
 async fn get<T: DeserializeOwned>(http: &str, path: &str) -> T {

@@ -57,8 +57,15 @@ async fn killed_again_and_again(options: Options) {
     scene.node.mine(1).await;
     let world = scene.agrees(&listener).await;
     let told = listener.told();
-    assert!(listener.connections() > KILLS / 2, "the listener came back after most kills");
-    assert!(world.payments.len() >= KILLS, "the payer was not idle: {}", world.payments.len());
+    assert!(
+        listener.connections() > KILLS / 2,
+        "the listener came back after most kills"
+    );
+    assert!(
+        world.payments.len() >= KILLS,
+        "the payer was not idle: {}",
+        world.payments.len()
+    );
 
     // The same story to whoever came now and then, and to whoever comes only now.
     visitor.visit(&relay, told.len() - visitor.told.len()).await;
@@ -92,12 +99,20 @@ async fn pay(scene: &mut Scene, chance: &mut Chance) {
 /// Replaces a payment of the mempool, by another or by none. Without one there it pays.
 async fn replace(scene: &mut Scene, chance: &mut Chance) {
     let mempool = scene.node.mempool().await;
-    let waiting: Vec<_> = scene.sent.iter().filter(|sent| mempool.contains(&sent.txid())).collect();
+    let waiting: Vec<_> = scene
+        .sent
+        .iter()
+        .filter(|sent| mempool.contains(&sent.txid()))
+        .collect();
     if waiting.is_empty() {
         return pay(scene, chance).await;
     }
     let old = waiting[chance.of(0..waiting.len())].clone();
-    let amounts: &[u64] = if chance.percent(50) { &[chance.of(1_000..10_000)] } else { &[] };
+    let amounts: &[u64] = if chance.percent(50) {
+        &[chance.of(1_000..10_000)]
+    } else {
+        &[]
+    };
     scene.replace(&old, amounts).await;
 }
 
@@ -136,7 +151,11 @@ impl Visitor {
             .connect()
             .await
             .unwrap();
-        assert_ne!(client.relay().resume, Some(Resume::Gap), "something after {last} was lost");
+        assert_ne!(
+            client.relay().resume,
+            Some(Resume::Gap),
+            "something after {last} was lost"
+        );
         let there = client.relay().last_event_id - last;
         for _ in 0..events.min(there as usize) {
             let next = tokio::time::timeout(DEADLINE, queue.recv()).await;

@@ -39,7 +39,11 @@ async fn away_for_30_seconds() {
     scene.mempool_loaded().await;
     scene.replace(&waiting, &[8_000]).await;
     scene.everyday_life().await;
-    assert!(unwell(&relay, "degraded", "refuses our credentials").await.contains(&address));
+    assert!(
+        unwell(&relay, "degraded", "refuses our credentials")
+            .await
+            .contains(&address)
+    );
     scene.node.stop().await;
     unwell(&relay, "degraded", "does not answer").await;
     client.ping().await.expect("clients are served meanwhile");
@@ -72,14 +76,20 @@ async fn killed() {
     let listener = Listener::start(relay.ws_url());
     scene.everyday_life().await;
     let before = scene.agrees(&listener).await;
-    assert!(before.payments.values().any(|(block, _)| block.is_none()), "a payment waits");
+    assert!(
+        before.payments.values().any(|(block, _)| block.is_none()),
+        "a payment waits"
+    );
 
     scene.node.kill();
     unwell(&relay, "degraded", "does not answer").await;
     scene.node.start_again().await;
     scene.mempool_loaded().await;
     let after = scene.agrees(&listener).await;
-    assert!(after.payments.values().all(|(block, _)| block.is_some()), "the mempool was lost");
+    assert!(
+        after.payments.values().all(|(block, _)| block.is_some()),
+        "the mempool was lost"
+    );
     well(&relay).await;
     scene.everyday_life().await;
     scene.agrees(&listener).await;
@@ -93,7 +103,10 @@ async fn started_after_the_relay() {
     let relay = RelayProcess::start_listening(scene.relay()).await;
     // Nothing was ever known of the chain: there is nothing useful to serve.
     let problem = unwell(&relay, "critical", "does not answer").await;
-    assert!(problem.contains(&scene.node.rpc_url().replace("http://", "")), "{problem}");
+    assert!(
+        problem.contains(&scene.node.rpc_url().replace("http://", "")),
+        "{problem}"
+    );
     let listener = Listener::start(relay.ws_url());
     scene.meet(&relay).await;
     scene.node.start_again().await;

@@ -19,7 +19,10 @@ async fn a_wrong_password_that_is_corrected() {
     let options = scene.relay().set("BITCOIN_CORE__PASSWORD", "another-one");
     let relay = RelayProcess::start_listening(options).await;
     let problem = unwell(&relay, "critical", "refuses our credentials").await;
-    assert!(problem.contains("bitcoin_core.password") && problem.contains("\"relay\""), "{problem}");
+    assert!(
+        problem.contains("bitcoin_core.password") && problem.contains("\"relay\""),
+        "{problem}"
+    );
     scene.meet(&relay).await;
     let listener = Listener::start(relay.ws_url());
     // On the node's side: the relay needs no restart.
@@ -30,7 +33,10 @@ async fn a_wrong_password_that_is_corrected() {
     scene.everyday_life().await;
     scene.agrees(&listener).await;
     let log = relay.stderr();
-    assert!(log.contains("refuses our credentials") && !log.contains("another-one"), "{log}");
+    assert!(
+        log.contains("refuses our credentials") && !log.contains("another-one"),
+        "{log}"
+    );
 }
 
 #[tokio::test]

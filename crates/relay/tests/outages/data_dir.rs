@@ -49,7 +49,10 @@ async fn a_data_directory_that_cannot_be_written() {
     // Even root makes no file in /proc, and no directory in a file.
     for path in ["/proc", "/dev/null/relay"] {
         let message = refused(options().arg("--standalone").set("DATA_DIR", path)).await;
-        assert!(message.contains("data directory") && message.contains(path), "{message}");
+        assert!(
+            message.contains("data directory") && message.contains(path),
+            "{message}"
+        );
     }
 }
 
@@ -59,7 +62,10 @@ async fn a_port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     for key in ["WS_URL", "HTTP_URL"] {
         let message = refused(options().arg("--standalone").set(key, &address)).await;
-        assert!(message.contains(&key.to_lowercase()) && message.contains(&address), "{message}");
+        assert!(
+            message.contains(&key.to_lowercase()) && message.contains(&address),
+            "{message}"
+        );
         assert!(message.contains("in use"), "{message}");
     }
 }

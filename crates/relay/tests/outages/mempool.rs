@@ -36,7 +36,10 @@ async fn payments_are_not_taken_back_while_it_loads() {
     unwell(&relay, "degraded", "mempool").await;
     // Blocks are told meanwhile.
     scene.node.mine_with(&[]).await;
-    eventually(DEADLINE, "a block and its tweaks", async || (listener.told().len() == told + 2).then_some(())).await;
+    eventually(DEADLINE, "a block and its tweaks", async || {
+        (listener.told().len() == told + 2).then_some(())
+    })
+    .await;
 
     drop(OpenOptions::new().write(true).open(&pipe).unwrap());
     scene.mempool_loaded().await;

@@ -21,7 +21,9 @@ async fn clients_are_told_and_nothing_is_lost() {
     // They would hold the relay up: one that reads nothing, one that never shakes hands, one that never says what it wants.
     let mut deaf = shaken_hands(&relay).await;
     let silent = RawClient::connect(&relay.ws_url()).await.unwrap();
-    let mut half = TcpStream::connect(relay.http_url().replace("http://", "")).await.unwrap();
+    let mut half = TcpStream::connect(relay.http_url().replace("http://", ""))
+        .await
+        .unwrap();
     half.write_all(b"GET /health HT").await.unwrap();
 
     assert_eq!(http_post(&mine, &json!({"blocks": 1000})).await.status, 200);

@@ -34,7 +34,10 @@ impl Listener {
                 if let Ok(mut client) = RawClient::connect(&url).await {
                     // The relay was killed: there is no other reason to end.
                     let Err(end) = listen(&mut client, &book).await;
-                    assert!(matches!(&end, Disconnect::Lost(why) if !why.contains("not a message")), "{end}");
+                    assert!(
+                        matches!(&end, Disconnect::Lost(why) if !why.contains("not a message")),
+                        "{end}"
+                    );
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -79,7 +82,10 @@ async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<Infallible
     };
     assert_eq!(response.status, HandshakeStatus::Accepted, "{response:?}");
     assert_eq!(response.resume, Some(Resume::Complete), "{response:?}");
-    assert!(response.last_event_id >= last, "{last} was told, and is not in the log: {response:?}");
+    assert!(
+        response.last_event_id >= last,
+        "{last} was told, and is not in the log: {response:?}"
+    );
     book.lock().unwrap().connections += 1;
     loop {
         match client.next_message().await? {

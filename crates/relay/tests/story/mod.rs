@@ -64,7 +64,9 @@ impl World {
             world.blocks.insert(height, hash.to_string());
         }
         for sent in sent {
-            let Some(place) = places.get(&sent.txid()) else { continue };
+            let Some(place) = places.get(&sent.txid()) else {
+                continue;
+            };
             for (vout, sats) in &sent.paid {
                 let key = (sent.txid().to_string(), *vout);
                 world.payments.insert(key, (place.clone(), *sats));
@@ -91,7 +93,10 @@ pub(crate) fn fold(start: &World, told: &[Notification]) -> World {
     let mut tweaks_of: Option<String> = None;
     for (expected, notification) in (1..).zip(told) {
         let id = notification.event_id.expect("an event of the log");
-        assert_eq!(id, expected, "event ids have no hole and no repetition: {notification:?}");
+        assert_eq!(
+            id, expected,
+            "event ids have no hole and no repetition: {notification:?}"
+        );
         match &notification.event {
             Event::BlockMined(block) => {
                 assert_eq!(tweaks_of, None, "{id}: a block before the tweaks of the last");
@@ -100,25 +105,52 @@ pub(crate) fn fold(start: &World, told: &[Notification]) -> World {
                 tweaks_of = Some(block.block_hash.clone());
             }
             Event::Tweaks(tweaks) => {
-                assert_eq!(tweaks_of.take().as_ref(), Some(&tweaks.block_hash), "{id}: tweaks of a block");
+                assert_eq!(
+                    tweaks_of.take().as_ref(),
+                    Some(&tweaks.block_hash),
+                    "{id}: tweaks of a block"
+                );
                 assert_eq!(world.tip(), (tweaks.block_height, tweaks.block_hash.as_str()));
             }
             Event::BlockDisconnected(block) => {
-                assert_eq!(world.tip(), (block.block_height, block.block_hash.as_str()), "{id}: the tip goes");
+                assert_eq!(
+                    world.tip(),
+                    (block.block_height, block.block_hash.as_str()),
+                    "{id}: the tip goes"
+                );
                 let left = |(place, _): &(Option<String>, u64)| place.as_ref() == Some(&block.block_hash);
-                assert!(!world.payments.values().any(left), "{id}: a payment stays in a block that goes");
+                assert!(
+                    !world.payments.values().any(left),
+                    "{id}: a payment stays in a block that goes"
+                );
                 world.blocks.remove(&block.block_height);
                 if let Some(parent) = world.blocks.get(&(block.block_height - 1)) {
-                    assert_eq!(*parent, block.previous_block_hash, "{id}: the block below the tip holds again");
+                    assert_eq!(
+                        *parent, block.previous_block_hash,
+                        "{id}: the block below the tip holds again"
+                    );
                 }
             }
             Event::PaymentDetected(payment) => {
-                let before = world.payments.insert(key(payment), (payment.block_hash.clone(), payment.amount_sats));
+                let before = world
+                    .payments
+                    .insert(key(payment), (payment.block_hash.clone(), payment.amount_sats));
                 match &payment.block_hash {
-                    None => assert_eq!((before, payment.confirmations), (None, 0), "{id}: told before: {payment:?}"),
+                    None => assert_eq!(
+                        (before, payment.confirmations),
+                        (None, 0),
+                        "{id}: told before: {payment:?}"
+                    ),
                     Some(hash) => {
-                        assert!(before.is_none_or(|(place, _)| place.is_none()), "{id}: told before: {payment:?}");
-                        assert_eq!((payment.block_height, payment.confirmations), (Some(world.tip().0), 1), "{id}");
+                        assert!(
+                            before.is_none_or(|(place, _)| place.is_none()),
+                            "{id}: told before: {payment:?}"
+                        );
+                        assert_eq!(
+                            (payment.block_height, payment.confirmations),
+                            (Some(world.tip().0), 1),
+                            "{id}"
+                        );
                         assert_eq!(hash, world.tip().1, "{id}: a payment of the tip");
                     }
                 }

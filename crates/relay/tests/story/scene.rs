@@ -40,7 +40,9 @@ impl Scene {
 
     /// A relay that follows the node; always at the same ports.
     pub(crate) fn relay(&self) -> RelayOptions {
-        RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&self.node).fixed_ports()
+        RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&self.node)
+            .fixed_ports()
     }
 
     /// Whom to pay from now on.
@@ -96,7 +98,8 @@ impl Scene {
         let replaced = self.pay(&[InputKind::P2tr], &[3_000]).await;
         self.replace(&replaced, &[4_000]).await;
         self.node.mine(1).await;
-        self.pay_into_a_block(&[InputKind::P2pkh, InputKind::P2tr], &[5_000]).await;
+        self.pay_into_a_block(&[InputKind::P2pkh, InputKind::P2tr], &[5_000])
+            .await;
         self.forget(1).await;
         self.node.mine(2).await;
         self.pay(&[InputKind::P2shP2wpkh], &[6_000]).await;
