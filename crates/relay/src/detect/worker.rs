@@ -183,7 +183,6 @@ impl Worker {
             }
             ChainEvent::Jumped { at } => {
                 change = Some(BlockChange::Jump(at.height, at.hash));
-                tracing::info!(height = at.height, hash = %at.hash, "the log begins, or goes on after a hole, at this block");
             }
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
