@@ -169,7 +169,7 @@ impl Relay {
             let miner = chain.auto_mine(every);
             tasks.spawn(async move {
                 let _miner = miner;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             });
         }
         spawn_reports(&mut tasks, &cx);
