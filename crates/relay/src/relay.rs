@@ -159,6 +159,7 @@ impl Relay {
         if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config.bitcoin_core.wallet) {
             let wallet = Wallet {
                 rpc: rpc.clone(),
+                chain: Arc::clone(&source.chain),
                 name: name.clone(),
                 vitals: Arc::clone(&cx.vitals),
                 handle: node_wallet,
@@ -321,6 +322,7 @@ fn default_relay_id(own: &Receiver) -> String {
 /// The node's wallet: opened as soon as the node answers, its scripts kept up to date.
 struct Wallet {
     rpc: RpcClient,
+    chain: Arc<dyn ChainSource>,
     name: String,
     vitals: Arc<Vitals>,
     handle: watch::Sender<Option<NodeWallet>>,
@@ -357,6 +359,8 @@ impl Wallet {
     }
 
     async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
+        // On a node of another network nothing is opened, let alone made.
+        self.chain.status().await?;
         let wallet = NodeWallet::open(&self.rpc, &self.name).await?;
         let scripts = wallet.scripts().await?;
         self.handle.send_replace(Some(wallet));

@@ -97,8 +97,13 @@ pub fn not_ready(cx: &Context) -> Option<String> {
 pub fn health(cx: &Context) -> (Condition, Health) {
     let (condition, problems) = condition(cx);
     let bitcoin_core = match &cx.follow.borrow().state {
+        // It answers; what we need is not loaded yet.
+        FollowState::Unreachable {
+            error: SourceError::Warming { .. },
+        }
+        | FollowState::WaitingForNode { .. }
+        | FollowState::CatchingUp { .. } => "syncing",
         FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
-        FollowState::WaitingForNode { .. } | FollowState::CatchingUp { .. } => "syncing",
         FollowState::Following => "connected",
     };
     let health = Health {
