@@ -97,8 +97,8 @@ pub enum ChainEvent {
         /// Why.
         reason: LeaveReason,
     },
-    /// Everything in the node's mempool has been told; what was known from before and has not been told again is gone.
-    /// Sent once after each start or long silence, after the events that it speaks of.
+    /// Everything in the node's mempool has been told by this stream: what the consumer knows from before the stream began, and this stream has
+    /// not told, is gone. Sent after each start and after each loss of signals, after the events that it speaks of.
     MempoolSynced,
 }
 

@@ -27,6 +27,18 @@ pub enum SourceError {
         /// What was tried, without any secret.
         reason: String,
     },
+    /// The node is one of another chain: nothing that it says is about ours.
+    #[error(
+        "{at} is a node of the chain {found}, and the relay is configured for {expected}: check network and bitcoin_core.url"
+    )]
+    WrongChain {
+        /// Address of the node.
+        at: String,
+        /// Its chain, as in `getblockchaininfo`.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
     /// The node is starting, or is busy with its initial block download.
     #[error("{at} is not ready: {reason}")]
     Warming {

@@ -1,6 +1,7 @@
 //! Everything that a client may say on a WebSocket, and how its text is read.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{ErrorCode, Handshake, Subscribe, Sync, Unsubscribe, Unwatch, Watch};
@@ -49,16 +50,30 @@ pub struct Refusal {
 
 /// Longest `type` that an error quotes back.
 const QUOTED: usize = 40;
+/// Longest reason of an error, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of it.
+const REASON: usize = 240;
 
 /// Reads a client's text. Unknown fields are ignored; a wrong known one is refused.
 pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     let Envelope { kind, message_id } = envelope(text)?;
-    let Some(kind) = kind else {
-        return Err(refuse(
-            ErrorCode::UnknownType,
-            "the field \"type\" is missing".to_owned(),
-            message_id,
-        ));
+    let message_id = match message_id {
+        None | Some(Value::Null) => None,
+        Some(Value::String(message_id)) => Some(message_id),
+        Some(_) => {
+            let message = "message_id: expected a string".to_owned();
+            return Err(refuse(ErrorCode::InvalidField, message, None));
+        }
+    };
+    let kind = match kind {
+        None | Some(Value::Null) => {
+            let message = "the field \"type\" is missing".to_owned();
+            return Err(refuse(ErrorCode::UnknownType, message, message_id));
+        }
+        Some(Value::String(kind)) => kind,
+        Some(_) => {
+            let message = "type: expected a string".to_owned();
+            return Err(refuse(ErrorCode::InvalidField, message, message_id));
+        }
     };
     let parsed = match kind.as_str() {
         "handshake" => read(text).map(ClientMessage::Handshake),
@@ -79,12 +94,20 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     parsed.map_err(|message| refuse(ErrorCode::InvalidField, format!("{kind}: {message}"), message_id))
 }
 
+/// The `message_id` of a text that may be wrong otherwise, where one can be read.
+pub fn message_id(text: &str) -> Option<String> {
+    match envelope(text).ok()?.message_id? {
+        Value::String(message_id) => Some(message_id),
+        _ => None,
+    }
+}
+
+/// Any values: a wrong one must not keep the other from being read.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(default)]
-    message_id: Option<String>,
+    kind: Option<Value>,
+    message_id: Option<Value>,
 }
 
 fn envelope(text: &str) -> Result<Envelope, Refusal> {
@@ -109,8 +132,15 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 
 /// The position in the text says nothing to somebody whose library wrote the message on one line.
 fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+    let mut text = error.to_string();
+    if let Some(end) = text.rfind(" at line ") {
+        text.truncate(end);
+    }
+    if text.len() > REASON {
+        text.truncate(text.floor_char_boundary(REASON));
+        text.push('…');
+    }
+    text
 }
 
 fn refuse(code: ErrorCode, message: String, in_reply_to: Option<String>) -> Refusal {

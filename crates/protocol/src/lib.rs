@@ -16,7 +16,7 @@ mod sync;
 mod watch;
 
 pub use amount::{AmountError, btc, parse_btc};
-pub use client::{ClientMessage, Ping, Refusal, parse_client_message};
+pub use client::{ClientMessage, Ping, Refusal, message_id, parse_client_message};
 pub use error::{CloseCode, ErrorCode, ErrorMessage};
 pub use handshake::{Handshake, HandshakeResponse, HandshakeStatus, Resume, Role};
 pub use notification::{

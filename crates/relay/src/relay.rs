@@ -174,6 +174,7 @@ impl Relay {
         {
             let wallet = Wallet {
                 rpc: rpc.clone(),
+                chain: Arc::clone(&source.chain),
                 name: name.clone(),
                 vitals: Arc::clone(&cx.vitals),
                 handle: node_wallet,
@@ -184,7 +185,7 @@ impl Relay {
             let miner = chain.auto_mine(every);
             tasks.spawn(async move {
                 let _miner = miner;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             });
         }
         spawn_reports(&mut tasks, &cx);
@@ -292,7 +293,8 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
         rpc_url: url.clone(),
         auth,
         zmq_url: zmq_url.clone(),
-    })?;
+    })?
+    .of_chain(config.network.chain());
     let rpc = node.rpc().clone();
     Ok(Source {
         chain: Arc::new(node),
@@ -326,6 +328,7 @@ fn default_relay_id(own: &Receiver) -> String {
 /// The node's wallet: opened as soon as the node answers, its scripts kept up to date.
 struct Wallet {
     rpc: RpcClient,
+    chain: Arc<dyn ChainSource>,
     name: String,
     vitals: Arc<Vitals>,
     handle: watch::Sender<Option<NodeWallet>>,
@@ -362,6 +365,8 @@ impl Wallet {
     }
 
     async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
+        // On a node of another network nothing is opened, let alone made.
+        self.chain.status().await?;
         let wallet = NodeWallet::open(&self.rpc, &self.name).await?;
         let scripts = wallet.scripts().await?;
         self.handle.send_replace(Some(wallet));

@@ -12,8 +12,13 @@ use crate::{LogEntry, Retention, Store, StoreError};
 pub enum BlockChange {
     /// The block at this height becomes the tip.
     Connect(u32, BlockHash),
-    /// The tip, at this height, goes; the one below holds again.
-    Disconnect(u32),
+    /// The tip goes; its parent holds again, and is known from now on if it was not.
+    Disconnect {
+        /// Of the block that goes.
+        height: u32,
+        /// Hash of the block below it.
+        parent: BlockHash,
+    },
     /// The chain goes on from this block, with a hole before it: events of the hole are lost.
     Jump(u32, BlockHash),
 }
@@ -79,8 +84,12 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
                 blocks.retain_in(..=last, |_, _| false)?;
             }
         }
-        BlockChange::Disconnect(height) => {
+        BlockChange::Disconnect { height, parent } => {
             blocks.remove(height)?;
+            // The table is never left empty: without a block to go on from, the stream would begin anew and lose those in between.
+            if let Some(below) = height.checked_sub(1) {
+                blocks.insert(below, &parent.to_byte_array())?;
+            }
         }
         BlockChange::Jump(height, hash) => {
             blocks.retain(|_, _| false)?;

@@ -204,6 +204,29 @@ fn a_jump_is_a_gap_in_the_log() {
     assert_eq!(store.recent_blocks().unwrap(), [(50, hash(50))]);
 }
 
+/// A kill between the two halves of a reorganisation must not leave a store that knows no block: the stream would begin anew at the node's tip,
+/// and the blocks in between would be lost.
+#[test]
+fn the_parent_of_the_only_known_block_holds_when_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let store = Store::open(&path, "regtest", WIDE).unwrap();
+    let commit = |change| {
+        let batch = Batch {
+            block: Some(change),
+            ..Batch::default()
+        };
+        store.commit(&batch).unwrap();
+    };
+    commit(BlockChange::Jump(7, hash(7)));
+    commit(BlockChange::Disconnect {
+        height: 7,
+        parent: hash(6),
+    });
+    assert_eq!(store.recent_blocks().unwrap(), [(6, hash(6))]);
+    assert_eq!(store.complete_from().unwrap(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// The table of recent blocks is the end of the chain that the changes make, whatever they are.
@@ -216,7 +239,12 @@ proptest! {
             let next = chain.last().map_or(3000, |(h, _)| h + 1);
             let change = match step {
                 0..=6 => { chain.push((next, hash(salt))); BlockChange::Connect(next, hash(salt)) }
-                7 | 8 if chain.len() > 1 => { let (h, _) = chain.pop().unwrap(); BlockChange::Disconnect(h) }
+                7 | 8 if !chain.is_empty() => {
+                    let (h, _) = chain.pop().unwrap();
+                    // Below the lowest block that the store knows, the parent is news.
+                    if chain.is_empty() { chain.push((h - 1, hash(u32::MAX - salt))) }
+                    BlockChange::Disconnect { height: h, parent: chain.last().unwrap().1 }
+                }
                 _ => { chain = vec![(next + 10, hash(salt))]; BlockChange::Jump(next + 10, hash(salt)) }
             };
             store.commit(&Batch { block: Some(change), ..Batch::default() }).unwrap();

@@ -1,10 +1,19 @@
 //! A receiver of silent payments, with all its keys.
 
-use bitcoin::secp256k1::{PublicKey, SecretKey, rand};
+use bitcoin::absolute::LockTime;
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::{Keypair, Message, PublicKey, SecretKey, rand};
+use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
+use bitcoin::transaction::Version;
+use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, taproot};
 use sdk_relay_bip352::address::Network;
-use sdk_relay_bip352::{Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_bip352::spend::secret_key;
+use sdk_relay_bip352::{OutputTweak, Receiver, ScanKey, SilentPaymentAddress};
 
 use crate::curve::SECP;
+
+/// Fee of [`Payee::spend`] for each input, of 58 virtual bytes, and the same for the rest: several times what any node relays.
+const FEE: Amount = Amount::from_sat(500);
 
 /// Scan and spend key of a regtest wallet, and its labels.
 #[derive(Clone, Debug)]
@@ -58,5 +67,45 @@ impl Payee {
         self.receiver()
             .labelled_address(Network::Regtest, m)
             .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// The address of label 0, which is nobody else's to know.
+    pub fn change_address(&self) -> SilentPaymentAddress {
+        self.receiver()
+            .change_address(Network::Regtest)
+            .unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// A signed transaction that spends received outputs, each with its tweak, to one output `to`.
+    pub fn spend(&self, received: &[(OutPoint, TxOut, OutputTweak)], to: ScriptBuf) -> Transaction {
+        let prevouts: Vec<_> = received.iter().map(|(_, output, _)| output.clone()).collect();
+        let have: Amount = prevouts.iter().map(|output| output.value).sum();
+        let input = received.iter().map(|(outpoint, ..)| TxIn {
+            previous_output: *outpoint,
+            sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+            ..TxIn::default()
+        });
+        let mut tx = Transaction {
+            version: Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: input.collect(),
+            output: vec![TxOut {
+                value: have - FEE * (received.len() as u64 + 1),
+                script_pubkey: to,
+            }],
+        };
+        let unsigned = tx.clone();
+        let mut cache = SighashCache::new(&unsigned);
+        for (index, (outpoint, _, tweak)) in received.iter().enumerate() {
+            let key = secret_key(&self.spend, tweak).unwrap_or_else(|| panic!("no tweak of an output: {outpoint}"));
+            let hash =
+                cache.taproot_key_spend_signature_hash(index, &Prevouts::All(&prevouts), TapSighashType::Default);
+            let message = Message::from_digest(hash.expect("a prevout for each input").to_byte_array());
+            tx.input[index].witness = Witness::p2tr_key_spend(&taproot::Signature {
+                signature: SECP.sign_schnorr(&message, &Keypair::from_secret_key(&SECP, &key)),
+                sighash_type: TapSighashType::Default,
+            });
+        }
+        tx
     }
 }

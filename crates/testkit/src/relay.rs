@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use self::log::Log;
+use self::log::{Log, Said};
 pub use self::options::RelayOptions;
 use crate::deadline::eventually;
 
@@ -80,22 +80,24 @@ impl RelayProcess {
 
     /// Starts a relay and waits until it is ready, or has ended.
     pub async fn try_start(options: RelayOptions) -> Result<RelayProcess, RelayEnded> {
-        let none = String::new;
-        let mut relay = RelayProcess {
-            options,
-            child: None,
-            log: Log::default(),
-            ws: none(),
-            http: none(),
-        };
-        relay.launch().await?;
+        let mut relay = RelayProcess::not_started(options);
+        relay.launch_until(Said::Ready).await?;
         Ok(relay)
+    }
+
+    /// Starts a relay and waits until both of its ports are open, for one whose node is away: it is not ready before the node is.
+    pub async fn start_listening(options: RelayOptions) -> RelayProcess {
+        let mut relay = RelayProcess::not_started(options);
+        let open = relay.launch_until(Said::Listening).await;
+        open.unwrap_or_else(|e| panic!("{e}"));
+        relay
     }
 
     /// Starts the ended relay again with the same options and data. Its ports are others, unless [`RelayOptions::fixed_ports`] is set.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the relay runs: end it first");
-        self.launch().await.unwrap_or_else(|e| panic!("{e}"));
+        let ready = self.launch_until(Said::Ready).await;
+        ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// `ws://127.0.0.1:PORT`.
@@ -166,7 +168,17 @@ impl RelayProcess {
         status
     }
 
-    async fn launch(&mut self) -> Result<(), RelayEnded> {
+    fn not_started(options: RelayOptions) -> RelayProcess {
+        RelayProcess {
+            options,
+            child: None,
+            log: Log::default(),
+            ws: String::new(),
+            http: String::new(),
+        }
+    }
+
+    async fn launch_until(&mut self, said: Said) -> Result<(), RelayEnded> {
         let mut command = self.options.command();
         let child = command
             .stdin(Stdio::null())
@@ -176,10 +188,11 @@ impl RelayProcess {
         let mut child = child.unwrap_or_else(|e| panic!("{} cannot be started: {e}", self.options.exe().display()));
         self.log = Log::drain(child.stderr.take().expect("a pipe"));
         self.child = Some(child);
-        let ready = eventually(READY, "the relay's line `ready ws=… http=…`", async || {
+        let what = format!("the relay's line `{} ws=… http=…`", said.word());
+        let ready = eventually(READY, what, async || {
             let status = self.ended();
             // Looked at after the status: a relay that has ended has then written all that it will.
-            match (status, self.log.ready()) {
+            match (status, self.log.said(said)) {
                 (Some(status), _) if self.log.complete() => Some(Err(RelayEnded {
                     status,
                     stderr: self.log.text(),

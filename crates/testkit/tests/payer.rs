@@ -64,6 +64,33 @@ async fn pays_from_each_kind_of_input_and_from_all_at_once() {
 }
 
 #[tokio::test]
+async fn the_payee_spends_what_it_finds() {
+    let node = node().await;
+    let mut payer = Payer::funded(&node).await;
+    let payee = Payee::new(&[7]);
+    let to = [payee.address(), payee.labelled_address(7), payee.change_address()];
+    let tx = payer.pay(&[InputKind::P2tr], &to.map(|address| (address, AMOUNT)));
+    let mut found = found(&node, &payee, &tx).await;
+    assert_eq!(
+        found.iter().map(|m| m.label).collect::<Vec<_>>(),
+        [None, Some(7), Some(0)]
+    );
+    node.mine_with(std::slice::from_ref(&tx)).await;
+    let received = |m: &Match| {
+        let outpoint = bitcoin::OutPoint::new(tx.compute_txid(), m.vout);
+        (outpoint, tx.output[m.vout as usize].clone(), m.tweak.clone())
+    };
+    let nobody = bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::all_zeros());
+    let all: Vec<_> = found.iter().map(received).collect();
+    assert_eq!(node.accepts(&payee.spend(&all, nobody.clone())).await, Ok(()));
+    // Another output's tweak does not spend it.
+    let other = found[1].tweak.clone();
+    found[0].tweak = other;
+    let wrong = payee.spend(&[received(&found[0])], nobody);
+    assert!(node.accepts(&wrong).await.is_err());
+}
+
+#[tokio::test]
 async fn pays_one_address_several_times_and_plain_scripts() {
     let node = node().await;
     let mut payer = Payer::funded(&node).await;

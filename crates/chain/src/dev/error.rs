@@ -132,13 +132,10 @@ impl fmt::Display for BadAmount {
 pub enum PayError {
     /// Neither a silent-payment address nor a Bitcoin address.
     #[error("not an address: {0}")]
-    NotAnAddress(String),
+    Address(String),
     /// An address of another chain.
-    #[error("the address is for {found}, the development chain is regtest (addresses begin with sprt1 or bcrt1)")]
-    WrongNetwork {
-        /// Where it belongs.
-        found: &'static str,
-    },
+    #[error("the address is for {0}, the development chain is regtest (addresses begin with sprt1 or bcrt1)")]
+    WrongNetwork(&'static str),
     /// An amount that cannot be paid.
     #[error("{0}")]
     Amount(BadAmount),

@@ -50,30 +50,21 @@ impl Payee {
         if ["sp1", "tsp1", "sprt1"].iter().any(|prefix| lower.starts_with(prefix)) {
             let silent: SilentPaymentAddress = address
                 .parse()
-                .map_err(|e: sdk_relay_bip352::AddressError| PayError::NotAnAddress(e.to_string()))?;
+                .map_err(|e: sdk_relay_bip352::AddressError| PayError::Address(e.to_string()))?;
             return match silent.network {
                 Prefix::Regtest => Ok(Self::Silent(silent)),
-                Prefix::Main => Err(PayError::WrongNetwork {
-                    found: "the main chain",
-                }),
-                Prefix::Test => Err(PayError::WrongNetwork {
-                    found: "a testnet or signet",
-                }),
+                Prefix::Main => Err(PayError::WrongNetwork("the main chain")),
+                Prefix::Test => Err(PayError::WrongNetwork("a testnet or signet")),
             };
         }
-        let unchecked = Address::<NetworkUnchecked>::from_str(address).map_err(|e| {
-            PayError::NotAnAddress(format!("neither a silent-payment address nor a Bitcoin address ({e})"))
-        })?;
+        let unchecked = Address::<NetworkUnchecked>::from_str(address)
+            .map_err(|e| PayError::Address(format!("neither a silent-payment address nor a Bitcoin address ({e})")))?;
         if unchecked.is_valid_for_network(Network::Bitcoin) {
-            return Err(PayError::WrongNetwork {
-                found: "the main chain",
-            });
+            return Err(PayError::WrongNetwork("the main chain"));
         }
         match unchecked.require_network(Network::Regtest) {
             Ok(address) => Ok(Self::Script(address.script_pubkey())),
-            Err(_) => Err(PayError::WrongNetwork {
-                found: "a testnet or signet",
-            }),
+            Err(_) => Err(PayError::WrongNetwork("a testnet or signet")),
         }
     }
 

@@ -25,6 +25,7 @@ impl Signals {
     }
 
     fn subscribe_bounded(&mut self, ahead: usize) -> mpsc::Receiver<Signal> {
+        self.receivers.retain(|receiver| !receiver.queue.is_closed());
         // The place beyond `ahead` is kept for `Lost`.
         let (queue, receiver) = mpsc::channel(ahead + 1);
         self.receivers.push(Receiver { queue, lost: false });
@@ -96,8 +97,10 @@ mod tests {
     fn a_dropped_receiver_is_forgotten() {
         let mut signals = Signals::default();
         drop(signals.subscribe());
-        let _kept = signals.subscribe();
-        signals.send(&[Signal::Chain]);
+        let kept = signals.subscribe();
         assert_eq!(signals.receivers.len(), 1);
+        drop(kept);
+        signals.send(&[Signal::Chain]);
+        assert_eq!(signals.receivers.len(), 0);
     }
 }

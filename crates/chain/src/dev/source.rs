@@ -70,6 +70,11 @@ impl ChainSource for DevChain {
 
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {
         let mut state = self.state();
+        // As with a node, sending again what is there is no error.
+        let txid = tx.compute_txid();
+        if state.ledger.mempool.get(&txid).is_some() {
+            return Ok(txid);
+        }
         let accepted = state
             .ledger
             .check(tx)

@@ -157,7 +157,12 @@ impl Driver {
     }
 
     async fn jump_to(&mut self, at: BlockRef) -> Result<bool, Stop> {
-        tracing::warn!(from = self.chain.tip().map(|tip| tip.height), to = at.height, hash = %at.hash, "going on from another block");
+        match self.chain.tip() {
+            None => tracing::info!(height = at.height, hash = %at.hash, "beginning at the source's tip"),
+            Some(from) => {
+                tracing::warn!(from = from.height, to = at.height, hash = %at.hash, "going on after a hole: the blocks between are not told");
+            }
+        }
         self.tell(ChainEvent::Jumped { at }).await?;
         self.chain.jump(at);
         self.report_tip(at);

@@ -38,6 +38,8 @@ pub struct NodeSource {
     rpc: RpcClient,
     blocks: BlockFetcher,
     zmq_url: Option<String>,
+    /// The chain that the node must be of; `None`: any.
+    chain: Option<&'static str>,
 }
 
 impl NodeSource {
@@ -51,7 +53,18 @@ impl NodeSource {
             blocks: BlockFetcher::new(rpc.clone()),
             rpc,
             zmq_url: config.zmq_url,
+            chain: None,
         })
+    }
+
+    /// Takes a node's word for status and tip only where it is of this chain (`main`, `test`, `testnet4`, `signet`, `regtest`), so that a
+    /// follower tells nothing of another one. Anything else is [`SourceError::WrongChain`].
+    #[must_use]
+    pub fn of_chain(self, chain: &'static str) -> Self {
+        Self {
+            chain: Some(chain),
+            ..self
+        }
     }
 
     /// The client that this source asks with.
@@ -60,7 +73,15 @@ impl NodeSource {
     }
 
     async fn blockchain_info(&self) -> Result<BlockchainInfo, SourceError> {
-        Ok(self.rpc.call("getblockchaininfo", json!([])).await?)
+        let info: BlockchainInfo = self.rpc.call("getblockchaininfo", json!([])).await?;
+        match self.chain {
+            Some(expected) if info.chain != expected => Err(SourceError::WrongChain {
+                at: self.rpc.at().to_owned(),
+                found: info.chain,
+                expected: expected.to_owned(),
+            }),
+            _ => Ok(info),
+        }
     }
 }
 
@@ -129,11 +150,27 @@ impl ChainSource for NodeSource {
         self.blocks.block(hash).await
     }
 
+    /// A node answers before it has read back the mempool that it wrote when it stopped. What is not there yet is not gone: until then the
+    /// answer is [`SourceError::Warming`].
     async fn mempool(&self) -> Result<MempoolSnapshot, SourceError> {
+        // In this order: a mempool that is loaded stays loaded.
+        let calls = [("getmempoolinfo", json!([])), ("getrawmempool", json!([false, true]))];
+        let mut outcomes = self.rpc.batch(calls.to_vec()).await?.into_iter();
+        let mut next = |method| match outcomes.next() {
+            Some(Ok(reply)) => Ok(reply),
+            Some(Err(error)) => Err(RpcError::from_server(self.rpc.at(), method, error)),
+            None => Err(RpcError::malformed(method, "it is missing in the reply")),
+        };
+        if next("getmempoolinfo")?["loaded"] == Value::Bool(false) {
+            return Err(SourceError::Warming {
+                at: self.rpc.at().to_owned(),
+                reason: "it is still loading its mempool".to_owned(),
+            });
+        }
         let RawMempool {
             txids,
             mempool_sequence,
-        } = self.rpc.call("getrawmempool", json!([false, true])).await?;
+        } = serde_json::from_value(next("getrawmempool")?).map_err(|e| RpcError::malformed("getrawmempool", e))?;
         Ok(MempoolSnapshot {
             txids,
             sequence: mempool_sequence,

@@ -48,8 +48,12 @@ impl Consumer {
         Self::start(&model, replica)
     }
 
-    /// Takes and checks the next event.
+    /// Takes and checks the next event, which must come in time.
     pub(crate) async fn next(&mut self) -> ChainEvent {
+        timeout(SETTLED, self.event()).await.expect("an event within a minute")
+    }
+
+    async fn event(&mut self) -> ChainEvent {
         let event = self.events.recv().await.expect("the stream never ends");
         self.replica.apply(&event, &self.model.world());
         event
@@ -59,7 +63,7 @@ impl Consumer {
     pub(crate) async fn take_for(&mut self, time: Duration) {
         let _elapsed = timeout(time, async {
             loop {
-                self.next().await;
+                self.event().await;
             }
         })
         .await;
@@ -69,7 +73,7 @@ impl Consumer {
     pub(crate) async fn settle(&mut self) {
         let settled = timeout(SETTLED, async {
             while !self.replica.matches(&self.model.world()) {
-                self.next().await;
+                self.event().await;
             }
         });
         if settled.await.is_err() {

@@ -75,6 +75,31 @@ fn a_refusal_names_the_message_that_it_answers() {
     let refusal = parse_client_message(r#"{"type":"sync","sync_type":"NoSync","message_id":"msg-1"}"#).unwrap_err();
     assert_eq!(refusal.in_reply_to.as_deref(), Some("msg-1"));
     assert!(refusal.message.contains("StateSync"), "{}", refusal.message);
+    let refusal = parse_client_message(r#"{"type":["sync"],"message_id":"msg-2"}"#).unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.in_reply_to.as_deref()),
+        (ErrorCode::InvalidField, Some("msg-2"))
+    );
+    assert_eq!(
+        message_id(r#"{"type":7,"message_id":"msg-3"}"#).as_deref(),
+        Some("msg-3")
+    );
+    assert_eq!(message_id(r#"{"message_id":3}"#), None);
+    assert_eq!(message_id("msg-3"), None);
+}
+
+#[test]
+fn a_refusal_is_short_whatever_came() {
+    let long = "é at line ".repeat(100_000);
+    for text in [
+        format!(r#"{{"type":"{long}"}}"#),
+        format!(r#"{{"type":"ping","timestamp":"{long}"}}"#),
+        format!(r#"{{"type":"subscribe","subscriptions":["{long}"]}}"#),
+        long,
+    ] {
+        let message = parse_client_message(&text).unwrap_err().message;
+        assert!((10..300).contains(&message.len()), "{message}");
+    }
 }
 
 #[test]

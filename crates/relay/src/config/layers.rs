@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::changes::{CHANGES_FILE, Changes};
 use super::check::Config;
@@ -196,16 +196,20 @@ fn readable(path: &Path) -> Result<(), ConfigError> {
         })
 }
 
-/// Where a key's value comes from.
+/// Where a key's value comes from. What nobody has set is missing in the file, where there is one.
 fn origin(figment: &Figment, key: &str) -> String {
+    let is_set = |m: &&Metadata| !matches!(m.source, Some(Source::Code(_)));
+    let file = || figment.metadata().find(|m| matches!(m.source, Some(Source::File(_))));
     figment
         .find_metadata(key)
-        .map_or_else(|| "default".to_owned(), |m| describe(m, key))
+        .filter(is_set)
+        .or_else(file)
+        .map_or_else(|| "the settings".to_owned(), |m| describe(m, key))
 }
 
 fn describe(metadata: &Metadata, key: &str) -> String {
     match &metadata.source {
-        Some(figment::Source::File(path)) => path.display().to_string(),
+        Some(Source::File(path)) => path.display().to_string(),
         _ if metadata.name == ENV_PREFIX => format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase()),
         _ => metadata.name.to_string(),
     }
@@ -248,9 +252,19 @@ fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
         },
         other => ConfigError::Syntax {
             origin,
-            reason: other.to_string(),
+            reason: without_quotation(&other.to_string()),
         },
     }
+}
+
+/// A parser's message in one line, and without the lines of the file that it quotes: they may hold a secret.
+fn without_quotation(message: &str) -> String {
+    let quoted = |line: &&str| {
+        let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+        line.trim_start().starts_with('|')
+    };
+    let kept: Vec<&str> = message.lines().filter(|l| !quoted(l) && !l.is_empty()).collect();
+    kept.join(": ")
 }
 
 /// Keys whose values are shown nowhere.

@@ -175,12 +175,14 @@ impl Worker {
                 self.connect(at, &block, &mut story);
             }
             ChainEvent::BlockDisconnected { at, parent } => {
-                change = Some(BlockChange::Disconnect(at.height));
+                change = Some(BlockChange::Disconnect {
+                    height: at.height,
+                    parent: parent.hash,
+                });
                 self.disconnect(at, parent.hash, &mut story);
             }
             ChainEvent::Jumped { at } => {
                 change = Some(BlockChange::Jump(at.height, at.hash));
-                tracing::info!(height = at.height, hash = %at.hash, "the log begins, or goes on after a hole, at this block");
             }
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
@@ -219,7 +221,7 @@ impl Worker {
             let txid = tx.compute_txid();
             self.mempool.remove(&txid);
             let facts = Facts::of(txid, tx, prevouts);
-            self.to_wallet(facts, tx, place, story);
+            self.find_for_wallet(facts, tx, place, story);
             rows.extend(Row::of(facts, tx, prevouts).map(Arc::new));
         }
         self.parts
@@ -263,7 +265,7 @@ impl Worker {
         let mut rows = Vec::new();
         for entered in txs {
             let facts = Facts::of(entered.txid, &entered.tx, &entered.prevouts);
-            self.to_wallet(facts, &entered.tx, place, story);
+            self.find_for_wallet(facts, &entered.tx, place, story);
             let row = Row::of(facts, &entered.tx, &entered.prevouts).map(Arc::new);
             self.mempool.insert(entered.txid, row.clone());
             rows.extend(row);
@@ -282,7 +284,7 @@ impl Worker {
         self.watches.iter_mut().for_each(|w| w.left(txid, by));
     }
 
-    fn to_wallet(&mut self, facts: Facts, tx: &bitcoin::Transaction, place: Place, story: &mut Story) {
+    fn find_for_wallet(&mut self, facts: Facts, tx: &bitcoin::Transaction, place: Place, story: &mut Story) {
         if self.wallet_scripts.is_empty() {
             return;
         }

@@ -78,7 +78,7 @@ impl From<PayError> for DevError {
     fn from(error: PayError) -> Self {
         let told = error.to_string();
         match error {
-            PayError::NotAnAddress(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
+            PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
             PayError::Amount(_) => Self::Amount(told),
             PayError::Refused(_) => Self::Unavailable(told),
             PayError::Write(_) => Self::Failed(told),

@@ -7,6 +7,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::http::{FieldError, Problem};
 
+/// Longest message of a wrong field, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of it.
+const REASON: usize = 240;
+
 /// An error on its way to the client.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -74,9 +77,10 @@ impl From<SourceError> for ApiError {
     fn from(error: SourceError) -> Self {
         match &error {
             SourceError::NoSuchBlock(_) | SourceError::Pruned(_) => Self::not_found(error.to_string()),
-            SourceError::Unreachable { .. } | SourceError::Unauthorized { .. } | SourceError::Warming { .. } => {
-                Self::unavailable(format!("bitcoin_core: {error}"))
-            }
+            SourceError::Unreachable { .. }
+            | SourceError::Unauthorized { .. }
+            | SourceError::WrongChain { .. }
+            | SourceError::Warming { .. } => Self::unavailable(format!("bitcoin_core: {error}")),
             SourceError::Rpc { .. } | SourceError::Malformed { .. } => {
                 tracing::error!(%error, "the node gave an answer that this relay does not understand");
                 Self::unavailable("bitcoin_core: the node gave an answer that this relay does not understand")
@@ -90,14 +94,32 @@ impl From<JsonRejection> for ApiError {
         match rejection {
             // It is JSON, but not what is asked for.
             JsonRejection::JsonDataError(error) => {
-                let text = error.body_text();
-                let reason = text.rsplit_once("target type: ").map_or(text.as_str(), |(_, r)| r);
-                let field = reason.split('`').nth(1).unwrap_or("body").to_owned();
-                Self::field(&field, reason.split(" at line ").next().unwrap_or(reason))
+                let (field, message) = field_and_message(&error.body_text());
+                Self::field(&field, message)
             }
             other => Self::new(other.status(), other.body_text()),
         }
     }
+}
+
+/// The field and the message in axum's `WORDS: FIELD: MESSAGE at line L column C`. Where a field is missing or the body is no object at all,
+/// there is no `FIELD: `.
+fn field_and_message(text: &str) -> (String, String) {
+    let reason = text.split_once("target type: ").map_or(text, |(_, reason)| reason);
+    let reason = reason.rfind(" at line ").map_or(reason, |end| &reason[..end]);
+    let (field, message) = match reason.split_once(": ") {
+        Some((field, message)) if !field.contains(' ') => (field, message),
+        _ => match reason.strip_prefix("missing field `").and_then(|r| r.strip_suffix('`')) {
+            Some(field) => (field, "is missing"),
+            None => ("body", reason),
+        },
+    };
+    let mut message = message.to_owned();
+    if message.len() > REASON {
+        message.truncate(message.floor_char_boundary(REASON));
+        message.push('…');
+    }
+    (field.to_owned(), message)
 }
 
 impl From<BytesRejection> for ApiError {
@@ -134,5 +156,37 @@ impl IntoResponse for ApiError {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        const WORDS: &str = "Failed to deserialize the JSON body into the target type: ";
+        for (text, field, message) in [
+            (
+                "amount: invalid type: integer `1`, expected a string at line 1 column 11",
+                "amount",
+                "invalid type: integer `1`, expected a string",
+            ),
+            ("missing field `amount` at line 1 column 2", "amount", "is missing"),
+            (
+                "a.b[1]: invalid type: string \"x at line 1: y\", expected u32 at line 1 column 2",
+                "a.b[1]",
+                "invalid type: string \"x at line 1: y\", expected u32",
+            ),
+            (
+                "invalid type: integer `5`, expected a map at line 1 column 1",
+                "body",
+                "invalid type: integer `5`, expected a map",
+            ),
+        ] {
+            let found = field_and_message(&format!("{WORDS}{text}"));
+            assert_eq!(found, (field.to_owned(), message.to_owned()));
+        }
+        assert!(field_and_message(&format!("a: {}", "é".repeat(1000))).1.len() < 250);
     }
 }

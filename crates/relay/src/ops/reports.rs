@@ -1,5 +1,6 @@
 //! What the relay says of itself: `/health`, and the payloads of the three kinds of `sync` messages.
 
+use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
 use sdk_relay_protocol::http::{Checks, Health, Services};
 use sdk_relay_protocol::{
@@ -58,6 +59,13 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
     if node_away && cx.vitals.tip().is_none() {
         condition = Condition::Critical;
     }
+    if let FollowState::Unreachable {
+        error: SourceError::WrongChain { .. },
+    } = &follow.state
+    {
+        // It will not pass by itself, and the node's other answers are about another chain.
+        condition = Condition::Critical;
+    }
     if cx.vitals.store_fails() {
         problems.push("events cannot be written: look at the disk of data_dir".to_owned());
         condition = Condition::Critical;
@@ -89,8 +97,13 @@ pub fn not_ready(cx: &Context) -> Option<String> {
 pub fn health(cx: &Context) -> (Condition, Health) {
     let (condition, problems) = condition(cx);
     let bitcoin_core = match &cx.follow.borrow().state {
+        // It answers; what we need is not loaded yet.
+        FollowState::Unreachable {
+            error: SourceError::Warming { .. },
+        }
+        | FollowState::WaitingForNode { .. }
+        | FollowState::CatchingUp { .. } => "syncing",
         FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
-        FollowState::WaitingForNode { .. } | FollowState::CatchingUp { .. } => "syncing",
         FollowState::Following => "connected",
     };
     let health = Health {

@@ -1,4 +1,3 @@
-
 use super::self_signed::is_private;
 use super::*;
 

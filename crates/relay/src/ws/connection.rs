@@ -13,7 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, ErrorCode, ErrorMessage, Event, HandshakeResponse, HandshakeStatus, Pong, Refusal,
     RelayConnected, RelayDisconnected, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse,
-    Watch, WatchResponse,
+    Watch, WatchResponse, message_id,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
@@ -231,7 +231,8 @@ impl Connection {
         }
         let action = if self.session.is_open() && self.messages.check().is_err() {
             let message = format!("more than {MESSAGES_PER_SECOND} messages a second: wait a moment");
-            self.session.refuse(refusal(ErrorCode::RateLimited, &message, None))
+            let answers = message_id(&text);
+            self.session.refuse(refusal(ErrorCode::RateLimited, &message, answers))
         } else {
             self.session.read(&text)
         };

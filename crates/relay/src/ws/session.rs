@@ -116,7 +116,8 @@ impl Session {
     }
 
     /// What a refusal leads to: the tenth in a row ends the connection.
-    pub(super) fn refuse(&mut self, refusal: Refusal) -> Action {
+    pub(super) fn refuse(&mut self, mut refusal: Refusal) -> Action {
+        refusal.in_reply_to = refusal.in_reply_to.filter(|id| fits(id).is_ok());
         self.errors_in_a_row += 1;
         if self.errors_in_a_row >= ERRORS_IN_A_ROW {
             Action::RefuseAndClose(refusal, CloseCode::Protocol)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use sdk_relay_protocol::CloseCode;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_websockets::proto::ProtocolError;
 use tokio_websockets::{Config, Error, Limits, Message, WebSocketStream};
@@ -21,6 +21,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages of a peer that are read and thrown away while its close is awaited.
 const READ_AFTER_CLOSE: usize = 1000;
+/// Bytes of a peer that are thrown away at the end, when its messages are no longer understood: a few times the largest message.
+const DRAIN_BYTES: u64 = 16 << 20;
+/// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
+const REASON_BYTES: usize = 123;
 /// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go at once at a flush.
 const FLUSH_THRESHOLD: usize = 16 << 10;
 
@@ -75,8 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 None => Heard::Sign,
             },
             Some(Err(error)) => {
-                // The library has queued the close frame that the error asks for.
-                self.say_goodbye().await;
+                self.break_off(&error).await;
                 if let Error::Protocol(ProtocolError::InvalidUtf8) | Error::PayloadTooLong { .. } = error {
                     tracing::debug!(%error, "a client broke the protocol");
                 }
@@ -104,19 +107,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls.
     pub(super) async fn close(mut self, code: CloseCode, reason: &str) {
         let code = tokio_websockets::CloseCode::try_from(code.code()).ok();
+        // The library panics at a longer one.
+        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
         let goodbye = async {
             self.stream.send(Message::close(code, reason)).await?;
             // What a peer still sends is read away, up to a bound: unread bytes would turn the end into a reset that eats the code.
             for _ in 0..READ_AFTER_CLOSE {
                 match self.stream.next().await {
                     Some(Ok(_)) => {}
-                    _ => break,
+                    Some(Err(_)) => break,
+                    None => return Ok(()),
                 }
             }
-            Ok::<(), Error>(())
+            self.drain().await
         };
         // It is over in any case.
-        let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+        let _: Result<Result<(), Error>, _> = timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    /// Ends a connection whose peer has broken the protocol.
+    async fn break_off(&mut self, error: &Error) {
+        let goodbye = async {
+            // The library has queued the close frame that the error asks for, unless a message has become too long fragment by fragment.
+            if let Error::PayloadTooLong { .. } = error {
+                let code = Some(tokio_websockets::CloseCode::MESSAGE_TOO_BIG);
+                match self.stream.feed(Message::close(code, "more than 1 MiB")).await {
+                    Ok(()) | Err(Error::AlreadyClosed) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.stream.flush().await?;
+            self.drain().await
+        };
+        let _: Result<Result<(), Error>, _> = timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    /// Says that nothing more comes, and throws away what the peer still sends: unread bytes would turn the end into a reset that eats the
+    /// close frame.
+    async fn drain(&mut self) -> Result<(), Error> {
+        let stream = self.stream.get_mut();
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(DRAIN_BYTES), &mut tokio::io::sink()).await?;
+        Ok(())
     }
 
     async fn say_goodbye(&mut self) {

@@ -11,9 +11,28 @@ const KEPT: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<State>>);
 
+/// The lines with which the relay tells its addresses, `WORD ws=HOST:PORT http=HOST:PORT`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said {
+    /// Both ports are open.
+    Listening,
+    /// It follows the tip.
+    Ready,
+}
+
+impl Said {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Said::Listening => "listening",
+            Said::Ready => "ready",
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     text: String,
+    listening: Option<(String, String)>,
     ready: Option<(String, String)>,
     complete: bool,
 }
@@ -38,9 +57,13 @@ impl Log {
         self.0.lock().unwrap().text.clone()
     }
 
-    /// The addresses of the ready line, WebSocket and HTTP.
-    pub(super) fn ready(&self) -> Option<(String, String)> {
-        self.0.lock().unwrap().ready.clone()
+    /// The addresses of a line, WebSocket and HTTP, once it is there.
+    pub(super) fn said(&self, said: Said) -> Option<(String, String)> {
+        let state = self.0.lock().unwrap();
+        match said {
+            Said::Listening => state.listening.clone(),
+            Said::Ready => state.ready.clone(),
+        }
     }
 
     /// Whether the relay has closed its standard error: nothing will follow.
@@ -51,7 +74,8 @@ impl Log {
     fn add(&self, line: &str) {
         let mut state = self.0.lock().unwrap();
         state.text.push_str(line);
-        state.ready = state.ready.take().or_else(|| addresses(line));
+        state.listening = state.listening.take().or_else(|| addresses(line, Said::Listening));
+        state.ready = state.ready.take().or_else(|| addresses(line, Said::Ready));
         let excess = state.text.len().saturating_sub(KEPT);
         if let Some(end) = state.text[state.text.ceil_char_boundary(excess)..]
             .find('\n')
@@ -64,9 +88,9 @@ impl Log {
 }
 
 /// `… ready ws=127.0.0.1:40001 http=127.0.0.1:40002 …`
-fn addresses(line: &str) -> Option<(String, String)> {
+fn addresses(line: &str, said: Said) -> Option<(String, String)> {
     let mut words = line.split_whitespace();
-    words.find(|word| *word == "ready")?;
+    words.find(|word| *word == said.word())?;
     let words: Vec<_> = words.collect();
     let value = |key| words.iter().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
     Some((value("ws=")?, value("http=")?))
@@ -81,10 +105,11 @@ mod tests {
         let line =
             "2026-01-01T00:00:00Z  INFO sdk_relay: ready ws=127.0.0.1:40001 http=127.0.0.1:40002 network=regtest\n";
         assert_eq!(
-            addresses(line),
+            addresses(line, Said::Ready),
             Some(("127.0.0.1:40001".to_owned(), "127.0.0.1:40002".to_owned()))
         );
-        assert_eq!(addresses("INFO sdk_relay: not yet ready for ws=1\n"), None);
+        assert_eq!(addresses("INFO sdk_relay: not yet ready for ws=1\n", Said::Ready), None);
+        assert_eq!(addresses(line, Said::Listening), None);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub enum Rejection {
     Dust,
     #[error("txn-already-in-mempool")]
     AlreadyInMempool,
-    #[error("txn-already-known")]
+    #[error("Transaction outputs already in utxo set")]
     AlreadyKnown,
     #[error("bad-txns-inputs-missingorspent")]
     MissingOrSpent,
@@ -173,7 +173,7 @@ impl Ledger {
                 Some(RelativeLock::Time(span)) => {
                     let before = self.hash_at(coin.height.saturating_sub(1));
                     let start = before.map_or(median, |hash| self.median_time(hash));
-                    start + u32::from(span.value()) * LOCK_UNIT > median
+                    start.saturating_add(u32::from(span.value()) * LOCK_UNIT) > median
                 }
             };
             if held {

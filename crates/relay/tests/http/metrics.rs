@@ -1,0 +1,200 @@
+//! `GET /metrics`: the same figures as JSON and as OpenMetrics text.
+
+use std::collections::{BTreeMap, HashSet};
+
+use http_body_util::Full;
+use hyper::Request;
+use serde_json::{Value, json};
+use testkit::{HttpReply, RelayProcess, http_send};
+
+use crate::wire::{DEADLINE, Wire, get, mine, start};
+
+async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
+    let request = Request::get(format!("{}/metrics", relay.http_url())).header("accept", accept);
+    http_send(request.body(Full::default()).unwrap()).await
+}
+
+/// Samples by name. Panics where the text is no OpenMetrics of the kind without labels: `# HELP`, `# TYPE` and `# UNIT` before the samples
+/// of their family, a counter's samples end in `_total`, a family's unit ends its name, no family comes twice, `# EOF` ends it all.
+fn parse(text: &str) -> BTreeMap<String, f64> {
+    let mut samples = BTreeMap::new();
+    let mut families = HashSet::new();
+    let mut family = (String::new(), String::new());
+    let body = text.strip_suffix("# EOF\n").expect("# EOF is the last line");
+    for line in body.lines() {
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] => {
+                assert!(!help.is_empty(), "{line}");
+                assert!(families.insert(name.to_owned()), "{name} comes twice");
+                family = (name.to_owned(), String::new());
+            }
+            ["#", "TYPE", name, kind] => {
+                assert_eq!(name, family.0, "{line}");
+                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                family.1 = kind.to_owned();
+            }
+            ["#", "UNIT", name, unit] => {
+                assert!(name == family.0 && name.ends_with(&format!("_{unit}")), "{line}");
+            }
+            [name, value] => {
+                let expected = match family.1.as_str() {
+                    "counter" => format!("{}_total", family.0),
+                    _ => family.0.clone(),
+                };
+                assert_eq!(name, expected, "{line}");
+                let value = value.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
+                assert!(samples.insert(name.to_owned(), value).is_none(), "{line} comes twice");
+            }
+            _ => panic!("no line of OpenMetrics: {line:?}"),
+        }
+    }
+    samples
+}
+
+#[tokio::test]
+async fn the_text_has_the_figures_of_the_json() {
+    let relay = start().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications", "sync"]).await;
+    for id in ["a", "b", "a"] {
+        wire.ask(json!({"type": "sync", "sync_type": "HealthSync", "message_id": id}))
+            .await;
+    }
+    let address = get(&relay, "/config").await["silent_payment_address"].clone();
+    let pay = json!({"address": address, "amount": "0.5"});
+    let paid = testkit::http_post(&format!("{}/dev/pay", relay.http_url()), &pay).await;
+    assert_eq!(paid.status, 200, "{}", paid.text());
+    assert_eq!(wire.notification().await["notification_type"], "payment_detected");
+    mine(&relay, 2).await;
+    for _ in 0..3 {
+        wire.notification().await;
+    }
+
+    // The two forms are taken one after the other; when nothing else changed between them, a third one is as the first.
+    let (json, text) = testkit::eventually(DEADLINE, "a quiet moment", async || {
+        let before = get(&relay, "/metrics").await;
+        let text = metrics(&relay, "text/plain").await;
+        let after = get(&relay, "/metrics").await;
+        let same = ["sync_metrics", "bitcoin_metrics", "relay_metrics"]
+            .iter()
+            .all(|part| before[part] == after[part]);
+        (same && !before["bitcoin_metrics"]["block_height"].is_null()).then_some((before, text))
+    })
+    .await;
+    let content_type = text.headers["content-type"].to_str().unwrap();
+    assert!(
+        content_type.starts_with("application/openmetrics-text; version=1.0.0"),
+        "{content_type}"
+    );
+    let samples = parse(text.text());
+    for (part, field, sample) in [
+        ("sync_metrics", "known_relays", "known_relays"),
+        ("sync_metrics", "mesh_connections", "mesh_connections"),
+        ("sync_metrics", "sync_requests", "sync_requests_total"),
+        ("sync_metrics", "sync_responses", "sync_responses_total"),
+        ("sync_metrics", "cache_hits", "sync_cache_hits_total"),
+        ("sync_metrics", "cache_misses", "sync_cache_misses_total"),
+        ("sync_metrics", "error_count", "sync_errors_total"),
+        ("system_metrics", "active_connections", "websocket_connections"),
+        ("bitcoin_metrics", "block_height", "node_block_height"),
+        ("bitcoin_metrics", "connections", "node_connections"),
+        ("bitcoin_metrics", "mempool_size", "node_mempool_size"),
+        ("bitcoin_metrics", "verification_progress", "node_verification_progress"),
+        ("relay_metrics", "last_event_id", "last_event_id"),
+        ("relay_metrics", "tip_height", "tip_height"),
+        ("relay_metrics", "watches", "watches"),
+        ("relay_metrics", "payments_detected", "payments_detected_total"),
+        ("relay_metrics", "payments_reverted", "payments_reverted_total"),
+        ("relay_metrics", "blocks_connected", "blocks_connected_total"),
+        ("relay_metrics", "blocks_disconnected", "blocks_disconnected_total"),
+        ("relay_metrics", "transactions_scanned", "transactions_scanned_total"),
+        ("relay_metrics", "notifications_sent", "notifications_sent_total"),
+        ("relay_metrics", "slow_clients_cut", "slow_clients_cut_total"),
+    ] {
+        let value = samples.get(&format!("sdk_relay_{sample}")).copied();
+        assert_eq!(value, json[part][field].as_f64(), "{part}.{field}");
+    }
+    let fields = json["relay_metrics"].as_object().unwrap();
+    assert_eq!(fields.len(), 10, "each is compared above: {fields:?}");
+
+    // And they are true.
+    let (sync, relay) = (&json["sync_metrics"], &json["relay_metrics"]);
+    assert_eq!(
+        (&sync["sync_requests"], &sync["cache_hits"], &sync["cache_misses"]),
+        (&json!(3), &json!(1), &json!(2))
+    );
+    assert_eq!(sync["success_rate"], 100.0);
+    assert_eq!(
+        (&relay["payments_detected"], &relay["blocks_connected"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(
+        (&relay["notifications_sent"], &relay["last_event_id"]),
+        (&json!(4), &json!(6))
+    );
+    let mean = samples["sdk_relay_sync_seconds_total"] * 1000.0 / samples["sdk_relay_sync_responses_total"];
+    assert!(
+        (mean - sync["avg_latency"].as_f64().unwrap()).abs() < 0.001,
+        "{mean} {sync}"
+    );
+}
+
+#[tokio::test]
+async fn the_form_is_what_accept_prefers() {
+    let relay = start().await;
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+        application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for (accept, is_text) in [
+        (prometheus, true),
+        ("text/plain", true),
+        ("application/openmetrics-text", true),
+        ("application/json", false),
+        ("*/*", false),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", false),
+        ("application/json, text/plain;q=0.5", false),
+    ] {
+        let reply = metrics(&relay, accept).await;
+        let content_type = reply.headers["content-type"].to_str().unwrap();
+        assert_eq!(
+            content_type.starts_with("application/openmetrics-text"),
+            is_text,
+            "{accept}: {content_type}"
+        );
+        match is_text {
+            true => assert!(parse(reply.text()).len() > 20),
+            false => assert!(reply.json().is_object()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn figures_with_units_have_numeric_twins() {
+    let relay = start().await;
+    let system = testkit::eventually(DEADLINE, "the first look at the process", async || {
+        let system = get(&relay, "/metrics").await["system_metrics"].clone();
+        (!system.as_object().unwrap().values().any(Value::is_null)).then_some(system)
+    })
+    .await;
+    let number = |field: &str, unit: &str| {
+        let text = system[field].as_str().unwrap();
+        text.strip_suffix(unit)
+            .unwrap_or_else(|| panic!("{field}: {text}"))
+            .parse::<f64>()
+            .unwrap()
+    };
+    let bytes = |field: &str| system[field].as_f64().unwrap();
+    assert!(
+        (number("memory_usage", "MB") - bytes("memory_bytes") / 1e6).abs() <= 0.5,
+        "{system}"
+    );
+    assert!(
+        (number("cpu_usage", "%") - system["cpu_percent"].as_f64().unwrap()).abs() <= 0.5,
+        "{system}"
+    );
+    let disk = system["disk_usage"].as_str().unwrap();
+    assert!(
+        ["B", "KB", "MB", "GB"].iter().any(|unit| disk.ends_with(unit)),
+        "{disk}"
+    );
+    assert!(bytes("disk_bytes") > 0.0 && bytes("memory_bytes") > 1e6, "{system}");
+}

@@ -1,0 +1,96 @@
+//! A client that never gives up: connected for as long as there is a relay, it resumes after the last event that it took.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, HandshakeStatus, ServerMessage};
+use sdk_relay_client::{Disconnect, Notification, RawClient, Resume};
+use tokio::task::JoinHandle;
+
+/// Between two attempts while the relay is down: it shall miss none of the short lives that it is given.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// A raw connection, again and again: the SDK's client would hide an event that comes twice. It ends with this handle.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    told: Arc<Mutex<Told>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    events: Vec<Notification>,
+    connections: usize,
+}
+
+impl Listener {
+    /// Listens to notifications and tweaks at `url`, from the first event of the log.
+    pub(crate) fn start(url: String) -> Listener {
+        let told = Arc::<Mutex<Told>>::default();
+        let book = Arc::clone(&told);
+        let task = tokio::spawn(async move {
+            loop {
+                if let Ok(mut client) = RawClient::connect(&url).await {
+                    // The relay was killed: there is no other reason to end.
+                    let Err(end) = listen(&mut client, &book).await;
+                    assert!(
+                        matches!(&end, Disconnect::Lost(why) if !why.contains("not a message")),
+                        "{end}"
+                    );
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+        Listener { told, task }
+    }
+
+    /// All events so far.
+    pub(crate) fn told(&self) -> Vec<Notification> {
+        self.told.lock().unwrap().events.clone()
+    }
+
+    /// How many handshakes the relay has answered.
+    pub(crate) fn connections(&self) -> usize {
+        self.told.lock().unwrap().connections
+    }
+
+    /// Panics when the listener has: what it heard was wrong.
+    pub(crate) fn check(&self) {
+        assert!(!self.task.is_finished(), "the listener failed: its panic is above");
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<Infallible, Disconnect> {
+    let last = book.lock().unwrap().events.last().and_then(|n| n.event_id).unwrap_or(0);
+    let handshake = Handshake {
+        client_id: "listener".to_owned(),
+        version: API_VERSION.to_owned(),
+        capabilities: vec!["notifications".to_owned(), "tweaks".to_owned()],
+        resume_from: Some(last),
+        ..Handshake::default()
+    };
+    client.send(&ClientMessage::Handshake(handshake)).await?;
+    let ServerMessage::HandshakeResponse(response) = client.next_message().await? else {
+        panic!("the first answer is to the handshake");
+    };
+    assert_eq!(response.status, HandshakeStatus::Accepted, "{response:?}");
+    assert_eq!(response.resume, Some(Resume::Complete), "{response:?}");
+    assert!(
+        response.last_event_id >= last,
+        "{last} was told, and is not in the log: {response:?}"
+    );
+    book.lock().unwrap().connections += 1;
+    loop {
+        match client.next_message().await? {
+            ServerMessage::Notification(notification) => book.lock().unwrap().events.push(notification),
+            other => panic!("nothing else was asked for: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A node, a payer, and what they do around a relay.
+
+use std::time::Duration;
+
+use bitcoin::{Amount, ScriptBuf};
+use sdk_relay_bip352::SilentPaymentAddress;
+use serde_json::json;
+use testkit::{Bitcoind, InputKind, Options, Payer, Recipient, RelayOptions, RelayProcess, eventually, http_get};
+
+use super::listener::Listener;
+use super::{Sent, World, fold};
+
+/// A busy machine takes its time; a test that hangs ends.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What is done to the node's chain and mempool is remembered, to be held against what is told.
+pub(crate) struct Scene {
+    pub(crate) node: Bitcoind,
+    pub(crate) payer: Payer,
+    /// The world at which a relay that starts now begins.
+    pub(crate) start: World,
+    pub(crate) sent: Vec<Sent>,
+    address: Option<SilentPaymentAddress>,
+}
+
+impl Scene {
+    /// A node with a payer that has coins of every kind.
+    pub(crate) async fn new(options: Options) -> Scene {
+        let node = Bitcoind::start(options).await;
+        let payer = Payer::funded(&node).await;
+        let start = World::at_start(&node).await;
+        Scene {
+            node,
+            payer,
+            start,
+            sent: Vec::new(),
+            address: None,
+        }
+    }
+
+    /// A relay that follows the node; always at the same ports.
+    pub(crate) fn relay(&self) -> RelayOptions {
+        RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&self.node)
+            .fixed_ports()
+    }
+
+    /// Whom to pay from now on.
+    pub(crate) async fn meet(&mut self, relay: &RelayProcess) {
+        let config = http_get(&format!("{}/config", relay.http_url())).await.json();
+        let address = config["silent_payment_address"].as_str().expect("an address");
+        self.address = Some(address.parse().unwrap());
+    }
+
+    /// Makes a transaction that pays the relay's wallet so many satoshis in an output each. It is not sent.
+    pub(crate) fn payment(&mut self, kinds: &[InputKind], amounts: &[u64]) -> Sent {
+        let to: Vec<_> = amounts.iter().map(|sats| self.relays(*sats)).collect();
+        Sent::new(self.payer.pay(kinds, &to), amounts)
+    }
+
+    /// Pays the relay's wallet: the payment is in the node's mempool.
+    pub(crate) async fn pay(&mut self, kinds: &[InputKind], amounts: &[u64]) -> Sent {
+        let payment = self.payment(kinds, amounts);
+        self.node.send_raw(&payment.tx).await;
+        self.sent.push(payment.clone());
+        payment
+    }
+
+    /// Pays in a block of its own: no mempool ever sees the payment.
+    pub(crate) async fn pay_into_a_block(&mut self, kinds: &[InputKind], amounts: &[u64]) {
+        let payment = self.payment(kinds, amounts);
+        self.node.mine_with(std::slice::from_ref(&payment.tx)).await;
+        self.sent.push(payment);
+    }
+
+    /// Replaces a payment of the mempool by another; without amounts by one to nobody.
+    pub(crate) async fn replace(&mut self, old: &Sent, amounts: &[u64]) -> Sent {
+        let nobody = vec![Recipient::Script(ScriptBuf::new_op_return([]), Amount::ZERO)];
+        let to = match amounts {
+            [] => nobody,
+            some => some.iter().map(|sats| self.relays(*sats)).collect(),
+        };
+        let new = Sent::new(self.payer.replace(&old.tx, &to), amounts);
+        self.node.send_raw(&new.tx).await;
+        self.sent.push(new.clone());
+        new
+    }
+
+    /// Takes the last `depth` blocks out of the best chain. The next block that is mined is on another branch.
+    pub(crate) async fn forget(&self, depth: u32) {
+        let lowest = self.node.height().await + 1 - depth;
+        self.node.invalidate(self.node.hash_at(lowest).await).await;
+    }
+
+    /// Something of everything: 2 payments that confirm, 1 that waits, 1 that was replaced, 1 that no mempool saw, a reorganisation.
+    pub(crate) async fn everyday_life(&mut self) {
+        self.pay(&[InputKind::P2wpkh], &[1_000, 2_000]).await;
+        let replaced = self.pay(&[InputKind::P2tr], &[3_000]).await;
+        self.replace(&replaced, &[4_000]).await;
+        self.node.mine(1).await;
+        self.pay_into_a_block(&[InputKind::P2pkh, InputKind::P2tr], &[5_000])
+            .await;
+        self.forget(1).await;
+        self.node.mine(2).await;
+        self.pay(&[InputKind::P2shP2wpkh], &[6_000]).await;
+    }
+
+    /// Waits until the node has read back the mempool that it wrote when it stopped.
+    pub(crate) async fn mempool_loaded(&self) {
+        eventually(DEADLINE, "the node's mempool", async || {
+            let info = self.node.rpc().call("getmempoolinfo", json!([])).await.unwrap();
+            info["loaded"].as_bool()?.then_some(())
+        })
+        .await;
+    }
+
+    /// The node's truth.
+    pub(crate) async fn truth(&self) -> World {
+        World::of(&self.node, self.start.lowest(), &self.sent).await
+    }
+
+    /// Waits until the listener believes what is true, which it then gives.
+    pub(crate) async fn agrees(&self, listener: &Listener) -> World {
+        let truth = self.truth().await;
+        eventually(DEADLINE, format!("what is told is {truth:#?}"), async || {
+            listener.check();
+            (fold(&self.start, &listener.told()) == truth).then_some(())
+        })
+        .await;
+        truth
+    }
+
+    fn relays(&self, sats: u64) -> Recipient {
+        let address = self.address.expect("the relay's address: meet it first");
+        Recipient::Silent(address, Amount::from_sat(sats))
+    }
+}

@@ -1,0 +1,229 @@
+//! What takes minutes: pings, silence, slowness. The relay's own connection actor over a pipe in memory, on a paused clock.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use sdk_relay::config::{BitcoinCore, Config, Credentials, Network};
+use sdk_relay::context::Context;
+use sdk_relay::ops::ErrorTally;
+use sdk_relay::relay::Relay;
+use sdk_relay::ws::{self, Admission};
+use sdk_relay_protocol::{CloseCode, Topic};
+use sdk_relay_store::{LogEntry, Retention};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
+
+use crate::wire::bare::close_code;
+use crate::wire::handshake;
+
+struct House {
+    relay: Relay,
+    _data: TempDir,
+    _ending: watch::Sender<Option<CloseCode>>,
+    ends: watch::Receiver<Option<CloseCode>>,
+}
+
+struct Client {
+    socket: WebSocketStream<DuplexStream>,
+    actor: JoinHandle<()>,
+    since: Instant,
+}
+
+impl House {
+    async fn open() -> House {
+        let data = TempDir::new().unwrap();
+        let relay = Relay::start(config(&data), ErrorTally::default()).await.unwrap();
+        let (ending, ends) = watch::channel(None);
+        House {
+            relay,
+            _data: data,
+            _ending: ending,
+            ends,
+        }
+    }
+
+    fn context(&self) -> &Arc<Context> {
+        self.relay.context()
+    }
+
+    /// A client behind a pipe that holds so many bytes each way.
+    fn connect(&self, pipe: usize) -> Client {
+        let (near, far) = tokio::io::duplex(pipe);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let permit = Admission::new(1, 1).admit(peer.ip()).unwrap();
+        let actor = ws::serve(Arc::clone(self.context()), far, peer, permit, self.ends.clone());
+        Client {
+            socket: ClientBuilder::new().take_over(near),
+            actor: tokio::spawn(actor),
+            since: Instant::now(),
+        }
+    }
+
+    /// Tells so many events of the topic `tweaks`.
+    fn tell(&self, events: u64) {
+        let hub = &self.context().hub;
+        let newest = *hub.head().borrow();
+        let entry = |id| LogEntry {
+            id,
+            topic: Topic::Tweaks,
+            payload: format!(r#"{{"type":"notification","event_id":{id}}}"#).into(),
+        };
+        hub.publish((newest + 1..=newest + events).map(entry).collect());
+    }
+
+    fn cut(&self) -> u64 {
+        self.context().counters.slow_clients_cut.get()
+    }
+}
+
+impl Client {
+    async fn greet(&mut self) {
+        let text = handshake(&["tweaks"]).to_string();
+        self.socket.send(Message::text(text)).await.unwrap();
+        let answer = self.next().await;
+        assert!(answer.as_text().unwrap().contains("accepted"), "{answer:?}");
+    }
+
+    async fn next(&mut self) -> Message {
+        self.socket.next().await.expect("a frame").expect("a frame")
+    }
+
+    /// Whole seconds since the connection began.
+    fn seconds(&self) -> u64 {
+        (self.since.elapsed() + Duration::from_millis(5)).as_secs()
+    }
+}
+
+fn config(data: &TempDir) -> Config {
+    let minute = Duration::from_secs(60);
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Config {
+        relay_id: None,
+        network: Network::Regtest,
+        data_dir: data.path().to_owned(),
+        ws_url: local,
+        http_url: local,
+        dev_mode: true,
+        standalone: true,
+        bitcoin_core: BitcoinCore {
+            url: String::new(),
+            credentials: Credentials::CookieFile(data.path().join("none")),
+            wallet: None,
+            zmq_url: None,
+        },
+        sync_interval: minute,
+        health_interval: minute,
+        metrics_interval: minute,
+        wallet: None,
+        retention: Retention {
+            events: 1000,
+            bytes: 1 << 20,
+        },
+        max_connections: 10,
+        max_connections_per_address: 10,
+        max_watches: 10,
+        max_watches_per_connection: 10,
+        max_labels_per_watch: 10,
+        mine_interval: None,
+        log_level: "info".to_owned(),
+        log_json: false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_every_30_s_and_who_answers_stays() {
+    let house = House::open().await;
+    let mut client = house.connect(4096);
+    client.greet().await;
+    for n in 1..=10 {
+        // The library answers it as soon as it is read.
+        let frame = client.next().await;
+        assert!(frame.is_ping(), "{frame:?}");
+        assert_eq!(client.seconds(), 30 * n);
+    }
+    assert!(!client.actor.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_silent_for_90_s_is_dropped() {
+    let house = House::open().await;
+    let mut client = house.connect(4096);
+    client.greet().await;
+    // It reads nothing, so nothing answers the pings.
+    (&mut client.actor).await.unwrap();
+    assert!((90..=92).contains(&client.seconds()), "{}", client.seconds());
+    let mut sent = Vec::new();
+    client.socket.get_mut().read_to_end(&mut sent).await.unwrap();
+    // What stands before the close frame: two pings, of two bytes each.
+    assert_eq!(close_code(&sent), Some(1001));
+    assert!(
+        sent.windows(5)
+            .any(|frame| frame[..2] == [0x89, 0] && frame[2..] == [0x89, 0, 0x88]),
+        "{sent:?}"
+    );
+    assert_eq!(house.cut(), 0, "silent is not slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_handshake_it_ends_after_10_s_and_not_before() {
+    let house = House::open().await;
+    let mut client = house.connect(4096);
+    // Pings are no handshake.
+    client.socket.send(Message::ping("hello")).await.unwrap();
+    assert!(client.next().await.is_pong());
+    let frame = client.next().await;
+    let (code, _) = frame.as_close().expect("a close");
+    assert_eq!((u16::from(code), client.seconds()), (1002, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
+    let house = House::open().await;
+    let mut deaf = house.connect(1024);
+    let mut reader = house.connect(1024);
+    deaf.greet().await;
+    reader.greet().await;
+    let newest = *house.context().hub.head().borrow();
+    house.tell(1000);
+    for id in newest + 1..=newest + 1000 {
+        let frame = reader.next().await;
+        let expected = format!("\"event_id\":{id}}}");
+        assert!(
+            frame.as_text().is_some_and(|text| text.ends_with(&expected)),
+            "{id}: {frame:?}"
+        );
+    }
+    assert_eq!(reader.seconds(), 0, "nobody waited for the other");
+    (&mut deaf.actor).await.unwrap();
+    // Twenty seconds for the write, two for a close that nobody reads.
+    assert_eq!((deaf.seconds(), house.cut()), (22, 1));
+    house.tell(1);
+    assert!(reader.next().await.is_text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_falls_too_far_behind_is_told_to_come_back() {
+    let house = House::open().await;
+    let mut client = house.connect(1024);
+    client.greet().await;
+    // At the head once, so live; then more than is held for anybody.
+    house.tell(1);
+    assert!(client.next().await.is_text());
+    house.tell(10_000);
+    loop {
+        let frame = client.next().await;
+        if let Some((code, reason)) = frame.as_close() {
+            assert_eq!(u16::from(code), 1013);
+            assert!(reason.contains("too slowly"), "{reason}");
+            break;
+        }
+    }
+    (&mut client.actor).await.unwrap();
+    assert_eq!(house.cut(), 1);
+}

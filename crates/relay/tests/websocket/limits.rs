@@ -1,0 +1,100 @@
+//! Bounds: connections, and clients that do not read.
+
+use serde_json::json;
+use testkit::{RelayProcess, eventually};
+
+use crate::wire::bare::{Bare, close_code};
+use crate::wire::{DEADLINE, Wire, get, handshake, mine, standalone};
+
+#[tokio::test]
+async fn one_too_many_is_told_to_try_again() {
+    let relay = RelayProcess::start(standalone().set("LIMITS__CONNECTIONS", "2")).await;
+    let mut first = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut second = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut third = Wire::open(&relay.ws_url()).await;
+    let (code, reason) = third.closed().await;
+    assert_eq!(code, 1013);
+    assert!(reason.contains("too many connections"), "{reason}");
+    first.lives().await;
+
+    // A place that is left is a place again.
+    second.raw.send_close(1000).await.unwrap();
+    second.closed().await;
+    drop(second);
+    eventually(DEADLINE, "the place of the second", async || {
+        let mut wire = Wire::open(&relay.ws_url()).await;
+        // Refused without being asked, a client may find the connection closed while it still writes.
+        let _ = wire.raw.send_text(handshake(&[]).to_string()).await;
+        match wire.raw.next_message().await {
+            Ok(_) => Some(()),
+            Err(_) => None,
+        }
+    })
+    .await;
+    mine(&relay, 1).await;
+    assert_eq!(first.notification().await["notification_type"], "block_mined");
+}
+
+/// More than the socket's buffers on both sides hold, some 650 bytes each.
+const BLOCKS: u32 = 12_000;
+
+#[tokio::test]
+async fn who_never_reads_is_cut_off_and_others_go_on() {
+    let relay = RelayProcess::start(standalone()).await;
+    let mut reader = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut deaf = Bare::connect_narrow(&relay.ws_url()).await.upgrade().await;
+    deaf.send_frame(0x81, handshake(&["notifications", "tweaks"]).to_string().as_bytes())
+        .await;
+
+    let mining = async {
+        for _ in 0..BLOCKS / 1000 {
+            mine(&relay, 1000).await;
+        }
+    };
+    let reading = async {
+        let mut height = None;
+        for _ in 0..BLOCKS {
+            let data = reader.notification().await["data"].clone();
+            let next = data["block_height"].as_u64().unwrap();
+            assert!(height.is_none_or(|h| next == h + 1), "{height:?}, then {next}");
+            height = Some(next);
+        }
+    };
+    tokio::join!(mining, reading);
+    let cut = async || get(&relay, "/metrics").await["relay_metrics"]["slow_clients_cut"].as_u64();
+    eventually(DEADLINE, "the end of the one who does not read", async || {
+        cut().await.filter(|count| *count == 1)
+    })
+    .await;
+    // What had been sent is still there to be read, in order, and then it ends; the code may no longer have fitted in.
+    let rest = deaf.read_to_end(DEADLINE).await;
+    assert!(
+        close_code(&rest).is_none_or(|code| code == 1013),
+        "{:?}",
+        close_code(&rest)
+    );
+    mine(&relay, 1).await;
+    assert_eq!(reader.notification().await["notification_type"], "block_mined");
+    assert_eq!(cut().await, Some(1));
+}
+
+#[tokio::test]
+async fn watches_of_all_are_bounded_too() {
+    let relay = RelayProcess::start(standalone().set("LIMITS__WATCHES", "1")).await;
+    let mut first = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut second = Wire::greet(&relay.ws_url(), &[]).await;
+    let watch = super::watches::watch(json!({"message_id": "w"}));
+    assert_eq!(first.ask(watch.clone()).await["type"], "watch_response");
+    let error = second.ask(watch.clone()).await;
+    assert_eq!(
+        (&error["code"], &error["in_reply_to"]),
+        (&json!("unavailable"), &json!("w")),
+        "{error}"
+    );
+    drop(first);
+    eventually(DEADLINE, "the place of the first", async || {
+        let watches = get(&relay, "/metrics").await["relay_metrics"]["watches"].clone();
+        (watches == 0).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,92 @@
+//! Coming back: every retained event after `resume_from`, in order, before anything new.
+
+use serde_json::{Value, json};
+use testkit::RelayProcess;
+
+use crate::wire::{Wire, handshake, mine, standalone, start};
+
+fn resume(capabilities: &[&str], from: u64) -> Value {
+    let mut message = handshake(capabilities);
+    message["resume_from"] = json!(from);
+    message
+}
+
+async fn ids(wire: &mut Wire, count: usize) -> Vec<u64> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(wire.heard().await["event_id"].as_u64().expect("an event of the log"));
+    }
+    ids
+}
+
+/// Waits until the log has reached this event.
+async fn until(relay: &RelayProcess, event_id: u64) {
+    testkit::eventually(crate::wire::DEADLINE, format!("event {event_id}"), async || {
+        let head = Wire::shake(&relay.ws_url(), handshake(&[])).await.1["last_event_id"].as_u64();
+        (head >= Some(event_id)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn complete_in_order_and_then_live() {
+    let relay = start().await;
+    // Two events a block: itself and its tweaks.
+    mine(&relay, 300).await;
+    until(&relay, 600).await;
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], 100)).await;
+    assert_eq!(
+        (&response["resume"], &response["last_event_id"]),
+        (&json!("complete"), &json!(600))
+    );
+    assert_eq!(ids(&mut wire, 500).await, (101..=600).collect::<Vec<_>>());
+    mine(&relay, 2).await;
+    assert_eq!(ids(&mut wire, 4).await, [601, 602, 603, 604]);
+
+    // Its topics alone, and nothing for one who has it all.
+    let (mut blocks, _) = Wire::shake(&relay.ws_url(), resume(&["notifications"], 598)).await;
+    assert_eq!(ids(&mut blocks, 3).await, [599, 601, 603]);
+    let (mut head, response) = Wire::shake(&relay.ws_url(), resume(&["notifications"], 604)).await;
+    assert_eq!(response["resume"], "complete");
+    mine(&relay, 1).await;
+    assert_eq!(ids(&mut head, 1).await, [605]);
+}
+
+#[tokio::test]
+async fn it_holds_across_a_restart() {
+    let mut relay = start().await;
+    mine(&relay, 3).await;
+    until(&relay, 6).await;
+    assert!(relay.terminate().await.success());
+    relay.start_again().await;
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], 2)).await;
+    assert_eq!(response["resume"], "complete");
+    assert_eq!(ids(&mut wire, 4).await, [3, 4, 5, 6]);
+    mine(&relay, 1).await;
+    assert_eq!(ids(&mut wire, 2).await, [7, 8]);
+}
+
+#[tokio::test]
+async fn a_gap_is_told_and_what_is_left_follows() {
+    let relay = RelayProcess::start(standalone().set("RETENTION__EVENTS", "10")).await;
+    mine(&relay, 50).await;
+    until(&relay, 100).await;
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], 0)).await;
+    assert_eq!(response["resume"], "gap", "{response}");
+    let first = ids(&mut wire, 1).await[0];
+    assert!((2..=100).contains(&first), "{first}");
+    let rest = usize::try_from(100 - first).unwrap();
+    assert_eq!(ids(&mut wire, rest).await, (first + 1..=100).collect::<Vec<_>>());
+    let (_, response) = Wire::shake(&relay.ws_url(), resume(&["notifications"], first - 1)).await;
+    assert_eq!(response["resume"], "complete", "nothing is missing after {}", first - 1);
+}
+
+#[tokio::test]
+async fn an_id_of_another_log_is_a_gap() {
+    let relay = start().await;
+    for from in [1, 1 << 40, u64::MAX] {
+        let (mut wire, response) = Wire::shake(&relay.ws_url(), resume(&["notifications"], from)).await;
+        assert_eq!(response["resume"], "gap", "{from}: {response}");
+        wire.lives().await;
+    }
+}

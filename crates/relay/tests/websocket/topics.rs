@@ -1,0 +1,208 @@
+//! Topics: what subscribes to them, and what they bring.
+
+use serde_json::{Value, json};
+use testkit::RelayProcess;
+
+use crate::wire::json::Json;
+use crate::wire::reference::Reference;
+use crate::wire::{Wire, mine, standalone};
+
+/// What stays `null` for a relay without links and without a failure.
+const UNKNOWN: [&str; 3] = [
+    "payload.health.network_latency",
+    "payload.metrics.avg_latency",
+    "payload.metrics.success_rate",
+];
+
+/// Reports that come only at once, never by the clock.
+async fn without_intervals() -> RelayProcess {
+    let options = ["SYNC__INTERVAL", "SYNC__HEALTH_INTERVAL", "SYNC__METRICS_INTERVAL"]
+        .iter()
+        .fold(standalone(), |options, key| options.set(key, "86400"));
+    RelayProcess::start(options).await
+}
+
+#[tokio::test]
+async fn capabilities_subscribe_and_bring_one_report_at_once() {
+    let relay = without_intervals().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["metrics", "sync", "flying", "health", "watch"]).await;
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        reports.push(wire.heard().await["sync_type"].clone());
+    }
+    reports.sort_by_key(Value::to_string);
+    assert_eq!(reports, ["HealthSync", "MetricsSync", "StateSync"]);
+    let topics = wire.ask(json!({"type": "subscribe", "subscriptions": []})).await;
+    assert_eq!(topics["subscriptions"], json!(["health", "metrics", "sync"]));
+}
+
+#[tokio::test]
+async fn both_answers_list_the_whole_set() {
+    let relay = without_intervals().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let steps = [
+        ("subscribe", json!(["tweaks"]), json!(["notifications", "tweaks"]), 0),
+        (
+            "subscribe",
+            json!(["health", "health"]),
+            json!(["notifications", "health", "tweaks"]),
+            1,
+        ),
+        // A topic that is held already brings no second report.
+        (
+            "subscribe",
+            json!(["health"]),
+            json!(["notifications", "health", "tweaks"]),
+            0,
+        ),
+        (
+            "unsubscribe",
+            json!(["tweaks", "sync"]),
+            json!(["notifications", "health"]),
+            0,
+        ),
+        ("unsubscribe", json!(["health"]), json!(["notifications"]), 0),
+        (
+            "subscribe",
+            json!(["health", "sync", "metrics"]),
+            json!(["notifications", "health", "metrics", "sync"]),
+            3,
+        ),
+        (
+            "unsubscribe",
+            json!(["notifications", "health", "metrics", "sync"]),
+            json!([]),
+            0,
+        ),
+    ];
+    for (kind, topics, holds, reports) in steps {
+        wire.say(json!({"type": kind, "subscriptions": topics, "client_id": "test", "timestamp": 1}))
+            .await;
+        let text = wire.heard_text().await;
+        let keys = ["type", "status", "subscriptions", "relay_id", "timestamp"];
+        assert_eq!(Json::parse(&text).keys(), keys, "{text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["type"], format!("{kind}_response"));
+        assert_eq!(answer["status"], format!("{kind}d"));
+        assert_eq!(answer["subscriptions"], holds, "{kind} {topics}");
+        for _ in 0..reports {
+            assert_eq!(wire.heard().await["type"], "sync", "{kind} {topics}");
+        }
+    }
+    // Nothing more was under way.
+    wire.say(json!({"type": "ping"})).await;
+    assert_eq!(wire.heard().await["type"], "pong");
+}
+
+#[tokio::test]
+async fn an_unknown_topic_is_refused_and_changes_nothing() {
+    let relay = without_intervals().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    for bad in [json!(["health", "weather"]), json!("health"), json!([1]), Value::Null] {
+        let error = wire
+            .ask(json!({"type": "subscribe", "subscriptions": bad, "message_id": "s-1"}))
+            .await;
+        assert_eq!(error["code"], "invalid_field", "{bad}: {error}");
+        assert_eq!(error["in_reply_to"], "s-1", "{bad}: {error}");
+    }
+    let topics = wire.ask(json!({"type": "subscribe", "subscriptions": []})).await;
+    assert_eq!(topics["subscriptions"], json!(["notifications"]));
+}
+
+#[tokio::test]
+async fn reports_come_at_their_intervals_until_unsubscribed() {
+    let options = standalone()
+        .set("SYNC__INTERVAL", "1")
+        .set("SYNC__HEALTH_INTERVAL", "1")
+        .set("SYNC__METRICS_INTERVAL", "1");
+    let relay = RelayProcess::start(options).await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["sync", "health", "metrics"]).await;
+    let mut counts = [0; 3];
+    let mut ids = std::collections::HashSet::new();
+    while counts.iter().any(|count| *count < 3) {
+        let report = wire.heard().await;
+        assert_eq!(report["type"], "sync", "{report}");
+        assert!(
+            ids.insert(report["message_id"].to_string()),
+            "{report} has the name of another"
+        );
+        let kinds = ["StateSync", "HealthSync", "MetricsSync"];
+        counts[kinds
+            .iter()
+            .position(|kind| report["sync_type"] == *kind)
+            .expect("one of three")] += 1;
+    }
+    let answer = wire
+        .ask(json!({"type": "unsubscribe", "subscriptions": ["metrics", "health"]}))
+        .await;
+    assert_eq!(answer["subscriptions"], json!(["sync"]));
+    for _ in 0..3 {
+        assert_eq!(wire.heard().await["sync_type"], "StateSync");
+    }
+}
+
+#[tokio::test]
+async fn each_topic_brings_its_own() {
+    let relay = without_intervals().await;
+    let mut blocks = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut tweaks = Wire::greet(&relay.ws_url(), &["tweaks"]).await;
+    let mut neither = Wire::greet(&relay.ws_url(), &[]).await;
+    let hash = mine(&relay, 1).await.remove(0);
+    let mined = blocks.heard().await;
+    assert_eq!(mined["notification_type"], "block_mined");
+    assert_eq!(mined["data"]["block_hash"], hash.as_str());
+    let told = tweaks.heard().await;
+    assert_eq!(told["notification_type"], "tweaks");
+    assert_eq!(told["data"]["block_hash"], hash.as_str());
+    assert_eq!(told["event_id"], json!(mined["event_id"].as_u64().unwrap() + 1));
+    for wire in [&mut blocks, &mut tweaks, &mut neither] {
+        wire.say(json!({"type": "ping"})).await;
+        assert_eq!(wire.heard().await["type"], "pong", "nothing else came");
+    }
+}
+
+#[tokio::test]
+async fn messages_have_the_shapes_of_the_reference() {
+    let Some(reference) = Reference::open("the samples of topics, reports and blocks") else {
+        return;
+    };
+    let relay = without_intervals().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    wire.say_text(reference.message("Message Subscribe")).await;
+    reference.check(
+        "subscribe",
+        reference.message("Réponse Subscribe"),
+        &wire.answer_text().await,
+        &[],
+    );
+    wire.say_text(reference.message("Message Unsubscribe")).await;
+    reference.check(
+        "unsubscribe",
+        reference.message("Réponse Unsubscribe"),
+        &wire.answer_text().await,
+        &[],
+    );
+    wire.say_text(reference.message("Message Ping")).await;
+    reference.check(
+        "ping",
+        reference.message("Message Pong"),
+        &wire.answer_text().await,
+        &[],
+    );
+    for (topic, label) in [
+        ("sync", "Message StateSync"),
+        ("health", "Message HealthSync"),
+        ("metrics", "Message MetricsSync"),
+    ] {
+        let mut wire = Wire::greet(&relay.ws_url(), &[topic]).await;
+        reference.check(topic, reference.message(label), &wire.heard_text().await, &UNKNOWN);
+    }
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    mine(&relay, 1).await;
+    reference.check(
+        "block",
+        reference.message("Message Block Mined"),
+        &wire.heard_text().await,
+        &[],
+    );
+}

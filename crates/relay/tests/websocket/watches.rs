@@ -1,0 +1,202 @@
+//! Watches: their answers, and every way to get them wrong.
+
+use serde_json::{Value, json};
+use testkit::RelayProcess;
+
+use crate::wire::json::Json;
+use crate::wire::{Wire, get, standalone};
+
+const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
+const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
+
+/// A good `watch` with these fields in place of its own; `null` takes a field out.
+pub(crate) fn watch(change: Value) -> Value {
+    let mut message = json!({"type": "watch", "scan_private_key": SCAN, "spend_public_key": SPEND});
+    let fields = message.as_object_mut().unwrap();
+    let Value::Object(change) = change else { unreachable!() };
+    for (name, value) in change {
+        match value {
+            Value::Null => drop(fields.remove(&name)),
+            value => drop(fields.insert(name, value)),
+        }
+    }
+    message
+}
+
+#[tokio::test]
+async fn a_watch_begins_and_ends() {
+    let relay = RelayProcess::start(standalone()).await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    wire.say(watch(json!({"labels": [1, 2], "message_id": "w-1"}))).await;
+    let text = wire.answer_text().await;
+    let keys = ["type", "status", "watch_id", "address", "in_reply_to", "timestamp"];
+    assert_eq!(Json::parse(&text).keys(), keys);
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&answer["type"], &answer["status"]),
+        (&json!("watch_response"), &json!("watching"))
+    );
+    assert_eq!(answer["in_reply_to"], "w-1");
+    assert!(answer["address"].as_str().unwrap().starts_with("sprt1q"), "{answer}");
+    let second = wire.ask(watch(json!({}))).await;
+    assert_eq!(
+        (&second["address"], &second["in_reply_to"]),
+        (&answer["address"], &Value::Null)
+    );
+    assert_ne!(second["watch_id"], answer["watch_id"]);
+    assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 2);
+
+    let unwatch = json!({"type": "unwatch", "watch_id": answer["watch_id"], "message_id": "u-1"});
+    wire.say(unwatch.clone()).await;
+    let text = wire.answer_text().await;
+    assert_eq!(
+        Json::parse(&text).keys(),
+        ["type", "status", "watch_id", "in_reply_to", "timestamp"]
+    );
+    let ended: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&ended["type"], &ended["status"]),
+        (&json!("unwatch_response"), &json!("unwatched"))
+    );
+    assert_eq!(
+        (&ended["watch_id"], &ended["in_reply_to"]),
+        (&answer["watch_id"], &json!("u-1"))
+    );
+    let again = wire.ask(unwatch).await;
+    assert_eq!(
+        (&again["code"], &again["in_reply_to"]),
+        (&json!("invalid_field"), &json!("u-1"))
+    );
+    wire.lives().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_and_no_key_is_shown() {
+    let relay = RelayProcess::start(
+        standalone()
+            .set("LOG__LEVEL", "trace")
+            .set("LIMITS__LABELS_PER_WATCH", "3"),
+    )
+    .await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+    let cases = [
+        (json!({"scan_private_key": null}), "invalid_field", "scan_private_key"),
+        (json!({"scan_private_key": ""}), "invalid_field", "scan_private_key"),
+        (json!({"scan_private_key": 5}), "invalid_field", "integer `5`"),
+        (
+            json!({"scan_private_key": &SCAN[2..]}),
+            "invalid_field",
+            "scan_private_key",
+        ),
+        (
+            json!({"scan_private_key": format!("{SCAN}00")}),
+            "invalid_field",
+            "scan_private_key",
+        ),
+        (
+            json!({"scan_private_key": SCAN.replace('0', "g")}),
+            "invalid_field",
+            "scan_private_key",
+        ),
+        (
+            json!({"scan_private_key": "0".repeat(64)}),
+            "invalid_field",
+            "scan_private_key",
+        ),
+        (json!({"scan_private_key": order}), "invalid_field", "scan_private_key"),
+        (json!({"spend_public_key": null}), "invalid_field", "spend_public_key"),
+        (json!({"spend_public_key": ""}), "invalid_field", "spend_public_key"),
+        (
+            json!({"spend_public_key": &SPEND[2..]}),
+            "invalid_field",
+            "spend_public_key",
+        ),
+        (
+            json!({"spend_public_key": format!("05{}", &SPEND[2..])}),
+            "invalid_field",
+            "spend_public_key",
+        ),
+        (
+            json!({"spend_public_key": format!("02{}", "f".repeat(64))}),
+            "invalid_field",
+            "spend_public_key",
+        ),
+        (json!({"labels": [1, 2, 3, 4]}), "invalid_field", "labels"),
+        (json!({"labels": [-1]}), "invalid_field", "-1"),
+        (json!({"labels": [4_294_967_296_u64]}), "invalid_field", "4294967296"),
+        (json!({"labels": "1"}), "invalid_field", "string"),
+        (json!({"from_height": 0}), "unavailable", "from_height"),
+        (json!({"from_height": "0"}), "invalid_field", "string"),
+    ];
+    for (change, code, word) in cases {
+        let mut message = watch(change.clone());
+        message["message_id"] = json!("w-1");
+        let error = wire.ask(message).await;
+        assert_eq!(
+            (&error["type"], &error["code"]),
+            (&json!("error"), &json!(code)),
+            "{change}: {error}"
+        );
+        assert_eq!(error["in_reply_to"], "w-1", "{change}: {error}");
+        let told = error["message"].as_str().unwrap();
+        assert!(told.contains(word), "{change}: {told}");
+        for secret in [&SCAN[8..40], &order[8..40]] {
+            assert!(!told.contains(secret), "{told}");
+        }
+        wire.lives().await;
+    }
+    // A good one too, and nothing of any key is in the most talkative log.
+    let good = wire.ask(watch(json!({"labels": [0, 1, 4_294_967_295_u32]}))).await;
+    assert_eq!(good["type"], "watch_response", "{good}");
+    assert!(!relay.stderr().contains(&SCAN[8..40]), "the scan key is in the log");
+}
+
+#[tokio::test]
+async fn more_than_a_connection_may_have_are_refused() {
+    let relay = RelayProcess::start(standalone().set("LIMITS__WATCHES_PER_CONNECTION", "2")).await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let first = wire.ask(watch(json!({}))).await;
+    assert_eq!(wire.ask(watch(json!({}))).await["type"], "watch_response");
+    let error = wire.ask(watch(json!({"message_id": "w-3"}))).await;
+    assert_eq!(
+        (&error["code"], &error["in_reply_to"]),
+        (&json!("too_many_watches"), &json!("w-3")),
+        "{error}"
+    );
+    let ended = wire
+        .ask(json!({"type": "unwatch", "watch_id": first["watch_id"]}))
+        .await;
+    assert_eq!(ended["type"], "unwatch_response");
+    // There is a place again, but a new watch costs a look through the mempool: not at once.
+    let error = wire.ask(watch(json!({"message_id": "w-4"}))).await;
+    assert_eq!(
+        (&error["code"], &error["in_reply_to"]),
+        (&json!("rate_limited"), &json!("w-4")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_watch_is_its_owners_alone() {
+    let relay = RelayProcess::start(standalone()).await;
+    let mut owner = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut other = Wire::greet(&relay.ws_url(), &[]).await;
+    let watch_id = owner.ask(watch(json!({}))).await["watch_id"].clone();
+    let error = other
+        .ask(json!({"type": "unwatch", "watch_id": watch_id, "message_id": "u"}))
+        .await;
+    assert_eq!(
+        (&error["code"], &error["in_reply_to"]),
+        (&json!("invalid_field"), &json!("u")),
+        "{error}"
+    );
+    assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 1);
+    drop(owner);
+    testkit::eventually(
+        crate::wire::DEADLINE,
+        "the end of the watch with its connection",
+        async || (get(&relay, "/metrics").await["relay_metrics"]["watches"] == 0).then_some(()),
+    )
+    .await;
+}

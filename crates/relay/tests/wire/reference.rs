@@ -1,0 +1,73 @@
+//! The samples of the API reference, read out of the document that `SDK_RELAY_API_REFERENCE` names.
+
+use std::io::Write;
+
+use super::json::{Json, departures};
+
+/// Environment variable with the path of the API reference.
+const VARIABLE: &str = "SDK_RELAY_API_REFERENCE";
+
+/// The API reference.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    text: String,
+}
+
+impl Reference {
+    /// The reference; `None` when the variable is not set, which is said so that nobody takes the test for run.
+    pub(crate) fn open(test: &str) -> Option<Reference> {
+        let Some(path) = std::env::var_os(VARIABLE) else {
+            // Not by a macro: the harness would keep it to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "\n*** NOT RUN: {test} compares with the API reference. Set {VARIABLE} to the path of its document. ***\n"
+            );
+            return None;
+        };
+        let path = std::path::PathBuf::from(path);
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|e| panic!("{VARIABLE} names {}, which cannot be read: {e}", path.display()));
+        Some(Reference { text })
+    }
+
+    /// The message below the line that begins with this label, such as `Message Pong` or `Réponse Subscribe`.
+    pub(crate) fn message(&self, label: &str) -> &str {
+        self.below(self.line(label), label)
+    }
+
+    /// The answer to the request whose first line begins so, such as `GET /health `.
+    pub(crate) fn answer(&self, request: &str) -> &str {
+        let request_at = self.line(request);
+        let answer = self.text[request_at..].find("\nRéponse :").expect("an answer");
+        self.below(request_at + answer, request)
+    }
+
+    /// Panics where `actual` departs from the shape of the sample.
+    pub(crate) fn check(&self, what: &str, sample: &str, actual: &str, unknown: &[&str]) {
+        let found = departures(&Json::parse(sample), &Json::parse(actual), unknown);
+        assert!(
+            found.is_empty(),
+            "{what}: {found:#?}\nin {actual}\nthe sample: {sample}"
+        );
+    }
+
+    fn line(&self, beginning: &str) -> usize {
+        let found = self.text.match_indices(beginning).find(|(at, _)| {
+            let before = &self.text[..*at];
+            before.is_empty() || before.ends_with('\n')
+        });
+        found
+            .unwrap_or_else(|| panic!("the reference has no line that begins with {beginning:?}"))
+            .0
+    }
+
+    /// The first JSON object after a place. Samples begin with `{` and end with `}` at the beginning of a line.
+    fn below(&self, at: usize, what: &str) -> &str {
+        let rest = &self.text[at..];
+        let sample = rest.find("\n{\n").and_then(|from| {
+            let end = rest[from..].find("\n}\n")?;
+            rest.get(from + 1..from + end + 2)
+        });
+        sample.unwrap_or_else(|| panic!("no sample below {what:?}"))
+    }
+}
