@@ -107,6 +107,8 @@ impl Session {
             };
         }
         match message.and_then(|m| self.understand(m)) {
+            // Whether a watch is right shows when its keys are looked at.
+            Ok(watch @ Action::Watch(_)) => watch,
             Ok(action) => {
                 self.errors_in_a_row = 0;
                 action
@@ -128,6 +130,7 @@ impl Session {
 
     /// A watch was registered for this client.
     pub(super) fn watching(&mut self, watch_id: String) {
+        self.errors_in_a_row = 0;
         self.watches.push(watch_id);
     }
 

@@ -200,3 +200,19 @@ async fn a_watch_is_its_owners_alone() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
+    let relay = RelayProcess::start(standalone()).await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    for n in 0..10 {
+        // Two ways to be wrong, one of which is found before the keys are looked at.
+        let bad = if n % 3 == 0 {
+            json!({"labels": 1})
+        } else {
+            json!({"scan_private_key": "00"})
+        };
+        assert_eq!(wire.ask(watch(bad)).await["code"], "invalid_field");
+    }
+    assert_eq!(wire.closed().await.0, 1002);
+}

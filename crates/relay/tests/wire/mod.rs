@@ -114,12 +114,12 @@ impl Wire {
 
     /// The next message that answers something: reports and notifications are passed over.
     pub(crate) async fn answer_text(&mut self) -> String {
-        loop {
-            let text = self.heard_text().await;
-            if !text.starts_with(r#"{"type":"sync","#) && !text.starts_with(r#"{"type":"notification","#) {
-                return text;
-            }
-        }
+        self.first(|frame| match frame {
+            Frame::Text(text) if is_told(&text) => None,
+            Frame::Text(text) => Some(text),
+            other => panic!("no text: {other:?}"),
+        })
+        .await
     }
 
     /// Says something and gives the answer.
@@ -131,21 +131,23 @@ impl Wire {
 
     /// The next notification.
     pub(crate) async fn notification(&mut self) -> Value {
-        loop {
-            let message = self.heard().await;
-            if message["type"] == "notification" {
-                return message;
+        self.first(|frame| match frame {
+            Frame::Text(text) => {
+                let message: Value = serde_json::from_str(&text).expect("JSON");
+                (message["type"] == "notification").then_some(message)
             }
-        }
+            other => panic!("no text: {other:?}"),
+        })
+        .await
     }
 
     /// The code and the reason of the close that must come; what was sent before it is passed over.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
-        loop {
-            if let Frame::Close(code, reason) = self.frame().await {
-                return (code, reason);
-            }
-        }
+        self.first(|frame| match frame {
+            Frame::Close(code, reason) => Some((code, reason)),
+            _ => None,
+        })
+        .await
     }
 
     /// Proves that the connection stays: a ping is answered.
@@ -153,4 +155,21 @@ impl Wire {
         let pong = self.ask(json!({"type": "ping"})).await;
         assert_eq!(pong["type"], "pong", "{pong}");
     }
+
+    /// What `wanted` makes of the first frame that it wants. Frames that it does not want prolong nothing.
+    async fn first<T>(&mut self, wanted: impl Fn(Frame) -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = wanted(self.frame().await) {
+                    return found;
+                }
+            }
+        };
+        timeout(DEADLINE, looking).await.expect("it comes in time")
+    }
+}
+
+/// Whether a message comes by itself, and answers nothing.
+fn is_told(text: &str) -> bool {
+    text.starts_with(r#"{"type":"sync","#) || text.starts_with(r#"{"type":"notification","#)
 }
