@@ -3,7 +3,9 @@
 //! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes: a bitcoind on
 //! regtest and the relay's own program, on loopback. Each is bounded, stops by itself and leaves nothing behind.
 
+mod http;
 mod latency;
+mod load;
 mod report;
 mod stats;
 mod zmq;
@@ -22,6 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    Http(http::Arguments),
     Latency(latency::Arguments),
 }
 
@@ -29,6 +32,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.bench {
+        Bench::Http(arguments) => http::run(arguments).await?,
         Bench::Latency(arguments) => latency::run(arguments).await?,
     };
     report.print(arguments.json);

@@ -150,7 +150,7 @@ where
                 },
                 ending,
             )
-            .await
+            .await;
         }
         None => ws::refuse(TokioIo::new(stream)).await,
     }
@@ -169,7 +169,7 @@ pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
             place = places.take() => place,
         };
         let Some(place) = place else { return };
-        let router = router.clone().layer(axum::Extension(Peer(peer)));
+        let router = router.clone();
         let (tls, mut ending) = (tls.clone(), ending.clone());
         tasks.spawn(async move {
             tokio::select! {
@@ -193,7 +193,8 @@ async fn requests(
         return;
     };
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         let busy = place.request();
         let answer = router.call(request);
         async move {

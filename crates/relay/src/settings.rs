@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use toml_edit::Value as TomlValue;
 
 use crate::config::{Changes, Config, ConfigError, Loader};
+use crate::tls;
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,9 @@ impl Settings {
 
     /// Reads everything anew, as a restart would.
     pub fn reload(&self) -> Result<Config, ConfigError> {
-        self.loader.load()
+        let config = self.loader.load()?;
+        tls::check(&config)?;
+        Ok(config)
     }
 
     /// Applies a JSON merge patch (RFC 7386), all or nothing. `null` takes a change back. What is changed is kept across restarts.

@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sdk_relay_client::{Client, ConnectError};
 use testkit::{RelayOptions, RelayProcess, eventually, http_get};
@@ -49,7 +49,7 @@ fn write_pair(cert: &Path, key: &Path) {
     std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
 }
 
-async fn https_get(relay: &RelayProcess, path: &str, trusted: &Path) -> String {
+async fn https(relay: &RelayProcess, method: &str, path: &str, trusted: &Path) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -66,7 +66,8 @@ async fn https_get(relay: &RelayProcess, path: &str, trusted: &Path) -> String {
         .await
         .unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(DEADLINE, stream.read_to_string(&mut answer))
@@ -74,6 +75,10 @@ async fn https_get(relay: &RelayProcess, path: &str, trusted: &Path) -> String {
         .unwrap()
         .unwrap();
     answer
+}
+
+async fn https_get(relay: &RelayProcess, path: &str, trusted: &Path) -> String {
+    https(relay, "GET", path, trusted).await
 }
 
 fn hang_up(relay: &RelayProcess) {
@@ -156,6 +161,25 @@ async fn plain_text_is_turned_away_at_once_and_without_a_word() {
 }
 
 #[tokio::test]
+async fn a_handshake_has_ten_seconds() {
+    let relay = RelayProcess::start(standalone().arg("--tls-self-signed")).await;
+    let silent = async |url: String| {
+        let mut stream = TcpStream::connect(address(&url)).await.unwrap();
+        let began = Instant::now();
+        // What begins a handshake, and no more.
+        stream.write_all(&[0x16, 3, 1]).await.unwrap();
+        let _ = timeout(DEADLINE, stream.read_to_end(&mut Vec::new()))
+            .await
+            .expect("an end");
+        began.elapsed()
+    };
+    let (ws, http) = tokio::join!(silent(relay.ws_url()), silent(relay.http_url()));
+    for took in [ws, http] {
+        assert!((9..20).contains(&took.as_secs()), "{took:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let [cert, key, old] = ["relay.crt", "relay.key", "old.crt"].map(|name| dir.path().join(name));
@@ -191,6 +215,12 @@ async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
         "{line}"
     );
     drop(client(&relay).trust(&good).connect().await.unwrap());
+    // Neither does a restart begin that would find no certificate.
+    let refused = https(&relay, "POST", "/restart", &good).await;
+    assert!(
+        refused.starts_with("HTTP/1.1 422") && refused.contains("relay.crt"),
+        "{refused}"
+    );
     before.ping().await.unwrap();
     after.ping().await.unwrap();
 }

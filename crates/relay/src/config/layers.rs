@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::changes::{CHANGES_FILE, Changes};
 use super::check::Config;
 use super::file::File;
+use crate::tls::TlsError;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
@@ -52,6 +53,9 @@ pub enum ConfigError {
         /// What would be right.
         expected: String,
     },
+    /// The certificate that it names cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The layers cannot be read at all.
     #[error("{origin}: {reason}")]
     Syntax {

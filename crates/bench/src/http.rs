@@ -1,0 +1,104 @@
+//! `http`: requests a second of `GET /health` and `GET /metrics`, each beside the relay's own server with an axum route that returns the same
+//! bytes as a constant. Both are measured in turns, so that what else the machine does falls on both.
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::get;
+use sdk_relay::config::{Loader, Overrides};
+use sdk_relay::server::{Doors, serve_http};
+use serde_json::{Value, json};
+use testkit::{RelayOptions, RelayProcess, http_get, relay_exe};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::load::{self, Load};
+use crate::report::{Report, Table};
+use crate::stats::Samples;
+
+/// What is asked for.
+const PATHS: [&str; 2] = ["/health", "/metrics"];
+/// The share of the constant's rate that is aimed at, in percent.
+const AIM: f64 = 80.0;
+
+/// Rates of the HTTP API beside a constant.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Connections at once, each with one request at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    connections: u16,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Measurements of each kind; their median is reported.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=20))]
+    rounds: u16,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
+    let load = Load {
+        connections: arguments.connections.into(),
+        seconds: arguments.seconds,
+    };
+    let relay = RelayProcess::start(RelayOptions::new(relay_exe()).arg("--standalone")).await;
+    let mut table = Table::new(["requests/s", "constant", "relay", "relay/constant %"]);
+    let mut figures = serde_json::Map::new();
+    for path in PATHS {
+        let url = format!("{}{path}", relay.http_url());
+        let constant = Constant::serve(path, http_get(&url).await.body).await?;
+        let (mut constants, mut relays) = (Vec::new(), Vec::new());
+        for _ in 0..arguments.rounds {
+            constants.push(load::rate(&constant.url, load).await?);
+            relays.push(load::rate(&url, load).await?);
+        }
+        let [constant, relay] = [median(constants), median(relays)];
+        let share = relay / constant * 100.0;
+        table = table.row(&format!("GET {path}"), &[constant, relay, share], 0);
+        let figure =
+            json!({"constant_per_s": constant.round(), "relay_per_s": relay.round(), "share_percent": share.round()});
+        figures.insert(path.to_owned(), figure);
+    }
+    let Load { connections, seconds } = load;
+    let title = format!(
+        "HTTP with {connections} connections, {} times {seconds} s each in turns, by {} (aim: {AIM} % of a constant)",
+        arguments.rounds,
+        load::tool()
+    );
+    Ok(Report {
+        title,
+        tables: vec![table],
+        json: Value::Object(figures),
+    })
+}
+
+fn median(rates: Vec<f64>) -> f64 {
+    Samples::new(rates).map_or(f64::NAN, |samples| samples.percentile(50))
+}
+
+/// The relay's server with one route and nothing around it.
+struct Constant {
+    url: String,
+    /// Dropping it ends the server.
+    _ending: watch::Sender<Option<sdk_relay_client::protocol::CloseCode>>,
+}
+
+impl Constant {
+    async fn serve(path: &str, body: Bytes) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let config = Loader::new(Overrides {
+            data_dir: Some(dir.path().to_owned()),
+            standalone: true,
+            ..Overrides::default()
+        })
+        .load()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}{path}", listener.local_addr()?);
+        let answer = || async move { ([("content-type", "application/json")], body) };
+        let router = Router::new().route(path, get(answer));
+        let (ending, ends) = watch::channel(None);
+        let doors = Doors::new(&config, None, ends, TaskTracker::new());
+        tokio::spawn(serve_http(router, listener, doors));
+        Ok(Self { url, _ending: ending })
+    }
+}
