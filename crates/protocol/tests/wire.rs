@@ -1,5 +1,7 @@
 //! The wire form: names, nesting and order are held fast here, byte by byte.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use sdk_relay_protocol::*;
 
 fn json(message: &ServerMessage) -> String {

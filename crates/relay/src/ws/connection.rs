@@ -378,6 +378,9 @@ impl Connection {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
                 self.behind = true;
+                // Detection leaves a watch's payments before it publishes what the log tells of the same block or transaction. They go out
+                // in that order, so that a client that hears of a block has heard what its watches have in it.
+                self.feed_mail(socket).await?;
                 for frame in &frames {
                     socket.feed(frame).await?;
                 }
@@ -396,14 +399,25 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut next = Some(frame.ok_or(End::from(WriteFailed::Slow))?);
-        while let Some(frame) = next {
-            socket.feed(&frame).await?;
-            self.cx.counters.messages_sent.inc();
-            self.cx.counters.notifications_sent.inc();
-            next = self.mail.try_next();
-        }
+        let frame = frame.ok_or(End::from(WriteFailed::Slow))?;
+        self.feed_payment(socket, &frame).await?;
+        self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
+    }
+
+    /// The payments to the client's watches that wait, without a flush.
+    async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+        while let Some(frame) = self.mail.try_next() {
+            self.feed_payment(socket, &frame).await?;
+        }
+        Ok(())
+    }
+
+    async fn feed_payment<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
+        socket.feed(frame).await?;
+        self.cx.counters.messages_sent.inc();
+        self.cx.counters.notifications_sent.inc();
+        Ok(())
     }
 
     async fn pass_on<S>(&mut self, socket: &mut Socket<S>, report: Result<Report, broadcast::error::RecvError>) -> Step

@@ -3,6 +3,14 @@
 //!
 //! Random input is seeded; a failing run prints its seed, and `SDK_RELAY_TEST_SEED` runs it again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
 #[path = "../wire/mod.rs"]
 mod wire;
 

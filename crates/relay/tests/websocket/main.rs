@@ -1,6 +1,14 @@
 //! The WebSocket API as its contract has it, sentence by sentence, from outside the process; what takes minutes, on a paused clock
 //! ([`clock`]).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
 #[path = "../wire/mod.rs"]
 mod wire;
 

@@ -1,0 +1,159 @@
+//! A node, a payer and a relay; and what must be told of a transaction, as the node knows it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bitcoin::hashes::Hash;
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, WPubkeyHash};
+use sdk_relay_bip352::{OutputTweak, SilentPaymentAddress};
+use sdk_relay_client::Payment;
+use serde_json::{Value, json};
+use testkit::{Bitcoind, Options, Payer, Recipient, RelayOptions, RelayProcess};
+
+/// Satoshis of a payment that only marks a moment.
+pub(crate) const MARKER: u64 = 100_000;
+
+pub(crate) struct Stage {
+    pub(crate) node: Bitcoind,
+    pub(crate) payer: Payer,
+    pub(crate) relay: RelayProcess,
+    /// The relay's own silent-payment address.
+    pub(crate) own: SilentPaymentAddress,
+    /// Before anything of this test was told, Unix seconds.
+    pub(crate) began: u64,
+}
+
+impl Stage {
+    /// Everything as it is by default.
+    pub(crate) async fn new() -> Stage {
+        Stage::with(Options::default(), |options| options).await
+    }
+
+    /// With further options for the relay.
+    pub(crate) async fn with(node: Options, relay: impl FnOnce(RelayOptions) -> RelayOptions) -> Stage {
+        let node = Bitcoind::start(node).await;
+        let payer = Payer::funded(&node).await;
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+        let began = now();
+        let relay = RelayProcess::start(relay(options)).await;
+        let config = testkit::http_get(&format!("{}/config", relay.http_url())).await.json();
+        let own = config["silent_payment_address"].as_str().expect("an address");
+        Stage {
+            own: own.parse().unwrap(),
+            node,
+            payer,
+            relay,
+            began,
+        }
+    }
+
+    /// A payment to the relay's own wallet, in the mempool.
+    pub(crate) async fn pay_relay(&mut self, sats: u64) -> Transaction {
+        let tx = self.payer.pay(&[testkit::InputKind::P2wpkh], &[silent(self.own, sats)]);
+        self.node.send_raw(&tx).await;
+        tx
+    }
+
+    /// What is to be told of an output of a transaction in the mempool, without what only a watch hears.
+    pub(crate) async fn waiting(&self, tx: &Transaction, vout: u32, address: impl ToString) -> Payment {
+        let entry = self.ask("getmempoolentry", json!([tx.compute_txid()])).await;
+        let fee = Amount::from_btc(entry["fees"]["base"].as_f64().expect("a fee")).unwrap();
+        self.payment(tx, vout, address, Some(fee)).await
+    }
+
+    /// The same once the transaction is in this block.
+    pub(crate) async fn confirmed(
+        &self,
+        tx: &Transaction,
+        vout: u32,
+        address: impl ToString,
+        block: BlockHash,
+    ) -> Payment {
+        let block = self.ask("getblock", json!([block, 2])).await;
+        let txid = tx.compute_txid().to_string();
+        let txs = block["tx"].as_array().expect("transactions");
+        let entry = txs.iter().find(|tx| tx["txid"] == txid).expect("it is in the block");
+        // A coinbase has none.
+        let fee = entry["fee"].as_f64().map(|fee| Amount::from_btc(fee).unwrap());
+        Payment {
+            block_height: Some(u32::try_from(block["height"].as_u64().unwrap()).unwrap()),
+            block_hash: Some(block["hash"].as_str().unwrap().to_owned()),
+            confirmations: 1,
+            timestamp: block["time"].as_u64().unwrap(),
+            ..self.payment(tx, vout, address, fee).await
+        }
+    }
+
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
+        self.node.rpc().call(method, params).await.unwrap()
+    }
+
+    async fn payment(&self, tx: &Transaction, vout: u32, address: impl ToString, fee: Option<Amount>) -> Payment {
+        let hex = bitcoin::consensus::encode::serialize_hex(tx);
+        let decoded = self.ask("decoderawtransaction", json!([hex])).await;
+        let value = tx.output[vout as usize].value;
+        Payment {
+            txid: tx.compute_txid().to_string(),
+            block_height: None,
+            block_hash: None,
+            amount: plain(value),
+            address: address.to_string(),
+            confirmations: 0,
+            timestamp: 0,
+            fee: fee.map(plain),
+            size: decoded["size"].as_u64().expect("a size"),
+            vout,
+            tweak: None,
+            label: None,
+            watch_id: None,
+            amount_sats: value.to_sat(),
+            fee_sats: fee.map(Amount::to_sat),
+            replaced_by: None,
+        }
+    }
+
+    /// The payment with a time that is known only when it is told: when the relay saw it. Panics when that is not between the test's begin and
+    /// now.
+    pub(crate) fn seen_since(&self, expected: Payment, told: &Payment) -> Payment {
+        assert!(
+            (self.began..=now()).contains(&told.timestamp),
+            "seen at {}, not between {} and {}",
+            told.timestamp,
+            self.began,
+            now()
+        );
+        Payment {
+            timestamp: told.timestamp,
+            ..expected
+        }
+    }
+}
+
+/// A recipient of so many satoshis.
+pub(crate) fn silent(address: SilentPaymentAddress, sats: u64) -> Recipient {
+    Recipient::Silent(address, Amount::from_sat(sats))
+}
+
+/// A script that nobody has the key of.
+pub(crate) fn nobody() -> ScriptBuf {
+    ScriptBuf::new_p2wpkh(&WPubkeyHash::all_zeros())
+}
+
+/// The tweak that was told, as what spends.
+pub(crate) fn tweak(payment: &Payment) -> OutputTweak {
+    let hex = payment.tweak.as_ref().expect("a tweak").expose();
+    OutputTweak::from_bytes(<[u8; 32] as bitcoin::hex::FromHex>::from_hex(hex).expect("32 bytes in hex"))
+}
+
+pub(crate) fn outpoint(payment: &Payment) -> OutPoint {
+    OutPoint::new(payment.txid.parse().unwrap(), payment.vout)
+}
+
+/// BTC without trailing zeros.
+fn plain(amount: Amount) -> String {
+    let text = format!("{:.8}", amount.to_btc());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

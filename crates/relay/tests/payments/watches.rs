@@ -1,0 +1,176 @@
+//! Who hears of a payment, and who does not.
+
+use sdk_relay_client::{Client, ClientEvent, Event, Notification, Payment, Topic};
+use testkit::{InputKind, Payee};
+use tokio::time::timeout;
+
+use crate::stage::{MARKER, Stage, nobody, outpoint, silent, tweak};
+use crate::support::DEADLINE;
+use crate::support::ear::{Ear, by_watch, detected, watch_of};
+
+#[tokio::test]
+async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[]);
+    let mut owner = Ear::open(&stage.relay, &["notifications"], None).await;
+    let watch = owner.watch(&payee).await;
+    // The same spend key with another scan key is somebody else.
+    let mut rival = Ear::open(&stage.relay, &["notifications"], None).await;
+    rival
+        .watch(&Payee {
+            spend: payee.spend,
+            ..Payee::new(&[])
+        })
+        .await;
+    let mut subscriber = Ear::open(&stage.relay, &["notifications", "tweaks"], None).await;
+    // Without the topic only what it watches for itself comes.
+    let mut quiet = Ear::open(&stage.relay, &["tweaks"], None).await;
+    let theirs = Payee::new(&[]);
+    quiet.watch(&theirs).await;
+
+    let tx = stage.payer.pay(&[InputKind::P2tr], &[silent(payee.address(), 20_000)]);
+    stage.node.send_raw(&tx).await;
+    let watched = tx.compute_txid().to_string();
+    owner.until_paid(&watched, 0, None).await;
+    let block = stage.node.mine(1).await[0].to_string();
+    owner.until_paid(&watched, 0, Some(&block)).await;
+    let marker = stage.pay_relay(MARKER).await.compute_txid().to_string();
+    // A block that comes at once would be the first that tells of it.
+    subscriber.until_paid(&marker, 0, None).await;
+    let end = stage.node.mine(1).await[0].to_string();
+
+    // Told to the owner, and to the owner alone.
+    for ear in [&mut owner, &mut rival] {
+        ear.until_paid(&marker, 0, Some(&end)).await;
+    }
+    for ear in [&mut subscriber, &mut quiet] {
+        ear.until_tweaks(&end).await;
+    }
+    let to_watch = |ear: &Ear| -> Vec<Payment> { detected(&by_watch(ear.told.clone()).0) };
+    let places: Vec<_> = to_watch(&owner).into_iter().map(|p| (p.txid, p.block_hash)).collect();
+    assert_eq!(
+        places,
+        [(watched.clone(), None), (watched.clone(), Some(block.clone()))]
+    );
+    assert!(
+        to_watch(&owner)
+            .iter()
+            .all(|p| p.watch_id.as_ref() == Some(&watch.watch_id))
+    );
+    for ear in [&rival, &subscriber, &quiet] {
+        assert_eq!(to_watch(ear), []);
+        // The topic `tweaks` is public, and names every transaction that may be a silent payment; nothing else does.
+        let told = ear
+            .texts
+            .iter()
+            .filter(|text| !text.contains(r#""notification_type":"tweaks""#));
+        assert!(
+            !told.into_iter().any(|text| text.contains(&watched)),
+            "{:#?}",
+            ear.texts
+        );
+    }
+    assert!(!quiet.told.iter().any(|n| !matches!(n.event, Event::Tweaks(_))));
+
+    // The payment to the relay's wallet: the same words to everybody, and nothing in them that only the wallet may know.
+    let of_log = |ear: &Ear, topic: bool| -> Vec<String> {
+        let pairs = ear.told.iter().zip(&ear.texts);
+        let wanted = pairs.filter(|(n, _)| n.event_id.is_some() && matches!(n.event, Event::Tweaks(_)) == topic);
+        wanted.map(|(_, text)| text.clone()).collect()
+    };
+    assert_eq!(of_log(&owner, false), of_log(&subscriber, false));
+    assert_eq!(of_log(&rival, false), of_log(&subscriber, false));
+    assert_eq!(of_log(&quiet, true), of_log(&subscriber, true));
+    let own = detected(&by_watch(subscriber.told.clone()).1);
+    assert_eq!(own.len(), 2, "{own:#?}");
+    assert!(
+        own.iter()
+            .all(|p| p.txid == marker && p.tweak.is_none() && p.watch_id.is_none() && p.label.is_none())
+    );
+    let ids: Vec<_> = subscriber
+        .told
+        .iter()
+        .map(|n| n.event_id.expect("of the log"))
+        .collect();
+    let first = subscriber.relay.last_event_id + 1;
+    assert_eq!(ids, (first..first + ids.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_new_watch_is_held_against_the_mempool_as_it_stands() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[5]);
+    let mut subscriber = Ear::open(&stage.relay, &["notifications"], None).await;
+    // One payment has been mined before the watch begins, one waits.
+    let to = [silent(stage.own, MARKER), silent(payee.labelled_address(5), 30_000)];
+    let mined = stage.payer.pay(&[InputKind::P2wpkh], &to);
+    let before = stage.node.mine_with(std::slice::from_ref(&mined)).await.to_string();
+    subscriber
+        .until_paid(&mined.compute_txid().to_string(), 0, Some(&before))
+        .await;
+    let waiting = stage.payer.pay(&[InputKind::P2shP2wpkh], &to);
+    let other = stage
+        .payer
+        .pay(&[InputKind::P2tr], &[silent(Payee::new(&[]).address(), 30_000)]);
+    stage.node.send_raw(&other).await;
+    stage.node.send_raw(&waiting).await;
+    let txid = waiting.compute_txid().to_string();
+    subscriber.until_paid(&txid, 0, None).await;
+
+    let builder = Client::builder(&stage.relay.ws_url()).topics([Topic::Notifications]);
+    let (client, mut events) = builder.reconnect(false).connect().await.unwrap();
+    let first = client.watch(watch_of(&payee)).await.unwrap();
+    let told = next_of_watch(&mut events).await;
+    let expected = Payment {
+        tweak: told.tweak.clone(),
+        label: Some(5),
+        watch_id: Some(first.watch_id.clone()),
+        ..stage.seen_since(stage.waiting(&waiting, 1, payee.labelled_address(5)).await, &told)
+    };
+    assert_eq!(told, expected);
+    // A second watch for the same keys is another watch.
+    let second = client.watch(watch_of(&payee)).await.unwrap();
+    let again = next_of_watch(&mut events).await;
+    assert_eq!(again.watch_id, Some(second.watch_id.clone()));
+    assert_eq!(outpoint(&again), outpoint(&told));
+    client.unwatch(&second.watch_id).await.unwrap();
+
+    // It confirms: once, to the watch that is left.
+    let block = stage.node.mine(1).await[0];
+    let confirmed = next_of_watch(&mut events).await;
+    let expected = Payment {
+        tweak: told.tweak.clone(),
+        label: Some(5),
+        watch_id: Some(first.watch_id),
+        ..stage.confirmed(&waiting, 1, payee.labelled_address(5), block).await
+    };
+    assert_eq!(confirmed, expected);
+    let received = (outpoint(&confirmed), waiting.output[1].clone(), tweak(&confirmed));
+    stage.node.send_raw(&payee.spend(&[received], nobody())).await;
+    // The next that comes to it is the next payment, and nothing of what lies in blocks.
+    let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
+    stage.node.send_raw(&next).await;
+    let heard = next_of_watch(&mut events).await;
+    assert_eq!((heard.txid, heard.label), (next.compute_txid().to_string(), None));
+}
+
+/// The next payment to a watch.
+async fn next_of_watch(events: &mut sdk_relay_client::Events) -> Payment {
+    loop {
+        let event = timeout(DEADLINE, events.recv()).await.expect("an event in time");
+        let Some(ClientEvent::Notification(notification)) = event else {
+            panic!("a notification, not {event:?}");
+        };
+        match *notification {
+            Notification {
+                event: Event::PaymentDetected(payment),
+                event_id: None,
+                ..
+            } => return *payment,
+            Notification {
+                event_id: None, event, ..
+            } => panic!("a payment to a watch: {event:?}"),
+            Notification { .. } => {}
+        }
+    }
+}
