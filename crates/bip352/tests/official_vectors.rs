@@ -1,6 +1,6 @@
 //! The official test vectors of BIP352 (`bip-0352/send_and_receive_test_vectors.json` of the BIPs' repository), every field of them.
 //!
-//! The environment variable `SDK_RELAY_BIP352_VECTORS` names the file. `.ci/run` sets it.
+//! The environment variable `BIP352_TEST_VECTORS` names the file. `.ci/run` sets it.
 
 // The exemption for tests does not reach the functions that they call.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
@@ -22,7 +22,7 @@ use sdk_relay_bip352::{
     input_public_key, public_key_sum, scan, tweak,
 };
 
-const VARIABLE: &str = "SDK_RELAY_BIP352_VECTORS";
+const VARIABLE: &str = "BIP352_TEST_VECTORS";
 /// Version 1.1.1 of the BIP has as many; a shorter file is not the official one.
 const EXPECTED_VECTORS: usize = 28;
 

@@ -1,7 +1,7 @@
 //! The relay is killed at random moments of its work, again and again: every event comes exactly once to a client that resumes, and in the end
 //! the client believes what is true.
 //!
-//! What is done, and when the kill falls, follows from a seed. A failure prints it; `SDK_RELAY_TEST_SEED=N` runs the same again, as far as the
+//! What is done, and when the kill falls, follows from a seed. A failure prints it; `RELAY_TEST_SEED=N` runs the same again, as far as the
 //! machine's own timing allows.
 
 #![allow(
@@ -42,8 +42,8 @@ struct Chance {
 
 impl Chance {
     fn new() -> Chance {
-        let seed = match std::env::var("SDK_RELAY_TEST_SEED") {
-            Ok(text) => text.parse().expect("SDK_RELAY_TEST_SEED is a number"),
+        let seed = match std::env::var("RELAY_TEST_SEED") {
+            Ok(text) => text.parse().expect("RELAY_TEST_SEED is a number"),
             Err(_) => random(),
         };
         let rng = StdRng::seed_from_u64(seed);
@@ -74,7 +74,7 @@ impl Chance {
 impl Drop for Chance {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("SDK_RELAY_TEST_SEED={} does the same again", self.seed);
+            eprintln!("RELAY_TEST_SEED={} does the same again", self.seed);
         }
     }
 }

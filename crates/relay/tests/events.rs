@@ -1,5 +1,10 @@
 //! `GET /events`, `GET /ws`, `POST /tx`, and the tokens, from outside the process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure in here is a failed test"
+)]
 
 use std::time::Duration;
 
@@ -41,10 +46,14 @@ impl EventSource {
     async fn open(relay: &RelayProcess, last_event_id: Option<&str>) -> Self {
         let address = relay.http_url().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).await.unwrap();
-        let resume = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        let resume = last_event_id
+            .map(|id| format!("Last-Event-ID: {id}\r\n"))
+            .unwrap_or_default();
         let request = format!("GET /events HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{resume}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut source = Self { lines: BufReader::new(stream).lines() };
+        let mut source = Self {
+            lines: BufReader::new(stream).lines(),
+        };
         assert!(source.line().await.contains("200 OK"));
         let mut headers = Vec::new();
         loop {
@@ -54,16 +63,27 @@ impl EventSource {
             }
             headers.push(line.to_lowercase());
         }
-        assert!(headers.iter().any(|h| h == "content-type: text/event-stream"), "{headers:?}");
+        assert!(
+            headers.iter().any(|h| h == "content-type: text/event-stream"),
+            "{headers:?}"
+        );
         source
     }
 
     async fn line(&mut self) -> String {
-        timeout(DEADLINE, self.lines.next_line()).await.expect("a line in time").unwrap().expect("the stream goes on")
+        timeout(DEADLINE, self.lines.next_line())
+            .await
+            .expect("a line in time")
+            .unwrap()
+            .expect("the stream goes on")
     }
 
     async fn next(&mut self) -> SentEvent {
-        let mut event = SentEvent { name: "message".to_owned(), id: None, data: Value::Null };
+        let mut event = SentEvent {
+            name: "message".to_owned(),
+            id: None,
+            data: Value::Null,
+        };
         loop {
             let line = self.line().await;
             if let Some(name) = line.strip_prefix("event: ") {
@@ -105,7 +125,11 @@ async fn events_stream_and_resume() {
 async fn the_websocket_api_is_on_the_http_port_too() {
     let relay = RelayProcess::start(standalone()).await;
     let url = format!("{}/ws", relay.http_url().replace("http://", "ws://"));
-    let (client, mut events) = Client::builder(&url).topics([Topic::Notifications]).connect().await.unwrap();
+    let (client, mut events) = Client::builder(&url)
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
     client.ping().await.unwrap();
     pay_and_mine(&relay).await;
     let first = timeout(DEADLINE, events.recv()).await.unwrap().unwrap();
@@ -130,10 +154,26 @@ async fn a_transaction_is_sent_or_refused_with_the_node_s_reason() {
 
     let mut changed = tx.clone();
     changed.output[0].value = bitcoin::Amount::from_sat(49_000);
-    let refused = http_post(&url, &json!({"hex": bitcoin::consensus::encode::serialize_hex(&changed)})).await;
+    let refused = http_post(
+        &url,
+        &json!({"hex": bitcoin::consensus::encode::serialize_hex(&changed)}),
+    )
+    .await;
     assert_eq!(refused.status, 422);
-    assert!(refused.json()["detail"].as_str().unwrap().contains("the node refuses it"), "{}", refused.text());
-    for bad in [json!({"hex": "00"}), json!({"hex": 1}), json!({}), json!({"hex": hex, "fast": true})] {
+    assert!(
+        refused.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the node refuses it"),
+        "{}",
+        refused.text()
+    );
+    for bad in [
+        json!({"hex": "00"}),
+        json!({"hex": 1}),
+        json!({}),
+        json!({"hex": hex, "fast": true}),
+    ] {
         let refused = http_post(&url, &bad).await;
         assert_eq!(refused.status, 422, "{bad}: {}", refused.text());
     }
@@ -141,7 +181,9 @@ async fn a_transaction_is_sent_or_refused_with_the_node_s_reason() {
 
 #[tokio::test]
 async fn tokens_guard_reading_and_changing() {
-    let options = standalone().set("AUTH__READ_TOKEN", "read-0123456789abcdef").set("AUTH__ADMIN_TOKEN", "admin-0123456789abcdef");
+    let options = standalone()
+        .set("AUTH__READ_TOKEN", "read-0123456789abcdef")
+        .set("AUTH__ADMIN_TOKEN", "admin-0123456789abcdef");
     let relay = RelayProcess::start(options).await;
     for path in ["/config", "/metrics", "/health", "/events", "/bitcoin/info"] {
         let refused = http_get(&format!("{}{path}", relay.http_url())).await;
@@ -149,13 +191,21 @@ async fn tokens_guard_reading_and_changing() {
         assert_eq!(refused.headers["www-authenticate"], "Bearer");
     }
     for path in ["/health/live", "/health/ready"] {
-        assert_eq!(http_get(&format!("{}{path}", relay.http_url())).await.status, 200, "{path}");
+        assert_eq!(
+            http_get(&format!("{}{path}", relay.http_url())).await.status,
+            200,
+            "{path}"
+        );
     }
     let refused = http_post(&format!("{}/restart", relay.http_url()), &json!({})).await;
     assert_eq!(refused.status, 401);
 
     let rejected = Client::builder(&relay.ws_url()).connect().await.unwrap_err();
     assert!(rejected.to_string().contains("token"), "{rejected}");
-    let (client, _events) = Client::builder(&relay.ws_url()).token("read-0123456789abcdef").connect().await.unwrap();
+    let (client, _events) = Client::builder(&relay.ws_url())
+        .token("read-0123456789abcdef")
+        .connect()
+        .await
+        .unwrap();
     client.ping().await.unwrap();
 }

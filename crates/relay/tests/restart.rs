@@ -1,5 +1,10 @@
 //! `PUT /config` and `POST /restart`, from outside the process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure in here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure in here is a failed test"
+)]
 
 use std::time::Duration;
 
@@ -15,7 +20,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A restart keeps the ports only where they are given.
 fn standalone() -> RelayOptions {
-    RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).arg("--standalone").fixed_ports()
+    RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .arg("--standalone")
+        .fixed_ports()
 }
 
 async fn put(relay: &RelayProcess, body: &Value) -> HttpReply {
@@ -25,7 +32,10 @@ async fn put(relay: &RelayProcess, body: &Value) -> HttpReply {
 
 async fn uptime_after_restart(relay: &RelayProcess, id: &str) {
     let log = format!("restarting restart_id=\"{id}\"");
-    eventually(DEADLINE, "the log to name the restart", async || relay.stderr().contains(&log).then_some(())).await;
+    eventually(DEADLINE, "the log to name the restart", async || {
+        relay.stderr().contains(&log).then_some(())
+    })
+    .await;
     let url = format!("{}/health/ready", relay.http_url());
     eventually(DEADLINE, "the relay to be ready again", async || {
         let ready = relay.stderr().matches(" ready ws=").count() >= 2;
@@ -43,19 +53,32 @@ async fn restart(relay: &RelayProcess) {
 }
 
 async fn mine(relay: &RelayProcess) {
-    assert_eq!(http_post(&format!("{}/dev/mine", relay.http_url()), &json!({})).await.status, 200);
+    assert_eq!(
+        http_post(&format!("{}/dev/mine", relay.http_url()), &json!({}))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn a_client_that_resumes_misses_nothing_over_a_restart() {
     let relay = RelayProcess::start(standalone()).await;
-    let (_client, mut events) = Client::builder(&relay.ws_url()).topics([Topic::Notifications]).connect().await.unwrap();
+    let (_client, mut events) = Client::builder(&relay.ws_url())
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
     mine(&relay).await;
     restart(&relay).await;
     mine(&relay).await;
     let (mut ids, mut closed_with) = (Vec::new(), None);
     while ids.len() < 2 {
-        match timeout(DEADLINE, events.recv()).await.expect("an event in time").unwrap() {
+        match timeout(DEADLINE, events.recv())
+            .await
+            .expect("an event in time")
+            .unwrap()
+        {
             ClientEvent::Notification(n) => ids.push(n.event_id.unwrap()),
             ClientEvent::Disconnected { reason, .. } => closed_with = closed_with.or(Some(reason)),
             _ => {}
@@ -63,30 +86,48 @@ async fn a_client_that_resumes_misses_nothing_over_a_restart() {
     }
     // Every block has two events, the second on the topic `tweaks`.
     assert_eq!(ids, [1, 3]);
-    assert!(matches!(closed_with, Some(Disconnect::Closed { code: 1012, .. })), "{closed_with:?}");
+    assert!(
+        matches!(closed_with, Some(Disconnect::Closed { code: 1012, .. })),
+        "{closed_with:?}"
+    );
 }
 
 #[tokio::test]
 async fn changes_take_effect_at_once_and_are_kept() {
     let relay = RelayProcess::start(standalone().set("SYNC__HEALTH_INTERVAL", "3600")).await;
-    let (_client, mut events) = Client::builder(&relay.ws_url()).topics([Topic::Health]).connect().await.unwrap();
+    let (_client, mut events) = Client::builder(&relay.ws_url())
+        .topics([Topic::Health])
+        .connect()
+        .await
+        .unwrap();
     let first = timeout(DEADLINE, events.recv()).await.unwrap().unwrap();
     assert!(matches!(first, ClientEvent::Sync(_)), "{first:?}");
     let changed = put(&relay, &json!({"sync": {"health_interval": 1}})).await;
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["changes"], json!(["sync.health_interval: 3600 -> 1"]));
     assert_eq!(changed.json()["restart_required"], false);
-    let second = timeout(DEADLINE, events.recv()).await.expect("a report within the new interval").unwrap();
+    let second = timeout(DEADLINE, events.recv())
+        .await
+        .expect("a report within the new interval")
+        .unwrap();
     assert!(matches!(second, ClientEvent::Sync(_)), "{second:?}");
 
-    let off = put(&relay, &json!({"dev_mode": false, "bitcoin_core": {"wallet": "w"}})).await.json();
+    let off = put(&relay, &json!({"dev_mode": false, "bitcoin_core": {"wallet": "w"}}))
+        .await
+        .json();
     assert_eq!(off["restart_required"], true);
     let mine_url = format!("{}/dev/mine", relay.http_url());
     assert_eq!(http_post(&mine_url, &json!({})).await.status, 404);
     restart(&relay).await;
     let config = http_get(&format!("{}/config", relay.http_url())).await.json();
-    assert_eq!((&config["sync"]["health_interval"], &config["dev_mode"]), (&json!(1), &json!(false)));
-    assert_eq!((&config["bitcoin_core"]["wallet"], &config["restart_required"]), (&json!("w"), &json!(false)));
+    assert_eq!(
+        (&config["sync"]["health_interval"], &config["dev_mode"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(
+        (&config["bitcoin_core"]["wallet"], &config["restart_required"]),
+        (&json!("w"), &json!(false))
+    );
     assert_eq!(http_post(&mine_url, &json!({})).await.status, 404);
 }
 
@@ -98,7 +139,10 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     let refused = http_post(&format!("{}/restart", relay.http_url()), &json!({})).await;
     assert_eq!(refused.status, 422);
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("sync.interval") && detail.contains("sdk_relay.toml"), "{detail}");
+    assert!(
+        detail.contains("sync.interval") && detail.contains("sdk_relay.toml"),
+        "{detail}"
+    );
     mine(&relay).await;
 
     // A port that is taken shows only when it is too late to refuse: the relay goes on with what it had.
@@ -107,7 +151,11 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     let changed = put(&relay, &json!({"ws_url": taken.local_addr().unwrap().to_string()})).await;
     assert_eq!(changed.json()["restart_required"], true, "{}", changed.text());
     restart(&relay).await;
-    assert!(relay.stderr().contains("goes on with the old one"), "{}", relay.stderr());
+    assert!(
+        relay.stderr().contains("goes on with the old one"),
+        "{}",
+        relay.stderr()
+    );
     mine(&relay).await;
 }
 
@@ -116,12 +164,18 @@ async fn the_wrong_is_told_by_field() {
     let relay = RelayProcess::start(standalone()).await;
     let wrong = put(&relay, &json!({"relay_id": "x", "sync": {"colour": 1}})).await;
     assert_eq!(wrong.status, 422);
-    let mut fields: Vec<String> =
-        wrong.json()["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap().to_owned()).collect();
+    let mut fields: Vec<String> = wrong.json()["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["field"].as_str().unwrap().to_owned())
+        .collect();
     fields.sort();
     assert_eq!(fields, ["relay_id", "sync.colour"]);
     let not_an_object = put(&relay, &json!([1])).await;
     assert_eq!(not_an_object.status, 422, "{}", not_an_object.text());
-    let request = Request::put(format!("{}/config", relay.http_url())).body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+    let request = Request::put(format!("{}/config", relay.http_url()))
+        .body(Full::new(Bytes::from_static(b"{}")))
+        .unwrap();
     assert_eq!(http_send(request).await.status, 415);
 }

@@ -1,7 +1,7 @@
 //! Bad input of every kind, some 10,000 pieces of it: each gets an error, a close code or the end of its connection; the relay lives, and a
 //! bystander loses nothing.
 //!
-//! Random input is seeded; a failing run prints its seed, and `SDK_RELAY_TEST_SEED` runs it again.
+//! Random input is seeded; a failing run prints its seed, and `RELAY_TEST_SEED` runs it again.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ use crate::bystander::Bystander;
 use crate::wire::{get, start};
 
 /// Environment variable with the seed of an earlier run.
-const SEED: &str = "SDK_RELAY_TEST_SEED";
+const SEED: &str = "RELAY_TEST_SEED";
 /// Beyond what a relay with a few hundred connections needs, far below what one megabyte kept for each bad message would take.
 const MEMORY: u64 = 200_000_000;
 

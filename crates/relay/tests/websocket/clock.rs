@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sdk_relay::config::{BitcoinCore, Config, Credentials, Network};
+use sdk_relay::config::{Loader, Overrides};
 use sdk_relay::context::Context;
-use sdk_relay::ops::ErrorTally;
+use sdk_relay::ops::LogTap;
 use sdk_relay::relay::Relay;
-use sdk_relay::ws::{self, Admission};
+use sdk_relay::ws::{self, Admission, Arrival};
 use sdk_relay_protocol::{CloseCode, Topic};
-use sdk_relay_store::{LogEntry, Retention};
+use sdk_relay_store::LogEntry;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::watch;
@@ -38,7 +38,9 @@ struct Client {
 impl House {
     async fn open() -> House {
         let data = TempDir::new().unwrap();
-        let relay = Relay::start(config(&data), ErrorTally::default()).await.unwrap();
+        let loader = settings(&data);
+        let config = loader.load().unwrap();
+        let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
         let (ending, ends) = watch::channel(None);
         House {
             relay,
@@ -57,7 +59,16 @@ impl House {
         let (near, far) = tokio::io::duplex(pipe);
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let permit = Admission::new(1, 1).admit(peer.ip()).unwrap();
-        let actor = ws::serve(Arc::clone(self.context()), far, peer, permit, self.ends.clone());
+        let actor = ws::serve(
+            Arc::clone(self.context()),
+            far,
+            Arrival {
+                peer,
+                permit,
+                authorized: true,
+            },
+            self.ends.clone(),
+        );
         Client {
             socket: ClientBuilder::new().take_over(near),
             actor: tokio::spawn(actor),
@@ -100,42 +111,19 @@ impl Client {
     }
 }
 
-fn config(data: &TempDir) -> Config {
-    let minute = Duration::from_secs(60);
-    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Config {
-        relay_id: None,
-        network: Network::Regtest,
-        data_dir: data.path().to_owned(),
-        ws_url: local,
-        http_url: local,
-        dev_mode: true,
+/// A relay on the embedded chain, with ports of the system's choice and reports so rare that they do not disturb.
+fn settings(data: &TempDir) -> Loader {
+    let file = data.path().join("sdk_relay.toml");
+    let text = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n\
+                [sync]\ninterval = 3600\nhealth_interval = 3600\nmetrics_interval = 3600\n";
+    std::fs::write(&file, text).unwrap();
+    Loader::new(Overrides {
+        config: Some(file),
+        data_dir: Some(data.path().to_owned()),
         standalone: true,
-        bitcoin_core: BitcoinCore {
-            url: String::new(),
-            credentials: Credentials::CookieFile(data.path().join("none")),
-            wallet: None,
-            zmq_url: None,
-        },
-        sync_interval: minute,
-        health_interval: minute,
-        metrics_interval: minute,
-        wallet: None,
-        retention: Retention {
-            events: 1000,
-            bytes: 1 << 20,
-        },
-        max_connections: 10,
-        max_connections_per_address: 10,
-        max_watches: 10,
-        max_watches_per_connection: 10,
-        max_labels_per_watch: 10,
-        mine_interval: None,
-        log_level: "info".to_owned(),
-        log_json: false,
-    }
+        ..Overrides::default()
+    })
 }
-
 #[tokio::test(start_paused = true)]
 async fn pings_every_30_s_and_who_answers_stays() {
     let house = House::open().await;

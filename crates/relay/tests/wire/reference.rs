@@ -1,11 +1,11 @@
-//! The samples of the API reference, read out of the document that `SDK_RELAY_API_REFERENCE` names.
+//! The samples of the API reference, read out of the document that `API_REFERENCE` names.
 
 use std::io::Write;
 
 use super::json::{Json, departures};
 
 /// Environment variable with the path of the API reference.
-const VARIABLE: &str = "SDK_RELAY_API_REFERENCE";
+const VARIABLE: &str = "API_REFERENCE";
 
 /// The API reference.
 #[derive(Debug)]
