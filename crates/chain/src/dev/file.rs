@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 
@@ -20,6 +21,9 @@ const CHECKSUM: usize = 4;
 const MAX_PAYLOAD: usize = 16 << 20;
 /// The file holds the wallet's key.
 const MODE: u32 = 0o600;
+/// A program that this process is just starting has our open files, and with them our locks, until it has become another: for moments.
+const LOCK_TRIES: u32 = 40;
+const LOCK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where something lies in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl RecordFile {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(MODE).open(&path).map_err(io)?;
-        file.try_lock().map_err(|e| match e {
+        lock(&file).map_err(|e| match e {
             TryLockError::WouldBlock => DevChainError::InUse(path.clone()),
             TryLockError::Error(source) => io(source),
         })?;
@@ -197,6 +201,17 @@ impl RecordFile {
             path: self.path.clone(),
             source,
         }
+    }
+}
+
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_AGAIN),
+            done => return done,
+        }
+        tries += 1;
     }
 }
 
