@@ -91,13 +91,24 @@ impl From<JsonRejection> for ApiError {
             // It is JSON, but not what is asked for.
             JsonRejection::JsonDataError(error) => {
                 let text = error.body_text();
-                let reason = text.rsplit_once("target type: ").map_or(text.as_str(), |(_, r)| r);
-                let field = reason.split('`').nth(1).unwrap_or("body").to_owned();
-                Self::field(&field, reason.split(" at line ").next().unwrap_or(reason))
+                let reason = text.split_once("target type: ").map_or(text.as_str(), |(_, r)| r);
+                let (field, message) = field_of(reason.split(" at line ").next().unwrap_or(reason));
+                Self::field(field, message)
             }
             other => Self::new(other.status(), other.body_text()),
         }
     }
+}
+
+/// The field that serde speaks of, and what it says of it: `amount: invalid type…`, or `missing field `amount``.
+fn field_of(reason: &str) -> (&str, &str) {
+    if let Some((path, message)) = reason.split_once(": ").filter(|(path, _)| !path.contains([' ', '`'])) {
+        return (path, message);
+    }
+    let named = reason.starts_with("missing field")
+        || reason.starts_with("unknown field")
+        || reason.starts_with("duplicate field");
+    (reason.split('`').nth(1).filter(|_| named).unwrap_or("body"), reason)
 }
 
 impl From<BytesRejection> for ApiError {
@@ -134,5 +145,21 @@ impl IntoResponse for ApiError {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        let invalid = "invalid type: floating point `441.5`, expected u32";
+        assert_eq!(field_of(&format!("blocks: {invalid}")), ("blocks", invalid));
+        assert_eq!(field_of("missing field `amount`"), ("amount", "missing field `amount`"));
+        let unknown = "unknown field `colour`, expected `address` or `amount`";
+        assert_eq!(field_of(&format!("colour: {unknown}")), ("colour", unknown));
+        let null = "invalid type: null, expected struct MineRequest";
+        assert_eq!(field_of(null), ("body", null));
     }
 }
