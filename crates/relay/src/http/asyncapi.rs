@@ -136,12 +136,22 @@ fn messages(who: &str, mut schema: Value, examples: &str) -> Map<String, Value> 
         let examples: Vec<Value> = examples
             .iter()
             .filter(|e| e["type"] == word.as_str())
-            .map(|e| json!({ "name": e.get("notification_type").or(e.get("sync_type")).unwrap_or(&e["type"]), "payload": e }))
+            .map(|e| json!({ "name": name_of(e), "payload": e }))
             .collect();
-        let message = json!({ "name": word, "title": word, "summary": summary, "payload": variant, "examples": examples });
+        let message =
+            json!({ "name": word, "title": word, "summary": summary, "payload": variant, "examples": examples });
         Some((format!("{who}.{word}"), message))
     });
     named.collect()
+}
+
+/// What tells this example from others of its type.
+fn name_of(example: &Value) -> &Value {
+    let telling = ["notification_type", "sync_type", "role", "status"];
+    telling
+        .iter()
+        .find_map(|field| example.get(*field))
+        .unwrap_or(&example["type"])
 }
 
 /// The word in a variant's field `type`.

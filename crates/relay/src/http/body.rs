@@ -66,10 +66,15 @@ fn make_whole(value: &mut Value) -> bool {
             }
             None => false,
         },
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| make_whole(item) || any),
-        Value::Object(fields) => fields.values_mut().fold(false, |any, field| make_whole(field) || any),
+        Value::Array(items) => make_all_whole(items.iter_mut()),
+        Value::Object(fields) => make_all_whole(fields.values_mut()),
         _ => false,
     }
+}
+
+/// All of them, not only up to the first that is made whole.
+fn make_all_whole<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
+    values.map(make_whole).filter(|made| *made).count() > 0
 }
 
 /// The number as an integer, where it is one: `60` and `60.0`.

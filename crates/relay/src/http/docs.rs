@@ -18,7 +18,7 @@ static WHOLE: LazyLock<String> = LazyLock::new(|| PAGE.replace("/* STYLE */", ST
 /// This style, this script, the documents of this relay, and nothing else.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         source(STYLE),
         source(SCRIPT)
     )

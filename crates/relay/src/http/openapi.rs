@@ -58,7 +58,7 @@ use crate::config::Config;
 )]
 struct Handlers;
 
-const ABOUT: &str = "What is, when asked; what happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
+const ABOUT: &str = "This API tells what is, when asked. What happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
     Amounts are strings in BTC with a twin in satoshis; timestamps are Unix seconds; what is not known is `null`. Answers may get further \
     fields. Errors are RFC 9457 problem documents. A method that a path does not answer gets 405, and `Allow` lists those that it answers.";
 

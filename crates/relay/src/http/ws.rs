@@ -61,7 +61,7 @@ pub(super) async fn open(
                     },
                     ending,
                 )
-                .await
+                .await;
             }
             None => ws::refuse(TokioIo::new(stream)).await,
         }
