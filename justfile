@@ -15,6 +15,10 @@ test *args:
 ci:
     ./.ci/run
 
+# A running relay held against its own /openapi.json; arguments go to schemathesis
+schemathesis *args:
+    ./scripts/schemathesis {{args}}
+
 # Format the code
 fmt:
     cargo fmt --all

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use toml_edit::Value as TomlValue;
 
 use crate::config::{Changes, Config, ConfigError, Loader};
+use crate::http::whole;
 use crate::tls;
 
 /// When a change takes effect.
@@ -169,7 +170,7 @@ impl Settings {
         let _one_at_a_time = self.changing.lock().await;
         let mut changes = Loader::changes(&self.data_dir).map_err(ChangeError::Config)?;
         let mut wrong = Vec::new();
-        apply("", patch, &mut changes, &mut wrong);
+        apply("", patch, &self.now(), &mut changes, &mut wrong);
         if !wrong.is_empty() {
             return Err(ChangeError::Fields(wrong));
         }
@@ -200,7 +201,7 @@ impl Settings {
 }
 
 /// Goes through the patch; what is wrong is collected, so that a client learns of all of it at once.
-fn apply(prefix: &str, patch: &Map<String, Value>, changes: &mut Changes, wrong: &mut Vec<FieldError>) {
+fn apply(prefix: &str, patch: &Map<String, Value>, now: &Config, changes: &mut Changes, wrong: &mut Vec<FieldError>) {
     for (name, value) in patch {
         let key = if prefix.is_empty() {
             name.clone()
@@ -212,34 +213,36 @@ fn apply(prefix: &str, patch: &Map<String, Value>, changes: &mut Changes, wrong:
                 .strip_prefix(key.as_str())
                 .is_some_and(|rest| rest.starts_with('.'))
         });
-        match (KEYS.iter().any(|k| k.name == key), value) {
-            (true, Value::Null) => changes.set(&key, None),
-            (true, value) => match toml_value(value) {
-                Some(value) => changes.set(&key, Some(value)),
-                None => wrong.push(field(&key, "expected a text, a number or a boolean")),
+        let known = KEYS.iter().find(|k| k.name == key);
+        match (known, value) {
+            (Some(_), Value::Null) => changes.set(&key, None),
+            // Checked here too: what a flag lies over is not looked at by the loader, and would be wrong at a start without the flag.
+            (Some(known), value) => match toml_value(value, &(known.shown)(now)) {
+                Ok(value) => changes.set(&key, Some(value)),
+                Err(expected) => wrong.push(field(&key, expected)),
             },
-            (false, Value::Object(inner)) if is_table => apply(&key, inner, changes, wrong),
-            (false, _) if is_table => wrong.push(field(&key, "expected an object")),
-            (false, _) if matches!(key.as_str(), "relay_id" | "network") => {
+            (None, Value::Object(inner)) if is_table => apply(&key, inner, now, changes, wrong),
+            (None, _) if is_table => wrong.push(field(&key, "expected an object")),
+            (None, _) if matches!(key.as_str(), "relay_id" | "network") => {
                 wrong.push(field(
                     &key,
                     "cannot be changed while the relay runs: its log and its peers know it by this",
                 ));
             }
-            (false, _) => wrong.push(field(&key, "no setting of this name can be changed")),
+            (None, _) => wrong.push(field(&key, "no setting of this name can be changed")),
         }
     }
 }
 
-fn toml_value(value: &Value) -> Option<TomlValue> {
-    match value {
-        Value::Bool(b) => Some((*b).into()),
-        Value::String(s) => Some(s.as_str().into()),
-        Value::Number(n) => n
-            .as_i64()
-            .map(TomlValue::from)
-            .or_else(|| n.as_f64().map(TomlValue::from)),
-        _ => None,
+/// The value for the file, of the same kind as the one that is `shown`; else what was expected.
+fn toml_value(value: &Value, shown: &Value) -> Result<TomlValue, &'static str> {
+    match (value, shown) {
+        (Value::Bool(b), Value::Bool(_)) => Ok((*b).into()),
+        (Value::String(s), Value::String(_)) => Ok(s.as_str().into()),
+        (Value::Number(n), Value::Number(_)) => whole(n).map(TomlValue::from).ok_or("expected a whole number"),
+        (_, Value::Bool(_)) => Err("expected true or false"),
+        (_, Value::Number(_)) => Err("expected a number"),
+        (_, _) => Err("expected a text"),
     }
 }
 

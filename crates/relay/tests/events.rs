@@ -23,10 +23,17 @@ fn standalone() -> RelayOptions {
 
 async fn pay_and_mine(relay: &RelayProcess) {
     let config = http_get(&format!("{}/config", relay.http_url())).await.json();
+    let (_client, mut told) = Client::builder(&relay.ws_url())
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
     let pay = json!({"address": config["silent_payment_address"], "amount": "0.01"});
     for (path, body) in [("/dev/pay", pay), ("/dev/mine", json!({}))] {
         let done = http_post(&format!("{}{path}", relay.http_url()), &body).await;
         assert_eq!(done.status, 200, "{}", done.text());
+        // A block that comes at once would be the first that tells of the payment.
+        timeout(DEADLINE, told.recv()).await.unwrap().unwrap();
     }
 }
 

@@ -104,7 +104,8 @@ async fn the_javascript_client() {
     )
     .unwrap();
     let mut node = Command::new("node");
-    node.arg("--experimental-websocket").arg(&file);
+    node.args(["--experimental-websocket", "--dns-result-order=ipv4first"])
+        .arg(&file);
     runs_until(
         node,
         &[

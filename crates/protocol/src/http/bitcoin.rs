@@ -5,6 +5,20 @@ use utoipa::ToSchema;
 
 /// `GET /bitcoin/info`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "blockchain_info": {
+        "chain": "main", "blocks": 822000, "headers": 822000,
+        "bestblockhash": "0000000000000000000240b8a5f3c4d1e2b3a495867708192a3b4c5d6e7f8091",
+        "difficulty": 67957790298897.88, "verificationprogress": 0.9999, "initialblockdownload": false,
+        "size_on_disk": 605000000000u64, "pruned": false
+    },
+    "network_info": {
+        "connections": 8, "connections_in": 4, "connections_out": 4, "networkactive": true,
+        "networks": [{"name": "ipv4", "limited": false, "reachable": true, "proxy": "127.0.0.1:9050"}]
+    },
+    "mempool_info": {"size": 150, "bytes": 1024000, "usage": 2048000, "maxmempool": 300000000, "mempoolminfee": 0.00001},
+    "timestamp": 1703001600
+})))]
 pub struct BitcoinInfo {
     /// Of `getblockchaininfo`.
     pub blockchain_info: BlockchainInfo,
@@ -89,6 +103,17 @@ pub struct MempoolInfo {
 
 /// `GET /bitcoin/blocks/{hash}`: `getblock HASH 1`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "hash": "0000000000000000000240b8a5f3c4d1e2b3a495867708192a3b4c5d6e7f8091", "height": 822000, "version": 536870912,
+    "merkleroot": "3b1f7a90c2d84e55a6f7e8d9c0b1a29384756617283940515263748596a7b8c9",
+    "time": 1703001600, "mediantime": 1703001500, "nonce": 123456, "bits": "170426f5", "difficulty": 67957790298897.88,
+    "size": 1024, "strippedsize": 512, "weight": 2560,
+    "tx": ["e36bb5f1a4e1c2bd2d7f4be23bd1a5b9d3a0d6a7f9c0e1b2c3d4e5f60718293a"],
+    "confirmations": 2,
+    "previousblockhash": "00000000000000000001c7a1d5e2f3b4a5968778695a4b3c2d1e0f1021324354",
+    "nextblockhash": "000000000000000000017f6e5d4c3b2a1908f7e6d5c4b3a29180706f5e4d3c2b",
+    "timestamp": 1703002600
+})))]
 pub struct BlockDetails {
     /// Hash.
     #[schema(pattern = "^[0-9a-f]{64}$")]

@@ -5,6 +5,15 @@ use utoipa::ToSchema;
 
 /// The configuration as anybody may see it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "relay_id": "relay-1", "network": "signet", "ws_url": "0.0.0.0:8090", "http_url": "0.0.0.0:8091",
+    "bitcoin_core": {"url": "http://bitcoin:38332", "wallet": "relay_wallet", "zmq_url": "tcp://bitcoin:29000"},
+    "blindbit": {"url": ""},
+    "sync": {"interval": 30, "health_interval": 60, "metrics_interval": 120},
+    "dev_mode": true, "standalone": false, "timestamp": 1703001600,
+    "silent_payment_address": "tsp1qqgste7k9hx0qftg6qmwlkqtwuy6cycyavzmzj85c6qdfhjdpdjtdgqjuexzk6murw56suy3e0rd2cgqvycxttddwsvgxe2usfpxumr70xc3wk4yh",
+    "software_version": "0.1.0", "restart_required": false
+})))]
 pub struct ConfigView {
     /// This relay's name.
     pub relay_id: String,
@@ -65,6 +74,11 @@ pub struct SyncConfig {
 
 /// Answer to `PUT /config`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "updated",
+    "changes": ["sync.interval: 30 -> 60", "sync.health_interval: 60 -> 120", "dev_mode: true -> false"],
+    "timestamp": 1703001600, "restart_required": false
+})))]
 pub struct ConfigChanged {
     /// `updated`.
     pub status: String,
@@ -78,6 +92,9 @@ pub struct ConfigChanged {
 
 /// Answer to `POST /restart`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "restarting", "timestamp": 1703001600, "estimated_duration": "5s", "restart_id": "restart-6581bd80"
+})))]
 pub struct RestartResponse {
     /// `restarting`.
     pub status: String,

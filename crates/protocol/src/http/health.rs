@@ -5,6 +5,12 @@ use utoipa::ToSchema;
 
 /// `GET /health`: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "healthy", "uptime": 3600, "version": "1.0.0", "timestamp": 1703001600,
+    "services": {"bitcoin_core": "connected", "blindbit": "own_index", "websocket": "listening", "sync_manager": "active"},
+    "checks": {"bitcoin_rpc": true, "blindbit_api": true, "websocket_server": true, "sync_manager": true},
+    "software_version": "0.1.0", "problems": []
+})))]
 pub struct Health {
     /// `healthy`, `degraded` or `critical`.
     pub status: String,
@@ -52,6 +58,7 @@ pub struct Checks {
 
 /// `GET /health/live`: the process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({"status": "live", "timestamp": 1703001600})))]
 pub struct Live {
     /// `live`.
     pub status: String,
@@ -61,6 +68,7 @@ pub struct Live {
 
 /// `GET /health/ready`: 200 when the relay follows the tip, 503 with the reason when not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({"status": "ready", "reason": null, "timestamp": 1703001600})))]
 pub struct Ready {
     /// `ready` or `not_ready`.
     pub status: String,

@@ -5,6 +5,23 @@ use utoipa::ToSchema;
 
 /// The JSON form. The text form has the same figures below the names of `docs/API.md`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "sync_metrics": {
+        "known_relays": 3, "mesh_connections": 6, "sync_requests": 150, "sync_responses": 150, "cache_hits": 120,
+        "cache_misses": 30, "avg_latency": 45.2, "error_count": 0, "success_rate": 98.67
+    },
+    "system_metrics": {
+        "memory_usage": "128MB", "cpu_usage": "5%", "active_connections": 10, "total_requests": 1000, "uptime": 3600,
+        "memory_bytes": 128000000, "cpu_percent": 5.0, "disk_usage": "2GB", "disk_bytes": 2000000000
+    },
+    "bitcoin_metrics": {"block_height": 822000, "connections": 8, "mempool_size": 150, "verification_progress": 0.9999},
+    "timestamp": 1703001600,
+    "relay_metrics": {
+        "last_event_id": 17, "tip_height": 822000, "watches": 2, "payments_detected": 5, "payments_reverted": 0,
+        "blocks_connected": 12, "blocks_disconnected": 0, "transactions_scanned": 40000, "notifications_sent": 170,
+        "slow_clients_cut": 0
+    }
+})))]
 pub struct Metrics {
     /// The mesh.
     pub sync_metrics: SyncMetrics,

@@ -3,6 +3,7 @@
 mod bitcoin;
 mod config;
 mod dev;
+mod events;
 mod health;
 mod logs;
 mod metrics;
@@ -15,6 +16,7 @@ mod tx;
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
 pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
+pub use events::StreamedEvent;
 pub use health::{Checks, Health, Live, Ready, Services};
 pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};

@@ -5,6 +5,11 @@ use utoipa::ToSchema;
 
 /// `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "type": "about:blank", "title": "Unprocessable Entity", "status": 422,
+    "detail": "amount: expected at least 330 sat, or nodes call it dust",
+    "errors": [{"field": "amount", "message": "expected at least 330 sat, or nodes call it dust"}]
+})))]
 pub struct Problem {
     /// What kind of problem: `about:blank`, or a name of `docs/API.md`.
     #[serde(rename = "type")]

@@ -1,9 +1,10 @@
 //! `GET /relays` and `GET /relays/{relay_id}`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a relay feels, as the lists of relays say it. `degraded` of `/health` is `warning` here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelayHealth {
     /// All is well.
@@ -27,7 +28,7 @@ impl RelayHealth {
 }
 
 /// How this relay knows a relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
     /// It is the one that answers.
@@ -37,7 +38,24 @@ pub enum Link {
 }
 
 /// `GET /relays`: this relay first, then those that are connected, by name.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "relays": [
+        {
+            "relay_id": "relay-1", "address": "relay-1.example.com:8090", "version": "1.0.0", "uptime": 3600, "health": "healthy",
+            "last_seen": 1703001600, "capabilities": ["sync", "notifications", "health", "metrics", "tweaks", "watch"],
+            "connections": 5, "metrics": {"sync_requests": 50, "sync_responses": 50, "avg_latency": 45.2},
+            "link": "own", "last_block": 822000, "software_version": "0.1.0"
+        },
+        {
+            "relay_id": "relay-2", "address": "relay-2.example.com:8090", "version": "1.0.0", "uptime": 1800, "health": "healthy",
+            "last_seen": 1703001600, "capabilities": ["sync", "notifications"],
+            "connections": 3, "metrics": {"sync_requests": 30, "sync_responses": 30, "avg_latency": 38.5},
+            "link": "inbound", "last_block": 822000, "software_version": "0.1.0"
+        }
+    ],
+    "total": 2, "healthy": 2, "warning": 0, "critical": 0, "timestamp": 1703001600
+})))]
 pub struct RelayList {
     /// Those that match the filter, `limit` at most.
     pub relays: Vec<RelaySummary>,
@@ -54,7 +72,7 @@ pub struct RelayList {
 }
 
 /// A relay in the list. What another relay has not told is `null`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelaySummary {
     /// Its name.
     pub relay_id: String,
@@ -63,38 +81,54 @@ pub struct RelaySummary {
     /// API version that it speaks.
     pub version: String,
     /// Seconds since its start.
+    #[schema(required)]
     pub uptime: Option<u64>,
     /// As it told last.
+    #[schema(required)]
     pub health: Option<RelayHealth>,
     /// Unix second of its last message.
     pub last_seen: u64,
     /// What it offers, or asked for in its handshake.
     pub capabilities: Vec<String>,
     /// Its WebSocket connections.
+    #[schema(required)]
     pub connections: Option<u64>,
     /// Its own count of syncs.
     pub metrics: RelaySyncs,
     /// How it is known.
     pub link: Link,
     /// Height up to which it logs events.
+    #[schema(required)]
     pub last_block: Option<u32>,
     /// Its program's own version.
+    #[schema(required)]
     pub software_version: Option<String>,
 }
 
 /// A relay's own count of syncs, since its start.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelaySyncs {
     /// Requests received and sent.
+    #[schema(required)]
     pub sync_requests: Option<u64>,
     /// Responses received and sent.
+    #[schema(required)]
     pub sync_responses: Option<u64>,
     /// Milliseconds; `null` before the first.
+    #[schema(required)]
     pub avg_latency: Option<f64>,
 }
 
 /// `GET /relays/{relay_id}`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "relay_id": "relay-1", "address": "relay-1.example.com:8090", "version": "1.0.0", "uptime": 3600, "health": "healthy",
+    "last_seen": 1703001600, "capabilities": ["sync", "notifications", "health", "metrics", "tweaks", "watch"], "connections": 5,
+    "metrics": {"sync_requests": 50, "sync_responses": 50, "avg_latency": 45.2, "error_count": 0, "success_rate": 100.0},
+    "configuration": {"network": "signet", "dev_mode": true, "sync_interval": 30},
+    "status": {"bitcoin_connected": true, "blindbit_connected": true, "websocket_listening": true, "sync_active": true},
+    "timestamp": 1703001600, "link": "own", "last_block": 822000, "software_version": "0.1.0"
+})))]
 pub struct RelayDetails {
     /// Its name.
     pub relay_id: String,
@@ -103,14 +137,17 @@ pub struct RelayDetails {
     /// API version that it speaks.
     pub version: String,
     /// Seconds since its start.
+    #[schema(required)]
     pub uptime: Option<u64>,
     /// As it told last.
+    #[schema(required)]
     pub health: Option<RelayHealth>,
     /// Unix second of its last message.
     pub last_seen: u64,
     /// What it offers, or asked for in its handshake.
     pub capabilities: Vec<String>,
     /// Its WebSocket connections.
+    #[schema(required)]
     pub connections: Option<u64>,
     /// Its own count of syncs.
     pub metrics: RelayMetricsDetails,
@@ -123,46 +160,60 @@ pub struct RelayDetails {
     /// How it is known.
     pub link: Link,
     /// Height up to which it logs events.
+    #[schema(required)]
     pub last_block: Option<u32>,
     /// Its program's own version.
+    #[schema(required)]
     pub software_version: Option<String>,
 }
 
 /// A relay's own count of syncs, with those that failed.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayMetricsDetails {
     /// Requests received and sent.
+    #[schema(required)]
     pub sync_requests: Option<u64>,
     /// Responses received and sent.
+    #[schema(required)]
     pub sync_responses: Option<u64>,
     /// Milliseconds; `null` before the first.
+    #[schema(required)]
     pub avg_latency: Option<f64>,
     /// Syncs that failed.
+    #[schema(required)]
     pub error_count: Option<u64>,
     /// Percent; `null` before the first.
+    #[schema(required)]
     pub success_rate: Option<f64>,
 }
 
 /// What a relay runs with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayConfiguration {
     /// Bitcoin network.
+    #[schema(required)]
     pub network: Option<String>,
     /// Whether `/dev/*` is open.
+    #[schema(required)]
     pub dev_mode: Option<bool>,
     /// Seconds between two of its `StateSync`.
+    #[schema(required)]
     pub sync_interval: Option<u64>,
 }
 
 /// Each part of a relay as yes or no.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayParts {
     /// Its node answers.
+    #[schema(required)]
     pub bitcoin_connected: Option<bool>,
     /// Its source of tweaks answers.
+    #[schema(required)]
     pub blindbit_connected: Option<bool>,
     /// Its WebSocket port is open.
+    #[schema(required)]
     pub websocket_listening: Option<bool>,
     /// It takes part in syncs.
+    #[schema(required)]
     pub sync_active: Option<bool>,
 }

@@ -1,11 +1,12 @@
 //! `GET /sync/status`, `POST /sync/force` and its follow-up, `GET /sync/history`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::SyncType;
 
 /// How a sync ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncOutcome {
     /// The answer reached the other side's socket, or ours.
@@ -15,7 +16,7 @@ pub enum SyncOutcome {
 }
 
 /// Who asked whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncDirection {
     /// The other side asked this relay.
@@ -23,13 +24,23 @@ pub enum SyncDirection {
 }
 
 /// `GET /sync/status`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "syncing", "last_sync": 1703001600, "next_sync": 1703001630,
+    "sync_types": ["StateSync", "HealthSync", "MetricsSync"],
+    "errors": [],
+    "statistics": {"total_syncs": 150, "successful_syncs": 148, "failed_syncs": 2, "success_rate": 98.67, "avg_duration": 45.2},
+    "active_syncs": [{"sync_type": "StateSync", "target_relay": "relay-2", "started": 1703001600, "status": "in_progress"}],
+    "timestamp": 1703001600
+})))]
 pub struct SyncStatus {
     /// `syncing` while this relay waits for another one's answer, else `idle`.
     pub status: String,
     /// Unix second of the newest entry of the history; `null` before the first.
+    #[schema(required)]
     pub last_sync: Option<u64>,
     /// Unix second of this relay's next own `StateSync`.
+    #[schema(required)]
     pub next_sync: Option<u64>,
     /// The kinds of sync that this relay takes part in.
     pub sync_types: Vec<SyncType>,
@@ -44,7 +55,7 @@ pub struct SyncStatus {
 }
 
 /// A sync that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncFailure {
     /// Unix seconds.
     pub timestamp: u64,
@@ -57,7 +68,7 @@ pub struct SyncFailure {
 }
 
 /// Counts of syncs since the start.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncStatistics {
     /// All that ended.
     pub total_syncs: u64,
@@ -66,13 +77,15 @@ pub struct SyncStatistics {
     /// Those that did.
     pub failed_syncs: u64,
     /// Percent; `null` before the first.
+    #[schema(required)]
     pub success_rate: Option<f64>,
     /// Milliseconds; `null` before the first.
+    #[schema(required)]
     pub avg_duration: Option<f64>,
 }
 
 /// A sync whose answer is awaited.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct ActiveSync {
     /// Its kind.
     pub sync_type: SyncType,
@@ -85,18 +98,25 @@ pub struct ActiveSync {
 }
 
 /// `POST /sync/force`. Both fields, and the body, may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({"sync_types": ["StateSync", "HealthSync"]})))]
 pub struct ForceSyncRequest {
     /// `StateSync`, `HealthSync`, `MetricsSync`; left out: all three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<SyncType>>, min_items = 1)]
     pub sync_types: Option<Vec<String>>,
     /// Names of relays; left out: all that this relay has a link to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1)]
     pub target_relays: Option<Vec<String>>,
 }
 
 /// Answer to `POST /sync/force`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "status": "sync_triggered", "sync_types": ["StateSync", "HealthSync"], "target_relays": ["relay-2", "relay-3"],
+    "timestamp": 1703001600, "estimated_duration": "30s", "sync_id": "sync-789"
+})))]
 pub struct ForceSyncResponse {
     /// `sync_triggered`.
     pub status: String,
@@ -113,7 +133,7 @@ pub struct ForceSyncResponse {
 }
 
 /// How far a forced sync is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ForcedState {
     /// Answers are awaited.
@@ -125,7 +145,12 @@ pub enum ForcedState {
 }
 
 /// `GET /sync/force/{sync_id}`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "sync_id": "sync-789", "status": "completed", "sync_types": ["StateSync"], "target_relays": ["relay-2"],
+    "results": [{"target_relay": "relay-2", "sync_type": "StateSync", "status": "success", "latency": 45.2, "error": null}],
+    "started": 1703001600, "finished": 1703001601, "timestamp": 1703001660
+})))]
 pub struct ForcedSync {
     /// As `POST /sync/force` gave it.
     pub sync_id: String,
@@ -140,13 +165,14 @@ pub struct ForcedSync {
     /// Unix second at which it began.
     pub started: u64,
     /// Unix second at which it ended; `null` before.
+    #[schema(required)]
     pub finished: Option<u64>,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
 /// How one sync of a forced one ended.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct ForcedResult {
     /// Who was asked.
     pub target_relay: String,
@@ -155,13 +181,26 @@ pub struct ForcedResult {
     /// How it ended.
     pub status: SyncOutcome,
     /// Milliseconds to the answer; `null` without one.
+    #[schema(required)]
     pub latency: Option<f64>,
     /// What went wrong.
+    #[schema(required)]
     pub error: Option<String>,
 }
 
 /// `GET /sync/history`: syncs that this relay took part in, newest first.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "history": [
+        {
+            "timestamp": 1703001600, "sync_type": "StateSync", "target_relay": "relay-2", "status": "success", "duration": 45,
+            "message_id": "msg-123", "payload_size": 1024, "latency": 45.2, "direction": "inbound", "error": null
+        }
+    ],
+    "total": 1, "successful": 1, "failed": 0,
+    "filters": {"limit": 10, "since": 1703000000, "sync_type": "StateSync", "target_relay": null, "status": null},
+    "timestamp": 1703001600
+})))]
 pub struct SyncHistory {
     /// Those that match the filters, `limit` at most.
     pub history: Vec<SyncRecord>,
@@ -178,7 +217,7 @@ pub struct SyncHistory {
 }
 
 /// A sync that is over. The store keeps it in this form: new fields must have a default.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncRecord {
     /// Unix second of its end.
     pub timestamp: u64,
@@ -200,20 +239,25 @@ pub struct SyncRecord {
     pub direction: SyncDirection,
     /// What went wrong; `null` where nothing did.
     #[serde(default)]
+    #[schema(required)]
     pub error: Option<String>,
 }
 
 /// The filters of `GET /sync/history`; `null` where there is none.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncHistoryFilters {
     /// Entries listed at most.
     pub limit: u64,
     /// Unix seconds: entries of this second and later.
+    #[schema(required)]
     pub since: Option<u64>,
     /// Kind of sync.
+    #[schema(required)]
     pub sync_type: Option<SyncType>,
     /// The other side.
+    #[schema(required)]
     pub target_relay: Option<String>,
     /// How it ended.
+    #[schema(required)]
     pub status: Option<SyncOutcome>,
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 /// `POST /tx`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"hex": "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff4d04ffff001d0104455468652054696d65732030332f4a616e2f32303039204368616e63656c6c6f72206f6e206272696e6b206f66207365636f6e64206261696c6f757420666f722062616e6b73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4cef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000"})))]
 pub struct TxRequest {
     /// The signed transaction in hex.
     pub hex: String,
@@ -13,6 +14,9 @@ pub struct TxRequest {
 
 /// Answer to `POST /tx`: the node has it and passes it on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "txid": "e36bb5f1a4e1c2bd2d7f4be23bd1a5b9d3a0d6a7f9c0e1b2c3d4e5f60718293a", "timestamp": 1703001600
+})))]
 pub struct TxResponse {
     /// Its txid.
     #[schema(pattern = "^[0-9a-f]{64}$")]

@@ -89,14 +89,17 @@ async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     super::say(&welcome::text(&cx.address, ws, http, relay.certificate()));
                 }
             }
-            () = cx.restart.asked() => match cx.settings.reload() {
+            restart_id = cx.restart.asked() => match cx.settings.reload() {
                 Ok(new) => {
-                    tracing::info!("restarting");
+                    tracing::info!(restart_id, "restarting");
                     let old = cx.settings.started_with().clone();
                     relay.shut_down(CloseCode::Restart).await;
                     return Ok(End::Restart(Box::new(new), Box::new(old)));
                 }
-                Err(error) => tracing::error!(%error, "no restart: the configuration is wrong"),
+                Err(error) => {
+                    tracing::error!(%error, restart_id, "no restart: the configuration is wrong");
+                    cx.restart.refused();
+                }
             },
             // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
             what = relay.failed() => {

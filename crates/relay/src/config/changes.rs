@@ -3,7 +3,7 @@
 //! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use toml_edit::{DocumentMut, Item, Table, Value};
@@ -22,7 +22,8 @@ impl Changes {
     pub(super) fn read(data_dir: &Path) -> Result<Self, String> {
         match std::fs::read_to_string(data_dir.join(CHANGES_FILE)) {
             Ok(text) => text.parse().map(Self).map_err(|e: toml_edit::TomlError| e.to_string()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            // A data directory that cannot be one is told of when it is opened.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Self::default()),
             Err(e) => Err(e.to_string()),
         }
     }

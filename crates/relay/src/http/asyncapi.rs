@@ -8,7 +8,7 @@ use sdk_relay_protocol::{API_VERSION, ClientMessage, ServerMessage};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::documents::Documents;
+use super::documents::{Documents, gathered};
 use crate::config::Config;
 
 /// One message a line, what clients say. The tests hold each against its type.
@@ -41,7 +41,7 @@ pub(super) async fn asyncapi(Extension(documents): Extension<Documents>) -> Resp
 
 /// The document of this relay.
 pub(super) fn document(config: &Config) -> Value {
-    let mut schemas = serde_json::to_value(Messages::openapi()).unwrap_or_default()["components"]["schemas"].take();
+    let mut schemas = gathered(&Messages::openapi())["components"]["schemas"].take();
     let client = messages("client", schemas["ClientMessage"].take(), CLIENT_EXAMPLES);
     let server = messages("server", schemas["ServerMessage"].take(), SERVER_EXAMPLES);
     if let Some(schemas) = schemas.as_object_mut() {
@@ -136,12 +136,22 @@ fn messages(who: &str, mut schema: Value, examples: &str) -> Map<String, Value> 
         let examples: Vec<Value> = examples
             .iter()
             .filter(|e| e["type"] == word.as_str())
-            .map(|e| json!({ "name": e.get("notification_type").or(e.get("sync_type")).unwrap_or(&e["type"]), "payload": e }))
+            .map(|e| json!({ "name": name_of(e), "payload": e }))
             .collect();
-        let message = json!({ "name": word, "title": word, "summary": summary, "payload": variant, "examples": examples });
+        let message =
+            json!({ "name": word, "title": word, "summary": summary, "payload": variant, "examples": examples });
         Some((format!("{who}.{word}"), message))
     });
     named.collect()
+}
+
+/// What tells this example from others of its type.
+fn name_of(example: &Value) -> &Value {
+    let telling = ["notification_type", "sync_type", "role", "status"];
+    telling
+        .iter()
+        .find_map(|field| example.get(*field))
+        .unwrap_or(&example["type"])
 }
 
 /// The word in a variant's field `type`.
@@ -158,12 +168,13 @@ fn servers(config: &Config) -> Value {
         json!([])
     };
     let at = |port: u16| format!("localhost:{port}");
+    let protocol = if config.tls.is_some() { "wss" } else { "ws" };
     json!({
-        "websocket": { "host": at(config.ws_url.port()), "protocol": "ws", "description": "The WebSocket port", "security": security },
+        "websocket": { "host": at(config.ws_url.port()), "protocol": protocol, "description": "The WebSocket port", "security": security },
         "http": {
             "host": at(config.http_url.port()),
             "pathname": "/ws",
-            "protocol": "ws",
+            "protocol": protocol,
             "description": "The HTTP port, for who can reach only that",
             "security": security,
         },

@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
+use serde_json::{Number, Value};
 
 use super::problem::ApiError;
 
@@ -37,12 +39,50 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let read = Json::from_bytes(bytes);
+    let read = match Json::from_bytes(bytes) {
+        Err(refused @ JsonRejection::JsonDataError(_)) => with_whole_numbers(bytes).ok_or(refused),
+        read => read.map(|Json(body)| body),
+    };
     // serde reads a struct from an array too; the contract knows objects only.
     if read.is_ok() && bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::field("body", "expected a JSON object"));
     }
-    Ok(read?.0)
+    Ok(read?)
+}
+
+/// The body again, where a number such as `60.0` was refused: JSON knows one kind of number, and some languages write whole ones so.
+fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut body: Value = serde_json::from_slice(bytes).ok()?;
+    make_whole(&mut body).then(|| serde_json::from_value(body).ok())?
+}
+
+/// Whether there was a number to be made whole.
+fn make_whole(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => match whole(number).filter(|_| number.is_f64()) {
+            Some(whole) => {
+                *value = whole.into();
+                true
+            }
+            None => false,
+        },
+        Value::Array(items) => make_all_whole(items.iter_mut()),
+        Value::Object(fields) => make_all_whole(fields.values_mut()),
+        _ => false,
+    }
+}
+
+/// All of them, not only up to the first that is made whole.
+fn make_all_whole<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
+    values.map(make_whole).filter(|made| *made).count() > 0
+}
+
+/// The number as an integer, where it is one: `60` and `60.0`.
+pub(crate) fn whole(number: &Number) -> Option<i64> {
+    /// Beyond this a float no longer tells one whole number from the next.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let exact = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
+    number.as_i64().or_else(|| number.as_f64().and_then(exact))
 }
 
 fn json_announced(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -97,6 +137,8 @@ mod tests {
         assert_eq!(status("application/json", "[1]").await, 422);
         assert_eq!(status("application/json", "7").await, 422);
         assert_eq!(status("application/json", "{\"blocks\":-1}").await, 422);
+        assert_eq!(status("application/json", "{\"blocks\":3.0}").await, 200);
+        assert_eq!(status("application/json", "{\"blocks\":3.5}").await, 422);
     }
 
     #[tokio::test]

@@ -13,9 +13,9 @@ use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::settings::ChangeError;
 
-/// Changes settings: a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back.
+/// Changes settings while the relay runs.
 ///
-/// Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`.
+/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back. Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`.
 #[utoipa::path(
     put,
     path = "/config",

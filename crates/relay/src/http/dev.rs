@@ -28,12 +28,15 @@ use crate::dev::{DevError, DevTools, MOST_BLOCKS};
         (status = 503, description = "The node is away, or its blocks cannot be mined (signet)"),
     ),
 )]
-pub(super) async fn mine(State(cx): Cx, body: Option<Body<MineRequest>>) -> Result<Json<MineResponse>, ApiError> {
-    let blocks = body.and_then(|Body(request)| request.blocks).unwrap_or(1);
+pub(super) async fn mine(
+    State(cx): Cx,
+    body: Result<Option<Body<MineRequest>>, ApiError>,
+) -> Result<Json<MineResponse>, ApiError> {
+    let dev = tools(&cx)?;
+    let blocks = body?.and_then(|Body(request)| request.blocks).unwrap_or(1);
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
     }
-    let dev = tools(&cx)?;
     let mined = dev.mine(blocks).await?;
     Ok(Json(MineResponse {
         height: cx.chain.tip().await?.height,
@@ -59,10 +62,11 @@ pub(super) async fn mine(State(cx): Cx, body: Option<Body<MineRequest>>) -> Resu
 )]
 pub(super) async fn pay(
     State(cx): Cx,
-    Body(PayRequest { address, amount }): Body<PayRequest>,
+    body: Result<Body<PayRequest>, ApiError>,
 ) -> Result<Json<PayResponse>, ApiError> {
-    let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
     let dev = tools(&cx)?;
+    let Body(PayRequest { address, amount }) = body?;
+    let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
     let txid = dev.pay(&address, Amount::from_sat(sats)).await?;
     Ok(Json(PayResponse {
         txid: txid.to_string(),

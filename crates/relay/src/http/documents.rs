@@ -25,6 +25,15 @@ impl Documents {
     }
 }
 
+/// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI format registry.
+pub(super) fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
+    let text = document.to_json().unwrap_or_default().replace("\"u-int", "\"uint");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 fn bytes(document: &Value) -> Bytes {
     Bytes::from(document.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
+use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -28,10 +29,10 @@ use crate::ws::Permit;
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams notifications as server-sent events, from `Last-Event-ID` on where there is one.
+/// Streams notifications as server-sent events.
 ///
-/// `id` is the `event_id`, `data` the whole notification as on the WebSocket. Where what was missed is no longer retained, an event named
-/// `gap` comes first. The stream has no end of its own.
+/// From `Last-Event-ID` on, where there is one. `id` is the `event_id`, `data` the whole notification as on the WebSocket. Where what was
+/// missed is no longer retained, an event named `gap` comes first. The stream has no end of its own.
 #[utoipa::path(
     get,
     path = "/events",
@@ -39,13 +40,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     tag = "Events",
     security(("readToken" = []), ("adminToken" = [])),
     params((
-        "Last-Event-ID" = Option<u64>, Header, description = "The last event that the client has dealt with; browsers send it by themselves",
+        "Last-Event-ID" = Option<u64>, Header, nullable = false, description = "The last event that the client has dealt with; browsers send it by themselves",
     )),
     responses(
-        (
-            status = 200, description = "The stream", body = String, content_type = "text/event-stream",
-            example = "id: 17\ndata: {\"type\":\"notification\",\"notification_type\":\"block_mined\",\"data\":{},\"timestamp\":1703001600,\"event_id\":17}\n\n",
-        ),
+        (status = 200, description = "The stream; the schema is that of one event", body = StreamedEvent, content_type = "text/event-stream"),
         (status = 422, description = "`Last-Event-ID` is no number"),
         (status = 503, description = "Too many connections"),
     ),

@@ -13,7 +13,21 @@ use super::sync::KINDS;
 use crate::clock::unix_now;
 use crate::context::Context;
 
-/// Syncs at once with other relays that this one has a link to. It makes no links yet: there is nobody to ask, and it is over at once.
+/// Syncs at once.
+///
+/// With other relays that this one has a link to. It makes no links yet: there is nobody to ask, and it is over at once.
+#[utoipa::path(
+    post,
+    path = "/sync/force",
+    operation_id = "forceSync",
+    tag = "Mesh",
+    security(("adminToken" = [])),
+    request_body = Option<ForceSyncRequest>,
+    responses(
+        (status = 200, description = "It has begun; follow it by its `sync_id`", body = ForceSyncResponse),
+        (status = 422, description = "No such kind of sync, or no link to a relay of that name"),
+    ),
+)]
 pub(super) async fn force(
     State(cx): Cx,
     body: Option<Body<ForceSyncRequest>>,
@@ -40,6 +54,19 @@ pub(super) async fn force(
 }
 
 /// How far a forced sync is.
+#[utoipa::path(
+    get,
+    path = "/sync/force/{sync_id}",
+    operation_id = "getForcedSync",
+    tag = "Mesh",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(("sync_id" = String, Path, description = "As `POST /sync/force` gave it", min_length = 1, example = "sync-789")),
+    responses(
+        (status = 200, description = "What has come so far", body = ForcedSync),
+        (status = 400, description = "The path is no UTF-8"),
+        (status = 404, description = "No forced sync of that name: they are kept for an hour, the newest 256 of them"),
+    ),
+)]
 pub(super) async fn follow(
     State(cx): Cx,
     sync_id: Result<Path<String>, PathRejection>,

@@ -12,23 +12,40 @@ use super::{Cx, query};
 use crate::clock::{rfc3339, unix_now};
 use crate::ops::log::{Line, Value, Wanted};
 
-/// Longest text that is searched for, in bytes.
-const SEARCH_BYTES: usize = 256;
+/// Longest text that is searched for, in characters.
+const SEARCH_CHARS: usize = 256;
 /// Keys of every line. A field of this name is shown below another one: a line has each key once.
 const KEYS: [&str; 6] = ["timestamp", "level", "message", "relay_id", "module", "line"];
 
 /// Filters of `GET /logs`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LogsQuery {
     /// `trace`, `debug`, `info`, `warn` or `error`: this level and above.
+    #[param(value_type = Option<LogLevel>, inline, nullable = false)]
     level: Option<String>,
     /// 1 to 1000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     limit: Option<u64>,
     /// Text that message, module or fields contain, whatever its case.
+    #[param(max_length = 256, nullable = false)]
     search: Option<String>,
 }
 
-/// The newest lines that match, newest last.
+/// The relay's own log: the newest lines that match, newest last.
+#[utoipa::path(
+    get,
+    path = "/logs",
+    operation_id = "getLogs",
+    tag = "Operation",
+    security(("adminToken" = [])),
+    params(LogsQuery),
+    responses(
+        (status = 200, description = "The lines, and how many there are", body = Logs),
+        (status = 400, description = "The query does not parse"),
+        (status = 422, description = "A filter has a value that it does not know"),
+    ),
+)]
 pub(super) async fn logs(
     State(cx): Cx,
     query: Result<Query<LogsQuery>, QueryRejection>,
@@ -36,10 +53,10 @@ pub(super) async fn logs(
     let Query(LogsQuery { level, limit, search }) = query?;
     let limit = query::limit(limit)?;
     let level: Option<LogLevel> = query::word("level", level.as_deref(), "trace, debug, info, warn, error")?;
-    if search.as_ref().is_some_and(|text| text.len() > SEARCH_BYTES) {
+    if search.as_ref().is_some_and(|text| text.chars().count() > SEARCH_CHARS) {
         return Err(ApiError::field(
             "search",
-            format!("expected at most {SEARCH_BYTES} bytes"),
+            format!("expected at most {SEARCH_CHARS} characters"),
         ));
     }
     let wanted = Wanted {

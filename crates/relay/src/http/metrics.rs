@@ -15,7 +15,9 @@ use crate::context::Context;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The relay's figures: JSON, or OpenMetrics text for an `Accept` that prefers `text/plain` or `application/openmetrics-text`.
+/// The relay's figures, as JSON or as text.
+///
+/// The text is for an `Accept` that prefers `text/plain` or `application/openmetrics-text`, as Prometheus sends it.
 #[utoipa::path(
     get,
     path = "/metrics",

@@ -40,6 +40,7 @@ use documents::Documents;
 use problem::ApiError;
 
 pub use access::may_read;
+pub(crate) use body::whole;
 
 /// Largest request body: every request of this API fits many times over.
 const BODY_BYTES: usize = 1 << 20;

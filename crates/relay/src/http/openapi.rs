@@ -12,7 +12,7 @@ use sdk_relay_protocol::http::Problem;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::documents::Documents;
+use super::documents::{Documents, gathered};
 use crate::config::Config;
 
 /// The handlers. A route that is missing here fails the test of `documents`.
@@ -26,6 +26,13 @@ use crate::config::Config;
         super::config::config,
         super::config::change,
         super::restart::restart,
+        super::logs::logs,
+        super::relays::list,
+        super::relays::one,
+        super::sync::status,
+        super::sync::history,
+        super::force::force,
+        super::force::follow,
         super::bitcoin::info,
         super::bitcoin::block,
         super::tx::broadcast,
@@ -41,7 +48,8 @@ use crate::config::Config;
     tags(
         (name = "Health", description = "For people, supervisors and load balancers"),
         (name = "Metrics", description = "Figures of the relay, the node and the mesh"),
-        (name = "Operation", description = "Settings and restarts"),
+        (name = "Mesh", description = "Other relays, and how this one syncs with them"),
+        (name = "Operation", description = "Settings, restarts and the log"),
         (name = "Bitcoin", description = "What the node says, and what is sent to it"),
         (name = "Events", description = "What happens, as it happens"),
         (name = "Development", description = "Blocks and payments at will: in `dev_mode`, on regtest, signet and standalone"),
@@ -50,7 +58,7 @@ use crate::config::Config;
 )]
 struct Handlers;
 
-const ABOUT: &str = "What is, when asked; what happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
+const ABOUT: &str = "This API tells what is, when asked. What happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
     Amounts are strings in BTC with a twin in satoshis; timestamps are Unix seconds; what is not known is `null`. Answers may get further \
     fields. Errors are RFC 9457 problem documents. A method that a path does not answer gets 405, and `Allow` lists those that it answers.";
 
@@ -68,7 +76,7 @@ pub(super) async fn openapi(Extension(documents): Extension<Documents>) -> Respo
 
 /// What the handlers say, and what this relay adds.
 pub(super) fn document(config: &Config, with_dev: bool) -> Value {
-    let mut document = serde_json::to_value(Handlers::openapi()).unwrap_or_default();
+    let mut document = gathered(&Handlers::openapi());
     document["info"] = json!({
         "title": "sdk_relay",
         "description": ABOUT,
@@ -105,6 +113,12 @@ fn schemes(config: &Config) -> Value {
 /// Adds to an operation what the layers around the handlers do.
 fn complete(method: &str, operation: &mut Value, config: &Config) {
     let takes_a_body = operation.get("requestBody").is_some();
+    if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") {
+        // A body that may be left out may not be `null` instead.
+        if let Some(body) = schema.pointer_mut("/oneOf/0").map(Value::take) {
+            *schema = body;
+        }
+    }
     let mut errors = vec![
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests from this address"),
         (
@@ -128,6 +142,10 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
             (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB"),
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`"),
         ]);
+    }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        bound(&mut parameter["schema"]);
     }
     let Some(responses) = operation["responses"].as_object_mut() else {
         return;
@@ -164,6 +182,13 @@ fn needs_token(operation: &mut Value, config: &Config) -> bool {
         operation["security"] = json!([{}, { "adminToken": [] }]);
     }
     changes || (reads && config.auth.read_token.is_some())
+}
+
+/// A number in a query or a header has a largest value, which its format alone does not say to everybody.
+fn bound(schema: &mut Value) {
+    if schema["format"] == "uint64" && schema.get("maximum").is_none() {
+        schema["maximum"] = u64::MAX.into();
+    }
 }
 
 fn header_of(status: StatusCode) -> Option<Value> {

@@ -111,6 +111,9 @@ fn field_and_message(text: &str) -> (String, String) {
         Some((field, message)) if !field.contains(' ') => (field, message),
         _ => match reason.strip_prefix("missing field `").and_then(|r| r.strip_suffix('`')) {
             Some(field) => (field, "is missing"),
+            None if reason.starts_with("unknown field") || reason.starts_with("duplicate field") => {
+                (reason.split('`').nth(1).unwrap_or("body"), reason)
+            }
             None => ("body", reason),
         },
     };

@@ -20,15 +20,31 @@ use crate::sync::Inbound;
 use crate::ws::CAPABILITIES;
 
 /// Filters of `GET /relays`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct RelaysQuery {
     /// `healthy`, `warning` or `critical`.
+    #[param(value_type = Option<RelayHealth>, inline, nullable = false)]
     status: Option<String>,
     /// 1 to 1000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     limit: Option<u64>,
 }
 
-/// This relay first, then those that are connected, by name.
+/// The relays that this one knows: itself first, then those that are connected, by name.
+#[utoipa::path(
+    get,
+    path = "/relays",
+    operation_id = "listRelays",
+    tag = "Mesh",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(RelaysQuery),
+    responses(
+        (status = 200, description = "Those that match, and how many there are", body = RelayList),
+        (status = 400, description = "The query does not parse"),
+        (status = 422, description = "A filter has a value that it does not know"),
+    ),
+)]
 pub(super) async fn list(
     State(cx): Cx,
     query: Result<Query<RelaysQuery>, QueryRejection>,
@@ -49,7 +65,20 @@ pub(super) async fn list(
     }))
 }
 
-/// One of them.
+/// One relay.
+#[utoipa::path(
+    get,
+    path = "/relays/{relay_id}",
+    operation_id = "getRelay",
+    tag = "Mesh",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(("relay_id" = String, Path, description = "Its name, as `GET /relays` lists it", min_length = 1, example = "relay-1")),
+    responses(
+        (status = 200, description = "What is known of it", body = RelayDetails),
+        (status = 400, description = "The path is no UTF-8"),
+        (status = 404, description = "No relay of that name is connected"),
+    ),
+)]
 pub(super) async fn one(
     State(cx): Cx,
     relay_id: Result<Path<String>, PathRejection>,

@@ -29,11 +29,11 @@ pub(super) async fn restart(State(cx): Cx) -> Result<Json<RestartResponse>, ApiE
     cx.settings
         .reload()
         .map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
-    cx.restart.ask();
+    let restart_id = cx.restart.ask();
     Ok(Json(RestartResponse {
         status: "restarting".to_owned(),
         timestamp: unix_now(),
         estimated_duration: format!("{}s", DRAIN_WITHIN.as_secs()),
-        restart_id: format!("restart-{:x}", unix_now()),
+        restart_id,
     }))
 }

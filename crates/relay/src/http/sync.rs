@@ -17,7 +17,17 @@ const FAILURES_SHOWN: usize = 10;
 /// The kinds of sync, as an error names them.
 pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
 
-/// How syncing goes. This relay answers other relays' syncs; it makes none of its own yet, so that none is ever under way.
+/// How syncing goes.
+///
+/// This relay answers other relays' syncs; it makes none of its own yet, so that none is ever under way.
+#[utoipa::path(
+    get,
+    path = "/sync/status",
+    operation_id = "getSyncStatus",
+    tag = "Mesh",
+    security(("readToken" = []), ("adminToken" = [])),
+    responses((status = 200, description = "Counts since the start, and what is under way", body = SyncStatus)),
+)]
 pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
     let failed = HistoryFilter {
         status: Some(SyncOutcome::Failed),
@@ -52,21 +62,40 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
 }
 
 /// Filters of `GET /sync/history`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
     /// 1 to 1000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     limit: Option<u64>,
     /// Unix seconds: entries of this second and later.
+    #[param(nullable = false)]
     since: Option<u64>,
     /// `StateSync`, `HealthSync` or `MetricsSync`.
+    #[param(value_type = Option<SyncType>, inline, nullable = false)]
     sync_type: Option<String>,
     /// The other side.
+    #[param(nullable = false)]
     target_relay: Option<String>,
     /// `success` or `failed`.
+    #[param(value_type = Option<SyncOutcome>, inline, nullable = false)]
     status: Option<String>,
 }
 
 /// Syncs that are over, newest first.
+#[utoipa::path(
+    get,
+    path = "/sync/history",
+    operation_id = "getSyncHistory",
+    tag = "Mesh",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(HistoryQuery),
+    responses(
+        (status = 200, description = "Those that match, and how many there are", body = SyncHistory),
+        (status = 400, description = "The query does not parse"),
+        (status = 422, description = "A filter has a value that it does not know"),
+    ),
+)]
 pub(super) async fn history(
     State(cx): Cx,
     query: Result<Query<HistoryQuery>, QueryRejection>,

@@ -11,7 +11,9 @@ use super::access::may_read;
 use crate::server::{Doors, Peer};
 use crate::ws::{self, Arrival};
 
-/// Opens a WebSocket: the API of `/asyncapi.json`, on this port too. Without a place for it, it is closed with 1013, as on the other port.
+/// Opens a WebSocket: the API of `/asyncapi.json`.
+///
+/// The same as on the WebSocket port. Without a place for it, it is closed with 1013, as there.
 #[utoipa::path(
     get,
     path = "/ws",

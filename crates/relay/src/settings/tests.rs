@@ -108,3 +108,22 @@ async fn all_or_nothing() {
     assert!(!f.dir.path().join(CHANGES_FILE).exists());
     assert_eq!(f.settings.now().sync_interval.as_secs(), 30);
 }
+
+#[tokio::test]
+async fn values_are_of_their_kind_whatever_a_flag_lies_over() {
+    let f = fixture("");
+    for (patch, name) in [
+        (json!({"standalone": "yes"}), "standalone"),
+        (json!({"dev_mode": 1}), "dev_mode"),
+        (json!({"ws_url": true}), "ws_url"),
+        (json!({"sync": {"interval": "60"}}), "sync.interval"),
+        (json!({"sync": {"interval": 60.5}}), "sync.interval"),
+        (json!({"bitcoin_core": {"wallet": ["w"]}}), "bitcoin_core.wallet"),
+    ] {
+        let wrong = change(&f, patch).await.unwrap_err();
+        assert_eq!(wrong[0].field, name);
+        assert!(wrong[0].message.starts_with("expected "), "{}", wrong[0].message);
+    }
+    let changed = change(&f, json!({"sync": {"interval": 60.0}})).await.unwrap();
+    assert_eq!(changed.changes, ["sync.interval: 30 -> 60"]);
+}

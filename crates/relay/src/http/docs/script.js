@@ -209,7 +209,7 @@ function operation(of, method, path, op) {
 
 function message(of, who, name, given) {
   const fields = inside(of, given.payload, 0);
-  const examples = (given.examples || []).flatMap((example) => [node("h3", {}, "Example: " + example.name), json(example.payload)]);
+  const examples = (given.examples || []).flatMap((example) => [node("h3", {}, "Example ", node("code", {}, example.name)), json(example.payload)]);
   const summary = node("summary", {}, node("span", { class: "name" }, given.name), node("span", { class: "summary" }, ...told(given.summary)));
   const inner = node("div", {}, ...examples, node("h3", {}, "Fields"), fields);
   const words = [given.name, given.summary].join(" ").toLowerCase();
@@ -246,9 +246,13 @@ function websocketView(of) {
 // Puts groups into a view, and remembers what its contents are.
 function fill(view, groups) {
   view.listing = [];
-  for (const group of groups.filter((one) => one.entries.length)) {
-    view.append(node("h2", {}, group.title), node("p", {}, ...told(group.about)), ...group.entries.map((one) => one.entry));
-    view.listing.push(node("strong", {}, group.title), ...group.entries.map((one) => node("a", { href: "#" + one.entry.id }, ...one.link)));
+  for (const { title, about, entries } of groups.filter((one) => one.entries.length)) {
+    const name = node("strong", {}, title);
+    const group = node("section", { class: "group" }, node("h2", {}, title), node("p", {}, ...told(about)), ...entries.map((one) => one.entry));
+    group.link = name;
+    for (const one of entries) one.entry.link = node("a", { href: "#" + one.entry.id }, ...one.link);
+    view.append(group);
+    view.listing.push(name, ...entries.map((one) => one.entry.link));
   }
   return view;
 }
@@ -268,16 +272,15 @@ function show() {
     target.open = true;
     target.scrollIntoView();
   }
-  search();
 }
 
+// Leaves the entries that have the wanted word, and the groups that still have entries.
 function search() {
   const wanted = document.getElementById("search").value.trim().toLowerCase();
-  for (const entry of document.querySelectorAll(".entry")) {
-    entry.hidden = !entry.dataset.words.includes(wanted);
-    const link = document.querySelector('#contents a[href="#' + CSS.escape(entry.id) + '"]')
-      || [...document.querySelectorAll("#contents a")].find((a) => a.getAttribute("href") === "#" + entry.id);
-    if (link) link.hidden = entry.hidden;
+  for (const group of document.querySelectorAll(".group")) {
+    const entries = [...group.querySelectorAll(".entry")];
+    for (const entry of entries) entry.hidden = entry.link.hidden = !entry.dataset.words.includes(wanted);
+    group.hidden = group.link.hidden = entries.every((entry) => entry.hidden);
   }
 }
 

@@ -1,0 +1,200 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use sdk_relay_protocol::CloseCode;
+use sdk_relay_protocol::http::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt;
+
+use super::*;
+use crate::config::{Loader, Overrides};
+use crate::relay::Relay;
+use crate::server::Peer;
+
+/// A relay with its document.
+struct Fixture {
+    relay: Relay,
+    document: Value,
+    _dir: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn new(toml: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let free_ports = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n";
+        std::fs::write(dir.path().join("sdk_relay.toml"), format!("{free_ports}{toml}")).unwrap();
+        let loader = Loader::new(Overrides {
+            data_dir: Some(dir.path().to_owned()),
+            standalone: true,
+            ..Overrides::default()
+        });
+        let config = loader.load().unwrap();
+        let relay = Relay::start(loader, config, Default::default()).await.unwrap();
+        let document = serde_json::from_slice(&Documents::of(relay.context()).openapi).unwrap();
+        Self {
+            relay,
+            document,
+            _dir: dir,
+        }
+    }
+
+    fn router(&self) -> Router {
+        crate::http::router(std::sync::Arc::clone(self.relay.context()))
+    }
+
+    fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+        let paths = self.document["paths"].as_object().unwrap();
+        paths.iter().flat_map(|(path, item)| {
+            let operations = item.as_object().unwrap();
+            operations
+                .iter()
+                .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+    }
+}
+
+/// The paths of a router. It tells them only to who debugs it.
+fn paths_of(router: &Router) -> BTreeSet<String> {
+    let text = format!("{router:?}");
+    let paths = text
+        .split("RouteId(")
+        .filter_map(|part| part.split_once("): \"/")?.1.split('"').next());
+    // The fallback is kept as routes of its own: the root, and everything.
+    let own = paths.filter(|path| !path.is_empty() && !path.contains("axum_fallback"));
+    own.map(|path| format!("/{path}")).collect()
+}
+
+/// What a path answers, by the header `Allow` of an answer to a method that nothing answers.
+async fn methods_of(router: &Router, path: &str) -> BTreeSet<String> {
+    let path = path.replace(['{', '}'], "");
+    let mut request = Request::builder()
+        .method("TRACE")
+        .uri(path)
+        .body(Body::empty())
+        .unwrap();
+    request.extensions_mut().insert(Peer(([127, 0, 0, 1], 1).into()));
+    let response = router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 405);
+    let allow = response.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
+    // HEAD comes with every GET.
+    allow.split(',').map(str::to_owned).filter(|m| m != "head").collect()
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_no_other() {
+    let fixture = Fixture::new("").await;
+    let router = fixture.router();
+    let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, method, _) in fixture.operations() {
+        documented.entry(path.to_owned()).or_default().insert(method.to_owned());
+    }
+    assert_eq!(paths_of(&router), documented.keys().cloned().collect());
+    for (path, methods) in documented {
+        assert_eq!(methods_of(&router, &path).await, methods, "{path}");
+    }
+    fixture.relay.shut_down(CloseCode::GoingAway).await;
+}
+
+#[tokio::test]
+async fn the_document_asks_for_the_tokens_that_the_relay_asks_for() {
+    let open = Fixture::new("").await;
+    let closed = Fixture::new("auth = { admin_token = \"0123456789abcdef\", read_token = \"fedcba9876543210\" }").await;
+    let security = |f: &Fixture, id: &str| {
+        let found = f.operations().find(|(_, _, o)| o["operationId"] == id).unwrap();
+        (
+            found.2["security"].to_string(),
+            found.2["responses"].get("401").is_some(),
+        )
+    };
+    let none = |said| (String::from(said), false);
+    let asked = |said| (String::from(said), true);
+    assert_eq!(security(&open, "getHealth"), none("[]"));
+    assert_eq!(security(&open, "getLive"), none("null"));
+    assert_eq!(security(&open, "changeConfig"), asked(r#"[{},{"adminToken":[]}]"#));
+    assert_eq!(
+        security(&closed, "getHealth"),
+        asked(r#"[{"readToken":[]},{"adminToken":[]}]"#)
+    );
+    assert_eq!(security(&closed, "getLive"), none("null"));
+    assert_eq!(security(&closed, "changeConfig"), asked(r#"[{"adminToken":[]}]"#));
+    for fixture in [open, closed] {
+        fixture.relay.shut_down(CloseCode::GoingAway).await;
+    }
+}
+
+/// Holds the examples of a schema against its type: they are read, and nothing of them is lost.
+fn check<T: Serialize + DeserializeOwned>(name: &'static str, schemas: &Value) -> &'static str {
+    let examples = schemas[name]["examples"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{name} has no example"));
+    for example in examples {
+        let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let again = serde_json::to_value(&read).unwrap();
+        assert_eq!(
+            again.to_string(),
+            example.to_string(),
+            "{name}: all fields, in their order"
+        );
+    }
+    name
+}
+
+/// Schemas that the operations name: what is sent and what is answered.
+fn named(node: &Value, found: &mut BTreeSet<String>) {
+    match node {
+        Value::Object(fields) => {
+            if let Some(to) = fields.get("$ref").and_then(Value::as_str) {
+                found.insert(to.rsplit('/').next().unwrap_or(to).to_owned());
+            }
+            fields.values().for_each(|n| named(n, found));
+        }
+        Value::Array(items) => items.iter().for_each(|n| named(n, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_request_and_every_answer_has_an_example_that_is_right() {
+    let fixture = Fixture::new("").await;
+    let schemas = &fixture.document["components"]["schemas"];
+    macro_rules! checked {
+        ($($resource:ident),* $(,)?) => { [$(check::<$resource>(stringify!($resource), schemas)),*] };
+    }
+    let checked = checked![
+        BitcoinInfo,
+        BlockDetails,
+        ConfigChanged,
+        ConfigPatch,
+        ConfigView,
+        ForceSyncRequest,
+        ForceSyncResponse,
+        ForcedSync,
+        Health,
+        Live,
+        Logs,
+        Metrics,
+        MineRequest,
+        MineResponse,
+        PayRequest,
+        PayResponse,
+        Problem,
+        Ready,
+        RelayDetails,
+        RelayList,
+        RestartResponse,
+        StreamedEvent,
+        SyncHistory,
+        SyncStatus,
+        TxRequest,
+        TxResponse,
+    ];
+    let mut wanted = BTreeSet::new();
+    fixture
+        .operations()
+        .for_each(|(_, _, operation)| named(operation, &mut wanted));
+    assert_eq!(wanted, checked.into_iter().map(str::to_owned).collect());
+    fixture.relay.shut_down(CloseCode::GoingAway).await;
+}
