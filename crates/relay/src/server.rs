@@ -126,7 +126,6 @@ where
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let conn = builder()
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // The header timeout alone would not bound a client that never reads the answer.
