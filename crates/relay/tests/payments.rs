@@ -11,6 +11,8 @@ mod support;
 mod dev;
 #[path = "payments/kinds.rs"]
 mod kinds;
+#[path = "payments/order.rs"]
+mod order;
 #[path = "payments/stage.rs"]
 mod stage;
 #[path = "payments/tweaks.rs"]

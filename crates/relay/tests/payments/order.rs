@@ -1,0 +1,128 @@
+//! A client that hears of a block has heard what its watches have in it, however slowly it reads.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use bitcoin::Amount;
+use futures_util::{SinkExt, StreamExt};
+use sdk_relay::config::{self, Overrides};
+use sdk_relay::ops::ErrorTally;
+use sdk_relay::relay::Relay;
+use sdk_relay::ws::{Admission, serve};
+use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage};
+use sdk_relay_client::{Event, Notification};
+use testkit::{Payee, eventually};
+use tokio::io::DuplexStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
+
+use crate::support::DEADLINE;
+use crate::support::ear::watch_of;
+
+/// Bytes on the way at most: less than a message, so that the relay can send nothing that is not read.
+const ON_THE_WAY: usize = 64;
+
+/// Each round, an order that were left to chance would come out wrong as often as right.
+const ROUNDS: u32 = 20;
+
+/// Two blocks, a payment that waits and is mined.
+const PER_ROUND: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n";
+    std::fs::write(dir.path().join("sdk_relay.toml"), ports).unwrap();
+    let overrides = Overrides {
+        data_dir: Some(dir.path().to_owned()),
+        standalone: true,
+        ..Overrides::default()
+    };
+    let relay = Relay::start(config::load(&overrides).unwrap(), ErrorTally::default())
+        .await
+        .unwrap();
+    relay.ready().await;
+    let cx = Arc::clone(relay.context());
+    let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let permit = Admission::new(1, 1).admit(peer.ip()).expect("a place");
+    let (_ending, ends) = watch::channel(None);
+    let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, peer, permit, ends));
+
+    let payee = Payee::new(&[]);
+    let mut client = ClientBuilder::new().take_over(ours);
+    let handshake = Handshake {
+        client_id: "slow".to_owned(),
+        version: "1.0.0".to_owned(),
+        capabilities: vec!["notifications".to_owned()],
+        ..Handshake::default()
+    };
+    say(&mut client, &ClientMessage::Handshake(handshake)).await;
+    hear(&mut client).await;
+    say(&mut client, &ClientMessage::Watch(watch_of(&payee))).await;
+    hear(&mut client).await;
+
+    let dev = cx.dev.as_ref().expect("standalone has it");
+    for round in 0..ROUNDS {
+        // The relay is stuck in the middle of a first block; what comes next waits, the payment and its block.
+        let sent = || cx.counters.notifications_sent.get();
+        let before = u64::from(round) * PER_ROUND;
+        eventually(DEADLINE, "the end of the last round", async || {
+            (sent() == before).then_some(())
+        })
+        .await;
+        let first = dev.mine(1).await.unwrap()[0].to_string();
+        dev.pay(&payee.address().to_string(), Amount::from_sat(10_000))
+            .await
+            .unwrap();
+        // Mined at once, it might never be seen in the mempool.
+        let seen = || cx.counters.payments_detected.get();
+        let mempool = u64::from(round) * 2 + 1;
+        eventually(DEADLINE, "the payment in the mempool", async || {
+            (seen() == mempool).then_some(())
+        })
+        .await;
+        let block = dev.mine(1).await.unwrap()[0].to_string();
+        let height = cx.chain.tip().await.unwrap().height;
+        eventually(DEADLINE, "detection at the tip", async || {
+            (cx.vitals.tip() == Some(height)).then_some(())
+        })
+        .await;
+        assert!(sent() < before + PER_ROUND, "the relay waits for its client");
+
+        let mut paid = Vec::new();
+        loop {
+            let ServerMessage::Notification(Notification { event, .. }) = hear(&mut client).await else {
+                panic!("a notification");
+            };
+            match event {
+                Event::PaymentDetected(payment) => paid.push(payment.block_hash),
+                Event::BlockMined(mined) if mined.block_hash == block => break,
+                Event::BlockMined(mined) => assert_eq!(mined.block_hash, first),
+                other => panic!("nothing else happens: {other:?}"),
+            }
+        }
+        assert_eq!(paid, [None, Some(block)], "round {round}");
+    }
+    drop(client);
+    timeout(DEADLINE, serving).await.expect("the connection's end").unwrap();
+    relay.shut_down(CloseCode::GoingAway).await;
+}
+
+async fn say(client: &mut WebSocketStream<DuplexStream>, message: &ClientMessage) {
+    let text = serde_json::to_string(message).unwrap();
+    let sent = timeout(DEADLINE, client.send(Message::text(text))).await;
+    sent.expect("the relay reads").unwrap();
+}
+
+/// The next message.
+async fn hear(client: &mut WebSocketStream<DuplexStream>) -> ServerMessage {
+    loop {
+        let message = timeout(DEADLINE, client.next()).await.expect("a message in time");
+        let message = message.expect("the relay is there").unwrap();
+        if let Some(text) = message.as_text() {
+            return serde_json::from_str(text).unwrap_or_else(|e| panic!("no message ({e}): {text}"));
+        }
+    }
+}
