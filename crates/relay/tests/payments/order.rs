@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bitcoin::Amount;
 use futures_util::{SinkExt, StreamExt};
-use sdk_relay::config::{self, Overrides};
-use sdk_relay::ops::ErrorTally;
+use sdk_relay::config::{Loader, Overrides};
+use sdk_relay::ops::LogTap;
 use sdk_relay::relay::Relay;
-use sdk_relay::ws::{Admission, serve};
+use sdk_relay::ws::{Admission, Arrival, serve};
 use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage};
 use sdk_relay_client::{Event, Notification};
 use testkit::{Payee, eventually};
@@ -39,16 +39,21 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
         standalone: true,
         ..Overrides::default()
     };
-    let relay = Relay::start(config::load(&overrides).unwrap(), ErrorTally::default())
-        .await
-        .unwrap();
-    relay.ready().await;
+    let loader = Loader::new(overrides);
+    let config = loader.load().unwrap();
+    let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
     let cx = Arc::clone(relay.context());
+    cx.ready().await;
     let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let permit = Admission::new(1, 1).admit(peer.ip()).expect("a place");
     let (_ending, ends) = watch::channel(None);
-    let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, peer, permit, ends));
+    let arrival = Arrival {
+        peer,
+        permit,
+        authorized: true,
+    };
+    let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, arrival, ends));
 
     let payee = Payee::new(&[]);
     let mut client = ClientBuilder::new().take_over(ours);
