@@ -167,7 +167,8 @@ async fn the_listening_task_ends_with_its_receiver() {
     source.tip().await.unwrap();
     let before = tasks();
     let mut signals = source.signals().unwrap();
-    assert_eq!(next(&mut signals).await, Signal::Lost);
+    // The node may still have a word on its first block before that.
+    while next(&mut signals).await != Signal::Lost {}
     assert!(tasks() > before);
     drop(signals);
     let ended = async || (tasks() <= before).then_some(());
