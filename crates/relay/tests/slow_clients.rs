@@ -14,7 +14,7 @@ use sdk_relay_client::{Client, ClientEvent, Disconnect, Event, RawClient, Resume
 use serde_json::json;
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
@@ -26,6 +26,10 @@ const STREAMS: usize = 100;
 const MEMORY: u64 = 256_000_000;
 /// By then they are cut off: headers have 10 s, a WebSocket that takes nothing 20 s, an HTTP client 30 s.
 const CUT_BY: Duration = Duration::from_secs(50);
+/// About 850 KB: enough to fill what the systems of both sides hold for a stream, [`RECEIVED`] among it.
+const EVENTS: usize = 2000;
+/// What the system takes for a stream that nobody reads. Left to itself it would take megabytes.
+const RECEIVED: u32 = 16 << 10;
 /// Blocks for each payment: two events each, one of them on the topic `tweaks`.
 const BLOCKS: u32 = 50;
 
@@ -65,7 +69,9 @@ async fn deaf(url: String) -> RawClient {
 
 /// A stream of events of which the first line alone is read.
 async fn deaf_stream(address: String) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVED).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
     stream
         .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
@@ -113,7 +119,7 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
     };
     let mut heard = 0;
     let all_cut = async {
-        while cut().await < CLIENTS {
+        while cut().await < CLIENTS || heard < EVENTS {
             let paid = http_post(
                 &format!("{http}/dev/pay"),
                 &json!({"address": wallet, "amount": "0.001"}),
