@@ -61,6 +61,8 @@ async fn it_is_made_found_loaded_and_pays() {
     NodeWallet::open(source.rpc(), name).await.unwrap();
     node.stop().await;
     node.start_again().await;
+    // The handle from before loads it by itself.
+    assert!(wallet.scripts().await.unwrap().is_superset(&scripts));
     let wallet = NodeWallet::open(source.rpc(), name).await.unwrap();
     assert!(wallet.scripts().await.unwrap().is_superset(&scripts));
 }

@@ -28,10 +28,14 @@ pub enum WalletError {
     Source(#[from] SourceError),
 }
 
-/// A loaded wallet of the node.
+/// A loaded wallet of the node. A node that restarts forgets which wallets were loaded: the first call after that loads this one again.
 #[derive(Clone, Debug)]
 pub struct NodeWallet {
+    /// The node itself.
+    node: RpcClient,
+    /// The wallet's own endpoint.
     rpc: RpcClient,
+    name: String,
 }
 
 /// What is needed of an entry of `listdescriptors`.
@@ -54,16 +58,26 @@ struct Descriptors {
 impl NodeWallet {
     /// Loads the wallet `name`, or makes it if there is none.
     pub async fn open(rpc: &RpcClient, name: &str) -> Result<Self, WalletError> {
-        let loaded = rpc.call::<Value>("loadwallet", json!([name])).await;
+        let wallet = Self {
+            node: rpc.clone(),
+            rpc: rpc.wallet(name),
+            name: name.to_owned(),
+        };
+        wallet.load().await?;
+        Ok(wallet)
+    }
+
+    async fn load(&self) -> Result<(), WalletError> {
+        let loaded = self.node.call::<Value>("loadwallet", json!([self.name])).await;
         let outcome = match loaded {
             Err(error) if has_code(&error, code::WALLET_NOT_FOUND) => {
-                rpc.call::<Value>("createwallet", json!([name])).await
+                self.node.call::<Value>("createwallet", json!([self.name])).await
             }
             other => other,
         };
         match outcome {
-            Err(error) if !has_code(&error, code::WALLET_ALREADY_LOADED) => Err(refused(rpc, error)),
-            _ => Ok(Self { rpc: rpc.wallet(name) }),
+            Err(error) if !has_code(&error, code::WALLET_ALREADY_LOADED) => Err(refused(&self.node, error)),
+            _ => Ok(()),
         }
     }
 
@@ -110,10 +124,15 @@ impl NodeWallet {
     }
 
     async fn call<T: serde::de::DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, WalletError> {
-        self.rpc
-            .call(method, params)
-            .await
-            .map_err(|error| refused(&self.rpc, error))
+        let outcome = match self.rpc.call(method, params.clone()).await {
+            // It was refused before anything was done: asking again does nothing twice.
+            Err(error) if has_code(&error, code::WALLET_NOT_FOUND) => {
+                self.load().await?;
+                self.rpc.call(method, params).await
+            }
+            other => other,
+        };
+        outcome.map_err(|error| refused(&self.rpc, error))
     }
 }
 
