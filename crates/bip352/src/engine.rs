@@ -1,6 +1,10 @@
 //! Scanning many transactions for many wallets, behind an interface that faster engines share.
 
-use crate::input::EligibleTx;
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Amount, Txid};
+
+use crate::input::{EligibleTx, TaprootOutput};
 use crate::keys::Receiver;
 use crate::scan::{Match, scan};
 
@@ -15,6 +19,18 @@ pub struct Hit {
     pub matches: Vec<Match>,
 }
 
+/// A transaction as an index stores it: no point of it has been decompressed, and none of its keys need lie on the curve.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredRow<'a> {
+    /// `input_hash·A`, compressed.
+    pub tweak: &'a [u8; 33],
+    /// The x coordinates of its taproot outputs, in the transaction's order.
+    pub outputs: &'a [[u8; 32]],
+}
+
+/// A row that holds something for a receiver: `(row, receiver)`, indices in what was given.
+pub type Pair = (usize, usize);
+
 /// Scans every row for every receiver. All engines give the same hits for the same input.
 ///
 /// The call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's threads and choose
@@ -22,6 +38,39 @@ pub struct Hit {
 pub trait Engine: Send + Sync {
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit>;
+
+    /// Which rows of an index hold at least one output of which receiver, ordered by row and then by receiver; the transaction itself
+    /// tells the rest (see [`Engine::scan`]). A row whose tweak is no point of the curve holds nothing.
+    ///
+    /// Batches of thousands of rows let an engine decompress points and invert many at once.
+    fn scan_stored(&self, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for (row, stored) in rows.iter().enumerate() {
+            let Some(tx) = stored.parse() else { continue };
+            let found = receivers
+                .iter()
+                .enumerate()
+                .filter(|(_, keys)| !scan(keys, &tx).is_empty());
+            pairs.extend(found.map(|(receiver, _)| (row, receiver)));
+        }
+        pairs
+    }
+}
+
+impl StoredRow<'_> {
+    /// What the reference scans; the fields that it does not look at stay empty.
+    pub(crate) fn parse(&self) -> Option<EligibleTx> {
+        let outputs = (0..).zip(self.outputs).map(|(vout, key)| TaprootOutput {
+            vout,
+            key: *key,
+            amount: Amount::ZERO,
+        });
+        Some(EligibleTx {
+            txid: Txid::all_zeros(),
+            tweak: PublicKey::from_slice(self.tweak).ok()?,
+            outputs: outputs.collect(),
+        })
+    }
 }
 
 /// The reference engine: one pair of receiver and row at a time over libsecp256k1, with a constant-time multiplication by the scan key.

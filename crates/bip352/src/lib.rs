@@ -18,7 +18,7 @@ mod shared_secret;
 pub mod spend;
 
 pub use address::{AddressError, Network, SilentPaymentAddress};
-pub use engine::{Engine, Hit, Libsecp256k1};
+pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow};
 pub use input::{EligibleTx, TaprootOutput, input_public_key, public_key_sum, tweak};
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
 pub use scan::{Match, scan};
