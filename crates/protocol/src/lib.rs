@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod handshake;
 pub mod http;
+pub mod mesh;
 mod notification;
 mod secret;
 mod server;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::mesh::Gossip;
+
 /// What a `sync` message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 pub enum SyncType {
@@ -86,6 +88,10 @@ pub enum SyncPayload {
 pub struct StatePayload {
     /// The report.
     pub state: StateReport,
+    /// What the sender passes on about other relays; on links between relays only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub gossip: Option<Box<Gossip>>,
 }
 
 /// Payload of `HealthSync`.

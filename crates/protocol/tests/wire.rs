@@ -63,6 +63,7 @@ fn a_state_sync() {
                 mesh_connections: 6,
                 software_version: "0.1.0".into(),
             },
+            gossip: None,
         }),
         timestamp: 1,
         message_id: "msg-123".into(),

@@ -132,7 +132,10 @@ pub fn health(cx: &Context) -> (Condition, Health) {
 /// The payload of a `sync` message of this type.
 pub fn payload(cx: &Context, sync_type: SyncType) -> SyncPayload {
     match sync_type {
-        SyncType::StateSync => SyncPayload::State(StatePayload { state: state(cx) }),
+        SyncType::StateSync => SyncPayload::State(StatePayload {
+            state: state(cx),
+            gossip: None,
+        }),
         SyncType::HealthSync => SyncPayload::Health(HealthPayload {
             health: health_report(cx),
         }),

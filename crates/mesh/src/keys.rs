@@ -1,0 +1,67 @@
+//! Signatures: what is signed, and the trait behind which the keys live.
+
+use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayStatus};
+
+/// The relay's own key, and the check of others'. Texts are hex.
+pub trait Keys {
+    /// The own public key.
+    fn public_key(&self) -> String;
+
+    /// Signs with the own key.
+    fn sign(&self, message: &[u8]) -> String;
+
+    /// Whether `signature` over `message` is by `public_key`. Anything malformed is `false`.
+    fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool;
+}
+
+/// What the owner of an entry signs: each field with its length, below a name of its own, so that no signature can stand for another.
+pub fn entry_bytes(entry: &RelayEntry) -> Vec<u8> {
+    let mut bytes = Bytes::below("sdk_relay/mesh/entry/1");
+    bytes.text(entry.relay_id.as_str());
+    bytes.text(&entry.public_key);
+    bytes.text(&entry.address);
+    bytes.number(entry.incarnation);
+    bytes.number(entry.version);
+    bytes.number(match entry.status {
+        RelayStatus::Healthy => 0,
+        RelayStatus::Degraded => 1,
+        RelayStatus::Critical => 2,
+        RelayStatus::Left => 3,
+    });
+    bytes.text(&entry.software_version);
+    bytes.number(entry.capabilities.len() as u64);
+    for capability in &entry.capabilities {
+        bytes.text(capability);
+    }
+    bytes.number(entry.started);
+    bytes.0
+}
+
+/// What an accuser signs.
+pub fn accusation_bytes(accusation: &Accusation) -> Vec<u8> {
+    let mut bytes = Bytes::below("sdk_relay/mesh/accusation/1");
+    bytes.text(accusation.relay_id.as_str());
+    bytes.number(accusation.incarnation);
+    bytes.number(accusation.version);
+    bytes.text(accusation.by.as_str());
+    bytes.0
+}
+
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn below(name: &str) -> Self {
+        let mut bytes = Self(Vec::with_capacity(512));
+        bytes.text(name);
+        bytes
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+}

@@ -1,0 +1,54 @@
+//! Every bound, with its reason.
+
+use std::time::Duration;
+
+/// Most relays that are known. Four times the largest mesh that is simulated; their entries take a few megabytes.
+pub const MAX_RELAYS: usize = 4096;
+
+/// Most relays that are remembered only in order not to learn them again from those who forget them later.
+pub const MAX_FORGOTTEN: usize = 4096;
+
+/// Most links of all kinds, passing ones included, beyond `max_links`: a newcomer needs one for a moment, and a flood of them must wait.
+pub const MAX_PASSING: usize = 16;
+
+/// Most dials at a time.
+pub const MAX_DIALS: usize = 4;
+
+/// A dial without a result for so long has failed.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most names that one message tells. At 80 bytes each they stay far below the wire's 1 MiB.
+pub const MAX_HAVE: usize = 1024;
+
+/// Most entries that one message asks for, or brings. At most 2 KiB each (see the limits below), so half of the wire's 1 MiB.
+pub const MAX_ENTRIES: usize = 256;
+
+/// Most accusations that one message brings.
+pub const MAX_ACCUSATIONS: usize = 256;
+
+/// Parts of the digest. More would cost more per comparison (20 bytes each), fewer would tell more of what the other has.
+pub const BUCKETS: usize = 64;
+
+/// Relays that a message may ask about, or answer for.
+pub const MAX_PROBES: usize = 8;
+
+/// Others that are asked about a silent relay (SWIM's k).
+pub const HELPERS: usize = 3;
+
+/// Longest advertised address: a host name has 253 characters at most.
+pub const MAX_ADDRESS: usize = 300;
+
+/// Longest software version.
+pub const MAX_SOFTWARE_VERSION: usize = 64;
+
+/// Most capabilities of an entry.
+pub const MAX_CAPABILITIES: usize = 16;
+
+/// Longest capability.
+pub const MAX_CAPABILITY: usize = 32;
+
+/// Characters of a public key: 32 bytes in hex.
+pub const PUBLIC_KEY: usize = 64;
+
+/// Characters of a signature: 64 bytes in hex.
+pub const SIGNATURE: usize = 128;
