@@ -11,6 +11,7 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate:
     let (pem, cacert) = certificate.map_or_else(Default::default, |file| {
         (format!(" {}", file.display()), format!("--cacert {} ", file.display()))
     });
+    let listen = listener();
     format!(
         "\n\
          sdk_relay runs on its embedded development chain.\n\
@@ -22,7 +23,7 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate:
          \n\
          Try a payment. In a second terminal, listen to the relay's notifications:\n\
          \n\
-         \x20 cargo run --release -q -p sdk-relay-client --example listen ws{s}://{ws}{pem}\n\
+         \x20 {listen} ws{s}://{ws}{pem}\n\
          \n\
          and in a third one pay it, then mine a block:\n\
          \n\
@@ -32,6 +33,21 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate:
          \n\
          Ctrl-C ends the relay.\n"
     )
+}
+
+/// What listens: the program that `scripts/run` has built along, or the command that builds it.
+fn listener() -> String {
+    let built = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join("examples").join("listen")))
+        .filter(|program| program.is_file());
+    match built {
+        Some(program) => {
+            let here = std::env::current_dir().unwrap_or_default();
+            program.strip_prefix(here).unwrap_or(&program).display().to_string()
+        }
+        None => "cargo run --release -p sdk-relay-client --example listen".to_owned(),
+    }
 }
 
 fn reachable(addr: SocketAddr) -> String {

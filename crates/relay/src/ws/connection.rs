@@ -217,7 +217,7 @@ impl Connection {
             Heard::Text(text) => text,
             // The library has queued a pong, if it was a ping: it must go out before more is read.
             Heard::Sign => return socket.flush().await.map_err(End::from),
-            Heard::Binary => {
+            Heard::Binary(_) => {
                 return Err(End::Close(
                     CloseCode::Unsupported,
                     "this API speaks text messages".to_owned(),

@@ -6,7 +6,7 @@
 mod connection;
 mod limits;
 mod session;
-mod socket;
+pub mod socket;
 mod upgrade;
 mod watch;
 

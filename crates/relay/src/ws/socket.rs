@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use sdk_relay_protocol::CloseCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -30,20 +31,20 @@ const FLUSH_THRESHOLD: usize = 16 << 10;
 
 /// What a peer said.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub enum Heard {
     /// A text message.
     Text(String),
     /// A ping or a pong: it lives.
     Sign,
-    /// A binary message, which this API does not know.
-    Binary,
+    /// A binary message, which the relay's API does not know.
+    Binary(Bytes),
     /// It is gone, or has broken the protocol; the socket has said so as far as it could.
     Gone,
 }
 
 /// The peer did not take what was written in time, or is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteFailed {
+pub enum WriteFailed {
     /// In time it was not.
     Slow,
     /// It is gone.
@@ -52,28 +53,33 @@ pub(super) enum WriteFailed {
 
 /// One WebSocket.
 #[derive(Debug)]
-pub(super) struct Socket<S> {
+pub struct Socket<S> {
     stream: WebSocketStream<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    /// A socket over a stream that has been upgraded.
-    pub(super) fn new(stream: S) -> Self {
+    /// A socket over a stream that has been upgraded, with the relay's bound on messages.
+    pub fn new(stream: S) -> Self {
+        Self::with_largest(stream, MAX_MESSAGE)
+    }
+
+    /// The same with another bound, in bytes: the conformance suite sends messages of 16 MiB.
+    pub fn with_largest(stream: S, largest: usize) -> Self {
         let stream = tokio_websockets::ServerBuilder::new()
-            .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)))
+            .limits(Limits::default().max_payload_len(Some(largest)))
             .config(Config::default().flush_threshold(FLUSH_THRESHOLD))
             .serve(stream);
         Self { stream }
     }
 
     /// What comes next. Cancelling it loses nothing.
-    pub(super) async fn hear(&mut self) -> Heard {
+    pub async fn hear(&mut self) -> Heard {
         match self.stream.next().await {
             Some(Ok(message)) if message.is_close() => {
                 self.say_goodbye().await;
                 Heard::Gone
             }
-            Some(Ok(message)) if message.is_binary() => Heard::Binary,
+            Some(Ok(message)) if message.is_binary() => Heard::Binary(message.into_payload().into()),
             Some(Ok(message)) => match message.as_text() {
                 Some(text) => Heard::Text(text.to_owned()),
                 None => Heard::Sign,
@@ -90,22 +96,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Puts a frame into the line; it goes out with the next flush, or when enough has gathered.
-    pub(super) async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
-        within(WRITE_TIMEOUT, self.stream.feed(frame.message())).await
+    pub async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
+        self.feed_message(frame.message()).await
+    }
+
+    /// The same for a message of any kind.
+    pub async fn feed_message(&mut self, message: Message) -> Result<(), WriteFailed> {
+        within(WRITE_TIMEOUT, self.stream.feed(message)).await
     }
 
     /// Writes out all that was fed.
-    pub(super) async fn flush(&mut self) -> Result<(), WriteFailed> {
+    pub async fn flush(&mut self) -> Result<(), WriteFailed> {
         within(WRITE_TIMEOUT, self.stream.flush()).await
     }
 
     /// Asks whether the peer is there.
-    pub(super) async fn ping(&mut self) -> Result<(), WriteFailed> {
+    pub async fn ping(&mut self) -> Result<(), WriteFailed> {
         within(WRITE_TIMEOUT, self.stream.send(Message::ping(""))).await
     }
 
     /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls.
-    pub(super) async fn close(mut self, code: CloseCode, reason: &str) {
+    pub async fn close(mut self, code: CloseCode, reason: &str) {
         let code = tokio_websockets::CloseCode::try_from(code.code()).ok();
         // The library panics at a longer one.
         let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];

@@ -29,6 +29,30 @@ impl Json {
         }
     }
 
+    /// This value again and again, each time without another one of its fields, those deep inside too.
+    pub(crate) fn each_without_one_field(&self) -> Vec<Json> {
+        match self {
+            Json::Object(fields) => (0..fields.len())
+                .flat_map(|at| {
+                    let mut without = fields.clone();
+                    without.remove(at);
+                    let inner = fields[at].1.each_without_one_field().into_iter().map(move |value| {
+                        let mut changed = fields.clone();
+                        changed[at].1 = value;
+                        Json::Object(changed)
+                    });
+                    std::iter::once(Json::Object(without)).chain(inner)
+                })
+                .collect(),
+            // The first item of a list is the sample of all.
+            Json::List(items) => (items.iter().take(1))
+                .flat_map(Json::each_without_one_field)
+                .map(|item| Json::List(vec![item]))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self {
             Json::Null => "null",
@@ -79,6 +103,35 @@ fn compare(sample: &Json, actual: &Json, unknown: &[&str], path: &str, found: &m
         (_, Json::Null) if unknown.contains(&path) => {}
         (sample, actual) if sample.kind() == actual.kind() => {}
         (sample, actual) => found.push(format!("{path} is {}, not {}", actual.kind(), sample.kind())),
+    }
+}
+
+/// Paths of the lists that have items in the sample and none in `actual`: there nothing is compared.
+pub(crate) fn empty_lists(sample: &Json, actual: &Json) -> Vec<String> {
+    let mut found = Vec::new();
+    find_empty(sample, actual, "", &mut found);
+    found
+}
+
+fn find_empty(sample: &Json, actual: &Json, path: &str, found: &mut Vec<String>) {
+    match (sample, actual) {
+        (Json::Object(sample), Json::Object(fields)) => {
+            for (name, value) in sample {
+                if let Some((_, actual)) = fields.iter().find(|(n, _)| n == name) {
+                    let path = format!("{path}{}{name}", if path.is_empty() { "" } else { "." });
+                    find_empty(value, actual, &path, found);
+                }
+            }
+        }
+        (Json::List(sample), Json::List(items)) if !sample.is_empty() && items.is_empty() => {
+            found.push(path.to_owned())
+        }
+        (Json::List(sample), Json::List(items)) => {
+            for (sample, item) in items.iter().filter_map(|item| Some((sample.first()?, item))) {
+                find_empty(sample, item, path, found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -155,4 +208,10 @@ fn departures_are_found() {
     );
     let swapped = of(r#"{"b":{"d":[],"c":"x"},"a":1,"f":0}"#);
     assert_eq!(swapped.len(), 2, "{swapped:?}");
+    let lists = |text| empty_lists(&sample, &Json::parse(text));
+    assert_eq!(lists(r#"{"b":{"d":[]}}"#), ["b.d"]);
+    assert_eq!(lists(good), Vec::<String>::new());
+    let without = sample.each_without_one_field();
+    assert_eq!(without.len(), 6, "a, b, c, d, e, f");
+    assert!(without.iter().all(|w| !departures(&sample, w, &[]).is_empty()));
 }

@@ -30,6 +30,11 @@ impl Reference {
         Some(Reference { text })
     }
 
+    /// All of it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The message below the line that begins with this label, such as `Message Pong` or `Réponse Subscribe`.
     pub(crate) fn message(&self, label: &str) -> &str {
         self.below(self.line(label), label)

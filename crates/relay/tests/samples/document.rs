@@ -1,0 +1,82 @@
+//! The reference's text, taken apart into its samples.
+
+use crate::wire::reference::Reference;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    WebSocket,
+    Http,
+}
+
+/// A JSON sample.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) side: Side,
+    /// The line above it for a message (`Message Pong`); `METHOD /path body` or `METHOD /path answer` over HTTP.
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+pub(crate) struct Document(Vec<Sample>);
+
+impl Document {
+    /// `None` where no reference is named, which is said.
+    pub(crate) fn open() -> Option<Document> {
+        let reference = Reference::open("every sample of the reference")?;
+        Some(Document(samples(reference.text())))
+    }
+
+    pub(crate) fn samples(&self) -> &[Sample] {
+        &self.0
+    }
+
+    pub(crate) fn count(&self, side: Side) -> usize {
+        self.0.iter().filter(|sample| sample.side == side).count()
+    }
+}
+
+/// A sample begins with `{` and ends with `}`, each alone in a line. What it is stands in the last line before it that ends with a colon, and
+/// over HTTP in the last line that is a request's.
+fn samples(text: &str) -> Vec<Sample> {
+    let mut found = Vec::new();
+    let (mut label, mut request) = ("", None);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(target) = line.strip_suffix(" HTTP/1.1") {
+            let path = target.split('?').next().unwrap_or(target);
+            request = Some(path.to_owned());
+        } else if line == "{" {
+            let mut text = String::from("{\n");
+            for line in lines.by_ref().take_while(|line| *line != "}") {
+                text.push_str(line);
+                text.push('\n');
+            }
+            text.push('}');
+            let (side, name) = match &request {
+                None => (Side::WebSocket, label.to_owned()),
+                Some(path) if label == "Requête" => (Side::Http, format!("{path} body")),
+                Some(path) => (Side::Http, format!("{path} answer")),
+            };
+            found.push(Sample { side, name, text });
+        } else if let Some(words) = line.strip_suffix(':') {
+            label = words.split(" (").next().unwrap_or(words).trim();
+        }
+    }
+    found
+}
+
+#[test]
+fn samples_are_found_with_their_names() {
+    let text = "Message Ping (Client → sdk_relay) :\n\n{\n    \"a\": 1\n}\n\nRequête :\n\nPUT /config?x=1 HTTP/1.1\nHost: x\n\n{\n    \"b\": {\n    }\n}\n\nRéponse :\n\n{\n}\n";
+    let found = samples(text);
+    let names: Vec<_> = found.iter().map(|s| (s.side, s.name.as_str())).collect();
+    assert_eq!(
+        names,
+        [
+            (Side::WebSocket, "Message Ping"),
+            (Side::Http, "PUT /config body"),
+            (Side::Http, "PUT /config answer")
+        ]
+    );
+    assert_eq!(found[1].text, "{\n    \"b\": {\n    }\n}");
+}
