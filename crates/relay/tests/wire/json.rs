@@ -124,7 +124,7 @@ fn find_empty(sample: &Json, actual: &Json, path: &str, found: &mut Vec<String>)
             }
         }
         (Json::List(sample), Json::List(items)) if !sample.is_empty() && items.is_empty() => {
-            found.push(path.to_owned())
+            found.push(path.to_owned());
         }
         (Json::List(sample), Json::List(items)) => {
             for (sample, item) in items.iter().filter_map(|item| Some((sample.first()?, item))) {
