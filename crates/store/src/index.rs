@@ -1,0 +1,128 @@
+//! The tweak index: for each block the transactions that may pay silently, and the taproot outputs that the block spends.
+//!
+//! Guarantees:
+//!
+//! - The index is a stretch of one chain without holes, from its first block to its tip. Readers see whole batches only.
+//! - [`TweakIndex::append`] and [`TweakIndex::rewind`] are durable when they return, and either happen or do not: a kill at any
+//!   instruction leaves the state before or after.
+//! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no depth that it
+//!   cannot undo.
+//! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
+//!
+//! # Files (format 1)
+//!
+//! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each. A segment is
+//! appended to and synchronised before the database's commit makes its bytes count; bytes behind the last block that counts are left-overs
+//! of a kill and are cut off. `block` has the layout of a block's bytes.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | name | `format`, `start_height` as `u64` |
+//! | `names` | name | `network` as text |
+//! | `blocks` | height `u32` | hash 32 bytes; then little-endian: offset in its segment `u64`, length `u32`, CRC-32 `u32`, transactions `u32` |
+//! | `spent` | outpoint as `u64`: first 8 bytes of the txid, little-endian, plus vout times 2⁶⁴/φ | height `u32` of the block that spends it |
+//!
+//! The key of `spent` is 64 bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another by chance has a
+//! probability below 10⁻¹⁰. It spares 28 bytes for each output that is ever spent.
+
+mod block;
+mod error;
+mod open;
+mod read;
+mod write;
+
+use std::path::PathBuf;
+
+use redb::{Database, TableDefinition};
+
+pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
+pub use error::IndexError;
+pub use read::IndexTip;
+
+/// Heights of one segment. On the main chain a segment grows to half a gigabyte: few files, and none too large to copy.
+pub const BLOCKS_PER_SEGMENT: u32 = 4096;
+
+/// Memory for the database's pages. Its hot part is the right edge of `blocks`; `spent` is hit at random and gains little from more.
+const CACHE_BYTES: usize = 32 << 20;
+
+const FORMAT: u64 = 1;
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
+const BLOCKS: TableDefinition<'_, u32, &[u8; RECORD]> = TableDefinition::new("blocks");
+const SPENT: TableDefinition<'_, u64, u32> = TableDefinition::new("spent");
+const RECORD: usize = 52;
+const META_FORMAT: &str = "format";
+const META_START: &str = "start_height";
+const NAME_NETWORK: &str = "network";
+
+/// The tweak index of one relay. It may be shared; one task at a time writes.
+#[derive(Debug)]
+pub struct TweakIndex {
+    db: Database,
+    dir: PathBuf,
+    start_height: u32,
+}
+
+/// Where a block's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    hash: bitcoin::BlockHash,
+    offset: u64,
+    length: u32,
+    crc: u32,
+    transactions: u32,
+}
+
+impl Record {
+    fn to_bytes(self) -> [u8; RECORD] {
+        use bitcoin::hashes::Hash;
+        let mut bytes = [0; RECORD];
+        bytes[..32].copy_from_slice(&self.hash.to_byte_array());
+        bytes[32..40].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.length.to_le_bytes());
+        bytes[44..48].copy_from_slice(&self.crc.to_le_bytes());
+        bytes[48..].copy_from_slice(&self.transactions.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; RECORD]) -> Self {
+        use bitcoin::hashes::Hash;
+        let (mut hash, mut offset) = ([0; 32], [0; 8]);
+        hash.copy_from_slice(&bytes[..32]);
+        offset.copy_from_slice(&bytes[32..40]);
+        let number = |at: usize| {
+            let mut four = [0; 4];
+            four.copy_from_slice(&bytes[at..at + 4]);
+            u32::from_le_bytes(four)
+        };
+        Self {
+            hash: bitcoin::BlockHash::from_byte_array(hash),
+            offset: u64::from_le_bytes(offset),
+            length: number(40),
+            crc: number(44),
+            transactions: number(48),
+        }
+    }
+
+    fn end(self) -> u64 {
+        self.offset + u64::from(self.length)
+    }
+}
+
+impl TweakIndex {
+    fn segment(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("{number:06}.rows"))
+    }
+}
+
+fn spent_key(outpoint: &bitcoin::OutPoint) -> u64 {
+    use bitcoin::hashes::Hash;
+    /// 2⁶⁴ divided by the golden ratio, odd: the outputs of one transaction land far from one another.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut first = [0; 8];
+    first.copy_from_slice(&outpoint.txid.to_byte_array()[..8]);
+    u64::from_le_bytes(first).wrapping_add(u64::from(outpoint.vout).wrapping_mul(STEP))
+}
+
+#[cfg(test)]
+mod tests;

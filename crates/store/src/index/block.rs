@@ -1,0 +1,263 @@
+//! One block of the index, and its bytes.
+//!
+//! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by columns: tweaks
+//! (33 bytes each), output keys (32 each), txids (32 each), spent outputs (txid 32, vout `u32`, first 8 bytes of the key), and last, for each
+//! transaction: its number of outputs, fee plus one (0: unknown), size, and for each output vout and satoshis, each number as LEB128.
+
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
+use sdk_relay_bip352::{EligibleTx, TaprootOutput};
+
+/// A block as the index has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedBlock {
+    /// Height.
+    pub height: u32,
+    /// Hash of its header.
+    pub hash: BlockHash,
+    /// The header's time, Unix seconds.
+    pub time: u32,
+    /// The eligible transactions (BIP352), in block order.
+    pub transactions: Vec<IndexedTx>,
+    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block order.
+    pub spent: Vec<SpentOutput>,
+}
+
+/// An eligible transaction with all that a scan and a notification need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedTx {
+    /// Which transaction.
+    pub txid: Txid,
+    /// `input_hash·A`, compressed.
+    pub tweak: [u8; 33],
+    /// X coordinates of its taproot outputs, in the transaction's order; all of them, spent ones too.
+    pub keys: Vec<[u8; 32]>,
+    /// The same outputs' places and amounts, one for each key.
+    pub places: Vec<OutputPlace>,
+    /// Satoshis; `None` where the prevouts do not tell.
+    pub fee: Option<u64>,
+    /// Serialised size in bytes, witness included.
+    pub size: u32,
+}
+
+/// Where an output is, and what it is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputPlace {
+    /// Index in its transaction.
+    pub vout: u32,
+    /// Value.
+    pub amount: Amount,
+}
+
+/// A taproot output that a block spends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentOutput {
+    /// Which output.
+    pub outpoint: OutPoint,
+    /// First 8 bytes of its x-only key.
+    pub key_prefix: [u8; 8],
+}
+
+/// Bytes before the columns.
+const HEAD: usize = 16;
+const SPENT_BYTES: usize = 44;
+
+impl IndexedBlock {
+    /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
+    /// empty.
+    pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>]) -> Self {
+        let both = || block.txdata.iter().zip(prevouts);
+        Self {
+            height,
+            hash,
+            time: block.header.time,
+            transactions: both().filter_map(|(tx, spends)| IndexedTx::of(tx, spends)).collect(),
+            spent: both().flat_map(|(tx, spends)| SpentOutput::of(tx, spends)).collect(),
+        }
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let outputs: usize = self.transactions.iter().map(|t| t.keys.len()).sum();
+        let mut bytes = Vec::with_capacity(HEAD + self.transactions.len() * 80 + outputs * 40 + self.spent.len() * 44);
+        bytes.extend_from_slice(&self.time.to_le_bytes());
+        for count in [self.transactions.len(), outputs, self.spent.len()] {
+            // A block has less than 4,000,000 bytes.
+            bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        for tx in &self.transactions {
+            bytes.extend_from_slice(&tx.tweak);
+        }
+        for key in self.transactions.iter().flat_map(|t| &t.keys) {
+            bytes.extend_from_slice(key);
+        }
+        for tx in &self.transactions {
+            bytes.extend_from_slice(tx.txid.as_byte_array());
+        }
+        for spent in &self.spent {
+            bytes.extend_from_slice(spent.outpoint.txid.as_byte_array());
+            bytes.extend_from_slice(&spent.outpoint.vout.to_le_bytes());
+            bytes.extend_from_slice(&spent.key_prefix);
+        }
+        for tx in &self.transactions {
+            put(&mut bytes, tx.places.len() as u64);
+            put(&mut bytes, tx.fee.map_or(0, |fee| fee.saturating_add(1)));
+            put(&mut bytes, u64::from(tx.size));
+            for place in &tx.places {
+                put(&mut bytes, u64::from(place.vout));
+                put(&mut bytes, place.amount.to_sat());
+            }
+        }
+        bytes
+    }
+
+    /// `None` for bytes that are not those of a block.
+    pub(super) fn from_bytes(height: u32, hash: BlockHash, bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let time = u32::from_le_bytes(take(&mut rest)?);
+        let mut count = || Some(usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok());
+        let (txs, outputs, spends) = (count()??, count()??, count()??);
+        let tweaks = column::<33>(&mut rest, txs)?;
+        let mut keys = column::<32>(&mut rest, outputs)?.iter();
+        let txids = column::<32>(&mut rest, txs)?;
+        let spent = column::<SPENT_BYTES>(&mut rest, spends)?;
+        let spent = spent.iter().map(SpentOutput::from_bytes).collect::<Option<_>>()?;
+        let mut transactions = Vec::with_capacity(txs);
+        for (tweak, txid) in tweaks.iter().zip(txids) {
+            let count = usize::try_from(get(&mut rest)?).ok()?;
+            let (fee, size) = (get(&mut rest)?.checked_sub(1), u32::try_from(get(&mut rest)?).ok()?);
+            let keys: Vec<_> = keys.by_ref().take(count).copied().collect();
+            if keys.len() != count {
+                return None;
+            }
+            let places = (0..count).map(|_| {
+                Some(OutputPlace {
+                    vout: u32::try_from(get(&mut rest)?).ok()?,
+                    amount: Amount::from_sat(get(&mut rest)?),
+                })
+            });
+            transactions.push(IndexedTx {
+                txid: Txid::from_byte_array(*txid),
+                tweak: *tweak,
+                places: places.collect::<Option<_>>()?,
+                keys,
+                fee,
+                size,
+            });
+        }
+        (rest.is_empty() && keys.next().is_none()).then_some(Self {
+            height,
+            hash,
+            time,
+            transactions,
+            spent,
+        })
+    }
+}
+
+impl IndexedTx {
+    /// `None` for a transaction that cannot pay silently.
+    pub fn of(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
+        let EligibleTx { txid, tweak, outputs } = EligibleTx::from_tx(tx, prevouts)?;
+        let spent = prevouts
+            .iter()
+            .try_fold(Amount::ZERO, |sum, o| sum.checked_add(o.value));
+        let made = tx
+            .output
+            .iter()
+            .try_fold(Amount::ZERO, |sum, o| sum.checked_add(o.value));
+        Some(Self {
+            txid,
+            tweak: tweak.serialize(),
+            keys: outputs.iter().map(|o| o.key).collect(),
+            places: outputs
+                .iter()
+                .map(|o| OutputPlace {
+                    vout: o.vout,
+                    amount: o.amount,
+                })
+                .collect(),
+            fee: spent
+                .zip(made)
+                .and_then(|(spent, made)| spent.checked_sub(made))
+                .map(Amount::to_sat),
+            size: u32::try_from(tx.total_size()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Its taproot outputs.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = TaprootOutput> + '_ {
+        self.keys.iter().zip(&self.places).map(|(key, place)| TaprootOutput {
+            vout: place.vout,
+            key: *key,
+            amount: place.amount,
+        })
+    }
+
+    /// As the scanner of single transactions wants it: its tweak is decompressed here. `None` where it is no point of the curve, which no
+    /// index written by this program has.
+    pub fn eligible(&self) -> Option<EligibleTx> {
+        Some(EligibleTx {
+            txid: self.txid,
+            tweak: PublicKey::from_slice(&self.tweak).ok()?,
+            outputs: self.outputs().collect(),
+        })
+    }
+}
+
+impl SpentOutput {
+    fn of<'a>(tx: &'a Transaction, prevouts: &'a [TxOut]) -> impl Iterator<Item = Self> + 'a {
+        tx.input.iter().zip(prevouts).filter_map(|(input, prevout)| {
+            let script = prevout.script_pubkey.as_script();
+            let key_prefix = script.is_p2tr().then(|| script.as_bytes().get(2..10))??;
+            Some(Self {
+                outpoint: input.previous_output,
+                key_prefix: key_prefix.try_into().ok()?,
+            })
+        })
+    }
+
+    fn from_bytes(bytes: &[u8; SPENT_BYTES]) -> Option<Self> {
+        let mut rest = bytes.as_slice();
+        Some(Self {
+            outpoint: OutPoint {
+                txid: Txid::from_byte_array(take(&mut rest)?),
+                vout: u32::from_le_bytes(take(&mut rest)?),
+            },
+            key_prefix: take(&mut rest)?,
+        })
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, others) = rest.split_first_chunk::<N>()?;
+    *rest = others;
+    Some(*first)
+}
+
+/// `count` entries of N bytes each.
+fn column<'a, const N: usize>(rest: &mut &'a [u8], count: usize) -> Option<&'a [[u8; N]]> {
+    let (column, others) = rest.split_at_checked(count.checked_mul(N)?)?;
+    *rest = others;
+    Some(column.as_chunks::<N>().0)
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(0x80 | (number & 0x7f) as u8);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn get(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let [byte] = take(rest)?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}

@@ -1,0 +1,68 @@
+//! Errors of the index.
+
+use std::path::PathBuf;
+
+use bitcoin::BlockHash;
+
+/// Why the index cannot be read or written. After a failed write nothing of it is in the index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The database failed: disk full, I/O error, corruption.
+    #[error("the tweak index failed: {0}")]
+    Database(#[source] Box<redb::Error>),
+    /// A segment failed.
+    #[error("the tweak index's file {path} failed: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The bytes of a block are not those that were written.
+    #[error(
+        "block {height} of the tweak index cannot be read: remove the directory {dir}, and the index is built anew"
+    )]
+    Corrupt {
+        /// Height of the block.
+        height: u32,
+        /// Directory of the index.
+        dir: PathBuf,
+    },
+    /// It belongs to another network.
+    #[error(
+        "the tweak index in {dir} was made for {found}, and the relay is configured for {wanted}: use another data_dir"
+    )]
+    OtherNetwork {
+        /// Directory of the index.
+        dir: PathBuf,
+        /// Network of the index.
+        found: String,
+        /// Network of the configuration.
+        wanted: String,
+    },
+    /// It was written by a newer program.
+    #[error("the tweak index in {dir} has format {found}; this program reads format {readable}: use a newer program")]
+    NewerFormat {
+        /// Directory of the index.
+        dir: PathBuf,
+        /// Format of the index.
+        found: u64,
+        /// Newest format that this program reads.
+        readable: u64,
+    },
+    /// A block was to be written that does not come next: a fault of the program.
+    #[error("block {height} ({hash}) does not follow the tweak index's tip")]
+    NotNext {
+        /// Height of the block.
+        height: u32,
+        /// Its hash.
+        hash: BlockHash,
+    },
+}
+
+/// redb has an error type for each operation; all of them convert to `redb::Error`.
+impl<E: Into<redb::Error>> From<E> for IndexError {
+    fn from(error: E) -> Self {
+        Self::Database(Box::new(error.into()))
+    }
+}

@@ -1,0 +1,89 @@
+//! Opening: identity, and the left-overs of a kill.
+
+use std::path::Path;
+
+use redb::{Database, ReadableTable};
+
+use super::{
+    BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, META, META_FORMAT, META_START, NAME_NETWORK, NAMES,
+    SPENT, TweakIndex,
+};
+
+const DATABASE: &str = "index.redb";
+
+impl TweakIndex {
+    /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above `start_height`
+    /// because another start was configured is emptied; one that begins below it stays as it is.
+    pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
+        std::fs::create_dir_all(dir).map_err(|source| IndexError::File {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(dir.join(DATABASE))?;
+        let mut index = Self {
+            db,
+            dir: dir.to_owned(),
+            start_height,
+        };
+        let built_from = index.identify(network, start_height)?;
+        if built_from > start_height {
+            index.clear()?;
+        } else {
+            index.start_height = built_from;
+        }
+        index.cut_left_overs()?;
+        Ok(index)
+    }
+
+    /// Makes the tables and writes the identity into a new file; gives the start that the file has.
+    fn identify(&self, network: &str, start_height: u32) -> Result<u32, IndexError> {
+        let tx = self.db.begin_write()?;
+        let (format, found, start) = {
+            let mut meta = tx.open_table(META)?;
+            let mut names = tx.open_table(NAMES)?;
+            tx.open_table(BLOCKS)?;
+            tx.open_table(SPENT)?;
+            let format = meta.get(META_FORMAT)?.map(|v| v.value());
+            if format.is_none() {
+                meta.insert(META_FORMAT, FORMAT)?;
+                meta.insert(META_START, u64::from(start_height))?;
+                names.insert(NAME_NETWORK, network)?;
+            }
+            let start = meta.get(META_START)?.map(|v| v.value());
+            let found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
+            (
+                format.unwrap_or(FORMAT),
+                found.unwrap_or_else(|| network.to_owned()),
+                start,
+            )
+        };
+        tx.commit()?;
+        let dir = self.dir.clone();
+        if format > FORMAT {
+            return Err(IndexError::NewerFormat {
+                dir,
+                found: format,
+                readable: FORMAT,
+            });
+        }
+        if found != network {
+            let wanted = network.to_owned();
+            return Err(IndexError::OtherNetwork { dir, found, wanted });
+        }
+        Ok(start.and_then(|s| u32::try_from(s).ok()).unwrap_or(start_height))
+    }
+
+    /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after it.
+    fn cut_left_overs(&self) -> Result<(), IndexError> {
+        let last = self.last_record()?;
+        let kept = last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end()));
+        self.cut(kept)?;
+        if let Some((height, _)) = last {
+            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the files.
+            self.block(height)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+use std::collections::BTreeMap;
+
+use bitcoin::hashes::Hash;
+use bitcoin::{Amount, BlockHash, OutPoint, Txid};
+use proptest::prelude::*;
+
+use super::*;
+
+fn hash(height: u32, branch: u32) -> BlockHash {
+    BlockHash::hash(&[height.to_le_bytes(), branch.to_le_bytes()].concat())
+}
+
+fn outpoint(n: u32) -> OutPoint {
+    OutPoint {
+        txid: Txid::hash(&(n / 4).to_le_bytes()),
+        vout: n % 4,
+    }
+}
+
+fn tx(n: u32) -> IndexedTx {
+    let outputs = n % 3 + 1;
+    IndexedTx {
+        txid: Txid::hash(&n.to_le_bytes()),
+        tweak: [u8::try_from(n % 251).unwrap(); 33],
+        keys: (0..outputs)
+            .map(|i| Txid::hash(&[n, i].map(u32::to_le_bytes).concat()).to_byte_array())
+            .collect(),
+        places: (0..outputs)
+            .map(|i| OutputPlace {
+                vout: i * 200,
+                amount: Amount::from_sat(u64::from(n) << (i * 20)),
+            })
+            .collect(),
+        fee: (!n.is_multiple_of(5)).then_some(u64::from(n)),
+        size: n % 5000,
+    }
+}
+
+/// A block whose contents depend on its height and branch alone.
+fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
+    IndexedBlock {
+        height,
+        hash: hash(height, branch),
+        time: height * 600,
+        transactions: (0..(height * 7 + branch) % 5)
+            .map(|i| tx(height * 100 + branch * 10 + i))
+            .collect(),
+        spent: spends
+            .iter()
+            .map(|n| SpentOutput {
+                outpoint: outpoint(*n),
+                key_prefix: n.to_le_bytes().repeat(2).try_into().unwrap(),
+            })
+            .collect(),
+    }
+}
+
+fn open(dir: &tempfile::TempDir) -> TweakIndex {
+    TweakIndex::open(dir.path(), "regtest", 0).unwrap()
+}
+
+fn segment_bytes(dir: &tempfile::TempDir) -> u64 {
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap());
+    files
+        .filter(|e| e.path().extension().is_some_and(|x| x == "rows"))
+        .map(|e| e.metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn blocks_come_back_as_they_went_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let blocks: Vec<_> = (0..30).map(|h| block(h, 0, &[h * 2, h * 2 + 1])).collect();
+    index.append(BlockHash::all_zeros(), &blocks[..10]).unwrap();
+    index.append(hash(9, 0), &blocks[10..]).unwrap();
+    drop(index);
+
+    let index = open(&dir);
+    assert_eq!(
+        index.tip().unwrap(),
+        Some(IndexTip {
+            height: 29,
+            hash: hash(29, 0)
+        })
+    );
+    assert_eq!(
+        index.first().unwrap(),
+        Some(IndexTip {
+            height: 0,
+            hash: hash(0, 0)
+        })
+    );
+    for b in &blocks {
+        assert_eq!(index.block(b.height).unwrap().as_ref(), Some(b));
+    }
+    assert_eq!(index.block(30).unwrap(), None);
+    assert_eq!(index.blocks(5, usize::MAX).unwrap(), blocks[5..]);
+    assert_eq!(
+        index.spent_at(&[outpoint(7), outpoint(59), outpoint(60)]).unwrap(),
+        [Some(3), Some(29), None]
+    );
+    let first_two = blocks[1..].iter().position(|b| !b.transactions.is_empty()).unwrap() + 1;
+    assert!(index.blocks(1, 1).unwrap().len() <= first_two);
+    let transactions: usize = blocks[3..=20].iter().map(|b| b.transactions.len()).sum();
+    assert_eq!(index.transactions_between(3, 20).unwrap(), transactions as u64);
+}
+
+#[test]
+fn only_the_next_block_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    index
+        .append(BlockHash::all_zeros(), &[block(5, 0, &[]), block(6, 0, &[])])
+        .unwrap();
+    for (previous, height) in [(hash(6, 1), 7), (hash(6, 0), 8), (hash(5, 0), 6)] {
+        let refused = index.append(previous, &[block(height, 0, &[])]).unwrap_err();
+        assert!(matches!(refused, IndexError::NotNext { .. }), "{refused}");
+    }
+    let hole = [block(7, 0, &[]), block(9, 0, &[])];
+    assert!(matches!(
+        index.append(hash(6, 0), &hole),
+        Err(IndexError::NotNext { height: 9, .. })
+    ));
+    assert_eq!(index.tip().unwrap().unwrap().height, 6);
+}
+
+/// What a kill between the segment's bytes and the database's commit leaves.
+#[test]
+fn bytes_that_do_not_count_are_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let start = BLOCKS_PER_SEGMENT - 2;
+    index.append(BlockHash::all_zeros(), &[block(start, 0, &[])]).unwrap();
+    let counted = segment_bytes(&dir);
+    let path = index.segment(0);
+    drop(index);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"half a block");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::write(dir.path().join("000001.rows"), b"a segment of its own").unwrap();
+
+    let index = open(&dir);
+    assert_eq!(segment_bytes(&dir), counted);
+    let rest: Vec<_> = (start + 1..start + 5).map(|h| block(h, 0, &[])).collect();
+    index.append(hash(start, 0), &rest).unwrap();
+    assert_eq!(
+        index.blocks(start + 1, usize::MAX).unwrap(),
+        rest,
+        "across the border of two segments"
+    );
+    index.rewind(start).unwrap();
+    assert_eq!(segment_bytes(&dir), counted);
+}
+
+#[test]
+fn changed_bytes_are_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    index
+        .append(BlockHash::all_zeros(), &[block(1, 1, &[1]), block(2, 0, &[2])])
+        .unwrap();
+    let mut bytes = std::fs::read(index.segment(0)).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(index.segment(0), bytes).unwrap();
+    assert!(matches!(index.block(1), Err(IndexError::Corrupt { height: 1, .. })));
+    assert!(matches!(
+        index.blocks(0, 100),
+        Err(IndexError::Corrupt { height: 1, .. })
+    ));
+    assert_eq!(index.block(2).unwrap(), Some(block(2, 0, &[2])));
+}
+
+#[test]
+fn identity_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(TweakIndex::open(dir.path(), "signet", 7).unwrap());
+    let error = TweakIndex::open(dir.path(), "mainnet", 7).unwrap_err();
+    assert!(
+        matches!(&error, IndexError::OtherNetwork { found, .. } if found == "signet"),
+        "{error}"
+    );
+    let index = TweakIndex::open(dir.path(), "signet", 9).unwrap();
+    assert_eq!(index.start_height(), 7, "more than what is asked for stays");
+    index.append(BlockHash::all_zeros(), &[block(7, 0, &[])]).unwrap();
+    drop(index);
+    let index = TweakIndex::open(dir.path(), "signet", 3).unwrap();
+    assert_eq!(
+        (index.start_height(), index.tip().unwrap()),
+        (3, None),
+        "less is built anew"
+    );
+    drop(index);
+    assert_eq!(TweakIndex::open(dir.path(), "signet", 3).unwrap().start_height(), 3);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever the chain does, the index is that of the chain that holds, and nothing else is in it.
+    #[test]
+    fn nothing_of_an_orphaned_block_stays(steps in proptest::collection::vec((0u8..10, 0u32..200), 1..40)) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = open(&dir);
+        let mut chain: Vec<IndexedBlock> = Vec::new();
+        let mut free: Vec<u32> = (0..400).collect();
+        for (branch, (step, depth)) in (1u32..).zip(steps) {
+            let height = chain.last().map_or(BLOCKS_PER_SEGMENT - 3, |b| b.height + 1);
+            match step {
+                0..=5 => {
+                    let previous = chain.last().map_or(BlockHash::all_zeros(), |b| b.hash);
+                    let blocks: Vec<_> = (0..depth % 4 + 1).map(|i| {
+                        let spends: Vec<u32> = (0..3).filter_map(|_| free.pop()).collect();
+                        block(height + i, branch, &spends)
+                    }).collect();
+                    index.append(previous, &blocks).unwrap();
+                    chain.extend(blocks);
+                }
+                6..=8 => {
+                    let to = height.saturating_sub(1 + depth % 80);
+                    index.rewind(to).unwrap();
+                    while chain.last().is_some_and(|b| b.height > to) {
+                        let gone = chain.pop().unwrap();
+                        let n = |s: &SpentOutput| u32::from_le_bytes(s.key_prefix[..4].try_into().unwrap());
+                        free.extend(gone.spent.iter().map(n));
+                    }
+                }
+                _ => { drop(index); index = open(&dir); }
+            }
+        }
+        prop_assert_eq!(index.blocks(0, usize::MAX).unwrap(), chain.clone());
+        let mut spent = BTreeMap::new();
+        for b in &chain {
+            spent.extend(b.spent.iter().map(|s| (s.outpoint, b.height)));
+        }
+        let all: Vec<_> = (0..400).map(outpoint).collect();
+        let expected: Vec<_> = all.iter().map(|o| spent.get(o).copied()).collect();
+        prop_assert_eq!(index.spent_at(&all).unwrap(), expected);
+        let bytes: u64 = chain.iter().map(|b| b.to_bytes().len() as u64).sum();
+        prop_assert_eq!(segment_bytes(&dir), bytes);
+    }
+}

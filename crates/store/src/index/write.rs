@@ -1,0 +1,169 @@
+//! The index grows at its tip, and shrinks there.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+
+use bitcoin::BlockHash;
+
+use super::{
+    BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, META, META_START, Record, SPENT, TweakIndex, spent_key,
+};
+
+impl TweakIndex {
+    /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must be the tip's; an empty
+    /// index begins with any block.
+    pub fn append(&self, previous: BlockHash, blocks: &[IndexedBlock]) -> Result<(), IndexError> {
+        let Some(first) = blocks.first() else { return Ok(()) };
+        let last = self.last_record()?;
+        if last.is_some_and(|(height, record)| height + 1 != first.height || record.hash != previous) {
+            return Err(not_next(first));
+        }
+        if let Some(wrong) = blocks
+            .iter()
+            .zip(first.height..)
+            .find(|(b, height)| b.height != *height)
+        {
+            return Err(not_next(wrong.0));
+        }
+        let mut end = last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end()));
+        let mut pending: BTreeMap<u32, (u64, Vec<u8>)> = BTreeMap::new();
+        let mut records = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let segment = block.height / BLOCKS_PER_SEGMENT;
+            let offset = end.filter(|(s, _)| *s == segment).map_or(0, |(_, end)| end);
+            let bytes = block.to_bytes();
+            let record = Record {
+                hash: block.hash,
+                offset,
+                length: u32::try_from(bytes.len()).map_err(|_| not_next(block))?,
+                crc: crc32fast::hash(&bytes),
+                transactions: u32::try_from(block.transactions.len()).unwrap_or(u32::MAX),
+            };
+            let (_, buffer) = pending.entry(segment).or_insert_with(|| (offset, Vec::new()));
+            buffer.extend_from_slice(&bytes);
+            end = Some((segment, record.end()));
+            records.push((block.height, record));
+        }
+        // The bytes first: a record counts only once what it points at is on the disk.
+        for (segment, (offset, bytes)) in pending {
+            self.write_segment(segment, offset, &bytes)?;
+        }
+        let tx = self.db.begin_write()?;
+        {
+            let mut table = tx.open_table(BLOCKS)?;
+            for (height, record) in records {
+                table.insert(height, &record.to_bytes())?;
+            }
+            let mut table = tx.open_table(SPENT)?;
+            // In the order of the keys each page is touched once.
+            let mut spent: Vec<_> = blocks
+                .iter()
+                .flat_map(|b| b.spent.iter().map(|s| (spent_key(&s.outpoint), b.height)))
+                .collect();
+            spent.sort_unstable();
+            for (key, height) in spent {
+                table.insert(key, height)?;
+            }
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
+    /// Takes every block above `height` away; the block there is the tip then. An index that begins above it is empty then.
+    pub fn rewind(&self, height: u32) -> Result<(), IndexError> {
+        // What the blocks spent is read back from them, a bounded number at a time, newest first.
+        const BLOCKS_AT_ONCE: u32 = 64;
+        while let Some((tip, _)) = self.last_record()?.filter(|(tip, _)| *tip > height) {
+            let above = height.max(tip.saturating_sub(BLOCKS_AT_ONCE));
+            let tx = self.db.begin_write()?;
+            {
+                let mut blocks = tx.open_table(BLOCKS)?;
+                let mut spent = tx.open_table(SPENT)?;
+                for gone in (above + 1..=tip).rev() {
+                    let Some(record) = blocks.remove(gone)?.map(|r| Record::from_bytes(r.value())) else {
+                        break;
+                    };
+                    let block = self.read(gone, record)?.ok_or_else(|| self.corrupt(gone))?;
+                    for output in &block.spent {
+                        spent.remove(spent_key(&output.outpoint))?;
+                    }
+                }
+            }
+            tx.commit()?;
+        }
+        let last = self.last_record()?;
+        self.cut(last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end())))
+    }
+
+    /// Empties the index.
+    pub fn clear(&self) -> Result<(), IndexError> {
+        let tx = self.db.begin_write()?;
+        tx.delete_table(BLOCKS)?;
+        tx.delete_table(SPENT)?;
+        tx.open_table(BLOCKS)?;
+        tx.open_table(SPENT)?;
+        tx.open_table(META)?.insert(META_START, u64::from(self.start_height))?;
+        tx.commit()?;
+        self.cut(None)
+    }
+
+    /// Shortens the segment of the last block that counts to its end, and removes the segments after it; all of them, where none counts.
+    pub(super) fn cut(&self, kept: Option<(u32, u64)>) -> Result<(), IndexError> {
+        let file = |path: &std::path::Path, source| IndexError::File {
+            path: path.to_owned(),
+            source,
+        };
+        for entry in std::fs::read_dir(&self.dir).map_err(|e| file(&self.dir, e))? {
+            let path = entry.map_err(|e| file(&self.dir, e))?.path();
+            let name = path.file_name().and_then(|n| n.to_str());
+            let Some(number) = name.and_then(|n| n.strip_suffix(".rows")?.parse::<u32>().ok()) else {
+                continue;
+            };
+            match kept {
+                Some((segment, _)) if number < segment => {}
+                Some((segment, end)) if number == segment => {
+                    let segment = OpenOptions::new().write(true).open(&path).map_err(|e| file(&path, e))?;
+                    let length = segment.metadata().map_err(|e| file(&path, e))?.len();
+                    if length > end {
+                        segment.set_len(end).map_err(|e| file(&path, e))?;
+                    }
+                }
+                _ => std::fs::remove_file(&path).map_err(|e| file(&path, e))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_segment(&self, segment: u32, offset: u64, bytes: &[u8]) -> Result<(), IndexError> {
+        let path = self.segment(segment);
+        let is_new = !path.exists();
+        let write = || {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(&path)?;
+            file.set_len(offset)?;
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            if is_new {
+                // The file's name must survive a power cut, too.
+                File::open(&self.dir)?.sync_all()?;
+            }
+            Ok(())
+        };
+        write().map_err(|source| IndexError::File {
+            path: path.clone(),
+            source,
+        })
+    }
+}
+
+fn not_next(block: &IndexedBlock) -> IndexError {
+    IndexError::NotNext {
+        height: block.height,
+        hash: block.hash,
+    }
+}
