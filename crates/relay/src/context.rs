@@ -14,6 +14,7 @@ use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::ending::Restart;
 use crate::hub::Hub;
+use crate::index::Index;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
@@ -53,6 +54,8 @@ pub struct Context {
     pub process: Process,
     /// What the node says of itself.
     pub node: NodeFigures,
+    /// The tweak index; `None` where `index.enabled` is off.
+    pub index: Option<Index>,
     /// Messages per second.
     pub rate: Rate,
     /// Answers to `sync` requests.

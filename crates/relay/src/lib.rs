@@ -14,6 +14,7 @@ pub mod dev;
 pub mod ending;
 pub mod http;
 pub mod hub;
+pub mod index;
 pub mod open_files;
 pub mod ops;
 pub mod relay;

@@ -18,7 +18,7 @@ use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
 use sdk_relay_chain::{BlockRef, ChainSource};
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_store::Store;
+use sdk_relay_store::{Store, TweakIndex};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -27,13 +27,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
-use crate::config::{BitcoinCore, Config, Credentials, Loader};
+use crate::config::{BitcoinCore, Config, Credentials, IndexConfig, Loader};
 use crate::context::Context;
 use crate::datadir::DataDir;
 use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
 use crate::hub::Hub;
+use crate::index::{Builder, Index, Pool, show_progress};
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use crate::server::Doors;
 use crate::settings::Settings;
@@ -43,6 +44,8 @@ use crate::{http, server, sync, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
+/// Directory of the tweak index in the data directory.
+const INDEX_DIRECTORY: &str = "index";
 /// Clients and requests get this long to end; then they are cut off.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// Between two tries to open the node's wallet while the node is away.
@@ -120,6 +123,13 @@ impl Relay {
             }
             _ => (None, None),
         };
+        let (index, builder) = match config.index {
+            Some(wanted) => {
+                let (index, builder) = open_index(wanted, &config, data_dir.path(), &source, &follower)?;
+                (Some(index), Some(builder))
+            }
+            None => (None, None),
+        };
         let parts = detect::Parts {
             store,
             hub: Arc::clone(&hub),
@@ -153,6 +163,7 @@ impl Relay {
             follow: follower.status(),
             chain: Arc::clone(&source.chain),
             node: NodeFigures::default(),
+            index,
             rate: Rate::default(),
             sync_cache: SyncCache::default(),
             settings: Settings::new(loader, config),
@@ -187,6 +198,13 @@ impl Relay {
                 let _miner = miner;
                 std::future::pending::<()>().await;
             });
+        }
+        if let Some(builder) = builder {
+            tasks.spawn(builder.run());
+        }
+        if let Some(index) = &cx.index {
+            // It ends with the builder, and is no part of the relay.
+            tokio::spawn(show_progress(index.status.clone()));
         }
         spawn_reports(&mut tasks, &cx);
         tasks.spawn(async move { sync_history.save_regularly().await });
@@ -300,6 +318,35 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
         chain: Arc::new(node),
         kind: Kind::Node(rpc),
     })
+}
+
+/// The index, and what builds it.
+fn open_index(
+    wanted: IndexConfig,
+    config: &Config,
+    data_dir: &Path,
+    source: &Source,
+    follower: &Follower,
+) -> anyhow::Result<(Index, Builder)> {
+    let store = TweakIndex::open(
+        &data_dir.join(INDEX_DIRECTORY),
+        config.network.name(),
+        wanted.start_height,
+    )?;
+    let (store, pool) = (Arc::new(store), Arc::new(Pool::new(wanted.scan_threads)?));
+    let (builder, status, figures) = Builder::new(
+        Arc::clone(&store),
+        Arc::clone(&source.chain),
+        Arc::clone(&pool),
+        follower.status(),
+    )?;
+    let index = Index {
+        store,
+        status,
+        figures,
+        pool,
+    };
+    Ok((index, builder))
 }
 
 fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
     "status": "healthy", "uptime": 3600, "version": "1.0.0", "timestamp": 1703001600,
     "services": {"bitcoin_core": "connected", "blindbit": "own_index", "websocket": "listening", "sync_manager": "active"},
     "checks": {"bitcoin_rpc": true, "blindbit_api": true, "websocket_server": true, "sync_manager": true},
-    "software_version": "0.1.0", "problems": []
+    "software_version": "0.1.0", "problems": [],
+    "index": {"state": "building", "first_height": 709632, "height": 800000, "target": 870000, "progress": 0.563, "error": null}
 })))]
 pub struct Health {
     /// `healthy`, `degraded` or `critical`.
@@ -28,6 +29,29 @@ pub struct Health {
     pub software_version: String,
     /// What is wrong, in a sentence each; empty when healthy.
     pub problems: Vec<String>,
+    /// The tweak index; `null` where the relay keeps none (`index.enabled`).
+    #[schema(required)]
+    pub index: Option<IndexHealth>,
+}
+
+/// How far the tweak index is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct IndexHealth {
+    /// `starting`, `building`, `current` or `failing`.
+    pub state: String,
+    /// The lowest block that it has, or will have.
+    pub first_height: u32,
+    /// The newest block that it has.
+    #[schema(required)]
+    pub height: Option<u32>,
+    /// The node's tip when it was last asked.
+    #[schema(required)]
+    pub target: Option<u32>,
+    /// From 0.0 to 1.0.
+    pub progress: f64,
+    /// Why it cannot go on for now.
+    #[schema(required)]
+    pub error: Option<String>,
 }
 
 /// Each service in a word.

@@ -17,7 +17,7 @@ pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Networ
 pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use events::StreamedEvent;
-pub use health::{Checks, Health, Live, Ready, Services};
+pub use health::{Checks, Health, IndexHealth, Live, Ready, Services};
 pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
 pub use patch::{BitcoinCorePatch, BlindbitPatch, ConfigPatch, SyncPatch};

@@ -33,6 +33,8 @@ pub struct Config {
     pub standalone: bool,
     /// The node.
     pub bitcoin_core: BitcoinCore,
+    /// The tweak index; `None`: the relay keeps none.
+    pub index: Option<IndexConfig>,
     /// Interval of the topic `sync`.
     pub sync_interval: Duration,
     /// Interval of the topic `health`.
@@ -82,6 +84,15 @@ pub struct BitcoinCore {
     pub zmq_url: Option<String>,
 }
 
+/// The tweak index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexConfig {
+    /// Where it begins.
+    pub start_height: u32,
+    /// Threads that build and scan it.
+    pub scan_threads: usize,
+}
+
 /// The tokens of the HTTP API.
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
@@ -125,6 +136,10 @@ pub struct WalletKeys {
 
 /// Interval of a topic at most: a day.
 const MAX_INTERVAL: u64 = 86_400;
+/// Highest height that a block can have (BIP34 and the 32 bits of most formats aside, some ten thousand years from now).
+const MAX_HEIGHT: u64 = 500_000_000;
+/// More threads than any machine has cores only wait for each other.
+const MAX_SCAN_THREADS: u64 = 1024;
 /// Shortest token: shorter ones are guessed.
 const MIN_TOKEN: usize = 16;
 
@@ -162,6 +177,7 @@ impl Config {
             dev_mode: file.dev_mode,
             standalone: file.standalone,
             bitcoin_core: at.bitcoin_core(file, network)?,
+            index: at.index(file, network)?,
             sync_interval: at.seconds("sync.interval", file.sync.interval)?,
             health_interval: at.seconds("sync.health_interval", file.sync.health_interval)?,
             metrics_interval: at.seconds("sync.metrics_interval", file.sync.metrics_interval)?,
@@ -269,6 +285,23 @@ impl Checker<'_> {
             .ok()
             .and_then(NonZeroU32::new)
             .ok_or_else(|| self.wrong(key, &value.to_string(), "too large"))
+    }
+
+    fn index(&self, file: &File, network: Network) -> Result<Option<IndexConfig>, ConfigError> {
+        let index = &file.index;
+        let height = self.within("index.start_height", index.start_height, 0, MAX_HEIGHT)?;
+        let threads = self.within("index.scan_threads", index.scan_threads, 0, MAX_SCAN_THREADS)?;
+        Ok(index.enabled.then(|| IndexConfig {
+            start_height: match u32::try_from(height) {
+                Ok(height) if height > 0 => height,
+                _ => network.taproot_height(),
+            },
+            scan_threads: match usize::try_from(threads) {
+                Ok(threads) if threads > 0 => threads,
+                // One is left for detection.
+                _ => std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1)),
+            },
+        }))
     }
 
     fn token(&self, key: &str, text: &str) -> Result<Option<Secret>, ConfigError> {

@@ -15,6 +15,7 @@ pub struct File {
     pub(super) standalone: bool,
     pub(super) bitcoin_core: BitcoinCoreFile,
     pub(super) blindbit: BlindbitFile,
+    pub(super) index: IndexFile,
     pub(super) sync: SyncFile,
     pub(super) wallet: WalletFile,
     pub(super) retention: RetentionFile,
@@ -41,6 +42,15 @@ pub(super) struct BitcoinCoreFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct BlindbitFile {
     pub(super) url: String,
+}
+
+/// The tweak index.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IndexFile {
+    pub(super) enabled: bool,
+    pub(super) start_height: u64,
+    pub(super) scan_threads: u64,
 }
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -123,6 +133,11 @@ impl Default for File {
             standalone: false,
             bitcoin_core: BitcoinCoreFile::default(),
             blindbit: BlindbitFile::default(),
+            index: IndexFile {
+                enabled: true,
+                start_height: 0,
+                scan_threads: 0,
+            },
             sync: SyncFile {
                 interval: 30,
                 health_interval: 60,

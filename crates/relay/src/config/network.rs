@@ -40,6 +40,14 @@ impl Network {
         }
     }
 
+    /// The height from which outputs can be taproot: on the main network the activation of BIP341, elsewhere the genesis block.
+    pub fn taproot_height(self) -> u32 {
+        match self {
+            Self::Mainnet => 709_632,
+            Self::Testnet | Self::Testnet4 | Self::Signet | Self::Regtest => 0,
+        }
+    }
+
     /// The network of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|n| n.name() == name)

@@ -96,6 +96,8 @@ fn text(cx: &Context, figures: &Metrics) -> String {
         sync_metrics: sync,
         ..
     } = figures;
+    let index = cx.index.as_ref().map(|index| index.status.borrow().clone());
+    let building = cx.index.as_ref().map(|index| *index.figures.borrow());
     let gauges = [
         ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
         ("memory_bytes", "Resident memory", system.memory_bytes.map(|n| n as f64)),
@@ -119,6 +121,26 @@ fn text(cx: &Context, figures: &Metrics) -> String {
             "tip_height",
             "Height up to which events are logged",
             relay.tip_height.map(f64::from),
+        ),
+        (
+            "index_height",
+            "Newest block of the tweak index",
+            index.as_ref().and_then(|i| i.tip).map(|t| f64::from(t.height)),
+        ),
+        (
+            "index_progress",
+            "Share of the tweak index that is there",
+            index.as_ref().map(crate::index::IndexStatus::progress),
+        ),
+        (
+            "index_blocks_added",
+            "Blocks added to the tweak index since the start",
+            building.map(|f| f.blocks as f64),
+        ),
+        (
+            "index_transactions_added",
+            "Eligible transactions added to the tweak index since the start",
+            building.map(|f| f.eligible as f64),
         ),
         ("watches", "Watches held now", Some(relay.watches as f64)),
         (

@@ -2,7 +2,7 @@
 
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
-use sdk_relay_protocol::http::{Checks, Health, Services};
+use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services};
 use sdk_relay_protocol::{
     API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
     SyncType,
@@ -12,6 +12,7 @@ use super::WalletState;
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
+use crate::index::{IndexState, IndexStatus};
 
 /// Overall condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +126,23 @@ pub fn health(cx: &Context) -> (Condition, Health) {
         },
         software_version: SOFTWARE_VERSION.to_owned(),
         problems,
+        index: cx.index.as_ref().map(|index| index_health(&index.status.borrow())),
     };
     (condition, health)
+}
+
+fn index_health(status: &IndexStatus) -> IndexHealth {
+    IndexHealth {
+        state: status.word().to_owned(),
+        first_height: status.first,
+        height: status.tip.map(|t| t.height),
+        target: status.target,
+        progress: (status.progress() * 1000.0).floor() / 1000.0,
+        error: match &status.state {
+            IndexState::Failing(error) => Some(error.clone()),
+            _ => None,
+        },
+    }
 }
 
 /// The payload of a `sync` message of this type.

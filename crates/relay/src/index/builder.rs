@@ -1,0 +1,382 @@
+//! The task that keeps the index at the node's tip.
+//!
+//! It asks the node for its tip, takes back what is no longer in the best chain, and adds what is missing: blocks are fetched and computed
+//! several at a time, added in order, and committed in batches. Every block must name the one before it, so that a reorganisation in
+//! between is noticed and looked at again. What is not committed is fetched again after a kill.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bitcoin::BlockHash;
+use sdk_relay_chain::follower::FollowStatus;
+use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
+use sdk_relay_store::TweakIndex;
+use sdk_relay_store::index::{IndexError, IndexedBlock};
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{IndexFigures, IndexState, IndexStatus, Pool};
+
+/// Fetches at once. The node's source allows three, and detection's must not wait behind all of them.
+const FETCHES: usize = 2;
+/// Blocks that are fetched, computed, or wait for their turn. A large one takes some 20 MB with its prevouts.
+const BLOCKS_AHEAD: usize = 6;
+/// A commit synchronises two files: it is worth at least so many transactions, or so many blocks, or so much time.
+const BATCH_TRANSACTIONS: usize = 50_000;
+const BATCH_BLOCKS: usize = 100;
+const BATCH_TIME: Duration = Duration::from_secs(2);
+/// Between two looks at the node's tip, where nothing tells of a new one.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Between two tries while the node or the disk fails.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Builds the index.
+pub struct Builder {
+    index: Arc<TweakIndex>,
+    source: Arc<dyn ChainSource>,
+    pool: Arc<Pool>,
+    follow: watch::Receiver<FollowStatus>,
+    status: watch::Sender<IndexStatus>,
+    figures: watch::Sender<IndexFigures>,
+    fetches: Arc<Semaphore>,
+}
+
+/// Why the builder cannot go on for now.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("a thread of the index failed")]
+    Thread,
+}
+
+/// What a step has led to.
+enum Step {
+    /// The index holds the node's tip.
+    Current,
+    /// The chain may have changed: look again.
+    Again,
+}
+
+/// A block on its way.
+struct InFlight {
+    /// The node's part is done.
+    fetched: oneshot::Receiver<()>,
+    done: AbortOnDropHandle<Result<Option<Computed>, Stopped>>,
+}
+
+struct Computed {
+    previous: BlockHash,
+    transactions: usize,
+    block: IndexedBlock,
+}
+
+impl Builder {
+    /// A builder of this index, and where it tells how far it is. `follow` wakes it when the node has a new block.
+    pub fn new(
+        index: Arc<TweakIndex>,
+        source: Arc<dyn ChainSource>,
+        pool: Arc<Pool>,
+        follow: watch::Receiver<FollowStatus>,
+    ) -> Result<(Self, watch::Receiver<IndexStatus>, watch::Receiver<IndexFigures>), IndexError> {
+        let tip = index.tip()?.map(|t| BlockRef {
+            height: t.height,
+            hash: t.hash,
+        });
+        let first = index.first()?.map_or(index.start_height(), |t| t.height);
+        let (status, told) = watch::channel(IndexStatus {
+            state: IndexState::Starting,
+            first,
+            tip,
+            target: None,
+        });
+        let (figures, shown) = watch::channel(IndexFigures::default());
+        let builder = Self {
+            index,
+            source,
+            pool,
+            follow,
+            status,
+            figures,
+            fetches: Arc::new(Semaphore::new(FETCHES)),
+        };
+        Ok((builder, told, shown))
+    }
+
+    /// Keeps the index at the node's tip. Never ends.
+    pub async fn run(mut self) {
+        loop {
+            self.follow.mark_unchanged();
+            match self.step().await {
+                Ok(Step::Again) => {}
+                Ok(Step::Current) => {
+                    self.state(IndexState::Current);
+                    let _ = tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await;
+                }
+                Err(stopped) => {
+                    self.state(IndexState::Failing(stopped.to_string()));
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn step(&self) -> Result<Step, Stopped> {
+        let status = self.source.status().await?;
+        self.status.send_modify(|s| s.target = Some(status.tip.height));
+        self.rewind(status.tip).await?;
+        let kept = status.prune_height.unwrap_or(0);
+        let tip = self.index.tip()?;
+        let from = match tip {
+            Some(tip) if tip.height + 1 < kept => {
+                tracing::warn!(
+                    index = tip.height,
+                    first_kept = kept,
+                    "the node has pruned blocks that the tweak index has not: the index begins anew at the first kept block"
+                );
+                let index = Arc::clone(&self.index);
+                blocking(move || index.clear()).await?;
+                kept
+            }
+            Some(tip) => tip.height + 1,
+            None => self.index.start_height().max(kept),
+        };
+        self.tip_is()?;
+        if from > status.tip.height {
+            return Ok(Step::Current);
+        }
+        if self.index.tip()?.is_none() {
+            self.status.send_modify(|s| s.first = from);
+        }
+        self.state(IndexState::Building);
+        self.build(from, status.tip.height).await
+    }
+
+    /// Takes back the blocks that are not in the best chain.
+    async fn rewind(&self, target: BlockRef) -> Result<(), Stopped> {
+        let Some(tip) = self.index.tip()? else { return Ok(()) };
+        if self.holds(tip.height, target).await? {
+            return Ok(());
+        }
+        // Below a block that both chains have, they have all: halves find the highest one whatever the depth.
+        let Some(first) = self.index.first()? else {
+            return Ok(());
+        };
+        let (mut common, mut differs) = (None, tip.height);
+        let (mut low, mut high) = (first.height, tip.height);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.holds(middle, target).await? {
+                common = Some(middle);
+                low = middle + 1;
+            } else {
+                differs = middle;
+                high = middle;
+            }
+        }
+        tracing::info!(
+            from = tip.height,
+            to = common,
+            differs,
+            "the tweak index follows a reorganisation"
+        );
+        let index = Arc::clone(&self.index);
+        blocking(move || common.map_or_else(|| index.clear(), |height| index.rewind(height))).await?;
+        self.tip_is()
+    }
+
+    /// Whether the index's block at this height is in the best chain.
+    async fn holds(&self, height: u32, target: BlockRef) -> Result<bool, Stopped> {
+        let ours = self.index.hash_at(height)?;
+        let theirs = match height {
+            h if h > target.height => None,
+            h if h == target.height => Some(target.hash),
+            h => self.source.hash_at(h).await?,
+        };
+        Ok(ours.is_some() && ours == theirs)
+    }
+
+    async fn build(&self, from: u32, target: u32) -> Result<Step, Stopped> {
+        let mut next = from;
+        let mut ahead = VecDeque::new();
+        let mut batch = Batch::after(self.index.tip()?.map(|t| t.hash));
+        while next <= target || !ahead.is_empty() {
+            while next <= target && ahead.len() < BLOCKS_AHEAD {
+                ahead.push_back(self.fetch(next));
+                next += 1;
+            }
+            let Some(InFlight { fetched, done }) = ahead.pop_front() else {
+                break;
+            };
+            let began = Instant::now();
+            // Gone without a word, it has failed; the reason comes next.
+            let _ = fetched.await;
+            let arrived = Instant::now();
+            let computed = done.await.map_err(|_| Stopped::Thread)?;
+            self.figures.send_modify(|f| {
+                f.waited_for_node += arrived.duration_since(began).as_secs_f64();
+                f.waited_for_tweaks += arrived.elapsed().as_secs_f64();
+            });
+            match computed {
+                Ok(Some(computed)) if batch.follows(computed.previous) => batch.push(computed),
+                // Another chain than that of the blocks before.
+                Ok(_) => {
+                    self.commit(&mut batch).await?;
+                    return Ok(Step::Again);
+                }
+                Err(stopped) => {
+                    self.commit(&mut batch).await?;
+                    return Err(stopped);
+                }
+            }
+            if batch.is_full() {
+                self.commit(&mut batch).await?;
+            }
+        }
+        self.commit(&mut batch).await?;
+        Ok(Step::Again)
+    }
+
+    /// `None` comes for a height that the chain no longer has.
+    fn fetch(&self, height: u32) -> InFlight {
+        let (source, pool, turns) = (
+            Arc::clone(&self.source),
+            Arc::clone(&self.pool),
+            Arc::clone(&self.fetches),
+        );
+        let (here, fetched) = oneshot::channel();
+        let done = tokio::spawn(async move {
+            let turn = turns.acquire_owned().await.map_err(|_| Stopped::Thread)?;
+            let Some(hash) = source.hash_at(height).await? else {
+                return Ok(None);
+            };
+            let block = source.block(hash).await?;
+            drop(turn);
+            let _ = here.send(());
+            let compute = move || Computed {
+                previous: block.block.header.prev_blockhash,
+                transactions: block.block.txdata.len(),
+                block: IndexedBlock::of(height, hash, &block.block, &block.prevouts),
+            };
+            pool.run(compute).await.map(Some).ok_or(Stopped::Thread)
+        });
+        InFlight {
+            fetched,
+            done: AbortOnDropHandle::new(done),
+        }
+    }
+
+    async fn commit(&self, batch: &mut Batch) -> Result<(), Stopped> {
+        let Some((previous, blocks)) = batch.take() else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        let (index, count) = (Arc::clone(&self.index), blocks.len() as u64);
+        let eligible: usize = blocks.iter().map(|b| b.transactions.len()).sum();
+        blocking(move || index.append(previous, &blocks)).await?;
+        let transactions = std::mem::take(&mut batch.looked_at) as u64;
+        self.figures.send_modify(|f| {
+            f.blocks += count;
+            f.transactions += transactions;
+            f.eligible += eligible as u64;
+            f.waited_for_disk += began.elapsed().as_secs_f64();
+        });
+        self.tip_is()
+    }
+
+    fn tip_is(&self) -> Result<(), Stopped> {
+        let tip = self.index.tip()?.map(|t| BlockRef {
+            height: t.height,
+            hash: t.hash,
+        });
+        self.status
+            .send_if_modified(|s| std::mem::replace(&mut s.tip, tip) != tip);
+        Ok(())
+    }
+
+    fn state(&self, state: IndexState) {
+        self.status.send_if_modified(|status| {
+            if status.state == state {
+                return false;
+            }
+            match (&status.state, &state) {
+                (_, IndexState::Failing(error)) => {
+                    tracing::warn!(error, "the tweak index waits; trying again until it can go on");
+                }
+                (IndexState::Current, _) | (_, IndexState::Starting) => {}
+                (_, IndexState::Building) => {
+                    tracing::info!(
+                        from = status.tip.map(|t| t.height),
+                        to = status.target,
+                        "building the tweak index"
+                    );
+                }
+                (_, IndexState::Current) => {
+                    tracing::info!(tip = status.tip.map(|t| t.height), "the tweak index holds the tip");
+                }
+            }
+            status.state = state;
+            true
+        });
+    }
+}
+
+/// Blocks that wait for a commit.
+struct Batch {
+    previous: Option<BlockHash>,
+    last: Option<BlockHash>,
+    blocks: Vec<IndexedBlock>,
+    eligible: usize,
+    looked_at: usize,
+    since: Instant,
+}
+
+impl Batch {
+    fn after(tip: Option<BlockHash>) -> Self {
+        Self {
+            previous: tip,
+            last: tip,
+            blocks: Vec::new(),
+            eligible: 0,
+            looked_at: 0,
+            since: Instant::now(),
+        }
+    }
+
+    fn follows(&self, previous: BlockHash) -> bool {
+        self.last.is_none_or(|last| last == previous)
+    }
+
+    fn push(&mut self, computed: Computed) {
+        if self.blocks.is_empty() {
+            self.previous = Some(computed.previous);
+            self.since = Instant::now();
+        }
+        self.last = Some(computed.block.hash);
+        self.eligible += computed.block.transactions.len();
+        self.looked_at += computed.transactions;
+        self.blocks.push(computed.block);
+    }
+
+    fn is_full(&self) -> bool {
+        self.eligible >= BATCH_TRANSACTIONS || self.blocks.len() >= BATCH_BLOCKS || self.since.elapsed() >= BATCH_TIME
+    }
+
+    fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>)> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        self.eligible = 0;
+        Some((self.previous?, std::mem::take(&mut self.blocks)))
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<(), IndexError> + Send + 'static) -> Result<(), Stopped> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Stopped::Thread)?
+        .map_err(Stopped::from)
+}

@@ -1,0 +1,47 @@
+//! The threads that compute tweaks and scan history.
+
+use tokio::sync::oneshot;
+
+/// How much the threads give way to others, from 0 to 19: detection and sockets are served first on a busy machine.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// `index.scan_threads` threads. Work that is given to them waits its turn; nothing else of the relay waits for it.
+#[derive(Debug)]
+pub struct Pool {
+    threads: rayon::ThreadPool,
+}
+
+impl Pool {
+    /// Starts the threads.
+    pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|n| format!("index-{n}"))
+            .start_handler(|_| give_way())
+            .build()?;
+        Ok(Self { threads })
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    /// Has one of the threads do the work. `None` when the work panicked.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (sender, done) = oneshot::channel();
+        self.threads.spawn(move || {
+            // Whoever asked may be gone by now.
+            let _ = sender.send(work());
+        });
+        done.await.ok()
+    }
+}
+
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "an index thread keeps its priority");
+    }
+}

@@ -1,0 +1,50 @@
+//! The index's progress, for whoever looks at the process: a bar on a terminal, lines in the log elsewhere.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{IndexState, IndexStatus};
+
+/// Between two lines in the log: a build of a day leaves some hundreds.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+/// Builds of fewer blocks are over before anybody has looked.
+const WORTH_SHOWING: u32 = 1000;
+
+/// Shows how the index grows, each time that it lags behind by more than a moment. Ends with its builder.
+pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut bar: Option<ProgressBar> = None;
+    let mut line = Instant::now();
+    while status.changed().await.is_ok() {
+        let now = status.borrow_and_update().clone();
+        let height = now.tip.map_or(now.first, |t| t.height);
+        let target = now.target.unwrap_or(height);
+        if now.state != IndexState::Building {
+            if let Some(bar) = bar.take() {
+                bar.finish_and_clear();
+            }
+        } else if terminal && (bar.is_some() || target.saturating_sub(height) > WORTH_SHOWING) {
+            let bar = bar.get_or_insert_with(|| new_bar(u64::from(height)));
+            bar.set_length(u64::from(target));
+            bar.set_position(u64::from(height));
+        } else if !terminal && line.elapsed() >= LINE_EVERY {
+            line = Instant::now();
+            let percent = format!("{:.1}", now.progress() * 100.0);
+            tracing::info!(height, target, percent, "building the tweak index");
+        }
+    }
+}
+
+/// A bar of heights.
+pub(crate) fn new_bar(from: u64) -> ProgressBar {
+    let bar = ProgressBar::new(from).with_position(from);
+    // The template is ours; should it ever be wrong, the default does as well.
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_message("tweak index")
+}

@@ -1,0 +1,69 @@
+//! How far the index is.
+
+use sdk_relay_chain::BlockRef;
+
+/// What the builder does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// The node has not been asked yet.
+    Starting,
+    /// Blocks are missing between the index and the node's tip.
+    Building,
+    /// The index holds the node's tip.
+    Current,
+    /// It cannot go on for now, and why; it tries again.
+    Failing(String),
+}
+
+/// Where the index stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexStatus {
+    /// What the builder does.
+    pub state: IndexState,
+    /// Lowest height that the index has, or will have.
+    pub first: u32,
+    /// The newest block in it.
+    pub tip: Option<BlockRef>,
+    /// Height of the node's tip when it was last asked.
+    pub target: Option<u32>,
+}
+
+/// What building has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct IndexFigures {
+    /// Blocks added.
+    pub blocks: u64,
+    /// Transactions looked at.
+    pub transactions: u64,
+    /// Eligible ones among them.
+    pub eligible: u64,
+    /// Seconds in which the builder waited for blocks from the node.
+    pub waited_for_node: f64,
+    /// Seconds in which it waited for tweaks to be computed.
+    pub waited_for_tweaks: f64,
+    /// Seconds in which it waited for the disk.
+    pub waited_for_disk: f64,
+}
+
+impl IndexStatus {
+    /// How much of the index is there, from 0 to 1.
+    pub fn progress(&self) -> f64 {
+        match (self.tip, self.target) {
+            (Some(tip), Some(target)) if tip.height < target => {
+                f64::from(tip.height.saturating_sub(self.first) + 1) / f64::from(target.saturating_sub(self.first) + 1)
+            }
+            (Some(_), _) => 1.0,
+            (None, _) => 0.0,
+        }
+    }
+
+    /// The state in a word, for `/health`.
+    pub fn word(&self) -> &'static str {
+        match self.state {
+            IndexState::Starting => "starting",
+            IndexState::Building => "building",
+            IndexState::Current => "current",
+            IndexState::Failing(_) => "failing",
+        }
+    }
+}

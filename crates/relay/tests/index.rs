@@ -1,0 +1,9 @@
+//! The tweak index against a real node: what is in it, through reorganisations and kills.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "index/chain.rs"]
+mod chain;
+#[path = "index/scene.rs"]
+mod scene;
+#[path = "index/slow.rs"]
+mod slow;

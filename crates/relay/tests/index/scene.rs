@@ -1,0 +1,112 @@
+//! A node, and an index that is built from it in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay::index::{Builder, IndexState, IndexStatus, Pool};
+use sdk_relay_chain::ChainSource;
+use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
+use sdk_relay_chain::node::{NodeConfig, NodeSource};
+use sdk_relay_chain::rpc::Auth;
+use sdk_relay_store::TweakIndex;
+use sdk_relay_store::index::IndexedBlock;
+use testkit::Bitcoind;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::slow;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+pub(crate) struct Indexing {
+    pub(crate) index: Arc<TweakIndex>,
+    pub(crate) status: watch::Receiver<IndexStatus>,
+    builder: JoinHandle<()>,
+    _follower: Follower,
+}
+
+impl Drop for Indexing {
+    fn drop(&mut self) {
+        self.builder.abort();
+    }
+}
+
+pub(crate) fn source(node: &Bitcoind) -> Arc<dyn ChainSource> {
+    let config = NodeConfig {
+        rpc_url: node.rpc_url(),
+        auth: Auth::CookieFile(node.cookie_file()),
+        zmq_url: node.has_zmq().then(|| node.zmq_url()),
+    };
+    Arc::new(NodeSource::new(config).unwrap())
+}
+
+impl Indexing {
+    /// Builds the index in this directory, from this node.
+    pub(crate) fn start(node: &Bitcoind, dir: &std::path::Path, start_height: u32) -> Self {
+        let source = source(node);
+        let (follower, mut events) = Follower::spawn(Arc::clone(&source), Start::default(), FollowerOptions::default());
+        tokio::spawn(async move { while events.recv().await.is_some() {} });
+        let index = Arc::new(TweakIndex::open(dir, "regtest", start_height).unwrap());
+        let pool = Arc::new(Pool::new(2).unwrap());
+        let (builder, status, _) = Builder::new(Arc::clone(&index), source, pool, follower.status()).unwrap();
+        Self {
+            index,
+            status,
+            builder: tokio::spawn(builder.run()),
+            _follower: follower,
+        }
+    }
+
+    /// Ends the builder, and lets the index go.
+    pub(crate) async fn stop(mut self) {
+        self.builder.abort();
+        let _ = (&mut self.builder).await;
+    }
+
+    /// Waits until the index holds the node's tip.
+    pub(crate) async fn caught_up(&mut self, node: &Bitcoind) {
+        let tip = node.tip().await;
+        let held = self
+            .status
+            .wait_for(|s| s.state == IndexState::Current && s.tip.map(|t| t.hash) == Some(tip));
+        if timeout(DEADLINE, held).await.is_err() {
+            panic!("the index does not come to the tip: {:?}", self.status.borrow());
+        }
+    }
+}
+
+/// The index is that of the node's chain from `first` on, and nothing else is in it.
+pub(crate) async fn assert_is_of_chain(index: &TweakIndex, node: &Bitcoind, first: u32) -> Vec<IndexedBlock> {
+    let mut expected = Vec::new();
+    for height in first..=node.height().await {
+        expected.push(slow::block(node, height).await);
+    }
+    let held = index.blocks(first, usize::MAX).unwrap();
+    for (held, expected) in held.iter().zip(&expected) {
+        assert_eq!(held, expected);
+    }
+    assert_eq!(held.len(), expected.len());
+    assert_eq!(index.first().unwrap().map(|t| t.height), Some(first));
+    // Every output of the index, spent or not.
+    for block in &expected {
+        for tx in &block.transactions {
+            let outpoints: Vec<_> = tx
+                .places
+                .iter()
+                .map(|p| bitcoin::OutPoint::new(tx.txid, p.vout))
+                .collect();
+            let spent: Vec<_> = outpoints
+                .iter()
+                .map(|o| {
+                    expected
+                        .iter()
+                        .find(|b| b.spent.iter().any(|s| s.outpoint == *o))
+                        .map(|b| b.height)
+                })
+                .collect();
+            assert_eq!(index.spent_at(&outpoints).unwrap(), spent);
+        }
+    }
+    expected
+}
