@@ -7,6 +7,7 @@ mod http;
 mod latency;
 mod load;
 mod report;
+mod scan;
 mod stats;
 mod zmq;
 
@@ -26,6 +27,7 @@ struct Arguments {
 enum Bench {
     Http(http::Arguments),
     Latency(latency::Arguments),
+    Scan(scan::Arguments),
 }
 
 #[tokio::main]
@@ -34,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
     let report = match arguments.bench {
         Bench::Http(arguments) => http::run(arguments).await?,
         Bench::Latency(arguments) => latency::run(arguments).await?,
+        Bench::Scan(arguments) => scan::run(&arguments)?,
     };
     report.print(arguments.json);
     Ok(())

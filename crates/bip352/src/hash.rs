@@ -41,10 +41,15 @@ pub(crate) fn label_tweak(scan: &SecretKey, m: u32) -> Option<SecretKey> {
 
 /// `t_k` = hash(compressed shared secret ‖ k). `None` when the hash is no valid scalar, which nobody has ever seen.
 pub(crate) fn output_tweak(shared_secret: &[u8; 33], k: u32) -> Option<SecretKey> {
+    SecretKey::from_slice(&output_hash(shared_secret, k)).ok()
+}
+
+/// The hash that is `t_k` where it is a valid scalar.
+pub(crate) fn output_hash(shared_secret: &[u8; 33], k: u32) -> [u8; 32] {
     let mut engine = SharedSecretHash::engine();
     engine.input(shared_secret);
     engine.input(&k.to_be_bytes());
-    SecretKey::from_slice(SharedSecretHash::from_engine(engine).as_byte_array()).ok()
+    SharedSecretHash::from_engine(engine).to_byte_array()
 }
 
 fn serialize_outpoint(outpoint: OutPoint) -> [u8; 36] {

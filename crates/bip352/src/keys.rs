@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::address::{Network, SilentPaymentAddress};
 use crate::curve::SECP;
+use crate::fast::Prepared;
 use crate::hash;
 
 /// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never handed out.
@@ -102,6 +103,8 @@ pub struct Receiver {
     spend: PublicKey,
     labels: Vec<Label>,
     by_point: HashMap<[u8; 33], usize>,
+    /// What the fast engine needs of it.
+    prepared: Prepared,
 }
 
 impl Receiver {
@@ -117,7 +120,9 @@ impl Receiver {
             .enumerate()
             .map(|(i, label)| (label.point.serialize(), i))
             .collect();
+        let paid = labels.iter().filter_map(|label| spend.combine(&label.point).ok());
         Ok(Self {
+            prepared: Prepared::new(scan.secret(), std::iter::once(spend).chain(paid)),
             scan_public: scan.public_key(),
             scan,
             spend,
@@ -165,6 +170,10 @@ impl Receiver {
 
     pub(crate) fn scan_secret(&self) -> &SecretKey {
         self.scan.secret()
+    }
+
+    pub(crate) fn prepared(&self) -> &Prepared {
+        &self.prepared
     }
 
     pub(crate) fn label_points(&self) -> &[Label] {

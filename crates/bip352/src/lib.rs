@@ -9,6 +9,7 @@
 pub mod address;
 mod curve;
 pub mod engine;
+pub mod fast;
 mod hash;
 pub mod input;
 pub mod keys;
@@ -19,6 +20,7 @@ pub mod spend;
 
 pub use address::{AddressError, Network, SilentPaymentAddress};
 pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow};
+pub use fast::Fast;
 pub use input::{EligibleTx, TaprootOutput, input_public_key, public_key_sum, tweak};
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
 pub use scan::{Match, scan};

@@ -18,7 +18,7 @@ use file::{Receiving, Recipient, Sending, Vector, Vin};
 use sdk_relay_bip352::send::{Input, InputKey, SendError, output_keys};
 use sdk_relay_bip352::spend::secret_key;
 use sdk_relay_bip352::{
-    EligibleTx, Engine, Hit, K_MAX, Libsecp256k1, Match, Network, Receiver, ScanKey, SilentPaymentAddress,
+    EligibleTx, Engine, Fast, Hit, K_MAX, Libsecp256k1, Match, Network, Receiver, ScanKey, SilentPaymentAddress,
     input_public_key, public_key_sum, scan, tweak,
 };
 
@@ -108,6 +108,35 @@ fn check_sending(case: &Sending) {
     }
 }
 
+/// Every engine, alone and with enough company that each of its ways is taken.
+fn check_engines(receiver: &Receiver, tx: &EligibleTx, hits: &[Hit]) {
+    let strangers: Vec<Receiver> = (1..64)
+        .map(|n| {
+            let key = SecretKey::from_slice(&[n; 32]).expect("a scalar");
+            Receiver::new(ScanKey::from(key), receiver.spend_public_key(), []).expect("labels")
+        })
+        .collect();
+    let engines: [&dyn Engine; 3] = [&Libsecp256k1, &Fast::new(), &Fast::portable()];
+    for engine in engines {
+        assert_eq!(engine.scan(&[receiver], &[tx]), hits);
+        // The wallet last, and each row in another lane. Thousands of outputs take seconds, and are nothing new to an engine.
+        let companies: &[usize] = if tx.outputs.len() < 100 { &[0, 1, 7, 63] } else { &[] };
+        for &company in companies {
+            let receivers: Vec<&Receiver> = strangers.iter().take(company).chain([receiver]).collect();
+            let found = engine.scan(&receivers, &[tx; 9]);
+            let expected = (0..9).flat_map(|row| hits.iter().map(move |hit| (row, hit)));
+            let expected: Vec<Hit> = expected
+                .map(|(row, hit)| Hit {
+                    receiver: company,
+                    row,
+                    ..hit.clone()
+                })
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+}
+
 fn check_receiving(case: &Receiving) {
     let (given, expected) = (&case.given, &case.expected);
     let secp = Secp256k1::new();
@@ -141,7 +170,7 @@ fn check_receiving(case: &Receiving) {
         matches: matches.clone(),
     };
     let hits = if matches.is_empty() { vec![] } else { vec![hit] };
-    assert_eq!(Libsecp256k1.scan(&[&receiver], &[&eligible]), hits);
+    check_engines(&receiver, &eligible, &hits);
     for found in &matches {
         check_spendable(found, &eligible, &keys.spend_priv_key);
     }

@@ -11,7 +11,7 @@ use bitcoin::ScriptBuf;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
-use sdk_relay_bip352::{Libsecp256k1, Receiver};
+use sdk_relay_bip352::{Fast, Receiver};
 use sdk_relay_chain::dev::DevChain;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
@@ -137,7 +137,7 @@ impl Relay {
             vitals: Arc::clone(&vitals),
             network: config.network,
             own: Arc::clone(&own),
-            engine: Arc::new(Libsecp256k1),
+            engine: Arc::new(Fast::new()),
             max_watches: config.max_watches,
             wallet_scripts,
         };

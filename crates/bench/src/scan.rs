@@ -1,0 +1,200 @@
+//! `scan`: the fast engine beside libsecp256k1, the same rows on one core in one run.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
+use bitcoin::secp256k1::{All, PublicKey, Scalar, Secp256k1, SecretKey, rand};
+use bitcoin::{Amount, Txid};
+use sdk_relay_bip352::fast::Step;
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, Receiver, ScanKey, TaprootOutput};
+use serde_json::{Value, json};
+
+use crate::report::{Report, Table};
+
+/// Rows of the scan for one wallet.
+const ONE_WALLET_ROWS: usize = 8_192;
+const MANY_WALLETS: usize = 1_000;
+/// Transactions of the scan for many wallets, a row for each wallet each.
+const TRANSACTIONS: usize = 40;
+/// Rows of each round on libsecp256k1, which needs many times as long.
+const BASELINE_ROWS: usize = 1_000;
+/// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
+const ROUNDS: usize = 9;
+
+/// Nanoseconds a row, the fast engine beside libsecp256k1.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Uses plain 64-bit code, as on a machine without AVX-512 IFMA.
+    #[arg(long)]
+    portable: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
+    let engine = if arguments.portable {
+        Fast::portable()
+    } else {
+        Fast::new()
+    };
+    let one = Case::new(1, ONE_WALLET_ROWS)?.measure(&engine)?;
+    let many = Case::new(MANY_WALLETS, TRANSACTIONS)?.measure(&engine)?;
+    let table = Table::new(["nanoseconds a row", "engine", "libsecp256k1", "ratio"])
+        .row("one wallet, many rows", &one.figures(), 1)
+        .row("1,000 wallets, one block", &many.figures(), 1);
+    let mut steps = Table::new(["share of each step, %", "one wallet", "1,000 wallets"]);
+    for (n, step) in Step::ALL.into_iter().enumerate() {
+        steps = steps.row(step.name(), &[one.shares[n], many.shares[n]], 1);
+    }
+    Ok(Report {
+        title: format!(
+            "scanning on one core, engine {}: b·T, SHA-256, t·G, addition (the engine also of the change label), comparison",
+            engine.name()
+        ),
+        tables: vec![table, steps],
+        json: json!({
+            "one_wallet": one.json(None),
+            "many_wallets": many.json(Some(MANY_WALLETS)),
+            "engine": engine.name(),
+        }),
+    })
+}
+
+struct Case {
+    scan_keys: Vec<SecretKey>,
+    receivers: Vec<Receiver>,
+    rows: Vec<EligibleTx>,
+}
+
+struct Measured {
+    rows: usize,
+    ns: f64,
+    baseline_ns: f64,
+    shares: Vec<f64>,
+}
+
+impl Case {
+    /// Rows of two outputs that pay nobody: nearly every row of the chain is one for a wallet.
+    fn new(wallets: usize, rows: usize) -> Result<Self> {
+        let secp = Secp256k1::new();
+        let mut rng = rand::thread_rng();
+        let scan_keys: Vec<SecretKey> = (0..wallets).map(|_| SecretKey::new(&mut rng)).collect();
+        let receivers = scan_keys.iter().map(|scan| {
+            let spend = SecretKey::new(&mut rng).public_key(&secp);
+            Receiver::new(ScanKey::from(*scan), spend, [])
+        });
+        let receivers = receivers.collect::<Result<_, _>>()?;
+        let mut rng = rand::thread_rng();
+        let rows = (0..rows).map(|_| EligibleTx {
+            txid: Txid::all_zeros(),
+            tweak: SecretKey::new(&mut rng).public_key(&secp),
+            outputs: (0..2)
+                .map(|vout| TaprootOutput {
+                    vout,
+                    key: SecretKey::new(&mut rng).secret_bytes(),
+                    amount: Amount::ONE_SAT,
+                })
+                .collect(),
+        });
+        Ok(Self {
+            rows: rows.collect(),
+            scan_keys,
+            receivers,
+        })
+    }
+
+    fn measure(&self, engine: &Fast) -> Result<Measured> {
+        let secp = Secp256k1::new();
+        let receivers: Vec<&Receiver> = self.receivers.iter().collect();
+        let rows: Vec<&EligibleTx> = self.rows.iter().collect();
+        let pairs = receivers.len() * rows.len();
+        let (mut times, mut baseline) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            let start = Instant::now();
+            ensure!(
+                black_box(engine.scan(&receivers, &rows)).is_empty(),
+                "random rows hold a payment"
+            );
+            let time = start.elapsed();
+            let start = Instant::now();
+            let first = round * BASELINE_ROWS;
+            let found = (first..first + BASELINE_ROWS).filter(|i| {
+                let (row, wallet) = (i / receivers.len() % rows.len(), i % receivers.len());
+                one_row(&secp, &self.scan_keys[wallet], receivers[wallet], rows[row]).unwrap_or(true)
+            });
+            ensure!(found.count() == 0, "random rows hold a payment");
+            // The first round fills caches and tables.
+            if round > 0 {
+                times.push(nanoseconds(time, pairs));
+                baseline.push(nanoseconds(start.elapsed(), BASELINE_ROWS));
+            }
+        }
+        let steps = engine.measure(&receivers, &rows);
+        let total: Duration = steps.iter().map(|(_, time)| *time).sum();
+        Ok(Measured {
+            rows: pairs,
+            ns: median(times).context("no round")?,
+            baseline_ns: median(baseline).context("no round")?,
+            shares: steps
+                .iter()
+                .map(|(_, time)| 100.0 * time.as_secs_f64() / total.as_secs_f64())
+                .collect(),
+        })
+    }
+}
+
+/// What every scanner over libsecp256k1 does for a row, its points parsed beforehand; `None` in cases that nobody has seen.
+fn one_row(secp: &Secp256k1<All>, scan: &SecretKey, receiver: &Receiver, row: &EligibleTx) -> Option<bool> {
+    let shared = row.tweak.mul_tweak(secp, &Scalar::from(*scan)).ok()?.serialize();
+    let mut hash = sha256::HashEngine::from_midstate(midstate(), 64);
+    hash.input(&shared);
+    hash.input(&[0; 4]);
+    let t = SecretKey::from_slice(sha256::Hash::from_engine(hash).as_byte_array()).ok()?;
+    let output: PublicKey = t.public_key(secp).combine(&receiver.spend_public_key()).ok()?;
+    let key = output.x_only_public_key().0.serialize();
+    Some(row.outputs.iter().any(|o| o.key == key))
+}
+
+/// SHA-256 after the tag "BIP0352/SharedSecret", twice.
+fn midstate() -> sha256::Midstate {
+    static TAGGED: std::sync::OnceLock<sha256::Midstate> = std::sync::OnceLock::new();
+    *TAGGED.get_or_init(|| {
+        let tag = sha256::Hash::hash(b"BIP0352/SharedSecret");
+        let mut engine = sha256::Hash::engine();
+        engine.input(tag.as_byte_array());
+        engine.input(tag.as_byte_array());
+        engine.midstate()
+    })
+}
+
+fn nanoseconds(time: Duration, rows: usize) -> f64 {
+    time.as_secs_f64() * 1e9 / rows as f64
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+impl Measured {
+    fn ratio(&self) -> f64 {
+        self.baseline_ns / self.ns
+    }
+
+    fn figures(&self) -> [f64; 3] {
+        [self.ns, self.baseline_ns, self.ratio()]
+    }
+
+    fn json(&self, wallets: Option<usize>) -> Value {
+        let tenth = |n: f64| (n * 10.0).round() / 10.0;
+        let mut figures = serde_json::Map::new();
+        if let Some(wallets) = wallets {
+            figures.insert("wallets".into(), wallets.into());
+            figures.insert("rows".into(), self.rows.into());
+        }
+        figures.insert("ns_per_row".into(), tenth(self.ns).into());
+        figures.insert("libsecp256k1_ns_per_row".into(), tenth(self.baseline_ns).into());
+        figures.insert("ratio".into(), ((self.ratio() * 100.0).round() / 100.0).into());
+        Value::Object(figures)
+    }
+}

@@ -1,0 +1,228 @@
+//! The fast engine: many pairs of receiver and row at a time.
+//!
+//! In a history scan one scalar meets millions of points: [`one`] walks eight rows at a time through one schedule of doublings and
+//! additions. In a block one point meets thousands of scalars: [`many`] makes a table of each point that all receivers share. Both end in
+//! [`finish`]. The arithmetic is written once for any [`lane`] type; the machine decides at run time which one is used.
+//!
+//! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an exceptional case of
+//! the group law goes the same way, so that such a case costs time and never a payment. `docs/scanner.md` has the mathematics.
+
+mod decompress;
+mod field;
+mod finish;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod lane;
+mod many;
+mod multiples;
+mod one;
+mod point;
+mod portable;
+mod rows;
+mod scalar;
+mod steps;
+
+use std::time::Duration;
+
+use bitcoin::secp256k1::{PublicKey, SecretKey};
+use zeroize::Zeroizing;
+
+use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow};
+use crate::input::EligibleTx;
+use crate::keys::Receiver;
+use crate::scan::scan;
+use decompress::Decompress;
+#[cfg(target_arch = "x86_64")]
+use ifma::Ifma;
+use lane::{Lane, MAX_LANES};
+use many::ManyScalars;
+use one::OneScalar;
+use point::Packed;
+use rows::Rows;
+use scalar::{CombDigits, Schedule};
+use steps::Clock;
+pub use steps::Step;
+
+/// From so many receivers on, a table for each point costs less than a multiplication for each receiver.
+const MANY: usize = 24;
+/// Fewer pairs than this are scanned by libsecp256k1: the shared inversions of a batch would cost more.
+const FEW_PAIRS: usize = 8;
+
+/// Scans in vectors where the machine has AVX-512 IFMA, in plain 64-bit code elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Fast {
+    lanes: Lanes,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Lanes {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Ifma,
+}
+
+impl Default for Fast {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fast {
+    /// The fastest that this machine can run.
+    pub fn new() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if ifma::available() {
+            return Self { lanes: Lanes::Ifma };
+        }
+        Self::portable()
+    }
+
+    /// Plain 64-bit code, which every machine runs.
+    pub fn portable() -> Self {
+        Self { lanes: Lanes::Portable }
+    }
+
+    /// A word for the machine's instructions that are used.
+    pub fn name(&self) -> &'static str {
+        match self.lanes {
+            Lanes::Portable => u64::NAME,
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Ifma => Ifma::NAME,
+        }
+    }
+
+    /// The time of each step of a scan, for whoever wants to make one faster.
+    pub fn measure(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> [(Step, Duration); Step::ALL.len()] {
+        let mut clock = Clock::start();
+        let words = read(rows);
+        self.suspects(receivers, &words, &mut clock);
+        clock.spent()
+    }
+
+    /// Pairs that deserve a closer look, ordered by row and then by receiver.
+    fn suspects(&self, receivers: &[&Receiver], rows: &Rows, clock: &mut Clock) -> Vec<Pair> {
+        match self.lanes {
+            Lanes::Portable => suspects::<u64>(receivers, rows, clock),
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Ifma => suspects::<Ifma>(receivers, rows, clock),
+        }
+    }
+}
+
+impl Engine for Fast {
+    fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+        if receivers.len() * rows.len() < FEW_PAIRS {
+            return Libsecp256k1.scan(receivers, rows);
+        }
+        let mut words = Rows::with_capacity(rows.len());
+        for tx in rows {
+            words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
+        }
+        let confirmed = self
+            .suspects(receivers, &words, &mut Clock::start())
+            .into_iter()
+            .filter_map(|(row, receiver)| {
+                let matches = scan(receivers.get(receiver)?, rows.get(row)?);
+                (!matches.is_empty()).then_some(Hit { receiver, row, matches })
+            });
+        confirmed.collect()
+    }
+
+    fn scan_stored(&self, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Vec<Pair> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let words = match self.lanes {
+            Lanes::Portable => read_stored::<u64>(rows),
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Ifma => read_stored::<Ifma>(rows),
+        };
+        let confirmed = self
+            .suspects(receivers, &words, &mut Clock::start())
+            .into_iter()
+            .filter(|&(row, receiver)| {
+                let tx = rows.get(row).and_then(StoredRow::parse);
+                tx.zip(receivers.get(receiver))
+                    .is_some_and(|(tx, keys)| !scan(keys, &tx).is_empty())
+            });
+        confirmed.collect()
+    }
+}
+
+fn read(rows: &[&EligibleTx]) -> Rows {
+    let mut words = Rows::with_capacity(rows.len());
+    for tx in rows {
+        words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
+    }
+    words
+}
+
+/// Rows of an index, their points decompressed in lanes.
+fn read_stored<L: Lane>(rows: &[StoredRow<'_>]) -> Rows {
+    let mut words = Rows::with_capacity(rows.len());
+    for some in rows.chunks(L::LANES) {
+        let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|i| some[i.min(some.len() - 1)].tweak);
+        let (points, good) = L::vectorize(Decompress { keys: &keys });
+        for (lane, (row, point)) in some.iter().zip(points).enumerate() {
+            // Without outputs nothing is found in a row whose tweak is no point.
+            let outputs = if good >> lane & 1 == 1 { row.outputs } else { &[] };
+            words.push(point, outputs.iter());
+        }
+    }
+    words
+}
+
+fn suspects<L: Lane>(receivers: &[&Receiver], rows: &Rows, clock: &mut Clock) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    if receivers.is_empty() || rows.len() == 0 {
+        return pairs;
+    }
+    clock.lap(Step::Rows);
+    if receivers.len() < MANY {
+        let mut room = OneScalar::<L>::new();
+        room.batch.clock = *clock;
+        for (i, receiver) in receivers.iter().enumerate() {
+            let key = Zeroizing::new(receiver.scan_secret().secret_bytes());
+            let schedule = Schedule::new(&key);
+            room.scan(&schedule, &receiver.prepared().keys, rows, |row| pairs.push((row, i)));
+        }
+        pairs.sort_unstable();
+        *clock = room.batch.clock;
+        return pairs;
+    }
+    let digits: Vec<&CombDigits> = receivers.iter().map(|r| &*r.prepared().digits).collect();
+    let keys: Vec<&[Packed]> = receivers.iter().map(|r| r.prepared().keys.as_slice()).collect();
+    let mut room = ManyScalars::<L>::new();
+    room.batch.clock = *clock;
+    room.scan(&digits, &keys, rows, |row, receiver| pairs.push((row, receiver)));
+    *clock = room.batch.clock;
+    pairs
+}
+
+/// What the engine makes of a receiver once.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    /// `B_spend`, and `B_spend` plus each label's point: an output is t·G plus one of them.
+    keys: Vec<Packed>,
+    digits: Box<CombDigits>,
+}
+
+impl Prepared {
+    pub(crate) fn new(scan: &SecretKey, keys: impl Iterator<Item = PublicKey>) -> Self {
+        let bytes = Zeroizing::new(scan.secret_bytes());
+        Self {
+            keys: keys.map(|key| packed(&key)).collect(),
+            digits: Box::new(CombDigits::new(&bytes)),
+        }
+    }
+}
+
+fn packed(point: &PublicKey) -> Packed {
+    let bytes = point.serialize_uncompressed();
+    let mut coordinates = [0; 64];
+    coordinates.copy_from_slice(&bytes[1..]);
+    Packed::from_bytes(&coordinates)
+}
+
+#[cfg(test)]
+mod tests;

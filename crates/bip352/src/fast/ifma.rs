@@ -1,0 +1,209 @@
+//! Eight lanes of AVX-512 with IFMA: products of 52-bit limbs, their low and high halves added to 64-bit columns.
+//!
+//! This is the only file with `unsafe`. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
+//! after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_load_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
+    _mm512_mask_blend_epi64, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setr_epi64,
+    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_sub_epi64, _mm512_testn_epi64_mask, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64,
+};
+
+use super::field::{Fe, LIMB, M48, M52, R256, R260};
+use super::lane::{Kernel, Lane, MAX_LANES, Mask};
+use super::point::Packed;
+
+/// Eight 64-bit numbers in one register.
+#[derive(Clone, Copy)]
+pub(crate) struct Ifma(__m512i);
+
+/// Whether this machine has every instruction that this file uses.
+pub(crate) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512ifma")
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma,avx2,bmi2")]
+fn switched_on<K: Kernel<Ifma>>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
+/// An instruction that computes on registers alone.
+macro_rules! instruction {
+    ($call:expr) => {{
+        // SAFETY: the instruction touches no memory, and the machine has it: `available` was asked before the first `Ifma` was made.
+        unsafe { $call }
+    }};
+}
+
+impl Lane for Ifma {
+    const LANES: usize = 8;
+    const NAME: &'static str = "avx512-ifma";
+
+    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
+        // SAFETY: the engine calls this only after `available` has seen every feature that `switched_on` enables; a machine with AVX-512
+        // has AVX2 and BMI2.
+        unsafe { switched_on(kernel) }
+    }
+
+    #[inline(always)]
+    fn splat(n: u64) -> Self {
+        Self(instruction!(_mm512_set1_epi64(n.cast_signed())))
+    }
+    #[inline(always)]
+    fn to_lanes(self) -> [u64; MAX_LANES] {
+        // SAFETY: both types are 64 bytes of plain numbers, for which every pattern of bits is valid.
+        unsafe { std::mem::transmute::<__m512i, [u64; MAX_LANES]>(self.0) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(instruction!(_mm512_add_epi64(self.0, other.0)))
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(instruction!(_mm512_sub_epi64(self.0, other.0)))
+    }
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        Self(instruction!(_mm512_and_si512(self.0, other.0)))
+    }
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        Self(instruction!(_mm512_or_si512(self.0, other.0)))
+    }
+    #[inline(always)]
+    fn shl<const N: u32>(self) -> Self {
+        Self(instruction!(_mm512_slli_epi64::<N>(self.0)))
+    }
+    #[inline(always)]
+    fn shr<const N: u32>(self) -> Self {
+        Self(instruction!(_mm512_srli_epi64::<N>(self.0)))
+    }
+    #[inline(always)]
+    fn zeros(self) -> Mask {
+        instruction!(_mm512_testn_epi64_mask(self.0, self.0))
+    }
+    #[inline(always)]
+    fn select(mask: Mask, yes: Self, no: Self) -> Self {
+        Self(instruction!(_mm512_mask_blend_epi64(mask, no.0, yes.0)))
+    }
+    #[inline(always)]
+    fn fold(self, n: Self) -> Self {
+        self.lo(n, Self::splat(R256))
+    }
+
+    #[inline(always)]
+    fn mul_add(a: &Fe<Self>, b: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
+        let zero = Self::splat(0);
+        let mut column = [c[0], c[1], c[2], c[3], c[4], zero, zero, zero, zero, zero];
+        for i in 0..5 {
+            for j in 0..5 {
+                column[i + j] = column[i + j].lo(a.0[i], b.0[j]);
+                column[i + j + 1] = column[i + j + 1].hi(a.0[i], b.0[j]);
+            }
+        }
+        reduce(column)
+    }
+
+    #[inline(always)]
+    fn square_add(a: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
+        let mut column = [Self::splat(0); 10];
+        for i in 0..5 {
+            for j in i + 1..5 {
+                column[i + j] = column[i + j].lo(a.0[i], a.0[j]);
+                column[i + j + 1] = column[i + j + 1].hi(a.0[i], a.0[j]);
+            }
+        }
+        let mut column = column.map(Self::shl::<1>);
+        for i in 0..5 {
+            column[i] = column[i].add(c[i]);
+        }
+        for i in 0..5 {
+            column[2 * i] = column[2 * i].lo(a.0[i], a.0[i]);
+            column[2 * i + 1] = column[2 * i + 1].hi(a.0[i], a.0[i]);
+        }
+        reduce(column)
+    }
+
+    #[inline(always)]
+    fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
+        let row: [Self; 8] = std::array::from_fn(|lane| Self::load(point(lane)));
+        // Three rounds of exchanges transpose eight points of eight words.
+        let pairs: [Self; 8] = std::array::from_fn(|i| {
+            let (a, b) = (row[i & !1].0, row[i | 1].0);
+            Self(if i & 1 == 0 {
+                instruction!(_mm512_unpacklo_epi64(a, b))
+            } else {
+                instruction!(_mm512_unpackhi_epi64(a, b))
+            })
+        });
+        let low = instruction!(_mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13));
+        let high = instruction!(_mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15));
+        let fours: [Self; 8] = std::array::from_fn(|i| {
+            let (a, b) = (pairs[i & !2].0, pairs[i | 2].0);
+            let order = if i & 2 == 0 { low } else { high };
+            Self(instruction!(_mm512_permutex2var_epi64(a, order, b)))
+        });
+        let low = instruction!(_mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11));
+        let high = instruction!(_mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15));
+        std::array::from_fn(|i| {
+            let (a, b) = (fours[i & !4].0, fours[i | 4].0);
+            let order = if i & 4 == 0 { low } else { high };
+            Self(instruction!(_mm512_permutex2var_epi64(a, order, b)))
+        })
+    }
+}
+
+impl Ifma {
+    /// `self` plus the low 52 bits of `a·b`.
+    #[inline(always)]
+    fn lo(self, a: Self, b: Self) -> Self {
+        Self(instruction!(_mm512_madd52lo_epu64(self.0, a.0, b.0)))
+    }
+
+    /// `self` plus the high 52 bits of `a·b`.
+    #[inline(always)]
+    fn hi(self, a: Self, b: Self) -> Self {
+        Self(instruction!(_mm512_madd52hi_epu64(self.0, a.0, b.0)))
+    }
+
+    #[inline(always)]
+    fn load(point: &Packed) -> Self {
+        // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the machine has AVX-512 as above.
+        Self(unsafe { _mm512_load_si512(std::ptr::from_ref(point).cast()) })
+    }
+}
+
+/// From ten columns of weight 2^(52·i), each below 2^59, to a weakly reduced element.
+///
+/// The columns from 2^260 on are carried, as the multiplication by R260 = 2^260 mod p reads 52 bits only. What is then above 2^256 in the
+/// last column, not carried yet, is folded with R256 = 2^256 mod p (it is below 2^42), and one chain of carries ends it.
+#[inline(always)]
+fn reduce(c: [Ifma; 10]) -> Fe<Ifma> {
+    const _: () = assert!(LIMB == 52 && M48 >> 48 == 0);
+    let (m, r) = (Ifma::splat(M52), Ifma::splat(R260));
+    let c6 = c[6].add(c[5].shr::<52>());
+    let c7 = c[7].add(c6.shr::<52>());
+    let c8 = c[8].add(c7.shr::<52>());
+    let c9 = c[9].add(c8.shr::<52>());
+    // `lo` and `hi` read the low 52 bits only, which is the mask.
+    let l0 = c[0].lo(c[5], r);
+    let l1 = c[1].hi(c[5], r).lo(c6, r);
+    let l2 = c[2].hi(c6, r).lo(c7, r);
+    let l3 = c[3].hi(c7, r).lo(c8, r);
+    let l4 = c[4].hi(c8, r).lo(c9, r);
+    let l5 = Ifma::splat(0).hi(c9, r);
+    let top = l4.shr::<48>().add(l5.shl::<4>());
+    let (l4, fold) = (l4.and(Ifma::splat(M48)), Ifma::splat(R256));
+    let l0 = l0.lo(top, fold);
+    let l1 = l1.hi(top, fold).add(l0.shr::<52>());
+    let l2 = l2.add(l1.shr::<52>());
+    let l3 = l3.add(l2.shr::<52>());
+    let l4 = l4.add(l3.shr::<52>());
+    Fe([l0.and(m), l1.and(m), l2.and(m), l3.and(m), l4])
+}

@@ -1,0 +1,319 @@
+//! Points of y² = x³ + 7 in lanes: Jacobian with one schedule for all lanes, and affine with one inversion for many additions.
+//!
+//! No addition looks for its exceptional cases (equal or opposite points, infinity). They show afterwards: in Jacobian coordinates z
+//! becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such lanes are marked, and the rows that they carry
+//! are scanned by libsecp256k1.
+
+use super::field::Fe;
+use super::lane::{Kernel, Lane, MAX_LANES, Mask, all};
+
+/// One point as it lies in tables: four words of x and four of y, lowest first, below p.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Packed(pub(crate) [u64; 8]);
+
+impl Packed {
+    /// From the big-endian coordinates.
+    pub(crate) fn from_bytes(xy: &[u8; 64]) -> Self {
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(xy.rchunks_exact(8)) {
+            *word = bytes.iter().fold(0, |w, b| w << 8 | u64::from(*b));
+        }
+        // The bytes run from y's lowest word to x's highest.
+        words.rotate_left(4);
+        Self(words)
+    }
+}
+
+/// The generator, and what stands in for a point that is none.
+pub(crate) const GENERATOR: Packed = Packed([
+    0x59f2_815b_16f8_1798,
+    0x029b_fcdb_2dce_28d9,
+    0x55a0_6295_ce87_0b07,
+    0x79be_667e_f9dc_bbac,
+    0x9c47_d08f_fb10_d4b8,
+    0xfd17_b448_a685_5419,
+    0x5da4_fbfc_0e11_08a8,
+    0x483a_da77_26a3_c465,
+]);
+
+/// A point with affine coordinates in each lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<L> {
+    pub(crate) x: Fe<L>,
+    pub(crate) y: Fe<L>,
+}
+
+impl<L: Lane> Affine<L> {
+    #[inline(always)]
+    pub(crate) fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> Self {
+        let [a, b, c, d, e, f, g, h] = L::gather(point);
+        Self {
+            x: Fe::from_words([a, b, c, d]),
+            y: Fe::from_words([e, f, g, h]),
+        }
+    }
+
+    /// As [`Affine::gather`], the points of the lanes in `minus` negated.
+    #[inline(always)]
+    pub(crate) fn gather_signed<'a>(minus: Mask, point: impl Fn(usize) -> &'a Packed) -> Self {
+        let plain = Self::gather(point);
+        // Both have limbs below 2^53: one carry serves either sign.
+        let y = super::field::Loose::select(minus, &plain.y.negated(), &plain.y.loose()).carry();
+        Self { x: plain.x, y }
+    }
+
+    /// Every lane's point, for tables.
+    #[inline(always)]
+    pub(crate) fn pack(&self) -> [Packed; MAX_LANES] {
+        let (x, y) = (self.x.normalize().to_words(), self.y.normalize().to_words());
+        let mut points = [Packed([0; 8]); MAX_LANES];
+        for (i, word) in x.into_iter().chain(y).enumerate() {
+            for (point, w) in points.iter_mut().zip(word.to_lanes()) {
+                point.0[i] = w;
+            }
+        }
+        points
+    }
+
+    /// `-self`.
+    #[inline(always)]
+    pub(crate) fn negate(&self) -> Self {
+        Self {
+            x: self.x,
+            y: self.y.negated().carry(),
+        }
+    }
+
+    /// λ·self, one multiplication (Gallant, Lambert, Vanstone).
+    #[inline(always)]
+    pub(crate) fn endomorphism(&self) -> Self {
+        Self {
+            x: self.x.mul(&Fe::beta()),
+            y: self.y,
+        }
+    }
+}
+
+/// A point (x/z², y/z³) in each lane; z = 0 marks a lane that met an exceptional case.
+#[derive(Clone, Copy)]
+pub(crate) struct Jacobian<L> {
+    pub(crate) x: Fe<L>,
+    pub(crate) y: Fe<L>,
+    pub(crate) z: Fe<L>,
+}
+
+impl<L: Lane> Jacobian<L> {
+    #[inline(always)]
+    pub(crate) fn from_affine(p: &Affine<L>) -> Self {
+        Self {
+            x: p.x,
+            y: p.y,
+            z: Fe::one(),
+        }
+    }
+
+    /// 2·self, three multiplications and four squarings (Explicit-Formulas Database, a = 0: dbl-2009-l, with D = 4·X·B).
+    #[inline(always)]
+    pub(crate) fn double(&self) -> Self {
+        let a = self.x.square();
+        let b = self.y.square();
+        let c = b.square();
+        let xb = self.x.mul(&b).loose();
+        let e = a.plus(&a).plus(&a.loose()).carry();
+        let x = e.square_add(&xb.times::<3>().negated::<4>());
+        let d_x = xb.times::<2>().plus(&x.negated()).carry();
+        let y = e.mul_add(&d_x, &c.loose().times::<3>().negated::<4>());
+        let z = self.y.mul(&self.z).loose().times::<1>().carry();
+        Self { x, y, z }
+    }
+
+    /// self + q, eight multiplications and three squarings (Explicit-Formulas Database: madd, after Cohen, Miyaji and Ono).
+    #[inline(always)]
+    pub(crate) fn add(&self, q: &Affine<L>) -> Self {
+        let zz = self.z.square();
+        let h = q.x.mul_add(&zz, &self.x.negated());
+        let r = q.y.mul_add(&zz.mul(&self.z), &self.y.negated());
+        let hh = h.square();
+        let hhh = h.mul(&hh);
+        let v = self.x.mul(&hh);
+        let x = r.square_add(&v.plus(&v).plus(&hhh.loose()).negated::<2>());
+        let v_x = v.minus(&x).carry();
+        let y = r.mul_add(&v_x, &self.y.mul(&hhh).negated());
+        let z = self.z.mul(&h);
+        Self { x, y, z }
+    }
+}
+
+/// Room for [`Inversion`] and [`Sums`], allocated once for many batches.
+pub(crate) struct Scratch<L> {
+    factors: Vec<Fe<L>>,
+    prefixes: Vec<Fe<L>>,
+}
+
+impl<L: Lane> Scratch<L> {
+    pub(crate) fn new(longest: usize) -> Self {
+        let blank = Fe([L::splat(0); 5]);
+        Self {
+            factors: vec![blank; longest],
+            prefixes: vec![blank; longest],
+        }
+    }
+}
+
+/// Independent products that run side by side: one alone would wait for each multiplication to end before it begins the next.
+const PRODUCTS: usize = 4;
+
+/// Runs `then` on each index (from the last to the first) and the inverse of its factor, for one inversion in all (Montgomery's trick).
+///
+/// A zero factor becomes one, and its lanes are marked in `bad[index % bad.len()]`.
+#[inline(always)]
+fn invert_each<L: Lane>(
+    count: usize,
+    scratch: &mut Scratch<L>,
+    bad: &mut [Mask],
+    factor: impl Fn(usize) -> Fe<L>,
+    mut then: impl FnMut(usize, Fe<L>),
+) {
+    let factors = &mut scratch.factors[..count];
+    let prefixes = &mut scratch.prefixes[..count];
+    let mut product = [Fe::one(); PRODUCTS];
+    for (i, (kept, prefix)) in factors.iter_mut().zip(&mut *prefixes).enumerate() {
+        let f = factor(i);
+        let run = &mut product[i % PRODUCTS];
+        *kept = f;
+        *prefix = *run;
+        *run = run.mul(&f);
+    }
+    let low = product[0].mul(&product[1]);
+    let high = product[2].mul(&product[3]);
+    let mut total = low.mul(&high);
+    if total.zeros() & all::<L>() != 0 {
+        without_zeros(factors, prefixes, &mut product, bad);
+        return finish_each(factors, prefixes, product, then);
+    }
+    total = total.invert();
+    let (of_low, of_high) = (total.mul(&high), total.mul(&low));
+    let mut inverse = [
+        of_low.mul(&product[1]),
+        of_low.mul(&product[0]),
+        of_high.mul(&product[3]),
+        of_high.mul(&product[2]),
+    ];
+    for i in (0..count).rev() {
+        let run = &mut inverse[i % PRODUCTS];
+        let inverted = run.mul(&prefixes[i]);
+        *run = run.mul(&factors[i]);
+        then(i, inverted);
+    }
+}
+
+/// The rare way, once a product was zero: marks the zeros and makes the products anew without them.
+#[cold]
+fn without_zeros<L: Lane>(
+    factors: &mut [Fe<L>],
+    prefixes: &mut [Fe<L>],
+    product: &mut [Fe<L>; PRODUCTS],
+    bad: &mut [Mask],
+) {
+    *product = [Fe::one(); PRODUCTS];
+    let rows = bad.len().max(1);
+    for (i, (factor, prefix)) in factors.iter_mut().zip(prefixes).enumerate() {
+        let zeros = factor.zeros() & all::<L>();
+        if let Some(row) = bad.get_mut(i % rows) {
+            *row |= zeros;
+        }
+        *factor = Fe::select(zeros, &Fe::one(), factor);
+        let run = &mut product[i % PRODUCTS];
+        *prefix = *run;
+        *run = run.mul(factor);
+    }
+}
+
+/// The end of the rare way: as the usual one, with an inversion for each product.
+#[inline(always)]
+fn finish_each<L: Lane>(
+    factors: &[Fe<L>],
+    prefixes: &[Fe<L>],
+    product: [Fe<L>; PRODUCTS],
+    mut then: impl FnMut(usize, Fe<L>),
+) {
+    let mut inverse = product.map(|p| p.invert());
+    for i in (0..factors.len()).rev() {
+        let run = &mut inverse[i % PRODUCTS];
+        let inverted = run.mul(&prefixes[i]);
+        *run = run.mul(&factors[i]);
+        then(i, inverted);
+    }
+}
+
+/// `sums[i] += addends[i]` in affine coordinates: five multiplications and a squaring each, and one inversion for all.
+pub(crate) struct Sums<'a, L> {
+    pub(crate) sums: &'a mut [Affine<L>],
+    pub(crate) addends: &'a [Affine<L>],
+    pub(crate) scratch: &'a mut Scratch<L>,
+    /// Marks of exceptional cases, for the sums whose index is the same modulo the length.
+    pub(crate) bad: &'a mut [Mask],
+}
+
+impl<L: Lane> Kernel<L> for Sums<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            sums,
+            addends,
+            scratch,
+            bad,
+        } = self;
+        let count = sums.len().min(addends.len());
+        let sums = std::cell::Cell::from_mut(&mut sums[..count]).as_slice_of_cells();
+        let difference = |i: usize| addends[i].x.minus(&sums[i].get().x).carry();
+        invert_each(count, scratch, bad, difference, |i, inverse| {
+            let (a, q) = (sums[i].get(), &addends[i]);
+            let slope = q.y.minus(&a.y).carry().mul(&inverse);
+            let x = slope.square_add(&a.x.plus(&q.x).negated::<2>());
+            let y = slope.mul_add(&a.x.minus(&x).carry(), &a.y.negated());
+            sums[i].set(Affine { x, y });
+        });
+    }
+}
+
+/// `affine[i] = jacobian[i]`, one inversion for all.
+pub(crate) struct ToAffine<'a, L> {
+    pub(crate) jacobian: &'a [Jacobian<L>],
+    pub(crate) affine: &'a mut [Affine<L>],
+    pub(crate) scratch: &'a mut Scratch<L>,
+    /// As in [`Sums`]: the lanes whose z is zero.
+    pub(crate) bad: &'a mut [Mask],
+}
+
+impl<L: Lane> Kernel<L> for ToAffine<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            jacobian,
+            affine,
+            scratch,
+            bad,
+        } = self;
+        let count = jacobian.len().min(affine.len());
+        invert_each(
+            count,
+            scratch,
+            bad,
+            |i| jacobian[i].z,
+            |i, inverse| {
+                let p = &jacobian[i];
+                let square = inverse.square();
+                affine[i] = Affine {
+                    x: p.x.mul(&square),
+                    y: p.y.mul(&square.mul(&inverse)),
+                };
+            },
+        );
+    }
+}

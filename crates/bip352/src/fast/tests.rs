@@ -1,0 +1,285 @@
+//! Each layer against libsecp256k1, on every lane type that this machine has.
+
+use bitcoin::secp256k1::{PublicKey, Scalar, SecretKey};
+
+use super::lane::{Kernel, Lane, all};
+use super::multiples::{Combs, GENERATOR_TABLE, comb_entry, generator_entry};
+use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, Sums, ToAffine};
+use super::scalar::{CombDigits, Digit, Schedule, WINDOWS, generator_digit, generator_digits};
+use super::*;
+use crate::curve::SECP;
+
+fn secret(n: u64) -> SecretKey {
+    use bitcoin::hashes::{Hash as _, sha256};
+    SecretKey::from_slice(sha256::Hash::hash(&n.to_be_bytes()).as_byte_array()).expect("a scalar")
+}
+
+fn point(n: u64) -> Packed {
+    packed(&secret(n).public_key(&SECP))
+}
+
+/// The tests call this for both lane types.
+macro_rules! on_every_lane {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn portable() {
+                super::$name::<u64>();
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[test]
+            fn ifma() {
+                if super::ifma::available() {
+                    super::$name::<super::Ifma>();
+                } else {
+                    println!("NOT RUN: this machine has no AVX-512 IFMA");
+                }
+            }
+        }
+    )*};
+}
+
+on_every_lane!(transposes doubles_and_adds adds_in_batches combs_hold_multiples);
+
+fn transposes<L: Lane>() {
+    let points: Vec<Packed> = (0..8).map(point).collect();
+    let read = Affine::<L>::gather(|lane| &points[lane]).pack();
+    for lane in 0..L::LANES {
+        assert_eq!(read[lane].0, points[lane].0);
+    }
+}
+
+struct Chain<L>(Affine<L>, Affine<L>);
+
+impl<L: Lane> Kernel<L> for Chain<L> {
+    type Output = [Jacobian<L>; 3];
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let double = Jacobian::from_affine(&self.0).double();
+        let sum = double.add(&self.1);
+        [double, sum, sum.double().add(&self.1.negate())]
+    }
+}
+
+fn doubles_and_adds<L: Lane>() {
+    let points: Vec<Packed> = (0..16).map(point).collect();
+    let (a, b) = (
+        Affine::<L>::gather(|lane| &points[lane]),
+        Affine::gather(|lane| &points[lane + 8]),
+    );
+    let results = L::vectorize(Chain(a, b));
+    let mut affine = [a; 3];
+    let mut bad = [0; 3];
+    L::vectorize(ToAffine {
+        jacobian: &results,
+        affine: &mut affine,
+        scratch: &mut Scratch::new(3),
+        bad: &mut bad,
+    });
+    assert_eq!(bad, [0; 3]);
+    for lane in 0..L::LANES {
+        let (p, q) = (secret(lane as u64), secret(lane as u64 + 8));
+        let double = p.mul_tweak(&two()).expect("2p");
+        let sum = double.add_tweak(&q.into()).expect("2p + q");
+        let last = sum
+            .mul_tweak(&two())
+            .expect("4p + 2q")
+            .add_tweak(&q.negate().into())
+            .expect("4p + q");
+        for (i, expected) in [double, sum, last].into_iter().enumerate() {
+            assert_eq!(affine[i].pack()[lane].0, packed(&expected.public_key(&SECP)).0, "{i}");
+        }
+    }
+}
+
+fn two() -> Scalar {
+    let mut bytes = [0; 32];
+    bytes[31] = 2;
+    Scalar::from_be_bytes(bytes).expect("two")
+}
+
+fn adds_in_batches<L: Lane>() {
+    // Sum 3 meets an equal point in its first lane, sum 5 an opposite one.
+    let points: Vec<Packed> = (0..20).map(point).collect();
+    let mut sums: Vec<Affine<L>> = (0..8).map(|i| Affine::gather(|lane| &points[i + lane])).collect();
+    let mut addends: Vec<Affine<L>> = (0..8).map(|i| Affine::gather(|lane| &points[i + lane + 1])).collect();
+    let (third, fifth) = (sums[3], sums[5].negate());
+    let swap = |whole: &mut Affine<L>, with: &Affine<L>| {
+        whole.x = field::Fe::select(1, &with.x, &whole.x);
+        whole.y = field::Fe::select(1, &with.y, &whole.y);
+    };
+    swap(&mut addends[3], &third);
+    swap(&mut addends[5], &fifth);
+    let mut bad = [0; 8];
+    L::vectorize(Sums {
+        sums: &mut sums,
+        addends: &addends,
+        scratch: &mut Scratch::new(8),
+        bad: &mut bad,
+    });
+    assert_eq!(bad, [0, 0, 0, 1, 0, 1, 0, 0]);
+    for (i, sum) in sums.iter().enumerate() {
+        for (lane, sum) in sum.pack().iter().take(L::LANES).enumerate() {
+            if bad[i] >> lane & 1 == 0 {
+                let n = (i + lane) as u64;
+                let expected = secret(n).add_tweak(&secret(n + 1).into()).expect("a sum");
+                assert_eq!(sum.0, packed(&expected.public_key(&SECP)).0);
+            }
+        }
+    }
+}
+
+fn combs_hold_multiples<L: Lane>() {
+    let points: Vec<Packed> = (0..8).map(point).collect();
+    let mut combs = Combs::<L>::new();
+    combs.fill(&Affine::gather(|lane| &points[lane]));
+    assert_eq!(combs.bad & all::<L>(), 0);
+    for lane in 0..L::LANES {
+        for (window, entry) in [(0, 0), (0, 5), (7, 127), (15, 0), (15, 127), (15, 163)] {
+            let digit = Digit { entry, minus: false };
+            let mut bytes = [0; 32];
+            let multiple = 2 * u16::from(entry) + 1;
+            bytes[30 - window..32 - window].copy_from_slice(&multiple.to_be_bytes());
+            let expected = secret(lane as u64).mul_tweak(&Scalar::from_be_bytes(bytes).expect("small"));
+            let expected = packed(&expected.expect("not zero").public_key(&SECP));
+            assert_eq!(
+                combs.table(lane)[comb_entry(window, digit)].0,
+                expected.0,
+                "{window} {entry}"
+            );
+        }
+    }
+}
+
+fn scalar(n: i64) -> Scalar {
+    Scalar::from(if n < 0 {
+        small(n.unsigned_abs()).negate()
+    } else {
+        small(n.unsigned_abs())
+    })
+}
+
+fn small(n: u64) -> SecretKey {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&n.to_be_bytes());
+    SecretKey::from_slice(&bytes).expect("not zero")
+}
+
+fn lambda() -> SecretKey {
+    let bytes = [
+        0x53, 0x63, 0xad, 0x4c, 0xc0, 0x5c, 0x30, 0xe0, 0xa5, 0x26, 0x1c, 0x02, 0x88, 0x12, 0x64, 0x5a, 0x12, 0x2e,
+        0x22, 0xea, 0x20, 0x81, 0x66, 0x78, 0xdf, 0x02, 0x96, 0x7c, 0x1b, 0x23, 0xbd, 0x72,
+    ];
+    SecretKey::from_slice(&bytes).expect("λ")
+}
+
+fn scalars() -> Vec<SecretKey> {
+    let mut scalars: Vec<SecretKey> = (0..200).map(secret).collect();
+    for n in 1..40 {
+        scalars.extend([small(n), small(n).negate()]);
+        scalars.extend(
+            scalars
+                .clone()
+                .iter()
+                .rev()
+                .take(2)
+                .map(|s| s.mul_tweak(&lambda().into()).expect("λ·s")),
+        );
+    }
+    scalars
+}
+
+/// `sum + n`, where none stands for zero.
+fn plus(sum: Option<SecretKey>, n: SecretKey) -> Option<SecretKey> {
+    match sum {
+        None => Some(n),
+        Some(sum) => sum.add_tweak(&n.into()).ok(),
+    }
+}
+
+fn digit_value(digit: Digit) -> i64 {
+    let value = 2 * i64::from(digit.entry) + 1;
+    if digit.minus { -value } else { value }
+}
+
+#[test]
+fn comb_digits_make_the_scalar() {
+    for key in scalars() {
+        let digits = CombDigits::new(&key.secret_bytes());
+        let mut sum = None;
+        for (half, unit) in digits.halves.iter().zip([small(1), lambda()]) {
+            let mut unit = unit;
+            for digit in half {
+                assert!(digit.entry < 164);
+                sum = plus(sum, unit.mul_tweak(&scalar(digit_value(*digit))).expect("not zero"));
+                unit = unit.mul_tweak(&scalar(256)).expect("not zero");
+            }
+        }
+        assert_eq!(sum, Some(key));
+    }
+}
+
+#[test]
+fn schedules_make_the_scalar() {
+    for key in scalars() {
+        let mut sum = None;
+        for step in &Schedule::new(&key.secret_bytes()).steps {
+            for _ in 0..step.doublings {
+                sum = sum.map(|s: SecretKey| s.mul_tweak(&two()).expect("not zero"));
+            }
+            if let Some(digit) = step.digit {
+                assert!(digit.entry < 8);
+                let unit = if step.second_half { lambda() } else { small(1) };
+                sum = plus(sum, unit.mul_tweak(&scalar(digit_value(digit))).expect("not zero"));
+            }
+        }
+        assert_eq!(sum, Some(key));
+    }
+}
+
+#[test]
+fn generator_digits_make_the_scalar() {
+    let half = two();
+    for key in scalars() {
+        let digits = generator_digits(&key.secret_bytes()).expect("below n");
+        let (mut sum, mut unit) = (None, small(1));
+        for byte in digits {
+            sum = plus(
+                sum,
+                unit.mul_tweak(&scalar(digit_value(generator_digit(byte))))
+                    .expect("not zero"),
+            );
+            unit = unit.mul_tweak(&scalar(256)).expect("not zero");
+        }
+        // Twice the scalar: the table holds multiples of G/2.
+        assert_eq!(sum, Some(key.mul_tweak(&half).expect("not zero")));
+    }
+    assert_eq!(generator_digits(&[0; 32]), None);
+    let n = PublicKey::from_secret_key(&SECP, &small(1));
+    assert_eq!(packed(&n).0, GENERATOR.0);
+    let mut order = small(1).negate().secret_bytes();
+    assert!(generator_digits(&order).is_some());
+    order[31] += 1;
+    assert_eq!(generator_digits(&order), None);
+}
+
+#[test]
+fn generator_table_holds_multiples_of_its_half() {
+    assert_eq!(GENERATOR_TABLE.len(), 128 * WINDOWS);
+    let digit = Digit { entry: 7, minus: false };
+    // 2·(15·G/2) = 15·G; the last window's point likewise, times 2^248.
+    for window in [0, 1, 31] {
+        let mut bytes = [0; 32];
+        bytes[31 - window] = 15;
+        let fifteen = SecretKey::from_slice(&bytes).expect("a scalar").public_key(&SECP);
+        let found = GENERATOR_TABLE[generator_entry(window, digit)];
+        let xy: Vec<u8> = [4_u8]
+            .into_iter()
+            .chain(found.0[..4].iter().rev().flat_map(|w| w.to_be_bytes()))
+            .chain(found.0[4..].iter().rev().flat_map(|w| w.to_be_bytes()))
+            .collect();
+        let found = PublicKey::from_slice(&xy).expect("a point");
+        assert_eq!(found.combine(&found).expect("twice"), fifteen);
+    }
+}
