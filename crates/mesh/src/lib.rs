@@ -36,12 +36,23 @@
 //! of it can make it `warning`, and `critical` only when it does not answer for three intervals.
 
 pub mod config;
+mod dial;
+mod exchange;
 pub mod keys;
 pub mod limits;
+mod link;
+mod mesh;
 pub mod output;
+mod phi;
+mod random;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+mod table;
 pub mod view;
+mod watch;
 
 pub use config::{Config, Own};
 pub use keys::Keys;
+pub use mesh::Mesh;
 pub use output::{CloseReason, DialId, LinkId, Output, Peer, Token};
 pub use view::{Counters, RelayView};

@@ -1,0 +1,223 @@
+//! Whom to dial: configured addresses first, then any of those that are known, so that the links form a random graph. Now and then one that is not linked,
+//! only to look whether it is there: this is what finds the other side again after a partition.
+
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::RelayId;
+
+use crate::Mesh;
+use crate::keys::Keys;
+use crate::limits::{DIAL_TIMEOUT, MAX_DIALS};
+use crate::output::{DialId, Output};
+use crate::table::{Place, Row};
+
+/// Longest pause between two dials of the same relay, in intervals.
+const MAX_BACKOFF: u32 = 8;
+
+/// Intervals between two looks at a relay that is not linked.
+const PROBE_EVERY: u32 = 4;
+
+/// A row taken blindly may be unfit; so often another is taken.
+const DRAWS: usize = 16;
+
+/// A dial under way.
+pub(crate) struct Dialling {
+    seed: Option<usize>,
+    relay: Option<RelayId>,
+    /// Only to look.
+    pub(crate) probe: bool,
+    since: Duration,
+}
+
+/// A configured address.
+pub(crate) struct Seed {
+    address: String,
+    relay: Option<RelayId>,
+    failures: u32,
+    after: Duration,
+}
+
+impl Seed {
+    pub(crate) fn new(address: String) -> Self {
+        Self {
+            address,
+            relay: None,
+            failures: 0,
+            after: Duration::ZERO,
+        }
+    }
+}
+
+impl<K: Keys> Mesh<K> {
+    /// A dial led nowhere.
+    pub fn dial_failed(&mut self, now: Duration, dial: DialId) {
+        let Some(dialling) = self.dials.remove(&dial) else {
+            return;
+        };
+        self.counters.dials_failed += 1;
+        if let Some(n) = dialling.seed {
+            let failures = self.seeds.get(n).map_or(0, |seed| seed.failures);
+            let pause = self.backoff(failures);
+            if let Some(seed) = self.seeds.get_mut(n) {
+                seed.failures = seed.failures.saturating_add(1);
+                seed.after = now + pause;
+            }
+        }
+        let Some(place) = dialling.relay.and_then(|relay| self.table.place(relay.as_str())) else {
+            return;
+        };
+        let failures = self
+            .table
+            .row(place)
+            .and_then(|row| row.local.as_ref())
+            .map_or(0, |local| local.failures);
+        let pause = self.backoff(failures);
+        if let Some(row) = self.table.row_mut(place) {
+            let local = row.local();
+            local.failures = local.failures.saturating_add(1);
+            local.dial_after = now + pause;
+            if row.is_trusted() && row.link().is_none() {
+                self.suspect(now, place);
+            }
+        }
+    }
+
+    pub(crate) fn seed_answered(&mut self, dialling: &Dialling, relay: &RelayId) {
+        if let Some(seed) = dialling.seed.and_then(|n| self.seeds.get_mut(n)) {
+            seed.relay = Some(relay.clone());
+            seed.failures = 0;
+        }
+    }
+
+    pub(crate) fn is_seed(&self, relay: &RelayId) -> bool {
+        self.seeds.iter().any(|seed| seed.relay.as_ref() == Some(relay))
+    }
+
+    /// It has no room: not again for a while.
+    pub(crate) fn postpone(&mut self, now: Duration, relay: &RelayId) {
+        let pause = self.random.around(self.config.interval * 2);
+        let of_it = self.seeds.iter_mut().filter(|seed| seed.relay.as_ref() == Some(relay));
+        of_it.for_each(|seed| seed.after = now + pause);
+        if let Some(row) = self.table.find_mut(relay.as_str()) {
+            row.local().dial_after = now + pause;
+        }
+    }
+
+    pub(crate) fn look_after_dials(&mut self, now: Duration) {
+        let overdue: Vec<DialId> = self
+            .dials
+            .iter()
+            .filter(|(_, d)| now.saturating_sub(d.since) >= DIAL_TIMEOUT)
+            .map(|(id, _)| *id)
+            .collect();
+        for dial in overdue {
+            self.dial_failed(now, dial);
+        }
+        let links = self.lasting_links() + self.dials.values().filter(|dialling| !dialling.probe).count();
+        let mut missing = self.wanted_links().saturating_sub(links);
+        // Configured relays come first. One that has never answered is dialled in any case: all else that is known may be another mesh.
+        for n in 0..self.seeds.len() {
+            let unknown = self.seeds.get(n).is_some_and(|seed| seed.relay.is_none());
+            if (missing > 0 || unknown) && self.dial_seed(now, n) {
+                missing = missing.saturating_sub(1);
+            }
+        }
+        // Two at a time: what the first bring may make the next unnecessary.
+        for _ in 0..missing.min(2) {
+            let alone = links == 0;
+            if let Some(place) = self.draw(now, |row| row.is_trusted() || alone) {
+                self.dial_row(now, place, false);
+            }
+        }
+        if now >= self.next_probe {
+            self.next_probe = now + self.random.around(self.config.interval * PROBE_EVERY);
+            if let Some(place) = self.draw(now, |_| true) {
+                self.dial_row(now, place, true);
+            }
+        }
+    }
+
+    /// Any row that can be dialled.
+    fn draw(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Place> {
+        // In a small table each row gets its chance.
+        let draws = DRAWS.max(self.table.slots().min(DRAWS * 4));
+        (0..draws).find_map(|_| {
+            let any = self.random.next() as usize;
+            let (place, _) = self.table.at_random(any).filter(|(_, row)| fits(row))?;
+            self.can_dial(now, place).then_some(place)
+        })
+    }
+
+    fn can_dial(&self, now: Duration, place: Place) -> bool {
+        let Some(row) = self.table.row(place) else { return false };
+        let dialling = self
+            .dials
+            .values()
+            .any(|dialling| dialling.relay.as_ref() == Some(&row.entry.relay_id));
+        place != self.own && row.link().is_none() && !row.has_left() && row.dial_after() <= now && !dialling
+    }
+
+    /// Dials a known relay, unless it is too early, or too many are under way.
+    pub(crate) fn dial_row(&mut self, now: Duration, place: Place, probe: bool) {
+        if !self.can_dial(now, place) {
+            return;
+        }
+        let Some(entry) = self.table.row(place).map(|row| &row.entry) else {
+            return;
+        };
+        let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
+        let expect = Some((relay.clone(), key));
+        self.dial(
+            address,
+            expect,
+            Dialling {
+                seed: None,
+                relay: Some(relay),
+                probe,
+                since: now,
+            },
+        );
+    }
+
+    fn dial_seed(&mut self, now: Duration, n: usize) -> bool {
+        let Some(seed) = self.seeds.get(n) else { return false };
+        let linked = seed
+            .relay
+            .as_ref()
+            .is_some_and(|relay| relay == &self.own_id || self.links.values().any(|link| link.peer == *relay));
+        let dialling = self.dials.values().any(|dialling| dialling.seed == Some(n));
+        if linked || dialling || seed.after > now {
+            return false;
+        }
+        let (address, relay) = (seed.address.clone(), seed.relay.clone());
+        self.dial(
+            address,
+            None,
+            Dialling {
+                seed: Some(n),
+                relay,
+                probe: false,
+                since: now,
+            },
+        )
+    }
+
+    fn dial(&mut self, address: String, expect: Option<(RelayId, String)>, dialling: Dialling) -> bool {
+        if self.dials.len() >= MAX_DIALS {
+            return false;
+        }
+        let dial = DialId(self.next_dial);
+        self.next_dial += 1;
+        self.counters.dials += 1;
+        self.dials.insert(dial, dialling);
+        self.out.push_back(Output::Dial { dial, address, expect });
+        true
+    }
+
+    /// Doubles from a quarter of the interval.
+    fn backoff(&mut self, failures: u32) -> Duration {
+        let quarters = 1u32 << failures.min(5);
+        let pause = (self.config.interval / 4 * quarters).min(self.config.interval * MAX_BACKOFF);
+        self.random.around(pause)
+    }
+}

@@ -1,0 +1,507 @@
+//! An exchange: what a message tells, and what is taken from one.
+//!
+//! News travels as names (`have`); who lacks an entry asks one of those that have it (`want`). So an entry crosses into each relay once, whatever the
+//! number of links. One batch of names is under way per link and direction until the other end acknowledges it: what is lost is told again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
+
+use crate::Mesh;
+use crate::keys::{Keys, accusation_bytes, entry_bytes};
+use crate::limits::{
+    BUCKETS, MAX_ACCUSATIONS, MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_ENTRIES, MAX_HAVE, MAX_PROBES,
+    MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
+};
+use crate::mesh::NEWS_PER_INTERVAL;
+use crate::output::{CloseReason, LinkId, Output};
+use crate::table::{Place, Row, Table, order};
+
+/// An entry is given away so often in [`SERVES_COUNTED`] intervals, and once only after twice as many entries as there are in the table; whoever asks later gets it from
+/// those who got it. So the relay that has all first does not pay for all.
+const MAX_SERVES: u8 = 3;
+const SERVES_COUNTED: u32 = 3;
+
+/// In a small mesh it is of no account.
+const FEW: usize = 128;
+
+/// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
+const HINTS: usize = 1;
+
+/// Signatures that a link may have checked per interval. More than a full exchange needs.
+const MAX_CHECKED: usize = 2 * MAX_RELAYS;
+
+/// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
+const MAX_STRIKES: u32 = 64;
+pub(crate) const PARDON: u32 = 20;
+
+/// Exchanges with different digests and nothing to tell, until parts are compared. News under way makes digests differ for a moment.
+const MISMATCHES: u32 = 2;
+
+impl<K: Keys> Mesh<K> {
+    /// What is to be told over this link now.
+    pub(crate) fn compose(&mut self, now: Duration, id: LinkId) -> Gossip {
+        let lasting = self.lasting_links();
+        let ask_again = now.saturating_sub(self.config.interval / 4);
+        let Some(link) = self.links.get_mut(&id) else {
+            return Gossip::default();
+        };
+        let mut gossip = Gossip {
+            digest: self.table.digest(),
+            links: lasting as u16,
+            passing: link.passing,
+            ack: link.ack,
+            ..Gossip::default()
+        };
+        let no_room = link.passing && !link.dialled && !link.peer_passing;
+        if !link.greeted && !no_room {
+            gossip
+                .entries
+                .extend(self.table.row(self.own).map(|row| Arc::clone(&row.entry)));
+        }
+        if no_room {
+            // It is sent on.
+            for _ in 0..HINTS * 16 {
+                let any = self.random.next() as usize;
+                let hint = self
+                    .table
+                    .at_random(any)
+                    .filter(|(place, row)| *place != self.own && row.is_trusted() && row.entry.relay_id != link.peer);
+                if let Some((_, row)) = hint
+                    && gossip.entries.len() < HINTS
+                {
+                    gossip.entries.push(Arc::clone(&row.entry));
+                }
+            }
+            return gossip;
+        }
+
+        if link.batch.is_none() && !link.pending.is_empty() {
+            let mut batch = Vec::new();
+            while batch.len() < MAX_HAVE
+                && let Some(place) = link.pending.pop_first()
+            {
+                if self.table.row(place).is_some_and(|row| row.known_by & link.bit == 0) {
+                    batch.push(place);
+                }
+            }
+            if !batch.is_empty() {
+                link.batches += 1;
+                link.batch = Some((link.batches, batch));
+            }
+        }
+        if let Some((number, batch)) = &link.batch {
+            gossip.batch = *number;
+            gossip.have = batch
+                .iter()
+                .filter_map(|place| self.table.row(*place))
+                .map(|row| {
+                    let (incarnation, version) = row.order();
+                    let accused = u8::from(row.accusation().is_some());
+                    Have(row.entry.relay_id.clone(), incarnation, version, accused)
+                })
+                .collect();
+        }
+
+        let mut settled = Vec::new();
+        for (wanted, offer) in &link.offers {
+            if gossip.want.len() >= MAX_ENTRIES || gossip.doubt.len() >= MAX_ACCUSATIONS {
+                break;
+            }
+            if self
+                .asked
+                .get(wanted)
+                .is_some_and(|(other, at)| *other != id && *at > ask_again)
+            {
+                continue;
+            }
+            let (entry, accusation) = lacks(&self.table, wanted, *offer);
+            if !entry && !accusation {
+                settled.push(wanted.clone());
+                continue;
+            }
+            self.asked.insert(wanted.clone(), (id, now));
+            if entry {
+                gossip.want.push(wanted.clone());
+            }
+            if accusation {
+                gossip.doubt.push(wanted.clone());
+            }
+        }
+        for wanted in settled {
+            link.offers.remove(&wanted);
+        }
+
+        while gossip.entries.len() < MAX_ENTRIES
+            && let Some(place) = link.owed.pop_first()
+        {
+            gossip
+                .entries
+                .extend(self.table.row(place).map(|row| Arc::clone(&row.entry)));
+        }
+        while gossip.accusations.len() < MAX_ACCUSATIONS
+            && let Some(place) = link.owed_accusations.pop_first()
+        {
+            gossip
+                .accusations
+                .extend(self.table.row(place).and_then(|row| row.accusation()).map(Arc::clone));
+        }
+        self.counters.entries_sent += gossip.entries.len() as u64;
+        if link.send_buckets {
+            link.send_buckets = false;
+            gossip.buckets = self.table.buckets().to_vec();
+        }
+        gossip.probe = std::mem::take(&mut link.probe).into_iter().collect();
+        gossip.heard = std::mem::take(&mut link.answers);
+        gossip
+    }
+
+    /// Takes what a message brings. What goes beyond the bounds is not looked at.
+    pub(crate) fn take(&mut self, now: Duration, id: LinkId, gossip: Gossip) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.peer_links = gossip.links;
+        link.peer_passing = gossip.passing;
+        link.digest = Some(gossip.digest);
+        if let Some((_, told)) = link.batch.take_if(|(number, _)| *number == gossip.ack) {
+            for place in told {
+                // What changed meanwhile is pending again.
+                if !link.pending.contains(&place)
+                    && let Some(row) = self.table.row_mut(place)
+                {
+                    row.known_by |= link.bit;
+                }
+            }
+        }
+        let told = !gossip.have.is_empty() || !gossip.want.is_empty() || !gossip.entries.is_empty();
+        if gossip.batch > 0 {
+            link.ack = gossip.batch;
+            for have in gossip.have.iter().take(MAX_HAVE) {
+                self.take_have(now, id, have);
+            }
+        }
+        for (n, entry) in gossip.entries.into_iter().take(MAX_ENTRIES).enumerate() {
+            let hint = gossip.passing && n < HINTS;
+            self.take_entry(now, id, entry, hint);
+        }
+        for accusation in gossip.accusations.into_iter().take(MAX_ACCUSATIONS) {
+            self.take_accusation(now, id, accusation);
+        }
+        self.take_wants(now, id, &gossip.want, &gossip.doubt);
+        if gossip.buckets.len() == BUCKETS {
+            self.tell_differing(now, id, &gossip.buckets, gossip.digest);
+        }
+        for asked in gossip.probe.into_iter().take(MAX_PROBES) {
+            self.help(now, id, asked);
+        }
+        for Heard(heard, ago) in gossip.heard.into_iter().take(MAX_PROBES) {
+            self.vouched(now, &heard, Duration::from_millis(ago));
+        }
+        self.compare(id, told);
+    }
+
+    fn take_have(&mut self, now: Duration, id: LinkId, have: &Have) {
+        let Have(name, incarnation, version, accused) = have;
+        let (theirs, accused) = ((*incarnation, *version), *accused != 0);
+        let remembered = self.forgotten.get(name).is_some_and(|(i, v, _)| theirs <= (*i, *v));
+        let place = self.table.place(name.as_str());
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let offers = link.offers.len() < MAX_RELAYS;
+        let Some(place) = place else {
+            if !remembered && offers {
+                link.offers.insert(name.clone(), (theirs.0, theirs.1, accused));
+            }
+            return;
+        };
+        let Some(row) = self.table.row_mut(place) else { return };
+        let (ours, our_accused) = (row.order(), row.accusation().is_some());
+        match (theirs.cmp(&ours), accused, our_accused) {
+            (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
+                link.offers.insert(name.clone(), (theirs.0, theirs.1, accused));
+            }
+            (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
+                row.known_by |= link.bit;
+                link.pending.remove(&place);
+            }
+            _ => {
+                row.known_by &= !link.bit;
+                link.pending.insert(place);
+                link.next = link.next.min(now + self.config.interval / NEWS_PER_INTERVAL);
+            }
+        }
+    }
+
+    fn take_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
+        let asked_for = link.offers.remove(&entry.relay_id).is_some();
+        if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
+            self.asked.remove(&entry.relay_id);
+        }
+        let place = self.table.place(entry.relay_id.as_str());
+        if let Some(row) = place.and_then(|place| self.table.row_mut(place)) {
+            if row.entry == entry {
+                row.known_by |= if row.accusation().is_none() { bit } else { 0 };
+                return;
+            }
+            if row.order() >= order(&entry) {
+                return;
+            }
+        }
+        let other_key = match place.and_then(|place| self.table.row(place)) {
+            Some(row) => row.entry.public_key != entry.public_key,
+            None => from_itself && link.public_key != entry.public_key,
+        };
+        link.checked += 1;
+        let refused =
+            !(asked_for || from_itself || hint) || other_key || link.checked > MAX_CHECKED || !is_sound(&entry);
+        if refused {
+            self.counters.refused += 1;
+            return;
+        }
+        if !self
+            .keys
+            .verify(&entry.public_key, &entry_bytes(&entry), &entry.signature)
+        {
+            // Whoever passes it on has not checked it, or has made it.
+            self.counters.refused += 1;
+            self.close(id, CloseReason::Dishonest);
+            return;
+        }
+        if place == Some(self.own) {
+            return self.outlive(now, &entry);
+        }
+        if self
+            .forgotten
+            .get(&entry.relay_id)
+            .is_some_and(|(i, v, _)| order(&entry) <= (*i, *v))
+        {
+            return;
+        }
+        let place = match place {
+            Some(place) => {
+                if let Some(accusation) = self.table.renew(place, entry, now) {
+                    self.strike(&accusation.by);
+                }
+                if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
+                    local.suspicion = None;
+                }
+                place
+            }
+            None => {
+                if !self.has_room(now) {
+                    self.counters.refused += 1;
+                    return;
+                }
+                self.forgotten.remove(&entry.relay_id);
+                let name = entry.relay_id.clone();
+                let left = entry.status == RelayStatus::Left;
+                let place = self.table.insert(Row::new(entry, now));
+                match left {
+                    // Nobody here had heard of it: it goes as it came.
+                    true => self
+                        .table
+                        .row_mut(place)
+                        .into_iter()
+                        .for_each(|row| row.local().gone = Some(now)),
+                    false => self.out.push_back(Output::Connected(name)),
+                }
+                place
+            }
+        };
+        self.counters.entries_taken += 1;
+        self.settle(place);
+        let links = &self.links;
+        if let Some(row) = self.table.row_mut(place) {
+            row.known_by = bit;
+            let linked = links.iter().find(|(_, link)| link.peer == row.entry.relay_id);
+            if let Some((id, link)) = linked {
+                let local = row.local();
+                local.link = Some(*id);
+                local.heard.get_or_insert(link.up);
+                local.latency.get_or_insert(link.latency);
+            }
+            if row.local.as_ref().is_some_and(|local| local.gone.is_some()) || row.has_left() {
+                self.table.trouble.insert(place);
+            }
+        }
+        self.review(now, place);
+        self.touch(now, place);
+    }
+
+    /// What other links offer of it and is here now need not be asked for.
+    fn settle(&mut self, place: Place) {
+        let Some(name) = self.table.row(place).map(|row| row.entry.relay_id.clone()) else {
+            return;
+        };
+        for link in self.links.values_mut() {
+            if link
+                .offers
+                .get(&name)
+                .is_some_and(|offer| lacks(&self.table, &name, *offer) == (false, false))
+            {
+                link.offers.remove(&name);
+            }
+        }
+    }
+
+    /// Whether the other end has something that is asked of nobody else at the moment.
+    pub(crate) fn can_ask(&self, now: Duration, id: LinkId) -> bool {
+        let ask_again = now.saturating_sub(self.config.interval / 4);
+        let free = |wanted: &RelayId| self.asked.get(wanted).is_none_or(|(_, at)| *at <= ask_again);
+        self.links.get(&id).is_some_and(|link| link.offers.keys().any(free))
+    }
+
+    /// An entry of an earlier life of this relay is newer than the present one: the clock was set back.
+    fn outlive(&mut self, now: Duration, earlier: &RelayEntry) {
+        let (incarnation, version) = order(earlier);
+        self.change_own(now, |entry| {
+            entry.incarnation = incarnation.max(entry.incarnation);
+            entry.version = entry.version.max(version).saturating_add(1);
+        });
+    }
+
+    fn take_accusation(&mut self, now: Duration, id: LinkId, accusation: Arc<Accusation>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.checked += 1;
+        let (bit, checked) = (link.bit, link.checked);
+        if self
+            .asked
+            .get(&accusation.relay_id)
+            .is_some_and(|(asked, _)| *asked == id)
+        {
+            self.asked.remove(&accusation.relay_id);
+        }
+        let Some(place) = self.table.place(accusation.relay_id.as_str()) else {
+            return;
+        };
+        let Some(row) = self.table.row(place) else { return };
+        if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
+            return;
+        }
+        let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
+            let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
+            strikes < MAX_STRIKES && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
+        });
+        let signed = accuser.is_some_and(|accuser| {
+            accusation.signature.len() == SIGNATURE
+                && self.keys.verify(
+                    &accuser.entry.public_key,
+                    &accusation_bytes(&accusation),
+                    &accusation.signature,
+                )
+        });
+        if !signed {
+            link.offers.remove(&accusation.relay_id);
+            self.counters.refused += 1;
+            return;
+        }
+        if place == self.own {
+            self.must_refute = true;
+            return self.look_after_own(now);
+        }
+        self.table.accuse(place, accusation);
+        self.settle(place);
+        if let Some(row) = self.table.row_mut(place) {
+            row.known_by = bit;
+            row.local().doubted_until = now + self.config.interval * 3;
+        }
+        self.touch(now, place);
+    }
+
+    /// What the other end asks for goes into the next message, as far as this relay's share allows.
+    fn take_wants(&mut self, now: Duration, id: LinkId, want: &[RelayId], doubt: &[RelayId]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let places = |table: &Table, names: &[RelayId]| -> Vec<Place> {
+            names.iter().filter_map(|name| table.place(name.as_str())).collect()
+        };
+        let rows = self.table.len();
+        if now.saturating_sub(self.served.1) > self.config.interval * SERVES_COUNTED {
+            self.served = (0, now);
+        }
+        for place in places(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want)) {
+            let Some(row) = self.table.row_mut(place) else { continue };
+            if now.saturating_sub(row.served.1) > self.config.interval * SERVES_COUNTED {
+                row.served = (0, now);
+            }
+            let most = if self.served.0 < rows * 2 + FEW { MAX_SERVES } else { 1 };
+            if row.served.0 < most {
+                row.served.0 += 1;
+                self.served.0 += 1;
+                link.owed.insert(place);
+            }
+        }
+        link.owed_accusations
+            .extend(places(&self.table, doubt.get(..MAX_ACCUSATIONS).unwrap_or(doubt)));
+    }
+
+    /// The other end has other things in some parts: all of them are told.
+    fn tell_differing(&mut self, now: Duration, id: LinkId, buckets: &[u64], digest: u64) {
+        let differing = self.table.differing(buckets);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.compared = Some((self.table.digest(), digest));
+        for place in differing {
+            if let Some(row) = self.table.row_mut(place) {
+                row.known_by &= !link.bit;
+                link.pending.insert(place);
+            }
+        }
+        if !link.pending.is_empty() {
+            link.next = link.next.min(now + self.config.interval / NEWS_PER_INTERVAL);
+        }
+    }
+
+    /// Where both ends have nothing to tell and yet differ, parts are compared; once for each such pair, whatever comes of it.
+    fn compare(&mut self, id: LinkId, told: bool) {
+        let own = self.table.digest();
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(theirs) = link.digest else { return };
+        let no_room = (link.passing && !link.dialled && !link.peer_passing)
+            || (link.peer_passing && link.dialled && !link.passing);
+        if theirs == own || no_room || link.compared == Some((own, theirs)) {
+            link.mismatches = 0;
+            return;
+        }
+        // Over a new link it is settled at once: the ends have never compared.
+        let first = link.compared.is_none();
+        if first || (!told && link.is_quiet()) {
+            link.mismatches += 1;
+        }
+        if first || link.mismatches >= MISMATCHES {
+            link.mismatches = 0;
+            link.compared = Some((own, theirs));
+            link.send_buckets = true;
+        }
+    }
+}
+
+/// Whether this relay lacks the offered entry, and whether it lacks the accusation.
+fn lacks(table: &Table, id: &RelayId, (incarnation, version, accused): (u64, u64, bool)) -> (bool, bool) {
+    match table.find(id.as_str()) {
+        None => (true, accused),
+        Some(row) if row.order() < (incarnation, version) => (true, accused),
+        Some(row) => {
+            let same = row.order() == (incarnation, version);
+            (false, same && accused && row.accusation().is_none())
+        }
+    }
+}
+
+/// Within the bounds of the wire. The name has been checked when it was read.
+fn is_sound(entry: &RelayEntry) -> bool {
+    let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_graphic());
+    // One way to write a key: two would be two keys.
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    hex(&entry.public_key, PUBLIC_KEY)
+        && hex(&entry.signature, SIGNATURE)
+        && !entry.address.is_empty()
+        && printable(&entry.address, MAX_ADDRESS)
+        && printable(&entry.software_version, MAX_SOFTWARE_VERSION)
+        && entry.capabilities.len() <= MAX_CAPABILITIES
+        && entry
+            .capabilities
+            .iter()
+            .all(|capability| printable(capability, MAX_CAPABILITY))
+}

@@ -1,0 +1,137 @@
+//! One link: what the other end still has to be told, what it offers, and its pace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::{Heard, RelayId};
+
+use crate::phi::Arrivals;
+use crate::table::Place;
+use crate::{Peer, Token};
+
+pub(crate) struct Link {
+    pub(crate) peer: RelayId,
+    pub(crate) public_key: String,
+    /// This end dialled.
+    pub(crate) dialled: bool,
+    pub(crate) up: Duration,
+    /// Its bit in [`Row::known_by`](crate::table::Row::known_by).
+    pub(crate) bit: u64,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) latency: Duration,
+
+    /// This end has no room, or only looks whether the other is there.
+    pub(crate) passing: bool,
+    /// The other end says so.
+    pub(crate) peer_passing: bool,
+    /// Links that the other end says it has.
+    pub(crate) peer_links: u16,
+    /// The other end has answered, or asked again: it has this relay's entry.
+    pub(crate) greeted: bool,
+
+    /// When the next request is due.
+    pub(crate) next: Duration,
+    /// When the last one went.
+    pub(crate) sent: Duration,
+    /// The request that is not answered: when it counts as lost, and how often it was sent.
+    pub(crate) outstanding: Option<Outstanding>,
+    /// Requests beyond the regular ones since `counted_from`, and entries checked.
+    pub(crate) extra: u32,
+    pub(crate) checked: usize,
+    pub(crate) counted_from: Duration,
+
+    /// Rows that the other end may not have as they are.
+    pub(crate) pending: BTreeSet<Place>,
+    /// Those of them that were told and not yet acknowledged.
+    pub(crate) batch: Option<(u64, Vec<Place>)>,
+    pub(crate) batches: u64,
+    /// The other end's last batch.
+    pub(crate) ack: u64,
+    /// What the other end has and this one has not: incarnation, version, and whether it stands accused.
+    pub(crate) offers: BTreeMap<RelayId, (u64, u64, bool)>,
+    /// What the other end asked for.
+    pub(crate) owed: BTreeSet<Place>,
+    pub(crate) owed_accusations: BTreeSet<Place>,
+
+    /// The other end's digest when it last spoke.
+    pub(crate) digest: Option<u64>,
+    /// The digests, own and other, that have been compared part by part: a second time would bring nothing.
+    pub(crate) compared: Option<(u64, u64)>,
+    /// Exchanges in which the digests differed and neither end had anything to tell.
+    pub(crate) mismatches: u32,
+    pub(crate) send_buckets: bool,
+
+    pub(crate) probe: BTreeSet<RelayId>,
+    pub(crate) answers: Vec<Heard>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Outstanding {
+    pub(crate) token: Token,
+    pub(crate) sent: Duration,
+    pub(crate) until: Duration,
+    pub(crate) tries: u32,
+}
+
+impl Link {
+    pub(crate) fn new(peer: Peer, bit: u64, next: Duration, now: Duration) -> Self {
+        Self {
+            peer: peer.relay_id,
+            public_key: peer.public_key,
+            dialled: peer.dial.is_some(),
+            up: now,
+            bit,
+            arrivals: Arrivals::new(now),
+            latency: peer.latency,
+            passing: false,
+            peer_passing: false,
+            peer_links: 0,
+            greeted: false,
+            next,
+            sent: now,
+            outstanding: None,
+            extra: 0,
+            checked: 0,
+            counted_from: now,
+            pending: BTreeSet::new(),
+            batch: None,
+            batches: 0,
+            ack: 0,
+            offers: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            owed_accusations: BTreeSet::new(),
+            digest: None,
+            compared: None,
+            mismatches: 0,
+            send_buckets: false,
+            probe: BTreeSet::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Counts as one of `max_links`.
+    pub(crate) fn lasts(&self) -> bool {
+        !self.passing && !self.peer_passing
+    }
+
+    /// Nothing is left to tell or to ask.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.pending.is_empty()
+            && self.batch.is_none()
+            && self.offers.is_empty()
+            && self.owed.is_empty()
+            && self.owed_accusations.is_empty()
+            && !self.send_buckets
+    }
+
+    /// Smoothed, so that one slow answer does not reorder the relays.
+    pub(crate) fn measured(&mut self, round_trip: Duration) {
+        self.latency = (self.latency * 7 + round_trip) / 8;
+    }
+
+    /// When an answer counts as lost.
+    pub(crate) fn patience(&self, interval: Duration) -> Duration {
+        let least = (interval / 30).min(Duration::from_secs(1));
+        (self.latency * 4).clamp(least, (interval / 4).max(least))
+    }
+}

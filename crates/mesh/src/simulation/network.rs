@@ -1,0 +1,281 @@
+//! What is under way: messages, dials, and relays that wake up.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use sdk_relay_protocol::http::RelayHealth;
+use sdk_relay_protocol::mesh::{Gossip, RelayId};
+
+use super::{Relay, Simulation, address, wire};
+use crate::simulation::SimulatedKeys;
+use crate::{DialId, LinkId, Mesh, Output, Peer, Token};
+
+/// How long a dial waits where nothing answers.
+const NO_ANSWER: Duration = Duration::from_secs(10);
+
+pub(super) struct Connection {
+    /// Who dialled, and whom.
+    pub(super) ends: [usize; 2],
+    delay: Duration,
+}
+
+pub(super) enum Event {
+    /// A relay's deadline, of its so-manieth start.
+    Wake(usize, u64),
+    Request(LinkId, usize, Token, Box<Gossip>),
+    Response(LinkId, usize, Token, Box<Gossip>),
+    HungUp(LinkId, usize),
+    /// A dial of a relay in its so-manieth life reached this one, or none.
+    Dialled(usize, u64, DialId, Option<usize>),
+}
+
+/// Events in the order of time, then of their making.
+#[derive(Default)]
+pub(super) struct Queue {
+    order: BinaryHeap<Reverse<(Duration, u64)>>,
+    events: std::collections::HashMap<u64, Event>,
+    made: u64,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, at: Duration, event: Event) {
+        self.made += 1;
+        self.order.push(Reverse((at, self.made)));
+        self.events.insert(self.made, event);
+    }
+
+    pub(super) fn pop_before(&mut self, until: Duration) -> Option<(Duration, Event)> {
+        let Reverse((at, number)) = *self.order.peek()?;
+        if at >= until {
+            return None;
+        }
+        self.order.pop();
+        self.events.remove(&number).map(|event| (at, event))
+    }
+}
+
+impl Simulation {
+    pub(super) fn happen(&mut self, event: Event) {
+        match event {
+            Event::Wake(n, starts) => {
+                let due = self
+                    .relays
+                    .get(n)
+                    .is_some_and(|r| r.alive && r.starts == starts && r.wakes <= self.now);
+                if due {
+                    self.tell(n, Mesh::tick);
+                }
+            }
+            Event::Request(link, to, token, gossip) => {
+                if !self.connections.contains_key(&link) {
+                    return;
+                }
+                let mut response = None;
+                self.tell(to, |mesh, now| response = Some(mesh.request(now, link, gossip)));
+                if let Some(gossip) = response {
+                    let message = wire::response(&super::name(to), Box::new(gossip));
+                    if let Some((peer, at, gossip)) = self.carry(link, to, message) {
+                        self.queue.push(at, Event::Response(link, peer, token, gossip));
+                    }
+                }
+            }
+            Event::Response(link, to, token, gossip) => {
+                if self.connections.contains_key(&link) {
+                    self.tell(to, |mesh, now| mesh.response(now, link, token, gossip));
+                }
+            }
+            Event::HungUp(link, to) => self.tell(to, |mesh, now| mesh.link_down(now, link)),
+            Event::Dialled(from, starts, dial, to) => {
+                if self
+                    .relays
+                    .get(from)
+                    .is_some_and(|relay| relay.starts == starts && relay.alive)
+                {
+                    self.dialled(from, dial, to);
+                }
+            }
+        }
+    }
+
+    /// Something happens to a relay; what it wants then is done.
+    pub(super) fn tell(&mut self, n: usize, what: impl FnOnce(&mut Mesh<SimulatedKeys>, Duration)) {
+        let now = self.now;
+        let Some(relay) = self.relays.get_mut(n).filter(|relay| relay.alive && now >= relay.born) else {
+            return;
+        };
+        what(&mut relay.mesh, now.saturating_sub(relay.born));
+        while let Some(output) = self.relays.get_mut(n).and_then(|relay| relay.mesh.poll()) {
+            self.perform(n, output);
+        }
+        if let Some(relay) = self.relays.get_mut(n) {
+            let deadline = relay.mesh.deadline() + relay.born;
+            if deadline < relay.wakes || relay.wakes <= now {
+                relay.wakes = deadline.max(now + Duration::from_millis(1));
+                self.queue.push(relay.wakes, Event::Wake(n, relay.starts));
+            }
+        }
+    }
+
+    fn perform(&mut self, n: usize, output: Output) {
+        match output {
+            Output::Request { link, token, gossip } => {
+                let message = wire::request(&super::name(n), gossip);
+                if let Some((peer, at, gossip)) = self.carry(link, n, message) {
+                    self.queue.push(at, Event::Request(link, peer, token, gossip));
+                }
+            }
+            Output::Dial {
+                dial,
+                address: to,
+                expect: _,
+            } => {
+                let target = self.index(name_of(&to)).filter(|target| address(*target) == to);
+                let reached = target.filter(|to| {
+                    let there = self
+                        .relays
+                        .get(*to)
+                        .is_some_and(|relay| relay.alive && self.now >= relay.born);
+                    there && !self.is_cut(n, *to)
+                });
+                // A dial takes a few messages; if one is lost, the transport sends it again once.
+                let lost = self.network.loss > 0.0 && self.chance() < self.network.loss;
+                let there = reached.filter(|_| !lost);
+                let wait = if there.is_some() { self.delay() * 4 } else { NO_ANSWER };
+                let starts = self.relays.get(n).map_or(0, |relay| relay.starts);
+                self.queue.push(self.now + wait, Event::Dialled(n, starts, dial, there));
+            }
+            Output::Close { link, reason: _ } => self.hang_up(link, n),
+            Output::Connected(other) => self.reconnected(n, &other),
+            Output::Disconnected { relay_id, .. } => {
+                let now = self.now;
+                if let Some(relay) = self.relays.get_mut(n) {
+                    relay.disconnected.insert(relay_id, now);
+                }
+            }
+        }
+    }
+
+    fn dialled(&mut self, from: usize, dial: DialId, to: Option<usize>) {
+        let alive = |n: &usize| self.relays.get(*n).is_some_and(|relay| relay.alive);
+        let Some(to) = to.filter(alive).filter(|to| !self.is_cut(from, *to)) else {
+            return self.tell(from, |mesh, now| mesh.dial_failed(now, dial));
+        };
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        let delay = self.delay();
+        self.connections.insert(
+            link,
+            Connection {
+                ends: [from, to],
+                delay,
+            },
+        );
+        let peer = |relay: &Relay, dial| Peer {
+            relay_id: relay.mesh.own().relay_id.clone(),
+            public_key: relay.mesh.own().public_key.clone(),
+            dial,
+            latency: delay * 2,
+        };
+        let (Some(dialler), Some(dialled)) = (self.relays.get(from), self.relays.get(to)) else {
+            return;
+        };
+        let (seen_there, seen_here) = (peer(dialler, None), peer(dialled, Some(dial)));
+        self.tell(to, |mesh, now| mesh.link_up(now, link, seen_there));
+        self.tell(from, |mesh, now| mesh.link_up(now, link, seen_here));
+    }
+
+    /// A message on its way: its bytes count even if it is lost. Where it arrives, and when.
+    fn carry(
+        &mut self,
+        link: LinkId,
+        from: usize,
+        message: sdk_relay_protocol::ServerMessage,
+    ) -> Option<(usize, Duration, Box<Gossip>)> {
+        if let Some(relay) = self.relays.get_mut(from) {
+            relay.sent += wire::length(&message);
+        }
+        let message = match self.read_back {
+            true => serde_json::to_string(&message)
+                .and_then(|text| serde_json::from_str(&text))
+                .ok()?,
+            false => message,
+        };
+        let connection = self.connections.get(&link)?;
+        let (delay, [dialler, dialled]) = (connection.delay, connection.ends);
+        let to = if from == dialler { dialled } else { dialler };
+        let lost = self.network.loss > 0.0 && self.chance() < self.network.loss;
+        if lost || self.is_cut(from, to) {
+            return None;
+        }
+        Some((to, self.now + delay, wire::gossip(message)?))
+    }
+
+    /// The other end hears of it, unless the way is cut.
+    pub(super) fn hang_up(&mut self, link: LinkId, by: usize) {
+        let Some(connection) = self.connections.get(&link) else {
+            return;
+        };
+        let [dialler, dialled] = connection.ends;
+        let other = if by == dialler { dialled } else { dialler };
+        let at = self.now + connection.delay + Duration::from_micros(1);
+        if !self.is_cut(by, other) {
+            self.queue.push(at, Event::HungUp(link, other));
+        }
+    }
+
+    /// A relay takes another for alive again: was it wrong before?
+    fn reconnected(&mut self, n: usize, other: &RelayId) {
+        let since = self
+            .relays
+            .get_mut(n)
+            .and_then(|relay| relay.disconnected.remove(other));
+        if let Some(since) = since {
+            self.judge(n, other, since);
+        }
+    }
+
+    fn judge(&mut self, n: usize, other: &RelayId, since: Duration) {
+        let Some(target) = self.index(other.as_str()) else {
+            return;
+        };
+        let Some(relay) = self.relays.get(target).filter(|relay| relay.alive) else {
+            return;
+        };
+        if self.is_cut(n, target) {
+            return;
+        }
+        let wrong = self.now.saturating_sub(since.max(self.healed).max(relay.born));
+        self.longest_false = self.longest_false.max(wrong);
+        self.false_deaths += 1;
+    }
+
+    /// Counts those too that are taken for critical wrongly even now.
+    pub fn count_false_deaths(&mut self) {
+        let mut still = Vec::new();
+        for (n, relay) in self.relays.iter().enumerate().filter(|(_, relay)| relay.alive) {
+            for view in relay.mesh.relays(self.now.saturating_sub(relay.born)) {
+                let critical = view.health == RelayHealth::Critical;
+                if let Some(since) = relay.disconnected.get(&view.entry.relay_id).filter(|_| critical) {
+                    still.push((n, view.entry.relay_id.clone(), *since));
+                }
+            }
+        }
+        for (n, other, since) in still {
+            self.judge(n, &other, since);
+        }
+    }
+
+    fn is_cut(&self, one: usize, other: usize) -> bool {
+        (one < self.network.cut) != (other < self.network.cut)
+    }
+
+    fn delay(&mut self) -> Duration {
+        let (least, most) = self.network.delay;
+        least + (most.saturating_sub(least)).mul_f64(self.chance())
+    }
+}
+
+fn name_of(address: &str) -> &str {
+    address.split('.').next().unwrap_or(address)
+}

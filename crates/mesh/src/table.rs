@@ -1,0 +1,284 @@
+//! What is known of all relays: a row each, and the digest by which two tables are compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
+
+use crate::LinkId;
+use crate::limits::BUCKETS;
+use crate::random::mix;
+
+/// A row's place in the table. Places are used again: nothing keeps one over a removal.
+pub(crate) type Place = u32;
+
+pub(crate) struct Row {
+    pub(crate) entry: Arc<RelayEntry>,
+    /// Of this very entry: from its signature.
+    stamp: u64,
+    accusation: Option<Arc<Accusation>>,
+    /// One bit for each link: the other end has this row as it is.
+    pub(crate) known_by: u64,
+    /// How often this entry was given away lately, and since when that is counted.
+    pub(crate) served: (u8, Duration),
+    /// When something was learned of it.
+    pub(crate) learned: Duration,
+    /// What is known of it at first hand, where there is anything.
+    pub(crate) local: Option<Box<Local>>,
+}
+
+/// At first hand. Most rows of a large mesh have none of it.
+#[derive(Default)]
+pub(crate) struct Local {
+    pub(crate) link: Option<LinkId>,
+    /// Something came from itself.
+    pub(crate) heard: Option<Duration>,
+    /// Another heard of it.
+    pub(crate) vouched: Option<Duration>,
+    pub(crate) latency: Option<Duration>,
+    /// It does not answer: since when, and when others were asked.
+    pub(crate) suspicion: Option<Suspicion>,
+    /// With an accusation: when it becomes critical.
+    pub(crate) doubted_until: Duration,
+    /// Critical, or gone with a goodbye, and told so.
+    pub(crate) gone: Option<Duration>,
+    pub(crate) failures: u32,
+    pub(crate) dial_after: Duration,
+    /// Accusations by it that were refuted.
+    pub(crate) strikes: u32,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Suspicion {
+    pub(crate) since: Duration,
+    pub(crate) asked: Option<Duration>,
+}
+
+impl Row {
+    pub(crate) fn new(entry: Arc<RelayEntry>, now: Duration) -> Self {
+        Self {
+            stamp: stamp(&entry.signature),
+            entry,
+            accusation: None,
+            known_by: 0,
+            served: (0, now),
+            learned: now,
+            local: None,
+        }
+    }
+
+    pub(crate) fn order(&self) -> (u64, u64) {
+        order(&self.entry)
+    }
+
+    pub(crate) fn accusation(&self) -> Option<&Arc<Accusation>> {
+        self.accusation.as_ref()
+    }
+
+    pub(crate) fn local(&mut self) -> &mut Local {
+        self.local.get_or_insert_default()
+    }
+
+    pub(crate) fn heard(&self) -> Option<Duration> {
+        self.local.as_ref()?.heard
+    }
+
+    pub(crate) fn link(&self) -> Option<LinkId> {
+        self.local.as_ref()?.link
+    }
+
+    pub(crate) fn suspicion(&self) -> Option<Suspicion> {
+        self.local.as_ref()?.suspicion
+    }
+
+    pub(crate) fn gone(&self) -> Option<Duration> {
+        self.local.as_ref()?.gone
+    }
+
+    pub(crate) fn dial_after(&self) -> Duration {
+        self.local.as_ref().map_or(Duration::ZERO, |local| local.dial_after)
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.entry.status == RelayStatus::Left
+    }
+
+    /// Nothing speaks against it.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.accusation.is_none() && self.suspicion().is_none() && self.gone().is_none() && !self.has_left()
+    }
+
+    fn hash(&self) -> u64 {
+        mix(self.stamp ^ u64::from(self.accusation.is_some()))
+    }
+}
+
+pub(crate) fn order(entry: &RelayEntry) -> (u64, u64) {
+    (entry.incarnation, entry.version)
+}
+
+/// The first 8 bytes of a signature are as good as random, and two entries never share one.
+fn stamp(signature: &str) -> u64 {
+    signature
+        .get(..16)
+        .and_then(|hex| u64::from_str_radix(hex, 16).ok())
+        .unwrap_or(0)
+}
+
+fn bucket(id: &RelayId) -> usize {
+    let spread = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (mix(spread) % BUCKETS as u64) as usize
+}
+
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<Option<Row>>,
+    free: Vec<Place>,
+    index: BTreeMap<RelayId, Place>,
+    buckets: Vec<u64>,
+    digest: u64,
+    /// Rows that need attention: suspected, accused, or gone.
+    pub(crate) trouble: BTreeSet<Place>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            buckets: vec![0; BUCKETS],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Hash of all entries and of whether they stand accused.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn buckets(&self) -> &[u64] {
+        &self.buckets
+    }
+
+    pub(crate) fn place(&self, id: &str) -> Option<Place> {
+        self.index.get(id).copied()
+    }
+
+    pub(crate) fn row(&self, place: Place) -> Option<&Row> {
+        self.rows.get(place as usize)?.as_ref()
+    }
+
+    pub(crate) fn row_mut(&mut self, place: Place) -> Option<&mut Row> {
+        self.rows.get_mut(place as usize)?.as_mut()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<&Row> {
+        self.row(self.place(id)?)
+    }
+
+    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut Row> {
+        let place = self.place(id)?;
+        self.row_mut(place)
+    }
+
+    /// In the order of names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, &Row)> {
+        self.index.values().filter_map(|&place| Some((place, self.row(place)?)))
+    }
+
+    /// Any row: a place taken blindly, and where it is empty, none.
+    pub(crate) fn at_random(&self, any: usize) -> Option<(Place, &Row)> {
+        let place = any.checked_rem(self.rows.len())? as Place;
+        Some((place, self.row(place)?))
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Rows in the parts whose hashes differ from `theirs`.
+    pub(crate) fn differing(&self, theirs: &[u64]) -> Vec<Place> {
+        let differs: Vec<bool> = self
+            .buckets
+            .iter()
+            .zip(theirs)
+            .map(|(own, other)| own != other)
+            .collect();
+        let in_them = |id: &RelayId| differs.get(bucket(id)).copied().unwrap_or(true);
+        self.index
+            .iter()
+            .filter(|(id, _)| in_them(id))
+            .map(|(_, &place)| place)
+            .collect()
+    }
+
+    pub(crate) fn insert(&mut self, row: Row) -> Place {
+        let id = row.entry.relay_id.clone();
+        self.toggle(&id, row.hash());
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                self.rows.push(None);
+                (self.rows.len() - 1) as Place
+            }
+        };
+        if let Some(slot) = self.rows.get_mut(place as usize) {
+            *slot = Some(row);
+        }
+        self.index.insert(id, place);
+        place
+    }
+
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Row> {
+        let row = self.rows.get_mut(place as usize)?.take()?;
+        self.toggle(&row.entry.relay_id, row.hash());
+        self.index.remove(row.entry.relay_id.as_str());
+        self.trouble.remove(&place);
+        self.free.push(place);
+        Some(row)
+    }
+
+    /// A newer entry: what others said against the older one is void.
+    pub(crate) fn renew(&mut self, place: Place, entry: Arc<RelayEntry>, now: Duration) -> Option<Arc<Accusation>> {
+        let row = self.row_mut(place)?;
+        let (before, id) = (row.hash(), entry.relay_id.clone());
+        row.stamp = stamp(&entry.signature);
+        row.entry = entry;
+        row.known_by = 0;
+        row.served = (0, now);
+        row.learned = now;
+        let refuted = row.accusation.take();
+        let after = row.hash();
+        self.toggle(&id, before ^ after);
+        refuted
+    }
+
+    pub(crate) fn accuse(&mut self, place: Place, accusation: Arc<Accusation>) {
+        let Some(row) = self.row_mut(place) else { return };
+        let (before, id) = (row.hash(), row.entry.relay_id.clone());
+        row.accusation = Some(accusation);
+        row.known_by = 0;
+        let after = row.hash();
+        self.toggle(&id, before ^ after);
+        self.trouble.insert(place);
+    }
+
+    /// The link with this bit is gone.
+    pub(crate) fn forget_link(&mut self, bit: u64) {
+        for row in self.rows.iter_mut().flatten() {
+            row.known_by &= !bit;
+        }
+    }
+
+    fn toggle(&mut self, id: &RelayId, hash: u64) {
+        self.digest ^= hash;
+        if let Some(part) = self.buckets.get_mut(bucket(id)) {
+            *part ^= hash;
+        }
+    }
+}
