@@ -105,6 +105,7 @@ fn watch(payee: &Payee) -> Watch {
         spend_public_key: payee.spend_public_key().to_string(),
         labels: None,
         from_height: None,
+        to_height: None,
         message_id: None,
     }
 }

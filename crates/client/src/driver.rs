@@ -163,6 +163,12 @@ impl Driver {
     async fn hear(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
         match message {
             ServerMessage::Notification(notification) => self.notified(notification),
+            ServerMessage::WatchProgress(mut progress) => {
+                if let Some(id) = self.watches.id(&progress.watch_id) {
+                    progress.watch_id = id.to_owned();
+                }
+                self.waiting = Some(ClientEvent::WatchProgress(progress));
+            }
             ServerMessage::Sync(sync) => self.waiting = Some(ClientEvent::Sync(Box::new(sync))),
             answer => match (self.in_flight.answered_by(&answer), answer) {
                 (Some(request), answer) => self.answered(connection, request, answer).await?,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::Stream;
-use sdk_relay_protocol::{ErrorMessage, HandshakeResponse, Notification, Resume, SyncMessage};
+use sdk_relay_protocol::{ErrorMessage, HandshakeResponse, Notification, Resume, SyncMessage, WatchProgress};
 use tokio::sync::mpsc;
 
 use crate::Disconnect;
@@ -20,6 +20,8 @@ pub enum ClientEvent {
     Notification(Box<Notification>),
     /// The relay's state, health or metrics, on a topic.
     Sync(Box<SyncMessage>),
+    /// How far the history of a watch is told.
+    WatchProgress(WatchProgress),
     /// An `error` that answers no request.
     Error(ErrorMessage),
     /// The connection ended. Another is being made, the first attempt after `retry_in`.

@@ -95,6 +95,7 @@ mod tests {
             spend_public_key: spend.into(),
             labels: None,
             from_height: None,
+            to_height: None,
             message_id: None,
         }
     }

@@ -31,7 +31,7 @@ pub use sync::{
     HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, Sync, SyncMessage,
     SyncPayload, SyncResponse, SyncType,
 };
-pub use watch::{Unwatch, UnwatchResponse, Watch, WatchResponse};
+pub use watch::{Unwatch, UnwatchResponse, Watch, WatchProgress, WatchResponse};
 
 /// The version of this API, in the handshake and in every answer that has a `version`.
 pub const API_VERSION: &str = "1.0.0";

@@ -85,6 +85,9 @@ pub struct Payment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
     pub replaced_by: Option<String>,
+    /// Present and true where a watch's scan of the history found it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub historical: bool,
 }
 
 /// Data of `block_mined`.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ErrorMessage, HandshakeResponse, Notification, SubscribeResponse, SyncMessage, SyncResponse, UnsubscribeResponse,
-    UnwatchResponse, WatchResponse,
+    UnwatchResponse, WatchProgress, WatchResponse,
 };
 
 /// A message to a client; `type` comes first.
@@ -28,6 +28,8 @@ pub enum ServerMessage {
     UnsubscribeResponse(UnsubscribeResponse),
     /// Answer to `watch`.
     WatchResponse(WatchResponse),
+    /// How far the history of a watch is told.
+    WatchProgress(WatchProgress),
     /// Answer to `unwatch`.
     UnwatchResponse(UnwatchResponse),
     /// A message was wrong.

@@ -18,6 +18,9 @@ pub struct Watch {
     /// Where a scan of the history is to begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_height: Option<u32>,
+    /// Where it is to end; without it, at the tip. What comes after this message is told either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_height: Option<u32>,
     /// Comes back as `in_reply_to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -35,6 +38,19 @@ pub struct WatchResponse {
     /// `message_id` of the request.
     #[schema(required)]
     pub in_reply_to: Option<String>,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// `watch_progress`, to a client whose watch has a `from_height`: how much of the history is told.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct WatchProgress {
+    /// As in the `watch_response`.
+    pub watch_id: String,
+    /// From 0.0 to 1.0, which comes last.
+    pub progress: f64,
+    /// All blocks of the history up to this one are told; before the first it is the block below it.
+    pub height: u32,
     /// Unix seconds.
     pub timestamp: u64,
 }

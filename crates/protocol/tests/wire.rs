@@ -27,6 +27,7 @@ fn a_payment() {
         amount_sats: 100_000,
         fee_sats: Some(1000),
         replaced_by: None,
+        historical: false,
     };
     let message = ServerMessage::Notification(Notification {
         event: Event::PaymentDetected(Box::new(payment)),

@@ -138,10 +138,15 @@ impl Relay {
             network: config.network,
             own: Arc::clone(&own),
             engine: Arc::new(Fast::new()),
+            index: index.clone(),
             max_watches: config.max_watches,
             wallet_scripts,
         };
-        let (detection, detector) = detect::start(parts, events, stop.clone())?;
+        let detect::Started {
+            detection,
+            thread: detector,
+            history,
+        } = detect::start(parts, events, stop.clone())?;
 
         let mut tasks = JoinSet::new();
         let (node_wallet, wallet_handle) = watch::channel(None);
@@ -198,6 +203,9 @@ impl Relay {
                 let _miner = miner;
                 std::future::pending::<()>().await;
             });
+        }
+        if let Some(history) = history {
+            tasks.spawn(history.run());
         }
         if let Some(builder) = builder {
             tasks.spawn(builder.run());

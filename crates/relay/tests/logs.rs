@@ -131,6 +131,7 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
         spend_public_key: SPEND_KEY.to_owned(),
         labels: Some(vec![1]),
         from_height: None,
+        to_height: None,
         message_id: None,
     };
     let watching = client.watch(watch).await.unwrap();

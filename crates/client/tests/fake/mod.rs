@@ -149,6 +149,7 @@ pub(crate) fn payment(watch_id: &str) -> ServerMessage {
         amount_sats: 100_000_000,
         fee_sats: None,
         replaced_by: None,
+        historical: false,
     };
     ServerMessage::Notification(Notification {
         event: Event::PaymentDetected(Box::new(payment)),
@@ -185,6 +186,7 @@ pub(crate) fn keys() -> Watch {
         spend_public_key: "02".repeat(33),
         labels: None,
         from_height: None,
+        to_height: None,
         message_id: None,
     }
 }

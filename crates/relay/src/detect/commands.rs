@@ -9,6 +9,8 @@ use sdk_relay_bip352::{Match, Receiver};
 use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot};
 
+use super::history::Stretch;
+use super::past::{HELD, Standing};
 use super::rows::Row;
 use crate::hub::Frame;
 
@@ -33,6 +35,17 @@ pub struct WatchOrder {
     pub addresses: HashMap<Option<u32>, String>,
     /// Whose watch it is.
     pub mailbox: Mailbox,
+    /// The blocks of the past that are to be scanned.
+    pub history: Option<Heights>,
+}
+
+/// A range of heights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heights {
+    /// The first.
+    pub from: u32,
+    /// The last; `None`: the tip.
+    pub to: Option<u32>,
 }
 
 /// Why a watch is not taken.
@@ -58,6 +71,8 @@ pub(super) enum Command {
         watch_id: String,
         matches: Vec<(Arc<Row>, Vec<Match>)>,
     },
+    /// What a scan of the past has brought, for several watches.
+    Past(Vec<Stretch>, oneshot::Sender<Vec<Standing>>),
     /// Events of the mesh; they are numbered and logged like all others.
     Log(Box<Event>),
     WalletScripts(HashSet<ScriptBuf>),
@@ -98,6 +113,14 @@ impl Detection {
 
     pub(super) async fn matched(&self, watch_id: String, matches: Vec<(Arc<Row>, Vec<Match>)>) {
         self.send(Command::Matched { watch_id, matches }).await;
+    }
+
+    /// Tells of the past, and learns where each scan goes on.
+    pub(super) async fn past(&self, stretches: Vec<Stretch>) -> Vec<Standing> {
+        let (reply, answer) = oneshot::channel();
+        let scans = stretches.len();
+        self.send(Command::Past(stretches, reply)).await;
+        answer.await.unwrap_or_else(|_| vec![Standing::Done; scans])
     }
 
     async fn send(&self, command: Command) {
@@ -144,6 +167,16 @@ impl Mailbox {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) {
             self.overflowed.store(true, Ordering::Release);
         }
+    }
+
+    /// Whether a scan may leave payments here: at least half of it is free.
+    pub(super) fn has_room(&self) -> bool {
+        self.frames.capacity() >= MAILBOX_FRAMES / 2
+    }
+
+    /// How many payments a scan may leave, beside the live news that may come at its end.
+    pub(super) fn room(&self) -> usize {
+        self.frames.capacity().saturating_sub(HELD + 64)
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -7,7 +7,9 @@
 //! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else.
 
 mod commands;
+mod history;
 mod ledger;
+mod past;
 mod rows;
 mod watches;
 mod worker;
@@ -22,10 +24,12 @@ use sdk_relay_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use commands::{Detection, Mailbox, MailboxReceiver, WatchOrder, WatchRefused, mailbox};
+pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, WatchOrder, WatchRefused, mailbox};
+pub use history::HistoryScanner;
 
 use crate::config::Network;
 use crate::hub::Hub;
+use crate::index::Index;
 use crate::ops::{Counters, Vitals};
 use worker::Worker;
 
@@ -45,6 +49,8 @@ pub struct Parts {
     pub own: Arc<Receiver>,
     /// What scans.
     pub engine: Arc<dyn Engine>,
+    /// Where history comes from; `None`: there is none.
+    pub index: Option<Index>,
     /// Watches at most.
     pub max_watches: usize,
     /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that no payment to that
@@ -54,19 +60,36 @@ pub struct Parts {
 
 /// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is cancelled or the stream
 /// of chain events ends; the thread can be joined then.
-pub fn start(
-    parts: Parts,
-    events: mpsc::Receiver<ChainEvent>,
-    stop: CancellationToken,
-) -> Result<(Detection, std::thread::JoinHandle<()>), StartError> {
+pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: CancellationToken) -> Result<Started, StartError> {
     let (detection, commands) = Detection::channel();
-    let worker = Worker::new(parts, detection.clone())?;
+    let (scans, orders) = mpsc::channel(parts.max_watches.max(1));
+    let history = parts.index.clone().map(|index| HistoryScanner {
+        index,
+        engine: Arc::clone(&parts.engine),
+        orders,
+        detection: detection.clone(),
+    });
+    let worker = Worker::new(parts, detection.clone(), scans)?;
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new()
         .name("detect".to_owned())
         .spawn(move || runtime.block_on(worker.run(events, commands, stop)))
         .map_err(StartError::Thread)?;
-    Ok((detection, thread))
+    Ok(Started {
+        detection,
+        thread,
+        history,
+    })
+}
+
+/// Detection, running.
+pub struct Started {
+    /// How to talk with it.
+    pub detection: Detection,
+    /// Its thread.
+    pub thread: std::thread::JoinHandle<()>,
+    /// What scans history for it; it is to be run beside it.
+    pub history: Option<HistoryScanner>,
 }
 
 /// Why detection cannot start.

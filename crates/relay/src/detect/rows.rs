@@ -33,6 +33,8 @@ pub(super) enum Place {
     Mempool(u64),
     /// In a block with this time.
     Block(BlockRef, u64),
+    /// In a block of the past with this time and so many confirmations.
+    Past(BlockRef, u64, u32),
 }
 
 impl Facts {
@@ -47,9 +49,10 @@ impl Facts {
 
     /// The payment that the output `vout` is.
     fn payment(&self, place: Place, vout: u32, amount_sats: u64, address: String) -> Payment {
-        let (block, timestamp) = match place {
-            Place::Mempool(seen) => (None, seen),
-            Place::Block(at, time) => (Some(at), time),
+        let (block, timestamp, confirmations) = match place {
+            Place::Mempool(seen) => (None, seen, 0),
+            Place::Block(at, time) => (Some(at), time, 1),
+            Place::Past(at, time, confirmations) => (Some(at), time, confirmations),
         };
         Payment {
             txid: self.txid.to_string(),
@@ -57,7 +60,7 @@ impl Facts {
             block_hash: block.map(|b| b.hash.to_string()),
             amount: btc(amount_sats),
             address,
-            confirmations: u32::from(block.is_some()),
+            confirmations,
             timestamp,
             fee: self.fee.map(btc),
             size: self.size,
@@ -68,6 +71,7 @@ impl Facts {
             amount_sats,
             fee_sats: self.fee,
             replaced_by: None,
+            historical: matches!(place, Place::Past(..)),
         }
     }
 }

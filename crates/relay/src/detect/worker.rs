@@ -1,6 +1,6 @@
 //! The task itself: one event or command at a time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{Command, Detection, WatchOrder, WatchRefused};
+use super::commands::{Command, Detection, Heights, WatchOrder, WatchRefused};
+use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
+use super::past::{Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
 use super::watches::Watches;
 use super::{Parts, StartError};
@@ -25,6 +27,9 @@ use crate::clock::unix_now;
 /// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
+/// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
+const NEARLY: u32 = 6;
+
 pub(super) struct Worker {
     parts: Parts,
     detection: Detection,
@@ -32,6 +37,10 @@ pub(super) struct Worker {
     own_address: String,
     ledger: Ledger,
     watches: Watches,
+    /// The chain as it was told, its newest blocks.
+    recent: BTreeMap<u32, BlockHash>,
+    /// Orders for the scanner of history.
+    history: mpsc::Sender<Scan>,
     wallet_scripts: HashSet<ScriptBuf>,
     /// Transactions now in the mempool: the eligible ones with their tweaks, against which a new watch is held.
     mempool: HashMap<Txid, Option<Arc<Row>>>,
@@ -42,7 +51,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(parts: Parts, detection: Detection) -> Result<Self, StartError> {
+    pub(super) fn new(parts: Parts, detection: Detection, history: mpsc::Sender<Scan>) -> Result<Self, StartError> {
         let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
             let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
             payment
@@ -56,6 +65,8 @@ impl Worker {
         Ok(Self {
             own_address: parts.own.address(parts.network.silent_payment()).to_string(),
             next_event_id: parts.store.next_event_id()?,
+            recent: parts.store.recent_blocks()?.into_iter().collect(),
+            history,
             parts,
             detection,
             ledger,
@@ -113,6 +124,11 @@ impl Worker {
                     self.parts.counters.payments_detected.inc_by(news as u64);
                 }
             }
+            Command::Past(stretches, reply) => {
+                let standings = stretches.iter().map(|stretch| self.past(stretch)).collect();
+                // Without a scanner the relay is ending.
+                let _ = reply.send(standings);
+            }
             Command::Log(event) => {
                 let mut story = Story::default();
                 story.events.push((Topic::Notifications, *event));
@@ -123,7 +139,14 @@ impl Worker {
     }
 
     fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<String, WatchRefused>>) {
-        let added = self.watches.add(order, self.parts.max_watches).map(|watch| {
+        let past = order.history.and_then(|heights| self.past_of(heights));
+        let added = self.watches.add(order, past, self.parts.max_watches).map(|watch| {
+            watch.tell_progress();
+            watch.end_past();
+            if let Some(scan) = watch.scan() {
+                // There is room for as many scans as there may be watches, and each watch has one.
+                let _ = self.history.try_send(scan);
+            }
             let (id, receiver) = (watch.id().to_owned(), Arc::clone(&watch.receiver));
             (id, receiver)
         });
@@ -136,6 +159,44 @@ impl Worker {
         };
         // A connection that is gone is noticed by its dead mailbox.
         let _ = reply.send(answer);
+    }
+
+    /// The blocks that a watch is to be told of beside what comes from now on.
+    fn past_of(&self, Heights { from, to }: Heights) -> Option<Past> {
+        let status = self.parts.index.as_ref()?.status.borrow().clone();
+        let (tip, _) = self.recent.last_key_value()?;
+        let until = to.unwrap_or(u32::MAX).min(*tip);
+        let whole = status.tip.is_some_and(|t| t.height.saturating_add(NEARLY) >= until);
+        Some(Past::new(from.max(status.first), until, whole))
+    }
+
+    /// Tells a watch of its past, where what was scanned is of the chain as it was told.
+    fn past(&mut self, stretch: &Stretch) -> Standing {
+        let holds = self.holds(stretch.through);
+        let tip = self.recent.last_key_value().map_or(0, |(height, _)| *height);
+        let Some(watch) = self.watches.by_id(&stretch.watch_id) else {
+            return Standing::Done;
+        };
+        if !holds {
+            return watch.standing(true);
+        }
+        let (standing, news) = watch.past(stretch, tip);
+        self.parts.counters.payments_detected.inc_by(news as u64);
+        standing
+    }
+
+    /// Whether a block of the index is in the chain as it was told. Below the blocks that are remembered the index answers, where it holds
+    /// the lowest of them: both are then of one chain.
+    fn holds(&self, at: BlockRef) -> bool {
+        let Some(index) = &self.parts.index else { return false };
+        let Some((height, hash)) = self.recent.range(at.height..).next() else {
+            return false;
+        };
+        if *height == at.height {
+            return *hash == at.hash;
+        }
+        let of_index = |height| index.store.hash_at(height).ok().flatten();
+        of_index(*height) == Some(*hash) && of_index(at.height) == Some(at.hash)
     }
 
     /// Scans the mempool as it stands for a new watch, beside detection: live payments to it are found meanwhile.
@@ -172,6 +233,7 @@ impl Worker {
         match event {
             ChainEvent::BlockConnected { at, block } => {
                 change = Some(BlockChange::Connect(at.height, at.hash));
+                self.remember(at);
                 self.connect(at, &block, &mut story);
             }
             ChainEvent::BlockDisconnected { at, parent } => {
@@ -179,10 +241,14 @@ impl Worker {
                     height: at.height,
                     parent: parent.hash,
                 });
+                self.recent.remove(&at.height);
+                self.remember(parent);
                 self.disconnect(at, parent.hash, &mut story);
             }
             ChainEvent::Jumped { at } => {
                 change = Some(BlockChange::Jump(at.height, at.hash));
+                self.recent.clear();
+                self.remember(at);
             }
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
@@ -198,6 +264,13 @@ impl Worker {
         self.commit(story, change, stop).await;
         if let Some(BlockChange::Connect(height, _) | BlockChange::Jump(height, _)) = change {
             self.parts.vitals.set_tip(height);
+        }
+    }
+
+    fn remember(&mut self, at: BlockRef) {
+        self.recent.insert(at.height, at.hash);
+        if let Some(last) = at.height.checked_sub(KEPT_BLOCKS) {
+            self.recent = self.recent.split_off(&(last + 1));
         }
     }
 
@@ -247,7 +320,7 @@ impl Worker {
         let hash = at.hash.to_string();
         // Payments are taken back before the block that held them, the reverse of how they were told.
         story.payments(self.ledger.disconnected(&hash));
-        self.watches.iter_mut().for_each(|w| w.disconnected(&hash));
+        self.watches.iter_mut().for_each(|w| w.disconnected(at.height, &hash));
         story.events.push((
             Topic::Notifications,
             Event::BlockDisconnected(BlockDisconnected {

@@ -439,7 +439,12 @@ impl Connection {
                 .await;
         }
         let network = self.cx.config().network.silent_payment();
-        let keys = match keys(&watch, network, self.cx.config().max_labels_per_watch) {
+        let keys = match keys(
+            &watch,
+            network,
+            self.cx.config().max_labels_per_watch,
+            self.cx.index.is_some(),
+        ) {
             Ok(keys) => keys,
             Err(refusal) => return self.refuse(socket, refusal).await,
         };
@@ -448,6 +453,7 @@ impl Connection {
             receiver: keys.receiver,
             addresses: keys.addresses,
             mailbox: self.mailbox.clone(),
+            history: keys.history,
         };
         match self.cx.detection.watch(order).await {
             Ok(watch_id) => {

@@ -8,20 +8,31 @@ use sdk_relay_bip352::{Network, Receiver, ScanKey};
 use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
 use super::session::refusal;
+use crate::detect::Heights;
 
 /// The keys and the addresses of a watch, the plain one below `None`.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) receiver: Receiver,
     pub(super) addresses: HashMap<Option<u32>, String>,
+    pub(super) history: Option<Heights>,
 }
 
 /// Reads the keys. No refusal shows any of them.
-pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize) -> Result<Keys, Refusal> {
+pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index: bool) -> Result<Keys, Refusal> {
     let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
-    if watch.from_height.is_some() {
-        let message = "from_height: this version does not scan history yet; leave it out to watch from now on";
+    let history = watch.from_height.map(|from| Heights {
+        from,
+        to: watch.to_height,
+    });
+    if history.is_some() && !has_index {
+        let message = "from_height: this relay keeps no tweak index (index.enabled); leave it out to watch from now on";
         return Err(refusal(ErrorCode::Unavailable, message, watch.message_id.clone()));
+    }
+    match (watch.from_height, watch.to_height) {
+        (None, Some(_)) => return Err(refuse("to_height: expected together with from_height")),
+        (Some(from), Some(to)) if to < from => return Err(refuse("to_height: expected from_height or more")),
+        _ => {}
     }
     let labels = watch.labels.clone().unwrap_or_default();
     if labels.len() > max_labels {
@@ -42,7 +53,11 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize) -> Result
             .map_err(|e| refuse(&format!("labels: {e}")))?;
         addresses.insert(Some(label), address.to_string());
     }
-    Ok(Keys { receiver, addresses })
+    Ok(Keys {
+        receiver,
+        addresses,
+        history,
+    })
 }
 
 #[cfg(test)]
@@ -60,13 +75,14 @@ mod tests {
             spend_public_key: spend.to_owned(),
             labels: Some(labels.to_vec()),
             from_height: None,
+            to_height: None,
             message_id: Some("m".to_owned()),
         }
     }
 
     #[test]
     fn keys_make_addresses() {
-        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10).unwrap();
+        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10, false).unwrap();
         assert_eq!(keys.addresses.len(), 3);
         assert!(keys.addresses[&None].starts_with("sp1q"));
         assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
@@ -76,6 +92,8 @@ mod tests {
     fn each_mistake_is_told_and_no_secret() {
         let mut early = watch(SECRET, SPEND, &[]);
         early.from_height = Some(1);
+        let mut late = watch(SECRET, SPEND, &[]);
+        late.to_height = Some(1);
         let bad = [
             (watch("5ec2e7", SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
             (
@@ -91,9 +109,10 @@ mod tests {
             ),
             (watch(SECRET, SPEND, &[1; 11]), "labels", ErrorCode::InvalidField),
             (early, "from_height", ErrorCode::Unavailable),
+            (late, "to_height", ErrorCode::InvalidField),
         ];
         for (watch, field, code) in bad {
-            let refusal = keys(&watch, Network::Main, 10).unwrap_err();
+            let refusal = keys(&watch, Network::Main, 10, false).unwrap_err();
             assert!(
                 refusal.message.contains(field) && !refusal.message.contains("5ec2e7"),
                 "{}",

@@ -108,6 +108,7 @@ impl Stage {
             amount_sats: value.to_sat(),
             fee_sats: fee.map(Amount::to_sat),
             replaced_by: None,
+            historical: false,
         }
     }
 

@@ -157,6 +157,7 @@ pub(crate) fn watch_of(payee: &Payee) -> Watch {
         spend_public_key: payee.spend_public_key().to_string(),
         labels: Some(payee.labels.clone()),
         from_height: None,
+        to_height: None,
         message_id: None,
     }
 }

@@ -126,7 +126,8 @@ async fn what_is_wrong_is_refused_and_no_key_is_shown() {
         (json!({"labels": [-1]}), "invalid_field", "-1"),
         (json!({"labels": [4_294_967_296_u64]}), "invalid_field", "4294967296"),
         (json!({"labels": "1"}), "invalid_field", "string"),
-        (json!({"from_height": 0}), "unavailable", "from_height"),
+        (json!({"to_height": 5}), "invalid_field", "to_height"),
+        (json!({"from_height": 6, "to_height": 5}), "invalid_field", "to_height"),
         (json!({"from_height": "0"}), "invalid_field", "string"),
     ];
     for (change, code, word) in cases {

@@ -29,6 +29,7 @@ fn payment(n: u8, block: Option<(u32, &str)>) -> Payment {
         amount_sats: 100_000_000,
         fee_sats: None,
         replaced_by: None,
+        historical: false,
     }
 }
 

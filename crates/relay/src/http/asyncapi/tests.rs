@@ -27,6 +27,7 @@ fn server_word(message: &ServerMessage) -> &'static str {
         ServerMessage::SubscribeResponse(_) => "subscribe_response",
         ServerMessage::UnsubscribeResponse(_) => "unsubscribe_response",
         ServerMessage::WatchResponse(_) => "watch_response",
+        ServerMessage::WatchProgress(_) => "watch_progress",
         ServerMessage::UnwatchResponse(_) => "unwatch_response",
         ServerMessage::Error(_) => "error",
     }

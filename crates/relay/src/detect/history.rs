@@ -1,0 +1,254 @@
+//! The task that scans the index for watches with `from_height`.
+//!
+//! Scans whose next blocks lie close together share one pass: a stretch of the index is read once, and each of its rows is decompressed once,
+//! for all of them. The lowest scan goes first, so that those behind catch up and share; every few turns the one that has waited longest goes.
+//! Work is done by the index's own threads. Detection decides what of the found is told, and where a scan goes on (`past`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rayon::prelude::*;
+use sdk_relay_bip352::engine::StoredRow;
+use sdk_relay_bip352::{Engine, Match, Receiver};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_store::index::IndexedBlock;
+use tokio::sync::mpsc;
+
+use super::commands::{Detection, Mailbox};
+use super::past::Standing;
+use super::rows::{Facts, Row};
+use crate::index::Index;
+
+/// Pairs of row and receiver in one turn: some tenths of a second of one core with the reference engine. A client that goes away, or a new one,
+/// is noticed between two turns.
+const PAIRS: usize = 16_384;
+/// Rows of one turn at least, so that reading pays.
+const ROWS_AT_LEAST: usize = 256;
+/// Rows of one piece of work at least: engines do many at once.
+const ROWS_PER_PIECE: usize = 512;
+/// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
+const TURNS: u64 = 4;
+/// Between two looks at a mailbox that is full, and at an index that is behind.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A history that is to be scanned.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) watch_id: String,
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) mailbox: Mailbox,
+    pub(super) next: u32,
+    pub(super) until: u32,
+    /// The turn in which it was served last.
+    pub(super) served: u64,
+}
+
+/// A part of a watch's history: what was found from its next block through this one.
+pub(super) struct Stretch {
+    pub(super) watch_id: String,
+    pub(super) from: u32,
+    pub(super) through: BlockRef,
+    pub(super) found: Vec<Found>,
+}
+
+/// A transaction of the past that pays a watch.
+pub(super) struct Found {
+    pub(super) at: BlockRef,
+    pub(super) time: u32,
+    pub(super) row: Row,
+    pub(super) matches: Vec<Match>,
+}
+
+/// The scanning task.
+pub struct HistoryScanner {
+    pub(super) index: Index,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) orders: mpsc::Receiver<Scan>,
+    pub(super) detection: Detection,
+}
+
+impl HistoryScanner {
+    /// Scans until detection has ended.
+    pub async fn run(mut self) {
+        let mut scans: Vec<Scan> = Vec::new();
+        for turn in 1u64.. {
+            if scans.is_empty() {
+                match self.orders.recv().await {
+                    Some(scan) => scans.push(scan),
+                    None => return,
+                }
+            }
+            while let Ok(scan) = self.orders.try_recv() {
+                scans.push(scan);
+            }
+            scans.retain(|s| !s.mailbox.is_dead());
+            if !self.turn(turn, &mut scans).await {
+                tokio::select! {
+                    Some(scan) = self.orders.recv() => scans.push(scan),
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                }
+            }
+        }
+    }
+
+    /// Scans one stretch. `false` when there is nothing to scan for now.
+    async fn turn(&mut self, turn: u64, scans: &mut Vec<Scan>) -> bool {
+        let tip = self.index.status.borrow().tip;
+        let is_ready = |s: &&Scan| s.mailbox.has_room() && tip.is_some_and(|t| s.next <= t.height);
+        let ready = || scans.iter().filter(is_ready);
+        let chosen = if turn.is_multiple_of(TURNS) {
+            ready().min_by_key(|s| (s.served, s.next))
+        } else {
+            ready().min_by_key(|s| s.next)
+        };
+        let Some(from) = chosen.map(|s| s.next) else {
+            return false;
+        };
+        let rows = (PAIRS / ready().count().max(1)).max(ROWS_AT_LEAST);
+        let store = Arc::clone(&self.index.store);
+        let blocks = match tokio::task::spawn_blocking(move || store.blocks(from, rows)).await {
+            Ok(Ok(blocks)) => blocks,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the history of a watch cannot be read; trying again until it can");
+                return false;
+            }
+            Err(_) => return false,
+        };
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last().map(|b| b.height)) else {
+            return false;
+        };
+        if first.height != from {
+            return false;
+        }
+        let shares = |s: &&mut Scan| s.mailbox.has_room() && (from..=last).contains(&s.next);
+        let mut sharing: Vec<&mut Scan> = scans.iter_mut().filter(shares).collect();
+        let receivers = sharing.iter().map(|s| Arc::clone(&s.receiver)).collect();
+        let (engine, threads) = (Arc::clone(&self.engine), self.index.pool.threads());
+        let work = move || {
+            let found = scan(&*engine, receivers, &blocks, threads);
+            (blocks, found)
+        };
+        let Some((blocks, mut found)) = self.index.pool.run(work).await else {
+            return false;
+        };
+        let stretches = sharing.iter().zip(&mut found);
+        let stretches: Vec<Stretch> = stretches
+            .map(|(scan, found)| scan.stretch(&blocks, std::mem::take(found)))
+            .collect();
+        let standings = self.detection.past(stretches).await;
+        let mut went_on = false;
+        for (scan, standing) in sharing.iter_mut().zip(standings) {
+            scan.served = turn;
+            (scan.next, scan.until) = match standing {
+                Standing::Go { next, until } => {
+                    went_on = true;
+                    (next, until)
+                }
+                Standing::Stale { next, until } => (next, until),
+                Standing::Done => (1, 0),
+            };
+        }
+        let before = scans.len();
+        scans.retain(|s| s.next <= s.until);
+        went_on || scans.len() < before
+    }
+}
+
+impl Scan {
+    /// What of the found is this scan's, as far as the mailbox takes it: whole blocks, at least one.
+    fn stretch(&self, blocks: &[IndexedBlock], found: Vec<Found>) -> Stretch {
+        let own = |height: u32| (self.next..=self.until).contains(&height);
+        let mut room = self.mailbox.room();
+        let mut through = self.next;
+        let mut found = found.into_iter().filter(|f| own(f.at.height)).peekable();
+        let mut taken = Vec::new();
+        for block in blocks.iter().filter(|b| own(b.height)) {
+            let mut of_block = Vec::new();
+            while let Some(next) = found.next_if(|f| f.at.height == block.height) {
+                of_block.push(next);
+            }
+            let payments = of_block.iter().map(|f| f.matches.len()).sum();
+            if payments > room && block.height > self.next {
+                break;
+            }
+            room = room.saturating_sub(payments);
+            through = block.height;
+            taken.extend(of_block);
+        }
+        let at = blocks.iter().find(|b| b.height == through).map_or_else(
+            || BlockRef {
+                height: through,
+                hash: bitcoin::hashes::Hash::all_zeros(),
+            },
+            place,
+        );
+        Stretch {
+            watch_id: self.watch_id.clone(),
+            from: self.next,
+            through: at,
+            found: taken,
+        }
+    }
+}
+
+/// For each receiver what the blocks hold for it, in chain order.
+fn scan(
+    engine: &dyn Engine,
+    receivers: Vec<Arc<Receiver>>,
+    blocks: &[IndexedBlock],
+    threads: usize,
+) -> Vec<Vec<Found>> {
+    let receivers: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
+    let rows: Vec<_> = blocks
+        .iter()
+        .flat_map(|b| b.transactions.iter().map(move |tx| (b, tx)))
+        .collect();
+    let piece = rows.len().div_ceil(threads.max(1)).max(ROWS_PER_PIECE);
+    let pairs: Vec<(usize, usize)> = rows
+        .par_chunks(piece)
+        .enumerate()
+        .flat_map_iter(|(n, rows)| {
+            let stored: Vec<_> = rows
+                .iter()
+                .map(|(_, tx)| StoredRow {
+                    tweak: &tx.tweak,
+                    outputs: &tx.keys,
+                })
+                .collect();
+            let pairs = engine.scan_stored(&receivers, &stored);
+            pairs
+                .into_iter()
+                .map(move |(row, receiver)| (n * piece + row, receiver))
+        })
+        .collect();
+    let mut found: Vec<Vec<Found>> = receivers.iter().map(|_| Vec::new()).collect();
+    for (row, receiver) in pairs {
+        let (Some((block, tx)), Some(keys), Some(found)) =
+            (rows.get(row), receivers.get(receiver), found.get_mut(receiver))
+        else {
+            continue;
+        };
+        let Some(eligible) = tx.eligible() else { continue };
+        let hits = engine.scan(&[keys], &[&eligible]);
+        let matches: Vec<Match> = hits.into_iter().flat_map(|hit| hit.matches).collect();
+        let facts = Facts {
+            txid: tx.txid,
+            fee: tx.fee,
+            size: u64::from(tx.size),
+        };
+        found.push(Found {
+            at: place(block),
+            time: block.time,
+            row: Row { eligible, facts },
+            matches,
+        });
+    }
+    found
+}
+
+fn place(block: &IndexedBlock) -> BlockRef {
+    BlockRef {
+        height: block.height,
+        hash: block.hash,
+    }
+}
