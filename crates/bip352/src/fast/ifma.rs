@@ -1,6 +1,6 @@
 //! Eight lanes of AVX-512 with IFMA: products of 52-bit limbs, their low and high halves added to 64-bit columns.
 //!
-//! This is the only file with `unsafe`. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
+//! Beside one call in `portable.rs` this is the only file with `unsafe`. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
 //! after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
 
 #![allow(unsafe_code)]
@@ -132,31 +132,54 @@ impl Lane for Ifma {
 
     #[inline(always)]
     fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
-        let row: [Self; 8] = std::array::from_fn(|lane| Self::load(point(lane)));
-        // Three rounds of exchanges transpose eight points of eight words.
-        let pairs: [Self; 8] = std::array::from_fn(|i| {
-            let (a, b) = (row[i & !1].0, row[i | 1].0);
-            Self(if i & 1 == 0 {
-                instruction!(_mm512_unpacklo_epi64(a, b))
-            } else {
-                instruction!(_mm512_unpackhi_epi64(a, b))
-            })
-        });
-        let low = instruction!(_mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13));
-        let high = instruction!(_mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15));
-        let fours: [Self; 8] = std::array::from_fn(|i| {
-            let (a, b) = (pairs[i & !2].0, pairs[i | 2].0);
-            let order = if i & 2 == 0 { low } else { high };
-            Self(instruction!(_mm512_permutex2var_epi64(a, order, b)))
-        });
-        let low = instruction!(_mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11));
-        let high = instruction!(_mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15));
-        std::array::from_fn(|i| {
-            let (a, b) = (fours[i & !4].0, fours[i | 4].0);
-            let order = if i & 4 == 0 { low } else { high };
-            Self(instruction!(_mm512_permutex2var_epi64(a, order, b)))
-        })
+        let load = |lane| Self::load(point(lane)).0;
+        // Three rounds of exchanges transpose eight points of eight words; they are written out so that no loop is left.
+        let (a, b, c, d) = (load(0), load(1), load(2), load(3));
+        let (e, f, g, h) = (load(4), load(5), load(6), load(7));
+        let ab = exchange(a, b);
+        let cd = exchange(c, d);
+        let ef = exchange(e, f);
+        let gh = exchange(g, h);
+        let [w04, w26] = exchange_pairs(ab[0], cd[0]);
+        let [w15, w37] = exchange_pairs(ab[1], cd[1]);
+        let [x04, x26] = exchange_pairs(ef[0], gh[0]);
+        let [x15, x37] = exchange_pairs(ef[1], gh[1]);
+        let [w0, w4] = exchange_fours(w04, x04);
+        let [w1, w5] = exchange_fours(w15, x15);
+        let [w2, w6] = exchange_fours(w26, x26);
+        let [w3, w7] = exchange_fours(w37, x37);
+        [w0, w1, w2, w3, w4, w5, w6, w7]
     }
+}
+
+/// The even words of both, and the odd ones.
+#[inline(always)]
+fn exchange(a: __m512i, b: __m512i) -> [__m512i; 2] {
+    instruction!([_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)])
+}
+
+#[inline(always)]
+fn exchange_pairs(a: __m512i, b: __m512i) -> [__m512i; 2] {
+    instruction!({
+        let low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+        let high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+        [
+            _mm512_permutex2var_epi64(a, low, b),
+            _mm512_permutex2var_epi64(a, high, b),
+        ]
+    })
+}
+
+#[inline(always)]
+fn exchange_fours(a: __m512i, b: __m512i) -> [Ifma; 2] {
+    instruction!({
+        let low = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11);
+        let high = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
+        [
+            Ifma(_mm512_permutex2var_epi64(a, low, b)),
+            Ifma(_mm512_permutex2var_epi64(a, high, b)),
+        ]
+    })
 }
 
 impl Ifma {

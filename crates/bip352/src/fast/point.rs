@@ -269,14 +269,22 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
         } = self;
         let count = sums.len().min(addends.len());
         let sums = std::cell::Cell::from_mut(&mut sums[..count]).as_slice_of_cells();
-        let difference = |i: usize| addends[i].x.minus(&sums[i].get().x).carry();
-        invert_each(count, scratch, bad, difference, |i, inverse| {
-            let (a, q) = (sums[i].get(), &addends[i]);
-            let slope = q.y.minus(&a.y).carry().mul(&inverse);
-            let x = slope.square_add(&a.x.plus(&q.x).negated::<2>());
-            let y = slope.mul_add(&a.x.minus(&x).carry(), &a.y.negated());
-            sums[i].set(Affine { x, y });
-        });
+        // A closure that were called would leave the machine's instructions behind, and each of them become a call.
+        invert_each(
+            count,
+            scratch,
+            bad,
+            #[inline(always)]
+            |i| addends[i].x.minus(&sums[i].get().x).carry(),
+            #[inline(always)]
+            |i, inverse| {
+                let (a, q) = (sums[i].get(), &addends[i]);
+                let slope = q.y.minus(&a.y).carry().mul(&inverse);
+                let x = slope.square_add(&a.x.plus(&q.x).negated::<2>());
+                let y = slope.mul_add(&a.x.minus(&x).carry(), &a.y.negated());
+                sums[i].set(Affine { x, y });
+            },
+        );
     }
 }
 
@@ -305,7 +313,9 @@ impl<L: Lane> Kernel<L> for ToAffine<'_, L> {
             count,
             scratch,
             bad,
+            #[inline(always)]
             |i| jacobian[i].z,
+            #[inline(always)]
             |i, inverse| {
                 let p = &jacobian[i];
                 let square = inverse.square();

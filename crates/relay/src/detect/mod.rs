@@ -11,6 +11,7 @@ mod history;
 mod ledger;
 mod past;
 mod rows;
+mod scan;
 mod watches;
 mod worker;
 

@@ -20,6 +20,7 @@ use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
 use super::past::{Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
+use super::scan::scan;
 use super::watches::Watches;
 use super::{Parts, StartError};
 use crate::clock::unix_now;
@@ -377,7 +378,7 @@ impl Worker {
             .chain(watched.iter().map(|r| &**r))
             .collect();
         let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
-        let hits = self.parts.engine.scan(&receivers, &eligible);
+        let hits = scan(&*self.parts.engine, &receivers, &eligible);
         for Hit { receiver, row, matches } in hits {
             let Some(row) = rows.get(row) else { continue };
             let Some(watch) = receiver.checked_sub(1) else {
