@@ -3,7 +3,10 @@
 //! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes: a bitcoind on
 //! regtest and the relay's own program, on loopback. Each is bounded, stops by itself and leaves nothing behind.
 
+mod blocks;
+mod history;
 mod http;
+mod index;
 mod latency;
 mod load;
 mod report;
@@ -25,7 +28,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    History(history::Arguments),
     Http(http::Arguments),
+    Index(index::Arguments),
     Latency(latency::Arguments),
     Scan(scan::Arguments),
 }
@@ -34,6 +39,8 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.bench {
+        Bench::History(arguments) => history::run(arguments).await?,
+        Bench::Index(arguments) => index::run(arguments).await?,
         Bench::Http(arguments) => http::run(arguments).await?,
         Bench::Latency(arguments) => latency::run(arguments).await?,
         Bench::Scan(arguments) => scan::run(&arguments)?,

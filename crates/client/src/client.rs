@@ -189,6 +189,7 @@ impl Client {
     fn topics(&self, topics: impl IntoIterator<Item = Topic>) -> Subscribe {
         Subscribe {
             subscriptions: topics.into_iter().collect(),
+            from_height: None,
             client_id: Some(self.handle.client_id.clone()),
             timestamp: now(),
         }

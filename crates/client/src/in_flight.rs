@@ -143,6 +143,7 @@ mod tests {
         send(&mut in_flight, ClientMessage::Ping(Ping::default()));
         let subscribe = Subscribe {
             subscriptions: vec![],
+            from_height: None,
             client_id: None,
             timestamp: None,
         };

@@ -166,6 +166,9 @@ pub struct Tweaks {
     pub block_hash: String,
     /// In block order.
     pub transactions: Vec<TweakTx>,
+    /// Present and true where it is history that a `from_height` asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub historical: bool,
 }
 
 /// An eligible transaction (BIP352, "Scanning").

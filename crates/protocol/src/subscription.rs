@@ -103,6 +103,9 @@ impl FromIterator<Topic> for Topics {
 pub struct Subscribe {
     /// Topics to add.
     pub subscriptions: Vec<Topic>,
+    /// With the topic `tweaks`: where its history is to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_height: Option<u32>,
     /// As in the handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,

@@ -13,3 +13,5 @@ mod order;
 #[allow(dead_code, reason = "the tests of payments use all of it")]
 #[path = "payments/stage.rs"]
 mod stage;
+#[path = "history/tweaks.rs"]
+mod tweaks;

@@ -3,6 +3,10 @@
 
 #[path = "index/chain.rs"]
 mod chain;
+#[path = "index/kinds.rs"]
+mod kinds;
+#[path = "index/mint.rs"]
+mod mint;
 #[path = "index/scene.rs"]
 mod scene;
 #[path = "index/slow.rs"]

@@ -66,6 +66,7 @@ impl Driver {
         if !unwanted.is_empty() {
             let message = ClientMessage::Unsubscribe(Subscribe {
                 subscriptions: unwanted,
+                from_height: None,
                 client_id: None,
                 timestamp: now(),
             });

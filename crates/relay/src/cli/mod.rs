@@ -2,6 +2,7 @@
 
 mod init;
 mod run;
+mod scan;
 mod welcome;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
     CheckConfig(Settings),
     /// Write a commented configuration file, and end
     Init(Settings),
+    /// Find the payments of a wallet in the history that a running relay holds, and end
+    Scan(scan::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +68,7 @@ impl Cli {
             Some(Command::Run(settings)) => run::run(settings.overrides()),
             Some(Command::CheckConfig(settings)) => check(settings.overrides()),
             Some(Command::Init(settings)) => init::init(&settings.overrides()),
+            Some(Command::Scan(arguments)) => scan::scan(arguments),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rayon::prelude::*;
-use sdk_relay_bip352::engine::StoredRow;
 use sdk_relay_bip352::{Engine, Match, Receiver};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_store::index::IndexedBlock;
@@ -17,15 +15,13 @@ use tokio::sync::mpsc;
 use super::commands::{Detection, Mailbox};
 use super::past::Standing;
 use super::rows::{Facts, Row};
-use crate::index::Index;
+use crate::index::{Index, Paid, scan};
 
 /// Pairs of row and receiver in one turn: some tenths of a second of one core with the reference engine. A client that goes away, or a new one,
 /// is noticed between two turns.
 const PAIRS: usize = 16_384;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
-/// Rows of one piece of work at least: engines do many at once.
-const ROWS_PER_PIECE: usize = 512;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
 /// Between two looks at a mailbox that is full, and at an index that is behind.
@@ -57,6 +53,25 @@ pub(super) struct Found {
     pub(super) time: u32,
     pub(super) row: Row,
     pub(super) matches: Vec<Match>,
+}
+
+impl From<Paid> for Found {
+    fn from(paid: Paid) -> Self {
+        let facts = Facts {
+            txid: paid.eligible.txid,
+            fee: paid.fee,
+            size: u64::from(paid.size),
+        };
+        Self {
+            at: paid.at,
+            time: paid.time,
+            row: Row {
+                eligible: paid.eligible,
+                facts,
+            },
+            matches: paid.matches,
+        }
+    }
 }
 
 /// The scanning task.
@@ -122,10 +137,11 @@ impl HistoryScanner {
         }
         let shares = |s: &&mut Scan| s.mailbox.has_room() && (from..=last).contains(&s.next);
         let mut sharing: Vec<&mut Scan> = scans.iter_mut().filter(shares).collect();
-        let receivers = sharing.iter().map(|s| Arc::clone(&s.receiver)).collect();
+        let receivers: Vec<Arc<Receiver>> = sharing.iter().map(|s| Arc::clone(&s.receiver)).collect();
         let (engine, threads) = (Arc::clone(&self.engine), self.index.pool.threads());
         let work = move || {
-            let found = scan(&*engine, receivers, &blocks, threads);
+            let keys: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
+            let found = scan(&*engine, &keys, &blocks, threads);
             (blocks, found)
         };
         let Some((blocks, mut found)) = self.index.pool.run(work).await else {
@@ -156,11 +172,15 @@ impl HistoryScanner {
 
 impl Scan {
     /// What of the found is this scan's, as far as the mailbox takes it: whole blocks, at least one.
-    fn stretch(&self, blocks: &[IndexedBlock], found: Vec<Found>) -> Stretch {
+    fn stretch(&self, blocks: &[IndexedBlock], found: Vec<Paid>) -> Stretch {
         let own = |height: u32| (self.next..=self.until).contains(&height);
         let mut room = self.mailbox.room();
         let mut through = self.next;
-        let mut found = found.into_iter().filter(|f| own(f.at.height)).peekable();
+        let mut found = found
+            .into_iter()
+            .map(Found::from)
+            .filter(|f| own(f.at.height))
+            .peekable();
         let mut taken = Vec::new();
         for block in blocks.iter().filter(|b| own(b.height)) {
             let mut of_block = Vec::new();
@@ -189,61 +209,6 @@ impl Scan {
             found: taken,
         }
     }
-}
-
-/// For each receiver what the blocks hold for it, in chain order.
-fn scan(
-    engine: &dyn Engine,
-    receivers: Vec<Arc<Receiver>>,
-    blocks: &[IndexedBlock],
-    threads: usize,
-) -> Vec<Vec<Found>> {
-    let receivers: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
-    let rows: Vec<_> = blocks
-        .iter()
-        .flat_map(|b| b.transactions.iter().map(move |tx| (b, tx)))
-        .collect();
-    let piece = rows.len().div_ceil(threads.max(1)).max(ROWS_PER_PIECE);
-    let pairs: Vec<(usize, usize)> = rows
-        .par_chunks(piece)
-        .enumerate()
-        .flat_map_iter(|(n, rows)| {
-            let stored: Vec<_> = rows
-                .iter()
-                .map(|(_, tx)| StoredRow {
-                    tweak: &tx.tweak,
-                    outputs: &tx.keys,
-                })
-                .collect();
-            let pairs = engine.scan_stored(&receivers, &stored);
-            pairs
-                .into_iter()
-                .map(move |(row, receiver)| (n * piece + row, receiver))
-        })
-        .collect();
-    let mut found: Vec<Vec<Found>> = receivers.iter().map(|_| Vec::new()).collect();
-    for (row, receiver) in pairs {
-        let (Some((block, tx)), Some(keys), Some(found)) =
-            (rows.get(row), receivers.get(receiver), found.get_mut(receiver))
-        else {
-            continue;
-        };
-        let Some(eligible) = tx.eligible() else { continue };
-        let hits = engine.scan(&[keys], &[&eligible]);
-        let matches: Vec<Match> = hits.into_iter().flat_map(|hit| hit.matches).collect();
-        let facts = Facts {
-            txid: tx.txid,
-            fee: tx.fee,
-            size: u64::from(tx.size),
-        };
-        found.push(Found {
-            at: place(block),
-            time: block.time,
-            row: Row { eligible, facts },
-            matches,
-        });
-    }
-    found
 }
 
 fn place(block: &IndexedBlock) -> BlockRef {

@@ -308,6 +308,7 @@ impl Worker {
             block_height: at.height,
             block_hash: at.hash.to_string(),
             transactions: rows.iter().map(|r| r.tweak_tx()).collect(),
+            historical: false,
         };
         story.events.push((Topic::Tweaks, Event::Tweaks(tweaks)));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
@@ -439,7 +440,7 @@ impl Worker {
             tracing::info!("events can be written again");
         }
         self.next_event_id += batch.events.len() as u64;
-        self.parts.hub.publish(batch.events);
+        self.parts.hub.publish(batch.events, batch.block);
     }
 }
 

@@ -142,6 +142,21 @@ fn text(cx: &Context, figures: &Metrics) -> String {
             "Eligible transactions added to the tweak index since the start",
             building.map(|f| f.eligible as f64),
         ),
+        (
+            "index_waited_for_node_seconds",
+            "Time in which the building of the tweak index waited for the node",
+            building.map(|f| f.waited_for_node),
+        ),
+        (
+            "index_waited_for_tweaks_seconds",
+            "Time in which it waited for tweaks to be computed",
+            building.map(|f| f.waited_for_tweaks),
+        ),
+        (
+            "index_waited_for_disk_seconds",
+            "Time in which it waited for the disk",
+            building.map(|f| f.waited_for_disk),
+        ),
         ("watches", "Watches held now", Some(relay.watches as f64)),
         (
             "node_block_height",

@@ -32,6 +32,17 @@ pub enum Next {
     Lagged,
 }
 
+impl Cursor {
+    /// The event up to which all is handed over.
+    pub fn after(&self) -> u64 {
+        self.after
+    }
+
+    pub(super) fn is_at(&self, newest: u64) -> bool {
+        self.after >= newest
+    }
+}
+
 impl Hub {
     /// A cursor at the head: new events only.
     pub fn live(&self) -> Cursor {

@@ -8,10 +8,11 @@ mod cursor;
 mod frame;
 mod ring;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sdk_relay_protocol::Topic;
-use sdk_relay_store::{LogEntry, Store, StoreError};
+use sdk_relay_store::{BlockChange, LogEntry, Store, StoreError};
 use tokio::sync::{broadcast, watch};
 
 pub use cursor::{Cursor, Next};
@@ -37,12 +38,25 @@ pub struct Hub {
     ring: RwLock<Ring>,
     head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
+    chain: RwLock<Chain>,
 }
+
+/// The chain as the events up to the newest have told it.
+#[derive(Debug, Default)]
+struct Chain {
+    tip: Option<u32>,
+    /// Blocks that left it: the newest event before that, and the block's height.
+    left: VecDeque<(u64, u32)>,
+}
+
+/// Disconnected blocks that the hub remembers, for histories that are being read: two of the deepest reorganisations.
+const LEFT_BLOCKS: usize = 4096;
 
 impl Hub {
     /// A hub over the store's log.
     pub fn new(store: Arc<Store>) -> Result<Self, StoreError> {
         let newest = store.next_event_id()? - 1;
+        let tip = store.recent_blocks()?.last().map(|(height, _)| *height);
         let (head, _) = watch::channel(newest);
         let (reports, _) = broadcast::channel(REPORTS_AHEAD);
         Ok(Self {
@@ -50,20 +64,46 @@ impl Hub {
             ring: RwLock::new(Ring::new(newest)),
             head,
             reports,
+            chain: RwLock::new(Chain {
+                tip,
+                left: VecDeque::new(),
+            }),
         })
     }
 
     /// Tells events that the store has committed, in the order of their ids.
-    pub fn publish(&self, entries: Vec<LogEntry>) {
+    /// `change` is what they tell of the chain.
+    pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        // Within the ring's lock: who is at the head knows the chain of the head.
+        self.chain
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply(ring.newest(), change);
         let Some(newest) = entries.last().map(|e| e.id) else {
             return;
         };
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             ring.push(entry.id, entry.topic, Frame::from_text(entry.payload));
         }
         drop(ring);
         self.head.send_replace(newest);
+    }
+
+    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip is known.
+    pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        if !cursor.is_at(ring.newest()) {
+            return None;
+        }
+        self.chain.read().unwrap_or_else(PoisonError::into_inner).tip
+    }
+
+    /// The lowest block that left the chain after this event; `None` where none did.
+    pub fn left_after(&self, event: u64) -> Option<u32> {
+        let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
+        let left = chain.left.iter().filter(|(before, _)| *before >= event);
+        left.map(|(_, height)| *height).min()
     }
 
     /// The newest event, and a way to hear of newer ones.
@@ -80,6 +120,22 @@ impl Hub {
     /// Reports from now on.
     pub fn reports(&self) -> broadcast::Receiver<Report> {
         self.reports.subscribe()
+    }
+}
+
+impl Chain {
+    fn apply(&mut self, newest: u64, change: Option<BlockChange>) {
+        match change {
+            Some(BlockChange::Connect(height, _) | BlockChange::Jump(height, _)) => self.tip = Some(height),
+            Some(BlockChange::Disconnect { height, .. }) => {
+                self.tip = height.checked_sub(1);
+                if self.left.len() == LEFT_BLOCKS {
+                    self.left.pop_front();
+                }
+                self.left.push_back((newest, height));
+            }
+            None => {}
+        }
     }
 }
 

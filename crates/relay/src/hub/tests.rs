@@ -44,7 +44,7 @@ impl Fixture {
                 ..Batch::default()
             })
             .unwrap();
-        self.hub.publish(entries);
+        self.hub.publish(entries, None);
     }
 
     /// The hub of the same store after a restart.

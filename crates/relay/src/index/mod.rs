@@ -6,6 +6,7 @@
 mod builder;
 mod pool;
 mod progress;
+mod scan;
 mod status;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use tokio::sync::watch;
 
 pub use builder::Builder;
 pub use pool::Pool;
+pub(crate) use progress::new_bar;
 pub use progress::show_progress;
+pub use scan::{Paid, scan};
 pub use status::{IndexFigures, IndexState, IndexStatus};
 
 /// The index as requests and connections see it.

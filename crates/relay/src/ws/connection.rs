@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
 use super::limits::Permit;
+use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, CAPABILITIES, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
 use super::watch::keys;
@@ -142,6 +143,8 @@ struct Connection {
     heard_at: Instant,
     messages: DefaultDirectRateLimiter,
     watches: Option<DefaultDirectRateLimiter>,
+    /// The history of the topic `tweaks` that is being told.
+    past_tweaks: Option<PastTweaks>,
     ending: Ending,
 }
 
@@ -179,6 +182,7 @@ impl Connection {
             heard_at: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
             watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
+            past_tweaks: None,
             ending,
             cx,
         };
@@ -201,6 +205,9 @@ impl Connection {
                 }
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
                 () = std::future::ready(()), if self.behind => self.advance(socket).await,
+                frames = next_past(&mut self.past_tweaks, &self.cx.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
+                    self.tell_past(socket, frames).await
+                }
                 frame = self.mail.next() => self.deliver(socket, frame).await,
                 report = self.reports.recv(), if self.session.is_open() => self.pass_on(socket, report).await,
                 _ = ping.tick() => self.ping(socket).await,
@@ -274,7 +281,16 @@ impl Connection {
                 };
                 self.send(socket, &ServerMessage::Pong(pong)).await
             }
-            Action::Subscribed { added } => {
+            Action::Subscribed { added, tweaks_from } => {
+                if let Some(from) = tweaks_from {
+                    let Some(index) = &self.cx.index else {
+                        let message = "from_height: this relay keeps no tweak index (index.enabled)";
+                        return self
+                            .refuse(socket, refusal(ErrorCode::Unavailable, message, None))
+                            .await;
+                    };
+                    self.past_tweaks = Some(PastTweaks::new(index.clone(), from));
+                }
                 let response = ServerMessage::SubscribeResponse(self.topics("subscribed"));
                 self.send(socket, &response).await?;
                 self.first_reports(socket, added).await
@@ -418,6 +434,21 @@ impl Connection {
         self.cx.counters.messages_sent.inc();
         self.cx.counters.notifications_sent.inc();
         Ok(())
+    }
+
+    /// Hands over a part of the history of the tweaks.
+    async fn tell_past<S>(&mut self, socket: &mut Socket<S>, frames: Option<Vec<Frame>>) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(frames) = frames.filter(|_| self.session.topics().contains(Topic::Tweaks)) else {
+            self.past_tweaks = None;
+            return Ok(());
+        };
+        for frame in &frames {
+            self.feed_payment(socket, frame).await?;
+        }
+        Ok(socket.flush().await?)
     }
 
     async fn pass_on<S>(&mut self, socket: &mut Socket<S>, report: Result<Report, broadcast::error::RecvError>) -> Step

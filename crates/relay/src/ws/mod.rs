@@ -5,6 +5,7 @@
 
 mod connection;
 mod limits;
+mod past_tweaks;
 mod session;
 pub mod socket;
 mod upgrade;

@@ -54,7 +54,11 @@ pub(super) enum Action {
     /// Answer a ping.
     Pong,
     /// Answer with the set of topics; `added` are new, and get their first report.
-    Subscribed { added: Vec<Topic> },
+    Subscribed {
+        added: Vec<Topic>,
+        /// Where the history of the tweaks is to begin.
+        tweaks_from: Option<u32>,
+    },
     /// Answer with the set of topics.
     Unsubscribed,
     /// Answer a sync request.
@@ -177,9 +181,20 @@ impl Session {
         match message {
             ClientMessage::Handshake(_) => Err(refusal(ErrorCode::InvalidField, "the handshake is already done", None)),
             ClientMessage::Ping(_) => Ok(Action::Pong),
-            ClientMessage::Subscribe(Subscribe { subscriptions, .. }) => {
+            ClientMessage::Subscribe(Subscribe {
+                subscriptions,
+                from_height,
+                ..
+            }) => {
+                if from_height.is_some() && !subscriptions.contains(&Topic::Tweaks) {
+                    let message = "from_height: only the topic tweaks has a history";
+                    return Err(refusal(ErrorCode::InvalidField, message, None));
+                }
                 let added = subscriptions.into_iter().filter(|t| client.topics.insert(*t)).collect();
-                Ok(Action::Subscribed { added })
+                Ok(Action::Subscribed {
+                    added,
+                    tweaks_from: from_height,
+                })
             }
             ClientMessage::Unsubscribe(Subscribe { subscriptions, .. }) => {
                 for topic in subscriptions {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::slow;
 
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Indexing {
     pub(crate) index: Arc<TweakIndex>,

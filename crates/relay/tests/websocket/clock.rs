@@ -85,7 +85,7 @@ impl House {
             topic: Topic::Tweaks,
             payload: format!(r#"{{"type":"notification","event_id":{id}}}"#).into(),
         };
-        hub.publish((newest + 1..=newest + events).map(entry).collect());
+        hub.publish((newest + 1..=newest + events).map(entry).collect(), None);
     }
 
     fn cut(&self) -> u64 {

@@ -79,7 +79,8 @@ fn topics_come_and_go() {
     assert_eq!(
         action,
         Action::Subscribed {
-            added: vec![Topic::Health]
+            added: vec![Topic::Health],
+            tweaks_from: None,
         }
     );
     assert_eq!(

@@ -1,0 +1,138 @@
+//! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from the disk in stretches, and
+//! scanned by the index's threads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey, rand};
+use bitcoin::{Amount, BlockHash, Txid};
+use sdk_relay::index::{Pool, scan};
+use sdk_relay_bip352::{Engine, Fast, Receiver, ScanKey};
+use sdk_relay_store::TweakIndex;
+use sdk_relay_store::index::{IndexedBlock, IndexedTx, OutputPlace};
+use serde_json::json;
+
+use crate::report::{Report, Table};
+
+/// Rows of a block.
+const ROWS_PER_BLOCK: u32 = 2000;
+/// Blocks of one commit while the index is made.
+const BLOCKS_PER_COMMIT: u32 = 25;
+/// Rows that are read at once, as the history scanner does for one watch.
+const ROWS_AT_ONCE: usize = 16_384;
+
+/// Scanning history.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Rows of the index.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(2000..=20_000_000))]
+    rows: u32,
+    /// Wallets that share the pass.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    wallets: u16,
+    /// Threads; 0: all processors but one.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
+    let dir = tempfile::tempdir()?;
+    let index = Arc::new(TweakIndex::open(dir.path(), "regtest", 0)?);
+    let blocks = arguments.rows / ROWS_PER_BLOCK;
+    fill(&index, blocks)?;
+    let processors = std::thread::available_parallelism()?.get();
+    let threads = if arguments.threads > 0 {
+        arguments.threads
+    } else {
+        processors.saturating_sub(1).max(1)
+    };
+    let pool = Pool::new(threads)?;
+    let engine: Arc<dyn Engine> = Arc::new(Fast::new());
+    let receivers: Vec<Arc<Receiver>> = (0..arguments.wallets).map(|_| receiver()).collect::<Result<_>>()?;
+    let began = Instant::now();
+    let (mut next, mut rows, mut found, mut reading) = (0, 0u64, 0usize, 0.0);
+    loop {
+        let at = Instant::now();
+        let stretch = index.blocks(next, ROWS_AT_ONCE)?;
+        reading += at.elapsed().as_secs_f64();
+        let Some(last) = stretch.last() else { break };
+        next = last.height + 1;
+        rows += stretch.iter().map(|b| b.transactions.len() as u64).sum::<u64>();
+        let (engine, receivers) = (Arc::clone(&engine), receivers.clone());
+        let work = move || {
+            let keys: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
+            scan(&*engine, &keys, &stretch, threads)
+                .iter()
+                .map(Vec::len)
+                .sum::<usize>()
+        };
+        found += pool.run(work).await.context("a thread failed")?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let per_s = rows as f64 / seconds;
+    let table = Table::new(["scanning", "value"])
+        .row("rows", &[rows as f64], 0)
+        .row("wallets", &[f64::from(arguments.wallets)], 0)
+        .row("threads", &[threads as f64], 0)
+        .row("processors", &[processors as f64], 0)
+        .row("seconds", &[seconds], 2)
+        .row("rows/s", &[per_s], 0)
+        .row("rows/s and thread", &[per_s / threads as f64], 0)
+        .row("share reading %", &[reading / seconds * 100.0], 1)
+        .row("found by chance", &[found as f64], 0);
+    Ok(Report {
+        title: format!("History over {rows} synthetic rows with one taproot output each"),
+        tables: vec![table],
+        json: json!({"rows": rows, "threads": threads, "wallets": arguments.wallets, "seconds": seconds, "rows_per_s": per_s}),
+    })
+}
+
+fn receiver() -> Result<Arc<Receiver>> {
+    let secret = || SecretKey::new(&mut rand::thread_rng());
+    let spend = secret().public_key(&Secp256k1::new());
+    Ok(Arc::new(Receiver::new(ScanKey::from(secret()), spend, [])?))
+}
+
+/// Rows with tweaks that are points, and keys that are anything.
+fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
+    let secp = Secp256k1::new();
+    let step = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
+    let mut tweak: PublicKey = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
+    let mut previous = BlockHash::all_zeros();
+    let mut batch = Vec::new();
+    let mut below = previous;
+    for height in 0..blocks {
+        let hash = BlockHash::hash(&height.to_le_bytes());
+        let transactions = (0..ROWS_PER_BLOCK).map(|n| {
+            tweak = tweak.combine(&step)?;
+            let seed = [height.to_le_bytes(), n.to_le_bytes()].concat();
+            Ok(IndexedTx {
+                txid: Txid::hash(&seed),
+                tweak: tweak.serialize(),
+                keys: vec![sha256::Hash::hash(&seed).to_byte_array()],
+                places: vec![OutputPlace {
+                    vout: n % 3,
+                    amount: Amount::from_sat(100_000),
+                }],
+                fee: Some(1_000),
+                size: 250,
+            })
+        });
+        batch.push(IndexedBlock {
+            height,
+            hash,
+            time: height,
+            transactions: transactions.collect::<Result<_>>()?,
+            spent: Vec::new(),
+        });
+        previous = hash;
+        if (height + 1) % BLOCKS_PER_COMMIT == 0 || height + 1 == blocks {
+            index.append(below, &batch)?;
+            below = previous;
+            batch.clear();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `sdk_relay scan`: the history of a wallet, from a relay that runs.
+//!
+//! The relay does the work; this is a client of its WebSocket API like any other. The key comes from a file or is typed in: the arguments
+//! of a process are there for everybody to see.
+
+use std::io::{BufRead, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sdk_relay_client::protocol::{SecretHex, Watch};
+use sdk_relay_client::{Client, ClientEvent, Event, Topic};
+use zeroize::Zeroizing;
+
+use super::{Settings, say};
+use crate::config::Loader;
+use crate::index::new_bar;
+
+/// Longest key file: two keys and some words around them.
+const MAX_KEY_FILE: u64 = 4096;
+/// Positions of the progress bar.
+const STEPS: u64 = 10_000;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// First block, the wallet's birthday
+    #[arg(long, value_name = "HEIGHT")]
+    from: u32,
+    /// Last block [default: the tip]
+    #[arg(long, value_name = "HEIGHT")]
+    to: Option<u32>,
+    /// File with the scan private key and the spend public key, in hex. Without it they are asked for
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Labels in use, such as 1,2,3
+    #[arg(long, value_delimiter = ',')]
+    labels: Vec<u32>,
+    /// WebSocket address of the relay [default: where the configuration has it listen, on this machine]
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Prints each payment as a line of JSON on standard output; the progress is on standard error.
+pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
+    let keys = match &arguments.keys {
+        Some(file) => from_file(file)?,
+        None => typed()?,
+    };
+    let mut words = keys.split_whitespace();
+    let (Some(scan), Some(spend), None) = (words.next(), words.next(), words.next()) else {
+        bail!("expected two keys in hex: the scan private key (32 bytes), then the spend public key (33 bytes)");
+    };
+    let watch = Watch {
+        scan_private_key: SecretHex::new(scan.to_owned()),
+        spend_public_key: spend.to_owned(),
+        labels: Some(arguments.labels),
+        from_height: Some(arguments.from),
+        to_height: arguments.to,
+        message_id: None,
+    };
+    let url = match arguments.relay {
+        Some(url) => url,
+        None => {
+            let config = Loader::new(arguments.settings.overrides()).load()?;
+            let scheme = if config.tls.is_some() { "wss" } else { "ws" };
+            format!("{scheme}://127.0.0.1:{}", config.ws_url.port())
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(follow(&url, watch))
+}
+
+async fn follow(url: &str, watch: Watch) -> anyhow::Result<()> {
+    let builder = Client::builder(url)
+        .client_id("sdk_relay scan")
+        .topics([] as [Topic; 0]);
+    let (client, mut events) = builder
+        .reconnect(false)
+        .connect()
+        .await
+        .with_context(|| format!("no relay answers at {url}: start one, or name another with --relay"))?;
+    client.watch(watch).await?;
+    let bar = new_bar(0);
+    bar.set_length(STEPS);
+    bar.set_message("history");
+    let mut payments = 0u64;
+    while let Some(event) = events.recv().await {
+        match event {
+            ClientEvent::WatchProgress(progress) => {
+                bar.set_position((progress.progress * STEPS as f64) as u64);
+                bar.set_message(format!("block {}", progress.height));
+                if progress.progress >= 1.0 {
+                    bar.finish_and_clear();
+                    super::say_error(&format!("{payments} payments up to block {}", progress.height));
+                    client.close().await;
+                    return Ok(());
+                }
+            }
+            ClientEvent::Notification(notification) => match notification.event {
+                Event::PaymentDetected(payment) if payment.historical => {
+                    payments += 1;
+                    let line = serde_json::to_string(&payment)?;
+                    bar.suspend(|| say(&line));
+                }
+                // A reorganisation took back what was printed.
+                Event::PaymentReverted(payment) => {
+                    payments = payments.saturating_sub(1);
+                    bar.suspend(|| super::say_error(&format!("taken back: {}:{}", payment.txid, payment.vout)));
+                }
+                _ => {}
+            },
+            ClientEvent::Disconnected { reason, .. } | ClientEvent::Closed { reason } => {
+                bail!("the connection ended before the history did: {reason}");
+            }
+            _ => {}
+        }
+    }
+    bail!("the connection ended before the history did")
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let cannot = || format!("the key file {} cannot be read", path.display());
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    file.take(MAX_KEY_FILE).read_to_string(&mut text).with_context(cannot)?;
+    Ok(text)
+}
+
+/// Asks without showing what is typed; from a pipe, reads two lines.
+fn typed() -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
+    if std::io::stdin().is_terminal() {
+        let scan = Zeroizing::new(rpassword::prompt_password("Scan private key (not shown): ").context("no key")?);
+        let spend = rpassword::prompt_password("Spend public key: ").context("no key")?;
+        text.push_str(&scan);
+        text.push(' ');
+        text.push_str(&spend);
+    } else {
+        let mut stdin = std::io::stdin().lock().take(MAX_KEY_FILE);
+        while text.split_whitespace().count() < 2 && stdin.read_line(&mut text).context("no key")? > 0 {}
+    }
+    Ok(text)
+}

@@ -1,0 +1,106 @@
+//! The history of the topic `tweaks`, for a client that scans for itself.
+//!
+//! The topic is live from the moment of its subscription. History is what lies in blocks up to the tip that the connection had heard of by
+//! then; where one of those is disconnected meanwhile, what takes its place is told live, and history ends below it. Who subscribes while it
+//! still catches up (`resume_from`) gets the history once it has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::hex::DisplayHex;
+use sdk_relay_protocol::{Event, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks};
+use sdk_relay_store::index::{IndexedBlock, IndexedTx};
+
+use crate::clock::unix_now;
+use crate::hub::{Cursor, Frame, Hub};
+use crate::index::Index;
+
+/// Transactions of one step: some hundreds of kilobytes of text.
+const STEP: usize = 1000;
+/// Between two looks whether the connection has caught up, or the index has grown.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A history that is being told.
+#[derive(Debug)]
+pub(super) struct PastTweaks {
+    index: Index,
+    next: u32,
+    /// The last block, and the event after which all is live; `None` until the connection has caught up.
+    joint: Option<(u32, u64)>,
+}
+
+impl PastTweaks {
+    pub(super) fn new(index: Index, from: u32) -> Self {
+        let first = index.status.borrow().first;
+        Self {
+            index,
+            next: from.max(first),
+            joint: None,
+        }
+    }
+}
+
+/// The next part, when it is there; `None` at the end. Nothing is lost when it is dropped half-way.
+pub(super) async fn next_past(past: &mut Option<PastTweaks>, hub: &Hub, cursor: Option<&Cursor>) -> Option<Vec<Frame>> {
+    let past = past.as_mut()?;
+    loop {
+        if past.joint.is_none() {
+            past.joint = cursor.and_then(|c| Some((hub.tip_at(c)?, c.after())));
+        }
+        let Some((until, event)) = past.joint else {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            // The cursor stands still while this is waited for: let the connection go on.
+            return Some(Vec::new());
+        };
+        let until = hub
+            .left_after(event)
+            .map_or(until, |left| until.min(left.saturating_sub(1)));
+        if past.next > until {
+            return None;
+        }
+        let (store, next) = (Arc::clone(&past.index.store), past.next);
+        let read = tokio::task::spawn_blocking(move || store.blocks(next, STEP)).await;
+        let blocks = match read {
+            Ok(Ok(blocks)) => blocks,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the history of tweaks cannot be read");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        let blocks: Vec<_> = blocks.into_iter().take_while(|b| b.height <= until).collect();
+        match blocks.last().map(|b| b.height) {
+            Some(last) => {
+                past.next = last + 1;
+                return Some(blocks.iter().map(frame).collect());
+            }
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+fn frame(block: &IndexedBlock) -> Frame {
+    Frame::encode(&ServerMessage::Notification(Notification {
+        event: Event::Tweaks(Tweaks {
+            block_height: block.height,
+            block_hash: block.hash.to_string(),
+            transactions: block.transactions.iter().map(tweak_tx).collect(),
+            historical: true,
+        }),
+        timestamp: unix_now(),
+        event_id: None,
+    }))
+}
+
+fn tweak_tx(tx: &IndexedTx) -> TweakTx {
+    let outputs = tx.outputs().map(|output| TweakOutput {
+        vout: output.vout,
+        public_key: output.key.to_lower_hex_string(),
+        amount_sats: output.amount.to_sat(),
+    });
+    TweakTx {
+        txid: tx.txid.to_string(),
+        tweak: tx.tweak.to_lower_hex_string(),
+        outputs: outputs.collect(),
+    }
+}

@@ -1,0 +1,78 @@
+//! The history of the topic `tweaks`: the chain once, joined with what comes.
+
+use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, ServerMessage, Subscribe};
+use sdk_relay_client::{Event, Frame, RawClient, Topic};
+use testkit::{InputKind, Payee};
+use tokio::time::timeout;
+
+use crate::order::index_is_current;
+use crate::stage::{Stage, silent};
+use crate::support::DEADLINE;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_scans_for_itself_gets_every_block_once() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[]);
+    let from = stage.node.height().await - 3;
+    for kind in InputKind::ALL {
+        let tx = stage.payer.pay(&[kind], &[silent(payee.address(), 20_000)]);
+        stage.node.mine_with(std::slice::from_ref(&tx)).await;
+    }
+    let height = stage.node.height().await;
+    index_is_current(&stage.relay, height).await;
+
+    let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
+    let handshake = Handshake {
+        client_id: "scanner".to_owned(),
+        version: API_VERSION.to_owned(),
+        ..Handshake::default()
+    };
+    raw.send(&ClientMessage::Handshake(handshake)).await.unwrap();
+    let subscribe = |topics: &[Topic], from_height| {
+        ClientMessage::Subscribe(Subscribe {
+            subscriptions: topics.to_vec(),
+            from_height,
+            client_id: None,
+            timestamp: None,
+        })
+    };
+    // Only this topic has a history.
+    raw.send(&subscribe(&[Topic::Notifications], Some(1))).await.unwrap();
+    raw.send(&subscribe(&[Topic::Tweaks], Some(from))).await.unwrap();
+    let (mut heights, mut rows, mut refused) = (Vec::new(), 0, 0);
+    let mut live_from = None;
+    let all = usize::try_from(height + 3 - from + 1).unwrap();
+    while heights.len() < all {
+        let next = timeout(DEADLINE, raw.next()).await.expect("a message in time").unwrap();
+        let Frame::Text(text) = next else { continue };
+        match serde_json::from_str(&text).unwrap() {
+            ServerMessage::Notification(notification) => {
+                let Event::Tweaks(tweaks) = notification.event else {
+                    panic!("another topic: {text}")
+                };
+                if heights.is_empty() {
+                    // Where history ends was settled before it began to be told: these are live.
+                    stage.node.mine(3).await;
+                }
+                assert_eq!(tweaks.historical, notification.event_id.is_none(), "{text}");
+                if !tweaks.historical {
+                    live_from.get_or_insert(tweaks.block_height);
+                }
+                let hash = stage.node.hash_at(tweaks.block_height).await.to_string();
+                assert_eq!(tweaks.block_hash, hash);
+                rows += tweaks.transactions.len();
+                heights.push(tweaks.block_height);
+            }
+            ServerMessage::Error(error) => {
+                assert!(error.message.contains("from_height"), "{error:?}");
+                refused += 1;
+            }
+            _ => {}
+        }
+    }
+    // Live blocks may come before the last of the history; each comes once.
+    heights.sort_unstable();
+    assert_eq!(heights, (from..=height + 3).collect::<Vec<_>>());
+    assert_eq!((rows, refused), (4, 1));
+    assert_eq!(live_from, Some(height + 1));
+}
