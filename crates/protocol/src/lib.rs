@@ -1,9 +1,11 @@
 //! Every message and resource of both APIs of `sdk_relay`: types only, no I/O.
 //!
-//! The WebSocket side: [`ClientMessage`] goes in, [`ServerMessage`] comes out. The HTTP side: [`http`].
+//! The WebSocket side: [`ClientMessage`] goes in, [`ServerMessage`] comes out. The HTTP side: [`http`], and
+//! [`blindbit`] for what is BlindBit's.
 //! Field order is part of the contract; the tests hold it fast.
 
 mod amount;
+pub mod blindbit;
 mod client;
 mod error;
 mod handshake;

@@ -2,7 +2,10 @@
 //!
 //! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by columns: tweaks
 //! (33 bytes each), output keys (32 each), txids (32 each), spent outputs (txid 32, vout `u32`, first 8 bytes of the key), and last, for each
-//! transaction: its number of outputs, fee plus one (0: unknown), size, and for each output vout and satoshis, each number as LEB128.
+//! transaction: its number of outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the transaction before
+//! it and its own, how many are its own, and for each output vout and satoshis, each number as LEB128.
+
+use std::ops::Range;
 
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
@@ -39,6 +42,8 @@ pub struct IndexedTx {
     pub fee: Option<u64>,
     /// Serialised size in bytes, witness included.
     pub size: u32,
+    /// Which of the block's `spent` it spends.
+    pub spends: Range<usize>,
 }
 
 /// Where an output is, and what it is worth.
@@ -67,14 +72,27 @@ impl IndexedBlock {
     /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
     /// empty.
     pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>]) -> Self {
-        let both = || block.txdata.iter().zip(prevouts);
+        let (mut transactions, mut spent) = (Vec::new(), Vec::new());
+        for (tx, prevouts) in block.txdata.iter().zip(prevouts) {
+            let first = spent.len();
+            spent.extend(SpentOutput::of(tx, prevouts));
+            transactions.extend(IndexedTx::of(tx, prevouts).map(|tx| IndexedTx {
+                spends: first..spent.len(),
+                ..tx
+            }));
+        }
         Self {
             height,
             hash,
             time: block.header.time,
-            transactions: both().filter_map(|(tx, spends)| IndexedTx::of(tx, spends)).collect(),
-            spent: both().flat_map(|(tx, spends)| SpentOutput::of(tx, spends)).collect(),
+            transactions,
+            spent,
         }
+    }
+
+    /// The taproot outputs that a transaction of the block spends.
+    pub fn spent_by(&self, tx: &IndexedTx) -> &[SpentOutput] {
+        self.spent.get(tx.spends.clone()).unwrap_or_default()
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -99,10 +117,14 @@ impl IndexedBlock {
             bytes.extend_from_slice(&spent.outpoint.vout.to_le_bytes());
             bytes.extend_from_slice(&spent.key_prefix);
         }
+        let mut spent = 0;
         for tx in &self.transactions {
             put(&mut bytes, tx.places.len() as u64);
             put(&mut bytes, tx.fee.map_or(0, |fee| fee.saturating_add(1)));
             put(&mut bytes, u64::from(tx.size));
+            put(&mut bytes, tx.spends.start.saturating_sub(spent) as u64);
+            put(&mut bytes, tx.spends.len() as u64);
+            spent = tx.spends.end;
             for place in &tx.places {
                 put(&mut bytes, u64::from(place.vout));
                 put(&mut bytes, place.amount.to_sat());
@@ -123,9 +145,12 @@ impl IndexedBlock {
         let spent = column::<SPENT_BYTES>(&mut rest, spends)?;
         let spent = spent.iter().map(SpentOutput::from_bytes).collect::<Option<_>>()?;
         let mut transactions = Vec::with_capacity(txs);
+        let mut seen = 0usize;
         for (tweak, txid) in tweaks.iter().zip(txids) {
             let count = usize::try_from(get(&mut rest)?).ok()?;
             let (fee, size) = (get(&mut rest)?.checked_sub(1), u32::try_from(get(&mut rest)?).ok()?);
+            let first = seen.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
+            seen = first.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
             let keys: Vec<_> = keys.by_ref().take(count).copied().collect();
             if keys.len() != count {
                 return None;
@@ -143,9 +168,10 @@ impl IndexedBlock {
                 keys,
                 fee,
                 size,
+                spends: first..seen,
             });
         }
-        (rest.is_empty() && keys.next().is_none()).then_some(Self {
+        (rest.is_empty() && seen <= spends && keys.next().is_none()).then_some(Self {
             height,
             hash,
             time,
@@ -156,7 +182,7 @@ impl IndexedBlock {
 }
 
 impl IndexedTx {
-    /// `None` for a transaction that cannot pay silently.
+    /// By itself, as if it were alone in its block; `None` for a transaction that cannot pay silently.
     pub fn of(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
         let EligibleTx { txid, tweak, outputs } = EligibleTx::from_tx(tx, prevouts)?;
         let spent = prevouts
@@ -182,6 +208,7 @@ impl IndexedTx {
                 .and_then(|(spent, made)| spent.checked_sub(made))
                 .map(Amount::to_sat),
             size: u32::try_from(tx.total_size()).unwrap_or(u32::MAX),
+            spends: 0..SpentOutput::of(tx, prevouts).count(),
         })
     }
 

@@ -33,18 +33,24 @@ fn tx(n: u32) -> IndexedTx {
             .collect(),
         fee: (!n.is_multiple_of(5)).then_some(u64::from(n)),
         size: n % 5000,
+        spends: 0..0,
     }
 }
 
 /// A block whose contents depend on its height and branch alone.
 fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
+    // The first transactions spend one output each, while there are some; nobody here spends the others.
+    let txs = ((height * 7 + branch) % 5) as usize;
+    let part = |i: usize| i.min(spends.len())..(i + 1).min(spends.len());
+    let transactions = (0..txs).map(|i| IndexedTx {
+        spends: part(i),
+        ..tx(height * 100 + branch * 10 + u32::try_from(i).unwrap())
+    });
     IndexedBlock {
         height,
         hash: hash(height, branch),
         time: height * 600,
-        transactions: (0..(height * 7 + branch) % 5)
-            .map(|i| tx(height * 100 + branch * 10 + i))
-            .collect(),
+        transactions: transactions.collect(),
         spent: spends
             .iter()
             .map(|n| SpentOutput {
