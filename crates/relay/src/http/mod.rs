@@ -3,6 +3,7 @@
 mod access;
 mod asyncapi;
 mod bitcoin;
+mod blindbit;
 mod body;
 mod config;
 mod dev;
@@ -71,7 +72,8 @@ pub fn router(cx: Arc<Context>) -> Router {
         .route("/events", get(events::events))
         .route("/tx", post(tx::broadcast))
         .route("/bitcoin/info", get(bitcoin::info))
-        .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block));
+        .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
+        .merge(blindbit::routes());
     if cx.dev.is_some() {
         reading = reading
             .route("/dev/mine", post(dev::mine))

@@ -64,6 +64,11 @@ impl ApiError {
         }
     }
 
+    /// For who words its errors otherwise.
+    pub(super) fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.detail)
+    }
+
     /// A fault of the relay: the log has it, the client does not.
     pub(super) fn internal() -> Self {
         Self::new(

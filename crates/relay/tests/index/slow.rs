@@ -29,6 +29,7 @@ pub(crate) async fn block(node: &Bitcoind, height: u32) -> IndexedBlock {
         if tx.is_coinbase() {
             continue;
         }
+        let first = indexed.spent.len();
         let prevouts: Vec<TxOut> = said["vin"].as_array().unwrap().iter().map(prevout).collect();
         for (input, prevout) in tx.input.iter().zip(&prevouts) {
             let script = prevout.script_pubkey.as_bytes();
@@ -66,6 +67,7 @@ pub(crate) async fn block(node: &Bitcoind, height: u32) -> IndexedBlock {
                 .collect(),
             fee: Some(paid - made),
             size: u32::try_from(serialize(tx).len()).unwrap(),
+            spends: first..indexed.spent.len(),
         });
     }
     indexed

@@ -75,6 +75,7 @@ struct Stage {
     sync_id: String,
     watch_id: String,
     other: Option<Wire>,
+    paid_in: Option<u32>,
 }
 
 impl Stage {
@@ -104,6 +105,7 @@ impl Stage {
             sync_id: String::new(),
             watch_id: String::new(),
             other: None,
+            paid_in: None,
         };
         // Coins for the wallet that `/dev/pay` pays from: the first can be spent after a hundred blocks more.
         let mined = stage.http("POST", "/dev/mine", Some(&json!({"blocks": 101}))).await;
@@ -232,8 +234,31 @@ impl Stage {
             self.a_relay_tells_of_itself().await;
             path = path.replace("{relay_id}", "relay-2");
         }
+        if path.contains("{height}") {
+            path = path.replace("{height}", &self.a_block_with_a_payment().await.to_string());
+        }
         let body = self.bodies.remove(target);
         self.http(method, &path, body.as_ref()).await
+    }
+
+    /// Height of a block in the index with a payment from a taproot output, so that no list is empty.
+    async fn a_block_with_a_payment(&mut self) -> u32 {
+        if let Some(height) = self.paid_in {
+            return height;
+        }
+        let to = [Recipient::Silent(self.own.parse().unwrap(), Amount::from_sat(100_000))];
+        let tx = self.payer.pay(&[InputKind::P2tr], &to);
+        self.node.send_raw(&tx).await;
+        let hash = self.node.mine(1).await[0].to_string();
+        let height = self.node.height().await;
+        let url = format!("{}/blindbit/v1/block-hash/{height}", self.relay.http_url());
+        eventually(DEADLINE, "the block in the index", async || {
+            let reply = http_get(&url).await;
+            (reply.status == 200 && reply.json()["block_hash"] == hash.as_str()).then_some(())
+        })
+        .await;
+        self.paid_in = Some(height);
+        height
     }
 
     /// Relay 2 connects and tells what the page shows of it.

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_protocol::blindbit::*;
 use sdk_relay_protocol::http::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -165,6 +166,17 @@ async fn every_request_and_every_answer_has_an_example_that_is_right() {
     }
     let checked = checked![
         BitcoinInfo,
+        BlindbitBlockHash,
+        BlindbitBlockHeight,
+        BlindbitComputeIndex,
+        BlindbitFilter,
+        BlindbitFullBlock,
+        BlindbitInfo,
+        BlindbitOutputs,
+        BlindbitSpentIndex,
+        BlindbitSpentOutputs,
+        BlindbitTweaks,
+        BlindbitUtxo,
         BlockDetails,
         ConfigChanged,
         ConfigPatch,
@@ -172,6 +184,7 @@ async fn every_request_and_every_answer_has_an_example_that_is_right() {
         ForceSyncRequest,
         ForceSyncResponse,
         ForcedSync,
+        ForwardTx,
         Health,
         Live,
         Logs,

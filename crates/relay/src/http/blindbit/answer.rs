@@ -1,0 +1,157 @@
+//! Answers as they go out, and refusals in BlindBit's own shapes.
+
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bitcoin::hashes::{Hash, sha256};
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use sdk_relay_chain::SourceError;
+use sdk_relay_protocol::http::Problem;
+use serde::Serialize;
+
+use super::super::problem::ApiError;
+use crate::context::Context;
+
+/// How long an answer stays right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// For ever: it is about a buried block, and about nothing that comes after it.
+    Forever,
+    /// Until the next block: ask again, with the tag of what is at hand.
+    UntilNextBlock,
+}
+
+/// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a weak one.
+pub(super) fn answer(
+    cx: &Context,
+    asked: &HeaderMap,
+    keeps: Keeps,
+    value: &impl Serialize,
+) -> Result<Response, Refusal> {
+    let body = serde_json::to_vec(value).map_err(|_| Refusal::internal())?;
+    let hash = sha256::Hash::hash(&body).to_string();
+    let tag = format!("W/\"{}\"", &hash[..32]);
+    let scope = if cx.config().auth.read_token.is_some() {
+        "private"
+    } else {
+        "public"
+    };
+    let cache = match keeps {
+        Keeps::Forever => format!("{scope}, max-age=31536000, immutable"),
+        Keeps::UntilNextBlock => format!("{scope}, no-cache"),
+    };
+    let headers = [(ETAG, header(tag.clone())?), (CACHE_CONTROL, header(cache)?)];
+    if has(asked, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((headers, json, body).into_response())
+}
+
+fn header(text: String) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_maybe_shared(text).map_err(|_| Refusal::internal())
+}
+
+/// Whether `If-None-Match` has this tag (RFC 9110, section 13.1.2: compared weakly).
+fn has(asked: &HeaderMap, tag: &str) -> bool {
+    let opaque = |t: &str| t.trim().trim_start_matches("W/").to_owned();
+    let mut given = asked.get_all(IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+    given.any(|list| list.trim() == "*" || list.split(',').any(|t| opaque(t) == opaque(tag)))
+}
+
+/// A refusal: a problem document as everywhere in this API, which also has what BlindBit's clients look for: `error` (version 1), `success`
+/// and `data` (version 2).
+#[derive(Debug)]
+pub(in super::super) struct Refusal {
+    status: StatusCode,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    problem: Problem,
+    error: String,
+    success: bool,
+    data: Data,
+}
+
+#[derive(Serialize)]
+struct Data {
+    error: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "a fault of the relay; its log says more",
+        )
+    }
+}
+
+impl From<SourceError> for Refusal {
+    fn from(error: SourceError) -> Self {
+        let (status, detail) = ApiError::from(error).into_parts();
+        Self::new(status, detail)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let told = Told {
+            error: self.detail.clone(),
+            success: false,
+            data: Data {
+                error: self.detail.clone(),
+            },
+            problem: Problem {
+                kind: "about:blank".to_owned(),
+                title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+                status: self.status.as_u16(),
+                detail: self.detail,
+                errors: Vec::new(),
+            },
+        };
+        let mut response = (self.status, axum::Json(told)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        let asked = |text: &'static str| HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(text))]);
+        for same in ["W/\"ab\"", "\"ab\"", "*", "\"x\", W/\"ab\""] {
+            assert!(has(&asked(same), "W/\"ab\""), "{same}");
+        }
+        for other in ["", "ab", "W/\"a\"", "\"abc\""] {
+            assert!(!has(&asked(other), "W/\"ab\""), "{other}");
+        }
+        assert!(!has(&HeaderMap::new(), "W/\"ab\""));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_speaks_to_clients_of_both_versions() {
+        let response = Refusal::new(StatusCode::BAD_REQUEST, "could not parse block height").into_response();
+        assert_eq!(response.status(), 400);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(told["error"], "could not parse block height");
+        assert_eq!(told["data"]["error"], told["error"]);
+        assert_eq!(told["success"], false);
+        assert_eq!(told["detail"], told["error"]);
+    }
+}

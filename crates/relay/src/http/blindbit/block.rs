@@ -1,0 +1,228 @@
+//! Which block is asked for, and what the index says of it.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use bitcoin::OutPoint;
+use hyper::StatusCode;
+use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
+use sdk_relay_store::TweakIndex;
+use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
+use serde::Deserialize;
+
+use super::answer::{Keeps, Refusal};
+use crate::config::Network;
+use crate::context::Context;
+use crate::index::{Index, IndexState};
+
+/// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.
+const BURIED: u32 = 100;
+
+/// The height in the path.
+pub(in super::super) struct Height(pub(super) u32);
+
+impl<S: Send + Sync> FromRequestParts<S> for Height {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let refused = || Refusal::new(StatusCode::BAD_REQUEST, "could not parse block height");
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|_| refused())?;
+        text.parse().map(Self).map_err(|_| refused())
+    }
+}
+
+/// `dustLimit` of the query, in satoshis; 0 where there is none.
+pub(in super::super) struct DustLimit(u64);
+
+#[derive(Deserialize)]
+struct DustQuery {
+    #[serde(rename = "dustLimit")]
+    dust_limit: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for DustLimit {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let refused = || Refusal::new(StatusCode::BAD_REQUEST, "Invalid dustLimit parameter");
+        let query = Query::<DustQuery>::from_request_parts(parts, state).await;
+        let Query(DustQuery { dust_limit }) = query.map_err(|_| refused())?;
+        let limit = dust_limit.map_or(Ok(0), |text| text.parse());
+        limit.map(Self).map_err(|_| refused())
+    }
+}
+
+/// A block of the index.
+pub(super) struct Found {
+    pub(super) block: IndexedBlock,
+    store: Arc<TweakIndex>,
+    /// The newest block.
+    tip: IndexTip,
+}
+
+impl Found {
+    /// What `BlockIdentifier` says in version 2.
+    pub(super) fn identifier(&self) -> BlockIdentifier {
+        BlockIdentifier {
+            block_hash: self.block.hash.to_string(),
+            block_height: self.block.height,
+        }
+    }
+
+    /// How long an answer stays right which is about this block alone.
+    pub(super) fn keeps(&self) -> Keeps {
+        keeps(self.block.height, self.tip)
+    }
+
+    /// For each output of the block's eligible transactions, in order, whether a block spends it.
+    pub(super) fn spent(&self) -> Result<Vec<bool>, IndexError> {
+        let outpoints: Vec<OutPoint> = self.block.transactions.iter().flat_map(outpoints).collect();
+        let spent = self.store.spent_at(&outpoints)?;
+        Ok(spent.into_iter().map(|height| height.is_some()).collect())
+    }
+
+    /// Tweaks of the transactions that have a taproot output worth the limit.
+    pub(super) fn tweaks(&self, DustLimit(limit): &DustLimit) -> Vec<String> {
+        let worth = |tx: &&IndexedTx| tx.places.iter().any(|place| place.amount.to_sat() >= *limit);
+        let tweaks = self.block.transactions.iter().filter(worth);
+        tweaks.map(|tx| hex(&tx.tweak)).collect()
+    }
+
+    /// Tweaks of the transactions that have a taproot output worth the limit that nobody has spent.
+    pub(super) fn tweaks_cut_through(&self, DustLimit(limit): &DustLimit) -> Result<Vec<String>, IndexError> {
+        let mut spent = self.spent()?.into_iter();
+        let mut tweaks = Vec::new();
+        for tx in &self.block.transactions {
+            // Every output takes its word from the list, whatever the first of them says.
+            let worth = tx.places.iter().zip(spent.by_ref().take(tx.places.len()));
+            let left = worth.filter(|(place, spent)| !spent && place.amount.to_sat() >= *limit);
+            if left.count() > 0 {
+                tweaks.push(hex(&tx.tweak));
+            }
+        }
+        Ok(tweaks)
+    }
+}
+
+fn outpoints(tx: &IndexedTx) -> impl Iterator<Item = OutPoint> + '_ {
+    tx.places.iter().map(|place| OutPoint {
+        txid: tx.txid,
+        vout: place.vout,
+    })
+}
+
+fn keeps(height: u32, tip: IndexTip) -> Keeps {
+    if tip.height.saturating_sub(height) >= BURIED {
+        Keeps::Forever
+    } else {
+        Keeps::UntilNextBlock
+    }
+}
+
+/// What `read` makes of the block at this height, on a thread that may wait for the disk.
+pub(super) async fn at<T: Send + 'static>(
+    cx: &Context,
+    height: u32,
+    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
+) -> Result<(Keeps, T), Refusal> {
+    let index = index(cx)?.clone();
+    let look = {
+        let store = Arc::clone(&index.store);
+        move || {
+            let (Some(tip), Some(block)) = (store.tip()?, store.block(height)?) else {
+                return Ok(None);
+            };
+            read(&Found { block, store, tip }).map(Some)
+        }
+    };
+    looked(look).await?.ok_or_else(|| missing(&index, height))
+}
+
+/// The hash of the block at this height.
+pub(super) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
+    let index = index(cx)?.clone();
+    let store = Arc::clone(&index.store);
+    let found = looked(move || Ok(store.tip()?.zip(store.hash_at(height)?))).await?;
+    let (tip, hash) = found.ok_or_else(|| missing(&index, height))?;
+    Ok((keeps(height, tip), hash))
+}
+
+/// The newest block of the index.
+pub(super) async fn tip(cx: &Context) -> Result<IndexTip, Refusal> {
+    let index = index(cx)?.clone();
+    let store = Arc::clone(&index.store);
+    let tip = looked(move || store.tip()).await?;
+    tip.ok_or_else(|| unfinished(&index))
+}
+
+/// `info`, the same in both versions.
+pub(super) async fn info(cx: &Context) -> Result<BlindbitInfo, Refusal> {
+    let height = tip(cx).await?.height;
+    let network = cx.settings.started_with().network;
+    Ok(BlindbitInfo {
+        network: match network {
+            Network::Testnet => "testnet".to_owned(),
+            other => other.chain().to_owned(),
+        },
+        height,
+        tweaks_only: false,
+        tweaks_full_basic: true,
+        tweaks_full_with_dust_filter: true,
+        tweaks_cut_through_with_dust_filter: true,
+    })
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use bitcoin::hex::DisplayHex;
+    bytes.to_lower_hex_string()
+}
+
+fn index(cx: &Context) -> Result<&Index, Refusal> {
+    let why = "this relay keeps no tweak index (index.enabled = false)";
+    let none = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why);
+    cx.index.as_ref().ok_or_else(none)
+}
+
+async fn looked<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::task::spawn_blocking(look).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the tweak index cannot be read");
+            Err(Refusal::internal())
+        }
+        Err(_) => Err(Refusal::internal()),
+    }
+}
+
+/// Why the index has no block at this height.
+fn missing(index: &Index, height: u32) -> Refusal {
+    let status = index.status.borrow().clone();
+    let not_found = |detail| Refusal::new(StatusCode::NOT_FOUND, detail);
+    if height < status.first {
+        return not_found(format!("the index begins at block {}", status.first));
+    }
+    let current = status.state == IndexState::Current;
+    match status.target {
+        Some(target) if height > target => not_found(format!("there is no block {height}: the newest is {target}")),
+        _ if current => not_found(format!("there is no block {height}")),
+        _ => unfinished(index),
+    }
+}
+
+fn unfinished(index: &Index) -> Refusal {
+    let status = index.status.borrow();
+    let have = match status.tip {
+        Some(tip) => format!("it has the blocks {} to {}", status.first, tip.height),
+        None => "it has no block yet".to_owned(),
+    };
+    let of = status.target.map(|t| format!(", of {t}")).unwrap_or_default();
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("the tweak index is still being built: {have}{of}"),
+    )
+}

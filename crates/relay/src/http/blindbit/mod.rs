@@ -1,0 +1,48 @@
+//! A BlindBit Oracle's routes, so that a wallet made for one works with this relay instead: version 1 below `/blindbit/v1/`, version 2 below
+//! `/blindbit/v2/`.
+//!
+//! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and cut-through leave out
+//! whole transactions, never single outputs, so that what has k > 0 stays findable; a block that is not in the index is an error, never an
+//! empty answer.
+
+mod answer;
+mod block;
+mod filter;
+pub(super) mod v1;
+pub(super) mod v2;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+
+use crate::context::Context;
+
+/// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
+pub(super) fn routes() -> Router<Arc<Context>> {
+    Router::new()
+        .route("/blindbit/v1/info", get(v1::info::info))
+        .route("/blindbit/v1/block-height", get(v1::block_height::block_height))
+        .route("/blindbit/v1/block-hash/{height}", get(v1::block_hash::block_hash))
+        .route("/blindbit/v1/tweaks/{height}", get(v1::tweaks::tweaks))
+        .route("/blindbit/v1/tweak-index/{height}", get(v1::tweak_index::tweak_index))
+        .route("/blindbit/v1/utxos/{height}", get(v1::utxos::utxos))
+        .route("/blindbit/v1/spent-index/{height}", get(v1::spent_index::spent_index))
+        .route("/blindbit/v1/filter/new-utxos/{height}", get(v1::filters::new_utxos))
+        .route("/blindbit/v1/filter/spent/{height}", get(v1::filters::spent))
+        .route("/blindbit/v1/forward-tx", post(v1::forward_tx::forward_tx))
+        .route("/blindbit/v2/info", get(v2::info::info))
+        .route("/blindbit/v2/tweaks/{height}", get(v2::tweaks::tweaks))
+        .route("/blindbit/v2/utxos/{height}", get(v2::utxos::utxos))
+        .route(
+            "/blindbit/v2/spent-outputs/{height}",
+            get(v2::spent_outputs::spent_outputs),
+        )
+        .route(
+            "/blindbit/v2/compute-index/{height}",
+            get(v2::compute_index::compute_index),
+        )
+        .route("/blindbit/v2/full-block/{height}", get(v2::full_block::full_block))
+        .layer(CompressionLayer::new())
+}

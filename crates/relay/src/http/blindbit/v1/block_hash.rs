@@ -1,0 +1,38 @@
+//! `GET block-hash/H` of version 1.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sdk_relay_protocol::blindbit::BlindbitBlockHash;
+
+use super::super::super::Cx;
+use super::super::answer::{Refusal, answer};
+use super::super::block::{Height, hash_at};
+
+/// Hash of the block at a height.
+#[utoipa::path(
+    get,
+    path = "/blindbit/v1/block-hash/{height}",
+    operation_id = "blindbitV1BlockHash",
+    tag = "BlindBit",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(
+        ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
+    ),
+    responses(
+        (status = 200, description = "Its hash", body = BlindbitBlockHash),
+        (status = 304, description = "As `If-None-Match` has it"),
+        (status = 400, description = "The height is no number"),
+        (status = 404, description = "There is no such block, or the index begins above it"),
+        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+    ),
+)]
+pub(in crate::http) async fn block_hash(
+    State(cx): Cx,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, hash) = hash_at(&cx, height).await?;
+    let block_hash = hash.to_string();
+    answer(&cx, &asked, keeps, &BlindbitBlockHash { block_hash })
+}

@@ -1,0 +1,60 @@
+//! `GET utxos/H` of version 1.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sdk_relay_bip352::TaprootOutput;
+use sdk_relay_protocol::blindbit::BlindbitUtxo;
+
+use super::super::super::Cx;
+use super::super::answer::{Keeps, Refusal, answer};
+use super::super::block::{Found, Height, at, hex};
+
+/// Taproot outputs of the eligible transactions of a block, spent ones too: a wallet needs those to count k.
+#[utoipa::path(
+    get,
+    path = "/blindbit/v1/utxos/{height}",
+    operation_id = "blindbitV1Utxos",
+    tag = "BlindBit",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(
+        ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
+    ),
+    responses(
+        (status = 200, description = "The outputs, in block order", body = Vec<BlindbitUtxo>),
+        (status = 304, description = "As `If-None-Match` has it"),
+        (status = 400, description = "The height is no number"),
+        (status = 404, description = "There is no such block, or the index begins above it"),
+        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+    ),
+)]
+pub(in crate::http) async fn utxos(
+    State(cx): Cx,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, utxos) = at(&cx, height, |found| {
+        Ok((Keeps::UntilNextBlock, listed(found, &found.spent()?)))
+    })
+    .await?;
+    answer(&cx, &asked, keeps, &utxos)
+}
+
+fn listed(found: &Found, spent: &[bool]) -> Vec<BlindbitUtxo> {
+    let block = &found.block;
+    let outputs = block
+        .transactions
+        .iter()
+        .flat_map(|tx| tx.outputs().map(|output| (tx.txid, output)));
+    let utxo = |((txid, output), spent): ((bitcoin::Txid, TaprootOutput), &bool)| BlindbitUtxo {
+        txid: txid.to_string(),
+        vout: output.vout,
+        value: output.amount.to_sat(),
+        scriptpubkey: format!("5120{}", hex(&output.key)),
+        block_height: block.height,
+        block_hash: block.hash.to_string(),
+        timestamp: u64::from(block.time),
+        spent: *spent,
+    };
+    outputs.zip(spent).map(utxo).collect()
+}

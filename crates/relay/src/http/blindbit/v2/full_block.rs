@@ -1,0 +1,68 @@
+//! `GET full-block/H` of version 2.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sdk_relay_protocol::blindbit::{BlindbitFullBlock, FullTx, LightOutput};
+use sdk_relay_store::index::{IndexedBlock, IndexedTx};
+
+use super::super::super::Cx;
+use super::super::answer::{Refusal, answer};
+use super::super::block::{Found, Height, at, hex};
+
+/// The eligible transactions of a block with their taproot inputs and outputs.
+#[utoipa::path(
+    get,
+    path = "/blindbit/v2/full-block/{height}",
+    operation_id = "blindbitV2FullBlock",
+    tag = "BlindBit",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(
+        ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
+    ),
+    responses(
+        (status = 200, description = "The transactions, in block order", body = BlindbitFullBlock),
+        (status = 304, description = "As `If-None-Match` has it"),
+        (status = 400, description = "The height is no number"),
+        (status = 404, description = "There is no such block, or the index begins above it"),
+        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+    ),
+)]
+pub(in crate::http) async fn full_block(
+    State(cx): Cx,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, full_block) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&cx, &asked, keeps, &full_block)
+}
+
+fn listed(found: &Found) -> BlindbitFullBlock {
+    BlindbitFullBlock {
+        block_identifier: found.identifier(),
+        index: found
+            .block
+            .transactions
+            .iter()
+            .map(|tx| full(&found.block, tx))
+            .collect(),
+    }
+}
+
+fn full(block: &IndexedBlock, tx: &IndexedTx) -> FullTx {
+    let outputs = tx.outputs().map(|output| LightOutput {
+        vout: output.vout,
+        amount: output.amount.to_sat(),
+        pubkey: hex(&output.key),
+    });
+    let inputs = block.spent_by(tx).iter();
+    FullTx {
+        txid: tx.txid.to_string(),
+        tweak: hex(&tx.tweak),
+        // The txid as it is shown, then the vout, both as numbers are written.
+        inputs: inputs
+            .map(|s| format!("{}{:08x}", s.outpoint.txid, s.outpoint.vout))
+            .collect(),
+        utxos: outputs.collect(),
+    }
+}

@@ -1,0 +1,44 @@
+//! `GET spent-outputs/H` of version 2.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sdk_relay_protocol::blindbit::BlindbitSpentOutputs;
+
+use super::super::super::Cx;
+use super::super::answer::{Refusal, answer};
+use super::super::block::{Found, Height, at, hex};
+
+/// Which taproot outputs a block spends.
+#[utoipa::path(
+    get,
+    path = "/blindbit/v2/spent-outputs/{height}",
+    operation_id = "blindbitV2SpentOutputs",
+    tag = "BlindBit",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(
+        ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
+    ),
+    responses(
+        (status = 200, description = "First 8 bytes of the x-only key of each", body = BlindbitSpentOutputs),
+        (status = 304, description = "As `If-None-Match` has it"),
+        (status = 400, description = "The height is no number"),
+        (status = 404, description = "There is no such block, or the index begins above it"),
+        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+    ),
+)]
+pub(in crate::http) async fn spent_outputs(
+    State(cx): Cx,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, spent_outputs) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&cx, &asked, keeps, &spent_outputs)
+}
+
+fn listed(found: &Found) -> BlindbitSpentOutputs {
+    BlindbitSpentOutputs {
+        block_identifier: found.identifier(),
+        index: found.block.spent.iter().map(|s| hex(&s.key_prefix)).collect(),
+    }
+}

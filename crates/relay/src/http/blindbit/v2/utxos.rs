@@ -1,0 +1,57 @@
+//! `GET utxos/H` of version 2.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use sdk_relay_protocol::blindbit::{BlindbitOutputs, Output};
+
+use super::super::super::Cx;
+use super::super::answer::{Refusal, answer};
+use super::super::block::{Found, Height, at, hex};
+
+/// Taproot outputs of the eligible transactions of a block, spent ones too.
+#[utoipa::path(
+    get,
+    path = "/blindbit/v2/utxos/{height}",
+    operation_id = "blindbitV2Utxos",
+    tag = "BlindBit",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(
+        ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
+    ),
+    responses(
+        (status = 200, description = "The outputs, in block order", body = BlindbitOutputs),
+        (status = 304, description = "As `If-None-Match` has it"),
+        (status = 400, description = "The height is no number"),
+        (status = 404, description = "There is no such block, or the index begins above it"),
+        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+    ),
+)]
+pub(in crate::http) async fn utxos(
+    State(cx): Cx,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, utxos) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&cx, &asked, keeps, &utxos)
+}
+
+fn listed(found: &Found) -> BlindbitOutputs {
+    BlindbitOutputs {
+        block_identifier: found.identifier(),
+        index: outputs(found),
+    }
+}
+
+fn outputs(found: &Found) -> Vec<Output> {
+    let txs = found.block.transactions.iter();
+    let outputs = txs.flat_map(|tx| {
+        tx.outputs().map(|output| Output {
+            txid: tx.txid.to_string(),
+            vout: output.vout,
+            amount: output.amount.to_sat(),
+            pubkey: hex(&output.key),
+        })
+    });
+    outputs.collect()
+}
