@@ -118,6 +118,7 @@ fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
                 }],
                 fee: Some(1_000),
                 size: 250,
+                spends: 0..0,
             })
         });
         batch.push(IndexedBlock {
