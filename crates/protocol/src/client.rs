@@ -81,7 +81,8 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         "subscribe" => read(text).map(ClientMessage::Subscribe),
         "unsubscribe" => read(text).map(ClientMessage::Unsubscribe),
         "sync" => read(text).map(ClientMessage::Sync),
-        "watch" => read(text).map(ClientMessage::Watch),
+        // A key in the place of something else stays unsaid.
+        "watch" => read(text).map(ClientMessage::Watch).map_err(without_quote),
         "unwatch" => read(text).map(ClientMessage::Unwatch),
         other => {
             let quoted: String = other.chars().take(QUOTED).collect();
@@ -141,6 +142,16 @@ fn without_position(error: &serde_json::Error) -> String {
         text.push('…');
     }
     text
+}
+
+/// serde's reason without the text that it quotes: `invalid type: string "…", expected u32`.
+fn without_quote(mut reason: String) -> String {
+    if let Some(start) = reason.find("string \"") {
+        // A reason that was cut is cut in the quote.
+        let end = reason.rfind("\", expected").map_or(reason.len(), |at| at + 1);
+        reason.replace_range(start..end.max(start), "a text");
+    }
+    reason
 }
 
 fn refuse(code: ErrorCode, message: String, in_reply_to: Option<String>) -> Refusal {

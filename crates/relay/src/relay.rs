@@ -220,7 +220,7 @@ impl Relay {
         let connections = TaskTracker::new();
         let doors = Doors::new(&cx.config(), tls.clone(), ends, connections.clone());
         tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, doors.clone()));
-        tasks.spawn(server::serve_http(http::router(Arc::clone(&cx)), http, doors));
+        tasks.spawn(server::serve_http(http::api(Arc::clone(&cx)), http, doors));
         Ok(Self {
             cx,
             ws_addr,

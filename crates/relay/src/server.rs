@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -93,9 +93,6 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
     } = doors;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let permit = admission.admit(peer.ip());
-        if permit.is_none() {
-            cx.counters.connections_refused.inc();
-        }
         let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
         tasks.spawn(async move {
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
@@ -106,7 +103,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
     }
 }
 
-/// One connection of the WebSocket port. Without a permit it is upgraded and closed with 1013, so that the client learns why.
+/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed.
 async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, permit: Option<Permit>, ending: Ending)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -137,30 +134,18 @@ where
         return;
     };
     let Ok(stream) = on_upgrade.await else { return };
-    match permit {
-        Some(permit) => {
-            ws::serve(
-                cx,
-                TokioIo::new(stream),
-                Arrival {
-                    peer,
-                    permit,
-                    authorized,
-                },
-                ending,
-            )
-            .await;
-        }
-        None => ws::refuse(TokioIo::new(stream)).await,
-    }
+    let arrival = Arrival {
+        peer,
+        permit,
+        authorized,
+    };
+    ws::serve(cx, TokioIo::new(stream), arrival, ending).await;
 }
 
 /// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
-pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
-    let router = router.layer(axum::Extension(doors.clone()));
-    let Doors {
-        tls, mut ending, tasks, ..
-    } = doors;
+pub async fn serve_http<A: Api>(api: A, listener: TcpListener, doors: Doors) {
+    let doors = Arc::new(doors);
+    let (tls, mut ending, tasks) = (doors.tls.clone(), doors.ending.clone(), doors.tasks.clone());
     let places = Places::new(HTTP_CONNECTIONS);
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let place = tokio::select! {
@@ -168,20 +153,21 @@ pub async fn serve_http(router: Router, listener: TcpListener, doors: Doors) {
             place = places.take() => place,
         };
         let Some(place) = place else { return };
-        let router = router.clone();
+        let (api, doors) = (api.clone(), Arc::clone(&doors));
         let (tls, mut ending) = (tls.clone(), ending.clone());
         tasks.spawn(async move {
             tokio::select! {
                 () = place.wanted() => {}
-                () = requests(router, tls, stream, peer, &mut ending, &place) => {}
+                () = requests(api, doors, tls, stream, peer, &mut ending, &place) => {}
             }
         });
     }
 }
 
 /// One connection of the HTTP port.
-async fn requests(
-    router: Router,
+async fn requests<A: Api>(
+    api: A,
+    doors: Arc<Doors>,
     tls: Option<Tls>,
     stream: Stream,
     peer: SocketAddr,
@@ -191,11 +177,12 @@ async fn requests(
     let Some(stream) = secured(tls, stream, peer, ending).await else {
         return;
     };
-    let router = TowerToHyperService::new(router);
+    let api = TowerToHyperService::new(api);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Arc::clone(&doors));
         let busy = place.request();
-        let answer = router.call(request);
+        let answer = api.call(request);
         async move {
             answer
                 .await
@@ -236,6 +223,25 @@ async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mu
             }
         },
     }
+}
+
+/// What answers requests. They carry a [`Peer`] and the `Arc<`[`Doors`]`>` that they came through as extensions.
+pub trait Api:
+    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Api for S where
+    S: tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
 }
 
 type Stream = Patience<TcpStream>;

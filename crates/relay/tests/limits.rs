@@ -9,7 +9,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use axum::Extension;
 use axum::body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -189,12 +188,12 @@ async fn who_asks_too_often_from_afar_is_429() {
     });
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
-    let router = http::router(std::sync::Arc::clone(relay.context()));
+    let api = http::api(std::sync::Arc::clone(relay.context()));
     let ask = async |from: &str| {
         let peer: SocketAddr = from.parse().unwrap();
-        let router = router.clone().layer(Extension(Peer(peer)));
-        let request = Request::get("/health/live").body(Body::empty()).unwrap();
-        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        let request = Request::get("/health/live").extension(Peer(peer));
+        let request = request.body(Body::empty()).unwrap();
+        let (head, body) = api.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (head, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
     };

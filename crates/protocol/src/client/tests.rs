@@ -120,3 +120,19 @@ proptest! {
         let _ = parse_client_message(&format!("{{\"type\":\"{kind}\",\"{field}\":{value}}}"));
     }
 }
+
+#[test]
+fn a_key_in_the_wrong_place_is_not_quoted() {
+    let key = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
+    for value in [key.to_owned(), format!("{key}\\\", expected"), key.repeat(10)] {
+        let text =
+            format!(r#"{{"type":"watch","scan_private_key":"00","spend_public_key":"02","labels":["{value}"]}}"#);
+        let refusal = parse_client_message(&text).unwrap_err();
+        assert!(!refusal.message.contains(&key[..16]), "{}", refusal.message);
+        assert!(
+            refusal.message.starts_with("watch: invalid type: a text"),
+            "{}",
+            refusal.message
+        );
+    }
+}

@@ -1,8 +1,7 @@
-//! Who may do what: tokens, the loopback rule, origins of web pages, and how often.
+//! Who may do what: tokens, the loopback rule, and how often.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -11,11 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use hyper::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, VARY,
-};
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::Cx;
 use super::problem::ApiError;
@@ -28,10 +24,6 @@ use crate::ws::network_of;
 const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
-/// What any page may post: it changes nothing of the relay.
-const ANYBODY_POSTS: [&str; 1] = ["/tx"];
-/// How long a browser may remember a preflight's answer.
-const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 /// Requests by address.
 #[derive(Debug)]
@@ -49,8 +41,19 @@ impl Pace {
         }
     }
 
+    /// Refuses an address that asks too often.
+    pub(super) fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
+        self.wait(address).map_err(|wait| {
+            let seconds = wait.as_secs() + 1;
+            let reason = format!("too many requests from {address}: again in {seconds} s");
+            let mut response = ApiError::new(StatusCode::TOO_MANY_REQUESTS, reason).into_response();
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            Box::new(response)
+        })
+    }
+
     /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy everybody comes from there.
-    fn check(&self, address: IpAddr) -> Result<(), Duration> {
+    fn wait(&self, address: IpAddr) -> Result<(), Duration> {
         if address.to_canonical().is_loopback() {
             return Ok(());
         }
@@ -60,28 +63,6 @@ impl Pace {
         self.limiter
             .check_key(&network_of(address))
             .map_err(|until| until.wait_time_from(self.clock.now()))
-    }
-}
-
-/// Refuses who asks too often.
-pub(super) async fn pace(
-    State(pace): State<Arc<Pace>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match pace.check(peer.ip()) {
-        Ok(()) => next.run(request).await,
-        Err(wait) => {
-            let seconds = wait.as_secs() + 1;
-            let mut response = ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("too many requests from {}: again in {seconds} s", peer.ip()),
-            )
-            .into_response();
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            response
-        }
     }
 }
 
@@ -135,53 +116,6 @@ fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     token.zip(given).is_some_and(|(token, given)| token.is(given))
 }
 
-/// CORS: any page may read; pages of `http.cors_origins` may also change things, all others are refused even where the browser would not ask,
-/// or a page could use the loopback rule against its visitor.
-pub(super) async fn origins(State(cx): Cx, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(ORIGIN).cloned() else {
-        return next.run(request).await;
-    };
-    let known = cx.config().cors_origins.iter().any(|o| origin == o.as_str());
-    let preflight = request.method() == Method::OPTIONS;
-    let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
-    let harmless = ANYBODY_POSTS.contains(&request.uri().path());
-    let reads = if harmless {
-        true
-    } else if preflight {
-        asked.is_some_and(|m| m == "GET" || m == "HEAD")
-    } else {
-        request.method().is_safe()
-    };
-    if !reads && !known {
-        return ApiError::new(
-            StatusCode::FORBIDDEN,
-            "pages of this origin may not change things here: add it to http.cors_origins",
-        )
-        .into_response();
-    }
-    let mut response = if preflight && asked.is_some() {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        next.run(request).await
-    };
-    let headers = response.headers_mut();
-    let allowed = if known { origin } else { HeaderValue::from_static("*") };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-    headers.append(VARY, HeaderValue::from_static("Origin"));
-    if preflight {
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, HEAD, POST, PUT"),
-        );
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type, last-event-id"),
-        );
-        headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,10 +124,10 @@ mod tests {
     fn addresses_have_a_pace_and_loopback_none() {
         let pace = Pace::new(NonZeroU32::MIN);
         let far: IpAddr = "192.0.2.7".parse().unwrap();
-        assert!((0..BURST_SECONDS).all(|_| pace.check(far).is_ok()));
-        assert!(pace.check(far).unwrap_err() <= Duration::from_secs(1));
-        assert!(pace.check("192.0.2.8".parse().unwrap()).is_ok(), "another address");
-        assert!((0..100).all(|_| pace.check("127.0.0.1".parse().unwrap()).is_ok()));
+        assert!((0..BURST_SECONDS).all(|_| pace.wait(far).is_ok()));
+        assert!(pace.wait(far).unwrap_err() <= Duration::from_secs(1));
+        assert!(pace.wait("192.0.2.8".parse().unwrap()).is_ok(), "another address");
+        assert!((0..100).all(|_| pace.wait("127.0.0.1".parse().unwrap()).is_ok()));
     }
 
     #[test]

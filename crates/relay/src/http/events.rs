@@ -50,7 +50,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn events(
     State(cx): Cx,
-    Extension(doors): Extension<Doors>,
+    Extension(doors): Extension<Arc<Doors>>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

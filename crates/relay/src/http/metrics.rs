@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
-use sdk_relay_protocol::http::{Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
+use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 
 use super::Cx;
 use crate::clock::unix_now;
 use crate::context::Context;
+use crate::ops::reports;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,28 +35,18 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     )),
 )]
 pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
-    let figures = figures(&cx).await;
+    let figures = figures(&cx);
     if prefers_text(&headers) {
         return ([(CONTENT_TYPE, OPENMETRICS)], text(&cx, &figures)).into_response();
     }
     Json(figures).into_response()
 }
 
-async fn figures(cx: &Context) -> Metrics {
+fn figures(cx: &Context) -> Metrics {
     let counters = &cx.counters;
     let process = cx.process.figures();
     Metrics {
-        sync_metrics: SyncMetrics {
-            known_relays: cx.relays.known(),
-            mesh_connections: cx.relays.links(),
-            sync_requests: counters.sync_requests.get(),
-            sync_responses: counters.sync_responses.get(),
-            cache_hits: counters.cache_hits.get(),
-            cache_misses: counters.cache_misses.get(),
-            avg_latency: counters.sync_latency_ms(),
-            error_count: counters.sync_errors.get(),
-            success_rate: counters.sync_success_rate(),
-        },
+        sync_metrics: reports::sync_metrics(cx),
         system_metrics: SystemMetrics {
             memory_usage: process.memory_usage(),
             cpu_usage: process.cpu_usage(),

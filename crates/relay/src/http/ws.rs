@@ -1,5 +1,7 @@
 //! `GET /ws`: the WebSocket API on this port too.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -33,7 +35,7 @@ use crate::ws::{self, Arrival};
 )]
 pub(super) async fn open(
     State(cx): Cx,
-    Extension(doors): Extension<Doors>,
+    Extension(doors): Extension<Arc<Doors>>,
     Extension(Peer(peer)): Extension<Peer>,
     mut request: Request,
 ) -> Response {
@@ -42,28 +44,15 @@ pub(super) async fn open(
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };
-    let permit = doors.admission.admit(peer.ip());
-    if permit.is_none() {
-        cx.counters.connections_refused.inc();
-    }
+    let arrival = Arrival {
+        peer,
+        permit: doors.admission.admit(peer.ip()),
+        authorized,
+    };
     let ending = doors.ending.clone();
     doors.tasks.spawn(async move {
-        let Ok(stream) = upgraded.await else { return };
-        match permit {
-            Some(permit) => {
-                ws::serve(
-                    cx,
-                    TokioIo::new(stream),
-                    Arrival {
-                        peer,
-                        permit,
-                        authorized,
-                    },
-                    ending,
-                )
-                .await;
-            }
-            None => ws::refuse(TokioIo::new(stream)).await,
+        if let Ok(stream) = upgraded.await {
+            ws::serve(cx, TokioIo::new(stream), arrival, ending).await;
         }
     });
     response

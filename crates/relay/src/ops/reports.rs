@@ -2,7 +2,7 @@
 
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
-use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services};
+use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services, SyncMetrics};
 use sdk_relay_protocol::{
     API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
     SyncType,
@@ -190,9 +190,10 @@ fn health_report(cx: &Context) -> HealthReport {
     }
 }
 
-fn metrics(cx: &Context) -> MetricsReport {
+/// How syncing goes, as `GET /metrics` and `MetricsSync` tell it.
+pub fn sync_metrics(cx: &Context) -> SyncMetrics {
     let counters = &cx.counters;
-    MetricsReport {
+    SyncMetrics {
         known_relays: cx.relays.known(),
         mesh_connections: cx.relays.links(),
         sync_requests: counters.sync_requests.get(),
@@ -202,6 +203,31 @@ fn metrics(cx: &Context) -> MetricsReport {
         avg_latency: counters.sync_latency_ms(),
         error_count: counters.sync_errors.get(),
         success_rate: counters.sync_success_rate(),
+    }
+}
+
+fn metrics(cx: &Context) -> MetricsReport {
+    let SyncMetrics {
+        known_relays,
+        mesh_connections,
+        sync_requests,
+        sync_responses,
+        cache_hits,
+        cache_misses,
+        avg_latency,
+        error_count,
+        success_rate,
+    } = sync_metrics(cx);
+    MetricsReport {
+        known_relays,
+        mesh_connections,
+        sync_requests,
+        sync_responses,
+        cache_hits,
+        cache_misses,
+        avg_latency,
+        error_count,
+        success_rate,
         messages_per_second: cx.rate.per_second(),
     }
 }

@@ -72,19 +72,24 @@ type Step = Result<(), End>;
 pub struct Arrival {
     /// Where it comes from.
     pub peer: SocketAddr,
-    /// Its place among the connections.
-    pub permit: Permit,
+    /// Its place among the connections; `None` where there is none left.
+    pub permit: Option<Permit>,
     /// Whether its request carried a token that allows reading, or none is needed.
     pub authorized: bool,
 }
 
-/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code.
+/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
+/// place is closed with 1013, so that it learns why.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Ending) {
     let Arrival {
         peer,
         permit,
         authorized,
     } = arrival;
+    let Some(permit) = permit else {
+        cx.counters.connections_refused.inc();
+        return refuse(stream).await;
+    };
     let gauge = Gauged::new(&cx);
     let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, peer, authorized, ending);
     let end = connection.run(&mut socket).await;
@@ -100,7 +105,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
 }
 
 /// Tells a client that there is no place for it, and closes.
-pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
     Socket::new(stream)
         .close(
             CloseCode::TryAgain,

@@ -11,7 +11,7 @@ pub mod socket;
 mod upgrade;
 mod watch;
 
-pub use connection::{Arrival, refuse, serve};
+pub use connection::{Arrival, serve};
 pub use limits::{Admission, Permit, network_of};
 pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;

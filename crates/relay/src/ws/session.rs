@@ -14,6 +14,9 @@ pub const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics
 const ERRORS_IN_A_ROW: u32 = 10;
 /// Longest `client_id`, in characters.
 const MAX_CLIENT_ID: usize = 128;
+/// Capabilities of a client, and bytes of each and of its version: what a relay says of itself is passed on to every client.
+const MAX_CAPABILITIES: usize = 64;
+const MAX_WORD: usize = 64;
 /// Longest `message_id` that is kept and sent back, in bytes.
 const MAX_MESSAGE_ID: usize = 128;
 
@@ -260,10 +263,19 @@ fn check(handshake: &Handshake) -> Result<(), String> {
     if id.is_empty() || id.chars().count() > MAX_CLIENT_ID || id.chars().any(char::is_control) {
         return Err("client_id: expected 1 to 128 printable characters".to_owned());
     }
+    let words = &handshake.capabilities;
+    if words.len() > MAX_CAPABILITIES || words.iter().any(|word| word.len() > MAX_WORD) {
+        return Err(format!(
+            "capabilities: at most {MAX_CAPABILITIES}, of {MAX_WORD} bytes each"
+        ));
+    }
     match major_of(&handshake.version) {
         Some(1) => {}
         Some(other) => return Err(format!("version: this relay speaks version 1 of the API, not {other}")),
         None => return Err("version: expected MAJOR.MINOR.PATCH, such as 1.0.0".to_owned()),
+    }
+    if handshake.version.len() > MAX_WORD {
+        return Err(format!("version: at most {MAX_WORD} bytes"));
     }
     let relay_id = handshake.relay_id.as_deref();
     if handshake.role == Some(Role::Relay) && !relay_id.is_some_and(is_relay_id) {

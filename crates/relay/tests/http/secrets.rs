@@ -1,6 +1,11 @@
 //! No secret leaves the relay: not by an answer, not by its log.
 
-use testkit::{RelayOptions, RelayProcess, http_get};
+use http_body_util::Full;
+use hyper::Request;
+use serde_json::json;
+use testkit::{Bitcoind, Options, Payee, RelayOptions, RelayProcess, http_get, http_send};
+
+use crate::wire::{Wire, handshake};
 
 const PASSWORD: &str = "c0rrect-h0rse-battery";
 const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
@@ -47,4 +52,116 @@ async fn nothing_shows_a_password_or_a_key() {
         assert!(!log.contains(secret), "a secret is in the log:\n{log}");
     }
     assert!(log.contains("TRACE"), "the log is the most talkative one");
+}
+
+const ADMIN: &str = "admin-token-b1f6a2";
+const READ: &str = "read-token-77c0de";
+
+/// A relay on a real node with a secret wherever there can be one, used in every way, right and wrong: all that it ever says is searched.
+#[tokio::test]
+async fn nothing_that_is_said_has_a_secret_in_it() {
+    let node = Bitcoind::start(Options {
+        user: Some(("rpc-user-name".to_owned(), PASSWORD.to_owned())),
+        ..Options::default()
+    })
+    .await;
+    // Not the key of the API's examples, which its descriptions show.
+    let own = Payee::new(&[]);
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .node(&node)
+        .set("WALLET__SCAN_PRIVATE_KEY", own.scan_hex())
+        .set("WALLET__SPEND_PUBLIC_KEY", own.spend_public_key().to_string())
+        .set("AUTH__ADMIN_TOKEN", ADMIN)
+        .set("AUTH__READ_TOKEN", READ)
+        .set("LOG__LEVEL", "trace");
+    let relay = RelayProcess::start(options).await;
+    let payee = Payee::new(&[1]);
+    let watched = payee.scan_hex();
+    let basic = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("rpc-user-name:{PASSWORD}"),
+    );
+    let scan = own.scan_hex();
+    let secrets = [PASSWORD, &scan, ADMIN, READ, &watched, &basic];
+    let mut said = Vec::new();
+
+    // HTTP: everything that the API describes, with a right token, a wrong one that is nearly right, and none.
+    let open = ask(&relay, "GET", "/openapi.json", None, None).await;
+    let document: serde_json::Value = serde_json::from_str(open.rsplit_once('\n').unwrap().1).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 15, "{} paths", paths.len());
+    for (path, methods) in paths {
+        // It would end the relay's log in the middle; the stream never ends.
+        if ["/restart", "/events", "/ws"].contains(&path.as_str()) {
+            continue;
+        }
+        let path = path.replace("{block_hash}", &node.tip().await.to_string());
+        for method in methods.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            for token in [Some(ADMIN), Some(READ), Some(&ADMIN[1..]), None] {
+                // A body with secrets where they do not belong.
+                for body in [
+                    None,
+                    Some(format!(
+                        "{{\"hex\":\"{watched}\",\"sync\":{{\"interval\":\"{ADMIN}\"}}}}"
+                    )),
+                ] {
+                    said.push(ask(&relay, &method, &path, token, body).await);
+                }
+            }
+        }
+    }
+
+    // WebSocket: a wrong token, a right one, a watch, a wrong watch, a message with the key in the wrong place.
+    let shake = |token: &str| {
+        let mut handshake = handshake(&["notifications", "sync", "health", "metrics", "tweaks"]);
+        handshake["token"] = json!(token);
+        handshake
+    };
+    let (_, rejected) = Wire::shake(&relay.ws_url(), shake(&READ[1..])).await;
+    said.push(rejected.to_string());
+    let (mut wire, accepted) = Wire::shake(&relay.ws_url(), shake(READ)).await;
+    said.push(accepted.to_string());
+    let right = json!({
+        "type": "watch", "scan_private_key": watched, "spend_public_key": payee.spend_public_key().to_string(), "labels": [1]
+    });
+    let mut wrong = right.clone();
+    wrong["spend_public_key"] = json!("02ff");
+    let mut misplaced = right.clone();
+    misplaced["labels"] = json!([watched]);
+    for message in [
+        right,
+        wrong,
+        misplaced,
+        json!({"type": "ping"}),
+        json!({"type": watched}),
+    ] {
+        said.push(wire.ask(message).await.to_string());
+    }
+    wire.say_text(format!("{{\"type\":\"watch\",\"scan_private_key\":\"{watched}\""))
+        .await;
+    said.push(wire.answer_text().await);
+
+    said.push(relay.stderr());
+    for text in &said {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} is in {text}");
+        }
+    }
+    assert!(relay.stderr().contains("TRACE"), "the log is the most talkative one");
+}
+
+/// A request; its answer as text: status, headers, body.
+async fn ask(relay: &RelayProcess, method: &str, path: &str, token: Option<&str>, body: Option<String>) -> String {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", relay.http_url()));
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    if body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let reply = http_send(request.body(Full::from(body.unwrap_or_default())).unwrap()).await;
+    format!("{} {:?}\n{}", reply.status, reply.headers, reply.text())
 }

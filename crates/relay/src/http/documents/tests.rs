@@ -43,7 +43,8 @@ impl Fixture {
     }
 
     fn router(&self) -> Router {
-        crate::http::router(std::sync::Arc::clone(self.relay.context()))
+        let cx = self.relay.context();
+        crate::http::routes(cx).with_state(std::sync::Arc::clone(cx))
     }
 
     fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {

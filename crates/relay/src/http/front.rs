@@ -1,0 +1,143 @@
+//! What holds for every request, in one place before the routes: it is counted, paced by its address, checked for the origin of its page, and
+//! answered within a bounded time, whatever its handler does.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tower::Service;
+
+use super::access::Pace;
+use super::origins::Page;
+use super::problem::ApiError;
+use crate::context::Context;
+use crate::server::Peer;
+
+/// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The HTTP API as a service. Requests carry a [`Peer`] as an extension.
+#[derive(Clone)]
+pub struct Front {
+    routes: Router,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    cx: Arc<Context>,
+    pace: Pace,
+}
+
+impl Front {
+    pub(super) fn new(routes: Router, cx: Arc<Context>) -> Self {
+        let pace = Pace::new(cx.config().requests_per_second);
+        Self {
+            routes,
+            shared: Arc::new(Shared { cx, pace }),
+        }
+    }
+
+    async fn answer(mut self, request: Request) -> Response {
+        let Shared { cx, pace } = &*self.shared;
+        cx.counters.http_requests.inc();
+        let Some(Peer(peer)) = request.extensions().get().copied() else {
+            tracing::error!("a request without the address that it comes from");
+            return ApiError::internal().into_response();
+        };
+        if let Err(refused) = pace.check(peer.ip()) {
+            return *refused;
+        }
+        let page = match Page::of(&request, &cx.config().cors_origins) {
+            Ok(page) => page,
+            Err(refused) => return refused.into_response(),
+        };
+        let response = match page.as_ref().and_then(Page::preflight) {
+            Some(response) => response,
+            None => within(ANSWER_WITHIN, self.routes.call(request)).await,
+        };
+        match page {
+            Some(page) => page.allow(response),
+            None => response,
+        }
+    }
+}
+
+async fn within(time: Duration, answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
+    match tokio::time::timeout(time, sound(answer)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::unavailable("the answer took longer than 60 s: the node is slow to answer").into_response(),
+    }
+}
+
+/// A panic is a fault of the program: it goes to the log, and nothing of it to the client.
+async fn sound(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(panic) => {
+            tracing::error!(
+                error = words(&*panic),
+                "a request made the relay panic: please report this"
+            );
+            ApiError::internal().into_response()
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or_default()
+}
+
+impl<B> Service<hyper::Request<B>> for Front
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Routes are always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: hyper::Request<B>) -> Self::Future {
+        let front = self.clone();
+        Box::pin(async move { Ok(front.answer(request.map(Body::new)).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_and_nothing_more() {
+        let broken = async { panic!("the key is 0123456789abcdef") };
+        let response = sound(broken).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["status"], 500);
+        assert!(!problem.to_string().contains("0123456789abcdef"), "{problem}");
+        assert_eq!(sound(async { Ok("sound".into_response()) }).await.status(), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_a_503() {
+        let response = within(ANSWER_WITHIN, std::future::pending()).await;
+        assert_eq!(response.status(), 503);
+    }
+}
