@@ -50,7 +50,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
     let (_ending, ends) = watch::channel(None);
     let arrival = Arrival {
         peer,
-        permit,
+        permit: Some(permit),
         authorized: true,
     };
     let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, arrival, ends));

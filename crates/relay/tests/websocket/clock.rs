@@ -64,7 +64,7 @@ impl House {
             far,
             Arrival {
                 peer,
-                permit,
+                permit: Some(permit),
                 authorized: true,
             },
             self.ends.clone(),
