@@ -1,7 +1,7 @@
 //! Load generator and reports: `cargo run --release -p bench -- NAME`.
 //!
-//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes: a bitcoind on
-//! regtest and the relay's own program, on loopback. Each is bounded, stops by itself and leaves nothing behind.
+//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes, a bitcoind
+//! on regtest and the relay's own program, on loopback; `scan` alone just computes. Each is bounded, stops by itself and leaves nothing behind.
 
 mod blocks;
 mod history;
@@ -12,6 +12,7 @@ mod load;
 mod report;
 mod scan;
 mod stats;
+mod watches;
 mod zmq;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,7 @@ enum Bench {
     Index(index::Arguments),
     Latency(latency::Arguments),
     Scan(scan::Arguments),
+    Watches(watches::Arguments),
 }
 
 #[tokio::main]
@@ -44,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Http(arguments) => http::run(arguments).await?,
         Bench::Latency(arguments) => latency::run(arguments).await?,
         Bench::Scan(arguments) => scan::run(&arguments)?,
+        Bench::Watches(arguments) => watches::run(arguments).await?,
     };
     report.print(arguments.json);
     Ok(())
