@@ -113,11 +113,12 @@ impl Builder {
             match self.step().await {
                 Ok(Step::Again) => {}
                 Ok(Step::Current) => {
-                    self.state(IndexState::Current);
+                    self.state(IndexState::Current, false);
                     let _ = tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await;
                 }
                 Err(stopped) => {
-                    self.state(IndexState::Failing(stopped.to_string()));
+                    let of_node = matches!(stopped, Stopped::Source(_));
+                    self.state(IndexState::Failing(stopped.to_string()), of_node);
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -151,7 +152,7 @@ impl Builder {
         if self.index.tip()?.is_none() {
             self.status.send_modify(|s| s.first = from);
         }
-        self.state(IndexState::Building);
+        self.state(IndexState::Building, false);
         self.build(from, status.tip.height).await
     }
 
@@ -297,14 +298,19 @@ impl Builder {
         Ok(())
     }
 
-    fn state(&self, state: IndexState) {
+    /// `told`: the reason is in the log already, from who follows the chain.
+    fn state(&self, state: IndexState, told: bool) {
         self.status.send_if_modified(|status| {
             if status.state == state {
                 return false;
             }
             match (&status.state, &state) {
                 (_, IndexState::Failing(error)) => {
-                    tracing::warn!(error, "the tweak index waits; trying again until it can go on");
+                    if told {
+                        tracing::debug!(error, "the tweak index waits for the node");
+                    } else {
+                        tracing::warn!(error, "the tweak index waits; trying again until it can go on");
+                    }
                 }
                 (IndexState::Current, _) | (_, IndexState::Starting) => {}
                 (_, IndexState::Building) => {
