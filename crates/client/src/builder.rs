@@ -119,6 +119,7 @@ impl ClientBuilder {
             role: self.role,
             relay_id: self.relay_id.clone(),
             address: self.address.clone(),
+            identity: None,
         }
     }
 }

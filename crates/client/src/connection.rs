@@ -29,11 +29,7 @@ impl Connection {
         handshake: Handshake,
     ) -> Result<(Self, HandshakeResponse), ConnectError> {
         let socket = transport::dial(url, trust).await?;
-        let mut connection = Self {
-            socket,
-            opened: Instant::now(),
-            unsent: false,
-        };
+        let mut connection = Self::over(socket);
         let response = timeout(HANDSHAKE_TIMEOUT, connection.shake(handshake))
             .await
             .map_err(|_| ConnectError::Timeout {
@@ -42,6 +38,15 @@ impl Connection {
                 after: HANDSHAKE_TIMEOUT,
             })??;
         Ok((connection, response))
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(crate) fn over(socket: Socket) -> Self {
+        Self {
+            socket,
+            opened: Instant::now(),
+            unsent: false,
+        }
     }
 
     /// When it was made.
@@ -78,7 +83,8 @@ impl Connection {
         match serde_json::from_str(text) {
             Ok(message) => Ok(Some(message)),
             Err(e) => {
-                tracing::warn!(error = %e, "a message from the relay is not understood and passed over");
+                // Not louder: the relay at the other end decides how often.
+                tracing::debug!(error = %e, "a message from the relay is not understood and passed over");
                 Ok(None)
             }
         }
@@ -89,6 +95,13 @@ impl Connection {
         let text = serde_json::to_string(message).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
         self.unsent = true;
         bounded(self.socket.feed(Message::text(text))).await
+    }
+
+    /// The same, with a message that is text already. What is no UTF-8 is not sent, and ends the connection.
+    pub(crate) async fn write_text(&mut self, text: &[u8]) -> Result<(), Disconnect> {
+        let text = std::str::from_utf8(text).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
+        self.unsent = true;
+        bounded(self.socket.feed(Message::text(text.to_owned()))).await
     }
 
     /// Sends everything that is queued. Cancel-safe.

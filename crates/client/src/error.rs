@@ -71,13 +71,16 @@ pub enum ConnectError {
     /// The relay's first message is no `handshake_response`.
     #[error("the relay did not answer the handshake but said {0}")]
     NoHandshake(String),
+    /// Between relays: the other has not proven who it is.
+    #[error("the other relay has not proven who it is: {0}")]
+    Unproven(String),
 }
 
 impl ConnectError {
     /// Whether the same attempt can succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Rejected { .. } => false,
+            Self::Url { .. } | Self::Rejected { .. } | Self::Unproven(_) => false,
             Self::Ended(reason) => reason.is_temporary(),
             _ => true,
         }

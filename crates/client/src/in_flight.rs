@@ -81,6 +81,8 @@ pub(crate) fn name(request: &ClientMessage) -> &'static str {
         ClientMessage::Sync(_) => "sync",
         ClientMessage::Watch(_) => "watch",
         ClientMessage::Unwatch(_) => "unwatch",
+        ClientMessage::RelayProof(_) => "relay_proof",
+        ClientMessage::SyncResponse(_) => "sync_response",
     }
 }
 

@@ -41,6 +41,7 @@ mod driver;
 mod error;
 mod event;
 mod in_flight;
+mod link;
 mod raw;
 mod tls;
 mod transport;
@@ -50,6 +51,7 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use error::{ConnectError, Disconnect, RequestError};
 pub use event::{ClientEvent, Events};
+pub use link::{Link, Proof};
 pub use raw::{Frame, RawClient};
 pub use sdk_relay_protocol as protocol;
 pub use sdk_relay_protocol::{

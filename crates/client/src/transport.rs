@@ -1,5 +1,7 @@
 //! From a URL to a WebSocket.
 
+use std::net::SocketAddr;
+
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -22,11 +24,29 @@ struct Target<'a> {
     address: String,
 }
 
-/// Connects, shakes hands where the URL asks for TLS, and upgrades. All addresses of the host are tried, one after the other.
+/// How a URL is dialled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// This address, whatever the host means; `None`: what it means.
+    pub(crate) at: Option<SocketAddr>,
+    /// Largest message that is taken.
+    pub(crate) max_message: usize,
+}
+
+/// As [`dial_by`], as an app does.
 pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectError> {
+    let way = Way {
+        at: None,
+        max_message: MAX_MESSAGE,
+    };
+    dial_by(url, trust, way).await
+}
+
+/// Connects, shakes hands where the URL asks for TLS, and upgrades. All addresses of the host are tried, one after the other.
+pub(crate) async fn dial_by(url: &str, trust: &Trust, way: Way) -> Result<Socket, ConnectError> {
     let Target { tls, host, address } = target(url)?;
     let upgrade = ClientBuilder::new()
-        .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)))
+        .limits(Limits::default().max_payload_len(Some(way.max_message)))
         .uri(url)
         .map_err(|e| wrong_url(url, &e.to_string()))?;
     let open = async {
@@ -35,7 +55,11 @@ pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectErro
             source,
         };
         let connector = if tls { Some(trust.connector().await?) } else { None };
-        let stream = TcpStream::connect(&address).await.map_err(unreachable)?;
+        let stream = match way.at {
+            Some(at) => TcpStream::connect(at).await,
+            None => TcpStream::connect(&address).await,
+        };
+        let stream = stream.map_err(unreachable)?;
         // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
         stream.set_nodelay(true).map_err(unreachable)?;
         let stream = match connector {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{ErrorCode, Handshake, Subscribe, Sync, Unsubscribe, Unwatch, Watch};
+use crate::{ErrorCode, Handshake, RelayProof, Subscribe, Sync, SyncReply, Unsubscribe, Unwatch, Watch};
 
 /// A message from a client; `type` names the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -24,6 +24,10 @@ pub enum ClientMessage {
     Watch(Watch),
     /// No longer.
     Unwatch(Unwatch),
+    /// Between relays: who this one is.
+    RelayProof(RelayProof),
+    /// Between relays: answer to the `sync` of the other.
+    SyncResponse(SyncReply),
 }
 
 /// `ping`.
@@ -84,6 +88,8 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         // A key in the place of something else stays unsaid.
         "watch" => read(text).map(ClientMessage::Watch).map_err(without_quote),
         "unwatch" => read(text).map(ClientMessage::Unwatch),
+        "relay_proof" => read(text).map(ClientMessage::RelayProof),
+        "sync_response" => read(text).map(ClientMessage::SyncResponse),
         other => {
             let quoted: String = other.chars().take(QUOTED).collect();
             let message = format!(

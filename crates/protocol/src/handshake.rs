@@ -16,6 +16,41 @@ pub enum Role {
     Relay,
 }
 
+/// Who a relay is, in its `handshake`: the relay that is asked answers with `relay_challenge`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Identity {
+    /// X-only public key of the relay, 32 bytes in hex.
+    pub public_key: String,
+    /// 32 random bytes in hex, new for each connection.
+    pub nonce: String,
+}
+
+/// `relay_challenge`: between relays, the answer to a `handshake` that has an `identity`. The signature is over both sides' names, keys and
+/// nonces.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct RelayChallenge {
+    /// This relay's name.
+    pub relay_id: String,
+    /// Its X-only public key, 32 bytes in hex.
+    pub public_key: String,
+    /// 32 random bytes in hex, new for each connection.
+    pub nonce: String,
+    /// Its Schnorr signature (BIP340), 64 bytes in hex.
+    pub signature: String,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
+/// `relay_proof`: the answer to `relay_challenge`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct RelayProof {
+    /// The Schnorr signature (BIP340) over the same, 64 bytes in hex.
+    pub signature: String,
+    /// Where `mesh.secret` is set: HMAC-SHA256 of it over the same, 32 bytes in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+}
+
 /// `handshake`, from the client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Handshake {
@@ -43,6 +78,9 @@ pub struct Handshake {
     /// Where a relay can be reached, `HOST:PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Who a relay is: with it, the relays prove to each other who they are, and are of one mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
 }
 
 /// How a handshake ended.
@@ -106,4 +144,20 @@ pub struct HandshakeResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resume: Option<Resume>,
+    /// To a relay, where `mesh.secret` is set: HMAC-SHA256 of it, 32 bytes in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub mac: Option<String>,
+    /// Other healthy relays of the mesh, the nearest first: for a client whose relay goes away. At most 16; left out where none is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<OtherRelay>,
+}
+
+/// Another relay that a client may turn to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct OtherRelay {
+    /// Its name.
+    pub relay_id: String,
+    /// The WebSocket URL that it advertises.
+    pub url: String,
 }

@@ -21,7 +21,9 @@ mod watch;
 pub use amount::{AmountError, btc, parse_btc};
 pub use client::{ClientMessage, Ping, Refusal, message_id, parse_client_message};
 pub use error::{CloseCode, ErrorCode, ErrorMessage};
-pub use handshake::{Handshake, HandshakeResponse, HandshakeStatus, Resume, Role};
+pub use handshake::{
+    Handshake, HandshakeResponse, HandshakeStatus, Identity, OtherRelay, RelayChallenge, RelayProof, Resume, Role,
+};
 pub use notification::{
     BlockDisconnected, BlockMined, Event, Notification, Payment, RelayConnected, RelayDisconnected, TweakOutput,
     TweakTx, Tweaks,
@@ -31,7 +33,7 @@ pub use server::{Pong, ServerMessage};
 pub use subscription::{Subscribe, SubscribeResponse, Topic, Topics, Unsubscribe, UnsubscribeResponse};
 pub use sync::{
     HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, Sync, SyncMessage,
-    SyncPayload, SyncResponse, SyncType,
+    SyncPayload, SyncReply, SyncResponse, SyncType,
 };
 pub use watch::{Unwatch, UnwatchResponse, Watch, WatchProgress, WatchResponse};
 

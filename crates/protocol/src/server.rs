@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ErrorMessage, HandshakeResponse, Notification, SubscribeResponse, SyncMessage, SyncResponse, UnsubscribeResponse,
-    UnwatchResponse, WatchProgress, WatchResponse,
+    ErrorMessage, HandshakeResponse, Notification, RelayChallenge, SubscribeResponse, SyncMessage, SyncResponse,
+    UnsubscribeResponse, UnwatchResponse, WatchProgress, WatchResponse,
 };
 
 /// A message to a client; `type` comes first.
@@ -14,6 +14,8 @@ use crate::{
 pub enum ServerMessage {
     /// Answer to `handshake`.
     HandshakeResponse(HandshakeResponse),
+    /// Between relays: prove who you are.
+    RelayChallenge(RelayChallenge),
     /// Something happened.
     Notification(Notification),
     /// This relay's state, health or metrics, on a topic.

@@ -71,6 +71,24 @@ pub struct SyncResponse {
     pub in_reply_to: String,
 }
 
+/// `sync_response` as a relay sends it to the one that it connected to. Its payload is kept as it came.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct SyncReply {
+    /// As asked.
+    pub sync_type: SyncType,
+    /// The sender's name.
+    pub relay_id: String,
+    /// The sender's own state, health or metrics.
+    pub payload: serde_json::Map<String, serde_json::Value>,
+    /// Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+    /// Unique name of this message.
+    pub message_id: String,
+    /// `message_id` of the request.
+    pub in_reply_to: String,
+}
+
 /// The three payloads; each sits below a key of its own name.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]

@@ -15,6 +15,7 @@ use crate::dev::DevTools;
 use crate::ending::Restart;
 use crate::hub::Hub;
 use crate::index::Index;
+use crate::mesh::Mesh;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
@@ -62,6 +63,8 @@ pub struct Context {
     pub sync_cache: SyncCache,
     /// Relays that are connected.
     pub relays: Relays,
+    /// The mesh of relays that have proven who they are.
+    pub mesh: Arc<Mesh>,
     /// Syncs that are over.
     pub sync_history: Arc<History>,
     /// Syncs that were forced.
@@ -87,6 +90,16 @@ impl Context {
             // The status wakes at every change of the follower; what detection does behind it takes a moment more.
             let _ = tokio::time::timeout(READY_LOOK, follow.changed()).await;
         }
+    }
+
+    /// Links to other relays now.
+    pub fn mesh_connections(&self) -> u64 {
+        self.relays.links() + self.mesh.linked().len() as u64
+    }
+
+    /// Relays known, this one included.
+    pub fn known_relays(&self) -> u64 {
+        self.relays.known() + self.mesh.relays().len() as u64
     }
 
     /// Seconds since the start.

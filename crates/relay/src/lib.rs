@@ -15,6 +15,7 @@ pub mod ending;
 pub mod http;
 pub mod hub;
 pub mod index;
+pub mod mesh;
 pub mod open_files;
 pub mod ops;
 pub mod relay;

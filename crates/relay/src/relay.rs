@@ -35,6 +35,7 @@ use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
 use crate::hub::Hub;
 use crate::index::{Builder, Index, Pool, show_progress};
+use crate::mesh::{self, Mesh};
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use crate::server::Doors;
 use crate::settings::Settings;
@@ -160,7 +161,10 @@ impl Relay {
             }),
         });
         let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own));
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let (mesh, orders) = Mesh::open(&config, data_dir.path(), &relay_id, &format!("{scheme}://{ws_addr}"))?;
         let cx = Arc::new(Context {
+            mesh,
             relays: Relays::new(&relay_id),
             relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
@@ -215,6 +219,7 @@ impl Relay {
             tokio::spawn(show_progress(index.status.clone()));
         }
         spawn_reports(&mut tasks, &cx);
+        tasks.spawn(mesh::run(Arc::clone(&cx), orders));
         tasks.spawn(async move { sync_history.save_regularly().await });
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
@@ -271,6 +276,7 @@ impl Relay {
 
     /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed.
     pub async fn shut_down(mut self, code: CloseCode) {
+        self.cx.mesh.leave().await;
         self.ending.send_replace(Some(code));
         self.connections.close();
         if timeout(DRAIN_WITHIN, self.connections.wait()).await.is_err() {

@@ -114,6 +114,8 @@ pub(crate) fn response(status: HandshakeStatus, last_event_id: u64, resume: Opti
         silent_payment_address: Some("sprt1q".into()),
         software_version: "0".into(),
         resume,
+        mac: None,
+        relays: Vec::new(),
     })
 }
 

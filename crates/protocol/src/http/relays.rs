@@ -35,6 +35,10 @@ pub enum Link {
     Own,
     /// It connected to this one.
     Inbound,
+    /// This one connected to it.
+    Outbound,
+    /// Other relays told of it; there is no link to it.
+    Gossip,
 }
 
 /// `GET /relays`: this relay first, then those that are connected, by name.
@@ -45,13 +49,15 @@ pub enum Link {
             "relay_id": "relay-1", "address": "relay-1.example.com:8090", "version": "1.0.0", "uptime": 3600, "health": "healthy",
             "last_seen": 1703001600, "capabilities": ["sync", "notifications", "health", "metrics", "tweaks", "watch"],
             "connections": 5, "metrics": {"sync_requests": 50, "sync_responses": 50, "avg_latency": 45.2},
-            "link": "own", "last_block": 822000, "software_version": "0.1.0"
+            "latency": null, "public_key": "18a5b7c3d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a",
+            "url": "ws://relay-1.example.com:8090", "link": "own", "last_block": 822000, "software_version": "0.1.0"
         },
         {
             "relay_id": "relay-2", "address": "relay-2.example.com:8090", "version": "1.0.0", "uptime": 1800, "health": "healthy",
             "last_seen": 1703001600, "capabilities": ["sync", "notifications"],
             "connections": 3, "metrics": {"sync_requests": 30, "sync_responses": 30, "avg_latency": 38.5},
-            "link": "inbound", "last_block": 822000, "software_version": "0.1.0"
+            "latency": 12.5, "public_key": "28a5b7c3d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a",
+            "url": "ws://relay-2.example.com:8090", "link": "inbound", "last_block": 822000, "software_version": "0.1.0"
         }
     ],
     "total": 2, "healthy": 2, "warning": 0, "critical": 0, "timestamp": 1703001600
@@ -95,6 +101,18 @@ pub struct RelaySummary {
     pub connections: Option<u64>,
     /// Its own count of syncs.
     pub metrics: RelaySyncs,
+    /// Round trip over the link in milliseconds; `null` without one.
+    #[serde(default)]
+    #[schema(required)]
+    pub latency: Option<f64>,
+    /// The key that it has proven, 32 bytes in hex; `null` where it has not.
+    #[serde(default)]
+    #[schema(required)]
+    pub public_key: Option<String>,
+    /// The WebSocket URL that it advertises; `null` where none is known.
+    #[serde(default)]
+    #[schema(required)]
+    pub url: Option<String>,
     /// How it is known.
     pub link: Link,
     /// Height up to which it logs events.
@@ -127,7 +145,8 @@ pub struct RelaySyncs {
     "metrics": {"sync_requests": 50, "sync_responses": 50, "avg_latency": 45.2, "error_count": 0, "success_rate": 100.0},
     "configuration": {"network": "signet", "dev_mode": true, "sync_interval": 30},
     "status": {"bitcoin_connected": true, "blindbit_connected": true, "websocket_listening": true, "sync_active": true},
-    "timestamp": 1703001600, "link": "own", "last_block": 822000, "software_version": "0.1.0"
+    "timestamp": 1703001600, "latency": null, "public_key": "18a5b7c3d9e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a",
+            "url": "ws://relay-1.example.com:8090", "link": "own", "last_block": 822000, "software_version": "0.1.0"
 })))]
 pub struct RelayDetails {
     /// Its name.
@@ -157,6 +176,18 @@ pub struct RelayDetails {
     pub status: RelayParts,
     /// Unix seconds.
     pub timestamp: u64,
+    /// Round trip over the link in milliseconds; `null` without one.
+    #[serde(default)]
+    #[schema(required)]
+    pub latency: Option<f64>,
+    /// The key that it has proven, 32 bytes in hex; `null` where it has not.
+    #[serde(default)]
+    #[schema(required)]
+    pub public_key: Option<String>,
+    /// The WebSocket URL that it advertises; `null` where none is known.
+    #[serde(default)]
+    #[schema(required)]
+    pub url: Option<String>,
     /// How it is known.
     pub link: Link,
     /// Height up to which it logs events.

@@ -21,6 +21,8 @@ pub enum SyncOutcome {
 pub enum SyncDirection {
     /// The other side asked this relay.
     Inbound,
+    /// This relay asked the other side.
+    Outbound,
 }
 
 /// `GET /sync/status`.

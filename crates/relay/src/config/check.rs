@@ -12,6 +12,7 @@ use sdk_relay_store::Retention;
 use super::file::File;
 use super::layers::{ConfigError, home, is_secret};
 use super::network::Network;
+use crate::mesh::{PeerAddress, url_of};
 use crate::secret::Secret;
 
 /// The configuration, checked.
@@ -41,6 +42,8 @@ pub struct Config {
     pub health_interval: Duration,
     /// Interval of the topic `metrics`.
     pub metrics_interval: Duration,
+    /// Other relays.
+    pub mesh: MeshConfig,
     /// Keys of the relay's own wallet; `None`: made at first start.
     pub wallet: Option<WalletKeys>,
     /// Bounds of the event log.
@@ -93,6 +96,34 @@ pub struct IndexConfig {
     pub scan_threads: usize,
 }
 
+/// Other relays.
+#[derive(Clone, Debug)]
+pub struct MeshConfig {
+    /// Relays to link to, as [`PeerAddress`] reads them.
+    pub peers: Vec<String>,
+    /// Where others reach this relay; `None`: where it listens.
+    pub advertise: Option<String>,
+    /// Who does not know it does not get in.
+    pub secret: Option<Secret>,
+    /// Links that are kept.
+    pub max_links: usize,
+    /// Whether addresses that relays tell of may be private.
+    pub allow_private: AllowPrivate,
+    /// The file of this relay's own key; `None`: in the data directory.
+    pub identity: Option<PathBuf>,
+}
+
+/// Whether addresses that relays tell of may be private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowPrivate {
+    /// They may.
+    Yes,
+    /// They may not.
+    No,
+    /// When one of the configured relays has a private address.
+    Auto,
+}
+
 /// The tokens of the HTTP API.
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
@@ -140,6 +171,10 @@ const MAX_INTERVAL: u64 = 86_400;
 const MAX_HEIGHT: u64 = 500_000_000;
 /// More threads than any machine has cores only wait for each other.
 const MAX_SCAN_THREADS: u64 = 1024;
+/// Most configured relays: the mesh finds the others.
+const MAX_PEERS: usize = 64;
+/// Most links: the mesh keeps a bit for each.
+const MAX_LINKS: u64 = 48;
 /// Shortest token: shorter ones are guessed.
 const MIN_TOKEN: usize = 16;
 
@@ -181,6 +216,7 @@ impl Config {
             sync_interval: at.seconds("sync.interval", file.sync.interval)?,
             health_interval: at.seconds("sync.health_interval", file.sync.health_interval)?,
             metrics_interval: at.seconds("sync.metrics_interval", file.sync.metrics_interval)?,
+            mesh: at.mesh(file)?,
             wallet: at.wallet(file)?,
             retention: Retention {
                 events: at.within("retention.events", file.retention.events, 1, u64::MAX)?,
@@ -311,6 +347,40 @@ impl Checker<'_> {
             return Err(self.wrong(key, text, &why));
         }
         Ok(Secret::some(text))
+    }
+
+    fn mesh(&self, file: &File) -> Result<MeshConfig, ConfigError> {
+        let mesh = &file.mesh;
+        if let Some(wrong) = mesh.peers.iter().find(|p| PeerAddress::parse(p).is_none()) {
+            let why =
+                "expected ws://HOST:PORT or wss://HOST:PORT, perhaps with #KEY (64 hex digits in lower case) behind it";
+            return Err(self.wrong("mesh.peers", wrong, why));
+        }
+        if mesh.peers.len() > MAX_PEERS {
+            let why = format!("expected {MAX_PEERS} at most: the others are found through them");
+            return Err(self.wrong("mesh.peers", &format!("{} of them", mesh.peers.len()), &why));
+        }
+        if file.standalone && !mesh.peers.is_empty() {
+            let why = "expected none: a standalone relay has a chain of its own, and no mesh";
+            return Err(self.wrong("mesh.peers", &mesh.peers.join(","), why));
+        }
+        if !mesh.advertise.is_empty() && url_of(&mesh.advertise).is_none() {
+            let why = "expected ws://HOST:PORT, wss://HOST:PORT or HOST:PORT";
+            return Err(self.wrong("mesh.advertise", &mesh.advertise, why));
+        }
+        Ok(MeshConfig {
+            peers: mesh.peers.clone(),
+            advertise: (!mesh.advertise.is_empty()).then(|| mesh.advertise.clone()),
+            secret: self.token("mesh.secret", &mesh.secret)?,
+            max_links: usize::try_from(self.within("mesh.max_links", mesh.max_links, 1, MAX_LINKS)?).unwrap_or(1),
+            allow_private: match mesh.allow_private.as_str() {
+                "yes" => AllowPrivate::Yes,
+                "no" => AllowPrivate::No,
+                "auto" => AllowPrivate::Auto,
+                other => return Err(self.wrong("mesh.allow_private", other, "expected yes, no or auto")),
+            },
+            identity: (!mesh.identity.is_empty()).then(|| PathBuf::from(&mesh.identity)),
+        })
     }
 
     fn origins(&self, origins: &[String]) -> Result<Vec<String>, ConfigError> {

@@ -17,6 +17,7 @@ pub struct File {
     pub(super) blindbit: BlindbitFile,
     pub(super) index: IndexFile,
     pub(super) sync: SyncFile,
+    pub(super) mesh: MeshFile,
     pub(super) wallet: WalletFile,
     pub(super) retention: RetentionFile,
     pub(super) limits: LimitsFile,
@@ -59,6 +60,17 @@ pub(super) struct SyncFile {
     pub(super) interval: u64,
     pub(super) health_interval: u64,
     pub(super) metrics_interval: u64,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MeshFile {
+    pub(super) peers: Vec<String>,
+    pub(super) advertise: String,
+    pub(super) secret: String,
+    pub(super) max_links: u64,
+    pub(super) allow_private: String,
+    pub(super) identity: String,
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -142,6 +154,14 @@ impl Default for File {
                 interval: 30,
                 health_interval: 60,
                 metrics_interval: 120,
+            },
+            mesh: MeshFile {
+                peers: Vec::new(),
+                advertise: String::new(),
+                secret: String::new(),
+                max_links: 8,
+                allow_private: "auto".to_owned(),
+                identity: String::new(),
             },
             wallet: WalletFile::default(),
             retention: RetentionFile {

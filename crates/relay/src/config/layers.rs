@@ -275,7 +275,7 @@ fn without_quotation(message: &str) -> String {
 pub(super) fn is_secret(key: &str) -> bool {
     matches!(
         key,
-        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token"
+        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token" | "mesh.secret"
     )
 }
 

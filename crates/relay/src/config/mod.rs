@@ -10,7 +10,7 @@ mod network;
 mod template;
 
 pub use changes::{CHANGES_FILE, Changes};
-pub use check::{Auth, BitcoinCore, Config, Credentials, IndexConfig, TlsFiles, WalletKeys};
+pub use check::{AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, TlsFiles, WalletKeys};
 pub use file::File;
 pub use layers::{ConfigError, FILE_NAME, Loader, Overrides, default_data_dir};
 pub use network::Network;

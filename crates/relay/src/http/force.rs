@@ -12,10 +12,11 @@ use super::problem::ApiError;
 use super::sync::KINDS;
 use crate::clock::unix_now;
 use crate::context::Context;
+use crate::mesh::{AT_MOST, Order};
 
 /// Syncs at once.
 ///
-/// With other relays that this one has a link to. It makes no links yet: there is nobody to ask, and it is over at once.
+/// With other relays that this one has a link to, whoever made it. Where there is none, it is over at once.
 #[utoipa::path(
     post,
     path = "/sync/force",
@@ -41,14 +42,31 @@ pub(super) async fn force(
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
-    let target_relays = Vec::new();
+    let mut target_relays = target_relays.unwrap_or_else(|| cx.mesh.linked());
+    target_relays.sort();
+    target_relays.dedup();
     let sync_id = cx.forced.begin(sync_types.clone(), target_relays.clone());
+    let order = Order {
+        sync_id: sync_id.clone(),
+        sync_types: sync_types.clone(),
+        target_relays: target_relays.clone(),
+    };
+    if !target_relays.is_empty() && !cx.mesh.order(order) {
+        return Err(ApiError::unavailable(
+            "too many forced syncs wait already: try again in a moment",
+        ));
+    }
+    let longest = if target_relays.is_empty() {
+        0
+    } else {
+        AT_MOST.as_secs() * sync_types.len() as u64
+    };
     Ok(Json(ForceSyncResponse {
         status: "sync_triggered".to_owned(),
         sync_types,
         target_relays,
         timestamp: unix_now(),
-        estimated_duration: "0s".to_owned(),
+        estimated_duration: format!("{longest}s"),
         sync_id,
     }))
 }
@@ -104,11 +122,15 @@ fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
 
 /// Why these cannot be asked.
 fn no_targets(cx: &Context, names: &[String]) -> Option<FieldError> {
-    let inbound = cx.relays.inbound();
-    let message = match names.first() {
-        None => "expected one or more names; left out, all relays that this one has a link to".to_owned(),
+    let linked = cx.mesh.linked();
+    let wrong = names.iter().find(|name| !linked.contains(name));
+    let message = match wrong {
+        None if names.is_empty() => {
+            "expected one or more names; left out, all relays that this one has a link to".to_owned()
+        }
+        None => return None,
         Some(name) if *name == cx.relay_id => "this relay does not sync with itself".to_owned(),
-        Some(name) if inbound.iter().any(|r| r.relay_id == *name) => {
+        Some(name) if cx.relays.inbound().iter().any(|r| r.relay_id == *name) => {
             format!("{name} is connected to this relay, which has no link of its own to it")
         }
         Some(_) => "this relay has no link to a relay of that name".to_owned(),

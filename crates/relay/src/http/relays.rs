@@ -1,5 +1,7 @@
 //! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those that are connected to it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -15,6 +17,7 @@ use super::{Cx, query};
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
+use crate::mesh::{MeshRelay, url_of};
 use crate::ops::reports;
 use crate::sync::Inbound;
 use crate::ws::CAPABILITIES;
@@ -52,7 +55,7 @@ pub(super) async fn list(
     let Query(RelaysQuery { status, limit }) = query?;
     let limit = query::limit(limit)?;
     let status: Option<RelayHealth> = query::word("status", status.as_deref(), "healthy, warning, critical")?;
-    let all = std::iter::once(own(&cx)).chain(cx.relays.inbound().into_iter().map(details));
+    let all = std::iter::once(own(&cx)).chain(others(&cx));
     let matching: Vec<RelayDetails> = all.filter(|r| status.is_none() || r.health == status).collect();
     let count = |health| matching.iter().filter(|r| r.health == Some(health)).count() as u64;
     Ok(Json(RelayList {
@@ -87,10 +90,45 @@ pub(super) async fn one(
     if relay_id == cx.relay_id {
         return Ok(Json(own(&cx)));
     }
-    let inbound = cx.relays.inbound().into_iter().find(|r| r.relay_id == relay_id);
-    inbound.map(|inbound| Json(details(inbound))).ok_or_else(|| {
+    others(&cx).find(|r| r.relay_id == relay_id).map(Json).ok_or_else(|| {
         ApiError::not_found("this relay knows no relay of that name: GET /relays lists those that it knows")
     })
+}
+
+/// Those of the mesh, and those that are connected without a proof of who they are, by name. Who has proven its name comes before who has not.
+fn others(cx: &Context) -> impl Iterator<Item = RelayDetails> {
+    let mut all: BTreeMap<String, RelayDetails> = BTreeMap::new();
+    let unproven = cx.relays.inbound().into_iter().map(details);
+    for details in unproven.chain(cx.mesh.relays().into_iter().map(of_mesh)) {
+        all.insert(details.relay_id.clone(), details);
+    }
+    all.into_values()
+}
+
+fn of_mesh(relay: MeshRelay) -> RelayDetails {
+    let now = unix_now();
+    let uptime = relay
+        .facts
+        .uptime()
+        .unwrap_or_else(|| now.saturating_sub(relay.started));
+    let linked = relay.link != Link::Gossip;
+    let mut details = details(Inbound {
+        relay_id: relay.relay_id,
+        address: relay.address,
+        version: relay.version,
+        capabilities: relay.capabilities,
+        last_seen: relay.last_seen,
+        facts: relay.facts,
+    });
+    details.uptime = Some(uptime);
+    details.health = Some(relay.health);
+    details.link = relay.link;
+    details.software_version = Some(relay.software_version);
+    details.status.sync_active = Some(linked);
+    details.latency = relay.latency.map(|l| (l.as_secs_f64() * 1e6).round() / 1000.0);
+    details.public_key = Some(relay.public_key);
+    details.url = relay.url;
+    details
 }
 
 fn own(cx: &Context) -> RelayDetails {
@@ -125,6 +163,9 @@ fn own(cx: &Context) -> RelayDetails {
             sync_active: Some(health.checks.sync_manager),
         },
         timestamp: now,
+        latency: None,
+        public_key: Some(cx.mesh.public_key().to_owned()),
+        url: url_of(cx.mesh.address()),
         link: Link::Own,
         last_block: cx.vitals.tip(),
         software_version: Some(SOFTWARE_VERSION.to_owned()),
@@ -159,6 +200,9 @@ fn details(inbound: Inbound) -> RelayDetails {
             ..RelayParts::default()
         },
         timestamp: unix_now(),
+        latency: None,
+        public_key: None,
+        url: None,
         link: Link::Inbound,
         last_block: facts.last_block,
         software_version: facts.software_version,
@@ -180,6 +224,9 @@ fn summary(details: RelayDetails) -> RelaySummary {
             sync_responses: details.metrics.sync_responses,
             avg_latency: details.metrics.avg_latency,
         },
+        latency: details.latency,
+        public_key: details.public_key,
+        url: details.url,
         link: details.link,
         last_block: details.last_block,
         software_version: details.software_version,

@@ -18,8 +18,6 @@ const FAILURES_SHOWN: usize = 10;
 pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
 
 /// How syncing goes.
-///
-/// This relay answers other relays' syncs; it makes none of its own yet, so that none is ever under way.
 #[utoipa::path(
     get,
     path = "/sync/status",
@@ -29,6 +27,7 @@ pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
     responses((status = 200, description = "Counts since the start, and what is under way", body = SyncStatus)),
 )]
 pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
+    let active_syncs = cx.mesh.active();
     let failed = HistoryFilter {
         status: Some(SyncOutcome::Failed),
         ..HistoryFilter::default()
@@ -36,7 +35,7 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
     let errors = cx.sync_history.page(&failed, FAILURES_SHOWN).records;
     let (good, bad) = (cx.counters.sync_responses.get(), cx.counters.sync_errors.get());
     Json(SyncStatus {
-        status: "idle".to_owned(),
+        status: if active_syncs.is_empty() { "idle" } else { "syncing" }.to_owned(),
         last_sync: cx.sync_history.last(),
         next_sync: cx.next_sync.at(),
         sync_types: SyncType::ALL.to_vec(),
@@ -56,7 +55,7 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
             success_rate: cx.counters.sync_success_rate(),
             avg_duration: cx.counters.sync_latency_ms(),
         },
-        active_syncs: Vec::new(),
+        active_syncs,
         timestamp: unix_now(),
     })
 }

@@ -167,8 +167,8 @@ fn state(cx: &Context) -> StateReport {
         status: condition(cx).0.word().to_owned(),
         last_block: cx.vitals.tip(),
         connections: cx.connections(),
-        known_relays: cx.relays.known(),
-        mesh_connections: cx.relays.links(),
+        known_relays: cx.known_relays(),
+        mesh_connections: cx.mesh_connections(),
         software_version: SOFTWARE_VERSION.to_owned(),
     }
 }
@@ -180,8 +180,7 @@ fn health_report(cx: &Context) -> HealthReport {
         memory_usage: figures.memory_usage(),
         cpu_usage: figures.cpu_usage(),
         disk_usage: figures.disk_usage(),
-        // Relays measure each other over links that they made; this relay makes none yet.
-        network_latency: None,
+        network_latency: cx.mesh.latency_ms(),
         error_count: cx.log.errors(),
         last_error: cx.log.last_error(),
         memory_bytes: figures.memory_bytes,
@@ -194,8 +193,8 @@ fn health_report(cx: &Context) -> HealthReport {
 pub fn sync_metrics(cx: &Context) -> SyncMetrics {
     let counters = &cx.counters;
     SyncMetrics {
-        known_relays: cx.relays.known(),
-        mesh_connections: cx.relays.links(),
+        known_relays: cx.known_relays(),
+        mesh_connections: cx.mesh_connections(),
         sync_requests: counters.sync_requests.get(),
         sync_responses: counters.sync_responses.get(),
         cache_hits: counters.cache_hits.get(),

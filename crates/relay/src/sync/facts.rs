@@ -41,21 +41,20 @@ impl Facts {
     }
 
     pub(super) fn learn(&mut self, sync: &Sync) {
+        self.learn_from(sync.sync_type, sync.payload.as_ref());
+    }
+
+    pub(crate) fn learn_from(&mut self, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
         self.syncs = true;
-        let part = match sync.sync_type {
+        let part = match sync_type {
             SyncType::StateSync => "state",
             SyncType::HealthSync => "health",
             SyncType::MetricsSync => "metrics",
         };
-        let Some(told) = sync
-            .payload
-            .as_ref()
-            .and_then(|p| p.get(part))
-            .and_then(Value::as_object)
-        else {
+        let Some(told) = payload.and_then(|p| p.get(part)).and_then(Value::as_object) else {
             return;
         };
-        match sync.sync_type {
+        match sync_type {
             SyncType::StateSync => self.state(told),
             SyncType::HealthSync => keep(&mut self.health, health(told)),
             SyncType::MetricsSync => self.metrics(told),

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
-use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncResponse, SyncType, Topic};
+use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
 use tokio::time::Instant;
 
 pub use cache::SyncCache;
@@ -47,11 +48,13 @@ pub struct Answer {
     message_id: String,
 }
 
-/// Answers a `sync` request: from the cache when the same sender has asked with the same `message_id` within ten minutes.
-pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Answer {
+/// Answers a `sync` request that came over a link of the mesh, where it is named: from the cache when the same sender has asked with the same `message_id` within ten minutes.
+pub fn answer(cx: &Context, request: &Sync, client_id: &str, link: Option<LinkId>) -> Answer {
     let received = Instant::now();
     cx.counters.sync_requests.inc();
-    let sender = request.relay_id.as_deref().unwrap_or(client_id);
+    // Who has proven its name is known by it, and by no other.
+    let named = request.relay_id.as_deref().filter(|_| link.is_none());
+    let sender = named.unwrap_or(client_id);
     let known = cx.sync_cache.get(sender, &request.message_id);
     if known.is_some() {
         &cx.counters.cache_hits
@@ -60,7 +63,7 @@ pub fn answer(cx: &Context, request: &Sync, client_id: &str) -> Answer {
     }
     .inc();
     let frame = known.unwrap_or_else(|| {
-        let response = make_response(cx, request);
+        let response = make_response(cx, request, link);
         cx.sync_cache.put(sender, &request.message_id, response.clone());
         response
     });
@@ -102,11 +105,15 @@ impl Answer {
     }
 }
 
-fn make_response(cx: &Context, request: &Sync) -> Frame {
+fn make_response(cx: &Context, request: &Sync, link: Option<LinkId>) -> Frame {
+    let mut payload = reports::payload(cx, request.sync_type);
+    if let (SyncPayload::State(state), Some(link)) = (&mut payload, link) {
+        state.gossip = cx.mesh.gossip(link, request.payload.as_ref());
+    }
     Frame::encode(&ServerMessage::SyncResponse(SyncResponse {
         sync_type: request.sync_type,
         relay_id: cx.relay_id.clone(),
-        payload: reports::payload(cx, request.sync_type),
+        payload,
         timestamp: unix_now(),
         message_id: message_id(),
         in_reply_to: request.message_id.clone(),
@@ -157,7 +164,7 @@ fn interval_of(config: &Config, topic: Topic) -> Duration {
 }
 
 /// A name for a message, unique for this relay across restarts: the second of the first one, and a count.
-fn message_id() -> String {
+pub(crate) fn message_id() -> String {
     static FIRST: std::sync::LazyLock<u64> = std::sync::LazyLock::new(unix_now);
     static COUNT: AtomicU64 = AtomicU64::new(0);
     format!("msg-{:x}-{}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed) + 1)

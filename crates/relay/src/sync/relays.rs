@@ -26,6 +26,7 @@ pub struct Relays {
     own: String,
     connected: Mutex<HashMap<u64, Inbound>>,
     told: Option<DefaultDirectRateLimiter>,
+    warned: DefaultDirectRateLimiter,
 }
 
 /// A relay that connected to this one.
@@ -59,6 +60,7 @@ impl Relays {
             own: own.to_owned(),
             connected: Mutex::default(),
             told: quota.map(RateLimiter::direct),
+            warned: RateLimiter::direct(Quota::per_minute(std::num::NonZeroU32::MIN)),
         }
     }
 
@@ -79,8 +81,13 @@ impl Relays {
             facts: Facts::default(),
         };
         self.lock().insert(connection, inbound);
+        self.may_tell()
+    }
+
+    /// Whether another relay's coming may be told now.
+    pub fn may_tell(&self) -> bool {
         let told = self.told.as_ref().is_none_or(|t| t.check().is_ok());
-        if !told {
+        if !told && self.warned.check().is_ok() {
             tracing::warn!("relays connect too often: their coming and going is not told for a while");
         }
         told

@@ -12,8 +12,8 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, ErrorCode, ErrorMessage, Event, HandshakeResponse, HandshakeStatus, Pong, Refusal,
-    RelayConnected, RelayDisconnected, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse,
-    Watch, WatchResponse, message_id,
+    RelayConnected, RelayDisconnected, RelayProof, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch,
+    UnwatchResponse, Watch, WatchResponse, message_id,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
@@ -30,6 +30,7 @@ use crate::context::Context;
 use crate::detect::{Mailbox, MailboxReceiver, WatchOrder, mailbox};
 use crate::ending::{Ending, ended};
 use crate::hub::{Cursor, Frame, Next, Report};
+use crate::mesh::{Inbound, KnownRelay, Listener, Step as LinkStep};
 use crate::sync;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
@@ -138,6 +139,11 @@ struct Connection {
     is_relay: bool,
     /// The relay at the other end, where it is one and its coming was told.
     relay: Option<RelayConnected>,
+    /// A relay whose proof is awaited, and since when.
+    proving: Option<(Listener, Instant)>,
+    /// The link, where a relay has proven who it is.
+    link: Option<Inbound>,
+    mac: Option<String>,
     cursor: Option<Cursor>,
     /// There may be events that the client has not got.
     behind: bool,
@@ -178,6 +184,9 @@ impl Connection {
             session: Session::new(most, gate),
             is_relay: false,
             relay: None,
+            proving: None,
+            link: None,
+            mac: None,
             cursor: None,
             behind: false,
             head: cx.hub.head(),
@@ -213,6 +222,7 @@ impl Connection {
                 frames = next_past(&mut self.past_tweaks, &self.cx.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
                     self.tell_past(socket, frames).await
                 }
+                step = link_step(&mut self.link) => self.link_step(socket, step).await,
                 frame = self.mail.next() => self.deliver(socket, frame).await,
                 report = self.reports.recv(), if self.session.is_open() => self.pass_on(socket, report).await,
                 _ = ping.tick() => self.ping(socket).await,
@@ -241,6 +251,9 @@ impl Connection {
         if self.is_relay {
             self.cx.relays.seen(self.number);
         }
+        if let Some(link) = &self.link {
+            self.cx.mesh.heard(link.id(), link.relay_id());
+        }
         let action = if self.session.is_open() && self.messages.check().is_err() {
             let message = format!("more than {MESSAGES_PER_SECOND} messages a second: wait a moment");
             let answers = message_id(&text);
@@ -261,6 +274,9 @@ impl Connection {
                 capabilities,
                 version,
             } => {
+                if let Err(reason) = self.cx.mesh.lets_unproven(&relay_id) {
+                    return self.reject(socket, reason, CloseCode::Policy).await;
+                }
                 self.welcome(socket, resume_from).await?;
                 let address = address.unwrap_or_else(|| self.peer.to_string());
                 self.relay_joined(RelayConnected {
@@ -274,10 +290,20 @@ impl Connection {
                 .await;
                 Ok(())
             }
-            Action::Reject(reason, code) => {
-                let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()), None);
-                self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
-                Err(End::Close(code, reason))
+            Action::Reject(reason, code) => self.reject(socket, reason, code).await,
+            Action::Challenge(handshake) => match self.cx.mesh.challenge(&handshake) {
+                Ok((listener, challenge)) => {
+                    self.proving = Some((listener, Instant::now()));
+                    self.send(socket, &ServerMessage::RelayChallenge(challenge)).await
+                }
+                Err(reason) => self.reject(socket, reason, CloseCode::Policy).await,
+            },
+            Action::Prove(proof) => self.prove(socket, &proof).await,
+            Action::Answered(reply) => {
+                if let Some(link) = self.link.as_mut() {
+                    link.answered(reply);
+                }
+                Ok(())
             }
             Action::Pong => {
                 let pong = Pong {
@@ -306,7 +332,13 @@ impl Connection {
             }
             Action::Sync(request) => {
                 self.cx.relays.told(self.number, &request);
-                let answer = sync::answer(&self.cx, &request, self.session.client_id());
+                let link = self.link.as_ref();
+                if let Some(link) = link {
+                    let payload = request.payload.as_ref();
+                    self.cx.mesh.told(link.relay_id(), request.sync_type, payload);
+                }
+                let sender = link.map_or_else(|| self.session.client_id(), |link| link.relay_id());
+                let answer = sync::answer(&self.cx, &request, sender, link.map(Inbound::id));
                 let sent = self.send_frame(socket, &answer.frame).await;
                 answer.ended(&self.cx, sent.as_ref().err().map(End::reason));
                 sent
@@ -319,6 +351,44 @@ impl Connection {
                 self.send_error(socket, refusal).await?;
                 Err(End::Close(code, reason))
             }
+        }
+    }
+
+    async fn reject<S>(&mut self, socket: &mut Socket<S>, reason: String, code: CloseCode) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()), None);
+        self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
+        Err(End::Close(code, reason))
+    }
+
+    /// A relay's proof: when it is right, the connection becomes a link of the mesh.
+    async fn prove<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, proof: &RelayProof) -> Step {
+        let Some((listener, since)) = self.proving.take() else {
+            return self
+                .reject(socket, "no proof was asked for".to_owned(), CloseCode::Protocol)
+                .await;
+        };
+        let (peer, mac) = match self.cx.mesh.verify(listener, proof) {
+            Ok(proven) => proven,
+            Err(reason) => return self.reject(socket, reason, CloseCode::Policy).await,
+        };
+        let Some(handshake) = self.session.proven() else {
+            return Err(End::Close(CloseCode::Server, "the handshake is lost".to_owned()));
+        };
+        self.mac = mac;
+        let latency = since.elapsed();
+        self.welcome(socket, None).await?;
+        let version = handshake.version.chars().take(32).collect();
+        self.link = Some(self.cx.mesh.joined(&peer, latency, KnownRelay { version }));
+        Ok(())
+    }
+
+    async fn link_step<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, step: LinkStep) -> Step {
+        match step {
+            LinkStep::Send(frame) => self.send_frame(socket, &frame).await,
+            LinkStep::Close(why) => Err(End::Close(CloseCode::Normal, why.to_owned())),
         }
     }
 
@@ -365,6 +435,8 @@ impl Connection {
             silent_payment_address: Some(self.cx.address.clone()),
             software_version: SOFTWARE_VERSION.to_owned(),
             resume,
+            mac: self.mac.clone(),
+            relays: self.cx.mesh.others(),
         }
     }
 
@@ -616,6 +688,14 @@ impl From<WriteFailed> for End {
                 "this client reads too slowly: connect again and resume".to_owned(),
             ),
         }
+    }
+}
+
+/// What a link has to do; nothing, ever, where there is none.
+async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
+    match link {
+        Some(link) => link.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What each message of a client means: a function of the message and of what was said before, without I/O.
 
 use sdk_relay_protocol::{
-    ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, Role, Subscribe, Sync, Topic, Topics, Unwatch, Watch,
-    parse_client_message,
+    ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
+    Topics, Unwatch, Watch, parse_client_message,
 };
 
 use crate::secret::Secret;
@@ -27,6 +27,8 @@ pub(super) struct Session {
     errors_in_a_row: u32,
     watches: Vec<String>,
     max_watches: usize,
+    /// A relay's handshake whose proof is awaited.
+    proving: Option<Handshake>,
     /// The token that the handshake must show, where the request has not.
     gate: Option<Secret>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Session {
 struct Client {
     id: String,
     may_sync: bool,
+    /// A relay that has proven who it is.
+    is_linked: bool,
     topics: Topics,
 }
 
@@ -52,6 +56,12 @@ pub(super) enum Action {
         capabilities: Vec<String>,
         version: String,
     },
+    /// Have a relay prove who it is.
+    Challenge(Box<Handshake>),
+    /// Look at a relay's proof.
+    Prove(RelayProof),
+    /// Hand on a relay's answer to this relay's own request.
+    Answered(SyncReply),
     /// Refuse the handshake with this reason, and close with this code.
     Reject(String, CloseCode),
     /// Answer a ping.
@@ -108,7 +118,8 @@ impl Session {
         let message = parse_client_message(text);
         if self.client.is_none() {
             return match message {
-                Ok(ClientMessage::Handshake(handshake)) => self.shake_hands(handshake),
+                Ok(ClientMessage::Handshake(handshake)) if self.proving.is_none() => self.shake_hands(handshake),
+                Ok(ClientMessage::RelayProof(proof)) if self.proving.is_some() => Action::Prove(proof),
                 Ok(_) => Action::Reject("the first message must be a handshake".to_owned(), CloseCode::Protocol),
                 Err(refusal) => Action::Reject(refusal.message, CloseCode::Protocol),
             };
@@ -150,6 +161,10 @@ impl Session {
             let reason = "token: this relay asks for one (auth.read_token)".to_owned();
             return Action::Reject(reason, CloseCode::Policy);
         }
+        if handshake.role == Some(Role::Relay) && handshake.identity.is_some() {
+            self.proving = Some(handshake.clone());
+            return Action::Challenge(Box::new(handshake));
+        }
         let Handshake {
             client_id,
             version,
@@ -163,6 +178,7 @@ impl Session {
         self.client = Some(Client {
             id: client_id,
             may_sync: capabilities.iter().any(|c| c == "sync"),
+            is_linked: false,
             topics: capabilities.iter().filter_map(|c| Topic::from_name(c)).collect(),
         });
         match relay_id {
@@ -177,6 +193,18 @@ impl Session {
         }
     }
 
+    /// The relay has proven who it is: it may sync, and gets no topics, whose reports it would take for requests.
+    pub(super) fn proven(&mut self) -> Option<Handshake> {
+        let handshake = self.proving.take()?;
+        self.client = Some(Client {
+            id: handshake.client_id.clone(),
+            may_sync: true,
+            is_linked: true,
+            topics: Topics::default(),
+        });
+        Some(handshake)
+    }
+
     fn understand(&mut self, message: ClientMessage) -> Result<Action, Refusal> {
         let Some(client) = self.client.as_mut() else {
             return Err(internal());
@@ -184,6 +212,11 @@ impl Session {
         match message {
             ClientMessage::Handshake(_) => Err(refusal(ErrorCode::InvalidField, "the handshake is already done", None)),
             ClientMessage::Ping(_) => Ok(Action::Pong),
+            ClientMessage::SyncResponse(reply) if client.is_linked => Ok(Action::Answered(reply)),
+            ClientMessage::SyncResponse(_) | ClientMessage::RelayProof(_) => {
+                let message = "nobody asked: this is for relays that prove who they are (identity)";
+                Err(refusal(ErrorCode::InvalidField, message, None))
+            }
             ClientMessage::Subscribe(Subscribe {
                 subscriptions,
                 from_height,

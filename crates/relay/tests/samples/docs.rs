@@ -343,6 +343,8 @@ impl Stage {
             .as_object()
             .unwrap()
             .keys()
+            // They need a key: tests/mesh.rs has them.
+            .filter(|m| !["client.relay_proof", "client.sync_response", "server.relay_challenge"].contains(&m.as_str()))
             .cloned()
             .collect();
         let kind = |e: &Example| {

@@ -14,12 +14,15 @@ fn client_word(message: &ClientMessage) -> &'static str {
         ClientMessage::Sync(_) => "sync",
         ClientMessage::Watch(_) => "watch",
         ClientMessage::Unwatch(_) => "unwatch",
+        ClientMessage::RelayProof(_) => "relay_proof",
+        ClientMessage::SyncResponse(_) => "sync_response",
     }
 }
 
 fn server_word(message: &ServerMessage) -> &'static str {
     match message {
         ServerMessage::HandshakeResponse(_) => "handshake_response",
+        ServerMessage::RelayChallenge(_) => "relay_challenge",
         ServerMessage::Notification(_) => "notification",
         ServerMessage::Sync(_) => "sync",
         ServerMessage::SyncResponse(_) => "sync_response",

@@ -1,0 +1,105 @@
+//! A connection between relays, message by message: what the mesh is made of. Apps want [`crate::Client`].
+
+use std::net::SocketAddr;
+
+use sdk_relay_protocol::{
+    ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, RelayChallenge, RelayProof, ServerMessage,
+};
+use tokio::time::timeout;
+
+use crate::connection::Connection;
+use crate::defaults::HANDSHAKE_TIMEOUT;
+use crate::tls::Trust;
+use crate::transport::{self, Way};
+use crate::{ConnectError, Disconnect};
+
+/// Largest message of another relay, as large as a relay takes from anybody.
+const MAX_MESSAGE: usize = 1 << 20;
+
+/// This relay's side of the proof of who is who.
+pub trait Proof: Send {
+    /// The other's challenge. An error ends the connection.
+    fn answer(&mut self, challenge: &RelayChallenge) -> Result<RelayProof, String>;
+
+    /// The other's last word, where it has accepted. An error ends the connection.
+    fn accept(&mut self, response: &HandshakeResponse) -> Result<(), String>;
+}
+
+/// A link to another relay, which this one has dialled. Dropped, the connection breaks.
+#[derive(Debug)]
+pub struct Link {
+    connection: Connection,
+}
+
+impl Link {
+    /// Connects and shakes hands as a relay. With `at`, that address is dialled whatever the host of the URL means by now: who has checked an
+    /// address gets that address.
+    pub async fn dial(
+        url: &str,
+        at: Option<SocketAddr>,
+        handshake: Handshake,
+        proof: &mut dyn Proof,
+    ) -> Result<(Self, HandshakeResponse), ConnectError> {
+        let way = Way {
+            at,
+            max_message: MAX_MESSAGE,
+        };
+        let socket = transport::dial_by(url, &Trust::default(), way).await?;
+        let mut link = Self {
+            connection: Connection::over(socket),
+        };
+        let response = timeout(HANDSHAKE_TIMEOUT, link.shake(handshake, proof))
+            .await
+            .map_err(|_| ConnectError::Timeout {
+                address: transport::address(url).unwrap_or_default(),
+                step: "handshake",
+                after: HANDSHAKE_TIMEOUT,
+            })??;
+        Ok((link, response))
+    }
+
+    /// The next message; `None` for a sign of life. Cancel-safe.
+    pub async fn read(&mut self) -> Result<Option<ServerMessage>, Disconnect> {
+        self.connection.read().await
+    }
+
+    /// Sends a message.
+    pub async fn send(&mut self, message: &ClientMessage) -> Result<(), Disconnect> {
+        self.connection.write(message).await?;
+        self.connection.flush().await
+    }
+
+    /// Sends a message that is text already.
+    pub async fn send_text(&mut self, text: &[u8]) -> Result<(), Disconnect> {
+        self.connection.write_text(text).await?;
+        self.connection.flush().await
+    }
+
+    /// Closes with 1000.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+
+    async fn shake(&mut self, handshake: Handshake, proof: &mut dyn Proof) -> Result<HandshakeResponse, ConnectError> {
+        let ended = ConnectError::Ended;
+        self.send(&ClientMessage::Handshake(handshake)).await.map_err(ended)?;
+        loop {
+            match self.read().await.map_err(ended)? {
+                Some(ServerMessage::RelayChallenge(challenge)) => {
+                    let proof = proof.answer(&challenge).map_err(ConnectError::Unproven)?;
+                    self.send(&ClientMessage::RelayProof(proof)).await.map_err(ended)?;
+                }
+                Some(ServerMessage::HandshakeResponse(response)) => {
+                    if response.status == HandshakeStatus::Rejected {
+                        let reason = response.reason.unwrap_or_else(|| "no reason was given".to_owned());
+                        return Err(ConnectError::Rejected { reason });
+                    }
+                    proof.accept(&response).map_err(ConnectError::Unproven)?;
+                    return Ok(response);
+                }
+                Some(_) => return Err(ConnectError::Unproven("it said something else first".to_owned())),
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Where relays are: what an operator writes, what relays advertise, and which addresses may be dialled.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+/// To resolve a name: several tries of the system's resolver.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+/// Addresses of one name that are dialled, one after the other. More would hold a dial for minutes.
+const ADDRESSES: usize = 4;
+/// Longest URL: a host name has 253 characters at most.
+const MAX_URL: usize = 300;
+
+/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, from an operator perhaps with `#KEY`, the key that must answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAddress {
+    /// Without the key.
+    pub url: String,
+    /// X-only public key in lower-case hex.
+    pub key: Option<String>,
+}
+
+/// Why an address is not dialled.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AddressError {
+    /// It is none.
+    #[error("expected ws://HOST:PORT or wss://HOST:PORT")]
+    Malformed,
+    /// The name means nothing.
+    #[error("{0} cannot be resolved")]
+    Unknown(String),
+    /// It leads into a private network.
+    #[error("{0} is a private address: set mesh.allow_private to dial such ones")]
+    Private(IpAddr),
+}
+
+impl PeerAddress {
+    /// Reads what an operator wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (url, key) = match text.split_once('#') {
+            Some((url, key)) => (url, Some(key)),
+            None => (text, None),
+        };
+        let is_key =
+            |key: &str| key.len() == 64 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !key.is_none_or(is_key) {
+            return None;
+        }
+        host_and_port(url)?;
+        Some(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            key: key.map(str::to_owned),
+        })
+    }
+}
+
+/// The WebSocket URL of an advertised address: it is one, or `HOST:PORT`.
+pub fn url_of(address: &str) -> Option<String> {
+    let url = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("ws://{address}")
+    };
+    host_and_port(&url)?;
+    Some(url)
+}
+
+/// `HOST:PORT` of an advertised address.
+pub(super) fn without_scheme(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, rest)| rest)
+}
+
+/// `HOST:PORT` of a URL that has both and nothing behind them.
+fn host_and_port(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"))?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = rest.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let fits = match bare {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        }
+    };
+    (fits && url.len() <= MAX_URL && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(rest)
+}
+
+/// What the URL's host means now, all of it checked: an address that is dialled afterwards is one of these, and no other meaning of the name.
+pub(super) async fn resolve(url: &str, allow_private: bool) -> Result<Vec<SocketAddr>, AddressError> {
+    let target = host_and_port(url).ok_or(AddressError::Malformed)?;
+    let unknown = || AddressError::Unknown(target.to_owned());
+    let found = timeout(RESOLVE_WITHIN, lookup_host(target)).await;
+    let found: Vec<SocketAddr> = found.map_err(|_| unknown())?.map_err(|_| unknown())?.collect();
+    // One private address among public ones is how a name is made to lead inside.
+    if let Some(private) = found.iter().find(|a| is_private(a.ip()) && !allow_private) {
+        return Err(AddressError::Private(private.ip()));
+    }
+    if found.is_empty() {
+        return Err(unknown());
+    }
+    Ok(found.into_iter().take(ADDRESSES).collect())
+}
+
+/// Whether an address is not one of the public internet: this machine, this network, reserved ranges (IANA's special-purpose registries), and
+/// those of IPv6 that stand for such an IPv4 address.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => is_private_v4(v4),
+        IpAddr::V6(v6) => is_private_v6(v6),
+    }
+}
+
+fn is_private_v4(v4: Ipv4Addr) -> bool {
+    let [a, b, c, _] = v4.octets();
+    v4.is_private()
+        || v4.is_loopback()
+        || v4.is_link_local()
+        || v4.is_multicast()
+        || v4.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 198 && (18..20).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+}
+
+fn is_private_v6(v6: Ipv6Addr) -> bool {
+    let s = v6.segments();
+    let embedded = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_private_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    if let Some(v4) = v6.to_ipv4_mapped() {
+        return is_private_v4(v4);
+    }
+    match s {
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Only 2000::/3 is given out; of it, 2001::/23 is special and 2001:db8::/32 for documentation.
+        _ => s[0] & 0xe000 != 0x2000 || (s[0] == 0x2001 && (s[1] < 0x200 || s[1] == 0xdb8)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_writes() {
+        let key = "ab".repeat(32);
+        let pinned = PeerAddress::parse(&format!("wss://relay.example:8090#{key}")).unwrap();
+        assert_eq!(
+            (pinned.url.as_str(), pinned.key),
+            ("wss://relay.example:8090", Some(key))
+        );
+        assert_eq!(PeerAddress::parse("ws://[::1]:8090/").unwrap().url, "ws://[::1]:8090");
+        for wrong in [
+            "",
+            "relay.example:8090",
+            "http://a:1",
+            "ws://a",
+            "ws://:1",
+            "ws://a:0",
+            "ws://a:70000",
+            "ws://a:1/path",
+            "ws://u@a:1",
+            "ws://a b:1",
+            "ws://[::g]:1",
+            "ws://a:1#",
+            "ws://a:1#abcd",
+        ] {
+            assert_eq!(PeerAddress::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(url_of("relay.example:8090").unwrap(), "ws://relay.example:8090");
+        assert_eq!(url_of("wss://relay.example:1").unwrap(), "wss://relay.example:1");
+        assert!(url_of("").is_none() && url_of("relay.example").is_none() && url_of("file:///etc/passwd").is_none());
+        assert_eq!(without_scheme("wss://a:1"), "a:1");
+    }
+
+    #[test]
+    fn private_ones() {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "192.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+            "::7f00:1",
+        ] {
+            assert!(is_private(private.parse().unwrap()), "{private}");
+        }
+        for public in [
+            "1.1.1.1",
+            "100.63.0.1",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "2a00::1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+        ] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_dialled() {
+        assert!(matches!(
+            resolve("ws://localhost:1", false).await,
+            Err(AddressError::Private(_))
+        ));
+        assert!(matches!(
+            resolve("ws://[::ffff:127.0.0.1]:1", false).await,
+            Err(AddressError::Private(_))
+        ));
+        assert_eq!(
+            resolve("ws://127.0.0.1:1", true).await.unwrap(),
+            ["127.0.0.1:1".parse().unwrap()]
+        );
+        assert_eq!(
+            resolve("ws://1.1.1.1:1", false).await.unwrap(),
+            ["1.1.1.1:1".parse().unwrap()]
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! Links that this relay dials: who may be dialled, and the task that serves such a link.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_client::{ConnectError, Link};
+use sdk_relay_mesh::DialId;
+use sdk_relay_protocol::mesh::RelayId;
+use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep_until};
+
+use super::address::{AddressError, PeerAddress, resolve, url_of};
+use super::known::KnownRelay;
+use super::link::{Exchange, Step};
+use super::proof::{Dialler, Expected, Proven};
+use super::{Mesh, Up, is_private};
+use crate::clock::unix_now;
+use crate::context::Context;
+use crate::sync::{self, is_relay_id};
+
+/// A peer that has said nothing for this long is gone: it pings every 30 s.
+const SILENT_AT_MOST: Duration = Duration::from_secs(90);
+/// Messages that the other may send per second, and at once: as many as it takes itself.
+const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
+/// Longest `message_id` that is answered, in bytes.
+const MAX_MESSAGE_ID: usize = 128;
+
+/// Why a dial led nowhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("its name is refused: {0}")]
+    Name(#[from] super::bindings::NameRefused),
+    #[error("it has not proven who it is")]
+    Unproven,
+    #[error("it is on {0}")]
+    Network(String),
+}
+
+/// What the state machine asked for.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) id: DialId,
+    pub(super) address: String,
+    pub(super) expect: Option<(RelayId, String)>,
+}
+
+impl Mesh {
+    /// Dials, and serves the link until it ends.
+    pub(super) async fn dial(self: Arc<Self>, cx: Arc<Context>, dial: Dial) -> Option<(String, DialError)> {
+        let configured = dial.expect.is_none();
+        match self.connect(&dial).await {
+            Ok((link, peer, latency, version)) => {
+                let (up, exchange) = self.up(&peer, Some(dial.id), latency, KnownRelay { version });
+                tracing::info!(relay = up.relay_id, address = dial.address, "linked to a relay");
+                serve(&cx, link, &up, exchange).await;
+                None
+            }
+            Err(error) => {
+                self.with(|core, now| core.dial_failed(now, dial.id));
+                tracing::debug!(address = dial.address, %error, "no link");
+                configured.then_some((dial.address, error))
+            }
+        }
+    }
+
+    async fn connect(&self, dial: &Dial) -> Result<(Link, Proven, Duration, String), DialError> {
+        let (url, expect, configured) = match &dial.expect {
+            // What an operator wrote may lead anywhere.
+            None => {
+                let peer = PeerAddress::parse(&dial.address).ok_or(AddressError::Malformed)?;
+                let expect = Expected {
+                    relay_id: None,
+                    public_key: peer.key,
+                };
+                (peer.url, expect, true)
+            }
+            Some((relay_id, key)) => {
+                let url = url_of(&dial.address).ok_or(AddressError::Malformed)?;
+                let expect = Expected {
+                    relay_id: Some(relay_id.as_str().to_owned()),
+                    public_key: Some(key.clone()),
+                };
+                (url, expect, false)
+            }
+        };
+        let allow_private = configured || self.allow_private.load(Ordering::Relaxed);
+        let addresses = resolve(&url, allow_private).await?;
+        if configured && self.allow_when_peer_is && addresses.iter().any(|a| is_private(a.ip())) {
+            self.allow_private.store(true, Ordering::Relaxed);
+        }
+        let mut last = AddressError::Unknown(url.clone()).into();
+        for at in addresses {
+            let mut dialler = Dialler::new(self.own.clone(), self.address.clone(), expect.clone());
+            let handshake = self.hello(&dialler);
+            let began = Instant::now();
+            match Link::dial(&url, Some(at), handshake, &mut dialler).await {
+                Ok((_, response)) if response.network != self.own.network => {
+                    return Err(DialError::Network(response.network));
+                }
+                Ok((link, response)) => {
+                    // Four trips: TCP, the upgrade, the challenge, the proof.
+                    let latency = began.elapsed() / 4;
+                    let peer = dialler.proven().ok_or(DialError::Unproven)?;
+                    self.bindings.bind(&peer.relay_id, &peer.public_key)?;
+                    return Ok((link, peer, latency, response.version.chars().take(32).collect()));
+                }
+                Err(error @ (ConnectError::Unreachable { .. } | ConnectError::Timeout { .. })) => last = error.into(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(last)
+    }
+
+    fn hello(&self, dialler: &Dialler) -> Handshake {
+        Handshake {
+            client_id: self.own.relay_id.clone(),
+            version: API_VERSION.to_owned(),
+            capabilities: vec!["sync".to_owned()],
+            timestamp: Some(unix_now()),
+            role: Some(Role::Relay),
+            relay_id: Some(self.own.relay_id.clone()),
+            address: Some(self.address.clone()),
+            identity: Some(dialler.identity()),
+            ..Handshake::default()
+        }
+    }
+}
+
+/// Serves a link until either side ends it.
+async fn serve(cx: &Context, mut link: Link, up: &Up, mut exchange: Exchange) {
+    let limit: DefaultDirectRateLimiter =
+        RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE));
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            message = link.read() => {
+                heard = Instant::now();
+                if limit.check().is_err() {
+                    tracing::debug!(relay = up.relay_id, "a link is closed: the other says too much");
+                    return link.close().await;
+                }
+                let done = match message {
+                    Ok(Some(message)) => hear(cx, &mut link, up, &mut exchange, message).await,
+                    Ok(None) => {
+                        cx.mesh.heard(up.id, &up.relay_id);
+                        Ok(())
+                    }
+                    Err(ended) => Err(ended),
+                };
+                if let Err(ended) = done {
+                    tracing::debug!(relay = up.relay_id, %ended, "a link has ended");
+                    return;
+                }
+            }
+            step = exchange.next() => match step {
+                Step::Send(frame) => {
+                    cx.counters.messages_sent.inc();
+                    if link.send_text(&frame.text()).await.is_err() {
+                        return;
+                    }
+                }
+                Step::Close(why) => {
+                    tracing::debug!(relay = up.relay_id, why, "closing a link");
+                    return link.close().await;
+                }
+            },
+            () = sleep_until(heard + SILENT_AT_MOST) => return,
+        }
+    }
+}
+
+async fn hear(
+    cx: &Context,
+    link: &mut Link,
+    up: &Up,
+    exchange: &mut Exchange,
+    message: ServerMessage,
+) -> Result<(), sdk_relay_client::Disconnect> {
+    cx.counters.messages_received.inc();
+    match message {
+        ServerMessage::Sync(asked) => {
+            let request = Sync {
+                sync_type: asked.sync_type,
+                relay_id: Some(asked.relay_id).filter(|id| is_relay_id(id)),
+                payload: map(&asked.payload),
+                timestamp: Some(asked.timestamp),
+                message_id: asked.message_id,
+            };
+            cx.mesh.heard(up.id, &up.relay_id);
+            if request.message_id.len() > MAX_MESSAGE_ID {
+                return Ok(());
+            }
+            cx.mesh.told(&up.relay_id, request.sync_type, request.payload.as_ref());
+            let answer = sync::answer(cx, &request, &up.relay_id, Some(up.id));
+            let sent = link.send_text(&answer.frame.text()).await;
+            cx.counters.messages_sent.inc();
+            answer.ended(cx, sent.as_ref().err().map(|_| "the connection broke"));
+            return sent;
+        }
+        ServerMessage::SyncResponse(response) => {
+            let reply = SyncReply {
+                sync_type: response.sync_type,
+                relay_id: response.relay_id,
+                payload: map(&response.payload).unwrap_or_default(),
+                timestamp: Some(response.timestamp),
+                message_id: response.message_id,
+                in_reply_to: response.in_reply_to,
+            };
+            exchange.answered(reply);
+        }
+        _ => {}
+    }
+    cx.mesh.heard(up.id, &up.relay_id);
+    Ok(())
+}
+
+fn map(payload: &sdk_relay_protocol::SyncPayload) -> Option<Map<String, Value>> {
+    match serde_json::to_value(payload) {
+        Ok(Value::Object(map)) => Some(map),
+        _ => None,
+    }
+}

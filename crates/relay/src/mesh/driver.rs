@@ -1,0 +1,271 @@
+//! The task that brings the state machine to life: it does what the machine says, looks at the clock, and asks at the configured intervals.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_mesh::{Mesh as Core, Output};
+use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
+use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::dial::{Dial, DialError};
+use super::link::Work;
+use super::{Mesh, Orders, identity, read_gossip};
+use crate::clock::unix_now;
+use crate::config::Config;
+use crate::context::Context;
+
+use crate::ops::reports::{self, Condition};
+
+/// Between two looks at this relay's own condition, and at whom clients are told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Dials of addresses that relays tell of, per minute and at once: what they invent must not become a flood.
+const DIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+const DIALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// A goodbye gets this long to go out.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+/// Relays whose coming was told, and whose going is therefore.
+const TOLD: usize = 4096;
+
+struct Driver {
+    mesh: Arc<Mesh>,
+    cx: Arc<Context>,
+    tasks: JoinSet<Option<(String, DialError)>>,
+    dials: DefaultDirectRateLimiter,
+    /// Why the configured relays were not reached last.
+    failures: HashMap<String, String>,
+    told: HashSet<String>,
+}
+
+/// When a kind is asked for next.
+struct Clock {
+    sync_type: SyncType,
+    every: Duration,
+    next: Instant,
+}
+
+impl Clock {
+    fn new(sync_type: SyncType, every: Duration) -> Self {
+        let next = Instant::now() + jittered(every);
+        Self { sync_type, every, next }
+    }
+
+    fn set(&mut self, every: Duration) {
+        if self.every != every {
+            self.every = every;
+            self.next = self.next.min(Instant::now() + jittered(every));
+        }
+    }
+
+    fn passed(&mut self) {
+        self.next = Instant::now() + jittered(self.every);
+    }
+}
+
+/// Between nine and eleven tenths: relays that start together do not ask together for long.
+fn jittered(every: Duration) -> Duration {
+    let share = (identity::random() >> 40) as f64 / f64::from(1_u32 << 24);
+    every.mul_f64(0.9 + share / 5.0)
+}
+
+/// Takes part in the mesh, for as long as the returned future is polled. Links and requests end with it.
+pub async fn run(cx: Arc<Context>, orders: Orders) {
+    let Orders(mut orders) = orders;
+    let mesh = Arc::clone(&cx.mesh);
+    let mut settings = cx.settings.watch();
+    let config = settings.borrow_and_update().clone();
+    let mut health = Clock::new(SyncType::HealthSync, config.health_interval);
+    let mut metrics = Clock::new(SyncType::MetricsSync, config.metrics_interval);
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut driver = Driver {
+        mesh,
+        cx: Arc::clone(&cx),
+        tasks: JoinSet::new(),
+        dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
+        failures: HashMap::new(),
+        told: HashSet::new(),
+    };
+    loop {
+        driver.act().await;
+        let deadline = driver.mesh.began + driver.mesh.look(|core, _| core.deadline());
+        tokio::select! {
+            () = sleep_until(deadline), if !driver.mesh.alone => driver.mesh.with(Core::tick),
+            () = driver.mesh.wake.notified() => {}
+            _ = settings.changed() => {
+                let config: Arc<Config> = settings.borrow_and_update().clone();
+                driver.mesh.with(|core, now| core.set_interval(now, config.sync_interval));
+                health.set(config.health_interval);
+                metrics.set(config.metrics_interval);
+            }
+            _ = look.tick() => driver.look(),
+            Some(order) = orders.recv() => {
+                for target in order.target_relays.clone() {
+                    let order = super::Order { sync_id: order.sync_id.clone(), sync_types: order.sync_types.clone(), target_relays: Vec::new() };
+                    let (mesh, cx) = (Arc::clone(&driver.mesh), Arc::clone(&cx));
+                    driver.tasks.spawn(async move {
+                        mesh.carry_out(cx, order, target).await;
+                        None
+                    });
+                }
+            }
+            () = sleep_until(health.next) => {
+                driver.ask_all(health.sync_type);
+                health.passed();
+            }
+            () = sleep_until(metrics.next) => {
+                driver.ask_all(metrics.sync_type);
+                metrics.passed();
+            }
+            Some(ended) = driver.tasks.join_next(), if !driver.tasks.is_empty() => driver.ended(ended.ok().flatten()),
+        }
+    }
+}
+
+impl Mesh {
+    /// Says goodbye to all links, and waits until it is out.
+    pub async fn leave(&self) {
+        self.with(Core::leave);
+        let gone = async {
+            while !self.links().is_empty() {
+                self.wake.notify_one();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(GOODBYE_WITHIN, gone).await;
+    }
+
+    fn next_output(&self) -> Option<Output> {
+        self.core
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .poll()
+    }
+}
+
+impl Driver {
+    /// Does what the machine says.
+    async fn act(&mut self) {
+        while let Some(output) = self.mesh.next_output() {
+            match output {
+                Output::Request { link, token, gossip } => {
+                    let Some(handle) = self.mesh.handle(link) else { continue };
+                    // Sent at once: what follows, a close perhaps, comes behind it.
+                    let pending = self.mesh.begin(&self.cx, handle, SyncType::StateSync, Some(gossip));
+                    let mesh = Arc::clone(&self.mesh);
+                    self.tasks.spawn(async move {
+                        if let Ok(answered) = pending.end().await {
+                            let gossip = read_gossip(Some(&answered.reply.payload)).unwrap_or_default();
+                            mesh.with(|core, now| core.response(now, link, token, gossip));
+                        }
+                        None
+                    });
+                }
+                Output::Dial { dial, address, expect } => {
+                    if expect.is_some() && self.dials.check().is_err() {
+                        self.mesh.with(|core, now| core.dial_failed(now, dial));
+                        continue;
+                    }
+                    let dial = Dial {
+                        id: dial,
+                        address,
+                        expect,
+                    };
+                    self.tasks
+                        .spawn(Arc::clone(&self.mesh).dial(Arc::clone(&self.cx), dial));
+                }
+                Output::Close { link, reason } => {
+                    if let Some(handle) = self.mesh.handle(link) {
+                        handle.leave(Work::Close(reason));
+                    }
+                }
+                Output::Connected(relay_id) => self.connected(relay_id).await,
+                Output::Disconnected { relay_id, address, .. } => self.disconnected(relay_id, address).await,
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let status = match reports::condition(&self.cx).0 {
+            Condition::Healthy => RelayStatus::Healthy,
+            Condition::Degraded => RelayStatus::Degraded,
+            Condition::Critical => RelayStatus::Critical,
+        };
+        self.mesh.with(|core, now| core.set_status(now, status));
+        self.mesh.look_around();
+        let links = self.cx.mesh_connections();
+        self.cx
+            .counters
+            .mesh_connections
+            .set(i64::try_from(links).unwrap_or(i64::MAX));
+    }
+
+    fn ask_all(&mut self, sync_type: SyncType) {
+        let handles: Vec<_> = self.mesh.links().values().cloned().collect();
+        for handle in handles {
+            let link = handle.id;
+            let pending = self.mesh.begin(&self.cx, handle, sync_type, None);
+            let mesh = Arc::clone(&self.mesh);
+            self.tasks.spawn(async move {
+                if let Ok(answered) = pending.end().await {
+                    mesh.with(|core, now| core.latency(now, link, answered.latency));
+                }
+                None
+            });
+        }
+    }
+
+    /// A configured relay that cannot be reached is told once, and again when the reason is another.
+    fn ended(&mut self, failed: Option<(String, DialError)>) {
+        let Some((address, error)) = failed else { return };
+        let why = error.to_string();
+        let address = address.split('#').next().unwrap_or_default().to_owned();
+        if self.failures.get(&address) != Some(&why) {
+            tracing::warn!(peer = address, error = why, "mesh.peers: no link; it is tried again");
+            self.failures.insert(address, why);
+        }
+    }
+
+    async fn connected(&mut self, relay_id: RelayId) {
+        let relay_id = relay_id.as_str();
+        let Some(view) = self.mesh.look(|core, now| core.relay(now, relay_id)) else {
+            return;
+        };
+        if self.told.len() >= TOLD || !self.cx.relays.may_tell() || !self.told.insert(relay_id.to_owned()) {
+            return;
+        }
+        tracing::info!(relay = relay_id, "a relay is in the mesh");
+        let event = Event::RelayConnected(RelayConnected {
+            relay_id: relay_id.to_owned(),
+            address: super::address::without_scheme(&view.entry.address).to_owned(),
+            version: API_VERSION.to_owned(),
+            capabilities: view.entry.capabilities.clone(),
+            timestamp: unix_now(),
+            connection_id: connection_of(relay_id),
+        });
+        self.cx.detection.log(event).await;
+    }
+
+    async fn disconnected(&mut self, relay_id: RelayId, address: String) {
+        if !self.told.remove(relay_id.as_str()) {
+            return;
+        }
+        tracing::info!(relay = relay_id.as_str(), "a relay has left the mesh");
+        let event = Event::RelayDisconnected(RelayDisconnected {
+            relay_id: relay_id.as_str().to_owned(),
+            address: super::address::without_scheme(&address).to_owned(),
+            timestamp: unix_now(),
+            connection_id: connection_of(relay_id.as_str()),
+        });
+        self.cx.detection.log(event).await;
+    }
+}
+
+/// The same for its coming and its going: a relay of the mesh may come over one link and go over another.
+fn connection_of(relay_id: &str) -> String {
+    format!("mesh-{relay_id}")
+}

@@ -1,0 +1,218 @@
+//! The relay's own key pair among relays: made at first start, kept in a file of mode 0600, never shown.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::hex::{DisplayHex, FromHex};
+use bitcoin::secp256k1::rand::RngCore;
+use bitcoin::secp256k1::rand::rngs::OsRng;
+use bitcoin::secp256k1::schnorr::Signature;
+use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
+use zeroize::Zeroizing;
+
+/// Name of the key file in the data directory.
+const FILE_NAME: &str = "mesh.key";
+
+/// Why the key cannot be had. No error shows what is in the file.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// It cannot be read or written.
+    #[error("the mesh key {} cannot be read or written: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Others than its owner may read it.
+    #[error("the mesh key {} can be read by others (mode {mode:04o}): chmod 600 it, or delete it to become another relay to its peers", .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is not what this program writes.
+    #[error("the mesh key {} is damaged: expected 64 hex digits", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The key pair. `Debug` shows the public key alone.
+pub struct Identity {
+    secp: Secp256k1<All>,
+    pair: Keypair,
+    public: String,
+}
+
+impl Identity {
+    /// Reads the key from the file that is given, else from this data directory; makes it where it is missing.
+    pub fn open(given: Option<&Path>, data_dir: &Path) -> Result<Self, IdentityError> {
+        let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
+        let io = |source| IdentityError::Io {
+            path: path.clone(),
+            source,
+        };
+        if !path.try_exists().map_err(io)? {
+            create(&path).map_err(io)?;
+        }
+        check_mode(&path)?;
+        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(io)?);
+        let mut secret = SecretKey::from_str(text.trim()).map_err(|_| IdentityError::Damaged { path: path.clone() })?;
+        let identity = Self::new(&secret);
+        secret.non_secure_erase();
+        Ok(identity)
+    }
+
+    fn new(secret: &SecretKey) -> Self {
+        let secp = Secp256k1::new();
+        let pair = Keypair::from_secret_key(&secp, secret);
+        let public = pair.x_only_public_key().0.serialize().to_lower_hex_string();
+        Self { secp, pair, public }
+    }
+
+    /// X-only public key in hex.
+    pub fn public_key(&self) -> &str {
+        &self.public
+    }
+
+    /// Schnorr signature (BIP340) of the message's SHA-256, in hex.
+    pub fn sign(&self, message: &[u8]) -> String {
+        let digest = Message::from_digest(sha256::Hash::hash(message).to_byte_array());
+        self.secp
+            .sign_schnorr(&digest, &self.pair)
+            .serialize()
+            .to_lower_hex_string()
+    }
+
+    /// Whether it is this key's signature of this message. Anything malformed is not.
+    pub fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool {
+        let key = <[u8; 32]>::from_hex(public_key)
+            .ok()
+            .and_then(|bytes| XOnlyPublicKey::from_slice(&bytes).ok());
+        let signature = <[u8; 64]>::from_hex(signature)
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok());
+        let digest = Message::from_digest(sha256::Hash::hash(message).to_byte_array());
+        matches!((key, signature), (Some(key), Some(signature)) if self.secp.verify_schnorr(&signature, &digest, &key).is_ok())
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({})", self.public)
+    }
+}
+
+/// 32 bytes that nobody can guess, in hex.
+pub(super) fn nonce() -> String {
+    let mut bytes = [0; 32];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.to_lower_hex_string()
+}
+
+/// A number that nobody can guess.
+pub(super) fn random() -> u64 {
+    OsRng.next_u64()
+}
+
+/// A number that two names always make, and that says nothing about either.
+pub(super) fn mixed(a: &str, b: &str) -> u64 {
+    let hash = sha256::Hash::hash(format!("{a} {b}").as_bytes()).to_byte_array();
+    hash.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// Written beside and renamed, so that a kill leaves the whole file or none.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut secret = SecretKey::new(&mut OsRng);
+    let text = Zeroizing::new(format!("{}\n", secret.display_secret()));
+    secret.non_secure_erase();
+    let beside = path.with_extension("new");
+    let mut file = private(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> std::io::Result<File> {
+    File::create(path)
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Result<(), IdentityError> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = std::fs::metadata(path).map_err(|source| IdentityError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(IdentityError::Exposed {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+#[cfg(not(unix))]
+fn check_mode(_path: &Path) -> Result<(), IdentityError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_at_each_start_in_a_file_of_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Identity::open(None, dir.path()).unwrap();
+        let again = Identity::open(None, dir.path()).unwrap();
+        assert_eq!(first.public_key(), again.public_key());
+        let signature = first.sign(b"a");
+        assert!(again.verify(first.public_key(), b"a", &signature));
+        assert!(!again.verify(first.public_key(), b"b", &signature));
+        let other = Identity::open(None, tempfile::tempdir().unwrap().path()).unwrap();
+        assert!(!other.verify(other.public_key(), b"a", &signature));
+        for malformed in ["", "00", &signature[1..], &"zz".repeat(64)] {
+            assert!(!first.verify(first.public_key(), b"a", malformed));
+            assert!(!first.verify(malformed, b"a", &signature));
+        }
+        let file = dir.path().join(FILE_NAME);
+        let secret = std::fs::read_to_string(&file).unwrap();
+        assert!(!format!("{first:?}").contains(secret.trim()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            assert!(matches!(
+                Identity::open(None, dir.path()),
+                Err(IdentityError::Exposed { .. })
+            ));
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        std::fs::write(&file, "nonsense").unwrap();
+        let told = Identity::open(None, dir.path()).unwrap_err().to_string();
+        assert!(told.contains("damaged") && !told.contains("nonsense"), "{told}");
+    }
+}

@@ -1,0 +1,168 @@
+//! What this relay knows of others beside the state machine: their handshakes, and what their syncs told.
+
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sdk_relay_mesh::Mesh as Core;
+use sdk_relay_protocol::http::{Link, RelayHealth};
+use sdk_relay_protocol::mesh::RelayStatus;
+use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
+use serde_json::{Map, Value};
+
+use super::address::{url_of, without_scheme};
+use super::{Mesh, identity};
+use crate::clock::unix_now;
+use crate::sync::Facts;
+
+/// Relays that a client is told. It needs one; the others are for when that one is away too.
+const TOLD: usize = 16;
+
+/// What a handshake told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownRelay {
+    /// API version that it speaks.
+    pub version: String,
+}
+
+/// A relay to which there is, or was, a link.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    version: String,
+    last_seen: u64,
+    facts: Facts,
+}
+
+/// A relay of the mesh, as this one sees it.
+#[derive(Clone, Debug)]
+pub struct MeshRelay {
+    /// Its name.
+    pub relay_id: String,
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Its key in hex.
+    pub public_key: String,
+    /// The WebSocket URL that it advertises.
+    pub url: Option<String>,
+    /// API version.
+    pub version: String,
+    /// What it offers.
+    pub capabilities: Vec<String>,
+    /// From its silence and from what it says.
+    pub health: RelayHealth,
+    /// Unix second of the last sign of life.
+    pub last_seen: u64,
+    /// Unix second of its start, by its own clock.
+    pub started: u64,
+    /// Its program's version.
+    pub software_version: String,
+    /// How it is known.
+    pub link: Link,
+    /// Round trip over the link.
+    pub latency: Option<Duration>,
+    /// What its syncs told.
+    pub facts: Facts,
+}
+
+impl Mesh {
+    /// The other relays, by name. Those that have left are not listed.
+    pub fn relays(&self) -> Vec<MeshRelay> {
+        let (views, now) = self.look(|core, now| (core.relays(now), now));
+        let known = self.known();
+        let links = self.links();
+        let dialled: HashMap<&str, bool> = links.values().map(|h| (h.relay_id.as_str(), h.dialled)).collect();
+        let unix = unix_now();
+        let others = views
+            .into_iter()
+            .filter(|view| view.entry.relay_id.as_str() != self.own.relay_id && view.entry.status != RelayStatus::Left);
+        let mut relays: Vec<MeshRelay> = others
+            .map(|view| {
+                let name = view.entry.relay_id.as_str();
+                let of_link = known.get(name);
+                let ago = now.saturating_sub(view.heard.unwrap_or(view.learned).max(view.learned));
+                MeshRelay {
+                    address: without_scheme(&view.entry.address).to_owned(),
+                    public_key: view.entry.public_key.clone(),
+                    url: url_of(&view.entry.address),
+                    version: of_link.map_or_else(|| API_VERSION.to_owned(), |k| k.version.clone()),
+                    capabilities: view.entry.capabilities.clone(),
+                    health: view.health,
+                    last_seen: unix
+                        .saturating_sub(ago.as_secs())
+                        .max(of_link.map_or(0, |k| k.last_seen)),
+                    started: view.entry.started,
+                    software_version: view.entry.software_version.clone(),
+                    link: match dialled.get(name) {
+                        Some(true) => Link::Outbound,
+                        Some(false) => Link::Inbound,
+                        None => Link::Gossip,
+                    },
+                    latency: view.latency,
+                    facts: of_link.map(|k| k.facts.clone()).unwrap_or_default(),
+                    relay_id: name.to_owned(),
+                }
+            })
+            .collect();
+        relays.sort_by(|a, b| a.relay_id.cmp(&b.relay_id));
+        relays
+    }
+
+    /// Mean round trip to the linked relays in milliseconds.
+    pub fn latency_ms(&self) -> Option<f64> {
+        let linked: Vec<f64> = self
+            .look(Core::relays)
+            .into_iter()
+            .filter(|view| view.link.is_some())
+            .filter_map(|view| Some(view.latency?.as_secs_f64() * 1000.0))
+            .collect();
+        let count = linked.len() as f64;
+        (!linked.is_empty()).then(|| (linked.into_iter().sum::<f64>() / count * 1000.0).round() / 1000.0)
+    }
+
+    pub(super) fn learn_relay(&self, relay_id: &str, learned: KnownRelay) {
+        let mut known = self.known();
+        let of_it = known.entry(relay_id.to_owned()).or_default();
+        of_it.version = learned.version;
+        of_it.last_seen = unix_now();
+    }
+
+    pub(super) fn seen(&self, relay_id: &str) {
+        if let Some(known) = self.known().get_mut(relay_id) {
+            known.last_seen = unix_now();
+        }
+    }
+
+    /// A relay's sync told this of itself.
+    pub fn told(&self, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
+        if let Some(known) = self.known().get_mut(relay_id) {
+            known.facts.learn_from(sync_type, payload);
+        }
+    }
+
+    /// Works out whom to tell clients, and forgets what the state machine has forgotten.
+    pub(super) fn look_around(&self) {
+        let mut relays = self.relays();
+        self.known()
+            .retain(|name, _| relays.iter().any(|r| r.relay_id == *name));
+        relays.retain(|r| r.health == RelayHealth::Healthy && r.url.is_some());
+        // The ones without a link stand behind those with one, in an order that is another at each relay: their load is spread.
+        relays.sort_by_cached_key(|r| {
+            (
+                r.latency.unwrap_or(Duration::MAX),
+                identity::mixed(&self.own.relay_id, &r.relay_id),
+            )
+        });
+        let others = relays.into_iter().take(TOLD).filter_map(|r| {
+            Some(OtherRelay {
+                relay_id: r.relay_id,
+                url: r.url?,
+            })
+        });
+        let others = others.collect();
+        *self.others.write().unwrap_or_else(PoisonError::into_inner) = std::sync::Arc::new(others);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,224 @@
+//! Requests to other relays: each matched with its answer, timed, tried twice, counted, and kept in the history.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use sdk_relay_mesh::LinkId;
+use sdk_relay_protocol::http::{ActiveSync, ForcedResult, SyncDirection, SyncOutcome, SyncRecord};
+use sdk_relay_protocol::mesh::Gossip;
+use sdk_relay_protocol::{ServerMessage, SyncMessage, SyncPayload, SyncReply, SyncType};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::Mesh;
+use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
+use crate::clock::unix_now;
+use crate::context::Context;
+use crate::hub::Frame;
+use crate::ops::reports;
+use crate::sync::message_id;
+
+/// A request is sent so often. The second has the first one's `message_id`: the other answers it from its cache, if it did get the first.
+const TRIES: u32 = 2;
+/// The longest that a sync can take.
+pub(crate) const AT_MOST: Duration = ANSWER_WITHIN.saturating_mul(TRIES);
+
+/// Syncs that a person asked for.
+#[derive(Debug)]
+pub struct Order {
+    /// Their name.
+    pub sync_id: String,
+    /// What to ask for.
+    pub sync_types: Vec<SyncType>,
+    /// Whom to ask.
+    pub target_relays: Vec<String>,
+}
+
+/// A sync whose answer is awaited.
+#[derive(Debug)]
+pub(super) struct Active(ActiveSync);
+
+/// A request that is on its way.
+pub(super) struct Pending {
+    mesh: Arc<Mesh>,
+    cx: Arc<Context>,
+    handle: Handle,
+    sync_type: SyncType,
+    message_id: String,
+    frame: Frame,
+    began: Instant,
+    reply: Option<oneshot::Receiver<SyncReply>>,
+}
+
+/// An answer, and how long it took.
+pub(super) struct Answered {
+    pub(super) reply: SyncReply,
+    pub(super) latency: Duration,
+}
+
+impl Mesh {
+    /// Syncs under way, by their begin.
+    pub fn active(&self) -> Vec<ActiveSync> {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<ActiveSync> = active.values().map(|a| a.0.clone()).collect();
+        all.sort_by(|a, b| (a.started, &a.target_relay).cmp(&(b.started, &b.target_relay)));
+        all
+    }
+
+    /// Has the driver do it. False when it has too much to do.
+    pub fn order(&self, order: Order) -> bool {
+        self.orders.try_send(order).is_ok()
+    }
+
+    /// Sends a request; its answer is awaited by [`Pending::end`].
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        cx: &Arc<Context>,
+        handle: Handle,
+        sync_type: SyncType,
+        gossip: Option<Box<Gossip>>,
+    ) -> Pending {
+        let mut payload = reports::payload(cx, sync_type);
+        if let SyncPayload::State(state) = &mut payload {
+            state.gossip = gossip;
+        }
+        let message_id = message_id();
+        let active = ActiveSync {
+            sync_type,
+            target_relay: handle.relay_id.clone(),
+            started: unix_now(),
+            status: "in_progress".to_owned(),
+        };
+        let mut all = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(message_id.clone(), Active(active));
+        drop(all);
+        let mut pending = Pending {
+            frame: Frame::encode(&ServerMessage::Sync(SyncMessage {
+                sync_type,
+                relay_id: cx.relay_id.clone(),
+                payload,
+                timestamp: unix_now(),
+                message_id: message_id.clone(),
+            })),
+            mesh: Arc::clone(self),
+            cx: Arc::clone(cx),
+            handle,
+            sync_type,
+            message_id,
+            began: Instant::now(),
+            reply: None,
+        };
+        pending.send();
+        pending
+    }
+
+    pub(super) fn handle(&self, link: LinkId) -> Option<Handle> {
+        self.links().get(&link).cloned()
+    }
+
+    /// Asks every target of an order for every kind, one kind after the other.
+    pub(super) async fn carry_out(self: Arc<Self>, cx: Arc<Context>, order: Order, target: String) {
+        for sync_type in order.sync_types {
+            let handle = self.links().values().find(|h| h.relay_id == target).cloned();
+            let ended = match handle {
+                Some(handle) => self.begin(&cx, handle, sync_type, None).end().await,
+                None => Err("the link has ended".to_owned()),
+            };
+            let (status, latency, error) = match ended {
+                Ok(answered) => (SyncOutcome::Success, Some(milliseconds(answered.latency)), None),
+                Err(error) => (SyncOutcome::Failed, None, Some(error)),
+            };
+            let result = ForcedResult {
+                target_relay: target.clone(),
+                sync_type,
+                status,
+                latency,
+                error,
+            };
+            cx.forced.ended(&order.sync_id, result);
+        }
+    }
+}
+
+impl Pending {
+    fn send(&mut self) {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            frame: self.frame.clone(),
+            message_id: self.message_id.clone(),
+            reply,
+        };
+        self.cx.counters.sync_requests.inc();
+        self.reply = self.handle.leave(Work::Ask(ask)).then_some(answer);
+    }
+
+    /// Waits for the answer, learns from it, and keeps it in the history.
+    pub(super) async fn end(mut self) -> Result<Answered, String> {
+        let ended = self.answer().await;
+        let took = self.began.elapsed();
+        let counters = &self.cx.counters;
+        let (size, latency) = match &ended {
+            Ok(answered) => {
+                counters.sync_responses.inc();
+                counters.sync_seconds.inc_by(answered.latency.as_secs_f64());
+                let size = serde_json::to_vec(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
+                self.mesh
+                    .told(&self.handle.relay_id, self.sync_type, Some(&answered.reply.payload));
+                (size, answered.latency)
+            }
+            Err(_) => {
+                counters.sync_errors.inc();
+                (0, took)
+            }
+        };
+        self.cx.sync_history.add(SyncRecord {
+            timestamp: unix_now(),
+            sync_type: self.sync_type,
+            target_relay: self.handle.relay_id.clone(),
+            status: if ended.is_ok() {
+                SyncOutcome::Success
+            } else {
+                SyncOutcome::Failed
+            },
+            duration: took.as_secs_f64().mul_add(1000.0, 0.5) as u64,
+            message_id: self.message_id.clone(),
+            payload_size: size,
+            latency: milliseconds(latency),
+            direction: SyncDirection::Outbound,
+            error: ended.as_ref().err().cloned(),
+        });
+        ended
+    }
+
+    async fn answer(&mut self) -> Result<Answered, String> {
+        for attempt in 1..=TRIES {
+            let sent = Instant::now();
+            let Some(reply) = self.reply.take() else {
+                return Err("the link has too much to do".to_owned());
+            };
+            match timeout(ANSWER_WITHIN, reply).await {
+                Ok(Ok(reply)) if reply.sync_type == self.sync_type && reply.relay_id == self.handle.relay_id => {
+                    let latency = sent.elapsed();
+                    return Ok(Answered { reply, latency });
+                }
+                Ok(Ok(_)) => return Err("the answer is another one's, or to another question".to_owned()),
+                Ok(Err(_)) => return Err("the link ended before the answer".to_owned()),
+                Err(_) if attempt < TRIES => self.send(),
+                Err(_) => {}
+            }
+        }
+        Err(format!("no answer within {} s, asked twice", AT_MOST.as_secs()))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut active = self.mesh.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.remove(&self.message_id);
+    }
+}
+
+/// To a thousandth.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1000.0
+}

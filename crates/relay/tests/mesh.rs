@@ -1,0 +1,208 @@
+//! Three relays on one node: they find each other, sync, notice who goes and comes back, and keep impostors and strangers out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure in here is a failed test"
+)]
+
+use std::time::Duration;
+
+use sdk_relay_client::{Client, ClientEvent, Event, Topic};
+use serde_json::{Value, json};
+use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get, http_post};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn options(node: &Bitcoind, name: &str, peers: &[&str]) -> RelayOptions {
+    RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .node(node)
+        .fixed_ports()
+        .set("RELAY_ID", name)
+        .set("SYNC__INTERVAL", "1")
+        .set("SYNC__HEALTH_INTERVAL", "1")
+        .set("SYNC__METRICS_INTERVAL", "1")
+        .set("MESH__PEERS", peers.join(","))
+}
+
+async fn get(relay: &RelayProcess, path: &str) -> Value {
+    let reply = http_get(&format!("{}{path}", relay.http_url())).await;
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    reply.json()
+}
+
+/// The relay's list, once it is as `wanted`: name and health of each.
+async fn sees(relay: &RelayProcess, wanted: &[(&str, &str)]) -> Value {
+    let what = format!("{wanted:?}");
+    eventually(DEADLINE, what, async || {
+        let list = get(relay, "/relays").await;
+        let seen: Vec<_> = list["relays"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| (r["relay_id"].as_str().unwrap(), r["health"].as_str().unwrap_or("?")))
+            .collect();
+        (seen == wanted).then(|| list.clone())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn relays_find_each_other_sync_and_notice_who_goes() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let a = RelayProcess::start(options(&node, "a", &[])).await;
+    let b = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
+    // It knows b alone.
+    let mut c = RelayProcess::start(options(&node, "c", &[&b.ws_url()])).await;
+    let list = sees(&c, &[("c", "healthy"), ("a", "healthy"), ("b", "healthy")]).await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
+    assert_eq!((&list["total"], &list["healthy"]), (&json!(3), &json!(3)));
+    assert_eq!(
+        format!("ws://{}", list["relays"][1]["address"].as_str().unwrap()),
+        a.ws_url()
+    );
+
+    // What b tells of itself comes with its syncs.
+    eventually(DEADLINE, "b's metrics and a measured latency", async || {
+        let told = get(&a, "/relays/b").await;
+        (told["metrics"]["sync_responses"].as_u64()? > 0
+            && told["latency"].as_f64()? > 0.0
+            && told["uptime"].is_u64()
+            && told["configuration"]["network"] == "regtest")
+            .then_some(())
+    })
+    .await;
+    let metrics = get(&a, "/metrics").await.to_string();
+    assert!(metrics.contains(r#""known_relays":3"#), "{metrics}");
+
+    // Whoever dialled: each has one link with each other one, and can ask over it.
+    eventually(DEADLINE, "links from a to both", async || {
+        (get(&a, "/metrics")
+            .await
+            .to_string()
+            .contains(r#""mesh_connections":2"#))
+        .then_some(())
+    })
+    .await;
+    let forced = http_post(&format!("{}/sync/force", a.http_url()), &json!({}))
+        .await
+        .json();
+    assert_eq!(forced["target_relays"], json!(["b", "c"]));
+    let path = format!("/sync/force/{}", forced["sync_id"].as_str().unwrap());
+    let done = eventually(DEADLINE, "the forced sync's end", async || {
+        Some(get(&a, &path).await).filter(|f| f["status"] != "in_progress")
+    })
+    .await;
+    assert_eq!(
+        (&done["status"], done["results"].as_array().unwrap().len()),
+        (&json!("completed"), 6)
+    );
+    assert!(
+        done["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|r| r["latency"].as_f64().unwrap() > 0.0)
+    );
+    let history = get(&a, "/sync/history?target_relay=b&status=success&limit=1000").await;
+    let outbound: Vec<_> = history["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["direction"] == "outbound")
+        .collect();
+    for kind in ["StateSync", "HealthSync", "MetricsSync"] {
+        let of_kind = outbound.iter().find(|r| r["sync_type"] == kind).unwrap();
+        assert!(of_kind["payload_size"].as_u64().unwrap() > 100, "{of_kind}");
+    }
+
+    // Clients hear of who goes and who comes back.
+    let (app, mut events) = Client::builder(&a.ws_url())
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
+    eventually(DEADLINE, "the others' addresses for clients", async || {
+        let (probe, _events) = Client::builder(&a.ws_url()).connect().await.unwrap();
+        let told = probe.relay().relays.len();
+        probe.close().await;
+        (told == 2).then_some(())
+    })
+    .await;
+    c.kill9();
+    let heard = async |events: &mut sdk_relay_client::Events, wanted: &str| {
+        let next = async {
+            loop {
+                if let Some(ClientEvent::Notification(n)) = events.recv().await {
+                    match n.event {
+                        Event::RelayConnected(r) if wanted == format!("+{}", r.relay_id) => return,
+                        Event::RelayDisconnected(r) if wanted == format!("-{}", r.relay_id) => return,
+                        _ => {}
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, next)
+            .await
+            .unwrap_or_else(|_| panic!("no {wanted}"));
+    };
+    heard(&mut events, "-c").await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "critical")]).await;
+    c.start_again().await;
+    heard(&mut events, "+c").await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
+    // A goodbye is no death.
+    assert!(c.terminate().await.success());
+    heard(&mut events, "-c").await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_stolen_name_and_a_wrong_secret_are_refused() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let secret = "the-secret-of-this-mesh";
+    let a = RelayProcess::start(options(&node, "a", &[]).set("MESH__SECRET", secret)).await;
+    let own_key = get(&a, "/relays/a").await["public_key"].as_str().unwrap().to_owned();
+    let pinned = format!("{}#{own_key}", a.ws_url());
+    let b = RelayProcess::start(options(&node, "b", &[&pinned]).set("MESH__SECRET", secret)).await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
+
+    let refused = async |relay: &RelayProcess, why: &str| {
+        eventually(DEADLINE, why, async || relay.stderr().contains(why).then_some(())).await;
+        assert!(!relay.stderr().contains(secret));
+        sees(
+            relay,
+            &[(
+                get(relay, "/relays").await["relays"][0]["relay_id"].as_str().unwrap(),
+                "healthy",
+            )],
+        )
+        .await;
+    };
+    // b's name with another key.
+    let thief = RelayProcess::start(options(&node, "b", &[&a.ws_url()]).set("MESH__SECRET", secret)).await;
+    refused(&thief, "belongs to another key").await;
+    let stranger =
+        RelayProcess::start(options(&node, "x", &[&a.ws_url()]).set("MESH__SECRET", "some-other-secret")).await;
+    refused(&stranger, "mesh.secret").await;
+    let open = RelayProcess::start(options(&node, "y", &[&a.ws_url()])).await;
+    refused(&open, "mesh.secret").await;
+    // Somebody else where a pinned key is expected.
+    let wrong = format!("{}#{}", b.ws_url(), own_key);
+    let misled = RelayProcess::start(options(&node, "z", &[&wrong]).set("MESH__SECRET", secret)).await;
+    refused(&misled, "another key than the expected one").await;
+    // Without any key.
+    let unproven = Client::builder(&a.ws_url())
+        .relay("q", None)
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(unproven.to_string().contains("mesh.secret"), "{unproven}");
+    let key = get(&a, "/relays/b").await["public_key"].clone();
+    assert_eq!(
+        key,
+        get(&b, "/relays/b").await["public_key"],
+        "a has linked to the b that it knew first"
+    );
+}
