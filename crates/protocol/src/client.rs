@@ -155,7 +155,7 @@ fn without_quote(mut reason: String) -> String {
     if let Some(start) = reason.find("string \"") {
         // A reason that was cut is cut in the quote.
         let end = reason.rfind("\", expected").map_or(reason.len(), |at| at + 1);
-        reason.replace_range(start..end.max(start), "a text");
+        reason.replace_range(start..end.max(start), "a string");
     }
     reason
 }

@@ -130,7 +130,7 @@ fn a_key_in_the_wrong_place_is_not_quoted() {
         let refusal = parse_client_message(&text).unwrap_err();
         assert!(!refusal.message.contains(&key[..16]), "{}", refusal.message);
         assert!(
-            refusal.message.starts_with("watch: invalid type: a text"),
+            refusal.message.starts_with("watch: invalid type: a string"),
             "{}",
             refusal.message
         );
