@@ -14,6 +14,9 @@ use crate::table::{Place, Row};
 /// Longest pause between two dials of the same relay, in intervals.
 const MAX_BACKOFF: u32 = 8;
 
+/// A relay without room is left alone for so many intervals.
+const FULL_FOR: u32 = 8;
+
 /// Intervals between two looks at a relay that is not linked.
 const PROBE_EVERY: u32 = 4;
 
@@ -95,7 +98,7 @@ impl<K: Keys> Mesh<K> {
 
     /// It has no room: not again for a while.
     pub(crate) fn postpone(&mut self, now: Duration, relay: &RelayId) {
-        let pause = self.random.around(self.config.interval * 2);
+        let pause = self.random.around(self.config.interval * FULL_FOR);
         let of_it = self.seeds.iter_mut().filter(|seed| seed.relay.as_ref() == Some(relay));
         of_it.for_each(|seed| seed.after = now + pause);
         if let Some(row) = self.table.find_mut(relay.as_str()) {

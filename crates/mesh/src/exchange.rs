@@ -18,13 +18,11 @@ use crate::mesh::NEWS_PER_INTERVAL;
 use crate::output::{CloseReason, LinkId, Output};
 use crate::table::{Place, Row, Table, order};
 
-/// An entry is given away so often in [`SERVES_COUNTED`] intervals, and once only after twice as many entries as there are in the table; whoever asks later gets it from
-/// those who got it. So the relay that has all first does not pay for all.
-const MAX_SERVES: u8 = 3;
-const SERVES_COUNTED: u32 = 3;
-
-/// In a small mesh it is of no account.
+/// Entries that are given away freely in [`SERVES_COUNTED`] intervals: so many times those in the table, and a few. After that each is given away once; whoever asks
+/// later gets it from those who got it. So the relay that has all first does not pay for all.
+const FREE_SERVES: usize = 1;
 const FEW: usize = 128;
+const SERVES_COUNTED: u32 = 3;
 
 /// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
 const HINTS: usize = 1;
@@ -71,6 +69,7 @@ impl<K: Keys> Mesh<K> {
                 if let Some((_, row)) = hint
                     && gossip.entries.len() < HINTS
                 {
+                    self.served.0 += 1;
                     gossip.entries.push(Arc::clone(&row.entry));
                 }
             }
@@ -424,9 +423,8 @@ impl<K: Keys> Mesh<K> {
             if now.saturating_sub(row.served.1) > self.config.interval * SERVES_COUNTED {
                 row.served = (0, now);
             }
-            let most = if self.served.0 < rows * 2 + FEW { MAX_SERVES } else { 1 };
-            if row.served.0 < most {
-                row.served.0 += 1;
+            if self.served.0 < rows * FREE_SERVES + FEW || row.served.0 == 0 {
+                row.served.0 = row.served.0.saturating_add(1);
                 self.served.0 += 1;
                 link.owed.insert(place);
             }

@@ -315,6 +315,14 @@ impl Simulation {
         self.relays.iter().map(|relay| relay.sent).sum::<u64>() as f64 / self.relays.len().max(1) as f64
     }
 
+    /// `sync.interval` of all changes, and with it what a round is.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.config.interval = interval;
+        for n in 0..self.relays.len() {
+            self.tell(n, |mesh, now| mesh.set_interval(now, interval));
+        }
+    }
+
     /// A change of a relay's own status.
     pub fn set_status(&mut self, n: usize, status: RelayStatus) {
         self.tell(n, |mesh, now| mesh.set_status(now, status));

@@ -1,0 +1,312 @@
+//! Whatever a peer sends: no panic, no growth beyond the bounds, no lie about others.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
+use sdk_relay_mesh::limits::{MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_PASSING, MAX_RELAYS};
+use sdk_relay_mesh::simulation::SimulatedKeys;
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
+use sdk_relay_protocol::http::RelayHealth;
+use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
+
+const ROUND: Duration = Duration::from_secs(30);
+
+fn id(n: u64) -> RelayId {
+    RelayId::new(&format!("relay-{n}")).unwrap()
+}
+
+fn mesh() -> Mesh<SimulatedKeys> {
+    let own = Own {
+        relay_id: id(0),
+        address: "relay-0.example.com:8090".to_owned(),
+        incarnation: 10,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: vec!["sync".to_owned()],
+        started: 10,
+    };
+    Mesh::new(Config::default(), own, SimulatedKeys::new(0), 1, Duration::ZERO)
+}
+
+fn entry(n: u64, incarnation: u64, version: u64, key: u64) -> Arc<RelayEntry> {
+    let keys = SimulatedKeys::new(key);
+    let mut entry = RelayEntry {
+        relay_id: id(n),
+        public_key: keys.public_key(),
+        address: format!("relay-{n}.example.com:8090"),
+        incarnation,
+        version,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: Vec::new(),
+        started: 0,
+        signature: String::new(),
+    };
+    entry.signature = keys.sign(&entry_bytes(&entry));
+    Arc::new(entry)
+}
+
+fn accusation(of: &RelayEntry, by: u64) -> Arc<Accusation> {
+    let mut accusation = Accusation {
+        relay_id: of.relay_id.clone(),
+        incarnation: of.incarnation,
+        version: of.version,
+        by: id(by),
+        signature: String::new(),
+    };
+    accusation.signature = SimulatedKeys::new(by).sign(&accusation_bytes(&accusation));
+    Arc::new(accusation)
+}
+
+fn link(mesh: &mut Mesh<SimulatedKeys>, now: Duration, link: u64, peer: u64) {
+    let peer = Peer {
+        relay_id: id(peer),
+        public_key: SimulatedKeys::new(peer).public_key(),
+        dial: None,
+        latency: Duration::from_millis(20),
+    };
+    mesh.link_up(now, LinkId(link), peer);
+}
+
+fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, entries: Vec<Arc<RelayEntry>>) {
+    let have = entries
+        .iter()
+        .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
+        .collect();
+    let told = Gossip {
+        batch: 1,
+        have,
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(told));
+    let brought = Gossip {
+        entries,
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(brought));
+}
+
+#[test]
+fn an_entry_that_its_owner_did_not_sign_ends_the_link() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    let mut forged = RelayEntry::clone(&entry(2, 1, 1, 2));
+    forged.address = "elsewhere.example.com:1".to_owned();
+    bring(&mut mesh, ROUND, 1, vec![Arc::new(forged)]);
+    assert!(mesh.relay(ROUND, "relay-2").is_none());
+    let outputs: Vec<_> = std::iter::from_fn(|| mesh.poll()).collect();
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Close { link: LinkId(1), .. }))
+    );
+}
+
+#[test]
+fn a_name_stays_with_its_key() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 1, 1, 2)]);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 3)]);
+    let known = mesh.relay(ROUND, "relay-2").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
+    // Nor can a link take the name.
+    let thief = Peer {
+        relay_id: id(2),
+        public_key: SimulatedKeys::new(3).public_key(),
+        dial: None,
+        latency: Duration::ZERO,
+    };
+    mesh.link_up(ROUND, LinkId(2), thief);
+    assert!(mesh.relay(ROUND, "relay-2").unwrap().link.is_none());
+}
+
+#[test]
+fn an_older_entry_changes_nothing() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 2, 5, 2)]);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 2, 4, 2)]);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 1, 9, 2)]);
+    assert_eq!(mesh.relay(ROUND, "relay-2").unwrap().entry.version, 5);
+}
+
+#[test]
+fn an_accusation_is_a_warning_until_the_accused_had_its_time() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    let accused = entry(2, 1, 1, 2);
+    bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1), Arc::clone(&accused)]);
+    let gossip = Gossip {
+        accusations: vec![accusation(&accused, 1)],
+        ..Gossip::default()
+    };
+    mesh.request(ROUND, LinkId(1), Box::new(gossip));
+    let health = |mesh: &Mesh<_>, now| mesh.relay(now, "relay-2").unwrap().health;
+    assert_eq!(health(&mesh, ROUND), RelayHealth::Warning);
+    assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Critical);
+    bring(&mut mesh, ROUND * 4, 1, vec![entry(2, 1, 2, 2)]);
+    assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Healthy);
+}
+
+#[test]
+fn an_accusation_in_anothers_name_counts_for_nothing() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    let accused = entry(2, 1, 1, 2);
+    bring(
+        &mut mesh,
+        ROUND,
+        1,
+        vec![entry(1, 1, 1, 1), entry(3, 1, 1, 3), Arc::clone(&accused)],
+    );
+    let mut forged = Accusation::clone(&accusation(&accused, 1));
+    forged.by = id(3);
+    let gossip = Gossip {
+        accusations: vec![Arc::new(forged)],
+        ..Gossip::default()
+    };
+    mesh.request(ROUND, LinkId(1), Box::new(gossip));
+    assert_eq!(mesh.relay(ROUND * 9, "relay-2").unwrap().health, RelayHealth::Healthy);
+}
+
+#[test]
+fn a_flood_of_relays_stops_at_the_bound() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    for part in 0..24 {
+        let now = ROUND * (part + 1);
+        let first = 10 + u64::from(part) * 256;
+        bring(
+            &mut mesh,
+            now,
+            1,
+            (first..first + 256).map(|n| entry(n, 1, 1, n)).collect(),
+        );
+    }
+    assert_eq!(mesh.relays(ROUND * 25).len(), MAX_RELAYS);
+}
+
+fn any_id() -> impl Strategy<Value = RelayId> {
+    (0u64..12).prop_map(id)
+}
+
+fn any_gossip() -> impl Strategy<Value = Gossip> {
+    let have = prop::collection::vec((any_id(), 0u64..4, any::<u64>(), any::<u8>()), 0..8);
+    let entry_of = (
+        0u64..12,
+        prop_oneof![0u64..4, Just(u64::MAX)],
+        prop_oneof![0u64..4, Just(u64::MAX)],
+        0u64..12,
+    );
+    let entries = prop::collection::vec(entry_of, 0..8);
+    let accusations = prop::collection::vec((0u64..12, 0u64..4, 0u64..4, 0u64..12), 0..4);
+    let ids = || prop::collection::vec(any_id(), 0..12);
+    let heard = prop::collection::vec((any_id(), any::<u64>()), 0..12);
+    let buckets =
+        prop_oneof![Just(0usize), Just(64), 0usize..80].prop_flat_map(|n| prop::collection::vec(any::<u64>(), n));
+    let small = (any::<u64>(), any::<u16>(), any::<bool>(), 0u64..4, 0u64..4);
+    (small, have, (ids(), ids(), ids()), entries, accusations, heard, buckets).prop_map(
+        |((digest, links, passing, batch, ack), have, (want, doubt, probe), entries, accusations, heard, buckets)| {
+            Gossip {
+                digest,
+                links,
+                passing,
+                batch,
+                ack,
+                have: have.into_iter().map(|(id, i, v, a)| Have(id, i, v, a)).collect(),
+                want,
+                doubt,
+                entries: entries.into_iter().map(|(n, i, v, key)| entry(n, i, v, key)).collect(),
+                accusations: accusations
+                    .into_iter()
+                    .map(|(of, i, v, by)| accusation(&entry(of, i, v, of), by))
+                    .collect(),
+                buckets,
+                probe,
+                heard: heard.into_iter().map(|(id, ago)| Heard(id, ago)).collect(),
+            }
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Up(u64, u64, Option<u64>),
+    Down(u64),
+    Failed(u64),
+    Request(u64, Box<Gossip>),
+    Response(u64, u64, Box<Gossip>),
+    Status(bool),
+    Wait(u64),
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        2 => (0u64..40, 0u64..40, prop::option::of(0u64..6)).prop_map(|(link, peer, dial)| Input::Up(link, peer, dial)),
+        1 => (0u64..40).prop_map(Input::Down),
+        1 => (0u64..8).prop_map(Input::Failed),
+        4 => (0u64..40, any_gossip()).prop_map(|(link, gossip)| Input::Request(link, Box::new(gossip))),
+        3 => (0u64..40, 0u64..40, any_gossip()).prop_map(|(l, t, gossip)| Input::Response(l, t, Box::new(gossip))),
+        1 => any::<bool>().prop_map(Input::Status),
+        3 => (0u64..100_000).prop_map(Input::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn nothing_that_comes_breaks_the_bounds(inputs in prop::collection::vec(any_input(), 1..60)) {
+        let mut mesh = mesh();
+        let mut now = Duration::ZERO;
+        let mut used = std::collections::BTreeSet::new();
+        let (mut dials, mut open) = (0usize, 0usize);
+        for input in inputs {
+            match input {
+                Input::Up(at, peer, dial) => {
+                    if used.insert(at) {
+                        let peer = Peer {
+                            relay_id: id(peer),
+                            public_key: SimulatedKeys::new(peer).public_key(),
+                            dial: dial.map(DialId),
+                            latency: Duration::from_millis(at),
+                        };
+                        mesh.link_up(now, LinkId(at), peer);
+                    }
+                }
+                Input::Down(at) => mesh.link_down(now, LinkId(at)),
+                Input::Failed(dial) => mesh.dial_failed(now, DialId(dial)),
+                Input::Request(at, gossip) => {
+                    let answer = mesh.request(now, LinkId(at), gossip);
+                    prop_assert!(answer.have.len() <= MAX_HAVE && answer.entries.len() <= MAX_ENTRIES + 1);
+                }
+                Input::Response(at, token, gossip) => mesh.response(now, LinkId(at), Token(token), gossip),
+                Input::Status(bad) => {
+                    mesh.set_status(now, if bad { RelayStatus::Degraded } else { RelayStatus::Healthy });
+                }
+                Input::Wait(millis) => {
+                    now += Duration::from_millis(millis);
+                    mesh.tick(now);
+                    open = 0;
+                }
+            }
+            while let Some(output) = mesh.poll() {
+                if let Output::Dial { .. } = output {
+                    dials += 1;
+                    open += 1;
+                }
+            }
+            prop_assert!(open <= MAX_DIALS * 8, "dials between two ticks");
+            prop_assert!(mesh.links() <= 8 + MAX_PASSING);
+            let own = mesh.relays(now);
+            prop_assert!(own.len() <= MAX_RELAYS);
+            prop_assert_eq!(own[0].entry.relay_id.as_str(), "relay-0");
+            prop_assert_eq!(&own[0].entry.public_key, &SimulatedKeys::new(0).public_key());
+        }
+        prop_assert_eq!(dials as u64, mesh.counters().dials);
+    }
+}
