@@ -1,7 +1,7 @@
 //! Load generator and reports: `cargo run --release -p bench -- NAME`.
 //!
 //! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes, a bitcoind
-//! on regtest and the relay's own program, on loopback; `scan` alone just computes. Each is bounded, stops by itself and leaves nothing behind.
+//! on regtest and the relay's own program, on loopback; `scan` and `mesh` just compute. Each is bounded, stops by itself and leaves nothing behind.
 
 mod blocks;
 mod history;
@@ -9,6 +9,7 @@ mod http;
 mod index;
 mod latency;
 mod load;
+mod mesh;
 mod report;
 mod scan;
 mod stats;
@@ -33,6 +34,7 @@ enum Bench {
     Http(http::Arguments),
     Index(index::Arguments),
     Latency(latency::Arguments),
+    Mesh(mesh::Arguments),
     Scan(scan::Arguments),
     Watches(watches::Arguments),
 }
@@ -45,6 +47,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Index(arguments) => index::run(arguments).await?,
         Bench::Http(arguments) => http::run(arguments).await?,
         Bench::Latency(arguments) => latency::run(arguments).await?,
+        Bench::Mesh(arguments) => mesh::run(&arguments)?,
         Bench::Scan(arguments) => scan::run(&arguments)?,
         Bench::Watches(arguments) => watches::run(arguments).await?,
     };

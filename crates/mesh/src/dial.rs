@@ -133,7 +133,9 @@ impl<K: Keys> Mesh<K> {
             }
         }
         if now >= self.next_probe {
-            self.next_probe = now + self.random.around(self.config.interval * PROBE_EVERY);
+            // While some are gone it looks more often: they may be back, or the way to them.
+            let pause = if self.table.trouble.is_empty() { PROBE_EVERY } else { 1 };
+            self.next_probe = now + self.random.around(self.config.interval * pause);
             if let Some(place) = self.draw(now, |_| true) {
                 self.dial_row(now, place, true);
             }

@@ -20,7 +20,7 @@ use crate::table::{Place, Row, Table, order};
 
 /// Entries that are given away freely in [`SERVES_COUNTED`] intervals: so many times those in the table, and a few. After that each is given away once; whoever asks
 /// later gets it from those who got it. So the relay that has all first does not pay for all.
-const FREE_SERVES: usize = 1;
+const FREE_SERVES: usize = 2;
 const FEW: usize = 128;
 const SERVES_COUNTED: u32 = 3;
 
@@ -88,9 +88,14 @@ impl<K: Keys> Mesh<K> {
             if !batch.is_empty() {
                 link.batches += 1;
                 link.batch = Some((link.batches, batch));
+                link.batch_told = None;
             }
         }
-        if let Some((number, batch)) = &link.batch {
+        // It is told again only when its acknowledgement is late.
+        let patience = link.patience(self.config.interval);
+        let late = link.batch_told.is_none_or(|told| now.saturating_sub(told) >= patience);
+        if let Some((number, batch)) = link.batch.as_ref().filter(|_| late) {
+            link.batch_told = Some(now);
             gossip.batch = *number;
             gossip.have = batch
                 .iter()

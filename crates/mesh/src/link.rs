@@ -44,6 +44,7 @@ pub(crate) struct Link {
     pub(crate) pending: BTreeSet<Place>,
     /// Those of them that were told and not yet acknowledged.
     pub(crate) batch: Option<(u64, Vec<Place>)>,
+    pub(crate) batch_told: Option<Duration>,
     pub(crate) batches: u64,
     /// The other end's last batch.
     pub(crate) ack: u64,
@@ -95,6 +96,7 @@ impl Link {
             counted_from: now,
             pending: BTreeSet::new(),
             batch: None,
+            batch_told: None,
             batches: 0,
             ack: 0,
             offers: BTreeMap::new(),

@@ -528,7 +528,7 @@ impl<K: Keys> Mesh<K> {
 }
 
 /// News waits for the rest of an interval's share, so that it travels in few messages.
-pub(crate) const NEWS_PER_INTERVAL: u32 = 5;
+pub(crate) const NEWS_PER_INTERVAL: u32 = 10;
 
 /// Up to so many rows are told without a comparison: it would cost more than it saves.
 const NEWCOMER: usize = 16;

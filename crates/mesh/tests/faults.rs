@@ -1,4 +1,4 @@
-//! What goes wrong, at a few hundred relays; `cargo run --release -p bench -- mesh` does the same with a thousand.
+//! What goes wrong: loss, a cut, restarts, deaths, slow and fast rounds; at more than a hundred relays.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::time::Duration;
