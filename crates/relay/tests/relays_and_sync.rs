@@ -178,6 +178,11 @@ async fn syncs_are_in_a_history_that_survives() {
         .await
         .unwrap();
     app.sync(SyncType::HealthSync).await.unwrap();
+    // Entries of different connections have no order but the one in which they were made.
+    eventually(DEADLINE, "the app's entry", async || {
+        (get(&relay, "/sync/history").await["total"] == 1).then_some(())
+    })
+    .await;
     other.sync(SyncType::StateSync).await.unwrap();
     let last = other.sync(SyncType::MetricsSync).await.unwrap();
     // An entry is made when its answer is out, which the client may see first.
