@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
@@ -10,10 +9,13 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 
 use super::Cx;
+use super::problem::ApiError;
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::ops::reports;
 
+/// Room for the JSON, so that it is not copied while it grows.
+const JSON_BYTES: usize = 2 << 10;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The relay's figures, as JSON or as text.
@@ -39,7 +41,12 @@ pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
     if prefers_text(&headers) {
         return ([(CONTENT_TYPE, OPENMETRICS)], text(&cx, &figures)).into_response();
     }
-    Json(figures).into_response()
+    let mut body = Vec::with_capacity(JSON_BYTES);
+    match serde_json::to_writer(&mut body, &figures) {
+        Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        // Numbers and texts cannot fail to become JSON.
+        Err(_) => ApiError::internal().into_response(),
+    }
 }
 
 fn figures(cx: &Context) -> Metrics {
@@ -61,7 +68,7 @@ fn figures(cx: &Context) -> Metrics {
         bitcoin_metrics: cx.node.figures(),
         timestamp: unix_now(),
         relay_metrics: RelayMetrics {
-            last_event_id: *cx.hub.head().borrow(),
+            last_event_id: cx.hub.newest(),
             tip_height: cx.vitals.tip(),
             watches: cx.vitals.watches() as u64,
             payments_detected: counters.payments_detected.get(),

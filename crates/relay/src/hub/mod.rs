@@ -106,6 +106,11 @@ impl Hub {
         left.map(|(_, height)| *height).min()
     }
 
+    /// The id of the newest event; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        *self.head.borrow()
+    }
+
     /// The newest event, and a way to hear of newer ones.
     pub fn head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
