@@ -1,7 +1,5 @@
 //! The relay's own silent-payment wallet: keys given in the configuration, or made at first start and kept in a file of mode 0600.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,6 +9,7 @@ use sdk_relay_bip352::{Receiver, ScanKey};
 use zeroize::Zeroizing;
 
 use crate::config::WalletKeys;
+use crate::private_file;
 
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "wallet.key";
@@ -65,7 +64,12 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
         create(path).map_err(io)?;
         tracing::info!(file = %path.display(), "made a new silent-payment wallet: keep a copy of its key file");
     }
-    check_mode(path)?;
+    if let Some(mode) = private_file::exposed(path).map_err(io)? {
+        return Err(WalletError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
     let key = |name: &str| {
         let line = text
@@ -80,7 +84,6 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
     Ok((scan, public))
 }
 
-/// Written beside and renamed, so that a kill leaves the whole file or none.
 fn create(path: &Path) -> std::io::Result<()> {
     let mut keys = [SecretKey::new(&mut OsRng), SecretKey::new(&mut OsRng)];
     let text = Zeroizing::new(format!(
@@ -90,50 +93,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         keys[1].display_secret(),
     ));
     keys.iter_mut().for_each(SecretKey::non_secure_erase);
-    let beside = path.with_extension("new");
-    let mut file = private(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-}
-
-#[cfg(unix)]
-fn private(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-}
-
-#[cfg(not(unix))]
-fn private(path: &Path) -> std::io::Result<File> {
-    File::create(path)
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path) -> Result<(), WalletError> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(|source| WalletError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(WalletError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path) -> Result<(), WalletError> {
-    Ok(())
+    private_file::write(path, text.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The relay's own key pair among relays: made at first start, kept in a file of mode 0600, never shown.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,6 +10,8 @@ use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
 use zeroize::Zeroizing;
+
+use crate::private_file;
 
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "mesh.key";
@@ -61,7 +61,9 @@ impl Identity {
         if !path.try_exists().map_err(io)? {
             create(&path).map_err(io)?;
         }
-        check_mode(&path)?;
+        if let Some(mode) = private_file::exposed(&path).map_err(io)? {
+            return Err(IdentityError::Exposed { path, mode });
+        }
         let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(io)?);
         let mut secret = SecretKey::from_str(text.trim()).map_err(|_| IdentityError::Damaged { path: path.clone() })?;
         let identity = Self::new(&secret);
@@ -127,55 +129,11 @@ pub(super) fn mixed(a: &str, b: &str) -> u64 {
     hash.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
 }
 
-/// Written beside and renamed, so that a kill leaves the whole file or none.
 fn create(path: &Path) -> std::io::Result<()> {
     let mut secret = SecretKey::new(&mut OsRng);
     let text = Zeroizing::new(format!("{}\n", secret.display_secret()));
     secret.non_secure_erase();
-    let beside = path.with_extension("new");
-    let mut file = private(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-}
-
-#[cfg(unix)]
-fn private(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-}
-
-#[cfg(not(unix))]
-fn private(path: &Path) -> std::io::Result<File> {
-    File::create(path)
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path) -> Result<(), IdentityError> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(|source| IdentityError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(IdentityError::Exposed {
-        path: path.to_owned(),
-        mode,
-    })
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path) -> Result<(), IdentityError> {
-    Ok(())
+    private_file::write(path, text.as_bytes())
 }
 
 #[cfg(test)]

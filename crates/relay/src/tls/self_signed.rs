@@ -1,6 +1,5 @@
 //! A certificate for development, signed by itself: made at the first start and kept, so that who has trusted it once need not do it again.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use zeroize::Zeroizing;
 
 use super::TlsError;
+use crate::private_file;
 
 /// Names of the files in the data directory.
 const CERT_FILE: &str = "tls-self-signed.crt";
@@ -65,9 +65,9 @@ fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
     let certificate = params.self_signed(&pair)?;
     let secret = Zeroizing::new(pair.serialize_pem());
     // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not fit.
-    remove(cert).map_err(|source| unwritable(cert, source))?;
-    write(key, secret.as_bytes()).map_err(|source| unwritable(key, source))?;
-    write(cert, certificate.pem().as_bytes()).map_err(|source| unwritable(cert, source))
+    private_file::remove(cert).map_err(|source| unwritable(cert, source))?;
+    private_file::write(key, secret.as_bytes()).map_err(|source| unwritable(key, source))?;
+    private_file::write(cert, certificate.pem().as_bytes()).map_err(|source| unwritable(cert, source))
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
@@ -77,37 +77,7 @@ fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
     }
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
-}
-
 /// Whether nobody but its owner may read a file.
 pub(super) fn is_private(path: &Path) -> std::io::Result<bool> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 == 0)
-    }
-    #[cfg(not(unix))]
-    path.try_exists()
-}
-
-/// A new file of mode 0600, written beside and renamed.
-fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    remove(&beside)?;
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
+    private_file::exposed(path).map(|mode| mode.is_none())
 }
