@@ -12,6 +12,7 @@ use testkit::{
     Bitcoind, HttpReply, InputKind, Options, Payer, Recipient, RelayOptions, RelayProcess, eventually, http_get,
     http_send,
 };
+use tokio::time::timeout;
 
 use crate::page::{Act, Example, examples};
 use crate::wire::json::{Json, departures};
@@ -187,16 +188,25 @@ impl Stage {
                 .iter()
                 .all(|key| message[key] == expected[key])
         };
-        let text = loop {
-            let text = self.client().heard_text().await;
-            let message: Value = serde_json::from_str(&text).unwrap();
-            if same(&message) {
-                if let Some(watch_id) = message["watch_id"].as_str() {
-                    self.watch_id = watch_id.to_owned();
+        // Reports come every few seconds: one deadline for the message, not one for each that is not it.
+        let mut passed_over = Vec::new();
+        let found = timeout(DEADLINE, async {
+            loop {
+                let text = self.client().heard_text().await;
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if same(&message) {
+                    break (message, text);
                 }
-                break text;
+                passed_over.push(text);
             }
-        };
+        });
+        let found = found.await;
+        let (message, text) = found.unwrap_or_else(|_| {
+            panic!("docs/API.md, line {}: never came; what did: {passed_over:#?}", example.line);
+        });
+        if let Some(watch_id) = message["watch_id"].as_str() {
+            self.watch_id = watch_id.to_owned();
+        }
         compare(example, &text);
     }
 
