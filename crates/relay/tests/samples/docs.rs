@@ -202,7 +202,10 @@ impl Stage {
         });
         let found = found.await;
         let (message, text) = found.unwrap_or_else(|_| {
-            panic!("docs/API.md, line {}: never came; what did: {passed_over:#?}", example.line);
+            panic!(
+                "docs/API.md, line {}: never came; what did: {passed_over:#?}",
+                example.line
+            );
         });
         if let Some(watch_id) = message["watch_id"].as_str() {
             self.watch_id = watch_id.to_owned();
