@@ -77,6 +77,8 @@ struct Stage {
     watch_id: String,
     other: Option<Wire>,
     paid_in: Option<u32>,
+    /// The newest event before the last thing that was brought about: what is told again to a client that resumes is older.
+    before: u64,
 }
 
 impl Stage {
@@ -107,6 +109,7 @@ impl Stage {
             watch_id: String::new(),
             other: None,
             paid_in: None,
+            before: 0,
         };
         // Coins for the wallet that `/dev/pay` pays from: the first can be spent after a hundred blocks more.
         let mined = stage.http("POST", "/dev/mine", Some(&json!({"blocks": 101}))).await;
@@ -114,7 +117,9 @@ impl Stage {
         eventually(DEADLINE, "the node's figures", async || {
             let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
             let unknown = |part: &str| metrics[part].as_object().unwrap().values().any(Value::is_null);
-            (!unknown("bitcoin_metrics") && !unknown("system_metrics")).then_some(())
+            // What happens from now on is then what the examples bring about.
+            let caught_up = metrics["relay_metrics"]["tip_height"] == stage.node.height().await;
+            (caught_up && !unknown("bitcoin_metrics") && !unknown("system_metrics")).then_some(())
         })
         .await;
         stage
@@ -183,10 +188,11 @@ impl Stage {
         if let Some(kind) = expected["notification_type"].as_str() {
             self.bring_about(kind).await;
         }
+        let before = self.before;
         let same = |message: &Value| {
-            ["type", "notification_type", "sync_type"]
-                .iter()
-                .all(|key| message[key] == expected[key])
+            let is_new = message["event_id"].as_u64().is_none_or(|id| id > before);
+            let kind = ["type", "notification_type", "sync_type"];
+            is_new && kind.iter().all(|key| message[key] == expected[key])
         };
         // Reports come every few seconds: one deadline for the message, not one for each that is not it.
         let mut passed_over = Vec::new();
@@ -215,6 +221,11 @@ impl Stage {
 
     /// What the relay is to tell of.
     async fn bring_about(&mut self, kind: &str) {
+        // It goes together with the payment that was taken back.
+        if kind != "block_disconnected" {
+            let metrics = http_get(&format!("{}/metrics", self.relay.http_url())).await.json();
+            self.before = metrics["relay_metrics"]["last_event_id"].as_u64().unwrap();
+        }
         match kind {
             "payment_detected" => {
                 let body = json!({"address": self.own, "amount": "0.001"});
