@@ -99,7 +99,7 @@ impl Context {
 
     /// Relays known, this one included.
     pub fn known_relays(&self) -> u64 {
-        self.relays.known() + self.mesh.relays().len() as u64
+        self.relays.known() + self.mesh.around().known
     }
 
     /// Seconds since the start.

@@ -34,7 +34,7 @@ pub(super) struct RelaysQuery {
     limit: Option<u64>,
 }
 
-/// The relays that this one knows: itself first, then those that are connected, by name.
+/// The relays that this one knows: itself first, then the others, the nearest first; by name where no round trip is known.
 #[utoipa::path(
     get,
     path = "/relays",
@@ -95,14 +95,20 @@ pub(super) async fn one(
     })
 }
 
-/// Those of the mesh, and those that are connected without a proof of who they are, by name. Who has proven its name comes before who has not.
+/// Those of the mesh, and those that are connected without a proof of who they are: the nearest first, then by name. Who has proven its name
+/// comes before who has not.
 fn others(cx: &Context) -> impl Iterator<Item = RelayDetails> {
     let mut all: BTreeMap<String, RelayDetails> = BTreeMap::new();
     let unproven = cx.relays.inbound().into_iter().map(details);
     for details in unproven.chain(cx.mesh.relays().into_iter().map(of_mesh)) {
         all.insert(details.relay_id.clone(), details);
     }
-    all.into_values()
+    let mut all: Vec<RelayDetails> = all.into_values().collect();
+    all.sort_by(|a, b| {
+        let far = |r: &RelayDetails| r.latency.unwrap_or(f64::INFINITY);
+        far(a).total_cmp(&far(b))
+    });
+    all.into_iter()
 }
 
 fn of_mesh(relay: MeshRelay) -> RelayDetails {

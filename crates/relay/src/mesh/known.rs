@@ -1,10 +1,9 @@
 //! What this relay knows of others beside the state machine: their handshakes, and what their syncs told.
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sdk_relay_mesh::Mesh as Core;
 use sdk_relay_protocol::http::{Link, RelayHealth};
 use sdk_relay_protocol::mesh::RelayStatus;
 use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
@@ -64,6 +63,25 @@ pub struct MeshRelay {
     pub facts: Facts,
 }
 
+/// A look at the mesh. A list of a thousand relays costs more than the answer to `GET /metrics` that counts them.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// Other relays that are known; those that have left are not counted.
+    pub known: u64,
+    /// Mean round trip to the linked relays in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Other healthy relays, the nearest first.
+    pub others: Vec<OtherRelay>,
+}
+
+/// Mean round trip to those that are linked, in milliseconds.
+fn mean_ms(relays: &[MeshRelay]) -> Option<f64> {
+    let linked = relays.iter().filter(|r| r.link != Link::Gossip);
+    let linked: Vec<f64> = linked.filter_map(|r| Some(r.latency?.as_secs_f64() * 1000.0)).collect();
+    let mean = linked.iter().sum::<f64>() / linked.len() as f64;
+    (!linked.is_empty()).then(|| (mean * 1000.0).round() / 1000.0)
+}
+
 impl Mesh {
     /// The other relays, by name. Those that have left are not listed.
     pub fn relays(&self) -> Vec<MeshRelay> {
@@ -107,18 +125,6 @@ impl Mesh {
         relays
     }
 
-    /// Mean round trip to the linked relays in milliseconds.
-    pub fn latency_ms(&self) -> Option<f64> {
-        let linked: Vec<f64> = self
-            .look(Core::relays)
-            .into_iter()
-            .filter(|view| view.link.is_some())
-            .filter_map(|view| Some(view.latency?.as_secs_f64() * 1000.0))
-            .collect();
-        let count = linked.len() as f64;
-        (!linked.is_empty()).then(|| (linked.into_iter().sum::<f64>() / count * 1000.0).round() / 1000.0)
-    }
-
     pub(super) fn learn_relay(&self, relay_id: &str, learned: KnownRelay) {
         let mut known = self.known();
         let of_it = known.entry(relay_id.to_owned()).or_default();
@@ -139,9 +145,15 @@ impl Mesh {
         }
     }
 
-    /// Works out whom to tell clients, and forgets what the state machine has forgotten.
+    /// What is asked often, as it was at the last look.
+    pub fn around(&self) -> Arc<Around> {
+        Arc::clone(&self.around.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works out what is asked often and whom to tell clients, and forgets what the state machine has forgotten.
     pub(super) fn look_around(&self) {
         let mut relays = self.relays();
+        let (known, latency_ms) = (relays.len() as u64, mean_ms(&relays));
         self.known()
             .retain(|name, _| relays.iter().any(|r| r.relay_id == *name));
         relays.retain(|r| r.health == RelayHealth::Healthy && r.url.is_some());
@@ -158,8 +170,12 @@ impl Mesh {
                 url: r.url?,
             })
         });
-        let others = others.collect();
-        *self.others.write().unwrap_or_else(PoisonError::into_inner) = std::sync::Arc::new(others);
+        let around = Around {
+            known,
+            latency_ms,
+            others: others.collect(),
+        };
+        *self.around.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(around);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use sdk_relay_mesh::{Config as CoreConfig, DialId, Keys, LinkId, Mesh as Core, Own as CoreOwn, Peer};
 use sdk_relay_protocol::mesh::{Gossip, RelayId, RelayStatus};
-use sdk_relay_protocol::{Handshake, OtherRelay, RelayChallenge, RelayProof, SyncReply};
+use sdk_relay_protocol::{Handshake, RelayChallenge, RelayProof, SyncReply};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -31,7 +31,7 @@ pub use address::{PeerAddress, is_private, url_of};
 pub use bindings::Bindings;
 pub use driver::run;
 pub use identity::{Identity, IdentityError};
-pub use known::{KnownRelay, MeshRelay};
+pub use known::{Around, KnownRelay, MeshRelay};
 pub use link::Step;
 pub use proof::{Listener, Proven};
 pub(crate) use syncing::AT_MOST;
@@ -59,7 +59,7 @@ pub struct Mesh {
     links: Mutex<HashMap<LinkId, Handle>>,
     known: Mutex<HashMap<String, Known>>,
     active: Mutex<HashMap<String, Active>>,
-    others: RwLock<Arc<Vec<OtherRelay>>>,
+    around: RwLock<Arc<Around>>,
     orders: mpsc::Sender<Order>,
     address: String,
     /// Whether addresses that relays tell of may be private.
@@ -195,7 +195,7 @@ impl Mesh {
             links: Mutex::default(),
             known: Mutex::default(),
             active: Mutex::default(),
-            others: RwLock::default(),
+            around: RwLock::default(),
             orders,
             address,
             allow_private: AtomicBool::new(config.mesh.allow_private == AllowPrivate::Yes),
@@ -287,11 +287,6 @@ impl Mesh {
     pub fn heard(&self, link: LinkId, relay_id: &str) {
         self.seen(relay_id);
         self.with(|core, now| core.heard(now, link));
-    }
-
-    /// Other healthy relays, the nearest first.
-    pub fn others(&self) -> Vec<OtherRelay> {
-        self.others.read().unwrap_or_else(PoisonError::into_inner).to_vec()
     }
 
     /// Names of relays that this one has a link to.

@@ -180,7 +180,7 @@ fn health_report(cx: &Context) -> HealthReport {
         memory_usage: figures.memory_usage(),
         cpu_usage: figures.cpu_usage(),
         disk_usage: figures.disk_usage(),
-        network_latency: cx.mesh.latency_ms(),
+        network_latency: cx.mesh.around().latency_ms,
         error_count: cx.log.errors(),
         last_error: cx.log.last_error(),
         memory_bytes: figures.memory_bytes,

@@ -6,27 +6,32 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// In place of a number while a request is under way.
+/// In place of a moment while a request is under way.
 const BUSY: u64 = 0;
+/// For so long a connection keeps its place without a request. When a thousand come at once, this lets each of them say what it wants; the
+/// newcomers wait meanwhile.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// A bounded number of places.
 #[derive(Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    /// Numbers moments: of two connections, the one with the smaller number has waited longer.
-    moments: AtomicU64,
+    began: Instant,
+    next: AtomicU64,
     taken: Mutex<HashMap<u64, Arc<Tenant>>>,
 }
 
 /// The connection on a place.
 #[derive(Debug)]
 pub(super) struct Tenant {
-    /// Since when it has no request; [`BUSY`] while it has one.
+    /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one.
     idle_since: AtomicU64,
     cut: CancellationToken,
 }
@@ -44,24 +49,28 @@ impl Places {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(most)),
-            moments: AtomicU64::new(BUSY + 1),
+            began: Instant::now(),
+            next: AtomicU64::new(0),
             taken: Mutex::default(),
         })
     }
 
-    /// A place, as soon as there is one: at once, unless every connection has a request under way. `None` never comes from a place that is
-    /// merely taken.
+    /// A place, as soon as there is one: after a moment, unless every connection has a request under way. `None` never comes from a place that
+    /// is merely taken.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Place> {
-        let permit = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.cut_longest_idle();
-                Arc::clone(&self.free).acquire_owned().await.ok()?
+        let permit = loop {
+            let free = Arc::clone(&self.free);
+            if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+                break permit;
+            }
+            let look_again = self.cut_longest_idle();
+            if let Ok(permit) = timeout(look_again, free.acquire_owned()).await {
+                break permit.ok()?;
             }
         };
-        let number = self.moment();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let tenant = Arc::new(Tenant {
-            idle_since: AtomicU64::new(number),
+            idle_since: AtomicU64::new(self.moment()),
             cut: CancellationToken::new(),
         });
         self.lock().insert(number, Arc::clone(&tenant));
@@ -73,7 +82,9 @@ impl Places {
         })
     }
 
-    fn cut_longest_idle(&self) {
+    /// Cuts the connection that has been idle for longest, where that is long enough; says when to look again.
+    fn cut_longest_idle(&self) -> Duration {
+        let now = self.moment();
         let taken = self.lock();
         let idle = taken
             .values()
@@ -81,13 +92,22 @@ impl Places {
         let longest = idle
             .filter(|(since, tenant)| *since != BUSY && !tenant.cut.is_cancelled())
             .min_by_key(|(since, _)| *since);
-        if let Some((_, tenant)) = longest {
+        let Some((since, tenant)) = longest else {
+            return GRACE;
+        };
+        let left = GRACE.saturating_sub(Duration::from_nanos(now.saturating_sub(since)));
+        if left.is_zero() {
             tenant.cut.cancel();
+            return GRACE;
         }
+        left
     }
 
+    /// Nanoseconds since the beginning, never [`BUSY`].
     fn moment(&self) -> u64 {
-        self.moments.fetch_add(1, Ordering::Relaxed)
+        u64::try_from(self.began.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(BUSY + 1)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Tenant>>> {
@@ -175,21 +195,34 @@ mod tests {
             places.take().await.unwrap(),
         ];
         let busy = first.request();
+        tokio::time::advance(Duration::from_millis(10)).await;
         drop(second.request());
         // The first is busy, the second was so later than the third.
         let newcomer = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.take().await }
         });
+        let came = Instant::now();
         timeout(Duration::from_secs(1), third.wanted()).await.unwrap();
+        assert!(came.elapsed() >= GRACE - Duration::from_millis(10), "it had its time");
         assert!(!wanted(&first) && !wanted(&second) && !newcomer.is_finished());
         drop(third);
         let newcomer = newcomer.await.unwrap().unwrap();
         assert!(!wanted(&newcomer));
 
-        let _busy = [busy, second.request(), newcomer.request()];
-        let full = timeout(Duration::from_secs(1), places.take()).await;
+        let all_busy = [busy, second.request(), newcomer.request()];
+        let mut next = std::pin::pin!(places.take());
+        let full = timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(full.is_err(), "all are busy");
         assert!(!wanted(&first) && !wanted(&second) && !wanted(&newcomer));
+        // One that was busy when the newcomer came makes way as well, once it is idle.
+        let [busy, ..] = all_busy;
+        drop(busy);
+        let makes_way = async {
+            first.wanted().await;
+            drop(first);
+        };
+        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way);
+        assert!(place.unwrap().is_some());
     }
 }

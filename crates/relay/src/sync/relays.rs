@@ -1,6 +1,6 @@
 //! Relays that are connected to this one, and what each of them told of itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -119,7 +119,9 @@ impl Relays {
 
     /// Relays known, this one included.
     pub fn known(&self) -> u64 {
-        self.inbound().len() as u64 + 1
+        let connected = self.lock();
+        let names = connected.values().map(|i| i.relay_id.as_str());
+        names.filter(|name| *name != self.own).collect::<HashSet<_>>().len() as u64 + 1
     }
 
     /// The other relays by name; of several connections with the same name the newest counts. Who takes this relay's own name is left out:

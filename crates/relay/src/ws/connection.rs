@@ -436,7 +436,7 @@ impl Connection {
             software_version: SOFTWARE_VERSION.to_owned(),
             resume,
             mac: self.mac.clone(),
-            relays: self.cx.mesh.others(),
+            relays: self.cx.mesh.around().others.clone(),
         }
     }
 
