@@ -1,7 +1,7 @@
 //! From a transaction and its prevouts to what a scanner needs (BIP352 "Inputs For Shared Secret Derivation").
 
 use bitcoin::hashes::{Hash as _, hash160};
-use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
+use bitcoin::secp256k1::{Parity, PublicKey, Scalar, XOnlyPublicKey};
 use bitcoin::{Amount, Script, Transaction, TxOut, Txid, Witness, WitnessVersion};
 
 use crate::curve::SECP;
@@ -42,7 +42,11 @@ pub struct TaprootOutput {
 impl EligibleTx {
     /// `None` for a transaction that cannot pay silently; see [`tweak`].
     pub fn from_tx(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
-        let tweak = tweak(tx, prevouts)?;
+        Some(Self::with_tweak(tx, tweak(tx, prevouts)?))
+    }
+
+    /// With a tweak that somebody else computed.
+    pub fn with_tweak(tx: &Transaction, tweak: PublicKey) -> Self {
         let outputs = (0..).zip(&tx.output).filter_map(|(vout, output)| {
             let key = taproot_key(&output.script_pubkey)?;
             Some(TaprootOutput {
@@ -51,11 +55,11 @@ impl EligibleTx {
                 amount: output.value,
             })
         });
-        Some(Self {
+        Self {
             txid: tx.compute_txid(),
             tweak,
             outputs: outputs.collect(),
-        })
+        }
     }
 }
 
@@ -65,12 +69,22 @@ impl EligibleTx {
 /// witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond the group order, or a number of
 /// prevouts other than that of the inputs.
 pub fn tweak(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
+    let (sum, input_hash) = tweak_parts(tx, prevouts)?;
+    sum.mul_tweak(&SECP, &input_hash).ok()
+}
+
+/// Whether [`tweak`] gives one, without the multiplication that makes it.
+pub fn has_tweak(tx: &Transaction, prevouts: &[TxOut]) -> bool {
+    tweak_parts(tx, prevouts).is_some()
+}
+
+fn tweak_parts(tx: &Transaction, prevouts: &[TxOut]) -> Option<(PublicKey, Scalar)> {
     if !tx.output.iter().any(|output| output.script_pubkey.is_p2tr()) {
         return None;
     }
     let sum = public_key_sum(tx, prevouts)?;
     let input_hash = hash::input_hash(tx.input.iter().map(|input| input.previous_output), &sum)?;
-    sum.mul_tweak(&SECP, &input_hash).ok()
+    Some((sum, input_hash))
 }
 
 /// `A`, the sum of the eligible inputs' public keys. `None` as for [`tweak`], the outputs left aside.

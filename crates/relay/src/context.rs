@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::index::Index;
 use crate::mesh::Mesh;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
+use crate::oracle::Oracle;
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
 
@@ -57,6 +58,8 @@ pub struct Context {
     pub node: NodeFigures,
     /// The tweak index; `None` where `index.enabled` is off.
     pub index: Option<Index>,
+    /// The BlindBit Oracle; `None` where `blindbit.url` is empty.
+    pub oracle: Option<Arc<Oracle>>,
     /// Messages per second.
     pub rate: Rate,
     /// Answers to `sync` requests.

@@ -18,6 +18,7 @@ pub mod index;
 pub mod mesh;
 pub mod open_files;
 pub mod ops;
+pub mod oracle;
 mod private_file;
 pub mod relay;
 pub mod secret;

@@ -37,6 +37,7 @@ use crate::hub::Hub;
 use crate::index::{Builder, Index, Pool, show_progress};
 use crate::mesh::{self, Mesh};
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
+use crate::oracle::Oracle;
 use crate::server::Doors;
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
@@ -124,10 +125,18 @@ impl Relay {
             }
             _ => (None, None),
         };
+        let oracle = match &config.blindbit_url {
+            Some(url) => {
+                let oracle = Oracle::new(url, config.network).context("blindbit.url")?;
+                oracle.counters().register(&mut registry);
+                Some(Arc::new(oracle))
+            }
+            None => None,
+        };
         let (index, builder) = match config.index {
             Some(wanted) => {
                 let (index, builder) = open_index(wanted, &config, data_dir.path(), &source, &follower)?;
-                (Some(index), Some(builder))
+                (Some(index), Some(builder.with_oracle(oracle.clone())))
             }
             None => (None, None),
         };
@@ -173,6 +182,7 @@ impl Relay {
             chain: Arc::clone(&source.chain),
             node: NodeFigures::default(),
             index,
+            oracle,
             rate: Rate::default(),
             sync_cache: SyncCache::default(),
             settings: Settings::new(loader, config),
@@ -210,6 +220,9 @@ impl Relay {
         }
         if let Some(history) = history {
             tasks.spawn(history.run());
+        }
+        if let Some(oracle) = &cx.oracle {
+            tasks.spawn(Arc::clone(oracle).keep_looking());
         }
         if let Some(builder) = builder {
             tasks.spawn(builder.run());

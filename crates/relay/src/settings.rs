@@ -56,7 +56,7 @@ const KEYS: [Key; 11] = [
     Key {
         name: "blindbit.url",
         effect: Effect::AtRestart,
-        shown: |_| "".into(),
+        shown: |c| text(c.blindbit_url.as_ref()),
     },
     Key {
         name: "sync.interval",

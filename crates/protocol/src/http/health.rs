@@ -59,7 +59,8 @@ pub struct IndexHealth {
 pub struct Services {
     /// `connected`, `syncing` or `disconnected`.
     pub bitcoin_core: String,
-    /// Where tweaks come from: `connected`, `disconnected`, or `own_index` (computed by this relay).
+    /// Where the index's tweaks come from: `own_index` (computed by this relay), or the BlindBit Oracle of `blindbit.url`: `connected`,
+    /// `disconnected`, or `implausible` (it has said something that cannot be). While it is one of the last two, this relay computes them.
     pub blindbit: String,
     /// `listening`.
     pub websocket: String,
@@ -72,7 +73,7 @@ pub struct Services {
 pub struct Checks {
     /// The node answers.
     pub bitcoin_rpc: bool,
-    /// The source of tweaks answers.
+    /// The source of the index's tweaks answers, and says what can be.
     pub blindbit_api: bool,
     /// The WebSocket port is open.
     pub websocket_server: bool,

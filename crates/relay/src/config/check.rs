@@ -13,6 +13,7 @@ use super::file::File;
 use super::layers::{ConfigError, home, is_secret};
 use super::network::Network;
 use crate::mesh::{PeerAddress, url_of};
+use crate::oracle::check_url;
 use crate::secret::Secret;
 
 /// The configuration, checked.
@@ -34,6 +35,8 @@ pub struct Config {
     pub standalone: bool,
     /// The node.
     pub bitcoin_core: BitcoinCore,
+    /// The BlindBit Oracle that the index's tweaks come from; `None`: the relay computes them.
+    pub blindbit_url: Option<String>,
     /// The tweak index; `None`: the relay keeps none.
     pub index: Option<IndexConfig>,
     /// Interval of the topic `sync`.
@@ -194,10 +197,6 @@ impl Config {
             let why = format!("network is {network}: /dev/* exists on regtest, signet and standalone only");
             return Err(at.wrong("dev_mode", "true", &why));
         }
-        if !file.blindbit.url.is_empty() {
-            let why = "this version computes its own tweaks and cannot use a BlindBit Oracle yet: leave it empty";
-            return Err(at.wrong("blindbit.url", &file.blindbit.url, why));
-        }
         let data_dir = if file.data_dir.is_empty() {
             data_dir.to_owned()
         } else {
@@ -212,6 +211,7 @@ impl Config {
             dev_mode: file.dev_mode,
             standalone: file.standalone,
             bitcoin_core: at.bitcoin_core(file, network)?,
+            blindbit_url: at.blindbit_url(file)?,
             index: at.index(file, network)?,
             sync_interval: at.seconds("sync.interval", file.sync.interval)?,
             health_interval: at.seconds("sync.health_interval", file.sync.health_interval)?,
@@ -338,6 +338,34 @@ impl Checker<'_> {
                 _ => std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1)),
             },
         }))
+    }
+
+    fn blindbit_url(&self, file: &File) -> Result<Option<String>, ConfigError> {
+        let url = file.blindbit.url.as_str();
+        if url.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |expected: &str| {
+            // A password in it is not repeated.
+            let shown = if url.contains('@') { "…@…" } else { url };
+            self.wrong("blindbit.url", shown, expected)
+        };
+        if file.standalone {
+            return Err(wrong(
+                "expected nothing: a standalone relay has a chain of its own, which no Oracle knows",
+            ));
+        }
+        if !file.index.enabled {
+            return Err(wrong(
+                "expected nothing: the Oracle's tweaks are for the index, and index.enabled is false",
+            ));
+        }
+        let checked = check_url(url).map_err(|error| {
+            wrong(&format!(
+                "expected http://HOST:PORT or https://HOST:PORT, perhaps with a path, of a BlindBit Oracle ({error})"
+            ))
+        })?;
+        Ok(Some(checked))
     }
 
     fn token(&self, key: &str, text: &str) -> Result<Option<Secret>, ConfigError> {

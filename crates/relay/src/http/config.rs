@@ -70,7 +70,9 @@ pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
             wallet: config.bitcoin_core.wallet.clone().unwrap_or_default(),
             zmq_url: config.bitcoin_core.zmq_url.clone().unwrap_or_default(),
         },
-        blindbit: BlindbitConfig { url: String::new() },
+        blindbit: BlindbitConfig {
+            url: config.blindbit_url.clone().unwrap_or_default(),
+        },
         sync: SyncConfig {
             interval: config.sync_interval.as_secs(),
             health_interval: config.health_interval.as_secs(),

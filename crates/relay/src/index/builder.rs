@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{IndexFigures, IndexState, IndexStatus, Pool};
+use crate::oracle::Oracle;
 
 /// Fetches at once. The node's source allows three, and detection's must not wait behind all of them.
 const FETCHES: usize = 2;
@@ -36,6 +37,7 @@ pub struct Builder {
     index: Arc<TweakIndex>,
     source: Arc<dyn ChainSource>,
     pool: Arc<Pool>,
+    oracle: Option<Arc<Oracle>>,
     follow: watch::Receiver<FollowStatus>,
     status: watch::Sender<IndexStatus>,
     figures: watch::Sender<IndexFigures>,
@@ -98,12 +100,18 @@ impl Builder {
             index,
             source,
             pool,
+            oracle: None,
             follow,
             status,
             figures,
             fetches: Arc::new(Semaphore::new(FETCHES)),
         };
         Ok((builder, told, shown))
+    }
+
+    /// The same with tweaks from this Oracle, as far as they are plausible.
+    pub fn with_oracle(self, oracle: Option<Arc<Oracle>>) -> Self {
+        Self { oracle, ..self }
     }
 
     /// Keeps the index at the node's tip. Never ends.
@@ -243,10 +251,11 @@ impl Builder {
 
     /// `None` comes for a height that the chain no longer has.
     fn fetch(&self, height: u32) -> InFlight {
-        let (source, pool, turns) = (
+        let (source, pool, turns, oracle) = (
             Arc::clone(&self.source),
             Arc::clone(&self.pool),
             Arc::clone(&self.fetches),
+            self.oracle.clone(),
         );
         let (here, fetched) = oneshot::channel();
         let done = tokio::spawn(async move {
@@ -257,12 +266,19 @@ impl Builder {
             let block = source.block(hash).await?;
             drop(turn);
             let _ = here.send(());
-            let compute = move || Computed {
-                previous: block.block.header.prev_blockhash,
-                transactions: block.block.txdata.len(),
-                block: IndexedBlock::of(height, hash, &block.block, &block.prevouts),
+            let (previous, transactions) = (block.block.header.prev_blockhash, block.block.txdata.len());
+            let indexed = match oracle {
+                Some(oracle) => oracle.index(BlockRef { height, hash }, block, &pool).await,
+                None => {
+                    let compute = move || IndexedBlock::of(height, hash, &block.block, &block.prevouts);
+                    pool.run(compute).await
+                }
             };
-            pool.run(compute).await.map(Some).ok_or(Stopped::Thread)
+            Ok(Some(Computed {
+                previous,
+                transactions,
+                block: indexed.ok_or(Stopped::Thread)?,
+            }))
         });
         InFlight {
             fetched,

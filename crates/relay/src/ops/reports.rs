@@ -12,7 +12,8 @@ use super::WalletState;
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
-use crate::index::{IndexState, IndexStatus};
+use crate::index::{Index, IndexState, IndexStatus};
+use crate::oracle::OracleState;
 
 /// Overall condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,9 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
     }
     if let WalletState::Unavailable(why) = cx.vitals.wallet() {
         problems.push(why);
+    }
+    if let Some(oracle) = &cx.oracle {
+        problems.extend(oracle.state().problem(oracle.url()));
     }
     if !problems.is_empty() {
         condition = Condition::Degraded;
@@ -107,6 +111,7 @@ pub fn health(cx: &Context) -> (Condition, Health) {
         FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
         FollowState::Following => "connected",
     };
+    let (tweaks, tweaks_come) = source_of_tweaks(cx);
     let health = Health {
         status: condition.word().to_owned(),
         uptime: cx.uptime(),
@@ -114,13 +119,13 @@ pub fn health(cx: &Context) -> (Condition, Health) {
         timestamp: unix_now(),
         services: Services {
             bitcoin_core: bitcoin_core.to_owned(),
-            blindbit: "own_index".to_owned(),
+            blindbit: tweaks.to_owned(),
             websocket: "listening".to_owned(),
             sync_manager: "active".to_owned(),
         },
         checks: Checks {
             bitcoin_rpc: bitcoin_core != "disconnected",
-            blindbit_api: !cx.vitals.store_fails(),
+            blindbit_api: tweaks_come,
             websocket_server: true,
             sync_manager: true,
         },
@@ -129,6 +134,16 @@ pub fn health(cx: &Context) -> (Condition, Health) {
         index: cx.index.as_ref().map(|index| index_health(&index.status.borrow())),
     };
     (condition, health)
+}
+
+/// Where the index's tweaks come from, in a word, and whether they come.
+fn source_of_tweaks(cx: &Context) -> (&'static str, bool) {
+    if let Some(oracle) = &cx.oracle {
+        let state = oracle.state();
+        return (state.word(), matches!(state, OracleState::Connected(_)));
+    }
+    let failing = |index: &Index| matches!(index.status.borrow().state, IndexState::Failing(_));
+    ("own_index", !cx.index.as_ref().is_some_and(failing))
 }
 
 fn index_health(status: &IndexStatus) -> IndexHealth {

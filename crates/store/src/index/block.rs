@@ -10,7 +10,7 @@ use std::ops::Range;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
-use sdk_relay_bip352::{EligibleTx, TaprootOutput};
+use sdk_relay_bip352::{EligibleTx, TaprootOutput, tweak};
 
 /// A block as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +72,24 @@ impl IndexedBlock {
     /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
     /// empty.
     pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>]) -> Self {
+        Self::with_tweaks(height, hash, block, prevouts, tweak)
+    }
+
+    /// The same with tweaks from elsewhere: `tweak` gives that of each eligible transaction, and `None` for every other one.
+    pub fn with_tweaks(
+        height: u32,
+        hash: BlockHash,
+        block: &Block,
+        prevouts: &[Vec<TxOut>],
+        mut tweak: impl FnMut(&Transaction, &[TxOut]) -> Option<PublicKey>,
+    ) -> Self {
         let (mut transactions, mut spent) = (Vec::new(), Vec::new());
         for (tx, prevouts) in block.txdata.iter().zip(prevouts) {
             let first = spent.len();
             spent.extend(SpentOutput::of(tx, prevouts));
-            transactions.extend(IndexedTx::of(tx, prevouts).map(|tx| IndexedTx {
+            transactions.extend(tweak(tx, prevouts).map(|tweak| IndexedTx {
                 spends: first..spent.len(),
-                ..tx
+                ..IndexedTx::with_tweak(tx, prevouts, tweak)
             }));
         }
         Self {
@@ -184,7 +195,11 @@ impl IndexedBlock {
 impl IndexedTx {
     /// By itself, as if it were alone in its block; `None` for a transaction that cannot pay silently.
     pub fn of(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
-        let EligibleTx { txid, tweak, outputs } = EligibleTx::from_tx(tx, prevouts)?;
+        Some(Self::with_tweak(tx, prevouts, tweak(tx, prevouts)?))
+    }
+
+    fn with_tweak(tx: &Transaction, prevouts: &[TxOut], tweak: PublicKey) -> Self {
+        let EligibleTx { txid, tweak, outputs } = EligibleTx::with_tweak(tx, tweak);
         let spent = prevouts
             .iter()
             .try_fold(Amount::ZERO, |sum, o| sum.checked_add(o.value));
@@ -192,7 +207,7 @@ impl IndexedTx {
             .output
             .iter()
             .try_fold(Amount::ZERO, |sum, o| sum.checked_add(o.value));
-        Some(Self {
+        Self {
             txid,
             tweak: tweak.serialize(),
             keys: outputs.iter().map(|o| o.key).collect(),
@@ -209,7 +224,7 @@ impl IndexedTx {
                 .map(Amount::to_sat),
             size: u32::try_from(tx.total_size()).unwrap_or(u32::MAX),
             spends: 0..SpentOutput::of(tx, prevouts).count(),
-        })
+        }
     }
 
     /// Its taproot outputs.

@@ -110,7 +110,9 @@ fn no_error_shows_a_secret() {
 #[test]
 fn contradictions_are_refused() {
     assert!(message("dev_mode = true\n", &[]).contains("mainnet"));
-    assert!(message("[blindbit]\nurl = \"http://x\"\n", &[]).contains("BlindBit"));
+    let oracle = "[blindbit]\nurl = \"http://x\"\n";
+    assert!(message(&format!("standalone = true\n{oracle}"), &[]).contains("standalone"));
+    assert!(message(&format!("{oracle}[index]\nenabled = false\n"), &[]).contains("index.enabled"));
     assert!(message("[dev]\nmine_interval = 3\n", &[]).contains("standalone"));
     assert!(
         message(
@@ -122,6 +124,28 @@ fn contradictions_are_refused() {
     let config = from("standalone = true\nnetwork = \"mainnet\"\n", &[]).unwrap();
     assert_eq!(config.network, Network::Regtest);
     assert!(config.dev_mode);
+}
+
+#[test]
+fn an_oracle_has_an_address_that_anybody_may_read() {
+    let url = |text: &str| from(&format!("[blindbit]\nurl = \"{text}\"\n"), &[]).map(|c| c.blindbit_url);
+    assert_eq!(url("").unwrap(), None);
+    assert_eq!(
+        url("http://oracle:8000/").unwrap().as_deref(),
+        Some("http://oracle:8000")
+    );
+    let with_path = "https://relay.example.com/blindbit/v2";
+    assert_eq!(url(with_path).unwrap().as_deref(), Some(with_path));
+    for wrong in [
+        "oracle:8000",
+        "ftp://oracle",
+        "http://",
+        "http://oracle/?a=b",
+        "http://u:hunter2@oracle",
+    ] {
+        let told = message(&format!("[blindbit]\nurl = \"{wrong}\"\n"), &[]);
+        assert!(told.contains("blindbit.url") && !told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! Questions to an Oracle over HTTP. Every answer has a deadline, a largest size, and is read as what it must be or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bitcoin::hex::FromHex;
+use bitcoin::{BlockHash, Txid};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::header::{ACCEPT, HeaderValue};
+use hyper::{Request, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_protocol::blindbit::{BlindbitBlockHash, BlindbitBlockHeight, BlindbitComputeIndex, BlindbitInfo};
+use serde::de::DeserializeOwned;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// For the connection; an Oracle across an ocean needs a tenth of it.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// For the whole answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than between two blocks of a build, shorter than most servers and proxies wait.
+const IDLE_FOR: Duration = Duration::from_secs(15);
+/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, of which an Oracle says 250 bytes each.
+const LARGEST_ANSWER: usize = 4 << 20;
+/// Longest quotation from an Oracle in an error: it comes from somebody else.
+const LONGEST_QUOTE: usize = 80;
+
+/// What an Oracle speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Lists of tweaks.
+    V1,
+    /// Every answer names its block, and `compute-index` the transactions.
+    V2,
+}
+
+impl Version {
+    /// 1 or 2.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V1 => 1,
+            Self::V2 => 2,
+        }
+    }
+}
+
+/// What an Oracle says of a block.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// Version 1: the tweaks alone.
+    Listed(Vec<[u8; 33]>),
+    /// Version 2.
+    Named(Vec<Named>),
+}
+
+/// A transaction and its tweak, as an Oracle has it.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) txid: Txid,
+    pub(super) tweak: [u8; 33],
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("no answer to {path} within {} s", ANSWER_WITHIN.as_secs())]
+    Late { path: String },
+    #[error("{path} is answered with {status}")]
+    Status { path: String, status: StatusCode },
+    #[error("the answer to {path} is longer than {LARGEST_ANSWER} bytes")]
+    TooLong { path: String },
+    #[error("the answer to {path} cannot be read: {reason}")]
+    Malformed { path: String, reason: String },
+    #[error("it answers as no BlindBit Oracle does, of version 1 or 2: check the path in blindbit.url")]
+    NoOracle,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUrl(&'static str);
+
+/// HTTP to one Oracle.
+#[derive(Debug)]
+pub(super) struct Http {
+    /// Without a slash at its end.
+    base: String,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+}
+
+/// The address without a slash at its end, if an Oracle can be there.
+pub fn check_url(url: &str) -> Result<String, WrongUrl> {
+    let uri: Uri = url.parse().map_err(|_| WrongUrl("it is no URL"))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => {
+            Err(WrongUrl("it has a user or a password, and everybody may read it"))
+        }
+        (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it has a query")),
+        (Some("http" | "https"), Some(at)) => {
+            let scheme = uri.scheme_str().unwrap_or("http");
+            Ok(format!("{scheme}://{at}{}", uri.path().trim_end_matches('/')))
+        }
+        _ => Err(WrongUrl("it begins with neither http:// nor https://")),
+    }
+}
+
+impl Http {
+    pub(super) fn new(url: &str) -> Result<Self, WrongUrl> {
+        let base = check_url(url)?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_WITHIN));
+        connector.enforce_http(false);
+        let mut roots = RootCertStore::empty();
+        if base.starts_with("https://") {
+            // Old certificates that the library cannot read are common, and the others do.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|_| WrongUrl("TLS is not there"))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .build(connector);
+        Ok(Self { base, client })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.base
+    }
+
+    pub(super) async fn info(&self) -> Result<BlindbitInfo, NoAnswer> {
+        self.get("info").await
+    }
+
+    /// Tells the versions apart by routes that only one of them has.
+    pub(super) async fn version(&self, info: &BlindbitInfo) -> Result<Version, NoAnswer> {
+        let second: Result<BlindbitComputeIndex, _> = self.get(&format!("compute-index/{}", info.height)).await;
+        match second {
+            Ok(_) => return Ok(Version::V2),
+            Err(NoAnswer::Status { .. } | NoAnswer::Malformed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match self.get::<BlindbitBlockHeight>("block-height").await {
+            Ok(_) => Ok(Version::V1),
+            Err(NoAnswer::Status { .. } | NoAnswer::Malformed { .. }) => Err(NoAnswer::NoOracle),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What it says of this block; `None` when it has none at this height, or another.
+    pub(super) async fn block(&self, version: Version, at: BlockRef) -> Result<Option<Said>, NoAnswer> {
+        match version {
+            Version::V1 => self.listed(at).await,
+            Version::V2 => self.named(at).await,
+        }
+    }
+
+    async fn listed(&self, BlockRef { height, hash }: BlockRef) -> Result<Option<Said>, NoAnswer> {
+        let path = format!("tweak-index/{height}");
+        let Some(tweaks) = has(self.get::<Vec<String>>(&path).await)? else {
+            return Ok(None);
+        };
+        // An Oracle that knows the block and has not looked into it yet says this, too. We ask only where there is a tweak.
+        if tweaks.is_empty() {
+            return Ok(None);
+        }
+        let named = has(self.get::<BlindbitBlockHash>(&format!("block-hash/{height}")).await)?;
+        if named.is_none_or(|n| n.block_hash.parse::<BlockHash>() != Ok(hash)) {
+            return Ok(None);
+        }
+        let tweaks = tweaks.iter().map(|text| point(&path, text));
+        Ok(Some(Said::Listed(tweaks.collect::<Result<_, _>>()?)))
+    }
+
+    async fn named(&self, BlockRef { height, hash }: BlockRef) -> Result<Option<Said>, NoAnswer> {
+        let path = format!("compute-index/{height}");
+        let Some(BlindbitComputeIndex {
+            block_identifier,
+            index,
+        }) = has(self.get(&path).await)?
+        else {
+            return Ok(None);
+        };
+        if block_identifier.block_hash.parse::<BlockHash>() != Ok(hash) {
+            return Ok(None);
+        }
+        let named = index.iter().map(|item| {
+            let wrong = |_| malformed(&path, format!("no txid: {}", quote(&item.txid)));
+            Ok(Named {
+                txid: item.txid.parse().map_err(wrong)?,
+                tweak: point(&path, &item.tweak)?,
+            })
+        });
+        Ok(Some(Said::Named(named.collect::<Result<_, _>>()?)))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
+        let owned = || path.to_owned();
+        let exchange = async {
+            let request = Request::get(format!("{}/{path}", self.base))
+                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .body(Empty::new())
+                .map_err(|e| NoAnswer::Unreachable(e.to_string()))?;
+            let sent = self.client.request(request).await;
+            let response = sent.map_err(|e| NoAnswer::Unreachable(causes(&e)))?;
+            let status = response.status();
+            if status != StatusCode::OK {
+                return Err(NoAnswer::Status { path: owned(), status });
+            }
+            match Limited::new(response.into_body(), LARGEST_ANSWER).collect().await {
+                Ok(body) => Ok(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => Err(NoAnswer::TooLong { path: owned() }),
+                Err(error) => Err(NoAnswer::Unreachable(causes(error.as_ref()))),
+            }
+        };
+        let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
+        let body = answer.map_err(|_| NoAnswer::Late { path: owned() })??;
+        serde_json::from_slice(&body).map_err(|e| malformed(path, quote(&e.to_string())))
+    }
+}
+
+/// A status other than 200 says that there is no such block: an Oracle answers 500 there, a relay 404, or 503 while it is being built.
+fn has<T>(answer: Result<T, NoAnswer>) -> Result<Option<T>, NoAnswer> {
+    match answer {
+        Ok(said) => Ok(Some(said)),
+        Err(NoAnswer::Status { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// 33 bytes; whether they are a point is for later.
+fn point(path: &str, text: &str) -> Result<[u8; 33], NoAnswer> {
+    <[u8; 33]>::from_hex(text).map_err(|_| malformed(path, format!("no tweak: {}", quote(text))))
+}
+
+fn malformed(path: &str, reason: String) -> NoAnswer {
+    NoAnswer::Malformed {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// What somebody else said, short and on one line.
+fn quote(text: &str) -> String {
+    let shown: String = text.chars().take(LONGEST_QUOTE).collect();
+    shown.escape_debug().to_string()
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! How the Oracle is, and what is counted of it.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use super::Version;
+
+/// How the Oracle is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OracleState {
+    /// It has not answered yet, nor failed to.
+    Asking,
+    /// It answers.
+    Connected(Version),
+    /// It does not, and why.
+    Disconnected(String),
+    /// It has said something that cannot be, and what.
+    Implausible(String),
+}
+
+impl OracleState {
+    /// The word for `services.blindbit`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Connected(_) => "connected",
+            Self::Asking | Self::Disconnected(_) => "disconnected",
+            Self::Implausible(_) => "implausible",
+        }
+    }
+
+    /// What is wrong, in a sentence; `None` where all is well.
+    pub fn problem(&self, url: &str) -> Option<String> {
+        let meanwhile = "this relay computes tweaks itself meanwhile";
+        match self {
+            Self::Connected(_) => None,
+            Self::Asking => Some(format!("the BlindBit Oracle {url} has not answered yet")),
+            Self::Disconnected(why) => Some(format!("the BlindBit Oracle {url} cannot be used: {why}; {meanwhile}")),
+            Self::Implausible(why) => Some(format!(
+                "the BlindBit Oracle {url} says what cannot be {why}; {meanwhile}"
+            )),
+        }
+    }
+}
+
+/// Counters since the start.
+#[derive(Debug, Default)]
+#[allow(
+    missing_docs,
+    reason = "each is explained where it is registered, in the words that an operator reads"
+)]
+pub struct OracleCounters {
+    pub requests: Counter,
+    pub failures: Counter,
+    pub implausible: Counter,
+    pub blocks: Counter,
+    pub own_blocks: Counter,
+    pub recomputed: Counter,
+}
+
+impl OracleCounters {
+    /// Registers all of them below `sdk_relay_blindbit_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("sdk_relay_blindbit");
+        let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("requests", "Questions to the BlindBit Oracle", &self.requests);
+        counter("failures", "Questions that it did not answer", &self.failures);
+        counter(
+            "implausible",
+            "Blocks of which it said something that cannot be",
+            &self.implausible,
+        );
+        counter("blocks", "Blocks indexed with what it said", &self.blocks);
+        counter(
+            "own_blocks",
+            "Blocks indexed without it because it was away, behind or wrong",
+            &self.own_blocks,
+        );
+        counter(
+            "recomputed_tweaks",
+            "Tweaks that were computed to check what it said",
+            &self.recomputed,
+        );
+    }
+}

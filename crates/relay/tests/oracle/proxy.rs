@@ -1,0 +1,56 @@
+//! An Oracle that says what another says, or something else.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::StatusCode;
+use serde_json::Value;
+use testkit::http_get;
+use tokio::net::TcpListener;
+
+/// What it says.
+pub(crate) enum Answer {
+    Json(Value),
+    Status(u16),
+    /// A text without an end.
+    Endless,
+}
+
+/// Serves below the address that it gives what `truth` says, altered. Ends with the test.
+pub(crate) async fn proxy(
+    truth: &str,
+    alter: impl Fn(&str, Value) -> Answer + Clone + Send + Sync + 'static,
+) -> String {
+    let truth = truth.to_owned();
+    let serve = move |request: Request| {
+        let (truth, alter) = (truth.clone(), alter.clone());
+        async move {
+            let path = request.uri().path();
+            let told = http_get(&format!("{truth}{path}")).await;
+            if told.status != StatusCode::OK {
+                return told.status.into_response();
+            }
+            respond(alter(path, told.json()))
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(serve)).await });
+    url
+}
+
+fn respond(answer: Answer) -> Response {
+    match answer {
+        Answer::Json(value) => axum::Json(value).into_response(),
+        Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Answer::Endless => {
+            let piece = Bytes::from(vec![b' '; 1 << 16]);
+            Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(piece.clone()))).into_response()
+        }
+    }
+}
