@@ -3,6 +3,8 @@
 
 #[path = "index/chain.rs"]
 mod chain;
+#[path = "index/kills.rs"]
+mod kills;
 #[path = "index/kinds.rs"]
 mod kinds;
 #[path = "index/mint.rs"]

@@ -9,7 +9,7 @@
 //!   cannot undo.
 //! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
 //!
-//! # Files (format 1)
+//! # Files (format 2)
 //!
 //! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each. A segment is
 //! appended to and synchronised before the database's commit makes its bytes count; bytes behind the last block that counts are left-overs
@@ -20,18 +20,23 @@
 //! | `meta` | name | `format`, `start_height` as `u64` |
 //! | `names` | name | `network` as text |
 //! | `blocks` | height `u32` | hash 32 bytes; then little-endian: offset in its segment `u64`, length `u32`, CRC-32 `u32`, transactions `u32` |
+//! | `marks` | height `u32` | a bit for each taproot output of the block's transactions, the lowest first: set where a block spends it |
 //! | `spent` | outpoint as `u64`: first 8 bytes of the txid, little-endian, plus vout times 2⁶⁴/φ | height `u32` of the block that spends it |
 //!
-//! The key of `spent` is 64 bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another by chance has a
-//! probability below 10⁻¹⁰. It spares 28 bytes for each output that is ever spent.
+//! A spent output whose place the writer remembered (`recent`) has a bit in `marks`; any other one a row in `spent`. The key of `spent` is 64
+//! bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another by chance has a probability below 10⁻¹⁰.
 
 mod block;
+mod bytes;
 mod error;
 mod open;
 mod read;
+mod recent;
+mod spend;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, TableDefinition};
 
@@ -45,10 +50,11 @@ pub const BLOCKS_PER_SEGMENT: u32 = 4096;
 /// Memory for the database's pages. Its hot part is the right edge of `blocks`; `spent` is hit at random and gains little from more.
 const CACHE_BYTES: usize = 32 << 20;
 
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
 const BLOCKS: TableDefinition<'_, u32, &[u8; RECORD]> = TableDefinition::new("blocks");
+const MARKS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("marks");
 const SPENT: TableDefinition<'_, u64, u32> = TableDefinition::new("spent");
 const RECORD: usize = 52;
 const META_FORMAT: &str = "format";
@@ -61,6 +67,7 @@ pub struct TweakIndex {
     db: Database,
     dir: PathBuf,
     start_height: u32,
+    recent: Mutex<recent::Recent>,
 }
 
 /// Where a block's bytes are.
@@ -110,6 +117,10 @@ impl Record {
 }
 
 impl TweakIndex {
+    fn recent(&self) -> MutexGuard<'_, recent::Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn segment(&self, number: u32) -> PathBuf {
         self.dir.join(format!("{number:06}.rows"))
     }

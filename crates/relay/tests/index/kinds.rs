@@ -1,21 +1,16 @@
-//! Every kind of input there is, in two hundred random blocks, through reorganisations and twenty kills: the index is what others' code
-//! makes of the node's chain.
-
-use std::sync::Arc;
+//! Every kind of input there is, in two hundred random blocks, through reorganisations: the index is what others' code makes of the node's
+//! chain.
 
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::secp256k1::rand::rngs::StdRng;
 use bitcoin::secp256k1::rand::seq::SliceRandom;
 use bitcoin::secp256k1::rand::{Rng, SeedableRng};
-use sdk_relay_store::TweakIndex;
-use testkit::{Bitcoind, Options, Payer, RelayOptions, RelayProcess, http_get};
-use tokio::time::{interval, timeout};
+use testkit::{Bitcoind, Options, Payer};
 
 use crate::mint::{Kind, Mint, taproot, taproot_of};
-use crate::scene::{DEADLINE, Indexing, assert_is_of_chain};
+use crate::scene::{Indexing, assert_is_of_chain};
 
 const RANDOM_BLOCKS: usize = 200;
-const KILLS: u32 = 20;
 
 /// Each kind alone and beside a key that counts, then pairs whose keys cancel out. Panics where the chain does not hold what it should.
 async fn fixed_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint) {
@@ -51,7 +46,7 @@ async fn fixed_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint) {
 }
 
 /// Blocks of none to three transactions with one to four inputs of any kind.
-async fn random_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint, rng: &mut StdRng, blocks: usize) {
+pub(crate) async fn random_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint, rng: &mut StdRng, blocks: usize) {
     let wanted: Vec<_> = (0..blocks * 6)
         .map(|_| (*Kind::ALL.choose(rng).unwrap(), None))
         .collect();
@@ -102,50 +97,4 @@ async fn every_kind_of_input_in_random_blocks() {
     node.reconsider(fork).await;
     indexing.caught_up(&node).await;
     assert_is_of_chain(&indexing.index, &node, 0).await;
-    let expected = indexing.index.blocks(0, usize::MAX).unwrap();
-    indexing.stop().await;
-
-    // Kills: each time a bit later, until the index is whole; with an index of the relay's own from the beginning.
-    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
-    for kill in 0..KILLS {
-        let mut relay = RelayProcess::start_listening(options.clone()).await;
-        let wanted = node.height().await * kill / KILLS;
-        let reached = async {
-            let mut again = interval(std::time::Duration::from_millis(1));
-            loop {
-                again.tick().await;
-                let health = http_get(&format!("{}/health", relay.http_url())).await.json();
-                let height = health["index"]["height"].as_u64().unwrap_or(0);
-                if health["index"]["state"] != "starting" && height >= u64::from(wanted) {
-                    return;
-                }
-            }
-        };
-        timeout(DEADLINE, reached).await.expect("the index grows");
-        relay.kill9();
-        drop(relay);
-        // Some of the chain goes while the relay is dead, and others come: the next start meets a reorganisation, too.
-        if kill % 5 == 4 {
-            node.invalidate(node.hash_at(node.height().await - 2).await).await;
-            node.mine(4).await;
-        }
-    }
-    let mut relay = RelayProcess::start(options.clone()).await;
-    let height = node.height().await;
-    let whole = async {
-        let mut again = interval(std::time::Duration::from_millis(20));
-        loop {
-            again.tick().await;
-            let health = http_get(&format!("{}/health", relay.http_url())).await.json();
-            if health["index"]["state"] == "current" && health["index"]["height"] == height {
-                return;
-            }
-        }
-    };
-    timeout(DEADLINE, whole).await.expect("the index comes to the tip");
-    let dir = relay.data_dir().join("index");
-    relay.terminate().await;
-    let index = Arc::new(TweakIndex::open(&dir, "regtest", 0).unwrap());
-    let held = assert_is_of_chain(&index, &node, 0).await;
-    assert_eq!(held[..expected.len() - 20], expected[..expected.len() - 20]);
 }

@@ -1,9 +1,9 @@
 //! One block of the index, and its bytes.
 //!
 //! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by columns: tweaks
-//! (33 bytes each), output keys (32 each), txids (32 each), spent outputs (txid 32, vout `u32`, first 8 bytes of the key), and last, for each
-//! transaction: its number of outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the transaction before
-//! it and its own, how many are its own, and for each output vout and satoshis, each number as LEB128.
+//! (33 bytes each), output keys (32 each), txids (32 each); then for each transaction: its number of outputs, fee plus one (0: unknown), size,
+//! how many spent outputs lie between those of the transaction before it and its own, how many are its own, and for each output vout and
+//! satoshis, each number as LEB128; and last the spent outputs, as `spend` has it.
 
 use std::ops::Range;
 
@@ -11,6 +11,9 @@ use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{EligibleTx, TaprootOutput, tweak};
+
+use super::bytes::{column, get, put, take};
+use super::spend::{Place, Spend};
 
 /// A block as the index has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub struct IndexedBlock {
     pub time: u32,
     /// The eligible transactions (BIP352), in block order.
     pub transactions: Vec<IndexedTx>,
-    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block order.
+    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block order. Empty where only
+    /// the transactions were asked for.
     pub spent: Vec<SpentOutput>,
 }
 
@@ -66,7 +70,14 @@ pub struct SpentOutput {
 
 /// Bytes before the columns.
 const HEAD: usize = 16;
-const SPENT_BYTES: usize = 44;
+
+/// A block as its bytes have it: what it spends may be named by its place in another block.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Without what it spends.
+    pub(super) block: IndexedBlock,
+    pub(super) spends: Vec<Spend>,
+}
 
 impl IndexedBlock {
     /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
@@ -106,7 +117,8 @@ impl IndexedBlock {
         self.spent.get(tx.spends.clone()).unwrap_or_default()
     }
 
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    /// The bytes, and what it spends. `place` knows where outputs are that the index has; its own are to be among them.
+    pub(super) fn to_bytes(&self, place: impl Fn(&OutPoint) -> Option<Place>) -> (Vec<u8>, Vec<Spend>) {
         let outputs: usize = self.transactions.iter().map(|t| t.keys.len()).sum();
         let mut bytes = Vec::with_capacity(HEAD + self.transactions.len() * 80 + outputs * 40 + self.spent.len() * 44);
         bytes.extend_from_slice(&self.time.to_le_bytes());
@@ -123,11 +135,6 @@ impl IndexedBlock {
         for tx in &self.transactions {
             bytes.extend_from_slice(tx.txid.as_byte_array());
         }
-        for spent in &self.spent {
-            bytes.extend_from_slice(spent.outpoint.txid.as_byte_array());
-            bytes.extend_from_slice(&spent.outpoint.vout.to_le_bytes());
-            bytes.extend_from_slice(&spent.key_prefix);
-        }
         let mut spent = 0;
         for tx in &self.transactions {
             put(&mut bytes, tx.places.len() as u64);
@@ -141,11 +148,47 @@ impl IndexedBlock {
                 put(&mut bytes, place.amount.to_sat());
             }
         }
-        bytes
+        let spends = self.spent.iter().map(|spent| match place(&spent.outpoint) {
+            Some(place) => Spend::Known {
+                place,
+                vout: spent.outpoint.vout,
+            },
+            None => Spend::Named(*spent),
+        });
+        let spends: Vec<Spend> = spends.collect();
+        for spend in &spends {
+            spend.put(self.height, &mut bytes);
+        }
+        (bytes, spends)
+    }
+
+    /// Where its outputs are.
+    pub(super) fn places(&self) -> impl Iterator<Item = (OutPoint, Place)> + '_ {
+        let outputs = (0..).zip(&self.transactions).flat_map(|(tx, row)| {
+            row.places
+                .iter()
+                .map(move |place| (tx, OutPoint::new(row.txid, place.vout)))
+        });
+        let height = self.height;
+        (0..)
+            .zip(outputs)
+            .map(move |(output, (tx, outpoint))| (outpoint, Place { height, tx, output }))
+    }
+
+    /// The output at this place of a block with these bytes: its transaction, and the first 8 bytes of its key.
+    pub(super) fn output_in(bytes: &[u8], place: Place) -> Option<(Txid, [u8; 8])> {
+        let mut rest = bytes.get(4..)?;
+        let mut count = || usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok();
+        let (txs, outputs, _) = (count()?, count()?, count()?);
+        let (tx, output) = (usize::try_from(place.tx).ok()?, usize::try_from(place.output).ok()?);
+        let mut rest = bytes.get(HEAD + 33 * txs..)?;
+        let key = column::<32>(&mut rest, outputs)?.get(output)?;
+        let txid = column::<32>(&mut rest, txs)?.get(tx)?;
+        Some((Txid::from_byte_array(*txid), *key.first_chunk()?))
     }
 
     /// `None` for bytes that are not those of a block.
-    pub(super) fn from_bytes(height: u32, hash: BlockHash, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(height: u32, hash: BlockHash, bytes: &[u8]) -> Option<Stored> {
         let mut rest = bytes;
         let time = u32::from_le_bytes(take(&mut rest)?);
         let mut count = || Some(usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok());
@@ -153,8 +196,6 @@ impl IndexedBlock {
         let tweaks = column::<33>(&mut rest, txs)?;
         let mut keys = column::<32>(&mut rest, outputs)?.iter();
         let txids = column::<32>(&mut rest, txs)?;
-        let spent = column::<SPENT_BYTES>(&mut rest, spends)?;
-        let spent = spent.iter().map(SpentOutput::from_bytes).collect::<Option<_>>()?;
         let mut transactions = Vec::with_capacity(txs);
         let mut seen = 0usize;
         for (tweak, txid) in tweaks.iter().zip(txids) {
@@ -182,13 +223,19 @@ impl IndexedBlock {
                 spends: first..seen,
             });
         }
-        (rest.is_empty() && seen <= spends && keys.next().is_none()).then_some(Self {
+        if seen > spends {
+            return None;
+        }
+        let spends = (0..spends).map(|_| Spend::take(height, &mut rest));
+        let spends = spends.collect::<Option<_>>()?;
+        let block = Self {
             height,
             hash,
             time,
             transactions,
-            spent,
-        })
+            spent: Vec::new(),
+        };
+        (rest.is_empty() && keys.next().is_none()).then_some(Stored { block, spends })
     }
 }
 
@@ -258,48 +305,4 @@ impl SpentOutput {
             })
         })
     }
-
-    fn from_bytes(bytes: &[u8; SPENT_BYTES]) -> Option<Self> {
-        let mut rest = bytes.as_slice();
-        Some(Self {
-            outpoint: OutPoint {
-                txid: Txid::from_byte_array(take(&mut rest)?),
-                vout: u32::from_le_bytes(take(&mut rest)?),
-            },
-            key_prefix: take(&mut rest)?,
-        })
-    }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, others) = rest.split_first_chunk::<N>()?;
-    *rest = others;
-    Some(*first)
-}
-
-/// `count` entries of N bytes each.
-fn column<'a, const N: usize>(rest: &mut &'a [u8], count: usize) -> Option<&'a [[u8; N]]> {
-    let (column, others) = rest.split_at_checked(count.checked_mul(N)?)?;
-    *rest = others;
-    Some(column.as_chunks::<N>().0)
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(0x80 | (number & 0x7f) as u8);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn get(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let [byte] = take(rest)?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }

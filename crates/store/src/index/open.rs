@@ -1,19 +1,20 @@
 //! Opening: identity, and the left-overs of a kill.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use redb::{Database, ReadableTable};
 
 use super::{
-    BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, META, META_FORMAT, META_START, NAME_NETWORK, NAMES,
-    SPENT, TweakIndex,
+    BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, MARKS, META, META_FORMAT, META_START, NAME_NETWORK,
+    NAMES, SPENT, TweakIndex,
 };
 
 const DATABASE: &str = "index.redb";
 
 impl TweakIndex {
     /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above `start_height`
-    /// because another start was configured is emptied; one that begins below it stays as it is.
+    /// because another start was configured is emptied, and one of an older format, too; one that begins below it stays as it is.
     pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
         std::fs::create_dir_all(dir).map_err(|source| IndexError::File {
             path: dir.to_owned(),
@@ -26,9 +27,10 @@ impl TweakIndex {
             db,
             dir: dir.to_owned(),
             start_height,
+            recent: Mutex::default(),
         };
-        let built_from = index.identify(network, start_height)?;
-        if built_from > start_height {
+        let (format, built_from) = index.identify(network, start_height)?;
+        if format < FORMAT || built_from > start_height {
             index.clear()?;
         } else {
             index.start_height = built_from;
@@ -37,13 +39,14 @@ impl TweakIndex {
         Ok(index)
     }
 
-    /// Makes the tables and writes the identity into a new file; gives the start that the file has.
-    fn identify(&self, network: &str, start_height: u32) -> Result<u32, IndexError> {
+    /// Makes the tables and writes the identity into a new file; gives the format and the start that the file has.
+    fn identify(&self, network: &str, start_height: u32) -> Result<(u64, u32), IndexError> {
         let tx = self.db.begin_write()?;
         let (format, found, start) = {
             let mut meta = tx.open_table(META)?;
             let mut names = tx.open_table(NAMES)?;
             tx.open_table(BLOCKS)?;
+            tx.open_table(MARKS)?;
             tx.open_table(SPENT)?;
             let format = meta.get(META_FORMAT)?.map(|v| v.value());
             if format.is_none() {
@@ -72,7 +75,8 @@ impl TweakIndex {
             let wanted = network.to_owned();
             return Err(IndexError::OtherNetwork { dir, found, wanted });
         }
-        Ok(start.and_then(|s| u32::try_from(s).ok()).unwrap_or(start_height))
+        let start = start.and_then(|s| u32::try_from(s).ok());
+        Ok((format, start.unwrap_or(start_height)))
     }
 
     /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after it.

@@ -1,12 +1,18 @@
 //! The index as its readers see it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use bitcoin::{BlockHash, OutPoint};
 use redb::{ReadableDatabase, ReadableTable};
 
-use super::{BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, Record, SPENT, TweakIndex, spent_key};
+use super::block::Stored;
+use super::spend::{Place, Spend};
+use super::{
+    BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, MARKS, Record, SPENT, SpentOutput, TweakIndex, spent_key,
+};
 
 /// The newest block of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +50,25 @@ impl TweakIndex {
         Ok(self.record(height)?.map(|record| record.hash))
     }
 
-    /// The block at this height; `None` outside the index.
+    /// The block at this height with all that the index has of it; `None` outside the index.
     pub fn block(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
+        self.at(height, |stored| self.whole(stored))
+    }
+
+    /// The block at this height without what it spends; `None` outside the index.
+    pub fn transactions(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
+        self.at(height, |stored| Ok(Some(stored.block)))
+    }
+
+    fn at(
+        &self,
+        height: u32,
+        make: impl Fn(Stored) -> Result<Option<IndexedBlock>, IndexError>,
+    ) -> Result<Option<IndexedBlock>, IndexError> {
         let mut record = self.record(height)?;
         while let Some(found) = record {
-            match self.read(height, found)? {
+            let read = self.read(height, found)?;
+            match read.map_or(Ok(None), &make)? {
                 Some(block) => return Ok(Some(block)),
                 None => {
                     // A reorganisation may have put another block into the same bytes since the record was looked up.
@@ -62,15 +82,15 @@ impl TweakIndex {
         Ok(None)
     }
 
-    /// Blocks from this height on, in order, until they hold `transactions` together or the index ends: at least one where there is one.
-    /// They are blocks of one chain: each follows the one before it.
+    /// Blocks from this height on without what they spend, in order, until they hold `transactions` together or the index ends: at least one
+    /// where there is one. They are blocks of one chain: each follows the one before it.
     pub fn blocks(&self, from: u32, transactions: usize) -> Result<Vec<IndexedBlock>, IndexError> {
         'again: loop {
             let records = self.records(from, transactions)?;
             let mut blocks = Vec::with_capacity(records.len());
             for (height, record) in records {
                 match self.read(height, record)? {
-                    Some(block) => blocks.push(block),
+                    Some(stored) => blocks.push(stored.block),
                     None if self.record(height)? == Some(record) => return Err(self.corrupt(height)),
                     None => continue 'again,
                 }
@@ -79,15 +99,23 @@ impl TweakIndex {
         }
     }
 
-    /// For each outpoint the height of the block that spends it, as far as the index reaches; `None` for one that is unspent there.
-    ///
-    /// Only taproot outputs are known. All answers are of the same tip.
-    pub fn spent_at(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<u32>>, IndexError> {
-        let table = self.db.begin_read()?.open_table(SPENT)?;
-        let found = outpoints
-            .iter()
-            .map(|o| Ok(table.get(spent_key(o))?.map(|v| v.value())));
-        found.collect()
+    /// For each taproot output of the block's transactions, in order, whether a block of the index spends it. All answers are of the same tip;
+    /// of a block that has left the index nothing is known to be spent.
+    pub fn are_spent(&self, block: &IndexedBlock) -> Result<Vec<bool>, IndexError> {
+        let read = self.db.begin_read()?;
+        let record = read.open_table(BLOCKS)?.get(block.height)?;
+        if record.is_none_or(|r| Record::from_bytes(r.value()).hash != block.hash) {
+            return Ok(block.places().map(|_| false).collect());
+        }
+        let marks = read.open_table(MARKS)?.get(block.height)?;
+        let marks = marks.as_ref().map(redb::AccessGuard::value).unwrap_or_default();
+        let table = read.open_table(SPENT)?;
+        let spent = block.places().map(|(outpoint, place)| {
+            let (byte, bit) = mark(place);
+            let marked = marks.get(byte).is_some_and(|b| b & bit != 0);
+            Ok(marked || table.get(spent_key(&outpoint))?.is_some())
+        });
+        spent.collect()
     }
 
     /// Bytes of all files, for figures.
@@ -120,7 +148,7 @@ impl TweakIndex {
             .map(|(height, record)| (height.value(), Record::from_bytes(record.value()))))
     }
 
-    fn record(&self, height: u32) -> Result<Option<Record>, IndexError> {
+    pub(super) fn record(&self, height: u32) -> Result<Option<Record>, IndexError> {
         let table = self.db.begin_read()?.open_table(BLOCKS)?;
         Ok(table.get(height)?.map(|r| Record::from_bytes(r.value())))
     }
@@ -141,8 +169,45 @@ impl TweakIndex {
         Ok(records)
     }
 
+    /// What the block spends, looked up where it is named by its place. `None` where that is not what it was when the block was written.
+    fn whole(&self, stored: Stored) -> Result<Option<IndexedBlock>, IndexError> {
+        let Stored { mut block, spends } = stored;
+        let mut made: HashMap<u32, Vec<u8>> = HashMap::new();
+        for spend in spends {
+            let (place, vout) = match spend {
+                Spend::Named(spent) => {
+                    block.spent.push(spent);
+                    continue;
+                }
+                Spend::Known { place, vout } => (place, vout),
+            };
+            let bytes = match made.entry(place.height) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let record = self.record(place.height)?;
+                    let read = record.map_or(Ok(None), |record| self.read_bytes(place.height, record))?;
+                    let Some(bytes) = read else { return Ok(None) };
+                    new.insert(bytes)
+                }
+            };
+            let Some((txid, key_prefix)) = IndexedBlock::output_in(bytes, place) else {
+                return Ok(None);
+            };
+            block.spent.push(SpentOutput {
+                outpoint: OutPoint { txid, vout },
+                key_prefix,
+            });
+        }
+        Ok(Some(block))
+    }
+
     /// `None` where the bytes are not those of the record.
-    pub(super) fn read(&self, height: u32, record: Record) -> Result<Option<IndexedBlock>, IndexError> {
+    pub(super) fn read(&self, height: u32, record: Record) -> Result<Option<Stored>, IndexError> {
+        let bytes = self.read_bytes(height, record)?;
+        Ok(bytes.and_then(|bytes| IndexedBlock::from_bytes(height, record.hash, &bytes)))
+    }
+
+    fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
         let mut bytes = vec![0; usize::try_from(record.length).unwrap_or(0)];
         let read = File::open(&path).and_then(|mut file| {
@@ -150,9 +215,7 @@ impl TweakIndex {
             file.read_exact(&mut bytes)
         });
         match read {
-            Ok(()) if crc32fast::hash(&bytes) == record.crc => {
-                Ok(IndexedBlock::from_bytes(height, record.hash, &bytes))
-            }
+            Ok(()) if crc32fast::hash(&bytes) == record.crc => Ok(Some(bytes)),
             Ok(()) => Ok(None),
             Err(e)
                 if matches!(
@@ -172,6 +235,11 @@ impl TweakIndex {
             dir: self.dir.clone(),
         }
     }
+}
+
+/// Where an output's bit is: the byte, and the bit in it.
+pub(super) fn mark(place: Place) -> (usize, u8) {
+    ((place.output / 8) as usize, 1 << (place.output % 8))
 }
 
 fn tip(height: u32, record: &[u8; super::RECORD]) -> IndexTip {

@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, BlockHash, OutPoint, Txid};
 use proptest::prelude::*;
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::*;
 
@@ -44,6 +45,7 @@ fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
     let part = |i: usize| i.min(spends.len())..(i + 1).min(spends.len());
     let transactions = (0..txs).map(|i| IndexedTx {
         spends: part(i),
+        txid: Txid::hash(&[height, branch, i as u32].map(u32::to_le_bytes).concat()),
         ..tx(height * 100 + branch * 10 + u32::try_from(i).unwrap())
     });
     IndexedBlock {
@@ -59,6 +61,58 @@ fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
             })
             .collect(),
     }
+}
+
+/// The outputs of the block's transactions, as another one spends them.
+fn outputs(block: &IndexedBlock) -> impl Iterator<Item = SpentOutput> + '_ {
+    block.transactions.iter().flat_map(|tx| {
+        tx.outputs().map(|output| SpentOutput {
+            outpoint: OutPoint::new(tx.txid, output.vout),
+            key_prefix: *output.key.first_chunk().unwrap(),
+        })
+    })
+}
+
+/// As a scan reads it.
+fn without_spent(block: &IndexedBlock) -> IndexedBlock {
+    IndexedBlock {
+        spent: Vec::new(),
+        ..block.clone()
+    }
+}
+
+/// The index holds these blocks, knows what of them is spent, and nothing else is in its tables or files.
+fn assert_holds(index: &TweakIndex, dir: &tempfile::TempDir, chain: &[IndexedBlock]) {
+    let first = chain.first().map_or(0, |b| b.height);
+    assert_eq!(
+        index.blocks(first, usize::MAX).unwrap(),
+        chain.iter().map(without_spent).collect::<Vec<_>>()
+    );
+    let spent: BTreeSet<_> = chain.iter().flat_map(|b| &b.spent).map(|s| s.outpoint).collect();
+    let mut bytes = 0;
+    for block in chain {
+        assert_eq!(index.block(block.height).unwrap().as_ref(), Some(block));
+        let gone: Vec<_> = outputs(block).map(|o| spent.contains(&o.outpoint)).collect();
+        assert_eq!(index.are_spent(block).unwrap(), gone);
+        bytes += u64::from(index.record(block.height).unwrap().unwrap().length);
+    }
+    assert_eq!(segment_bytes(dir), bytes);
+    let read = index.db.begin_read().unwrap();
+    let marks = read.open_table(MARKS).unwrap();
+    let marked: usize = marks
+        .iter()
+        .unwrap()
+        .map(|row| {
+            row.unwrap()
+                .1
+                .value()
+                .iter()
+                .map(|byte| byte.count_ones() as usize)
+                .sum::<usize>()
+        })
+        .sum();
+    let named = read.open_table(SPENT).unwrap().len().unwrap();
+    assert_eq!(marked + usize::try_from(named).unwrap(), spent.len());
 }
 
 fn open(dir: &tempfile::TempDir) -> TweakIndex {
@@ -97,15 +151,9 @@ fn blocks_come_back_as_they_went_in() {
             hash: hash(0, 0)
         })
     );
-    for b in &blocks {
-        assert_eq!(index.block(b.height).unwrap().as_ref(), Some(b));
-    }
+    assert_holds(&index, &dir, &blocks);
     assert_eq!(index.block(30).unwrap(), None);
-    assert_eq!(index.blocks(5, usize::MAX).unwrap(), blocks[5..]);
-    assert_eq!(
-        index.spent_at(&[outpoint(7), outpoint(59), outpoint(60)]).unwrap(),
-        [Some(3), Some(29), None]
-    );
+    assert_eq!(index.blocks(5, usize::MAX).unwrap().len(), 25);
     let first_two = blocks[1..].iter().position(|b| !b.transactions.is_empty()).unwrap() + 1;
     assert!(index.blocks(1, 1).unwrap().len() <= first_two);
     let transactions: usize = blocks[3..=20].iter().map(|b| b.transactions.len()).sum();
@@ -152,7 +200,7 @@ fn bytes_that_do_not_count_are_cut_off() {
     index.append(hash(start, 0), &rest).unwrap();
     assert_eq!(
         index.blocks(start + 1, usize::MAX).unwrap(),
-        rest,
+        rest.iter().map(without_spent).collect::<Vec<_>>(),
         "across the border of two segments"
     );
     index.rewind(start).unwrap();
@@ -200,6 +248,41 @@ fn identity_is_kept() {
     assert_eq!(TweakIndex::open(dir.path(), "signet", 3).unwrap().start_height(), 3);
 }
 
+#[test]
+fn an_index_of_an_older_format_is_built_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    index.append(BlockHash::all_zeros(), &[block(0, 0, &[])]).unwrap();
+    let tx = index.db.begin_write().unwrap();
+    tx.open_table(META).unwrap().insert(META_FORMAT, FORMAT - 1).unwrap();
+    tx.commit().unwrap();
+    drop(index);
+    let index = open(&dir);
+    assert_eq!((index.tip().unwrap(), segment_bytes(&dir)), (None, 0));
+    index.append(BlockHash::all_zeros(), &[block(0, 0, &[])]).unwrap();
+    drop(index);
+    assert!(open(&dir).tip().unwrap().is_some());
+}
+
+#[test]
+fn what_is_spent_soon_takes_six_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(&dir);
+    let made = block(4, 0, &[]);
+    let count = outputs(&made).count();
+    assert!(count > 2, "{count}");
+    let mut spending = block(5, 0, &[]);
+    let alone = spending.clone();
+    index.append(BlockHash::all_zeros(), &[made.clone(), alone]).unwrap();
+    let without = index.record(5).unwrap().unwrap().length;
+    index.rewind(4).unwrap();
+    spending.spent = outputs(&made).collect();
+    index.append(hash(4, 0), &[spending.clone()]).unwrap();
+    let with = index.record(5).unwrap().unwrap().length;
+    assert!((with - without) as usize <= 6 * count, "{with} after {without}");
+    assert_holds(&index, &dir, &[made, spending]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     /// Whatever the chain does, the index is that of the chain that holds, and nothing else is in it.
@@ -214,34 +297,30 @@ proptest! {
             match step {
                 0..=5 => {
                     let previous = chain.last().map_or(BlockHash::all_zeros(), |b| b.hash);
-                    let blocks: Vec<_> = (0..depth % 4 + 1).map(|i| {
+                    let from = chain.len();
+                    for i in 0..depth % 4 + 1 {
                         let spends: Vec<u32> = (0..3).filter_map(|_| free.pop()).collect();
-                        block(height + i, branch, &spends)
-                    }).collect();
-                    index.append(previous, &blocks).unwrap();
-                    chain.extend(blocks);
+                        chain.push(block(height + i, branch, &spends));
+                        // Beside those of strangers, outputs of the index: old ones, new ones, its own.
+                        let spent: BTreeSet<_> = chain.iter().flat_map(|b| &b.spent).map(|s| s.outpoint).collect();
+                        let more: Vec<_> = chain.iter().flat_map(outputs).filter(|o| !spent.contains(&o.outpoint)).collect();
+                        let step = 1 + depth as usize % 7;
+                        let more = more.into_iter().rev().step_by(step).take(6);
+                        chain.last_mut().unwrap().spent.extend(more);
+                    }
+                    index.append(previous, &chain[from..]).unwrap();
                 }
                 6..=8 => {
                     let to = height.saturating_sub(1 + depth % 80);
                     index.rewind(to).unwrap();
                     while chain.last().is_some_and(|b| b.height > to) {
                         let gone = chain.pop().unwrap();
-                        let n = |s: &SpentOutput| u32::from_le_bytes(s.key_prefix[..4].try_into().unwrap());
-                        free.extend(gone.spent.iter().map(n));
+                        free.extend((0..400).filter(|n| gone.spent.iter().any(|s| s.outpoint == outpoint(*n))));
                     }
                 }
                 _ => { drop(index); index = open(&dir); }
             }
         }
-        prop_assert_eq!(index.blocks(0, usize::MAX).unwrap(), chain.clone());
-        let mut spent = BTreeMap::new();
-        for b in &chain {
-            spent.extend(b.spent.iter().map(|s| (s.outpoint, b.height)));
-        }
-        let all: Vec<_> = (0..400).map(outpoint).collect();
-        let expected: Vec<_> = all.iter().map(|o| spent.get(o).copied()).collect();
-        prop_assert_eq!(index.spent_at(&all).unwrap(), expected);
-        let bytes: u64 = chain.iter().map(|b| b.to_bytes().len() as u64).sum();
-        prop_assert_eq!(segment_bytes(&dir), bytes);
+        assert_holds(&index, &dir, &chain);
     }
 }

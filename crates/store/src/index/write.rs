@@ -1,19 +1,36 @@
 //! The index grows at its tip, and shrinks there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 
 use bitcoin::BlockHash;
+use redb::ReadableTable;
 
+use super::read::mark;
+use super::spend::Spend;
 use super::{
-    BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, META, META_START, Record, SPENT, TweakIndex, spent_key,
+    BLOCKS, BLOCKS_PER_SEGMENT, FORMAT, IndexError, IndexedBlock, MARKS, META, META_FORMAT, META_START, Record, SPENT,
+    TweakIndex, spent_key,
 };
+
+/// The bits of blocks whose outputs are spent, before they are written.
+type Marks = BTreeMap<u32, Vec<u8>>;
 
 impl TweakIndex {
     /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must be the tip's; an empty
     /// index begins with any block.
     pub fn append(&self, previous: BlockHash, blocks: &[IndexedBlock]) -> Result<(), IndexError> {
+        let appended = self.try_append(previous, blocks);
+        if appended.is_err() {
+            // It may remember places that are none.
+            self.recent().clear();
+        }
+        appended
+    }
+
+    fn try_append(&self, previous: BlockHash, blocks: &[IndexedBlock]) -> Result<(), IndexError> {
         let Some(first) = blocks.first() else { return Ok(()) };
         let last = self.last_record()?;
         if last.is_some_and(|(height, record)| height + 1 != first.height || record.hash != previous) {
@@ -29,10 +46,21 @@ impl TweakIndex {
         let mut end = last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end()));
         let mut pending: BTreeMap<u32, (u64, Vec<u8>)> = BTreeMap::new();
         let mut records = Vec::with_capacity(blocks.len());
+        let (mut known, mut named) = (Vec::new(), Vec::new());
         for block in blocks {
             let segment = block.height / BLOCKS_PER_SEGMENT;
             let offset = end.filter(|(s, _)| *s == segment).map_or(0, |(_, end)| end);
-            let bytes = block.to_bytes();
+            let (bytes, spends) = {
+                let mut recent = self.recent();
+                recent.add(block);
+                block.to_bytes(|outpoint| recent.place(outpoint))
+            };
+            for spend in spends {
+                match spend {
+                    Spend::Known { place, .. } => known.push(place),
+                    Spend::Named(spent) => named.push((spent_key(&spent.outpoint), block.height)),
+                }
+            }
             let record = Record {
                 hash: block.hash,
                 offset,
@@ -55,14 +83,23 @@ impl TweakIndex {
             for (height, record) in records {
                 table.insert(height, &record.to_bytes())?;
             }
+            let mut table = tx.open_table(MARKS)?;
+            let mut marks = Marks::new();
+            for place in known {
+                let (byte, bit) = mark(place);
+                let bits = marks_of(&mut marks, &table, place.height)?;
+                bits.resize(bits.len().max(byte + 1), 0);
+                if let Some(byte) = bits.get_mut(byte) {
+                    *byte |= bit;
+                }
+            }
+            for (height, bits) in marks {
+                table.insert(height, bits.as_slice())?;
+            }
             let mut table = tx.open_table(SPENT)?;
             // In the order of the keys each page is touched once.
-            let mut spent: Vec<_> = blocks
-                .iter()
-                .flat_map(|b| b.spent.iter().map(|s| (spent_key(&s.outpoint), b.height)))
-                .collect();
-            spent.sort_unstable();
-            for (key, height) in spent {
+            named.sort_unstable();
+            for (key, height) in named {
                 table.insert(key, height)?;
             }
         }
@@ -72,6 +109,7 @@ impl TweakIndex {
 
     /// Takes every block above `height` away; the block there is the tip then. An index that begins above it is empty then.
     pub fn rewind(&self, height: u32) -> Result<(), IndexError> {
+        self.recent().rewind(height);
         // What the blocks spent is read back from them, a bounded number at a time, newest first.
         const BLOCKS_AT_ONCE: u32 = 64;
         while let Some((tip, _)) = self.last_record()?.filter(|(tip, _)| *tip > height) {
@@ -79,14 +117,34 @@ impl TweakIndex {
             let tx = self.db.begin_write()?;
             {
                 let mut blocks = tx.open_table(BLOCKS)?;
+                let mut table = tx.open_table(MARKS)?;
                 let mut spent = tx.open_table(SPENT)?;
+                let mut marks = Marks::new();
                 for gone in (above + 1..=tip).rev() {
                     let Some(record) = blocks.remove(gone)?.map(|r| Record::from_bytes(r.value())) else {
                         break;
                     };
-                    let block = self.read(gone, record)?.ok_or_else(|| self.corrupt(gone))?;
-                    for output in &block.spent {
-                        spent.remove(spent_key(&output.outpoint))?;
+                    let stored = self.read(gone, record)?.ok_or_else(|| self.corrupt(gone))?;
+                    for spend in stored.spends {
+                        match spend {
+                            Spend::Named(output) => drop(spent.remove(spent_key(&output.outpoint))?),
+                            Spend::Known { place, .. } => {
+                                let (byte, bit) = mark(place);
+                                let bits = marks_of(&mut marks, &table, place.height)?;
+                                if let Some(byte) = bits.get_mut(byte) {
+                                    *byte &= !bit;
+                                }
+                            }
+                        }
+                    }
+                    marks.insert(gone, Vec::new());
+                }
+                for (height, mut bits) in marks {
+                    bits.truncate(bits.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+                    if bits.is_empty() {
+                        table.remove(height)?;
+                    } else {
+                        table.insert(height, bits.as_slice())?;
                     }
                 }
             }
@@ -98,12 +156,19 @@ impl TweakIndex {
 
     /// Empties the index.
     pub fn clear(&self) -> Result<(), IndexError> {
+        self.recent().clear();
         let tx = self.db.begin_write()?;
         tx.delete_table(BLOCKS)?;
+        tx.delete_table(MARKS)?;
         tx.delete_table(SPENT)?;
         tx.open_table(BLOCKS)?;
+        tx.open_table(MARKS)?;
         tx.open_table(SPENT)?;
-        tx.open_table(META)?.insert(META_START, u64::from(self.start_height))?;
+        {
+            let mut meta = tx.open_table(META)?;
+            meta.insert(META_FORMAT, FORMAT)?;
+            meta.insert(META_START, u64::from(self.start_height))?;
+        }
         tx.commit()?;
         self.cut(None)
     }
@@ -159,6 +224,21 @@ impl TweakIndex {
             source,
         })
     }
+}
+
+/// The bits of the block at this height as they are to become, first as they are.
+fn marks_of<'a>(
+    marks: &'a mut Marks,
+    table: &impl ReadableTable<u32, &'static [u8]>,
+    height: u32,
+) -> Result<&'a mut Vec<u8>, IndexError> {
+    Ok(match marks.entry(height) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let bits = table.get(height)?.map(|bits| bits.value().to_vec());
+            new.insert(bits.unwrap_or_default())
+        }
+    })
 }
 
 fn not_next(block: &IndexedBlock) -> IndexError {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use bitcoin::OutPoint;
 use hyper::StatusCode;
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
 use sdk_relay_store::TweakIndex;
@@ -78,9 +77,7 @@ impl Found {
 
     /// For each output of the block's eligible transactions, in order, whether a block spends it.
     pub(super) fn spent(&self) -> Result<Vec<bool>, IndexError> {
-        let outpoints: Vec<OutPoint> = self.block.transactions.iter().flat_map(outpoints).collect();
-        let spent = self.store.spent_at(&outpoints)?;
-        Ok(spent.into_iter().map(|height| height.is_some()).collect())
+        self.store.are_spent(&self.block)
     }
 
     /// Tweaks of the transactions that have a taproot output worth the limit.
@@ -106,13 +103,6 @@ impl Found {
     }
 }
 
-fn outpoints(tx: &IndexedTx) -> impl Iterator<Item = OutPoint> + '_ {
-    tx.places.iter().map(|place| OutPoint {
-        txid: tx.txid,
-        vout: place.vout,
-    })
-}
-
 fn keeps(height: u32, tip: IndexTip) -> Keeps {
     if tip.height.saturating_sub(height) >= BURIED {
         Keeps::Forever
@@ -121,17 +111,35 @@ fn keeps(height: u32, tip: IndexTip) -> Keeps {
     }
 }
 
-/// What `read` makes of the block at this height, on a thread that may wait for the disk.
+/// What `read` makes of the transactions of the block at this height, on a thread that may wait for the disk.
 pub(super) async fn at<T: Send + 'static>(
     cx: &Context,
     height: u32,
+    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
+) -> Result<(Keeps, T), Refusal> {
+    look_at(cx, height, TweakIndex::transactions, read).await
+}
+
+/// The same of the block with what it spends.
+pub(super) async fn with_spent<T: Send + 'static>(
+    cx: &Context,
+    height: u32,
+    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
+) -> Result<(Keeps, T), Refusal> {
+    look_at(cx, height, TweakIndex::block, read).await
+}
+
+async fn look_at<T: Send + 'static>(
+    cx: &Context,
+    height: u32,
+    block: fn(&TweakIndex, u32) -> Result<Option<IndexedBlock>, IndexError>,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
 ) -> Result<(Keeps, T), Refusal> {
     let index = index(cx)?.clone();
     let look = {
         let store = Arc::clone(&index.store);
         move || {
-            let (Some(tip), Some(block)) = (store.tip()?, store.block(height)?) else {
+            let (Some(tip), Some(block)) = (store.tip()?, block(&store, height)?) else {
                 return Ok(None);
             };
             read(&Found { block, store, tip }).map(Some)

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitFilter;
 
 use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
-use super::super::block::{Height, at};
+use super::super::block::{Height, at, with_spent};
 use super::super::filter;
 
 /// Filter of the x-only keys of what the eligible transactions of a block pay.
@@ -63,6 +63,6 @@ pub(in crate::http) async fn spent(
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, filter) = at(&cx, height, |found| Ok((found.keeps(), filter::spent(&found.block)))).await?;
+    let (keeps, filter) = with_spent(&cx, height, |found| Ok((found.keeps(), filter::spent(&found.block)))).await?;
     answer(&cx, &asked, keeps, &filter)
 }

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentIndex;
 
 use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
-use super::super::block::{Height, at, hex};
+use super::super::block::{Height, hex, with_spent};
 use super::super::filter::spent_hashes;
 
 /// Which taproot outputs a block spends, as short hashes that only who knows an output can tell.
@@ -33,7 +33,7 @@ pub(in crate::http) async fn spent_index(
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let read = at(&cx, height, |found| {
+    let read = with_spent(&cx, height, |found| {
         let data = spent_hashes(&found.block).map(|hash| hex(&hash)).collect();
         let block_hash = found.block.hash.to_string();
         Ok((found.keeps(), BlindbitSpentIndex { block_hash, data }))

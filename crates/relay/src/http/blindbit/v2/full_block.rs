@@ -8,7 +8,7 @@ use sdk_relay_store::index::{IndexedBlock, IndexedTx};
 
 use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, at, hex};
+use super::super::block::{Found, Height, hex, with_spent};
 
 /// The eligible transactions of a block with their taproot inputs and outputs.
 #[utoipa::path(
@@ -33,7 +33,7 @@ pub(in crate::http) async fn full_block(
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, full_block) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    let (keeps, full_block) = with_spent(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
     answer(&cx, &asked, keeps, &full_block)
 }
 

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentOutputs;
 
 use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, at, hex};
+use super::super::block::{Found, Height, hex, with_spent};
 
 /// Which taproot outputs a block spends.
 #[utoipa::path(
@@ -32,7 +32,7 @@ pub(in crate::http) async fn spent_outputs(
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, spent_outputs) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    let (keeps, spent_outputs) = with_spent(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
     answer(&cx, &asked, keeps, &spent_outputs)
 }
 
