@@ -14,6 +14,9 @@ use crate::{Client, ConnectError, Events, driver};
 #[must_use = "nothing is connected before `connect`"]
 pub struct ClientBuilder {
     pub(crate) url: String,
+    pub(crate) others: Vec<String>,
+    pub(crate) follow_mesh: bool,
+    pub(crate) trust_mesh: bool,
     pub(crate) client_id: String,
     pub(crate) version: String,
     pub(crate) capabilities: Vec<String>,
@@ -30,6 +33,9 @@ impl ClientBuilder {
     pub(crate) fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
+            others: Vec::new(),
+            follow_mesh: true,
+            trust_mesh: false,
             client_id: "sdk-relay-client".to_owned(),
             version: API_VERSION.to_owned(),
             capabilities: vec![Topic::Notifications.name().to_owned()],
@@ -74,6 +80,27 @@ impl ClientBuilder {
         self
     }
 
+    /// Other relays to turn to when this one is away, the preferred first. They may be told what this one may be: the token, and the scan keys
+    /// of watches.
+    pub fn others<S: Into<String>>(mut self, urls: impl IntoIterator<Item = S>) -> Self {
+        self.others = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether to turn to relays that the app has not named, but its relay has told of. On by default; a client that has watches does so only
+    /// with [`Self::trust_mesh`].
+    pub fn follow_mesh(mut self, follow: bool) -> Self {
+        self.follow_mesh = follow;
+        self
+    }
+
+    /// Whether the relays of the mesh, whoever runs them, may have the scan keys of watches: who has a scan key sees all payments to its
+    /// address. Off by default. The token is for none of them in any case.
+    pub fn trust_mesh(mut self, trust: bool) -> Self {
+        self.trust_mesh = trust;
+        self
+    }
+
     /// This is a relay of the mesh: its name, and where it can be reached (`HOST:PORT`).
     pub fn relay(mut self, relay_id: impl Into<String>, address: Option<String>) -> Self {
         self.role = Some(Role::Relay);
@@ -103,18 +130,23 @@ impl ClientBuilder {
 
     /// Connects and shakes hands, once: an app that starts learns at once when its relay is not there.
     pub async fn connect(self) -> Result<(Client, Events), ConnectError> {
-        let handshake = self.handshake(self.capabilities.clone(), self.resume_from);
+        let handshake = Handshake {
+            resume_from: self.resume_from,
+            ..self.handshake(self.capabilities.clone())
+        };
         let (connection, response) = Connection::open(&self.url, &self.trust, handshake).await?;
         Ok(driver::start(self, connection, response))
     }
 
-    pub(crate) fn handshake(&self, capabilities: Vec<String>, resume_from: Option<u64>) -> Handshake {
+    /// With the token, and with no place to resume from.
+    pub(crate) fn handshake(&self, capabilities: Vec<String>) -> Handshake {
         Handshake {
             client_id: self.client_id.clone(),
             version: self.version.clone(),
             capabilities,
             timestamp: now(),
-            resume_from,
+            resume_from: None,
+            resume_after: Vec::new(),
             token: self.token.clone(),
             role: self.role,
             relay_id: self.relay_id.clone(),

@@ -5,7 +5,9 @@ mod again;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use sdk_relay_protocol::{ClientMessage, HandshakeResponse, Notification, ServerMessage, Topic, Topics, Unwatch};
+use sdk_relay_protocol::{
+    ClientMessage, ErrorCode, Event, HandshakeResponse, Notification, ServerMessage, Topic, Topics, Unwatch, Watch,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -13,7 +15,9 @@ use crate::backoff::Backoff;
 use crate::client::{Handle, MessageIds, Shared};
 use crate::connection::Connection;
 use crate::defaults::{EVENT_QUEUE, REQUEST_QUEUE, SILENCE, SOUND_AFTER};
+use crate::heard::{Heard, Verdict};
 use crate::in_flight::{InFlight, Purpose, Request, name};
+use crate::routes::Routes;
 use crate::watches::Watches;
 use crate::{Client, ClientBuilder, ClientEvent, Disconnect, Events, RequestError};
 
@@ -23,7 +27,12 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
     let (events, queue) = mpsc::channel(EVENT_QUEUE);
     let (stop, stopped) = watch::channel(false);
     // A log that ends before our place in it is another log: nothing of it was handed over.
+    let mut routes = Routes::new(&builder.url, &builder.others);
+    if builder.follow_mesh {
+        routes.told(&relay.relays);
+    }
     let begin = builder.resume_from.unwrap_or(u64::MAX).min(relay.last_event_id);
+    let network = relay.network.clone();
     let shared = Arc::new(Shared {
         last_event_id: AtomicU64::new(begin),
         relay: watch::Sender::new(Arc::new(relay)),
@@ -39,6 +48,10 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
     };
     let driver = Driver {
         topics: topics_of(&builder.capabilities).collect(),
+        routes,
+        network: network.clone(),
+        heard: Heard::default(),
+        tip: None,
         builder,
         requests: asked,
         events,
@@ -64,6 +77,11 @@ struct Driver {
     message_ids: MessageIds,
     in_flight: InFlight,
     watches: Watches,
+    routes: Routes,
+    network: String,
+    heard: Heard,
+    /// The last block that the app was told.
+    tip: Option<u32>,
     topics: Topics,
     /// The `event_id` up to which everything is in `events` or was.
     last_queued: u64,
@@ -162,8 +180,9 @@ impl Driver {
 
     async fn hear(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
         match message {
-            ServerMessage::Notification(notification) => self.notified(notification),
+            ServerMessage::Notification(notification) => self.notified(notification).await,
             ServerMessage::WatchProgress(mut progress) => {
+                self.watches.told(&progress);
                 if let Some(id) = self.watches.id(&progress.watch_id) {
                     progress.watch_id = id.to_owned();
                 }
@@ -179,12 +198,30 @@ impl Driver {
         Ok(())
     }
 
-    fn notified(&mut self, mut notification: Notification) {
+    async fn notified(&mut self, mut notification: Notification) {
         if let Some(id) = notification.event_id {
             if id <= self.last_queued {
                 return;
             }
             self.last_queued = id;
+        }
+        match &notification.event {
+            Event::BlockMined(block) => self.tip = Some(block.block_height),
+            Event::BlockDisconnected(block) => self.tip = block.block_height.checked_sub(1),
+            _ => {}
+        }
+        match self.heard.look(&notification.event) {
+            Verdict::Known => return,
+            Verdict::New(gone) => {
+                for block in gone {
+                    let notification = Notification {
+                        timestamp: block.timestamp,
+                        event: Event::BlockDisconnected(block),
+                        event_id: None,
+                    };
+                    self.hand_over(ClientEvent::Notification(Box::new(notification))).await;
+                }
+            }
         }
         self.watches.translate(&mut notification);
         self.waiting = Some(ClientEvent::Notification(Box::new(notification)));
@@ -252,6 +289,15 @@ impl Driver {
             }
             Purpose::WatchAgain(watch_id) => match answer {
                 ServerMessage::WatchResponse(r) => self.watches.renamed(&watch_id, &r.watch_id),
+                ServerMessage::Error(error) if error.code == ErrorCode::Unavailable => {
+                    if let Some(watch) = self.watches.without_history(&watch_id) {
+                        self.watch_again(connection, watch_id.clone(), watch).await?;
+                        self.waiting = Some(ClientEvent::WatchGap { watch_id });
+                    } else {
+                        self.watches.remove(&watch_id);
+                        self.waiting = Some(ClientEvent::WatchLost { watch_id, error });
+                    }
+                }
                 ServerMessage::Error(error) => {
                     self.watches.remove(&watch_id);
                     self.waiting = Some(ClientEvent::WatchLost { watch_id, error });
@@ -261,6 +307,17 @@ impl Driver {
             Purpose::Nobody => {}
         }
         Ok(())
+    }
+
+    async fn watch_again(
+        &mut self,
+        connection: &mut Connection,
+        watch_id: String,
+        mut watch: Watch,
+    ) -> Result<(), Disconnect> {
+        watch.message_id = Some(self.message_ids.next());
+        self.send(connection, ClientMessage::Watch(watch), Purpose::WatchAgain(watch_id))
+            .await
     }
 
     async fn unwatch(&mut self, connection: &mut Connection, relay_watch_id: &str) -> Result<(), Disconnect> {

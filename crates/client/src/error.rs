@@ -71,6 +71,16 @@ pub enum ConnectError {
     /// The relay's first message is no `handshake_response`.
     #[error("the relay did not answer the handshake but said {0}")]
     NoHandshake(String),
+    /// Another relay of a client, and it follows another chain.
+    #[error("{address} is a relay of {found}, not of {wanted}")]
+    OtherNetwork {
+        /// `HOST:PORT`.
+        address: String,
+        /// Its network.
+        found: String,
+        /// That of the relay before.
+        wanted: String,
+    },
     /// Between relays: the other has not proven who it is.
     #[error("the other relay has not proven who it is: {0}")]
     Unproven(String),
@@ -80,7 +90,7 @@ impl ConnectError {
     /// Whether the same attempt can succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Rejected { .. } | Self::Unproven(_) => false,
+            Self::Url { .. } | Self::Rejected { .. } | Self::OtherNetwork { .. } | Self::Unproven(_) => false,
             Self::Ended(reason) => reason.is_temporary(),
             _ => true,
         }

@@ -35,8 +35,15 @@ pub enum ClientEvent {
     Reconnected {
         /// Whether everything since the last notification follows.
         resume: Resume,
+        /// Of the relay: the same as before, or another.
+        url: String,
         /// The relay's answer to the new handshake.
         relay: Box<HandshakeResponse>,
+    },
+    /// A watch holds again, but payments in blocks that came meanwhile are not told: the relay has no index.
+    WatchGap {
+        /// As in its `watch_response`.
+        watch_id: String,
     },
     /// A watch could not be registered again after a reconnection. It is over.
     WatchLost {
@@ -77,14 +84,16 @@ impl Events {
     fn handed_over(&self, event: Option<&ClientEvent>) {
         let id = match event {
             Some(ClientEvent::Notification(notification)) => notification.event_id,
-            // Behind a gap the relay's log can be another, with smaller numbers.
-            Some(ClientEvent::Reconnected {
-                resume: Resume::Gap,
-                relay,
-            }) => {
-                let last = self.shared.last_event_id.load(Ordering::Acquire);
-                Some(last.min(relay.last_event_id))
-            }
+            Some(ClientEvent::Reconnected { relay, resume, .. }) => match (relay.resumed_after, resume) {
+                // The log is another relay's.
+                (Some(after), _) => Some(after),
+                // Behind a gap it can be another, with smaller numbers.
+                (None, Resume::Gap) => {
+                    let last = self.shared.last_event_id.load(Ordering::Acquire);
+                    Some(last.min(relay.last_event_id))
+                }
+                (None, Resume::Complete) => None,
+            },
             _ => None,
         };
         if let Some(id) = id {

@@ -27,6 +27,12 @@
 //!   otherwise) and resumes after the last notification; [`ClientEvent::Reconnected`] says whether there is a gap.
 //!   To resume in another process, keep the `event_id` of what you have dealt with and give it to
 //!   [`ClientBuilder::resume_from`].
+//! - **Another relay when the own one is away.** Those that the app has named ([`ClientBuilder::others`]) and those that the relay has told of are
+//!   tried, the nearest first; `event_id`s are of the relay that [`Client::relay`] names. The blocks say where the other relay's log goes on:
+//!   none is told twice, and those that the other relay never had are taken back. A watch is a scan key: a client that has
+//!   watches, or a token, takes these to relays that the app has named only, unless it says [`ClientBuilder::trust_mesh`].
+//! - **Watches go on where they were.** After a reconnection a relay with an index tells the payments of the blocks that came
+//!   meanwhile as `historical`; of one without, [`ClientEvent::WatchGap`] says that they are missing.
 //! - **Everything is bounded.** Who does not read its [`Events`] stops the reading of the socket: answers wait behind
 //!   events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
 //!
@@ -40,9 +46,11 @@ pub mod defaults;
 mod driver;
 mod error;
 mod event;
+mod heard;
 mod in_flight;
 mod link;
 mod raw;
+mod routes;
 mod tls;
 mod transport;
 mod watches;

@@ -66,6 +66,11 @@ pub struct Handshake {
     /// The last `event_id` that the client has dealt with: it gets every later one that is retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_from: Option<u64>,
+    /// For a client that comes from another relay, whose `event_id`s are of another log: hashes of the blocks of its chain that it heard of
+    /// last, the newest first, at most 32. It gets what this relay's log has after the first of them that is in this relay's chain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32)]
+    pub resume_after: Vec<String>,
     /// The relay's `auth.read_token`, where it asks for one and the request had no `Authorization` header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretHex>,
@@ -93,11 +98,11 @@ pub enum HandshakeStatus {
     Rejected,
 }
 
-/// What a `resume_from` can bring.
+/// What a `resume_from` or a `resume_after` can bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
-    /// Everything after `resume_from` is there and follows.
+    /// Everything after it is there and follows.
     Complete,
     /// Some of it is no longer retained; what is retained follows.
     Gap,
@@ -140,10 +145,14 @@ pub struct HandshakeResponse {
     #[serde(default)]
     #[schema(required)]
     pub software_version: String,
-    /// Answer to `resume_from`, where there was one.
+    /// Answer to `resume_from` or `resume_after`, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resume: Option<Resume>,
+    /// Answer to `resume_after`: what follows are the events after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub resumed_after: Option<u64>,
     /// To a relay, where `mesh.secret` is set: HMAC-SHA256 of it, 32 bytes in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::upgrade::OnUpgrade;
@@ -118,7 +119,14 @@ where
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, authorized));
                 response
             }
-            Err(refused) => refused.response(),
+            Err(refused) => {
+                let mut response = refused.response();
+                // Nothing else is served on this port.
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });

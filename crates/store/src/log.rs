@@ -1,7 +1,7 @@
 //! The event log as its readers see it.
 
 use bytes::Bytes;
-use redb::ReadableDatabase;
+use redb::{ReadableDatabase, ReadableTable};
 use sdk_relay_protocol::Topic;
 
 use crate::batch::value;
@@ -59,6 +59,34 @@ impl Store {
             }
         }
         Ok(entries)
+    }
+}
+
+impl Store {
+    /// The newest event on this topic that is looked for, as far as the limit lets: what lies further back is not found.
+    pub fn newest_event(
+        &self,
+        topic: Topic,
+        limit: ReadLimit,
+        is_it: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<u64>, StoreError> {
+        let table = self.db.begin_read()?.open_table(EVENTS)?;
+        let mut bytes = 0;
+        for item in table.iter()?.rev().take(limit.events) {
+            let (id, record) = item?;
+            let (byte, payload) = record.value().split_first().ok_or(StoreError::Corrupt("events"))?;
+            if *byte != topic_byte(topic) {
+                continue;
+            }
+            if is_it(payload) {
+                return Ok(Some(id.value()));
+            }
+            bytes += payload.len();
+            if bytes > limit.bytes {
+                break;
+            }
+        }
+        Ok(None)
     }
 }
 

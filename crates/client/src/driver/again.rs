@@ -9,7 +9,8 @@ use super::{Driver, topics_of};
 use crate::builder::now;
 use crate::connection::Connection;
 use crate::in_flight::Purpose;
-use crate::{ClientEvent, Disconnect};
+use crate::routes::Route;
+use crate::{ClientEvent, ConnectError, Disconnect, transport};
 
 impl Driver {
     /// A new connection; `None` when there shall or can be none.
@@ -25,41 +26,78 @@ impl Driver {
         self.hand_over(ClientEvent::Disconnected { reason, retry_in }).await;
         loop {
             sleep(retry_in).await;
-            let handshake = self.builder.handshake(self.capabilities(), Some(self.last_queued));
-            match Connection::open(&self.builder.url, &self.builder.trust, handshake).await {
-                Ok((connection, relay)) => {
-                    self.resumed(relay).await;
-                    return Some(connection);
-                }
-                Err(e) if e.is_temporary() => tracing::debug!(error = %e, "cannot reconnect yet"),
-                Err(e) => {
-                    let reason = Disconnect::Refused(e.to_string());
-                    self.hand_over(ClientEvent::Closed { reason }).await;
-                    return None;
+            let only_named = !self.watches.is_empty() && !self.builder.trust_mesh;
+            let round = self.routes.round(only_named);
+            let alone = round.len() == 1;
+            for route in round {
+                match self.open(&route).await {
+                    Ok((connection, relay)) => {
+                        self.resumed(&route.url, relay).await;
+                        return Some(connection);
+                    }
+                    Err(e) if alone && !e.is_temporary() => {
+                        let reason = Disconnect::Refused(e.to_string());
+                        self.hand_over(ClientEvent::Closed { reason }).await;
+                        return None;
+                    }
+                    Err(e) => tracing::debug!(url = route.url, error = %e, "cannot reconnect there yet"),
                 }
             }
             retry_in = self.backoff.next();
         }
     }
 
-    async fn resumed(&mut self, relay: HandshakeResponse) {
-        let other_log = relay.last_event_id < self.last_queued;
-        let resume = match relay.resume {
-            Some(Resume::Complete) if !other_log => Resume::Complete,
-            _ => Resume::Gap,
-        };
-        self.last_queued = self.last_queued.min(relay.last_event_id);
+    /// A connection to this relay that goes on where the last one ended, if it can.
+    async fn open(&self, route: &Route) -> Result<(Connection, HandshakeResponse), ConnectError> {
+        let mut handshake = self.builder.handshake(self.capabilities());
+        if route.url == self.routes.current() {
+            handshake.resume_from = Some(self.last_queued);
+        } else {
+            handshake.resume_after = self.heard.hashes();
+        }
+        if !route.named {
+            handshake.token = None;
+        }
+        let (connection, relay) = Connection::open(&route.url, &self.builder.trust, handshake).await?;
+        if relay.network != self.network {
+            return Err(ConnectError::OtherNetwork {
+                address: transport::address(&route.url).unwrap_or_default(),
+                found: relay.network,
+                wanted: self.network.clone(),
+            });
+        }
+        Ok((connection, relay))
+    }
+
+    async fn resumed(&mut self, url: &str, relay: HandshakeResponse) {
+        let resume;
+        if url == self.routes.current() {
+            let other_log = relay.last_event_id < self.last_queued;
+            resume = match relay.resume {
+                Some(Resume::Complete) if !other_log => Resume::Complete,
+                _ => Resume::Gap,
+            };
+            self.last_queued = self.last_queued.min(relay.last_event_id);
+        } else {
+            resume = relay.resume.unwrap_or(Resume::Gap);
+            self.last_queued = relay.resumed_after.unwrap_or(relay.last_event_id);
+        }
+        if resume == Resume::Gap {
+            self.heard.forget();
+        }
+        self.routes.at(url);
+        if self.builder.follow_mesh && !relay.relays.is_empty() {
+            self.routes.told(&relay.relays);
+        }
         self.shared.relay.send_replace(Arc::new(relay.clone()));
-        let relay = Box::new(relay);
-        self.hand_over(ClientEvent::Reconnected { resume, relay }).await;
+        let (relay, url) = (Box::new(relay), url.to_owned());
+        self.hand_over(ClientEvent::Reconnected { resume, url, relay }).await;
     }
 
     /// Brings a new connection to where the old one was: watches, and topics that the handshake had to name.
     pub(super) async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
-        for (id, mut watch) in self.watches.again() {
-            watch.message_id = Some(self.message_ids.next());
-            self.send(connection, ClientMessage::Watch(watch), Purpose::WatchAgain(id))
-                .await?;
+        for (id, watch) in self.watches.again(self.tip) {
+            self.watch_again(connection, id, watch).await?;
         }
         let named: Topics = topics_of(&self.capabilities()).collect();
         let unwanted: Vec<Topic> = named.iter().filter(|t| !self.topics.contains(*t)).collect();

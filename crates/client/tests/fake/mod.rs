@@ -41,6 +41,11 @@ impl FakeRelay {
         format!("ws://{}", self.listener.local_addr().unwrap())
     }
 
+    /// Whether somebody has connected and was not taken.
+    pub(crate) async fn has_visitor(&self) -> bool {
+        timeout(Duration::ZERO, self.listener.accept()).await.is_ok()
+    }
+
     /// The next client, upgraded.
     pub(crate) async fn accept(&self) -> Link {
         soon(async {
@@ -114,6 +119,7 @@ pub(crate) fn response(status: HandshakeStatus, last_event_id: u64, resume: Opti
         silent_payment_address: Some("sprt1q".into()),
         software_version: "0".into(),
         resume,
+        resumed_after: None,
         mac: None,
         relays: Vec::new(),
     })

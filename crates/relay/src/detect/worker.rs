@@ -158,6 +158,8 @@ impl Worker {
             }
             Err(refused) => Err(refused),
         };
+        // Before the answer: who has it finds the watch in the figures.
+        self.parts.vitals.set_watches(self.watches.len());
         // A connection that is gone is noticed by its dead mailbox.
         let _ = reply.send(answer);
     }

@@ -1,8 +1,11 @@
 //! A client's place in the log.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
-use sdk_relay_protocol::{Resume, Topics};
+use bitcoin::BlockHash;
+use memchr::memmem;
+use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_store::{ReadLimit, StoreError};
 
 use super::{Frame, Hub};
@@ -11,6 +14,13 @@ use super::{Frame, Hub};
 const STEP: ReadLimit = ReadLimit {
     events: 64,
     bytes: 256 << 10,
+};
+
+/// How far back a block is looked for, for a client that comes from another relay: some days of blocks. Clients can ask for it as often as they
+/// shake hands.
+const LOOK_BACK: ReadLimit = ReadLimit {
+    events: 8192,
+    bytes: 4 << 20,
 };
 
 /// A client's place in the log: everything up to it has been handed over or was not on its topics.
@@ -63,6 +73,23 @@ impl Hub {
         let after = from.max(complete_from - 1);
         let resume = if after == from { Resume::Complete } else { Resume::Gap };
         Ok((Cursor { after, live: false }, resume))
+    }
+
+    /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A gap, and new events
+    /// only, where none of them is, or that event is no longer near. Reads the store: not for the runtime's own threads.
+    pub fn resume_after(&self, blocks: &[BlockHash]) -> Result<(Cursor, Resume), StoreError> {
+        let chain: HashSet<BlockHash> = self.store.recent_blocks()?.into_iter().map(|(_, hash)| hash).collect();
+        let Some(block) = blocks.iter().find(|hash| chain.contains(*hash)) else {
+            return Ok((self.live(), Resume::Gap));
+        };
+        let kind = memmem::Finder::new("\"notification_type\":\"block_mined\"");
+        let hash = format!("\"block_hash\":\"{block}\"");
+        let hash = memmem::Finder::new(&hash);
+        let tells = |payload: &[u8]| hash.find(payload).is_some() && kind.find(payload).is_some();
+        match self.store.newest_event(Topic::Notifications, LOOK_BACK, tells)? {
+            Some(event) => self.resume(event),
+            None => Ok((self.live(), Resume::Gap)),
+        }
     }
 
     /// The next events for a cursor, on these topics.

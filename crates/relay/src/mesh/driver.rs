@@ -150,7 +150,9 @@ impl Mesh {
 impl Driver {
     /// Does what the machine says.
     async fn act(&mut self) {
+        let mut came_or_went = false;
         while let Some(output) = self.mesh.next_output() {
+            came_or_went |= matches!(output, Output::Connected(_) | Output::Disconnected { .. });
             match output {
                 Output::Request { link, token, gossip } => {
                     let Some(handle) = self.mesh.handle(link) else { continue };
@@ -186,6 +188,9 @@ impl Driver {
                 Output::Connected(relay_id) => self.connected(relay_id).await,
                 Output::Disconnected { relay_id, address, .. } => self.disconnected(relay_id, address).await,
             }
+        }
+        if came_or_went {
+            self.mesh.look_around();
         }
     }
 

@@ -12,13 +12,14 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, ErrorCode, ErrorMessage, Event, HandshakeResponse, HandshakeStatus, Pong, Refusal,
-    RelayConnected, RelayDisconnected, RelayProof, Resume, ServerMessage, SubscribeResponse, Topic, Unwatch,
-    UnwatchResponse, Watch, WatchResponse, message_id,
+    RelayConnected, RelayDisconnected, RelayProof, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse,
+    Watch, WatchResponse, message_id,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
+use super::begin::Begin;
 use super::limits::Permit;
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, CAPABILITIES, Session, refusal};
@@ -266,9 +267,9 @@ impl Connection {
 
     async fn act<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, action: Action) -> Step {
         match action {
-            Action::Welcome { resume_from } => self.welcome(socket, resume_from).await,
+            Action::Welcome { begin } => self.welcome(socket, begin).await,
             Action::WelcomeRelay {
-                resume_from,
+                begin,
                 relay_id,
                 address,
                 capabilities,
@@ -277,7 +278,7 @@ impl Connection {
                 if let Err(reason) = self.cx.mesh.lets_unproven(&relay_id) {
                     return self.reject(socket, reason, CloseCode::Policy).await;
                 }
-                self.welcome(socket, resume_from).await?;
+                self.welcome(socket, begin).await?;
                 let address = address.unwrap_or_else(|| self.peer.to_string());
                 self.relay_joined(RelayConnected {
                     relay_id,
@@ -358,7 +359,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()), None);
+        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()));
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         Err(End::Close(code, reason))
     }
@@ -379,7 +380,7 @@ impl Connection {
         };
         self.mac = mac;
         let latency = since.elapsed();
-        self.welcome(socket, None).await?;
+        self.welcome(socket, Begin::Now).await?;
         let version = handshake.version.chars().take(32).collect();
         self.link = Some(self.cx.mesh.joined(&peer, latency, KnownRelay { version }));
         Ok(())
@@ -392,36 +393,23 @@ impl Connection {
         }
     }
 
-    async fn welcome<S>(&mut self, socket: &mut Socket<S>, resume_from: Option<u64>) -> Step
+    async fn welcome<S>(&mut self, socket: &mut Socket<S>, begin: Begin) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (cursor, resume) = match resume_from {
-            None => (self.cx.hub.live(), None),
-            Some(from) => {
-                let hub = Arc::clone(&self.cx.hub);
-                let resumed = tokio::task::spawn_blocking(move || hub.resume(from)).await;
-                let (cursor, resume) = match resumed {
-                    Ok(Ok(resumed)) => resumed,
-                    Ok(Err(error)) => return Err(failed(&error)),
-                    Err(error) => return Err(failed(&error)),
-                };
-                (cursor, Some(resume))
-            }
+        let place = begin.place(&self.cx.hub).await.map_err(|error| failed(&error))?;
+        let response = HandshakeResponse {
+            resume: place.resume,
+            resumed_after: place.resumed_after,
+            ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
-        self.cursor = Some(cursor);
+        self.cursor = Some(place.cursor);
         self.behind = true;
-        let response = self.handshake_response(HandshakeStatus::Accepted, None, resume);
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         self.first_reports(socket, self.session.topics().iter().collect()).await
     }
 
-    fn handshake_response(
-        &self,
-        status: HandshakeStatus,
-        reason: Option<String>,
-        resume: Option<Resume>,
-    ) -> HandshakeResponse {
+    fn handshake_response(&self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
         HandshakeResponse {
             status,
             relay_id: self.cx.relay_id.clone(),
@@ -434,7 +422,8 @@ impl Connection {
             last_event_id: *self.head.borrow(),
             silent_payment_address: Some(self.cx.address.clone()),
             software_version: SOFTWARE_VERSION.to_owned(),
-            resume,
+            resume: None,
+            resumed_after: None,
             mac: self.mac.clone(),
             relays: self.cx.mesh.around().others.clone(),
         }

@@ -3,6 +3,7 @@
 //! [`upgrade`] turns an HTTP request into a socket, [`connection`] is the actor of one socket, [`session`] decides what each message means
 //! and does no I/O, [`socket`] is the narrow waist through which bytes go in and out.
 
+mod begin;
 mod connection;
 mod limits;
 mod past_tweaks;

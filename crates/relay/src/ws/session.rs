@@ -1,10 +1,12 @@
 //! What each message of a client means: a function of the message and of what was said before, without I/O.
 
+use bitcoin::BlockHash;
 use sdk_relay_protocol::{
     ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
     Topics, Unwatch, Watch, parse_client_message,
 };
 
+use super::begin::Begin;
 use crate::secret::Secret;
 use crate::sync::is_relay_id;
 
@@ -17,6 +19,8 @@ const MAX_CLIENT_ID: usize = 128;
 /// Capabilities of a client, and bytes of each and of its version: what a relay says of itself is passed on to every client.
 const MAX_CAPABILITIES: usize = 64;
 const MAX_WORD: usize = 64;
+/// Blocks in `resume_after`.
+const MAX_BLOCKS: usize = 32;
 /// Longest `message_id` that is kept and sent back, in bytes.
 const MAX_MESSAGE_ID: usize = 128;
 
@@ -46,11 +50,11 @@ struct Client {
 /// What the connection is to do.
 #[derive(Debug, PartialEq)]
 pub(super) enum Action {
-    /// Say welcome, and begin with events after `resume_from`, or with new ones.
-    Welcome { resume_from: Option<u64> },
+    /// Say welcome, and begin there.
+    Welcome { begin: Begin },
     /// The same, to a relay.
     WelcomeRelay {
-        resume_from: Option<u64>,
+        begin: Begin,
         relay_id: String,
         address: Option<String>,
         capabilities: Vec<String>,
@@ -170,11 +174,18 @@ impl Session {
             version,
             capabilities,
             resume_from,
+            resume_after,
             role,
             relay_id,
             address,
             ..
         } = handshake;
+        let begin = match resume_from {
+            Some(event) => Begin::After(event),
+            None if resume_after.is_empty() => Begin::Now,
+            // They were checked.
+            None => Begin::AfterBlocks(resume_after.iter().filter_map(|hash| hash.parse().ok()).collect()),
+        };
         self.client = Some(Client {
             id: client_id,
             may_sync: capabilities.iter().any(|c| c == "sync"),
@@ -183,13 +194,13 @@ impl Session {
         });
         match relay_id {
             Some(relay_id) if role == Some(Role::Relay) => Action::WelcomeRelay {
-                resume_from,
+                begin,
                 relay_id,
                 address,
                 capabilities,
                 version,
             },
-            _ => Action::Welcome { resume_from },
+            _ => Action::Welcome { begin },
         }
     }
 
@@ -301,6 +312,15 @@ fn check(handshake: &Handshake) -> Result<(), String> {
         return Err(format!(
             "capabilities: at most {MAX_CAPABILITIES}, of {MAX_WORD} bytes each"
         ));
+    }
+    let blocks = &handshake.resume_after;
+    if blocks.len() > MAX_BLOCKS || blocks.iter().any(|hash| hash.parse::<BlockHash>().is_err()) {
+        return Err(format!(
+            "resume_after: expected at most {MAX_BLOCKS} block hashes, 32 bytes each in hex"
+        ));
+    }
+    if !blocks.is_empty() && handshake.resume_from.is_some() {
+        return Err("resume_after: resume_from is there already; give one of them".to_owned());
     }
     match major_of(&handshake.version) {
         Some(1) => {}

@@ -39,6 +39,7 @@ fn accepted(mac: Option<String>) -> HandshakeResponse {
         silent_payment_address: None,
         software_version: String::new(),
         resume: None,
+        resumed_after: None,
         mac,
         relays: Vec::new(),
     }

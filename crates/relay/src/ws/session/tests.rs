@@ -7,7 +7,7 @@ const HELLO: &str =
 
 fn open() -> Session {
     let mut session = Session::new(2, None);
-    assert_eq!(session.read(HELLO), Action::Welcome { resume_from: None });
+    assert_eq!(session.read(HELLO), Action::Welcome { begin: Begin::Now });
     session
 }
 

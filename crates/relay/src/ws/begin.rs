@@ -1,0 +1,63 @@
+//! Where in the log a client begins.
+
+use std::sync::Arc;
+
+use bitcoin::BlockHash;
+use sdk_relay_protocol::Resume;
+use sdk_relay_store::StoreError;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::hub::{Cursor, Hub};
+
+/// What a handshake says of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// New events only.
+    Now,
+    /// Behind this event.
+    After(u64),
+    /// Behind the first of these blocks that this relay knows: the client comes from another relay.
+    AfterBlocks(Vec<BlockHash>),
+}
+
+/// The place, and what the answer to the handshake says of it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) cursor: Cursor,
+    pub(super) resume: Option<Resume>,
+    pub(super) resumed_after: Option<u64>,
+}
+
+/// Why there is no place.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoPlace {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Task(#[from] JoinError),
+}
+
+impl Begin {
+    pub(super) async fn place(self, hub: &Arc<Hub>) -> Result<Place, NoPlace> {
+        if self == Self::Now {
+            return Ok(Place {
+                cursor: hub.live(),
+                resume: None,
+                resumed_after: None,
+            });
+        }
+        let of_blocks = matches!(self, Self::AfterBlocks(_));
+        let hub = Arc::clone(hub);
+        let look = move || match self {
+            Self::AfterBlocks(blocks) => hub.resume_after(&blocks),
+            Self::After(event) => hub.resume(event),
+            Self::Now => hub.resume(hub.newest()),
+        };
+        let (cursor, resume) = spawn_blocking(look).await??;
+        Ok(Place {
+            resumed_after: of_blocks.then(|| cursor.after()),
+            cursor,
+            resume: Some(resume),
+        })
+    }
+}
