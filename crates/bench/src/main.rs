@@ -1,7 +1,7 @@
 //! Load generator and reports: `cargo run --release -p bench -- NAME`.
 //!
 //! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes, a bitcoind
-//! on regtest and the relay's own program, on loopback; `scan` and `mesh` just compute. Each is bounded, stops by itself and leaves nothing behind.
+//! on regtest and the relay's own program, on loopback; `scan`, `tweaks` and `mesh` just compute. Each is bounded, stops by itself and leaves nothing behind.
 
 mod blocks;
 mod history;
@@ -13,6 +13,7 @@ mod mesh;
 mod report;
 mod scan;
 mod stats;
+mod tweaks;
 mod watches;
 mod zmq;
 
@@ -36,6 +37,7 @@ enum Bench {
     Latency(latency::Arguments),
     Mesh(mesh::Arguments),
     Scan(scan::Arguments),
+    Tweaks(tweaks::Arguments),
     Watches(watches::Arguments),
 }
 
@@ -49,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Latency(arguments) => latency::run(arguments).await?,
         Bench::Mesh(arguments) => mesh::run(&arguments)?,
         Bench::Scan(arguments) => scan::run(&arguments)?,
+        Bench::Tweaks(arguments) => tweaks::run(&arguments)?,
         Bench::Watches(arguments) => watches::run(arguments).await?,
     };
     report.print(arguments.json);

@@ -133,8 +133,8 @@ impl Case {
         let total: Duration = steps.iter().map(|(_, time)| *time).sum();
         Ok(Measured {
             rows: pairs,
-            ns: median(times).context("no round")?,
-            baseline_ns: median(baseline).context("no round")?,
+            ns: median(times)?,
+            baseline_ns: median(baseline)?,
             shares: steps
                 .iter()
                 .map(|(_, time)| 100.0 * time.as_secs_f64() / total.as_secs_f64())
@@ -171,9 +171,9 @@ fn nanoseconds(time: Duration, rows: usize) -> f64 {
     time.as_secs_f64() * 1e9 / rows as f64
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Result<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values.get(values.len() / 2).copied().context("no round")
 }
 
 impl Measured {

@@ -2,9 +2,9 @@
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::PublicKey;
-use bitcoin::{Amount, Txid};
+use bitcoin::{Amount, Transaction, TxOut, Txid};
 
-use crate::input::{EligibleTx, TaprootOutput};
+use crate::input::{EligibleTx, TaprootOutput, tweak};
 use crate::keys::Receiver;
 use crate::scan::{Match, scan};
 
@@ -31,11 +31,21 @@ pub struct StoredRow<'a> {
 /// A row that holds something for a receiver: `(row, receiver)`, indices in what was given.
 pub type Pair = (usize, usize);
 
+/// A transaction, and the outputs that it spends: one for each input, in order.
+pub type TxWithPrevouts<'a> = (&'a Transaction, &'a [TxOut]);
+
 /// Scans every row for every receiver. All engines give the same hits for the same input.
 ///
 /// The call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's threads and choose
 /// the size of a batch.
 pub trait Engine: Send + Sync {
+    /// Each transaction's tweak, in order, as [`tweak`] gives it.
+    ///
+    /// Batches of a whole block let an engine decompress and multiply many points at once.
+    fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
+        txs.iter().map(|(tx, prevouts)| tweak(tx, prevouts)).collect()
+    }
+
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit>;
 

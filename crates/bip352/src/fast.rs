@@ -8,6 +8,7 @@
 //! the group law goes the same way, so that such a case costs time and never a payment. `docs/scanner.md` has the mathematics.
 
 mod decompress;
+mod each;
 mod field;
 mod finish;
 #[cfg(target_arch = "x86_64")]
@@ -21,13 +22,14 @@ mod portable;
 mod rows;
 mod scalar;
 mod steps;
+mod tweaks;
 
 use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow};
+use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 use crate::input::EligibleTx;
 use crate::keys::Receiver;
 use crate::scan::scan;
@@ -47,6 +49,9 @@ pub use steps::Step;
 const MANY: usize = 24;
 /// Fewer pairs than this are scanned by libsecp256k1: the shared inversions of a batch would cost more.
 const FEW_PAIRS: usize = 8;
+
+/// The tweaks of fewer transactions are computed by libsecp256k1, for the same reason.
+const FEW_TXS: usize = 8;
 
 /// Scans in vectors where the machine has AVX-512 IFMA, in plain 64-bit code elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +115,15 @@ impl Fast {
 }
 
 impl Engine for Fast {
+    fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
+        match self.lanes {
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Ifma if txs.len() >= FEW_TXS => tweaks::of::<Ifma>(txs),
+            // One lane multiplies no faster than libsecp256k1, which follows each scalar's own digits.
+            _ => Libsecp256k1.tweaks(txs),
+        }
+    }
+
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
         if receivers.len() * rows.len() < FEW_PAIRS {
             return Libsecp256k1.scan(receivers, rows);

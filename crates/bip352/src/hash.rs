@@ -23,12 +23,21 @@ sha256t_hash_newtype! {
 
 /// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or when the hash is no scalar below the group order.
 pub(crate) fn input_hash(outpoints: impl Iterator<Item = OutPoint>, sum: &PublicKey) -> Option<Scalar> {
-    // The order is that of the serialised bytes, in which the output index is little-endian.
-    let smallest = outpoints.map(serialize_outpoint).min()?;
+    let smallest = smallest_outpoint(outpoints)?;
+    Scalar::from_be_bytes(input_digest(&smallest, &sum.serialize())).ok()
+}
+
+/// The smallest outpoint in the order of the serialised bytes, in which the output index is little-endian.
+pub(crate) fn smallest_outpoint(outpoints: impl Iterator<Item = OutPoint>) -> Option<[u8; 36]> {
+    outpoints.map(serialize_outpoint).min()
+}
+
+/// The hash that is `input_hash` where it is a scalar below the group order.
+pub(crate) fn input_digest(smallest_outpoint: &[u8; 36], compressed_sum: &[u8; 33]) -> [u8; 32] {
     let mut engine = InputsHash::engine();
-    engine.input(&smallest);
-    engine.input(&sum.serialize());
-    Scalar::from_be_bytes(InputsHash::from_engine(engine).to_byte_array()).ok()
+    engine.input(smallest_outpoint);
+    engine.input(compressed_sum);
+    InputsHash::from_engine(engine).to_byte_array()
 }
 
 /// The tweak of label `m` = hash(b_scan ‖ m). `None` when the hash is no valid scalar, which nobody has ever seen.

@@ -1,7 +1,7 @@
 //! From a transaction and its prevouts to what a scanner needs (BIP352 "Inputs For Shared Secret Derivation").
 
 use bitcoin::hashes::{Hash as _, hash160};
-use bitcoin::secp256k1::{Parity, PublicKey, Scalar, XOnlyPublicKey};
+use bitcoin::secp256k1::{PublicKey, Scalar};
 use bitcoin::{Amount, Script, Transaction, TxOut, Txid, Witness, WitnessVersion};
 
 use crate::curve::SECP;
@@ -15,7 +15,7 @@ const NUMS_H: [u8; 32] = [
 /// First byte of an annex (BIP341).
 const ANNEX_PREFIX: u8 = 0x50;
 /// Length of a compressed public key in bytes.
-const COMPRESSED: usize = 33;
+pub(crate) const COMPRESSED: usize = 33;
 
 /// A transaction that may pay silently: all that scanning needs, whatever the number of wallets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn has_tweak(tx: &Transaction, prevouts: &[TxOut]) -> bool {
 }
 
 fn tweak_parts(tx: &Transaction, prevouts: &[TxOut]) -> Option<(PublicKey, Scalar)> {
-    if !tx.output.iter().any(|output| output.script_pubkey.is_p2tr()) {
+    if !pays_taproot(tx) {
         return None;
     }
     let sum = public_key_sum(tx, prevouts)?;
@@ -87,25 +87,32 @@ fn tweak_parts(tx: &Transaction, prevouts: &[TxOut]) -> Option<(PublicKey, Scala
     Some((sum, input_hash))
 }
 
+/// Whether an output could be a silent payment.
+pub(crate) fn pays_taproot(tx: &Transaction) -> bool {
+    tx.output.iter().any(|output| output.script_pubkey.is_p2tr())
+}
+
 /// `A`, the sum of the eligible inputs' public keys. `None` as for [`tweak`], the outputs left aside.
 pub fn public_key_sum(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
-    if tx.is_coinbase() || tx.input.len() != prevouts.len() {
-        return None;
-    }
-    if prevouts
-        .iter()
-        .any(|prevout| prevout.script_pubkey.witness_version() > Some(WitnessVersion::V1))
-    {
-        return None;
-    }
-    let keys: Vec<PublicKey> = tx
-        .input
-        .iter()
-        .zip(prevouts)
-        .filter_map(|(input, prevout)| input_public_key(&prevout.script_pubkey, &input.script_sig, &input.witness))
+    let keys: Vec<PublicKey> = input_keys(tx, prevouts)?
+        .filter_map(|key| PublicKey::from_slice(&key).ok())
         .collect();
     // All at once: a sum that passes through infinity and leaves it again is valid.
     PublicKey::combine_keys(&keys.iter().collect::<Vec<_>>()).ok()
+}
+
+/// The keys that the inputs add to the sum, compressed, as the transaction has them: one that is no point adds nothing. `None` for a
+/// transaction that has no sum whatever its keys.
+pub(crate) fn input_keys<'a>(
+    tx: &'a Transaction,
+    prevouts: &'a [TxOut],
+) -> Option<impl Iterator<Item = [u8; COMPRESSED]> + 'a> {
+    let is_newer = |prevout: &TxOut| prevout.script_pubkey.witness_version() > Some(WitnessVersion::V1);
+    if tx.is_coinbase() || tx.input.len() != prevouts.len() || prevouts.iter().any(is_newer) {
+        return None;
+    }
+    let inputs = tx.input.iter().zip(prevouts);
+    Some(inputs.filter_map(|(input, prevout)| input_key(&prevout.script_pubkey, &input.script_sig, &input.witness)))
 }
 
 /// The public key that an input adds to the sum, `None` for an input that adds nothing.
@@ -113,12 +120,17 @@ pub fn public_key_sum(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey>
 /// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is taken to be valid: that its key and its
 /// redeem script hash to what the prevout asks for has been checked by the node.
 pub fn input_public_key(prevout_script: &Script, script_sig: &Script, witness: &Witness) -> Option<PublicKey> {
+    PublicKey::from_slice(&input_key(prevout_script, script_sig, witness)?).ok()
+}
+
+fn input_key(prevout_script: &Script, script_sig: &Script, witness: &Witness) -> Option<[u8; COMPRESSED]> {
     if let Some(key) = taproot_key(prevout_script) {
-        taproot_public_key(&key, witness)
+        taproot_input_key(&key, witness)
     } else if prevout_script.is_p2wpkh() || (prevout_script.is_p2sh() && pushes_p2wpkh(script_sig)) {
-        compressed_public_key(witness.last()?)
+        // The length rules out uncompressed and hybrid encodings.
+        witness.last()?.try_into().ok()
     } else if prevout_script.is_p2pkh() {
-        p2pkh_public_key(prevout_script, script_sig)
+        p2pkh_input_key(prevout_script, script_sig)
     } else {
         None
     }
@@ -134,15 +146,17 @@ fn taproot_key(script: &Script) -> Option<[u8; 32]> {
 }
 
 /// A taproot output's key, unless it is spent by a script path whose internal key is H. A key off the curve is unspendable and adds nothing.
-fn taproot_public_key(key: &[u8; 32], witness: &Witness) -> Option<PublicKey> {
+fn taproot_input_key(key: &[u8; 32], witness: &Witness) -> Option<[u8; COMPRESSED]> {
     let has_annex = witness.len() > 1 && witness.last()?.first() == Some(&ANNEX_PREFIX);
     let stack_size = witness.len() - usize::from(has_annex);
     let control_block = witness.nth(stack_size.checked_sub(1)?)?;
     if stack_size > 1 && control_block.get(1..33) == Some(&NUMS_H) {
         return None;
     }
-    let key = XOnlyPublicKey::from_slice(key).ok()?;
-    Some(key.public_key(Parity::Even))
+    // The point whose y coordinate is even (BIP340).
+    let mut compressed = [2; COMPRESSED];
+    compressed[1..].copy_from_slice(key);
+    Some(compressed)
 }
 
 /// Whether the script is one push of a P2WPKH program, the only form in which consensus lets P2SH wrap it.
@@ -152,7 +166,7 @@ fn pushes_p2wpkh(script_sig: &Script) -> bool {
 
 /// The key in a script that may have been malleated: whatever 33 bytes hash to the prevout's hash, looked for from the end, where the
 /// standard form has them.
-fn p2pkh_public_key(prevout_script: &Script, script_sig: &Script) -> Option<PublicKey> {
+fn p2pkh_input_key(prevout_script: &Script, script_sig: &Script) -> Option<[u8; COMPRESSED]> {
     let wanted = prevout_script.as_bytes().get(3..23)?;
     script_sig
         .as_bytes()
@@ -160,17 +174,9 @@ fn p2pkh_public_key(prevout_script: &Script, script_sig: &Script) -> Option<Publ
         .rev()
         // Looking at the prefix first spares nearly all hashes of a long script.
         .filter(|window| matches!(window.first(), Some(2 | 3)))
-        .filter(|window| hash160::Hash::hash(window).as_byte_array() == wanted)
-        .find_map(compressed_public_key)
-}
-
-fn compressed_public_key(bytes: &[u8]) -> Option<PublicKey> {
-    // The length rules out uncompressed and hybrid encodings.
-    if bytes.len() == COMPRESSED {
-        PublicKey::from_slice(bytes).ok()
-    } else {
-        None
-    }
+        .find(|window| hash160::Hash::hash(window).as_byte_array() == wanted)?
+        .try_into()
+        .ok()
 }
 
 #[cfg(test)]

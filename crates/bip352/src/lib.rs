@@ -19,7 +19,7 @@ mod shared_secret;
 pub mod spend;
 
 pub use address::{AddressError, Network, SilentPaymentAddress};
-pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow};
+pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 pub use fast::Fast;
 pub use input::{EligibleTx, TaprootOutput, has_tweak, input_public_key, public_key_sum, tweak};
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};

@@ -365,6 +365,7 @@ fn open_index(
         Arc::clone(&store),
         Arc::clone(&source.chain),
         Arc::clone(&pool),
+        Arc::new(Fast::new()),
         follower.status(),
     )?;
     let index = Index {

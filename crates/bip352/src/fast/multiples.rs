@@ -69,6 +69,88 @@ impl<L: Lane> Kernel<L> for Powers<'_, L> {
     }
 }
 
+/// Tables of the odd multiples of a point in each lane, for many vectors at a time: 1 to 2^(levels + 1) - 1.
+pub(crate) struct OddMultiples<L> {
+    levels: usize,
+    vectors: usize,
+    jacobian: Vec<Jacobian<L>>,
+    powers: Vec<Affine<L>>,
+    entries: Vec<Affine<L>>,
+    addends: Vec<Affine<L>>,
+    scratch: Scratch<L>,
+}
+
+impl<L: Lane> OddMultiples<L> {
+    /// Room for tables of so many vectors.
+    pub(crate) fn new(levels: usize, vectors: usize) -> Self {
+        let (powers, entries) = ((levels + 1) * vectors, vectors << levels);
+        Self {
+            levels,
+            vectors: 0,
+            jacobian: vec![Jacobian::from_affine(&blank()); powers],
+            powers: vec![blank(); powers],
+            entries: vec![blank(); entries],
+            addends: vec![blank(); entries / 2],
+            scratch: Scratch::new(powers.max(entries)),
+        }
+    }
+
+    /// Makes the tables of `bad.len()` vectors, whose lanes with exceptional cases are marked. `point` has the vector and the lane.
+    pub(crate) fn fill<'a>(&mut self, bad: &mut [Mask], point: impl Fn(usize, usize) -> &'a Packed) {
+        let vectors = bad.len();
+        self.vectors = vectors;
+        for v in 0..vectors {
+            let of = L::vectorize(Load(|lane| point(v, lane)));
+            let mut column = [Jacobian::from_affine(&of); MAX_LEVELS + 1];
+            let powers = &mut column[..=self.levels];
+            L::vectorize(Powers {
+                of,
+                powers: &mut *powers,
+            });
+            for (n, power) in powers.iter().enumerate() {
+                self.jacobian[n * vectors + v] = *power;
+            }
+        }
+        L::vectorize(ToAffine {
+            jacobian: &self.jacobian[..(self.levels + 1) * vectors],
+            affine: &mut self.powers,
+            scratch: &mut self.scratch,
+            bad: &mut *bad,
+        });
+        self.entries[..vectors].copy_from_slice(&self.powers[..vectors]);
+        let powers = &self.powers;
+        L::vectorize(Grow {
+            columns: vectors,
+            levels: self.levels,
+            power: |n, v| powers[n * vectors + v],
+            entries: &mut self.entries,
+            addends: &mut self.addends,
+            scratch: &mut self.scratch,
+            bad,
+        });
+    }
+
+    /// (2·j + 1) times the points of vector v.
+    #[inline(always)]
+    pub(crate) fn entry(&self, j: usize, v: usize) -> &Affine<L> {
+        &self.entries[j * self.vectors + v]
+    }
+}
+
+/// Levels of the largest [`OddMultiples`].
+const MAX_LEVELS: usize = 4;
+
+struct Load<P>(P);
+
+impl<'a, L: Lane, P: Fn(usize) -> &'a Packed> Kernel<L> for Load<P> {
+    type Output = Affine<L>;
+
+    #[inline(always)]
+    fn run(self) -> Affine<L> {
+        Affine::gather(self.0)
+    }
+}
+
 fn blank<L: Lane>() -> Affine<L> {
     Affine::gather(|_| &GENERATOR)
 }

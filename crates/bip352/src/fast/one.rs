@@ -2,7 +2,7 @@
 
 use super::finish::{Batch, Slot, VECTORS};
 use super::lane::{Kernel, Lane};
-use super::multiples::{Grow, Powers};
+use super::multiples::OddMultiples;
 use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, ToAffine};
 use super::rows::Rows;
 use super::scalar::{NAF_ENTRIES, Schedule};
@@ -10,17 +10,12 @@ use super::steps::Step;
 
 /// Levels in which a table of [`NAF_ENTRIES`] grows from one entry.
 const LEVELS: usize = 3;
-/// T, 2·T, 4·T and 8·T.
-const POWERS: usize = LEVELS + 1;
 
 /// The room for many batches.
 pub(crate) struct OneScalar<L> {
     pub(crate) batch: Batch<L>,
-    jacobian: Vec<Jacobian<L>>,
-    powers: Vec<Affine<L>>,
-    /// Entry `j·vectors + v` is (2·j + 1)·T of vector v.
-    entries: Vec<Affine<L>>,
-    addends: Vec<Affine<L>>,
+    multiples: OddMultiples<L>,
+    products: Vec<Jacobian<L>>,
     scratch: Scratch<L>,
 }
 
@@ -29,11 +24,9 @@ impl<L: Lane> OneScalar<L> {
         let blank = Affine::gather(|_| &GENERATOR);
         Self {
             batch: Batch::new(),
-            jacobian: vec![Jacobian::from_affine(&blank); POWERS * VECTORS],
-            powers: vec![blank; POWERS * VECTORS],
-            entries: vec![blank; NAF_ENTRIES * VECTORS],
-            addends: vec![blank; NAF_ENTRIES * VECTORS],
-            scratch: Scratch::new(NAF_ENTRIES * VECTORS),
+            multiples: OddMultiples::new(LEVELS, VECTORS),
+            products: vec![Jacobian::from_affine(&blank); VECTORS],
+            scratch: Scratch::new(VECTORS),
         }
     }
 
@@ -60,83 +53,30 @@ impl<L: Lane> OneScalar<L> {
         let bad = &mut self.batch.bad[..vectors];
         bad.fill(0);
         let slots = &self.batch.slots;
-        for v in 0..vectors {
-            L::vectorize(Load {
-                v,
-                vectors,
-                slots,
-                rows,
-                into: &mut self.jacobian,
-            });
-        }
-        L::vectorize(ToAffine {
-            jacobian: &self.jacobian[..POWERS * vectors],
-            affine: &mut self.powers,
-            scratch: &mut self.scratch,
-            bad,
-        });
-        self.entries[..vectors].copy_from_slice(&self.powers[..vectors]);
-        let powers = &self.powers;
-        L::vectorize(Grow {
-            columns: vectors,
-            levels: LEVELS,
-            power: |n, v| powers[n * vectors + v],
-            entries: &mut self.entries,
-            addends: &mut self.addends,
-            scratch: &mut self.scratch,
-            bad,
-        });
+        self.multiples
+            .fill(bad, |v, lane| &rows.tweaks[slots[v * L::LANES + lane].row]);
         self.batch.clock.lap(Step::Tables);
-        for (v, product) in self.jacobian[..vectors].iter_mut().enumerate() {
+        for (v, product) in self.products[..vectors].iter_mut().enumerate() {
             *product = L::vectorize(Walk {
                 schedule,
-                entries: &self.entries,
+                multiples: &self.multiples,
                 v,
-                vectors,
             });
         }
         L::vectorize(ToAffine {
-            jacobian: &self.jacobian[..vectors],
+            jacobian: &self.products[..vectors],
             affine: &mut self.batch.secrets,
             scratch: &mut self.scratch,
-            bad,
+            bad: &mut self.batch.bad[..vectors],
         });
-    }
-}
-
-/// The points of one vector and their first doublings.
-struct Load<'a, L> {
-    v: usize,
-    vectors: usize,
-    slots: &'a [Slot],
-    rows: &'a Rows,
-    into: &'a mut [Jacobian<L>],
-}
-
-impl<L: Lane> Kernel<L> for Load<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let of = Affine::gather(|lane| &self.rows.tweaks[self.slots[self.v * L::LANES + lane].row]);
-        let mut powers = [Jacobian::from_affine(&of); POWERS];
-        Powers {
-            of,
-            powers: &mut powers,
-        }
-        .run();
-        for (n, power) in powers.into_iter().enumerate() {
-            self.into[n * self.vectors + self.v] = power;
-        }
     }
 }
 
 /// The schedule's doublings and additions for one vector. Which come, and in which order, is the same for all rows of a scan.
 struct Walk<'a, L> {
     schedule: &'a Schedule,
-    entries: &'a [Affine<L>],
+    multiples: &'a OddMultiples<L>,
     v: usize,
-    vectors: usize,
 }
 
 impl<L: Lane> Kernel<L> for Walk<'_, L> {
@@ -144,7 +84,7 @@ impl<L: Lane> Kernel<L> for Walk<'_, L> {
 
     #[inline(always)]
     fn run(self) -> Jacobian<L> {
-        let entry = |j: usize| &self.entries[j * self.vectors + self.v];
+        let entry = |j: usize| self.multiples.entry(j, self.v);
         let second: [Affine<L>; NAF_ENTRIES] = std::array::from_fn(|j| entry(j).endomorphism());
         let mut sum: Option<Jacobian<L>> = None;
         for step in &self.schedule.steps {

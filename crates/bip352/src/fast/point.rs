@@ -23,6 +23,26 @@ impl Packed {
         words.rotate_left(4);
         Self(words)
     }
+
+    /// SEC 1, 2.3.3, without compression.
+    pub(crate) fn uncompressed(&self) -> [u8; 65] {
+        let mut bytes = [4; 65];
+        let (x, y) = bytes[1..].split_at_mut(32);
+        for (half, words) in [x, y].into_iter().zip(self.0.chunks_exact(4)) {
+            for (bytes, word) in half.rchunks_exact_mut(8).zip(words) {
+                bytes.copy_from_slice(&word.to_be_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// SEC 1, 2.3.3, with compression.
+    pub(crate) fn compressed(&self) -> [u8; 33] {
+        let mut bytes = [2; 33];
+        bytes.copy_from_slice(&self.uncompressed()[..33]);
+        bytes[0] = 2 | (self.0[4] & 1) as u8;
+        bytes
+    }
 }
 
 /// The generator, and what stands in for a point that is none.
@@ -285,6 +305,71 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
                 sums[i].set(Affine { x, y });
             },
         );
+    }
+}
+
+/// Sums of any two points of a list, equal ones included: what is not added is only a point and its opposite.
+pub(crate) struct AnySums<'a, L, P> {
+    pub(crate) points: &'a mut [Packed],
+    /// `(vector, lane)`: the place of a sum, where its first point lies, and that of the second. Lanes may repeat a pair of their vector.
+    pub(crate) pairs: P,
+    pub(crate) sums: &'a mut [Affine<L>],
+    /// Room for the slopes' denominators (x) and numerators (y).
+    pub(crate) slopes: &'a mut [Affine<L>],
+    pub(crate) scratch: &'a mut Scratch<L>,
+    /// The sums at infinity; their places hold no point any more.
+    pub(crate) bad: &'a mut [Mask],
+}
+
+impl<L: Lane, P: Fn(usize, usize) -> (usize, usize)> Kernel<L> for AnySums<'_, L, P> {
+    type Output = ();
+
+    /// The slope is (y₂ - y₁)/(x₂ - x₁), and 3x²/2y where both points are one (SEC 1, 2.2.1). No point of the curve has y = 0.
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            points,
+            pairs,
+            sums,
+            slopes,
+            scratch,
+            bad,
+        } = self;
+        let vectors = bad.len();
+        for v in 0..vectors {
+            let p = Affine::<L>::gather(|lane| &points[pairs(v, lane).0]);
+            let q = Affine::<L>::gather(|lane| &points[pairs(v, lane).1]);
+            let (x, y) = (q.x.minus(&p.x).carry(), q.y.minus(&p.y).carry());
+            let same = x.zeros() & y.zeros();
+            let square = p.x.square();
+            let tripled = square.plus(&square).plus(&square.loose()).carry();
+            sums[v] = p;
+            slopes[v] = Affine {
+                x: Fe::select(same, &p.y.plus(&p.y).carry(), &x),
+                y: Fe::select(same, &tripled, &y),
+            };
+        }
+        invert_each(
+            vectors,
+            scratch,
+            bad,
+            #[inline(always)]
+            |v| slopes[v].x,
+            #[inline(always)]
+            |v, inverse| {
+                let p = sums[v];
+                let q = Affine::<L>::gather(|lane| &points[pairs(v, lane).1]);
+                let slope = slopes[v].y.mul(&inverse);
+                let x = slope.square_add(&p.x.plus(&q.x).negated::<2>());
+                let y = slope.mul_add(&p.x.minus(&x).carry(), &p.y.negated());
+                sums[v] = Affine { x, y };
+            },
+        );
+        for (v, sum) in sums.iter().take(vectors).enumerate() {
+            for (lane, sum) in sum.pack().into_iter().take(L::LANES).enumerate() {
+                points[pairs(v, lane).0] = sum;
+            }
+        }
     }
 }
 

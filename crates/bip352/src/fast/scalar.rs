@@ -143,16 +143,50 @@ pub(crate) struct CombDigits {
 }
 
 impl CombDigits {
-    /// b = u1 + u2·λ with u1 and u2 odd: u = 2·s + 1 for the halves s of (b - 1 - λ)/2.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let b = Zeroizing::new(from_bytes(key));
-        let (minus, _) = sub(&N, &ONE_PLUS_LAMBDA);
-        let s = Zeroizing::new(halve(&add_mod(&b, &minus)));
-        let halves = split(&s);
+        let halves = odd_halves(&b);
         Self {
-            halves: [odd_digits(&halves.0), odd_digits(&halves.1)],
+            halves: [odd_digits::<8, _>(&halves.0), odd_digits::<8, _>(&halves.1)],
         }
     }
+}
+
+/// Bits of a digit of [`LockstepDigits`].
+pub(crate) const LOCKSTEP_WIDTH: u32 = 5;
+/// Digits of a half: 26·5 bits hold the 129 of one, and leave the last digit below 12.
+pub(crate) const LOCKSTEP_WINDOWS: usize = 26;
+/// Odd multiples that a digit may be of: 1 to 31.
+pub(crate) const LOCKSTEP_ENTRIES: usize = 16;
+
+/// A public scalar as odd digits of five bits: whatever the scalar, each window has an addition for each half.
+#[derive(Clone)]
+pub(crate) struct LockstepDigits {
+    pub(crate) halves: [[Digit; LOCKSTEP_WINDOWS]; 2],
+}
+
+impl LockstepDigits {
+    /// `None` for zero, and for a number that is not below n.
+    pub(crate) fn new(scalar: &[u8; 32]) -> Option<Self> {
+        let k = from_bytes(scalar);
+        if k == [0; 4] || !sub(&k, &N).1 {
+            return None;
+        }
+        let halves = odd_halves(&k);
+        Some(Self {
+            halves: [
+                odd_digits::<LOCKSTEP_WIDTH, _>(&halves.0),
+                odd_digits::<LOCKSTEP_WIDTH, _>(&halves.1),
+            ],
+        })
+    }
+}
+
+/// The halves s of (b - 1 - λ)/2: b = u1 + u2·λ, where u = 2·s + 1 is odd.
+fn odd_halves(b: &Words) -> Zeroizing<(Words, Words)> {
+    let (minus, _) = sub(&N, &ONE_PLUS_LAMBDA);
+    let s = Zeroizing::new(halve(&add_mod(b, &minus)));
+    split(&s)
 }
 
 /// `a/2 mod n`.
@@ -170,37 +204,39 @@ fn shift(a: &Words, above: u64) -> Words {
     ]
 }
 
-/// The digits of 2·s + 1.
-fn odd_digits(s: &Words) -> [Digit; HALF_WINDOWS] {
+/// The digits of 2·s + 1, each of `WIDTH` bits; the last takes what is left.
+fn odd_digits<const WIDTH: u32, const COUNT: usize>(s: &Words) -> [Digit; COUNT] {
     let (double, _) = add(s, s);
     let mut u = Zeroizing::new(add(&double, &[1, 0, 0, 0]).0);
     let minus = is_negative(&u);
     if minus {
         *u = negate(&u);
     }
-    let mut digits = [Digit::default(); HALF_WINDOWS];
+    let above: u64 = 1 << WIDTH;
+    let mask = 2 * above - 1;
+    let mut digits = [Digit::default(); COUNT];
     for (i, digit) in digits.iter_mut().enumerate() {
-        if i + 1 == HALF_WINDOWS {
-            // Positive, and below 2·LAST_WINDOW_ENTRIES.
+        if i + 1 == COUNT {
+            // Positive, and so small that its entry is in the last window's table.
             *digit = Digit {
                 entry: (u[0] >> 1) as u8,
                 minus,
             };
             break;
         }
-        // Odd, between -255 and 255; what is left stays odd as the digit takes bit 8 with it.
-        let nine = (u[0] & 0x1ff) as i64 - 0x100;
+        // Odd, and below 2^WIDTH in magnitude; what is left stays odd as the digit takes bit WIDTH with it.
+        let signed = (u[0] & mask) as i64 - above.cast_signed();
         *digit = Digit {
-            entry: (nine.unsigned_abs() >> 1) as u8,
-            minus: minus != (nine < 0),
+            entry: (signed.unsigned_abs() >> 1) as u8,
+            minus: minus != (signed < 0),
         };
-        // u - digit ends in a one and eight zeros.
-        u[0] = u[0] & !0x1ff | 0x100;
+        // u - digit ends in a one and WIDTH zeros.
+        u[0] = u[0] & !mask | above;
         *u = [
-            u[0] >> 8 | u[1] << 56,
-            u[1] >> 8 | u[2] << 56,
-            u[2] >> 8 | u[3] << 56,
-            u[3] >> 8,
+            u[0] >> WIDTH | u[1] << (64 - WIDTH),
+            u[1] >> WIDTH | u[2] << (64 - WIDTH),
+            u[2] >> WIDTH | u[3] << (64 - WIDTH),
+            u[3] >> WIDTH,
         ];
     }
     digits

@@ -4,8 +4,8 @@ use bitcoin::secp256k1::{PublicKey, Scalar, SecretKey};
 
 use super::lane::{Kernel, Lane, all};
 use super::multiples::{Combs, GENERATOR_TABLE, comb_entry, generator_entry};
-use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, Sums, ToAffine};
-use super::scalar::{CombDigits, Digit, Schedule, WINDOWS, generator_digit, generator_digits};
+use super::point::{Affine, AnySums, GENERATOR, Jacobian, Packed, Scratch, Sums, ToAffine};
+use super::scalar::{CombDigits, Digit, LockstepDigits, Schedule, WINDOWS, generator_digit, generator_digits};
 use super::*;
 use crate::curve::SECP;
 
@@ -40,7 +40,7 @@ macro_rules! on_every_lane {
     )*};
 }
 
-on_every_lane!(transposes doubles_and_adds adds_in_batches combs_hold_multiples);
+on_every_lane!(transposes doubles_and_adds adds_in_batches combs_hold_multiples multiplies_each sums_of_any_points);
 
 fn transposes<L: Lane>() {
     let points: Vec<Packed> = (0..8).map(point).collect();
@@ -152,6 +152,81 @@ fn combs_hold_multiples<L: Lane>() {
     }
 }
 
+fn public(point: &Packed) -> PublicKey {
+    PublicKey::from_slice(&point.uncompressed()).expect("a point of the curve")
+}
+
+/// Every kind of scalar in every lane; exceptional cases are told and not computed.
+fn multiplies_each<L: Lane>() {
+    let keys = scalars();
+    let mut exceptions = 0;
+    let mut room = each::EachScalar::<L>::new();
+    for shift in 0..L::LANES {
+        let chosen: Vec<SecretKey> = keys.iter().cycle().skip(shift).take(keys.len()).copied().collect();
+        let pairs: Vec<_> = (0..)
+            .zip(&chosen)
+            .map(|(n, key)| (point(n), LockstepDigits::new(&key.secret_bytes()).expect("below n")))
+            .collect();
+        let products = room.multiply(&pairs);
+        assert_eq!(products.len(), pairs.len());
+        for ((product, (point, _)), key) in products.iter().zip(&pairs).zip(&chosen) {
+            let expected = public(point).mul_tweak(&SECP, &Scalar::from(*key)).expect("not zero");
+            match product {
+                Some(product) => assert_eq!(public(product), expected),
+                None => exceptions += 1,
+            }
+        }
+    }
+    assert!(
+        exceptions < keys.len() / 20 * L::LANES,
+        "{exceptions} of {}",
+        keys.len()
+    );
+    assert!(LockstepDigits::new(&[0; 32]).is_none());
+    assert!(LockstepDigits::new(&[0xff; 32]).is_none());
+}
+
+fn sums_of_any_points<L: Lane>() {
+    for count in [1, 2, 7, 8, 9, 70] {
+        let key = |n: u64| if n % 5 == 4 { secret(n - 1).negate() } else { secret(n) };
+        let mut points: Vec<Packed> = (0..count).map(|n| packed(&key(n).public_key(&SECP))).collect();
+        // Each third one meets itself, each fifth its opposite, the others their neighbour.
+        let other = |n: u64| match n {
+            n if n % 3 == 0 => key(n),
+            n if n % 5 == 1 => key(n).negate(),
+            n => secret(n + 1000),
+        };
+        points.extend((0..count).map(|n| packed(&other(n).public_key(&SECP))));
+        let blank = Affine::gather(|_| &GENERATOR);
+        let vectors = (count as usize).div_ceil(L::LANES);
+        let (mut sums, mut slopes) = (vec![blank; vectors], vec![blank; vectors]);
+        let mut bad = vec![0; vectors];
+        let last = count as usize - 1;
+        L::vectorize(AnySums {
+            points: &mut points,
+            pairs: |v: usize, lane: usize| {
+                let n = (v * L::LANES + lane).min(last);
+                (n, n + last + 1)
+            },
+            sums: &mut sums,
+            slopes: &mut slopes,
+            scratch: &mut Scratch::new(vectors),
+            bad: &mut bad,
+        });
+        for n in 0..count {
+            let place = n as usize;
+            let marked = bad[place / L::LANES] >> (place % L::LANES) & 1 == 1;
+            match key(n).add_tweak(&other(n).into()) {
+                Ok(sum) => {
+                    assert!(!marked, "{n} of {count}");
+                    assert_eq!(public(&points[place]), sum.public_key(&SECP), "{n} of {count}");
+                }
+                Err(_) => assert!(marked, "{n} of {count}"),
+            }
+        }
+    }
+}
+
 fn scalar(n: i64) -> Scalar {
     Scalar::from(if n < 0 {
         small(n.unsigned_abs()).negate()
@@ -214,6 +289,23 @@ fn comb_digits_make_the_scalar() {
                 assert!(digit.entry < 164);
                 sum = plus(sum, unit.mul_tweak(&scalar(digit_value(*digit))).expect("not zero"));
                 unit = unit.mul_tweak(&scalar(256)).expect("not zero");
+            }
+        }
+        assert_eq!(sum, Some(key));
+    }
+}
+
+#[test]
+fn lockstep_digits_make_the_scalar() {
+    for key in scalars() {
+        let digits = LockstepDigits::new(&key.secret_bytes()).expect("below n");
+        let mut sum = None;
+        for (half, unit) in digits.halves.iter().zip([small(1), lambda()]) {
+            let mut unit = unit;
+            for digit in half {
+                assert!(digit.entry < 16);
+                sum = plus(sum, unit.mul_tweak(&scalar(digit_value(*digit))).expect("not zero"));
+                unit = unit.mul_tweak(&scalar(32)).expect("not zero");
             }
         }
         assert_eq!(sum, Some(key));

@@ -1,5 +1,5 @@
 use bitcoin::hex::FromHex as _;
-use bitcoin::secp256k1::{Scalar, SecretKey};
+use bitcoin::secp256k1::{Parity, Scalar, SecretKey, XOnlyPublicKey};
 use bitcoin::{CompressedPublicKey, OutPoint, ScriptBuf, Sequence, TxIn};
 
 use super::*;

@@ -4,7 +4,7 @@ use bitcoin::consensus::serialize;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Transaction, TxOut};
 use proptest::prelude::*;
-use sdk_relay_bip352::{EligibleTx, input_public_key, tweak};
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, input_public_key, tweak};
 use silentpayments::utils::OutPoint;
 use silentpayments::utils::receiving::{calculate_tweak_data, get_pubkey_from_input};
 
@@ -26,6 +26,35 @@ proptest! {
             prop_assert_eq!(ours, their_public_key(input, prevout));
         }
         prop_assert_eq!(tweak(&tx, &prevouts), their_tweak(&tx, &prevouts));
+    }
+
+    /// Many at a time, on the machine's lanes, as one by one: sums through infinity and of equal keys, and outputs or prevouts missing.
+    #[test]
+    fn many_at_a_time_are_as_one_by_one(mut txs in prop::collection::vec((inputs(), 0..6_u8), 1..24)) {
+        for (inputs, change) in &mut txs {
+            match change {
+                0 => inputs.insert(1, inputs[0].negated()),
+                1 => inputs.push(inputs[0].clone()),
+                2 => inputs.extend([inputs[0].clone(), inputs[0].negated(), inputs[0].clone()]),
+                _ => {}
+            }
+        }
+        let txs: Vec<_> = txs
+            .iter()
+            .map(|(inputs, change)| {
+                let (mut tx, mut prevouts) = transaction(inputs, &[[3; 32]; 2][..1 + usize::from(*change) % 2]);
+                match change {
+                    4 => tx.output[0].script_pubkey = Default::default(),
+                    5 => drop(prevouts.pop()),
+                    _ => {}
+                }
+                (tx, prevouts)
+            })
+            .collect();
+        let given: Vec<(&Transaction, &[TxOut])> = txs.iter().map(|(tx, prevouts)| (tx, prevouts.as_slice())).collect();
+        let one_by_one: Vec<_> = given.iter().map(|(tx, prevouts)| tweak(tx, prevouts)).collect();
+        prop_assert_eq!(Fast::new().tweaks(&given), &one_by_one[..]);
+        prop_assert_eq!(Fast::portable().tweaks(&given), one_by_one);
     }
 
     #[test]

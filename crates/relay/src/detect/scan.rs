@@ -1,40 +1,139 @@
-//! A block's scan on all processors.
+//! Scans on all processors: short ones are waited for, and a block's for many watches goes on beside detection.
 
 use std::num::NonZero;
-use std::thread::{available_parallelism, scope};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{available_parallelism, scope, spawn};
 
 use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
+use tokio::sync::oneshot;
+
+use super::rows::Row;
+use crate::index::give_way;
 
 /// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's work.
 const PAIRS_A_THREAD: usize = 5_000;
+/// From so many pairs on (about 50 ms of one processor) detection does not wait for a block's scan. With the most watches that the default
+/// allows (10,000), a block of 2,500 eligible transactions is 25 million pairs, tens of seconds.
+const LONG: usize = 40_000;
+/// Rows that a thread of a long scan takes at a time: as many as an engine makes tables for at once, or a few times that.
+const ROWS_A_PIECE: usize = 16;
 
 /// What `engine` finds, ordered by row and then by receiver.
-///
-/// Detection waits for it, as what comes next in the chain is told afterwards: with the most watches that the default allows (10,000), a block
-/// of 2,500 eligible transactions is 25 million pairs, tens of seconds on two processors.
-pub(super) fn scan(engine: &dyn Engine, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
-    let processors = available_parallelism().map_or(1, NonZero::get);
-    let threads = (receivers.len() * rows.len() / PAIRS_A_THREAD).clamp(1, processors);
+pub(super) fn scan(engine: &dyn Engine, receivers: &[Arc<Receiver>], rows: &[Arc<Row>]) -> Vec<Hit> {
+    let receivers: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
+    let rows: Vec<&EligibleTx> = rows.iter().map(|r| &r.eligible).collect();
+    let threads = (receivers.len() * rows.len() / PAIRS_A_THREAD).clamp(1, processors());
     let share = rows.len().div_ceil(threads).max(1);
-    if share >= rows.len() {
-        return engine.scan(receivers, rows);
+    let found = in_pieces(engine, &receivers, &rows, Pieces { threads, share }, || true);
+    found.unwrap_or_else(|| engine.scan(&receivers, &rows))
+}
+
+/// Whether so many pairs are a [`LongScan`].
+pub(super) fn is_long(receivers: usize, rows: usize) -> bool {
+    receivers.saturating_mul(rows) >= LONG
+}
+
+/// A scan on threads of low priority. Dropped before its end, it leaves off with the pieces at hand.
+pub(super) struct LongScan {
+    receivers: Vec<Arc<Receiver>>,
+    rows: Vec<Arc<Row>>,
+    hits: oneshot::Receiver<Option<Vec<Hit>>>,
+    wanted: Arc<AtomicBool>,
+}
+
+impl LongScan {
+    pub(super) fn start(engine: &Arc<dyn Engine>, receivers: Vec<Arc<Receiver>>, rows: Vec<Arc<Row>>) -> Self {
+        let (sender, hits) = oneshot::channel();
+        let wanted = Arc::new(AtomicBool::new(true));
+        let (engine, still) = (Arc::clone(engine), Arc::clone(&wanted));
+        let (for_whom, what) = (receivers.clone(), rows.clone());
+        spawn(move || {
+            give_way();
+            let receivers: Vec<&Receiver> = for_whom.iter().map(|r| &**r).collect();
+            let rows: Vec<&EligibleTx> = what.iter().map(|r| &r.eligible).collect();
+            let pieces = Pieces {
+                threads: processors(),
+                share: ROWS_A_PIECE,
+            };
+            let found = in_pieces(&*engine, &receivers, &rows, pieces, || still.load(Ordering::Relaxed));
+            // Whoever asked may be gone by now.
+            let _ = sender.send(found);
+        });
+        Self {
+            receivers,
+            rows,
+            hits,
+            wanted,
+        }
     }
-    scope(|threads| {
-        let running: Vec<_> = rows
-            .chunks(share)
-            .map(|rows| (rows, threads.spawn(|| engine.scan(receivers, rows))))
-            .collect();
-        let mut hits = Vec::new();
-        for (n, (rows, thread)) in running.into_iter().enumerate() {
-            // An engine does not panic; if one did, the rows of its thread are scanned once more.
-            let found = thread.join().unwrap_or_else(|_| engine.scan(receivers, rows));
-            hits.extend(found.into_iter().map(|hit| Hit {
-                row: hit.row + n * share,
+
+    /// What it has found; `None` when it has failed. May be asked again when it was not waited for to the end.
+    pub(super) async fn hits(&mut self) -> Option<Vec<Hit>> {
+        (&mut self.hits).await.ok().flatten()
+    }
+
+    /// The same, waited for.
+    pub(super) fn anew(&self, engine: &dyn Engine) -> Vec<Hit> {
+        scan(engine, &self.receivers, &self.rows)
+    }
+}
+
+impl Drop for LongScan {
+    fn drop(&mut self) {
+        self.wanted.store(false, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Pieces {
+    threads: usize,
+    /// Rows of a piece.
+    share: usize,
+}
+
+/// Threads take one piece after the other while `wanted`. `None` when they left off before the end.
+fn in_pieces(
+    engine: &dyn Engine,
+    receivers: &[&Receiver],
+    rows: &[&EligibleTx],
+    Pieces { threads, share }: Pieces,
+    wanted: impl Fn() -> bool + Sync,
+) -> Option<Vec<Hit>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        while wanted() {
+            let first = next.fetch_add(share, Ordering::Relaxed);
+            let Some(piece) = rows.get(first..rows.len().min(first + share)).filter(|p| !p.is_empty()) else {
+                return Some(found);
+            };
+            let hits = engine.scan(receivers, piece).into_iter();
+            found.extend(hits.map(|hit| Hit {
+                row: first + hit.row,
                 ..hit
             }));
         }
-        hits
-    })
+        None
+    };
+    if threads <= 1 {
+        return work();
+    }
+    let found = scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // An engine does not panic; if one did, what its thread had found would be missing.
+        running
+            .into_iter()
+            .map(|thread| thread.join().ok().flatten())
+            .collect::<Option<Vec<_>>>()
+    });
+    let mut hits: Vec<Hit> = found?.into_iter().flatten().collect();
+    hits.sort_unstable_by_key(|hit| (hit.row, hit.receiver));
+    Some(hits)
+}
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 #[cfg(test)]
@@ -81,7 +180,13 @@ mod tests {
             .collect();
         let rows: Vec<&EligibleTx> = rows.iter().collect();
         for receivers in [vec![&receiver; 3], vec![&receiver; 100]] {
-            assert_eq!(scan(&Echo, &receivers, &rows), Echo.scan(&receivers, &rows));
+            let expected = Echo.scan(&receivers, &rows);
+            for (threads, share) in [(1, 601), (2, 301), (4, 16), (3, 1)] {
+                let found = in_pieces(&Echo, &receivers, &rows, Pieces { threads, share }, || true);
+                assert_eq!(found.as_ref(), Some(&expected), "{threads} threads, pieces of {share}");
+            }
+            let unwanted = in_pieces(&Echo, &receivers, &rows, Pieces { threads: 2, share: 16 }, || false);
+            assert_eq!(unwanted, None);
         }
     }
 }

@@ -89,8 +89,13 @@ impl Watches {
         self.all.get_mut(self.numbers.get(id)?)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Watch> {
-        self.all.values()
+    pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Watch> {
+        self.all.get_mut(&number)
+    }
+
+    /// With the number of each, which no other watch ever has.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Watch)> {
+        self.all.iter().map(|(number, watch)| (*number, watch))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Watch> {
@@ -98,8 +103,11 @@ impl Watches {
     }
 
     fn retain(&mut self, keep: impl Fn(&Watch) -> bool) {
+        let before = self.all.len();
         self.all.retain(|_, watch| keep(watch));
-        self.numbers.retain(|_, number| self.all.contains_key(number));
+        if self.all.len() < before {
+            self.numbers.retain(|_, number| self.all.contains_key(number));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use bytes::Bytes;
-use sdk_relay_bip352::{Hit, Receiver};
+use sdk_relay_bip352::{Hit, Receiver, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
 use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Notification, Payment, ServerMessage, Topic, Tweaks};
 use sdk_relay_store::format::KEPT_BLOCKS;
@@ -20,7 +20,7 @@ use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
 use super::past::{Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
-use super::scan::scan;
+use super::scan::{LongScan, is_long, scan};
 use super::watches::Watches;
 use super::{Parts, StartError};
 use crate::clock::unix_now;
@@ -49,7 +49,21 @@ pub(super) struct Worker {
     one_scan: Arc<Semaphore>,
     scans: JoinSet<()>,
     next_event_id: u64,
+    /// A block whose scan takes long. What enters and leaves the mempool goes on meanwhile, and all else waits for it.
+    underway: Option<(Connecting, LongScan)>,
 }
+
+/// A block that has been looked at and not been told yet.
+struct Connecting {
+    at: BlockRef,
+    place: Place,
+    rows: Vec<Arc<Row>>,
+    scanned_for: ScannedFor,
+    story: Story,
+}
+
+/// The numbers of the watches that a scan is for; the own wallet comes before them.
+struct ScannedFor(Vec<u64>);
 
 impl Worker {
     pub(super) fn new(parts: Parts, detection: Detection, history: mpsc::Sender<Scan>) -> Result<Self, StartError> {
@@ -76,6 +90,7 @@ impl Worker {
             mempool: HashMap::new(),
             one_scan: Arc::new(Semaphore::new(1)),
             scans: JoinSet::new(),
+            underway: None,
         })
     }
 
@@ -92,16 +107,29 @@ impl Worker {
                 scripts = scripts => self.wallet_scripts = scripts.unwrap_or_default(),
             }
         }
+        // The first event that has to wait for the block underway; those behind it stay in the channel.
+        let mut waiting = None;
+        let mut ended = false;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 // Commands first: a watch that is ordered before a payment hears of it.
                 Some(command) = commands.recv() => self.obey(command).await,
-                event = events.recv() => match event {
+                hits = found(&mut self.underway) => {
+                    self.end_block(hits, &stop).await;
+                    if let Some(event) = waiting.take() {
+                        self.apply(event, &stop).await;
+                    }
+                }
+                event = events.recv(), if waiting.is_none() && !ended => match event {
+                    Some(event) if self.underway.is_some() && !is_of_mempool(&event) => waiting = Some(event),
                     Some(event) => self.apply(event, &stop).await,
-                    None => return,
+                    None => ended = true,
                 },
+            }
+            if ended && self.underway.is_none() {
+                return;
             }
             self.parts.vitals.set_watches(self.watches.len());
         }
@@ -235,9 +263,8 @@ impl Worker {
         let mut change = None;
         match event {
             ChainEvent::BlockConnected { at, block } => {
-                change = Some(BlockChange::Connect(at.height, at.hash));
                 self.remember(at);
-                self.connect(at, &block, &mut story);
+                return self.connect(at, &block, stop).await;
             }
             ChainEvent::BlockDisconnected { at, parent } => {
                 change = Some(BlockChange::Disconnect {
@@ -265,7 +292,7 @@ impl Worker {
             }
         }
         self.commit(story, change, stop).await;
-        if let Some(BlockChange::Connect(height, _) | BlockChange::Jump(height, _)) = change {
+        if let Some(BlockChange::Jump(height, _)) = change {
             self.parts.vitals.set_tip(height);
         }
     }
@@ -277,7 +304,8 @@ impl Worker {
         }
     }
 
-    fn connect(&mut self, at: BlockRef, block: &BlockWithPrevouts, story: &mut Story) {
+    async fn connect(&mut self, at: BlockRef, block: &BlockWithPrevouts, stop: &CancellationToken) {
+        let mut story = Story::default();
         let header = &block.block.header;
         let place = Place::Block(at, u64::from(header.time));
         story.events.push((
@@ -292,20 +320,66 @@ impl Worker {
                 merkle_root: header.merkle_root.to_string(),
             }),
         ));
-        let mut rows = Vec::new();
-        for (tx, prevouts) in block.block.txdata.iter().zip(&block.prevouts) {
-            let txid = tx.compute_txid();
-            self.mempool.remove(&txid);
-            let facts = Facts::of(txid, tx, prevouts);
-            self.find_for_wallet(facts, tx, place, story);
-            rows.extend(Row::of(facts, tx, prevouts).map(Arc::new));
+        let txs: Vec<TxWithPrevouts<'_>> = block
+            .block
+            .txdata
+            .iter()
+            .zip(block.prevouts.iter().map(Vec::as_slice))
+            .collect();
+        let facts: Vec<Facts> = txs
+            .iter()
+            .map(|(tx, prevouts)| Facts::of(tx.compute_txid(), tx, prevouts))
+            .collect();
+        for (facts, (tx, _)) in facts.iter().zip(&txs) {
+            self.mempool.remove(&facts.txid);
+            self.find_for_wallet(*facts, tx, place, &mut story);
         }
+        let rows: Vec<Arc<Row>> = Row::of(&*self.parts.engine, &facts, &txs)
+            .into_iter()
+            .flatten()
+            .collect();
         self.parts
             .counters
             .transactions_scanned
             .inc_by(block.block.txdata.len() as u64);
         self.parts.counters.blocks_connected.inc();
-        self.find(&rows, place, story);
+        let (scanned_for, receivers) = self.receivers();
+        let connecting = Connecting {
+            at,
+            place,
+            rows,
+            scanned_for,
+            story,
+        };
+        let rows = &connecting.rows;
+        if is_long(receivers.len(), rows.len()) {
+            let scan = LongScan::start(&self.parts.engine, receivers, rows.clone());
+            self.underway = Some((connecting, scan));
+            return;
+        }
+        let hits = scan(&*self.parts.engine, &receivers, rows);
+        self.tell_block(connecting, hits, stop).await;
+    }
+
+    /// The scan of the block underway has ended.
+    async fn end_block(&mut self, hits: Option<Vec<Hit>>, stop: &CancellationToken) {
+        let Some((connecting, scan)) = self.underway.take() else {
+            return;
+        };
+        // Without hits the scan has failed: once more, here.
+        let hits = hits.unwrap_or_else(|| scan.anew(&*self.parts.engine));
+        self.tell_block(connecting, hits, stop).await;
+    }
+
+    async fn tell_block(&mut self, block: Connecting, hits: Vec<Hit>, stop: &CancellationToken) {
+        let Connecting {
+            at,
+            place,
+            rows,
+            scanned_for,
+            mut story,
+        } = block;
+        self.tell(hits, &scanned_for, &rows, place, &mut story);
         let tweaks = Tweaks {
             block_height: at.height,
             block_hash: at.hash.to_string(),
@@ -317,6 +391,9 @@ impl Worker {
             story.forgotten.extend(self.ledger.bury(deep));
             self.watches.iter_mut().for_each(|w| w.bury(deep));
         }
+        let change = Some(BlockChange::Connect(at.height, at.hash));
+        self.commit(story, change, stop).await;
+        self.parts.vitals.set_tip(at.height);
     }
 
     fn disconnect(&mut self, at: BlockRef, parent: BlockHash, story: &mut Story) {
@@ -339,16 +416,24 @@ impl Worker {
 
     fn enter(&mut self, txs: &[Arc<MempoolTx>], story: &mut Story) {
         let place = Place::Mempool(unix_now());
+        let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|t| (&t.tx, t.prevouts.as_slice())).collect();
+        let facts: Vec<Facts> = txs.iter().map(|t| Facts::of(t.txid, &t.tx, &t.prevouts)).collect();
         let mut rows = Vec::new();
-        for entered in txs {
-            let facts = Facts::of(entered.txid, &entered.tx, &entered.prevouts);
-            self.find_for_wallet(facts, &entered.tx, place, story);
-            let row = Row::of(facts, &entered.tx, &entered.prevouts).map(Arc::new);
-            self.mempool.insert(entered.txid, row.clone());
+        for (row, (facts, (tx, _))) in Row::of(&*self.parts.engine, &facts, &given)
+            .into_iter()
+            .zip(facts.iter().zip(&given))
+        {
+            self.find_for_wallet(*facts, tx, place, story);
+            self.mempool.insert(facts.txid, row.clone());
             rows.extend(row);
         }
         self.parts.counters.transactions_scanned.inc_by(txs.len() as u64);
-        self.find(&rows, place, story);
+        if rows.is_empty() {
+            return;
+        }
+        let (scanned_for, receivers) = self.receivers();
+        let hits = scan(&*self.parts.engine, &receivers, &rows);
+        self.tell(hits, &scanned_for, &rows, place, story);
     }
 
     fn leave(&mut self, txid: Txid, reason: LeaveReason, story: &mut Story) {
@@ -371,17 +456,15 @@ impl Worker {
         }
     }
 
-    /// Scans rows for the own wallet and for every watch.
-    fn find(&mut self, rows: &[Arc<Row>], place: Place, story: &mut Story) {
-        if rows.is_empty() {
-            return;
-        }
-        let watched: Vec<Arc<Receiver>> = self.watches.iter().map(|w| Arc::clone(&w.receiver)).collect();
-        let receivers: Vec<&Receiver> = std::iter::once(&*self.parts.own)
-            .chain(watched.iter().map(|r| &**r))
-            .collect();
-        let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
-        let hits = scan(&*self.parts.engine, &receivers, &eligible);
+    /// Whom rows are scanned for: the own wallet, and every watch.
+    fn receivers(&self) -> (ScannedFor, Vec<Arc<Receiver>>) {
+        let numbers = self.watches.iter().map(|(number, _)| number).collect();
+        let watched = self.watches.iter().map(|(_, w)| Arc::clone(&w.receiver));
+        let receivers = std::iter::once(Arc::clone(&self.parts.own)).chain(watched).collect();
+        (ScannedFor(numbers), receivers)
+    }
+
+    fn tell(&mut self, hits: Vec<Hit>, scanned_for: &ScannedFor, rows: &[Arc<Row>], place: Place, story: &mut Story) {
         for Hit { receiver, row, matches } in hits {
             let Some(row) = rows.get(row) else { continue };
             let Some(watch) = receiver.checked_sub(1) else {
@@ -391,8 +474,9 @@ impl Worker {
                 }
                 continue;
             };
-            // Detection is the only one that changes the set: the order is still the same.
-            if let Some(watch) = self.watches.iter_mut().nth(watch) {
+            // The watch may have ended while its block was scanned.
+            let watch = scanned_for.0.get(watch).and_then(|n| self.watches.by_number(*n));
+            if let Some(watch) = watch {
                 let news = watch.found(row, &matches, place);
                 self.parts.counters.payments_detected.inc_by(news as u64);
             }
@@ -443,6 +527,19 @@ impl Worker {
         }
         self.next_event_id += batch.events.len() as u64;
         self.parts.hub.publish(batch.events, batch.block);
+    }
+}
+
+/// What may be told while a block is scanned: it neither changes the chain nor depends on it.
+fn is_of_mempool(event: &ChainEvent) -> bool {
+    matches!(event, ChainEvent::TxsEntered(_) | ChainEvent::TxLeft { .. })
+}
+
+/// What the scan underway has found; `None` when it has failed.
+async fn found(underway: &mut Option<(Connecting, LongScan)>) -> Option<Vec<Hit>> {
+    match underway {
+        Some((_, scan)) => scan.hits().await,
+        None => std::future::pending().await,
     }
 }
 

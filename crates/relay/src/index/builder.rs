@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
+use sdk_relay_bip352::Engine;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
@@ -38,6 +39,7 @@ pub struct Builder {
     source: Arc<dyn ChainSource>,
     pool: Arc<Pool>,
     oracle: Option<Arc<Oracle>>,
+    engine: Arc<dyn Engine>,
     follow: watch::Receiver<FollowStatus>,
     status: watch::Sender<IndexStatus>,
     figures: watch::Sender<IndexFigures>,
@@ -82,6 +84,7 @@ impl Builder {
         index: Arc<TweakIndex>,
         source: Arc<dyn ChainSource>,
         pool: Arc<Pool>,
+        engine: Arc<dyn Engine>,
         follow: watch::Receiver<FollowStatus>,
     ) -> Result<(Self, watch::Receiver<IndexStatus>, watch::Receiver<IndexFigures>), IndexError> {
         let tip = index.tip()?.map(|t| BlockRef {
@@ -101,6 +104,7 @@ impl Builder {
             source,
             pool,
             oracle: None,
+            engine,
             follow,
             status,
             figures,
@@ -257,6 +261,7 @@ impl Builder {
             Arc::clone(&self.fetches),
             self.oracle.clone(),
         );
+        let engine = Arc::clone(&self.engine);
         let (here, fetched) = oneshot::channel();
         let done = tokio::spawn(async move {
             let turn = turns.acquire_owned().await.map_err(|_| Stopped::Thread)?;
@@ -270,7 +275,7 @@ impl Builder {
             let indexed = match oracle {
                 Some(oracle) => oracle.index(BlockRef { height, hash }, block, &pool).await,
                 None => {
-                    let compute = move || IndexedBlock::of(height, hash, &block.block, &block.prevouts);
+                    let compute = move || IndexedBlock::of(height, hash, &block.block, &block.prevouts, &*engine);
                     pool.run(compute).await
                 }
             };

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 pub use builder::Builder;
 pub use pool::Pool;
+pub(crate) use pool::give_way;
 pub(crate) use progress::new_bar;
 pub use progress::show_progress;
 pub use scan::{Paid, scan};

@@ -39,9 +39,10 @@ impl Pool {
     }
 }
 
-fn give_way() {
+/// Lowers the priority of the calling thread for good.
+pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "an index thread keeps its priority");
+        tracing::debug!(%error, "a thread keeps its priority");
     }
 }

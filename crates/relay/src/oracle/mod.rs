@@ -11,6 +11,7 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sdk_relay_bip352::Fast;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 use tokio::sync::watch;
@@ -286,5 +287,5 @@ fn is_of(network: Network, name: &str) -> bool {
 }
 
 fn own(at: BlockRef, block: &BlockWithPrevouts) -> IndexedBlock {
-    IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts)
+    IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new())
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::rand::{Rng, RngCore, thread_rng};
 use bitcoin::{Transaction, TxOut, Txid};
-use sdk_relay_bip352::{has_tweak, tweak};
+use sdk_relay_bip352::{Fast, has_tweak, tweak};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 
@@ -100,7 +100,7 @@ fn from_named(
 }
 
 fn beside_listed(at: BlockRef, block: &BlockWithPrevouts, listed: &[[u8; 33]]) -> Result<Plausible, Implausible> {
-    let block = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts);
+    let block = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
     let mut ours: Vec<_> = block.transactions.iter().map(|tx| tx.tweak).collect();
     let mut theirs = listed.to_vec();
     ours.sort_unstable();
@@ -186,7 +186,7 @@ mod tests {
         assert!(any_eligible(&block));
         let named = truth(&block);
         assert_eq!(named.len(), 200);
-        let own = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts);
+        let own = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
         let taken = from_named(at, &block, &named, &mut thread_rng()).unwrap();
         assert_eq!(taken.block, own);
         // Of 200 independent draws of one in eight, none or half come less than once in 10^11.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sdk_relay::index::{Builder, IndexState, IndexStatus, Pool};
+use sdk_relay_bip352::Fast;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
@@ -50,7 +51,8 @@ impl Indexing {
         tokio::spawn(async move { while events.recv().await.is_some() {} });
         let index = Arc::new(TweakIndex::open(dir, "regtest", start_height).unwrap());
         let pool = Arc::new(Pool::new(2).unwrap());
-        let (builder, status, _) = Builder::new(Arc::clone(&index), source, pool, follower.status()).unwrap();
+        let engine = Arc::new(Fast::new());
+        let (builder, status, _) = Builder::new(Arc::clone(&index), source, pool, engine, follower.status()).unwrap();
         Self {
             index,
             status,

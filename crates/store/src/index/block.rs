@@ -10,7 +10,7 @@ use std::ops::Range;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
-use sdk_relay_bip352::{EligibleTx, TaprootOutput, tweak};
+use sdk_relay_bip352::{EligibleTx, Engine, TaprootOutput, TxWithPrevouts};
 
 use super::bytes::{column, get, put, take};
 use super::spend::{Place, Spend};
@@ -81,12 +81,15 @@ pub(super) struct Stored {
 
 impl IndexedBlock {
     /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
-    /// empty.
-    pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>]) -> Self {
-        Self::with_tweaks(height, hash, block, prevouts, tweak)
+    /// empty. The engine computes the tweaks.
+    pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>], engine: &dyn Engine) -> Self {
+        let txs: Vec<TxWithPrevouts<'_>> = block.txdata.iter().zip(prevouts.iter().map(Vec::as_slice)).collect();
+        let mut tweaks = engine.tweaks(&txs).into_iter();
+        Self::with_tweaks(height, hash, block, prevouts, |_, _| tweaks.next().flatten())
     }
 
-    /// The same with tweaks from elsewhere: `tweak` gives that of each eligible transaction, and `None` for every other one.
+    /// The same with tweaks from elsewhere: `tweak`, asked in the block's order, gives that of each eligible transaction, and `None` for
+    /// every other one.
     pub fn with_tweaks(
         height: u32,
         hash: BlockHash,
@@ -240,11 +243,7 @@ impl IndexedBlock {
 }
 
 impl IndexedTx {
-    /// By itself, as if it were alone in its block; `None` for a transaction that cannot pay silently.
-    pub fn of(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
-        Some(Self::with_tweak(tx, prevouts, tweak(tx, prevouts)?))
-    }
-
+    /// By itself, as if it were alone in its block.
     fn with_tweak(tx: &Transaction, prevouts: &[TxOut], tweak: PublicKey) -> Self {
         let EligibleTx { txid, tweak, outputs } = EligibleTx::with_tweak(tx, tweak);
         let spent = prevouts

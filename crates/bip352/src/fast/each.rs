@@ -1,0 +1,119 @@
+//! Each point meets a scalar of its own: the lanes are points, each with its table, and digits of which none is zero keep them in step.
+//!
+//! Points and scalars are public here (a transaction's keys and its input hash).
+
+use super::finish::VECTORS;
+use super::lane::{Kernel, Lane, Mask};
+use super::multiples::OddMultiples;
+use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, ToAffine};
+use super::scalar::{Digit, LOCKSTEP_ENTRIES, LOCKSTEP_WIDTH, LOCKSTEP_WINDOWS, LockstepDigits};
+
+/// Levels in which a table of [`LOCKSTEP_ENTRIES`] grows from one entry.
+const LEVELS: usize = 4;
+
+/// The room for many batches.
+pub(crate) struct EachScalar<L> {
+    multiples: OddMultiples<L>,
+    /// One vector's table, each lane's multiples side by side for the look-ups.
+    table: Vec<Packed>,
+    products: Vec<Jacobian<L>>,
+    affine: Vec<Affine<L>>,
+    scratch: Scratch<L>,
+}
+
+impl<L: Lane> EachScalar<L> {
+    pub(crate) fn new() -> Self {
+        let blank = Affine::gather(|_| &GENERATOR);
+        Self {
+            multiples: OddMultiples::new(LEVELS, VECTORS),
+            table: vec![GENERATOR; LOCKSTEP_ENTRIES * L::LANES],
+            products: vec![Jacobian::from_affine(&blank); VECTORS],
+            affine: vec![blank; VECTORS],
+            scratch: Scratch::new(VECTORS),
+        }
+    }
+
+    /// Each scalar times its point, in order; `None` where a lane met an exceptional case.
+    pub(crate) fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
+        let mut results = Vec::with_capacity(pairs.len());
+        for pairs in pairs.chunks(VECTORS * L::LANES) {
+            let vectors = pairs.len().div_ceil(L::LANES);
+            // The last vector is filled up with the last pair.
+            let pair = |v: usize, lane: usize| &pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
+            let mut bad = [0 as Mask; VECTORS];
+            let bad = &mut bad[..vectors];
+            self.multiples.fill(bad, |v, lane| &pair(v, lane).0);
+            for v in 0..vectors {
+                self.products[v] = L::vectorize(Walk {
+                    multiples: &self.multiples,
+                    v,
+                    table: &mut self.table,
+                    digits: |lane: usize| &pair(v, lane).1,
+                });
+            }
+            L::vectorize(ToAffine {
+                jacobian: &self.products[..vectors],
+                affine: &mut self.affine,
+                scratch: &mut self.scratch,
+                bad: &mut *bad,
+            });
+            for (v, of_vector) in pairs.chunks(L::LANES).enumerate() {
+                let points = L::vectorize(Pack(&self.affine[v]));
+                let lanes = points.into_iter().take(of_vector.len()).enumerate();
+                results.extend(lanes.map(|(lane, point)| (bad[v] >> lane & 1 == 0).then_some(point)));
+            }
+        }
+        results
+    }
+}
+
+/// 125 doublings, and an addition for each half and window.
+struct Walk<'a, L, D> {
+    multiples: &'a OddMultiples<L>,
+    v: usize,
+    table: &'a mut [Packed],
+    digits: D,
+}
+
+impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, D> {
+    type Output = Jacobian<L>;
+
+    #[inline(always)]
+    fn run(self) -> Jacobian<L> {
+        for j in 0..LOCKSTEP_ENTRIES {
+            let points = self.multiples.entry(j, self.v).pack();
+            for (lane, point) in points.into_iter().take(L::LANES).enumerate() {
+                self.table[lane * LOCKSTEP_ENTRIES + j] = point;
+            }
+        }
+        let table = &*self.table;
+        let addend = |half: usize, window: usize| -> Affine<L> {
+            let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };
+            let minus = (0..L::LANES).fold(0, |m, lane| m | Mask::from(digit(lane).minus) << lane);
+            let entry = |lane: usize| usize::from(digit(lane).entry) % LOCKSTEP_ENTRIES;
+            let plain = Affine::gather_signed(minus, |lane| &table[lane * LOCKSTEP_ENTRIES + entry(lane)]);
+            if half == 1 { plain.endomorphism() } else { plain }
+        };
+        let last = LOCKSTEP_WINDOWS - 1;
+        let mut sum = Jacobian::from_affine(&addend(0, last)).add(&addend(1, last));
+        for window in (0..last).rev() {
+            for _ in 0..LOCKSTEP_WIDTH {
+                sum = sum.double();
+            }
+            sum = sum.add(&addend(0, window));
+            sum = sum.add(&addend(1, window));
+        }
+        sum
+    }
+}
+
+pub(crate) struct Pack<'a, L>(pub(crate) &'a Affine<L>);
+
+impl<L: Lane> Kernel<L> for Pack<'_, L> {
+    type Output = [Packed; super::lane::MAX_LANES];
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.0.pack()
+    }
+}

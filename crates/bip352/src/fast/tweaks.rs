@@ -1,0 +1,136 @@
+//! Tweaks of many transactions at a time: input keys decompressed, summed and multiplied by the input hashes in lanes.
+//!
+//! Here a result is no suspicion but an answer. It is checked to lie on the curve, as a fault of the arithmetic would leave it; what fails, and
+//! every sum that meets infinity, is computed anew by libsecp256k1.
+
+use bitcoin::secp256k1::PublicKey;
+
+use super::decompress::Decompress;
+use super::each::EachScalar;
+use super::finish::VECTORS;
+use super::lane::{Lane, MAX_LANES, Mask};
+use super::point::{Affine, AnySums, GENERATOR, Packed, Scratch};
+use super::scalar::LockstepDigits;
+use crate::engine::TxWithPrevouts;
+use crate::hash;
+use crate::input::{COMPRESSED, input_keys, pays_taproot, tweak};
+
+/// The sum of a transaction's keys, which it grows to in place: `count` points from `first` on are left to be added.
+struct Sum {
+    tx: usize,
+    outpoint: [u8; 36],
+    first: usize,
+    count: usize,
+    meets_infinity: bool,
+}
+
+/// As [`tweak`] for each transaction.
+pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
+    let mut keys = Vec::with_capacity(txs.len());
+    let mut sums = Vec::with_capacity(txs.len());
+    for (n, (tx, prevouts)) in txs.iter().enumerate() {
+        if !pays_taproot(tx) {
+            continue;
+        }
+        let outpoints = tx.input.iter().map(|input| input.previous_output);
+        let (Some(of_tx), Some(outpoint)) = (input_keys(tx, prevouts), hash::smallest_outpoint(outpoints)) else {
+            continue;
+        };
+        let first = keys.len();
+        keys.extend(of_tx);
+        sums.push(Sum {
+            tx: n,
+            outpoint,
+            first,
+            count: keys.len() - first,
+            meets_infinity: false,
+        });
+    }
+    let mut points = decompress::<L>(&keys, &mut sums);
+    add_up::<L>(&mut points, &mut sums);
+
+    let mut tweaks = vec![None; txs.len()];
+    let (mut pairs, mut owners) = (Vec::with_capacity(sums.len()), Vec::with_capacity(sums.len()));
+    for sum in sums {
+        let (tx, prevouts) = txs[sum.tx];
+        if sum.meets_infinity {
+            tweaks[sum.tx] = tweak(tx, prevouts);
+        } else if sum.count == 1 {
+            let point = points[sum.first];
+            let digest = hash::input_digest(&sum.outpoint, &point.compressed());
+            if let Some(digits) = LockstepDigits::new(&digest) {
+                pairs.push((point, digits));
+                owners.push(sum.tx);
+            }
+        }
+    }
+    for (n, product) in owners.into_iter().zip(EachScalar::<L>::new().multiply(&pairs)) {
+        let (tx, prevouts) = txs[n];
+        let product = product.and_then(|point| PublicKey::from_slice(&point.uncompressed()).ok());
+        tweaks[n] = product.or_else(|| tweak(tx, prevouts));
+    }
+    tweaks
+}
+
+/// The points of all keys; those that are none are left out of their sums.
+fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packed> {
+    let mut points = Vec::with_capacity(keys.len());
+    let mut valid = Vec::with_capacity(keys.len());
+    for some in keys.chunks(L::LANES) {
+        let keys: [&[u8; COMPRESSED]; MAX_LANES] = std::array::from_fn(|lane| &some[lane.min(some.len() - 1)]);
+        let (found, good) = L::vectorize(Decompress { keys: &keys });
+        points.extend_from_slice(&found[..some.len()]);
+        valid.extend((0..some.len()).map(|lane| good >> lane & 1 == 1));
+    }
+    for sum in sums {
+        let mut kept = sum.first;
+        for i in sum.first..sum.first + sum.count {
+            if valid[i] {
+                points[kept] = points[i];
+                kept += 1;
+            }
+        }
+        sum.count = kept - sum.first;
+    }
+    points
+}
+
+/// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
+fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
+    let blank = Affine::gather(|_| &GENERATOR);
+    let (mut rooms, mut slopes) = (vec![blank; VECTORS], vec![blank; VECTORS]);
+    let mut scratch = Scratch::new(VECTORS);
+    let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
+    loop {
+        pairs.clear();
+        for (n, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| !sum.meets_infinity) {
+            let half = sum.count / 2;
+            pairs.extend((0..half).map(|i| (n, sum.first + i, sum.first + sum.count - 1 - i)));
+            sum.count -= half;
+        }
+        if pairs.is_empty() {
+            return;
+        }
+        for pairs in pairs.chunks(VECTORS * L::LANES) {
+            let vectors = pairs.len().div_ceil(L::LANES);
+            let pair = |v: usize, lane: usize| pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
+            let mut bad = [0 as Mask; VECTORS];
+            L::vectorize(AnySums {
+                points: &mut *points,
+                pairs: |v: usize, lane: usize| {
+                    let (_, into, from) = pair(v, lane);
+                    (into, from)
+                },
+                sums: &mut rooms[..vectors],
+                slopes: &mut slopes[..vectors],
+                scratch: &mut scratch,
+                bad: &mut bad[..vectors],
+            });
+            for (v, of_vector) in pairs.chunks(L::LANES).enumerate() {
+                for (lane, (n, ..)) in of_vector.iter().enumerate() {
+                    sums[*n].meets_infinity |= bad[v] >> lane & 1 == 1;
+                }
+            }
+        }
+    }
+}
