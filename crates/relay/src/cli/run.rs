@@ -9,6 +9,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::welcome;
 use crate::config::{Config, Loader, Overrides};
+use crate::index::AboveBars;
 use crate::ops::LogTap;
 use crate::relay::Relay;
 use crate::{SOFTWARE_VERSION, cli::source, open_files};
@@ -186,7 +187,7 @@ impl Log {
         let tap = LogTap::default();
         let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level).context("log.level")?);
         let lines = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(|| AboveBars)
             .with_ansi(std::io::stderr().is_terminal());
         let lines = if config.log_json {
             lines.json().boxed()

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{Settings, say};
 use crate::config::Loader;
 use crate::index::new_bar;
+use crate::secret::Secret;
 
 /// Longest key file: two keys and some words around them.
 const MAX_KEY_FILE: u64 = 4096;
@@ -60,25 +61,30 @@ pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
         to_height: arguments.to,
         message_id: None,
     };
-    let url = match arguments.relay {
-        Some(url) => url,
+    let (url, token) = match arguments.relay {
+        // Our own token is not for another relay.
+        Some(url) => (url, None),
         None => {
             let config = Loader::new(arguments.settings.overrides()).load()?;
             let scheme = if config.tls.is_some() { "wss" } else { "ws" };
-            format!("{scheme}://127.0.0.1:{}", config.ws_url.port())
+            let url = format!("{scheme}://127.0.0.1:{}", config.ws_url.port());
+            (url, config.auth.read_token)
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(follow(&url, watch))
+    runtime.block_on(follow(&url, token.as_ref(), arguments.from, watch))
 }
 
-async fn follow(url: &str, watch: Watch) -> anyhow::Result<()> {
-    let builder = Client::builder(url)
+async fn follow(url: &str, token: Option<&Secret>, from: u32, watch: Watch) -> anyhow::Result<()> {
+    let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
         .topics([] as [Topic; 0]);
+    if let Some(token) = token {
+        builder = builder.token(token.expose());
+    }
     let (client, mut events) = builder
         .reconnect(false)
         .connect()
@@ -96,6 +102,9 @@ async fn follow(url: &str, watch: Watch) -> anyhow::Result<()> {
                 bar.set_message(format!("block {}", progress.height));
                 if progress.progress >= 1.0 {
                     bar.finish_and_clear();
+                    if progress.height < from {
+                        bail!("there is no block {from} yet");
+                    }
                     super::say_error(&format!("{payments} payments up to block {}", progress.height));
                     client.close().await;
                     return Ok(());

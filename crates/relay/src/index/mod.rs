@@ -17,8 +17,8 @@ use tokio::sync::watch;
 pub use builder::Builder;
 pub use pool::Pool;
 pub(crate) use pool::give_way;
-pub(crate) use progress::new_bar;
 pub use progress::show_progress;
+pub(crate) use progress::{AboveBars, new_bar};
 pub use scan::{Paid, scan};
 pub use status::{IndexFigures, IndexState, IndexStatus};
 

@@ -1,9 +1,10 @@
 //! The index's progress, for whoever looks at the process: a bar on a terminal, lines in the log elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,9 +15,26 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Builds of fewer blocks are over before anybody has looked.
 const WORTH_SHOWING: u32 = 1000;
 
+/// The bars of this process: whoever else writes to its terminal has them step aside.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Standard error, for lines that stand above the bars.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Shows how the index grows, each time that it lags behind by more than a moment. Ends with its builder.
 pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = io::stderr().is_terminal();
     let mut bar: Option<ProgressBar> = None;
     let mut line = Instant::now();
     while status.changed().await.is_ok() {
@@ -41,7 +59,7 @@ pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
 
 /// A bar of heights.
 pub(crate) fn new_bar(from: u64) -> ProgressBar {
-    let bar = ProgressBar::new(from).with_position(from);
+    let bar = BARS.add(ProgressBar::new(from).with_position(from));
     // The template is ours; should it ever be wrong, the default does as well.
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {
         bar.set_style(style);
