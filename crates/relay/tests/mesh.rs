@@ -8,9 +8,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
 use sdk_relay_client::{Client, ClientEvent, Event, Topic};
 use serde_json::{Value, json};
-use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get, http_post};
+use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -161,6 +164,45 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
     heard(&mut events, "-c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
     app.close().await;
+}
+
+#[tokio::test]
+async fn an_interval_that_is_changed_holds_at_once() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let slow = |name, peers: &[&str]| {
+        ["INTERVAL", "HEALTH_INTERVAL", "METRICS_INTERVAL"]
+            .into_iter()
+            .fold(options(&node, name, peers), |options, key| {
+                options.set(&format!("SYNC__{key}"), "3600")
+            })
+    };
+    let a = RelayProcess::start(slow("a", &[])).await;
+    let b = RelayProcess::start(slow("b", &[&a.ws_url()])).await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
+    sees(&b, &[("b", "healthy"), ("a", "healthy")]).await;
+    let asked = async |kind: &str| {
+        let path = format!("/sync/history?sync_type={kind}&limit=1000");
+        let history = get(&b, &path).await;
+        let all = history["history"].as_array().unwrap().iter();
+        all.filter(|r| r["direction"] == "outbound").count()
+    };
+    assert_eq!(
+        (asked("HealthSync").await, asked("MetricsSync").await),
+        (0, 0),
+        "not before an hour has passed"
+    );
+
+    let change = json!({"sync": {"interval": 1, "health_interval": 1, "metrics_interval": 1}});
+    let request = Request::put(format!("{}/config", b.http_url())).header("content-type", "application/json");
+    let reply = http_send(request.body(Full::new(Bytes::from(change.to_string()))).unwrap()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for kind in ["StateSync", "HealthSync", "MetricsSync"] {
+        let so_far = asked(kind).await;
+        eventually(DEADLINE, format!("three {kind} more"), async || {
+            (asked(kind).await >= so_far + 3).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

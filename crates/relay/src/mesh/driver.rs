@@ -9,7 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_mesh::{Mesh as Core, Output};
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::dial::{Dial, DialError};
@@ -121,7 +121,7 @@ pub async fn run(cx: Arc<Context>, orders: Orders) {
                 driver.ask_all(metrics.sync_type);
                 metrics.passed();
             }
-            Some(ended) = driver.tasks.join_next(), if !driver.tasks.is_empty() => driver.ended(ended.ok().flatten()),
+            Some(ended) = driver.tasks.join_next(), if !driver.tasks.is_empty() => driver.ended(ended),
         }
     }
 }
@@ -225,8 +225,17 @@ impl Driver {
     }
 
     /// A configured relay that cannot be reached is told once, and again when the reason is another.
-    fn ended(&mut self, failed: Option<(String, DialError)>) {
-        let Some((address, error)) = failed else { return };
+    fn ended(&mut self, ended: Result<Option<(String, DialError)>, JoinError>) {
+        let (address, error) = match ended {
+            Ok(Some(failed)) => failed,
+            Ok(None) => return,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!("a task of the mesh panicked: please report this");
+                }
+                return;
+            }
+        };
         let why = error.to_string();
         let address = address.split('#').next().unwrap_or_default().to_owned();
         if self.failures.get(&address) != Some(&why) {
