@@ -3,6 +3,12 @@
 //! It waits for whatever comes first (the client, an event, a payment to a watch, a report, the clock, the relay's end), does one thing,
 //! and waits again. Nothing waits for it: events are read from the hub at the client's pace, and what others leave for it is bounded.
 
+mod deliver;
+mod errors;
+mod relays;
+mod watches;
+mod welcome;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,27 +17,22 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::{
-    API_VERSION, CloseCode, ErrorCode, ErrorMessage, Event, HandshakeResponse, HandshakeStatus, Pong, Refusal,
-    RelayConnected, RelayDisconnected, RelayProof, ServerMessage, SubscribeResponse, Topic, Unwatch, UnwatchResponse,
-    Watch, WatchResponse, message_id,
+    CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::begin::Begin;
 use super::limits::Permit;
 use super::past_tweaks::{PastTweaks, next_past};
-use super::session::{Action, CAPABILITIES, Session, refusal};
+use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
-use super::watch::keys;
-use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
-use crate::detect::{Mailbox, MailboxReceiver, WatchOrder, mailbox};
+use crate::detect::{Mailbox, MailboxReceiver, mailbox};
 use crate::ending::{Ending, ended};
-use crate::hub::{Cursor, Frame, Next, Report};
-use crate::mesh::{Inbound, KnownRelay, Listener, Step as LinkStep};
+use crate::hub::{Cursor, Frame, Report};
+use crate::mesh::{Inbound, Listener, Step as LinkStep};
 use crate::sync;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
@@ -355,265 +356,6 @@ impl Connection {
         }
     }
 
-    async fn reject<S>(&mut self, socket: &mut Socket<S>, reason: String, code: CloseCode) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()));
-        self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
-        Err(End::Close(code, reason))
-    }
-
-    /// A relay's proof: when it is right, the connection becomes a link of the mesh.
-    async fn prove<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, proof: &RelayProof) -> Step {
-        let Some((listener, since)) = self.proving.take() else {
-            return self
-                .reject(socket, "no proof was asked for".to_owned(), CloseCode::Protocol)
-                .await;
-        };
-        let (peer, mac) = match self.cx.mesh.verify(listener, proof) {
-            Ok(proven) => proven,
-            Err(reason) => return self.reject(socket, reason, CloseCode::Policy).await,
-        };
-        let Some(handshake) = self.session.proven() else {
-            return Err(End::Close(CloseCode::Server, "the handshake is lost".to_owned()));
-        };
-        self.mac = mac;
-        let latency = since.elapsed();
-        self.welcome(socket, Begin::Now).await?;
-        let version = handshake.version.chars().take(32).collect();
-        self.link = Some(self.cx.mesh.joined(&peer, latency, KnownRelay { version }));
-        Ok(())
-    }
-
-    async fn link_step<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, step: LinkStep) -> Step {
-        match step {
-            LinkStep::Send(frame) => self.send_frame(socket, &frame).await,
-            LinkStep::Close(why) => Err(End::Close(CloseCode::Normal, why.to_owned())),
-        }
-    }
-
-    async fn welcome<S>(&mut self, socket: &mut Socket<S>, begin: Begin) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let place = begin.place(&self.cx.hub).await.map_err(|error| failed(&error))?;
-        let response = HandshakeResponse {
-            resume: place.resume,
-            resumed_after: place.resumed_after,
-            ..self.handshake_response(HandshakeStatus::Accepted, None)
-        };
-        self.cursor = Some(place.cursor);
-        self.behind = true;
-        self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
-        self.first_reports(socket, self.session.topics().iter().collect()).await
-    }
-
-    fn handshake_response(&self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
-        HandshakeResponse {
-            status,
-            relay_id: self.cx.relay_id.clone(),
-            version: API_VERSION.to_owned(),
-            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
-            timestamp: unix_now(),
-            reason,
-            connection_id: Some(self.name()),
-            network: self.cx.config().network.name().to_owned(),
-            last_event_id: *self.head.borrow(),
-            silent_payment_address: Some(self.cx.address.clone()),
-            software_version: SOFTWARE_VERSION.to_owned(),
-            resume: None,
-            resumed_after: None,
-            mac: self.mac.clone(),
-            relays: self.cx.mesh.around().others.clone(),
-        }
-    }
-
-    fn topics(&self, status: &str) -> SubscribeResponse {
-        SubscribeResponse {
-            status: status.to_owned(),
-            subscriptions: self.session.topics().iter().collect(),
-            relay_id: self.cx.relay_id.clone(),
-            timestamp: unix_now(),
-        }
-    }
-
-    /// One report at once for each topic that brings them (CONTRACT, "Topics").
-    async fn first_reports<S>(&mut self, socket: &mut Socket<S>, added: Vec<Topic>) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        for topic in added {
-            if let Some(frame) = sync::report(&self.cx, topic) {
-                self.send_frame(socket, &frame).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands over the next events.
-    async fn advance<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        let Some(cursor) = self.cursor.as_mut() else {
-            return Ok(());
-        };
-        match self.cx.hub.next(cursor, self.session.topics()).await {
-            Ok(Next::UpToDate) => self.behind = false,
-            Ok(Next::Frames(frames)) => {
-                self.behind = true;
-                // Detection leaves a watch's payments before it publishes what the log tells of the same block or transaction. They go out
-                // in that order, so that a client that hears of a block has heard what its watches have in it.
-                self.feed_mail(socket).await?;
-                for frame in &frames {
-                    socket.feed(frame).await?;
-                }
-                socket.flush().await?;
-                self.cx.counters.messages_sent.inc_by(frames.len() as u64);
-                self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
-            }
-            Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
-            Err(error) => return Err(failed(&error)),
-        }
-        Ok(())
-    }
-
-    /// Hands over payments to the client's watches: this one, and those that wait behind it.
-    async fn deliver<S>(&mut self, socket: &mut Socket<S>, frame: Option<Frame>) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let frame = frame.ok_or(End::from(WriteFailed::Slow))?;
-        self.feed_payment(socket, &frame).await?;
-        self.feed_mail(socket).await?;
-        Ok(socket.flush().await?)
-    }
-
-    /// The payments to the client's watches that wait, without a flush.
-    async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        while let Some(frame) = self.mail.try_next() {
-            self.feed_payment(socket, &frame).await?;
-        }
-        Ok(())
-    }
-
-    async fn feed_payment<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
-        socket.feed(frame).await?;
-        self.cx.counters.messages_sent.inc();
-        self.cx.counters.notifications_sent.inc();
-        Ok(())
-    }
-
-    /// Hands over a part of the history of the tweaks.
-    async fn tell_past<S>(&mut self, socket: &mut Socket<S>, frames: Option<Vec<Frame>>) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let Some(frames) = frames.filter(|_| self.session.topics().contains(Topic::Tweaks)) else {
-            self.past_tweaks = None;
-            return Ok(());
-        };
-        for frame in &frames {
-            self.feed_payment(socket, frame).await?;
-        }
-        Ok(socket.flush().await?)
-    }
-
-    async fn pass_on<S>(&mut self, socket: &mut Socket<S>, report: Result<Report, broadcast::error::RecvError>) -> Step
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        match report {
-            Ok(report) if self.session.topics().contains(report.topic) => self.send_frame(socket, &report.frame).await,
-            // A missed report is replaced by the next one of its topic.
-            _ => Ok(()),
-        }
-    }
-
-    async fn watch<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, watch: Watch) -> Step {
-        if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
-            let message = format!("a new watch every {} s: wait a moment", WATCH_EVERY.as_secs());
-            return self
-                .refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id))
-                .await;
-        }
-        let network = self.cx.config().network.silent_payment();
-        let keys = match keys(
-            &watch,
-            network,
-            self.cx.config().max_labels_per_watch,
-            self.cx.index.is_some(),
-        ) {
-            Ok(keys) => keys,
-            Err(refusal) => return self.refuse(socket, refusal).await,
-        };
-        let address = keys.addresses.get(&None).cloned().unwrap_or_default();
-        let order = WatchOrder {
-            receiver: keys.receiver,
-            addresses: keys.addresses,
-            mailbox: self.mailbox.clone(),
-            history: keys.history,
-        };
-        match self.cx.detection.watch(order).await {
-            Ok(watch_id) => {
-                self.session.watching(watch_id.clone());
-                let response = WatchResponse {
-                    status: "watching".to_owned(),
-                    watch_id,
-                    address,
-                    in_reply_to: watch.message_id,
-                    timestamp: unix_now(),
-                };
-                self.send(socket, &ServerMessage::WatchResponse(response)).await
-            }
-            Err(refused) => {
-                let refusal = refusal(ErrorCode::Unavailable, &refused.to_string(), watch.message_id);
-                self.refuse(socket, refusal).await
-            }
-        }
-    }
-
-    async fn unwatch<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, unwatch: Unwatch) -> Step {
-        self.cx.detection.unwatch(unwatch.watch_id.clone()).await;
-        let response = UnwatchResponse {
-            status: "unwatched".to_owned(),
-            watch_id: unwatch.watch_id,
-            in_reply_to: unwatch.message_id,
-            timestamp: unix_now(),
-        };
-        self.send(socket, &ServerMessage::UnwatchResponse(response)).await
-    }
-
-    async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, refusal: Refusal) -> Step {
-        match self.session.refuse(refusal) {
-            Action::RefuseAndClose(refusal, code) => {
-                let reason = format!("too many errors in a row; the last: {}", refusal.message);
-                self.send_error(socket, refusal).await?;
-                Err(End::Close(code, reason))
-            }
-            Action::Refuse(refusal) => self.send_error(socket, refusal).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn send_error<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        socket: &mut Socket<S>,
-        refusal: Refusal,
-    ) -> Step {
-        self.cx.counters.error_replies.inc();
-        let Refusal {
-            code,
-            message,
-            in_reply_to,
-        } = refusal;
-        let error = ErrorMessage {
-            code,
-            message,
-            in_reply_to,
-            timestamp: unix_now(),
-        };
-        self.send(socket, &ServerMessage::Error(error)).await
-    }
-
     async fn send<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         socket: &mut Socket<S>,
@@ -634,14 +376,6 @@ impl Connection {
             return Err(End::Close(CloseCode::GoingAway, "silent for 90 s".to_owned()));
         }
         Ok(socket.ping().await?)
-    }
-
-    async fn relay_joined(&mut self, relay: RelayConnected) {
-        self.is_relay = true;
-        if self.cx.relays.joined(self.number, &relay) {
-            self.cx.detection.log(Event::RelayConnected(relay.clone())).await;
-            self.relay = Some(relay);
-        }
     }
 
     /// Cleans up behind the client: its keys are wiped, its leaving is told.

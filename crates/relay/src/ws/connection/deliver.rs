@@ -1,0 +1,92 @@
+//! What the client gets without asking: events, payments to its watches, histories, reports.
+
+use sdk_relay_protocol::Topic;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::super::socket::{Socket, WriteFailed};
+use super::{Connection, End, Step, failed};
+use crate::hub::{Frame, Next, Report};
+
+impl Connection {
+    /// Hands over the next events.
+    pub(super) async fn advance<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+        let Some(cursor) = self.cursor.as_mut() else {
+            return Ok(());
+        };
+        match self.cx.hub.next(cursor, self.session.topics()).await {
+            Ok(Next::UpToDate) => self.behind = false,
+            Ok(Next::Frames(frames)) => {
+                self.behind = true;
+                // Detection leaves a watch's payments before it publishes what the log tells of the same block or transaction. They go out
+                // in that order, so that a client that hears of a block has heard what its watches have in it.
+                self.feed_mail(socket).await?;
+                for frame in &frames {
+                    socket.feed(frame).await?;
+                }
+                socket.flush().await?;
+                self.cx.counters.messages_sent.inc_by(frames.len() as u64);
+                self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
+            }
+            Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
+            Err(error) => return Err(failed(&error)),
+        }
+        Ok(())
+    }
+
+    /// Hands over payments to the client's watches: this one, and those that wait behind it.
+    pub(super) async fn deliver<S>(&mut self, socket: &mut Socket<S>, frame: Option<Frame>) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let frame = frame.ok_or(End::from(WriteFailed::Slow))?;
+        self.feed_payment(socket, &frame).await?;
+        self.feed_mail(socket).await?;
+        Ok(socket.flush().await?)
+    }
+
+    /// The payments to the client's watches that wait, without a flush.
+    pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+        while let Some(frame) = self.mail.try_next() {
+            self.feed_payment(socket, &frame).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn feed_payment<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        frame: &Frame,
+    ) -> Step {
+        socket.feed(frame).await?;
+        self.cx.counters.messages_sent.inc();
+        self.cx.counters.notifications_sent.inc();
+        Ok(())
+    }
+
+    /// Hands over a part of the history of the tweaks.
+    pub(super) async fn tell_past<S>(&mut self, socket: &mut Socket<S>, frames: Option<Vec<Frame>>) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(frames) = frames.filter(|_| self.session.topics().contains(Topic::Tweaks)) else {
+            self.past_tweaks = None;
+            return Ok(());
+        };
+        for frame in &frames {
+            self.feed_payment(socket, frame).await?;
+        }
+        Ok(socket.flush().await?)
+    }
+
+    pub(super) async fn pass_on<S>(&mut self, socket: &mut Socket<S>, report: Result<Report, RecvError>) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match report {
+            Ok(report) if self.session.topics().contains(report.topic) => self.send_frame(socket, &report.frame).await,
+            // A missed report is replaced by the next one of its topic.
+            _ => Ok(()),
+        }
+    }
+}

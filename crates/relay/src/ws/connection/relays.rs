@@ -1,0 +1,56 @@
+//! Relays at the other end: those that prove who they are become links of the mesh.
+
+use sdk_relay_protocol::{CloseCode, Event, RelayConnected, RelayProof};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::begin::Begin;
+use super::super::socket::Socket;
+use super::{Connection, End, Step};
+use crate::mesh::{KnownRelay, Step as LinkStep};
+
+impl Connection {
+    /// A relay's proof: when it is right, the connection becomes a link of the mesh.
+    pub(super) async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        proof: &RelayProof,
+    ) -> Step {
+        let Some((listener, since)) = self.proving.take() else {
+            return self
+                .reject(socket, "no proof was asked for".to_owned(), CloseCode::Protocol)
+                .await;
+        };
+        let (peer, mac) = match self.cx.mesh.verify(listener, proof) {
+            Ok(proven) => proven,
+            Err(reason) => return self.reject(socket, reason, CloseCode::Policy).await,
+        };
+        let Some(handshake) = self.session.proven() else {
+            return Err(End::Close(CloseCode::Server, "the handshake is lost".to_owned()));
+        };
+        self.mac = mac;
+        let latency = since.elapsed();
+        self.welcome(socket, Begin::Now).await?;
+        let version = handshake.version.chars().take(32).collect();
+        self.link = Some(self.cx.mesh.joined(&peer, latency, KnownRelay { version }));
+        Ok(())
+    }
+
+    pub(super) async fn link_step<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        step: LinkStep,
+    ) -> Step {
+        match step {
+            LinkStep::Send(frame) => self.send_frame(socket, &frame).await,
+            LinkStep::Close(why) => Err(End::Close(CloseCode::Normal, why.to_owned())),
+        }
+    }
+
+    pub(super) async fn relay_joined(&mut self, relay: RelayConnected) {
+        self.is_relay = true;
+        if self.cx.relays.joined(self.number, &relay) {
+            self.cx.detection.log(Event::RelayConnected(relay.clone())).await;
+            self.relay = Some(relay);
+        }
+    }
+}

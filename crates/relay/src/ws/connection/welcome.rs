@@ -1,0 +1,83 @@
+//! The answer to a handshake, and to a change of topics.
+
+use sdk_relay_protocol::{
+    API_VERSION, CloseCode, HandshakeResponse, HandshakeStatus, ServerMessage, SubscribeResponse, Topic,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::begin::Begin;
+use super::super::session::CAPABILITIES;
+use super::super::socket::Socket;
+use super::{Connection, End, Step, failed};
+use crate::SOFTWARE_VERSION;
+use crate::clock::unix_now;
+use crate::sync;
+
+impl Connection {
+    pub(super) async fn welcome<S>(&mut self, socket: &mut Socket<S>, begin: Begin) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let place = begin.place(&self.cx.hub).await.map_err(|error| failed(&error))?;
+        let response = HandshakeResponse {
+            resume: place.resume,
+            resumed_after: place.resumed_after,
+            ..self.handshake_response(HandshakeStatus::Accepted, None)
+        };
+        self.cursor = Some(place.cursor);
+        self.behind = true;
+        self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
+        self.first_reports(socket, self.session.topics().iter().collect()).await
+    }
+
+    pub(super) async fn reject<S>(&mut self, socket: &mut Socket<S>, reason: String, code: CloseCode) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()));
+        self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
+        Err(End::Close(code, reason))
+    }
+
+    pub(super) fn handshake_response(&self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
+        HandshakeResponse {
+            status,
+            relay_id: self.cx.relay_id.clone(),
+            version: API_VERSION.to_owned(),
+            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+            timestamp: unix_now(),
+            reason,
+            connection_id: Some(self.name()),
+            network: self.cx.config().network.name().to_owned(),
+            last_event_id: *self.head.borrow(),
+            silent_payment_address: Some(self.cx.address.clone()),
+            software_version: SOFTWARE_VERSION.to_owned(),
+            resume: None,
+            resumed_after: None,
+            mac: self.mac.clone(),
+            relays: self.cx.mesh.around().others.clone(),
+        }
+    }
+
+    pub(super) fn topics(&self, status: &str) -> SubscribeResponse {
+        SubscribeResponse {
+            status: status.to_owned(),
+            subscriptions: self.session.topics().iter().collect(),
+            relay_id: self.cx.relay_id.clone(),
+            timestamp: unix_now(),
+        }
+    }
+
+    /// One report at once for each topic that brings them (CONTRACT, "Topics").
+    pub(super) async fn first_reports<S>(&mut self, socket: &mut Socket<S>, added: Vec<Topic>) -> Step
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        for topic in added {
+            if let Some(frame) = sync::report(&self.cx, topic) {
+                self.send_frame(socket, &frame).await?;
+            }
+        }
+        Ok(())
+    }
+}
