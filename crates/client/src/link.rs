@@ -1,6 +1,7 @@
 //! A connection between relays, message by message: what the mesh is made of. Apps want [`crate::Client`].
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use sdk_relay_protocol::{
     ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, RelayChallenge, RelayProof, ServerMessage,
@@ -33,18 +34,23 @@ pub struct Link {
 
 impl Link {
     /// Connects and shakes hands as a relay. With `at`, that address is dialled whatever the host of the URL means by now: who has checked an
-    /// address gets that address.
+    /// address gets that address. With `trust`, a `wss://` relay's certificate must come from those in that PEM file, else from those that the
+    /// system trusts.
     pub async fn dial(
         url: &str,
         at: Option<SocketAddr>,
+        trust: Option<&Path>,
         handshake: Handshake,
         proof: &mut dyn Proof,
     ) -> Result<(Self, HandshakeResponse), ConnectError> {
+        let trust = Trust {
+            file: trust.map(Path::to_owned),
+        };
         let way = Way {
             at,
             max_message: MAX_MESSAGE,
         };
-        let socket = transport::dial_by(url, &Trust::default(), way).await?;
+        let socket = transport::dial_by(url, &trust, way).await?;
         let mut link = Self {
             connection: Connection::over(socket),
         };

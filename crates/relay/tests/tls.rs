@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sdk_relay_client::{Client, ConnectError};
-use testkit::{RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -274,4 +274,32 @@ async fn what_does_not_fit_is_refused_at_the_start() {
         .unwrap();
     let told = String::from_utf8(checked.stderr).unwrap();
     assert!(!checked.status.success() && told.contains("does not fit"), "{told}");
+}
+
+#[tokio::test]
+async fn relays_link_over_tls_to_whom_they_trust() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    write_pair(&cert, &key);
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let relay = |name: &str| {
+        RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&node)
+            .fixed_ports()
+            .set("RELAY_ID", name)
+            .set("SYNC__INTERVAL", "1")
+    };
+    let a = RelayProcess::start(relay("a").set("TLS__CERT", &cert).set("TLS__KEY", &key)).await;
+    let url = format!("wss://{}", address(&a.ws_url()));
+    let links = |name: &str| relay(name).set("MESH__PEERS", &url);
+    let wary = RelayProcess::start(links("wary")).await;
+    logged(&wary, 1, "mesh.peers: no link").await;
+    let b = RelayProcess::start(links("b").set("MESH__TRUST", &cert)).await;
+    let listed = eventually(DEADLINE, "a link to a", async || {
+        let list = http_get(&format!("{}/relays", b.http_url())).await.json();
+        (list["relays"][1]["link"] == "outbound").then(|| list["relays"][1].clone())
+    })
+    .await;
+    // It tells others how it is reached.
+    assert_eq!((&listed["relay_id"], &listed["url"]), (&"a".into(), &url.into()));
 }

@@ -114,6 +114,8 @@ pub struct MeshConfig {
     pub allow_private: AllowPrivate,
     /// The file of this relay's own key; `None`: in the data directory.
     pub identity: Option<PathBuf>,
+    /// Certificates that `wss://` relays must come from, as PEM; `None`: those that the system trusts.
+    pub trust: Option<PathBuf>,
 }
 
 /// Whether addresses that relays tell of may be private.
@@ -408,6 +410,7 @@ impl Checker<'_> {
                 other => return Err(self.wrong("mesh.allow_private", other, "expected yes, no or auto")),
             },
             identity: (!mesh.identity.is_empty()).then(|| PathBuf::from(&mesh.identity)),
+            trust: (!mesh.trust.is_empty()).then(|| PathBuf::from(&mesh.trust)),
         })
     }
 

@@ -71,6 +71,7 @@ pub(super) struct MeshFile {
     pub(super) max_links: u64,
     pub(super) allow_private: String,
     pub(super) identity: String,
+    pub(super) trust: String,
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -162,6 +163,7 @@ impl Default for File {
                 max_links: 8,
                 allow_private: "auto".to_owned(),
                 identity: String::new(),
+                trust: String::new(),
             },
             wallet: WalletFile::default(),
             retention: RetentionFile {

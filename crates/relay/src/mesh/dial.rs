@@ -102,7 +102,7 @@ impl Mesh {
             let mut dialler = Dialler::new(self.own.clone(), self.address.clone(), expect.clone());
             let handshake = self.hello(&dialler);
             let began = Instant::now();
-            match Link::dial(&url, Some(at), handshake, &mut dialler).await {
+            match Link::dial(&url, Some(at), self.trust.as_deref(), handshake, &mut dialler).await {
                 Ok((_, response)) if response.network != self.own.network => {
                     return Err(DialError::Network(response.network));
                 }

@@ -15,7 +15,7 @@ mod proof;
 mod syncing;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct Mesh {
     around: RwLock<Arc<Around>>,
     orders: mpsc::Sender<Order>,
     address: String,
+    /// Certificates that other relays' must come from.
+    trust: Option<PathBuf>,
     /// Whether addresses that relays tell of may be private.
     allow_private: AtomicBool,
     allow_when_peer_is: bool,
@@ -198,6 +200,7 @@ impl Mesh {
             around: RwLock::default(),
             orders,
             address,
+            trust: config.mesh.trust.clone(),
             allow_private: AtomicBool::new(config.mesh.allow_private == AllowPrivate::Yes),
             allow_when_peer_is: config.mesh.allow_private == AllowPrivate::Auto,
             alone: config.standalone,
