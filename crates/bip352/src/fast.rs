@@ -13,6 +13,7 @@ mod field;
 mod finish;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod labels;
 mod lane;
 mod many;
 mod multiples;
@@ -36,6 +37,7 @@ use crate::scan::scan;
 use decompress::Decompress;
 #[cfg(target_arch = "x86_64")]
 use ifma::Ifma;
+use labels::{Keys, Wanted};
 use lane::{Lane, MAX_LANES};
 use many::ManyScalars;
 use one::OneScalar;
@@ -99,13 +101,13 @@ impl Fast {
     /// The time of each step of a scan, for whoever wants to make one faster.
     pub fn measure(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> [(Step, Duration); Step::ALL.len()] {
         let mut clock = Clock::start();
-        let words = read(rows);
-        self.suspects(receivers, &words, &mut clock);
+        let words = read(receivers, rows);
+        self.suspects(receivers, words, &mut clock);
         clock.spent()
     }
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
-    fn suspects(&self, receivers: &[&Receiver], rows: &Rows, clock: &mut Clock) -> Vec<Pair> {
+    fn suspects(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
         match self.lanes {
             Lanes::Portable => suspects::<u64>(receivers, rows, clock),
             #[cfg(target_arch = "x86_64")]
@@ -128,12 +130,8 @@ impl Engine for Fast {
         if receivers.len() * rows.len() < FEW_PAIRS {
             return Libsecp256k1.scan(receivers, rows);
         }
-        let mut words = Rows::with_capacity(rows.len());
-        for tx in rows {
-            words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
-        }
         let confirmed = self
-            .suspects(receivers, &words, &mut Clock::start())
+            .suspects(receivers, read(receivers, rows), &mut Clock::start())
             .into_iter()
             .filter_map(|(row, receiver)| {
                 let matches = scan(receivers.get(receiver)?, rows.get(row)?);
@@ -147,12 +145,12 @@ impl Engine for Fast {
             return Vec::new();
         }
         let words = match self.lanes {
-            Lanes::Portable => read_stored::<u64>(rows),
+            Lanes::Portable => read_stored::<u64>(receivers, rows),
             #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma => read_stored::<Ifma>(rows),
+            Lanes::Ifma => read_stored::<Ifma>(receivers, rows),
         };
         let confirmed = self
-            .suspects(receivers, &words, &mut Clock::start())
+            .suspects(receivers, words, &mut Clock::start())
             .into_iter()
             .filter(|&(row, receiver)| {
                 let tx = rows.get(row).and_then(StoredRow::parse);
@@ -163,8 +161,13 @@ impl Engine for Fast {
     }
 }
 
-fn read(rows: &[&EligibleTx]) -> Rows {
-    let mut words = Rows::with_capacity(rows.len());
+fn room(receivers: &[&Receiver], rows: usize) -> Rows {
+    let may_subtract = receivers.iter().any(|r| r.prepared().keys.may_subtract());
+    Rows::with_capacity(rows, may_subtract)
+}
+
+fn read(receivers: &[&Receiver], rows: &[&EligibleTx]) -> Rows {
+    let mut words = room(receivers, rows.len());
     for tx in rows {
         words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
     }
@@ -172,8 +175,8 @@ fn read(rows: &[&EligibleTx]) -> Rows {
 }
 
 /// Rows of an index, their points decompressed in lanes.
-fn read_stored<L: Lane>(rows: &[StoredRow<'_>]) -> Rows {
-    let mut words = Rows::with_capacity(rows.len());
+fn read_stored<L: Lane>(receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Rows {
+    let mut words = room(receivers, rows.len());
     for some in rows.chunks(L::LANES) {
         let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|i| some[i.min(some.len() - 1)].tweak);
         let (points, good) = L::vectorize(Decompress { keys: &keys });
@@ -186,29 +189,31 @@ fn read_stored<L: Lane>(rows: &[StoredRow<'_>]) -> Rows {
     words
 }
 
-fn suspects<L: Lane>(receivers: &[&Receiver], rows: &Rows, clock: &mut Clock) -> Vec<Pair> {
+fn suspects<L: Lane>(receivers: &[&Receiver], mut rows: Rows, clock: &mut Clock) -> Vec<Pair> {
     let mut pairs = Vec::new();
     if receivers.is_empty() || rows.len() == 0 {
         return pairs;
     }
+    let keys: Vec<&Keys> = receivers.iter().map(|r| &r.prepared().keys).collect();
+    let wanted = Wanted::of::<L>(&keys, &mut rows);
+    let rows = &rows;
     clock.lap(Step::Rows);
     if receivers.len() < MANY {
         let mut room = OneScalar::<L>::new();
         room.batch.clock = *clock;
-        for (i, receiver) in receivers.iter().enumerate() {
+        for (i, (receiver, wanted)) in receivers.iter().zip(wanted).enumerate() {
             let key = Zeroizing::new(receiver.scan_secret().secret_bytes());
             let schedule = Schedule::new(&key);
-            room.scan(&schedule, &receiver.prepared().keys, rows, |row| pairs.push((row, i)));
+            room.scan(&schedule, wanted, rows, |row| pairs.push((row, i)));
         }
         pairs.sort_unstable();
         *clock = room.batch.clock;
         return pairs;
     }
     let digits: Vec<&CombDigits> = receivers.iter().map(|r| &*r.prepared().digits).collect();
-    let keys: Vec<&[Packed]> = receivers.iter().map(|r| r.prepared().keys.as_slice()).collect();
     let mut room = ManyScalars::<L>::new();
     room.batch.clock = *clock;
-    room.scan(&digits, &keys, rows, |row, receiver| pairs.push((row, receiver)));
+    room.scan(&digits, &wanted, rows, |row, receiver| pairs.push((row, receiver)));
     *clock = room.batch.clock;
     pairs
 }
@@ -216,16 +221,20 @@ fn suspects<L: Lane>(receivers: &[&Receiver], rows: &Rows, clock: &mut Clock) ->
 /// What the engine makes of a receiver once.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    /// `B_spend`, and `B_spend` plus each label's point: an output is t·G plus one of them.
-    keys: Vec<Packed>,
+    keys: Keys,
     digits: Box<CombDigits>,
 }
 
 impl Prepared {
-    pub(crate) fn new(scan: &SecretKey, keys: impl Iterator<Item = PublicKey>) -> Self {
+    /// With each label's point, and that plus `spend`.
+    pub(crate) fn new(scan: &SecretKey, spend: &PublicKey, labels: &[(PublicKey, PublicKey)]) -> Self {
         let bytes = Zeroizing::new(scan.secret_bytes());
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(label, paid)| (packed(label), packed(paid)))
+            .collect();
         Self {
-            keys: keys.map(|key| packed(&key)).collect(),
+            keys: Keys::new(packed(spend), &labels),
             digits: Box::new(CombDigits::new(&bytes)),
         }
     }

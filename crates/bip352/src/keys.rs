@@ -115,14 +115,17 @@ impl Receiver {
             .into_iter()
             .map(|m| Label::new(scan.secret(), &spend, m).ok_or(LabelError::Unusable(m)))
             .collect::<Result<Vec<_>, _>>()?;
+        let paid: Vec<_> = labels
+            .iter()
+            .filter_map(|label| Some((label.point, spend.combine(&label.point).ok()?)))
+            .collect();
         let by_point = labels
             .iter()
             .enumerate()
             .map(|(i, label)| (label.point.serialize(), i))
             .collect();
-        let paid = labels.iter().filter_map(|label| spend.combine(&label.point).ok());
         Ok(Self {
-            prepared: Prepared::new(scan.secret(), std::iter::once(spend).chain(paid)),
+            prepared: Prepared::new(scan.secret(), &spend, &paid),
             scan_public: scan.public_key(),
             scan,
             spend,

@@ -5,9 +5,11 @@
 // The exemption for tests does not reach the functions that they call.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+use bitcoin::absolute::LockTime;
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{PublicKey, Scalar, Secp256k1, SecretKey, rand};
-use bitcoin::{Amount, Txid};
+use bitcoin::transaction::Version;
+use bitcoin::{Amount, CompressedPublicKey, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use sdk_relay_bip352::{EligibleTx, Engine, Fast, Receiver, ScanKey, StoredRow, TaprootOutput};
@@ -180,6 +182,102 @@ fn random_call(rng: &mut StdRng, wallets: usize, pairs: usize, engines: &[Fast])
     for engine in engines {
         check(engine, &receivers, &rows, &expected);
     }
+}
+
+/// Receivers with so many labels that these are subtracted from the outputs, alone and among others that have few.
+#[test]
+fn many_labels() {
+    let secp = Secp256k1::new();
+    let mut rng = StdRng::seed_from_u64(1_000);
+    let wallets: Vec<Wallet> = [600, 0, 1_500].map(|labels| wallet(&mut rng, labels)).into();
+    let strangers: Vec<Wallet> = (0..27).map(|_| wallet(&mut rng, 1)).collect();
+    for others in [&strangers[..0], &strangers[..]] {
+        let wallets: Vec<&Wallet> = wallets.iter().chain(others).collect();
+        let receivers: Vec<&Receiver> = wallets.iter().map(|w| &w.receiver).collect();
+        let mut expected = Vec::new();
+        let rows: Vec<EligibleTx> = (0..700)
+            .map(|i| {
+                let point = secret(&mut rng).public_key(&secp);
+                let w = rng.gen_range(0..2 * wallets.len());
+                let paid = wallets.get(w).map(|wallet| {
+                    expected.push((i, w));
+                    // The first is without a label: its output has the x coordinate of what is subtracted.
+                    let key = &wallet.keys[rng.gen_range(0..wallet.keys.len()) * usize::from(i % 3 > 0)];
+                    payment(&secp, &point, &wallet.scan, key)
+                });
+                let mut tx = row(&mut rng, point, paid);
+                tx.outputs.truncate(4);
+                if let Some(key) = paid {
+                    tx.outputs[0].key = key;
+                }
+                tx
+            })
+            .collect();
+        for engine in engines() {
+            check(&engine, &receivers, &rows, &expected);
+        }
+    }
+}
+
+/// A block's tweaks with inputs by the thousand, each as libsecp256k1 computes it.
+#[test]
+fn random_tweaks() {
+    let secp = Secp256k1::new();
+    let mut rng = StdRng::from_entropy();
+    let step = secret(&mut rng).public_key(&secp);
+    let mut key = secret(&mut rng).public_key(&secp);
+    for _ in 0..rows_wanted().div_ceil(40_000) {
+        let txs: Vec<(Transaction, Vec<TxOut>)> = (0..2_000)
+            .map(|_| {
+                let inputs = if rng.gen_range(0..200) == 0 {
+                    300
+                } else {
+                    rng.gen_range(1..5)
+                };
+                let keys: Vec<PublicKey> = (0..inputs)
+                    .map(|_| {
+                        // One in ten once more, or its opposite.
+                        match rng.gen_range(0..20) {
+                            0 => {}
+                            1 => key = key.negate(&secp),
+                            _ => key = key.combine(&step).expect("a point"),
+                        }
+                        key
+                    })
+                    .collect();
+                spending(&mut rng, &keys)
+            })
+            .collect();
+        let given: Vec<(&Transaction, &[TxOut])> = txs.iter().map(|(tx, prevouts)| (tx, prevouts.as_slice())).collect();
+        let expected = sdk_relay_bip352::Libsecp256k1.tweaks(&given);
+        for engine in engines() {
+            assert!(engine.tweaks(&given) == expected, "{}", engine.name());
+        }
+    }
+}
+
+/// P2WPKH inputs with these keys, and one taproot output.
+fn spending(rng: &mut StdRng, keys: &[PublicKey]) -> (Transaction, Vec<TxOut>) {
+    let out = |script_pubkey| TxOut {
+        value: Amount::ONE_SAT,
+        script_pubkey,
+    };
+    let input = keys.iter().map(|key| TxIn {
+        previous_output: OutPoint::new(Txid::from_byte_array(rng.r#gen()), rng.r#gen()),
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::MAX,
+        witness: Witness::from_slice(&[vec![0x30; 71], key.serialize().to_vec()]),
+    });
+    let tx = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: input.collect(),
+        output: vec![out(ScriptBuf::from_bytes([&[0x51, 0x20], &[3; 32][..]].concat()))],
+    };
+    let prevouts = keys
+        .iter()
+        .map(|key| out(ScriptBuf::new_p2wpkh(&CompressedPublicKey(*key).wpubkey_hash())));
+    (tx, prevouts.collect())
 }
 
 /// Keys that meet the exceptional cases of the group law, in every lane and with every wallet count.

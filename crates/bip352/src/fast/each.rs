@@ -2,8 +2,7 @@
 //!
 //! Points and scalars are public here (a transaction's keys and its input hash).
 
-use super::finish::VECTORS;
-use super::lane::{Kernel, Lane, Mask};
+use super::lane::{Kernel, Lane, MAX_VECTORS, Mask, vectors};
 use super::multiples::OddMultiples;
 use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, ToAffine};
 use super::scalar::{Digit, LOCKSTEP_ENTRIES, LOCKSTEP_WIDTH, LOCKSTEP_WINDOWS, LockstepDigits};
@@ -25,22 +24,22 @@ impl<L: Lane> EachScalar<L> {
     pub(crate) fn new() -> Self {
         let blank = Affine::gather(|_| &GENERATOR);
         Self {
-            multiples: OddMultiples::new(LEVELS, VECTORS),
+            multiples: OddMultiples::new(LEVELS, vectors::<L>()),
             table: vec![GENERATOR; LOCKSTEP_ENTRIES * L::LANES],
-            products: vec![Jacobian::from_affine(&blank); VECTORS],
-            affine: vec![blank; VECTORS],
-            scratch: Scratch::new(VECTORS),
+            products: vec![Jacobian::from_affine(&blank); vectors::<L>()],
+            affine: vec![blank; vectors::<L>()],
+            scratch: Scratch::new(vectors::<L>()),
         }
     }
 
     /// Each scalar times its point, in order; `None` where a lane met an exceptional case.
     pub(crate) fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
         let mut results = Vec::with_capacity(pairs.len());
-        for pairs in pairs.chunks(VECTORS * L::LANES) {
+        for pairs in pairs.chunks(vectors::<L>() * L::LANES) {
             let vectors = pairs.len().div_ceil(L::LANES);
             // The last vector is filled up with the last pair.
             let pair = |v: usize, lane: usize| &pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
-            let mut bad = [0 as Mask; VECTORS];
+            let mut bad = [0 as Mask; MAX_VECTORS];
             let bad = &mut bad[..vectors];
             self.multiples.fill(bad, |v, lane| &pair(v, lane).0);
             for v in 0..vectors {

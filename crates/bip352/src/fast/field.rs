@@ -1,7 +1,9 @@
 //! Elements of the field of p = 2^256 - 2^32 - 977 in five limbs of 52 bits, for any [`Lane`].
 //!
-//! One rule holds for every [`Fe`] ("weakly reduced"): limbs 0 to 3 are below 2^52, and the value is below 2^256 + 2^210. Sums and
+//! One rule holds for every [`Fe`] ("weakly reduced"): limbs 0 to 3 are below 2^52, and the value is below 2^256 + 2^247. Sums and
 //! differences are [`Loose`] until [`Loose::carry`] or a multiplication that takes them as its addend makes them weakly reduced again.
+
+use zeroize::Zeroize;
 
 use super::lane::{Kernel, Lane, Mask};
 
@@ -28,6 +30,12 @@ const BETA: [u64; 5] = [
 /// A weakly reduced element in each lane.
 #[derive(Clone, Copy)]
 pub(crate) struct Fe<L>(pub(crate) [L; 5]);
+
+impl<L: Zeroize> Zeroize for Fe<L> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 /// A sum of elements whose limbs have not been carried: each below 2^58, none below zero.
 #[derive(Clone, Copy)]
@@ -244,6 +252,12 @@ impl<L: Lane> Loose<L> {
         l[4] = l[4].and(L::splat(M48));
         l[0] = l[0].fold(top);
         Self(l).chain()
+    }
+
+    /// Fit for multiplications, and for nothing else. The sum is one of eight weakly reduced elements at most, subtracted ones counted twice.
+    #[inline(always)]
+    pub(crate) fn settle(&self) -> Fe<L> {
+        if L::READS_LOOSE { Fe(self.0) } else { self.carry() }
     }
 
     #[inline(always)]

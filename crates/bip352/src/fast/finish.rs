@@ -1,17 +1,15 @@
 //! From shared secrets to rows that need a closer look: hash, t·G, the receiver's keys, comparison.
 
-use super::lane::{Kernel, Lane, MAX_LANES, Mask};
+use super::labels::{Search, Wanted};
+use super::lane::{Kernel, Lane, MAX_LANES, Mask, vectors};
 use super::multiples::{GENERATOR_TABLE, generator_entry};
-use super::point::{Affine, GENERATOR, Packed, Scratch, Sums};
+use super::point::{Affine, GENERATOR, Packed, Scratch, Sums, erase};
 use super::rows::Rows;
 use super::scalar::{WINDOWS, generator_digit, generator_digits};
 use super::steps::{Clock, Step};
 use crate::hash;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// Vectors of a batch. An inversion costs as much as 270 multiplications: shared by so many, it is a small part of a row; and all that a
-/// batch holds stays in the second-level cache.
-pub(crate) const VECTORS: usize = 64;
 /// Sums that grow side by side for one row, so that an inversion serves as many.
 pub(crate) const CHAINS: usize = 4;
 
@@ -26,12 +24,12 @@ pub(crate) struct Slot {
 }
 
 /// The room of a batch, allocated once for many.
-pub(crate) struct Batch<L> {
+pub(crate) struct Batch<L: Lane> {
     /// `LANES` for each vector.
     pub(crate) slots: Vec<Slot>,
-    /// `b·T`; erased at the end, as far as they are secrets at all: they are never more than what a shared secret is.
+    /// `b·T`, the shared secrets. They, all that led to them and all that comes of them is erased at the end.
     pub(crate) secrets: Vec<Affine<L>>,
-    /// Lanes that met an exceptional case: libsecp256k1 scans their rows.
+    /// Lanes that deserve a closer look, for a hit or an exceptional case: libsecp256k1 scans their rows.
     pub(crate) bad: Vec<Mask>,
     pub(crate) sums: Vec<Affine<L>>,
     pub(crate) addends: Vec<Affine<L>>,
@@ -42,15 +40,15 @@ pub(crate) struct Batch<L> {
 
 impl<L: Lane> Batch<L> {
     pub(crate) fn new() -> Self {
-        let blank = Affine::gather(|_| &GENERATOR);
+        let (blank, most) = (Affine::gather(|_| &GENERATOR), vectors::<L>());
         Self {
-            slots: Vec::with_capacity(VECTORS * L::LANES),
-            secrets: vec![blank; VECTORS],
-            bad: vec![0; VECTORS],
-            sums: vec![blank; CHAINS * VECTORS],
-            addends: vec![blank; CHAINS * VECTORS],
-            scratch: Scratch::new(2 * CHAINS * VECTORS),
-            digits: vec![[0; WINDOWS]; VECTORS * L::LANES],
+            slots: Vec::with_capacity(most * L::LANES),
+            secrets: vec![blank; most],
+            bad: vec![0; most],
+            sums: vec![blank; CHAINS * most],
+            addends: vec![blank; CHAINS * most],
+            scratch: Scratch::new(CHAINS * most),
+            digits: vec![[0; WINDOWS]; most * L::LANES],
             clock: Clock::start(),
         }
     }
@@ -60,7 +58,7 @@ impl<L: Lane> Batch<L> {
     }
 
     /// Tells `found` of every row and receiver that libsecp256k1 has to look at, in the order of the slots.
-    pub(crate) fn finish(&mut self, keys: &[&[Packed]], rows: &Rows, mut found: impl FnMut(usize, usize)) {
+    pub(crate) fn finish(&mut self, wanted: &[Wanted<'_>], rows: &Rows, mut found: impl FnMut(usize, usize)) {
         let vectors = self.vectors();
         self.clock.lap(Step::ScanKey);
         self.hash();
@@ -74,37 +72,22 @@ impl<L: Lane> Batch<L> {
             bad: &mut self.bad[..vectors],
         });
         self.clock.lap(Step::Generator);
-        // R = t·G is now in the first sums; the receiver's outputs are R plus each of its keys.
+        // R = t·G is now in the first sums.
         self.secrets[..vectors].copy_from_slice(&self.sums[..vectors]);
         let slots = &self.slots;
-        let most = slots.iter().map(|slot| keys[slot.receiver].len()).max().unwrap_or(0);
-        let mut hit = [0 as Mask; VECTORS];
-        let mut next = 0;
-        while next < most {
-            let some = CHAINS.min(most - next);
-            L::vectorize(Keys {
-                vectors,
-                some,
-                points: &self.secrets,
-                // A receiver with fewer keys than the others repeats its last.
-                key: |i: usize, slot: usize| {
-                    let keys = keys[slots[slot].receiver];
-                    &keys[(next + i).min(keys.len() - 1)]
-                },
-                sums: &mut self.sums,
-                addends: &mut self.addends,
-                scratch: &mut self.scratch,
-                bad: &mut self.bad[..vectors],
-                seen: |v: usize, lane: usize, word: u64| {
-                    if rows.has(slots[v * L::LANES + lane].row, word) {
-                        hit[v] |= 1 << lane;
-                    }
-                },
-            });
-            next += some;
-        }
+        let search = Search {
+            slots,
+            wanted,
+            rows,
+            points: &self.secrets[..vectors],
+            sums: &mut self.sums,
+            addends: &mut self.addends,
+            scratch: &mut self.scratch,
+            marks: &mut self.bad[..vectors],
+        };
+        search.run();
         for (v, lanes) in slots.chunks_exact(L::LANES).enumerate() {
-            let marks = hit[v] | self.bad[v];
+            let marks = self.bad[v];
             if marks == 0 {
                 continue;
             }
@@ -139,11 +122,13 @@ impl<L: Lane> Batch<L> {
     }
 }
 
-impl<L> Drop for Batch<L> {
+impl<L: Lane> Drop for Batch<L> {
     fn drop(&mut self) {
-        for digits in &mut self.digits {
-            digits.zeroize();
-        }
+        erase(&mut self.secrets);
+        erase(&mut self.sums);
+        erase(&mut self.addends);
+        self.scratch.zeroize();
+        erase(&mut self.digits);
     }
 }
 
@@ -213,49 +198,6 @@ impl<L: Lane> Kernel<L> for Generator<'_, L> {
                 scratch: self.scratch,
                 bad: self.bad,
             });
-        }
-    }
-}
-
-/// The highest word of the x coordinates of each point plus `some` keys.
-struct Keys<'a, L, K, S> {
-    vectors: usize,
-    some: usize,
-    points: &'a [Affine<L>],
-    /// `(i, slot)`: the i-th of the keys.
-    key: K,
-    sums: &'a mut [Affine<L>],
-    addends: &'a mut [Affine<L>],
-    scratch: &'a mut Scratch<L>,
-    bad: &'a mut [Mask],
-    /// `(vector, lane, word)`.
-    seen: S,
-}
-
-impl<'a, L: Lane, K: Fn(usize, usize) -> &'a Packed, S: FnMut(usize, usize, u64)> Kernel<L> for Keys<'a, L, K, S> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        let vectors = self.vectors;
-        for i in 0..self.some {
-            self.sums[i * vectors..(i + 1) * vectors].copy_from_slice(&self.points[..vectors]);
-            for v in 0..vectors {
-                self.addends[i * vectors + v] = Affine::gather(|lane| (self.key)(i, v * L::LANES + lane));
-            }
-        }
-        let count = self.some * vectors;
-        L::vectorize(Sums {
-            sums: &mut self.sums[..count],
-            addends: &self.addends[..count],
-            scratch: self.scratch,
-            bad: self.bad,
-        });
-        for i in 0..count {
-            let words = self.sums[i].x.normalize().to_words()[3].to_lanes();
-            for (lane, word) in words.iter().take(L::LANES).enumerate() {
-                (self.seen)(i % vectors, lane, *word);
-            }
         }
     }
 }

@@ -12,6 +12,8 @@ use std::arch::x86_64::{
     _mm512_unpacklo_epi64,
 };
 
+use zeroize::Zeroize;
+
 use super::field::{Fe, LIMB, M48, M52, R256, R260};
 use super::lane::{Kernel, Lane, MAX_LANES, Mask};
 use super::point::Packed;
@@ -33,6 +35,12 @@ fn switched_on<K: Kernel<Ifma>>(kernel: K) -> K::Output {
     kernel.run()
 }
 
+impl Zeroize for Ifma {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 /// An instruction that computes on registers alone.
 macro_rules! instruction {
     ($call:expr) => {{
@@ -44,6 +52,7 @@ macro_rules! instruction {
 impl Lane for Ifma {
     const LANES: usize = 8;
     const NAME: &'static str = "avx512-ifma";
+    const READS_LOOSE: bool = false;
 
     fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
         // SAFETY: the engine calls this only after `available` has seen every feature that `switched_on` enables; a machine with AVX-512

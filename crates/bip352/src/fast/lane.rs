@@ -3,6 +3,8 @@
 //! All arithmetic above this file is written once, for any [`Lane`]. A lane type is one number ([`super::portable`]) or eight
 //! ([`super::ifma`]).
 
+use zeroize::Zeroize;
+
 use super::field::Fe;
 use super::point::Packed;
 
@@ -22,7 +24,7 @@ pub(crate) trait Kernel<L: Lane> {
 }
 
 /// `LANES` unsigned 64-bit numbers; arithmetic wraps.
-pub(crate) trait Lane: Copy + Send + Sync + 'static {
+pub(crate) trait Lane: Copy + Send + Sync + Zeroize + 'static {
     const LANES: usize;
     /// The engine's name, for a person.
     const NAME: &'static str;
@@ -45,12 +47,24 @@ pub(crate) trait Lane: Copy + Send + Sync + 'static {
 
     /// `self + n·(2^32 + 977)`, for `n` below 2^19: what is above 2^256, folded.
     fn fold(self, n: Self) -> Self;
+    /// Whether multiplications read limbs above 52 bits, up to 2^56, so that [`super::field::Loose::settle`] has nothing to do.
+    const READS_LOOSE: bool;
+
     /// `a·b + c`; the limbs of `c` are below 2^58.
     fn mul_add(a: &Fe<Self>, b: &Fe<Self>, c: &[Self; 5]) -> Fe<Self>;
     /// `a² + c`; the limbs of `c` are below 2^58.
     fn square_add(a: &Fe<Self>, c: &[Self; 5]) -> Fe<Self>;
     /// The eight words of one point for each lane, word by word.
     fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8];
+}
+
+/// Most [`vectors`] of a batch, for any lane type.
+pub(crate) const MAX_VECTORS: usize = 256;
+
+/// Vectors of a batch. An inversion costs as much as 270 multiplications, and a batch shares it: with eight lanes 64 vectors make it a small
+/// part of a row, and all that a batch holds stays in the second-level cache; one lane is so much smaller that four times as many do.
+pub(crate) const fn vectors<L: Lane>() -> usize {
+    if L::LANES == 1 { MAX_VECTORS } else { 64 }
 }
 
 /// All lanes of a type.

@@ -1,15 +1,16 @@
 //! Many scalars meet one point: the lanes are receivers, which share the point's table.
 
-use super::finish::{Batch, CHAINS, Slot, VECTORS};
-use super::lane::{Kernel, Lane, Mask, all};
+use super::finish::{Batch, CHAINS, Slot};
+use super::labels::Wanted;
+use super::lane::{Kernel, Lane, Mask, all, vectors};
 use super::multiples::{Combs, comb_entry};
-use super::point::{Affine, Packed, Scratch, Sums};
+use super::point::{Affine, Scratch, Sums};
 use super::rows::Rows;
 use super::scalar::{CombDigits, Digit, HALF_WINDOWS};
 use super::steps::Step;
 
 /// The room for many batches.
-pub(crate) struct ManyScalars<L> {
+pub(crate) struct ManyScalars<L: Lane> {
     pub(crate) batch: Batch<L>,
     combs: Combs<L>,
     /// The table's lane of each vector's row.
@@ -21,7 +22,7 @@ impl<L: Lane> ManyScalars<L> {
         Self {
             batch: Batch::new(),
             combs: Combs::new(),
-            tables: Vec::with_capacity(VECTORS),
+            tables: Vec::with_capacity(vectors::<L>()),
         }
     }
 
@@ -29,7 +30,7 @@ impl<L: Lane> ManyScalars<L> {
     pub(crate) fn scan(
         &mut self,
         digits: &[&CombDigits],
-        keys: &[&[Packed]],
+        wanted: &[Wanted<'_>],
         rows: &Rows,
         mut found: impl FnMut(usize, usize),
     ) {
@@ -40,9 +41,9 @@ impl<L: Lane> ManyScalars<L> {
             self.combs
                 .fill(&Affine::gather(|lane| &rows.tweaks[first + lane.min(count - 1)]));
             self.batch.clock.lap(Step::Tables);
-            let vectors = count * groups;
-            for start in (0..vectors).step_by(VECTORS) {
-                let end = (start + VECTORS).min(vectors);
+            let all_vectors = count * groups;
+            for start in (0..all_vectors).step_by(vectors::<L>()) {
+                let end = (start + vectors::<L>()).min(all_vectors);
                 let slots = &mut self.batch.slots;
                 slots.clear();
                 self.tables.clear();
@@ -60,7 +61,7 @@ impl<L: Lane> ManyScalars<L> {
                     }));
                 }
                 self.multiply(digits);
-                self.batch.finish(keys, rows, &mut found);
+                self.batch.finish(wanted, rows, &mut found);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use bitcoin::secp256k1::SecretKey;
 
+use super::labels::Gather;
 use super::lane::{Kernel, Lane, Mask};
 use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, Sums, ToAffine};
 use super::scalar::{Digit, HALF_WINDOWS, LAST_WINDOW_ENTRIES, WINDOW_ENTRIES, WINDOWS};
@@ -100,7 +101,7 @@ impl<L: Lane> OddMultiples<L> {
         let vectors = bad.len();
         self.vectors = vectors;
         for v in 0..vectors {
-            let of = L::vectorize(Load(|lane| point(v, lane)));
+            let of = L::vectorize(Gather(|lane| point(v, lane)));
             let mut column = [Jacobian::from_affine(&of); MAX_LEVELS + 1];
             let powers = &mut column[..=self.levels];
             L::vectorize(Powers {
@@ -139,17 +140,6 @@ impl<L: Lane> OddMultiples<L> {
 
 /// Levels of the largest [`OddMultiples`].
 const MAX_LEVELS: usize = 4;
-
-struct Load<P>(P);
-
-impl<'a, L: Lane, P: Fn(usize) -> &'a Packed> Kernel<L> for Load<P> {
-    type Output = Affine<L>;
-
-    #[inline(always)]
-    fn run(self) -> Affine<L> {
-        Affine::gather(self.0)
-    }
-}
 
 fn blank<L: Lane>() -> Affine<L> {
     Affine::gather(|_| &GENERATOR)

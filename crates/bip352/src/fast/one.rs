@@ -1,20 +1,23 @@
 //! One scalar meets many points: the lanes are rows, and all walk the same schedule.
 
-use super::finish::{Batch, Slot, VECTORS};
-use super::lane::{Kernel, Lane};
+use super::finish::{Batch, Slot};
+use super::labels::Wanted;
+use super::lane::{Kernel, Lane, vectors};
 use super::multiples::OddMultiples;
-use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, ToAffine};
+use super::point::{Affine, GENERATOR, Jacobian, Scratch, ToAffine, erase};
 use super::rows::Rows;
 use super::scalar::{NAF_ENTRIES, Schedule};
 use super::steps::Step;
+use zeroize::Zeroize as _;
 
 /// Levels in which a table of [`NAF_ENTRIES`] grows from one entry.
 const LEVELS: usize = 3;
 
 /// The room for many batches.
-pub(crate) struct OneScalar<L> {
+pub(crate) struct OneScalar<L: Lane> {
     pub(crate) batch: Batch<L>,
     multiples: OddMultiples<L>,
+    /// b·T, before the batch has it in affine coordinates.
     products: Vec<Jacobian<L>>,
     scratch: Scratch<L>,
 }
@@ -24,15 +27,15 @@ impl<L: Lane> OneScalar<L> {
         let blank = Affine::gather(|_| &GENERATOR);
         Self {
             batch: Batch::new(),
-            multiples: OddMultiples::new(LEVELS, VECTORS),
-            products: vec![Jacobian::from_affine(&blank); VECTORS],
-            scratch: Scratch::new(VECTORS),
+            multiples: OddMultiples::new(LEVELS, vectors::<L>()),
+            products: vec![Jacobian::from_affine(&blank); vectors::<L>()],
+            scratch: Scratch::new(vectors::<L>()),
         }
     }
 
     /// Tells `found` of the rows that need a closer look, in their order.
-    pub(crate) fn scan(&mut self, schedule: &Schedule, keys: &[Packed], rows: &Rows, mut found: impl FnMut(usize)) {
-        let size = VECTORS * L::LANES;
+    pub(crate) fn scan(&mut self, schedule: &Schedule, wanted: Wanted<'_>, rows: &Rows, mut found: impl FnMut(usize)) {
+        let size = vectors::<L>() * L::LANES;
         for first in (0..rows.len()).step_by(size) {
             let end = (first + size).min(rows.len());
             let slots = &mut self.batch.slots;
@@ -43,7 +46,7 @@ impl<L: Lane> OneScalar<L> {
                 filler: row >= end,
             }));
             self.multiply(schedule, rows);
-            self.batch.finish(&[keys], rows, |row, _| found(row));
+            self.batch.finish(&[wanted], rows, |row, _| found(row));
         }
     }
 
@@ -69,6 +72,13 @@ impl<L: Lane> OneScalar<L> {
             scratch: &mut self.scratch,
             bad: &mut self.batch.bad[..vectors],
         });
+    }
+}
+
+impl<L: Lane> Drop for OneScalar<L> {
+    fn drop(&mut self) {
+        erase(&mut self.products);
+        self.scratch.zeroize();
     }
 }
 

@@ -4,11 +4,13 @@
 //! becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such lanes are marked, and the rows that they carry
 //! are scanned by libsecp256k1.
 
+use zeroize::Zeroize;
+
 use super::field::Fe;
 use super::lane::{Kernel, Lane, MAX_LANES, Mask, all};
 
 /// One point as it lies in tables: four words of x and four of y, lowest first, below p.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroize)]
 #[repr(C, align(64))]
 pub(crate) struct Packed(pub(crate) [u64; 8]);
 
@@ -64,6 +66,13 @@ pub(crate) struct Affine<L> {
     pub(crate) y: Fe<L>,
 }
 
+impl<L: Zeroize> Zeroize for Affine<L> {
+    fn zeroize(&mut self) {
+        self.x.zeroize();
+        self.y.zeroize();
+    }
+}
+
 impl<L: Lane> Affine<L> {
     #[inline(always)]
     pub(crate) fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> Self {
@@ -115,12 +124,20 @@ impl<L: Lane> Affine<L> {
     }
 }
 
-/// A point (x/z², y/z³) in each lane; z = 0 marks a lane that met an exceptional case.
+/// A point (x/z², y/z³) in each lane; z is settled and no more, and z = 0 marks a lane that met an exceptional case.
 #[derive(Clone, Copy)]
 pub(crate) struct Jacobian<L> {
     pub(crate) x: Fe<L>,
     pub(crate) y: Fe<L>,
     pub(crate) z: Fe<L>,
+}
+
+impl<L: Zeroize> Zeroize for Jacobian<L> {
+    fn zeroize(&mut self) {
+        self.x.zeroize();
+        self.y.zeroize();
+        self.z.zeroize();
+    }
 }
 
 impl<L: Lane> Jacobian<L> {
@@ -140,11 +157,11 @@ impl<L: Lane> Jacobian<L> {
         let b = self.y.square();
         let c = b.square();
         let xb = self.x.mul(&b).loose();
-        let e = a.plus(&a).plus(&a.loose()).carry();
+        let e = a.plus(&a).plus(&a.loose()).settle();
         let x = e.square_add(&xb.times::<3>().negated::<4>());
-        let d_x = xb.times::<2>().plus(&x.negated()).carry();
+        let d_x = xb.times::<2>().plus(&x.negated()).settle();
         let y = e.mul_add(&d_x, &c.loose().times::<3>().negated::<4>());
-        let z = self.y.mul(&self.z).loose().times::<1>().carry();
+        let z = self.y.mul(&self.z).loose().times::<1>().settle();
         Self { x, y, z }
     }
 
@@ -158,17 +175,29 @@ impl<L: Lane> Jacobian<L> {
         let hhh = h.mul(&hh);
         let v = self.x.mul(&hh);
         let x = r.square_add(&v.plus(&v).plus(&hhh.loose()).negated::<2>());
-        let v_x = v.minus(&x).carry();
+        let v_x = v.minus(&x).settle();
         let y = r.mul_add(&v_x, &self.y.mul(&hhh).negated());
         let z = self.z.mul(&h);
         Self { x, y, z }
     }
 }
 
-/// Room for [`Inversion`] and [`Sums`], allocated once for many batches.
+/// Room for inversions that are shared, allocated once for many batches.
 pub(crate) struct Scratch<L> {
     factors: Vec<Fe<L>>,
     prefixes: Vec<Fe<L>>,
+}
+
+impl<L: Zeroize> Zeroize for Scratch<L> {
+    fn zeroize(&mut self) {
+        erase(&mut self.factors);
+        erase(&mut self.prefixes);
+    }
+}
+
+/// Overwrites what scan keys have led to.
+pub(crate) fn erase<T: Zeroize>(all: &mut [T]) {
+    all.iter_mut().for_each(T::zeroize);
 }
 
 impl<L: Lane> Scratch<L> {
@@ -239,7 +268,8 @@ fn without_zeros<L: Lane>(
     *product = [Fe::one(); PRODUCTS];
     let rows = bad.len().max(1);
     for (i, (factor, prefix)) in factors.iter_mut().zip(prefixes).enumerate() {
-        let zeros = factor.zeros() & all::<L>();
+        // Factors are settled and no more.
+        let zeros = factor.loose().carry().zeros() & all::<L>();
         if let Some(row) = bad.get_mut(i % rows) {
             *row |= zeros;
         }
@@ -295,16 +325,70 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
             scratch,
             bad,
             #[inline(always)]
-            |i| addends[i].x.minus(&sums[i].get().x).carry(),
+            |i| addends[i].x.minus(&sums[i].get().x).settle(),
             #[inline(always)]
             |i, inverse| {
                 let (a, q) = (sums[i].get(), &addends[i]);
-                let slope = q.y.minus(&a.y).carry().mul(&inverse);
+                let slope = q.y.minus(&a.y).settle().mul(&inverse);
                 let x = slope.square_add(&a.x.plus(&q.x).negated::<2>());
-                let y = slope.mul_add(&a.x.minus(&x).carry(), &a.y.negated());
+                let y = slope.mul_add(&a.x.minus(&x).settle(), &a.y.negated());
                 sums[i].set(Affine { x, y });
             },
         );
+    }
+}
+
+/// x(p + q) for each of two lists, and x(q - p) as well where `difference` says so: three multiplications for a share of the inversion, then a
+/// multiplication and a squaring for each.
+pub(crate) struct XSums<'a, L, S> {
+    pub(crate) p: &'a [Affine<L>],
+    pub(crate) q: &'a [Affine<L>],
+    pub(crate) difference: bool,
+    pub(crate) scratch: &'a mut Scratch<L>,
+    /// As in [`Sums`].
+    pub(crate) bad: &'a mut [Mask],
+    /// `(index, lane, highest word of x)`.
+    pub(crate) seen: S,
+}
+
+impl<L: Lane, S: FnMut(usize, usize, u64)> Kernel<L> for XSums<'_, L, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            p,
+            q,
+            difference,
+            scratch,
+            bad,
+            mut seen,
+        } = self;
+        invert_each(
+            p.len().min(q.len()),
+            scratch,
+            bad,
+            #[inline(always)]
+            |i| q[i].x.minus(&p[i].x).settle(),
+            #[inline(always)]
+            |i, inverse| {
+                let minus_both = p[i].x.plus(&q[i].x).negated::<2>();
+                let slope = q[i].y.minus(&p[i].y).settle().mul(&inverse);
+                tell(i, &slope.square_add(&minus_both), &mut seen);
+                if difference {
+                    let slope = q[i].y.plus(&p[i].y).settle().mul(&inverse);
+                    tell(i, &slope.square_add(&minus_both), &mut seen);
+                }
+            },
+        );
+    }
+}
+
+#[inline(always)]
+fn tell<L: Lane>(i: usize, x: &Fe<L>, seen: &mut impl FnMut(usize, usize, u64)) {
+    let words = x.normalize().to_words()[3].to_lanes();
+    for (lane, word) in words.iter().take(L::LANES).enumerate() {
+        seen(i, lane, *word);
     }
 }
 
@@ -361,7 +445,7 @@ impl<L: Lane, P: Fn(usize, usize) -> (usize, usize)> Kernel<L> for AnySums<'_, L
                 let q = Affine::<L>::gather(|lane| &points[pairs(v, lane).1]);
                 let slope = slopes[v].y.mul(&inverse);
                 let x = slope.square_add(&p.x.plus(&q.x).negated::<2>());
-                let y = slope.mul_add(&p.x.minus(&x).carry(), &p.y.negated());
+                let y = slope.mul_add(&p.x.minus(&x).settle(), &p.y.negated());
                 sums[v] = Affine { x, y };
             },
         );

@@ -8,6 +8,7 @@ use super::point::Packed;
 impl Lane for u64 {
     const LANES: usize = 1;
     const NAME: &'static str = "portable";
+    const READS_LOOSE: bool = true;
 
     fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
@@ -67,39 +68,39 @@ impl Lane for u64 {
     #[inline(always)]
     fn mul_add(a: &Fe<Self>, b: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
         let (a, b) = (&a.0, &b.0);
-        reduce([
-            wide(a[0], b[0]) + u128::from(c[0]),
-            wide(a[0], b[1]) + wide(a[1], b[0]) + u128::from(c[1]),
-            wide(a[0], b[2]) + wide(a[1], b[1]) + wide(a[2], b[0]) + u128::from(c[2]),
-            wide(a[0], b[3]) + wide(a[1], b[2]) + wide(a[2], b[1]) + wide(a[3], b[0]) + u128::from(c[3]),
-            wide(a[0], b[4])
+        reduce(Columns {
+            c3: wide(a[0], b[3]) + wide(a[1], b[2]) + wide(a[2], b[1]) + wide(a[3], b[0]) + u128::from(c[3]),
+            c8: wide(a[4], b[4]),
+            c4: wide(a[0], b[4])
                 + wide(a[1], b[3])
                 + wide(a[2], b[2])
                 + wide(a[3], b[1])
                 + wide(a[4], b[0])
                 + u128::from(c[4]),
-            wide(a[1], b[4]) + wide(a[2], b[3]) + wide(a[3], b[2]) + wide(a[4], b[1]),
-            wide(a[2], b[4]) + wide(a[3], b[3]) + wide(a[4], b[2]),
-            wide(a[3], b[4]) + wide(a[4], b[3]),
-            wide(a[4], b[4]),
-        ])
+            c5: wide(a[1], b[4]) + wide(a[2], b[3]) + wide(a[3], b[2]) + wide(a[4], b[1]),
+            c0: wide(a[0], b[0]) + u128::from(c[0]),
+            c6: wide(a[2], b[4]) + wide(a[3], b[3]) + wide(a[4], b[2]),
+            c1: wide(a[0], b[1]) + wide(a[1], b[0]) + u128::from(c[1]),
+            c7: wide(a[3], b[4]) + wide(a[4], b[3]),
+            c2: wide(a[0], b[2]) + wide(a[1], b[1]) + wide(a[2], b[0]) + u128::from(c[2]),
+        })
     }
 
     #[inline(always)]
     fn square_add(a: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
         let a = &a.0;
         let (d0, d1, d2, d3) = (a[0] << 1, a[1] << 1, a[2] << 1, a[3] << 1);
-        reduce([
-            wide(a[0], a[0]) + u128::from(c[0]),
-            wide(d0, a[1]) + u128::from(c[1]),
-            wide(d0, a[2]) + wide(a[1], a[1]) + u128::from(c[2]),
-            wide(d0, a[3]) + wide(d1, a[2]) + u128::from(c[3]),
-            wide(d0, a[4]) + wide(d1, a[3]) + wide(a[2], a[2]) + u128::from(c[4]),
-            wide(d1, a[4]) + wide(d2, a[3]),
-            wide(d2, a[4]) + wide(a[3], a[3]),
-            wide(d3, a[4]),
-            wide(a[4], a[4]),
-        ])
+        reduce(Columns {
+            c3: wide(d0, a[3]) + wide(d1, a[2]) + u128::from(c[3]),
+            c8: wide(a[4], a[4]),
+            c4: wide(d0, a[4]) + wide(d1, a[3]) + wide(a[2], a[2]) + u128::from(c[4]),
+            c5: wide(d1, a[4]) + wide(d2, a[3]),
+            c0: wide(a[0], a[0]) + u128::from(c[0]),
+            c6: wide(d2, a[4]) + wide(a[3], a[3]),
+            c1: wide(d0, a[1]) + u128::from(c[1]),
+            c7: wide(d3, a[4]),
+            c2: wide(d0, a[2]) + wide(a[1], a[1]) + u128::from(c[2]),
+        })
     }
 
     #[inline(always)]
@@ -119,32 +120,42 @@ fn wide(a: u64, b: u64) -> u128 {
     u128::from(a) * u128::from(b)
 }
 
-/// The low limb of a column.
-#[inline(always)]
-fn low(column: u128) -> u64 {
-    column as u64 & M52
+/// Columns of weight 2^(52·i), each below 2^107, in the order in which they are asked for.
+struct Columns {
+    c3: u128,
+    c8: u128,
+    c4: u128,
+    c5: u128,
+    c0: u128,
+    c6: u128,
+    c1: u128,
+    c7: u128,
+    c2: u128,
 }
 
-/// From nine columns of weight 2^(52·i), each below 2^107, to a weakly reduced element.
+/// To a weakly reduced element, in the order of libsecp256k1 (`field_5x52_int128_impl.h`, Pieter Wuille and Peter Dettman): two sums of 128
+/// bits at a time, one for the low columns and one for those that fold into them with R260 = 2^260 mod p, so that all stays in registers.
 ///
-/// A column from 2^260 on counts R260 = 2^260 mod p in the column five below: its low 64 bits there, and what is above them, which is worth
-/// 2^64 = 2^52·2^12, one column higher. So no carry runs through these columns. Then all but the low 48 bits of the last limb is folded with
-/// R256 = 2^256 mod p.
+/// Column 4 is cut at bit 48 before column 5 folds: what is above counts R256 = R260/2^4 in column 0.
 #[inline(always)]
-fn reduce(c: [u128; 9]) -> Fe<u64> {
+fn reduce(c: Columns) -> Fe<u64> {
     const ABOVE: u64 = R260 << 12;
     let low64 = |n: u128| n as u64;
-    let high64 = |n: u128| (n >> 64) as u64;
-    let c0 = c[0] + wide(low64(c[5]), R260);
-    let c1 = c[1] + wide(high64(c[5]), ABOVE) + wide(low64(c[6]), R260) + (c0 >> LIMB);
-    let c2 = c[2] + wide(high64(c[6]), ABOVE) + wide(low64(c[7]), R260) + (c1 >> LIMB);
-    let c3 = c[3] + wide(high64(c[7]), ABOVE) + wide(low64(c[8]), R260) + (c2 >> LIMB);
-    let c4 = c[4] + wide(high64(c[8]), ABOVE) + (c3 >> LIMB);
-    let top = (c4 >> 48) as u64;
-    let l0 = u128::from(low(c0)) + wide(top, R256);
-    let l1 = low(c1) + (l0 >> LIMB) as u64;
-    let l2 = low(c2) + (l1 >> LIMB);
-    let l3 = low(c3) + (l2 >> LIMB);
-    let l4 = (c4 as u64 & M48) + (l3 >> LIMB);
-    Fe([low(l0), l1 & M52, l2 & M52, l3 & M52, l4])
+    let limb = |n: u128| n as u64 & M52;
+    let d = c.c3 + wide(low64(c.c8), R260);
+    let t3 = limb(d);
+    let d = (d >> LIMB) + c.c4 + wide((c.c8 >> 64) as u64, ABOVE);
+    let t4 = limb(d);
+    let d = (d >> LIMB) + c.c5;
+    let low = c.c0 + wide(limb(d) << 4 | t4 >> 48, R256);
+    let r0 = limb(low);
+    let d = (d >> LIMB) + c.c6;
+    let low = (low >> LIMB) + c.c1 + wide(limb(d), R260);
+    let r1 = limb(low);
+    let d = (d >> LIMB) + c.c7;
+    let low = (low >> LIMB) + c.c2 + wide(low64(d), R260);
+    let r2 = limb(low);
+    let low = (low >> LIMB) + wide((d >> 64) as u64, ABOVE) + u128::from(t3);
+    let r3 = limb(low);
+    Fe([r0, r1, r2, r3, (low >> LIMB) as u64 + (t4 & M48)])
 }

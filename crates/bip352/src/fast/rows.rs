@@ -1,5 +1,7 @@
 //! The rows of a call: tweak points in words, and the outputs' first eight bytes for a quick look.
 
+use super::decompress::Decompress;
+use super::lane::{Lane, MAX_LANES};
 use super::point::Packed;
 
 /// Up to so many outputs a look goes through all of them.
@@ -12,22 +14,38 @@ pub(crate) struct Rows {
     words: Vec<u64>,
     /// Where each row's words begin, and the end.
     starts: Vec<usize>,
+    /// The outputs compressed as if their y coordinates were even, in the rows' order; empty where nobody asks for them.
+    keys: Vec<[u8; 33]>,
+    keeps_keys: bool,
+    /// The outputs that are points of the curve, once they were lifted, and where each row's begin, and the end.
+    lifted: Vec<Packed>,
+    lifted_starts: Vec<usize>,
 }
 
 impl Rows {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
+    /// `keeps_keys`: the outputs may have to be [lifted](Self::lift).
+    pub(crate) fn with_capacity(rows: usize, keeps_keys: bool) -> Self {
         let mut starts = Vec::with_capacity(rows + 1);
         starts.push(0);
         Self {
             tweaks: Vec::with_capacity(rows),
             words: Vec::new(),
             starts,
+            keeps_keys,
+            ..Self::default()
         }
     }
 
     pub(crate) fn push<'k>(&mut self, tweak: Packed, outputs: impl Iterator<Item = &'k [u8; 32]>) {
         let start = self.words.len();
-        self.words.extend(outputs.map(first_word));
+        for key in outputs {
+            self.words.push(first_word(key));
+            if self.keeps_keys {
+                let mut even = [2; 33];
+                even[1..].copy_from_slice(key);
+                self.keys.push(even);
+            }
+        }
         self.words[start..].sort_unstable();
         self.starts.push(self.words.len());
         self.tweaks.push(tweak);
@@ -35,6 +53,34 @@ impl Rows {
 
     pub(crate) fn len(&self) -> usize {
         self.tweaks.len()
+    }
+
+    /// Of all rows together.
+    pub(crate) fn outputs(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Finds the y coordinates of all outputs, eight square roots at a time.
+    pub(crate) fn lift<L: Lane>(&mut self) {
+        let mut points = Vec::with_capacity(self.keys.len());
+        for some in self.keys.chunks(L::LANES) {
+            let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|lane| &some[lane.min(some.len() - 1)]);
+            let (found, good) = L::vectorize(Decompress { keys: &keys });
+            let found = found.into_iter().take(some.len()).enumerate();
+            points.extend(found.map(|(lane, point)| (good >> lane & 1 == 1).then_some(point)));
+        }
+        self.lifted_starts.push(0);
+        for row in self.starts.windows(2) {
+            self.lifted
+                .extend(points.get(row[0]..row[1]).into_iter().flatten().flatten());
+            self.lifted_starts.push(self.lifted.len());
+        }
+    }
+
+    /// The row's outputs that are points; their sign is that of an even y coordinate.
+    pub(crate) fn lifted(&self, row: usize) -> &[Packed] {
+        let range = self.lifted_starts.get(row).zip(self.lifted_starts.get(row + 1));
+        range.map_or(&[], |(start, end)| &self.lifted[*start..*end])
     }
 
     /// Whether an output of the row begins so. One in 2^64 does by chance, which costs a closer look.

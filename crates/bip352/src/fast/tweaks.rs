@@ -7,8 +7,7 @@ use bitcoin::secp256k1::PublicKey;
 
 use super::decompress::Decompress;
 use super::each::EachScalar;
-use super::finish::VECTORS;
-use super::lane::{Lane, MAX_LANES, Mask};
+use super::lane::{Lane, MAX_LANES, MAX_VECTORS, Mask, vectors};
 use super::point::{Affine, AnySums, GENERATOR, Packed, Scratch};
 use super::scalar::LockstepDigits;
 use crate::engine::TxWithPrevouts;
@@ -98,8 +97,8 @@ fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packe
 /// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
 fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
     let blank = Affine::gather(|_| &GENERATOR);
-    let (mut rooms, mut slopes) = (vec![blank; VECTORS], vec![blank; VECTORS]);
-    let mut scratch = Scratch::new(VECTORS);
+    let (mut rooms, mut slopes) = (vec![blank; vectors::<L>()], vec![blank; vectors::<L>()]);
+    let mut scratch = Scratch::new(vectors::<L>());
     let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
     loop {
         pairs.clear();
@@ -111,10 +110,10 @@ fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
         if pairs.is_empty() {
             return;
         }
-        for pairs in pairs.chunks(VECTORS * L::LANES) {
+        for pairs in pairs.chunks(vectors::<L>() * L::LANES) {
             let vectors = pairs.len().div_ceil(L::LANES);
             let pair = |v: usize, lane: usize| pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
-            let mut bad = [0 as Mask; VECTORS];
+            let mut bad = [0 as Mask; MAX_VECTORS];
             L::vectorize(AnySums {
                 points: &mut *points,
                 pairs: |v: usize, lane: usize| {
