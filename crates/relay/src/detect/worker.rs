@@ -575,3 +575,6 @@ impl Story {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

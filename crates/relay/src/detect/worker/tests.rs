@@ -1,0 +1,226 @@
+//! A block whose scan takes long, and what comes meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::mpsc as blocking;
+
+use bitcoin::absolute::LockTime;
+use bitcoin::block::{Header, Version as BlockVersion};
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::{Secp256k1, SecretKey};
+use bitcoin::transaction::Version;
+use bitcoin::{
+    Amount, Block, CompactTarget, CompressedPublicKey, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness,
+};
+use sdk_relay_bip352::send::{Input, InputKey, output_keys};
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, ScanKey, SilentPaymentAddress};
+use sdk_relay_store::{ReadLimit, Retention, Store};
+use tokio::time::timeout;
+
+use super::*;
+use crate::config::Network;
+use crate::detect::{mailbox, start};
+use crate::hub::Hub;
+use crate::ops::{Counters, Vitals};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Watches and transactions of the block: more pairs than detection waits for.
+const MANY: u8 = 201;
+
+/// The fast engine, once somebody has opened the gate for its blocks.
+struct Gated(Mutex<Option<blocking::Receiver<()>>>);
+
+impl Engine for Gated {
+    fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+        if rows.len() > 1 {
+            // Once opened, it stays open: the other end is gone then.
+            let _ = self
+                .0
+                .lock()
+                .expect("no thread panics")
+                .take()
+                .map(|gate| gate.recv_timeout(DEADLINE));
+        }
+        Fast::new().scan(receivers, rows)
+    }
+}
+
+fn key(n: u8, kind: u8) -> SecretKey {
+    let mut bytes = [kind; 32];
+    bytes[31] = n;
+    SecretKey::from_slice(&bytes).expect("a scalar")
+}
+
+fn receiver(n: u8) -> Receiver {
+    let spend = key(n, 2).public_key(&Secp256k1::new());
+    Receiver::new(ScanKey::from(key(n, 1)), spend, []).expect("labels")
+}
+
+/// Pays this address from a key of its own.
+fn payment(n: u8, to: &SilentPaymentAddress) -> (Transaction, Vec<TxOut>) {
+    let secp = Secp256k1::new();
+    let (secret, outpoint) = (key(n, 3), OutPoint::new(Txid::from_byte_array([n; 32]), 0));
+    let input = Input {
+        outpoint,
+        key: InputKey::Ecdsa(secret),
+    };
+    let paid = output_keys(&[input], std::slice::from_ref(to)).expect("outputs");
+    let public = CompressedPublicKey(secret.public_key(&secp));
+    let out = |script_pubkey| TxOut {
+        value: Amount::from_sat(1_000),
+        script_pubkey,
+    };
+    let taproot =
+        |key: &bitcoin::XOnlyPublicKey| out(ScriptBuf::from_bytes([&[0x51, 0x20], &key.serialize()[..]].concat()));
+    let tx = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn {
+            previous_output: outpoint,
+            script_sig: ScriptBuf::new(),
+            sequence: Sequence::MAX,
+            witness: Witness::from_slice(&[vec![0x30; 71], public.to_bytes().to_vec()]),
+        }],
+        output: paid.iter().map(taproot).collect(),
+    };
+    (tx, vec![out(ScriptBuf::new_p2wpkh(&public.wpubkey_hash()))])
+}
+
+fn block(height: u32, txs: Vec<(Transaction, Vec<TxOut>)>) -> ChainEvent {
+    let (txdata, prevouts): (Vec<_>, Vec<_>) = txs.into_iter().unzip();
+    let header = Header {
+        version: BlockVersion::TWO,
+        prev_blockhash: BlockHash::all_zeros(),
+        merkle_root: TxMerkleNode::all_zeros(),
+        time: 1,
+        bits: CompactTarget::from_consensus(0x207f_ffff),
+        nonce: height,
+    };
+    let at = BlockRef {
+        height,
+        hash: header.block_hash(),
+    };
+    let block = Block { header, txdata };
+    ChainEvent::BlockConnected {
+        at,
+        block: Arc::new(BlockWithPrevouts {
+            size: block.total_size(),
+            block,
+            prevouts,
+        }),
+    }
+}
+
+/// What the log tells: the height of a block, the confirmations of a payment.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Block(u32),
+    Payment(u32),
+}
+
+fn told(store: &Store) -> Vec<Told> {
+    let limit = ReadLimit {
+        events: 1_000,
+        bytes: usize::MAX,
+    };
+    let entries = store.read_after(0, limit).expect("the log").into_iter();
+    let events = entries.map(|entry| serde_json::from_slice(&entry.payload).expect("a message"));
+    let told = events.filter_map(|message| match message {
+        ServerMessage::Notification(n) => match n.event {
+            Event::BlockMined(block) => Some(Told::Block(block.block_height)),
+            Event::PaymentDetected(payment) => Some(Told::Payment(payment.confirmations)),
+            _ => None,
+        },
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mempool_goes_on_while_a_block_is_scanned() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let retention = Retention {
+        events: 1_000,
+        bytes: 1 << 30,
+    };
+    let store = Arc::new(Store::open(&dir.path().join("store"), "regtest", retention).expect("a store"));
+    let hub = Arc::new(Hub::new(Arc::clone(&store)).expect("a hub"));
+    let (open, gate) = blocking::channel();
+    let own = Arc::new(receiver(0));
+    let parts = Parts {
+        store: Arc::clone(&store),
+        hub: Arc::clone(&hub),
+        counters: Arc::new(Counters::default()),
+        vitals: Arc::new(Vitals::new(None)),
+        network: Network::Regtest,
+        own: Arc::clone(&own),
+        engine: Arc::new(Gated(Mutex::new(Some(gate)))),
+        index: None,
+        max_watches: usize::from(MANY),
+        wallet_scripts: None,
+    };
+    let (chain, events) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let started = start(parts, events, stop.clone()).expect("detection");
+    let (mailbox, mut letters) = mailbox();
+    for n in 1..MANY {
+        let order = WatchOrder {
+            receiver: receiver(n),
+            addresses: HashMap::new(),
+            mailbox: mailbox.clone(),
+            history: None,
+        };
+        started.detection.watch(order).await.expect("a watch");
+    }
+
+    let address = |n: u8| receiver(n).address(Network::Regtest.silent_payment());
+    // The block pays the own wallet and the last watch among strangers; the next waits for it, and the mempool does not.
+    let payee = |n: u8| match n {
+        1 => address(0),
+        2 => address(MANY - 1),
+        _ => address(255),
+    };
+    chain
+        .send(block(1, (0..MANY).map(|n| payment(n, &payee(n))).collect()))
+        .await
+        .expect("detection");
+    let (tx, prevouts) = payment(MANY, &address(0));
+    let entered = MempoolTx {
+        txid: tx.compute_txid(),
+        tx,
+        prevouts,
+    };
+    chain
+        .send(ChainEvent::TxsEntered(vec![Arc::new(entered)]))
+        .await
+        .expect("detection");
+    chain.send(block(2, Vec::new())).await.expect("detection");
+    let mut head = hub.head();
+    timeout(DEADLINE, head.wait_for(|newest| *newest > 0))
+        .await
+        .expect("in time")
+        .expect("a hub");
+    assert_eq!(told(&store), [Told::Payment(0)]);
+    assert_eq!(store.recent_blocks().expect("blocks"), []);
+
+    drop(open);
+    timeout(
+        DEADLINE,
+        head.wait_for(|_| store.recent_blocks().is_ok_and(|blocks| blocks.len() == 2)),
+    )
+    .await
+    .expect("in time")
+    .expect("a hub");
+    assert_eq!(
+        told(&store),
+        [Told::Payment(0), Told::Block(1), Told::Payment(1), Told::Block(2)]
+    );
+    let letter = timeout(DEADLINE, letters.next()).await.expect("in time");
+    assert!(letter.is_some() && letters.try_next().is_none());
+
+    stop.cancel();
+    tokio::task::spawn_blocking(|| started.thread.join())
+        .await
+        .expect("a thread")
+        .expect("detection");
+}
