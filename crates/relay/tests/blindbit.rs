@@ -8,6 +8,8 @@
 
 #[path = "blindbit/answers.rs"]
 mod answers;
+#[path = "blindbit/building.rs"]
+mod building;
 #[path = "blindbit/scene.rs"]
 mod scene;
 #[path = "blindbit/thinning.rs"]

@@ -8,9 +8,10 @@ mod cursor;
 mod frame;
 mod ring;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bitcoin::BlockHash;
 use sdk_relay_protocol::Topic;
 use sdk_relay_store::{BlockChange, LogEntry, Store, StoreError};
 use tokio::sync::{broadcast, watch};
@@ -44,19 +45,22 @@ pub struct Hub {
 /// The chain as the events up to the newest have told it.
 #[derive(Debug, Default)]
 struct Chain {
-    tip: Option<u32>,
+    /// Its newest blocks, the tip last.
+    blocks: BTreeMap<u32, BlockHash>,
     /// Blocks that left it: the newest event before that, and the block's height.
     left: VecDeque<(u64, u32)>,
 }
 
 /// Disconnected blocks that the hub remembers, for histories that are being read: two of the deepest reorganisations.
 const LEFT_BLOCKS: usize = 4096;
+/// Blocks of the chain that it remembers, for the same: deeper than any reorganisation that was ever seen.
+const CHAIN_BLOCKS: usize = 2048;
 
 impl Hub {
     /// A hub over the store's log.
     pub fn new(store: Arc<Store>) -> Result<Self, StoreError> {
         let newest = store.next_event_id()? - 1;
-        let tip = store.recent_blocks()?.last().map(|(height, _)| *height);
+        let blocks = store.recent_blocks()?.into_iter().collect();
         let (head, _) = watch::channel(newest);
         let (reports, _) = broadcast::channel(REPORTS_AHEAD);
         Ok(Self {
@@ -65,7 +69,7 @@ impl Hub {
             head,
             reports,
             chain: RwLock::new(Chain {
-                tip,
+                blocks,
                 left: VecDeque::new(),
             }),
         })
@@ -96,14 +100,29 @@ impl Hub {
         if !cursor.is_at(ring.newest()) {
             return None;
         }
-        self.chain.read().unwrap_or_else(PoisonError::into_inner).tip
+        self.told(Chain::tip)
+    }
+
+    /// The tip, as told by everything up to the newest event.
+    pub fn tip(&self) -> Option<u32> {
+        self.told(Chain::tip)
+    }
+
+    /// The block at this height, as told by everything up to the newest event; `None` for one that the hub does not remember.
+    pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
+        self.told(|chain| chain.blocks.get(&height).copied())
+    }
+
+    fn told<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
+        of(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The lowest block that left the chain after this event; `None` where none did.
     pub fn left_after(&self, event: u64) -> Option<u32> {
-        let chain = self.chain.read().unwrap_or_else(PoisonError::into_inner);
-        let left = chain.left.iter().filter(|(before, _)| *before >= event);
-        left.map(|(_, height)| *height).min()
+        self.told(|chain| {
+            let left = chain.left.iter().filter(|(before, _)| *before >= event);
+            left.map(|(_, height)| *height).min()
+        })
     }
 
     /// The id of the newest event; 0 before the first.
@@ -129,11 +148,24 @@ impl Hub {
 }
 
 impl Chain {
+    fn tip(&self) -> Option<u32> {
+        self.blocks.last_key_value().map(|(height, _)| *height)
+    }
+
     fn apply(&mut self, newest: u64, change: Option<BlockChange>) {
         match change {
-            Some(BlockChange::Connect(height, _) | BlockChange::Jump(height, _)) => self.tip = Some(height),
-            Some(BlockChange::Disconnect { height, .. }) => {
-                self.tip = height.checked_sub(1);
+            Some(BlockChange::Connect(height, hash)) => {
+                self.blocks.insert(height, hash);
+                while self.blocks.len() > CHAIN_BLOCKS {
+                    self.blocks.pop_first();
+                }
+            }
+            Some(BlockChange::Jump(height, hash)) => self.blocks = BTreeMap::from([(height, hash)]),
+            Some(BlockChange::Disconnect { height, parent }) => {
+                self.blocks.split_off(&height);
+                if let Some(below) = height.checked_sub(1) {
+                    self.blocks.insert(below, parent);
+                }
                 if self.left.len() == LEFT_BLOCKS {
                     self.left.pop_front();
                 }

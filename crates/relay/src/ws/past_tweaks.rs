@@ -1,15 +1,17 @@
 //! The history of the topic `tweaks`, for a client that scans for itself.
 //!
 //! The topic is live from the moment of its subscription. History is what lies in blocks up to the tip that the connection had heard of by
-//! then; where one of those is disconnected meanwhile, what takes its place is told live, and history ends below it. Who subscribes while it
-//! still catches up (`resume_from`) gets the history once it has.
+//! then; where one of those is disconnected meanwhile, what takes its place is told live, and history ends below it. The index may follow a
+//! reorganisation before the log tells it: while the two are of different chains, history waits. Who subscribes while it still catches up
+//! (`resume_from`) gets the history once it has.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::hex::DisplayHex;
 use sdk_relay_protocol::{Event, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks};
-use sdk_relay_store::index::{IndexedBlock, IndexedTx};
+use sdk_relay_store::TweakIndex;
+use sdk_relay_store::index::{IndexError, IndexedBlock, IndexedTx};
 
 use crate::clock::unix_now;
 use crate::hub::{Cursor, Frame, Hub};
@@ -41,7 +43,11 @@ impl PastTweaks {
 }
 
 /// The next part, when it is there; `None` at the end. Nothing is lost when it is dropped half-way.
-pub(super) async fn next_past(past: &mut Option<PastTweaks>, hub: &Hub, cursor: Option<&Cursor>) -> Option<Vec<Frame>> {
+pub(super) async fn next_past(
+    past: &mut Option<PastTweaks>,
+    hub: &Arc<Hub>,
+    cursor: Option<&Cursor>,
+) -> Option<Vec<Frame>> {
     let past = past.as_mut()?;
     loop {
         if past.joint.is_none() {
@@ -52,14 +58,15 @@ pub(super) async fn next_past(past: &mut Option<PastTweaks>, hub: &Hub, cursor: 
             // The cursor stands still while this is waited for: let the connection go on.
             return Some(Vec::new());
         };
-        let until = hub
-            .left_after(event)
-            .map_or(until, |left| until.min(left.saturating_sub(1)));
-        if past.next > until {
+        let last = || {
+            let left = hub.left_after(event);
+            left.map_or(until, |left| until.min(left.saturating_sub(1)))
+        };
+        if past.next > last() {
             return None;
         }
-        let (store, next) = (Arc::clone(&past.index.store), past.next);
-        let read = tokio::task::spawn_blocking(move || store.blocks(next, STEP)).await;
+        let (store, next, told) = (Arc::clone(&past.index.store), past.next, Arc::clone(hub));
+        let read = tokio::task::spawn_blocking(move || of_told_chain(&store, &told, next)).await;
         let blocks = match read {
             Ok(Ok(blocks)) => blocks,
             Ok(Err(error)) => {
@@ -68,6 +75,8 @@ pub(super) async fn next_past(past: &mut Option<PastTweaks>, hub: &Hub, cursor: 
             }
             Err(_) => Vec::new(),
         };
+        // Asked again: what has left the chain while this was read is not told.
+        let until = last();
         let blocks: Vec<_> = blocks.into_iter().take_while(|b| b.height <= until).collect();
         match blocks.last().map(|b| b.height) {
             Some(last) => {
@@ -77,6 +86,26 @@ pub(super) async fn next_past(past: &mut Option<PastTweaks>, hub: &Hub, cursor: 
             None => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
+}
+
+/// The next blocks, if they are of the chain that the log has told; none while the index is of another one.
+fn of_told_chain(index: &TweakIndex, hub: &Hub, next: u32) -> Result<Vec<IndexedBlock>, IndexError> {
+    if !agree(index, hub)? {
+        return Ok(Vec::new());
+    }
+    let blocks = index.blocks(next, STEP)?;
+    // The index may have gone over to another chain in between.
+    Ok(if agree(index, hub)? { blocks } else { Vec::new() })
+}
+
+/// Whether index and log are of one chain: where they have the same block at the highest height that both know, they have all below.
+fn agree(index: &TweakIndex, hub: &Hub) -> Result<bool, IndexError> {
+    let (Some(held), Some(told)) = (index.tip()?, hub.tip()) else {
+        return Ok(true);
+    };
+    let height = held.height.min(told);
+    let both = index.hash_at(height)?.zip(hub.hash_at(height));
+    Ok(both.is_none_or(|(held, told)| held == told))
 }
 
 fn frame(block: &IndexedBlock) -> Frame {
@@ -104,3 +133,6 @@ fn tweak_tx(tx: &IndexedTx) -> TweakTx {
         outputs: outputs.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,29 @@ async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_needs_a_token_is_kept_by_who_has_it_alone() {
+    let node = testkit::Bitcoind::start(Options::default()).await;
+    node.mine(101).await;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let relay = RelayProcess::start(options.set("AUTH__READ_TOKEN", "a-token-for-reading")).await;
+    let (buried, young) = (
+        format!("{}/blindbit/v2/tweaks/1", relay.http_url()),
+        format!("{}/blindbit/v1/tweak-index/101", relay.http_url()),
+    );
+    let asked = async |url: &str| with(url, "authorization", "Bearer a-token-for-reading").await;
+    testkit::eventually(std::time::Duration::from_secs(60), "the index at the tip", async || {
+        (asked(&young).await.status == 200).then_some(())
+    })
+    .await;
+    let control = |reply: &HttpReply| reply.headers["cache-control"].to_str().unwrap().to_owned();
+    assert_eq!(control(&asked(&buried).await), "private, max-age=31536000, immutable");
+    assert_eq!(control(&asked(&young).await), "private, no-cache");
+    let stranger = http_get(&buried).await;
+    assert_eq!(stranger.status, 401);
+    assert!(!stranger.headers.contains_key("etag"), "{:?}", stranger.headers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_without_an_index_says_so() {
     let node = testkit::Bitcoind::start(Options::default()).await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use testkit::{Bitcoind, HttpReply, Options, Payer, RelayOptions, RelayProcess, eventually, http_get};
 
 /// Far more than the index needs for some hundred small blocks, even on a busy machine.
-const INDEXED: Duration = Duration::from_secs(60);
+pub(crate) const INDEXED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
     pub(crate) node: Bitcoind,

@@ -1,5 +1,7 @@
 //! The history of the topic `tweaks`: the chain once, joined with what comes.
 
+use std::collections::HashSet;
+
 use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, ServerMessage, Subscribe};
 use sdk_relay_client::{Event, Frame, RawClient, Topic};
 use testkit::{InputKind, Payee};
@@ -75,4 +77,60 @@ async fn a_client_that_scans_for_itself_gets_every_block_once() {
     assert_eq!(heights, (from..=height + 3).collect::<Vec<_>>());
     assert_eq!((rows, refused), (4, 1));
     assert_eq!(live_from, Some(height + 1));
+}
+
+/// The history of the topic from the genesis block on, as one client hears it.
+async fn subscribed(stage: &Stage) -> RawClient {
+    let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
+    let handshake = Handshake {
+        client_id: "scanner".to_owned(),
+        version: API_VERSION.to_owned(),
+        ..Handshake::default()
+    };
+    raw.send(&ClientMessage::Handshake(handshake)).await.unwrap();
+    let subscribe = Subscribe {
+        subscriptions: vec![Topic::Tweaks],
+        from_height: Some(0),
+        client_id: None,
+        timestamp: None,
+    };
+    raw.send(&ClientMessage::Subscribe(subscribe)).await.unwrap();
+    raw
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_reorganisations_no_block_is_told_twice() {
+    let stage = Stage::new().await;
+    index_is_current(&stage.relay, stage.node.height().await).await;
+    let mut clients = Vec::new();
+    for round in 1..=6 {
+        let fork = stage.node.hash_at(stage.node.height().await - round).await;
+        clients.push(subscribed(&stage).await);
+        stage.node.invalidate(fork).await;
+        clients.push(subscribed(&stage).await);
+        stage.node.mine(round + 2).await;
+        clients.push(subscribed(&stage).await);
+    }
+    let (height, tip) = (stage.node.height().await, stage.node.tip().await.to_string());
+    let mut chain = HashSet::new();
+    for height in 0..=height {
+        chain.insert(stage.node.hash_at(height).await.to_string());
+    }
+    for mut client in clients {
+        let (mut told, mut of_chain) = (HashSet::new(), 0);
+        // The tip comes live to most, and not last where history is still being told.
+        while of_chain < chain.len() {
+            let next = timeout(DEADLINE, client.next()).await;
+            let next = next.unwrap_or_else(|_| panic!("{of_chain} of {} blocks, the tip {tip}", chain.len()));
+            let Frame::Text(text) = next.unwrap() else { continue };
+            let ServerMessage::Notification(notification) = serde_json::from_str(&text).unwrap() else {
+                continue;
+            };
+            let Event::Tweaks(tweaks) = notification.event else {
+                panic!("another topic: {text}")
+            };
+            assert!(told.insert(tweaks.block_hash.clone()), "twice: {text}");
+            of_chain += usize::from(chain.contains(&tweaks.block_hash));
+        }
+    }
 }

@@ -46,6 +46,49 @@ async fn the_index_follows_the_chain_through_reorganisations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_has_pruned_past_the_tip_begins_the_index_anew() {
+    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    let node = Bitcoind::start(Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    let mut payer = Payer::funded(&node).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut indexing = Indexing::start(&node, dir.path(), 0);
+    indexing.caught_up(&node).await;
+    assert_is_of_chain(&indexing.index, &node, 0).await;
+    let before = node.height().await;
+    indexing.stop().await;
+
+    node.mine(800).await;
+    pay_all_kinds(&node, &mut payer).await;
+    let pruned = node
+        .rpc()
+        .call("pruneblockchain", serde_json::json!([600]))
+        .await
+        .unwrap();
+    let kept = node
+        .rpc()
+        .call("getblockchaininfo", serde_json::json!([]))
+        .await
+        .unwrap()["pruneheight"]
+        .clone();
+    let kept = u32::try_from(kept.as_u64().unwrap()).unwrap();
+    assert!(kept > before + 1, "{kept}, {pruned}");
+    let mut indexing = Indexing::start(&node, dir.path(), 0);
+    indexing.caught_up(&node).await;
+    assert_is_of_chain(&indexing.index, &node, kept).await;
+    assert_eq!(indexing.status.borrow().first, kept);
+    indexing.stop().await;
+    // It stays so: nothing is missing to it that the node could give.
+    let mut indexing = Indexing::start(&node, dir.path(), 0);
+    indexing.caught_up(&node).await;
+    assert_is_of_chain(&indexing.index, &node, kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reorganisation_while_nobody_looked_is_followed_at_the_start() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
