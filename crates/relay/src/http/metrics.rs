@@ -55,14 +55,14 @@ fn figures(cx: &Context) -> Metrics {
     Metrics {
         sync_metrics: reports::sync_metrics(cx),
         system_metrics: SystemMetrics {
-            memory_usage: process.memory_usage(),
-            cpu_usage: process.cpu_usage(),
+            memory_usage: process.memory_usage.clone(),
+            cpu_usage: process.cpu_usage.clone(),
             active_connections: cx.connections(),
             total_requests: counters.http_requests.get() + counters.messages_received.get(),
             uptime: cx.uptime(),
             memory_bytes: process.memory_bytes,
             cpu_percent: process.cpu_percent,
-            disk_usage: process.disk_usage(),
+            disk_usage: process.disk_usage.clone(),
             disk_bytes: process.disk_bytes,
         },
         bitcoin_metrics: cx.node.figures(),

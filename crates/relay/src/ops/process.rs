@@ -1,7 +1,7 @@
 //! This process's own use of memory, processor and disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -10,8 +10,8 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 /// processor needs a while to mean something.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What the process uses. Unknown figures are `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What the process uses, in numbers and in words. Unknown figures are `None`.
+#[derive(Debug, Default, PartialEq)]
 pub struct ProcessFigures {
     /// Resident memory in bytes.
     pub memory_bytes: Option<u64>,
@@ -19,6 +19,12 @@ pub struct ProcessFigures {
     pub cpu_percent: Option<f64>,
     /// Size of the files in the data directory in bytes.
     pub disk_bytes: Option<u64>,
+    /// `"128MB"`.
+    pub memory_usage: Option<String>,
+    /// `"5%"`.
+    pub cpu_usage: Option<String>,
+    /// `"2GB"`.
+    pub disk_usage: Option<String>,
 }
 
 /// Looks at the process when asked.
@@ -33,7 +39,7 @@ struct Look {
     /// `None` where the system tells nothing about its processes.
     system: Option<System>,
     at: Option<Instant>,
-    figures: ProcessFigures,
+    figures: Arc<ProcessFigures>,
 }
 
 impl Process {
@@ -42,7 +48,7 @@ impl Process {
         let look = Look {
             system: System::new().ok(),
             at: None,
-            figures: ProcessFigures::default(),
+            figures: Arc::default(),
         };
         Self {
             data_dir: data_dir.to_owned(),
@@ -51,13 +57,13 @@ impl Process {
     }
 
     /// The figures, at most a second old.
-    pub fn figures(&self) -> ProcessFigures {
+    pub fn figures(&self) -> Arc<ProcessFigures> {
         let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
         if look.at.is_none_or(|at| at.elapsed() >= FRESH) {
-            look.figures = self.measure(look.system.as_mut());
+            look.figures = Arc::new(self.measure(look.system.as_mut()));
             look.at = Some(Instant::now());
         }
-        look.figures
+        Arc::clone(&look.figures)
     }
 
     fn measure(&self, system: Option<&mut System>) -> ProcessFigures {
@@ -68,28 +74,16 @@ impl Process {
             system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
             system.process(pid)
         });
+        let memory_bytes = process.map(sysinfo::Process::memory);
+        let cpu_percent = process.map(|p| (f64::from(p.cpu_usage()) * 10.0).round() / 10.0);
         ProcessFigures {
-            memory_bytes: process.map(sysinfo::Process::memory),
-            cpu_percent: process.map(|p| (f64::from(p.cpu_usage()) * 10.0).round() / 10.0),
+            memory_bytes,
+            cpu_percent,
             disk_bytes,
+            memory_usage: memory_bytes.map(size_text),
+            cpu_usage: cpu_percent.map(|percent| format!("{percent}%")),
+            disk_usage: disk_bytes.map(size_text),
         }
-    }
-}
-
-impl ProcessFigures {
-    /// `"128MB"`.
-    pub fn memory_usage(&self) -> Option<String> {
-        self.memory_bytes.map(size_text)
-    }
-
-    /// `"5%"`.
-    pub fn cpu_usage(&self) -> Option<String> {
-        self.cpu_percent.map(|percent| format!("{percent}%"))
-    }
-
-    /// `"2GB"`.
-    pub fn disk_usage(&self) -> Option<String> {
-        self.disk_bytes.map(size_text)
     }
 }
 

@@ -192,9 +192,9 @@ fn health_report(cx: &Context) -> HealthReport {
     let figures = cx.process.figures();
     HealthReport {
         status: condition(cx).0.word().to_owned(),
-        memory_usage: figures.memory_usage(),
-        cpu_usage: figures.cpu_usage(),
-        disk_usage: figures.disk_usage(),
+        memory_usage: figures.memory_usage.clone(),
+        cpu_usage: figures.cpu_usage.clone(),
+        disk_usage: figures.disk_usage.clone(),
         network_latency: cx.mesh.around().latency_ms,
         error_count: cx.log.errors(),
         last_error: cx.log.last_error(),
