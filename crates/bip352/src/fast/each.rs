@@ -85,24 +85,30 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
                 self.table[lane * LOCKSTEP_ENTRIES + j] = point;
             }
         }
-        let table = &*self.table;
-        let addend = |half: usize, window: usize| -> Affine<L> {
-            let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };
-            let minus = (0..L::LANES).fold(0, |m, lane| m | Mask::from(digit(lane).minus) << lane);
-            let entry = |lane: usize| usize::from(digit(lane).entry) % LOCKSTEP_ENTRIES;
-            let plain = Affine::gather_signed(minus, |lane| &table[lane * LOCKSTEP_ENTRIES + entry(lane)]);
-            if half == 1 { plain.endomorphism() } else { plain }
-        };
         let last = LOCKSTEP_WINDOWS - 1;
-        let mut sum = Jacobian::from_affine(&addend(0, last)).add(&addend(1, last));
+        let mut sum = Jacobian::from_affine(&self.addend(0, last)).add(&self.addend(1, last));
         for window in (0..last).rev() {
             for _ in 0..LOCKSTEP_WIDTH {
                 sum = sum.double();
             }
-            sum = sum.add(&addend(0, window));
-            sum = sum.add(&addend(1, window));
+            sum = sum.add(&self.addend(0, window));
+            sum = sum.add(&self.addend(1, window));
         }
         sum
+    }
+}
+
+impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Walk<'_, L, D> {
+    /// What each lane's digit asks for. No closure: one that is not inlined would leave the machine's instructions behind.
+    #[inline(always)]
+    fn addend(&self, half: usize, window: usize) -> Affine<L> {
+        let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };
+        let minus = (0..L::LANES).fold(0, |m, lane| m | Mask::from(digit(lane).minus) << lane);
+        let plain = Affine::gather_signed(minus, |lane| {
+            let entry = usize::from(digit(lane).entry) % LOCKSTEP_ENTRIES;
+            &self.table[lane * LOCKSTEP_ENTRIES + entry]
+        });
+        if half == 1 { plain.endomorphism() } else { plain }
     }
 }
 
