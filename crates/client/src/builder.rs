@@ -88,7 +88,7 @@ impl ClientBuilder {
     }
 
     /// Whether to turn to relays that the app has not named, but its relay has told of. On by default; a client that has watches does so only
-    /// with [`Self::trust_mesh`].
+    /// with [`Self::trust_mesh`]. Payments to a relay's own wallet are told by that relay alone: an app that waits for those says `false`.
     pub fn follow_mesh(mut self, follow: bool) -> Self {
         self.follow_mesh = follow;
         self

@@ -35,6 +35,9 @@ pub const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 /// Before the first attempt to reconnect: a relay that restarts is back in less.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 
+/// Attempts that the relay of the last connection has for itself before others are tried: one that restarts is back within them.
+pub const OWN_FIRST: u64 = 2;
+
 /// Between attempts at most: an app is back half a minute after its relay, and a relay is not flooded.
 pub const BACKOFF_CAP: Duration = Duration::from_secs(30);
 

@@ -27,7 +27,7 @@
 //!   otherwise) and resumes after the last notification; [`ClientEvent::Reconnected`] says whether there is a gap.
 //!   To resume in another process, keep the `event_id` of what you have dealt with and give it to
 //!   [`ClientBuilder::resume_from`].
-//! - **Another relay when the own one is away.** Those that the app has named ([`ClientBuilder::others`]) and those that the relay has told of are
+//! - **Another relay when the own one is away.** After two attempts there, those that the app has named ([`ClientBuilder::others`]) and those that the relay has told of are
 //!   tried, the nearest first; `event_id`s are of the relay that [`Client::relay`] names. The blocks say where the other relay's log goes on:
 //!   none is told twice, and those that the other relay never had are taken back. A watch is a scan key: a client that has
 //!   watches, or a token, takes these to relays that the app has named only, unless it says [`ClientBuilder::trust_mesh`].

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::{Driver, topics_of};
 use crate::builder::now;
 use crate::connection::Connection;
+use crate::defaults::OWN_FIRST;
 use crate::in_flight::Purpose;
 use crate::routes::Route;
 use crate::{ClientEvent, ConnectError, Disconnect, transport};
@@ -24,12 +25,13 @@ impl Driver {
         }
         let mut retry_in = self.backoff.next();
         self.hand_over(ClientEvent::Disconnected { reason, retry_in }).await;
-        loop {
+        for attempt in 0u64.. {
             sleep(retry_in).await;
             let only_named = !self.watches.is_empty() && !self.builder.trust_mesh;
             let round = self.routes.round(only_named);
             let alone = round.len() == 1;
-            for route in round {
+            let most = if attempt < OWN_FIRST { 1 } else { round.len() };
+            for route in round.into_iter().take(most) {
                 match self.open(&route).await {
                     Ok((connection, relay)) => {
                         self.resumed(&route.url, relay).await;
@@ -45,6 +47,7 @@ impl Driver {
             }
             retry_in = self.backoff.next();
         }
+        None
     }
 
     /// A connection to this relay that goes on where the last one ended, if it can.
