@@ -17,7 +17,7 @@ use sdk_relay_store::index::{IndexError, IndexedBlock};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{IndexFigures, IndexState, IndexStatus, Pool};
+use super::{IndexFigures, IndexState, IndexStatus, Pool, indexed};
 use crate::oracle::Oracle;
 
 /// Fetches at once. The node's source allows three, and detection's must not wait behind all of them.
@@ -272,17 +272,15 @@ impl Builder {
             drop(turn);
             let _ = here.send(());
             let (previous, transactions) = (block.block.header.prev_blockhash, block.block.txdata.len());
-            let indexed = match oracle {
-                Some(oracle) => oracle.index(BlockRef { height, hash }, block, &pool).await,
-                None => {
-                    let compute = move || IndexedBlock::of(height, hash, &block.block, &block.prevouts, &*engine);
-                    pool.run(compute).await
-                }
+            let at = BlockRef { height, hash };
+            let computed = match oracle {
+                Some(oracle) => oracle.index(at, block, &pool).await,
+                None => pool.run(move || indexed(at, &block, &*engine)).await,
             };
             Ok(Some(Computed {
                 previous,
                 transactions,
-                block: indexed.ok_or(Stopped::Thread)?,
+                block: computed.ok_or(Stopped::Thread)?,
             }))
         });
         InFlight {

@@ -8,6 +8,7 @@ mod pool;
 mod progress;
 mod scan;
 mod status;
+mod tweaks;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use progress::show_progress;
 pub(crate) use progress::{AboveBars, new_bar};
 pub use scan::{Paid, scan};
 pub use status::{IndexFigures, IndexState, IndexStatus};
+pub(crate) use tweaks::indexed;
 
 /// The index as requests and connections see it.
 #[derive(Clone, Debug)]

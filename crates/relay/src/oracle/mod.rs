@@ -22,7 +22,7 @@ pub use self::http::{Version, WrongUrl, check_url};
 use self::plausible::{Implausible, Plausible};
 pub use self::state::{OracleCounters, OracleState};
 use crate::config::Network;
-use crate::index::Pool;
+use crate::index::{Pool, indexed};
 
 /// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes a moment for it.
 const NOT_YET: [Duration; 4] = [
@@ -287,5 +287,5 @@ fn is_of(network: Network, name: &str) -> bool {
 }
 
 fn own(at: BlockRef, block: &BlockWithPrevouts) -> IndexedBlock {
-    IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new())
+    indexed(at, block, &Fast::new())
 }

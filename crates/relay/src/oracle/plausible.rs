@@ -15,6 +15,7 @@ use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 
 use super::http::{Named, Said};
+use crate::index::indexed;
 
 /// Of so many tweaks one is computed …
 const ONE_IN: u32 = 8;
@@ -100,7 +101,7 @@ fn from_named(
 }
 
 fn beside_listed(at: BlockRef, block: &BlockWithPrevouts, listed: &[[u8; 33]]) -> Result<Plausible, Implausible> {
-    let block = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
+    let block = indexed(at, block, &Fast::new());
     let mut ours: Vec<_> = block.transactions.iter().map(|tx| tx.tweak).collect();
     let mut theirs = listed.to_vec();
     ours.sort_unstable();
@@ -200,6 +201,16 @@ mod tests {
         }
         let noticed = (0..10).any(|_| from_named(at, &block, &lying, &mut thread_rng()).is_err());
         assert!(noticed);
+    }
+
+    #[tokio::test]
+    async fn what_many_threads_compute_is_what_one_does() {
+        let (at, block) = block_of(600);
+        let own = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
+        assert_eq!(own.transactions.len(), 600);
+        let pool = crate::index::Pool::new(3).unwrap();
+        let shared = pool.run(move || indexed(at, &block, &Fast::new())).await;
+        assert_eq!(shared, Some(own));
     }
 
     #[test]
