@@ -10,6 +10,7 @@ mod index;
 mod latency;
 mod load;
 mod mesh;
+mod processor;
 mod report;
 mod scan;
 mod stats;

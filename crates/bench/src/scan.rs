@@ -1,7 +1,7 @@
 //! `scan`: the fast engine beside libsecp256k1, the same rows on one core in one run.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
@@ -11,6 +11,7 @@ use sdk_relay_bip352::fast::Step;
 use sdk_relay_bip352::{EligibleTx, Engine, Fast, Receiver, ScanKey, TaprootOutput};
 use serde_json::{Value, json};
 
+use crate::processor;
 use crate::report::{Report, Table};
 
 /// Rows of the scan for one wallet.
@@ -114,13 +115,13 @@ impl Case {
         let pairs = receivers.len() * rows.len();
         let (mut times, mut baseline) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
-            let start = Instant::now();
+            let start = processor::time();
             ensure!(
                 black_box(engine.scan(&receivers, &rows)).is_empty(),
                 "random rows hold a payment"
             );
-            let time = start.elapsed();
-            let start = Instant::now();
+            let time = processor::time() - start;
+            let start = processor::time();
             let first = round * BASELINE_ROWS;
             let found = (first..first + BASELINE_ROWS).filter(|i| {
                 let (row, wallet) = (i / receivers.len() % rows.len(), i % receivers.len());
@@ -130,7 +131,7 @@ impl Case {
             // The first round fills caches and tables.
             if round > 0 {
                 times.push(nanoseconds(time, pairs));
-                baseline.push(nanoseconds(start.elapsed(), BASELINE_ROWS));
+                baseline.push(nanoseconds(processor::time() - start, BASELINE_ROWS));
             }
         }
         let mut steps: Vec<Vec<f64>> = vec![Vec::new(); Step::ALL.len()];

@@ -1,7 +1,6 @@
 //! `tweaks`: a block's tweaks by the fast engine beside libsecp256k1, the same transactions on one core in one run.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use bitcoin::absolute::LockTime;
@@ -12,6 +11,7 @@ use bitcoin::{Amount, CompressedPublicKey, OutPoint, ScriptBuf, Sequence, Transa
 use sdk_relay_bip352::{Engine, Fast, Libsecp256k1, TxWithPrevouts};
 use serde_json::json;
 
+use crate::processor;
 use crate::report::{Report, Table};
 use crate::scan::median;
 
@@ -37,15 +37,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let engine = Fast::new();
     let (mut times, mut baseline) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        let start = Instant::now();
+        let start = processor::time();
         let found = black_box(engine.tweaks(&given));
-        let time = start.elapsed();
-        let start = Instant::now();
+        let time = processor::time() - start;
+        let start = processor::time();
         let expected = black_box(Libsecp256k1.tweaks(&given));
         // The first round fills caches and tables.
         if round > 0 {
             times.push(time.as_secs_f64() * 1e9 / given.len() as f64);
-            baseline.push(start.elapsed().as_secs_f64() * 1e9 / given.len() as f64);
+            baseline.push((processor::time() - start).as_secs_f64() * 1e9 / given.len() as f64);
         }
         ensure!(found == expected, "the engines differ");
     }
