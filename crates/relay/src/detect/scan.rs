@@ -16,6 +16,9 @@ const PAIRS_A_THREAD: usize = 5_000;
 /// From so many pairs on (about 50 ms of one processor) detection does not wait for a block's scan. With the most watches that the default
 /// allows (10,000), a block of 2,500 eligible transactions is 25 million pairs, tens of seconds.
 const LONG: usize = 40_000;
+/// How much a long scan gives way: the mempool gets three quarters of a processor that both want. Not more, as on a machine that has other work too
+/// a block would wait for minutes.
+const NICE: i32 = 5;
 /// Rows that a thread of a long scan takes at a time: as many as an engine makes tables for at once, or a few times that.
 const ROWS_A_PIECE: usize = 16;
 
@@ -49,7 +52,7 @@ impl LongScan {
         let (engine, still) = (Arc::clone(engine), Arc::clone(&wanted));
         let (for_whom, what) = (receivers.clone(), rows.clone());
         spawn(move || {
-            give_way();
+            give_way(NICE);
             let receivers: Vec<&Receiver> = for_whom.iter().map(|r| &**r).collect();
             let rows: Vec<&EligibleTx> = what.iter().map(|r| &r.eligible).collect();
             let pieces = Pieces {

@@ -3,7 +3,6 @@
 use tokio::sync::oneshot;
 
 /// How much the threads give way to others, from 0 to 19: detection and sockets are served first on a busy machine.
-#[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
 /// `index.scan_threads` threads. Work that is given to them waits its turn; nothing else of the relay waits for it.
@@ -18,7 +17,7 @@ impl Pool {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.max(1))
             .thread_name(|n| format!("index-{n}"))
-            .start_handler(|_| give_way())
+            .start_handler(|_| give_way(NICE))
             .build()?;
         Ok(Self { threads })
     }
@@ -39,10 +38,12 @@ impl Pool {
     }
 }
 
-/// Lowers the priority of the calling thread for good.
-pub(crate) fn give_way() {
+/// Lowers the priority of the calling thread for good, by so much (at most 19). Only Linux has priorities of single threads.
+pub(crate) fn give_way(nice: i32) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice) {
         tracing::debug!(%error, "a thread keeps its priority");
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
 }
