@@ -29,6 +29,8 @@ pub(crate) struct Dialling {
     relay: Option<RelayId>,
     /// Only to look.
     pub(crate) probe: bool,
+    /// A configured relay, or one to which it sent this one on.
+    pub(crate) entrance: bool,
     since: Duration,
 }
 
@@ -125,8 +127,13 @@ impl<K: Keys> Mesh<K> {
                 missing = missing.saturating_sub(1);
             }
         }
-        // Two at a time: what the first bring may make the next unnecessary.
-        for _ in 0..missing.min(2) {
+        let sent_on = self.sent_on.take().and_then(|name| self.table.place(name.as_str()));
+        if let Some(place) = sent_on {
+            self.dial_known(now, place, false, true);
+            missing = missing.saturating_sub(1);
+        }
+        // One at a time: those that are known later are less of a neighbourhood.
+        if missing > 0 {
             let alone = links == 0;
             if let Some(place) = self.draw(now, |row| row.is_trusted() || alone) {
                 self.dial_row(now, place, false);
@@ -164,6 +171,10 @@ impl<K: Keys> Mesh<K> {
 
     /// Dials a known relay, unless it is too early, or too many are under way.
     pub(crate) fn dial_row(&mut self, now: Duration, place: Place, probe: bool) {
+        self.dial_known(now, place, probe, false);
+    }
+
+    fn dial_known(&mut self, now: Duration, place: Place, probe: bool, entrance: bool) {
         if !self.can_dial(now, place) {
             return;
         }
@@ -179,6 +190,7 @@ impl<K: Keys> Mesh<K> {
                 seed: None,
                 relay: Some(relay),
                 probe,
+                entrance,
                 since: now,
             },
         );
@@ -202,6 +214,7 @@ impl<K: Keys> Mesh<K> {
                 seed: Some(n),
                 relay,
                 probe: false,
+                entrance: true,
                 since: now,
             },
         )

@@ -14,18 +14,17 @@ use crate::limits::{
     BUCKETS, MAX_ACCUSATIONS, MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_ENTRIES, MAX_HAVE, MAX_PROBES,
     MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
-use crate::mesh::NEWS_PER_INTERVAL;
+use crate::link::{Batch, Offer};
+use crate::mesh::NEWCOMER;
 use crate::output::{CloseReason, LinkId, Output};
-use crate::table::{Place, Row, Table, order};
-
-/// Entries that are given away freely in [`SERVES_COUNTED`] intervals: so many times those in the table, and a few. After that each is given away once; whoever asks
-/// later gets it from those who got it. So the relay that has all first does not pay for all.
-const FREE_SERVES: usize = 2;
-const FEW: usize = 128;
-const SERVES_COUNTED: u32 = 3;
+use crate::random::mix;
+use crate::table::{Place, Row, Table, order, spread};
 
 /// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
 const HINTS: usize = 1;
+
+/// Batches of names under way on a link in one direction.
+const MAX_TOLD: usize = 4;
 
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
@@ -38,22 +37,24 @@ pub(crate) const PARDON: u32 = 20;
 const MISMATCHES: u32 = 2;
 
 impl<K: Keys> Mesh<K> {
-    /// What is to be told over this link now.
-    pub(crate) fn compose(&mut self, now: Duration, id: LinkId) -> Gossip {
+    /// What is to be told over this link now. Only a request `asks`: the response has the entries, or is the refusal.
+    pub(crate) fn compose(&mut self, now: Duration, id: LinkId, asks: bool) -> Gossip {
         let lasting = self.lasting_links();
-        let ask_again = now.saturating_sub(self.config.interval / 4);
+        let wanted = if asks { self.wanted(now, id) } else { Vec::new() };
         let Some(link) = self.links.get_mut(&id) else {
             return Gossip::default();
         };
         let mut gossip = Gossip {
             digest: self.table.digest(),
             links: lasting as u16,
+            relays: self.table.len() as u16,
             passing: link.passing,
             ack: link.ack,
             ..Gossip::default()
         };
         let no_room = link.passing && !link.dialled && !link.peer_passing;
         if !link.greeted && !no_room {
+            self.spare.take();
             gossip
                 .entries
                 .extend(self.table.row(self.own).map(|row| Arc::clone(&row.entry)));
@@ -69,72 +70,44 @@ impl<K: Keys> Mesh<K> {
                 if let Some((_, row)) = hint
                     && gossip.entries.len() < HINTS
                 {
-                    self.served.0 += 1;
+                    self.spare.take();
                     gossip.entries.push(Arc::clone(&row.entry));
                 }
             }
             return gossip;
         }
 
-        if link.batch.is_none() && !link.pending.is_empty() {
-            let mut batch = Vec::new();
-            while batch.len() < MAX_HAVE
+        if link.told.len() < MAX_TOLD && !link.pending.is_empty() {
+            let mut places = Vec::new();
+            while places.len() < MAX_HAVE
                 && let Some(place) = link.pending.pop_first()
             {
                 if self.table.row(place).is_some_and(|row| row.known_by & link.bit == 0) {
-                    batch.push(place);
+                    places.push(place);
                 }
             }
-            if !batch.is_empty() {
-                link.batches += 1;
-                link.batch = Some((link.batches, batch));
-                link.batch_told = None;
+            if !places.is_empty() {
+                link.batches = link.batches.wrapping_add(1);
+                gossip.batch = link.batches;
+                let rows = places.iter().filter_map(|place| self.table.row(*place));
+                gossip.have = rows.map(Row::have).collect();
+                link.told.push_back(Batch {
+                    number: link.batches,
+                    places,
+                    at: now,
+                });
             }
-        }
-        // It is told again only when its acknowledgement is late.
-        let patience = link.patience(self.config.interval);
-        let late = link.batch_told.is_none_or(|told| now.saturating_sub(told) >= patience);
-        if let Some((number, batch)) = link.batch.as_ref().filter(|_| late) {
-            link.batch_told = Some(now);
-            gossip.batch = *number;
-            gossip.have = batch
-                .iter()
-                .filter_map(|place| self.table.row(*place))
-                .map(|row| {
-                    let (incarnation, version) = row.order();
-                    let accused = u8::from(row.accusation().is_some());
-                    Have(row.entry.relay_id.clone(), incarnation, version, accused)
-                })
-                .collect();
         }
 
-        let mut settled = Vec::new();
-        for (wanted, offer) in &link.offers {
-            if gossip.want.len() >= MAX_ENTRIES || gossip.doubt.len() >= MAX_ACCUSATIONS {
-                break;
-            }
-            if self
-                .asked
-                .get(wanted)
-                .is_some_and(|(other, at)| *other != id && *at > ask_again)
-            {
-                continue;
-            }
-            let (entry, accusation) = lacks(&self.table, wanted, *offer);
-            if !entry && !accusation {
-                settled.push(wanted.clone());
-                continue;
-            }
-            self.asked.insert(wanted.clone(), (id, now));
+        for (name, entry, accusation) in wanted {
+            self.asked.insert(name.clone(), (id, now));
+            link.asking.push(name.clone());
             if entry {
-                gossip.want.push(wanted.clone());
+                gossip.want.push(name.clone());
             }
             if accusation {
-                gossip.doubt.push(wanted.clone());
+                gossip.doubt.push(name);
             }
-        }
-        for wanted in settled {
-            link.offers.remove(&wanted);
         }
 
         while gossip.entries.len() < MAX_ENTRIES
@@ -167,8 +140,8 @@ impl<K: Keys> Mesh<K> {
         link.peer_links = gossip.links;
         link.peer_passing = gossip.passing;
         link.digest = Some(gossip.digest);
-        if let Some((_, told)) = link.batch.take_if(|(number, _)| *number == gossip.ack) {
-            for place in told {
+        while let Some(batch) = link.told.pop_front_if(|batch| batch.number <= gossip.ack) {
+            for place in batch.places {
                 // What changed meanwhile is pending again.
                 if !link.pending.contains(&place)
                     && let Some(row) = self.table.row_mut(place)
@@ -177,16 +150,25 @@ impl<K: Keys> Mesh<K> {
                 }
             }
         }
+        self.lost(now, id);
+        let Some(link) = self.links.get_mut(&id) else { return };
         let told = !gossip.have.is_empty() || !gossip.want.is_empty() || !gossip.entries.is_empty();
         if gossip.batch > 0 {
-            link.ack = gossip.batch;
+            if gossip.batch == link.ack.wrapping_add(1) {
+                link.ack = gossip.batch;
+            }
             for have in gossip.have.iter().take(MAX_HAVE) {
                 self.take_have(now, id, have);
             }
         }
         for (n, entry) in gossip.entries.into_iter().take(MAX_ENTRIES).enumerate() {
             let hint = gossip.passing && n < HINTS;
+            let name = entry.relay_id.clone();
             self.take_entry(now, id, entry, hint);
+            // Who is sent on at the entrance goes there: else those who came through it could stay among themselves.
+            if hint && self.links.get(&id).is_some_and(|link| link.entrance) {
+                self.sent_on = Some(name);
+            }
         }
         for accusation in gossip.accusations.into_iter().take(MAX_ACCUSATIONS) {
             self.take_accusation(now, id, accusation);
@@ -201,7 +183,19 @@ impl<K: Keys> Mesh<K> {
         for Heard(heard, ago) in gossip.heard.into_iter().take(MAX_PROBES) {
             self.vouched(now, &heard, Duration::from_millis(ago));
         }
-        self.compare(id, told);
+        self.compare(id, gossip.relays, told);
+    }
+
+    /// What was told and is not acknowledged in time is told again.
+    pub(crate) fn lost(&mut self, now: Duration, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let patience = link.patience(self.config.interval);
+        let late = |batch: &Batch| now.saturating_sub(batch.at) >= patience;
+        if link.told.front().is_some_and(late) {
+            link.batches = link.told.front().map_or(0, |batch| batch.number - 1);
+            link.pending.extend(link.told.drain(..).flat_map(|batch| batch.places));
+            link.soon(now, self.config.interval);
+        }
     }
 
     fn take_have(&mut self, now: Duration, id: LinkId, have: &Have) {
@@ -213,7 +207,7 @@ impl<K: Keys> Mesh<K> {
         let offers = link.offers.len() < MAX_RELAYS;
         let Some(place) = place else {
             if !remembered && offers {
-                link.offers.insert(name.clone(), (theirs.0, theirs.1, accused));
+                link.offer(name, theirs, accused);
             }
             return;
         };
@@ -221,7 +215,7 @@ impl<K: Keys> Mesh<K> {
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
         match (theirs.cmp(&ours), accused, our_accused) {
             (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
-                link.offers.insert(name.clone(), (theirs.0, theirs.1, accused));
+                link.offer(name, theirs, accused);
             }
             (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
                 row.known_by |= link.bit;
@@ -230,7 +224,7 @@ impl<K: Keys> Mesh<K> {
             _ => {
                 row.known_by &= !link.bit;
                 link.pending.insert(place);
-                link.next = link.next.min(now + self.config.interval / NEWS_PER_INTERVAL);
+                link.soon(now, self.config.interval);
             }
         }
     }
@@ -269,7 +263,7 @@ impl<K: Keys> Mesh<K> {
         {
             // Whoever passes it on has not checked it, or has made it.
             self.counters.refused += 1;
-            self.close(id, CloseReason::Dishonest);
+            self.close(now, id, CloseReason::Dishonest);
             return;
         }
         if place == Some(self.own) {
@@ -314,6 +308,7 @@ impl<K: Keys> Mesh<K> {
             }
         };
         self.counters.entries_taken += 1;
+        self.spare.learned();
         self.settle(place);
         let links = &self.links;
         if let Some(row) = self.table.row_mut(place) {
@@ -342,7 +337,7 @@ impl<K: Keys> Mesh<K> {
             if link
                 .offers
                 .get(&name)
-                .is_some_and(|offer| lacks(&self.table, &name, *offer) == (false, false))
+                .is_some_and(|offer| lacks(&self.table, &name, offer) == (false, false))
             {
                 link.offers.remove(&name);
             }
@@ -351,9 +346,88 @@ impl<K: Keys> Mesh<K> {
 
     /// Whether the other end has something that is asked of nobody else at the moment.
     pub(crate) fn can_ask(&self, now: Duration, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| {
+            link.offers
+                .iter()
+                .any(|(name, offer)| self.may_ask(now, id, name, offer) && self.asked_here(now, id, name))
+        })
+    }
+
+    /// When what was refused can be asked for again.
+    pub(crate) fn asks_again(&self, now: Duration, id: LinkId) -> Option<Duration> {
+        let offers = self.links.get(&id)?.offers.values();
+        offers.map(|offer| offer.not_before).filter(|at| *at > now).min()
+    }
+
+    fn may_ask(&self, now: Duration, id: LinkId, name: &RelayId, offer: &Offer) -> bool {
         let ask_again = now.saturating_sub(self.config.interval / 4);
-        let free = |wanted: &RelayId| self.asked.get(wanted).is_none_or(|(_, at)| *at <= ask_again);
-        self.links.get(&id).is_some_and(|link| link.offers.keys().any(free))
+        let elsewhere = self
+            .asked
+            .get(name)
+            .is_some_and(|(link, at)| *link != id && *at > ask_again);
+        offer.not_before <= now && !elsewhere
+    }
+
+    /// What is asked for over this link: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
+    fn wanted(&mut self, now: Duration, id: LinkId) -> Vec<(RelayId, bool, bool)> {
+        let any = self.random.next() as usize;
+        let Some(link) = self.links.get(&id) else {
+            return Vec::new();
+        };
+        let (mut wanted, mut settled) = (Vec::new(), Vec::new());
+        let skip = any.checked_rem(link.offers.len()).unwrap_or(0);
+        let from_there = link.offers.iter().skip(skip).chain(link.offers.iter().take(skip));
+        for (name, offer) in from_there {
+            if wanted.len() >= MAX_ENTRIES {
+                break;
+            }
+            let (entry, accusation) = lacks(&self.table, name, offer);
+            if !entry && !accusation {
+                settled.push(name.clone());
+            } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
+                wanted.push((name.clone(), entry, accusation));
+            }
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            for name in settled {
+                link.offers.remove(&name);
+            }
+        }
+        wanted
+    }
+
+    /// Of the links that offer it, any, but always the same.
+    fn asked_here(&self, now: Duration, id: LinkId, name: &RelayId) -> bool {
+        let seed = spread(name);
+        let rank = |id: LinkId| mix(seed ^ id.0);
+        let own = rank(id);
+        self.links.iter().all(|(other, link)| {
+            *other == id
+                || rank(*other) > own
+                || link.passing
+                || link.offers.get(name).is_none_or(|offer| offer.not_before > now)
+        })
+    }
+
+    /// The response is here: what was asked for and is not in it is asked for elsewhere.
+    pub(crate) fn not_given(&mut self, now: Duration, id: LinkId) {
+        let later = now + self.random.around(self.config.interval / 2);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let mut refused = Vec::new();
+        for name in std::mem::take(&mut link.asking) {
+            self.asked.remove(&name);
+            if let Some(offer) = link.offers.get_mut(&name) {
+                offer.not_before = later;
+                refused.push(name);
+            }
+        }
+        for name in refused {
+            for (_, link) in self.links.iter_mut().filter(|(other, _)| **other != id) {
+                if link.offers.contains_key(&name) {
+                    link.soon(now, self.config.interval);
+                }
+            }
+        }
     }
 
     /// An entry of an earlier life of this relay is newer than the present one: the clock was set back.
@@ -419,18 +493,12 @@ impl<K: Keys> Mesh<K> {
         let places = |table: &Table, names: &[RelayId]| -> Vec<Place> {
             names.iter().filter_map(|name| table.place(name.as_str())).collect()
         };
-        let rows = self.table.len();
-        if now.saturating_sub(self.served.1) > self.config.interval * SERVES_COUNTED {
-            self.served = (0, now);
-        }
+        self.spare.grow(now, self.config.interval, self.table.len());
         for place in places(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want)) {
             let Some(row) = self.table.row_mut(place) else { continue };
-            if now.saturating_sub(row.served.1) > self.config.interval * SERVES_COUNTED {
-                row.served = (0, now);
-            }
-            if self.served.0 < rows * FREE_SERVES + FEW || row.served.0 == 0 {
-                row.served.0 = row.served.0.saturating_add(1);
-                self.served.0 += 1;
+            let spare = self.spare.take();
+            if spare || !row.given {
+                row.given = true;
                 link.owed.insert(place);
             }
         }
@@ -450,12 +518,12 @@ impl<K: Keys> Mesh<K> {
             }
         }
         if !link.pending.is_empty() {
-            link.next = link.next.min(now + self.config.interval / NEWS_PER_INTERVAL);
+            link.soon(now, self.config.interval);
         }
     }
 
     /// Where both ends have nothing to tell and yet differ, parts are compared; once for each such pair, whatever comes of it.
-    fn compare(&mut self, id: LinkId, told: bool) {
+    fn compare(&mut self, id: LinkId, relays: u16, told: bool) {
         let own = self.table.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(theirs) = link.digest else { return };
@@ -467,6 +535,11 @@ impl<K: Keys> Mesh<K> {
         }
         // Over a new link it is settled at once: the ends have never compared.
         let first = link.compared.is_none();
+        if first && (relays <= NEWCOMER || self.table.len() <= usize::from(NEWCOMER)) {
+            link.compared = Some((own, theirs));
+            link.pending.extend(self.table.iter().map(|(place, _)| place));
+            return;
+        }
         if first || (!told && link.is_quiet()) {
             link.mismatches += 1;
         }
@@ -479,7 +552,13 @@ impl<K: Keys> Mesh<K> {
 }
 
 /// Whether this relay lacks the offered entry, and whether it lacks the accusation.
-fn lacks(table: &Table, id: &RelayId, (incarnation, version, accused): (u64, u64, bool)) -> (bool, bool) {
+fn lacks(table: &Table, id: &RelayId, offer: &Offer) -> (bool, bool) {
+    let Offer {
+        incarnation,
+        version,
+        accused,
+        ..
+    } = *offer;
     match table.find(id.as_str()) {
         None => (true, accused),
         Some(row) if row.order() < (incarnation, version) => (true, accused),

@@ -47,6 +47,7 @@ mod phi;
 mod random;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod spare;
 mod table;
 pub mod view;
 mod watch;

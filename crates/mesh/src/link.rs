@@ -1,6 +1,6 @@
 //! One link: what the other end still has to be told, what it offers, and its pace.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use sdk_relay_protocol::mesh::{Heard, RelayId};
@@ -14,6 +14,8 @@ pub(crate) struct Link {
     pub(crate) public_key: String,
     /// This end dialled.
     pub(crate) dialled: bool,
+    /// The other end is how this one comes into the mesh.
+    pub(crate) entrance: bool,
     pub(crate) up: Duration,
     /// Its bit in [`Row::known_by`](crate::table::Row::known_by).
     pub(crate) bit: u64,
@@ -42,14 +44,16 @@ pub(crate) struct Link {
 
     /// Rows that the other end may not have as they are.
     pub(crate) pending: BTreeSet<Place>,
-    /// Those of them that were told and not yet acknowledged.
-    pub(crate) batch: Option<(u64, Vec<Place>)>,
-    pub(crate) batch_told: Option<Duration>,
+    /// Those that were told and not yet acknowledged, in the order of their numbers.
+    pub(crate) told: VecDeque<Batch>,
+    /// The number of the last one.
     pub(crate) batches: u64,
-    /// The other end's last batch.
+    /// The other end's last batch without a gap before it.
     pub(crate) ack: u64,
-    /// What the other end has and this one has not: incarnation, version, and whether it stands accused.
-    pub(crate) offers: BTreeMap<RelayId, (u64, u64, bool)>,
+    /// What the other end has and this one has not.
+    pub(crate) offers: BTreeMap<RelayId, Offer>,
+    /// What the outstanding request asks for.
+    pub(crate) asking: Vec<RelayId>,
     /// What the other end asked for.
     pub(crate) owed: BTreeSet<Place>,
     pub(crate) owed_accusations: BTreeSet<Place>,
@@ -66,6 +70,23 @@ pub(crate) struct Link {
     pub(crate) answers: Vec<Heard>,
 }
 
+/// Rows that were told in one message.
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    pub(crate) places: Vec<Place>,
+    pub(crate) at: Duration,
+}
+
+/// What the other end says it has.
+#[derive(Clone, Copy)]
+pub(crate) struct Offer {
+    pub(crate) incarnation: u64,
+    pub(crate) version: u64,
+    pub(crate) accused: bool,
+    /// It was asked and did not give: others first, until then.
+    pub(crate) not_before: Duration,
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Outstanding {
     pub(crate) token: Token,
@@ -80,6 +101,7 @@ impl Link {
             peer: peer.relay_id,
             public_key: peer.public_key,
             dialled: peer.dial.is_some(),
+            entrance: false,
             up: now,
             bit,
             arrivals: Arrivals::new(now),
@@ -95,11 +117,11 @@ impl Link {
             checked: 0,
             counted_from: now,
             pending: BTreeSet::new(),
-            batch: None,
-            batch_told: None,
+            told: VecDeque::new(),
             batches: 0,
             ack: 0,
             offers: BTreeMap::new(),
+            asking: Vec::new(),
             owed: BTreeSet::new(),
             owed_accusations: BTreeSet::new(),
             digest: None,
@@ -119,11 +141,37 @@ impl Link {
     /// Nothing is left to tell or to ask.
     pub(crate) fn is_quiet(&self) -> bool {
         self.pending.is_empty()
-            && self.batch.is_none()
+            && self.told.is_empty()
             && self.offers.is_empty()
             && self.owed.is_empty()
             && self.owed_accusations.is_empty()
             && !self.send_buckets
+    }
+
+    /// The other end has it.
+    pub(crate) fn offer(&mut self, name: &RelayId, (incarnation, version): (u64, u64), accused: bool) {
+        let offer = Offer {
+            incarnation,
+            version,
+            accused,
+            not_before: Duration::ZERO,
+        };
+        self.offers
+            .entry(name.clone())
+            .and_modify(|known| {
+                *known = Offer {
+                    not_before: known.not_before,
+                    ..offer
+                }
+            })
+            .or_insert(offer);
+    }
+
+    /// There is something to tell or to ask. It waits a little, so that it travels with more of its kind; longer at the end that was dialled, so that both do not begin at
+    /// once.
+    pub(crate) fn soon(&mut self, now: Duration, interval: Duration) {
+        let pause = if self.dialled { interval / 15 } else { interval / 10 };
+        self.next = self.next.min(now.max(self.sent) + pause);
     }
 
     /// Smoothed, so that one slow answer does not reorder the relays.

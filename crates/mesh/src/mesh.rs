@@ -9,10 +9,11 @@ use sdk_relay_protocol::mesh::{Gossip, RelayEntry, RelayId, RelayStatus};
 use crate::config::{Config, Own};
 use crate::dial::{Dialling, Seed};
 use crate::keys::{Keys, entry_bytes};
-use crate::limits::MAX_PASSING;
+use crate::limits::{MAX_ENTRIES, MAX_PASSING};
 use crate::link::{Link, Outstanding};
 use crate::output::{CloseReason, DialId, LinkId, Output, Peer, Token};
 use crate::random::Random;
+use crate::spare::Spare;
 use crate::table::{Place, Row, Table};
 use crate::view::Counters;
 use crate::watch::Helping;
@@ -41,13 +42,15 @@ pub struct Mesh<K> {
     bits: u64,
     pub(crate) dials: BTreeMap<DialId, Dialling>,
     pub(crate) seeds: Vec<Seed>,
+    /// Where a configured relay without room sent this one.
+    pub(crate) sent_on: Option<RelayId>,
     /// Who was asked for what, so that two are not asked for the same.
     pub(crate) asked: BTreeMap<RelayId, (LinkId, Duration)>,
     /// Entries that are not learned again: incarnation, version, until when.
     pub(crate) forgotten: BTreeMap<RelayId, (u64, u64, Duration)>,
     pub(crate) helping: Vec<Helping>,
-    /// Entries given away, and since when that is counted.
-    pub(crate) served: (usize, Duration),
+    /// Entries that may be given away a second time.
+    pub(crate) spare: Spare,
     pub(crate) out: VecDeque<Output>,
     pub(crate) random: Random,
     pub(crate) counters: Counters,
@@ -98,10 +101,11 @@ impl<K: Keys> Mesh<K> {
             bits: 0,
             dials: BTreeMap::new(),
             seeds,
+            sent_on: None,
             asked: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             helping: Vec::new(),
-            served: (0, now),
+            spare: Spare::new(now),
             out: VecDeque::new(),
             counters: Counters::default(),
             next_token: 0,
@@ -166,7 +170,7 @@ impl<K: Keys> Mesh<K> {
             if !self.prefers(now, other, &peer) {
                 return self.close_at_once(link, CloseReason::Duplicate);
             }
-            self.close(other, CloseReason::Duplicate);
+            self.close(now, other, CloseReason::Duplicate);
         }
         let lasting = self.lasting_links();
         if self.links.len() >= self.config.max_links + MAX_PASSING {
@@ -182,12 +186,13 @@ impl<K: Keys> Mesh<K> {
             now + self.random.around(self.config.interval)
         };
         let mut new = Link::new(peer, bit, next, now);
+        new.entrance = dialling.as_ref().is_some_and(|dialling| dialling.entrance);
         new.passing = match &dialling {
             Some(dialling) if dialling.probe => lasting >= self.wanted_links(),
-            _ => lasting >= self.config.max_links,
+            _ => lasting >= self.room(),
         };
         // A newcomer tells all that it knows; who knows much compares first.
-        match self.table.len() <= NEWCOMER {
+        match self.table.len() <= usize::from(NEWCOMER) {
             true => new.pending.extend(self.table.iter().map(|(place, _)| place)),
             false => _ = new.pending.insert(self.own),
         }
@@ -204,7 +209,7 @@ impl<K: Keys> Mesh<K> {
 
     /// A link broke, at either end.
     pub fn link_down(&mut self, now: Duration, link: LinkId) {
-        let Some(gone) = self.drop_link(link) else { return };
+        let Some(gone) = self.drop_link(now, link) else { return };
         if gone.passing || gone.peer_passing {
             return;
         }
@@ -234,9 +239,16 @@ impl<K: Keys> Mesh<K> {
             Some(at) => {
                 // Parts are answered with parts, in responses only: it ends there.
                 at.send_buckets = buckets;
-                let response = self.compose(now, link);
+                let response = self.compose(now, link, false);
+                let (more, pause) = (self.can_ask(now, link), self.random.around(self.config.interval));
                 if let Some(at) = self.links.get_mut(&link) {
                     at.greeted = true;
+                    // One exchange per round is enough, whoever began it.
+                    if !more && at.pending.is_empty() {
+                        at.next = now + pause;
+                    } else {
+                        at.soon(now, self.config.interval);
+                    }
                 }
                 response
             }
@@ -254,26 +266,28 @@ impl<K: Keys> Mesh<K> {
         }
         at.greeted = true;
         self.peer_heard(now, link);
+        let many = gossip.entries.len() >= MAX_ENTRIES;
         self.take(now, link, *gossip);
+        self.not_given(now, link);
+        let (can_ask, again) = (self.can_ask(now, link), self.asks_again(now, link));
         let Some(at) = self.links.get_mut(&link) else { return };
         at.extra += 1;
-        let more = !at.owed.is_empty() || !at.owed_accusations.is_empty() || at.send_buckets;
-        let waits = at.extra;
-        let more = more || self.can_ask(now, link);
-        let Some(at) = self.links.get_mut(&link) else { return };
-        if more && waits < MAX_EXTRA {
-            at.next = now;
-        } else if !at.offers.is_empty() {
-            // It may not come from where it was asked for.
-            at.next = at.next.min(now + self.config.interval / 4);
+        if at.extra < MAX_EXTRA {
+            if at.send_buckets || (can_ask && many) {
+                at.next = now;
+            } else if can_ask || !at.pending.is_empty() {
+                at.soon(now, self.config.interval);
+            } else if let Some(again) = again {
+                at.next = at.next.min(again);
+            }
         }
-        let done = at.is_quiet() || at.extra >= MAX_EXTRA;
+        let done = at.is_quiet() || at.extra >= MAX_EXTRA || (at.pending.is_empty() && !can_ask && !at.send_buckets);
         if at.passing && at.dialled && done {
-            self.close(link, CloseReason::Passing);
+            self.close(now, link, CloseReason::Passing);
         } else if at.dialled && at.peer_passing && !at.passing {
             let peer = at.peer.clone();
             self.postpone(now, &peer);
-            self.close(link, CloseReason::Passing);
+            self.close(now, link, CloseReason::Passing);
         }
         self.run_links(now);
     }
@@ -329,7 +343,7 @@ impl<K: Keys> Mesh<K> {
                 at.greeted = false;
             }
             self.send(now, link, 0);
-            self.close(link, CloseReason::Leaving);
+            self.close(now, link, CloseReason::Leaving);
         }
     }
 
@@ -383,12 +397,12 @@ impl<K: Keys> Mesh<K> {
         let Some(known_by) = self.table.row(place).map(|row| row.known_by) else {
             return;
         };
-        let pause = self.config.interval / NEWS_PER_INTERVAL;
-        let soon = now + pause;
+        let interval = self.config.interval;
         for link in self.links.values_mut() {
-            if known_by & link.bit == 0 {
+            // Who only passes hears it elsewhere.
+            if known_by & link.bit == 0 && (link.lasts() || place == self.own) {
                 link.pending.insert(place);
-                link.next = link.next.min(soon.max(link.sent + pause));
+                link.soon(now, interval);
             }
         }
     }
@@ -420,7 +434,10 @@ impl<K: Keys> Mesh<K> {
 
     /// A request, for the `tries + 1`th time.
     fn send(&mut self, now: Duration, id: LinkId, tries: u32) {
-        let gossip = self.compose(now, id);
+        if tries > 0 {
+            self.lost(now, id);
+        }
+        let gossip = self.compose(now, id, true);
         let interval = self.config.interval;
         let next = now + self.random.around(interval);
         let token = Token(self.next_token);
@@ -448,8 +465,8 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// Closes a link.
-    pub(crate) fn close(&mut self, id: LinkId, reason: CloseReason) {
-        if self.drop_link(id).is_some() {
+    pub(crate) fn close(&mut self, now: Duration, id: LinkId, reason: CloseReason) {
+        if self.drop_link(now, id).is_some() {
             self.out.push_back(Output::Close { link: id, reason });
         }
     }
@@ -458,12 +475,16 @@ impl<K: Keys> Mesh<K> {
         self.out.push_back(Output::Close { link, reason });
     }
 
-    fn drop_link(&mut self, id: LinkId) -> Option<Link> {
+    fn drop_link(&mut self, now: Duration, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
         self.bits &= !link.bit;
         self.table.forget_link(link.bit);
         self.asked.retain(|_, (asked, _)| *asked != id);
         self.helping.retain(|helping| helping.link != id);
+        // What it was to bring is asked for elsewhere.
+        for other in self.links.values_mut().filter(|other| !other.offers.is_empty()) {
+            other.soon(now, self.config.interval);
+        }
         if let Some(row) = self.table.find_mut(link.peer.as_str()) {
             let local = row.local();
             local.link = local.link.filter(|at| *at != id);
@@ -514,11 +535,17 @@ impl<K: Keys> Mesh<K> {
             at.passing = true;
         }
         self.send(now, link, 0);
-        self.close(link, reason);
+        self.close(now, link, reason);
     }
 
     pub(crate) fn lasting_links(&self) -> usize {
         self.links.values().filter(|link| link.lasts()).count()
+    }
+
+    /// Most links by the number of known relays: a small mesh needs fewer, and each costs a message per round, which is as much as an entry.
+    fn room(&self) -> usize {
+        let bits = usize::BITS.saturating_sub(self.table.len().leading_zeros());
+        self.config.max_links.min(2 + bits as usize)
     }
 
     /// So many are dialled for; the rest is left for others to fill.
@@ -527,8 +554,5 @@ impl<K: Keys> Mesh<K> {
     }
 }
 
-/// News waits for the rest of an interval's share, so that it travels in few messages.
-pub(crate) const NEWS_PER_INTERVAL: u32 = 10;
-
 /// Up to so many rows are told without a comparison: it would cost more than it saves.
-const NEWCOMER: usize = 16;
+pub(crate) const NEWCOMER: u16 = 16;

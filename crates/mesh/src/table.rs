@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
+use sdk_relay_protocol::mesh::{Accusation, Have, RelayEntry, RelayId, RelayStatus};
 
 use crate::LinkId;
 use crate::limits::BUCKETS;
@@ -20,8 +20,8 @@ pub(crate) struct Row {
     accusation: Option<Arc<Accusation>>,
     /// One bit for each link: the other end has this row as it is.
     pub(crate) known_by: u64,
-    /// How often this entry was given away lately, and since when that is counted.
-    pub(crate) served: (u8, Duration),
+    /// This entry was given away once.
+    pub(crate) given: bool,
     /// When something was learned of it.
     pub(crate) learned: Duration,
     /// What is known of it at first hand, where there is anything.
@@ -62,7 +62,7 @@ impl Row {
             entry,
             accusation: None,
             known_by: 0,
-            served: (0, now),
+            given: false,
             learned: now,
             local: None,
         }
@@ -70,6 +70,13 @@ impl Row {
 
     pub(crate) fn order(&self) -> (u64, u64) {
         order(&self.entry)
+    }
+
+    /// How it is told.
+    pub(crate) fn have(&self) -> Have {
+        let (incarnation, version) = self.order();
+        let accused = u8::from(self.accusation.is_some());
+        Have(self.entry.relay_id.clone(), incarnation, version, accused)
     }
 
     pub(crate) fn accusation(&self) -> Option<&Arc<Accusation>> {
@@ -127,10 +134,15 @@ fn stamp(signature: &str) -> u64 {
 }
 
 fn bucket(id: &RelayId) -> usize {
-    let spread = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+    (spread(id) % BUCKETS as u64) as usize
+}
+
+/// Of the name, as good as random.
+pub(crate) fn spread(id: &RelayId) -> u64 {
+    let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (mix(spread) % BUCKETS as u64) as usize
+    mix(hash)
 }
 
 #[derive(Default)]
@@ -250,7 +262,7 @@ impl Table {
         row.stamp = stamp(&entry.signature);
         row.entry = entry;
         row.known_by = 0;
-        row.served = (0, now);
+        row.given = false;
         row.learned = now;
         let refuted = row.accusation.take();
         let after = row.hash();

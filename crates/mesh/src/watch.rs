@@ -268,7 +268,7 @@ impl<K: Keys> Mesh<K> {
             }
         }
         for (id, reason) in over {
-            self.close(id, reason);
+            self.close(now, id, reason);
         }
     }
 
@@ -392,8 +392,8 @@ impl<K: Keys> Mesh<K> {
             link.pending.remove(&place);
             link.owed.remove(&place);
             link.owed_accusations.remove(&place);
-            if let Some((_, batch)) = &mut link.batch {
-                batch.retain(|told| *told != place);
+            for batch in &mut link.told {
+                batch.places.retain(|told| *told != place);
             }
         }
         let Some(row) = self.table.remove(place) else { return };

@@ -208,12 +208,27 @@ fn any_gossip() -> impl Strategy<Value = Gossip> {
     let heard = prop::collection::vec((any_id(), any::<u64>()), 0..12);
     let buckets =
         prop_oneof![Just(0usize), Just(64), 0usize..80].prop_flat_map(|n| prop::collection::vec(any::<u64>(), n));
-    let small = (any::<u64>(), any::<u16>(), any::<bool>(), 0u64..4, 0u64..4);
+    let small = (
+        any::<u64>(),
+        (any::<u16>(), any::<u16>()),
+        any::<bool>(),
+        0u64..4,
+        0u64..4,
+    );
     (small, have, (ids(), ids(), ids()), entries, accusations, heard, buckets).prop_map(
-        |((digest, links, passing, batch, ack), have, (want, doubt, probe), entries, accusations, heard, buckets)| {
+        |(
+            (digest, (links, relays), passing, batch, ack),
+            have,
+            (want, doubt, probe),
+            entries,
+            accusations,
+            heard,
+            buckets,
+        )| {
             Gossip {
                 digest,
                 links,
+                relays,
                 passing,
                 batch,
                 ack,

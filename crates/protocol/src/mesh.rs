@@ -139,6 +139,9 @@ pub struct Gossip {
     /// The sender's links.
     #[serde(default)]
     pub links: u16,
+    /// Relays that the sender knows, itself among them: a newcomer knows few.
+    #[serde(default)]
+    pub relays: u16,
     /// The sender will close this link after the exchange (it only looks whether the other is there), or has no room for it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub passing: bool,
