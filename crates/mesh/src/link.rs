@@ -9,6 +9,9 @@ use crate::phi::Arrivals;
 use crate::table::Place;
 use crate::{Peer, Token};
 
+/// Longest wait of news, however long the interval is.
+const NEWS_WAITS: Duration = Duration::from_secs(2);
+
 pub(crate) struct Link {
     pub(crate) peer: RelayId,
     pub(crate) public_key: String,
@@ -167,10 +170,13 @@ impl Link {
             .or_insert(offer);
     }
 
-    /// There is something to tell or to ask. It waits a little, so that it travels with more of its kind; longer at the end that was dialled, so that both do not begin at
-    /// once.
+    /// There is something to tell or to ask. It waits a little, so that it travels with more of its kind; longer at the end that was dialled, so that both do not
+    /// begin at once.
     pub(crate) fn soon(&mut self, now: Duration, interval: Duration) {
-        let pause = if self.dialled { interval / 15 } else { interval / 10 };
+        let pause = match self.dialled {
+            true => (interval / 15).min(NEWS_WAITS),
+            false => (interval / 10).min(NEWS_WAITS * 3 / 2),
+        };
         self.next = self.next.min(now.max(self.sent) + pause);
     }
 

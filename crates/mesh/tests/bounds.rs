@@ -77,7 +77,7 @@ fn half_is_cut_off(mut simulation: Simulation, what: &str) {
 
 /// With clocks that are a minute off.
 fn a_fifth_is_restarted(mut simulation: Simulation, seed: u64, what: &str) {
-    for n in (0..simulation.relays.len()).filter(|n| (*n as u64 * 7 + seed) % 5 == 0) {
+    for n in (0..simulation.relays.len()).filter(|n| (*n as u64 * 7 + seed).is_multiple_of(5)) {
         simulation.restart(n, if n % 2 == 0 { 60 } else { -60 });
     }
     simulation.count_false_deaths_anew();
