@@ -27,6 +27,10 @@ autobahn:
 fmt:
     cargo fmt --all
 
+# Everything that a peer or a client can send, and the scanner, fuzzed: `just fuzz 30 mesh`
+fuzz *args:
+    ./scripts/fuzz {{args}}
+
 # Lints, as errors
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
