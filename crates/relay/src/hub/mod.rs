@@ -6,6 +6,7 @@
 
 mod cursor;
 mod frame;
+mod joint;
 mod ring;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -322,7 +322,8 @@ impl Connection {
                             .refuse(socket, refusal(ErrorCode::Unavailable, message, None))
                             .await;
                     };
-                    self.past_tweaks = Some(PastTweaks::new(index.clone(), from));
+                    let past = PastTweaks::new(index.clone(), from, &self.cx.hub, self.cursor.as_ref());
+                    self.past_tweaks = Some(past);
                 }
                 let response = ServerMessage::SubscribeResponse(self.topics("subscribed"));
                 self.send(socket, &response).await?;

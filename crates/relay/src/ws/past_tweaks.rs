@@ -1,9 +1,9 @@
 //! The history of the topic `tweaks`, for a client that scans for itself.
 //!
 //! The topic is live from the moment of its subscription. History is what lies in blocks up to the tip that the connection had heard of by
-//! then; where one of those is disconnected meanwhile, what takes its place is told live, and history ends below it. The index may follow a
-//! reorganisation before the log tells it: while the two are of different chains, history waits. Who subscribes while it still catches up
-//! (`resume_from`) gets the history once it has.
+//! then, and not later: the next block is told live, whichever of the two the connection does first. Where one of those blocks is disconnected
+//! meanwhile, what takes its place is told live, and history ends below it. The index may follow a reorganisation before the log tells it: while
+//! the two are of different chains, history waits. Who subscribes while it still catches up (`resume_from`) gets the history once it has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,17 +27,41 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct PastTweaks {
     index: Index,
     next: u32,
-    /// The last block, and the event after which all is live; `None` until the connection has caught up.
-    joint: Option<(u32, u64)>,
+    /// The event after which all is live.
+    since: u64,
+    /// The last block of the history; `None` until the connection has caught up.
+    until: Option<u32>,
 }
 
 impl PastTweaks {
-    pub(super) fn new(index: Index, from: u32) -> Self {
+    /// From the height `from` on, for a connection that stands there in the log.
+    pub(super) fn new(index: Index, from: u32, hub: &Hub, cursor: Option<&Cursor>) -> Self {
         let first = index.status.borrow().first;
         Self {
             index,
             next: from.max(first),
-            joint: None,
+            since: cursor.map_or(0, Cursor::after),
+            until: cursor.and_then(|c| hub.tip_at(c)),
+        }
+    }
+
+    /// Settles where the history ends, once the connection has caught up. `None`: not yet; `Some(false)`: there is no history.
+    async fn settle(&mut self, hub: &Arc<Hub>, cursor: Option<&Cursor>) -> Option<bool> {
+        if self.until.is_some() {
+            return Some(true);
+        }
+        cursor.and_then(|c| hub.tip_at(c))?;
+        let (log, since) = (Arc::clone(hub), self.since);
+        match tokio::task::spawn_blocking(move || log.settled_as_of(since)).await {
+            Ok(Ok(until)) => {
+                self.until = until;
+                Some(until.is_some())
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the log cannot be read for a history of tweaks");
+                None
+            }
+            Err(_) => None,
         }
     }
 }
@@ -50,16 +74,18 @@ pub(super) async fn next_past(
 ) -> Option<Vec<Frame>> {
     let past = past.as_mut()?;
     loop {
-        if past.joint.is_none() {
-            past.joint = cursor.and_then(|c| Some((hub.tip_at(c)?, c.after())));
+        match past.settle(hub, cursor).await {
+            Some(true) => {}
+            Some(false) => return None,
+            None => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                // The cursor stands still while this is waited for: let the connection go on.
+                return Some(Vec::new());
+            }
         }
-        let Some((until, event)) = past.joint else {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            // The cursor stands still while this is waited for: let the connection go on.
-            return Some(Vec::new());
-        };
+        let (until, since) = (past.until.unwrap_or(0), past.since);
         let last = || {
-            let left = hub.left_after(event);
+            let left = hub.left_after(since);
             left.map_or(until, |left| until.min(left.saturating_sub(1)))
         };
         if past.next > last() {

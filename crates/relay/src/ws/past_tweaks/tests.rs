@@ -70,6 +70,11 @@ impl Fixture {
         Self { hub, index, _dir: dir }
     }
 
+    /// Of a connection at the head of the log.
+    fn past(&self, from: u32) -> PastTweaks {
+        PastTweaks::new(self.index.clone(), from, &self.hub, Some(&self.hub.live()))
+    }
+
     /// The index goes over to another chain above a block.
     fn reorganise(&self, above: u32) {
         self.index.store.rewind(above).unwrap();
@@ -105,17 +110,16 @@ impl Fixture {
 #[tokio::test]
 async fn all_of_it_where_nothing_happens() {
     let fixture = Fixture::new();
-    let mut past = Some(PastTweaks::new(fixture.index.clone(), 3));
+    let mut past = Some(fixture.past(3));
     assert_eq!(fixture.rest(&mut past).await, (3..10).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn an_index_that_is_ahead_of_the_log_is_waited_for() {
     let fixture = Fixture::new();
-    let mut past = Some(PastTweaks::new(fixture.index.clone(), 0));
+    let mut past = Some(fixture.past(0));
     let cursor = fixture.hub.live();
-    // The joint is settled, and then the index follows a reorganisation that the log has not told yet.
-    past.as_mut().unwrap().joint = Some((9, cursor.after()));
+    // The index follows a reorganisation that the log has not told yet.
     fixture.reorganise(6);
     let early = timeout(LOOK_AGAIN * 4, next_past(&mut past, &fixture.hub, Some(&cursor))).await;
     assert!(early.is_err(), "blocks of the new chain come live, and not before");
@@ -126,11 +130,20 @@ async fn an_index_that_is_ahead_of_the_log_is_waited_for() {
 #[tokio::test]
 async fn an_index_that_is_behind_the_log_is_waited_for() {
     let fixture = Fixture::new();
-    let mut past = Some(PastTweaks::new(fixture.index.clone(), 0));
+    let mut past = Some(fixture.past(0));
     fixture.tell(6);
     let cursor = fixture.hub.live();
     let early = timeout(LOOK_AGAIN * 4, next_past(&mut past, &fixture.hub, Some(&cursor))).await;
     assert!(early.is_err(), "blocks of the old chain are not told any more");
     fixture.reorganise(6);
-    assert_eq!(fixture.rest(&mut past).await, (0..12).collect::<Vec<_>>());
+    assert_eq!(fixture.rest(&mut past).await, (0..=6).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_connects_before_the_first_look_is_told_live() {
+    let fixture = Fixture::new();
+    let mut past = Some(fixture.past(7));
+    publish(&fixture.hub, BlockChange::Connect(10, hash(10, 0)));
+    fixture.index.store.append(hash(9, 0), &[block(10, 0)]).unwrap();
+    assert_eq!(fixture.rest(&mut past).await, [7, 8, 9]);
 }
