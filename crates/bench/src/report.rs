@@ -46,9 +46,12 @@ impl Table {
         }
     }
 
-    /// Adds a row: its name, and a number for each further column.
+    /// Adds a row: its name, and a number for each further column; what is no number has none.
     pub(crate) fn row(mut self, name: &str, numbers: &[f64], decimals: usize) -> Self {
-        let numbers = numbers.iter().map(|n| format!("{n:.decimals$}"));
+        let numbers = numbers.iter().map(|n| match n.is_nan() {
+            true => "-".to_owned(),
+            false => format!("{n:.decimals$}"),
+        });
         self.rows
             .push(std::iter::once(name.to_owned()).chain(numbers).collect());
         self
