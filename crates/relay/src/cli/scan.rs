@@ -140,10 +140,36 @@ fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(text)
 }
 
+/// Nothing that is typed is shown, from before the question on: a key may be pasted faster than the answer is read.
+#[cfg(unix)]
+struct Unseen(rustix::termios::Termios);
+
+#[cfg(unix)]
+impl Unseen {
+    fn now() -> Option<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(std::io::stdin()).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &unseen).ok()?;
+        Some(Self(before))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // The terminal is gone, or will be as it was.
+        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
+    }
+}
+
 /// Asks without showing what is typed; from a pipe, reads two lines.
 fn typed() -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
     if std::io::stdin().is_terminal() {
+        #[cfg(unix)]
+        let _unseen = Unseen::now();
         let scan = Zeroizing::new(rpassword::prompt_password("Scan private key (not shown): ").context("no key")?);
         let spend = rpassword::prompt_password("Spend public key: ").context("no key")?;
         text.push_str(&scan);
