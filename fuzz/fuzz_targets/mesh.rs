@@ -9,8 +9,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PASSING, MAX_PROBES, MAX_RELAYS};
-use sdk_relay_mesh::simulation::SimulatedKeys;
-use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
+use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer, Token};
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
 /// One thing that happens. Small numbers name relays and links, so that they meet.
@@ -151,22 +151,13 @@ fn is_bounded(gossip: &Gossip) {
 }
 
 fuzz_target!(|steps: Vec<Step>| {
-    let own = Own {
-        relay_id: id(0),
-        address: "relay-0.example.com:8090".to_owned(),
-        incarnation: 10,
-        status: RelayStatus::Healthy,
-        software_version: "0.1.0".to_owned(),
-        capabilities: vec!["sync".to_owned()],
-        started: 10,
-    };
     let config = Config {
         seeds: vec!["seed.example.com:8090".to_owned()],
         ..Config::default()
     };
     let most = config.max_links;
     let mut now = Duration::ZERO;
-    let mut mesh = Mesh::new(config, own, SimulatedKeys::new(0), 1, now);
+    let mut mesh = lone(config);
     let mut used = BTreeSet::new();
     for step in steps {
         match step {

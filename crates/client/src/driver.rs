@@ -32,7 +32,6 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         routes.told(&relay.relays);
     }
     let begin = builder.resume_from.unwrap_or(u64::MAX).min(relay.last_event_id);
-    let network = relay.network.clone();
     let shared = Arc::new(Shared {
         last_event_id: AtomicU64::new(begin),
         relay: watch::Sender::new(Arc::new(relay)),
@@ -49,9 +48,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
     let driver = Driver {
         topics: topics_of(&builder.capabilities).collect(),
         routes,
-        network: network.clone(),
         heard: Heard::default(),
-        tip: None,
         builder,
         requests: asked,
         events,
@@ -78,10 +75,7 @@ struct Driver {
     in_flight: InFlight,
     watches: Watches,
     routes: Routes,
-    network: String,
     heard: Heard,
-    /// The last block that the app was told.
-    tip: Option<u32>,
     topics: Topics,
     /// The `event_id` up to which everything is in `events` or was.
     last_queued: u64,
@@ -204,11 +198,6 @@ impl Driver {
                 return;
             }
             self.last_queued = id;
-        }
-        match &notification.event {
-            Event::BlockMined(block) => self.tip = Some(block.block_height),
-            Event::BlockDisconnected(block) => self.tip = block.block_height.checked_sub(1),
-            _ => {}
         }
         match self.heard.look(&notification.event) {
             Verdict::Known => return,

@@ -14,6 +14,7 @@ const KEPT: usize = 32;
 pub(crate) struct Heard {
     blocks: VecDeque<(u32, String)>,
     tweaks: VecDeque<String>,
+    tip: Option<u32>,
 }
 
 /// What is to be done with an event.
@@ -35,11 +36,13 @@ impl Heard {
                 }
                 let gone = self.take_back(|height, _| height >= block.block_height);
                 remember(&mut self.blocks, (block.block_height, block.block_hash.clone()));
+                self.tip = Some(block.block_height);
                 Verdict::New(gone)
             }
             Event::BlockDisconnected(block) => {
                 let gone = self.take_back(|height, _| height > block.block_height);
                 self.take_back(|_, hash| hash == block.block_hash);
+                self.tip = block.block_height.checked_sub(1);
                 Verdict::New(gone)
             }
             Event::Tweaks(tweaks) if !tweaks.historical => {
@@ -53,9 +56,15 @@ impl Heard {
         }
     }
 
-    /// What follows has no connection with what was told.
+    /// What follows has no connection with what was told. How far that went is still known.
     pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+        self.blocks.clear();
+        self.tweaks.clear();
+    }
+
+    /// Height of the last block that the app was told of.
+    pub(crate) fn tip(&self) -> Option<u32> {
+        self.tip
     }
 
     /// The newest first.
@@ -134,7 +143,10 @@ mod tests {
         // It knew block b.
         assert_eq!(heard.look(&mined(3, "c")), Verdict::Known);
         assert_eq!(heard.look(&tweaks(3, "c")), Verdict::Known);
+        assert_eq!(heard.tip(), Some(3), "what is told again is no step back");
         assert_eq!(heard.look(&mined(4, "d")), Verdict::New(vec![]));
+        heard.forget();
+        assert_eq!((heard.hashes().len(), heard.tip()), (0, Some(4)));
     }
 
     #[test]

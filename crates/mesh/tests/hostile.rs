@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_PASSING, MAX_RELAYS};
-use sdk_relay_mesh::simulation::SimulatedKeys;
-use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
+use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer, Token};
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
@@ -19,16 +19,7 @@ fn id(n: u64) -> RelayId {
 }
 
 fn mesh() -> Mesh<SimulatedKeys> {
-    let own = Own {
-        relay_id: id(0),
-        address: "relay-0.example.com:8090".to_owned(),
-        incarnation: 10,
-        status: RelayStatus::Healthy,
-        software_version: "0.1.0".to_owned(),
-        capabilities: vec!["sync".to_owned()],
-        started: 10,
-    };
-    Mesh::new(Config::default(), own, SimulatedKeys::new(0), 1, Duration::ZERO)
+    lone(Config::default())
 }
 
 fn entry(n: u64, incarnation: u64, version: u64, key: u64) -> Arc<RelayEntry> {

@@ -60,9 +60,7 @@ impl Store {
         }
         Ok(entries)
     }
-}
 
-impl Store {
     /// The newest event on this topic that is looked for, as far as the limit lets: what lies further back is not found.
     pub fn newest_event(
         &self,

@@ -223,7 +223,7 @@ fn authority(url: &str) -> Result<String, RpcError> {
 }
 
 /// An error and what caused it, in one line; each layer of the transport tells only its own part.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -62,11 +62,12 @@ impl Driver {
             handshake.token = None;
         }
         let (connection, relay) = Connection::open(&route.url, &self.builder.trust, handshake).await?;
-        if relay.network != self.network {
+        let network = self.shared.relay.borrow().network.clone();
+        if relay.network != network {
             return Err(ConnectError::OtherNetwork {
                 address: transport::address(&route.url).unwrap_or_default(),
                 found: relay.network,
-                wanted: self.network.clone(),
+                wanted: network,
             });
         }
         Ok((connection, relay))
@@ -99,7 +100,7 @@ impl Driver {
 
     /// Brings a new connection to where the old one was: watches, and topics that the handshake had to name.
     pub(super) async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
-        for (id, watch) in self.watches.again(self.tip) {
+        for (id, watch) in self.watches.again(self.heard.tip()) {
             self.watch_again(connection, id, watch).await?;
         }
         let named: Topics = topics_of(&self.capabilities()).collect();

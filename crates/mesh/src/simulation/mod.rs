@@ -337,6 +337,20 @@ impl Simulation {
     }
 }
 
+/// A relay by itself, `relay-0` with the keys 0, for whoever plays the others by hand.
+pub fn lone(config: Config) -> Mesh<SimulatedKeys> {
+    let own = Own {
+        relay_id: RelayId::new("relay-0").unwrap_or_else(|_| unreachable!("a short name")),
+        address: "relay-0.example.com:8090".to_owned(),
+        incarnation: 10,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: vec!["sync".to_owned()],
+        started: 10,
+    };
+    Mesh::new(config, own, SimulatedKeys::new(0), 1, Duration::ZERO)
+}
+
 fn address(n: usize) -> String {
     format!("{}.example.com:8090", name(n))
 }

@@ -78,8 +78,8 @@ impl Hub {
     /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A gap, and new events
     /// only, where none of them is, or that event is no longer near. Reads the store: not for the runtime's own threads.
     pub fn resume_after(&self, blocks: &[BlockHash]) -> Result<(Cursor, Resume), StoreError> {
-        let chain: HashSet<BlockHash> = self.store.recent_blocks()?.into_iter().map(|(_, hash)| hash).collect();
-        let Some(block) = blocks.iter().find(|hash| chain.contains(*hash)) else {
+        let known: HashSet<BlockHash> = self.told(|chain| chain.blocks.values().copied().collect());
+        let Some(block) = blocks.iter().find(|hash| known.contains(*hash)) else {
             return Ok((self.live(), Resume::Gap));
         };
         let kind = memmem::Finder::new("\"notification_type\":\"block_mined\"");

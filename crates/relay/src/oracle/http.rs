@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sdk_relay_chain::BlockRef;
+use sdk_relay_chain::rpc::causes;
 use sdk_relay_protocol::blindbit::{BlindbitBlockHash, BlindbitBlockHeight, BlindbitComputeIndex, BlindbitInfo};
 use serde::de::DeserializeOwned;
 use tokio_rustls::rustls::crypto::ring;
@@ -260,19 +261,4 @@ fn malformed(path: &str, reason: String) -> NoAnswer {
 fn quote(text: &str) -> String {
     let shown: String = text.chars().take(LONGEST_QUOTE).collect();
     shown.escape_debug().to_string()
-}
-
-/// An error and what caused it, in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = error.source();
-    }
-    text
 }

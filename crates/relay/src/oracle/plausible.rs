@@ -181,13 +181,18 @@ mod tests {
         named.collect()
     }
 
+    /// The block with each tweak computed for itself.
+    fn alone(at: BlockRef, block: &BlockWithPrevouts) -> IndexedBlock {
+        IndexedBlock::with_tweaks(at.height, at.hash, &block.block, &block.prevouts, tweak)
+    }
+
     #[test]
     fn of_a_large_block_a_part_is_computed() {
         let (at, block) = block_of(200);
         assert!(any_eligible(&block));
         let named = truth(&block);
         assert_eq!(named.len(), 200);
-        let own = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
+        let own = alone(at, &block);
         let taken = from_named(at, &block, &named, &mut thread_rng()).unwrap();
         assert_eq!(taken.block, own);
         // Of 200 independent draws of one in eight, none or half come less than once in 10^11.
@@ -206,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn what_many_threads_compute_is_what_one_does() {
         let (at, block) = block_of(600);
-        let own = IndexedBlock::of(at.height, at.hash, &block.block, &block.prevouts, &Fast::new());
+        let own = alone(at, &block);
         assert_eq!(own.transactions.len(), 600);
         let pool = crate::index::Pool::new(3).unwrap();
         let shared = pool.run(move || indexed(at, &block, &Fast::new())).await;

@@ -39,21 +39,24 @@ pub(super) enum NoPlace {
 
 impl Begin {
     pub(super) async fn place(self, hub: &Arc<Hub>) -> Result<Place, NoPlace> {
-        if self == Self::Now {
-            return Ok(Place {
-                cursor: hub.live(),
-                resume: None,
-                resumed_after: None,
-            });
-        }
-        let of_blocks = matches!(self, Self::AfterBlocks(_));
-        let hub = Arc::clone(hub);
-        let look = move || match self {
-            Self::AfterBlocks(blocks) => hub.resume_after(&blocks),
-            Self::After(event) => hub.resume(event),
-            Self::Now => hub.resume(hub.newest()),
+        let log = Arc::clone(hub);
+        let (cursor, resume, of_blocks) = match self {
+            Self::Now => {
+                return Ok(Place {
+                    cursor: hub.live(),
+                    resume: None,
+                    resumed_after: None,
+                });
+            }
+            Self::After(event) => {
+                let (cursor, resume) = spawn_blocking(move || log.resume(event)).await??;
+                (cursor, resume, false)
+            }
+            Self::AfterBlocks(blocks) => {
+                let (cursor, resume) = spawn_blocking(move || log.resume_after(&blocks)).await??;
+                (cursor, resume, true)
+            }
         };
-        let (cursor, resume) = spawn_blocking(look).await??;
         Ok(Place {
             resumed_after: of_blocks.then(|| cursor.after()),
             cursor,

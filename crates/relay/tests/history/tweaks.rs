@@ -23,24 +23,10 @@ async fn a_client_that_scans_for_itself_gets_every_block_once() {
     let height = stage.node.height().await;
     index_is_current(&stage.relay, height).await;
 
-    let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
-    let handshake = Handshake {
-        client_id: "scanner".to_owned(),
-        version: API_VERSION.to_owned(),
-        ..Handshake::default()
-    };
-    raw.send(&ClientMessage::Handshake(handshake)).await.unwrap();
-    let subscribe = |topics: &[Topic], from_height| {
-        ClientMessage::Subscribe(Subscribe {
-            subscriptions: topics.to_vec(),
-            from_height,
-            client_id: None,
-            timestamp: None,
-        })
-    };
+    let mut raw = scanner(&stage).await;
     // Only this topic has a history.
-    raw.send(&subscribe(&[Topic::Notifications], Some(1))).await.unwrap();
-    raw.send(&subscribe(&[Topic::Tweaks], Some(from))).await.unwrap();
+    raw.send(&history_of(Topic::Notifications, 1)).await.unwrap();
+    raw.send(&history_of(Topic::Tweaks, from)).await.unwrap();
     let (mut heights, mut rows, mut refused) = (Vec::new(), 0, 0);
     let mut live_from = None;
     let all = usize::try_from(height + 3 - from + 1).unwrap();
@@ -79,8 +65,8 @@ async fn a_client_that_scans_for_itself_gets_every_block_once() {
     assert_eq!(live_from, Some(height + 1));
 }
 
-/// The history of the topic from the genesis block on, as one client hears it.
-async fn subscribed(stage: &Stage) -> RawClient {
+/// A client without topics so far.
+async fn scanner(stage: &Stage) -> RawClient {
     let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
     let handshake = Handshake {
         client_id: "scanner".to_owned(),
@@ -88,13 +74,22 @@ async fn subscribed(stage: &Stage) -> RawClient {
         ..Handshake::default()
     };
     raw.send(&ClientMessage::Handshake(handshake)).await.unwrap();
-    let subscribe = Subscribe {
-        subscriptions: vec![Topic::Tweaks],
-        from_height: Some(0),
+    raw
+}
+
+fn history_of(topic: Topic, from: u32) -> ClientMessage {
+    ClientMessage::Subscribe(Subscribe {
+        subscriptions: vec![topic],
+        from_height: Some(from),
         client_id: None,
         timestamp: None,
-    };
-    raw.send(&ClientMessage::Subscribe(subscribe)).await.unwrap();
+    })
+}
+
+/// The history of the topic from the genesis block on, as one client hears it.
+async fn subscribed(stage: &Stage) -> RawClient {
+    let mut raw = scanner(stage).await;
+    raw.send(&history_of(Topic::Tweaks, 0)).await.unwrap();
     raw
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
-use sdk_relay_bip352::{EligibleTx, Engine, TaprootOutput, TxWithPrevouts};
+use sdk_relay_bip352::{EligibleTx, TaprootOutput};
 
 use super::bytes::{column, get, put, take};
 use super::spend::{Place, Spend};
@@ -81,15 +81,7 @@ pub(super) struct Stored {
 
 impl IndexedBlock {
     /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
-    /// empty. The engine computes the tweaks.
-    pub fn of(height: u32, hash: BlockHash, block: &Block, prevouts: &[Vec<TxOut>], engine: &dyn Engine) -> Self {
-        let txs: Vec<TxWithPrevouts<'_>> = block.txdata.iter().zip(prevouts.iter().map(Vec::as_slice)).collect();
-        let mut tweaks = engine.tweaks(&txs).into_iter();
-        Self::with_tweaks(height, hash, block, prevouts, |_, _| tweaks.next().flatten())
-    }
-
-    /// The same with tweaks from elsewhere: `tweak`, asked in the block's order, gives that of each eligible transaction, and `None` for
-    /// every other one.
+    /// empty. `tweak`, asked in the block's order, gives that of each eligible transaction, and `None` for every other one.
     pub fn with_tweaks(
         height: u32,
         hash: BlockHash,
