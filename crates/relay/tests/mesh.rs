@@ -166,18 +166,62 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
     app.close().await;
 }
 
+/// Nothing is asked by itself while a test lasts.
+fn slow(options: RelayOptions) -> RelayOptions {
+    let keys = ["INTERVAL", "HEALTH_INTERVAL", "METRICS_INTERVAL"];
+    keys.iter()
+        .fold(options, |options, key| options.set(&format!("SYNC__{key}"), "3600"))
+}
+
+fn signal(relay: &RelayProcess, signal: &str) {
+    let pid = relay.pid().to_string();
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{signal} {pid}")])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
+    let b = RelayProcess::start(slow(options(&node, "b", &[&a.ws_url()]))).await;
+    sees(&b, &[("b", "healthy"), ("a", "healthy")]).await;
+    // It still has its connections, and says nothing.
+    signal(&a, "STOP");
+    let order = json!({"target_relays": ["a"], "sync_types": ["HealthSync"]});
+    let forced = http_post(&format!("{}/sync/force", b.http_url()), &order).await.json();
+    let path = format!("/sync/force/{}", forced["sync_id"].as_str().unwrap());
+    eventually(DEADLINE, "the forced sync's end", async || {
+        (get(&b, &path).await["status"] != "in_progress").then_some(())
+    })
+    .await;
+    let failed = async || {
+        let history = get(&b, "/sync/history?target_relay=a&sync_type=HealthSync&status=failed").await;
+        history["history"].as_array().unwrap().clone()
+    };
+    let failures = failed().await;
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let error = failures[0]["error"].as_str().unwrap();
+    assert!(error.contains("asked twice"), "{error}");
+    assert_eq!(get(&b, "/metrics").await["sync_metrics"]["error_count"], 1);
+
+    signal(&a, "CONT");
+    let forced = http_post(&format!("{}/sync/force", b.http_url()), &order).await.json();
+    let path = format!("/sync/force/{}", forced["sync_id"].as_str().unwrap());
+    let done = eventually(DEADLINE, "the next one's end", async || {
+        Some(get(&b, &path).await).filter(|f| f["status"] != "in_progress")
+    })
+    .await;
+    assert_eq!(done["status"], "completed", "{done}");
+    assert_eq!(failed().await.len(), 1);
+}
+
 #[tokio::test]
 async fn an_interval_that_is_changed_holds_at_once() {
     let node = Bitcoind::start(testkit::Options::default()).await;
-    let slow = |name, peers: &[&str]| {
-        ["INTERVAL", "HEALTH_INTERVAL", "METRICS_INTERVAL"]
-            .into_iter()
-            .fold(options(&node, name, peers), |options, key| {
-                options.set(&format!("SYNC__{key}"), "3600")
-            })
-    };
-    let a = RelayProcess::start(slow("a", &[])).await;
-    let b = RelayProcess::start(slow("b", &[&a.ws_url()])).await;
+    let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
+    let b = RelayProcess::start(slow(options(&node, "b", &[&a.ws_url()]))).await;
     sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
     sees(&b, &[("b", "healthy"), ("a", "healthy")]).await;
     let asked = async |kind: &str| {
