@@ -116,7 +116,7 @@ fuzz_target!(|input: Input| {
         .map(|(tweak, outputs)| StoredRow { tweak, outputs })
         .collect();
     let expected = Libsecp256k1.scan_stored(&receivers, &stored);
-    for engine in [Fast::new(), Fast::portable()] {
+    for engine in Fast::all() {
         assert_eq!(engine.scan_stored(&receivers, &stored), expected, "{}", engine.name());
     }
 });

@@ -27,20 +27,15 @@ const ROUNDS: usize = 9;
 /// Nanoseconds a row, the fast engine beside libsecp256k1.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Uses plain 64-bit code, as on a machine without AVX-512 IFMA.
-    #[arg(long)]
-    portable: bool,
+    #[command(flatten)]
+    engine: EngineChoice,
     /// Labels of each receiver, beside that for change. What is compared with knows none.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     labels: u32,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
-    let engine = if arguments.portable {
-        Fast::portable()
-    } else {
-        Fast::new()
-    };
+    let engine = arguments.engine.get()?;
     let one = Case::new(1, ONE_WALLET_ROWS, arguments.labels)?.measure(&engine)?;
     let many = Case::new(MANY_WALLETS, TRANSACTIONS, arguments.labels)?.measure(&engine)?;
     let table = Table::new(["nanoseconds a row", "engine", "libsecp256k1", "ratio"])
@@ -63,6 +58,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             "engine": engine.name(),
         }),
     })
+}
+
+/// Which of the engines that this machine can run.
+#[derive(clap::Args)]
+pub(crate) struct EngineChoice {
+    /// The engine's name, as the title of the report has it: the fastest of this machine, if none is given.
+    #[arg(long = "engine")]
+    name: Option<String>,
+}
+
+impl EngineChoice {
+    pub(crate) fn get(&self) -> Result<Fast> {
+        let Some(name) = &self.name else { return Ok(Fast::new()) };
+        let all = Fast::all();
+        let found = all.iter().find(|engine| engine.name() == name);
+        let names: Vec<_> = all.iter().map(Fast::name).collect();
+        found
+            .copied()
+            .with_context(|| format!("no engine {name}; this machine runs {}", names.join(", ")))
+    }
 }
 
 struct Case {

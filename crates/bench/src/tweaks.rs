@@ -8,12 +8,12 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey, rand};
 use bitcoin::transaction::Version;
 use bitcoin::{Amount, CompressedPublicKey, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
-use sdk_relay_bip352::{Engine, Fast, Libsecp256k1, TxWithPrevouts};
+use sdk_relay_bip352::{Engine, Libsecp256k1, TxWithPrevouts};
 use serde_json::json;
 
 use crate::processor;
 use crate::report::{Report, Table};
-use crate::scan::median;
+use crate::scan::{EngineChoice, median};
 
 /// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
 const ROUNDS: usize = 9;
@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
     /// Inputs of every second one; the others have one.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
     inputs: u8,
+    #[command(flatten)]
+    engine: EngineChoice,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         .map(|n| transaction(if n % 2 == 0 { 1 } else { arguments.inputs }))
         .collect();
     let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|(tx, prevouts)| (tx, prevouts.as_slice())).collect();
-    let engine = Fast::new();
+    let engine = arguments.engine.get()?;
     let (mut times, mut baseline) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let start = processor::time();

@@ -7,6 +7,12 @@
 //! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an exceptional case of
 //! the group law goes the same way, so that such a case costs time and never a payment. `docs/scanner.md` has the mathematics.
 
+#[cfg(target_arch = "x86_64")]
+#[macro_use]
+mod instruction;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod decompress;
 mod each;
 mod field;
@@ -34,6 +40,8 @@ use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 use crate::input::EligibleTx;
 use crate::keys::Receiver;
 use crate::scan::scan;
+#[cfg(target_arch = "x86_64")]
+use avx2::Avx2;
 use decompress::Decompress;
 #[cfg(target_arch = "x86_64")]
 use ifma::Ifma;
@@ -55,7 +63,7 @@ const FEW_PAIRS: usize = 8;
 /// The tweaks of fewer transactions are computed by libsecp256k1, for the same reason.
 const FEW_TXS: usize = 8;
 
-/// Scans in vectors where the machine has AVX-512 IFMA, in plain 64-bit code elsewhere.
+/// Scans in vectors where the machine has them, in plain 64-bit code elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Fast {
     lanes: Lanes,
@@ -65,7 +73,31 @@ pub struct Fast {
 enum Lanes {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
     Ifma,
+}
+
+/// An expression with `L` as the lane type.
+macro_rules! with_lanes {
+    ($lanes:expr, $call:expr) => {
+        match $lanes {
+            Lanes::Portable => {
+                type L = u64;
+                $call
+            }
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Avx2 => {
+                type L = Avx2;
+                $call
+            }
+            #[cfg(target_arch = "x86_64")]
+            Lanes::Ifma => {
+                type L = Ifma;
+                $call
+            }
+        }
+    };
 }
 
 impl Default for Fast {
@@ -80,22 +112,26 @@ impl Fast {
         #[cfg(target_arch = "x86_64")]
         if ifma::available() {
             return Self { lanes: Lanes::Ifma };
+        } else if avx2::available() {
+            return Self { lanes: Lanes::Avx2 };
         }
-        Self::portable()
+        Self { lanes: Lanes::Portable }
     }
 
-    /// Plain 64-bit code, which every machine runs.
-    pub fn portable() -> Self {
-        Self { lanes: Lanes::Portable }
+    /// All that this machine can run, for whoever compares them: plain 64-bit code first, which every machine runs.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self { lanes: Lanes::Portable }];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(avx2::available().then_some(Self { lanes: Lanes::Avx2 }));
+            all.extend(ifma::available().then_some(Self { lanes: Lanes::Ifma }));
+        }
+        all
     }
 
     /// A word for the machine's instructions that are used.
     pub fn name(&self) -> &'static str {
-        match self.lanes {
-            Lanes::Portable => u64::NAME,
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma => Ifma::NAME,
-        }
+        with_lanes!(self.lanes, L::NAME)
     }
 
     /// The time of each step of a scan, for whoever wants to make one faster.
@@ -108,22 +144,17 @@ impl Fast {
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
     fn suspects(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
-        match self.lanes {
-            Lanes::Portable => suspects::<u64>(receivers, rows, clock),
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma => suspects::<Ifma>(receivers, rows, clock),
-        }
+        with_lanes!(self.lanes, suspects::<L>(receivers, rows, clock))
     }
 }
 
 impl Engine for Fast {
     fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
-        match self.lanes {
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma if txs.len() >= FEW_TXS => tweaks::of::<Ifma>(txs),
-            // One lane multiplies no faster than libsecp256k1, which follows each scalar's own digits.
-            _ => Libsecp256k1.tweaks(txs),
+        // One lane multiplies no faster than libsecp256k1, which follows each scalar's own digits.
+        if txs.len() < FEW_TXS || matches!(self.lanes, Lanes::Portable) {
+            return Libsecp256k1.tweaks(txs);
         }
+        with_lanes!(self.lanes, tweaks::of::<L>(txs))
     }
 
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
@@ -144,11 +175,7 @@ impl Engine for Fast {
         if rows.is_empty() {
             return Vec::new();
         }
-        let words = match self.lanes {
-            Lanes::Portable => read_stored::<u64>(receivers, rows),
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma => read_stored::<Ifma>(receivers, rows),
-        };
+        let words = with_lanes!(self.lanes, read_stored::<L>(receivers, rows));
         let confirmed = self
             .suspects(receivers, words, &mut Clock::start())
             .into_iter()

@@ -116,8 +116,9 @@ fn check_engines(receiver: &Receiver, tx: &EligibleTx, hits: &[Hit]) {
             Receiver::new(ScanKey::from(key), receiver.spend_public_key(), []).expect("labels")
         })
         .collect();
-    let engines: [&dyn Engine; 3] = [&Libsecp256k1, &Fast::new(), &Fast::portable()];
-    for engine in engines {
+    let fast = Fast::all();
+    let engines = fast.iter().map(|engine| engine as &dyn Engine);
+    for engine in engines.chain([&Libsecp256k1 as &dyn Engine]) {
         assert_eq!(engine.scan(&[receiver], &[tx]), hits);
         // The wallet last, and each row in another lane. Thousands of outputs take seconds, and are nothing new to an engine.
         let companies: &[usize] = if tx.outputs.len() < 100 { &[0, 1, 7, 63] } else { &[] };

@@ -22,12 +22,11 @@ pub(crate) struct EachScalar<L> {
 
 impl<L: Lane> EachScalar<L> {
     pub(crate) fn new() -> Self {
-        let blank = Affine::gather(|_| &GENERATOR);
         Self {
             multiples: OddMultiples::new(LEVELS, vectors::<L>()),
             table: vec![GENERATOR; LOCKSTEP_ENTRIES * L::LANES],
-            products: vec![Jacobian::from_affine(&blank); vectors::<L>()],
-            affine: vec![blank; vectors::<L>()],
+            products: vec![Jacobian::blank(); vectors::<L>()],
+            affine: vec![Affine::blank(); vectors::<L>()],
             scratch: Scratch::new(vectors::<L>()),
         }
     }

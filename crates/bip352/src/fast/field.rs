@@ -17,7 +17,7 @@ pub(crate) const R256: u64 = (1 << 32) + 977;
 /// 2^260 mod p.
 pub(crate) const R260: u64 = R256 << 4;
 /// p in limbs.
-const P: [u64; 5] = [0xf_fffe_ffff_fc2f, M52, M52, M52, M48];
+pub(crate) const P: [u64; 5] = [0xf_fffe_ffff_fc2f, M52, M52, M52, M48];
 /// β, a cube root of one: (β·x, y) is λ·(x, y) (Gallant, Lambert, Vanstone; SEC 2 gives the curve).
 const BETA: [u64; 5] = [
     0x9_6c28_7195_01ee,
@@ -44,7 +44,8 @@ pub(crate) struct Loose<L>(pub(crate) [L; 5]);
 impl<L: Lane> Fe<L> {
     #[inline(always)]
     fn constant(limbs: [u64; 5]) -> Self {
-        Self(limbs.map(L::splat))
+        let [a, b, c, d, e] = limbs;
+        Self([L::splat(a), L::splat(b), L::splat(c), L::splat(d), L::splat(e)])
     }
 
     #[inline(always)]
@@ -127,7 +128,7 @@ impl<L: Lane> Fe<L> {
 
     #[inline(always)]
     pub(crate) fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
-        Self(std::array::from_fn(|i| L::select(mask, yes.0[i], no.0[i])))
+        Self(select(mask, &yes.0, &no.0))
     }
 
     /// The one representative below p.
@@ -189,6 +190,15 @@ impl<L: Lane> Fe<L> {
     }
 }
 
+#[inline(always)]
+fn select<L: Lane>(mask: Mask, yes: &[L; 5], no: &[L; 5]) -> [L; 5] {
+    let mut chosen = *no;
+    for (n, yes) in chosen.iter_mut().zip(yes) {
+        *n = L::select(mask, *yes, *n);
+    }
+    chosen
+}
+
 struct Invert<L>(Fe<L>);
 
 impl<L: Lane> Kernel<L> for Invert<L> {
@@ -222,24 +232,36 @@ impl<L: Lane> Kernel<L> for SquareRoot<L> {
 impl<L: Lane> Loose<L> {
     #[inline(always)]
     pub(crate) fn plus(&self, other: &Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].add(other.0[i])))
+        let mut sum = self.0;
+        for (n, m) in sum.iter_mut().zip(&other.0) {
+            *n = n.add(*m);
+        }
+        Self(sum)
     }
 
     /// `2^N·self`.
     #[inline(always)]
     pub(crate) fn times<const N: u32>(&self) -> Self {
-        Self(self.0.map(L::shl::<N>))
+        let mut limbs = self.0;
+        for n in &mut limbs {
+            *n = n.shl::<N>();
+        }
+        Self(limbs)
     }
 
     /// `2^N·p - self`, for a sum of fewer than 2^N weakly reduced elements (or of one, with N = 1).
     #[inline(always)]
     pub(crate) fn negated<const N: u32>(&self) -> Self {
-        Self(std::array::from_fn(|i| L::splat(P[i] << N).sub(self.0[i])))
+        let mut limbs = self.0;
+        for (n, p) in limbs.iter_mut().zip(&P) {
+            *n = L::splat(p << N).sub(*n);
+        }
+        Self(limbs)
     }
 
     #[inline(always)]
     pub(crate) fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
-        Self(std::array::from_fn(|i| L::select(mask, yes.0[i], no.0[i])))
+        Self(select(mask, &yes.0, &no.0))
     }
 
     /// Weakly reduced: what the last limb holds above 2^256 is folded, then every limb is carried.

@@ -3,7 +3,7 @@
 use super::labels::{Search, Wanted};
 use super::lane::{Kernel, Lane, MAX_LANES, Mask, vectors};
 use super::multiples::{GENERATOR_TABLE, generator_entry};
-use super::point::{Affine, GENERATOR, Packed, Scratch, Sums, erase};
+use super::point::{Affine, Packed, Scratch, Sums, erase};
 use super::rows::Rows;
 use super::scalar::{WINDOWS, generator_digit, generator_digits};
 use super::steps::{Clock, Step};
@@ -40,7 +40,7 @@ pub(crate) struct Batch<L: Lane> {
 
 impl<L: Lane> Batch<L> {
     pub(crate) fn new() -> Self {
-        let (blank, most) = (Affine::gather(|_| &GENERATOR), vectors::<L>());
+        let (blank, most) = (Affine::blank(), vectors::<L>());
         Self {
             slots: Vec::with_capacity(most * L::LANES),
             secrets: vec![blank; most],

@@ -1,6 +1,6 @@
 //! Eight lanes of AVX-512 with IFMA: products of 52-bit limbs, their low and high halves added to 64-bit columns.
 //!
-//! Beside one call in `portable.rs` this is the only file with `unsafe`. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
+//! `unsafe` stands in the files of the lane types only. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
 //! after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
 
 #![allow(unsafe_code)]
@@ -39,14 +39,6 @@ impl Zeroize for Ifma {
     fn zeroize(&mut self) {
         self.0.zeroize();
     }
-}
-
-/// An instruction that computes on registers alone.
-macro_rules! instruction {
-    ($call:expr) => {{
-        // SAFETY: the instruction touches no memory, and the machine has it: `available` was asked before the first `Ifma` was made.
-        unsafe { $call }
-    }};
 }
 
 impl Lane for Ifma {
@@ -128,7 +120,9 @@ impl Lane for Ifma {
                 column[i + j + 1] = column[i + j + 1].hi(a.0[i], a.0[j]);
             }
         }
-        let mut column = column.map(Self::shl::<1>);
+        for mixed in &mut column[1..9] {
+            *mixed = mixed.shl::<1>();
+        }
         for i in 0..5 {
             column[i] = column[i].add(c[i]);
         }
@@ -141,10 +135,9 @@ impl Lane for Ifma {
 
     #[inline(always)]
     fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
-        let load = |lane| Self::load(point(lane)).0;
         // Three rounds of exchanges transpose eight points of eight words; they are written out so that no loop is left.
-        let (a, b, c, d) = (load(0), load(1), load(2), load(3));
-        let (e, f, g, h) = (load(4), load(5), load(6), load(7));
+        let [a, b, c, d] = [load(point(0)), load(point(1)), load(point(2)), load(point(3))];
+        let [e, f, g, h] = [load(point(4)), load(point(5)), load(point(6)), load(point(7))];
         let ab = exchange(a, b);
         let cd = exchange(c, d);
         let ef = exchange(e, f);
@@ -159,6 +152,12 @@ impl Lane for Ifma {
         let [w3, w7] = exchange_fours(w37, x37);
         [w0, w1, w2, w3, w4, w5, w6, w7]
     }
+}
+
+#[inline(always)]
+fn load(point: &Packed) -> __m512i {
+    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the machine has AVX-512 as above.
+    unsafe { _mm512_load_si512(std::ptr::from_ref(point).cast()) }
 }
 
 /// The even words of both, and the odd ones.
@@ -202,12 +201,6 @@ impl Ifma {
     #[inline(always)]
     fn hi(self, a: Self, b: Self) -> Self {
         Self(instruction!(_mm512_madd52hi_epu64(self.0, a.0, b.0)))
-    }
-
-    #[inline(always)]
-    fn load(point: &Packed) -> Self {
-        // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the machine has AVX-512 as above.
-        Self(unsafe { _mm512_load_si512(std::ptr::from_ref(point).cast()) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the arithmetic asks of a machine: 64-bit numbers side by side, and a field multiplication over them.
 //!
-//! All arithmetic above this file is written once, for any [`Lane`]. A lane type is one number ([`super::portable`]) or eight
-//! ([`super::ifma`]).
+//! All arithmetic above this file is written once, for any [`Lane`]. A lane type is one number ([`super::portable`]), four
+//! ([`super::avx2`]) or eight ([`super::ifma`]).
 
 use zeroize::Zeroize;
 
@@ -17,7 +17,8 @@ pub(crate) type Mask = u8;
 /// Work that is compiled for a lane type with all that its machine offers.
 ///
 /// `run` has to be inlined (`#[inline(always)]`), and so has everything below it that computes: only then does the code become part of the
-/// function in which the machine's instructions are switched on.
+/// function in which the machine's instructions are switched on. What is called instead (closures given to `map` or `array::from_fn`, say)
+/// computes without them, right and ten times slower; `scripts/vectors` finds it in the finished program.
 pub(crate) trait Kernel<L: Lane> {
     type Output;
     fn run(self) -> Self::Output;
@@ -62,9 +63,10 @@ pub(crate) trait Lane: Copy + Send + Sync + Zeroize + 'static {
 pub(crate) const MAX_VECTORS: usize = 256;
 
 /// Vectors of a batch. An inversion costs as much as 270 multiplications, and a batch shares it: with eight lanes 64 vectors make it a small
-/// part of a row, and all that a batch holds stays in the second-level cache; one lane is so much smaller that four times as many do.
+/// part of a row, and all that a batch holds stays in the second-level cache; of smaller vectors more do.
 pub(crate) const fn vectors<L: Lane>() -> usize {
-    if L::LANES == 1 { MAX_VECTORS } else { 64 }
+    let many = 512 / L::LANES;
+    if many < MAX_VECTORS { many } else { MAX_VECTORS }
 }
 
 /// All lanes of a type.

@@ -1,7 +1,7 @@
 //! Many scalars meet one point: the lanes are receivers, which share the point's table.
 
 use super::finish::{Batch, CHAINS, Slot};
-use super::labels::Wanted;
+use super::labels::{Gather, Wanted};
 use super::lane::{Kernel, Lane, Mask, all, vectors};
 use super::multiples::{Combs, comb_entry};
 use super::point::{Affine, Scratch, Sums};
@@ -38,8 +38,9 @@ impl<L: Lane> ManyScalars<L> {
         let groups = receivers.div_ceil(L::LANES);
         for first in (0..rows.len()).step_by(L::LANES) {
             let count = (rows.len() - first).min(L::LANES);
-            self.combs
-                .fill(&Affine::gather(|lane| &rows.tweaks[first + lane.min(count - 1)]));
+            self.combs.fill(&L::vectorize(Gather(|lane: usize| {
+                &rows.tweaks[first + lane.min(count - 1)]
+            })));
             self.batch.clock.lap(Step::Tables);
             let all_vectors = count * groups;
             for start in (0..all_vectors).step_by(vectors::<L>()) {

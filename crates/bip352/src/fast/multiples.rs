@@ -88,10 +88,10 @@ impl<L: Lane> OddMultiples<L> {
         Self {
             levels,
             vectors: 0,
-            jacobian: vec![Jacobian::from_affine(&blank()); powers],
-            powers: vec![blank(); powers],
-            entries: vec![blank(); entries],
-            addends: vec![blank(); entries / 2],
+            jacobian: vec![Jacobian::blank(); powers],
+            powers: vec![Affine::blank(); powers],
+            entries: vec![Affine::blank(); entries],
+            addends: vec![Affine::blank(); entries / 2],
             scratch: Scratch::new(powers.max(entries)),
         }
     }
@@ -100,9 +100,9 @@ impl<L: Lane> OddMultiples<L> {
     pub(crate) fn fill<'a>(&mut self, bad: &mut [Mask], point: impl Fn(usize, usize) -> &'a Packed) {
         let vectors = bad.len();
         self.vectors = vectors;
+        let mut column = [Jacobian::blank(); MAX_LEVELS + 1];
         for v in 0..vectors {
             let of = L::vectorize(Gather(|lane| point(v, lane)));
-            let mut column = [Jacobian::from_affine(&of); MAX_LEVELS + 1];
             let powers = &mut column[..=self.levels];
             L::vectorize(Powers {
                 of,
@@ -141,10 +141,6 @@ impl<L: Lane> OddMultiples<L> {
 /// Levels of the largest [`OddMultiples`].
 const MAX_LEVELS: usize = 4;
 
-fn blank<L: Lane>() -> Affine<L> {
-    Affine::gather(|_| &GENERATOR)
-}
-
 /// Odd multiples of G/2 for each window of a scalar: 256 KiB, which a core's second-level cache holds.
 pub(crate) static GENERATOR_TABLE: LazyLock<Vec<Packed>> = LazyLock::new(|| {
     // (n + 1)/2, the half of one.
@@ -160,9 +156,9 @@ pub(crate) static GENERATOR_TABLE: LazyLock<Vec<Packed>> = LazyLock::new(|| {
     }
     let point = Packed::from_bytes(&coordinates);
     let count = WINDOWS * WINDOW_ENTRIES;
-    let mut jacobian = vec![Jacobian::from_affine(&blank::<u64>()); WINDOWS * WINDOW];
-    let mut powers = vec![blank(); WINDOWS * WINDOW];
-    let (mut entries, mut addends) = (vec![blank(); count], vec![blank(); count / 2]);
+    let mut jacobian = vec![Jacobian::<u64>::blank(); WINDOWS * WINDOW];
+    let mut powers = vec![Affine::blank(); WINDOWS * WINDOW];
+    let (mut entries, mut addends) = (vec![Affine::blank(); count], vec![Affine::blank(); count / 2]);
     let (mut scratch, mut bad) = (Scratch::new(count), [0; WINDOWS]);
     u64::vectorize(Powers {
         of: Affine::gather(|_| &point),
@@ -216,10 +212,10 @@ impl<L: Lane> Combs<L> {
         Self {
             tables: vec![GENERATOR; COMB_ENTRIES * L::LANES],
             bad: 0,
-            jacobian: vec![Jacobian::from_affine(&blank()); powers],
-            powers: vec![blank(); powers],
-            entries: vec![blank(); COMB_ENTRIES],
-            addends: vec![blank(); COMB_ENTRIES / 2],
+            jacobian: vec![Jacobian::blank(); powers],
+            powers: vec![Affine::blank(); powers],
+            entries: vec![Affine::blank(); COMB_ENTRIES],
+            addends: vec![Affine::blank(); COMB_ENTRIES / 2],
             scratch: Scratch::new(COMB_ENTRIES),
         }
     }

@@ -4,7 +4,7 @@ use super::finish::{Batch, Slot};
 use super::labels::Wanted;
 use super::lane::{Kernel, Lane, vectors};
 use super::multiples::OddMultiples;
-use super::point::{Affine, GENERATOR, Jacobian, Scratch, ToAffine, erase};
+use super::point::{Jacobian, Scratch, ToAffine, erase};
 use super::rows::Rows;
 use super::scalar::{NAF_ENTRIES, Schedule};
 use super::steps::Step;
@@ -24,11 +24,10 @@ pub(crate) struct OneScalar<L: Lane> {
 
 impl<L: Lane> OneScalar<L> {
     pub(crate) fn new() -> Self {
-        let blank = Affine::gather(|_| &GENERATOR);
         Self {
             batch: Batch::new(),
             multiples: OddMultiples::new(LEVELS, vectors::<L>()),
-            products: vec![Jacobian::from_affine(&blank); vectors::<L>()],
+            products: vec![Jacobian::blank(); vectors::<L>()],
             scratch: Scratch::new(vectors::<L>()),
         }
     }
@@ -95,7 +94,10 @@ impl<L: Lane> Kernel<L> for Walk<'_, L> {
     #[inline(always)]
     fn run(self) -> Jacobian<L> {
         let entry = |j: usize| self.multiples.entry(j, self.v);
-        let second: [Affine<L>; NAF_ENTRIES] = std::array::from_fn(|j| entry(j).endomorphism());
+        let mut second = [*entry(0); NAF_ENTRIES];
+        for (j, second) in second.iter_mut().enumerate() {
+            *second = entry(j).endomorphism();
+        }
         let mut sum: Option<Jacobian<L>> = None;
         for step in &self.schedule.steps {
             if let Some(sum) = &mut sum {

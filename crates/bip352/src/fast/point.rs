@@ -92,6 +92,12 @@ impl<L: Lane> Affine<L> {
         Self { x: plain.x, y }
     }
 
+    /// The generator, to fill a room with.
+    pub(crate) fn blank() -> Self {
+        let Jacobian { x, y, .. } = Jacobian::blank();
+        Self { x, y }
+    }
+
     /// Every lane's point, for tables.
     #[inline(always)]
     pub(crate) fn pack(&self) -> [Packed; MAX_LANES] {
@@ -150,6 +156,11 @@ impl<L: Lane> Jacobian<L> {
         }
     }
 
+    /// As [`Affine::blank`].
+    pub(crate) fn blank() -> Self {
+        L::vectorize(Blank)
+    }
+
     /// 2·self, three multiplications and four squarings (Explicit-Formulas Database, a = 0: dbl-2009-l, with D = 4·X·B).
     #[inline(always)]
     pub(crate) fn double(&self) -> Self {
@@ -182,6 +193,17 @@ impl<L: Lane> Jacobian<L> {
     }
 }
 
+struct Blank;
+
+impl<L: Lane> Kernel<L> for Blank {
+    type Output = Jacobian<L>;
+
+    #[inline(always)]
+    fn run(self) -> Jacobian<L> {
+        Jacobian::from_affine(&Affine::gather(|_| &GENERATOR))
+    }
+}
+
 /// Room for inversions that are shared, allocated once for many batches.
 pub(crate) struct Scratch<L> {
     factors: Vec<Fe<L>>,
@@ -202,7 +224,7 @@ pub(crate) fn erase<T: Zeroize>(all: &mut [T]) {
 
 impl<L: Lane> Scratch<L> {
     pub(crate) fn new(longest: usize) -> Self {
-        let blank = Fe([L::splat(0); 5]);
+        let blank = Affine::blank().x;
         Self {
             factors: vec![blank; longest],
             prefixes: vec![blank; longest],
@@ -234,14 +256,18 @@ fn invert_each<L: Lane>(
         *prefix = *run;
         *run = run.mul(&f);
     }
-    let low = product[0].mul(&product[1]);
-    let high = product[2].mul(&product[3]);
-    let mut total = low.mul(&high);
-    if total.zeros() & all::<L>() != 0 {
-        without_zeros(factors, prefixes, &mut product, bad);
-        return finish_each(factors, prefixes, product, then);
+    let mut low = product[0].mul(&product[1]);
+    let mut high = product[2].mul(&product[3]);
+    if low.mul(&high).zeros() & all::<L>() != 0 {
+        product = L::vectorize(WithoutZeros {
+            factors: &mut *factors,
+            prefixes: &mut *prefixes,
+            bad,
+        });
+        low = product[0].mul(&product[1]);
+        high = product[2].mul(&product[3]);
     }
-    total = total.invert();
+    let total = low.mul(&high).invert();
     let (of_low, of_high) = (total.mul(&high), total.mul(&low));
     let mut inverse = [
         of_low.mul(&product[1]),
@@ -258,42 +284,31 @@ fn invert_each<L: Lane>(
 }
 
 /// The rare way, once a product was zero: marks the zeros and makes the products anew without them.
-#[cold]
-fn without_zeros<L: Lane>(
-    factors: &mut [Fe<L>],
-    prefixes: &mut [Fe<L>],
-    product: &mut [Fe<L>; PRODUCTS],
-    bad: &mut [Mask],
-) {
-    *product = [Fe::one(); PRODUCTS];
-    let rows = bad.len().max(1);
-    for (i, (factor, prefix)) in factors.iter_mut().zip(prefixes).enumerate() {
-        // Factors are settled and no more.
-        let zeros = factor.loose().carry().zeros() & all::<L>();
-        if let Some(row) = bad.get_mut(i % rows) {
-            *row |= zeros;
-        }
-        *factor = Fe::select(zeros, &Fe::one(), factor);
-        let run = &mut product[i % PRODUCTS];
-        *prefix = *run;
-        *run = run.mul(factor);
-    }
+struct WithoutZeros<'a, L> {
+    factors: &'a mut [Fe<L>],
+    prefixes: &'a mut [Fe<L>],
+    bad: &'a mut [Mask],
 }
 
-/// The end of the rare way: as the usual one, with an inversion for each product.
-#[inline(always)]
-fn finish_each<L: Lane>(
-    factors: &[Fe<L>],
-    prefixes: &[Fe<L>],
-    product: [Fe<L>; PRODUCTS],
-    mut then: impl FnMut(usize, Fe<L>),
-) {
-    let mut inverse = product.map(|p| p.invert());
-    for i in (0..factors.len()).rev() {
-        let run = &mut inverse[i % PRODUCTS];
-        let inverted = run.mul(&prefixes[i]);
-        *run = run.mul(&factors[i]);
-        then(i, inverted);
+impl<L: Lane> Kernel<L> for WithoutZeros<'_, L> {
+    type Output = [Fe<L>; PRODUCTS];
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut product = [Fe::one(); PRODUCTS];
+        let rows = self.bad.len().max(1);
+        for (i, (factor, prefix)) in self.factors.iter_mut().zip(self.prefixes).enumerate() {
+            // Factors are settled and no more.
+            let zeros = factor.loose().carry().zeros() & all::<L>();
+            if let Some(row) = self.bad.get_mut(i % rows) {
+                *row |= zeros;
+            }
+            *factor = Fe::select(zeros, &Fe::one(), factor);
+            let run = &mut product[i % PRODUCTS];
+            *prefix = *run;
+            *run = run.mul(factor);
+        }
+        product
     }
 }
 

@@ -18,13 +18,23 @@ fn point(n: u64) -> Packed {
     packed(&secret(n).public_key(&SECP))
 }
 
-/// The tests call this for both lane types.
+/// The tests call this for every lane type.
 macro_rules! on_every_lane {
     ($($name:ident)*) => {$(
         mod $name {
             #[test]
             fn portable() {
                 super::$name::<u64>();
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[test]
+            fn avx2() {
+                if super::avx2::available() {
+                    super::$name::<super::Avx2>();
+                } else {
+                    println!("NOT RUN: this machine has no AVX2 with FMA");
+                }
             }
 
             #[cfg(target_arch = "x86_64")]

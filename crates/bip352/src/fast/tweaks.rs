@@ -8,7 +8,7 @@ use bitcoin::secp256k1::PublicKey;
 use super::decompress::Decompress;
 use super::each::EachScalar;
 use super::lane::{Lane, MAX_LANES, MAX_VECTORS, Mask, vectors};
-use super::point::{Affine, AnySums, GENERATOR, Packed, Scratch};
+use super::point::{Affine, AnySums, Packed, Scratch};
 use super::scalar::LockstepDigits;
 use crate::engine::TxWithPrevouts;
 use crate::hash;
@@ -96,7 +96,7 @@ fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packe
 
 /// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
 fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
-    let blank = Affine::gather(|_| &GENERATOR);
+    let blank = Affine::blank();
     let (mut rooms, mut slopes) = (vec![blank; vectors::<L>()], vec![blank; vectors::<L>()]);
     let mut scratch = Scratch::new(vectors::<L>());
     let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
