@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use axum::http::Request;
+use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::Full;
-use serde_json::json;
+use sdk_relay_chain::rpc::{Auth, RpcClient};
+use serde_json::{json, value::RawValue};
 use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, http_get, relay_exe};
 use tokio::time::interval;
 
@@ -15,6 +17,8 @@ use crate::report::{Report, Table};
 
 /// Between two looks at the relay while it builds.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Blocks that the relay's builder fetches at once.
+const FETCHES: usize = 2;
 /// A build that takes longer has stopped.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -27,20 +31,36 @@ pub(crate) struct Arguments {
     /// Transactions of each; half of them are eligible.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=4000))]
     transactions: u32,
+    /// Threads of the relay's index (`index.scan_threads`); by default as many as the relay takes by itself.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    threads: Option<u32>,
+    /// The node offers no REST, as those before Bitcoin Core 30: blocks come over `getblock` verbosity 3.
+    #[arg(long)]
+    rpc: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
-    let node = Bitcoind::start(Options::default()).await;
+    // Built before the clock runs.
+    let exe = relay_exe();
+    let node = Bitcoind::start(Options {
+        rest: !arguments.rpc,
+        ..Options::default()
+    })
+    .await;
     let mut generator = Generator::new(&node, usize::try_from(arguments.transactions)?).await?;
     let start = node.height().await + 1;
     for _ in 0..arguments.blocks {
         generator.block(&node).await?;
     }
     let tip = node.height().await;
+    let alone = node_alone(&node, start, tip, arguments.rpc).await?;
     let began = Instant::now();
-    let options = RelayOptions::new(relay_exe())
+    let mut options = RelayOptions::new(exe)
         .node(&node)
         .set("INDEX__START_HEIGHT", start.to_string());
+    if let Some(threads) = arguments.threads {
+        options = options.set("INDEX__SCAN_THREADS", threads.to_string());
+    }
     let relay = RelayProcess::start_listening(options).await;
     let mut look = interval(LOOK_EVERY);
     loop {
@@ -82,6 +102,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         .row("eligible transactions", &[eligible], 0)
         .row("bytes per eligible transaction, segments", &[rows / eligible], 1)
         .row("bytes per eligible transaction, all files", &[all / eligible], 1)
+        .row(
+            "blocks/s that the node serves to a reader that drops them",
+            &[blocks / alone],
+            1,
+        )
+        .row("time beside that reader's", &[seconds / alone], 2)
         .row("share waiting for the node %", &[node_s / waited * 100.0], 1)
         .row("share waiting for tweaks %", &[tweaks_s / waited * 100.0], 1)
         .row("share waiting for the disk %", &[disk_s / waited * 100.0], 1)
@@ -96,9 +122,41 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         json: json!({
             "seconds": seconds, "blocks_per_s": blocks / seconds, "transactions_per_s": transactions / seconds,
             "bytes_per_eligible_segments": rows / eligible, "bytes_per_eligible_all": all / eligible,
-            "node_share_percent": node_s / waited * 100.0, "peak_bytes": peak,
+            "node_alone_blocks_per_s": blocks / alone, "node_share_percent": node_s / waited * 100.0, "peak_bytes": peak,
         }),
     })
+}
+
+/// Seconds for the same blocks, with what they spend, read the same way and dropped: the bare baseline.
+async fn node_alone(node: &Bitcoind, start: u32, tip: u32, rpc: bool) -> Result<f64> {
+    let client = RpcClient::new(&node.rpc_url(), Auth::CookieFile(node.cookie_file()))?;
+    let began = Instant::now();
+    let reads = futures_util::stream::iter(start..=tip).map(|height| {
+        let client = client.clone();
+        async move {
+            let hash: String = client.call("getblockhash", json!([height])).await?;
+            if rpc {
+                let [raw, verbose] = [0, 3].map(|verbosity| json!([hash, verbosity]));
+                tokio::try_join!(
+                    client.call::<Box<RawValue>>("getblock", raw),
+                    client.call::<Box<RawValue>>("getblock", verbose)
+                )?;
+                return Ok(());
+            }
+            let (block, spent) = (
+                format!("/rest/block/{hash}.bin"),
+                format!("/rest/spenttxouts/{hash}.bin"),
+            );
+            let (block, spent) = tokio::try_join!(client.rest_get(&block), client.rest_get(&spent))?;
+            block.zip(spent).context("the node serves no REST")?;
+            Ok(())
+        }
+    });
+    reads
+        .buffered(FETCHES)
+        .try_for_each(|()| std::future::ready(anyhow::Ok(())))
+        .await?;
+    Ok(began.elapsed().as_secs_f64())
 }
 
 async fn text_metrics(relay: &RelayProcess) -> Result<String> {

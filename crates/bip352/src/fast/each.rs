@@ -21,20 +21,22 @@ pub(crate) struct EachScalar<L> {
 }
 
 impl<L: Lane> EachScalar<L> {
-    pub(crate) fn new() -> Self {
+    /// Room for so many pairs at a time, or for a batch where that is less: what is not used costs as much to make as what is.
+    pub(crate) fn new(pairs: usize) -> Self {
+        let vectors = pairs.div_ceil(L::LANES).min(vectors::<L>());
         Self {
-            multiples: OddMultiples::new(LEVELS, vectors::<L>()),
+            multiples: OddMultiples::new(LEVELS, vectors),
             table: vec![GENERATOR; LOCKSTEP_ENTRIES * L::LANES],
-            products: vec![Jacobian::blank(); vectors::<L>()],
-            affine: vec![Affine::blank(); vectors::<L>()],
-            scratch: Scratch::new(vectors::<L>()),
+            products: vec![Jacobian::blank(); vectors],
+            affine: vec![Affine::blank(); vectors],
+            scratch: Scratch::new(vectors),
         }
     }
 
     /// Each scalar times its point, in order; `None` where a lane met an exceptional case.
     pub(crate) fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
         let mut results = Vec::with_capacity(pairs.len());
-        for pairs in pairs.chunks(vectors::<L>() * L::LANES) {
+        for pairs in pairs.chunks(self.products.len().max(1) * L::LANES) {
             let vectors = pairs.len().div_ceil(L::LANES);
             // The last vector is filled up with the last pair.
             let pair = |v: usize, lane: usize| &pairs[(v * L::LANES + lane).min(pairs.len() - 1)];

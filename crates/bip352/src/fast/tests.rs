@@ -170,7 +170,7 @@ fn public(point: &Packed) -> PublicKey {
 fn multiplies_each<L: Lane>() {
     let keys = scalars();
     let mut exceptions = 0;
-    let mut room = each::EachScalar::<L>::new();
+    let mut room = each::EachScalar::<L>::new(keys.len() / 2);
     for shift in 0..L::LANES {
         let chosen: Vec<SecretKey> = keys.iter().cycle().skip(shift).take(keys.len()).copied().collect();
         let pairs: Vec<_> = (0..)

@@ -63,7 +63,10 @@ pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> 
             }
         }
     }
-    for (n, product) in owners.into_iter().zip(EachScalar::<L>::new().multiply(&pairs)) {
+    for (n, product) in owners
+        .into_iter()
+        .zip(EachScalar::<L>::new(pairs.len()).multiply(&pairs))
+    {
         let (tx, prevouts) = txs[n];
         let product = product.and_then(|point| PublicKey::from_slice(&point.uncompressed()).ok());
         tweaks[n] = product.or_else(|| tweak(tx, prevouts));

@@ -5,15 +5,16 @@ use sdk_relay_bip352::Engine;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 
-/// Transactions of one piece of work: many for the engine's lanes, few enough that a block of 3,000 keeps a dozen threads busy.
+/// Transactions of one piece of work at least: a block is one piece for each thread, and fewer would leave the engine's batches half empty.
 const PIECE: usize = 256;
 
 /// What the index keeps of a block. On a thread of a [`super::Pool`] all of its threads share the work.
 pub(crate) fn indexed(at: BlockRef, block: &BlockWithPrevouts, engine: &dyn Engine) -> IndexedBlock {
     let BlockWithPrevouts { block, prevouts, .. } = block;
     let txs: Vec<_> = block.txdata.iter().zip(prevouts.iter().map(Vec::as_slice)).collect();
+    let piece = txs.len().div_ceil(rayon::current_num_threads()).max(PIECE);
     let tweaks: Vec<_> = txs
-        .par_chunks(PIECE)
+        .par_chunks(piece)
         .flat_map_iter(|piece| engine.tweaks(piece))
         .collect();
     let mut tweaks = tweaks.into_iter();
