@@ -21,6 +21,9 @@ const MANY_WALLETS: usize = 1_000;
 const TRANSACTIONS: usize = 40;
 /// Rows of each round on libsecp256k1, which needs many times as long.
 const BASELINE_ROWS: usize = 1_000;
+/// Field multiplications of a row without labels in vectors, a squaring counted as three quarters, for one wallet and for many: the sums of the
+/// table in `docs/scanner.md`.
+const MULTIPLICATIONS: [f64; 2] = [1_531.0, 459.0];
 /// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
 const ROUNDS: usize = 9;
 
@@ -38,6 +41,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let engine = arguments.engine.get()?;
     let one = Case::new(1, ONE_WALLET_ROWS, arguments.labels)?.measure(&engine)?;
     let many = Case::new(MANY_WALLETS, TRANSACTIONS, arguments.labels)?.measure(&engine)?;
+    let bare = bare_multiplication(&engine)?;
+    let floor = [&one, &many]
+        .into_iter()
+        .zip(MULTIPLICATIONS)
+        .map(|(case, count)| 100.0 * count * bare / case.ns);
+    let floor: Vec<f64> = floor.collect();
     let table = Table::new(["nanoseconds a row", "engine", "libsecp256k1", "ratio"])
         .row("one wallet, many rows", &one.figures(), 1)
         .row("1,000 wallets, one block", &many.figures(), 1);
@@ -45,13 +54,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     for (n, step) in Step::ALL.into_iter().enumerate() {
         steps = steps.row(step.name(), &[one.shares[n], many.shares[n]], 1);
     }
+    let bare_table = Table::new(["bare field multiplications", "one wallet", "1,000 wallets"])
+        .row("multiplications a row", &MULTIPLICATIONS, 0)
+        .row("nanoseconds of one, in one lane", &[bare, bare], 2)
+        .row("share of the time that they alone would take, %", &floor, 1);
     Ok(Report {
         title: format!(
             "scanning on one core, engine {}: b·T, SHA-256, t·G, addition (the engine also of the change label and {} more), comparison",
             engine.name(),
             arguments.labels
         ),
-        tables: vec![table, steps],
+        tables: vec![table, steps, bare_table],
         json: json!({
             "one_wallet": one.json(None),
             "many_wallets": many.json(Some(MANY_WALLETS)),
@@ -78,6 +91,16 @@ impl EngineChoice {
             .copied()
             .with_context(|| format!("no engine {name}; this machine runs {}", names.join(", ")))
     }
+}
+
+/// Nanoseconds of a field multiplication in one lane, the median of some rounds.
+pub(crate) fn bare_multiplication(engine: &Fast) -> Result<f64> {
+    let rounds = (0..ROUNDS).map(|_| {
+        let start = processor::time();
+        let count = engine.multiply_only();
+        nanoseconds(processor::time() - start, count)
+    });
+    median(rounds.collect())
 }
 
 struct Case {

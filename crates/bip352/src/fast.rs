@@ -13,6 +13,7 @@ mod instruction;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod bare;
 mod decompress;
 mod each;
 mod field;
@@ -42,6 +43,7 @@ use crate::keys::Receiver;
 use crate::scan::scan;
 #[cfg(target_arch = "x86_64")]
 use avx2::Avx2;
+use bare::Bare;
 use decompress::Decompress;
 #[cfg(target_arch = "x86_64")]
 use ifma::Ifma;
@@ -140,6 +142,14 @@ impl Fast {
         let words = read(receivers, rows);
         self.suspects(receivers, words, &mut clock);
         clock.spent()
+    }
+
+    /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step costs at least.
+    pub fn multiply_only(&self) -> usize {
+        let bare = Bare { rounds: 20_000 };
+        let count = with_lanes!(self.lanes, bare.count::<L>());
+        with_lanes!(self.lanes, L::vectorize(bare));
+        count
     }
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
