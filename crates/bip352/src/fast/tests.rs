@@ -50,7 +50,93 @@ macro_rules! on_every_lane {
     )*};
 }
 
-on_every_lane!(transposes doubles_and_adds adds_in_batches combs_hold_multiples multiplies_each sums_of_any_points);
+on_every_lane!(multiplies_extremes transposes doubles_and_adds adds_in_batches combs_hold_multiples multiplies_each sums_of_any_points);
+
+struct Products<L>([field::Fe<L>; 2], [L; 5]);
+
+impl<L: Lane> Kernel<L> for Products<L> {
+    type Output = [field::Fe<L>; 2];
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let [a, b] = self.0;
+        [L::mul_add(&a, &b, &self.1), L::square_add(&a, &self.1)].map(|product| product.normalize())
+    }
+}
+
+/// `a·b + c` below p: columns carried and folded until nothing is above 2^256.
+fn product(a: &[u64; 5], b: &[u64; 5], c: &[u64; 5]) -> [u64; 5] {
+    let (low52, low48) = (u128::from(field::M52), u128::from(field::M48));
+    let carry = |n: &mut [u128; 13]| {
+        for i in 0..12 {
+            n[i + 1] += n[i] >> 52;
+            n[i] &= low52;
+        }
+    };
+    let mut n = [0_u128; 13];
+    for (i, a) in a.iter().enumerate() {
+        n[i] += u128::from(c[i]);
+        for (j, b) in b.iter().enumerate() {
+            n[i + j] += u128::from(*a) * u128::from(*b);
+        }
+    }
+    loop {
+        carry(&mut n);
+        let above: Vec<u128> = (4..12).map(|i| n[i] >> 48 | (n[i + 1] & low48) << 4).collect();
+        if above.iter().all(|n| *n == 0) {
+            break;
+        }
+        n[4] &= low48;
+        n[5..].fill(0);
+        for (n, above) in n.iter_mut().zip(above) {
+            *n += above * u128::from(field::R256);
+        }
+    }
+    let mut less = n;
+    less[0] += u128::from(field::R256);
+    carry(&mut less);
+    let n = if less[4] >> 48 == 0 { n } else { less };
+    let limb = |i: usize| n[i] as u64;
+    [limb(0), limb(1), limb(2), limb(3), limb(4) & field::M48]
+}
+
+/// Limbs around every bound that the arithmetic of any lane type has.
+fn multiplies_extremes<L: Lane>() {
+    use bitcoin::secp256k1::rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+
+    let mut rng = StdRng::seed_from_u64(52);
+    let low = [
+        0,
+        1,
+        2,
+        (1 << 51) - 1,
+        1 << 51,
+        (1 << 51) + 1,
+        field::M52 - 1,
+        field::M52,
+    ];
+    // The value is below 2^256 + 2^247.
+    let last = [0, 1, field::M48 - 1, field::M48, field::M48 + (1 << 39)];
+    let addends = [0, 1, (1 << 58) - 1];
+    for _ in 0..20_000 {
+        let mut element = || {
+            let mut limbs = [0; 5].map(|_: u64| *low.choose(&mut rng).expect("not empty"));
+            limbs[4] = *last.choose(&mut rng).expect("not empty");
+            limbs
+        };
+        let (a, b) = (element(), element());
+        let c = [0; 5].map(|_: u64| addends[rng.gen_range(0..3)]);
+        let lanes = |limbs: [u64; 5]| limbs.map(L::splat);
+        let found = L::vectorize(Products([field::Fe(lanes(a)), field::Fe(lanes(b))], lanes(c)));
+        let expected = [product(&a, &b, &c), product(&a, &a, &c)];
+        for (found, expected) in found.into_iter().zip(expected) {
+            for (found, expected) in found.0.into_iter().zip(expected) {
+                for lane in &found.to_lanes()[..L::LANES] {
+                    assert_eq!(*lane, expected, "{a:x?} {b:x?} {c:x?}");
+                }
+            }
+        }
+    }
+}
 
 fn transposes<L: Lane>() {
     let points: Vec<Packed> = (0..8).map(point).collect();
