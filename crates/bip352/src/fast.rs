@@ -111,24 +111,21 @@ impl Default for Fast {
 impl Fast {
     /// The fastest that this machine can run.
     pub fn new() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if ifma::available() {
-            return Self { lanes: Lanes::Ifma };
-        } else if avx2::available() {
-            return Self { lanes: Lanes::Avx2 };
-        }
-        Self { lanes: Lanes::Portable }
+        let portable = Self { lanes: Lanes::Portable };
+        Self::all().last().copied().unwrap_or(portable)
     }
 
-    /// All that this machine can run, for whoever compares them: plain 64-bit code first, which every machine runs.
+    /// All that this machine can run, the slowest first: plain 64-bit code, which every machine runs.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self { lanes: Lanes::Portable }];
         #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(avx2::available().then_some(Self { lanes: Lanes::Avx2 }));
-            all.extend(ifma::available().then_some(Self { lanes: Lanes::Ifma }));
-        }
-        all
+        let vectors = [
+            avx2::available().then_some(Lanes::Avx2),
+            ifma::available().then_some(Lanes::Ifma),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors: [Option<Lanes>; 0] = [];
+        let lanes = std::iter::once(Lanes::Portable).chain(vectors.into_iter().flatten());
+        lanes.map(|lanes| Self { lanes }).collect()
     }
 
     /// A word for the machine's instructions that are used.

@@ -1,6 +1,6 @@
 //! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused multiplications of doubles.
 //!
-//! What `ifma.rs` says of `unsafe` holds here too: a value of [`Avx2`] exists only inside [`Lane::vectorize`], after [`available`].
+//! Doubles round to nearest here, as Rust asks of every thread. What `ifma.rs` says of `unsafe` holds here too: a value of [`Avx2`] exists only inside [`Lane::vectorize`], after [`available`].
 
 #![allow(unsafe_code)]
 
@@ -237,7 +237,7 @@ const fn without_bits(column: usize) -> u64 {
     (products(column).wrapping_mul(LOW).wrapping_add(high.wrapping_mul(HIGH))).wrapping_neg()
 }
 
-/// Makes columns 5 to 9 positive: each lends the one before it 2^56, of which that brings back 2^4 in its carry.
+/// Makes columns 5 to 8 positive: each borrows 2^56 of the next, which counts 2^4 there. Column 9 is positive by itself, as all together are.
 const POSITIVE: [u64; 5] = {
     let mut n = [0; 5];
     let mut i = 0;
@@ -273,9 +273,9 @@ const FOLDED: [u64; 6] = {
 
 /// From ten columns of weight 2^(52·i), with the bits of the products in them, and an addend to a weakly reduced element.
 ///
-/// The parts of the products below zero reach -5·2^51 in a column. Columns 5 to 9 are carried and fold with R260 = 2^260 mod p; what is then above
-/// 2^256 (below 2^35) folds with R256, as in `ifma.rs`, and one chain of carries ends it. The columns that it begins with are below 2^61, so
-/// that the last carry is below 2^9.
+/// The parts of the products below zero reach -5·2^51 in a column. Columns 5 to 9 are carried and fold with R260 = 2^260 mod p; what is then
+/// above 2^256 (below 2^35) folds with R256, as in `ifma.rs`, and one chain of carries ends it. The columns that it begins with are below
+/// 2^61, so that the last carry is below 2^9.
 #[inline(always)]
 fn reduce(column: [Avx2; 10], addend: &[Avx2; 5]) -> Fe<Avx2> {
     let m = Avx2::splat(M52);
