@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use sdk_relay_bip352::Fast;
 use sdk_relay_protocol::CloseCode;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -32,7 +33,13 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
     let mut before: Option<Config> = None;
     loop {
         open_files::raise(&config);
-        tracing::info!(version = SOFTWARE_VERSION, network = %config.network, source = source(&config), "starting");
+        tracing::info!(
+            version = SOFTWARE_VERSION,
+            network = %config.network,
+            source = source(&config),
+            scanner = Fast::new().name(),
+            "starting"
+        );
         let relay = match (
             Relay::start(loader.clone(), config.clone(), log.tap.clone()).await,
             before.take(),
