@@ -1,6 +1,7 @@
 //! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused multiplications of doubles.
 //!
-//! Doubles round to nearest here, as Rust asks of every thread. What `ifma.rs` says of `unsafe` holds here too: a value of [`Avx2`] exists only inside [`Lane::vectorize`], after [`available`].
+//! Doubles round to nearest here, as Rust asks of every thread. What `ifma.rs` says of `unsafe` holds here too: a value of [`Avx2`] exists
+//! only inside [`Lane::vectorize`], after [`available`].
 
 #![allow(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Eight lanes of AVX-512 with IFMA: products of 52-bit limbs, their low and high halves added to 64-bit columns.
 //!
-//! `unsafe` stands in the files of the lane types only. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this lane type only
-//! after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
+//! `unsafe` stands in the files of the lane types only. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this
+//! lane type only after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
 
 #![allow(unsafe_code)]
 

@@ -18,6 +18,15 @@ fn point(n: u64) -> Packed {
     packed(&secret(n).public_key(&SECP))
 }
 
+#[cfg(target_arch = "x86_64")]
+fn run_if(available: bool, test: fn(), instructions: &str) {
+    if available {
+        test();
+    } else {
+        println!("NOT RUN: this machine has no {instructions}");
+    }
+}
+
 /// The tests call this for every lane type.
 macro_rules! on_every_lane {
     ($($name:ident)*) => {$(
@@ -30,21 +39,13 @@ macro_rules! on_every_lane {
             #[cfg(target_arch = "x86_64")]
             #[test]
             fn avx2() {
-                if super::avx2::available() {
-                    super::$name::<super::Avx2>();
-                } else {
-                    println!("NOT RUN: this machine has no AVX2 with FMA");
-                }
+                super::run_if(super::avx2::available(), super::$name::<super::Avx2>, "AVX2 with FMA");
             }
 
             #[cfg(target_arch = "x86_64")]
             #[test]
             fn ifma() {
-                if super::ifma::available() {
-                    super::$name::<super::Ifma>();
-                } else {
-                    println!("NOT RUN: this machine has no AVX-512 IFMA");
-                }
+                super::run_if(super::ifma::available(), super::$name::<super::Ifma>, "AVX-512 IFMA");
             }
         }
     )*};

@@ -63,10 +63,8 @@ pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> 
             }
         }
     }
-    for (n, product) in owners
-        .into_iter()
-        .zip(EachScalar::<L>::new(pairs.len()).multiply(&pairs))
-    {
+    let products = EachScalar::<L>::new(pairs.len()).multiply(&pairs);
+    for (n, product) in owners.into_iter().zip(products) {
         let (tx, prevouts) = txs[n];
         let product = product.and_then(|point| PublicKey::from_slice(&point.uncompressed()).ok());
         tweaks[n] = product.or_else(|| tweak(tx, prevouts));
@@ -99,9 +97,11 @@ fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packe
 
 /// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
 fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
+    // Each sum takes two points.
+    let most = (points.len() / 2).div_ceil(L::LANES).min(vectors::<L>());
     let blank = Affine::blank();
-    let (mut rooms, mut slopes) = (vec![blank; vectors::<L>()], vec![blank; vectors::<L>()]);
-    let mut scratch = Scratch::new(vectors::<L>());
+    let (mut rooms, mut slopes) = (vec![blank; most], vec![blank; most]);
+    let mut scratch = Scratch::new(most);
     let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
     loop {
         pairs.clear();
@@ -113,7 +113,7 @@ fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
         if pairs.is_empty() {
             return;
         }
-        for pairs in pairs.chunks(vectors::<L>() * L::LANES) {
+        for pairs in pairs.chunks(most * L::LANES) {
             let vectors = pairs.len().div_ceil(L::LANES);
             let pair = |v: usize, lane: usize| pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
             let mut bad = [0 as Mask; MAX_VECTORS];
