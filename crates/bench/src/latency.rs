@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let (warm_up, counted) = prepared.split_at(WARM_UP);
     for tx in warm_up.iter().flatten() {
         // The first ones may be missed; whoever misses the last ones misses the first that counts too, and fails there.
-        let _ = timeout(WARM_UP_WAIT, listeners.measure(&node, tx)).await;
+        drop(timeout(WARM_UP_WAIT, listeners.measure(&node, tx)).await);
     }
     for txs in counted {
         for (target, tx) in to.iter_mut().zip(txs) {

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Report> {
         .iter()
         .map(|relays| measure(*relays, arguments.seed))
         .collect();
-    std::fs::write(&arguments.svg, drawing(&rows)).with_context(|| arguments.svg.display().to_string())?;
+    std::fs::write(&arguments.svg, drawing(&rows)?).with_context(|| arguments.svg.display().to_string())?;
     let mut table = Table::new([
         "relays",
         "rounds to know all",
@@ -131,7 +131,7 @@ const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 
 /// Bytes per relay and round over the number of relays, both axes logarithmic, from 1 to 10^4 relays and from 1 kB to 1 MB.
-fn drawing(rows: &[Row]) -> String {
+fn drawing(rows: &[Row]) -> Result<String, std::fmt::Error> {
     let x = |relays: f64| LEFT + relays.max(1.0).log10() / 4.0 * (WIDTH - LEFT - RIGHT);
     let y = |bytes: f64| HEIGHT - BOTTOM - (bytes.max(1e3).log10() - 3.0) / 3.0 * (HEIGHT - TOP - BOTTOM);
     let mut svg = format!(
@@ -139,31 +139,30 @@ fn drawing(rows: &[Row]) -> String {
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"{LEFT}\" y=\"28\" font-size=\"16\">What a relay of the mesh sends in a round of 30 s</text>\n"
     );
-    // Writing to a String cannot fail.
     for (bytes, name) in [(1e3, "1 kB"), (1e4, "10 kB"), (1e5, "100 kB"), (1e6, "1 MB")] {
         let (at, right) = (y(bytes), WIDTH - RIGHT);
-        let _ = writeln!(svg, "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ddd\"/>");
-        let _ = writeln!(
+        writeln!(svg, "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ddd\"/>")?;
+        writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
             LEFT - 8.0,
             at + 4.0
-        );
+        )?;
     }
     for relays in [1.0, 10.0, 100.0, 1e3, 1e4] {
         let at = HEIGHT - BOTTOM + 20.0;
-        let _ = writeln!(
+        writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{at}\" text-anchor=\"middle\">{relays}</text>",
             x(relays)
-        );
+        )?;
     }
-    let _ = writeln!(
+    writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">relays</text>",
         (LEFT + WIDTH - RIGHT) / 2.0,
         HEIGHT - 18.0
-    );
+    )?;
     type Figure = fn(&Row) -> f64;
     let lines: [(&str, &str, Figure); 3] = [
         ("until all know all, mean", "#c0392b", |row| row.learning),
@@ -175,23 +174,23 @@ fn drawing(rows: &[Row]) -> String {
             .iter()
             .map(|row| format!("{:.1},{:.1}", x(row.relays as f64), y(figure(row))))
             .collect();
-        let _ = writeln!(
+        writeln!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
             points.join(" ")
-        );
+        )?;
         for point in &points {
             if let Some((cx, cy)) = point.split_once(',') {
-                let _ = writeln!(svg, "<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"/>");
+                writeln!(svg, "<circle cx=\"{cx}\" cy=\"{cy}\" r=\"3\" fill=\"{colour}\"/>")?;
             }
         }
         let at = TOP + 16.0 + 18.0 * n as f64;
-        let _ = writeln!(
+        writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{at}\" fill=\"{colour}\">{name}</text>",
             LEFT + 14.0
-        );
+        )?;
     }
     svg.push_str("</svg>\n");
-    svg
+    Ok(svg)
 }

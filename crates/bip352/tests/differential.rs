@@ -144,7 +144,7 @@ fn random_rows() {
     let (began, longest) = (Instant::now(), longest());
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            scope.spawn(move || {
+            let random_calls = move || {
                 let seed = rand::random::<u64>();
                 println!("thread {thread}, seed {seed}, {each} rows");
                 let mut rng = StdRng::seed_from_u64(seed);
@@ -164,7 +164,9 @@ fn random_rows() {
                         .collect();
                     random_call(&mut rng, wallets, CALL.min(each - call * CALL), &chosen);
                 }
-            });
+            };
+            let thread = std::thread::Builder::new().spawn_scoped(scope, random_calls);
+            thread.expect("a thread");
         }
     });
 }

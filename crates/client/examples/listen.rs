@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     while let Some(event) = events.recv().await {
         match event {
-            ClientEvent::Notification(n) => println!("{}", serde_json::to_string(&n)?),
+            ClientEvent::Notification(n) => println!("{}", sdk_relay_protocol::encode_text(&n)?),
             ClientEvent::Disconnected { reason, .. } => println!("disconnected: {reason}"),
             ClientEvent::Reconnected { resume, .. } => println!("back: {resume:?}"),
             other => println!("{other:?}"),

@@ -1,7 +1,7 @@
 //! One connection: typed messages over one WebSocket, from the handshake to the close.
 
 use futures_util::{SinkExt, StreamExt};
-use sdk_relay_protocol::{ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, ServerMessage};
+use sdk_relay_protocol::{ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, ServerMessage, encode_text};
 use tokio::time::{Instant, timeout};
 use tokio_websockets::{Error, Message};
 
@@ -33,7 +33,7 @@ impl Connection {
         let response = timeout(HANDSHAKE_TIMEOUT, connection.shake(handshake))
             .await
             .map_err(|_| ConnectError::Timeout {
-                address: transport::address(url).unwrap_or_default(),
+                address: transport::address(url).unwrap_or_else(|_| url.to_string()),
                 step: "handshake",
                 after: HANDSHAKE_TIMEOUT,
             })??;
@@ -92,7 +92,7 @@ impl Connection {
 
     /// Queues a message. It leaves with this call, the next [`Self::read`] or [`Self::flush`].
     pub(crate) async fn write(&mut self, message: &ClientMessage) -> Result<(), Disconnect> {
-        let text = serde_json::to_string(message).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
+        let text = encode_text(message).map_err(|e| Disconnect::Lost(e.to_string()))?;
         self.unsent = true;
         bounded(self.socket.feed(Message::text(text))).await
     }
@@ -113,7 +113,10 @@ impl Connection {
 
     /// Closes with 1000, or answers the relay's close; waits a moment for the other half.
     pub(crate) async fn close(mut self) {
-        // Whatever fails here, the connection is over.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the connection ends here, whether the relay answers or not"
+        )]
         let _ = timeout(CLOSE_TIMEOUT, self.socket.close()).await;
     }
 

@@ -329,7 +329,10 @@ impl Driver {
     }
 
     async fn hand_over(&self, event: ClientEvent) {
-        // Without a receiver nobody listens: the event is for nobody.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "it fails when the app has dropped its `Events`"
+        )]
         let _ = self.events.send(event).await;
     }
 }

@@ -30,7 +30,7 @@ impl Purpose {
     /// Tells the caller, where there is one.
     pub(crate) fn answer(self, answer: Result<ServerMessage, RequestError>) {
         if let Self::App(reply) = self {
-            // A caller that gave up does not mind.
+            #[expect(clippy::let_underscore_must_use, reason = "the caller may have given up")]
             let _ = reply.send(answer);
         }
     }

@@ -57,7 +57,7 @@ impl Link {
         let response = timeout(HANDSHAKE_TIMEOUT, link.shake(handshake, proof))
             .await
             .map_err(|_| ConnectError::Timeout {
-                address: transport::address(url).unwrap_or_default(),
+                address: transport::address(url).unwrap_or_else(|_| url.to_string()),
                 step: "handshake",
                 after: HANDSHAKE_TIMEOUT,
             })??;

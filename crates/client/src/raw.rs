@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use futures_util::{SinkExt, StreamExt};
-use sdk_relay_protocol::{ClientMessage, ServerMessage};
+use sdk_relay_protocol::{ClientMessage, ServerMessage, encode_text};
 use tokio::io::AsyncWriteExt;
 use tokio_websockets::{CloseCode, Error, Message};
 
@@ -57,7 +57,7 @@ impl RawClient {
 
     /// Sends a message as JSON in a text frame.
     pub async fn send(&mut self, message: &ClientMessage) -> Result<(), Disconnect> {
-        let text = serde_json::to_string(message).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
+        let text = encode_text(message).map_err(|e| Disconnect::Lost(e.to_string()))?;
         self.send_text(text).await
     }
 

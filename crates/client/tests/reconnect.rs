@@ -280,7 +280,7 @@ async fn a_slow_app_stops_the_relay_and_loses_nothing() {
     let mut said = 0;
     while said < TOO_MANY {
         said += 1;
-        let text = serde_json::to_string(&block(said)).unwrap();
+        let text = encode_text(&block(said)).unwrap();
         let send = link.socket.send(Message::text(text));
         if timeout(Duration::from_secs(1), send).await.is_err() {
             break;

@@ -7,6 +7,7 @@
 mod amount;
 pub mod blindbit;
 mod client;
+mod encode;
 mod error;
 mod handshake;
 pub mod http;
@@ -20,6 +21,7 @@ mod watch;
 
 pub use amount::{AmountError, btc, parse_btc};
 pub use client::{ClientMessage, Ping, Refusal, message_id, parse_client_message};
+pub use encode::{EncodeError, encode, encode_text};
 pub use error::{CloseCode, ErrorCode, ErrorMessage};
 pub use handshake::{
     Handshake, HandshakeResponse, HandshakeStatus, Identity, OtherRelay, RelayChallenge, RelayProof, Resume, Role,

@@ -5,7 +5,7 @@
 use sdk_relay_protocol::*;
 
 fn json(message: &ServerMessage) -> String {
-    serde_json::to_string(message).unwrap()
+    encode_text(message).unwrap()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn blindbit_in_its_own_shapes() {
     use sdk_relay_protocol::blindbit::*;
     fn frozen<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(wire: &str) -> T {
         let read: T = serde_json::from_str(wire).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), wire);
+        assert_eq!(encode_text(&read).unwrap(), wire);
         read
     }
     frozen::<BlindbitInfo>(

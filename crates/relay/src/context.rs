@@ -91,7 +91,8 @@ impl Context {
         let mut follow = self.follow.clone();
         while reports::not_ready(self).is_some() {
             // The status wakes at every change of the follower; what detection does behind it takes a moment more.
-            let _ = tokio::time::timeout(READY_LOOK, follow.changed()).await;
+            // Either way the next look decides.
+            drop(tokio::time::timeout(READY_LOOK, follow.changed()).await);
         }
     }
 

@@ -55,8 +55,9 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut process = String::new();
-                // The number is a courtesy; an unreadable one changes nothing.
-                let _ = lock.read_to_string(&mut process);
+                if let Err(error) = lock.read_to_string(&mut process) {
+                    process = format!("unknown: {error}");
+                }
                 return Err(DataDirError::InUse {
                     path: path.to_owned(),
                     process: process.trim().to_owned(),

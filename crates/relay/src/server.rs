@@ -206,6 +206,7 @@ async fn requests<A: Api>(
         _ = conn.as_mut() => {}
         _ = ended(ending) => {
             conn.as_mut().graceful_shutdown();
+            #[expect(clippy::let_underscore_must_use, reason = "a client that breaks off is its own business")]
             let _ = conn.await;
         }
     }
@@ -279,10 +280,14 @@ async fn accept(listener: &TcpListener, ending: &mut Ending) -> Option<(Stream, 
         match accepted {
             Ok((stream, peer)) => {
                 // Notifications are small and urgent: they do not wait for more to fill a segment.
-                let _ = stream.set_nodelay(true);
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "small messages to this client may be delayed by the system");
+                }
                 // Elsewhere the system's own bound holds.
                 #[cfg(target_os = "linux")]
-                let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+                if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+                    tracing::debug!(%peer, %error, "the system bounds what it holds unsent for this client by itself");
+                }
                 return Some((Patience::new(stream), peer));
             }
             Err(error) => {

@@ -106,10 +106,11 @@ async fn connection(stream: TcpStream) {
         Ok::<_, Infallible>(response)
     });
     // The suite breaks connections off on purpose.
-    let _ = http1::Builder::new()
+    let served = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
+    drop(served);
 }
 
 async fn echo(mut socket: Socket<TokioIo<hyper::upgrade::Upgraded>>) {

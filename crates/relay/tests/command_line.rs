@@ -11,7 +11,7 @@ use testkit::{RelayOptions, RelayProcess, http_get};
 /// The program without any of the settings that the test itself runs with, in a home of its own.
 fn sdk_relay(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sdk_relay"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SDK_RELAY_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SDK_RELAY_")) {
         command.env_remove(name);
     }
     command.args(args).env("HOME", home).current_dir(home);
@@ -294,4 +294,29 @@ async fn runs_without_a_node_and_says_what_is_missing() {
     assert_eq!(relay.terminate().await.code(), Some(0));
     let log = relay.stderr();
     assert_eq!(log.matches("does not answer").count(), 1, "{log}");
+}
+
+/// `std::env::vars` panics at any such variable; a setting that is not UTF-8 is named instead, and a foreign variable is nobody's business.
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_never_panics() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let odd = OsStr::from_bytes(b"caf\xe9");
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("relay.toml"), "network = \"regtest\"\n").unwrap();
+    let checked = |name: &OsStr| {
+        let mut command = sdk_relay(home.path(), &["check-config", "--config", "relay.toml"]);
+        command.env(name, odd).output().unwrap()
+    };
+    for name in [OsStr::new("FOREIGN"), odd] {
+        let output = checked(name);
+        assert!(output.status.success(), "{output:?}");
+    }
+    let ours = checked(OsStr::new("SDK_RELAY_AUTH__READ_TOKEN"));
+    has(refused(&ours), &["SDK_RELAY_AUTH__READ_TOKEN", "UTF-8"]);
+    has(
+        refused(&checked(OsStr::from_bytes(b"SDK_RELAY_\xe9"))),
+        &["SDK_RELAY_", "UTF-8"],
+    );
 }

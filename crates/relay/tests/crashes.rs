@@ -94,7 +94,7 @@ async fn start_again(relay: &mut RelayProcess, chance: &mut Chance) {
     if chance.percent(40) {
         let delay = chance.delay(CUT_START_AFTER);
         // Giving up the wait leaves the process running.
-        let _ = tokio::time::timeout(delay, relay.start_again()).await;
+        drop(tokio::time::timeout(delay, relay.start_again()).await);
         relay.kill9();
     }
     relay.start_again().await;

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use sdk_relay_client::protocol::SecretHex;
+use sdk_relay_client::protocol::{SecretHex, encode_text};
 use sdk_relay_client::{Client, RawClient, SyncType, Watch};
 use serde_json::{Value, json};
 use testkit::{Bitcoind, HttpReply, Options, RelayOptions, RelayProcess, http_get, http_send};
@@ -151,7 +151,7 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
         format!("{{\"type\":\"watch\",\"scan_private_key\":\"{SCAN_KEY}\""),
     ] {
         raw.send_text(wrong).await.unwrap();
-        let answer = serde_json::to_string(&raw.next_message().await.unwrap()).unwrap();
+        let answer = encode_text(&raw.next_message().await.unwrap()).unwrap();
         assert!(answer.contains("error") && !answer.contains(SCAN_KEY), "{answer}");
     }
 

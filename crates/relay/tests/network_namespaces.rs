@@ -63,7 +63,7 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         // It ends with the test in any case; what a failed test left over is named after its process.
-        let _ = ip(&format!("netns del {}", self.name));
+        drop(ip(&format!("netns del {}", self.name)));
     }
 }
 
@@ -81,14 +81,14 @@ type Wanted = [(&'static str, &'static str); 2];
 
 /// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its namespace.
 struct Inside {
-    asks: mpsc::Sender<(Wanted, mpsc::Sender<()>)>,
+    asks: mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>,
 }
 
 impl Inside {
     fn new(namespace: &Namespace, relay_id: &'static str, host: &'static str, peer: Option<&'static str>) -> Self {
-        let (asks, asked) = mpsc::channel();
+        let (asks, asked) = mpsc::sync_channel::<(Wanted, mpsc::SyncSender<()>)>(1);
         let file = File::open(format!("/run/netns/{}", namespace.name)).unwrap();
-        thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
@@ -105,16 +105,17 @@ impl Inside {
                 let relay = RelayProcess::start(options).await;
                 while let Ok((wanted, done)) = asked.recv() {
                     sees(&relay, wanted).await;
-                    let _: Result<(), _> = mpsc::Sender::send(&done, ());
+                    done.send(()).expect("the test waits");
                 }
             });
         });
+        thread.expect("a thread");
         Self { asks }
     }
 
     /// Waits until the relay sees this.
     fn sees(&self, wanted: Wanted) {
-        let (done, is_done) = mpsc::channel();
+        let (done, is_done) = mpsc::sync_channel(1);
         self.asks.send((wanted, done)).expect("the thread lives");
         // Where the thread panics, it has told why.
         is_done.recv_timeout(2 * DEADLINE).expect("it is seen");

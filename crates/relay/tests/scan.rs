@@ -47,7 +47,7 @@ impl Said {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sdk_relay"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SDK_RELAY_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SDK_RELAY_")) {
         command.env_remove(name);
     }
     command.arg("scan").args(arguments).kill_on_drop(true);
@@ -67,7 +67,7 @@ async fn run(mut command: Command, input: &str) -> Said {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // It may have ended without reading.
-    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin.write_all(input.as_bytes()).await);
     drop(stdin);
     let output = timeout(DEADLINE, child.wait_with_output())
         .await

@@ -141,8 +141,8 @@ impl Bitcoind {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It fails on a process that has ended by itself, which is what is wanted.
-            let _ = child.kill();
-            let _ = child.wait();
+            drop(child.kill());
+            drop(child.wait());
         }
         self.rpc = None;
     }
@@ -278,7 +278,9 @@ impl Bitcoind {
     }
 
     fn last_words(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.datadir.path().join(name)).unwrap_or_default();
+        let read = |name: &str| {
+            std::fs::read_to_string(self.datadir.path().join(name)).unwrap_or_else(|error| error.to_string())
+        };
         let log = read("regtest/debug.log");
         let lines: Vec<_> = log.lines().collect();
         let stderr = read("stderr");

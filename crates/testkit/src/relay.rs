@@ -140,8 +140,8 @@ impl RelayProcess {
     pub fn kill9(&mut self) {
         if let Some(mut child) = self.child.take() {
             // It fails on a process that has ended by itself, which is what is wanted.
-            let _ = child.kill();
-            let _ = child.wait();
+            drop(child.kill());
+            drop(child.wait());
         }
     }
 

@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn any_input(script in script(), script_sig in script(), witness in witness()) {
-        let _ = input_public_key(&script, &script_sig, &witness);
+        input_public_key(&script, &script_sig, &witness);
     }
 
     #[test]

@@ -163,8 +163,10 @@ impl RecordFile {
         record.extend(payload);
         record.extend(checksum(&record));
         if let Err(e) = self.file.write_all_at(&record, self.end) {
-            // What remains if this fails too is a torn record, which the next write covers or the next start cuts off.
-            let _ = self.file.set_len(self.end);
+            if let Err(error) = self.file.set_len(self.end) {
+                // What remains is a torn record, which the next write covers or the next start cuts off.
+                tracing::warn!(file = %self.path.display(), %error, "a record that could not be written to its end cannot be cut off now");
+            }
             return Err(failed(e));
         }
         let offset = self.end + HEAD as u64;

@@ -1,7 +1,7 @@
 //! The ledger with its file and its listeners: what is written, then done, then told.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitcoin::consensus::{deserialize, serialize};
 use bitcoin::secp256k1::rand;
@@ -133,7 +133,7 @@ impl State {
     }
 
     fn ingredients(&self, parent: &Parent) -> Ingredients {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Ingredients {
             payout: self.wallet.payout(parent.next_height()),
             extra_nonce: rand::random(),

@@ -3,20 +3,13 @@
 //! Version 1.1 as every node speaks it: errors of a single call come with HTTP 404 or 500 and the same JSON body, so the body decides.
 
 use hyper::StatusCode;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
 use super::{
     RpcError, ServerError,
     error::{code, words},
 };
-
-#[derive(Serialize)]
-struct Request<'a> {
-    id: usize,
-    method: &'a str,
-    params: &'a Value,
-}
 
 #[derive(Deserialize)]
 struct Reply<'a> {
@@ -40,18 +33,19 @@ pub(super) type RawOutcome = Result<Option<Box<RawValue>>, ServerError>;
 
 /// Body of a single call.
 pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {
-    // Serialising these types into memory cannot fail: no map with other keys than strings, no I/O.
-    serde_json::to_vec(&Request { id: 0, method, params }).unwrap_or_default()
+    call(0, method, params).into_bytes()
 }
 
 /// Body of a batch; the position of a call is its id.
 pub(super) fn batch(calls: &[(&str, Value)]) -> Vec<u8> {
-    let requests: Vec<_> = calls
-        .iter()
-        .enumerate()
-        .map(|(id, (method, params))| Request { id, method, params })
-        .collect();
-    serde_json::to_vec(&requests).unwrap_or_default()
+    let calls = calls.iter().enumerate();
+    let calls: Vec<String> = calls.map(|(id, (method, params))| call(id, method, params)).collect();
+    format!("[{}]", calls.join(",")).into_bytes()
+}
+
+/// One call. The text of a [`Value`] is made by `Display`, which has no error.
+fn call(id: usize, method: &str, params: &Value) -> String {
+    format!(r#"{{"id":{id},"method":{},"params":{params}}}"#, Value::from(method))
 }
 
 /// The result of a single call.
@@ -115,6 +109,20 @@ fn unreadable(method: &str, status: StatusCode, body: &[u8], error: &serde_json:
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn calls_are_json() {
+        let params = json!(["a\"b", 1, null]);
+        let single: Value = serde_json::from_slice(&request("getblock", &params)).unwrap();
+        assert_eq!(single, json!({"id": 0, "method": "getblock", "params": params}));
+        let calls = [("a", json!([])), ("b", params.clone())];
+        let both: Value = serde_json::from_slice(&batch(&calls)).unwrap();
+        assert_eq!(
+            both,
+            json!([{"id": 0, "method": "a", "params": []}, {"id": 1, "method": "b", "params": params}])
+        );
+        assert_eq!(batch(&[]), b"[]");
+    }
 
     #[test]
     fn the_body_decides_not_the_status() {

@@ -65,7 +65,7 @@ impl Driver {
         let network = self.shared.relay.borrow().network.clone();
         if relay.network != network {
             return Err(ConnectError::OtherNetwork {
-                address: transport::address(&route.url).unwrap_or_default(),
+                address: transport::address(&route.url).unwrap_or_else(|_| route.url.to_string()),
                 found: relay.network,
                 wanted: network,
             });

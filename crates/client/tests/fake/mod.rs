@@ -82,7 +82,7 @@ impl Link {
     }
 
     pub(crate) async fn say(&mut self, message: ServerMessage) {
-        let text = serde_json::to_string(&message).unwrap();
+        let text = encode_text(&message).unwrap();
         soon(self.socket.send(Message::text(text))).await.unwrap();
     }
 

@@ -196,9 +196,7 @@ impl Simulation {
             relay.sent += wire::length(&message);
         }
         let message = match self.read_back {
-            true => serde_json::to_string(&message)
-                .and_then(|text| serde_json::from_str(&text))
-                .ok()?,
+            true => serde_json::from_slice(&sdk_relay_protocol::encode(&message).ok()?).ok()?,
             false => message,
         };
         let connection = self.connections.get(&link)?;

@@ -211,9 +211,10 @@ impl Log {
     }
 
     fn level(&self, config: &Config) {
-        if let Ok(filter) = EnvFilter::try_new(&config.log_level) {
-            // The subscriber lives as long as the process.
-            let _ = self.filter.reload(filter);
+        if let Ok(filter) = EnvFilter::try_new(&config.log_level)
+            && let Err(error) = self.filter.reload(filter)
+        {
+            tracing::error!(%error, "log.level stays as it was");
         }
     }
 }

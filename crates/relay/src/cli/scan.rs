@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sdk_relay_client::protocol::{SecretHex, Watch};
+use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
 use sdk_relay_client::{Client, ClientEvent, Event, Topic};
 use zeroize::Zeroizing;
 
@@ -113,7 +113,7 @@ async fn follow(url: &str, token: Option<&Secret>, from: u32, watch: Watch) -> a
             ClientEvent::Notification(notification) => match notification.event {
                 Event::PaymentDetected(payment) if payment.historical => {
                     payments += 1;
-                    let line = serde_json::to_string(&payment)?;
+                    let line = encode_text(&payment)?;
                     bar.suspend(|| say(&line));
                 }
                 // A reorganisation took back what was printed.
@@ -159,7 +159,7 @@ impl Unseen {
 #[cfg(unix)]
 impl Drop for Unseen {
     fn drop(&mut self) {
-        // The terminal is gone, or will be as it was.
+        #[expect(clippy::let_underscore_must_use, reason = "it fails only when the terminal is gone")]
         let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
     }
 }

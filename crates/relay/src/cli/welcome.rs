@@ -43,8 +43,9 @@ fn listener() -> String {
         .filter(|program| program.is_file());
     match built {
         Some(program) => {
-            let here = std::env::current_dir().unwrap_or_default();
-            program.strip_prefix(here).unwrap_or(&program).display().to_string()
+            let here = std::env::current_dir().ok();
+            let relative = here.and_then(|here| program.strip_prefix(here).ok());
+            relative.unwrap_or(&program).display().to_string()
         }
         None => "cargo run --release -p sdk-relay-client --example listen".to_owned(),
     }

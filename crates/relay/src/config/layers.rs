@@ -1,5 +1,6 @@
 //! Defaults, file, environment, flags: read one over the other.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
@@ -76,10 +77,10 @@ pub struct Loader {
 impl Loader {
     /// Over the environment of this process.
     pub fn new(overrides: Overrides) -> Self {
-        Self::with_environment(overrides, std::env::vars())
+        Self::with_environment(overrides, std::env::vars_os())
     }
 
-    fn with_environment(overrides: Overrides, environment: impl Iterator<Item = (String, String)>) -> Self {
+    fn with_environment(overrides: Overrides, environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
         Self {
             overrides,
             environment: Environment::new(environment),
@@ -103,6 +104,12 @@ impl Loader {
     }
 
     fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {
+        if let Some(name) = &self.environment.unreadable {
+            return Err(ConfigError::Syntax {
+                origin: format!("environment variable {name}"),
+                reason: "not UTF-8".to_owned(),
+            });
+        }
         let data_dir = match (&self.overrides.data_dir, self.environment.get("data_dir")) {
             (Some(flag), _) => flag.clone(),
             (None, Some(variable)) => PathBuf::from(variable),
@@ -283,6 +290,8 @@ pub(super) fn is_secret(key: &str) -> bool {
 #[derive(Clone)]
 struct Environment {
     values: Vec<(String, String)>,
+    /// The first one that is not UTF-8. The configuration is refused then: what it was to set would be left out without a word, a token perhaps.
+    unreadable: Option<String>,
 }
 
 /// Some of the values are secrets.
@@ -293,15 +302,24 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    fn new(all: impl Iterator<Item = (String, String)>) -> Self {
-        let values = all.filter_map(|(name, value)| {
-            let key = name.strip_prefix(ENV_PREFIX)?.to_lowercase().replace("__", ".");
+    fn new(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let (mut values, mut unreadable) = (Vec::new(), None);
+        for (name, value) in all {
+            let shown = name.to_string_lossy();
+            let Some(key) = shown.strip_prefix(ENV_PREFIX) else {
+                continue;
+            };
+            let key = key.to_lowercase().replace("__", ".");
             // `SDK_RELAY_CONFIG` is the flag `--config`.
-            (key != "config").then_some((key, value))
-        });
-        Self {
-            values: values.collect(),
+            if key == "config" {
+                continue;
+            }
+            match (name.to_str(), value.into_string()) {
+                (Some(_), Ok(value)) => values.push((key, value)),
+                _ => drop(unreadable.get_or_insert_with(|| shown.into_owned())),
+            }
         }
+        Self { values, unreadable }
     }
 
     fn get(&self, key: &str) -> Option<&str> {

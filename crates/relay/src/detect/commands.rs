@@ -124,7 +124,10 @@ impl Detection {
     }
 
     async fn send(&self, command: Command) {
-        // Without a receiver the relay is ending, and so is whoever asks.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "without a receiver the relay is ending, and so is whoever asks"
+        )]
         let _ = self.commands.send(command).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::{available_parallelism, scope, spawn};
+use std::thread::{Builder, available_parallelism, scope};
 
 use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
 use tokio::sync::oneshot;
@@ -51,7 +51,7 @@ impl LongScan {
         let wanted = Arc::new(AtomicBool::new(true));
         let (engine, still) = (Arc::clone(engine), Arc::clone(&wanted));
         let (for_whom, what) = (receivers.clone(), rows.clone());
-        spawn(move || {
+        let started = Builder::new().name("scan".to_owned()).spawn(move || {
             give_way(NICE);
             let receivers: Vec<&Receiver> = for_whom.iter().map(|r| &**r).collect();
             let rows: Vec<&EligibleTx> = what.iter().map(|r| &r.eligible).collect();
@@ -60,9 +60,13 @@ impl LongScan {
                 share: ROWS_A_PIECE,
             };
             let found = in_pieces(&*engine, &receivers, &rows, pieces, || still.load(Ordering::Relaxed));
-            // Whoever asked may be gone by now.
+            #[expect(clippy::let_underscore_must_use, reason = "whoever asked may be gone by now")]
             let _ = sender.send(found);
         });
+        if let Err(error) = started {
+            // With the closure went the sender: `hits` gives `None`, and detection scans the block itself.
+            tracing::warn!(%error, "the system refuses a thread for the scan of a block");
+        }
         Self {
             receivers,
             rows,
@@ -123,7 +127,12 @@ fn in_pieces(
         return work();
     }
     let found = scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let start = |_| Builder::new().name("scan".to_owned()).spawn_scoped(scope, work).ok();
+        // Where the system refuses threads, those that there are do all the work.
+        let running: Vec<_> = (0..threads).filter_map(start).collect();
+        if running.is_empty() {
+            return work().map(|found| vec![found]);
+        }
         // An engine does not panic; if one did, what its thread had found would be missing.
         running
             .into_iter()

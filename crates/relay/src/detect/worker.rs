@@ -8,7 +8,9 @@ use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use bytes::Bytes;
 use sdk_relay_bip352::{Hit, Receiver, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
-use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Notification, Payment, ServerMessage, Topic, Tweaks};
+use sdk_relay_protocol::{
+    BlockDisconnected, BlockMined, EncodeError, Event, Notification, Payment, ServerMessage, Topic, Tweaks, encode,
+};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_store::{Batch, BlockChange, LogEntry};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -104,7 +106,7 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => return,
                 // The sender may give up, on a node without wallets: then there is nothing to wait for.
-                scripts = scripts => self.wallet_scripts = scripts.unwrap_or_default(),
+                scripts = scripts => self.wallet_scripts = scripts.unwrap_or_else(|_| HashSet::new()),
             }
         }
         // The first event that has to wait for the block underway; those behind it stay in the channel.
@@ -115,7 +117,7 @@ impl Worker {
                 biased;
                 () = stop.cancelled() => return,
                 // Commands first: a watch that is ordered before a payment hears of it.
-                Some(command) = commands.recv() => self.obey(command).await,
+                Some(command) = commands.recv() => self.obey(command, &stop).await,
                 hits = found(&mut self.underway) => {
                     self.end_block(hits, &stop).await;
                     if let Some(event) = waiting.take() {
@@ -135,7 +137,7 @@ impl Worker {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn obey(&mut self, command: Command, stop: &CancellationToken) {
         match command {
             Command::Watch(order, reply) => self.watch(*order, reply),
             Command::Unwatch { watch_id } => self.watches.remove(&watch_id),
@@ -155,13 +157,13 @@ impl Worker {
             }
             Command::Past(stretches, reply) => {
                 let standings = stretches.iter().map(|stretch| self.past(stretch)).collect();
-                // Without a scanner the relay is ending.
+                #[expect(clippy::let_underscore_must_use, reason = "without a scanner the relay is ending")]
                 let _ = reply.send(standings);
             }
             Command::Log(event) => {
                 let mut story = Story::default();
                 story.events.push((Topic::Notifications, *event));
-                self.commit(story, None, &CancellationToken::new()).await;
+                self.commit(story, None, stop).await;
             }
             Command::WalletScripts(scripts) => self.wallet_scripts = scripts,
         }
@@ -174,6 +176,10 @@ impl Worker {
             watch.end_past();
             if let Some(scan) = watch.scan() {
                 // There is room for as many scans as there may be watches, and each watch has one.
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "there is capacity for as many scans as there may be watches"
+                )]
                 let _ = self.history.try_send(scan);
             }
             let (id, receiver) = (watch.id().to_owned(), Arc::clone(&watch.receiver));
@@ -188,7 +194,10 @@ impl Worker {
         };
         // Before the answer: who has it finds the watch in the figures.
         self.parts.vitals.set_watches(self.watches.len());
-        // A connection that is gone is noticed by its dead mailbox.
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "a connection that is gone is noticed by its dead mailbox"
+        )]
         let _ = reply.send(answer);
     }
 
@@ -500,15 +509,24 @@ impl Worker {
         let entries = (self.next_event_id..)
             .zip(events)
             .map(|(id, (topic, event))| entry(id, topic, event))
-            .collect();
+            .collect::<Result<Vec<_>, _>>();
         let payments = kept
             .into_iter()
             .chain(forgotten.into_iter().map(|o| (o, None)))
-            .collect();
-        let batch = Batch {
-            block,
-            events: entries,
-            payments,
+            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
+            .collect::<Result<Vec<_>, EncodeError>>();
+        let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
+            Ok((events, payments)) => Batch {
+                block,
+                events,
+                payments,
+            },
+            Err(error) => {
+                // To go on without would lose the event, and an empty one would be worse. The end of detection ends the relay.
+                tracing::error!(%error, "detection ends: please report this");
+                stop.cancel();
+                return;
+            }
         };
         if batch.is_empty() {
             return;
@@ -543,34 +561,31 @@ async fn found(underway: &mut Option<(Connecting, LongScan)>) -> Option<Vec<Hit>
     }
 }
 
-fn entry(id: u64, topic: Topic, event: Event) -> LogEntry {
+fn entry(id: u64, topic: Topic, event: Event) -> Result<LogEntry, EncodeError> {
     let notification = Notification {
         event,
         timestamp: unix_now(),
         event_id: Some(id),
     };
-    // Our own types have text keys and finite numbers: nothing of them can fail to become JSON.
-    let text = serde_json::to_vec(&ServerMessage::Notification(notification)).unwrap_or_default();
-    LogEntry {
+    Ok(LogEntry {
         id,
         topic,
-        payload: Bytes::from(text),
-    }
+        payload: Bytes::from(encode(&ServerMessage::Notification(notification))?),
+    })
 }
 
 /// What one chain event brings: events to log in order, and what becomes of payments.
 #[derive(Default)]
 struct Story {
     events: Vec<(Topic, Event)>,
-    kept: Vec<(OutPoint, Option<Vec<u8>>)>,
+    kept: Vec<(OutPoint, Option<Payment>)>,
     forgotten: Vec<OutPoint>,
 }
 
 impl Story {
     fn payments(&mut self, changes: impl IntoIterator<Item = Change>) {
         for Change { outpoint, event, kept } in changes {
-            let record = kept.map(|p| serde_json::to_vec(&p).unwrap_or_default());
-            self.kept.push((outpoint, record));
+            self.kept.push((outpoint, kept));
             self.events.push((Topic::Notifications, event));
         }
     }

@@ -27,8 +27,12 @@ impl Documents {
 
 /// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI format registry.
 pub(super) fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
-    let text = document.to_json().unwrap_or_default().replace("\"u-int", "\"uint");
-    serde_json::from_str(&text).unwrap_or_default()
+    let text = document.to_json().map(|text| text.replace("\"u-int", "\"uint"));
+    text.and_then(|text| serde_json::from_str(&text))
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "the description of the API cannot be made and is incomplete: please report this");
+            Value::Null
+        })
 }
 
 fn bytes(document: &Value) -> Bytes {

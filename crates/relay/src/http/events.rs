@@ -166,7 +166,7 @@ fn frame_id(text: &[u8]) -> String {
     let digits = text.iter().rev().skip(1).take_while(|b| b.is_ascii_digit());
     let mut digits: Vec<u8> = digits.copied().collect();
     digits.reverse();
-    String::from_utf8(digits).unwrap_or_default()
+    digits.into_iter().map(char::from).collect()
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
     let figures = figures(&cx);
     if prefers_text(&headers) {
-        return ([(CONTENT_TYPE, OPENMETRICS)], text(&cx, &figures)).into_response();
+        return match text(&cx, &figures) {
+            Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+            Err(_) => ApiError::internal().into_response(),
+        };
     }
     let mut body = Vec::with_capacity(JSON_BYTES);
     match serde_json::to_writer(&mut body, &figures) {
@@ -83,10 +86,9 @@ fn figures(cx: &Context) -> Metrics {
 }
 
 /// The counters, then the figures of now that are no counters.
-fn text(cx: &Context, figures: &Metrics) -> String {
+fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry);
+    prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry)?;
     let Metrics {
         system_metrics: system,
         bitcoin_metrics: node,
@@ -179,13 +181,13 @@ fn text(cx: &Context, figures: &Metrics) -> String {
     ];
     for (name, help, value) in gauges {
         let Some(value) = value else { continue };
-        let _ = write!(
+        write!(
             text,
             "# HELP sdk_relay_{name} {help}.\n# TYPE sdk_relay_{name} gauge\nsdk_relay_{name} {value}\n"
-        );
+        )?;
     }
     text.push_str("# EOF\n");
-    text
+    Ok(text)
 }
 
 /// Whether a text form stands before JSON in `Accept`, by quality and then by place (RFC 9110, section 12.5.1).

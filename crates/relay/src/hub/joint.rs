@@ -96,7 +96,7 @@ mod tests {
             LogEntry {
                 id,
                 topic: Topic::Notifications,
-                payload: serde_json::to_vec(&notification).unwrap().into(),
+                payload: sdk_relay_protocol::encode(&notification).unwrap().into(),
             }
         };
         let batch = Batch {

@@ -126,7 +126,8 @@ impl Builder {
                 Ok(Step::Again) => {}
                 Ok(Step::Current) => {
                     self.state(IndexState::Current, false);
-                    let _ = tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await;
+                    // Either way the next step asks the node.
+                    drop(tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await);
                 }
                 Err(stopped) => {
                     let of_node = matches!(stopped, Stopped::Source(_));
@@ -225,7 +226,10 @@ impl Builder {
                 break;
             };
             let began = Instant::now();
-            // Gone without a word, it has failed; the reason comes next.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a fetch that failed gives its reason in `done`"
+            )]
             let _ = fetched.await;
             let arrived = Instant::now();
             let computed = done.await.map_err(|_| Stopped::Thread)?;
@@ -270,6 +274,7 @@ impl Builder {
             };
             let block = source.block(hash).await?;
             drop(turn);
+            #[expect(clippy::let_underscore_must_use, reason = "the builder may be gone by now")]
             let _ = here.send(());
             let (previous, transactions) = (block.block.header.prev_blockhash, block.block.txdata.len());
             let at = BlockRef { height, hash };

@@ -31,7 +31,7 @@ impl Pool {
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (sender, done) = oneshot::channel();
         self.threads.spawn(move || {
-            // Whoever asked may be gone by now.
+            #[expect(clippy::let_underscore_must_use, reason = "whoever asked may be gone by now")]
             let _ = sender.send(work());
         });
         done.await.ok()

@@ -136,7 +136,12 @@ impl Mesh {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let _ = timeout(GOODBYE_WITHIN, gone).await;
+        if timeout(GOODBYE_WITHIN, gone).await.is_err() {
+            tracing::debug!(
+                links = self.links().len(),
+                "some relays have not read the goodbye in time"
+            );
+        }
     }
 
     fn next_output(&self) -> Option<Output> {

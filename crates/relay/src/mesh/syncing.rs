@@ -6,7 +6,7 @@ use std::time::Duration;
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{ActiveSync, ForcedResult, SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::mesh::Gossip;
-use sdk_relay_protocol::{ServerMessage, SyncMessage, SyncPayload, SyncReply, SyncType};
+use sdk_relay_protocol::{ServerMessage, SyncMessage, SyncPayload, SyncReply, SyncType, encode};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -161,7 +161,7 @@ impl Pending {
             Ok(answered) => {
                 counters.sync_responses.inc();
                 counters.sync_seconds.inc_by(answered.latency.as_secs_f64());
-                let size = serde_json::to_vec(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
+                let size = encode(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
                 self.mesh
                     .told(&self.handle.relay_id, self.sync_type, Some(&answered.reply.payload));
                 (size, answered.latency)

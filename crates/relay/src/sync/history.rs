@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncOutcome, SyncRecord};
+use sdk_relay_protocol::{SyncType, encode};
 use sdk_relay_store::format::KEPT_SYNCS;
 use sdk_relay_store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -125,8 +125,9 @@ impl History {
         loop {
             self.new.notified().await;
             let history = Arc::clone(&self);
-            // It fails only when the relay ends; what is not written yet is written there.
-            let _ = tokio::task::spawn_blocking(move || history.save()).await;
+            if let Err(error) = tokio::task::spawn_blocking(move || history.save()).await {
+                tracing::error!(%error, "writing the sync history failed; trying again");
+            }
             tokio::time::sleep(SAVE_EVERY).await;
         }
     }
@@ -155,9 +156,14 @@ impl History {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let saved = inner.records.len() - inner.unsaved;
         let new = inner.records.range(saved..);
-        // Our own type has text keys and finite numbers: nothing of it can fail to become JSON.
-        new.map(|record| serde_json::to_vec(record).unwrap_or_default())
-            .collect()
+        new.filter_map(|record| {
+            encode(record)
+                .inspect_err(
+                    |error| tracing::error!(%error, "an entry of the sync history is not written: please report this"),
+                )
+                .ok()
+        })
+        .collect()
     }
 }
 

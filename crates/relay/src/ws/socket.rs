@@ -132,8 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             self.drain().await
         };
-        // It is over in any case.
-        let _: Result<Result<(), Error>, _> = timeout(CLOSE_TIMEOUT, goodbye).await;
+        // The connection ends here, whether the peer takes the close frame or not.
+        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     }
 
     /// Ends a connection whose peer has broken the protocol.
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.stream.flush().await?;
             self.drain().await
         };
-        let _: Result<Result<(), Error>, _> = timeout(CLOSE_TIMEOUT, goodbye).await;
+        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     }
 
     /// Says that nothing more comes, and throws away what the peer still sends: unread bytes would turn the end into a reset that eats the
@@ -163,6 +163,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     async fn say_goodbye(&mut self) {
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "the connection ends here, whether the peer reads the close frame or not"
+        )]
         let _ = timeout(CLOSE_TIMEOUT, self.stream.close()).await;
     }
 }

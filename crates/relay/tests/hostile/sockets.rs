@@ -31,7 +31,7 @@ async fn bytes_that_are_no_request_end_their_connection() {
                 let mut bare = Bare::connect(&url).await;
                 bare.send(&bytes).await;
                 // Nothing more will come: the relay need not wait for the rest of a request.
-                let _ = bare.stream.shutdown().await;
+                drop(bare.stream.shutdown().await);
                 let answer = bare.read_to_end(DEADLINE).await;
                 assert!(
                     answer.is_empty() || answer.starts_with(b"HTTP/1.1 "),
@@ -60,7 +60,7 @@ async fn bytes_that_are_no_frames_end_their_connection() {
                         .await;
                 }
                 bare.send(&bytes).await;
-                let _ = bare.stream.shutdown().await;
+                drop(bare.stream.shutdown().await);
                 let sent = bare.read_to_end(DEADLINE).await;
                 let code = close_code(&sent);
                 assert!(code.is_none_or(|code| CODES.contains(&code)), "{bytes:?}: {code:?}");
@@ -98,7 +98,7 @@ async fn who_keeps_the_relay_waiting_is_not_waited_for() {
                     };
                     let end = async {
                         let mut all = Vec::new();
-                        let _ = tokio::io::AsyncReadExt::read_to_end(&mut reading, &mut all).await;
+                        drop(tokio::io::AsyncReadExt::read_to_end(&mut reading, &mut all).await);
                     };
                     tokio::select! {
                         () = drip => {}

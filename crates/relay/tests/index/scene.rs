@@ -64,7 +64,7 @@ impl Indexing {
     /// Ends the builder, and lets the index go.
     pub(crate) async fn stop(mut self) {
         self.builder.abort();
-        let _ = (&mut self.builder).await;
+        drop((&mut self.builder).await);
     }
 
     /// Waits until the index holds the node's tip.

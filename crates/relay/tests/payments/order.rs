@@ -9,7 +9,7 @@ use sdk_relay::config::{Loader, Overrides};
 use sdk_relay::ops::LogTap;
 use sdk_relay::relay::Relay;
 use sdk_relay::ws::{Admission, Arrival, serve};
-use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage};
+use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage, encode_text};
 use sdk_relay_client::{Event, Notification};
 use testkit::{Payee, eventually};
 use tokio::io::DuplexStream;
@@ -116,7 +116,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
 }
 
 async fn say(client: &mut WebSocketStream<DuplexStream>, message: &ClientMessage) {
-    let text = serde_json::to_string(message).unwrap();
+    let text = encode_text(message).unwrap();
     let sent = timeout(DEADLINE, client.send(Message::text(text))).await;
     sent.expect("the relay reads").unwrap();
 }

@@ -372,7 +372,7 @@ impl Stage {
             .cloned()
             .collect();
         let kind = |e: &Example| {
-            serde_json::from_str::<Value>(&e.text).unwrap_or_default()["type"]
+            serde_json::from_str::<Value>(&e.text).unwrap_or(Value::Null)["type"]
                 .as_str()
                 .unwrap_or_default()
                 .to_owned()

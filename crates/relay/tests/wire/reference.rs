@@ -18,10 +18,11 @@ impl Reference {
     pub(crate) fn open(test: &str) -> Option<Reference> {
         let Some(path) = std::env::var_os(VARIABLE) else {
             // Not by a macro: the harness would keep it to itself.
-            let _ = writeln!(
+            writeln!(
                 std::io::stderr(),
                 "\n*** NOT RUN: {test} compares with the API reference. Set {VARIABLE} to the path of its document. ***\n"
-            );
+            )
+            .expect("standard error");
             return None;
         };
         let path = std::path::PathBuf::from(path);

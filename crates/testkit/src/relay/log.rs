@@ -41,7 +41,7 @@ impl Log {
     pub(super) fn drain(stderr: ChildStderr) -> Log {
         let log = Log::default();
         let writer = log.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::Builder::new().spawn(move || {
             let mut stderr = BufReader::new(stderr);
             let mut line = Vec::new();
             while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
@@ -50,6 +50,7 @@ impl Log {
             }
             writer.0.lock().unwrap().complete = true;
         });
+        reader.expect("a thread");
         log
     }
 

@@ -9,7 +9,7 @@ fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
         config: Some(path),
         ..Overrides::default()
     };
-    Loader::with_environment(overrides, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).load()
+    Loader::with_environment(overrides, env.iter().map(|(k, v)| (k.into(), v.into()))).load()
 }
 
 fn message(toml: &str, env: &[(&str, &str)]) -> String {

@@ -6,6 +6,7 @@ use bitcoin::hashes::{Hash, sha256};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use sdk_relay_chain::SourceError;
+use sdk_relay_protocol::encode;
 use sdk_relay_protocol::http::Problem;
 use serde::Serialize;
 
@@ -28,7 +29,7 @@ pub(super) fn answer(
     keeps: Keeps,
     value: &impl Serialize,
 ) -> Result<Response, Refusal> {
-    let body = serde_json::to_vec(value).map_err(|_| Refusal::internal())?;
+    let body = encode(value).map_err(|_| Refusal::internal())?;
     let hash = sha256::Hash::hash(&body).to_string();
     let tag = format!("W/\"{}\"", &hash[..32]);
     let scope = if cx.config().auth.read_token.is_some() {

@@ -49,7 +49,7 @@ fn filter<'a>(block: &IndexedBlock, elements: impl Iterator<Item = &'a [u8]>) ->
     let mut data = Vec::new();
     let mut writer = GcsFilterWriter::new(&mut data, k0, k1, M, P);
     elements.for_each(|element| writer.add_element(element));
-    // Writing to memory does not fail.
+    #[expect(clippy::let_underscore_must_use, reason = "writing to memory does not fail")]
     let _ = writer.finish();
     BlindbitFilter {
         block_hash: block.hash.to_string(),
