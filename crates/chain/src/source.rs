@@ -133,6 +133,15 @@ pub struct SourceStatus {
     pub prune_height: Option<u32>,
 }
 
+impl SourceStatus {
+    /// Whether the source is in its initial block download: its tip is none that anybody pays on. A regtest node calls itself so until its
+    /// first new block of the day.
+    pub fn is_syncing(&self) -> bool {
+        let arrived = self.chain == "regtest" || (self.tip.height > 0 && self.tip.height == self.headers);
+        self.initial_block_download && !arrived
+    }
+}
+
 /// What the node says when it refuses a transaction (`sendrawtransaction`).
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BroadcastError {

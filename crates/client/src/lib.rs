@@ -63,5 +63,6 @@ pub use link::{Link, Proof};
 pub use raw::{Frame, RawClient};
 pub use sdk_relay_protocol as protocol;
 pub use sdk_relay_protocol::{
-    Event, HandshakeResponse, Notification, Payment, Resume, SyncPayload, SyncType, Topic, Watch,
+    Event, HandshakeResponse, HistoryState, MissingBlocks, MissingReason, Notification, Payment, Resume, SyncPayload,
+    SyncType, Topic, Watch,
 };

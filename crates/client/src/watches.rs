@@ -181,6 +181,7 @@ mod tests {
             watch_id: watch_id.to_owned(),
             progress,
             height,
+            missing: Vec::new(),
             timestamp: 1,
         };
         let heights = |watches: &mut Watches, tip| -> Vec<(Option<u32>, Option<u32>)> {

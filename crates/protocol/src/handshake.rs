@@ -104,7 +104,8 @@ pub enum HandshakeStatus {
 pub enum Resume {
     /// Everything after it is there and follows.
     Complete,
-    /// Some of it is no longer retained; what is retained follows.
+    /// Some of it is no longer retained; what is retained follows. Or the relay has not seen a block yet: what happens before its first is
+    /// not sent.
     Gap,
 }
 
@@ -145,7 +146,7 @@ pub struct HandshakeResponse {
     #[serde(default)]
     #[schema(required)]
     pub software_version: String,
-    /// Answer to `resume_from` or `resume_after`, where there was one.
+    /// Answer to `resume_from` or `resume_after`, where there was one; `gap` also where the relay has not seen a block yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resume: Option<Resume>,

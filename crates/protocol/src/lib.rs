@@ -37,7 +37,9 @@ pub use sync::{
     HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, Sync, SyncMessage,
     SyncPayload, SyncReply, SyncResponse, SyncType,
 };
-pub use watch::{Unwatch, UnwatchResponse, Watch, WatchProgress, WatchResponse};
+pub use watch::{
+    HistoryState, MissingBlocks, MissingReason, Unwatch, UnwatchResponse, Watch, WatchProgress, WatchResponse,
+};
 
 /// The version of this API, in the handshake and in every answer that has a `version`.
 pub const API_VERSION: &str = "1.0.0";

@@ -12,6 +12,7 @@ pub mod datadir;
 pub mod detect;
 pub mod dev;
 pub mod ending;
+mod first_block;
 pub mod http;
 pub mod hub;
 pub mod index;

@@ -42,7 +42,7 @@ use crate::server::Doors;
 use crate::settings::Settings;
 use crate::sync::{Forced, History, Planned, Relays, SyncCache};
 use crate::tls::{Tls, TlsError};
-use crate::{http, server, sync, wallet};
+use crate::{first_block, http, server, sync, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
@@ -103,6 +103,7 @@ impl Relay {
             .with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
+        first_block::begin(&store, &*source.chain).await?;
         let recent: Vec<BlockRef> = store
             .recent_blocks()?
             .into_iter()

@@ -10,8 +10,12 @@ mod hearer;
 mod joint;
 #[path = "history/order.rs"]
 mod order;
+#[path = "history/pruned.rs"]
+mod pruned;
 #[allow(dead_code, reason = "the tests of payments use all of it")]
 #[path = "payments/stage.rs"]
 mod stage;
+#[path = "history/start.rs"]
+mod start;
 #[path = "history/tweaks.rs"]
 mod tweaks;

@@ -294,3 +294,43 @@ async fn a_relay_without_an_index_has_no_history() {
     .await;
     assert!(said.refused().contains("index.enabled"), "{}", said.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_cannot_begin_yet_is_not_waited_for_without_end() {
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .set("BITCOIN_CORE__URL", "http://127.0.0.1:1")
+        .set("BITCOIN_CORE__USER", "somebody")
+        .set("BITCOIN_CORE__PASSWORD", "else");
+    let relay = RelayProcess::start_listening(options).await;
+    let arguments = ["--from", "0", "--wait", "1", "--relay", &relay.ws_url()];
+    let said = scan(&arguments, &keys_of(&Payee::new(&[]))).await;
+    let line = said.refused();
+    assert!(line.contains("node is away") && line.contains("--wait"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_the_relay_cannot_scan_are_named_and_no_success() {
+    let node = Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    };
+    let node = testkit::Bitcoind::start(node).await;
+    let mut payer = testkit::Payer::funded(&node).await;
+    node.mine(800).await;
+    let payee = Payee::new(&[]);
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    node.mine_with(std::slice::from_ref(&tx)).await;
+    let call = async |method: &str, params| node.rpc().call(method, params).await.unwrap();
+    call("pruneblockchain", serde_json::json!([600])).await;
+    let kept = call("getblockchaininfo", serde_json::json!([])).await["pruneheight"].clone();
+    let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
+    let (url, keys) = (relay.ws_url(), keys_of(&payee));
+    let said = scan(&["--from", "10", "--relay", &url], &keys).await;
+    // What was found is there; what was not looked at is said in words and in the exit status.
+    assert_eq!((said.code, said.payments().len()), (Some(1), 1), "{}", said.stderr);
+    let range = format!("blocks 10 to {} (pruned", kept.as_u64().unwrap() - 1);
+    assert!(said.stderr.contains(&range), "{}", said.stderr);
+    let said = scan(&["--from", &kept.to_string(), "--relay", &url], &keys).await;
+    assert_eq!((said.code, said.payments().len()), (Some(0), 1), "{}", said.stderr);
+}

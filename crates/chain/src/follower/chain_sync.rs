@@ -187,13 +187,13 @@ async fn fetch(
     Ok(Some((BlockRef { height, hash }, block)))
 }
 
-/// Refuses to go on from the tip of a node in its initial block download: it is no tip that anybody pays on. A regtest node calls itself
-/// so until its first new block of the day.
+/// Refuses to go on from the tip of a node in its initial block download.
 fn stop_while_syncing(status: &SourceStatus) -> Result<(), Stop> {
-    let (blocks, headers) = (status.tip.height, status.headers);
-    let arrived = status.chain == "regtest" || (blocks > 0 && blocks == headers);
-    if status.initial_block_download && !arrived {
-        return Err(Stop::Syncing { blocks, headers });
+    if status.is_syncing() {
+        return Err(Stop::Syncing {
+            blocks: status.tip.height,
+            headers: status.headers,
+        });
     }
     Ok(())
 }

@@ -174,6 +174,9 @@ pub(crate) fn watching(request: &ClientMessage, watch_id: &str) -> ServerMessage
         status: "watching".into(),
         watch_id: watch_id.into(),
         address: "sprt1q".into(),
+        history: None,
+        start_height: None,
+        missing: Vec::new(),
         in_reply_to: watch.message_id.clone(),
         timestamp: 1,
     })

@@ -5,11 +5,13 @@
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
-use sdk_relay_client::{Client, ClientEvent, Event, Topic};
+use sdk_relay_client::{Client, ClientEvent, Event, HistoryState, Topic};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Settings, say};
@@ -21,6 +23,9 @@ use crate::secret::Secret;
 const MAX_KEY_FILE: u64 = 4096;
 /// Positions of the progress bar.
 const STEPS: u64 = 10_000;
+/// A scan that has begun is given up after so long without a message. A hundredth of the longest history, on an index that is being built,
+/// takes some minutes.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,6 +38,9 @@ pub(super) struct Arguments {
     /// File with the scan private key and the spend public key, in hex. Without it they are asked for
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// How long the relay may take to begin: its node may be away, or its index not have come to the first block
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
     /// Labels in use, such as 1,2,3
     #[arg(long, value_delimiter = ',')]
     labels: Vec<u32>,
@@ -75,10 +83,12 @@ pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(follow(&url, token.as_ref(), arguments.from, watch))
+    let wait = Duration::from_secs(arguments.wait);
+    runtime.block_on(follow(&url, token.as_ref(), wait, watch))
 }
 
-async fn follow(url: &str, token: Option<&Secret>, from: u32, watch: Watch) -> anyhow::Result<()> {
+async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
+    let from = watch.from_height.unwrap_or_default();
     let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
         .topics([] as [Topic; 0]);
@@ -90,14 +100,36 @@ async fn follow(url: &str, token: Option<&Secret>, from: u32, watch: Watch) -> a
         .connect()
         .await
         .with_context(|| format!("no relay answers at {url}: start one, or name another with --relay"))?;
-    client.watch(watch).await?;
+    let registered = client.watch(watch).await?;
+    let mut waits = registered.history == Some(HistoryState::Waiting);
+    let mut missing = registered.missing;
     let bar = new_bar(0);
     bar.set_length(STEPS);
     bar.set_message("history");
     let mut payments = 0u64;
-    while let Some(event) = events.recv().await {
+    loop {
+        let deadline = if waits { wait } else { SILENCE };
+        let Ok(event) = timeout(deadline, events.recv()).await else {
+            bar.finish_and_clear();
+            if waits {
+                bail!(
+                    "the relay has not begun within {} s: its node is away or synchronises, or its tweak index has not come to block {from} \
+                     yet (see /health); try again later, or wait longer with --wait",
+                    wait.as_secs()
+                );
+            }
+            bail!(
+                "the relay has sent nothing for {} s: the history is not complete",
+                SILENCE.as_secs()
+            );
+        };
+        let Some(event) = event else { break };
         match event {
             ClientEvent::WatchProgress(progress) => {
+                waits &= progress.progress <= 0.0;
+                if !progress.missing.is_empty() {
+                    missing = progress.missing;
+                }
                 bar.set_position((progress.progress * STEPS as f64) as u64);
                 bar.set_message(format!("block {}", progress.height));
                 if progress.progress >= 1.0 {
@@ -107,6 +139,13 @@ async fn follow(url: &str, token: Option<&Secret>, from: u32, watch: Watch) -> a
                     }
                     super::say_error(&format!("{payments} payments up to block {}", progress.height));
                     client.close().await;
+                    if !missing.is_empty() {
+                        let ranges: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                        bail!(
+                            "not scanned: {}; ask a relay that has them (--relay)",
+                            ranges.join(", ")
+                        );
+                    }
                     return Ok(());
                 }
             }

@@ -10,7 +10,7 @@ use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot};
 
 use super::history::Stretch;
-use super::past::{HELD, Standing};
+use super::past::{HELD, Outlook, Standing};
 use super::rows::Row;
 use crate::hub::Frame;
 
@@ -48,6 +48,15 @@ pub struct Heights {
     pub to: Option<u32>,
 }
 
+/// A watch that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its name.
+    pub watch_id: String,
+    /// What becomes of its history.
+    pub history: Outlook,
+}
+
 /// Why a watch is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchRefused {
@@ -60,7 +69,7 @@ pub enum WatchRefused {
 }
 
 pub(super) enum Command {
-    Watch(Box<WatchOrder>, oneshot::Sender<Result<String, WatchRefused>>),
+    Watch(Box<WatchOrder>, oneshot::Sender<Result<Registered, WatchRefused>>),
     Unwatch {
         watch_id: String,
     },
@@ -84,8 +93,8 @@ impl Detection {
         (Self { commands }, receiver)
     }
 
-    /// Registers a watch; gives its name.
-    pub async fn watch(&self, order: WatchOrder) -> Result<String, WatchRefused> {
+    /// Registers a watch.
+    pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Watch(Box::new(order), reply)).await;
         answer.await.unwrap_or(Err(WatchRefused::Ending))

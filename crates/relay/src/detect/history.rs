@@ -7,15 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_bip352::{Engine, Match, Receiver};
-use sdk_relay_chain::BlockRef;
-use sdk_relay_store::index::IndexedBlock;
-use tokio::sync::mpsc;
-
 use super::commands::{Detection, Mailbox};
 use super::past::Standing;
 use super::rows::{Facts, Row};
+use super::scan_queue::ScanQueue;
 use crate::index::{Index, Paid, scan};
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
+use sdk_relay_bip352::{Engine, Match, Receiver};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_protocol::{MissingBlocks, MissingReason};
+use sdk_relay_store::index::IndexedBlock;
 
 /// Pairs of row and receiver in one turn: some tenths of a second of one core with the reference engine. A client that goes away, or a new one,
 /// is noticed between two turns.
@@ -45,6 +47,8 @@ pub(super) struct Stretch {
     pub(super) from: u32,
     pub(super) through: BlockRef,
     pub(super) found: Vec<Found>,
+    /// These blocks cannot be scanned, and why; nothing is found then, and the hash of `through` says nothing.
+    pub(super) missing: Option<MissingReason>,
 }
 
 /// A transaction of the past that pays a watch.
@@ -78,7 +82,7 @@ impl From<Paid> for Found {
 pub struct HistoryScanner {
     pub(super) index: Index,
     pub(super) engine: Arc<dyn Engine>,
-    pub(super) orders: mpsc::Receiver<Scan>,
+    pub(super) orders: Arc<ScanQueue>,
     pub(super) detection: Detection,
 }
 
@@ -88,18 +92,17 @@ impl HistoryScanner {
         let mut scans: Vec<Scan> = Vec::new();
         for turn in 1u64.. {
             if scans.is_empty() {
-                match self.orders.recv().await {
-                    Some(scan) => scans.push(scan),
+                match self.orders.next().await {
+                    Some(waiting) => scans = waiting,
                     None => return,
                 }
             }
-            while let Ok(scan) = self.orders.try_recv() {
-                scans.push(scan);
-            }
+            scans.extend(self.orders.take());
             scans.retain(|s| !s.mailbox.is_dead());
+            self.skip_missing(&mut scans).await;
             if !self.turn(turn, &mut scans).await {
                 tokio::select! {
-                    Some(scan) = self.orders.recv() => scans.push(scan),
+                    Some(waiting) = self.orders.next() => scans.extend(waiting),
                     () = tokio::time::sleep(LOOK_AGAIN) => {}
                 }
             }
@@ -155,18 +158,34 @@ impl HistoryScanner {
         let mut went_on = false;
         for (scan, standing) in sharing.iter_mut().zip(standings) {
             scan.served = turn;
-            (scan.next, scan.until) = match standing {
-                Standing::Go { next, until } => {
-                    went_on = true;
-                    (next, until)
-                }
-                Standing::Stale { next, until } => (next, until),
-                Standing::Done => (1, 0),
-            };
+            went_on |= scan.go_on(standing);
         }
-        let before = scans.len();
         scans.retain(|s| s.next <= s.until);
-        went_on || scans.len() < before
+        went_on
+    }
+
+    /// Leaves out the blocks below the index's first, which may have risen since a scan began: the node had pruned what came next.
+    async fn skip_missing(&self, scans: &mut Vec<Scan>) {
+        let status = self.index.status.borrow().clone();
+        if !status.first_is_known {
+            return;
+        }
+        let mut skipping = Vec::new();
+        let mut stretches = Vec::new();
+        for scan in scans.iter_mut() {
+            if let Some(missing) = status.missing_below(scan.next).into_iter().next() {
+                stretches.push(scan.missing(missing));
+                skipping.push(scan);
+            }
+        }
+        if stretches.is_empty() {
+            return;
+        }
+        let standings = self.detection.past(stretches).await;
+        for (scan, standing) in skipping.into_iter().zip(standings) {
+            scan.go_on(standing);
+        }
+        scans.retain(|s| s.next <= s.until);
     }
 }
 
@@ -198,7 +217,7 @@ impl Scan {
         let at = blocks.iter().find(|b| b.height == through).map_or_else(
             || BlockRef {
                 height: through,
-                hash: bitcoin::hashes::Hash::all_zeros(),
+                hash: BlockHash::all_zeros(),
             },
             place,
         );
@@ -207,7 +226,33 @@ impl Scan {
             from: self.next,
             through: at,
             found: taken,
+            missing: None,
         }
+    }
+
+    /// Blocks from the next one on that cannot be scanned.
+    fn missing(&self, MissingBlocks { to, reason, .. }: MissingBlocks) -> Stretch {
+        Stretch {
+            watch_id: self.watch_id.clone(),
+            from: self.next,
+            through: BlockRef {
+                height: to,
+                hash: BlockHash::all_zeros(),
+            },
+            found: Vec::new(),
+            missing: Some(reason),
+        }
+    }
+
+    /// Goes on where detection says; `false` where its stretch could not be used.
+    fn go_on(&mut self, standing: Standing) -> bool {
+        let (used, next, until) = match standing {
+            Standing::Go { next, until } => (true, next, until),
+            Standing::Stale { next, until } => (false, next, until),
+            Standing::Done => (true, 1, 0),
+        };
+        (self.next, self.until) = (next, until);
+        used
     }
 }
 

@@ -12,6 +12,7 @@ mod ledger;
 mod past;
 mod rows;
 mod scan;
+mod scan_queue;
 mod watches;
 mod worker;
 
@@ -25,13 +26,15 @@ use sdk_relay_store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, WatchOrder, WatchRefused, mailbox};
+pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, Registered, WatchOrder, WatchRefused, mailbox};
 pub use history::HistoryScanner;
+pub use past::Outlook;
 
 use crate::config::Network;
 use crate::hub::Hub;
 use crate::index::Index;
 use crate::ops::{Counters, Vitals};
+use scan_queue::ScanQueue;
 use worker::Worker;
 
 /// What detection works with.
@@ -63,14 +66,14 @@ pub struct Parts {
 /// of chain events ends; the thread can be joined then.
 pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: CancellationToken) -> Result<Started, StartError> {
     let (detection, commands) = Detection::channel();
-    let (scans, orders) = mpsc::channel(parts.max_watches.max(1));
+    let orders = Arc::new(ScanQueue::default());
     let history = parts.index.clone().map(|index| HistoryScanner {
         index,
         engine: Arc::clone(&parts.engine),
-        orders,
+        orders: Arc::clone(&orders),
         detection: detection.clone(),
     });
-    let worker = Worker::new(parts, detection.clone(), scans)?;
+    let worker = Worker::new(parts, detection.clone(), orders)?;
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new()
         .name("detect".to_owned())

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bitcoin::Txid;
 use sdk_relay_bip352::{Match, Receiver};
-use sdk_relay_protocol::{Notification, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 
-use super::commands::{Mailbox, WatchOrder, WatchRefused};
+use super::commands::{Heights, Mailbox, WatchOrder, WatchRefused};
 use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
-use super::past::{Past, Standing};
+use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use crate::clock::unix_now;
 use crate::hub::Frame;
+use crate::index::IndexStatus;
 
 /// One client's keys, and what it has been told.
 pub(super) struct Watch {
@@ -142,13 +143,52 @@ impl Watch {
         changes.into_iter().for_each(|c| self.tell(c));
     }
 
-    pub(super) fn disconnected(&mut self, height: u32, block_hash: &str) {
+    /// A block left the chain, whose tip is then at `tip`.
+    pub(super) fn disconnected(&mut self, height: u32, block_hash: &str, tip: u32) {
         let changes = self.ledger.disconnected(block_hash);
         changes.into_iter().for_each(|c| self.tell(c));
         if let Some(past) = &mut self.past {
             past.disconnected(height);
         }
-        self.end_past();
+        self.end_past(tip);
+    }
+
+    /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it had not before.
+    pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
+        let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
+        match (&mut self.past, unseen, index) {
+            (Some(past), _, Some(index)) => {
+                let is_settled_now = past.settle(tip, index);
+                if !is_settled_now && unseen.is_some() {
+                    past.extend(tip);
+                }
+                is_settled_now
+            }
+            (None, Some(from), Some(index)) => {
+                let mut past = Past::new(Heights { from, to: Some(tip) });
+                past.settle(tip, index);
+                self.past = Some(past);
+                true
+            }
+            (None, Some(from), None) => {
+                self.past = Some(Past::unseen(from, tip));
+                true
+            }
+            (_, _, _) => false,
+        }
+    }
+
+    /// Sets the end of its history, where it has one.
+    pub(super) fn settle(&mut self, tip: u32, index: &IndexStatus) {
+        if let Some(past) = &mut self.past {
+            past.settle(tip, index);
+        }
+    }
+
+    /// What the answer to the registration says of its history.
+    pub(super) fn outlook(&self, tip: Option<u32>, index: &IndexStatus) -> Outlook {
+        let past = self.past.as_ref();
+        past.map_or_else(Outlook::live_only, |past| past.outlook(tip, index))
     }
 
     /// Tells what a scan found, as far as it is news, and where the scan goes on. `tip` is that of the chain, and the stretch lies in it.
@@ -156,12 +196,19 @@ impl Watch {
         let Some(past) = &mut self.past else {
             return (Standing::Done, 0);
         };
-        let until = past.until();
-        if past.next() != stretch.from {
+        let until = match past.range() {
+            Some((next, until)) if next == stretch.from => until,
             // A reorganisation has moved it meanwhile.
-            return (self.standing(true), 0);
+            _ => return (self.standing(true), 0),
+        };
+        match stretch.missing {
+            Some(reason) => past.skip(MissingBlocks {
+                from: stretch.from,
+                to: stretch.through.height,
+                reason,
+            }),
+            None => past.through(stretch.through),
         }
-        past.through(stretch.through);
         let mut news = 0;
         for found in stretch.found.iter().filter(|f| f.at.height <= until) {
             let place = Place::Past(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
@@ -170,58 +217,52 @@ impl Watch {
                 news += 1;
             }
         }
-        self.tell_progress();
-        self.end_past();
+        self.tell_progress(tip);
+        self.end_past(tip);
         (self.standing(false), news)
     }
 
     /// Where its scan is to go on. `stale`: what was brought could not be used.
     pub(super) fn standing(&self, stale: bool) -> Standing {
-        match &self.past {
+        match self.past.as_ref().and_then(Past::range) {
             None => Standing::Done,
-            Some(past) => {
-                let (next, until) = (past.next(), past.until());
-                if stale {
-                    Standing::Stale { next, until }
-                } else {
-                    Standing::Go { next, until }
-                }
-            }
+            Some((next, until)) if stale => Standing::Stale { next, until },
+            Some((next, until)) => Standing::Go { next, until },
         }
     }
 
     /// The scan that is due, where there is one.
     pub(super) fn scan(&self) -> Option<Scan> {
-        let past = self.past.as_ref()?;
+        let (next, until) = self.past.as_ref()?.range()?;
         Some(Scan {
             watch_id: self.id.clone(),
             receiver: Arc::clone(&self.receiver),
             mailbox: self.mailbox.clone(),
-            next: past.next(),
-            until: past.until(),
+            next,
+            until,
             served: 0,
         })
     }
 
     /// Tells how far the history is, where that is news.
-    pub(super) fn tell_progress(&mut self) {
-        let Some(past) = &mut self.past else { return };
-        let height = past.next().saturating_sub(1);
-        if let Some(progress) = past.progress() {
+    pub(super) fn tell_progress(&mut self, tip: u32) {
+        let progress = self.past.as_mut().and_then(|past| past.progress(tip));
+        if let Some(Progress { share, height, missing }) = progress {
             self.mailbox
                 .post(Frame::encode(&ServerMessage::WatchProgress(WatchProgress {
                     watch_id: self.id.clone(),
-                    progress: (progress * 10_000.0).floor() / 10_000.0,
+                    progress: (share * 10_000.0).floor() / 10_000.0,
                     height,
+                    missing,
                     timestamp: unix_now(),
                 })));
         }
     }
 
     /// Ends the past where all of it is told, and tells what has waited for that.
-    pub(super) fn end_past(&mut self) {
+    pub(super) fn end_past(&mut self, tip: u32) {
         if self.past.as_ref().is_some_and(Past::is_over) {
-            self.tell_progress();
+            self.tell_progress(tip);
             if let Some(mut past) = self.past.take() {
                 past.release().into_iter().for_each(|frame| self.mailbox.post(frame));
             }

@@ -17,21 +17,19 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{Command, Detection, Heights, WatchOrder, WatchRefused};
-use super::history::{Scan, Stretch};
+use super::commands::{Command, Detection, Registered, WatchOrder, WatchRefused};
+use super::history::Stretch;
 use super::ledger::{Change, Ledger};
-use super::past::{Past, Standing};
+use super::past::{Outlook, Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
 use super::scan::{LongScan, is_long, scan};
+use super::scan_queue::ScanQueue;
 use super::watches::Watches;
 use super::{Parts, StartError};
 use crate::clock::unix_now;
 
 /// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
-
-/// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
-const NEARLY: u32 = 6;
 
 pub(super) struct Worker {
     parts: Parts,
@@ -43,7 +41,7 @@ pub(super) struct Worker {
     /// The chain as it was told, its newest blocks.
     recent: BTreeMap<u32, BlockHash>,
     /// Orders for the scanner of history.
-    history: mpsc::Sender<Scan>,
+    history: Arc<ScanQueue>,
     wallet_scripts: HashSet<ScriptBuf>,
     /// Transactions now in the mempool: the eligible ones with their tweaks, against which a new watch is held.
     mempool: HashMap<Txid, Option<Arc<Row>>>,
@@ -68,7 +66,7 @@ struct Connecting {
 struct ScannedFor(Vec<u64>);
 
 impl Worker {
-    pub(super) fn new(parts: Parts, detection: Detection, history: mpsc::Sender<Scan>) -> Result<Self, StartError> {
+    pub(super) fn new(parts: Parts, detection: Detection, history: Arc<ScanQueue>) -> Result<Self, StartError> {
         let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
             let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
             payment
@@ -140,8 +138,14 @@ impl Worker {
     async fn obey(&mut self, command: Command, stop: &CancellationToken) {
         match command {
             Command::Watch(order, reply) => self.watch(*order, reply),
-            Command::Unwatch { watch_id } => self.watches.remove(&watch_id),
-            Command::Left(mailbox) => self.watches.remove_of(&mailbox),
+            Command::Unwatch { watch_id } => {
+                self.watches.remove(&watch_id);
+                self.history.remove(&watch_id);
+            }
+            Command::Left(mailbox) => {
+                self.watches.remove_of(&mailbox);
+                self.history.remove_of(&mailbox);
+            }
             Command::Matched { watch_id, matches } => {
                 let Some(watch) = self.watches.by_id(&watch_id) else {
                     return;
@@ -169,26 +173,33 @@ impl Worker {
         }
     }
 
-    fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<String, WatchRefused>>) {
-        let past = order.history.and_then(|heights| self.past_of(heights));
+    fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
+        let tip = self.tip();
+        let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
+        // Without an index no request for history gets here.
+        let past = index.as_ref().and(order.history).map(Past::new);
         let added = self.watches.add(order, past, self.parts.max_watches).map(|watch| {
-            watch.tell_progress();
-            watch.end_past();
-            if let Some(scan) = watch.scan() {
-                // There is room for as many scans as there may be watches, and each watch has one.
-                #[expect(
-                    clippy::let_underscore_must_use,
-                    reason = "there is capacity for as many scans as there may be watches"
-                )]
-                let _ = self.history.try_send(scan);
+            let mut outlook = Outlook::live_only();
+            if let Some(index) = &index {
+                if let Some(tip) = tip {
+                    watch.settle(tip, index);
+                }
+                outlook = watch.outlook(tip, index);
+                watch.tell_progress(tip.unwrap_or_default());
+                watch.end_past(tip.unwrap_or_default());
+                // Kept until the first block is known, where it is not yet.
+                watch.scan().into_iter().for_each(|scan| self.history.add(scan));
             }
-            let (id, receiver) = (watch.id().to_owned(), Arc::clone(&watch.receiver));
-            (id, receiver)
+            let registered = Registered {
+                watch_id: watch.id().to_owned(),
+                history: outlook,
+            };
+            (registered, Arc::clone(&watch.receiver))
         });
         let answer = match added {
-            Ok((id, receiver)) => {
-                self.hold_against_mempool(id.clone(), receiver);
-                Ok(id)
+            Ok((registered, receiver)) => {
+                self.hold_against_mempool(registered.watch_id.clone(), receiver);
+                Ok(registered)
             }
             Err(refused) => Err(refused),
         };
@@ -201,19 +212,29 @@ impl Worker {
         let _ = reply.send(answer);
     }
 
-    /// The blocks that a watch is to be told of beside what comes from now on.
-    fn past_of(&self, Heights { from, to }: Heights) -> Option<Past> {
-        let status = self.parts.index.as_ref()?.status.borrow().clone();
-        let (tip, _) = self.recent.last_key_value()?;
-        let until = to.unwrap_or(u32::MAX).min(*tip);
-        let whole = status.tip.is_some_and(|t| t.height.saturating_add(NEARLY) >= until);
-        Some(Past::new(from.max(status.first), until, whole))
+    /// Height of the newest block that detection knows.
+    fn tip(&self) -> Option<u32> {
+        self.recent.last_key_value().map(|(height, _)| *height)
+    }
+
+    /// Settles the histories that have waited for the first block. What the chain jumped over, from the block above `seen` on, live detection
+    /// does not see: it becomes history.
+    fn jumped(&mut self, seen: Option<u32>, tip: u32) {
+        let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
+        for watch in self.watches.iter_mut() {
+            let is_new = watch.jumped(seen, tip, index.as_ref());
+            watch.tell_progress(tip);
+            watch.end_past(tip);
+            if is_new {
+                watch.scan().into_iter().for_each(|scan| self.history.add(scan));
+            }
+        }
     }
 
     /// Tells a watch of its past, where what was scanned is of the chain as it was told.
     fn past(&mut self, stretch: &Stretch) -> Standing {
-        let holds = self.holds(stretch.through);
-        let tip = self.recent.last_key_value().map_or(0, |(height, _)| *height);
+        let holds = stretch.missing.is_some() || self.holds(stretch.through);
+        let tip = self.tip().unwrap_or_default();
         let Some(watch) = self.watches.by_id(&stretch.watch_id) else {
             return Standing::Done;
         };
@@ -286,8 +307,10 @@ impl Worker {
             }
             ChainEvent::Jumped { at } => {
                 change = Some(BlockChange::Jump(at.height, at.hash));
+                let seen = self.tip();
                 self.recent.clear();
                 self.remember(at);
+                self.jumped(seen, at.height);
             }
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
@@ -410,7 +433,10 @@ impl Worker {
         let hash = at.hash.to_string();
         // Payments are taken back before the block that held them, the reverse of how they were told.
         story.payments(self.ledger.disconnected(&hash));
-        self.watches.iter_mut().for_each(|w| w.disconnected(at.height, &hash));
+        let tip = at.height.saturating_sub(1);
+        self.watches
+            .iter_mut()
+            .for_each(|w| w.disconnected(at.height, &hash, tip));
         story.events.push((
             Topic::Notifications,
             Event::BlockDisconnected(BlockDisconnected {
@@ -545,6 +571,12 @@ impl Worker {
         }
         self.next_event_id += batch.events.len() as u64;
         self.parts.hub.publish(batch.events, batch.block);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.history.close();
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) async fn events(
     };
     let head = cx.hub.head();
     let (cursor, resume) = match last_event_id(&headers)? {
-        None => (cx.hub.live(), None),
+        // Before the first block is known, what happens is not in the log.
+        None => (cx.hub.live(), cx.hub.tip().is_none().then_some(Resume::Gap)),
         Some(from) => {
             let hub = Arc::clone(&cx.hub);
             let resumed = tokio::task::spawn_blocking(move || hub.resume(from)).await;

@@ -61,6 +61,8 @@ enum Stopped {
 enum Step {
     /// The index holds the node's tip.
     Current,
+    /// The index holds the node's tip, which is far from the chain's: the node synchronises.
+    NodeIsSyncing,
     /// The chain may have changed: look again.
     Again,
 }
@@ -94,9 +96,12 @@ impl Builder {
         let first = index.first()?.map_or(index.start_height(), |t| t.height);
         let (status, told) = watch::channel(IndexStatus {
             state: IndexState::Starting,
+            start_height: index.start_height(),
             first,
+            first_is_known: tip.is_some(),
             tip,
             target: None,
+            node_is_syncing: false,
         });
         let (figures, shown) = watch::channel(IndexFigures::default());
         let builder = Self {
@@ -129,6 +134,10 @@ impl Builder {
                     // Either way the next step asks the node.
                     drop(tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await);
                 }
+                Ok(Step::NodeIsSyncing) => {
+                    self.state(IndexState::Building, false);
+                    tokio::time::sleep(RETRY).await;
+                }
                 Err(stopped) => {
                     let of_node = matches!(stopped, Stopped::Source(_));
                     self.state(IndexState::Failing(stopped.to_string()), of_node);
@@ -140,7 +149,16 @@ impl Builder {
 
     async fn step(&self) -> Result<Step, Stopped> {
         let status = self.source.status().await?;
-        self.status.send_modify(|s| s.target = Some(status.tip.height));
+        let node_is_syncing = status.is_syncing();
+        let target = if node_is_syncing {
+            status.headers.max(status.tip.height)
+        } else {
+            status.tip.height
+        };
+        self.status.send_modify(|s| {
+            s.target = Some(target);
+            s.node_is_syncing = node_is_syncing;
+        });
         self.rewind(status.tip).await?;
         let kept = status.prune_height.unwrap_or(0);
         let tip = self.index.tip()?;
@@ -158,12 +176,20 @@ impl Builder {
             Some(tip) => tip.height + 1,
             None => self.index.start_height().max(kept),
         };
+        let is_empty = self.index.tip()?.is_none();
+        self.status.send_modify(|s| {
+            s.first_is_known = true;
+            if is_empty {
+                s.first = from;
+            }
+        });
         self.tip_is()?;
         if from > status.tip.height {
-            return Ok(Step::Current);
-        }
-        if self.index.tip()?.is_none() {
-            self.status.send_modify(|s| s.first = from);
+            return Ok(if node_is_syncing {
+                Step::NodeIsSyncing
+            } else {
+                Step::Current
+            });
         }
         self.state(IndexState::Building, false);
         self.build(from, status.tip.height).await

@@ -1,6 +1,7 @@
 //! How far the index is.
 
 use sdk_relay_chain::BlockRef;
+use sdk_relay_protocol::{MissingBlocks, MissingReason};
 
 /// What the builder does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +21,18 @@ pub enum IndexState {
 pub struct IndexStatus {
     /// What the builder does.
     pub state: IndexState,
+    /// `index.start_height`, or the lower one that an older index was built from.
+    pub start_height: u32,
     /// Lowest height that the index has, or will have.
     pub first: u32,
+    /// The index has a block, or the node has said which is the lowest that it keeps: before that, `first` may turn out to be higher.
+    pub first_is_known: bool,
     /// The newest block in it.
     pub tip: Option<BlockRef>,
-    /// Height of the node's tip when it was last asked.
+    /// Height of the node's tip when it was last asked; that of its best header while it synchronises.
     pub target: Option<u32>,
+    /// The node was busy with its initial block download when it was last asked.
+    pub node_is_syncing: bool,
 }
 
 /// What building has cost so far.
@@ -52,9 +59,25 @@ impl IndexStatus {
             (Some(tip), Some(target)) if tip.height < target => {
                 f64::from(tip.height.saturating_sub(self.first) + 1) / f64::from(target.saturating_sub(self.first) + 1)
             }
+            // The node itself does not know yet how far the chain goes.
+            (Some(_), _) if self.node_is_syncing => 0.0,
             (Some(_), _) => 1.0,
             (None, _) => 0.0,
         }
+    }
+
+    /// The blocks from `from` on that lie below the index's first, in order.
+    pub fn missing_below(&self, from: u32) -> Vec<MissingBlocks> {
+        let range = |from: u32, end: u32, reason| {
+            (from < end).then(|| MissingBlocks {
+                from,
+                to: end - 1,
+                reason,
+            })
+        };
+        let below_start = range(from, self.start_height.min(self.first), MissingReason::BelowStartHeight);
+        let pruned = range(from.max(self.start_height), self.first, MissingReason::Pruned);
+        below_start.into_iter().chain(pruned).collect()
     }
 
     /// The state in a word, for `/health`.

@@ -44,7 +44,8 @@ impl Begin {
             Self::Now => {
                 return Ok(Place {
                     cursor: hub.live(),
-                    resume: None,
+                    // Before the first block is known, what happens is not in the log.
+                    resume: hub.tip().is_none().then_some(Resume::Gap),
                     resumed_after: None,
                 });
             }

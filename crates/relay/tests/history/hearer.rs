@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, ServerMessage, Watch, WatchProgress};
+use sdk_relay_client::protocol::{
+    API_VERSION, ClientMessage, Handshake, ServerMessage, Unwatch, Watch, WatchProgress, WatchResponse,
+};
 use sdk_relay_client::{Event, Frame, Payment, RawClient};
 use testkit::{Payee, RelayProcess};
 use tokio::time::timeout;
@@ -21,6 +23,8 @@ pub(crate) enum Heard {
 pub(crate) struct Hearer {
     raw: RawClient,
     pub(crate) watch_id: String,
+    /// The answer to the `watch`.
+    pub(crate) response: WatchResponse,
     pub(crate) heard: Vec<Heard>,
 }
 
@@ -43,18 +47,70 @@ impl Hearer {
         let mut hearer = Self {
             raw,
             watch_id: String::new(),
+            response: WatchResponse {
+                status: String::new(),
+                watch_id: String::new(),
+                address: String::new(),
+                history: None,
+                start_height: None,
+                missing: Vec::new(),
+                in_reply_to: None,
+                timestamp: 0,
+            },
             heard: Vec::new(),
         };
         loop {
             match hearer.message().await {
                 ServerMessage::HandshakeResponse(_) => {}
                 ServerMessage::WatchResponse(response) => {
-                    hearer.watch_id = response.watch_id;
+                    hearer.watch_id = response.watch_id.clone();
+                    hearer.response = response;
                     return hearer;
                 }
                 other => panic!("nothing else comes first: {other:?}"),
             }
         }
+    }
+
+    /// Ends the watch and asks for the same again, in one go; what was heard of the old one is forgotten.
+    pub(crate) async fn renew(&mut self, payee: &Payee, from: u32) {
+        let unwatch = Unwatch {
+            watch_id: self.watch_id.clone(),
+            message_id: None,
+        };
+        let watch = Watch {
+            from_height: Some(from),
+            ..watch_of(payee)
+        };
+        self.raw.send(&ClientMessage::Unwatch(unwatch)).await.unwrap();
+        self.raw.send(&ClientMessage::Watch(watch)).await.unwrap();
+        self.heard.clear();
+        loop {
+            if let ServerMessage::WatchResponse(response) = self.message().await {
+                self.watch_id = response.watch_id.clone();
+                self.response = response;
+                return;
+            }
+        }
+    }
+
+    /// Ends the watch.
+    pub(crate) async fn end(mut self) {
+        let unwatch = Unwatch {
+            watch_id: self.watch_id.clone(),
+            message_id: None,
+        };
+        self.raw.send(&ClientMessage::Unwatch(unwatch)).await.unwrap();
+        while !matches!(self.message().await, ServerMessage::UnwatchResponse(_)) {}
+    }
+
+    /// The progress messages so far.
+    pub(crate) fn progress(&self) -> Vec<&WatchProgress> {
+        let progress = self.heard.iter().filter_map(|heard| match heard {
+            Heard::Progress(progress) => Some(progress),
+            _ => None,
+        });
+        progress.collect()
     }
 
     /// Hears on until this holds for the last that was heard.

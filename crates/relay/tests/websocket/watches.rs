@@ -29,9 +29,18 @@ async fn a_watch_begins_and_ends() {
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     wire.say(watch(json!({"labels": [1, 2], "message_id": "w-1"}))).await;
     let text = wire.answer_text().await;
-    let keys = ["type", "status", "watch_id", "address", "in_reply_to", "timestamp"];
+    let keys = [
+        "type",
+        "status",
+        "watch_id",
+        "address",
+        "history",
+        "in_reply_to",
+        "timestamp",
+    ];
     assert_eq!(Json::parse(&text).keys(), keys);
     let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["history"], "none", "nothing of it was asked for");
     assert_eq!(
         (&answer["type"], &answer["status"]),
         (&json!("watch_response"), &json!("watching"))

@@ -8,7 +8,7 @@ use super::super::socket::Socket;
 use super::super::watch::keys;
 use super::{Connection, Step, WATCH_EVERY};
 use crate::clock::unix_now;
-use crate::detect::WatchOrder;
+use crate::detect::{Registered, WatchOrder};
 
 impl Connection {
     pub(super) async fn watch<S: AsyncRead + AsyncWrite + Unpin>(
@@ -40,12 +40,15 @@ impl Connection {
             history: keys.history,
         };
         match self.cx.detection.watch(order).await {
-            Ok(watch_id) => {
+            Ok(Registered { watch_id, history }) => {
                 self.session.watching(watch_id.clone());
                 let response = WatchResponse {
                     status: "watching".to_owned(),
                     watch_id,
                     address,
+                    history: Some(history.state),
+                    start_height: history.start_height,
+                    missing: history.missing,
                     in_reply_to: watch.message_id,
                     timestamp: unix_now(),
                 };

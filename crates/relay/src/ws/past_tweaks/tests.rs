@@ -57,9 +57,12 @@ impl Fixture {
         store.append(BlockHash::all_zeros(), &blocks).unwrap();
         let status = IndexStatus {
             state: IndexState::Current,
+            start_height: 0,
             first: 0,
+            first_is_known: true,
             tip: None,
             target: None,
+            node_is_syncing: false,
         };
         let index = Index {
             store,

@@ -1,0 +1,45 @@
+//! The block at which a relay begins that has never seen one.
+//!
+//! Clients get whatever happens after their handshake. Before a first block is known there is nothing to count from: a block that is mined
+//! then would not be sent to anybody. So the node is asked for its tip before the first client is let in, and the log begins there.
+
+use std::time::Duration;
+
+use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
+use sdk_relay_store::{Batch, BlockChange, Store, StoreError};
+
+/// The start waits for the node's answer this long. A node that is down refuses at once; one that loads its chain answers so at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Commits the source's tip as the first block of a new store. Where the source does not answer, or synchronises, the log begins with the first
+/// tip that it names later, and clients that come before are sent `"resume": "gap"`.
+pub(crate) async fn begin(store: &Store, source: &dyn ChainSource) -> Result<(), StoreError> {
+    if !store.recent_blocks()?.is_empty() {
+        return Ok(());
+    }
+    let Some(BlockRef { height, hash }) = tip(source).await else {
+        return Ok(());
+    };
+    tracing::info!(height, %hash, "beginning at the node's tip");
+    store.commit(&Batch {
+        block: Some(BlockChange::Jump(height, hash)),
+        ..Batch::default()
+    })
+}
+
+async fn tip(source: &dyn ChainSource) -> Option<BlockRef> {
+    let asked: Result<Result<_, SourceError>, _> = tokio::time::timeout(ANSWER_WITHIN, source.status()).await;
+    match asked {
+        Ok(Ok(status)) if !status.is_syncing() => Some(status.tip),
+        Ok(Ok(_)) => None,
+        // The follower logs what is wrong, and asks again.
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the first block is not known yet");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("the node does not answer in time; the first block is not known yet");
+            None
+        }
+    }
+}
