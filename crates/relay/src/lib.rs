@@ -5,6 +5,7 @@
 //! [`http`] answers over HTTP, [`ops`] is what an operator looks at.
 
 pub mod cli;
+pub mod client_address;
 mod clock;
 pub mod config;
 pub mod context;

@@ -334,7 +334,11 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
             user: user.clone(),
             password: Zeroizing::new(password.expose().to_owned()),
         },
+        Credentials::Withheld { .. } => Auth::None,
     };
+    if let Some(warning) = config.bitcoin_core.withheld() {
+        tracing::warn!(warning, "no credentials are sent to the node");
+    }
     let node = NodeSource::new(NodeConfig {
         rpc_url: url.clone(),
         auth,

@@ -27,12 +27,13 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 
+use crate::client_address::ClientAddress;
 use crate::config::Config;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
 use crate::http::may_read;
 use crate::tls::Tls;
-use crate::ws::{self, Admission, Arrival, Permit};
+use crate::ws::{self, Admission, Arrival};
 use patience::Patience;
 use places::{Held, Place, Places};
 
@@ -93,30 +94,32 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
         ..
     } = doors;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
-        let permit = admission.admit(peer.ip());
-        let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
+        let (cx, admission, tls, mut ending) = (Arc::clone(&cx), Arc::clone(&admission), tls.clone(), ending.clone());
         tasks.spawn(async move {
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
                 return;
             };
-            websocket(cx, stream, peer, permit, ending).await;
+            websocket(cx, stream, peer, &admission, ending).await;
         });
     }
 }
 
-/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed.
-async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, permit: Option<Permit>, ending: Ending)
+/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
+/// permit is for is known with the request: a trusted proxy names its client there.
+async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, admission: &Arc<Admission>, ending: Ending)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let upgraded: Arc<Mutex<Option<(OnUpgrade, bool)>>> = Arc::default();
+    let upgraded: Arc<Mutex<Option<(OnUpgrade, ClientAddress, bool)>>> = Arc::default();
     let slot = Arc::clone(&upgraded);
     let config = cx.config();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let response: Response<String> = match ws::upgrade(&mut request) {
+        let opened = ws::check_host(&request, &config).and_then(|()| ws::upgrade(&mut request));
+        let response: Response<String> = match opened {
             Ok((response, on_upgrade)) => {
+                let client = config.trusted_proxies.client(peer, request.headers());
                 let authorized = may_read(&config.auth, request.headers());
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, authorized));
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, client, authorized));
                 response
             }
             Err(refused) => {
@@ -138,12 +141,13 @@ where
         return;
     }
     let on_upgrade = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((on_upgrade, authorized)) = on_upgrade else {
+    let Some((on_upgrade, client, authorized)) = on_upgrade else {
         return;
     };
+    let permit = admission.admit(client.ip());
     let Ok(stream) = on_upgrade.await else { return };
     let arrival = Arrival {
-        peer,
+        client,
         permit,
         authorized,
     };
@@ -256,7 +260,7 @@ impl<S> Api for S where
 type Stream = Patience<TcpStream>;
 type Secured = Either<Stream, TlsStream<Stream>>;
 
-/// Where a request comes from.
+/// The TCP peer of a request: the client, or a proxy before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 

@@ -107,6 +107,8 @@ pub struct Changed {
     pub changes: Vec<String>,
     /// Whether something waits for a restart.
     pub restart_required: bool,
+    /// What the operator has to do besides.
+    pub warnings: Vec<String>,
 }
 
 /// Why nothing was changed.
@@ -188,14 +190,19 @@ impl Settings {
             (old != new).then(|| format!("{}: {} -> {}", key.name, plain(&old), plain(&new)))
         });
         let lines: Vec<String> = lines.collect();
+        let warnings: Vec<String> = after.bitcoin_core.withheld().into_iter().collect();
         changes.write(&self.data_dir)?;
         for line in &lines {
             tracing::info!(change = line, "the configuration was changed");
+        }
+        for warning in &warnings {
+            tracing::warn!(warning, "the configuration was changed");
         }
         self.now.send_replace(Arc::new(after));
         Ok(Changed {
             changes: lines,
             restart_required: self.restart_required(),
+            warnings,
         })
     }
 }
@@ -215,6 +222,13 @@ fn apply(prefix: &str, patch: &Map<String, Value>, now: &Config, changes: &mut C
         });
         let known = KEYS.iter().find(|k| k.name == key);
         match (known, value) {
+            // "sync.interval" as one name is no key of the document: merged with `sync` it would be there twice.
+            _ if name.contains('.') => {
+                wrong.push(field(
+                    &key,
+                    "no setting of this name can be changed: levels are objects, {\"sync\": {\"interval\": 60}}",
+                ));
+            }
             (Some(_), Value::Null) => changes.set(&key, None),
             // Checked here too: what a flag lies over is not looked at by the loader, and would be wrong at a start without the flag.
             (Some(known), value) => match toml_value(value, &(known.shown)(now)) {

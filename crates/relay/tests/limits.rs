@@ -190,7 +190,7 @@ async fn who_asks_too_often_from_afar_is_429() {
     let api = http::api(std::sync::Arc::clone(relay.context()));
     let ask = async |from: &str| {
         let peer: SocketAddr = from.parse().unwrap();
-        let request = Request::get("/health/live").extension(Peer(peer));
+        let request = Request::get("/health/live").header("host", "x").extension(Peer(peer));
         let request = request.body(Body::empty()).unwrap();
         let (head, body) = api.clone().oneshot(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -89,7 +89,7 @@ impl Credentials {
         let presented = match &self.auth {
             Auth::None => Presented {
                 header: None,
-                description: "no credentials are configured".to_owned(),
+                description: "no credentials are sent: none are configured for this address".to_owned(),
             },
             Auth::UserPassword { user, password } => Presented {
                 header: basic(&Zeroizing::new(format!("{user}:{}", password.as_str()))),

@@ -77,7 +77,7 @@ pub struct SyncConfig {
 #[schema(examples(json!({
     "status": "updated",
     "changes": ["sync.interval: 30 -> 60", "sync.health_interval: 60 -> 120", "dev_mode: true -> false"],
-    "timestamp": 1703001600, "restart_required": false
+    "timestamp": 1703001600, "restart_required": false, "warnings": []
 })))]
 pub struct ConfigChanged {
     /// `updated`.
@@ -88,6 +88,9 @@ pub struct ConfigChanged {
     pub timestamp: u64,
     /// Whether something takes effect only after `POST /restart`.
     pub restart_required: bool,
+    /// What the operator has to do besides: credentials of the configuration are not sent to a node's address that was changed here.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Answer to `POST /restart`.

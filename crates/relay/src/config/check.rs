@@ -7,11 +7,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
+use hyper::Uri;
 use sdk_relay_store::Retention;
 
 use super::file::File;
 use super::layers::{ConfigError, home, is_secret};
 use super::network::Network;
+use crate::client_address::{ForwardingHeader, TrustedProxies, WrongNetwork};
+use crate::http::normal_name;
 use crate::mesh::{PeerAddress, url_of};
 use crate::oracle::check_url;
 use crate::secret::Secret;
@@ -67,6 +70,12 @@ pub struct Config {
     pub auth: Auth,
     /// Origins of pages that may change things.
     pub cors_origins: Vec<String>,
+    /// Names of this relay, beside addresses and `localhost`: in lower case, without a dot at the end.
+    pub hosts: Vec<String>,
+    /// Whether loopback peers may change things while there is no admin token. `http.trusted_proxies` switches it off.
+    pub local_admin: bool,
+    /// Reverse proxies that name their clients.
+    pub trusted_proxies: TrustedProxies,
     /// Whence the certificate for TLS on both ports; `None`: plain text.
     pub tls: Option<TlsFiles>,
     /// How often the embedded chain mines by itself.
@@ -159,6 +168,24 @@ pub enum Credentials {
     CookieFile(PathBuf),
     /// `rpcuser`, `rpcpassword` or `rpcauth`.
     UserPassword(String, Secret),
+    /// None are sent: they were configured for another address than the one that `PUT /config` has set.
+    Withheld {
+        /// The address that they were configured for.
+        configured_for: String,
+    },
+}
+
+impl BitcoinCore {
+    /// Says that the credentials are withheld, where they are.
+    pub fn withheld(&self) -> Option<String> {
+        let Credentials::Withheld { configured_for } = &self.credentials else {
+            return None;
+        };
+        Some(format!(
+            "bitcoin_core.url was changed over HTTP to {}: the configured credentials belong to {configured_for} and are not sent there; to use them, or others, set bitcoin_core.url to the new address in the configuration file or the environment, beside cookie_file or user and password",
+            self.url
+        ))
+    }
 }
 
 /// Keys of the relay's own wallet, from the configuration.
@@ -180,12 +207,26 @@ const MAX_SCAN_THREADS: u64 = 1024;
 const MAX_PEERS: usize = 64;
 /// Most links: the mesh keeps a bit for each.
 const MAX_LINKS: u64 = 48;
+/// Most names of this relay: each request's host is compared with all of them.
+const MAX_HOSTS: usize = 64;
+/// Longest DNS name (RFC 1035).
+const MAX_NAME: usize = 253;
+/// Most networks of trusted proxies; large content networks have about twenty.
+const MAX_PROXIES: usize = 256;
+/// Longest name of the node's wallet: it becomes a directory's name.
+const MAX_WALLET_NAME: usize = 255;
 /// Shortest token: shorter ones are guessed.
 const MIN_TOKEN: usize = 16;
 
 impl Config {
     /// `origin` tells where a key's value stands, for errors.
-    pub(super) fn check(file: &File, data_dir: &Path, origin: &dyn Fn(&str) -> String) -> Result<Self, ConfigError> {
+    /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that node alone.
+    pub(super) fn check(
+        file: &File,
+        operator_url: &str,
+        data_dir: &Path,
+        origin: &dyn Fn(&str) -> String,
+    ) -> Result<Self, ConfigError> {
         let at = Checker { origin };
         let network = Network::from_name(&file.network).ok_or_else(|| {
             at.wrong(
@@ -212,7 +253,7 @@ impl Config {
             http_url: at.address("http_url", &file.http_url)?,
             dev_mode: file.dev_mode,
             standalone: file.standalone,
-            bitcoin_core: at.bitcoin_core(file, network)?,
+            bitcoin_core: at.bitcoin_core(file, operator_url, network)?,
             blindbit_url: at.blindbit_url(file)?,
             index: at.index(file, network)?,
             sync_interval: at.seconds("sync.interval", file.sync.interval)?,
@@ -243,6 +284,9 @@ impl Config {
                 read_token: at.token("auth.read_token", &file.auth.read_token)?,
             },
             cors_origins: at.origins(&file.http.cors_origins)?,
+            hosts: at.hosts(file)?,
+            local_admin: file.http.local_admin && file.http.trusted_proxies.is_empty(),
+            trusted_proxies: at.trusted_proxies(file)?,
             tls: at.tls(file)?,
             mine_interval: at.mine_interval(file)?,
             log_level: at.log_level(&file.log.level)?,
@@ -252,6 +296,14 @@ impl Config {
                 other => return Err(at.wrong("log.format", other, "expected text or json")),
             },
         })
+    }
+}
+
+/// The RPC address in the form in which addresses are compared.
+fn node_url(text: &str, network: Network) -> String {
+    match text {
+        "" => format!("http://127.0.0.1:{}", network.rpc_port()),
+        text => text.trim_end_matches('/').to_owned(),
     }
 }
 
@@ -430,6 +482,51 @@ impl Checker<'_> {
         Ok(origins.to_vec())
     }
 
+    /// With the host of `mesh.advertise`: other relays connect by it.
+    fn hosts(&self, file: &File) -> Result<Vec<String>, ConfigError> {
+        let mut hosts = Vec::new();
+        for host in &file.http.hosts {
+            let name = normal_name(host);
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+            if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
+                let why = "expected names such as relay.example.com, without a scheme, port or wildcard";
+                return Err(self.wrong("http.hosts", host, why));
+            }
+            hosts.push(name);
+        }
+        if hosts.len() > MAX_HOSTS {
+            let why = format!("expected {MAX_HOSTS} at most");
+            return Err(self.wrong("http.hosts", &format!("{} of them", hosts.len()), &why));
+        }
+        let advertised = url_of(&file.mesh.advertise).and_then(|url| url.parse::<Uri>().ok());
+        hosts.extend(advertised.as_ref().and_then(Uri::host).map(normal_name));
+        Ok(hosts)
+    }
+
+    fn trusted_proxies(&self, file: &File) -> Result<TrustedProxies, ConfigError> {
+        let mut networks = Vec::new();
+        for text in &file.http.trusted_proxies {
+            let network = text
+                .parse()
+                .map_err(|error: WrongNetwork| self.wrong("http.trusted_proxies", text, &error.to_string()))?;
+            networks.push(network);
+        }
+        if networks.len() > MAX_PROXIES {
+            let why = format!("expected {MAX_PROXIES} at most: write them as networks");
+            return Err(self.wrong("http.trusted_proxies", &format!("{} of them", networks.len()), &why));
+        }
+        let header = match file.http.forwarding_header.as_str() {
+            "auto" => ForwardingHeader::Auto,
+            "x-forwarded-for" => ForwardingHeader::XForwardedFor,
+            "forwarded" => ForwardingHeader::Forwarded,
+            other => {
+                let why = "expected auto, x-forwarded-for or forwarded";
+                return Err(self.wrong("http.forwarding_header", other, why));
+            }
+        };
+        Ok(TrustedProxies::new(networks, header))
+    }
+
     fn tls(&self, file: &File) -> Result<Option<TlsFiles>, ConfigError> {
         match (file.tls.cert.as_str(), file.tls.key.as_str(), file.tls.self_signed) {
             ("", "", false) => Ok(None),
@@ -481,40 +578,54 @@ impl Checker<'_> {
             })
     }
 
-    fn bitcoin_core(&self, file: &File, network: Network) -> Result<BitcoinCore, ConfigError> {
-        let core = &file.bitcoin_core;
-        let url = match core.url.as_str() {
-            "" => format!("http://127.0.0.1:{}", network.rpc_port()),
-            text if text.starts_with("http://") && text.len() > "http://".len() => {
-                text.trim_end_matches('/').to_owned()
-            }
-            text => {
-                return Err(self.wrong(
-                    "bitcoin_core.url",
-                    text,
-                    "expected http://HOST:PORT, the node's RPC address",
-                ));
-            }
+    fn zmq_url(&self, text: &str) -> Result<Option<String>, ConfigError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if text.contains('@') {
+            let why = "expected tcp://HOST:PORT without user and password: ZMQ knows none";
+            return Err(self.wrong("bitcoin_core.zmq_url", "…@…", why));
+        }
+        let is_address = || {
+            let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
+            let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._:%".contains(&b);
+            (!host.is_empty() && host.bytes().all(fits) && port.parse::<u16>().is_ok()).then_some(())
         };
+        if is_address().is_none() {
+            let why = "expected tcp://HOST:PORT, or nothing to poll";
+            return Err(self.wrong("bitcoin_core.zmq_url", text, why));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    /// A name, not a path: the node would create the wallet wherever a path leads.
+    fn node_wallet(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let fits = name.len() <= MAX_WALLET_NAME
+            && !name.contains("..")
+            && name != "."
+            && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
+        if !fits {
+            let why = format!(
+                "expected the name of a wallet: at most {MAX_WALLET_NAME} bytes, without slashes, \"..\" and control characters"
+            );
+            return Err(self.wrong("bitcoin_core.wallet", name, &why));
+        }
+        Ok((!name.is_empty()).then(|| name.to_owned()))
+    }
+
+    fn bitcoin_core(&self, file: &File, operator_url: &str, network: Network) -> Result<BitcoinCore, ConfigError> {
+        let core = &file.bitcoin_core;
+        let url = node_url(&core.url, network);
         if url.contains('@') {
             let why = "expected no user or password in the address: set bitcoin_core.user and bitcoin_core.password";
             return Err(self.wrong("bitcoin_core.url", "http://…@…", why));
         }
-        let zmq_url = match core.zmq_url.as_str() {
-            "" => None,
-            text if text.starts_with("tcp://")
-                && text.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) =>
-            {
-                Some(text.to_owned())
-            }
-            text => {
-                return Err(self.wrong(
-                    "bitcoin_core.zmq_url",
-                    text,
-                    "expected tcp://HOST:PORT, or nothing to poll",
-                ));
-            }
-        };
+        if !url.starts_with("http://") || url.len() == "http://".len() {
+            let why = "expected http://HOST:PORT, the node's RPC address";
+            return Err(self.wrong("bitcoin_core.url", &core.url, why));
+        }
+        let zmq_url = self.zmq_url(&core.zmq_url)?;
         let credentials = match (core.cookie_file.as_str(), core.user.as_str(), core.password.as_str()) {
             ("", "", "") => {
                 Credentials::CookieFile(home().join(".bitcoin").join(network.subdirectory()).join(".cookie"))
@@ -535,7 +646,13 @@ impl Checker<'_> {
                 ));
             }
         };
-        let wallet = (!core.wallet.is_empty()).then(|| core.wallet.clone());
+        let wallet = self.node_wallet(&core.wallet)?;
+        let configured_for = node_url(operator_url, network);
+        let credentials = if url == configured_for {
+            credentials
+        } else {
+            Credentials::Withheld { configured_for }
+        };
         Ok(BitcoinCore {
             url,
             credentials,

@@ -107,10 +107,14 @@ pub(super) struct AuthFile {
     pub(super) read_token: String,
 }
 
-#[derive(Clone, Default, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HttpFile {
     pub(super) cors_origins: Vec<String>,
+    pub(super) hosts: Vec<String>,
+    pub(super) local_admin: bool,
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) forwarding_header: String,
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -180,7 +184,13 @@ impl Default for File {
             },
             dev: DevFile::default(),
             auth: AuthFile::default(),
-            http: HttpFile::default(),
+            http: HttpFile {
+                cors_origins: Vec::new(),
+                hosts: Vec::new(),
+                local_admin: true,
+                trusted_proxies: Vec::new(),
+                forwarding_header: "auto".to_owned(),
+            },
             tls: TlsFile::default(),
             log: LogFile {
                 level: "info".to_owned(),

@@ -135,6 +135,9 @@ impl Loader {
         } else {
             PathBuf::from(named)
         };
+        let operator_url: String = with_defaults(&figment)
+            .extract_inner("bitcoin_core.url")
+            .map_err(|e| from_figment(&figment, e))?;
         let kept = Self::changes(&data_dir)?;
         let text = changes.unwrap_or(&kept).text();
         figment = self.flags(figment.merge(Layer {
@@ -143,7 +146,7 @@ impl Loader {
         }));
         let figment = with_defaults(&figment);
         let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
-        Config::check(&file, &data_dir, &|key| origin(&figment, key))
+        Config::check(&file, &operator_url, &data_dir, &|key| origin(&figment, key))
     }
 
     fn flags(&self, mut figment: Figment) -> Figment {

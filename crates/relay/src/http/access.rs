@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::Cx;
+use super::host::{CheckedHost, RequestHost};
 use super::problem::ApiError;
 use crate::config::{Auth, Config};
 use crate::secret::Secret;
@@ -24,6 +25,18 @@ use crate::ws::network_of;
 const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
+
+/// What proxies add to requests, beside `X-Forwarded-*`.
+const FORWARDING: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
 
 /// Requests by address.
 #[derive(Debug)]
@@ -52,7 +65,8 @@ impl Pace {
         })
     }
 
-    /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy everybody comes from there.
+    /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy that is not in `http.trusted_proxies`
+    /// everybody comes from there.
     fn wait(&self, address: IpAddr) -> Result<(), Duration> {
         if address.to_canonical().is_loopback() {
             return Ok(());
@@ -86,30 +100,79 @@ pub(super) async fn read(State(cx): Cx, request: Request, next: Next) -> Respons
 pub(super) async fn admin(
     State(cx): Cx,
     Extension(Peer(peer)): Extension<Peer>,
+    Extension(CheckedHost(host)): Extension<CheckedHost>,
     request: Request,
     next: Next,
 ) -> Response {
-    match may_administer(&cx.config(), peer.ip(), request.headers()) {
+    let config = cx.config();
+    let headers = request.headers();
+    let allowed = match &config.auth.admin_token {
+        Some(token) if carries(headers, Some(token)) => Ok(()),
+        Some(_) => Err(ApiError::unauthorized(
+            "this needs a token: send Authorization: Bearer TOKEN with auth.admin_token",
+        )),
+        None => is_local_admin(&config, peer.ip(), host.as_ref(), headers).map_err(|why| {
+            ApiError::unauthorized(format!(
+                "this needs a token: set auth.admin_token and send Authorization: Bearer TOKEN; without one only requests from this machine are allowed, and {why}"
+            ))
+        }),
+    };
+    match allowed {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
 
-fn may_administer(config: &Config, from: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
-    match &config.auth.admin_token {
-        Some(token) if carries(headers, Some(token)) => Ok(()),
-        Some(_) => Err(ApiError::unauthorized(
-            "this needs a token: send Authorization: Bearer TOKEN with auth.admin_token",
-        )),
-        None if from.to_canonical().is_loopback() => Ok(()),
-        None => Err(ApiError::unauthorized(
-            "without auth.admin_token only loopback addresses may do this: set one, or ask from the relay's machine",
-        )),
+/// Whether a request without a token comes from a program on this machine, as far as that can be seen; else why not. A loopback peer alone
+/// proves nothing: reverse proxies and tunnels are loopback peers, and so is the browser of a visitor of a hostile page.
+fn is_local_admin(
+    config: &Config,
+    peer: IpAddr,
+    host: Option<&RequestHost>,
+    headers: &HeaderMap,
+) -> Result<(), String> {
+    if !config.local_admin {
+        return Err("http.local_admin is off (http.trusted_proxies switches it off too)".to_owned());
     }
+    if !peer.to_canonical().is_loopback() {
+        return Err("this one comes from another".to_owned());
+    }
+    if let Some(header) = headers.keys().find(|name| is_forwarding(name)) {
+        return Err(format!("the header {header} shows that this one came through a proxy"));
+    }
+    if host.is_none() {
+        return Err("Host is neither an IP address nor localhost nor listed in http.hosts".to_owned());
+    }
+    Ok(())
 }
 
+/// Whether proxies add this header to what they pass on.
+fn is_forwarding(header: &HeaderName) -> bool {
+    let name = header.as_str();
+    name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
+}
+
+/// Lets through requests whose host no page of another site can have.
+pub(super) async fn known_host(
+    Extension(CheckedHost(host)): Extension<CheckedHost>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if host.is_some() {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "this relay is not known by the name in Host: list it in http.hosts",
+    )
+    .into_response()
+}
+
+/// Whether the one `Authorization` header of a request is this bearer token.
 fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let only = lines.next().filter(|_| lines.next().is_none());
+    let given = only.and_then(|v| v.to_str().ok()).and_then(|v| {
         let (scheme, token) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
@@ -119,6 +182,7 @@ fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Loader, Overrides};
 
     #[test]
     fn addresses_have_a_pace_and_loopback_none() {
@@ -147,5 +211,48 @@ mod tests {
         }
         assert!(!carries(&HeaderMap::new(), Some(&token)));
         assert!(!carries(&with("Bearer 0123456789abcdef"), None));
+        let mut twice = with("Bearer 0123456789abcdef");
+        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer 0123456789abcdef"));
+        assert!(!carries(&twice, Some(&token)), "two headers");
+    }
+
+    #[test]
+    fn a_local_admin_is_a_loopback_peer_without_a_proxy_that_names_this_relay() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = Some(dir.path().to_owned());
+        let config = Loader::new(Overrides {
+            data_dir,
+            ..Overrides::default()
+        });
+        let config = config.load().unwrap();
+        let request = hyper::Request::get("/logs")
+            .header("host", "localhost")
+            .body(())
+            .unwrap();
+        let host = RequestHost::of(&request).unwrap();
+        let allowed = |peer: &str, host, headers: &HeaderMap| {
+            is_local_admin(&config, peer.parse().unwrap(), host, headers).is_ok()
+        };
+        let none = HeaderMap::new();
+        for peer in ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(allowed(peer, host.as_ref(), &none), "{peer}");
+        }
+        for peer in [
+            "192.168.1.2",
+            "10.0.0.1",
+            "::ffff:192.0.2.1",
+            "fe80::1",
+            "::",
+            "0.0.0.0",
+        ] {
+            assert!(!allowed(peer, host.as_ref(), &none), "{peer}");
+        }
+        assert!(!allowed("127.0.0.1", None, &none));
+        let extensions = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-anything"];
+        for header in FORWARDING.into_iter().chain(extensions) {
+            // Its value does not matter, an empty one neither.
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static(""))]);
+            assert!(!allowed("127.0.0.1", host.as_ref(), &headers), "{header}");
+        }
     }
 }

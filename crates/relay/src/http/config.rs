@@ -15,7 +15,7 @@ use crate::settings::ChangeError;
 
 /// Changes settings while the relay runs.
 ///
-/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back. Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`.
+/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back. Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`. The node's credentials belong to the address that they were configured with: after a change of `bitcoin_core.url` none are sent, until the operator sets the same address in the file or the environment; `warnings` says so.
 #[utoipa::path(
     put,
     path = "/config",
@@ -46,6 +46,7 @@ pub(super) async fn change(
         changes: changed.changes,
         timestamp: unix_now(),
         restart_required: changed.restart_required,
+        warnings: changed.warnings,
     }))
 }
 

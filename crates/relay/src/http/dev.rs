@@ -23,6 +23,7 @@ use crate::dev::{DevError, DevTools, MOST_BLOCKS};
     request_body = Option<MineRequest>,
     responses(
         (status = 200, description = "The blocks are mined, and the relay knows them", body = MineResponse),
+        (status = 403, description = "`Host` is a name that `http.hosts` does not list"),
         (status = 404, description = "`dev_mode` is off"),
         (status = 422, description = "`blocks` is not 1 to 1000"),
         (status = 503, description = "The node is away, or its blocks cannot be mined (signet)"),
@@ -55,6 +56,7 @@ pub(super) async fn mine(
     request_body = PayRequest,
     responses(
         (status = 200, description = "The payment is in the mempool", body = PayResponse),
+        (status = 403, description = "`Host` is a name that `http.hosts` does not list"),
         (status = 404, description = "`dev_mode` is off"),
         (status = 422, description = "No address of this network, or an amount that cannot be paid"),
         (status = 503, description = "The node is away, or there is no wallet to pay from, or too little in it"),

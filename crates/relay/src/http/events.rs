@@ -13,17 +13,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::HeaderMap;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
 use super::problem::ApiError;
+use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
 use crate::hub::{Cursor, Frame, Next};
-use crate::server::{Doors, Peer};
+use crate::server::Doors;
 use crate::ws::Permit;
 
 /// A comment this often keeps proxies from closing a quiet stream.
@@ -51,11 +52,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn events(
     State(cx): Cx,
     Extension(doors): Extension<Arc<Doors>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let place = Arc::clone(&doors.streams).try_acquire_owned();
-    let (Some(permit), Ok(place)) = (doors.admission.admit(peer.ip()), place) else {
+    let (Some(permit), Ok(place)) = (doors.admission.admit(client.ip()), place) else {
         cx.counters.connections_refused.inc();
         return Err(ApiError::unavailable(
             "too many connections: try again later, or another relay",
@@ -94,7 +95,13 @@ pub(super) async fn events(
         let bytes = feed.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), feed))
     });
-    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")];
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        // A cache, or a proxy that compresses, would hold events back.
+        (CACHE_CONTROL, "no-cache, no-transform"),
+        // nginx collects an answer before it passes it on, unless the answer says otherwise.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
     Ok((headers, Body::from_stream(body)).into_response())
 }
 

@@ -1,5 +1,5 @@
-//! What holds for every request, in one place before the routes: it is counted, paced by its address, checked for the origin of its page, and
-//! answered within a bounded time, whatever its handler does.
+//! What holds for every request, in one place before the routes: it is counted, limited by its client's address, checked for its host and the
+//! origin of its page, and answered within a bounded time, whatever its handler does.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -14,9 +14,11 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hyper::StatusCode;
 use tower::Service;
 
 use super::access::Pace;
+use super::host::{CheckedHost, RequestHost};
 use super::origins::Page;
 use super::problem::ApiError;
 use crate::context::Context;
@@ -46,20 +48,28 @@ impl Front {
         }
     }
 
-    async fn answer(mut self, request: Request) -> Response {
+    async fn answer(mut self, mut request: Request) -> Response {
         let Shared { cx, pace } = &*self.shared;
         cx.counters.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             tracing::error!("a request without the address that it comes from");
             return ApiError::internal().into_response();
         };
-        if let Err(refused) = pace.check(peer.ip()) {
+        let config = cx.config();
+        let client = config.trusted_proxies.client(peer, request.headers());
+        if let Err(refused) = pace.check(client.ip()) {
             return *refused;
         }
-        let page = match Page::of(&request, &cx.config().cors_origins) {
+        let host = match RequestHost::of(&request) {
+            Ok(host) => CheckedHost(host.filter(|host| host.is_checked(&config))),
+            Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        };
+        let page = match Page::of(&request, &config, host.0.as_ref()) {
             Ok(page) => page,
             Err(refused) => return refused.into_response(),
         };
+        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(host);
         let response = match page.as_ref().and_then(Page::preflight) {
             Some(response) => response,
             None => within(ANSWER_WITHIN, self.routes.call(request)).await,

@@ -43,6 +43,7 @@ pub(super) struct LogsQuery {
     responses(
         (status = 200, description = "The lines, and how many there are", body = Logs),
         (status = 400, description = "The query does not parse"),
+        (status = 403, description = "A page of an origin that is neither the relay's own nor in `http.cors_origins`"),
         (status = 422, description = "A filter has a value that it does not know"),
     ),
 )]

@@ -119,7 +119,7 @@ fn schemes(config: &Config) -> Value {
     let mut schemes = Map::new();
     schemes.insert(
         "adminToken".to_owned(),
-        bearer("`auth.admin_token`: may change things, and read. Where none is set, loopback addresses may change things without one"),
+        bearer("`auth.admin_token`: may change things, and read. Where none is set, requests from the relay's own machine may change things without one (`http.local_admin`)"),
     );
     if config.auth.read_token.is_some() {
         schemes.insert("readToken".to_owned(), bearer("`auth.read_token`: may read"));
@@ -150,7 +150,7 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
     if method != "get" {
         errors.push((
             StatusCode::FORBIDDEN,
-            "A page of an origin that is not in `http.cors_origins`",
+            "A page of an origin that is neither the relay's own nor in `http.cors_origins`",
         ));
     }
     if takes_a_body {
@@ -160,6 +160,10 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`"),
         ]);
     }
+    errors.push((
+        StatusCode::BAD_REQUEST,
+        "`Host` is missing, malformed or there more than once",
+    ));
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         bound(&mut parameter["schema"]);

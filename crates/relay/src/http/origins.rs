@@ -1,24 +1,30 @@
-//! CORS: any page may read; pages of `http.cors_origins` may also change things. All others are refused even where the browser would not ask,
-//! or a page could use the loopback rule against its visitor.
+//! CORS: any page may read; pages of this relay itself and of `http.cors_origins` may also change things and read the log. All others are refused
+//! even where the browser would not ask, or a page could use the loopback rule against its visitor.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, StatusCode};
 
+use super::host::RequestHost;
 use super::problem::ApiError;
+use crate::config::Config;
 
 /// What any page may post: it changes nothing of the relay.
 const ANYBODY_POSTS: [&str; 1] = ["/tx"];
+/// What is read by those alone who may change things.
+const ADMIN_READS: [&str; 1] = ["/logs"];
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
+/// Sent by browsers with requests that they do not mark with `Origin` too, such as those for images.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A request of a web page that may be answered.
 pub(super) struct Page {
-    /// Of the answer.
+    /// `Access-Control-Allow-Origin` of the answer.
     allowed: HeaderValue,
     /// It asks only whether it may ask.
     preflight: bool,
@@ -26,17 +32,23 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// What the request's origin may: `None` for a request of no page.
-    pub(super) fn of(request: &Request, trusted: &[String]) -> Result<Option<Self>, ApiError> {
-        let Some(origin) = request.headers().get(ORIGIN) else {
+    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request, where it is checked.
+    pub(super) fn of(request: &Request, config: &Config, host: Option<&RequestHost>) -> Result<Option<Self>, ApiError> {
+        let mut origins = request.headers().get_all(ORIGIN).iter();
+        let origin = origins.next();
+        if origin.is_none() && !is_cross_origin(request.headers()) {
             return Ok(None);
-        };
-        let known = trusted.iter().any(|o| origin == o.as_str());
+        }
+        // Browsers send one: more are a reason to trust none.
+        let origin = origin.filter(|_| origins.next().is_none());
+        let known = origin.is_some_and(|origin| is_known(origin, config, host));
         let preflight = request.method() == Method::OPTIONS;
         let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
-        let harmless = ANYBODY_POSTS.contains(&request.uri().path());
-        let reads = if harmless {
+        let path = request.uri().path();
+        let reads = if ANYBODY_POSTS.contains(&path) {
             true
+        } else if ADMIN_READS.contains(&path) {
+            false
         } else if preflight {
             asked.is_some_and(|m| m == "GET" || m == "HEAD")
         } else {
@@ -45,9 +57,10 @@ impl Page {
         if !reads && !known {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "pages of this origin may not change things here: add it to http.cors_origins",
+                "pages of this origin may neither change things here nor read the log: add it to http.cors_origins",
             ));
         }
+        let Some(origin) = origin else { return Ok(None) };
         Ok(Some(Self {
             allowed: if known {
                 origin.clone()
@@ -82,4 +95,19 @@ impl Page {
         }
         response
     }
+}
+
+/// An origin of `http.cors_origins`, or the relay's own: a page such as `/docs` that it served under a host that is checked.
+fn is_known(origin: &HeaderValue, config: &Config, host: Option<&RequestHost>) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    config.cors_origins.iter().any(|known| known == origin)
+        || host.is_some_and(|host| host.is_origin(origin, config.tls.is_some()))
+}
+
+/// Whether a browser says that a page of another origin makes it send this.
+fn is_cross_origin(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(SEC_FETCH_SITE)
+        .iter()
+        .any(|site| site != "same-origin" && site != "none")
 }

@@ -10,7 +10,8 @@ use hyper_util::rt::TokioIo;
 
 use super::Cx;
 use super::access::may_read;
-use crate::server::{Doors, Peer};
+use crate::client_address::ClientAddress;
+use crate::server::Doors;
 use crate::ws::{self, Arrival};
 
 /// Opens a WebSocket: the API of `/asyncapi.json`.
@@ -30,23 +31,25 @@ use crate::ws::{self, Arrival};
     responses(
         (status = 101, description = "The connection is a WebSocket now"),
         (status = 400, description = "`Sec-WebSocket-Key` is missing or wrong", body = String, content_type = "text/plain"),
+        (status = 403, description = "`Host` is a name that `http.hosts` does not list", body = String, content_type = "text/plain"),
         (status = 426, description = "The request asks for no WebSocket, or for another version than 13", body = String, content_type = "text/plain"),
     ),
 )]
 pub(super) async fn open(
     State(cx): Cx,
     Extension(doors): Extension<Arc<Doors>>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(client): Extension<ClientAddress>,
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&cx.config().auth, request.headers());
-    let (response, upgraded) = match ws::upgrade::<Body, Body>(&mut request) {
+    let opened = ws::check_host(&request, &cx.config()).and_then(|()| ws::upgrade::<Body, Body>(&mut request));
+    let (response, upgraded) = match opened {
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };
     let arrival = Arrival {
-        peer,
-        permit: doors.admission.admit(peer.ip()),
+        client,
+        permit: doors.admission.admit(client.ip()),
         authorized,
     };
     let ending = doors.ending.clone();

@@ -127,3 +127,67 @@ async fn values_are_of_their_kind_whatever_a_flag_lies_over() {
     let changed = change(&f, json!({"sync": {"interval": 60.0}})).await.unwrap();
     assert_eq!(changed.changes, ["sync.interval: 30 -> 60"]);
 }
+
+#[tokio::test]
+async fn a_key_with_dots_is_no_setting_and_each_unknown_key_is_named() {
+    let f = fixture("");
+    let patch = json!({
+        "sync.interval": 5, "sync": {"health_interval.x": 1, "colour": 1}, "bitcoin_core.url": null, "": 1, "bitcoin_core": {"": 1}
+    });
+    let wrong = change(&f, patch).await.unwrap_err();
+    let named: Vec<_> = wrong.iter().map(|w| w.field.as_str()).collect();
+    let expected = [
+        "sync.interval",
+        "sync.health_interval.x",
+        "sync.colour",
+        "bitcoin_core.url",
+        "",
+        "bitcoin_core.",
+    ];
+    assert_eq!(named, expected);
+    assert_eq!(f.settings.now().sync_interval.as_secs(), 30);
+    assert!(!f.dir.path().join(CHANGES_FILE).exists());
+}
+
+#[tokio::test]
+async fn credentials_belong_to_the_address_that_they_were_configured_with() {
+    use crate::config::Credentials;
+
+    let f = fixture("[bitcoin_core]\nurl = \"http://node:1\"\nuser = \"me\"\npassword = \"5ec2e7\"\n");
+    let sends = |config: &Config| !matches!(config.bitcoin_core.credentials, Credentials::Withheld { .. });
+    let to = async |url: Value| change(&f, json!({"bitcoin_core": {"url": url}})).await.unwrap();
+    assert!(sends(&f.settings.now()));
+    let changed = to(json!("http://thief:1")).await;
+    assert!(
+        changed.warnings.len() == 1 && changed.warnings[0].contains("http://node:1"),
+        "{changed:?}"
+    );
+    assert!(!changed.warnings[0].contains("5ec2e7"));
+    assert!(!sends(&f.settings.now()) && !sends(&f.settings.reload().unwrap()));
+    // Another change says it again, and another address is no way around.
+    assert_eq!(change(&f, json!({"dev_mode": true})).await.unwrap().warnings.len(), 1);
+    assert_eq!(to(json!("http://node:1.thief")).await.warnings.len(), 1);
+    // The operator's own address, whether written out or taken back, is no change.
+    assert!(to(json!("http://node:1/")).await.warnings.is_empty());
+    to(json!("http://thief:1")).await;
+    assert!(to(Value::Null).await.warnings.is_empty());
+    assert!(sends(&f.settings.now()));
+
+    // The operator follows: the credentials in the file are now for the new address.
+    to(json!("http://thief:1")).await;
+    let file = f.dir.path().join("sdk_relay.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("http://node:1", "http://thief:1")).unwrap();
+    assert!(sends(&f.settings.reload().unwrap()));
+}
+
+#[tokio::test]
+async fn the_default_cookie_is_for_the_default_address_alone() {
+    let f = fixture("");
+    let changed = change(&f, json!({"bitcoin_core": {"url": "http://thief:1"}}))
+        .await
+        .unwrap();
+    assert_eq!(changed.warnings.len(), 1);
+    let back = change(&f, json!({"bitcoin_core": {"url": "http://127.0.0.1:38332"}})).await;
+    assert!(back.unwrap().warnings.is_empty());
+}

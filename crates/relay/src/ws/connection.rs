@@ -9,7 +9,6 @@ mod relays;
 mod watches;
 mod welcome;
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +26,7 @@ use super::limits::Permit;
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
+use crate::client_address::ClientAddress;
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::detect::{Mailbox, MailboxReceiver, mailbox};
@@ -74,7 +74,7 @@ type Step = Result<(), End>;
 #[derive(Debug)]
 pub struct Arrival {
     /// Where it comes from.
-    pub peer: SocketAddr,
+    pub client: ClientAddress,
     /// Its place among the connections; `None` where there is none left.
     pub permit: Option<Permit>,
     /// Whether its request carried a token that allows reading, or none is needed.
@@ -85,7 +85,7 @@ pub struct Arrival {
 /// place is closed with 1013, so that it learns why.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Ending) {
     let Arrival {
-        peer,
+        client,
         permit,
         authorized,
     } = arrival;
@@ -94,7 +94,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
         return refuse(stream).await;
     };
     let gauge = Gauged::new(&cx);
-    let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, peer, authorized, ending);
+    let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, client, authorized, ending);
     let end = connection.run(&mut socket).await;
     connection.leave().await;
     if let End::Close(code, reason) = end {
@@ -136,7 +136,7 @@ impl Drop for Gauged {
 struct Connection {
     cx: Arc<Context>,
     number: u64,
-    peer: SocketAddr,
+    client: ClientAddress,
     session: Session,
     is_relay: bool,
     /// The relay at the other end, where it is one and its coming was told.
@@ -165,7 +165,7 @@ impl Connection {
     fn new<S: AsyncRead + AsyncWrite + Unpin>(
         cx: Arc<Context>,
         stream: S,
-        peer: SocketAddr,
+        client: ClientAddress,
         authorized: bool,
         ending: Ending,
     ) -> (Self, Socket<S>) {
@@ -182,7 +182,7 @@ impl Connection {
             .unwrap_or(NonZeroU32::MIN);
         let connection = Self {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
-            peer,
+            client,
             session: Session::new(most, gate),
             is_relay: false,
             relay: None,
@@ -280,7 +280,7 @@ impl Connection {
                     return self.reject(socket, reason, CloseCode::Policy).await;
                 }
                 self.welcome(socket, begin).await?;
-                let address = address.unwrap_or_else(|| self.peer.to_string());
+                let address = address.unwrap_or_else(|| self.client.to_string());
                 self.relay_joined(RelayConnected {
                     relay_id,
                     address,

@@ -7,6 +7,9 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use crate::config::Config;
+use crate::http::{HostError, RequestHost};
+
 /// What the key is hashed with (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -22,6 +25,12 @@ pub enum Refused {
     /// The key is no base64 of 16 bytes.
     #[error("Sec-WebSocket-Key is missing or wrong")]
     Key,
+    /// It names no host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Its host may be that of any web page.
+    #[error("this relay is not known by the name in Host: list it in http.hosts")]
+    ForeignHost,
 }
 
 impl Refused {
@@ -29,7 +38,8 @@ impl Refused {
     pub fn status(self) -> StatusCode {
         match self {
             Self::NoUpgrade | Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::Key => StatusCode::BAD_REQUEST,
+            Self::Key | Self::Host(_) => StatusCode::BAD_REQUEST,
+            Self::ForeignHost => StatusCode::FORBIDDEN,
         }
     }
 
@@ -45,6 +55,14 @@ impl Refused {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         response
+    }
+}
+
+/// Whether a request names this relay. A page can open WebSockets by a name of its own that resolves to this machine (DNS rebinding).
+pub fn check_host<A>(request: &Request<A>, config: &Config) -> Result<(), Refused> {
+    match RequestHost::of(request)? {
+        Some(host) if host.is_checked(config) => Ok(()),
+        _ => Err(Refused::ForeignHost),
     }
 }
 

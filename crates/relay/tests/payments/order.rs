@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bitcoin::Amount;
 use futures_util::{SinkExt, StreamExt};
+use sdk_relay::client_address::ClientAddress;
 use sdk_relay::config::{Loader, Overrides};
 use sdk_relay::ops::LogTap;
 use sdk_relay::relay::Relay;
@@ -45,11 +46,11 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
     let cx = Arc::clone(relay.context());
     cx.ready().await;
     let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
-    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let permit = Admission::new(1, 1).admit(peer.ip()).expect("a place");
+    let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+    let permit = Admission::new(1, 1).admit(client.ip()).expect("a place");
     let (_ending, ends) = watch::channel(None);
     let arrival = Arrival {
-        peer,
+        client,
         permit: Some(permit),
         authorized: true,
     };

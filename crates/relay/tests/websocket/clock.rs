@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use sdk_relay::client_address::ClientAddress;
 use sdk_relay::config::{Loader, Overrides};
 use sdk_relay::context::Context;
 use sdk_relay::ops::LogTap;
@@ -57,13 +58,13 @@ impl House {
     /// A client behind a pipe that holds so many bytes each way.
     fn connect(&self, pipe: usize) -> Client {
         let (near, far) = tokio::io::duplex(pipe);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let permit = Admission::new(1, 1).admit(peer.ip()).unwrap();
+        let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let permit = Admission::new(1, 1).admit(client.ip()).unwrap();
         let actor = ws::serve(
             Arc::clone(self.context()),
             far,
             Arrival {
-                peer,
+                client,
                 permit: Some(permit),
                 authorized: true,
             },

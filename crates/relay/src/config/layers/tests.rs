@@ -172,3 +172,89 @@ fn tls_has_both_files_or_none() {
     let told = message("[tls]\ncert = \"/a\"\nkey = \"/b\"", &env);
     assert!(told.contains("tls.self_signed") && told.contains("either"), "{told}");
 }
+
+#[test]
+fn a_zmq_address_has_no_user_and_no_password() {
+    let with = |url: &str| message(&format!("[bitcoin_core]\nzmq_url = {url:?}\n"), &[]);
+    for url in [
+        "tcp://me:5ec2e7@127.0.0.1:29000",
+        "tcp://5ec2e7@node:1",
+        "5ec2e7@",
+        "ipc://me:5ec2e7@x",
+    ] {
+        let told = with(url);
+        assert!(
+            told.contains("bitcoin_core.zmq_url") && !told.contains("5ec2e7"),
+            "{told}"
+        );
+    }
+    for url in [
+        "127.0.0.1:29000",
+        "tcp://:29000",
+        "tcp://node",
+        "tcp://node:x",
+        "tcp://no de:1",
+        "tcp://node/x:1",
+        "tcp://node:1\n",
+    ] {
+        assert!(with(url).contains("expected tcp://HOST:PORT"), "{url}");
+    }
+    for url in ["tcp://127.0.0.1:29000", "tcp://[::1]:29000", "tcp://node_1.local:29000"] {
+        from(&format!("[bitcoin_core]\nzmq_url = {url:?}\n"), &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_wallet_of_the_node_is_a_name_and_no_path() {
+    let long = "w".repeat(256);
+    let wallets = [
+        "../x",
+        "..",
+        ".",
+        "a/b",
+        "/etc",
+        "a\\\\b",
+        "a..b",
+        "a\\u0000b",
+        "a\\u0007",
+        "a\\nb",
+        "a\\u0085b",
+        "a\\u007f",
+        &long,
+    ];
+    for wallet in wallets {
+        let told = message(&format!("[bitcoin_core]\nwallet = \"{wallet}\"\n"), &[]);
+        assert!(
+            told.contains("bitcoin_core.wallet") && told.contains("expected the name of a wallet"),
+            "{told}"
+        );
+    }
+    for wallet in ["", "relay", "my wallet.dat", "münzen", "a.b"] {
+        from(&format!("[bitcoin_core]\nwallet = \"{wallet}\"\n"), &[]).unwrap();
+    }
+}
+
+#[test]
+fn hosts_and_proxies_are_checked() {
+    for (line, key) in [
+        ("hosts = [\"https://relay.example.com\"]", "http.hosts"),
+        ("hosts = [\"relay.example.com:8091\"]", "http.hosts"),
+        ("hosts = [\"*.example.com\"]", "http.hosts"),
+        ("hosts = [\"\"]", "http.hosts"),
+        ("hosts = [\".\"]", "http.hosts"),
+        ("trusted_proxies = [\"localhost\"]", "http.trusted_proxies"),
+        ("trusted_proxies = [\"10.0.0.1/8\"]", "http.trusted_proxies"),
+        ("forwarding_header = \"x-real-ip\"", "http.forwarding_header"),
+    ] {
+        let told = message(&format!("[http]\n{line}\n"), &[]);
+        assert!(told.contains(key) && told.contains("expected"), "{told}");
+    }
+    let many = vec!["\"10.0.0.1\""; 257].join(",");
+    assert!(message(&format!("[http]\ntrusted_proxies = [{many}]\n"), &[]).contains("257 of them"));
+    let config = from("[http]\nhosts = [\"Relay.example.com.\"]\n", &[]).unwrap();
+    assert!(config.hosts == ["relay.example.com"] && config.local_admin);
+    // Where proxies are, everybody may come from a loopback address.
+    let behind = from("", &[("SDK_RELAY_HTTP__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")]).unwrap();
+    assert!(!behind.local_admin && behind.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
+    assert!(!from("[http]\nlocal_admin = false\n", &[]).unwrap().local_admin);
+}

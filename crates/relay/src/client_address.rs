@@ -1,0 +1,146 @@
+//! The address that a client is limited and logged by: its TCP peer, or the address that a trusted reverse proxy names.
+//!
+//! A forwarding header is believed only when the peer is listed in `http.trusted_proxies`, and is read from the right: each proxy appends the
+//! address that it saw, so everything to the left of the first untrusted address was written by the client itself.
+
+mod forwarded;
+mod network;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper::header::{HeaderMap, HeaderName};
+
+use forwarded::Hops;
+pub use network::{Network, WrongNetwork};
+
+/// Longest chain of trusted proxies that is followed. Real chains have two or three.
+const MAX_HOPS: usize = 16;
+
+/// Standardised form (RFC 7239).
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    peer: SocketAddr,
+    ip: IpAddr,
+}
+
+impl ClientAddress {
+    /// Of a client without a proxy.
+    pub fn direct(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            ip: peer.ip().to_canonical(),
+        }
+    }
+
+    /// The address to limit by; IPv4-mapped addresses are IPv4 here.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// The other end of the TCP connection: the client, or the last proxy before this relay.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+/// `IP:PORT` of a direct client, the IP address alone of one behind a proxy.
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ip == self.peer.ip().to_canonical() {
+            self.peer.fmt(f)
+        } else {
+            self.ip.fmt(f)
+        }
+    }
+}
+
+/// Which forwarding header the trusted proxies write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`, or `Forwarded` in a request without it.
+    #[default]
+    Auto,
+    /// `X-Forwarded-For` alone.
+    XForwardedFor,
+    /// `Forwarded` alone: for proxies that pass on an `X-Forwarded-For` that the client wrote.
+    Forwarded,
+}
+
+/// The reverse proxies whose forwarding header is believed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    header: ForwardingHeader,
+    /// Whether the log already says that a proxy names no client.
+    unnamed: Arc<AtomicBool>,
+}
+
+impl TrustedProxies {
+    /// Proxies in these networks, which write this header.
+    pub fn new(networks: Vec<Network>, header: ForwardingHeader) -> Self {
+        Self {
+            networks,
+            header,
+            unnamed: Arc::default(),
+        }
+    }
+
+    /// Whether none is configured.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// Whether a TCP peer of this address is a trusted proxy, which speaks for many clients.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(ip))
+    }
+
+    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the header is missing, or names
+    /// nobody, it is the last proxy that is known.
+    pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> ClientAddress {
+        let direct = ClientAddress::direct(peer);
+        if !self.contains(direct.ip) {
+            return direct;
+        }
+        let mut ip = direct.ip;
+        for hop in self.hops(headers).take(MAX_HOPS) {
+            // What cannot be read was not written by a proxy that can be trusted: nothing left of it is believed.
+            let Some(address) = hop else { break };
+            ip = address;
+            if !self.contains(ip) {
+                return ClientAddress { peer, ip };
+            }
+        }
+        if !self.unnamed.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                proxy = %direct.ip,
+                "a request from an address of http.trusted_proxies names no other client in its forwarding header: if it is a proxy, its clients are limited as one"
+            );
+        }
+        ClientAddress { peer, ip }
+    }
+
+    /// The addresses of the header, from the right; `None` for one that cannot be read.
+    fn hops<'a>(&self, headers: &'a HeaderMap) -> Hops<'a> {
+        let forwarded = match self.header {
+            ForwardingHeader::Auto => !headers.contains_key(X_FORWARDED_FOR),
+            ForwardingHeader::XForwardedFor => false,
+            ForwardingHeader::Forwarded => true,
+        };
+        if forwarded {
+            Hops::forwarded(headers.get_all(FORWARDED))
+        } else {
+            Hops::x_forwarded_for(headers.get_all(X_FORWARDED_FOR))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
