@@ -114,8 +114,7 @@ where
     let slot = Arc::clone(&upgraded);
     let config = cx.config();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let opened = ws::check_host(&request, &config).and_then(|()| ws::upgrade(&mut request));
-        let response: Response<String> = match opened {
+        let response: Response<String> = match ws::open(&mut request, &config) {
             Ok((response, on_upgrade)) => {
                 let client = config.trusted_proxies.client(peer, request.headers());
                 let authorized = may_read(&config.auth, request.headers());

@@ -73,7 +73,7 @@ async fn a_body_over_a_mebibyte_is_413() {
     // The same where nobody says beforehand how long it is.
     let body = padded(MEBIBYTE + 1);
     let chunked = format!(
-        "POST /dev/mine HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "POST /dev/mine HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );

@@ -42,8 +42,7 @@ pub(super) async fn open(
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&cx.config().auth, request.headers());
-    let opened = ws::check_host(&request, &cx.config()).and_then(|()| ws::upgrade::<Body, Body>(&mut request));
-    let (response, upgraded) = match opened {
+    let (response, upgraded) = match ws::open::<Body, Body>(&mut request, &cx.config()) {
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };

@@ -101,7 +101,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
         if code == CloseCode::TryAgain {
             cx.counters.slow_clients_cut.inc();
         }
-        tracing::debug!(connection = %connection.name(), code = code.code(), reason, "closing a connection");
+        tracing::debug!(connection = %connection.name(), client = %connection.client, code = code.code(), reason, "closing a connection");
         socket.close(code, &reason).await;
     }
     drop((gauge, permit));

@@ -16,4 +16,4 @@ pub use connection::{Arrival, serve};
 pub use limits::{Admission, Permit, network_of};
 pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;
-pub use upgrade::{Refused, check_host, upgrade};
+pub use upgrade::{Refused, open, upgrade};

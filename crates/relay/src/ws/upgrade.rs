@@ -58,11 +58,15 @@ impl Refused {
     }
 }
 
-/// Whether a request names this relay. A page can open WebSockets by a name of its own that resolves to this machine (DNS rebinding).
-pub fn check_host<A>(request: &Request<A>, config: &Config) -> Result<(), Refused> {
-    match RequestHost::of(request)? {
-        Some(host) if host.is_checked(config) => Ok(()),
-        _ => Err(Refused::ForeignHost),
+/// [`upgrade`] for a request that names this relay. A page can open WebSockets by a name of its own that resolves to this machine (DNS
+/// rebinding).
+pub fn open<A, B: Default>(request: &mut Request<A>, config: &Config) -> Result<(Response<B>, OnUpgrade), Refused> {
+    let host = RequestHost::of(request)?;
+    let opened = upgrade(request)?;
+    if host.is_some_and(|host| host.is_checked(config)) {
+        Ok(opened)
+    } else {
+        Err(Refused::ForeignHost)
     }
 }
 

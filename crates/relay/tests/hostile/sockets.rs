@@ -219,8 +219,8 @@ fn request(rng: &mut StdRng, n: usize) -> Vec<u8> {
     }
     let mut bytes = match n % 8 {
         2 | 3 => UPGRADE.as_bytes().to_vec(),
-        4 | 5 => b"POST /dev/pay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"address\":\"a\"}".to_vec(),
-        _ => b"POST /dev/pay HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n0\r\n\r\n".to_vec(),
+        4 | 5 => b"POST /dev/pay HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"address\":\"a\"}".to_vec(),
+        _ => b"POST /dev/pay HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n0\r\n\r\n".to_vec(),
     };
     for _ in 0..rng.gen_range(1..6) {
         let at = rng.gen_range(0..bytes.len());

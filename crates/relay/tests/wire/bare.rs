@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::DEADLINE;
 
 /// The request that opens a WebSocket (the key is that of RFC 6455, section 1.3).
-pub(crate) const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(crate) const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A TCP connection.
