@@ -2,7 +2,7 @@
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint};
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::format::{BLOCKS, EVENTS, KEPT_BLOCKS, META, META_COMPLETE_FROM, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS};
 use crate::{LogEntry, Retention, Store, StoreError};
@@ -42,11 +42,15 @@ impl Batch {
 }
 
 impl Store {
-    /// Makes the batch durable: when this returns, it survives a kill and a power cut. On an error nothing of it is in the store.
+    /// Makes the batch durable: when this returns, it survives a kill and a power cut. After an error of the database all of it is in the store or
+    /// nothing: the same batch is to be committed again, which changes nothing where it is there already.
     pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let tx = self.db.begin_write()?;
         {
             let mut meta = tx.open_table(META)?;
+            if is_there(&tx, &meta, &batch.events)? {
+                return Ok(());
+            }
             if let Some(change) = batch.block {
                 apply_block(&tx, &mut meta, change)?;
             }
@@ -73,6 +77,20 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Whether these events are the newest of the log: a commit that failed while the disk took its last bytes may have succeeded all the same.
+/// A batch without events needs no such look, as to apply it twice is to apply it once.
+fn is_there(tx: &WriteTransaction, meta: &Table<'_, &str, u64>, events: &[LogEntry]) -> Result<bool, StoreError> {
+    let Some(last) = events.last() else {
+        return Ok(false);
+    };
+    if value(meta, META_NEXT_EVENT, 1)? != last.id.saturating_add(1) {
+        return Ok(false);
+    }
+    let table = tx.open_table(EVENTS)?;
+    let newest = table.get(last.id)?;
+    Ok(newest.is_some_and(|record| record.value() == last.to_record().as_slice()))
 }
 
 fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: BlockChange) -> Result<(), StoreError> {

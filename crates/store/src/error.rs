@@ -30,22 +30,33 @@ pub enum OpenError {
         /// Newest format that this program reads.
         readable: u64,
     },
-    /// The file cannot be read or written.
-    #[error("the store {path} cannot be opened: {source}")]
-    File {
+    /// Its content is not what was written there.
+    #[error(
+        "the store {path} is damaged, or no store of a relay ({reason}): move the file away and start again. A new one is made; clients that \
+         resume are told of the gap, and take the blocks in between from the index"
+    )]
+    Damaged {
         /// The file.
         path: PathBuf,
         /// What the database says.
-        source: Box<redb::Error>,
+        reason: String,
+    },
+    /// The file cannot be read or written.
+    #[error("the store {path} cannot be opened: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
     },
 }
 
-/// Why a read or a commit failed. After a failed commit nothing of its batch is in the store.
+/// Why a read or a commit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed: disk full, I/O error, corruption.
     #[error("the store failed: {0}")]
-    Database(#[source] Box<redb::Error>),
+    Database(Box<redb::Error>),
     /// The writer numbered its events wrongly: a fault of the program.
     #[error("event {found} was to be written where {expected} is next")]
     OutOfSequence {

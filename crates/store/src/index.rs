@@ -38,7 +38,9 @@ mod write;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, TableDefinition};
+use redb::TableDefinition;
+
+use crate::db::Db;
 
 pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
 pub use error::IndexError;
@@ -64,7 +66,7 @@ const NAME_NETWORK: &str = "network";
 /// The tweak index of one relay. It may be shared; one task at a time writes.
 #[derive(Debug)]
 pub struct TweakIndex {
-    db: Database,
+    db: Db,
     dir: PathBuf,
     start_height: u32,
     recent: Mutex<recent::Recent>,

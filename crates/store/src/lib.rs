@@ -5,6 +5,7 @@
 //! has files of its own: it is made from the chain, and may be removed and built anew.
 
 mod batch;
+mod db;
 mod error;
 pub mod format;
 pub mod index;
@@ -13,6 +14,7 @@ mod open;
 mod sync_history;
 
 pub use batch::{Batch, BlockChange};
+pub use db::Medium;
 pub use error::{OpenError, StoreError};
 pub use index::TweakIndex;
 pub use log::{LogEntry, ReadLimit};

@@ -1,7 +1,7 @@
 //! The event log as its readers see it.
 
 use bytes::Bytes;
-use redb::{ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 use sdk_relay_protocol::Topic;
 
 use crate::batch::value;

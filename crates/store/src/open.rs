@@ -1,11 +1,13 @@
 //! The store as a whole: opened, checked, and what it knows of the chain.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 
+use crate::db::{DatabaseFile, Db, Medium, Options, is_damage};
 use crate::format::{BLOCKS, EVENTS, FORMAT, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
 use crate::{OpenError, StoreError};
 
@@ -24,34 +26,54 @@ const CACHE_BYTES: usize = 4 << 20;
 /// The store of one relay. It may be shared; one task at a time writes.
 #[derive(Debug)]
 pub struct Store {
-    pub(crate) db: Database,
+    pub(crate) db: Db,
     pub(crate) retention: Retention,
+    /// A commit of syncs whose end is not known: the newest key before it.
+    pub(crate) uncertain_syncs: Mutex<Option<u64>>,
 }
 
 impl Store {
     /// Opens the file, or makes it. A store belongs to one network for good.
     pub fn open(path: &Path, network: &str, retention: Retention) -> Result<Self, OpenError> {
-        let db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
-            .map_err(|e| match e {
-                DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
-                e => OpenError::File {
-                    path: path.to_owned(),
-                    source: Box::new(e.into()),
-                },
-            })?;
-        let file = |e: StoreError| match e {
-            StoreError::Database(source) => OpenError::File {
+        Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
+    }
+
+    /// The same on another medium; `path` is its name in errors.
+    pub fn open_on(
+        medium: Box<dyn Medium>,
+        path: &Path,
+        network: &str,
+        retention: Retention,
+    ) -> Result<Self, OpenError> {
+        let options = Options {
+            cache_bytes: CACHE_BYTES,
+            // A damaged file is named here, not by a panic in the middle of the night; the log's default bound is read in less than a second.
+            check: true,
+        };
+        let failed = |source: redb::Error| match source {
+            redb::Error::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
+            source if is_damage(&source) => OpenError::Damaged {
                 path: path.to_owned(),
-                source,
+                reason: source.to_string(),
             },
-            e => OpenError::File {
+            source => OpenError::File {
                 path: path.to_owned(),
-                source: Box::new(redb::Error::Corrupted(e.to_string())),
+                reason: source.to_string(),
             },
         };
-        let store = Self { db, retention };
+        let file = |error: StoreError| match error {
+            StoreError::Database(source) => failed(*source),
+            error => OpenError::Damaged {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            },
+        };
+        let db = Db::open(medium, options).map_err(failed)?;
+        let store = Self {
+            db,
+            retention,
+            uncertain_syncs: Mutex::new(None),
+        };
         let (format, found) = store.identify(network).map_err(file)?;
         if format > FORMAT {
             return Err(OpenError::NewerFormat {

@@ -1,20 +1,36 @@
 //! Syncs that the relay took part in: opaque records, the newest [`KEPT_SYNCS`].
 
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use std::sync::PoisonError;
+
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use crate::format::{KEPT_SYNCS, SYNC_HISTORY};
 use crate::{Store, StoreError};
 
 impl Store {
-    /// Adds records, oldest first, in one commit; the oldest of the table go when there are more than [`KEPT_SYNCS`].
+    /// Adds records, oldest first, in one commit; the oldest of the table go when there are more than [`KEPT_SYNCS`]. After an error the same
+    /// records are to be added again, with later ones behind them: those that are there already are not added twice.
     pub fn add_syncs(&self, records: &[Vec<u8>]) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());
         }
+        let mut uncertain = self.uncertain_syncs.lock().unwrap_or_else(PoisonError::into_inner);
         let tx = self.db.begin_write()?;
         {
             let mut table = tx.open_table(SYNC_HISTORY)?;
             let newest = table.last()?.map_or(0, |(key, _)| key.value());
+            let records = match *uncertain {
+                Some(before) if newest > before => {
+                    let last = table.last()?.map(|(_, record)| record.value().to_vec());
+                    let there = records
+                        .iter()
+                        .take((newest - before) as usize)
+                        .rposition(|r| Some(r) == last.as_ref());
+                    records.get(there.map_or(0, |at| at + 1)..).unwrap_or(&[])
+                }
+                _ => records,
+            };
+            uncertain.get_or_insert(newest);
             for (key, record) in (newest + 1..).zip(records) {
                 table.insert(key, record.as_slice())?;
             }
@@ -23,6 +39,7 @@ impl Store {
             }
         }
         tx.commit()?;
+        *uncertain = None;
         Ok(())
     }
 

@@ -91,13 +91,24 @@ fn a_store_has_one_owner_and_one_network() {
 }
 
 #[test]
+fn what_a_cut_making_left_is_no_hindrance() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    std::fs::write(&path, b"").unwrap();
+    std::fs::write(dir.path().join("relay.redb.new"), vec![0; 10_000]).unwrap();
+    drop(Store::open(&path, "regtest", WIDE).unwrap());
+    assert!(!dir.path().join("relay.redb.new").exists());
+    Store::open(&path, "regtest", WIDE).unwrap();
+}
+
+#[test]
 fn a_file_that_is_no_store_is_said_to_be_none() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     std::fs::write(&path, vec![7; 10_000]).unwrap();
     assert!(matches!(
         Store::open(&path, "regtest", WIDE),
-        Err(OpenError::File { .. })
+        Err(OpenError::Damaged { .. })
     ));
 }
 

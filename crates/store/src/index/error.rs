@@ -1,15 +1,27 @@
 //! Errors of the index.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bitcoin::BlockHash;
+
+use crate::db::is_damage;
 
 /// Why the index cannot be read or written. After a failed write nothing of it is in the index.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The database failed: disk full, I/O error, corruption.
     #[error("the tweak index failed: {0}")]
-    Database(#[source] Box<redb::Error>),
+    Database(Box<redb::Error>),
+    /// Its database is in use, or its content is not what was written there.
+    #[error("the tweak index's file {path} cannot be opened ({reason}): {todo}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        reason: String,
+        /// What to do.
+        todo: &'static str,
+    },
     /// A segment failed.
     #[error("the tweak index's file {path} failed: {source}")]
     File {
@@ -58,6 +70,21 @@ pub enum IndexError {
         /// Its hash.
         hash: BlockHash,
     },
+}
+
+impl IndexError {
+    pub(super) fn opening(path: &Path, error: redb::Error) -> Self {
+        let todo = match &error {
+            redb::Error::DatabaseAlreadyOpen => "another process has it; stop it, or use another data_dir",
+            error if is_damage(error) => "remove its directory and start again: the index is built anew from the node",
+            _ => "look at the disk of data_dir",
+        };
+        Self::Unusable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+            todo,
+        }
+    }
 }
 
 /// redb has an error type for each operation; all of them convert to `redb::Error`.

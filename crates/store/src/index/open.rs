@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use redb::{Database, ReadableTable};
+use redb::ReadableTable;
 
 use super::{
     BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, MARKS, META, META_FORMAT, META_START, NAME_NETWORK,
     NAMES, SPENT, TweakIndex,
 };
+use crate::db::{DatabaseFile, Db, Options};
 
 const DATABASE: &str = "index.redb";
 
@@ -20,9 +21,14 @@ impl TweakIndex {
             path: dir.to_owned(),
             source,
         })?;
-        let db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(dir.join(DATABASE))?;
+        let path = dir.join(DATABASE);
+        let options = Options {
+            cache_bytes: CACHE_BYTES,
+            // On the main chain the file has gigabytes.
+            check: false,
+        };
+        let db = Db::open(Box::new(DatabaseFile(path.clone())), options);
+        let db = db.map_err(|error| IndexError::opening(&path, error))?;
         let mut index = Self {
             db,
             dir: dir.to_owned(),

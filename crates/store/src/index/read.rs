@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use bitcoin::{BlockHash, OutPoint};
-use redb::{ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 
 use super::block::Stored;
 use super::spend::{Place, Spend};

@@ -1,0 +1,306 @@
+//! A redb database that is reopened after a fault.
+//!
+//! After an I/O error (a full disk, a cable) redb refuses every transaction until the database is closed and opened again. [`Db`] does that at
+//! the next transaction, whoever asks for it, and again until it succeeds: what was durable is there again once the fault is gone.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::ops::{Bound, Deref};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::time::{Duration, Instant};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
+
+/// Between two attempts to open a database that could not be reopened. Opening reads the whole file; readers may ask a thousand times a second.
+const REOPEN_EVERY: Duration = Duration::from_millis(500);
+
+/// What a database is stored on: a file, or in tests a disk that fails.
+pub trait Medium: std::fmt::Debug + Send + Sync + 'static {
+    /// Opens it. `create`: it is made where it is missing; otherwise that is an error.
+    fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>>;
+}
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Memory for its pages.
+    pub(crate) cache_bytes: usize,
+    /// Whether all checksums are verified at the open. redb trusts a file that was closed in order, and may panic later where it was damaged since.
+    pub(crate) check: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Db {
+    medium: Box<dyn Medium>,
+    options: Options,
+    state: RwLock<State>,
+    /// Held by whoever writes or reopens: a database is not closed under a write transaction.
+    turn: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` after a failed attempt to reopen.
+    database: Option<Database>,
+    /// Set by the first operation on the medium that fails.
+    failed: Arc<AtomicBool>,
+    /// The last failed attempt.
+    attempt: Option<(Instant, String)>,
+}
+
+impl Db {
+    /// Opens the database, or makes it.
+    pub(crate) fn open(medium: Box<dyn Medium>, options: Options) -> Result<Self, redb::Error> {
+        let (database, failed) = open(&*medium, options, true)?;
+        Ok(Self {
+            medium,
+            options,
+            state: RwLock::new(State {
+                database: Some(database),
+                failed,
+                attempt: None,
+            }),
+            turn: Mutex::new(()),
+        })
+    }
+
+    /// A snapshot of what is durable.
+    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, redb::Error> {
+        if let Some(begun) = self.usable(Database::begin_read) {
+            return Ok(begun?);
+        }
+        let turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            // It has failed under its writer, who reopens it.
+            Err(TryLockError::WouldBlock) => return Err(unavailable("it is being reopened")),
+        };
+        self.reopen(&turn)?;
+        match self.usable(Database::begin_read) {
+            Some(begun) => Ok(begun?),
+            None => Err(unavailable("it failed again")),
+        }
+    }
+
+    /// A transaction; its changes are durable once it is committed. One at a time: the others wait.
+    pub(crate) fn begin_write(&self) -> Result<WriteTx<'_>, redb::Error> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = match self.usable(Database::begin_write) {
+            Some(begun) => Some(begun),
+            None => {
+                self.reopen(&turn)?;
+                self.usable(Database::begin_write)
+            }
+        };
+        match begun {
+            Some(tx) => Ok(WriteTx { tx: tx?, _turn: turn }),
+            None => Err(unavailable("it failed again")),
+        }
+    }
+
+    /// `None` where the database has to be reopened first.
+    fn usable<T>(&self, begin: impl FnOnce(&Database) -> T) -> Option<T> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let database = state
+            .database
+            .as_ref()
+            .filter(|_| !state.failed.load(Ordering::Acquire));
+        database.map(begin)
+    }
+
+    fn reopen(&self, _turn: &MutexGuard<'_, ()>) -> Result<(), redb::Error> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.database.is_some() && !state.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if let Some((at, error)) = &state.attempt
+            && at.elapsed() < REOPEN_EVERY
+        {
+            return Err(unavailable(error));
+        }
+        // Dropping closes it: a database that has failed writes nothing more, and its lock on the file is released.
+        drop(state.database.take());
+        match open(&*self.medium, self.options, false) {
+            Ok((database, failed)) => {
+                *state = State {
+                    database: Some(database),
+                    failed,
+                    attempt: None,
+                };
+                Ok(())
+            }
+            Err(error) => {
+                state.attempt = Some((Instant::now(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A write transaction, and the right to write.
+pub(crate) struct WriteTx<'a> {
+    tx: WriteTransaction,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl WriteTx<'_> {
+    /// Makes the changes durable. After an error they are or are not: the medium decides when it works again.
+    pub(crate) fn commit(self) -> Result<(), redb::Error> {
+        let Self { tx, _turn } = self;
+        Ok(tx.commit()?)
+    }
+}
+
+impl Deref for WriteTx<'_> {
+    type Target = WriteTransaction;
+
+    fn deref(&self) -> &WriteTransaction {
+        &self.tx
+    }
+}
+
+fn unavailable(why: &str) -> redb::Error {
+    redb::Error::Io(io::Error::other(format!(
+        "the database has failed and is not open: {why}"
+    )))
+}
+
+fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database, Arc<AtomicBool>), redb::Error> {
+    let inner = medium.open(create)?;
+    if !create && inner.len()? == 0 {
+        // Otherwise redb would make a new one in it, and what was durable would be gone without a word.
+        return Err(redb::Error::Corrupted("it has become empty".to_owned()));
+    }
+    let failed = Arc::new(AtomicBool::new(false));
+    let watched = Watched {
+        inner,
+        failed: Arc::clone(&failed),
+    };
+    let mut builder = Database::builder();
+    builder
+        .set_cache_size(options.cache_bytes)
+        .set_check_integrity_on_open(options.check);
+    // redb asserts some of what it reads: the one place where its panic stands for an error, as nothing is shared with it yet.
+    let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(watched)));
+    let opened = opened.unwrap_or_else(|_| {
+        let reason = "its content is not that of a database".to_owned();
+        Err(redb::StorageError::Corrupted(reason).into())
+    });
+    Ok((opened?, failed))
+}
+
+/// Whether an error speaks of the content of a file, and not of the disk below it.
+pub(crate) fn is_damage(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
+        redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
+        _ => false,
+    }
+}
+
+/// A database file.
+#[derive(Debug)]
+pub(crate) struct DatabaseFile(pub(crate) PathBuf);
+
+impl Medium for DatabaseFile {
+    fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>> {
+        if create && std::fs::metadata(&self.0).map_or(true, |file| file.len() == 0) {
+            self.make()?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&self.0)?;
+        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+}
+
+impl DatabaseFile {
+    /// Makes an empty database. A power cut leaves none, or a whole one: what redb leaves of one that it was making it takes for another
+    /// program's file afterwards.
+    fn make(&self) -> io::Result<()> {
+        let mut new = self.0.clone().into_os_string();
+        new.push(".new");
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&new)?;
+        let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(io::Error::other)?;
+        database.close().map_err(io::Error::other)?;
+        std::fs::rename(&new, &self.0)?;
+        #[cfg(unix)]
+        if let Some(dir) = self.0.parent() {
+            std::fs::File::open(dir)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// Passes everything on, and notes the first failure.
+#[derive(Debug)]
+struct Watched {
+    inner: Box<dyn StorageBackend>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Watched {
+    fn note<T, E>(&self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        result
+    }
+}
+
+impl StorageBackend for Watched {
+    fn len(&self) -> io::Result<u64> {
+        self.note(self.inner.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.note(self.inner.read(offset, out))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.note(self.inner.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.note(self.inner.sync_data())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.note(self.inner.write(offset, data))
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.note(self.inner.close())
+    }
+
+    // A lock that the medium does not have is no failure: redb goes on without it.
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.note(self.inner.unlock_range(start, end))
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.query_lock_range(start, end)
+    }
+}
