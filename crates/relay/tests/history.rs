@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "history/damaged.rs"]
+mod damaged;
 #[path = "history/hearer.rs"]
 mod hearer;
 #[path = "history/joint.rs"]

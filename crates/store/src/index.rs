@@ -7,6 +7,7 @@
 //!   instruction leaves the state before or after.
 //! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no depth that it
 //!   cannot undo.
+//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others.
 //! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
 //!
 //! # Files (format 2)
@@ -28,6 +29,7 @@
 
 mod block;
 mod bytes;
+mod damage;
 mod error;
 mod open;
 mod read;
@@ -43,6 +45,7 @@ use redb::TableDefinition;
 use crate::db::Db;
 
 pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
+pub use damage::Damage;
 pub use error::IndexError;
 pub use read::IndexTip;
 
@@ -70,6 +73,7 @@ pub struct TweakIndex {
     dir: PathBuf,
     start_height: u32,
     recent: Mutex<recent::Recent>,
+    damaged: damage::Damaged,
 }
 
 /// Where a block's bytes are.

@@ -17,7 +17,7 @@ use bitcoin::hashes::Hash;
 use sdk_relay_bip352::{Engine, Match, Receiver};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
-use sdk_relay_store::index::IndexedBlock;
+use sdk_relay_store::index::{IndexError, IndexedBlock};
 
 /// Pairs of row and receiver in one turn: some tenths of a second of one core with the reference engine. A client that goes away, or a new one,
 /// is noticed between two turns.
@@ -84,6 +84,8 @@ pub struct HistoryScanner {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) orders: Arc<ScanQueue>,
     pub(super) detection: Detection,
+    /// The last read failed, and that is in the log.
+    pub(super) reading_fails: bool,
 }
 
 impl HistoryScanner {
@@ -111,8 +113,8 @@ impl HistoryScanner {
 
     /// Scans one stretch. `false` when there is nothing to scan for now.
     async fn turn(&mut self, turn: u64, scans: &mut Vec<Scan>) -> bool {
-        let tip = self.index.status.borrow().tip;
-        let is_ready = |s: &&Scan| s.mailbox.has_room() && tip.is_some_and(|t| s.next <= t.height);
+        // One that has come to a damaged block waits until that is restored; the others go on.
+        let is_ready = |s: &&Scan| s.mailbox.has_room() && self.index.can_read(s.next);
         let ready = || scans.iter().filter(is_ready);
         let chosen = if turn.is_multiple_of(TURNS) {
             ready().min_by_key(|s| (s.served, s.next))
@@ -126,12 +128,19 @@ impl HistoryScanner {
         let store = Arc::clone(&self.index.store);
         let blocks = match tokio::task::spawn_blocking(move || store.blocks(from, rows)).await {
             Ok(Ok(blocks)) => blocks,
+            // It is set aside now, and in the log: another scan goes on.
+            Ok(Err(IndexError::Corrupt { .. })) => return true,
             Ok(Err(error)) => {
-                tracing::error!(%error, "the history of a watch cannot be read; trying again until it can");
+                if !std::mem::replace(&mut self.reading_fails, true) {
+                    tracing::error!(%error, "the tweak index cannot be read for histories; trying again until it can");
+                }
                 return false;
             }
             Err(_) => return false,
         };
+        if std::mem::replace(&mut self.reading_fails, false) {
+            tracing::info!("the tweak index can be read again");
+        }
         let (Some(first), Some(last)) = (blocks.first(), blocks.last().map(|b| b.height)) else {
             return false;
         };
@@ -164,16 +173,13 @@ impl HistoryScanner {
         went_on
     }
 
-    /// Leaves out the blocks below the index's first, which may have risen since a scan began: the node had pruned what came next.
+    /// Leaves out the blocks that cannot be had: damaged ones, and those below the index's first, which may have risen since a scan began, as
+    /// the node had pruned what came next.
     async fn skip_missing(&self, scans: &mut Vec<Scan>) {
-        let status = self.index.status.borrow().clone();
-        if !status.first_is_known {
-            return;
-        }
         let mut skipping = Vec::new();
         let mut stretches = Vec::new();
         for scan in scans.iter_mut() {
-            if let Some(missing) = status.missing_below(scan.next).into_iter().next() {
+            if let Some(missing) = self.index.missing_from(scan.next) {
                 stretches.push(scan.missing(missing));
                 skipping.push(scan);
             }

@@ -72,6 +72,7 @@ pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: Cancellatio
         engine: Arc::clone(&parts.engine),
         orders: Arc::clone(&orders),
         detection: detection.clone(),
+        reading_fails: false,
     });
     let worker = Worker::new(parts, detection.clone(), orders)?;
     let runtime = tokio::runtime::Handle::current();

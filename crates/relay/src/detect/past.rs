@@ -16,14 +16,12 @@ use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::commands::Heights;
 use crate::hub::Frame;
-use crate::index::IndexStatus;
+use crate::index::{IndexStatus, NEARLY};
 
 /// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history.
 pub(super) const HELD: usize = 1024;
 /// Progress is sent in steps of this much.
 const STEP: f64 = 0.01;
-/// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
-const NEARLY: u32 = 6;
 /// Ranges of missing blocks that are kept for a watch. With more of them the last one is extended over what lies between: it then names
 /// more blocks than are missing, never fewer.
 const RANGES: usize = 64;
@@ -326,6 +324,7 @@ mod tests {
     fn index(first: u32, tip: u32) -> IndexStatus {
         IndexStatus {
             state: IndexState::Current,
+            since: std::time::Instant::now(),
             start_height: 5,
             first,
             first_is_known: true,

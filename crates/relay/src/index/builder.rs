@@ -14,9 +14,10 @@ use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::repair::Repair;
 use super::{IndexFigures, IndexState, IndexStatus, Pool, indexed};
 use crate::oracle::Oracle;
 
@@ -44,6 +45,9 @@ pub struct Builder {
     status: watch::Sender<IndexStatus>,
     figures: watch::Sender<IndexFigures>,
     fetches: Arc<Semaphore>,
+    repair: Repair,
+    /// A damaged block was met.
+    damage: Arc<Notify>,
 }
 
 /// Why the builder cannot go on for now.
@@ -96,6 +100,7 @@ impl Builder {
         let first = index.first()?.map_or(index.start_height(), |t| t.height);
         let (status, told) = watch::channel(IndexStatus {
             state: IndexState::Starting,
+            since: Instant::now(),
             start_height: index.start_height(),
             first,
             first_is_known: tip.is_some(),
@@ -104,6 +109,15 @@ impl Builder {
             node_is_syncing: false,
         });
         let (figures, shown) = watch::channel(IndexFigures::default());
+        let damage = Arc::new(Notify::new());
+        let met = Arc::clone(&damage);
+        index.on_damage(move || met.notify_one());
+        let repair = Repair::new(
+            Arc::clone(&index),
+            Arc::clone(&source),
+            Arc::clone(&pool),
+            Arc::clone(&engine),
+        );
         let builder = Self {
             index,
             source,
@@ -114,6 +128,8 @@ impl Builder {
             status,
             figures,
             fetches: Arc::new(Semaphore::new(FETCHES)),
+            repair,
+            damage,
         };
         Ok((builder, told, shown))
     }
@@ -127,16 +143,26 @@ impl Builder {
     pub async fn run(mut self) {
         loop {
             self.follow.mark_unchanged();
+            // Before the step: only a block that can be read can be taken back.
+            let repairs_wait = self.repair.run().await;
             match self.step().await {
                 Ok(Step::Again) => {}
+                Ok(Step::Current) if repairs_wait => self.state(IndexState::Current, false),
                 Ok(Step::Current) => {
                     self.state(IndexState::Current, false);
-                    // Either way the next step asks the node.
-                    drop(tokio::time::timeout(LOOK_EVERY, self.follow.changed()).await);
+                    tokio::select! {
+                        // A follower that has ended wakes nobody any more.
+                        Ok(()) = self.follow.changed() => {}
+                        () = self.damage.notified() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
                 }
                 Ok(Step::NodeIsSyncing) => {
                     self.state(IndexState::Building, false);
-                    tokio::time::sleep(RETRY).await;
+                    tokio::select! {
+                        () = self.damage.notified() => {}
+                        () = tokio::time::sleep(RETRY) => {}
+                    }
                 }
                 Err(stopped) => {
                     let of_node = matches!(stopped, Stopped::Source(_));
@@ -373,6 +399,10 @@ impl Builder {
                 (_, IndexState::Current) => {
                     tracing::info!(tip = status.tip.map(|t| t.height), "the tweak index holds the tip");
                 }
+            }
+            // An error in other words is the same condition.
+            if std::mem::discriminant(&status.state) != std::mem::discriminant(&state) {
+                status.since = Instant::now();
             }
             status.state = state;
             true

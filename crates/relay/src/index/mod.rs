@@ -4,8 +4,11 @@
 //! priority, and [`builder`]'s bounds for what is in flight); detection never waits for it.
 
 mod builder;
+mod missing;
 mod pool;
+mod problems;
 mod progress;
+mod repair;
 mod scan;
 mod status;
 mod tweaks;
@@ -18,6 +21,7 @@ use tokio::sync::watch;
 pub use builder::Builder;
 pub use pool::Pool;
 pub(crate) use pool::give_way;
+pub(crate) use problems::NEARLY;
 pub use progress::show_progress;
 pub(crate) use progress::{AboveBars, new_bar};
 pub use scan::{Paid, scan};

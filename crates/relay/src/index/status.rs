@@ -1,5 +1,7 @@
 //! How far the index is.
 
+use std::time::Instant;
+
 use sdk_relay_chain::BlockRef;
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 
@@ -21,6 +23,8 @@ pub enum IndexState {
 pub struct IndexStatus {
     /// What the builder does.
     pub state: IndexState,
+    /// Since when it does that.
+    pub since: Instant,
     /// `index.start_height`, or the lower one that an older index was built from.
     pub start_height: u32,
     /// Lowest height that the index has, or will have.

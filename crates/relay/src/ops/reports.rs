@@ -57,6 +57,9 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
     if let Some(oracle) = &cx.oracle {
         problems.extend(oracle.state().problem(oracle.url()));
     }
+    if let Some(index) = &cx.index {
+        problems.extend(index.problems(matches!(follow.state, FollowState::Following)));
+    }
     if !problems.is_empty() {
         condition = Condition::Degraded;
     }

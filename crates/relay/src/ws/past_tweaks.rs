@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::hex::DisplayHex;
-use sdk_relay_protocol::{Event, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks};
+use sdk_relay_protocol::{
+    ErrorCode, ErrorMessage, Event, MissingBlocks, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks,
+};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock, IndexedTx};
 
@@ -31,17 +33,19 @@ pub(super) struct PastTweaks {
     since: u64,
     /// The last block of the history; `None` until the connection has caught up.
     until: Option<u32>,
+    /// The last read failed, and that is in the log.
+    reading_fails: bool,
 }
 
 impl PastTweaks {
     /// From the height `from` on, for a connection that stands there in the log.
     pub(super) fn new(index: Index, from: u32, hub: &Hub, cursor: Option<&Cursor>) -> Self {
-        let first = index.status.borrow().first;
         Self {
             index,
-            next: from.max(first),
+            next: from,
             since: cursor.map_or(0, Cursor::after),
             until: cursor.and_then(|c| hub.tip_at(c)),
+            reading_fails: false,
         }
     }
 
@@ -91,12 +95,27 @@ pub(super) async fn next_past(
         if past.next > last() {
             return None;
         }
+        if let Some(missing) = past.index.missing_from(past.next) {
+            let missing = MissingBlocks {
+                to: missing.to.min(last()),
+                ..missing
+            };
+            past.next = missing.to.saturating_add(1);
+            return Some(vec![left_out(missing)]);
+        }
         let (store, next, told) = (Arc::clone(&past.index.store), past.next, Arc::clone(hub));
         let read = tokio::task::spawn_blocking(move || of_told_chain(&store, &told, next)).await;
         let blocks = match read {
-            Ok(Ok(blocks)) => blocks,
+            Ok(Ok(blocks)) => {
+                past.reading_fails = false;
+                blocks
+            }
+            // It is in the log, and waits to be restored.
+            Ok(Err(IndexError::Corrupt { .. })) => Vec::new(),
             Ok(Err(error)) => {
-                tracing::error!(%error, "the history of tweaks cannot be read");
+                if !std::mem::replace(&mut past.reading_fails, true) {
+                    tracing::error!(%error, "the tweak index cannot be read for a history of tweaks; trying again until it can");
+                }
                 Vec::new()
             }
             Err(_) => Vec::new(),
@@ -112,6 +131,16 @@ pub(super) async fn next_past(
             None => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
+}
+
+/// Names blocks of the history that the relay cannot have.
+fn left_out(missing: MissingBlocks) -> Frame {
+    Frame::encode(&ServerMessage::Error(ErrorMessage {
+        code: ErrorCode::Unavailable,
+        message: format!("tweaks: {missing}: left out of the history"),
+        in_reply_to: None,
+        timestamp: unix_now(),
+    }))
 }
 
 /// The next blocks, if they are of the chain that the log has told; none while the index is of another one.

@@ -7,6 +7,7 @@ use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayPro
 use crate::hearer::Hearer;
 use crate::order::index_is_current;
 use crate::stage::silent;
+use crate::tweaks::left_out_and_told;
 
 /// Prunes the node; gives the lowest block that it keeps.
 async fn prune(node: &Bitcoind) -> u32 {
@@ -74,6 +75,12 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
         panic!("{:?}", none.heard)
     };
     assert_eq!((last.height, &last.missing), (20, &vec![all]));
+
+    // Who scans for itself learns the same.
+    let (left_out, heights) = left_out_and_told(&relay, 10, tip).await;
+    let range = format!("blocks 10 to {} (pruned", kept - 1);
+    assert!(matches!(&left_out[..], [one] if one.contains(&range)), "{left_out:?}");
+    assert_eq!(heights, (kept..=tip).collect::<Vec<_>>());
 
     let health = http_get(&format!("{}/health", relay.http_url())).await.json();
     assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, ServerMessage, Subscribe};
 use sdk_relay_client::{Event, Frame, RawClient, Topic};
-use testkit::{InputKind, Payee};
+use testkit::{InputKind, Payee, RelayProcess};
 use tokio::time::timeout;
 
 use crate::order::index_is_current;
@@ -23,7 +23,7 @@ async fn a_client_that_scans_for_itself_gets_every_block_once() {
     let height = stage.node.height().await;
     index_is_current(&stage.relay, height).await;
 
-    let mut raw = scanner(&stage).await;
+    let mut raw = scanner(&stage.relay).await;
     // Only this topic has a history.
     raw.send(&history_of(Topic::Notifications, 1)).await.unwrap();
     raw.send(&history_of(Topic::Tweaks, from)).await.unwrap();
@@ -66,8 +66,8 @@ async fn a_client_that_scans_for_itself_gets_every_block_once() {
 }
 
 /// A client without topics so far.
-async fn scanner(stage: &Stage) -> RawClient {
-    let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
+async fn scanner(relay: &RelayProcess) -> RawClient {
+    let mut raw = RawClient::connect(&relay.ws_url()).await.unwrap();
     let handshake = Handshake {
         client_id: "scanner".to_owned(),
         version: API_VERSION.to_owned(),
@@ -86,10 +86,10 @@ fn history_of(topic: Topic, from: u32) -> ClientMessage {
     })
 }
 
-/// The history of the topic from the genesis block on, as one client hears it.
-async fn subscribed(stage: &Stage) -> RawClient {
-    let mut raw = scanner(stage).await;
-    raw.send(&history_of(Topic::Tweaks, 0)).await.unwrap();
+/// The history of the topic from this height on, as one client hears it.
+async fn subscribed(relay: &RelayProcess, from: u32) -> RawClient {
+    let mut raw = scanner(relay).await;
+    raw.send(&history_of(Topic::Tweaks, from)).await.unwrap();
     raw
 }
 
@@ -100,11 +100,11 @@ async fn through_reorganisations_no_block_is_told_twice() {
     let mut clients = Vec::new();
     for round in 1..=6 {
         let fork = stage.node.hash_at(stage.node.height().await - round).await;
-        clients.push(subscribed(&stage).await);
+        clients.push(subscribed(&stage.relay, 0).await);
         stage.node.invalidate(fork).await;
-        clients.push(subscribed(&stage).await);
+        clients.push(subscribed(&stage.relay, 0).await);
         stage.node.mine(round + 2).await;
-        clients.push(subscribed(&stage).await);
+        clients.push(subscribed(&stage.relay, 0).await);
     }
     let (height, tip) = (stage.node.height().await, stage.node.tip().await.to_string());
     let mut chain = HashSet::new();
@@ -128,4 +128,24 @@ async fn through_reorganisations_no_block_is_told_twice() {
             of_chain += usize::from(chain.contains(&tweaks.block_hash));
         }
     }
+}
+
+/// The history from this height up to the block at `last`: what was said to be left out, and the heights that came.
+pub(crate) async fn left_out_and_told(relay: &RelayProcess, from: u32, last: u32) -> (Vec<String>, Vec<u32>) {
+    let mut client = subscribed(relay, from).await;
+    let (mut left_out, mut heights) = (Vec::new(), Vec::new());
+    while heights.last() != Some(&last) {
+        let next = timeout(DEADLINE, client.next()).await;
+        let next = next.unwrap_or_else(|_| panic!("up to {last}: {left_out:?} {heights:?}"));
+        let Frame::Text(text) = next.unwrap() else { continue };
+        match serde_json::from_str(&text).unwrap() {
+            ServerMessage::Error(error) => left_out.push(error.message),
+            ServerMessage::Notification(notification) => match notification.event {
+                Event::Tweaks(tweaks) => heights.push(tweaks.block_height),
+                other => panic!("another topic: {other:?}"),
+            },
+            _ => {}
+        }
+    }
+    (left_out, heights)
 }

@@ -31,9 +31,7 @@ pub enum IndexError {
         source: std::io::Error,
     },
     /// The bytes of a block are not those that were written.
-    #[error(
-        "block {height} of the tweak index cannot be read: remove the directory {dir}, and the index is built anew"
-    )]
+    #[error("block {height} of the tweak index in {dir} is damaged, and is to be restored from the node's block")]
     Corrupt {
         /// Height of the block.
         height: u32,

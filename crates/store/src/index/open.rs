@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use redb::ReadableTable;
 
+use super::damage::Damaged;
 use super::{
     BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, MARKS, META, META_FORMAT, META_START, NAME_NETWORK,
     NAMES, SPENT, TweakIndex,
@@ -34,6 +35,7 @@ impl TweakIndex {
             dir: dir.to_owned(),
             start_height,
             recent: Mutex::default(),
+            damaged: Damaged::default(),
         };
         let (format, built_from) = index.identify(network, start_height)?;
         if format < FORMAT || built_from > start_height {
@@ -91,8 +93,11 @@ impl TweakIndex {
         let kept = last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end()));
         self.cut(kept)?;
         if let Some((height, _)) = last {
-            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the files.
-            self.block(height)?;
+            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the files: it is set aside.
+            match self.block(height) {
+                Ok(_) | Err(IndexError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl TweakIndex {
     ) -> Result<Option<IndexedBlock>, IndexError> {
         let mut record = self.record(height)?;
         while let Some(found) = record {
-            let read = self.read(height, found)?;
+            let read = self.read_or_set_aside(height, found)?;
             match read.map_or(Ok(None), &make)? {
                 Some(block) => return Ok(Some(block)),
                 None => {
@@ -83,15 +83,23 @@ impl TweakIndex {
     }
 
     /// Blocks from this height on without what they spend, in order, until they hold `transactions` together or the index ends: at least one
-    /// where there is one. They are blocks of one chain: each follows the one before it.
+    /// where there is one. They are blocks of one chain: each follows the one before it. They end before a damaged one; where the first is
+    /// damaged, that is an error.
     pub fn blocks(&self, from: u32, transactions: usize) -> Result<Vec<IndexedBlock>, IndexError> {
         'again: loop {
             let records = self.records(from, transactions)?;
             let mut blocks = Vec::with_capacity(records.len());
             for (height, record) in records {
-                match self.read(height, record)? {
+                match self.read_or_set_aside(height, record)? {
                     Some(stored) => blocks.push(stored.block),
-                    None if self.record(height)? == Some(record) => return Err(self.corrupt(height)),
+                    None if self.record(height)? == Some(record) => {
+                        let corrupt = self.corrupt(height);
+                        if blocks.is_empty() {
+                            return Err(corrupt);
+                        }
+                        // What lies before it can be had.
+                        break;
+                    }
                     None => continue 'again,
                 }
             }
@@ -186,7 +194,13 @@ impl TweakIndex {
                 Entry::Vacant(new) => {
                     let record = self.record(place.height)?;
                     let read = record.map_or(Ok(None), |record| self.read_bytes(place.height, record))?;
-                    let Some(bytes) = read else { return Ok(None) };
+                    let Some(bytes) = read else {
+                        // That block is the damaged one, unless a reorganisation has put another in its place.
+                        if record.is_some() && record == self.record(place.height)? {
+                            return Err(self.corrupt(place.height));
+                        }
+                        return Ok(None);
+                    };
                     new.insert(bytes)
                 }
             };
@@ -229,11 +243,13 @@ impl TweakIndex {
         }
     }
 
-    pub(super) fn corrupt(&self, height: u32) -> IndexError {
-        IndexError::Corrupt {
-            height,
-            dir: self.dir.clone(),
+    /// As [`Self::read`]; a block that the disk does not give is set aside as well.
+    fn read_or_set_aside(&self, height: u32, record: Record) -> Result<Option<Stored>, IndexError> {
+        let read = self.read(height, record);
+        if let Err(IndexError::File { .. }) = &read {
+            drop(self.corrupt(height));
         }
+        read
     }
 }
 

@@ -8,7 +8,7 @@ use super::IndexedBlock;
 use super::spend::Place;
 
 /// Outputs that are remembered, some 20 MB: those of a hundred full blocks.
-const OUTPUTS: usize = 200_000;
+pub(super) const OUTPUTS: usize = 200_000;
 
 /// The newest outputs. It begins empty at each start, so that what is spent right after it is written in full.
 #[derive(Debug, Default)]

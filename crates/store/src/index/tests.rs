@@ -324,3 +324,107 @@ proptest! {
         assert_holds(&index, &dir, &chain);
     }
 }
+
+/// Flips one byte of the block at this height, or of the one before it where it has none of its own.
+fn flip(index: &TweakIndex, height: u32, byte: u64) {
+    let record = index.record(height).unwrap().unwrap();
+    let path = index.segment(height / BLOCKS_PER_SEGMENT);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[usize::try_from(record.offset + byte % u64::from(record.length)).unwrap()] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// Blocks whose spent outputs are named by their places and in full: the writer has forgotten what it knew half-way.
+fn mixed(dir: &tempfile::TempDir) -> (TweakIndex, Vec<IndexedBlock>) {
+    let mut blocks: Vec<IndexedBlock> = Vec::new();
+    for height in 0..12 {
+        let mut next = block(height, 0, &[height * 3, height * 3 + 1]);
+        // Those of two blocks before, each spent once.
+        let earlier = blocks.len().checked_sub(2).and_then(|n| blocks.get(n));
+        let made = earlier.map(|b| outputs(b).collect::<Vec<_>>()).unwrap_or_default();
+        next.spent.extend(made);
+        blocks.push(next);
+    }
+    let index = open(dir);
+    index.append(BlockHash::all_zeros(), &blocks[..6]).unwrap();
+    drop(index);
+    let index = open(dir);
+    index.append(hash(5, 0), &blocks[6..]).unwrap();
+    (index, blocks)
+}
+
+#[test]
+fn a_damaged_block_is_restored_byte_for_byte_whatever_it_spends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, blocks) = mixed(&dir);
+    let before = std::fs::read(index.segment(0)).unwrap();
+    let met = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&met);
+    index.on_damage(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    for height in 0..12 {
+        flip(&index, height, u64::from(height) * 31);
+        for _ in 0..3 {
+            assert!(matches!(index.transactions(height), Err(IndexError::Corrupt { height: h, .. }) if h == height));
+        }
+        assert_eq!(index.damage_at(height), Some(Damage::Waiting));
+        assert!(!index.is_readable_again(height));
+        // The others are read as before, up to the damaged one.
+        if height > 0 {
+            assert_eq!(index.blocks(0, usize::MAX).unwrap().len(), height as usize);
+        }
+        assert_eq!(
+            index.blocks(height + 1, usize::MAX).unwrap().len(),
+            11 - height as usize
+        );
+        // Another block does not take its place.
+        let other = IndexedBlock {
+            time: 1,
+            ..blocks[height as usize].clone()
+        };
+        assert!(!index.restore(&other).unwrap());
+        assert!(index.restore(&blocks[height as usize]).unwrap());
+        assert_eq!(index.damaged(), Default::default());
+    }
+    assert_eq!(met.load(std::sync::atomic::Ordering::Relaxed), 12, "each is told once");
+    assert_eq!(std::fs::read(index.segment(0)).unwrap(), before);
+    assert_holds(&index, &dir, &blocks);
+    index.rewind(3).unwrap();
+    assert_holds(&index, &dir, &blocks[..4]);
+}
+
+#[test]
+fn a_lost_file_is_restored_block_by_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, blocks) = mixed(&dir);
+    let before = std::fs::read(index.segment(0)).unwrap();
+    drop(index);
+    std::fs::remove_file(dir.path().join("000000.rows")).unwrap();
+    let index = open(&dir);
+    assert_eq!(index.damage_at(11), Some(Damage::Waiting), "met at the start");
+    for block in &blocks {
+        assert!(matches!(index.block(block.height), Err(IndexError::Corrupt { .. })));
+        assert!(index.restore(block).unwrap(), "{}", block.height);
+    }
+    assert_eq!(std::fs::read(index.segment(0)).unwrap(), before);
+    assert_holds(&index, &dir, &blocks);
+}
+
+#[test]
+fn a_damaged_block_that_leaves_the_chain_is_damaged_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, blocks) = mixed(&dir);
+    flip(&index, 11, 5);
+    assert!(matches!(index.rewind(10), Err(IndexError::Corrupt { height: 11, .. })));
+    assert!(index.restore(&blocks[11]).unwrap());
+    flip(&index, 4, 5);
+    assert!(index.block(4).is_err());
+    index.set_damage(4, Damage::Lost);
+    assert!(index.block(4).is_err());
+    assert_eq!(index.damage_at(4), Some(Damage::Lost), "until it is tried again");
+    index.rewind(6).unwrap();
+    assert_eq!(index.damage_at(4), Some(Damage::Lost));
+    index.clear().unwrap();
+    assert_eq!(index.damaged(), Default::default());
+}

@@ -150,6 +150,7 @@ impl TweakIndex {
             }
             tx.commit()?;
         }
+        self.forget_damage_above(Some(height));
         let last = self.last_record()?;
         self.cut(last.map(|(height, record)| (height / BLOCKS_PER_SEGMENT, record.end())))
     }
@@ -157,6 +158,7 @@ impl TweakIndex {
     /// Empties the index.
     pub fn clear(&self) -> Result<(), IndexError> {
         self.recent().clear();
+        self.forget_damage_above(None);
         let tx = self.db.begin_write()?;
         tx.delete_table(BLOCKS)?;
         tx.delete_table(MARKS)?;

@@ -199,6 +199,11 @@ async fn looked<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(look).await {
         Ok(Ok(found)) => Ok(found),
+        // The log has it already.
+        Ok(Err(IndexError::Corrupt { height, .. })) => Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("block {height} of the tweak index is damaged, and to be restored from the node: ask again later"),
+        )),
         Ok(Err(error)) => {
             tracing::error!(%error, "the tweak index cannot be read");
             Err(Refusal::internal())

@@ -57,6 +57,7 @@ impl Fixture {
         store.append(BlockHash::all_zeros(), &blocks).unwrap();
         let status = IndexStatus {
             state: IndexState::Current,
+            since: std::time::Instant::now(),
             start_height: 0,
             first: 0,
             first_is_known: true,
