@@ -51,7 +51,7 @@ pub enum CloseCode {
     Protocol = 1002,
     /// A binary frame.
     Unsupported = 1003,
-    /// Not authorized.
+    /// Not authorized, or a message that was not complete in time.
     Policy = 1008,
     /// A message over the size limit.
     TooBig = 1009,
@@ -59,7 +59,7 @@ pub enum CloseCode {
     Server = 1011,
     /// The relay restarts.
     Restart = 1012,
-    /// Too many connections, or the client reads too slowly.
+    /// Too many connections, the client reads too slowly, or memory for unfinished messages is short.
     TryAgain = 1013,
 }
 

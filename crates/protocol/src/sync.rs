@@ -211,6 +211,6 @@ pub struct MetricsReport {
     /// Percentage of syncs that did not fail; `null` before the first.
     #[schema(required)]
     pub success_rate: Option<f64>,
-    /// WebSocket messages in and out per second, over the last minute.
+    /// WebSocket messages in and out per second, over the last minute; those about watches and errors are not counted.
     pub messages_per_second: f64,
 }

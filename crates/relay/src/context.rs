@@ -15,6 +15,7 @@ use crate::dev::DevTools;
 use crate::ending::Restart;
 use crate::hub::Hub;
 use crate::index::Index;
+use crate::input::InputBudget;
 use crate::mesh::Mesh;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::oracle::Oracle;
@@ -48,6 +49,10 @@ pub struct Context {
     pub counters: Arc<Counters>,
     /// The same, for the text form of `/metrics`.
     pub registry: Registry,
+    /// What only an administrator may read of it.
+    pub private_registry: Registry,
+    /// Memory for input that is not complete.
+    pub input: Arc<InputBudget>,
     /// What detection says of itself.
     pub vitals: Arc<Vitals>,
     /// The newest lines of the log, and its errors.

@@ -17,6 +17,7 @@ mod first_block;
 pub mod http;
 pub mod hub;
 pub mod index;
+pub mod input;
 pub mod mesh;
 pub mod open_files;
 pub mod ops;

@@ -1,20 +1,71 @@
-//! How many files the process may have open. Every connection is one.
+//! How many files the process may have open, and who may have how many. Every connection is one.
+//!
+//! What the relay needs for itself comes first: without a descriptor for its node it follows no chain, whoever is connected.
 
 use crate::config::Config;
-use crate::server::HTTP_CONNECTIONS;
+use crate::server::{HTTP_CONNECTIONS, REFUSALS};
 
-/// Files beside the connections (log of events, node, clients about to be refused), with room.
-const BESIDE: u64 = 256;
+/// Descriptors that no client gets: calls to the node and its signals, the log of events, the index (which opens and closes its files), links
+/// to other relays, connections that are accepted and not yet counted. A quarter of all, between these bounds.
+const RESERVE: std::ops::RangeInclusive<u64> = 24..=256;
+/// What a relay that has just started has open, where that cannot be counted.
+const OPEN_AT_START: u64 = 24;
+/// Each kind of client gets this many at least, however few there are: a relay that serves nobody is of no use.
+const LEAST: usize = 2;
+
+/// How many descriptors each kind of client may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// WebSockets and streams of `GET /events`.
+    pub websockets: usize,
+    /// HTTP connections.
+    pub http: usize,
+    /// WebSockets that are being refused.
+    pub refusals: usize,
+}
+
+impl Shares {
+    /// Of this process, under its limit and with the files that it has open now.
+    pub fn of_this_process(config: &Config) -> Self {
+        Self::of(config.max_connections, to_the_most(), open_now())
+    }
+
+    /// With so many descriptors in all, of which so many are open.
+    fn of(connections: usize, limit: Option<u64>, open: u64) -> Self {
+        let wanted = Self {
+            websockets: connections,
+            http: HTTP_CONNECTIONS,
+            refusals: REFUSALS,
+        };
+        let Some(limit) = limit else { return wanted };
+        let reserve = (limit / 4).clamp(*RESERVE.start(), *RESERVE.end());
+        let left = limit.saturating_sub(open).saturating_sub(reserve);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        if left >= wanted.websockets.saturating_add(wanted.http + wanted.refusals) {
+            return wanted;
+        }
+        // A sixteenth and a quarter; what a kind does not want, the WebSockets get.
+        let refusals = wanted.refusals.min((left / 16).max(LEAST));
+        let http = wanted.http.min((left / 4).max(LEAST));
+        Self {
+            websockets: wanted.websockets.min(left.saturating_sub(http + refusals).max(LEAST)),
+            http,
+            refusals,
+        }
+    }
+}
 
 /// Raises the soft limit to the hard one, and says so where even that is too low for what the configuration allows.
 pub fn raise(config: &Config) {
-    let wanted = (config.max_connections + HTTP_CONNECTIONS) as u64 + BESIDE;
-    if let Some(limit) = to_the_most().filter(|limit| *limit < wanted) {
+    let Shares { websockets, http, .. } = Shares::of_this_process(config);
+    if websockets < config.max_connections || http < HTTP_CONNECTIONS {
+        let limit = to_the_most();
         tracing::warn!(
             limit,
-            wanted,
-            "this process may open too few files for limits.connections = {}: raise the limit (ulimit -Hn; LimitNOFILE= of systemd), \
-             or lower limits.connections",
+            websockets,
+            http,
+            "this process may open too few files for limits.connections = {}: it takes fewer clients; raise the limit (ulimit -Hn; \
+             LimitNOFILE= of systemd), or lower limits.connections",
             config.max_connections
         );
     }
@@ -42,14 +93,52 @@ pub fn to_the_most() -> Option<u64> {
     None
 }
 
+/// Descriptors that are open now.
+fn open_now() -> u64 {
+    // Linux lists them; elsewhere a guess has to do.
+    std::fs::read_dir("/proc/self/fd").map_or(OPEN_AT_START, |files| (files.count() as u64).max(OPEN_AT_START))
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use rustix::process::{Resource, getrlimit};
 
+    use super::*;
+
     #[test]
     fn the_soft_limit_becomes_the_hard_one() {
-        let limit = super::to_the_most();
+        let limit = to_the_most();
         let now = getrlimit(Resource::Nofile);
         assert_eq!((now.current, now.maximum), (limit, limit));
+    }
+
+    #[test]
+    fn clients_never_get_what_the_relay_needs_itself() {
+        for connections in [1, 100, 10_000, 1_000_000] {
+            for limit in 64..70_000 {
+                let open = 30;
+                let Shares {
+                    websockets,
+                    http,
+                    refusals,
+                } = Shares::of(connections, Some(limit), open);
+                let clients = (websockets + http + refusals) as u64;
+                assert!(clients + open + RESERVE.start() <= limit, "{limit}: {clients}");
+                assert!(websockets >= LEAST.min(connections) && http >= LEAST && refusals >= LEAST);
+                assert!(websockets <= connections && http <= HTTP_CONNECTIONS && refusals <= REFUSALS);
+            }
+        }
+    }
+
+    #[test]
+    fn with_enough_of_them_the_configuration_decides() {
+        let all = Shares {
+            websockets: 10_000,
+            http: HTTP_CONNECTIONS,
+            refusals: REFUSALS,
+        };
+        assert_eq!(Shares::of(10_000, Some(20_000), 50), all);
+        assert_eq!(Shares::of(10_000, None, 50), all);
+        assert!(Shares::of(10_000, Some(10_000), 50).websockets < 10_000);
     }
 }

@@ -35,6 +35,7 @@ use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
 use crate::hub::Hub;
 use crate::index::{Builder, Index, Pool, show_progress};
+use crate::input::InputBudget;
 use crate::mesh::{self, Mesh};
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use crate::oracle::Oracle;
@@ -114,6 +115,8 @@ impl Relay {
         let counters = Arc::new(Counters::default());
         let mut registry = Registry::default();
         counters.register(&mut registry);
+        let mut private_registry = Registry::default();
+        counters.watching.register(&mut private_registry);
         let vitals = Arc::new(Vitals::new(recent.last().map(|b| b.height)));
 
         let (follower, events) =
@@ -170,6 +173,7 @@ impl Relay {
                 network: config.network,
             }),
         });
+        let input = InputBudget::new(config.input_memory, counters.unfinished_inputs_cut.clone());
         let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own));
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let (mesh, orders) = Mesh::open(&config, data_dir.path(), &relay_id, &format!("{scheme}://{ws_addr}"))?;
@@ -192,6 +196,8 @@ impl Relay {
             detection,
             counters,
             registry,
+            private_registry,
+            input,
             vitals,
             log,
             sync_history: Arc::clone(&sync_history),
@@ -237,7 +243,13 @@ impl Relay {
         tasks.spawn(async move { sync_history.save_regularly().await });
         let (ending, ends) = watch::channel(None);
         let connections = TaskTracker::new();
-        let doors = Doors::new(&cx.config(), tls.clone(), ends, connections.clone());
+        let doors = Doors::new(
+            &cx.config(),
+            Arc::clone(&cx.input),
+            tls.clone(),
+            ends,
+            connections.clone(),
+        );
         tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, doors.clone()));
         tasks.spawn(server::serve_http(http::api(Arc::clone(&cx)), http, doors));
         Ok(Self {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -27,15 +27,17 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 
-use crate::client_address::ClientAddress;
+use crate::client_address::{ClientAddress, TrustedProxies};
 use crate::config::Config;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
 use crate::http::may_read;
+use crate::input::InputBudget;
+use crate::open_files::Shares;
 use crate::tls::Tls;
-use crate::ws::{self, Admission, Arrival};
+use crate::ws::{self, Admission, Arrival, Seat};
 use patience::Patience;
-use places::{Held, Place, Places};
+use places::{Arriving, Bounds, Held, NoPlace, Place, Places};
 
 /// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no longer.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -45,15 +47,18 @@ const HEADER_BYTES: usize = 16 << 10;
 const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// HTTP connections at once. Requests are short; beyond these the longest idle one makes way, and where none is idle a new one waits.
 pub const HTTP_CONNECTIONS: usize = 1024;
+/// WebSocket connections that are being refused at once, so that their clients learn why; beyond these a connection is closed without a word.
+pub const REFUSALS: usize = 64;
+/// What a client reads whose address has as many HTTP connections as it may.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 45\r\nConnection: close\r\n\r\ntoo many connections from this address: wait\n";
 /// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for each client that does
 /// not read; what is on its way to a client that does read is not bounded by this.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 /// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-
-/// Streams of `GET /events` at once: each holds an HTTP connection, and the rest of the API must stay reachable.
-const EVENT_STREAMS: usize = HTTP_CONNECTIONS / 2;
 
 /// What both ports share: who may come in, who owns the connections, and when it ends.
 #[derive(Clone, Debug)]
@@ -62,8 +67,16 @@ pub struct Doors {
     pub admission: Arc<Admission>,
     /// Speaks TLS on both ports, where it is configured.
     pub tls: Option<Tls>,
-    /// Places for streams of `GET /events`.
+    /// Places for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
     pub streams: Arc<Semaphore>,
+    /// Places for WebSocket connections that are refused with a reason.
+    pub refusals: Arc<Semaphore>,
+    /// Bounds of the HTTP port.
+    bounds: Bounds,
+    /// Peers whose address is that of many clients.
+    trusted: TrustedProxies,
+    /// Memory for requests whose body is not whole.
+    pub input: Arc<InputBudget>,
     /// Tells the relay's end.
     pub ending: Ending,
     /// Owns the connections.
@@ -72,12 +85,20 @@ pub struct Doors {
 
 impl Doors {
     /// Doors of a relay with these limits.
-    pub fn new(config: &Config, tls: Option<Tls>, ending: Ending, tasks: TaskTracker) -> Self {
-        let admission = Admission::new(config.max_connections, config.max_connections_per_address);
+    pub fn new(config: &Config, input: Arc<InputBudget>, tls: Option<Tls>, ending: Ending, tasks: TaskTracker) -> Self {
+        let shares = Shares::of_this_process(config);
         Self {
-            admission,
+            admission: Admission::new(shares.websockets, config.max_connections_per_address),
             tls,
-            streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            streams: Arc::new(Semaphore::new(shares.http.div_ceil(2))),
+            refusals: Arc::new(Semaphore::new(shares.refusals)),
+            trusted: config.trusted_proxies.clone(),
+            bounds: Bounds {
+                all: shares.http,
+                per_address: config.max_http_connections_per_address,
+                proxies: shares.http - shares.http / 4,
+            },
+            input,
             ending,
             tasks,
         }
@@ -89,24 +110,39 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
     let Doors {
         admission,
         tls,
+        refusals,
         mut ending,
         tasks,
         ..
     } = doors;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
-        let (cx, admission, tls, mut ending) = (Arc::clone(&cx), Arc::clone(&admission), tls.clone(), ending.clone());
+        let shares_an_address = cx.config().trusted_proxies.contains(peer.ip());
+        let seat = admission.arrive((!shares_an_address).then(|| peer.ip()));
+        let refusal = match &seat {
+            Some(_) => None,
+            // It is closed as it is: to say why takes a descriptor and a task, and those are bounded too.
+            None => match Arc::clone(&refusals).try_acquire_owned() {
+                Ok(refusal) => Some(refusal),
+                Err(_) => {
+                    cx.counters.connections_refused.inc();
+                    continue;
+                }
+            },
+        };
+        let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
         tasks.spawn(async move {
+            let _refusal = refusal;
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
                 return;
             };
-            websocket(cx, stream, peer, &admission, ending).await;
+            websocket(cx, stream, peer, seat, ending).await;
         });
     }
 }
 
 /// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
 /// permit is for is known with the request: a trusted proxy names its client there.
-async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, admission: &Arc<Admission>, ending: Ending)
+async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, seat: Option<Seat>, ending: Ending)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -143,7 +179,12 @@ where
     let Some((on_upgrade, client, authorized)) = on_upgrade else {
         return;
     };
-    let permit = admission.admit(client.ip());
+    // Who gets no permit keeps its seat for as long as the refusal takes: it is counted too.
+    let (permit, _seat) = match seat.map(|seat| seat.admit(client.ip())) {
+        Some(Ok(permit)) => (Some(permit), None),
+        Some(Err(seat)) => (None, Some(seat)),
+        None => (None, None),
+    };
     let Ok(stream) = on_upgrade.await else { return };
     let arrival = Arrival {
         client,
@@ -157,13 +198,21 @@ where
 pub async fn serve_http<A: Api>(api: A, listener: TcpListener, doors: Doors) {
     let doors = Arc::new(doors);
     let (tls, mut ending, tasks) = (doors.tls.clone(), doors.ending.clone(), doors.tasks.clone());
-    let places = Places::new(HTTP_CONNECTIONS);
+    let places = Places::new(doors.bounds);
+    let trusted = doors.trusted.clone();
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let place = tokio::select! {
             _ = ended(&mut ending) => return,
-            place = places.take() => place,
+            place = places.take(peer.ip(), trusted.contains(peer.ip())) => place,
         };
-        let Some(place) = place else { return };
+        let place = match place {
+            Ok(place) => place,
+            Err(NoPlace::Address) => {
+                refuse(&stream, tls.is_some());
+                continue;
+            }
+            Err(NoPlace::Closed) => return,
+        };
         let (api, doors) = (api.clone(), Arc::clone(&doors));
         let (tls, mut ending) = (tls.clone(), ending.clone());
         tasks.spawn(async move {
@@ -172,6 +221,13 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, doors: Doors) {
                 () = requests(api, doors, tls, stream, peer, &mut ending, &place) => {}
             }
         });
+    }
+}
+
+/// Says why a connection is closed, as far as that can be said at once: nothing waits for this client.
+fn refuse(stream: &Stream, has_tls: bool) {
+    if !has_tls && let Err(error) = stream.get_ref().try_write(TOO_MANY) {
+        tracing::trace!(%error, "a refused client does not learn why");
     }
 }
 
@@ -192,12 +248,17 @@ async fn requests<A: Api>(
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&doors));
-        let busy = place.request();
-        let answer = api.call(request);
+        request.extensions_mut().insert(Arc::clone(&doors.input));
+        let busy = Arc::new(place.request());
+        if request.body().is_end_stream() {
+            busy.whole();
+        }
+        let arriving = Arc::clone(&busy);
+        let answer = api.call(request.map(|body| Body::new(Arriving { body, busy: arriving })));
         async move {
-            answer
-                .await
-                .map(|response| response.map(|body| Held { body, _busy: busy }))
+            let response = answer.await;
+            busy.whole();
+            response.map(|response| response.map(|body| Held { body, _busy: busy }))
         }
     });
     let conn = builder()
@@ -239,7 +300,7 @@ async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mu
 
 /// What answers requests. They carry a [`Peer`] and the `Arc<`[`Doors`]`>` that they came through as extensions.
 pub trait Api:
-    tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
     + Sync
@@ -248,7 +309,7 @@ pub trait Api:
 }
 
 impl<S> Api for S where
-    S: tower::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync

@@ -23,13 +23,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::counter::Counter;
+use sdk_relay::input::InputBudget;
 use sdk_relay::ws;
 use sdk_relay::ws::socket::{Heard, Socket};
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::timeout;
-use tokio_websockets::Message;
 
 /// What CI runs: frames, pings, reserved bits, opcodes, fragments, UTF-8, closing, and mixed ones; half a minute. Section 9 sends large
 /// messages for minutes; 12 and 13 are about compression, which the relay does not offer.
@@ -96,7 +97,8 @@ async fn connection(stream: TcpStream) {
             Ok((response, upgraded)) => {
                 tokio::spawn(async move {
                     if let Ok(stream) = upgraded.await {
-                        echo(Socket::with_largest(TokioIo::new(stream), LARGEST)).await;
+                        let budget = InputBudget::new(4 * LARGEST, Counter::default());
+                        echo(Socket::with_largest(TokioIo::new(stream), LARGEST, budget)).await;
                     }
                 });
                 response
@@ -115,19 +117,14 @@ async fn connection(stream: TcpStream) {
 
 async fn echo(mut socket: Socket<TokioIo<hyper::upgrade::Upgraded>>) {
     loop {
-        let message = match socket.hear().await {
-            Heard::Text(text) => Some(Message::text(text)),
-            Heard::Binary(bytes) => Some(Message::binary(bytes)),
+        let fed = match socket.hear().await {
+            Heard::Text(text) => socket.feed_text(text.into()).await,
+            Heard::Binary(bytes) => socket.feed_binary(bytes).await,
             // The pong is queued.
-            Heard::Sign => None,
-            Heard::Gone => return,
+            Heard::Sign => Ok(()),
+            Heard::Unfinished(..) | Heard::Gone => return,
         };
-        if let Some(message) = message
-            && socket.feed_message(message).await.is_err()
-        {
-            return;
-        }
-        if socket.flush().await.is_err() {
+        if fed.is_err() || socket.flush().await.is_err() {
             return;
         }
     }

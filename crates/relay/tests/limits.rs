@@ -108,7 +108,7 @@ async fn headers_over_16_kib_are_431() {
 }
 
 #[tokio::test]
-async fn headers_have_ten_seconds() {
+async fn headers_and_body_have_ten_seconds() {
     let relay = RelayProcess::start(standalone()).await;
     let slow = async |url: String| {
         let mut stream = connect(&url).await;
@@ -120,8 +120,21 @@ async fn headers_have_ten_seconds() {
         rest(&mut stream).await;
         began.elapsed()
     };
-    let (ws, http) = tokio::join!(slow(relay.ws_url()), slow(relay.http_url()));
-    for took in [ws, http] {
+    // So has the body, of which one byte comes here.
+    let slow_body = async || {
+        let mut stream = connect(&relay.http_url()).await;
+        let began = Instant::now();
+        let head = "POST /tx HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408") && answer.contains("application/problem+json"),
+            "{answer}"
+        );
+        began.elapsed()
+    };
+    let (ws, http, body) = tokio::join!(slow(relay.ws_url()), slow(relay.http_url()), slow_body());
+    for took in [ws, http, body] {
         assert!((9..20).contains(&took.as_secs()), "{took:?}");
     }
 }

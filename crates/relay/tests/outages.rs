@@ -10,6 +10,9 @@ mod away;
 mod credentials;
 #[path = "outages/data_dir.rs"]
 mod data_dir;
+#[cfg(unix)]
+#[path = "outages/descriptors.rs"]
+mod descriptors;
 #[path = "outages/mempool.rs"]
 mod mempool;
 #[path = "outages/network.rs"]

@@ -13,6 +13,9 @@ mod dev;
 mod kinds;
 #[path = "payments/order.rs"]
 mod order;
+#[cfg(target_os = "linux")]
+#[path = "payments/remains.rs"]
+mod remains;
 #[path = "payments/stage.rs"]
 mod stage;
 #[path = "payments/tweaks.rs"]

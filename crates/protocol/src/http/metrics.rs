@@ -17,7 +17,8 @@ use utoipa::ToSchema;
     "bitcoin_metrics": {"block_height": 822000, "connections": 8, "mempool_size": 150, "verification_progress": 0.9999},
     "timestamp": 1703001600,
     "relay_metrics": {
-        "last_event_id": 17, "tip_height": 822000, "watches": 2, "payments_detected": 5, "payments_reverted": 0,
+        "last_event_id": 17, "tip_height": 822000, "watches": 2, "watch_payments_detected": 3,
+        "watch_messages_received": 2, "watch_messages_sent": 5, "payments_detected": 2, "payments_reverted": 0,
         "blocks_connected": 12, "blocks_disconnected": 0, "transactions_scanned": 40000, "notifications_sent": 170,
         "slow_clients_cut": 0
     }
@@ -71,7 +72,7 @@ pub struct SystemMetrics {
     pub cpu_usage: Option<String>,
     /// WebSocket connections now.
     pub active_connections: u64,
-    /// HTTP requests and WebSocket messages received since the start.
+    /// HTTP requests and WebSocket messages received since the start; messages about watches are not counted.
     pub total_requests: u64,
     /// Seconds since the start.
     pub uptime: u64,
@@ -114,9 +115,19 @@ pub struct RelayMetrics {
     /// Height up to which events are logged.
     #[schema(required)]
     pub tip_height: Option<u32>,
-    /// Watches held now.
-    pub watches: u64,
-    /// Payments told, reverted ones not counted.
+    /// Watches held now. This and what else counts watches is there for an administrator only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watches: Option<u64>,
+    /// Payments sent to watches, in the mempool and in blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_payments_detected: Option<u64>,
+    /// Messages about watches that clients have sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_messages_received: Option<u64>,
+    /// Messages about watches that were sent to clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_messages_sent: Option<u64>,
+    /// Payments to the relay's own wallets, reverted ones not counted.
     pub payments_detected: u64,
     /// Payments reverted.
     pub payments_reverted: u64,
@@ -126,7 +137,7 @@ pub struct RelayMetrics {
     pub blocks_disconnected: u64,
     /// Transactions looked at, in blocks and in the mempool.
     pub transactions_scanned: u64,
-    /// Notifications handed to clients.
+    /// Events of the log handed to clients.
     pub notifications_sent: u64,
     /// Connections that were cut because they read too slowly.
     pub slow_clients_cut: u64,

@@ -58,6 +58,10 @@ pub struct Config {
     pub max_connections: usize,
     /// Of one address (IPv6: of one /64); loopback is free.
     pub max_connections_per_address: usize,
+    /// HTTP connections of one address (IPv6: of one /64), loopback addresses not counted.
+    pub max_http_connections_per_address: usize,
+    /// Bytes of WebSocket messages and request bodies that are not complete, over all clients.
+    pub input_memory: usize,
     /// Watches at most.
     pub max_watches: usize,
     /// Of one connection.
@@ -271,6 +275,12 @@ impl Config {
                 file.limits.connections_per_address,
                 1,
             )?,
+            max_http_connections_per_address: at.count(
+                "limits.http_connections_per_address",
+                file.limits.http_connections_per_address,
+                1,
+            )?,
+            input_memory: at.megabytes("limits.input_memory", file.limits.input_memory)?,
             max_watches: at.count("limits.watches", file.limits.watches, 0)?,
             max_watches_per_connection: at.count(
                 "limits.watches_per_connection",
@@ -367,6 +377,12 @@ impl Checker<'_> {
     fn count(&self, key: &str, value: u64, least: u64) -> Result<usize, ConfigError> {
         let value = self.within(key, value, least, 1_000_000)?;
         usize::try_from(value).map_err(|_| self.wrong(key, &value.to_string(), "too large for this machine"))
+    }
+
+    /// In bytes; no less than the largest message takes.
+    fn megabytes(&self, key: &str, value: u64) -> Result<usize, ConfigError> {
+        let bytes = self.within(key, value, 2, 1 << 20)? * 1_000_000;
+        usize::try_from(bytes).map_err(|_| self.wrong(key, &value.to_string(), "too large for this machine"))
     }
 
     fn per_second(&self, key: &str, value: u64) -> Result<NonZeroU32, ConfigError> {

@@ -94,6 +94,8 @@ pub(super) struct RetentionFile {
 pub(super) struct LimitsFile {
     pub(super) connections: u64,
     pub(super) connections_per_address: u64,
+    pub(super) http_connections_per_address: u64,
+    pub(super) input_memory: u64,
     pub(super) watches: u64,
     pub(super) watches_per_connection: u64,
     pub(super) labels_per_watch: u64,
@@ -177,6 +179,8 @@ impl Default for File {
             limits: LimitsFile {
                 connections: 10_000,
                 connections_per_address: 64,
+                http_connections_per_address: 64,
+                input_memory: 64,
                 watches: 10_000,
                 watches_per_connection: 100,
                 labels_per_watch: 100,

@@ -156,7 +156,7 @@ impl Worker {
                     .filter(|(row, _)| self.mempool.contains_key(&row.facts.txid))
                 {
                     let news = watch.found(row, found, Place::Mempool(unix_now()));
-                    self.parts.counters.payments_detected.inc_by(news as u64);
+                    self.parts.counters.watching.payments_detected.inc_by(news as u64);
                 }
             }
             Command::Past(stretches, reply) => {
@@ -242,7 +242,7 @@ impl Worker {
             return watch.standing(true);
         }
         let (standing, news) = watch.past(stretch, tip);
-        self.parts.counters.payments_detected.inc_by(news as u64);
+        self.parts.counters.watching.payments_detected.inc_by(news as u64);
         standing
     }
 
@@ -513,7 +513,7 @@ impl Worker {
             let watch = scanned_for.0.get(watch).and_then(|n| self.watches.by_number(*n));
             if let Some(watch) = watch {
                 let news = watch.found(row, &matches, place);
-                self.parts.counters.payments_detected.inc_by(news as u64);
+                self.parts.counters.watching.payments_detected.inc_by(news as u64);
             }
         }
     }

@@ -104,22 +104,29 @@ pub(super) async fn admin(
     request: Request,
     next: Next,
 ) -> Response {
-    let config = cx.config();
-    let headers = request.headers();
-    let allowed = match &config.auth.admin_token {
+    match may_administer(&cx.config(), peer.ip(), host.as_ref(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Whether a request from this peer with this checked host and these headers may change things, and read what is not for everybody.
+pub(super) fn may_administer(
+    config: &Config,
+    peer: IpAddr,
+    host: Option<&RequestHost>,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    match &config.auth.admin_token {
         Some(token) if carries(headers, Some(token)) => Ok(()),
         Some(_) => Err(ApiError::unauthorized(
             "this needs a token: send Authorization: Bearer TOKEN with auth.admin_token",
         )),
-        None => is_local_admin(&config, peer.ip(), host.as_ref(), headers).map_err(|why| {
+        None => is_local_admin(config, peer, host, headers).map_err(|why| {
             ApiError::unauthorized(format!(
                 "this needs a token: set auth.admin_token and send Authorization: Bearer TOKEN; without one only requests from this machine are allowed, and {why}"
             ))
         }),
-    };
-    match allowed {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
     }
 }
 

@@ -1,15 +1,77 @@
-//! A request's JSON body, read the same way everywhere: one object, of the right content type, of a bounded size.
+//! A request's body, read the same way everywhere: of a bounded size, within a bounded time, in memory that all clients share; and, for JSON,
+//! one object of the right content type.
+
+use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
+use http_body_util::BodyExt;
 use hyper::StatusCode;
+use hyper::body::Body as _;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 use super::problem::ApiError;
+use crate::input::{Evicted, INPUT_DEADLINE, Input, InputBudget, append};
+
+/// Largest request body: every request of this API fits many times over.
+const BODY_BYTES: usize = 1 << 20;
+
+/// The bytes of a body.
+pub(super) struct Bytes(pub(super) Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for Bytes {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let Some(budget) = request.extensions().get::<Arc<InputBudget>>().map(Arc::clone) else {
+            tracing::error!("a request without the memory that its body may take");
+            return Err(ApiError::internal());
+        };
+        let input = budget.begin();
+        match tokio::time::timeout(INPUT_DEADLINE, collect(request.into_body(), &input)).await {
+            Ok(bytes) => bytes.map(Self),
+            Err(_) => {
+                input.late();
+                let detail = format!("the body was not complete within {} s", INPUT_DEADLINE.as_secs());
+                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail))
+            }
+        }
+    }
+}
+
+async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, ApiError> {
+    let too_big = || {
+        let detail = format!("a body has at most {BODY_BYTES} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    let evicted = |Evicted| ApiError::unavailable(Evicted.to_string());
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(too_big());
+    }
+    input.park(Vec::new());
+    loop {
+        let frame = tokio::select! {
+            () = input.evicted() => return Err(evicted(Evicted)),
+            frame = body.frame() => frame,
+        };
+        let mut buffer = input.resume().map_err(evicted)?;
+        let Some(frame) = frame else { return Ok(buffer) };
+        let frame = frame
+            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
+        // Trailers say nothing here.
+        if let Ok(data) = frame.into_data() {
+            if buffer.len() + data.len() > BODY_BYTES {
+                return Err(too_big());
+            }
+            let coming = usize::try_from(body.size_hint().lower()).unwrap_or(BODY_BYTES);
+            append(&mut buffer, &data, coming.saturating_add(data.len()));
+        }
+        input.park(buffer);
+    }
+}
 
 /// The body as `T`. With `Option`, a body that is left out is `None`.
 pub(super) struct Body<T>(pub(super) T);
@@ -19,7 +81,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         json_announced(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await?;
+        let Bytes(bytes) = Bytes::from_request(request, state).await?;
         read(&bytes).map(Self)
     }
 }
@@ -29,7 +91,7 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
         let announced = json_announced(request.headers());
-        let bytes = Bytes::from_request(request, state).await?;
+        let Bytes(bytes) = Bytes::from_request(request, state).await?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -109,6 +171,7 @@ fn json_announced(headers: &HeaderMap) -> Result<(), ApiError> {
 mod tests {
     use axum::body::Body as HttpBody;
     use axum::response::IntoResponse;
+    use prometheus_client::metrics::counter::Counter;
     use sdk_relay_protocol::http::MineRequest;
 
     use super::*;
@@ -116,6 +179,7 @@ mod tests {
     async fn status(content_type: &str, body: &'static str) -> u16 {
         let request = Request::post("/")
             .header(CONTENT_TYPE, content_type)
+            .extension(InputBudget::new(BODY_BYTES, Counter::default()))
             .body(HttpBody::from(body))
             .unwrap();
         match <Body<MineRequest> as FromRequest<()>>::from_request(request, &()).await {
@@ -141,12 +205,43 @@ mod tests {
         assert_eq!(status("application/json", "{\"blocks\":3.5}").await, 422);
     }
 
+    /// A body of which the rest never comes.
+    fn unfinished(bytes: &'static [u8]) -> HttpBody {
+        use futures_util::StreamExt;
+        let first = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
+        HttpBody::from_stream(first.chain(futures_util::stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_not_complete_in_time_is_408_and_its_memory_is_given_back() {
+        let budget = InputBudget::new(BODY_BYTES, Counter::default());
+        let request = Request::post("/").extension(Arc::clone(&budget));
+        let request = request.body(unfinished(b"{")).unwrap();
+        let began = tokio::time::Instant::now();
+        let error = Bytes::from_request(request, &()).await.err().unwrap();
+        assert_eq!(error.into_response().status(), 408);
+        assert_eq!((began.elapsed(), budget.bytes()), (INPUT_DEADLINE, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_unfinished_body_is_503_when_memory_is_short() {
+        let budget = InputBudget::new(150, Counter::default());
+        let read = |bytes| {
+            let request = Request::post("/").extension(Arc::clone(&budget));
+            Bytes::from_request(request.body(unfinished(bytes)).unwrap(), &())
+        };
+        let (large, small) = tokio::join!(read(&[0; 100]), read(&[0; 60]));
+        assert_eq!(large.err().unwrap().into_response().status(), 503);
+        assert_eq!(small.err().unwrap().into_response().status(), 408);
+    }
+
     #[tokio::test]
     async fn a_body_may_be_left_out_where_it_is_optional() {
-        let empty = Request::post("/").body(HttpBody::empty()).unwrap();
+        let request = || Request::post("/").extension(InputBudget::new(BODY_BYTES, Counter::default()));
+        let empty = request().body(HttpBody::empty()).unwrap();
         let body = <Body<MineRequest> as OptionalFromRequest<()>>::from_request(empty, &()).await;
         assert!(matches!(body, Ok(None)));
-        let wrong = Request::post("/").body(HttpBody::from("{}")).unwrap();
+        let wrong = request().body(HttpBody::from("{}")).unwrap();
         let body = <Body<MineRequest> as OptionalFromRequest<()>>::from_request(wrong, &()).await;
         assert_eq!(body.err().unwrap().into_response().status(), 415);
     }

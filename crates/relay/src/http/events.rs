@@ -83,7 +83,8 @@ pub(super) async fn events(
     };
     let feed = Feed {
         topics: Topics::from_iter([Topic::Notifications]),
-        waiting: VecDeque::from([Bytes::from_static(first.as_bytes())]),
+        first: Some(first),
+        waiting: VecDeque::new(),
         ending: doors.ending.clone(),
         head,
         cursor,
@@ -120,7 +121,10 @@ struct Feed {
     cx: Arc<Context>,
     cursor: Cursor,
     topics: Topics,
-    waiting: VecDeque<Bytes>,
+    /// What opens the stream, until it is sent.
+    first: Option<&'static str>,
+    /// Shared with all who get them; each is made into text when its turn comes.
+    waiting: VecDeque<Frame>,
     head: watch::Receiver<u64>,
     ending: Ending,
     _permit: Permit,
@@ -131,13 +135,16 @@ impl Feed {
     /// The next bytes; `None` ends the stream.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(bytes) = self.waiting.pop_front() {
-                return Some(bytes);
+            if let Some(first) = self.first.take() {
+                return Some(Bytes::from_static(first.as_bytes()));
+            }
+            if let Some(frame) = self.waiting.pop_front() {
+                return Some(event_text(&frame));
             }
             match self.cx.hub.next(&mut self.cursor, self.topics).await {
                 Ok(Next::Frames(frames)) => {
                     self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
-                    self.waiting.extend(frames.iter().map(event_text));
+                    self.waiting.extend(frames);
                 }
                 Ok(Next::UpToDate) => tokio::select! {
                     changed = self.head.changed() => changed.ok()?,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
@@ -9,10 +10,13 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 
 use super::Cx;
+use super::access::may_administer;
+use super::host::CheckedHost;
 use super::problem::ApiError;
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::ops::reports;
+use crate::server::Peer;
 
 /// Room for the JSON, so that it is not copied while it grows.
 const JSON_BYTES: usize = 2 << 10;
@@ -20,7 +24,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 /// The relay's figures, as JSON or as text.
 ///
-/// The text is for an `Accept` that prefers `text/plain` or `application/openmetrics-text`, as Prometheus sends it.
+/// The text is for an `Accept` that prefers `text/plain` or `application/openmetrics-text`, as Prometheus sends it. What counts watches, the
+/// payments that they find or the messages about them is for an administrator alone, and missing for others.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -36,8 +41,14 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
         ),
     )),
 )]
-pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
-    let figures = figures(&cx);
+pub(super) async fn metrics(
+    State(cx): Cx,
+    Extension(Peer(peer)): Extension<Peer>,
+    Extension(CheckedHost(host)): Extension<CheckedHost>,
+    headers: HeaderMap,
+) -> Response {
+    let is_administrator = may_administer(&cx.config(), peer.ip(), host.as_ref(), &headers).is_ok();
+    let figures = figures(&cx, is_administrator);
     if prefers_text(&headers) {
         return match text(&cx, &figures) {
             Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
@@ -52,8 +63,9 @@ pub(super) async fn metrics(State(cx): Cx, headers: HeaderMap) -> Response {
     }
 }
 
-fn figures(cx: &Context) -> Metrics {
+fn figures(cx: &Context, is_administrator: bool) -> Metrics {
     let counters = &cx.counters;
+    let private = |figure: u64| is_administrator.then_some(figure);
     let process = cx.process.figures();
     Metrics {
         sync_metrics: reports::sync_metrics(cx),
@@ -73,7 +85,10 @@ fn figures(cx: &Context) -> Metrics {
         relay_metrics: RelayMetrics {
             last_event_id: cx.hub.newest(),
             tip_height: cx.vitals.tip(),
-            watches: cx.vitals.watches() as u64,
+            watches: private(cx.vitals.watches() as u64),
+            watch_payments_detected: private(counters.watching.payments_detected.get()),
+            watch_messages_received: private(counters.watching.messages_received.get()),
+            watch_messages_sent: private(counters.watching.messages_sent.get()),
             payments_detected: counters.payments_detected.get(),
             payments_reverted: counters.payments_reverted.get(),
             blocks_connected: counters.blocks_connected.get(),
@@ -89,6 +104,9 @@ fn figures(cx: &Context) -> Metrics {
 fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry)?;
+    if figures.relay_metrics.watches.is_some() {
+        prometheus_client::encoding::text::encode_registry(&mut text, &cx.private_registry)?;
+    }
     let Metrics {
         system_metrics: system,
         bitcoin_metrics: node,
@@ -157,7 +175,7 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
             "Time in which it waited for the disk",
             building.map(|f| f.waited_for_disk),
         ),
-        ("watches", "Watches held now", Some(relay.watches as f64)),
+        ("watches", "Watches held now", relay.watches.map(|n| n as f64)),
         (
             "node_block_height",
             "Height of the node's best block",

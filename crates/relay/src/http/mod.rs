@@ -28,7 +28,7 @@ mod ws;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
@@ -42,9 +42,6 @@ pub use access::may_read;
 pub(crate) use body::whole;
 pub use front::Front;
 pub use host::{HostError, RequestHost, normal_name};
-
-/// Largest request body: every request of this API fits many times over.
-const BODY_BYTES: usize = 1 << 20;
 
 type Cx = State<Arc<Context>>;
 
@@ -81,8 +78,8 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         .route("/events", get(events::events))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
-        .merge(bounded(blindbit::routes()))
-        .merge(bounded(posting));
+        .merge(blindbit::routes())
+        .merge(posting);
     // Tokens are read at the start alone.
     if cx.config().auth.read_token.is_some() {
         reading = reading.route_layer(from_fn_with_state(Arc::clone(cx), access::read));
@@ -100,13 +97,9 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         .route("/ws", get(ws::open));
     open.merge(described)
         .merge(reading)
-        .merge(bounded(admin))
+        .merge(admin)
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-}
-
-fn bounded(router: Router<Arc<Context>>) -> Router<Arc<Context>> {
-    router.route_layer(DefaultBodyLimit::max(BODY_BYTES))
 }
 
 async fn not_found(request: Request) -> ApiError {

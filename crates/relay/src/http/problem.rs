@@ -1,6 +1,6 @@
 //! Every error of the HTTP API, as an RFC 9457 problem document. Status codes are given here and by the handlers that say which they mean.
 
-use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
@@ -128,12 +128,6 @@ fn field_and_message(text: &str) -> (String, String) {
         message.push('…');
     }
     (field.to_owned(), message)
-}
-
-impl From<BytesRejection> for ApiError {
-    fn from(rejection: BytesRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
-    }
 }
 
 impl From<PathRejection> for ApiError {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
 
 use super::Cx;
 use super::access::may_read;
+use super::problem::ApiError;
 use crate::client_address::ClientAddress;
 use crate::server::Doors;
 use crate::ws::{self, Arrival};
@@ -32,6 +33,7 @@ use crate::ws::{self, Arrival};
         (status = 101, description = "The connection is a WebSocket now"),
         (status = 400, description = "`Sec-WebSocket-Key` is missing or wrong", body = String, content_type = "text/plain"),
         (status = 403, description = "`Host` is a name that `http.hosts` does not list", body = String, content_type = "text/plain"),
+        (status = 503, description = "Too many connections are being refused already"),
         (status = 426, description = "The request asks for no WebSocket, or for another version than 13", body = String, content_type = "text/plain"),
     ),
 )]
@@ -42,17 +44,31 @@ pub(super) async fn open(
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&cx.config().auth, request.headers());
+    let permit = doors.admission.admit(client.ip());
+    // To say why a WebSocket is refused takes a descriptor and a task, which are bounded too.
+    let refusal = match &permit {
+        Some(_) => None,
+        None => match Arc::clone(&doors.refusals).try_acquire_owned() {
+            Ok(refusal) => Some(refusal),
+            Err(_) => {
+                cx.counters.connections_refused.inc();
+                return ApiError::unavailable("too many connections: try again later, or another relay")
+                    .into_response();
+            }
+        },
+    };
     let (response, upgraded) = match ws::open::<Body, Body>(&mut request, &cx.config()) {
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };
     let arrival = Arrival {
         client,
-        permit: doors.admission.admit(client.ip()),
+        permit,
         authorized,
     };
     let ending = doors.ending.clone();
     doors.tasks.spawn(async move {
+        let _refusal = refusal;
         if let Ok(stream) = upgraded.await {
             ws::serve(cx, TokioIo::new(stream), arrival, ending).await;
         }

@@ -1,8 +1,7 @@
 //! A message as bytes, made once and shared by all who get it.
 
 use bytes::Bytes;
-use sdk_relay_protocol::{ServerMessage, encode};
-use tokio_websockets::Message;
+use sdk_relay_protocol::{Event, ServerMessage, encode};
 
 /// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever be, its client and the
 /// operator learn of it.
@@ -10,43 +9,78 @@ const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a mess
 
 /// JSON text in one shared buffer. Cloning it copies a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame(Bytes);
+pub struct Frame {
+    text: Bytes,
+    is_private: bool,
+}
 
 impl Frame {
     /// Makes the bytes of a message.
     pub fn encode(message: &ServerMessage) -> Self {
-        match encode(message) {
-            Ok(text) => Self(text.into()),
+        let text = match encode(message) {
+            Ok(text) => text.into(),
             Err(error) => {
                 tracing::error!(%error, "please report this");
-                Self(Bytes::from_static(NOT_ENCODED.as_bytes()))
+                Bytes::from_static(NOT_ENCODED.as_bytes())
             }
+        };
+        Self {
+            text,
+            is_private: is_private(message),
         }
     }
 
-    /// Takes over text that was encoded before.
+    /// Takes over the text of an event of the log that was encoded before.
     pub fn from_text(text: Bytes) -> Self {
-        Self(text)
+        Self {
+            text,
+            is_private: false,
+        }
+    }
+
+    /// Whether it is about a watch, or may be: no public counter counts it.
+    pub fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Length in bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.text.len()
     }
 
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
     }
 
     /// The text.
     pub fn text(&self) -> Bytes {
-        self.0.clone()
+        self.text.clone()
     }
+}
 
-    /// The WebSocket message; shares the bytes.
-    pub fn message(&self) -> Message {
-        Message::text(self.0.clone())
+fn is_private(message: &ServerMessage) -> bool {
+    match message {
+        ServerMessage::WatchResponse(_)
+        | ServerMessage::WatchProgress(_)
+        | ServerMessage::UnwatchResponse(_)
+        // It may answer a watch.
+        | ServerMessage::Error(_) => true,
+        ServerMessage::Notification(notification) => match &notification.event {
+            Event::PaymentDetected(payment) | Event::PaymentReverted(payment) => payment.watch_id.is_some(),
+            Event::BlockMined(_)
+            | Event::BlockDisconnected(_)
+            | Event::RelayConnected(_)
+            | Event::RelayDisconnected(_)
+            | Event::Tweaks(_) => false,
+        },
+        ServerMessage::HandshakeResponse(_)
+        | ServerMessage::RelayChallenge(_)
+        | ServerMessage::Sync(_)
+        | ServerMessage::SyncResponse(_)
+        | ServerMessage::Pong(_)
+        | ServerMessage::SubscribeResponse(_)
+        | ServerMessage::UnsubscribeResponse(_) => false,
     }
 }
 

@@ -1,4 +1,7 @@
 //! Everything that is counted, once: `/metrics` shows it as JSON and as text.
+//!
+//! What anybody may read counts no watch, no match and no message that carries one: held beside the mempool, such a counter names the
+//! transaction that paid a client. Those have counters of their own ([`WatchCounters`]), which only an administrator sees.
 
 use std::sync::atomic::AtomicU64;
 
@@ -18,9 +21,9 @@ pub struct Counters {
     pub messages_received: Counter,
     pub messages_sent: Counter,
     pub notifications_sent: Counter,
-    pub error_replies: Counter,
     pub connections_refused: Counter,
     pub slow_clients_cut: Counter,
+    pub unfinished_inputs_cut: Counter,
     pub http_requests: Counter,
     pub sync_requests: Counter,
     pub sync_responses: Counter,
@@ -33,6 +36,45 @@ pub struct Counters {
     pub blocks_connected: Counter,
     pub blocks_disconnected: Counter,
     pub transactions_scanned: Counter,
+    /// What watches bring about.
+    pub watching: WatchCounters,
+}
+
+/// The counters that only an administrator sees. Errors are among them, as they answer watches too.
+#[derive(Debug, Default)]
+#[allow(
+    missing_docs,
+    reason = "each is explained where it is registered, in the words that an operator reads"
+)]
+pub struct WatchCounters {
+    pub messages_received: Counter,
+    pub messages_sent: Counter,
+    pub payments_detected: Counter,
+    pub error_replies: Counter,
+}
+
+impl WatchCounters {
+    /// Registers all of them below `sdk_relay_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("sdk_relay");
+        let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter(
+            "watch_messages_received",
+            "WebSocket messages about watches received",
+            &self.messages_received,
+        );
+        counter(
+            "watch_messages_sent",
+            "WebSocket messages about watches sent",
+            &self.messages_sent,
+        );
+        counter(
+            "watch_payments_detected",
+            "Payments sent to watches, in the mempool and in blocks",
+            &self.payments_detected,
+        );
+        counter("error_replies", "Error messages sent to clients", &self.error_replies);
+    }
 }
 
 impl Counters {
@@ -52,16 +94,19 @@ impl Counters {
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter(
             "messages_received",
-            "WebSocket messages received",
+            "WebSocket messages received, those about watches not counted",
             &self.messages_received,
         );
-        counter("messages_sent", "WebSocket messages sent", &self.messages_sent);
+        counter(
+            "messages_sent",
+            "WebSocket messages sent, those about watches and errors not counted",
+            &self.messages_sent,
+        );
         counter(
             "notifications_sent",
-            "Notifications handed to clients",
+            "Events of the log handed to clients",
             &self.notifications_sent,
         );
-        counter("error_replies", "Error messages sent to clients", &self.error_replies);
         counter(
             "connections_refused",
             "Connections refused because a limit was reached",
@@ -71,6 +116,11 @@ impl Counters {
             "slow_clients_cut",
             "Connections cut because they read too slowly",
             &self.slow_clients_cut,
+        );
+        counter(
+            "unfinished_inputs_cut",
+            "WebSocket messages and request bodies given up because they were not complete in time, or memory was short",
+            &self.unfinished_inputs_cut,
         );
         counter("http_requests", "HTTP requests", &self.http_requests);
         counter("sync_requests", "sync requests received and sent", &self.sync_requests);
@@ -92,7 +142,7 @@ impl Counters {
         );
         counter(
             "payments_detected",
-            "Payments told, in the mempool and in blocks",
+            "Payments to the relay's own wallets, in the mempool and in blocks",
             &self.payments_detected,
         );
         counter(

@@ -1,10 +1,13 @@
 //! Places for HTTP connections. When all are taken, the connection that has been without a request for longest makes way for a new one:
-//! connections that send nothing, or a byte now and then, keep nobody out.
+//! connections that send nothing, or a byte now and then, keep nobody out. A request counts once its body is whole. One address cannot take
+//! all places.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,24 +16,49 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::ws::network_of;
+
 /// In place of a moment while a request is under way.
 const BUSY: u64 = 0;
 /// For so long a connection keeps its place without a request. When a thousand come at once, this lets each of them say what it wants; the
 /// newcomers wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) all: usize,
+    /// Of one address (IPv6: of one /64).
+    pub(super) per_address: usize,
+    /// Of loopback addresses and trusted proxies together. They speak for many clients, so it is far more than of another address; the rest is
+    /// kept for those who come by themselves.
+    pub(super) proxies: usize,
+}
+
 /// A bounded number of places.
 #[derive(Debug)]
 pub(super) struct Places {
+    bounds: Bounds,
     free: Arc<Semaphore>,
     began: Instant,
-    next: AtomicU64,
-    taken: Mutex<HashMap<u64, Arc<Tenant>>>,
+    state: Mutex<State>,
 }
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    taken: HashMap<u64, Arc<Tenant>>,
+    /// Connections by address, those that were told to make way not among them.
+    by_address: HashMap<Address, usize>,
+}
+
+/// What is counted as one address; `None` is this machine and the trusted proxies.
+type Address = Option<IpAddr>;
 
 /// The connection on a place.
 #[derive(Debug)]
 pub(super) struct Tenant {
+    address: Address,
     /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one.
     idle_since: AtomicU64,
     cut: CancellationToken,
@@ -45,19 +73,32 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// The address has as many connections as it may, and each has a request or is too new to make way.
+    Address,
+    /// There will be none any more.
+    Closed,
+}
+
 impl Places {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(most)),
+            bounds,
+            free: Arc::new(Semaphore::new(bounds.all)),
             began: Instant::now(),
-            next: AtomicU64::new(0),
-            taken: Mutex::default(),
+            state: Mutex::default(),
         })
     }
 
-    /// A place, as soon as there is one: after a moment, unless every connection has a request under way. `None` never comes from a place that
-    /// is merely taken.
-    pub(super) async fn take(self: &Arc<Self>) -> Option<Place> {
+    /// A place, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
+    /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there: who is refused may be
+    /// the client of one, which asks at once, and who makes way has waited while hundreds came.
+    pub(super) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Place, NoPlace> {
+        let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
+        let address = (!speaks_for_many).then(|| network_of(from));
+        self.make_way_within(address)?;
         let permit = loop {
             let free = Arc::clone(&self.free);
             if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
@@ -65,16 +106,20 @@ impl Places {
             }
             let look_again = self.cut_longest_idle();
             if let Ok(permit) = timeout(look_again, free.acquire_owned()).await {
-                break permit.ok()?;
+                break permit.map_err(|_| NoPlace::Closed)?;
             }
         };
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let tenant = Arc::new(Tenant {
+            address,
             idle_since: AtomicU64::new(self.moment()),
             cut: CancellationToken::new(),
         });
-        self.lock().insert(number, Arc::clone(&tenant));
-        Some(Place {
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        state.taken.insert(number, Arc::clone(&tenant));
+        *state.by_address.entry(address).or_default() += 1;
+        Ok(Place {
             places: Arc::clone(self),
             number,
             tenant,
@@ -82,22 +127,36 @@ impl Places {
         })
     }
 
+    /// Brings an address below its own bound.
+    fn make_way_within(&self, address: Address) -> Result<(), NoPlace> {
+        let (most, grace) = match address {
+            Some(_) => (self.bounds.per_address, GRACE),
+            None => (self.bounds.proxies, Duration::ZERO),
+        };
+        let now = self.moment();
+        let mut state = self.lock();
+        if state.by_address.get(&address).is_none_or(|count| *count < most) {
+            return Ok(());
+        }
+        match state.longest_idle(|tenant| tenant.address == address) {
+            Some((since, tenant)) if left_of(grace, since, now).is_zero() => {
+                state.cut(&tenant);
+                Ok(())
+            }
+            _ => Err(NoPlace::Address),
+        }
+    }
+
     /// Cuts the connection that has been idle for longest, where that is long enough; says when to look again.
     fn cut_longest_idle(&self) -> Duration {
         let now = self.moment();
-        let taken = self.lock();
-        let idle = taken
-            .values()
-            .map(|tenant| (tenant.idle_since.load(Ordering::Relaxed), tenant));
-        let longest = idle
-            .filter(|(since, tenant)| *since != BUSY && !tenant.cut.is_cancelled())
-            .min_by_key(|(since, _)| *since);
-        let Some((since, tenant)) = longest else {
+        let mut state = self.lock();
+        let Some((since, tenant)) = state.longest_idle(|_| true) else {
             return GRACE;
         };
-        let left = GRACE.saturating_sub(Duration::from_nanos(now.saturating_sub(since)));
+        let left = left_of(GRACE, since, now);
         if left.is_zero() {
-            tenant.cut.cancel();
+            state.cut(&tenant);
             return GRACE;
         }
         left
@@ -110,8 +169,39 @@ impl Places {
             .max(BUSY + 1)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Tenant>>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn left_of(grace: Duration, since: u64, now: u64) -> Duration {
+    grace.saturating_sub(Duration::from_nanos(now.saturating_sub(since)))
+}
+
+impl State {
+    fn longest_idle(&self, of: impl Fn(&Tenant) -> bool) -> Option<(u64, Arc<Tenant>)> {
+        let idle = self
+            .taken
+            .values()
+            .filter(|tenant| of(tenant) && !tenant.cut.is_cancelled())
+            .map(|tenant| (tenant.idle_since.load(Ordering::Relaxed), tenant))
+            .filter(|(since, _)| *since != BUSY);
+        idle.min_by_key(|(since, _)| *since)
+            .map(|(since, tenant)| (since, Arc::clone(tenant)))
+    }
+
+    fn cut(&mut self, tenant: &Tenant) {
+        tenant.cut.cancel();
+        self.forget(tenant.address);
+    }
+
+    fn forget(&mut self, address: Address) {
+        if let Entry::Occupied(mut count) = self.by_address.entry(address) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 
@@ -121,9 +211,9 @@ impl Place {
         self.tenant.cut.cancelled().await;
     }
 
-    /// Marks a request, until the answer's body is through.
+    /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
     pub(super) fn request(&self) -> Busy {
-        self.tenant.idle_since.store(BUSY, Ordering::Relaxed);
+        self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
         Busy {
             places: Arc::clone(&self.places),
             tenant: Arc::clone(&self.tenant),
@@ -133,7 +223,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.places.lock().remove(&self.number);
+        let mut state = self.places.lock();
+        state.taken.remove(&self.number);
+        if !self.tenant.cut.is_cancelled() {
+            state.forget(self.tenant.address);
+        }
     }
 }
 
@@ -142,6 +236,42 @@ impl Drop for Place {
 pub(super) struct Busy {
     places: Arc<Places>,
     tenant: Arc<Tenant>,
+}
+
+impl Busy {
+    /// The request is there whole: the connection keeps its place until the answer is through.
+    pub(super) fn whole(&self) {
+        self.tenant.idle_since.store(BUSY, Ordering::Relaxed);
+    }
+}
+
+/// A request's body. When all of it is there, the request counts as under way.
+#[derive(Debug)]
+pub(super) struct Arriving<B> {
+    pub(super) body: B,
+    pub(super) busy: Arc<Busy>,
+}
+
+impl<B: Body + Unpin> Body for Arriving<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None)) || this.body.is_end_stream() {
+            this.busy.whole();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Drop for Busy {
@@ -154,7 +284,7 @@ impl Drop for Busy {
 #[derive(Debug)]
 pub(super) struct Held<B> {
     pub(super) body: B,
-    pub(super) _busy: Busy,
+    pub(super) _busy: Arc<Busy>,
 }
 
 impl<B: Body + Unpin> Body for Held<B> {
@@ -176,11 +306,29 @@ impl<B: Body + Unpin> Body for Held<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::time::Duration;
 
     use tokio::time::timeout;
 
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn places(all: usize) -> Arc<Places> {
+        Places::new(Bounds {
+            all,
+            per_address: 2,
+            // Its own bound is met elsewhere.
+            proxies: all + 1,
+        })
+    }
+
+    fn busy(place: &Place) -> Busy {
+        let busy = place.request();
+        busy.whole();
+        busy
+    }
 
     fn wanted(place: &Place) -> bool {
         place.tenant.cut.is_cancelled()
@@ -188,19 +336,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_makes_way_and_a_busy_one_does_not() {
-        let places = Places::new(3);
+        let places = places(3);
         let [first, second, third] = [
-            places.take().await.unwrap(),
-            places.take().await.unwrap(),
-            places.take().await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
         ];
-        let busy = first.request();
+        let under_way = busy(&first);
         tokio::time::advance(Duration::from_millis(10)).await;
         drop(second.request());
         // The first is busy, the second was so later than the third.
         let newcomer = tokio::spawn({
             let places = Arc::clone(&places);
-            async move { places.take().await }
+            async move { places.take(HERE, false).await }
         });
         let came = Instant::now();
         timeout(Duration::from_secs(1), third.wanted()).await.unwrap();
@@ -210,19 +358,66 @@ mod tests {
         let newcomer = newcomer.await.unwrap().unwrap();
         assert!(!wanted(&newcomer));
 
-        let all_busy = [busy, second.request(), newcomer.request()];
-        let mut next = std::pin::pin!(places.take());
+        let all_busy = [under_way, busy(&second), busy(&newcomer)];
+        let mut next = std::pin::pin!(places.take(HERE, false));
         let full = timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(full.is_err(), "all are busy");
         assert!(!wanted(&first) && !wanted(&second) && !wanted(&newcomer));
         // One that was busy when the newcomer came makes way as well, once it is idle.
-        let [busy, ..] = all_busy;
-        drop(busy);
+        let [under_way, ..] = all_busy;
+        drop(under_way);
         let makes_way = async {
             first.wanted().await;
             drop(first);
         };
         let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way);
-        assert!(place.unwrap().is_some());
+        assert!(place.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unfinished_request_makes_way_and_a_whole_one_does_not() {
+        let places = places(2);
+        let (slow, whole) = (
+            places.take(HERE, false).await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
+        );
+        let (_unfinished, _finished) = (slow.request(), busy(&whole));
+        let makes_way = async {
+            slow.wanted().await;
+            drop(slow);
+        };
+        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), places.take(HERE, false)), makes_way);
+        assert!(place.unwrap().is_ok() && !wanted(&whole));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_at_its_bound_makes_way_for_itself_or_is_refused() {
+        let places = places(10);
+        let far: IpAddr = "192.0.2.1".parse().unwrap();
+        let here = places.take(HERE, false).await.unwrap();
+        let (first, second) = (
+            places.take(far, false).await.unwrap(),
+            places.take(far, false).await.unwrap(),
+        );
+        assert_eq!(
+            places.take(far, false).await.unwrap_err(),
+            NoPlace::Address,
+            "both are new"
+        );
+        tokio::time::advance(GRACE + Duration::from_millis(1)).await;
+        let third = places.take(far, false).await.unwrap();
+        assert!(wanted(&first) && !wanted(&second) && !wanted(&here));
+        let _all_busy = [busy(&second), busy(&third)];
+        tokio::time::advance(GRACE + Duration::from_millis(1)).await;
+        assert_eq!(
+            places.take(far, false).await.unwrap_err(),
+            NoPlace::Address,
+            "both are busy"
+        );
+        assert!(places.take("192.0.2.2".parse().unwrap(), false).await.is_ok());
+        drop((first, second));
+        assert!(places.take(far, false).await.is_ok(), "a place that was given back");
+        drop((third, here));
+        assert!(places.lock().by_address.len() <= 1, "{:?}", places.lock().by_address);
     }
 }

@@ -91,7 +91,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
     } = arrival;
     let Some(permit) = permit else {
         cx.counters.connections_refused.inc();
-        return refuse(stream).await;
+        return refuse(stream, &cx).await;
     };
     let gauge = Gauged::new(&cx);
     let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, client, authorized, ending);
@@ -108,8 +108,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
 }
 
 /// Tells a client that there is no place for it, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-    Socket::new(stream)
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, cx: &Context) {
+    Socket::new(stream, Arc::clone(&cx.input))
         .close(
             CloseCode::TryAgain,
             "too many connections: try again later, or another relay",
@@ -202,7 +202,8 @@ impl Connection {
             ending,
             cx,
         };
-        (connection, Socket::new(stream))
+        let socket = Socket::new(stream, Arc::clone(&connection.cx.input));
+        (connection, socket)
     }
 
     fn name(&self) -> String {
@@ -247,9 +248,10 @@ impl Connection {
                     "this API speaks text messages".to_owned(),
                 ));
             }
+            Heard::Unfinished(code, reason) => return Err(End::Close(code, reason)),
             Heard::Gone => return Err(End::Gone),
         };
-        self.cx.counters.messages_received.inc();
+        self.count_received(&text);
         if self.is_relay {
             self.cx.relays.seen(self.number);
         }
@@ -263,6 +265,8 @@ impl Connection {
         } else {
             self.session.read(&text)
         };
+        // The answer may have to wait for the client; a megabyte of text need not.
+        drop(text);
         self.act(socket, action).await
     }
 
@@ -333,7 +337,7 @@ impl Connection {
                 let response = ServerMessage::UnsubscribeResponse(self.topics("unsubscribed"));
                 self.send(socket, &response).await
             }
-            Action::Sync(request) => {
+            Action::Sync(mut request) => {
                 self.cx.relays.told(self.number, &request);
                 let link = self.link.as_ref();
                 if let Some(link) = link {
@@ -341,6 +345,8 @@ impl Connection {
                     self.cx.mesh.told(link.relay_id(), request.sync_type, payload);
                 }
                 let sender = link.map_or_else(|| self.session.client_id(), |link| link.relay_id());
+                // It may be large, and the answer may have to wait for the client.
+                request.payload = None;
                 let answer = sync::answer(&self.cx, &request, sender, link.map(Inbound::id));
                 let sent = self.send_frame(socket, &answer.frame).await;
                 answer.ended(&self.cx, sent.as_ref().err().map(End::reason));
@@ -368,8 +374,25 @@ impl Connection {
     async fn send_frame<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
         socket.feed(frame).await?;
         socket.flush().await?;
-        self.cx.counters.messages_sent.inc();
+        self.count_sent(frame);
         Ok(())
+    }
+
+    /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but itself.
+    fn count_received(&self, text: &str) {
+        if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
+            self.cx.counters.watching.messages_received.inc();
+        } else {
+            self.cx.counters.messages_received.inc();
+        }
+    }
+
+    fn count_sent(&self, frame: &Frame) {
+        if frame.is_private() {
+            self.cx.counters.watching.messages_sent.inc();
+        } else {
+            self.cx.counters.messages_sent.inc();
+        }
     }
 
     async fn ping<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {

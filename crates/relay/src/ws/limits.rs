@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts connections.
 #[derive(Debug)]
@@ -15,13 +15,23 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
+    /// Clients, whose address is known with their request.
     by_address: HashMap<IpAddr, usize>,
+    /// Connections whose request is still to come, by the other end of the connection.
+    arriving: HashMap<IpAddr, usize>,
+}
+
+/// A place in the total, for a connection whose request is still to come; dropping it frees the place.
+#[derive(Debug)]
+pub struct Seat {
+    admission: Arc<Admission>,
+    arriving: Option<IpAddr>,
 }
 
 /// A place among the connections; dropping it frees the place.
 #[derive(Debug)]
 pub struct Permit {
-    admission: Arc<Admission>,
+    seat: Seat,
     address: Option<IpAddr>,
 }
 
@@ -38,36 +48,89 @@ impl Admission {
 
     /// A place for a connection from this address, where there is one.
     pub fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Permit> {
-        let address = (!from.to_canonical().is_loopback()).then(|| network_of(from));
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.arrive(None)?.admit(from).ok()
+    }
+
+    /// A place for a connection that has not said yet for whom it is, where there is one. One peer has no more of these than one address has
+    /// connections; `None` is a peer that speaks for many clients.
+    pub fn arrive(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Seat> {
+        let arriving = peer.and_then(counted);
+        let mut counts = self.counts();
         if counts.all >= self.most {
             return None;
         }
-        if let Some(address) = address {
-            let count = counts.by_address.entry(address).or_default();
-            if *count >= self.most_per_address {
-                return None;
-            }
-            *count += 1;
+        if let Some(peer) = arriving {
+            take(&mut counts.arriving, peer, self.most_per_address)?;
         }
         counts.all += 1;
-        Some(Permit {
+        Some(Seat {
             admission: Arc::clone(self),
-            address,
+            arriving,
         })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Its request has come from this address; the seat is given back where that has as many connections as it may.
+    pub fn admit(mut self, from: IpAddr) -> Result<Permit, Self> {
+        let address = counted(from);
+        let mut counts = self.admission.counts();
+        if let Some(peer) = self.arriving {
+            give_back(&mut counts.arriving, peer);
+        }
+        let taken = match address {
+            Some(address) => take(&mut counts.by_address, address, self.admission.most_per_address),
+            None => Some(()),
+        };
+        drop(counts);
+        self.arriving = None;
+        match taken {
+            Some(()) => Ok(Permit { seat: self, address }),
+            None => Err(self),
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = self.admission.counts();
+        counts.all -= 1;
+        if let Some(peer) = self.arriving {
+            give_back(&mut counts.arriving, peer);
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.all -= 1;
-        let Some(address) = self.address else { return };
-        if let Some(count) = counts.by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_address.remove(&address);
-            }
+        if let Some(address) = self.address {
+            give_back(&mut self.seat.admission.counts().by_address, address);
+        }
+    }
+}
+
+fn counted(address: IpAddr) -> Option<IpAddr> {
+    (!address.to_canonical().is_loopback()).then(|| network_of(address))
+}
+
+fn take(counts: &mut HashMap<IpAddr, usize>, address: IpAddr, most: usize) -> Option<()> {
+    let count = counts.entry(address).or_default();
+    if *count >= most {
+        return None;
+    }
+    *count += 1;
+    Some(())
+}
+
+fn give_back(counts: &mut HashMap<IpAddr, usize>, address: IpAddr) {
+    if let Some(count) = counts.get_mut(&address) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&address);
         }
     }
 }
@@ -118,5 +181,21 @@ mod tests {
         let admission = Admission::new(3, 1);
         let _held = [ip("127.0.0.1"), ip("127.0.0.1"), ip("::1")].map(|a| admission.admit(a).unwrap());
         assert!(admission.admit(ip("127.0.0.1")).is_none());
+    }
+
+    #[test]
+    fn one_peer_cannot_take_all_seats_with_requests_that_never_come() {
+        let admission = Admission::new(10, 2);
+        let mut seats = vec![admission.arrive(Some(ip("192.0.2.1"))).unwrap()];
+        seats.push(admission.arrive(Some(ip("192.0.2.1"))).unwrap());
+        assert!(admission.arrive(Some(ip("192.0.2.1"))).is_none());
+        assert!(admission.arrive(Some(ip("192.0.2.2"))).is_some());
+        // Its clients have a count of their own, and a proxy has none.
+        let permit = seats.pop().unwrap().admit(ip("198.51.100.1")).unwrap();
+        seats.push(admission.arrive(Some(ip("192.0.2.1"))).unwrap());
+        seats.extend((0..4).map(|_| admission.arrive(None).unwrap()));
+        drop((permit, seats));
+        let counts = admission.counts();
+        assert_eq!((counts.all, counts.arriving.len(), counts.by_address.len()), (0, 0, 0));
     }
 }

@@ -13,7 +13,7 @@ mod upgrade;
 mod watch;
 
 pub use connection::{Arrival, serve};
-pub use limits::{Admission, Permit, network_of};
+pub use limits::{Admission, Permit, Seat, network_of};
 pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, open, upgrade};

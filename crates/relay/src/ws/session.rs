@@ -166,7 +166,12 @@ impl Session {
             return Action::Reject(reason, CloseCode::Policy);
         }
         if handshake.role == Some(Role::Relay) && handshake.identity.is_some() {
-            self.proving = Some(handshake.clone());
+            // What was looked at already, and has no bound of its own, is not kept for as long as the proof takes.
+            let token = None;
+            self.proving = Some(Handshake {
+                token,
+                ..handshake.clone()
+            });
             return Action::Challenge(Box::new(handshake));
         }
         let Handshake {

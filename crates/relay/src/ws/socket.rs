@@ -1,18 +1,32 @@
-//! The socket: the one place that knows the WebSocket library.
+//! The socket: the one place that knows how WebSocket messages look on the wire (RFC 6455), the server's side of it.
 //!
 //! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up: nothing waits for it.
+//! What arrives of a message is bounded in size (`limits`), in time ([`INPUT_DEADLINE`]) and, over all connections together, in memory
+//! ([`InputBudget`]). The buffers are the relay's own, for that reason.
 
+mod assembler;
+mod frame;
+mod outbox;
+mod utf8;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
 use sdk_relay_protocol::CloseCode;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
-use tokio_websockets::proto::ProtocolError;
-use tokio_websockets::{Config, Error, Limits, Message, WebSocketStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::hub::Frame;
+use crate::input::{Evicted, INPUT_DEADLINE, Input, InputBudget};
+use assembler::{Assembler, Item};
+use frame::Opcode;
+use outbox::Outbox;
 
 /// Largest message of a client (CONTRACT, "Close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
@@ -20,14 +34,17 @@ pub const MAX_MESSAGE: usize = 1 << 20;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a close may still take: the peer is going to be gone anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Messages of a peer that are read and thrown away while its close is awaited.
-const READ_AFTER_CLOSE: usize = 1000;
-/// Bytes of a peer that are thrown away at the end, when its messages are no longer understood: a few times the largest message.
+/// Bytes of a peer that are thrown away at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
 const REASON_BYTES: usize = 123;
 /// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go at once at a flush.
 const FLUSH_THRESHOLD: usize = 16 << 10;
+/// Bytes of one read. They lie on the stack: a connection that is idle holds no buffer.
+const READ_BYTES: usize = 8 << 10;
+
+/// Bytes that are read at once before others have their turn.
+const TURN_BYTES: usize = 64 << 10;
 
 /// What a peer said.
 #[derive(Debug)]
@@ -38,6 +55,8 @@ pub enum Heard {
     Sign,
     /// A binary message, which the relay's API does not know.
     Binary(Bytes),
+    /// A message was not completed in time, or the memory for such messages is used up. The socket is to be closed so.
+    Unfinished(CloseCode, String),
     /// It is gone, or has broken the protocol; the socket has said so as far as it could.
     Gone,
 }
@@ -51,130 +70,338 @@ pub enum WriteFailed {
     Gone,
 }
 
+/// How a peer has broken the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Protocol(&'static str),
+    #[error("text that is no UTF-8")]
+    Utf8,
+    #[error("more than 1 MiB")]
+    TooBig,
+}
+
+impl Broken {
+    /// The close code (RFC 6455, section 7.4.1).
+    fn code(self) -> u16 {
+        match self {
+            Self::Protocol(_) => CloseCode::Protocol.code(),
+            Self::Utf8 => 1007,
+            Self::TooBig => CloseCode::TooBig.code(),
+        }
+    }
+}
+
 /// One WebSocket.
 #[derive(Debug)]
 pub struct Socket<S> {
-    stream: WebSocketStream<S>,
+    stream: S,
+    assembler: Assembler,
+    /// Bytes that were read behind the last message.
+    ahead: Ahead,
+    outbox: Outbox,
+    budget: Arc<InputBudget>,
+    unfinished: Option<Unfinished>,
+}
+
+/// A message that has begun, while its rest is awaited.
+#[derive(Debug)]
+struct Unfinished {
+    input: Input,
+    evicted: Pin<Box<WaitForCancellationFutureOwned>>,
+    late: Pin<Box<Sleep>>,
+}
+
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+/// Why reading has come to an end.
+enum Stop {
+    Gone,
+    Broken(Broken),
+    Late,
+    Evicted,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// A socket over a stream that has been upgraded, with the relay's bound on messages.
-    pub fn new(stream: S) -> Self {
-        Self::with_largest(stream, MAX_MESSAGE)
+    pub fn new(stream: S, budget: Arc<InputBudget>) -> Self {
+        Self::with_largest(stream, MAX_MESSAGE, budget)
     }
 
     /// The same with another bound, in bytes: the conformance suite sends messages of 16 MiB.
-    pub fn with_largest(stream: S, largest: usize) -> Self {
-        let stream = tokio_websockets::ServerBuilder::new()
-            .limits(Limits::default().max_payload_len(Some(largest)))
-            .config(Config::default().flush_threshold(FLUSH_THRESHOLD))
-            .serve(stream);
-        Self { stream }
+    pub fn with_largest(stream: S, largest: usize, budget: Arc<InputBudget>) -> Self {
+        Self {
+            stream,
+            assembler: Assembler::new(largest),
+            ahead: Ahead::default(),
+            outbox: Outbox::default(),
+            budget,
+            unfinished: None,
+        }
     }
 
     /// What comes next. Cancelling it loses nothing.
     pub async fn hear(&mut self) -> Heard {
-        match self.stream.next().await {
-            Some(Ok(message)) if message.is_close() => {
+        match poll_fn(|cx| self.poll_item(cx)).await {
+            Ok(Item::Text(text)) => match String::from_utf8(text) {
+                Ok(text) => Heard::Text(text),
+                Err(_) => self.break_off(Broken::Utf8).await,
+            },
+            Ok(Item::Binary(bytes)) => Heard::Binary(bytes.into()),
+            Ok(Item::Ping(payload)) => {
+                self.outbox.push(Opcode::Pong, payload.into());
+                Heard::Sign
+            }
+            Ok(Item::Pong) => Heard::Sign,
+            Ok(Item::Close(code)) => {
+                let echo = code.map_or_else(Bytes::new, |code| code.to_be_bytes().to_vec().into());
+                self.outbox.push(Opcode::Close, echo);
                 self.say_goodbye().await;
                 Heard::Gone
             }
-            Some(Ok(message)) if message.is_binary() => Heard::Binary(message.into_payload().into()),
-            Some(Ok(message)) => match message.as_text() {
-                Some(text) => Heard::Text(text.to_owned()),
-                None => Heard::Sign,
-            },
-            Some(Err(error)) => {
-                self.break_off(&error).await;
-                if let Error::Protocol(ProtocolError::InvalidUtf8) | Error::PayloadTooLong { .. } = error {
-                    tracing::debug!(%error, "a client broke the protocol");
-                }
-                Heard::Gone
-            }
-            None => Heard::Gone,
+            Err(Stop::Gone) => Heard::Gone,
+            Err(Stop::Broken(broken)) => self.break_off(broken).await,
+            Err(Stop::Late) => Heard::Unfinished(
+                CloseCode::Policy,
+                format!("a message was not complete within {} s", INPUT_DEADLINE.as_secs()),
+            ),
+            Err(Stop::Evicted) => Heard::Unfinished(CloseCode::TryAgain, Evicted.to_string()),
         }
     }
 
     /// Puts a frame into the line; it goes out with the next flush, or when enough has gathered.
     pub async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
-        self.feed_message(frame.message()).await
+        self.feed_text(frame.text()).await
     }
 
-    /// The same for a message of any kind.
-    pub async fn feed_message(&mut self, message: Message) -> Result<(), WriteFailed> {
-        within(WRITE_TIMEOUT, self.stream.feed(message)).await
+    /// The same for any text.
+    pub async fn feed_text(&mut self, text: Bytes) -> Result<(), WriteFailed> {
+        self.feed_message(Opcode::Text, text).await
+    }
+
+    /// The same for a binary message, which only the conformance suite asks for.
+    pub async fn feed_binary(&mut self, bytes: Bytes) -> Result<(), WriteFailed> {
+        self.feed_message(Opcode::Binary, bytes).await
     }
 
     /// Writes out all that was fed.
     pub async fn flush(&mut self) -> Result<(), WriteFailed> {
-        within(WRITE_TIMEOUT, self.stream.flush()).await
+        match timeout(WRITE_TIMEOUT, self.write()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(WriteFailed::Gone),
+            Err(_) => Err(WriteFailed::Slow),
+        }
     }
 
     /// Asks whether the peer is there.
     pub async fn ping(&mut self) -> Result<(), WriteFailed> {
-        within(WRITE_TIMEOUT, self.stream.send(Message::ping(""))).await
+        self.outbox.push(Opcode::Ping, Bytes::new());
+        self.flush().await
     }
 
     /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
-        let code = tokio_websockets::CloseCode::try_from(code.code()).ok();
-        // The library panics at a longer one.
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+        self.push_close(code.code(), reason);
         let goodbye = async {
-            self.stream.send(Message::close(code, reason)).await?;
-            // What a peer still sends is read away, up to a bound: unread bytes would turn the end into a reset that eats the code.
-            for _ in 0..READ_AFTER_CLOSE {
-                match self.stream.next().await {
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => break,
-                    None => return Ok(()),
-                }
-            }
-            self.drain().await
+            self.write().await?;
+            self.read_away().await
         };
         // The connection ends here, whether the peer takes the close frame or not.
         drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     }
 
+    async fn feed_message(&mut self, opcode: Opcode, payload: Bytes) -> Result<(), WriteFailed> {
+        if self.outbox.bytes() >= FLUSH_THRESHOLD {
+            self.flush().await?;
+        }
+        self.outbox.push(opcode, payload);
+        Ok(())
+    }
+
+    fn push_close(&mut self, code: u16, reason: &str) {
+        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+        let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
+        self.outbox.push(Opcode::Close, payload.into());
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.outbox.poll_write(&mut self.stream, cx)).await
+    }
+
     /// Ends a connection whose peer has broken the protocol.
-    async fn break_off(&mut self, error: &Error) {
+    async fn break_off(&mut self, broken: Broken) -> Heard {
+        tracing::debug!(%broken, "a client broke the protocol");
+        self.push_close(broken.code(), &broken.to_string());
         let goodbye = async {
-            // The library has queued the close frame that the error asks for, unless a message has become too long fragment by fragment.
-            if let Error::PayloadTooLong { .. } = error {
-                let code = Some(tokio_websockets::CloseCode::MESSAGE_TOO_BIG);
-                match self.stream.feed(Message::close(code, "more than 1 MiB")).await {
-                    Ok(()) | Err(Error::AlreadyClosed) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            self.stream.flush().await?;
+            self.write().await?;
             self.drain().await
+        };
+        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
+        Heard::Gone
+    }
+
+    /// The peer has closed, and its code was sent back.
+    async fn say_goodbye(&mut self) {
+        let goodbye = async {
+            self.write().await?;
+            self.stream.shutdown().await
         };
         drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     }
 
-    /// Says that nothing more comes, and throws away what the peer still sends: unread bytes would turn the end into a reset that eats the
-    /// close frame.
-    async fn drain(&mut self) -> Result<(), Error> {
-        let stream = self.stream.get_mut();
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream.take(DRAIN_BYTES), &mut tokio::io::sink()).await?;
+    /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would turn the end into a
+    /// reset that eats the code.
+    async fn read_away(&mut self) -> io::Result<()> {
+        self.unfinished = None;
+        self.assembler.discard();
+        let mut bytes = std::mem::take(&mut self.ahead).bytes;
+        let mut left = DRAIN_BYTES;
+        loop {
+            let mut input = bytes.as_slice();
+            loop {
+                match self.assembler.push(&mut input) {
+                    Ok(Some(Item::Close(_))) => return self.stream.shutdown().await,
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return self.drain().await,
+                }
+            }
+            left = left.saturating_sub(bytes.len() as u64);
+            bytes.clear();
+            if left == 0 || self.stream.read_buf(&mut bytes).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says that nothing more comes, and throws away what the peer still sends.
+    async fn drain(&mut self) -> io::Result<()> {
+        self.unfinished = None;
+        self.assembler.discard();
+        self.stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut self.stream).take(DRAIN_BYTES), &mut tokio::io::sink()).await?;
         Ok(())
     }
 
-    async fn say_goodbye(&mut self) {
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "the connection ends here, whether the peer reads the close frame or not"
-        )]
-        let _ = timeout(CLOSE_TIMEOUT, self.stream.close()).await;
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Item, Stop>> {
+        // A pong that waits goes out beside the reading.
+        if self.outbox.bytes() > 0
+            && let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.stream, cx)
+        {
+            return Poll::Ready(Err(Stop::Gone));
+        }
+        let mut left = TURN_BYTES;
+        loop {
+            if let Some(item) = self.take_ahead()? {
+                return Poll::Ready(Ok(item));
+            }
+            if left == 0 {
+                cx.waker().wake_by_ref();
+                ready!(self.poll_unfinished(cx));
+                return Poll::Ready(Err(self.give_up()));
+            }
+            let mut bytes = [0; READ_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Err(Stop::Gone)),
+                Poll::Pending => {
+                    ready!(self.poll_unfinished(cx));
+                    return Poll::Ready(Err(self.give_up()));
+                }
+            }
+            let read = buffer.filled().len();
+            left = left.saturating_sub(read);
+            let mut input = buffer.filled();
+            let item = self.push(&mut input);
+            self.ahead.keep(input);
+            // The stack is no place for what a client says.
+            wipe(&mut bytes[..read]);
+            if let Some(item) = item? {
+                return Poll::Ready(Ok(item));
+            }
+        }
+    }
+
+    /// A message among the bytes that were read already.
+    fn take_ahead(&mut self) -> Result<Option<Item>, Stop> {
+        if self.ahead.bytes.is_empty() {
+            return Ok(None);
+        }
+        let ahead = std::mem::take(&mut self.ahead);
+        let mut input = ahead.bytes.get(ahead.taken..).unwrap_or_default();
+        let item = self.push(&mut input);
+        if !input.is_empty() {
+            let taken = ahead.bytes.len() - input.len();
+            let bytes = ahead.bytes;
+            self.ahead = Ahead { bytes, taken };
+        }
+        item
+    }
+
+    fn push(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Stop> {
+        if let Some(unfinished) = &self.unfinished {
+            let payload = unfinished.input.resume().map_err(|Evicted| Stop::Evicted)?;
+            self.assembler.give_back(payload);
+        }
+        let item = self.assembler.push(input).map_err(Stop::Broken)?;
+        match &self.unfinished {
+            Some(_) if !self.assembler.is_unfinished() => self.unfinished = None,
+            Some(unfinished) => unfinished.input.park(self.assembler.take_payload()),
+            None => {}
+        }
+        Ok(item)
+    }
+
+    /// Nothing more can be read now. Parks what there is of a message; ready when it has run out of time or of memory.
+    fn poll_unfinished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.assembler.is_unfinished() {
+            return Poll::Pending;
+        }
+        let unfinished = match &mut self.unfinished {
+            Some(unfinished) => unfinished,
+            None => {
+                let input = self.budget.begin();
+                let evicted = Box::pin(input.evicted());
+                input.park(self.assembler.take_payload());
+                let late = Box::pin(sleep(INPUT_DEADLINE));
+                self.unfinished.insert(Unfinished { input, evicted, late })
+            }
+        };
+        if unfinished.evicted.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        unfinished.late.as_mut().poll(cx)
+    }
+
+    fn give_up(&mut self) -> Stop {
+        match self.unfinished.take() {
+            Some(unfinished) if unfinished.input.resume().is_err() => Stop::Evicted,
+            Some(unfinished) => {
+                unfinished.input.late();
+                Stop::Late
+            }
+            None => Stop::Gone,
+        }
     }
 }
 
-async fn within(time: Duration, write: impl Future<Output = Result<(), Error>>) -> Result<(), WriteFailed> {
-    match timeout(time, write).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(WriteFailed::Gone),
-        Err(_) => Err(WriteFailed::Slow),
+impl Ahead {
+    fn keep(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            *self = Self {
+                bytes: bytes.to_vec(),
+                taken: 0,
+            };
+        }
     }
+}
+
+fn wipe(bytes: &mut [u8]) {
+    use zeroize::Zeroize;
+    bytes.zeroize();
 }

@@ -18,6 +18,7 @@ mod bystander;
 mod messages;
 mod mutation;
 mod sockets;
+mod unfinished;
 
 use bitcoin::secp256k1::rand::rngs::StdRng;
 use bitcoin::secp256k1::rand::{self, Rng, SeedableRng};

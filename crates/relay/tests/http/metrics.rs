@@ -7,7 +7,17 @@ use hyper::Request;
 use serde_json::{Value, json};
 use testkit::{HttpReply, RelayProcess, http_send};
 
-use crate::wire::{DEADLINE, Wire, get, mine, start};
+use crate::wire::{DEADLINE, Wire, get, mine, standalone, start};
+
+/// Of a relay on which only the administrator is shown what is not for everybody, loopback or not.
+const ADMIN_TOKEN: &str = "an-administrator-of-this-test";
+/// Totals of the process, which go up and down whatever clients do.
+const PROCESS: [&str; 4] = [
+    "sdk_relay_uptime_seconds",
+    "sdk_relay_memory_bytes",
+    "sdk_relay_cpu_percent",
+    "sdk_relay_disk_bytes",
+];
 
 async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
     let request = Request::get(format!("{}/metrics", relay.http_url())).header("accept", accept);
@@ -103,6 +113,17 @@ async fn the_text_has_the_figures_of_the_json() {
         ("relay_metrics", "last_event_id", "last_event_id"),
         ("relay_metrics", "tip_height", "tip_height"),
         ("relay_metrics", "watches", "watches"),
+        (
+            "relay_metrics",
+            "watch_payments_detected",
+            "watch_payments_detected_total",
+        ),
+        (
+            "relay_metrics",
+            "watch_messages_received",
+            "watch_messages_received_total",
+        ),
+        ("relay_metrics", "watch_messages_sent", "watch_messages_sent_total"),
         ("relay_metrics", "payments_detected", "payments_detected_total"),
         ("relay_metrics", "payments_reverted", "payments_reverted_total"),
         ("relay_metrics", "blocks_connected", "blocks_connected_total"),
@@ -115,7 +136,7 @@ async fn the_text_has_the_figures_of_the_json() {
         assert_eq!(value, json[part][field].as_f64(), "{part}.{field}");
     }
     let fields = json["relay_metrics"].as_object().unwrap();
-    assert_eq!(fields.len(), 10, "each is compared above: {fields:?}");
+    assert_eq!(fields.len(), 13, "each is compared above: {fields:?}");
 
     // And they are true.
     let (sync, relay) = (&json["sync_metrics"], &json["relay_metrics"]);
@@ -197,4 +218,76 @@ async fn figures_with_units_have_numeric_twins() {
         "{disk}"
     );
     assert!(bytes("disk_bytes") > 0.0 && bytes("memory_bytes") > 1e6, "{system}");
+}
+
+/// Held beside the mempool, a counter that counts a watch's payments names the transaction that paid its owner. So what a watch brings about
+/// leaves no trace in any figure that everybody may read: they are the same with a watch and without.
+#[tokio::test]
+async fn public_figures_are_the_same_with_a_watch_and_without() {
+    let without = figures_after_a_payment(false).await;
+    let with = figures_after_a_payment(true).await;
+    assert_eq!(with, without);
+}
+
+/// All public figures after a payment that a client watches for, or does not.
+async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Value) {
+    let relay = RelayProcess::start(standalone().set("AUTH__ADMIN_TOKEN", ADMIN_TOKEN)).await;
+    let payee = testkit::Payee::new(&[]);
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut watch_id = None;
+    if is_watched {
+        let watch = json!({"type": "watch", "scan_private_key": payee.scan_hex(), "spend_public_key": payee.spend_public_key()});
+        watch_id = wire.ask(watch).await["watch_id"].as_str().map(str::to_owned);
+        // A wrong one is answered with an error.
+        assert_eq!(wire.ask(json!({"type": "watch"})).await["code"], "invalid_field");
+    }
+    let pay = json!({"address": payee.address().to_string(), "amount": "0.5"});
+    let paid = testkit::http_post(&format!("{}/dev/pay", relay.http_url()), &pay).await;
+    assert_eq!(paid.status, 200, "{}", paid.text());
+    if is_watched {
+        assert_eq!(wire.notification().await["notification_type"], "payment_detected");
+    }
+    mine(&relay, 1).await;
+    let mut notifications = vec![wire.notification().await];
+    if is_watched {
+        notifications.push(wire.notification().await);
+        let unwatch = json!({"type": "unwatch", "watch_id": watch_id.expect("a watch")});
+        assert_eq!(wire.ask(unwatch).await["status"], "unwatched");
+    }
+    let kinds: Vec<_> = notifications.iter().map(|n| &n["notification_type"]).collect();
+    assert!(kinds.contains(&&json!("block_mined")), "{kinds:?}");
+
+    let request =
+        Request::get(format!("{}/metrics", relay.http_url())).header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+    let private = http_send(request.body(Full::default()).unwrap()).await.json()["relay_metrics"].clone();
+    let seen = ["watch_payments_detected", "watch_messages_received"].map(|figure| private[figure].as_u64());
+    let expected = if is_watched {
+        [Some(2), Some(3)]
+    } else {
+        [Some(0), Some(0)]
+    };
+    assert_eq!(seen, expected, "the administrator sees them: {private}");
+
+    let tip = relay_tip(&relay).await;
+    testkit::eventually(DEADLINE, "the figures of the node", async || {
+        let mut samples = parse(metrics(&relay, "text/plain").await.text());
+        // How often this looked.
+        samples.remove("sdk_relay_http_requests_total");
+        samples.retain(|name, _| !PROCESS.contains(&name.as_str()));
+        let is_up_to_date = samples.get("sdk_relay_node_block_height").copied() == Some(tip)
+            && samples.get("sdk_relay_index_height").copied() == Some(tip)
+            && samples.get("sdk_relay_node_mempool_size") == Some(&0.0);
+        let mut json = get(&relay, "/metrics").await["relay_metrics"].clone();
+        // Times of waiting, which differ from run to run.
+        samples.retain(|name, _| !name.contains("_waited_for_"));
+        json["last_event_id"].take();
+        is_up_to_date.then_some((samples, json))
+    })
+    .await
+}
+
+async fn relay_tip(relay: &RelayProcess) -> f64 {
+    get(relay, "/metrics").await["relay_metrics"]["tip_height"]
+        .as_f64()
+        .expect("a tip")
 }

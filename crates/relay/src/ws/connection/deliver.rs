@@ -40,7 +40,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let frame = frame.ok_or(End::from(WriteFailed::Slow))?;
-        self.feed_payment(socket, &frame).await?;
+        self.feed_frame(socket, &frame).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
     }
@@ -48,19 +48,17 @@ impl Connection {
     /// The payments to the client's watches that wait, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         while let Some(frame) = self.mail.try_next() {
-            self.feed_payment(socket, &frame).await?;
+            self.feed_frame(socket, &frame).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn feed_payment<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        socket: &mut Socket<S>,
-        frame: &Frame,
-    ) -> Step {
+    async fn feed_frame<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
         socket.feed(frame).await?;
-        self.cx.counters.messages_sent.inc();
-        self.cx.counters.notifications_sent.inc();
+        self.count_sent(frame);
+        if !frame.is_private() {
+            self.cx.counters.notifications_sent.inc();
+        }
         Ok(())
     }
 
@@ -74,7 +72,7 @@ impl Connection {
             return Ok(());
         };
         for frame in &frames {
-            self.feed_payment(socket, frame).await?;
+            self.feed_frame(socket, frame).await?;
         }
         Ok(socket.flush().await?)
     }

@@ -1,7 +1,6 @@
 //! `POST forward-tx` of version 1.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use bitcoin::Transaction;
@@ -12,6 +11,8 @@ use sdk_relay_chain::BroadcastError;
 use sdk_relay_protocol::blindbit::ForwardTx;
 
 use super::super::super::Cx;
+use super::super::super::body::Bytes;
+use super::super::super::problem::ApiError;
 use super::super::answer::Refusal;
 
 /// Sends a transaction to the network. An Oracle answers with nothing; spdk reads a txid, which is what comes here.
@@ -32,9 +33,12 @@ use super::super::answer::Refusal;
 pub(in crate::http) async fn forward_tx(
     State(cx): Cx,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Result<Bytes, ApiError>,
 ) -> Result<Json<String>, Refusal> {
-    let body = body.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
+    let Bytes(body) = body.map_err(|error| {
+        let (status, detail) = error.into_parts();
+        Refusal::new(status, detail)
+    })?;
     let ForwardTx { data } = read(&headers, &body)?;
     let tx: Transaction = deserialize_hex(&data)
         .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("data is no transaction: {e}")))?;
