@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use hyper::Uri;
+use sdk_relay_chain::rpc::{Auth as RpcAuth, RpcClient};
 use sdk_relay_store::Retention;
 
 use super::file::File;
@@ -637,7 +638,8 @@ impl Checker<'_> {
             let why = "expected no user or password in the address: set bitcoin_core.user and bitcoin_core.password";
             return Err(self.wrong("bitcoin_core.url", "http://…@…", why));
         }
-        if !url.starts_with("http://") || url.len() == "http://".len() {
+        // Asked of who will use it: an address that is accepted here, over HTTP too, must not stop the next start.
+        if RpcClient::new(&url, RpcAuth::None).is_err() {
             let why = "expected http://HOST:PORT, the node's RPC address";
             return Err(self.wrong("bitcoin_core.url", &core.url, why));
         }

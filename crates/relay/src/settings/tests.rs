@@ -95,6 +95,11 @@ async fn all_or_nothing() {
         (json!({"network": "regtest"}), "network"),
         (json!({"standalone": true}), "standalone"),
         (json!({"ws_url": "nowhere"}), "ws_url"),
+        (json!({"bitcoin_core": {"url": "http://a b"}}), "bitcoin_core.url"),
+        (
+            json!({"bitcoin_core": {"url": "http://node:1/path"}}),
+            "bitcoin_core.url",
+        ),
         (json!({"auth": {"admin_token": "x"}}), "auth"),
         (json!({"timestamp": 1}), "timestamp"),
     ];
