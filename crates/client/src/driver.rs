@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::defaults::{EVENT_QUEUE, REQUEST_QUEUE, SILENCE, SOUND_AFTER};
 use crate::heard::{Heard, Verdict};
 use crate::in_flight::{InFlight, Purpose, Request, name};
+use crate::parts::Parts;
 use crate::routes::Routes;
 use crate::watches::Watches;
 use crate::{Client, ClientBuilder, ClientEvent, Disconnect, Events, RequestError};
@@ -49,6 +50,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         topics: topics_of(&builder.capabilities).collect(),
         routes,
         heard: Heard::default(),
+        parts: Parts::default(),
         builder,
         requests: asked,
         events,
@@ -76,6 +78,7 @@ struct Driver {
     watches: Watches,
     routes: Routes,
     heard: Heard,
+    parts: Parts,
     topics: Topics,
     /// The `event_id` up to which everything is in `events` or was.
     last_queued: u64,
@@ -193,10 +196,15 @@ impl Driver {
     }
 
     async fn notified(&mut self, mut notification: Notification) {
+        if notification.event_id.is_some_and(|id| id <= self.last_queued) {
+            return;
+        }
+        if let Event::Tweaks(part) = notification.event {
+            // Until its last part has come, the block counts as one that has not: a new connection resumes before it.
+            let Some(block) = self.parts.take(part) else { return };
+            notification.event = Event::Tweaks(block);
+        }
         if let Some(id) = notification.event_id {
-            if id <= self.last_queued {
-                return;
-            }
             self.last_queued = id;
         }
         match self.heard.look(&notification.event) {

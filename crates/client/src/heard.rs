@@ -122,6 +122,8 @@ mod tests {
             block_height,
             block_hash: hash.into(),
             transactions: Vec::new(),
+            part: 1,
+            parts: 1,
             historical: false,
         })
     }

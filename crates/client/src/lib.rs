@@ -33,6 +33,8 @@
 //!   watches, or a token, takes these to relays that the app has named only, unless it says [`ClientBuilder::trust_mesh`].
 //! - **Watches go on where they were.** After a reconnection a relay with an index tells the payments of the blocks that came
 //!   meanwhile as `historical`; of one without, [`ClientEvent::WatchGap`] says that they are missing.
+//! - **Blocks come whole.** The relay sends the tweaks of a large block in parts; they are one notification here, with the `event_id` of the
+//!   last part. Only where the app resumes inside a block, or behind a gap, can the first parts be missing: `part` is then not 1.
 //! - **Everything is bounded.** Who does not read its [`Events`] stops the reading of the socket: answers wait behind
 //!   events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
 //!
@@ -49,6 +51,7 @@ mod event;
 mod heard;
 mod in_flight;
 mod link;
+mod parts;
 mod raw;
 mod routes;
 mod tls;

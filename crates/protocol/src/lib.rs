@@ -13,6 +13,7 @@ mod handshake;
 pub mod http;
 pub mod mesh;
 mod notification;
+mod parts;
 mod secret;
 mod server;
 mod subscription;
@@ -30,6 +31,7 @@ pub use notification::{
     BlockDisconnected, BlockMined, Event, Notification, Payment, RelayConnected, RelayDisconnected, TweakOutput,
     TweakTx, Tweaks,
 };
+pub use parts::LARGEST_MESSAGE;
 pub use secret::SecretHex;
 pub use server::{Pong, ServerMessage};
 pub use subscription::{Subscribe, SubscribeResponse, Topic, Topics, Unsubscribe, UnsubscribeResponse};

@@ -156,7 +156,7 @@ pub struct RelayDisconnected {
     pub connection_id: String,
 }
 
-/// Data of `tweaks`: every eligible transaction of a block.
+/// Data of `tweaks`: the eligible transactions of a block, or a part of them where the block is large.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Tweaks {
     /// Height.
@@ -166,6 +166,14 @@ pub struct Tweaks {
     pub block_hash: String,
     /// In block order.
     pub transactions: Vec<TweakTx>,
+    /// Which part of the block this is, from 1. A block is complete with its last part.
+    #[serde(default = "one")]
+    #[schema(minimum = 1)]
+    pub part: u32,
+    /// Parts of the block. Both numbers are missing, and stand for 1, in events that a relay logged before it knew parts.
+    #[serde(default = "one")]
+    #[schema(minimum = 1)]
+    pub parts: u32,
     /// Present and true where it is history that a `from_height` asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub historical: bool,
@@ -181,6 +189,10 @@ pub struct TweakTx {
     pub tweak: String,
     /// Its taproot outputs, spent ones too.
     pub outputs: Vec<TweakOutput>,
+    /// Present and true where further outputs follow: the next part begins with the same `txid` and `tweak`. Only all outputs together can be
+    /// scanned.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continues: bool,
 }
 
 /// A taproot output.
@@ -192,4 +204,8 @@ pub struct TweakOutput {
     pub public_key: String,
     /// Satoshis.
     pub amount_sats: u64,
+}
+
+fn one() -> u32 {
+    1
 }

@@ -13,6 +13,8 @@ mod dev;
 mod kinds;
 #[path = "payments/order.rs"]
 mod order;
+#[path = "payments/parts.rs"]
+mod parts;
 #[cfg(target_os = "linux")]
 #[path = "payments/remains.rs"]
 mod remains;

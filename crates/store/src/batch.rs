@@ -125,9 +125,9 @@ fn append(
     new: &[LogEntry],
     retention: Retention,
 ) -> Result<(), StoreError> {
-    if new.is_empty() {
+    let Some(first_new) = new.first().map(|entry| entry.id) else {
         return Ok(());
-    }
+    };
     let mut events = tx.open_table(EVENTS)?;
     let mut next = value(meta, META_NEXT_EVENT, 1)?;
     let mut bytes = value(meta, META_LOG_BYTES, 0)?;
@@ -143,8 +143,13 @@ fn append(
         events.insert(entry.id, record.as_slice())?;
         next += 1;
     }
-    // The newest event stays whatever its size: a log that forgets at once would make every resume a gap.
-    while events.len()? > 1 && (events.len()? > retention.events || bytes > retention.bytes) {
+    // What was committed last stays whatever its size, the parts of a large block together: a log that forgets at once would make every resume
+    // a gap. Only the bound on the number of events holds for it too.
+    while events.len()? > 1 {
+        let is_old = events.first()?.is_some_and(|(id, _)| id.value() < first_new);
+        if events.len()? <= retention.events && (bytes <= retention.bytes || !is_old) {
+            break;
+        }
         let Some((id, size)) = events.pop_first()?.map(|(k, v)| (k.value(), v.value().len() as u64)) else {
             break;
         };

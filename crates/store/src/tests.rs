@@ -162,6 +162,36 @@ fn the_log_is_bounded_in_events_and_in_bytes() {
 }
 
 #[test]
+fn the_parts_of_a_large_block_stay_together_until_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Retention {
+        events: 1000,
+        bytes: 250,
+    };
+    let store = Store::open(&dir.path().join("relay.redb"), "regtest", small).unwrap();
+    let commit = |ids: std::ops::RangeInclusive<u64>, size| {
+        let events = ids.map(|id| entry(id, size)).collect();
+        store
+            .commit(&Batch {
+                events,
+                ..Batch::default()
+            })
+            .unwrap();
+    };
+    commit(1..=2, 10);
+    commit(3..=7, 200);
+    assert_eq!(ids(&store, 0), [3, 4, 5, 6, 7]);
+    assert_eq!(
+        store.complete_from().unwrap(),
+        3,
+        "who had all before the block gets all of it"
+    );
+    commit(8..=8, 10);
+    assert_eq!(ids(&store, 0), [7, 8]);
+    assert_eq!(store.complete_from().unwrap(), 7);
+}
+
+#[test]
 fn reads_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("relay.redb"), "regtest", WIDE).unwrap();

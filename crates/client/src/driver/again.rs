@@ -19,6 +19,7 @@ impl Driver {
         if let Some(event) = self.waiting.take() {
             self.hand_over(event).await;
         }
+        self.parts.forget();
         if !self.builder.reconnect || !reason.is_temporary() {
             self.hand_over(ClientEvent::Closed { reason }).await;
             return None;

@@ -124,6 +124,7 @@ impl Row {
             txid: self.facts.txid.to_string(),
             tweak: self.eligible.tweak.to_string(),
             outputs: self.eligible.outputs.iter().map(output).collect(),
+            continues: false,
         }
     }
 }

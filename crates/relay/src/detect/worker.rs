@@ -416,9 +416,15 @@ impl Worker {
             block_height: at.height,
             block_hash: at.hash.to_string(),
             transactions: rows.iter().map(|r| r.tweak_tx()).collect(),
+            part: 1,
+            parts: 1,
             historical: false,
         };
-        story.events.push((Topic::Tweaks, Event::Tweaks(tweaks)));
+        // All parts are in one commit, so that a block is in the log as a whole or not at all.
+        let parts = tweaks.into_parts().into_iter();
+        story
+            .events
+            .extend(parts.map(|part| (Topic::Tweaks, Event::Tweaks(part))));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
             story.forgotten.extend(self.ledger.bury(deep));
             self.watches.iter_mut().for_each(|w| w.bury(deep));

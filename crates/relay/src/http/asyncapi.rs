@@ -20,7 +20,9 @@ const ABOUT: &str = "What happens, as it happens. A client connects, says `hands
     payments, blocks, tweaks, and what the relay says of itself.\n\nA message that is wrong gets `error`, and the connection stays; ten \
     in a row end it. Close codes: 1000 you closed, 1001 the relay shuts down, 1002 a protocol error, 1003 a binary message, 1008 not \
     authorized, 1009 a message over 1 MiB, 1011 a fault of the relay, 1012 the relay restarts, 1013 too many connections, or you read \
-    too slowly. After any of them: connect again with `resume_from`.";
+    too slowly. After any of them: connect again with `resume_from`.\n\nNo message of the relay has more than 512 KiB. The `tweaks` of a \
+    large block come in parts (`part`, `parts`), each with its own `event_id`; a transaction with `continues` goes on in the next part: \
+    put its outputs together before you scan.";
 
 /// Gathers the schemas of all messages.
 #[derive(OpenApi)]

@@ -8,7 +8,7 @@ use memchr::memmem;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_store::{ReadLimit, StoreError};
 
-use super::{Frame, Hub};
+use super::{Frame, Hub, logged};
 
 /// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
 const STEP: ReadLimit = ReadLimit {
@@ -101,19 +101,23 @@ impl Hub {
             return Ok(Next::Lagged);
         }
         let (store, after) = (Arc::clone(&self.store), cursor.after);
-        let Ok(read) = tokio::task::spawn_blocking(move || store.read_after(after, STEP)).await else {
+        let read = move || {
+            let entries = store.read_after(after, STEP)?;
+            let ends = entries.first().map(|e| e.id).zip(entries.last().map(|e| e.id));
+            let wanted = entries.into_iter().filter(|e| topics.contains(e.topic));
+            Ok::<_, StoreError>((ends, wanted.flat_map(logged::frames).collect()))
+        };
+        let Ok(read) = tokio::task::spawn_blocking(read).await else {
             return Ok(Next::Lagged);
         };
-        let entries = read?;
-        match (entries.first(), entries.last()) {
+        match read? {
             // Retention overtook the client while it caught up.
-            (Some(first), _) if first.id != after + 1 => Ok(Next::Lagged),
-            (Some(_), Some(last)) => {
-                cursor.after = last.id;
-                let wanted = entries.into_iter().filter(|e| topics.contains(e.topic));
-                Ok(Next::Frames(wanted.map(|e| Frame::from_text(e.payload)).collect()))
+            (Some((first, _)), _) if first != after + 1 => Ok(Next::Lagged),
+            (Some((_, last)), frames) => {
+                cursor.after = last;
+                Ok(Next::Frames(frames))
             }
-            _ => Ok(Next::UpToDate),
+            (None, _) => Ok(Next::UpToDate),
         }
     }
 

@@ -7,6 +7,7 @@
 mod cursor;
 mod frame;
 mod joint;
+mod logged;
 mod ring;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -19,8 +19,10 @@ use crate::clock::unix_now;
 use crate::hub::{Cursor, Frame, Hub};
 use crate::index::Index;
 
-/// Transactions of one step: some hundreds of kilobytes of text.
+/// Transactions that one step reads: some hundreds of kilobytes of text, where they are ordinary.
 const STEP: usize = 1000;
+/// Bytes of messages that one step holds for its client, beyond which only the block that was begun is added.
+const STEP_BYTES: usize = 1 << 20;
 /// Between two looks whether the connection has caught up, or the index has grown.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -123,10 +125,10 @@ pub(super) async fn next_past(
         // Asked again: what has left the chain while this was read is not told.
         let until = last();
         let blocks: Vec<_> = blocks.into_iter().take_while(|b| b.height <= until).collect();
-        match blocks.last().map(|b| b.height) {
-            Some(last) => {
+        match encode(&blocks) {
+            Some((last, frames)) => {
                 past.next = last + 1;
-                return Some(blocks.iter().map(frame).collect());
+                return Some(frames);
             }
             None => tokio::time::sleep(LOOK_AGAIN).await,
         }
@@ -163,17 +165,39 @@ fn agree(index: &TweakIndex, hub: &Hub) -> Result<bool, IndexError> {
     Ok(both.is_none_or(|(held, told)| held == told))
 }
 
-fn frame(block: &IndexedBlock) -> Frame {
-    Frame::encode(&ServerMessage::Notification(Notification {
-        event: Event::Tweaks(Tweaks {
-            block_height: block.height,
-            block_hash: block.hash.to_string(),
-            transactions: block.transactions.iter().map(tweak_tx).collect(),
-            historical: true,
-        }),
-        timestamp: unix_now(),
-        event_id: None,
-    }))
+/// The messages of a block: one, or its parts.
+fn frames(block: &IndexedBlock) -> Vec<Frame> {
+    let tweaks = Tweaks {
+        block_height: block.height,
+        block_hash: block.hash.to_string(),
+        transactions: block.transactions.iter().map(tweak_tx).collect(),
+        part: 1,
+        parts: 1,
+        historical: true,
+    };
+    let frame = |part| {
+        Frame::encode(&ServerMessage::Notification(Notification {
+            event: Event::Tweaks(part),
+            timestamp: unix_now(),
+            event_id: None,
+        }))
+    };
+    tweaks.into_parts().into_iter().map(frame).collect()
+}
+
+/// The messages of the first of these blocks, as many as have [`STEP_BYTES`] together, one block at least; and the last of those blocks.
+fn encode(blocks: &[IndexedBlock]) -> Option<(u32, Vec<Frame>)> {
+    let (mut all, mut bytes, mut last) = (Vec::new(), 0, None);
+    for block in blocks {
+        let frames = frames(block);
+        bytes += frames.iter().map(Frame::len).sum::<usize>();
+        all.extend(frames);
+        last = Some(block.height);
+        if bytes >= STEP_BYTES {
+            break;
+        }
+    }
+    Some((last?, all))
 }
 
 fn tweak_tx(tx: &IndexedTx) -> TweakTx {
@@ -186,6 +210,7 @@ fn tweak_tx(tx: &IndexedTx) -> TweakTx {
         txid: tx.txid.to_string(),
         tweak: tx.tweak.to_lower_hex_string(),
         outputs: outputs.collect(),
+        continues: false,
     }
 }
 

@@ -133,7 +133,7 @@ fn pay(stage: &mut Stage, payee: &Payee, kinds: &[InputKind]) -> Transaction {
 }
 
 /// What an app finds with nothing but the message and its own keys.
-fn found(payee: &Payee, told: &TweakTx) -> Vec<(String, u32, Option<u32>, u64, String)> {
+pub(crate) fn found(payee: &Payee, told: &TweakTx) -> Vec<(String, u32, Option<u32>, u64, String)> {
     let output = |o: &sdk_relay_client::protocol::TweakOutput| TaprootOutput {
         vout: o.vout,
         key: <[u8; 32]>::from_hex(&o.public_key).expect("32 bytes in hex"),

@@ -116,7 +116,7 @@ impl Ear {
     pub(crate) async fn until_tweaks(&mut self, block: &str) -> Vec<Notification> {
         self.until(
             format!("the tweaks of {block}"),
-            |event| matches!(event, Event::Tweaks(t) if t.block_hash == block),
+            |event| matches!(event, Event::Tweaks(t) if t.block_hash == block && t.part == t.parts),
         )
         .await
     }

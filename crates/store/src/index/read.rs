@@ -14,6 +14,9 @@ use super::{
     BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, MARKS, Record, SPENT, SpentOutput, TweakIndex, spent_key,
 };
 
+/// Bytes of blocks that one call of [`TweakIndex::blocks`] reads: a block of the main network has some 100 kB.
+const READ_BYTES: u64 = 8 << 20;
+
 /// The newest block of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexTip {
@@ -82,9 +85,9 @@ impl TweakIndex {
         Ok(None)
     }
 
-    /// Blocks from this height on without what they spend, in order, until they hold `transactions` together or the index ends: at least one
-    /// where there is one. They are blocks of one chain: each follows the one before it. They end before a damaged one; where the first is
-    /// damaged, that is an error.
+    /// Blocks from this height on without what they spend, in order, until they hold `transactions` or 8 MiB together or the index ends: at
+    /// least one where there is one. They are blocks of one chain: each follows the one before it. They end before a damaged one; where the
+    /// first is damaged, that is an error.
     pub fn blocks(&self, from: u32, transactions: usize) -> Result<Vec<IndexedBlock>, IndexError> {
         'again: loop {
             let records = self.records(from, transactions)?;
@@ -163,14 +166,15 @@ impl TweakIndex {
 
     fn records(&self, from: u32, transactions: usize) -> Result<Vec<(u32, Record)>, IndexError> {
         let table = self.db.begin_read()?.open_table(BLOCKS)?;
-        let (mut records, mut held) = (Vec::new(), 0usize);
+        let (mut records, mut held, mut bytes) = (Vec::new(), 0usize, 0u64);
         for item in table.range(from..)? {
             let (height, record) = item?;
             let record = Record::from_bytes(record.value());
             held = held.saturating_add(usize::try_from(record.transactions).unwrap_or(usize::MAX));
+            bytes = bytes.saturating_add(u64::from(record.length));
             records.push((height.value(), record));
-            // Blocks without a transaction must not make one answer the whole index.
-            if held >= transactions || records.len() >= transactions.max(1) {
+            // Blocks without a transaction must not make one answer the whole index, nor blocks of a few huge ones fill the memory.
+            if held >= transactions || records.len() >= transactions.max(1) || bytes >= READ_BYTES {
                 break;
             }
         }

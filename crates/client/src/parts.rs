@@ -1,0 +1,151 @@
+//! Parts of large blocks, put together before the app gets them: only all outputs of a transaction together can be scanned.
+
+use sdk_relay_protocol::Tweaks;
+
+/// Transactions and outputs of one block that are kept while its parts come. 4,000,000 weight units have room for 23,255 taproot outputs.
+const MOST_ENTRIES: usize = 100_000;
+
+/// Blocks of which parts have come: live ones and history may come in turns.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    live: Option<Partial>,
+    historical: Option<Partial>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    /// `part` is that of the first part that came.
+    tweaks: Tweaks,
+    entries: usize,
+    next: u32,
+}
+
+impl Parts {
+    /// Takes a part. Returns the block once its last part has come: with `part` and `parts` 1 where it is whole. One that was begun in its middle,
+    /// as after a gap, keeps the number of its first part that came, and the number of parts.
+    pub(crate) fn take(&mut self, part: Tweaks) -> Option<Tweaks> {
+        let slot = if part.historical {
+            &mut self.historical
+        } else {
+            &mut self.live
+        };
+        let begun = slot.take();
+        let (number, parts) = (part.part, part.parts);
+        let mut partial = match begun {
+            Some(mut begun) if begun.tweaks.block_hash == part.block_hash && begun.next == number => {
+                begun.entries += entries(&part);
+                begun.tweaks.append(part);
+                begun
+            }
+            begun => {
+                if let Some(begun) = begun {
+                    let (block, parts) = (begun.tweaks.block_hash, begun.tweaks.parts);
+                    tracing::warn!(
+                        block,
+                        next = begun.next,
+                        parts,
+                        "the rest of a block's tweaks has not come"
+                    );
+                }
+                Partial {
+                    entries: entries(&part),
+                    tweaks: part,
+                    next: number,
+                }
+            }
+        };
+        partial.next = number.saturating_add(1);
+        if number < parts && partial.entries <= MOST_ENTRIES {
+            *slot = Some(partial);
+            return None;
+        }
+        let mut block = partial.tweaks;
+        if block.part == 1 && number >= parts {
+            block.parts = 1;
+        }
+        Some(block)
+    }
+
+    /// The connection is another: a block that was begun comes again from its first part on.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn entries(part: &Tweaks) -> usize {
+    part.transactions.iter().map(|tx| 1 + tx.outputs.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk_relay_protocol::{TweakOutput, TweakTx};
+
+    use super::*;
+
+    /// A block of one transaction with this many outputs, in its parts.
+    fn parts(hash: &str, outputs: u32, historical: bool) -> (Tweaks, Vec<Tweaks>) {
+        let output = |vout| TweakOutput {
+            vout,
+            public_key: "7c".repeat(32),
+            amount_sats: 1000,
+        };
+        let block = Tweaks {
+            block_height: 7,
+            block_hash: hash.to_owned(),
+            transactions: vec![TweakTx {
+                txid: "aa".repeat(32),
+                tweak: "02".repeat(33),
+                outputs: (0..outputs).map(output).collect(),
+                continues: false,
+            }],
+            part: 1,
+            parts: 1,
+            historical,
+        };
+        (block.clone(), block.into_parts())
+    }
+
+    #[test]
+    fn a_block_is_handed_over_whole_also_between_parts_of_history() {
+        let (live, of_live) = parts("a", 10_000, false);
+        let (old, of_old) = parts("b", 20_000, true);
+        assert!(of_live.len() >= 3 && of_old.len() > of_live.len());
+        let mut merging = Parts::default();
+        let mut whole = Vec::new();
+        let mut of_live = of_live.into_iter();
+        for part in of_old {
+            whole.extend(merging.take(part));
+            whole.extend(of_live.next().and_then(|part| merging.take(part)));
+        }
+        assert_eq!(whole, [live, old]);
+        let (small, mut alone) = parts("c", 1, false);
+        assert_eq!(merging.take(alone.remove(0)), Some(small));
+    }
+
+    #[test]
+    fn a_block_that_is_begun_in_its_middle_says_so() {
+        let (_, all) = parts("a", 10_000, false);
+        let last = u32::try_from(all.len()).unwrap();
+        let mut merging = Parts::default();
+        let rest: Vec<_> = all[1..].iter().cloned().filter_map(|p| merging.take(p)).collect();
+        assert_eq!((rest.len(), rest[0].part, rest[0].parts), (1, 2, last));
+        // What was begun on an earlier connection is not continued.
+        assert_eq!(merging.take(all[0].clone()), None);
+        merging.forget();
+        let again: Vec<_> = all.into_iter().filter_map(|p| merging.take(p)).collect();
+        assert_eq!((again.len(), again[0].part, again[0].parts), (1, 1, 1));
+    }
+
+    #[test]
+    fn no_relay_makes_a_client_keep_parts_without_end() {
+        let mut merging = Parts::default();
+        let (_, all) = parts("a", 10_000, false);
+        let endless = |n| Tweaks {
+            part: n,
+            parts: u32::MAX,
+            ..all[0].clone()
+        };
+        let bound = (1..1000).find(|n| merging.take(endless(*n)).is_some());
+        assert!(bound.is_some_and(|n| n < 100), "{bound:?}");
+    }
+}
