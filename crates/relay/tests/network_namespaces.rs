@@ -1,4 +1,5 @@
-//! Two relays in network namespaces of their own: the link between them is cut, and healed.
+//! Relays and clients in network namespaces of their own: a link between relays is cut and healed, and a wallet scans from an address that is not
+//! loopback.
 //!
 //! Where the machine does not let the test make namespaces (no Linux, no `ip`, no privilege), it says so on standard error and does nothing.
 #![cfg(target_os = "linux")]
@@ -22,6 +23,7 @@ use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const PORT: u16 = 8090;
+const HTTP_PORT: u16 = 8091;
 
 /// Runs `ip`; an error is its words.
 fn ip(words: &str) -> Result<(), String> {
@@ -68,12 +70,40 @@ impl Drop for Namespace {
 }
 
 /// Two namespaces and the cable between them.
-fn cabled() -> Result<(Namespace, Namespace), String> {
-    let (a, b) = (Namespace::new('a')?, Namespace::new('b')?);
+fn cabled([a, b]: [char; 2]) -> Result<(Namespace, Namespace), String> {
+    let (a, b) = (Namespace::new(a)?, Namespace::new(b)?);
     a.ip(&format!("link add cable type veth peer name cable netns {}", b.name))?;
     a.address("10.231.0.1")?;
     b.address("10.231.0.2")?;
     Ok((a, b))
+}
+
+/// The same, or `None` where the machine makes no namespaces: that is said past the capture of the test's output, to be read.
+fn cabled_or_not(letters: [char; 2], what: &str) -> Option<(Namespace, Namespace)> {
+    match cabled(letters) {
+        Ok(namespaces) => Some(namespaces),
+        Err(why) => {
+            writeln!(
+                std::io::stderr(),
+                "\n*** NOT TESTED: {what}. This machine makes no network namespaces: {why}\n"
+            )
+            .unwrap();
+            None
+        }
+    }
+}
+
+/// Runs this on a thread inside a namespace: sockets and processes that it makes are there.
+fn inside<T: Send + 'static>(
+    namespace: &Namespace,
+    work: impl AsyncFnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let file = File::open(format!("/run/netns/{}", namespace.name)).unwrap();
+    thread::spawn(move || {
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(work())
+    })
 }
 
 /// What a relay is to see: name and health of each, itself first.
@@ -136,17 +166,8 @@ async fn sees(relay: &RelayProcess, wanted: Wanted) {
 
 #[test]
 fn a_link_that_is_cut_and_healed() {
-    let (a, b) = match cabled() {
-        Ok(namespaces) => namespaces,
-        Err(why) => {
-            // Past the capture of the test's output: it is to be read.
-            writeln!(
-                std::io::stderr(),
-                "\n*** NOT TESTED: a link between relays that is cut and healed. This machine makes no network namespaces: {why}\n"
-            )
-            .unwrap();
-            return;
-        }
+    let Some((a, b)) = cabled_or_not(['a', 'b'], "a link between relays that is cut and healed") else {
+        return;
     };
     let at_a = Inside::new(&a, "a", "10.231.0.1", None);
     let at_b = Inside::new(&b, "b", "10.231.0.2", Some("10.231.0.1"));
@@ -159,4 +180,62 @@ fn a_link_that_is_cut_and_healed() {
     a.ip("link set cable up").unwrap();
     at_a.sees([("a", "healthy"), ("b", "healthy")]);
     at_b.sees([("b", "healthy"), ("a", "healthy")]);
+}
+
+/// Blocks that a wallet scans.
+const BLOCKS: u32 = 200;
+/// What it asks of each, as spdk does: 600 requests at once.
+const ROUTES: [&str; 3] = ["tweaks", "filter/new-utxos", "filter/spent"];
+/// So often: far more than any other route lets one address ask.
+const SCANS: u32 = 3;
+
+#[test]
+fn a_wallet_that_scans_from_another_machine_is_not_refused() {
+    let Some((a, b)) = cabled_or_not(['c', 'd'], "a wallet that scans from another machine") else {
+        return;
+    };
+    let (ready, is_ready) = mpsc::channel();
+    let (done, is_done) = tokio::sync::oneshot::channel::<()>();
+    let relay = inside(&a, async move || {
+        let node = Bitcoind::start(testkit::Options::default()).await;
+        node.mine(BLOCKS).await;
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&node)
+            .set("HTTP_URL", format!("10.231.0.1:{HTTP_PORT}"));
+        let relay = RelayProcess::start(options).await;
+        let tip = format!("{}/blindbit/v1/block-hash/{BLOCKS}", relay.http_url());
+        eventually(DEADLINE, "the index at the tip", async || {
+            (http_get(&tip).await.status == 200).then_some(())
+        })
+        .await;
+        ready.send(()).unwrap();
+        // An error is as good: the wallet is done.
+        let _: Result<(), _> = is_done.await;
+    });
+    // Where the thread panics, it has told why.
+    is_ready.recv_timeout(2 * DEADLINE).expect("the relay is ready");
+    let wallet = inside(&b, async || {
+        let mut refused = Vec::new();
+        for scan in 0..SCANS {
+            let asked = (0..BLOCKS).flat_map(|height| ROUTES.map(|route| (height, route)));
+            let replies = asked.map(async |(height, route)| {
+                let url = format!("http://10.231.0.1:{HTTP_PORT}/blindbit/v1/{route}/{height}");
+                (url.clone(), http_get(&url).await)
+            });
+            let replies = futures_util::future::join_all(replies).await;
+            assert_eq!(replies.len(), BLOCKS as usize * ROUTES.len());
+            let not_ok = replies.into_iter().filter(|(_, reply)| reply.status != 200);
+            refused.extend(not_ok.map(|(url, reply)| format!("scan {scan}, {url}: {} {}", reply.status, reply.text())));
+        }
+        // Who asks other routes as often is refused as before.
+        let others = (0..600).map(async |_| http_get(&format!("http://10.231.0.1:{HTTP_PORT}/health/live")).await);
+        let others = futures_util::future::join_all(others).await;
+        (refused, others.iter().filter(|reply| reply.status == 429).count())
+    });
+    let scanned = wallet.join();
+    drop(done);
+    relay.join().unwrap();
+    let (refused, others) = scanned.unwrap();
+    assert!(refused.is_empty(), "{} refused, such as {}", refused.len(), refused[0]);
+    assert!(others > 0, "the limit of other routes holds");
 }

@@ -71,6 +71,8 @@ pub struct Config {
     pub max_labels_per_watch: usize,
     /// Requests of one address per second, on average.
     pub requests_per_second: NonZeroU32,
+    /// The same for BlindBit's routes, where further requests wait.
+    pub blindbit_requests_per_second: NonZeroU32,
     /// Who may change things, and who may read.
     pub auth: Auth,
     /// Origins of pages that may change things.
@@ -290,6 +292,10 @@ impl Config {
             )?,
             max_labels_per_watch: at.count("limits.labels_per_watch", file.limits.labels_per_watch, 0)?,
             requests_per_second: at.per_second("limits.requests_per_second", file.limits.requests_per_second)?,
+            blindbit_requests_per_second: at.per_second(
+                "limits.blindbit_requests_per_second",
+                file.limits.blindbit_requests_per_second,
+            )?,
             auth: Auth {
                 admin_token: at.token("auth.admin_token", &file.auth.admin_token)?,
                 read_token: at.token("auth.read_token", &file.auth.read_token)?,

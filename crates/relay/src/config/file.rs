@@ -100,6 +100,7 @@ pub(super) struct LimitsFile {
     pub(super) watches_per_connection: u64,
     pub(super) labels_per_watch: u64,
     pub(super) requests_per_second: u64,
+    pub(super) blindbit_requests_per_second: u64,
 }
 
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -185,6 +186,7 @@ impl Default for File {
                 watches_per_connection: 100,
                 labels_per_watch: 100,
                 requests_per_second: 100,
+                blindbit_requests_per_second: 1000,
             },
             dev: DevFile::default(),
             auth: AuthFile::default(),

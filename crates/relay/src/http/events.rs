@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
 use super::problem::ApiError;
+use super::query::digits;
 use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
@@ -110,7 +111,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let number = value.to_str().ok().and_then(|v| v.trim().parse().ok());
+    let number = value.to_str().ok().and_then(|v| digits(v.trim()));
     number
         .map(Some)
         .ok_or_else(|| ApiError::field("Last-Event-ID", "expected the id of an event of this stream, a number"))
@@ -168,9 +169,14 @@ impl Feed {
 fn event_text(frame: &Frame) -> Bytes {
     let text = frame.text();
     let mut event = Vec::with_capacity(text.len() + 32);
-    event.extend_from_slice(b"id: ");
-    event.extend_from_slice(frame_id(&text).as_bytes());
-    event.extend_from_slice(b"\ndata: ");
+    let id = frame_id(&text);
+    // An empty id would make the browser forget where it is.
+    if !id.is_empty() {
+        event.extend_from_slice(b"id: ");
+        event.extend_from_slice(id.as_bytes());
+        event.push(b'\n');
+    }
+    event.extend_from_slice(b"data: ");
     event.extend_from_slice(&text);
     event.extend_from_slice(b"\n\n");
     Bytes::from(event)
@@ -196,5 +202,7 @@ mod tests {
         let text = event_text(&frame);
         assert!(text.starts_with(b"id: 1204\ndata: {\"type\""), "{text:?}");
         assert!(text.ends_with(b"}\n\n"));
+        let without = Frame::from_text(Bytes::from_static(br#"{"type":"notification","event_id":null}"#));
+        assert!(event_text(&without).starts_with(b"data: {"));
     }
 }

@@ -18,6 +18,7 @@ use hyper::StatusCode;
 use tower::Service;
 
 use super::access::Pace;
+use super::blindbit::{Turns, is_blindbit};
 use super::host::{CheckedHost, RequestHost};
 use super::origins::Page;
 use super::problem::ApiError;
@@ -37,19 +38,21 @@ pub struct Front {
 struct Shared {
     cx: Arc<Context>,
     pace: Pace,
+    turns: Turns,
 }
 
 impl Front {
     pub(super) fn new(routes: Router, cx: Arc<Context>) -> Self {
         let pace = Pace::new(cx.config().requests_per_second);
+        let turns = Turns::new(cx.config().blindbit_requests_per_second);
         Self {
             routes,
-            shared: Arc::new(Shared { cx, pace }),
+            shared: Arc::new(Shared { cx, pace, turns }),
         }
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let Shared { cx, pace } = &*self.shared;
+        let Shared { cx, pace, turns } = &*self.shared;
         cx.counters.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             tracing::error!("a request without the address that it comes from");
@@ -57,7 +60,12 @@ impl Front {
         };
         let config = cx.config();
         let client = config.trusted_proxies.client(peer, request.headers());
-        if let Err(refused) = pace.check(client.ip()) {
+        let paced = if is_blindbit(&mut request) {
+            turns.wait(client.ip()).await
+        } else {
+            pace.check(client.ip())
+        };
+        if let Err(refused) = paced {
             return *refused;
         }
         let host = match RequestHost::of(&request) {

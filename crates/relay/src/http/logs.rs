@@ -26,6 +26,7 @@ pub(super) struct LogsQuery {
     level: Option<String>,
     /// 1 to 1000; 100 when left out.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
+    #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
     /// Text that message, module or fields contain, whatever its case.
     #[param(max_length = 256, nullable = false)]

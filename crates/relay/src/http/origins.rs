@@ -14,7 +14,7 @@ use super::problem::ApiError;
 use crate::config::Config;
 
 /// What any page may post: it changes nothing of the relay.
-const ANYBODY_POSTS: [&str; 1] = ["/tx"];
+const ANYBODY_POSTS: [&str; 2] = ["/tx", "/blindbit/v1/forward-tx"];
 /// What is read by those alone who may change things.
 const ADMIN_READS: [&str; 1] = ["/logs"];
 /// How long a browser may remember a preflight's answer.

@@ -1,6 +1,9 @@
 //! Values of query strings that several resources have. What does not parse is a 400 by then; what parses can still be unacceptable.
 
-use serde::de::DeserializeOwned;
+use std::str::FromStr;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 
 use super::problem::ApiError;
 
@@ -8,6 +11,19 @@ use super::problem::ApiError;
 const DEFAULT_LIMIT: u64 = 100;
 /// Entries listed at most.
 const MOST: u64 = 1000;
+
+/// A whole number of digits alone. Rust reads `+5` as a number too, which no client means: in a query it is a blank before a five.
+pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok())?
+}
+
+/// The same for a parameter of a query that may be left out.
+pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let read = |text: String| digits(&text).ok_or_else(|| Error::custom("expected a whole number, in digits"));
+    text.map(read).transpose()
+}
 
 /// The value of `limit`.
 pub(super) fn limit(given: Option<u64>) -> Result<u64, ApiError> {
@@ -33,6 +49,14 @@ mod tests {
     use sdk_relay_protocol::http::LogLevel;
 
     use super::*;
+
+    #[test]
+    fn a_number_is_digits_alone() {
+        assert_eq!((digits("0"), digits::<u32>("4294967295")), (Some(0), Some(u32::MAX)));
+        for wrong in ["", "+5", "-5", " 5", "5 ", "0x5", "5.0", "٥", "4294967296"] {
+            assert_eq!(digits::<u32>(wrong), None, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn limits_and_words() {

@@ -31,6 +31,7 @@ pub(super) struct RelaysQuery {
     status: Option<String>,
     /// 1 to 1000; 100 when left out.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
+    #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
 }
 

@@ -66,9 +66,11 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
 pub(super) struct HistoryQuery {
     /// 1 to 1000; 100 when left out.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
+    #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
     /// Unix seconds: entries of this second and later.
     #[param(nullable = false)]
+    #[serde(default, deserialize_with = "super::query::number")]
     since: Option<u64>,
     /// `StateSync`, `HealthSync` or `MetricsSync`.
     #[param(value_type = Option<SyncType>, inline, nullable = false)]

@@ -162,12 +162,54 @@ async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
     assert!(largest.len() > 300, "at least one block had something in it");
 
     // What is asked for wrongly.
-    for wrong in ["x", "-1", "4294967296", "1.0"] {
-        let reply = http_get(&format!("{}/tweaks/{wrong}", scene.v1())).await;
-        assert_eq!(problem(&reply, 400), "could not parse block height");
+    for wrong in ["x", "-1", "+5", "%2B5", "%205", "4294967296", "1.0"] {
+        for route in ["tweaks", "block-hash", "filter/spent"] {
+            let reply = http_get(&format!("{}/{route}/{wrong}", scene.v1())).await;
+            assert_eq!(problem(&reply, 400), "could not parse block height");
+        }
     }
-    let reply = http_get(&format!("{}/tweaks/1?dustLimit=much", scene.v1())).await;
-    assert_eq!(problem(&reply, 400), "Invalid dustLimit parameter");
+    for wrong in ["much", "%2B5", "-1", ""] {
+        let reply = http_get(&format!("{}/tweaks/1?dustLimit={wrong}", scene.v1())).await;
+        assert_eq!(problem(&reply, 400), "Invalid dustLimit parameter");
+    }
+    // A slash too many is the same route; elsewhere it is none.
+    let plain = ok(&format!("{}/tweak-index/{height}?dustLimit=5", scene.v1()))
+        .await
+        .json();
+    for same in [
+        format!("{}/tweak-index/{height}/?dustLimit=5", scene.v1()),
+        format!("{}//tweak-index//{height}?dustLimit=5", scene.v1()),
+        format!(
+            "{}//blindbit//v1/tweak-index/{height}//?dustLimit=5",
+            scene.relay.http_url()
+        ),
+    ] {
+        assert_eq!(ok(&same).await.json(), plain, "{same}");
+    }
+    assert_eq!(
+        http_get(&format!("{}/health/", scene.relay.http_url())).await.status,
+        404
+    );
+    // A web page may send a transaction by this route as by `/tx`.
+    for (path, field) in [
+        ("/tx", "hex"),
+        ("/blindbit/v1/forward-tx", "data"),
+        ("/blindbit/v1//forward-tx/", "data"),
+    ] {
+        let url = format!("{}{path}", scene.relay.http_url());
+        for method in ["OPTIONS", "POST"] {
+            let request = Request::builder().method(method).uri(&url);
+            let request = request
+                .header("origin", "https://wallet.example")
+                .header("access-control-request-method", "POST")
+                .header("content-type", "application/json");
+            let body = Full::from(json!({field: serialize_hex(&tx)}).to_string());
+            let reply = http_send(request.body(body).unwrap()).await;
+            let status = if method == "POST" { 422 } else { 204 };
+            assert_eq!(reply.status.as_u16(), status, "{method} {path}: {}", reply.text());
+            assert_eq!(reply.headers["access-control-allow-origin"], "*");
+        }
+    }
     for version in [scene.v1(), scene.v2()] {
         let reply = http_get(&format!("{version}/utxos/{}", height + 1)).await;
         assert!(problem(&reply, 404).contains(&format!("there is no block {}", height + 1)));

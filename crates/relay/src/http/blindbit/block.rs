@@ -10,6 +10,7 @@ use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
+use super::super::query::digits;
 use super::answer::{Keeps, Refusal};
 use crate::config::Network;
 use crate::context::Context;
@@ -28,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Height {
         let refused = || Refusal::new(StatusCode::BAD_REQUEST, "could not parse block height");
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|_| refused())?;
-        text.parse().map(Self).map_err(|_| refused())
+        digits(&text).map(Self).ok_or_else(refused)
     }
 }
 
@@ -48,8 +49,8 @@ impl<S: Send + Sync> FromRequestParts<S> for DustLimit {
         let refused = || Refusal::new(StatusCode::BAD_REQUEST, "Invalid dustLimit parameter");
         let query = Query::<DustQuery>::from_request_parts(parts, state).await;
         let Query(DustQuery { dust_limit }) = query.map_err(|_| refused())?;
-        let limit = dust_limit.map_or(Ok(0), |text| text.parse());
-        limit.map(Self).map_err(|_| refused())
+        let limit = dust_limit.map_or(Some(0), |text| digits(&text));
+        limit.map(Self).ok_or_else(refused)
     }
 }
 

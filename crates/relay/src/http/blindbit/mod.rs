@@ -3,11 +3,13 @@
 //!
 //! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and cut-through leave out
 //! whole transactions, never single outputs, so that what has k > 0 stays findable; a block that is not in the index is an error, never an
-//! empty answer.
+//! empty answer; wallets that scan wait for their turn and are not refused.
 
 mod answer;
 mod block;
 mod filter;
+mod path;
+mod turns;
 pub(super) mod v1;
 pub(super) mod v2;
 
@@ -18,6 +20,9 @@ use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
 use crate::context::Context;
+
+pub(super) use self::path::is_blindbit;
+pub(super) use self::turns::Turns;
 
 /// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
 pub(super) fn routes() -> Router<Arc<Context>> {
