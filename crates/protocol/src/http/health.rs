@@ -59,8 +59,8 @@ pub struct IndexHealth {
 pub struct Services {
     /// `connected`, `syncing` or `disconnected`.
     pub bitcoin_core: String,
-    /// Where the index's tweaks come from: `own_index` (computed by this relay), or the BlindBit Oracle of `blindbit.url`: `connected`,
-    /// `disconnected`, or `implausible` (it has said something that cannot be). While it is one of the last two, this relay computes them.
+    /// Where the index's tweaks come from: `own_index` (computed by this relay), or how the BlindBit Oracle of `blindbit.url` is, with
+    /// which they are compared: `connected`, `disconnected`, `behind` (it lacks blocks), or `implausible` (it is wrong of one block after the other).
     pub blindbit: String,
     /// `listening`.
     pub websocket: String,

@@ -134,7 +134,7 @@ impl Builder {
         Ok((builder, told, shown))
     }
 
-    /// The same with tweaks from this Oracle, as far as they are plausible.
+    /// The same, with its tweaks compared with those of this Oracle.
     pub fn with_oracle(self, oracle: Option<Arc<Oracle>>) -> Self {
         Self { oracle, ..self }
     }

@@ -7,7 +7,7 @@ use bitcoin::hex::FromHex;
 use bitcoin::{BlockHash, Txid};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::header::{ACCEPT, HeaderValue};
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -28,6 +28,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const IDLE_FOR: Duration = Duration::from_secs(15);
 /// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, of which an Oracle says 250 bytes each.
 const LARGEST_ANSWER: usize = 4 << 20;
+/// Statuses by which a server asks for a pause: how often one question is asked again, after a pause of so long at most.
+const AGAIN: usize = 3;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A pause that is asked for without saying how long.
+const SOME_PAUSE: Duration = Duration::from_secs(1);
 /// Longest quotation from an Oracle in an error: it comes from somebody else.
 const LONGEST_QUOTE: usize = 80;
 
@@ -75,6 +80,12 @@ pub(super) enum NoAnswer {
     Late { path: String },
     #[error("{path} is answered with {status}")]
     Status { path: String, status: StatusCode },
+    #[error("{path} is answered with {status}: it asks for a pause of {} s", .pause.as_secs())]
+    Busy {
+        path: String,
+        status: StatusCode,
+        pause: Duration,
+    },
     #[error("the answer to {path} is longer than {LARGEST_ANSWER} bytes")]
     TooLong { path: String },
     #[error("the answer to {path} cannot be read: {reason}")]
@@ -172,8 +183,22 @@ impl Http {
         }
     }
 
-    async fn listed(&self, BlockRef { height, hash }: BlockRef) -> Result<Option<Said>, NoAnswer> {
-        let path = format!("tweak-index/{height}");
+    /// Whether it has this block, eligible transactions or not.
+    pub(super) async fn has_block(&self, version: Version, at: BlockRef) -> Result<bool, NoAnswer> {
+        match version {
+            Version::V1 => self.names(at).await,
+            Version::V2 => Ok(self.named(at).await?.is_some()),
+        }
+    }
+
+    /// Whether version 1 has this block at its height.
+    async fn names(&self, BlockRef { height, hash }: BlockRef) -> Result<bool, NoAnswer> {
+        let named = has(self.get::<BlindbitBlockHash>(&format!("block-hash/{height}")).await)?;
+        Ok(named.is_some_and(|n| n.block_hash.parse::<BlockHash>() == Ok(hash)))
+    }
+
+    async fn listed(&self, at: BlockRef) -> Result<Option<Said>, NoAnswer> {
+        let path = format!("tweak-index/{}", at.height);
         let Some(tweaks) = has(self.get::<Vec<String>>(&path).await)? else {
             return Ok(None);
         };
@@ -181,8 +206,7 @@ impl Http {
         if tweaks.is_empty() {
             return Ok(None);
         }
-        let named = has(self.get::<BlindbitBlockHash>(&format!("block-hash/{height}")).await)?;
-        if named.is_none_or(|n| n.block_hash.parse::<BlockHash>() != Ok(hash)) {
+        if !self.names(at).await? {
             return Ok(None);
         }
         let tweaks = tweaks.iter().map(|text| point(&path, text));
@@ -211,7 +235,18 @@ impl Http {
         Ok(Some(Said::Named(named.collect::<Result<_, _>>()?)))
     }
 
+    /// An answer; where a pause is asked for (`Retry-After`), after that.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
+        for _ in 0..AGAIN {
+            match self.get_once(path).await {
+                Err(NoAnswer::Busy { pause, .. }) if pause <= LONGEST_PAUSE => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+        }
+        self.get_once(path).await
+    }
+
+    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
         let owned = || path.to_owned();
         let exchange = async {
             let request = Request::get(format!("{}/{path}", self.base))
@@ -221,6 +256,13 @@ impl Http {
             let sent = self.client.request(request).await;
             let response = sent.map_err(|e| NoAnswer::Unreachable(causes(&e)))?;
             let status = response.status();
+            if let Some(pause) = pause(status, response.headers()) {
+                return Err(NoAnswer::Busy {
+                    path: owned(),
+                    status,
+                    pause,
+                });
+            }
             if status != StatusCode::OK {
                 return Err(NoAnswer::Status { path: owned(), status });
             }
@@ -233,6 +275,19 @@ impl Http {
         let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
         let body = answer.map_err(|_| NoAnswer::Late { path: owned() })??;
         serde_json::from_slice(&body).map_err(|e| malformed(path, quote(&e.to_string())))
+    }
+}
+
+/// How long a server asks to be left alone (RFC 9110, section 10.2.3). A date instead of seconds is taken for longer than we wait for an answer.
+fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let given = headers.get(RETRY_AFTER);
+    match (status, given) {
+        (StatusCode::TOO_MANY_REQUESTS, None) => Some(SOME_PAUSE),
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(given)) => {
+            let seconds = given.to_str().ok().and_then(|text| text.trim().parse().ok());
+            Some(seconds.map_or(LONGEST_PAUSE * 2, Duration::from_secs))
+        }
+        _ => None,
     }
 }
 
@@ -261,4 +316,22 @@ fn malformed(path: &str, reason: String) -> NoAnswer {
 fn quote(text: &str) -> String {
     let shown: String = text.chars().take(LONGEST_QUOTE).collect();
     shown.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_known() {
+        let with = |text: &'static str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+        let (many, away) = (StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(pause(many, &with("3")), Some(Duration::from_secs(3)));
+        assert_eq!(pause(away, &with("120")), Some(Duration::from_secs(120)));
+        assert_eq!(pause(many, &HeaderMap::new()), Some(SOME_PAUSE));
+        assert!(pause(many, &with("Wed, 21 Oct 2026 07:28:00 GMT")).is_some_and(|pause| pause > LONGEST_PAUSE));
+        // An index that is being built says no time: the block is simply not there.
+        assert_eq!(pause(away, &HeaderMap::new()), None);
+        assert_eq!(pause(StatusCode::NOT_FOUND, &with("3")), None);
+    }
 }

@@ -1,25 +1,28 @@
-//! A BlindBit Oracle as the source of the index's tweaks (`blindbit.url`).
+//! A BlindBit Oracle as a second opinion on the index's tweaks (`blindbit.url`).
 //!
-//! Guarantees: nothing gets into the index on the Oracle's word alone that could be told from our own block. Blocks, transactions, outputs and
-//! eligibility are the node's and ours; what an Oracle says is held against them ([`plausible`]). Whatever it does, the index grows: a block
-//! that it does not have, or says something wrong of, is computed here. Detection never asks it.
+//! Guarantees: nothing gets into the index on the Oracle's word. Blocks are the node's and tweaks are computed here; what an Oracle says is held
+//! against them ([`plausible`]). Whatever it does, the index grows: a block that it does not have, or is wrong of, costs nothing but that
+//! comparison. Detection never asks it.
 
+mod behind;
 mod http;
 mod plausible;
 mod state;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::behind::Behind;
 use self::http::{Http, NoAnswer, Said};
 pub use self::http::{Version, WrongUrl, check_url};
-use self::plausible::{Implausible, Plausible};
+use self::plausible::Wrong;
 pub use self::state::{OracleCounters, OracleState};
 use crate::config::Network;
 use crate::index::{Pool, indexed};
@@ -31,15 +34,20 @@ const NOT_YET: [Duration; 4] = [
     Duration::from_millis(600),
     Duration::from_millis(800),
 ];
-/// How long an Oracle that lacks a block is asked but once about that one and those above: it is behind, and waiting for each would slow us.
-const BEHIND_FOR: Duration = Duration::from_secs(30);
-/// Between two looks whether a quiet Oracle is still there.
+/// Between two looks whether a quiet Oracle is still there, and as far as we are.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks whether one that lacks a block has it now.
+const LOOK_FOR_LACKED_EVERY: Duration = Duration::from_secs(5);
 /// First and longest wait between two tries to find one that is away.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// How long one that has said something wrong is not asked.
-const DISTRUST_FOR: Duration = Duration::from_secs(600);
+/// Blocks in a row of which it must be wrong before it is left alone: one odd transaction, on which Oracles differ from BIP352 (an annex of over
+/// 33 bytes beside the NUMS point, inputs of witness version 2 and above), costs no more than its block.
+const ALL_WRONG: u32 = 8;
+/// How long one that is wrong of every block is not asked, and the longest pause that one may ask for.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(600);
+/// Between two warnings that it is wrong of a block: `/metrics` counts them all.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// The Oracle of the configuration.
 #[derive(Debug)]
@@ -47,8 +55,14 @@ pub struct Oracle {
     http: Http,
     network: Network,
     state: watch::Sender<OracleState>,
-    /// The lowest block that it lacked, and until when that is taken for granted.
-    behind: std::sync::Mutex<Option<(u32, Instant)>>,
+    behind: Mutex<Behind>,
+    /// A block has been missed, the first since all was there.
+    lacking: Notify,
+    /// Blocks in a row of which it was wrong.
+    wrong: AtomicU32,
+    warned: Mutex<Option<Instant>>,
+    /// Until when it asked to be left alone.
+    pause: Mutex<Option<Instant>>,
     counters: OracleCounters,
 }
 
@@ -59,7 +73,11 @@ impl Oracle {
             http: Http::new(url)?,
             network,
             state: watch::Sender::new(OracleState::Asking),
-            behind: std::sync::Mutex::new(None),
+            behind: Mutex::default(),
+            lacking: Notify::new(),
+            wrong: AtomicU32::new(0),
+            warned: Mutex::default(),
+            pause: Mutex::default(),
             counters: OracleCounters::default(),
         })
     }
@@ -71,7 +89,11 @@ impl Oracle {
 
     /// How it is.
     pub fn state(&self) -> OracleState {
-        self.state.borrow().clone()
+        let state = self.state.borrow().clone();
+        match state {
+            OracleState::Connected(_) => held(&self.behind).lacks().map_or(state, OracleState::Behind),
+            state => state,
+        }
     }
 
     /// What is counted.
@@ -86,51 +108,78 @@ impl Oracle {
         loop {
             let state = seen.borrow_and_update().clone();
             match state {
-                OracleState::Asking | OracleState::Disconnected(_) => match self.find().await {
-                    Ok(version) => {
-                        retry = FIRST_RETRY;
-                        self.tell(OracleState::Connected(version));
+                OracleState::Asking | OracleState::Disconnected(_) => {
+                    let pause = held(&self.pause).take();
+                    if let Some(until) = pause {
+                        sleep_until(until).await;
                     }
-                    Err(why) => {
-                        self.tell(OracleState::Disconnected(why));
-                        sleep(retry).await;
-                        retry = (retry * 2).min(LONGEST_RETRY);
-                    }
-                },
-                OracleState::Connected(_) => {
-                    // Whoever asks for a block notices first; this is for a time without blocks.
-                    if tokio::time::timeout(LOOK_EVERY, seen.changed()).await.is_err()
-                        && let Err(error) = self.ask(self.http.info()).await
-                    {
-                        self.tell(OracleState::Disconnected(error.to_string()));
+                    match self.find().await {
+                        Ok(version) => {
+                            retry = FIRST_RETRY;
+                            self.tell(OracleState::Connected(version));
+                        }
+                        Err(why) => {
+                            self.tell(OracleState::Disconnected(why));
+                            // A pause that it asked for comes on top.
+                            sleep(retry).await;
+                            retry = (retry * 2).min(LONGEST_RETRY);
+                        }
                     }
                 }
-                OracleState::Implausible(_) => {
-                    sleep(DISTRUST_FOR).await;
+                OracleState::Connected(version) => {
+                    let lacked = held(&self.behind).newest_lacked();
+                    let every = lacked.map_or(LOOK_EVERY, |_| LOOK_FOR_LACKED_EVERY);
+                    let news = async {
+                        tokio::select! {
+                            _ = seen.changed() => {}
+                            () = self.lacking.notified() => {}
+                        }
+                    };
+                    // Whoever asks for a block notices first; this is for a time without blocks.
+                    if timeout(every, news).await.is_err()
+                        && let Err(error) = self.look(version, lacked).await
+                    {
+                        self.is_away(&error);
+                    }
+                }
+                // `Behind` is never kept: it is what `state` makes of `Connected`.
+                OracleState::Implausible(_) | OracleState::Behind(_) => {
+                    sleep(LEFT_ALONE_FOR).await;
                     self.tell(OracleState::Asking);
                 }
             }
         }
     }
 
-    /// The block as the index keeps it, with the Oracle's tweaks where they are plausible, and with our own where not. `None` when a thread
-    /// of the pool failed.
-    pub async fn index(&self, at: BlockRef, block: BlockWithPrevouts, pool: &Pool) -> Option<IndexedBlock> {
-        let block = Arc::new(block);
-        if let Some(version) = self.version().await {
-            let ours = Arc::clone(&block);
-            let eligible = pool.run(move || plausible::any_eligible(&ours)).await?;
-            if eligible && let Some(indexed) = self.with_tweaks(version, at, &block, pool).await? {
-                self.counters.blocks.inc();
-                return Some(indexed);
+    /// Looks whether it is still there and as far as we are, or whether it has the block now that it lacked.
+    async fn look(&self, version: Version, lacked: Option<BlockRef>) -> Result<(), NoAnswer> {
+        match lacked {
+            Some(at) => {
+                if self.ask(self.http.has_block(version, at)).await? {
+                    held(&self.behind).has(at.height);
+                }
             }
-            if !eligible {
-                // There is nothing to be told of it.
-                return pool.run(move || own(at, &block)).await;
+            None => {
+                let info = self.ask(self.http.info()).await?;
+                held(&self.behind).is_at(info.height);
             }
         }
-        self.counters.own_blocks.inc();
-        pool.run(move || own(at, &block)).await
+        Ok(())
+    }
+
+    /// The block as the index keeps it, compared with what the Oracle says of it. `None` when a thread of the pool failed.
+    pub async fn index(&self, at: BlockRef, block: BlockWithPrevouts, pool: &Pool) -> Option<IndexedBlock> {
+        let own = pool.run(move || indexed(at, &block, &Fast::new())).await?;
+        held(&self.behind).we_have(at);
+        // Of a block without an eligible transaction there is nothing to be said.
+        if !own.transactions.is_empty() {
+            if self.agrees(&own, at).await {
+                self.counters.blocks.inc();
+            } else {
+                self.counters.own_blocks.inc();
+            }
+        }
+        Some(own)
     }
 
     /// What it speaks; `None` while it is away or not to be trusted.
@@ -144,40 +193,68 @@ impl Oracle {
         }
     }
 
-    /// `Some(None)`: not with the Oracle's help.
-    async fn with_tweaks(
-        &self,
-        version: Version,
-        at: BlockRef,
-        block: &Arc<BlockWithPrevouts>,
-        pool: &Pool,
-    ) -> Option<Option<IndexedBlock>> {
+    /// Whether it says of the block what we have computed.
+    async fn agrees(&self, own: &IndexedBlock, at: BlockRef) -> bool {
+        let Some(version) = self.version().await else {
+            return false;
+        };
         let mut wrong = None;
-        // Of version 1 the block and its tweaks come in two answers, and a reorganisation may lie between them: a lie is told twice.
+        // Of version 1 the block and its tweaks come in two answers, and a reorganisation may lie between them: it must be wrong twice.
         for _ in 0..2 {
             let said = match self.said(version, at).await {
                 Ok(Some(said)) => said,
-                Ok(None) => return Some(None),
+                Ok(None) => return false,
                 Err(error) => {
-                    self.tell(OracleState::Disconnected(error.to_string()));
-                    return Some(None);
+                    self.is_away(&error);
+                    return false;
                 }
             };
-            let block = Arc::clone(block);
-            match pool.run(move || plausible::index(at, &block, &said)).await? {
-                Ok(Plausible { block, computed }) => {
-                    self.counters.recomputed.inc_by(computed);
-                    return Some(Some(block));
+            match plausible::check(own, &said) {
+                Ok(beside) => {
+                    self.wrong.store(0, Ordering::Relaxed);
+                    self.counters.recomputed.inc_by(own.transactions.len() as u64);
+                    self.counters.beside.inc_by(beside);
+                    return true;
                 }
                 Err(why) => wrong = Some(why),
             }
         }
-        if let Some(Implausible(why)) = wrong {
-            self.counters.implausible.inc();
-            let why = format!("of block {} ({}): {why}", at.height, at.hash);
-            self.tell(OracleState::Implausible(why));
+        if let Some(Wrong(why)) = wrong {
+            self.is_wrong(format!("of block {} ({}): {why}", at.height, at.hash));
         }
-        Some(None)
+        false
+    }
+
+    /// It is wrong of a block: that costs the block. Of one after the other: it is left alone for a while.
+    fn is_wrong(&self, why: String) {
+        self.counters.implausible.inc();
+        if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 >= ALL_WRONG {
+            self.wrong.store(0, Ordering::Relaxed);
+            return self.tell(OracleState::Implausible(why));
+        }
+        let mut warned = held(&self.warned);
+        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            *warned = Some(Instant::now());
+            tracing::warn!(
+                url = self.url(),
+                why,
+                "the BlindBit Oracle is wrong of a block: this relay's own tweaks are used"
+            );
+        }
+    }
+
+    /// It does not answer, or asks to be left alone for a while.
+    fn is_away(&self, error: &NoAnswer) {
+        let why = self.why(error);
+        self.tell(OracleState::Disconnected(why));
+    }
+
+    /// Why there is no answer, in words; a pause that was asked for is noted.
+    fn why(&self, error: &NoAnswer) -> String {
+        if let NoAnswer::Busy { pause, .. } = error {
+            *held(&self.pause) = Some(Instant::now() + (*pause).min(LEFT_ALONE_FOR));
+        }
+        error.to_string()
     }
 
     /// What it says of a block; `None` when it has not this block.
@@ -185,13 +262,16 @@ impl Oracle {
         let mut waits = NOT_YET.iter();
         loop {
             if let Some(said) = self.ask(self.http.block(version, at)).await? {
+                held(&self.behind).has(at.height);
                 return Ok(Some(said));
             }
-            let behind = self.is_behind(at.height);
+            let behind = held(&self.behind).is_behind(at.height);
             match waits.next().filter(|_| !behind) {
                 Some(wait) => sleep(*wait).await,
                 None => {
-                    self.set_behind(at.height);
+                    if held(&self.behind).lacks_block(at) {
+                        self.lacking.notify_one();
+                    }
                     tracing::debug!(height = at.height, "the BlindBit Oracle has not this block");
                     return Ok(None);
                 }
@@ -201,14 +281,14 @@ impl Oracle {
 
     /// Which version answers there, if it is an Oracle of our network.
     async fn find(&self) -> Result<Version, String> {
-        let info = self.ask(self.http.info()).await.map_err(|e| e.to_string())?;
+        let info = self.ask(self.http.info()).await.map_err(|e| self.why(&e))?;
         if !is_of(self.network, &info.network) {
             let (found, ours) = (info.network, self.network.name());
             return Err(format!(
                 "it is an Oracle of {found:?}, and the relay is configured for {ours}"
             ));
         }
-        let version = self.ask(self.http.version(&info)).await.map_err(|e| e.to_string())?;
+        let version = self.ask(self.http.version(&info)).await.map_err(|e| self.why(&e))?;
         if version == Version::V1 && !(info.tweaks_full_basic || info.tweaks_full_with_dust_filter) {
             return Err(
                 "it keeps no tweaks of all transactions (tweaks_full_basic, tweaks_full_with_dust_filter)".to_owned(),
@@ -232,7 +312,7 @@ impl Oracle {
                 return false;
             }
             match &state {
-                OracleState::Asking => {}
+                OracleState::Asking | OracleState::Behind(_) => {}
                 OracleState::Connected(version) => {
                     tracing::info!(
                         url = self.url(),
@@ -244,7 +324,7 @@ impl Oracle {
                     tracing::warn!(
                         url = self.url(),
                         why,
-                        "the BlindBit Oracle does not answer: the relay computes tweaks itself until it does"
+                        "the BlindBit Oracle does not answer: tweaks are compared with nothing until it does"
                     );
                 }
                 OracleState::Disconnected(_) => {}
@@ -252,25 +332,13 @@ impl Oracle {
                     tracing::error!(
                         url = self.url(),
                         why,
-                        "the BlindBit Oracle said something wrong: the relay computes tweaks itself for a while"
+                        "the BlindBit Oracle is wrong of one block after the other: it is left alone for 10 minutes"
                     );
                 }
             }
             *now = state;
             true
         });
-    }
-
-    fn is_behind(&self, height: u32) -> bool {
-        let behind = self.behind.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        behind.is_some_and(|(lacked, until)| height >= lacked && Instant::now() < until)
-    }
-
-    fn set_behind(&self, height: u32) {
-        let mut behind = self.behind.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let still = behind.filter(|(_, until)| Instant::now() < *until);
-        let lowest = still.map_or(height, |(lacked, _)| lacked.min(height));
-        *behind = Some((lowest, Instant::now() + BEHIND_FOR));
     }
 }
 
@@ -286,6 +354,6 @@ fn is_of(network: Network, name: &str) -> bool {
     }
 }
 
-fn own(at: BlockRef, block: &BlockWithPrevouts) -> IndexedBlock {
-    indexed(at, block, &Fast::new())
+fn held<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

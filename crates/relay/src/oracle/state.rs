@@ -12,9 +12,11 @@ pub enum OracleState {
     Asking,
     /// It answers.
     Connected(Version),
+    /// It answers, and lacks blocks that it should have: what, in words that begin after its address.
+    Behind(String),
     /// It does not, and why.
     Disconnected(String),
-    /// It has said something that cannot be, and what.
+    /// It is wrong of one block after the other: what it said last.
     Implausible(String),
 }
 
@@ -23,6 +25,7 @@ impl OracleState {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Connected(_) => "connected",
+            Self::Behind(_) => "behind",
             Self::Asking | Self::Disconnected(_) => "disconnected",
             Self::Implausible(_) => "implausible",
         }
@@ -35,8 +38,9 @@ impl OracleState {
             Self::Connected(_) => None,
             Self::Asking => Some(format!("the BlindBit Oracle {url} has not answered yet")),
             Self::Disconnected(why) => Some(format!("the BlindBit Oracle {url} cannot be used: {why}; {meanwhile}")),
+            Self::Behind(what) => Some(format!("the BlindBit Oracle {url} {what}; {meanwhile}")),
             Self::Implausible(why) => Some(format!(
-                "the BlindBit Oracle {url} says what cannot be {why}; {meanwhile}"
+                "the BlindBit Oracle {url} is wrong of one block after the other, last {why}; {meanwhile}, and asks it again within 10 minutes"
             )),
         }
     }
@@ -55,6 +59,7 @@ pub struct OracleCounters {
     pub blocks: Counter,
     pub own_blocks: Counter,
     pub recomputed: Counter,
+    pub beside: Counter,
 }
 
 impl OracleCounters {
@@ -66,19 +71,24 @@ impl OracleCounters {
         counter("failures", "Questions that it did not answer", &self.failures);
         counter(
             "implausible",
-            "Blocks of which it said something that cannot be",
+            "Blocks of which it said a wrong tweak, or left one out",
             &self.implausible,
         );
-        counter("blocks", "Blocks indexed with what it said", &self.blocks);
+        counter("blocks", "Blocks of which it said the same as this relay", &self.blocks);
         counter(
             "own_blocks",
-            "Blocks indexed without it because it was away, behind or wrong",
+            "Blocks of which it did not: it was away, behind or wrong",
             &self.own_blocks,
         );
         counter(
             "recomputed_tweaks",
-            "Tweaks that were computed to check what it said",
+            "Tweaks that this relay computed and found in what it said",
             &self.recomputed,
+        );
+        counter(
+            "other_tweaks",
+            "Tweaks that it said of transactions that are not eligible in the block; they are ignored",
+            &self.beside,
         );
     }
 }

@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 pub(crate) enum Answer {
     Json(Value),
     Status(u16),
+    /// 429, with so many seconds in `Retry-After`.
+    Busy(u64),
     /// A text without an end.
     Endless,
 }
@@ -48,6 +50,9 @@ fn respond(answer: Answer) -> Response {
     match answer {
         Answer::Json(value) => axum::Json(value).into_response(),
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Answer::Busy(seconds) => {
+            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
+        }
         Answer::Endless => {
             let piece = Bytes::from(vec![b' '; 1 << 16]);
             Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(piece.clone()))).into_response()
