@@ -33,7 +33,7 @@ fn bytes(part: &Tweaks) -> usize {
         timestamp: u64::MAX,
         event_id: Some(u64::MAX),
     });
-    serde_json::to_string(&message).unwrap().len()
+    crate::encode(&message).unwrap().len()
 }
 
 fn merged(parts: Vec<Tweaks>) -> Tweaks {

@@ -75,7 +75,7 @@ mod tests {
         LogEntry {
             id: 9,
             topic: Topic::Tweaks,
-            payload: serde_json::to_vec(&event).unwrap().into(),
+            payload: sdk_relay_protocol::encode(&event).unwrap().into(),
         }
     }
 

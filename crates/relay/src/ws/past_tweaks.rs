@@ -125,7 +125,7 @@ pub(super) async fn next_past(
         // Asked again: what has left the chain while this was read is not told.
         let until = last();
         let blocks: Vec<_> = blocks.into_iter().take_while(|b| b.height <= until).collect();
-        match encode(&blocks) {
+        match first_of(&blocks) {
             Some((last, frames)) => {
                 past.next = last + 1;
                 return Some(frames);
@@ -186,7 +186,7 @@ fn frames(block: &IndexedBlock) -> Vec<Frame> {
 }
 
 /// The messages of the first of these blocks, as many as have [`STEP_BYTES`] together, one block at least; and the last of those blocks.
-fn encode(blocks: &[IndexedBlock]) -> Option<(u32, Vec<Frame>)> {
+fn first_of(blocks: &[IndexedBlock]) -> Option<(u32, Vec<Frame>)> {
     let (mut all, mut bytes, mut last) = (Vec::new(), 0, None);
     for block in blocks {
         let frames = frames(block);
