@@ -31,6 +31,10 @@ fmt:
 fuzz *args:
     ./scripts/fuzz {{args}}
 
+# The long runs of tests that CI runs short
+soak:
+    ./scripts/soak
+
 # Lints, as errors
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
