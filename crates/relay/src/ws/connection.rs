@@ -248,6 +248,10 @@ impl Connection {
                     "this API speaks text messages".to_owned(),
                 ));
             }
+            // Both deadlines end together, and this one says more.
+            Heard::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
+                return Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()));
+            }
             Heard::Unfinished(code, reason) => return Err(End::Close(code, reason)),
             Heard::Gone => return Err(End::Gone),
         };
