@@ -87,6 +87,8 @@ impl Doors {
     /// Doors of a relay with these limits.
     pub fn new(config: &Config, input: Arc<InputBudget>, tls: Option<Tls>, ending: Ending, tasks: TaskTracker) -> Self {
         let shares = Shares::of_this_process(config);
+        // Also where few open files leave fewer connections than one address could have: the rest is for the others.
+        let most_of_one = shares.http - shares.http / 4;
         Self {
             admission: Admission::new(shares.websockets, config.max_connections_per_address),
             tls,
@@ -95,8 +97,8 @@ impl Doors {
             trusted: config.trusted_proxies.clone(),
             bounds: Bounds {
                 all: shares.http,
-                per_address: config.max_http_connections_per_address,
-                proxies: shares.http - shares.http / 4,
+                per_address: config.max_http_connections_per_address.min(most_of_one),
+                proxies: most_of_one,
             },
             input,
             ending,

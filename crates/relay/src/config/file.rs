@@ -180,7 +180,8 @@ impl Default for File {
             limits: LimitsFile {
                 connections: 10_000,
                 connections_per_address: 64,
-                http_connections_per_address: 64,
+                // spdk asks 600 at once, and opens a connection for each.
+                http_connections_per_address: 640,
                 input_memory: 64,
                 watches: 10_000,
                 watches_per_connection: 100,
