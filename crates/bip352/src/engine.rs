@@ -6,7 +6,7 @@ use bitcoin::{Amount, Transaction, TxOut, Txid};
 
 use crate::input::{EligibleTx, TaprootOutput, tweak};
 use crate::keys::Receiver;
-use crate::scan::{Match, scan};
+use crate::scan::{Match, pays, scan};
 
 /// What one transaction holds for one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,17 @@ pub trait Engine: Send + Sync {
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit>;
 
+    /// Which rows may hold something for which receiver, ordered by row and then by receiver: every pair that [`Engine::scan`] gives, and rarely
+    /// another. A [`crate::Search`] tells what it is, which can cost far more than this did: whoever serves several wallets does it in steps.
+    fn suspects(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for (row, tx) in rows.iter().enumerate() {
+            let found = receivers.iter().enumerate().filter(|(_, keys)| pays(keys, tx));
+            pairs.extend(found.map(|(receiver, _)| (row, receiver)));
+        }
+        pairs
+    }
+
     /// Which rows of an index hold at least one output of which receiver, ordered by row and then by receiver; the transaction itself
     /// tells the rest (see [`Engine::scan`]). A row whose tweak is no point of the curve holds nothing.
     ///
@@ -57,10 +68,7 @@ pub trait Engine: Send + Sync {
         let mut pairs = Vec::new();
         for (row, stored) in rows.iter().enumerate() {
             let Some(tx) = stored.parse() else { continue };
-            let found = receivers
-                .iter()
-                .enumerate()
-                .filter(|(_, keys)| !scan(keys, &tx).is_empty());
+            let found = receivers.iter().enumerate().filter(|(_, keys)| pays(keys, &tx));
             pairs.extend(found.map(|(receiver, _)| (row, receiver)));
         }
         pairs

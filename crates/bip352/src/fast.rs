@@ -40,7 +40,7 @@ use zeroize::Zeroizing;
 use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 use crate::input::EligibleTx;
 use crate::keys::Receiver;
-use crate::scan::scan;
+use crate::scan::{pays, scan};
 #[cfg(target_arch = "x86_64")]
 use avx2::Avx2;
 use bare::Bare;
@@ -137,7 +137,7 @@ impl Fast {
     pub fn measure(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> [(Step, Duration); Step::ALL.len()] {
         let mut clock = Clock::start();
         let words = read(receivers, rows);
-        self.suspects(receivers, words, &mut clock);
+        self.pairs(receivers, words, &mut clock);
         clock.spent()
     }
 
@@ -150,7 +150,7 @@ impl Fast {
     }
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
-    fn suspects(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
+    fn pairs(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
         with_lanes!(self.lanes, suspects::<L>(receivers, rows, clock))
     }
 }
@@ -169,7 +169,7 @@ impl Engine for Fast {
             return Libsecp256k1.scan(receivers, rows);
         }
         let confirmed = self
-            .suspects(receivers, read(receivers, rows), &mut Clock::start())
+            .suspects(receivers, rows)
             .into_iter()
             .filter_map(|(row, receiver)| {
                 let matches = scan(receivers.get(receiver)?, rows.get(row)?);
@@ -178,18 +178,25 @@ impl Engine for Fast {
         confirmed.collect()
     }
 
+    fn suspects(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Pair> {
+        if receivers.len() * rows.len() < FEW_PAIRS {
+            return Libsecp256k1.suspects(receivers, rows);
+        }
+        self.pairs(receivers, read(receivers, rows), &mut Clock::start())
+    }
+
     fn scan_stored(&self, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Vec<Pair> {
         if rows.is_empty() {
             return Vec::new();
         }
         let words = with_lanes!(self.lanes, read_stored::<L>(receivers, rows));
         let confirmed = self
-            .suspects(receivers, words, &mut Clock::start())
+            .pairs(receivers, words, &mut Clock::start())
             .into_iter()
             .filter(|&(row, receiver)| {
                 let tx = rows.get(row).and_then(StoredRow::parse);
                 tx.zip(receivers.get(receiver))
-                    .is_some_and(|(tx, keys)| !scan(keys, &tx).is_empty())
+                    .is_some_and(|(tx, keys)| pays(keys, &tx))
             });
         confirmed.collect()
     }

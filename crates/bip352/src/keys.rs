@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
+use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::hex::FromHex as _;
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
@@ -164,6 +165,17 @@ impl Receiver {
     /// `B_spend`.
     pub fn spend_public_key(&self) -> PublicKey {
         self.spend
+    }
+
+    /// Equal for receivers that find the same payments: a hash of the public keys and the labels. It does not lead back to the keys.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut engine = sha256::Hash::engine();
+        engine.input(&self.scan_public.serialize());
+        engine.input(&self.spend.serialize());
+        for label in &self.labels {
+            engine.input(&label.number.to_le_bytes());
+        }
+        sha256::Hash::from_engine(engine).to_byte_array()
     }
 
     /// The labels that are scanned for, ascending; 0 is always the first.

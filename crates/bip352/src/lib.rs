@@ -23,7 +23,7 @@ pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 pub use fast::Fast;
 pub use input::{EligibleTx, TaprootOutput, has_tweak, input_public_key, public_key_sum, tweak};
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
-pub use scan::{Match, scan};
+pub use scan::{Match, Search, scan};
 pub use spend::OutputTweak;
 
 /// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a hostile

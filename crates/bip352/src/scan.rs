@@ -10,9 +10,14 @@ use crate::keys::{Label, Receiver};
 use crate::shared_secret::SharedSecret;
 use crate::spend::OutputTweak;
 
-/// Up to so many labels for each output it is cheaper to add the labels' points to `P_k` than to subtract `P_k` from the outputs.
-/// Adding costs one point addition for each label (2.4 µs); subtracting costs a square root and two additions for each output (9 µs).
-const LABELS_PER_OUTPUT: usize = 4;
+/// What the steps of a scan cost, in tenths of a microsecond of one core (EPYC, libsecp256k1): `b·T`; `t_k·G` with the addition of `B_spend`;
+/// the addition of one label's point; lifting an output's x coordinate (a square root); subtracting `P_k` from a lifted output, for both of
+/// its parities.
+const SECRET: u64 = 400;
+const STEP: u64 = 300;
+const ADD: u64 = 24;
+const LIFT: u64 = 45;
+const SUBTRACT: u64 = 48;
 
 /// An output that is the receiver's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,113 +40,191 @@ pub struct Match {
 ///
 /// Outputs that carry the same key are the receiver's together and share their k: whoever can spend one can spend all.
 pub fn scan(receiver: &Receiver, tx: &EligibleTx) -> Vec<Match> {
-    let mut matches = Vec::new();
-    if tx.outputs.is_empty() {
-        return matches;
+    let mut search = Search::new(receiver, tx);
+    search.advance(receiver, tx, u64::MAX)
+}
+
+/// Whether the receiver has at least one output of `tx`: the first step of [`scan`].
+pub(crate) fn pays(receiver: &Receiver, tx: &EligibleTx) -> bool {
+    let mut search = Search::new(receiver, tx);
+    !search.advance(receiver, tx, 1).is_empty()
+}
+
+/// The scan of one transaction for one receiver, in steps: a transaction of 99 kvB can hold 2,300 outputs of one receiver, and with many labels each
+/// of them costs hundreds of microseconds. Whoever serves several wallets stops in between and serves the others.
+///
+/// Every call takes the same receiver and transaction.
+pub struct Search {
+    secret: Option<SharedSecret>,
+    /// The outputs ordered by key, by their places in the transaction, so that a look-up stays cheap however many there are.
+    order: Vec<usize>,
+    /// Which of them have been found, by place in the transaction.
+    found: Vec<bool>,
+    remaining: usize,
+    /// The outputs' points with an even y, by place in the transaction; made when a step subtracts for the first time.
+    lifted: Option<Vec<Option<PublicKey>>>,
+    k: u32,
+    spent: u64,
+}
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search").finish_non_exhaustive()
     }
-    let secret = SharedSecret::new(&tx.tweak, receiver.scan_secret());
-    let outputs = Outputs::new(&tx.outputs);
-    for k in 0..K_MAX {
-        let Some((key, label, tweak)) = find(receiver, &outputs, &secret, k) else {
-            break;
-        };
-        matches.extend(outputs.with_key(&key).map(|(_, output)| Match {
-            vout: output.vout,
-            key,
-            amount: output.amount,
-            k,
-            label,
-            tweak: tweak.clone(),
-        }));
-        if matches.len() >= tx.outputs.len() {
-            break;
+}
+
+impl Search {
+    /// A scan that has not begun. Computes the shared secret.
+    pub fn new(receiver: &Receiver, tx: &EligibleTx) -> Self {
+        let mut order: Vec<usize> = (0..tx.outputs.len()).collect();
+        order.sort_unstable_by_key(|place| (tx.outputs.get(*place).map(|output| &output.key), *place));
+        Self {
+            secret: (!tx.outputs.is_empty()).then(|| SharedSecret::new(&tx.tweak, receiver.scan_secret())),
+            found: vec![false; order.len()],
+            remaining: order.len(),
+            order,
+            lifted: None,
+            k: 0,
+            spent: SECRET,
         }
     }
-    matches
-}
 
-/// The key, label and tweak of the receiver's k-th output. `None` when there is none, or in the cases of negligible probability in which
-/// BIP352 stops.
-fn find(
-    receiver: &Receiver,
-    outputs: &Outputs<'_>,
-    secret: &SharedSecret,
-    k: u32,
-) -> Option<([u8; 32], Option<u32>, OutputTweak)> {
-    let t_k = secret.output_tweak(k)?;
-    let p_k = receiver.spend_public_key().add_exp_tweak(&SECP, &t_k.into()).ok()?;
-    let key = x_only(&p_k);
-    if outputs.contains(&key) {
-        return Some((key, None, OutputTweak::from_bytes(t_k.secret_bytes())));
-    }
-    let (key, label) = if receiver.label_points().len() <= LABELS_PER_OUTPUT * outputs.0.len() {
-        labelled_by_addition(receiver, outputs, &p_k)?
-    } else {
-        labelled_by_subtraction(receiver, outputs, &p_k)?
-    };
-    let tweak = label.add_to(t_k)?;
-    Some((key, Some(label.number), OutputTweak::from_bytes(tweak.secret_bytes())))
-}
-
-/// The first output that is `P_k` plus a label's point. Comparing x coordinates alone answers for both parities of the output.
-fn labelled_by_addition<'r>(
-    receiver: &'r Receiver,
-    outputs: &Outputs<'_>,
-    p_k: &PublicKey,
-) -> Option<([u8; 32], &'r Label)> {
-    let candidates = receiver.label_points().iter().filter_map(|label| {
-        let key = x_only(&p_k.combine(&label.point).ok()?);
-        let (position, _) = outputs.with_key(&key).next()?;
-        Some((position, key, label))
-    });
-    candidates
-        .min_by_key(|(position, ..)| *position)
-        .map(|(_, key, label)| (key, label))
-}
-
-/// The same answer for many labels: the first output which, less `P_k`, is a label's point. Outputs off the curve are nobody's.
-fn labelled_by_subtraction<'r>(
-    receiver: &'r Receiver,
-    outputs: &Outputs<'_>,
-    p_k: &PublicKey,
-) -> Option<([u8; 32], &'r Label)> {
-    let minus_p_k = p_k.negate(&SECP);
-    let candidates = outputs.0.iter().filter_map(|(position, output)| {
-        let lifted = XOnlyPublicKey::from_slice(&output.key).ok()?;
-        let label = [Parity::Even, Parity::Odd].into_iter().find_map(|parity| {
-            // The output's x-only key says nothing of its parity, so that both are tried.
-            receiver.label_at(&lifted.public_key(parity).combine(&minus_p_k).ok()?)
-        })?;
-        Some((*position, output.key, label))
-    });
-    candidates
-        .min_by_key(|(position, ..)| *position)
-        .map(|(_, key, label)| (key, label))
-}
-
-/// A transaction's outputs ordered by key, each with its place in the transaction, so that a look-up stays cheap however many there are.
-struct Outputs<'a>(Vec<(usize, &'a TaprootOutput)>);
-
-impl<'a> Outputs<'a> {
-    fn new(outputs: &'a [TaprootOutput]) -> Self {
-        let mut outputs: Vec<_> = outputs.iter().enumerate().collect();
-        outputs.sort_unstable_by_key(|(position, output)| (&output.key, *position));
-        Self(outputs)
+    /// Whether all is found.
+    pub fn is_done(&self) -> bool {
+        self.secret.is_none()
     }
 
-    fn contains(&self, key: &[u8; 32]) -> bool {
-        self.0.binary_search_by(|(_, output)| output.key.cmp(key)).is_ok()
+    /// What it has cost so far, in tenths of a microsecond of a fast core, estimated.
+    pub fn spent(&self) -> u64 {
+        self.spent
     }
 
-    /// In the transaction's order.
-    fn with_key(&self, key: &[u8; 32]) -> impl Iterator<Item = (usize, &'a TaprootOutput)> + '_ {
-        let first = self.0.partition_point(|(_, output)| output.key < *key);
-        let key = *key;
-        self.0
+    /// Goes on for at least one step, and until `budget` (in units of [`Search::spent`]) is used up. Gives what these steps have found, in the
+    /// order of k.
+    pub fn advance(&mut self, receiver: &Receiver, tx: &EligibleTx, budget: u64) -> Vec<Match> {
+        let until = self.spent.saturating_add(budget);
+        let mut matches = Vec::new();
+        while !self.is_done() {
+            let k = self.k;
+            let Some((key, label, tweak)) = self.find(receiver, tx) else {
+                self.secret = None;
+                break;
+            };
+            for place in self.with_key(tx, &key) {
+                let (Some(output), Some(found)) = (tx.outputs.get(place), self.found.get_mut(place)) else {
+                    continue;
+                };
+                self.remaining -= usize::from(!std::mem::replace(found, true));
+                matches.push(Match {
+                    vout: output.vout,
+                    key,
+                    amount: output.amount,
+                    k,
+                    label,
+                    tweak: tweak.clone(),
+                });
+            }
+            self.k += 1;
+            if self.remaining == 0 || self.k >= K_MAX {
+                self.secret = None;
+            } else if self.spent >= until {
+                break;
+            }
+        }
+        matches
+    }
+
+    /// The key, label and tweak of the receiver's k-th output. `None` when there is none, or in the cases of negligible probability in which
+    /// BIP352 stops.
+    fn find(&mut self, receiver: &Receiver, tx: &EligibleTx) -> Option<([u8; 32], Option<u32>, OutputTweak)> {
+        self.spent += STEP;
+        let t_k = self.secret.as_ref()?.output_tweak(self.k)?;
+        let p_k = receiver.spend_public_key().add_exp_tweak(&SECP, &t_k.into()).ok()?;
+        let key = x_only(&p_k);
+        if self.first_with_key(tx, &key).is_some() {
+            return Some((key, None, OutputTweak::from_bytes(t_k.secret_bytes())));
+        }
+        // Whatever costs less: the labels' points added to `P_k`, or `P_k` subtracted from the outputs that are left. Lifting the outputs is paid
+        // once for all later steps.
+        let lifting = if self.lifted.is_none() { LIFT } else { 0 };
+        let adding = receiver.label_points().len() as u64 * ADD;
+        let subtracting = self.remaining as u64 * (SUBTRACT + lifting);
+        let (key, label) = if adding <= subtracting {
+            self.spent += adding;
+            self.labelled_by_addition(receiver, tx, &p_k)?
+        } else {
+            self.spent += subtracting;
+            self.labelled_by_subtraction(receiver, tx, &p_k)?
+        };
+        let tweak = label.add_to(t_k)?;
+        Some((key, Some(label.number), OutputTweak::from_bytes(tweak.secret_bytes())))
+    }
+
+    /// The first output that is `P_k` plus a label's point. Comparing x coordinates alone answers for both parities of the output.
+    fn labelled_by_addition<'r>(
+        &self,
+        receiver: &'r Receiver,
+        tx: &EligibleTx,
+        p_k: &PublicKey,
+    ) -> Option<([u8; 32], &'r Label)> {
+        let candidates = receiver.label_points().iter().filter_map(|label| {
+            let key = x_only(&p_k.combine(&label.point).ok()?);
+            Some((self.first_with_key(tx, &key)?, key, label))
+        });
+        candidates
+            .min_by_key(|(place, ..)| *place)
+            .map(|(_, key, label)| (key, label))
+    }
+
+    /// The same answer for many labels: the first output which, less `P_k`, is a label's point. Outputs off the curve are nobody's, and those
+    /// that have been found already are no other k's.
+    fn labelled_by_subtraction<'r>(
+        &mut self,
+        receiver: &'r Receiver,
+        tx: &EligibleTx,
+        p_k: &PublicKey,
+    ) -> Option<([u8; 32], &'r Label)> {
+        let minus_p_k = p_k.negate(&SECP);
+        let found = &self.found;
+        let lifted = self.lifted.get_or_insert_with(|| {
+            let lift = |output: &TaprootOutput| XOnlyPublicKey::from_slice(&output.key).ok();
+            let left = tx
+                .outputs
+                .iter()
+                .zip(found)
+                .map(|(o, found)| if *found { None } else { lift(o) });
+            left.map(|point| point.map(|p| p.public_key(Parity::Even))).collect()
+        });
+        let left = tx
+            .outputs
+            .iter()
+            .zip(lifted.iter())
+            .zip(found)
+            .filter(|(_, found)| !**found);
+        left.filter_map(|((output, point), _)| Some((output, point.as_ref()?)))
+            .find_map(|(output, even)| {
+                // The output's x-only key says nothing of its parity, so that both are tried.
+                let label = [*even, even.negate(&SECP)]
+                    .into_iter()
+                    .find_map(|point| receiver.label_at(&point.combine(&minus_p_k).ok()?))?;
+                Some((output.key, label))
+            })
+    }
+
+    fn first_with_key(&self, tx: &EligibleTx, key: &[u8; 32]) -> Option<usize> {
+        self.with_key(tx, key).next()
+    }
+
+    /// The places of the outputs with this key, in the transaction's order.
+    fn with_key(&self, tx: &EligibleTx, key: &[u8; 32]) -> impl Iterator<Item = usize> + use<> {
+        let key_at = |place: &usize| tx.outputs.get(*place).map(|output| &output.key);
+        let first = self.order.partition_point(|place| key_at(place) < Some(key));
+        let same = self
+            .order
             .iter()
             .skip(first)
-            .copied()
-            .take_while(move |(_, output)| output.key == key)
+            .take_while(|place| key_at(place) == Some(key));
+        same.copied().collect::<Vec<_>>().into_iter()
     }
 }
 

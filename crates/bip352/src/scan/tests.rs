@@ -67,10 +67,10 @@ fn both_ways_of_finding_a_label_agree_for_both_parities() {
             .output_tweak(0)
             .unwrap();
         let p_0 = receiver.spend_public_key().add_exp_tweak(&SECP, &t_0.into()).unwrap();
-        let outputs = Outputs::new(&tx.outputs);
+        let mut search = Search::new(&receiver, &tx);
         for (key, by) in [
-            labelled_by_addition(&receiver, &outputs, &p_0).unwrap(),
-            labelled_by_subtraction(&receiver, &outputs, &p_0).unwrap(),
+            search.labelled_by_addition(&receiver, &tx, &p_0).unwrap(),
+            search.labelled_by_subtraction(&receiver, &tx, &p_0).unwrap(),
         ] {
             assert_eq!((key, by.number), (made[0], label));
         }
@@ -182,4 +182,48 @@ fn a_tweak_that_came_from_no_scan_makes_no_key() {
     assert_eq!(secret_key(&secret(2), &OutputTweak::from_bytes([0; 32])), None);
     let cancelling = OutputTweak::from_bytes(secret(2).negate().secret_bytes());
     assert_eq!(secret_key(&secret(2), &cancelling), None);
+}
+
+#[test]
+fn a_scan_in_steps_finds_what_a_scan_at_once_finds() {
+    // Enough outputs that steps add labels at first and subtract at the end; labels in an order of their own.
+    let receiver = receiver(1..60);
+    let addresses: Vec<_> = (0..150_u32)
+        .map(|n| match n * 7 % 60 {
+            0 => receiver.address(Network::Regtest),
+            m => receiver.labelled_address(Network::Regtest, m).unwrap(),
+        })
+        .collect();
+    let (_, tx) = pay(&addresses, |mut made| {
+        made.reverse();
+        made
+    });
+    let expected = scan(&receiver, &tx);
+    assert_eq!(expected.len(), 150);
+    for budget in [1, 5_000] {
+        let mut search = Search::new(&receiver, &tx);
+        let (mut all, mut calls, mut spent) = (Vec::new(), 0, search.spent());
+        while !search.is_done() {
+            all.extend(search.advance(&receiver, &tx, budget));
+            assert!(search.spent() > spent || search.is_done(), "each call costs something");
+            spent = search.spent();
+            calls += 1;
+        }
+        assert_eq!(all, expected);
+        assert!(calls > 5, "{calls} calls with a budget of {budget}");
+    }
+}
+
+#[test]
+fn the_last_outputs_cost_no_addition_of_every_label() {
+    // One output and a thousand labels: subtracting costs two additions instead of a thousand, at the last steps of a large transaction too.
+    let receiver = receiver(1..1_000);
+    let address = receiver.labelled_address(Network::Regtest, 500).unwrap();
+    let (_, tx) = pay(&vec![address; 30], |made| made);
+    let mut search = Search::new(&receiver, &tx);
+    assert_eq!(search.advance(&receiver, &tx, u64::MAX).len(), 30);
+    let most = SECRET + 30 * STEP + 30 * LIFT + (1..=30).map(|left| left * SUBTRACT).sum::<u64>();
+    assert!(search.spent() <= most, "{} units, at most {most}", search.spent());
+    let adding = 30 * 1_000 * ADD;
+    assert!(most * 10 < adding, "the bound would not notice additions");
 }
