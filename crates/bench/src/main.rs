@@ -4,6 +4,7 @@
 //! on regtest and the relay's own program, on loopback; `scan`, `tweaks` and `mesh` just compute. Each is bounded, stops by itself and leaves nothing behind.
 
 mod blocks;
+mod fairness;
 mod history;
 mod http;
 mod index;
@@ -32,6 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    Fairness(fairness::Arguments),
     History(history::Arguments),
     Http(http::Arguments),
     Index(index::Arguments),
@@ -46,6 +48,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.bench {
+        Bench::Fairness(arguments) => fairness::run(arguments).await?,
         Bench::History(arguments) => history::run(arguments).await?,
         Bench::Index(arguments) => index::run(arguments).await?,
         Bench::Http(arguments) => http::run(arguments).await?,

@@ -1,17 +1,18 @@
 //! How connections talk with detection, and detection with connections.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use bitcoin::ScriptBuf;
-use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_bip352::Receiver;
 use sdk_relay_protocol::Event;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::history::Stretch;
 use super::past::{HELD, Outlook, Standing};
-use super::rows::Row;
+use super::scheduler::Owner;
 use crate::hub::Frame;
 
 /// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
@@ -24,6 +25,8 @@ const MAILBOX_FRAMES: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Detection {
     commands: mpsc::Sender<Command>,
+    /// A connection has left whose command found no place: its mailbox is closed, and has to be looked for.
+    left_unsaid: Arc<AtomicBool>,
 }
 
 /// Keys to watch for, and where to tell of them.
@@ -63,6 +66,9 @@ pub enum WatchRefused {
     /// The relay holds as many as it may.
     #[error("this relay holds as many watches as it may: try another relay, or later")]
     Full,
+    /// So many scans of the mempool wait for this address, or for all, that a new watch would wait for minutes.
+    #[error("too many scans of the mempool for new watches are waiting: try again in a minute")]
+    Busy,
     /// Detection is ending.
     #[error("the relay is shutting down")]
     Ending,
@@ -75,11 +81,6 @@ pub(super) enum Command {
     },
     /// Nobody reads this mailbox any more.
     Left(Mailbox),
-    /// What a new watch was found to have in the mempool.
-    Matched {
-        watch_id: String,
-        matches: Vec<(Arc<Row>, Vec<Match>)>,
-    },
     /// What a scan of the past has brought, for several watches.
     Past(Vec<Stretch>, oneshot::Sender<Vec<Standing>>),
     /// Events of the mesh; they are numbered and logged like all others.
@@ -90,7 +91,11 @@ pub(super) enum Command {
 impl Detection {
     pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
-        (Self { commands }, receiver)
+        let detection = Self {
+            commands,
+            left_unsaid: Arc::default(),
+        };
+        (detection, receiver)
     }
 
     /// Registers a watch.
@@ -105,9 +110,17 @@ impl Detection {
         self.send(Command::Unwatch { watch_id }).await;
     }
 
-    /// Ends all watches of a connection.
-    pub async fn leave(&self, mailbox: Mailbox) {
-        self.send(Command::Left(mailbox)).await;
+    /// Ends all watches of a connection. It does not wait: a connection that ends holds its slot for nobody.
+    pub fn leave(&self, mailbox: &Mailbox) {
+        mailbox.shared.closed.store(true, Ordering::Release);
+        if self.commands.try_send(Command::Left(mailbox.clone())).is_err() {
+            self.left_unsaid.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a connection has left without a command since this was asked last.
+    pub(super) fn take_left_unsaid(&self) -> bool {
+        self.left_unsaid.swap(false, Ordering::AcqRel)
     }
 
     /// Logs an event of the mesh and tells it to every subscriber.
@@ -118,10 +131,6 @@ impl Detection {
     /// Replaces the set of the node wallet's scripts.
     pub async fn wallet_scripts(&self, scripts: HashSet<ScriptBuf>) {
         self.send(Command::WalletScripts(scripts)).await;
-    }
-
-    pub(super) async fn matched(&self, watch_id: String, matches: Vec<(Arc<Row>, Vec<Match>)>) {
-        self.send(Command::Matched { watch_id, matches }).await;
     }
 
     /// Tells of the past, and learns where each scan goes on.
@@ -141,44 +150,107 @@ impl Detection {
     }
 }
 
+/// Numbers mailboxes for as long as the process runs.
+static MAILBOXES: AtomicU64 = AtomicU64::new(1);
+
 /// Where detection leaves a connection's payments.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
     frames: mpsc::Sender<Frame>,
-    overflowed: Arc<AtomicBool>,
+    shared: Arc<Shared>,
 }
+
+#[derive(Debug)]
+struct Shared {
+    number: Owner,
+    address: IpAddr,
+    /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`].
+    given_up: AtomicU8,
+    /// The connection has ended.
+    closed: AtomicBool,
+    /// The last event that the connection may see.
+    barrier: watch::Sender<u64>,
+}
+
+const NOT_GIVEN_UP: u8 = 0;
+const TOO_FULL: u8 = 1;
+const TOO_FAR_BEHIND: u8 = 2;
+const FAILED: u8 = 3;
 
 /// The connection's end of its mailbox.
 #[derive(Debug)]
 pub struct MailboxReceiver {
     frames: mpsc::Receiver<Frame>,
-    overflowed: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    barrier: watch::Receiver<u64>,
 }
 
-/// A mailbox. When it is full, it overflows: nothing more goes in, and the connection is to be closed with 1013.
-pub fn mailbox() -> (Mailbox, MailboxReceiver) {
+/// A mailbox for a client from this address, which counts as [`crate::ws::network_of`] says. When it is full, or detection gives it up, nothing more
+/// goes in, and the connection is to be closed with 1013.
+pub fn mailbox(address: IpAddr) -> (Mailbox, MailboxReceiver) {
     let (sender, receiver) = mpsc::channel(MAILBOX_FRAMES);
-    let overflowed = Arc::new(AtomicBool::new(false));
+    let (barrier, seen) = watch::channel(u64::MAX);
+    let shared = Arc::new(Shared {
+        number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
+        address,
+        given_up: AtomicU8::new(NOT_GIVEN_UP),
+        closed: AtomicBool::new(false),
+        barrier,
+    });
     (
         Mailbox {
             frames: sender,
-            overflowed: Arc::clone(&overflowed),
+            shared: Arc::clone(&shared),
         },
         MailboxReceiver {
             frames: receiver,
-            overflowed,
+            shared,
+            barrier: seen,
         },
     )
 }
 
 impl Mailbox {
     pub(super) fn post(&self, frame: Frame) {
-        if self.overflowed.load(Ordering::Acquire) {
+        if self.is_dead() {
             return;
         }
         if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) {
-            self.overflowed.store(true, Ordering::Release);
+            self.give_up(TOO_FULL);
         }
+    }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Owner {
+        self.shared.number
+    }
+
+    /// Where the client comes from.
+    pub(super) fn address(&self) -> IpAddr {
+        self.shared.address
+    }
+
+    /// Lets the connection see events up to this one.
+    pub(super) fn set_barrier(&self, last: u64) {
+        self.shared
+            .barrier
+            .send_if_modified(|barrier| std::mem::replace(barrier, last) != last);
+    }
+
+    /// Its watches have more keys than can be scanned in time.
+    pub(super) fn give_up_behind(&self) {
+        self.give_up(TOO_FAR_BEHIND);
+    }
+
+    /// A scan for it failed.
+    pub(super) fn give_up_failed(&self) {
+        self.give_up(FAILED);
+    }
+
+    fn give_up(&self, reason: u8) {
+        self.shared.given_up.store(reason, Ordering::Release);
+        // Wakes the connection, which may wait for a frame.
+        self.shared.barrier.send_modify(|_| {});
     }
 
     /// Whether a scan may leave payments here: at least half of it is free.
@@ -192,18 +264,20 @@ impl Mailbox {
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.frames.is_closed() || self.overflowed.load(Ordering::Acquire)
+        self.frames.is_closed()
+            || self.shared.closed.load(Ordering::Acquire)
+            || self.shared.given_up.load(Ordering::Acquire) != NOT_GIVEN_UP
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.frames.same_channel(&other.frames)
+        self.shared.number == other.shared.number
     }
 }
 
 impl MailboxReceiver {
-    /// The next payment. `None` when the mailbox has overflowed: what it holds is not all, and the client must start anew.
+    /// The next payment. `None` when the mailbox was given up: what it holds is not all, and the client must start anew.
     pub async fn next(&mut self) -> Option<Frame> {
-        if self.overflowed.load(Ordering::Acquire) {
+        if self.why_given_up().is_some() {
             return None;
         }
         self.frames.recv().await
@@ -212,5 +286,22 @@ impl MailboxReceiver {
     /// Another one, if it is there already.
     pub fn try_next(&mut self) -> Option<Frame> {
         self.frames.try_recv().ok()
+    }
+
+    /// The last event that the connection may see while scans for its watches are underway.
+    pub fn barrier(&self) -> watch::Receiver<u64> {
+        self.barrier.clone()
+    }
+
+    /// Why the connection is to be closed, for the client.
+    pub fn why_given_up(&self) -> Option<&'static str> {
+        match self.shared.given_up.load(Ordering::Acquire) {
+            NOT_GIVEN_UP => None,
+            TOO_FULL => Some("this client reads too slowly: connect again and resume"),
+            TOO_FAR_BEHIND => {
+                Some("the scans of your watches are too far behind: connect again with fewer watches or labels")
+            }
+            _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! The task that scans the index for watches with `from_height`.
 //!
-//! Scans whose next blocks lie close together share one pass: a stretch of the index is read once, and each of its rows is decompressed once,
-//! for all of them. The lowest scan goes first, so that those behind catch up and share; every few turns the one that has waited longest goes.
+//! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded. Scans of others whose next blocks lie in the
+//! same stretch share the turn, as many of each address as whoever has the turn: a stretch of the index is read once, and each of its rows is
+//! decompressed once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those behind catch up
+//! and share; every few turns the one that has waited longest goes.
 //! Work is done by the index's own threads. Detection decides what of the found is told, and where a scan goes on (`past`).
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +15,9 @@ use super::commands::{Detection, Mailbox};
 use super::past::Standing;
 use super::rows::{Facts, Row};
 use super::scan_queue::ScanQueue;
-use crate::index::{Index, Paid, scan};
+use super::scheduler::fair::Fair;
+use super::scheduler::{Owner, PAIR, cost_of_row};
+use crate::index::{Index, Paid, Scanned, scan_within};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use sdk_relay_bip352::{Engine, Match, Receiver};
@@ -24,6 +30,10 @@ use sdk_relay_store::index::{IndexError, IndexedBlock};
 const PAIRS: usize = 16_384;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
+/// Keys of one turn at most.
+const KEYS: usize = PAIRS / ROWS_AT_LEAST;
+/// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
+const TURN: u64 = PAIRS as u64 * PAIR;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
 /// Between two looks at a mailbox that is full, and at an index that is behind.
@@ -92,6 +102,7 @@ impl HistoryScanner {
     /// Scans until detection has ended.
     pub async fn run(mut self) {
         let mut scans: Vec<Scan> = Vec::new();
+        let mut turns = Turns::default();
         for turn in 1u64.. {
             if scans.is_empty() {
                 match self.orders.next().await {
@@ -102,7 +113,7 @@ impl HistoryScanner {
             scans.extend(self.orders.take());
             scans.retain(|s| !s.mailbox.is_dead());
             self.skip_missing(&mut scans).await;
-            if !self.turn(turn, &mut scans).await {
+            if !self.turn(turn, &mut turns, &mut scans).await {
                 tokio::select! {
                     Some(waiting) = self.orders.next() => scans.extend(waiting),
                     () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -112,21 +123,24 @@ impl HistoryScanner {
     }
 
     /// Scans one stretch. `false` when there is nothing to scan for now.
-    async fn turn(&mut self, turn: u64, scans: &mut Vec<Scan>) -> bool {
+    async fn turn(&mut self, turn: u64, turns: &mut Turns, scans: &mut Vec<Scan>) -> bool {
         // One that has come to a damaged block waits until that is restored; the others go on.
-        let is_ready = |s: &&Scan| s.mailbox.has_room() && self.index.can_read(s.next);
-        let ready = || scans.iter().filter(is_ready);
-        let chosen = if turn.is_multiple_of(TURNS) {
-            ready().min_by_key(|s| (s.served, s.next))
-        } else {
-            ready().min_by_key(|s| s.next)
-        };
-        let Some(from) = chosen.map(|s| s.next) else {
+        let is_ready = |s: &Scan| s.mailbox.has_room() && self.index.can_read(s.next);
+        let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s))) else {
             return false;
         };
-        let rows = (PAIRS / ready().count().max(1)).max(ROWS_AT_LEAST);
+        let own = || scans.iter().filter(|s| is_ready(s) && s.mailbox.owner() == owner);
+        let lead = if turn.is_multiple_of(TURNS) {
+            own().min_by_key(|s| (s.served, s.next))
+        } else {
+            own().min_by_key(|s| s.next)
+        };
+        let Some(from) = lead.map(|s| s.next) else {
+            return false;
+        };
+        let sharing = own().count().max(turns.addresses()).clamp(1, KEYS);
         let store = Arc::clone(&self.index.store);
-        let blocks = match tokio::task::spawn_blocking(move || store.blocks(from, rows)).await {
+        let blocks = match tokio::task::spawn_blocking(move || store.blocks(from, PAIRS / sharing)).await {
             Ok(Ok(blocks)) => blocks,
             // It is set aside now, and in the log: another scan goes on.
             Ok(Err(IndexError::Corrupt { .. })) => return true,
@@ -141,32 +155,56 @@ impl HistoryScanner {
         if std::mem::replace(&mut self.reading_fails, false) {
             tracing::info!("the tweak index can be read again");
         }
-        let (Some(first), Some(last)) = (blocks.first(), blocks.last().map(|b| b.height)) else {
+        let last = blocks
+            .last()
+            .map(|b| b.height)
+            .filter(|_| blocks.first().is_some_and(|b| b.height == from));
+        let Some(last) = last else {
+            // Nothing was done for it, but others have their turns first.
+            turns.charge(owner, TURN);
             return false;
         };
-        if first.height != from {
-            return false;
+        let mut share = Share::new(owner);
+        let mut in_range: Vec<&mut Scan> = scans
+            .iter_mut()
+            .filter(|s| s.mailbox.has_room() && (from..=last).contains(&s.next))
+            .collect();
+        // Whoever has the turn comes first, and of its scans the lowest.
+        in_range.sort_by_key(|s| (s.mailbox.owner() != owner, s.next));
+        let mut sharing: Vec<(usize, &mut Scan)> = Vec::new();
+        for scan in in_range {
+            if let Some(column) = share.take(scan) {
+                sharing.push((column, scan));
+            }
         }
-        let shares = |s: &&mut Scan| s.mailbox.has_room() && (from..=last).contains(&s.next);
-        let mut sharing: Vec<&mut Scan> = scans.iter_mut().filter(shares).collect();
-        let receivers: Vec<Arc<Receiver>> = sharing.iter().map(|s| Arc::clone(&s.receiver)).collect();
+        for (_, scan) in &sharing {
+            let own = blocks.iter().filter(|b| (scan.next..=scan.until).contains(&b.height));
+            // A block without transactions costs something too.
+            let rows: usize = own.map(|b| b.transactions.len() + 1).sum();
+            turns.charge(scan.mailbox.owner(), rows as u64 * cost_of_row(&scan.receiver));
+        }
+        let receivers = share.receivers;
         let (engine, threads) = (Arc::clone(&self.engine), self.index.pool.threads());
         let work = move || {
             let keys: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
-            let found = scan(&*engine, &keys, &blocks, threads);
+            let found = scan_within(&*engine, &keys, &blocks, threads, TURN);
             (blocks, found)
         };
-        let Some((blocks, mut found)) = self.index.pool.run(work).await else {
+        let Some((blocks, found)) = self.index.pool.run(work).await else {
             return false;
         };
-        let stretches = sharing.iter().zip(&mut found);
-        let stretches: Vec<Stretch> = stretches
-            .map(|(scan, found)| scan.stretch(&blocks, std::mem::take(found)))
-            .collect();
+        let (mut stretches, mut going) = (Vec::new(), Vec::new());
+        for (column, scan) in sharing {
+            scan.served = turn;
+            let found = found.get(column).cloned().unwrap_or_default();
+            if let Some(stretch) = scan.stretch(&blocks, found) {
+                stretches.push(stretch);
+                going.push(scan);
+            }
+        }
         let standings = self.detection.past(stretches).await;
         let mut went_on = false;
-        for (scan, standing) in sharing.iter_mut().zip(standings) {
-            scan.served = turn;
+        for (scan, standing) in going.into_iter().zip(standings) {
             went_on |= scan.go_on(standing);
         }
         scans.retain(|s| s.next <= s.until);
@@ -195,13 +233,110 @@ impl HistoryScanner {
     }
 }
 
+/// Whose turn it is.
+struct Turns {
+    fair: Fair,
+    /// Who had scans that are ready when that was last looked at.
+    ready: HashMap<Owner, IpAddr>,
+    addresses: usize,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            fair: Fair::new(TURN),
+            ready: HashMap::new(),
+            addresses: 0,
+        }
+    }
+}
+
+impl Turns {
+    fn next<'s>(&mut self, ready: impl Iterator<Item = &'s Scan>) -> Option<Owner> {
+        let now: HashMap<Owner, IpAddr> = ready.map(|s| (s.mailbox.owner(), s.mailbox.address())).collect();
+        for (owner, address) in self.ready.iter().filter(|(owner, _)| !now.contains_key(owner)) {
+            self.fair.rest(*address, *owner);
+        }
+        for (owner, address) in &now {
+            self.fair.enter(*address, *owner);
+        }
+        self.addresses = now.values().collect::<std::collections::HashSet<_>>().len();
+        self.ready = now;
+        self.fair.pick()
+    }
+
+    /// Addresses that have scans.
+    fn addresses(&self) -> usize {
+        self.addresses
+    }
+
+    fn charge(&mut self, owner: Owner, cost: u64) {
+        if let Some(address) = self.ready.get(&owner) {
+            self.fair.charge(*address, owner, cost);
+        }
+    }
+}
+
+/// Who shares a turn.
+struct Share {
+    owner: Owner,
+    receivers: Vec<Arc<Receiver>>,
+    /// By the receiver's place in memory, which only tells it apart.
+    columns: HashMap<usize, usize>,
+    /// Keys that were added, by address; those of whoever has the turn are counted apart.
+    by_address: HashMap<IpAddr, usize>,
+    own: usize,
+}
+
+impl Share {
+    fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            receivers: Vec::new(),
+            columns: HashMap::new(),
+            by_address: HashMap::new(),
+            own: 0,
+        }
+    }
+
+    /// The column of this scan's keys, where there is a place for it: equal keys share one.
+    fn take(&mut self, scan: &Scan) -> Option<usize> {
+        let keys = Arc::as_ptr(&scan.receiver).addr();
+        if let Some(column) = self.columns.get(&keys) {
+            return Some(*column);
+        }
+        if self.receivers.len() >= KEYS {
+            return None;
+        }
+        if scan.mailbox.owner() == self.owner {
+            self.own += 1;
+        } else {
+            let most = self.own;
+            let of_address = self.by_address.entry(scan.mailbox.address()).or_default();
+            if *of_address >= most {
+                return None;
+            }
+            *of_address += 1;
+        }
+        let column = self.receivers.len();
+        self.receivers.push(Arc::clone(&scan.receiver));
+        self.columns.insert(keys, column);
+        Some(column)
+    }
+}
+
 impl Scan {
-    /// What of the found is this scan's, as far as the mailbox takes it: whole blocks, at least one.
-    fn stretch(&self, blocks: &[IndexedBlock], found: Vec<Paid>) -> Stretch {
-        let own = |height: u32| (self.next..=self.until).contains(&height);
+    /// What of the found is this scan's, as far as the mailbox takes it: whole blocks, at least one. `None` where not even that is finished.
+    fn stretch(&self, blocks: &[IndexedBlock], found: Scanned) -> Option<Stretch> {
+        let Scanned { paid, unfinished } = found;
+        if unfinished.is_some_and(|height| height <= self.next) {
+            return None;
+        }
+        let is_finished = |height: u32| unfinished.is_none_or(|unfinished| height < unfinished);
+        let own = |height: u32| (self.next..=self.until).contains(&height) && is_finished(height);
         let mut room = self.mailbox.room();
         let mut through = self.next;
-        let mut found = found
+        let mut found = paid
             .into_iter()
             .map(Found::from)
             .filter(|f| own(f.at.height))
@@ -227,13 +362,13 @@ impl Scan {
             },
             place,
         );
-        Stretch {
+        Some(Stretch {
             watch_id: self.watch_id.clone(),
             from: self.next,
             through: at,
             found: taken,
             missing: None,
-        }
+        })
     }
 
     /// Blocks from the next one on that cannot be scanned.
@@ -268,3 +403,6 @@ fn place(block: &IndexedBlock) -> BlockRef {
         hash: block.hash,
     }
 }
+
+#[cfg(test)]
+mod tests;

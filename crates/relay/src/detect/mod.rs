@@ -4,15 +4,18 @@
 //! commit them together with the new tip, then hand them to the hub. A kill between any two of these steps neither loses nor repeats an
 //! event: what is not committed has been told to nobody, and the follower tells it again after the restart.
 //!
-//! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else.
+//! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else. The scheduler finds them beside
+//! detection, which never waits for it: a connection whose watches are still being scanned sees no event that comes after what is scanned.
 
 mod commands;
 mod history;
 mod ledger;
+mod mempool;
 mod past;
 mod rows;
 mod scan;
 mod scan_queue;
+mod scheduler;
 mod watches;
 mod worker;
 
@@ -35,6 +38,7 @@ use crate::hub::Hub;
 use crate::index::Index;
 use crate::ops::{Counters, Vitals};
 use scan_queue::ScanQueue;
+use scheduler::Scheduler;
 use worker::Worker;
 
 /// What detection works with.
@@ -74,11 +78,12 @@ pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: Cancellatio
         detection: detection.clone(),
         reading_fails: false,
     });
-    let worker = Worker::new(parts, detection.clone(), orders)?;
+    let (scheduler, outcomes) = Scheduler::start(&parts.engine).map_err(StartError::Thread)?;
+    let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new()
         .name("detect".to_owned())
-        .spawn(move || runtime.block_on(worker.run(events, commands, stop)))
+        .spawn(move || runtime.block_on(worker.run(events, commands, outcomes, stop)))
         .map_err(StartError::Thread)?;
     Ok(Started {
         detection,
@@ -104,6 +109,6 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The system gives no thread.
-    #[error("no thread for detection: {0}")]
+    #[error("no thread for detection or for scanning: {0}")]
     Thread(std::io::Error),
 }

@@ -1,7 +1,7 @@
 //! The watches of all connections.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
 
 use bitcoin::Txid;
 use sdk_relay_bip352::{Match, Receiver};
@@ -12,6 +12,7 @@ use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
+use super::scheduler::{Client, Entry, Owner};
 use crate::clock::unix_now;
 use crate::hub::Frame;
 use crate::index::IndexStatus;
@@ -19,6 +20,7 @@ use crate::index::IndexStatus;
 /// One client's keys, and what it has been told.
 pub(super) struct Watch {
     id: String,
+    number: u64,
     pub(super) receiver: Arc<Receiver>,
     addresses: HashMap<Option<u32>, String>,
     mailbox: Mailbox,
@@ -33,6 +35,21 @@ pub(super) struct Watches {
     all: BTreeMap<u64, Watch>,
     numbers: HashMap<String, u64>,
     last: u64,
+    /// The connections that have watches.
+    owners: BTreeMap<Owner, Connection>,
+    /// Connections that have no watches any more and whose scans are to be dropped.
+    gone: Vec<Owner>,
+    /// Watches with equal keys share them, by [`Receiver::fingerprint`].
+    keys: HashMap<[u8; 32], Weak<Receiver>>,
+}
+
+/// A connection that has watches.
+struct Connection {
+    mailbox: Mailbox,
+    watches: BTreeSet<u64>,
+    client: Client,
+    /// First events of what is being scanned for it, and how often: it may see events below the first.
+    held: BTreeMap<u64, usize>,
 }
 
 impl Watches {
@@ -43,43 +60,98 @@ impl Watches {
         most: usize,
     ) -> Result<&mut Watch, WatchRefused> {
         self.forget_dead();
+        if order.mailbox.is_dead() {
+            // Its connection has ended while the order waited: nobody reads the answer.
+            return Err(WatchRefused::Ending);
+        }
         if self.all.len() >= most {
             return Err(WatchRefused::Full);
         }
         self.last += 1;
-        let id = format!("watch-{}", self.last);
-        self.numbers.insert(id.clone(), self.last);
+        let number = self.last;
+        let id = format!("watch-{number}");
+        self.numbers.insert(id.clone(), number);
         let WatchOrder {
             receiver,
             addresses,
             mailbox,
             history: _,
         } = order;
+        let receiver = self.shared(receiver);
+        let owner = mailbox.owner();
+        let connection = self.owners.entry(owner).or_insert_with(|| Connection {
+            client: Client {
+                owner,
+                address: mailbox.address(),
+                keys: Arc::default(),
+            },
+            mailbox: mailbox.clone(),
+            watches: BTreeSet::new(),
+            held: BTreeMap::new(),
+        });
+        connection.watches.insert(number);
         let watch = Watch {
             id,
-            receiver: Arc::new(receiver),
+            number,
+            receiver,
             addresses,
             mailbox,
             ledger: Ledger::default(),
             past,
         };
-        Ok(self.all.entry(self.last).or_insert(watch))
+        self.all.insert(number, watch);
+        self.list_keys(owner);
+        self.all.get_mut(&number).ok_or(WatchRefused::Ending)
+    }
+
+    /// The same keys as another watch has, where there is one: they are scanned once.
+    fn shared(&mut self, receiver: Receiver) -> Arc<Receiver> {
+        let fingerprint = receiver.fingerprint();
+        if let Some(known) = self.keys.get(&fingerprint).and_then(Weak::upgrade) {
+            return known;
+        }
+        if self.keys.len() > 2 * self.all.len() {
+            self.keys.retain(|_, keys| keys.strong_count() > 0);
+        }
+        let receiver = Arc::new(receiver);
+        self.keys.insert(fingerprint, Arc::downgrade(&receiver));
+        receiver
     }
 
     pub(super) fn remove(&mut self, id: &str) {
-        if let Some(number) = self.numbers.remove(id) {
-            self.all.remove(&number);
+        let Some(watch) = self.numbers.remove(id).and_then(|number| self.all.remove(&number)) else {
+            return;
+        };
+        let owner = watch.mailbox.owner();
+        if let Some(connection) = self.owners.get_mut(&owner) {
+            connection.watches.remove(&watch.number);
+            if connection.watches.is_empty() {
+                self.remove_owner(owner);
+            } else {
+                self.list_keys(owner);
+            }
         }
     }
 
     /// Ends the watches of one connection.
     pub(super) fn remove_of(&mut self, mailbox: &Mailbox) {
-        self.retain(|watch| !watch.mailbox.is_same(mailbox));
+        self.remove_owner(mailbox.owner());
     }
 
     /// Ends the watches that nobody can be told about any more.
     pub(super) fn forget_dead(&mut self) {
-        self.retain(|watch| !watch.mailbox.is_dead());
+        let dead = self
+            .owners
+            .iter()
+            .filter(|(_, connection)| connection.mailbox.is_dead());
+        for owner in dead.map(|(owner, _)| *owner).collect::<Vec<_>>() {
+            self.remove_owner(owner);
+        }
+    }
+
+    /// Connections that have no watches any more, since the last call.
+    pub(super) fn gone(&mut self) -> Vec<Owner> {
+        std::mem::take(&mut self.gone)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,21 +166,86 @@ impl Watches {
         self.all.get_mut(&number)
     }
 
-    /// With the number of each, which no other watch ever has.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Watch)> {
-        self.all.iter().map(|(number, watch)| (*number, watch))
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Watch> {
         self.all.values_mut()
     }
 
-    fn retain(&mut self, keep: impl Fn(&Watch) -> bool) {
-        let before = self.all.len();
-        self.all.retain(|_, watch| keep(watch));
-        if self.all.len() < before {
-            self.numbers.retain(|_, number| self.all.contains_key(number));
+    /// Those for whom everything that comes is scanned.
+    pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.owners.values().map(|connection| &connection.client)
+    }
+
+    /// Has every connection with watches see nothing from this event on, until as many scans have ended for it.
+    pub(super) fn hold(&mut self, event: u64) {
+        for connection in self.owners.values_mut() {
+            *connection.held.entry(event).or_default() += 1;
+            connection.set_barrier();
         }
+    }
+
+    /// A scan for this connection has ended, which held these events back.
+    pub(super) fn release(&mut self, owner: Owner, event: u64) {
+        let Some(connection) = self.owners.get_mut(&owner) else {
+            return;
+        };
+        if let Some(scans) = connection.held.get_mut(&event) {
+            *scans = scans.saturating_sub(1);
+            if *scans == 0 {
+                connection.held.remove(&event);
+            }
+        }
+        connection.set_barrier();
+    }
+
+    /// The scans for this connection are too far behind, or have failed: it has to begin anew.
+    pub(super) fn give_up(&mut self, owner: Owner, is_behind: bool) {
+        if let Some(Connection { mailbox, .. }) = self.owners.get(&owner) {
+            if is_behind {
+                mailbox.give_up_behind();
+            } else {
+                mailbox.give_up_failed();
+            }
+        }
+        self.remove_owner(owner);
+    }
+
+    fn remove_owner(&mut self, owner: Owner) {
+        let Some(connection) = self.owners.remove(&owner) else {
+            return;
+        };
+        for number in connection.watches {
+            if let Some(watch) = self.all.remove(&number) {
+                self.numbers.remove(&watch.id);
+            }
+        }
+        if self.all.is_empty() {
+            self.keys.clear();
+        }
+        connection.mailbox.set_barrier(u64::MAX);
+        self.gone.push(owner);
+    }
+
+    fn list_keys(&mut self, owner: Owner) {
+        let Some(connection) = self.owners.get_mut(&owner) else {
+            return;
+        };
+        let mut by_keys: BTreeMap<*const Receiver, (&Arc<Receiver>, Vec<u64>)> = BTreeMap::new();
+        for watch in connection.watches.iter().filter_map(|number| self.all.get(number)) {
+            let keys = by_keys.entry(Arc::as_ptr(&watch.receiver));
+            keys.or_insert_with(|| (&watch.receiver, Vec::new()))
+                .1
+                .push(watch.number);
+        }
+        let entries = by_keys.into_values();
+        connection.client.keys = entries.map(|(keys, watches)| Entry::new(keys, watches)).collect();
+    }
+}
+
+impl Connection {
+    fn set_barrier(&self) {
+        let first = self.held.keys().next();
+        self.mailbox
+            .set_barrier(first.map_or(u64::MAX, |event| event.saturating_sub(1)));
     }
 }
 
@@ -117,8 +254,20 @@ impl Watch {
         &self.id
     }
 
+    /// The client that scans the mempool, as it stands, for this watch alone.
+    pub(super) fn client(&self) -> Client {
+        Client {
+            owner: self.mailbox.owner(),
+            address: self.mailbox.address(),
+            keys: Arc::new([Entry::new(&self.receiver, vec![self.number])]),
+        }
+    }
+
     /// Tells the owner of payments that a row holds for it. Gives how many were news.
     pub(super) fn found(&mut self, row: &Row, matches: &[Match], place: Place) -> usize {
+        if self.mailbox.is_dead() {
+            return 0;
+        }
         let changes = self.changes(row, matches, place);
         let news = changes.len();
         changes.into_iter().for_each(|c| self.tell(c));
@@ -267,6 +416,11 @@ impl Watch {
                 past.release().into_iter().for_each(|frame| self.mailbox.post(frame));
             }
         }
+    }
+
+    /// A block left the chain before it was scanned to its end: what was told to wait in the mempool and was in it waits no longer.
+    pub(super) fn left_with_block(&mut self, contains: impl Fn(&Txid) -> bool) {
+        self.mempool_is(|txid| !contains(txid));
     }
 
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) {

@@ -1,29 +1,30 @@
 //! The task itself: one event or command at a time.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, Txid};
 use bytes::Bytes;
-use sdk_relay_bip352::{Hit, Receiver, TxWithPrevouts};
+use sdk_relay_bip352::{Hit, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
 use sdk_relay_protocol::{
     BlockDisconnected, BlockMined, EncodeError, Event, Notification, Payment, ServerMessage, Topic, Tweaks, encode,
 };
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_store::{Batch, BlockChange, LogEntry};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Detection, Registered, WatchOrder, WatchRefused};
 use super::history::Stretch;
 use super::ledger::{Change, Ledger};
+use super::mempool::{Mempool, Segment};
 use super::past::{Outlook, Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
-use super::scan::{LongScan, is_long, scan};
+use super::scan::scan;
 use super::scan_queue::ScanQueue;
+use super::scheduler::{Batch as Rows, Class, Client, Outcome, Owner, Scheduler};
 use super::watches::Watches;
 use super::{Parts, StartError};
 use crate::clock::unix_now;
@@ -43,30 +44,31 @@ pub(super) struct Worker {
     /// Orders for the scanner of history.
     history: Arc<ScanQueue>,
     wallet_scripts: HashSet<ScriptBuf>,
-    /// Transactions now in the mempool: the eligible ones with their tweaks, against which a new watch is held.
-    mempool: HashMap<Txid, Option<Arc<Row>>>,
-    /// New watches are held against the mempool one at a time, so that they cannot take all processors.
-    one_scan: Arc<Semaphore>,
-    scans: JoinSet<()>,
+    mempool: Mempool,
+    /// The batches of the mempool's newest snapshot: watches that come while it stands share them.
+    snapshot: Vec<(Segment, Arc<Rows>)>,
+    scheduler: Scheduler,
     next_event_id: u64,
-    /// A block whose scan takes long. What enters and leaves the mempool goes on meanwhile, and all else waits for it.
-    underway: Option<(Connecting, LongScan)>,
+    /// Blocks that are being scanned for watches. Their events are committed.
+    underway: Vec<Underway>,
 }
 
-/// A block that has been looked at and not been told yet.
-struct Connecting {
-    at: BlockRef,
-    place: Place,
-    rows: Vec<Arc<Row>>,
-    scanned_for: ScannedFor,
-    story: Story,
+/// A block that is being scanned for watches.
+struct Underway {
+    hash: BlockHash,
+    rows: Arc<Rows>,
+    txids: HashSet<Txid>,
+    /// For whom it is not scanned to its end.
+    waiting: HashSet<Owner>,
 }
-
-/// The numbers of the watches that a scan is for; the own wallet comes before them.
-struct ScannedFor(Vec<u64>);
 
 impl Worker {
-    pub(super) fn new(parts: Parts, detection: Detection, history: Arc<ScanQueue>) -> Result<Self, StartError> {
+    pub(super) fn new(
+        parts: Parts,
+        detection: Detection,
+        history: Arc<ScanQueue>,
+        scheduler: Scheduler,
+    ) -> Result<Self, StartError> {
         let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
             let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
             payment
@@ -87,10 +89,10 @@ impl Worker {
             ledger,
             watches: Watches::default(),
             wallet_scripts: HashSet::new(),
-            mempool: HashMap::new(),
-            one_scan: Arc::new(Semaphore::new(1)),
-            scans: JoinSet::new(),
-            underway: None,
+            mempool: Mempool::default(),
+            snapshot: Vec::new(),
+            scheduler,
+            underway: Vec::new(),
         })
     }
 
@@ -98,41 +100,35 @@ impl Worker {
         mut self,
         mut events: mpsc::Receiver<ChainEvent>,
         mut commands: mpsc::Receiver<Command>,
+        mut outcomes: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
     ) {
-        if let Some(scripts) = self.parts.wallet_scripts.take() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // The sender may give up, on a node without wallets: then there is nothing to wait for.
-                scripts = scripts => self.wallet_scripts = scripts.unwrap_or_else(|_| HashSet::new()),
-            }
-        }
-        // The first event that has to wait for the block underway; those behind it stay in the channel.
-        let mut waiting = None;
-        let mut ended = false;
+        let mut first_scripts = self.parts.wallet_scripts.take();
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                // Commands first: a watch that is ordered before a payment hears of it.
+                () = stop.cancelled() => break,
+                // Commands first: a watch that is ordered before a payment hears of it. They are served from the start on, whether the node is there or not.
                 Some(command) = commands.recv() => self.obey(command, &stop).await,
-                hits = found(&mut self.underway) => {
-                    self.end_block(hits, &stop).await;
-                    if let Some(event) = waiting.take() {
-                        self.apply(event, &stop).await;
-                    }
+                // Taken before more is pushed, so that the scheduler never waits for the chain.
+                Some(outcome) = outcomes.recv() => self.scanned(outcome),
+                scripts = scripts(&mut first_scripts), if first_scripts.is_some() => {
+                    first_scripts = None;
+                    self.wallet_scripts = scripts;
                 }
-                event = events.recv(), if waiting.is_none() && !ended => match event {
-                    Some(event) if self.underway.is_some() && !is_of_mempool(&event) => waiting = Some(event),
+                event = events.recv(), if first_scripts.is_none() => match event {
                     Some(event) => self.apply(event, &stop).await,
-                    None => ended = true,
+                    None => break,
                 },
             }
-            if ended && self.underway.is_none() {
-                return;
+            if self.detection.take_left_unsaid() {
+                self.watches.forget_dead();
             }
+            self.drop_scans();
             self.parts.vitals.set_watches(self.watches.len());
         }
+        // The scheduler's threads wait for a place for what they have found.
+        drop(outcomes);
     }
 
     async fn obey(&mut self, command: Command, stop: &CancellationToken) {
@@ -145,19 +141,6 @@ impl Worker {
             Command::Left(mailbox) => {
                 self.watches.remove_of(&mailbox);
                 self.history.remove_of(&mailbox);
-            }
-            Command::Matched { watch_id, matches } => {
-                let Some(watch) = self.watches.by_id(&watch_id) else {
-                    return;
-                };
-                // What was mined or left meanwhile has been told, or is to be told no more.
-                for (row, found) in matches
-                    .iter()
-                    .filter(|(row, _)| self.mempool.contains_key(&row.facts.txid))
-                {
-                    let news = watch.found(row, found, Place::Mempool(unix_now()));
-                    self.parts.counters.watching.payments_detected.inc_by(news as u64);
-                }
             }
             Command::Past(stretches, reply) => {
                 let standings = stretches.iter().map(|stretch| self.past(stretch)).collect();
@@ -174,6 +157,14 @@ impl Worker {
     }
 
     fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
+        if self.scheduler.is_busy(order.mailbox.address()) {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a connection that is gone is noticed by its dead mailbox"
+            )]
+            let _ = reply.send(Err(WatchRefused::Busy));
+            return;
+        }
         let tip = self.tip();
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
         // Without an index no request for history gets here.
@@ -194,11 +185,11 @@ impl Worker {
                 watch_id: watch.id().to_owned(),
                 history: outlook,
             };
-            (registered, Arc::clone(&watch.receiver))
+            (registered, watch.client())
         });
         let answer = match added {
-            Ok((registered, receiver)) => {
-                self.hold_against_mempool(registered.watch_id.clone(), receiver);
+            Ok((registered, client)) => {
+                self.scan_mempool(&client);
                 Ok(registered)
             }
             Err(refused) => Err(refused),
@@ -260,31 +251,104 @@ impl Worker {
         of_index(*height) == Some(*hash) && of_index(at.height) == Some(at.hash)
     }
 
-    /// Scans the mempool as it stands for a new watch, beside detection: live payments to it are found meanwhile.
-    fn hold_against_mempool(&mut self, watch_id: String, receiver: Arc<Receiver>) {
-        let rows: Vec<Arc<Row>> = self.mempool.values().flatten().cloned().collect();
-        if rows.is_empty() {
-            return;
-        }
-        let (engine, detection, turn) = (
-            Arc::clone(&self.parts.engine),
-            self.detection.clone(),
-            Arc::clone(&self.one_scan),
-        );
-        while self.scans.try_join_next().is_some() {}
-        self.scans.spawn(async move {
-            let Ok(_turn) = turn.acquire_owned().await else { return };
-            let scanned = tokio::task::spawn_blocking(move || {
-                let eligible: Vec<_> = rows.iter().map(|r| &r.eligible).collect();
-                let hits = engine.scan(&[&receiver], &eligible);
-                hits.into_iter()
-                    .filter_map(|h| Some((Arc::clone(rows.get(h.row)?), h.matches)))
-                    .collect::<Vec<_>>()
+    /// Scans the mempool as it stands for a new watch: what enters from now on is scanned for it live.
+    fn scan_mempool(&mut self, client: &Client) {
+        let mut before = std::mem::take(&mut self.snapshot);
+        for segment in self.mempool.snapshot() {
+            let known = before.iter().position(|(known, _)| Arc::ptr_eq(known, &segment));
+            let (segment, batch) = known.map(|at| before.swap_remove(at)).unwrap_or_else(|| {
+                let batch = Rows::new(Class::Backfill, Arc::clone(&segment), 1);
+                (segment, Arc::new(batch))
             });
-            if let Ok(matches) = scanned.await {
-                detection.matched(watch_id, matches).await;
+            // It is never refused: whether there is too much of it was asked before.
+            self.scheduler.push(&batch, [client]);
+            self.snapshot.push((segment, batch));
+        }
+    }
+
+    /// Has rows scanned for all watches, and their connections see no further event before that is done.
+    fn scan_for_watches(&mut self, rows: Vec<Arc<Row>>, block: Option<(BlockRef, u64)>) -> Option<Arc<Rows>> {
+        if rows.is_empty() || self.watches.len() == 0 {
+            return None;
+        }
+        let mark = self.next_event_id;
+        let batch = Arc::new(Rows::live(rows.into(), self.watches.len(), mark, block));
+        self.watches.hold(mark);
+        for owner in self.scheduler.push(&batch, self.watches.clients()) {
+            tracing::warn!("the scans for a connection's watches are too far behind; it is closed");
+            self.watches.give_up(owner, true);
+        }
+        Some(batch)
+    }
+
+    /// A scan has brought something, or has ended.
+    fn scanned(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Found {
+                batch,
+                row,
+                watches,
+                matches,
+            } => {
+                let Some(row) = batch.rows.get(row) else { return };
+                let Some(place) = self.place(&batch, row.facts.txid) else {
+                    return;
+                };
+                for number in watches {
+                    // It may have ended while its rows were scanned.
+                    let Some(watch) = self.watches.by_number(number) else {
+                        continue;
+                    };
+                    let news = watch.found(row, &matches, place);
+                    self.parts.counters.watching.payments_detected.inc_by(news as u64);
+                }
             }
-        });
+            Outcome::Done { owner, batch } => {
+                if let Some(mark) = batch.mark {
+                    self.watches.release(owner, mark);
+                }
+                if batch.class == Class::Block {
+                    for block in self
+                        .underway
+                        .iter_mut()
+                        .filter(|block| Arc::ptr_eq(&block.rows, &batch))
+                    {
+                        block.waiting.remove(&owner);
+                    }
+                    self.underway.retain(|block| !block.waiting.is_empty());
+                }
+            }
+            Outcome::Failed { owner } => self.watches.give_up(owner, false),
+        }
+    }
+
+    /// Where the rows of a batch are now; `None` where they are no longer what they were scanned as.
+    fn place(&self, batch: &Arc<Rows>, txid: Txid) -> Option<Place> {
+        match batch.block {
+            // It is underway until it is scanned for everybody, or has left the chain.
+            Some((at, time)) => {
+                let is_underway = self.underway.iter().any(|block| Arc::ptr_eq(&block.rows, batch));
+                is_underway.then_some(Place::Block(at, time))
+            }
+            // Of a block that is underway the watch has heard nothing yet: it hears of the mempool first, and then of the block.
+            None => self.is_waiting(&txid).then_some(Place::Mempool(batch.seen)),
+        }
+    }
+
+    /// Whether a transaction is in the mempool as far as watches have heard: it is there, or in a block that is not scanned yet.
+    fn is_waiting(&self, txid: &Txid) -> bool {
+        self.mempool.contains(txid) || self.underway.iter().any(|block| block.txids.contains(txid))
+    }
+
+    /// Drops what is scanned for connections that have no watches any more.
+    fn drop_scans(&mut self) {
+        for owner in self.watches.gone() {
+            self.scheduler.leave(owner);
+            for block in &mut self.underway {
+                block.waiting.remove(&owner);
+            }
+            self.underway.retain(|block| !block.waiting.is_empty());
+        }
     }
 
     async fn apply(&mut self, event: ChainEvent, stop: &CancellationToken) {
@@ -315,11 +379,10 @@ impl Worker {
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut story),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut story),
             ChainEvent::MempoolSynced => {
-                let mempool = &self.mempool;
-                story.payments(self.ledger.mempool_is(|t| mempool.contains_key(t)));
-                self.watches
-                    .iter_mut()
-                    .for_each(|w| w.mempool_is(|t| mempool.contains_key(t)));
+                let (mempool, underway) = (&self.mempool, &self.underway);
+                story.payments(self.ledger.mempool_is(|t| mempool.contains(t)));
+                let is_waiting = |t: &Txid| mempool.contains(t) || underway.iter().any(|b| b.txids.contains(t));
+                self.watches.iter_mut().for_each(|w| w.mempool_is(is_waiting));
                 self.parts.vitals.set_mempool_known();
             }
         }
@@ -375,43 +438,8 @@ impl Worker {
             .transactions_scanned
             .inc_by(block.block.txdata.len() as u64);
         self.parts.counters.blocks_connected.inc();
-        let (scanned_for, receivers) = self.receivers();
-        let connecting = Connecting {
-            at,
-            place,
-            rows,
-            scanned_for,
-            story,
-        };
-        let rows = &connecting.rows;
-        if is_long(receivers.len(), rows.len()) {
-            let scan = LongScan::start(&self.parts.engine, receivers, rows.clone());
-            self.underway = Some((connecting, scan));
-            return;
-        }
-        let hits = scan(&*self.parts.engine, &receivers, rows);
-        self.tell_block(connecting, hits, stop).await;
-    }
-
-    /// The scan of the block underway has ended.
-    async fn end_block(&mut self, hits: Option<Vec<Hit>>, stop: &CancellationToken) {
-        let Some((connecting, scan)) = self.underway.take() else {
-            return;
-        };
-        // Without hits the scan has failed: once more, here.
-        let hits = hits.unwrap_or_else(|| scan.anew(&*self.parts.engine));
-        self.tell_block(connecting, hits, stop).await;
-    }
-
-    async fn tell_block(&mut self, block: Connecting, hits: Vec<Hit>, stop: &CancellationToken) {
-        let Connecting {
-            at,
-            place,
-            rows,
-            scanned_for,
-            mut story,
-        } = block;
-        self.tell(hits, &scanned_for, &rows, place, &mut story);
+        let hits = scan(&*self.parts.engine, std::slice::from_ref(&self.parts.own), &rows);
+        self.tell_own(hits, &rows, place, &mut story);
         let tweaks = Tweaks {
             block_height: at.height,
             block_hash: at.hash.to_string(),
@@ -429,8 +457,16 @@ impl Worker {
             story.forgotten.extend(self.ledger.bury(deep));
             self.watches.iter_mut().for_each(|w| w.bury(deep));
         }
-        let change = Some(BlockChange::Connect(at.height, at.hash));
-        self.commit(story, change, stop).await;
+        if let Some(batch) = self.scan_for_watches(rows, Some((at, u64::from(header.time)))) {
+            self.underway.push(Underway {
+                hash: at.hash,
+                txids: batch.rows.iter().map(|row| row.facts.txid).collect(),
+                waiting: self.watches.clients().map(|client| client.owner).collect(),
+                rows: batch,
+            });
+        }
+        self.commit(story, Some(BlockChange::Connect(at.height, at.hash)), stop)
+            .await;
         self.parts.vitals.set_tip(at.height);
     }
 
@@ -443,6 +479,12 @@ impl Worker {
         self.watches
             .iter_mut()
             .for_each(|w| w.disconnected(at.height, &hash, tip));
+        // What is still being scanned of it is of no use to anybody.
+        for block in self.underway.extract_if(.., |block| block.hash == at.hash) {
+            block.rows.cancel();
+            let watches = self.watches.iter_mut();
+            watches.for_each(|w| w.left_with_block(|txid| block.txids.contains(txid)));
+        }
         story.events.push((
             Topic::Notifications,
             Event::BlockDisconnected(BlockDisconnected {
@@ -472,9 +514,9 @@ impl Worker {
         if rows.is_empty() {
             return;
         }
-        let (scanned_for, receivers) = self.receivers();
-        let hits = scan(&*self.parts.engine, &receivers, &rows);
-        self.tell(hits, &scanned_for, &rows, place, story);
+        let hits = scan(&*self.parts.engine, std::slice::from_ref(&self.parts.own), &rows);
+        self.tell_own(hits, &rows, place, story);
+        self.scan_for_watches(rows, None);
     }
 
     fn leave(&mut self, txid: Txid, reason: LeaveReason, story: &mut Story) {
@@ -497,29 +539,12 @@ impl Worker {
         }
     }
 
-    /// Whom rows are scanned for: the own wallet, and every watch.
-    fn receivers(&self) -> (ScannedFor, Vec<Arc<Receiver>>) {
-        let numbers = self.watches.iter().map(|(number, _)| number).collect();
-        let watched = self.watches.iter().map(|(_, w)| Arc::clone(&w.receiver));
-        let receivers = std::iter::once(Arc::clone(&self.parts.own)).chain(watched).collect();
-        (ScannedFor(numbers), receivers)
-    }
-
-    fn tell(&mut self, hits: Vec<Hit>, scanned_for: &ScannedFor, rows: &[Arc<Row>], place: Place, story: &mut Story) {
-        for Hit { receiver, row, matches } in hits {
+    fn tell_own(&mut self, hits: Vec<Hit>, rows: &[Arc<Row>], place: Place, story: &mut Story) {
+        for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
-            let Some(watch) = receiver.checked_sub(1) else {
-                for found in &matches {
-                    let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), None);
-                    story.payments(self.ledger.seen(outpoint, payment));
-                }
-                continue;
-            };
-            // The watch may have ended while its block was scanned.
-            let watch = scanned_for.0.get(watch).and_then(|n| self.watches.by_number(*n));
-            if let Some(watch) = watch {
-                let news = watch.found(row, &matches, place);
-                self.parts.counters.watching.payments_detected.inc_by(news as u64);
+            for found in &matches {
+                let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), None);
+                story.payments(self.ledger.seen(outpoint, payment));
             }
         }
     }
@@ -586,15 +611,10 @@ impl Drop for Worker {
     }
 }
 
-/// What may be told while a block is scanned: it neither changes the chain nor depends on it.
-fn is_of_mempool(event: &ChainEvent) -> bool {
-    matches!(event, ChainEvent::TxsEntered(_) | ChainEvent::TxLeft { .. })
-}
-
-/// What the scan underway has found; `None` when it has failed.
-async fn found(underway: &mut Option<(Connecting, LongScan)>) -> Option<Vec<Hit>> {
-    match underway {
-        Some((_, scan)) => scan.hits().await,
+/// The node wallet's scripts, once they are known. Their sender may give up, on a node without wallets: then there is nothing to wait for.
+async fn scripts(first: &mut Option<oneshot::Receiver<HashSet<ScriptBuf>>>) -> HashSet<ScriptBuf> {
+    match first {
+        Some(scripts) => scripts.await.unwrap_or_else(|_| HashSet::new()),
         None => std::future::pending().await,
     }
 }

@@ -7,6 +7,7 @@ use bitcoin::BlockHash;
 use memchr::memmem;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_store::{ReadLimit, StoreError};
+use tokio::sync::watch;
 
 use super::{Frame, Hub, logged};
 
@@ -29,6 +30,8 @@ pub struct Cursor {
     after: u64,
     /// It was at the head once: from then on, falling out of the ring means that the client is slow.
     live: bool,
+    /// The last event that it may pass, where something else decides that too.
+    barrier: Option<watch::Receiver<u64>>,
 }
 
 /// What is next for a client.
@@ -36,7 +39,7 @@ pub struct Cursor {
 pub enum Next {
     /// These, in order; there may be none on its topics, and there may be more after them.
     Frames(Vec<Frame>),
-    /// Nothing: it is at the head.
+    /// Nothing: it is at the head, or at its barrier.
     UpToDate,
     /// It is so far behind that what it misses is no longer held for it.
     Lagged,
@@ -46,6 +49,13 @@ impl Cursor {
     /// The event up to which all is handed over.
     pub fn after(&self) -> u64 {
         self.after
+    }
+
+    /// Stops it behind the event that this says, for as long as it says so. The barrier has to be lowered before the events that it holds back are
+    /// committed.
+    pub fn held_by(mut self, barrier: watch::Receiver<u64>) -> Self {
+        self.barrier = Some(barrier);
+        self
     }
 
     pub(super) fn is_at(&self, newest: u64) -> bool {
@@ -59,6 +69,7 @@ impl Hub {
         Cursor {
             after: *self.head.borrow(),
             live: true,
+            barrier: None,
         }
     }
 
@@ -72,7 +83,12 @@ impl Hub {
         }
         let after = from.max(complete_from - 1);
         let resume = if after == from { Resume::Complete } else { Resume::Gap };
-        Ok((Cursor { after, live: false }, resume))
+        let cursor = Cursor {
+            after,
+            live: false,
+            barrier: None,
+        };
+        Ok((cursor, resume))
     }
 
     /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A gap, and new events
@@ -101,8 +117,13 @@ impl Hub {
             return Ok(Next::Lagged);
         }
         let (store, after) = (Arc::clone(&self.store), cursor.after);
+        let barrier = cursor.barrier.clone();
         let read = move || {
-            let entries = store.read_after(after, STEP)?;
+            let mut entries = store.read_after(after, STEP)?;
+            if entries.first().is_some_and(|first| first.id == after + 1) {
+                let last = last_allowed(barrier.as_ref());
+                entries.retain(|entry| entry.id <= last);
+            }
             let ends = entries.first().map(|e| e.id).zip(entries.last().map(|e| e.id));
             let wanted = entries.into_iter().filter(|e| topics.contains(e.topic));
             Ok::<_, StoreError>((ends, wanted.flat_map(logged::frames).collect()))
@@ -128,11 +149,17 @@ impl Hub {
             cursor.live = true;
             return Some(Next::UpToDate);
         }
+        let last = last_allowed(cursor.barrier.as_ref());
+        if cursor.after >= last {
+            // It is not the client that is slow: what falls out of the ring meanwhile comes from the store.
+            cursor.live = false;
+            return Some(Next::UpToDate);
+        }
         let mut frames = Vec::new();
         let mut bytes = 0;
         for (topic, frame) in ring.after(cursor.after, STEP.events)? {
             bytes += frame.len();
-            if !frames.is_empty() && bytes > STEP.bytes {
+            if cursor.after >= last || (!frames.is_empty() && bytes > STEP.bytes) {
                 break;
             }
             cursor.after += 1;
@@ -142,4 +169,9 @@ impl Hub {
         }
         Some(Next::Frames(frames))
     }
+}
+
+/// The last event that a cursor may pass. To be read after the events were: what is committed by then has lowered the barrier before.
+fn last_allowed(barrier: Option<&watch::Receiver<u64>>) -> u64 {
+    barrier.map_or(u64::MAX, |barrier| *barrier.borrow())
 }

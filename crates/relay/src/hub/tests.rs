@@ -157,3 +157,26 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_barrier_stops_a_cursor_and_makes_no_slow_client_of_it() {
+    let mut f = Fixture::new(1 << 20);
+    f.tell(3);
+    let (barrier, seen) = watch::channel(u64::MAX);
+    let mut cursor = f.hub.live().held_by(seen);
+    f.tell(3);
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [4, 5]);
+    barrier.send_replace(7);
+    f.tell(3);
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [7]);
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);
+    // More than the ring holds comes meanwhile.
+    let many = 2 * ring::RING_EVENTS as u64;
+    f.tell(many);
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);
+    barrier.send_replace(10);
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [8, 10]);
+    barrier.send_replace(u64::MAX);
+    let rest: Vec<u64> = (11..=9 + many).filter(|id| id % 3 != 0).collect();
+    assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, rest);
+}

@@ -24,7 +24,7 @@ pub(crate) use pool::give_way;
 pub(crate) use problems::NEARLY;
 pub use progress::show_progress;
 pub(crate) use progress::{AboveBars, new_bar};
-pub use scan::{Paid, scan};
+pub use scan::{Paid, Scanned, scan, scan_within};
 pub use status::{IndexFigures, IndexState, IndexStatus};
 pub(crate) use tweaks::indexed;
 

@@ -1,7 +1,7 @@
 //! Scanning a stretch of the index.
 
 use rayon::prelude::*;
-use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, StoredRow};
+use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, Search, StoredRow};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_store::index::IndexedBlock;
 
@@ -28,6 +28,28 @@ pub struct Paid {
 /// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the work is shared among
 /// `threads` pieces, which run side by side when this is called on a thread of a [`super::Pool`].
 pub fn scan(engine: &dyn Engine, receivers: &[&Receiver], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
+    let scanned = scan_within(engine, receivers, blocks, threads, u64::MAX);
+    scanned.into_iter().map(|scanned| scanned.paid).collect()
+}
+
+/// What was found for one receiver.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scanned {
+    /// In chain order.
+    pub paid: Vec<Paid>,
+    /// The block from which on it is not all; `None`: it is.
+    pub unfinished: Option<u32>,
+}
+
+/// The same, with a bound (in units of [`Search::spent`]) for the search of transactions that pay somebody, which can cost far more than finding them.
+/// Beyond it whole blocks are left out, but for the first block with payments of the first receiver.
+pub fn scan_within(
+    engine: &dyn Engine,
+    receivers: &[&Receiver],
+    blocks: &[IndexedBlock],
+    threads: usize,
+    most: u64,
+) -> Vec<Scanned> {
     let rows: Vec<_> = blocks
         .iter()
         .flat_map(|b| b.transactions.iter().map(move |tx| (b, tx)))
@@ -50,16 +72,29 @@ pub fn scan(engine: &dyn Engine, receivers: &[&Receiver], blocks: &[IndexedBlock
                 .map(move |(row, receiver)| (n * piece + row, receiver))
         })
         .collect();
-    let mut found: Vec<Vec<Paid>> = receivers.iter().map(|_| Vec::new()).collect();
+    let mut found: Vec<Scanned> = receivers.iter().map(|_| Scanned::default()).collect();
+    let (mut spent, mut first_of_first) = (0_u64, None);
     for (row, receiver) in pairs {
         let (Some((block, tx)), Some(keys), Some(found)) =
             (rows.get(row), receivers.get(receiver), found.get_mut(receiver))
         else {
             continue;
         };
-        let Some(eligible) = tx.eligible() else { continue };
-        let hits = engine.scan(&[keys], &[&eligible]);
-        found.push(Paid {
+        let is_first = receiver == 0 && *first_of_first.get_or_insert(block.height) == block.height;
+        if spent > most && !is_first && found.unfinished.is_none() {
+            found.unfinished = Some(block.height);
+            found.paid.retain(|paid| paid.at.height < block.height);
+        }
+        let Some(eligible) = tx.eligible().filter(|_| found.unfinished.is_none()) else {
+            continue;
+        };
+        let mut search = Search::new(keys, &eligible);
+        let matches = search.advance(keys, &eligible, u64::MAX);
+        spent = spent.saturating_add(search.spent());
+        if matches.is_empty() {
+            continue;
+        }
+        found.paid.push(Paid {
             at: BlockRef {
                 height: block.height,
                 hash: block.hash,
@@ -67,7 +102,7 @@ pub fn scan(engine: &dyn Engine, receivers: &[&Receiver], blocks: &[IndexedBlock
             time: block.time,
             fee: tx.fee,
             size: tx.size,
-            matches: hits.into_iter().flat_map(|hit| hit.matches).collect(),
+            matches,
             eligible,
         });
     }

@@ -5,6 +5,7 @@
 
 mod deliver;
 mod errors;
+mod pending;
 mod relays;
 mod watches;
 mod welcome;
@@ -22,7 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::limits::Permit;
+use self::pending::Pending;
+use super::limits::{Permit, network_of};
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
@@ -96,7 +98,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
     let gauge = Gauged::new(&cx);
     let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, client, authorized, ending);
     let end = connection.run(&mut socket).await;
-    connection.leave().await;
+    connection.leave();
     if let End::Close(code, reason) = end {
         if code == CloseCode::TryAgain {
             cx.counters.slow_clients_cut.inc();
@@ -104,7 +106,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
         tracing::debug!(connection = %connection.name(), client = %connection.client, code = code.code(), reason, "closing a connection");
         socket.close(code, &reason).await;
     }
+    // What is still to be logged may have to wait for the store. It waits without a slot.
     drop((gauge, permit));
+    connection.log_the_rest().await;
 }
 
 /// Tells a client that there is no place for it, and closes.
@@ -153,6 +157,9 @@ struct Connection {
     reports: broadcast::Receiver<Report>,
     mailbox: Mailbox,
     mail: MailboxReceiver,
+    /// The last event that the client may see: its watches are scanned up to there.
+    barrier: watch::Receiver<u64>,
+    pending: Pending,
     heard_at: Instant,
     messages: DefaultDirectRateLimiter,
     watches: Option<DefaultDirectRateLimiter>,
@@ -169,7 +176,7 @@ impl Connection {
         authorized: bool,
         ending: Ending,
     ) -> (Self, Socket<S>) {
-        let (mailbox, mail) = mailbox();
+        let (mailbox, mail) = mailbox(network_of(client.ip()));
         let gate = if authorized {
             None
         } else {
@@ -193,7 +200,9 @@ impl Connection {
             behind: false,
             head: cx.hub.head(),
             reports: cx.hub.reports(),
+            pending: Pending::new(Arc::clone(&cx), mailbox.clone()),
             mailbox,
+            barrier: mail.barrier(),
             mail,
             heard_at: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
@@ -222,11 +231,13 @@ impl Connection {
                 }
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
                 () = std::future::ready(()), if self.behind => self.advance(socket).await,
+                () = barrier_changed(&mut self.barrier), if self.session.is_open() => self.advance(socket).await,
                 frames = next_past(&mut self.past_tweaks, &self.cx.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
                     self.tell_past(socket, frames).await
                 }
                 step = link_step(&mut self.link) => self.link_step(socket, step).await,
                 frame = self.mail.next() => self.deliver(socket, frame).await,
+                done = self.pending.next() => self.done(socket, done).await,
                 report = self.reports.recv(), if self.session.is_open() => self.pass_on(socket, report).await,
                 _ = ping.tick() => self.ping(socket).await,
             };
@@ -296,8 +307,7 @@ impl Connection {
                     capabilities,
                     timestamp: unix_now(),
                     connection_id: self.name(),
-                })
-                .await;
+                });
                 Ok(())
             }
             Action::Reject(reason, code) => self.reject(socket, reason, code).await,
@@ -406,18 +416,23 @@ impl Connection {
         Ok(socket.ping().await?)
     }
 
-    /// Cleans up behind the client: its keys are wiped, its leaving is told.
-    async fn leave(&mut self) {
+    /// Cleans up behind the client: its keys are wiped, and nothing is scanned for it any more.
+    fn leave(&self) {
         if self.session.has_watches() {
-            self.cx.detection.leave(self.mailbox.clone()).await;
+            self.cx.detection.leave(&self.mailbox);
         }
         self.cx.relays.gone(self.number);
+    }
+
+    /// Logs what the connection has brought about, its end included, where a relay was at the other end.
+    async fn log_the_rest(self) {
+        self.pending.log_the_rest().await;
         if let Some(RelayConnected {
             relay_id,
             address,
             connection_id,
             ..
-        }) = self.relay.take()
+        }) = self.relay
         {
             let gone = RelayDisconnected {
                 relay_id,
@@ -447,6 +462,14 @@ async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
     match link {
         Some(link) => link.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until the client may see more events, or fewer, or its mailbox is given up.
+async fn barrier_changed(barrier: &mut watch::Receiver<u64>) {
+    if barrier.changed().await.is_err() {
+        // It lives as long as the mailbox.
+        std::future::pending::<()>().await;
     }
 }
 

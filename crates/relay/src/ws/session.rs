@@ -30,6 +30,8 @@ pub(super) struct Session {
     client: Option<Client>,
     errors_in_a_row: u32,
     watches: Vec<String>,
+    /// Watches that were ordered and not answered yet.
+    ordered: usize,
     max_watches: usize,
     /// A relay's handshake whose proof is awaited.
     proving: Option<Handshake>,
@@ -113,8 +115,9 @@ impl Session {
         self.client.as_ref().map_or_else(Topics::default, |c| c.topics)
     }
 
+    /// Whether there are watches, or may be soon.
     pub(super) fn has_watches(&self) -> bool {
-        !self.watches.is_empty()
+        !self.watches.is_empty() || self.ordered > 0
     }
 
     /// What a text message asks for.
@@ -153,7 +156,13 @@ impl Session {
     /// A watch was registered for this client.
     pub(super) fn watching(&mut self, watch_id: String) {
         self.errors_in_a_row = 0;
+        self.ordered = self.ordered.saturating_sub(1);
         self.watches.push(watch_id);
+    }
+
+    /// A watch was refused.
+    pub(super) fn not_watching(&mut self) {
+        self.ordered = self.ordered.saturating_sub(1);
     }
 
     fn shake_hands(&mut self, handshake: Handshake) -> Action {
@@ -268,10 +277,11 @@ impl Session {
             }
             ClientMessage::Watch(watch) => {
                 watch.message_id.as_deref().map_or(Ok(()), fits)?;
-                if self.watches.len() >= self.max_watches {
+                if self.watches.len() + self.ordered >= self.max_watches {
                     let message = format!("a connection may have {} watches: unwatch one first", self.max_watches);
                     return Err(refusal(ErrorCode::TooManyWatches, &message, watch.message_id));
                 }
+                self.ordered += 1;
                 Ok(Action::Watch(watch))
             }
             ClientMessage::Unwatch(unwatch) => {

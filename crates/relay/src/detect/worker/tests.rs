@@ -1,6 +1,7 @@
-//! A block whose scan takes long, and what comes meanwhile.
+//! A block whose scan for watches takes long, and what comes meanwhile.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::mpsc as blocking;
 
@@ -13,25 +14,30 @@ use bitcoin::{
     Amount, Block, CompactTarget, CompressedPublicKey, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness,
 };
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
-use sdk_relay_bip352::{EligibleTx, Engine, Fast, ScanKey, SilentPaymentAddress};
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, Pair, Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_protocol::Topics;
 use sdk_relay_store::{ReadLimit, Retention, Store};
 use tokio::time::timeout;
 
 use super::*;
 use crate::config::Network;
 use crate::detect::{mailbox, start};
-use crate::hub::Hub;
+use crate::hub::{Hub, Next};
 use crate::ops::{Counters, Vitals};
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Watches and transactions of the block: more pairs than detection waits for.
-const MANY: u8 = 201;
+/// Watches and transactions of the block.
+const MANY: u8 = 41;
 
 /// The fast engine, once somebody has opened the gate for its blocks.
 struct Gated(Mutex<Option<blocking::Receiver<()>>>);
 
 impl Engine for Gated {
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+        Fast::new().scan(receivers, rows)
+    }
+
+    fn suspects(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Pair> {
         if rows.len() > 1 {
             // Once opened, it stays open: the other end is gone then.
             let gate = self.0.lock().expect("no thread panics").take();
@@ -39,7 +45,7 @@ impl Engine for Gated {
                 assert_ne!(gate.recv_timeout(DEADLINE), Err(blocking::RecvTimeoutError::Timeout));
             }
         }
-        Fast::new().scan(receivers, rows)
+        Fast::new().suspects(receivers, rows)
     }
 }
 
@@ -135,7 +141,7 @@ fn told(store: &Store) -> Vec<Told> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_mempool_goes_on_while_a_block_is_scanned() {
+async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let retention = Retention {
         events: 1_000,
@@ -160,7 +166,8 @@ async fn the_mempool_goes_on_while_a_block_is_scanned() {
     let (chain, events) = mpsc::channel(16);
     let stop = CancellationToken::new();
     let started = start(parts, events, stop.clone()).expect("detection");
-    let (mailbox, mut letters) = mailbox();
+    let (mailbox, mut letters) = mailbox(IpAddr::from([127, 0, 0, 1]));
+    let mut cursor = hub.live().held_by(letters.barrier());
     for n in 1..MANY {
         let order = WatchOrder {
             receiver: receiver(n),
@@ -172,7 +179,7 @@ async fn the_mempool_goes_on_while_a_block_is_scanned() {
     }
 
     let address = |n: u8| receiver(n).address(Network::Regtest.silent_payment());
-    // The block pays the own wallet and the last watch among strangers; the next waits for it, and the mempool does not.
+    // The block pays the own wallet and the last watch among strangers.
     let payee = |n: u8| match n {
         1 => address(0),
         2 => address(MANY - 1),
@@ -194,14 +201,6 @@ async fn the_mempool_goes_on_while_a_block_is_scanned() {
         .expect("detection");
     chain.send(block(2, Vec::new())).await.expect("detection");
     let mut head = hub.head();
-    timeout(DEADLINE, head.wait_for(|newest| *newest > 0))
-        .await
-        .expect("in time")
-        .expect("a hub");
-    assert_eq!(told(&store), [Told::Payment(0)]);
-    assert_eq!(store.recent_blocks().expect("blocks"), []);
-
-    drop(open);
     timeout(
         DEADLINE,
         head.wait_for(|_| store.recent_blocks().is_ok_and(|blocks| blocks.len() == 2)),
@@ -209,12 +208,29 @@ async fn the_mempool_goes_on_while_a_block_is_scanned() {
     .await
     .expect("in time")
     .expect("a hub");
-    assert_eq!(
-        told(&store),
-        [Told::Payment(0), Told::Block(1), Told::Payment(1), Told::Block(2)]
+    // All is in the log: whoever has no watches sees it now.
+    let all = [Told::Block(1), Told::Payment(1), Told::Payment(0), Told::Block(2)];
+    assert_eq!(told(&store), all);
+    let topics: Topics = [Topic::Notifications].into_iter().collect();
+    let next = hub.next(&mut cursor, topics).await.expect("the log");
+    assert!(
+        matches!(next, Next::UpToDate),
+        "the connection with watches sees nothing of it: {next:?}"
     );
+    assert!(letters.try_next().is_none());
+
+    drop(open);
     let letter = timeout(DEADLINE, letters.next()).await.expect("in time");
     assert!(letter.is_some() && letters.try_next().is_none());
+    let mut barrier = letters.barrier();
+    timeout(DEADLINE, barrier.wait_for(|last| *last == u64::MAX))
+        .await
+        .expect("in time")
+        .expect("a mailbox");
+    let Ok(Next::Frames(frames)) = hub.next(&mut cursor, topics).await else {
+        panic!("the events")
+    };
+    assert_eq!(frames.len(), all.len());
 
     stop.cancel();
     tokio::task::spawn_blocking(|| started.thread.join())

@@ -1,6 +1,6 @@
 //! What the client gets without asking: events, payments to its watches, histories, reports.
 
-use sdk_relay_protocol::Topic;
+use sdk_relay_protocol::{CloseCode, Topic};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -18,8 +18,8 @@ impl Connection {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
                 self.behind = true;
-                // Detection leaves a watch's payments before it publishes what the log tells of the same block or transaction. They go out
-                // in that order, so that a client that hears of a block has heard what its watches have in it.
+                // The barrier lets events through once everything that came before them is scanned for this client's watches, and what was
+                // found lies in the mailbox. It goes out first, so that a client that hears of a block has heard what its watches have in it.
                 self.feed_mail(socket).await?;
                 for frame in &frames {
                     socket.feed(frame).await?;
@@ -39,7 +39,12 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let frame = frame.ok_or(End::from(WriteFailed::Slow))?;
+        let frame = frame.ok_or_else(|| {
+            let reason = self.mail.why_given_up();
+            reason.map_or(End::from(WriteFailed::Slow), |reason| {
+                End::Close(CloseCode::TryAgain, reason.to_owned())
+            })
+        })?;
         self.feed_frame(socket, &frame).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)

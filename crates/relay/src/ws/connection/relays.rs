@@ -5,6 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::begin::Begin;
 use super::super::socket::Socket;
+use super::pending::Command;
 use super::{Connection, End, Step};
 use crate::mesh::{KnownRelay, Step as LinkStep};
 
@@ -46,10 +47,15 @@ impl Connection {
         }
     }
 
-    pub(super) async fn relay_joined(&mut self, relay: RelayConnected) {
+    pub(super) fn relay_joined(&mut self, relay: RelayConnected) {
         self.is_relay = true;
-        if self.cx.relays.joined(self.number, &relay) {
-            self.cx.detection.log(Event::RelayConnected(relay.clone())).await;
+        // Only watches are ever refused.
+        if self.cx.relays.joined(self.number, &relay)
+            && self
+                .pending
+                .push(Command::Log(Event::RelayConnected(relay.clone())))
+                .is_ok()
+        {
             self.relay = Some(relay);
         }
     }

@@ -5,10 +5,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::session::refusal;
 use super::super::socket::Socket;
-use super::super::watch::keys;
+use super::pending::{Command, Done};
 use super::{Connection, Step, WATCH_EVERY};
 use crate::clock::unix_now;
-use crate::detect::{Registered, WatchOrder};
+use crate::detect::Registered;
 
 impl Connection {
     pub(super) async fn watch<S: AsyncRead + AsyncWrite + Unpin>(
@@ -18,44 +18,15 @@ impl Connection {
     ) -> Step {
         if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
             let message = format!("a new watch every {} s: wait a moment", WATCH_EVERY.as_secs());
+            self.session.not_watching();
             return self
                 .refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id))
                 .await;
         }
-        let network = self.cx.config().network.silent_payment();
-        let keys = match keys(
-            &watch,
-            network,
-            self.cx.config().max_labels_per_watch,
-            self.cx.index.is_some(),
-        ) {
-            Ok(keys) => keys,
-            Err(refusal) => return self.refuse(socket, refusal).await,
-        };
-        let address = keys.addresses.get(&None).cloned().unwrap_or_default();
-        let order = WatchOrder {
-            receiver: keys.receiver,
-            addresses: keys.addresses,
-            mailbox: self.mailbox.clone(),
-            history: keys.history,
-        };
-        match self.cx.detection.watch(order).await {
-            Ok(Registered { watch_id, history }) => {
-                self.session.watching(watch_id.clone());
-                let response = WatchResponse {
-                    status: "watching".to_owned(),
-                    watch_id,
-                    address,
-                    history: Some(history.state),
-                    start_height: history.start_height,
-                    missing: history.missing,
-                    in_reply_to: watch.message_id,
-                    timestamp: unix_now(),
-                };
-                self.send(socket, &ServerMessage::WatchResponse(response)).await
-            }
-            Err(refused) => {
-                let refusal = refusal(ErrorCode::Unavailable, &refused.to_string(), watch.message_id);
+        match self.pending.push(Command::Watch(watch)) {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                self.session.not_watching();
                 self.refuse(socket, refusal).await
             }
         }
@@ -66,13 +37,47 @@ impl Connection {
         socket: &mut Socket<S>,
         unwatch: Unwatch,
     ) -> Step {
-        self.cx.detection.unwatch(unwatch.watch_id.clone()).await;
-        let response = UnwatchResponse {
-            status: "unwatched".to_owned(),
-            watch_id: unwatch.watch_id,
-            in_reply_to: unwatch.message_id,
-            timestamp: unix_now(),
-        };
-        self.send(socket, &ServerMessage::UnwatchResponse(response)).await
+        match self.pending.push(Command::Unwatch(unwatch)) {
+            Ok(()) => Ok(()),
+            Err(refusal) => self.refuse(socket, refusal).await,
+        }
+    }
+
+    /// Answers a command that is done.
+    pub(super) async fn done<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, done: Done) -> Step {
+        match done {
+            Done::Watched {
+                registered: Registered { watch_id, history },
+                address,
+                in_reply_to,
+            } => {
+                self.session.watching(watch_id.clone());
+                let response = WatchResponse {
+                    status: "watching".to_owned(),
+                    watch_id,
+                    address,
+                    history: Some(history.state),
+                    start_height: history.start_height,
+                    missing: history.missing,
+                    in_reply_to,
+                    timestamp: unix_now(),
+                };
+                self.send(socket, &ServerMessage::WatchResponse(response)).await
+            }
+            Done::Refused(refusal) => {
+                self.session.not_watching();
+                self.refuse(socket, refusal).await
+            }
+            Done::Unwatched(unwatch) => {
+                let response = UnwatchResponse {
+                    status: "unwatched".to_owned(),
+                    watch_id: unwatch.watch_id,
+                    in_reply_to: unwatch.message_id,
+                    timestamp: unix_now(),
+                };
+                self.send(socket, &ServerMessage::UnwatchResponse(response)).await
+            }
+            Done::Logged => Ok(()),
+        }
     }
 }

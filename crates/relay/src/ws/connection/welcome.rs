@@ -24,7 +24,7 @@ impl Connection {
             resumed_after: place.resumed_after,
             ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
-        self.cursor = Some(place.cursor);
+        self.cursor = Some(place.cursor.held_by(self.mail.barrier()));
         self.behind = true;
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         self.first_reports(socket, self.session.topics().iter().collect()).await

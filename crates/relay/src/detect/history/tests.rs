@@ -1,0 +1,84 @@
+use bitcoin::secp256k1::{Secp256k1, SecretKey};
+use sdk_relay_bip352::ScanKey;
+
+use super::*;
+use crate::detect::mailbox;
+
+fn receiver(n: u16) -> Arc<Receiver> {
+    let mut bytes = [1; 32];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    let key = SecretKey::from_slice(&bytes).unwrap();
+    let spend = key.public_key(&Secp256k1::new());
+    Arc::new(Receiver::new(ScanKey::from(key), spend, []).unwrap())
+}
+
+fn scans(address: u8, keys: &[Arc<Receiver>]) -> Vec<Scan> {
+    let (mailbox, _letters) = mailbox([192, 0, 2, address].into());
+    let scan = |receiver: &Arc<Receiver>| Scan {
+        watch_id: String::new(),
+        receiver: Arc::clone(receiver),
+        mailbox: mailbox.clone(),
+        next: 0,
+        until: 100,
+        served: 0,
+    };
+    keys.iter().map(scan).collect()
+}
+
+fn owner(scans: &[Scan]) -> Owner {
+    scans[0].mailbox.owner()
+}
+
+#[test]
+fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
+    let keys: Vec<_> = (0..300).map(receiver).collect();
+    let (honest, greedy) = (scans(1, &keys[..1]), scans(2, &keys[1..]));
+    let mut share = Share::new(owner(&honest));
+    assert_eq!(share.take(&honest[0]), Some(0));
+    let others = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
+    assert_eq!(
+        (others, share.receivers.len()),
+        (1, 2),
+        "as many of each address as the one who has the turn"
+    );
+
+    let mut share = Share::new(owner(&greedy));
+    let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
+    assert_eq!(own, KEYS, "a turn is bounded");
+    assert_eq!(share.take(&honest[0]), None);
+}
+
+#[test]
+fn equal_keys_share_a_place_in_a_turn() {
+    let same = receiver(7);
+    let twins = scans(1, &vec![same; 500]);
+    let mut share = Share::new(owner(&twins));
+    assert!(twins.iter().all(|scan| share.take(scan) == Some(0)));
+    assert_eq!(share.receivers.len(), 1);
+}
+
+#[test]
+fn addresses_take_turns_by_cost() {
+    let keys: Vec<_> = (0..20).map(receiver).collect();
+    let mut all = scans(1, &keys[..1]);
+    let honest = owner(&all);
+    all.extend((2..12).flat_map(|n| scans(9, &keys[n..=n])));
+    let mut turns = Turns::default();
+    let (mut of_honest, mut of_others) = (0, 0);
+    for _ in 0..400 {
+        let owner = turns.next(all.iter()).expect("everybody is ready");
+        turns.charge(owner, TURN / 2);
+        if owner == honest {
+            of_honest += 1
+        } else {
+            of_others += 1
+        }
+    }
+    assert!(
+        (190..=210).contains(&of_honest),
+        "{of_honest} turns, and {of_others} of ten connections of one address"
+    );
+    let rest: Vec<_> = all.drain(1..).collect();
+    let next = turns.next(rest.iter()).expect("they are ready");
+    assert_ne!(next, honest, "who has nothing to scan has no turn");
+}

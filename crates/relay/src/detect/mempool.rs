@@ -1,0 +1,148 @@
+//! The mempool as detection knows it, and snapshots of it that share what they hold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bitcoin::Txid;
+
+use super::rows::Row;
+
+/// Rows of a segment from which on it is not merged with others.
+const LARGE: usize = 1_024;
+/// Rows that segments may hold beside those that are in the mempool, whatever its size.
+const SPARE: usize = 1_024;
+
+/// Some rows that were in the mempool at one time. A few of them may have left it.
+pub(super) type Segment = Arc<[Arc<Row>]>;
+
+/// Transactions now in the mempool, the eligible ones with their tweaks. Their rows lie in segments, which a snapshot shares: a new watch costs
+/// a few pointers, however large the mempool is and however many watches come.
+#[derive(Debug, Default)]
+pub(super) struct Mempool {
+    txs: HashMap<Txid, Option<Arc<Row>>>,
+    segments: Vec<Segment>,
+    /// Rows that are in no segment yet.
+    tail: Vec<Arc<Row>>,
+}
+
+impl Mempool {
+    /// A transaction has entered; `row` where it is eligible.
+    pub(super) fn insert(&mut self, txid: Txid, row: Option<Arc<Row>>) {
+        if self.txs.insert(txid, row.clone()).is_none() {
+            self.tail.extend(row);
+        }
+    }
+
+    /// A transaction has left, or was mined.
+    pub(super) fn remove(&mut self, txid: &Txid) {
+        self.txs.remove(txid);
+        if self.rows() > 2 * self.txs.len() + SPARE {
+            self.segments.clear();
+            self.tail = self.txs.values().flatten().cloned().collect();
+        }
+    }
+
+    pub(super) fn contains(&self, txid: &Txid) -> bool {
+        self.txs.contains_key(txid)
+    }
+
+    /// All rows, and a few that have left.
+    pub(super) fn snapshot(&mut self) -> Vec<Segment> {
+        if !self.tail.is_empty() {
+            let mut merged = std::mem::take(&mut self.tail);
+            // Segments double in size from the newest to the oldest, so that there are few and each row is copied a few times in its life.
+            while let Some(last) = self
+                .segments
+                .pop_if(|last| last.len() < LARGE && last.len() <= merged.len())
+            {
+                merged.extend(last.iter().cloned());
+            }
+            merged.retain(|row| self.txs.contains_key(&row.facts.txid));
+            if !merged.is_empty() {
+                self.segments.push(merged.into());
+            }
+        }
+        self.segments.clone()
+    }
+
+    fn rows(&self) -> usize {
+        self.tail.len() + self.segments.iter().map(|segment| segment.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use bitcoin::hashes::Hash as _;
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
+    use proptest::prelude::*;
+    use sdk_relay_bip352::EligibleTx;
+
+    use super::*;
+    use crate::detect::rows::Facts;
+
+    fn txid(n: u16) -> Txid {
+        Txid::hash(&n.to_le_bytes())
+    }
+
+    fn row(n: u16) -> Arc<Row> {
+        Arc::new(Row {
+            eligible: EligibleTx {
+                txid: txid(n),
+                tweak: SecretKey::from_slice(&[1; 32]).unwrap().public_key(&Secp256k1::new()),
+                outputs: Vec::new(),
+            },
+            facts: Facts {
+                txid: txid(n),
+                fee: None,
+                size: 1,
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_snapshot_holds_each_transaction_once_and_few_others(
+            steps in proptest::collection::vec((0_u16..300, 0_u8..4), 1..600),
+        ) {
+            let rows: Vec<_> = (0..300).map(row).collect();
+            let mut mempool = Mempool::default();
+            let mut expected = BTreeSet::new();
+            for (n, what) in steps {
+                match what {
+                    0 | 1 => {
+                        mempool.insert(txid(n), Some(Arc::clone(&rows[usize::from(n)])));
+                        expected.insert(txid(n));
+                    }
+                    2 => {
+                        mempool.remove(&txid(n));
+                        expected.remove(&txid(n));
+                    }
+                    _ => {
+                        let snapshot = mempool.snapshot();
+                        let all: Vec<Txid> = snapshot.iter().flat_map(|s| s.iter().map(|row| row.facts.txid)).collect();
+                        let inside: BTreeSet<Txid> = all.iter().copied().filter(|t| mempool.contains(t)).collect();
+                        prop_assert_eq!(&inside, &expected);
+                        prop_assert!(all.len() <= 2 * expected.len() + SPARE);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn snapshots_share_their_segments() {
+        let mut mempool = Mempool::default();
+        let mut segments = BTreeSet::new();
+        for n in 0..5_000 {
+            mempool.insert(txid(n), Some(row(n)));
+            let snapshot = mempool.snapshot();
+            assert!(snapshot.len() <= 5 + 11, "{} segments", snapshot.len());
+            segments.insert(Arc::as_ptr(snapshot.first().unwrap()).cast::<u8>());
+        }
+        // Copied in full, each of the snapshots would be a segment of its own.
+        assert!(segments.len() < 100, "{} first segments", segments.len());
+        assert_eq!(mempool.rows(), 5_000);
+    }
+}

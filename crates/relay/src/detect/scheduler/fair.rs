@@ -1,0 +1,254 @@
+//! Deficit round robin over cost, on two levels: addresses share equally, and so do the connections of one address.
+//!
+//! In each round an address gets a quantum of cost. It is served while its deficit is positive, and pays afterwards what the work has cost, so that the cost
+//! need not be known beforehand: a debt is paid off by the following rounds, also while there is nothing to do for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use super::Owner;
+
+/// Quanta of debt up to which an owner may share the pieces of others.
+const DEBT_OF_COMPANIONS: i64 = 4;
+
+/// Who is served next.
+#[derive(Debug)]
+pub(in crate::detect) struct Fair {
+    addresses: Ring<IpAddr>,
+    owners: HashMap<IpAddr, Ring<Owner>>,
+    quantum: i64,
+}
+
+impl Fair {
+    /// With this quantum of cost for each address, and for each owner of one address, in a round.
+    pub(in crate::detect) fn new(quantum: u64) -> Self {
+        Self {
+            addresses: Ring::default(),
+            owners: HashMap::new(),
+            quantum: i64::try_from(quantum).unwrap_or(i64::MAX).max(1),
+        }
+    }
+
+    /// There is something to do for this owner. No-op where that is known.
+    pub(in crate::detect) fn enter(&mut self, address: IpAddr, owner: Owner) {
+        self.owners.entry(address).or_default().enter(owner);
+        self.addresses.enter(address);
+    }
+
+    /// There is nothing to do for this owner now. Its debt stays.
+    pub(in crate::detect) fn rest(&mut self, address: IpAddr, owner: Owner) {
+        if let Some(owners) = self.owners.get_mut(&address) {
+            owners.rest(owner);
+        }
+    }
+
+    /// The owner whose turn it is; it stays the same until it is charged, rests, or its deficit is used up.
+    pub(in crate::detect) fn pick(&mut self) -> Option<Owner> {
+        loop {
+            let address = self.addresses.pick(self.quantum)?;
+            let owners = self.owners.get_mut(&address)?;
+            if let Some(owner) = owners.pick(self.quantum) {
+                return Some(owner);
+            }
+            self.owners.remove(&address);
+            self.addresses.rest(address);
+        }
+    }
+
+    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: whoever of them waits for the same rows
+    /// may share a piece.
+    pub(in crate::detect) fn companions(&self, most: usize) -> Vec<Owner> {
+        let least = -DEBT_OF_COMPANIONS * self.quantum;
+        let addresses = self
+            .addresses
+            .ready(least)
+            .filter_map(|address| self.owners.get(&address));
+        addresses.flat_map(|owners| owners.ready(least)).take(most).collect()
+    }
+
+    /// What was done for this owner has cost so much.
+    pub(in crate::detect) fn charge(&mut self, address: IpAddr, owner: Owner, cost: u64) {
+        let cost = i64::try_from(cost).unwrap_or(i64::MAX);
+        self.addresses.charge(address, cost);
+        if let Some(owners) = self.owners.get_mut(&address) {
+            owners.charge(owner, cost);
+        }
+    }
+}
+
+/// One level: keys in a circle.
+#[derive(Debug)]
+struct Ring<K> {
+    order: VecDeque<K>,
+    states: HashMap<K, State>,
+}
+
+impl<K> Default for Ring<K> {
+    fn default() -> Self {
+        Self {
+            order: VecDeque::new(),
+            states: HashMap::new(),
+        }
+    }
+}
+
+/// Of a key that is in the circle.
+#[derive(Debug)]
+struct State {
+    deficit: i64,
+    is_ready: bool,
+}
+
+impl<K: Copy + Eq + Hash> Ring<K> {
+    fn enter(&mut self, key: K) {
+        let order = &mut self.order;
+        let state = self.states.entry(key).or_insert_with(|| {
+            order.push_back(key);
+            State {
+                deficit: 0,
+                is_ready: false,
+            }
+        });
+        state.is_ready = true;
+    }
+
+    fn rest(&mut self, key: K) {
+        if let Some(state) = self.states.get_mut(&key) {
+            state.is_ready = false;
+        }
+    }
+
+    fn charge(&mut self, key: K, cost: i64) {
+        if let Some(state) = self.states.get_mut(&key) {
+            state.deficit = state.deficit.saturating_sub(cost);
+        }
+    }
+
+    fn ready(&self, least: i64) -> impl Iterator<Item = K> + '_ {
+        let is_ready = move |key: &&K| {
+            let state = self.states.get(key);
+            state.is_some_and(|state| state.is_ready && state.deficit > least)
+        };
+        self.order.iter().filter(is_ready).copied()
+    }
+
+    /// The first that is ready and has a deficit left. Whoever rests without a debt leaves the circle.
+    fn pick(&mut self, quantum: i64) -> Option<K> {
+        loop {
+            let key = *self.order.front()?;
+            let state = self.states.get_mut(&key)?;
+            if state.is_ready && state.deficit > 0 {
+                return Some(key);
+            }
+            self.order.pop_front();
+            if state.is_ready || state.deficit < 0 {
+                state.deficit = state.deficit.saturating_add(quantum);
+                self.order.push_back(key);
+            } else {
+                self.states.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUANTUM: u64 = 100;
+
+    fn address(n: u8) -> IpAddr {
+        [192, 0, 2, n].into()
+    }
+
+    /// Serves `rounds` pieces and adds up what each address was charged.
+    fn serve(fair: &mut Fair, of: &[(u8, Owner, u64)], rounds: usize) -> BTreeMap<u8, u64> {
+        let mut served = BTreeMap::new();
+        for (at, owner, _) in of {
+            fair.enter(address(*at), *owner);
+        }
+        for _ in 0..rounds {
+            let owner = fair.pick().expect("everybody always has something to do");
+            let (at, _, cost) = of.iter().find(|(_, o, _)| *o == owner).expect("one of these");
+            fair.charge(address(*at), owner, *cost);
+            *served.entry(*at).or_default() += cost;
+        }
+        served
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_share_equally_whatever_their_number_of_connections_and_the_size_of_their_work(
+            connections in proptest::collection::vec((1_u64..30, 1_u64..400), 2..6),
+        ) {
+            let of: Vec<(u8, Owner, u64)> = (0_u8..)
+                .zip(&connections)
+                .flat_map(|(at, (count, cost))| (0..*count).map(move |n| (at, u64::from(at) * 1_000 + n, *cost)))
+                .collect();
+            let served = serve(&mut Fair::new(QUANTUM), &of, 20_000);
+            let least = served.values().min().expect("some");
+            let most = served.values().max().expect("some");
+            prop_assert_eq!(served.len(), connections.len());
+            // Nobody is ahead by more than a quantum and the largest piece.
+            prop_assert!(most - least <= 2 * (QUANTUM + 400), "{:?}", served);
+        }
+    }
+
+    #[test]
+    fn connections_of_one_address_share_equally() {
+        let mut fair = Fair::new(QUANTUM);
+        fair.enter(address(1), 1);
+        fair.enter(address(1), 2);
+        let mut served = [0_u64; 3];
+        for _ in 0..1_000 {
+            let owner = fair.pick().expect("one of two");
+            let cost = if owner == 1 { 300 } else { 7 };
+            fair.charge(address(1), owner, cost);
+            served[usize::try_from(owner).expect("small")] += cost;
+        }
+        assert!(served[1].abs_diff(served[2]) <= 2 * (QUANTUM + 300), "{served:?}");
+    }
+
+    #[test]
+    fn a_debt_is_not_forgotten_while_its_owner_has_nothing_to_do() {
+        let mut fair = Fair::new(QUANTUM);
+        fair.enter(address(1), 1);
+        fair.enter(address(2), 2);
+        assert_eq!(fair.pick(), Some(1));
+        fair.charge(address(1), 1, 10 * QUANTUM);
+        fair.rest(address(1), 1);
+        let mut of_two = 0;
+        for _ in 0..5 {
+            assert_eq!(fair.pick(), Some(2));
+            fair.charge(address(2), 2, QUANTUM);
+            of_two += 1;
+        }
+        fair.enter(address(1), 1);
+        while fair.pick() == Some(2) {
+            fair.charge(address(2), 2, QUANTUM);
+            of_two += 1;
+        }
+        assert!(
+            (9..=11).contains(&of_two),
+            "{of_two} pieces until the debt of ten was paid"
+        );
+    }
+
+    #[test]
+    fn nothing_stays_of_who_has_left() {
+        let mut fair = Fair::new(QUANTUM);
+        for owner in 0..100 {
+            fair.enter(address(1), owner);
+            fair.charge(address(1), owner, 5 * QUANTUM);
+            fair.rest(address(1), owner);
+        }
+        assert_eq!(fair.pick(), None);
+        assert!(fair.addresses.states.is_empty() && fair.addresses.order.is_empty());
+        assert!(fair.owners.is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! The scan scheduler: everything that is scanned for watches, in pieces of bounded cost.
+//!
+//! Detection pushes [`Batch`]es of rows (transactions that entered the mempool, a block, the mempool as a new watch found it) for the
+//! connections that have watches, and receives [`Outcome`]s. It never waits for a scan. [`queue`] decides what is scanned next and does no I/O;
+//! [`threads`] does it.
+//!
+//! - Addresses share the processors by cost ([`fair`]), and connections share what their address gets.
+//! - For each connection, the batches of a class are scanned in the order in which they came; the mempool goes before blocks, and both before backfill.
+//! - Owners that wait for the same rows share a piece, and equal keys in it are scanned once.
+//! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with its block ([`Batch::cancel`]).
+
+pub(super) mod fair;
+mod queue;
+mod threads;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_chain::BlockRef;
+
+use super::rows::Row;
+use crate::clock::unix_now;
+pub(super) use threads::Scheduler;
+
+/// A connection that has watches: its mailbox's number, which no other has.
+pub(super) type Owner = u64;
+
+/// What a pair of row and receiver costs, in tenths of a microsecond: about 2 µs with IFMA.
+pub(super) const PAIR: u64 = 20;
+/// Labels of a receiver that cost as much as one unit for each row: an addition shared among the lanes.
+const LABELS_PER_UNIT: u64 = 6;
+/// A piece of work, in the same units: 6 ms with IFMA. Whoever comes next waits for one piece on each thread at most.
+pub(super) const PIECE: u64 = 60_000;
+/// Rows of a piece at least, so that the engine's batches pay.
+const ROWS_AT_LEAST: usize = 16;
+/// Rows of a piece at most.
+const ROWS_AT_MOST: usize = 1_024;
+
+/// What a batch is of, in the order of urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// Transactions that entered the mempool.
+    Mempool,
+    /// A block that connected.
+    Block,
+    /// What was in the mempool before a watch.
+    Backfill,
+}
+
+/// Rows that are scanned for several owners.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) class: Class,
+    pub(super) rows: Arc<[Arc<Row>]>,
+    /// The block that holds the rows, with its time; `None`: they were in the mempool.
+    pub(super) block: Option<(BlockRef, u64)>,
+    /// When the relay saw the rows, Unix seconds.
+    pub(super) seen: u64,
+    /// The first event that an owner may not see before this batch is scanned for it; `None`: it waits for nothing.
+    pub(super) mark: Option<u64>,
+    /// Rows of one piece.
+    chunk: usize,
+    cancelled: AtomicBool,
+}
+
+impl Batch {
+    /// `receivers`: for how many it will be scanned, about.
+    pub(super) fn new(class: Class, rows: Arc<[Arc<Row>]>, receivers: usize) -> Self {
+        let pairs = usize::try_from(PIECE / PAIR).unwrap_or(usize::MAX);
+        Self {
+            class,
+            rows,
+            block: None,
+            seen: unix_now(),
+            mark: None,
+            chunk: (pairs / receivers.max(1)).clamp(ROWS_AT_LEAST, ROWS_AT_MOST),
+            cancelled: AtomicBool::new(false),
+        }
+    }
+
+    /// Of a block, where one is given. Its clients see no event from `mark` on before it is scanned for them.
+    pub(super) fn live(rows: Arc<[Arc<Row>]>, receivers: usize, mark: u64, block: Option<(BlockRef, u64)>) -> Self {
+        let class = if block.is_some() { Class::Block } else { Class::Mempool };
+        Self {
+            block,
+            mark: Some(mark),
+            ..Self::new(class, rows, receivers)
+        }
+    }
+
+    /// Nobody wants to know any more: what is not being scanned yet will not be.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Keys of a connection, and the watches that have them.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Held by the watches alone: the keys are wiped when the last of them ends, whatever waits here.
+    receiver: Weak<Receiver>,
+    /// Cost of one row.
+    cost: u64,
+    /// The numbers of the watches.
+    watches: Arc<[u64]>,
+}
+
+impl Entry {
+    pub(super) fn new(receiver: &Arc<Receiver>, watches: Vec<u64>) -> Self {
+        Self {
+            cost: cost_of_row(receiver),
+            receiver: Arc::downgrade(receiver),
+            watches: watches.into(),
+        }
+    }
+
+    fn has_keys_of(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.receiver, &other.receiver)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.watches = self.watches.iter().chain(other.watches.iter()).copied().collect();
+    }
+}
+
+/// What a row costs for these keys.
+pub(super) fn cost_of_row(receiver: &Receiver) -> u64 {
+    PAIR + receiver.labels().count() as u64 / LABELS_PER_UNIT
+}
+
+/// All keys of a connection, or of one new watch.
+pub(super) type Keys = Arc<[Entry]>;
+
+/// For whom a batch is scanned.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) owner: Owner,
+    pub(super) address: IpAddr,
+    pub(super) keys: Keys,
+}
+
+/// What the scheduler reports.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A row holds payments to these watches.
+    Found {
+        batch: Arc<Batch>,
+        row: usize,
+        watches: Vec<u64>,
+        matches: Vec<Match>,
+    },
+    /// The batch, which has a mark, is scanned for this owner, and everything found was reported.
+    Done { owner: Owner, batch: Arc<Batch> },
+    /// A scan failed for this owner: what it has been told is not all.
+    Failed { owner: Owner },
+}

@@ -1,0 +1,221 @@
+//! The threads that scan.
+
+use std::net::IpAddr;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, available_parallelism};
+
+use sdk_relay_bip352::{EligibleTx, Engine, Receiver, Search};
+use tokio::sync::mpsc;
+
+use super::queue::{Behind, Piece, Queue, Scan, Searching};
+use super::{Batch, Client, Outcome, Owner, PIECE};
+use crate::index::give_way;
+
+/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
+const OUTCOMES_AHEAD: usize = 1_024;
+/// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client is reported while all
+/// others scan a block.
+const NICE: i32 = 5;
+
+/// Starts work and cancels it. Dropped, it waits for the pieces that are being worked on.
+#[derive(Debug)]
+pub(in crate::detect) struct Scheduler {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Queue,
+    is_closed: bool,
+}
+
+impl Scheduler {
+    /// Starts one thread for each processor, and one for the mempool alone.
+    pub(in crate::detect) fn start(engine: &Arc<dyn Engine>) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
+        let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
+        let mut scheduler = Self {
+            shared: Arc::default(),
+            threads: Vec::new(),
+        };
+        for n in 0..=available_parallelism().map_or(1, NonZero::get) {
+            let express = n == 0;
+            let thread = Thread {
+                shared: Arc::clone(&scheduler.shared),
+                engine: Arc::clone(engine),
+                outcomes: outcomes.clone(),
+            };
+            let builder = thread::Builder::new().name(format!("scan-{n}"));
+            scheduler.threads.push(builder.spawn(move || {
+                if !express {
+                    give_way(NICE);
+                }
+                thread.run(express);
+            })?);
+        }
+        Ok((scheduler, receiver))
+    }
+
+    /// Has the batch scanned for these clients. Gives those that are too far behind, for which it is not.
+    pub(in crate::detect) fn push<'c>(
+        &self,
+        batch: &Arc<Batch>,
+        clients: impl IntoIterator<Item = &'c Client>,
+    ) -> Vec<Owner> {
+        let mut state = self.shared.lock();
+        let refused = |client: &&Client| state.queue.push(batch, client) == Err(Behind);
+        let behind = clients.into_iter().filter(refused).map(|client| client.owner).collect();
+        drop(state);
+        self.shared.work.notify_all();
+        behind
+    }
+
+    /// Whether so much backfill waits for this address, or for all, that no more should be pushed.
+    pub(in crate::detect) fn is_busy(&self, address: IpAddr) -> bool {
+        self.shared.lock().queue.is_busy(address)
+    }
+
+    /// Drops everything that waits for this owner.
+    pub(in crate::detect) fn leave(&self, owner: Owner) {
+        self.shared.lock().queue.leave(owner);
+        // What others share with it has changed hands.
+        self.shared.work.notify_all();
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.work.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a scanning thread failed");
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A thread that panicked has left the queue whole: it computes outside the lock.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Thread {
+    shared: Arc<Shared>,
+    engine: Arc<dyn Engine>,
+    outcomes: mpsc::Sender<Outcome>,
+}
+
+/// Detection has ended.
+struct Ended;
+
+impl Thread {
+    fn run(&self, express: bool) {
+        let mut state = self.shared.lock();
+        while !state.is_closed {
+            let piece = state.queue.next(express);
+            let ended = state.queue.ended();
+            if piece.is_none() && ended.is_empty() {
+                state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            drop(state);
+            if self.report(ended).is_err() || piece.is_some_and(|piece| self.work(piece).is_err()) {
+                return;
+            }
+            state = self.shared.lock();
+        }
+    }
+
+    /// Whatever it finds is reported before the queue knows that it is finished: the next batch of an owner begins after that.
+    fn work(&self, piece: Piece) -> Result<(), Ended> {
+        match piece {
+            Piece::Scan(scan) => {
+                let found = catch_unwind(AssertUnwindSafe(|| self.suspects(&scan)));
+                let found = self.unless_failed(found, || scan.owners().collect())?;
+                self.shared.lock().queue.scanned(scan, found);
+            }
+            Piece::Search(mut searching) => {
+                let searched = catch_unwind(AssertUnwindSafe(|| search(&mut searching)));
+                if searched.is_err() {
+                    searching.search = None;
+                }
+                let (outcome, cost) = self.unless_failed(searched, || searching.owners().collect())?;
+                if let Some(outcome) = outcome {
+                    self.send(outcome)?;
+                }
+                self.shared.lock().queue.searched(searching, cost);
+            }
+        }
+        // There may be searches now, the next batch of an owner, or ends to report.
+        self.shared.work.notify_all();
+        Ok(())
+    }
+
+    fn suspects(&self, scan: &Scan) -> Vec<(usize, usize)> {
+        let receivers: Vec<&Receiver> = scan.columns.iter().map(|column| &*column.receiver).collect();
+        let rows = scan.batch.rows.get(scan.rows.clone()).unwrap_or_default();
+        let rows: Vec<&EligibleTx> = rows.iter().map(|row| &row.eligible).collect();
+        self.engine.suspects(&receivers, &rows)
+    }
+
+    /// An engine does not panic; if one did, its owners would have to begin anew.
+    fn unless_failed<T: Default>(
+        &self,
+        result: thread::Result<T>,
+        owners: impl FnOnce() -> Vec<Owner>,
+    ) -> Result<T, Ended> {
+        let Ok(value) = result else {
+            tracing::error!("a scan for watches failed; their connections are closed");
+            for owner in owners() {
+                self.send(Outcome::Failed { owner })?;
+            }
+            return Ok(T::default());
+        };
+        Ok(value)
+    }
+
+    fn report(&self, ended: Vec<(Owner, Arc<Batch>)>) -> Result<(), Ended> {
+        ended
+            .into_iter()
+            .try_for_each(|(owner, batch)| self.send(Outcome::Done { owner, batch }))
+    }
+
+    fn send(&self, outcome: Outcome) -> Result<(), Ended> {
+        self.outcomes.blocking_send(outcome).map_err(|_| Ended)
+    }
+}
+
+/// Goes on with a search for one piece. Gives what it has found, and what that has cost.
+fn search(searching: &mut Searching) -> (Option<Outcome>, u64) {
+    let row = searching.batch.rows.get(searching.row).map(Arc::clone);
+    let receiver = searching.receiver.upgrade().filter(|_| !searching.batch.is_cancelled());
+    let (Some(row), Some(receiver)) = (row, receiver) else {
+        // The watch has ended, or the block has left the chain.
+        searching.search = None;
+        return (None, 0);
+    };
+    let before = searching.search.as_ref().map_or(0, |search| search.spent());
+    let search = searching
+        .search
+        .get_or_insert_with(|| Box::new(Search::new(&receiver, &row.eligible)));
+    let matches = search.advance(&receiver, &row.eligible, PIECE);
+    let cost = search.spent() - before;
+    let outcome = (!matches.is_empty()).then(|| Outcome::Found {
+        batch: Arc::clone(&searching.batch),
+        row: searching.row,
+        watches: searching.watches(),
+        matches,
+    });
+    (outcome, cost)
+}

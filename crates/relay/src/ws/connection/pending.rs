@@ -1,0 +1,153 @@
+//! Commands that wait for detection, beside everything else that the connection does.
+//!
+//! They are worked on one after the other, so that their answers come in the order of the requests. Detection may be busy, its store may fail, its node may
+//! be away: none of that holds up the connection's pings, its close, or its other messages.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
+
+use super::super::session::refusal;
+use super::super::watch::{Keys, keys};
+use crate::context::Context;
+use crate::detect::{Mailbox, Registered, WatchOrder};
+
+/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once.
+const COMMANDS_WAITING: usize = 128;
+
+/// A command that waits.
+#[derive(Debug)]
+pub(super) enum Command {
+    Watch(Watch),
+    /// There are as many at most as the connection has watches.
+    Unwatch(Unwatch),
+    Log(Event),
+}
+
+/// A command that is done, and what is to be answered.
+#[derive(Debug)]
+pub(super) enum Done {
+    Watched {
+        registered: Registered,
+        address: String,
+        in_reply_to: Option<String>,
+    },
+    Refused(Refusal),
+    Unwatched(Unwatch),
+    Logged,
+}
+
+type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// The commands of one connection.
+pub(super) struct Pending {
+    cx: Arc<Context>,
+    mailbox: Mailbox,
+    waiting: VecDeque<Command>,
+    running: Option<Running>,
+    runs_log: bool,
+}
+
+impl Pending {
+    pub(super) fn new(cx: Arc<Context>, mailbox: Mailbox) -> Self {
+        Self {
+            cx,
+            mailbox,
+            waiting: VecDeque::new(),
+            running: None,
+            runs_log: false,
+        }
+    }
+
+    /// Takes a command, unless too many wait.
+    pub(super) fn push(&mut self, command: Command) -> Result<(), Refusal> {
+        if let Command::Watch(watch) = &command
+            && self.waiting.len() >= COMMANDS_WAITING
+        {
+            let message =
+                format!("{COMMANDS_WAITING} commands of this connection wait for an answer: wait for some of them");
+            return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
+        }
+        self.waiting.push_back(command);
+        Ok(())
+    }
+
+    /// The next command that is done. Nothing is lost when it is dropped half-way.
+    pub(super) async fn next(&mut self) -> Done {
+        loop {
+            if let Some(running) = &mut self.running {
+                let done = running.await;
+                self.running = None;
+                return done;
+            }
+            let Some(command) = self.waiting.pop_front() else {
+                return std::future::pending().await;
+            };
+            self.runs_log = matches!(command, Command::Log(_));
+            self.running = Some(Box::pin(run(Arc::clone(&self.cx), self.mailbox.clone(), command)));
+        }
+    }
+
+    /// The connection has ended. Events still go into the log; watches are of no use to anybody.
+    pub(super) async fn log_the_rest(self) {
+        if let Some(running) = self.running.filter(|_| self.runs_log) {
+            running.await;
+        }
+        for command in self.waiting {
+            if let Command::Log(event) = command {
+                self.cx.detection.log(event).await;
+            }
+        }
+    }
+}
+
+async fn run(cx: Arc<Context>, mailbox: Mailbox, command: Command) -> Done {
+    match command {
+        Command::Watch(watch) => order(&cx, mailbox, watch).await.unwrap_or_else(Done::Refused),
+        Command::Unwatch(unwatch) => {
+            cx.detection.unwatch(unwatch.watch_id.clone()).await;
+            Done::Unwatched(unwatch)
+        }
+        Command::Log(event) => {
+            cx.detection.log(event).await;
+            Done::Logged
+        }
+    }
+}
+
+async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
+    let in_reply_to = watch.message_id.clone();
+    let network = cx.config().network.silent_payment();
+    let (max_labels, has_index) = (cx.config().max_labels_per_watch, cx.index.is_some());
+    // A hundred labels take some 10 ms: not on the threads that serve all sockets.
+    let keys = tokio::task::spawn_blocking(move || keys(&watch, network, max_labels, has_index)).await;
+    let Ok(keys) = keys else {
+        return Err(refusal(
+            ErrorCode::Internal,
+            "the keys could not be looked at",
+            in_reply_to,
+        ));
+    };
+    let Keys {
+        receiver,
+        addresses,
+        history,
+    } = keys?;
+    let address = addresses.get(&None).cloned().unwrap_or_default();
+    let order = WatchOrder {
+        receiver,
+        addresses,
+        mailbox,
+        history,
+    };
+    match cx.detection.watch(order).await {
+        Ok(registered) => Ok(Done::Watched {
+            registered,
+            address,
+            in_reply_to,
+        }),
+        Err(refused) => Err(refusal(ErrorCode::Unavailable, &refused.to_string(), in_reply_to)),
+    }
+}
