@@ -10,7 +10,6 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bitcoin::OutPoint;
-use redb::ReadableDatabase;
 
 use super::recent::OUTPUTS;
 use super::spend::Place;
