@@ -7,7 +7,7 @@ use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
 use crate::keys::Keys;
-use crate::limits::{DIAL_TIMEOUT, MAX_DIALS};
+use crate::limits::{DIAL_TIMEOUT, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS};
 use crate::output::{DialId, Output};
 use crate::table::{Place, Row};
 
@@ -31,6 +31,8 @@ pub(crate) struct Dialling {
     pub(crate) probe: bool,
     /// A configured relay, or one to which it sent this one on.
     pub(crate) entrance: bool,
+    /// Nobody here has ever heard from it.
+    unproven: bool,
     since: Duration,
 }
 
@@ -60,6 +62,10 @@ impl<K: Keys> Mesh<K> {
             return;
         };
         self.counters.dials_failed += 1;
+        let contested = dialling.relay.as_ref().and_then(|relay| self.contested(relay));
+        if let Some(place) = contested {
+            return self.evict(place);
+        }
         if let Some(n) = dialling.seed {
             let failures = self.seeds.get(n).map_or(0, |seed| seed.failures);
             let pause = self.backoff(failures);
@@ -84,6 +90,39 @@ impl<K: Keys> Mesh<K> {
             if row.is_trusted() && row.link().is_none() {
                 self.suspect(now, place);
             }
+        }
+    }
+
+    /// A relay that is known by hearsay, and whose name another key claims.
+    fn contested(&self, relay: &RelayId) -> Option<Place> {
+        let place = self.table.place(relay.as_str())?;
+        let row = self.table.row(place)?;
+        let contested = row.local.as_ref().is_some_and(|local| local.contested);
+        (contested && row.is_hearsay() && row.link().is_none()).then_some(place)
+    }
+
+    /// The driver may not dial this address: nothing is known of the relay by that, and it is not dialled again for a while.
+    pub fn dial_forbidden(&mut self, now: Duration, dial: DialId) {
+        let relay = self.dials.remove(&dial).and_then(|dialling| dialling.relay);
+        let Some(relay) = relay else { return };
+        match self.contested(&relay) {
+            Some(place) => self.evict(place),
+            None => self.leave_alone(now, &relay, MAX_BACKOFF),
+        }
+    }
+
+    /// The driver has no room for this dial now: it is tried again in the next interval.
+    pub fn dial_deferred(&mut self, now: Duration, dial: DialId) {
+        let relay = self.dials.remove(&dial).and_then(|dialling| dialling.relay);
+        if let Some(relay) = relay {
+            self.leave_alone(now, &relay, 1);
+        }
+    }
+
+    fn leave_alone(&mut self, now: Duration, relay: &RelayId, intervals: u32) {
+        let pause = self.random.around(self.config.interval * intervals);
+        if let Some(row) = self.table.find_mut(relay.as_str()) {
+            row.local().dial_after = now + pause;
         }
     }
 
@@ -118,7 +157,12 @@ impl<K: Keys> Mesh<K> {
         for dial in overdue {
             self.dial_failed(now, dial);
         }
-        let links = self.lasting_links() + self.dials.values().filter(|dialling| !dialling.probe).count();
+        // A configured relay that did not answer last time is not counted on.
+        let counts = |dialling: &&Dialling| {
+            let failed = |n: usize| self.seeds.get(n).is_some_and(|seed: &Seed| seed.failures > 0);
+            !dialling.probe && !dialling.seed.is_some_and(failed)
+        };
+        let links = self.lasting_links() + self.dials.values().filter(counts).count();
         let mut missing = self.wanted_links().saturating_sub(links);
         // Configured relays come first. One that has never answered is dialled in any case: all else that is known may be another mesh.
         for n in 0..self.seeds.len() {
@@ -166,7 +210,8 @@ impl<K: Keys> Mesh<K> {
             .dials
             .values()
             .any(|dialling| dialling.relay.as_ref() == Some(&row.entry.relay_id));
-        place != self.own && row.link().is_none() && !row.has_left() && row.dial_after() <= now && !dialling
+        let can_be_reached = !row.entry.address.is_empty() && !row.has_left();
+        place != self.own && row.link().is_none() && can_be_reached && row.dial_after() <= now && !dialling
     }
 
     /// Dials a known relay, unless it is too early, or too many are under way.
@@ -183,6 +228,11 @@ impl<K: Keys> Mesh<K> {
         };
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
         let expect = Some((relay.clone(), key));
+        let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
+        let of_unproven = self.dials.values().filter(|dialling| dialling.unproven).count();
+        if unproven && of_unproven >= MAX_UNPROVEN_DIALS {
+            return;
+        }
         self.dial(
             address,
             expect,
@@ -191,6 +241,7 @@ impl<K: Keys> Mesh<K> {
                 relay: Some(relay),
                 probe,
                 entrance,
+                unproven,
                 since: now,
             },
         );
@@ -215,13 +266,16 @@ impl<K: Keys> Mesh<K> {
                 relay,
                 probe: false,
                 entrance: true,
+                unproven: false,
                 since: now,
             },
         )
     }
 
     fn dial(&mut self, address: String, expect: Option<(RelayId, String)>, dialling: Dialling) -> bool {
-        if self.dials.len() >= MAX_DIALS {
+        let configured = dialling.seed.is_some();
+        let under_way = self.dials.values().filter(|other| other.seed.is_some() == configured);
+        if under_way.count() >= if configured { MAX_SEED_DIALS } else { MAX_DIALS } {
             return false;
         }
         let dial = DialId(self.next_dial);

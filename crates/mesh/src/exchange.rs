@@ -14,7 +14,7 @@ use crate::limits::{
     BUCKETS, MAX_ACCUSATIONS, MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_ENTRIES, MAX_HAVE, MAX_PROBES,
     MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
-use crate::link::{Batch, Offer};
+use crate::link::{Batch, Link, Offer};
 use crate::mesh::NEWCOMER;
 use crate::output::{CloseReason, LinkId, Output};
 use crate::random::mix;
@@ -28,6 +28,9 @@ const MAX_TOLD: usize = 4;
 
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
+
+/// Comparisons of parts that a link may ask for per interval. Two ends that differ settle it in one or two.
+const MAX_COMPARES: u32 = 4;
 
 /// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
 const MAX_STRIKES: u32 = 64;
@@ -201,18 +204,26 @@ impl<K: Keys> Mesh<K> {
     fn take_have(&mut self, now: Duration, id: LinkId, have: &Have) {
         let Have(name, incarnation, version, accused) = have;
         let (theirs, accused) = ((*incarnation, *version), *accused != 0);
-        let remembered = self.forgotten.get(name).is_some_and(|(i, v, _)| theirs <= (*i, *v));
+        // A name that is bound to another key is another relay's.
+        let remembered = self.forgotten.get(name).is_some_and(|forgotten| {
+            theirs <= forgotten.order && self.keys.bound_key(name).is_none_or(|key| key == forgotten.public_key)
+        });
         let place = self.table.place(name.as_str());
         let Some(link) = self.links.get_mut(&id) else { return };
         let offers = link.offers.len() < MAX_RELAYS;
         let Some(place) = place else {
-            if !remembered && offers {
+            // From who may introduce nobody more, offers would only have to be looked through again and again.
+            if !remembered && offers && (link.may_introduce > 0 || *name == link.peer) {
                 link.offer(name, theirs, accused);
             }
             return;
         };
         let Some(row) = self.table.row_mut(place) else { return };
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
+        if row.gives_way() && theirs != ours && offers {
+            // It may be the name's true owner.
+            return link.offer(name, theirs, accused);
+        }
         match (theirs.cmp(&ours), accused, our_accused) {
             (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
                 link.offer(name, theirs, accused);
@@ -236,23 +247,34 @@ impl<K: Keys> Mesh<K> {
         if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
             self.asked.remove(&entry.relay_id);
         }
-        let place = self.table.place(entry.relay_id.as_str());
+        let mut place = self.table.place(entry.relay_id.as_str());
+        // A row that another key has under this name.
+        let mut rival = None;
         if let Some(row) = place.and_then(|place| self.table.row_mut(place)) {
             if row.entry == entry {
                 row.known_by |= if row.accusation().is_none() { bit } else { 0 };
                 return;
             }
-            if row.order() >= order(&entry) {
+            if row.entry.public_key != entry.public_key {
+                rival = place.take();
+            } else if row.order() >= order(&entry) {
                 return;
             }
         }
-        let other_key = match place.and_then(|place| self.table.row(place)) {
-            Some(row) => row.entry.public_key != entry.public_key,
-            None => from_itself && link.public_key != entry.public_key,
-        };
+        let introducer = (!from_itself).then(|| link.peer.clone());
+        let anothers = from_itself && link.public_key != entry.public_key;
         link.checked += 1;
-        let refused =
-            !(asked_for || from_itself || hint) || other_key || link.checked > MAX_CHECKED || !is_sound(&entry);
+        let mut refused =
+            !(asked_for || from_itself || hint) || anothers || link.checked > MAX_CHECKED || !is_sound(&entry);
+        if !refused {
+            let bound = self.keys.bound_key(&entry.relay_id);
+            refused = bound.as_ref().is_some_and(|key| *key != entry.public_key);
+            let gives_way = |place| bound.is_some() || self.table.row(place).is_some_and(Row::gives_way);
+            if !refused && let Some(rival) = rival.filter(|rival| *rival == self.own || !gives_way(*rival)) {
+                self.contest(now, rival);
+                refused = true;
+            }
+        }
         if refused {
             self.counters.refused += 1;
             return;
@@ -272,9 +294,12 @@ impl<K: Keys> Mesh<K> {
         if self
             .forgotten
             .get(&entry.relay_id)
-            .is_some_and(|(i, v, _)| order(&entry) <= (*i, *v))
+            .is_some_and(|old| old.public_key == entry.public_key && order(&entry) <= old.order)
         {
             return;
+        }
+        if let Some(rival) = rival {
+            self.evict(rival);
         }
         let place = match place {
             Some(place) => {
@@ -287,14 +312,19 @@ impl<K: Keys> Mesh<K> {
                 place
             }
             None => {
-                if !self.has_room(now) {
+                let exhausted = introducer.is_some() && self.may_introduce(now, id) == 0;
+                if exhausted || !self.has_room(now, introducer.as_ref()) {
                     self.counters.refused += 1;
                     return;
                 }
                 self.forgotten.remove(&entry.relay_id);
                 let name = entry.relay_id.clone();
                 let left = entry.status == RelayStatus::Left;
-                let place = self.table.insert(Row::new(entry, now));
+                let row = Row::new(entry, now);
+                let place = self.table.insert(match introducer {
+                    Some(introducer) => row.introduced_by(introducer),
+                    None => row,
+                });
                 match left {
                     // Nobody here had heard of it: it goes as it came.
                     true => self
@@ -320,8 +350,12 @@ impl<K: Keys> Mesh<K> {
                 local.heard.get_or_insert(link.up);
                 local.latency.get_or_insert(link.latency);
             }
+            let linked = linked.is_some();
             if row.local.as_ref().is_some_and(|local| local.gone.is_some()) || row.has_left() {
                 self.table.trouble.insert(place);
+            }
+            if linked {
+                self.table.proven(place);
             }
         }
         self.review(now, place);
@@ -365,7 +399,12 @@ impl<K: Keys> Mesh<K> {
             .asked
             .get(name)
             .is_some_and(|(link, at)| *link != id && *at > ask_again);
-        offer.not_before <= now && !elsewhere
+        offer.not_before <= now && !elsewhere && self.links.get(&id).is_some_and(|link| self.may_bring(link, name))
+    }
+
+    /// Whether this link may bring what it offers: it is known, or the other end may introduce one more.
+    fn may_bring(&self, link: &Link, name: &RelayId) -> bool {
+        link.may_introduce > 0 || *name == link.peer || self.table.place(name.as_str()).is_some()
     }
 
     /// What is asked for over this link: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
@@ -375,6 +414,7 @@ impl<K: Keys> Mesh<K> {
             return Vec::new();
         };
         let (mut wanted, mut settled) = (Vec::new(), Vec::new());
+        let mut new = link.may_introduce;
         let skip = any.checked_rem(link.offers.len()).unwrap_or(0);
         let from_there = link.offers.iter().skip(skip).chain(link.offers.iter().take(skip));
         for (name, offer) in from_there {
@@ -385,6 +425,10 @@ impl<K: Keys> Mesh<K> {
             if !entry && !accusation {
                 settled.push(name.clone());
             } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
+                if self.table.place(name.as_str()).is_none() && *name != link.peer {
+                    let Some(left) = new.checked_sub(1) else { continue };
+                    new = left;
+                }
                 wanted.push((name.clone(), entry, accusation));
             }
         }
@@ -406,6 +450,7 @@ impl<K: Keys> Mesh<K> {
                 || rank(*other) > own
                 || link.passing
                 || link.offers.get(name).is_none_or(|offer| offer.not_before > now)
+                || !self.may_bring(link, name)
         })
     }
 
@@ -508,8 +553,13 @@ impl<K: Keys> Mesh<K> {
 
     /// The other end has other things in some parts: all of them are told.
     fn tell_differing(&mut self, now: Duration, id: LinkId, buckets: &[u64], digest: u64) {
-        let differing = self.table.differing(buckets);
         let Some(link) = self.links.get_mut(&id) else { return };
+        // Who sends made-up parts would be told everything again and again.
+        link.compares += 1;
+        if link.compares > MAX_COMPARES {
+            return;
+        }
+        let differing = self.table.differing(buckets);
         link.compared = Some((self.table.digest(), digest));
         for place in differing {
             if let Some(row) = self.table.row_mut(place) {
@@ -562,6 +612,7 @@ fn lacks(table: &Table, id: &RelayId, offer: &Offer) -> (bool, bool) {
     match table.find(id.as_str()) {
         None => (true, accused),
         Some(row) if row.order() < (incarnation, version) => (true, accused),
+        Some(row) if row.gives_way() && row.order() != (incarnation, version) => (true, accused),
         Some(row) => {
             let same = row.order() == (incarnation, version);
             (false, same && accused && row.accusation().is_none())
@@ -576,9 +627,9 @@ fn is_sound(entry: &RelayEntry) -> bool {
     let hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
+    // A relay that nobody can dial has no address.
     hex(&entry.public_key, PUBLIC_KEY)
         && hex(&entry.signature, SIGNATURE)
-        && !entry.address.is_empty()
         && printable(&entry.address, MAX_ADDRESS)
         && printable(&entry.software_version, MAX_SOFTWARE_VERSION)
         && entry.capabilities.len() <= MAX_CAPABILITIES

@@ -1,6 +1,6 @@
 //! Signatures: what is signed, and the trait behind which the keys live.
 
-use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayStatus};
+use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
 
 /// The relay's own key, and the check of others'. Texts are hex.
 pub trait Keys {
@@ -12,6 +12,11 @@ pub trait Keys {
 
     /// Whether `signature` over `message` is by `public_key`. Anything malformed is `false`.
     fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool;
+
+    /// The key to which this name is bound, from earlier runs too. `None`: it is not bound, and belongs to the key that it first came with.
+    fn bound_key(&self, _relay_id: &RelayId) -> Option<String> {
+        None
+    }
 }
 
 /// What the owner of an entry signs: each field with its length, below a name of its own, so that no signature can stand for another.

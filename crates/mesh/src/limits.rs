@@ -11,8 +11,24 @@ pub const MAX_FORGOTTEN: usize = 4096;
 /// Most links of all kinds, passing ones included, beyond `max_links`: a newcomer needs one for a moment, and a flood of them must wait.
 pub const MAX_PASSING: usize = 16;
 
-/// Most dials at a time.
-pub const MAX_DIALS: usize = 4;
+/// Most dials of relays that were learned of, at a time. Configured addresses have their own bound.
+pub const MAX_DIALS: usize = 6;
+
+/// Of these, most dials of relays that nobody here has ever heard from: addresses that were invented and do not answer must not delay the others.
+pub const MAX_UNPROVEN_DIALS: usize = 4;
+
+/// Most dials of configured addresses at a time: all that the configuration can have, so that those that do not answer delay none that does.
+pub const MAX_SEED_DIALS: usize = 64;
+
+/// Relays that one peer may introduce, that is, of which this relay knows by its word alone: at first, and more for each interval that the link
+/// has lasted. Eight links and an entrance bring a thousand relays at once; one hostile peer brings this many inventions.
+pub const INTRODUCED_AT_FIRST: usize = 128;
+
+/// See [`INTRODUCED_AT_FIRST`].
+pub const INTRODUCED_PER_INTERVAL: usize = 32;
+
+/// The most that one peer may introduce, however long its link lasts; and what a configured relay may introduce at once.
+pub const MAX_INTRODUCED: usize = MAX_RELAYS / 4;
 
 /// A dial without a result for so long has failed.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);

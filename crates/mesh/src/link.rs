@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sdk_relay_protocol::mesh::{Heard, RelayId};
 
+use crate::limits::INTRODUCED_AT_FIRST;
 use crate::phi::Arrivals;
 use crate::table::Place;
 use crate::{Peer, Token};
@@ -43,7 +44,10 @@ pub(crate) struct Link {
     /// Requests beyond the regular ones since `counted_from`, and entries checked.
     pub(crate) extra: u32,
     pub(crate) checked: usize,
+    pub(crate) compares: u32,
     pub(crate) counted_from: Duration,
+    /// Relays that the other end may still introduce.
+    pub(crate) may_introduce: usize,
 
     /// Rows that the other end may not have as they are.
     pub(crate) pending: BTreeSet<Place>,
@@ -118,7 +122,9 @@ impl Link {
             outstanding: None,
             extra: 0,
             checked: 0,
+            compares: 0,
             counted_from: now,
+            may_introduce: INTRODUCED_AT_FIRST,
             pending: BTreeSet::new(),
             told: VecDeque::new(),
             batches: 0,

@@ -9,12 +9,12 @@ use sdk_relay_protocol::mesh::{Gossip, RelayEntry, RelayId, RelayStatus};
 use crate::config::{Config, Own};
 use crate::dial::{Dialling, Seed};
 use crate::keys::{Keys, entry_bytes};
-use crate::limits::{MAX_ENTRIES, MAX_PASSING};
+use crate::limits::{INTRODUCED_AT_FIRST, INTRODUCED_PER_INTERVAL, MAX_ENTRIES, MAX_INTRODUCED, MAX_PASSING};
 use crate::link::{Link, Outstanding};
 use crate::output::{CloseReason, DialId, LinkId, Output, Peer, Token};
 use crate::random::Random;
 use crate::spare::Spare;
-use crate::table::{Place, Row, Table};
+use crate::table::{Forgotten, Place, Row, Table};
 use crate::view::Counters;
 use crate::watch::Helping;
 
@@ -46,8 +46,8 @@ pub struct Mesh<K> {
     pub(crate) sent_on: Option<RelayId>,
     /// Who was asked for what, so that two are not asked for the same.
     pub(crate) asked: BTreeMap<RelayId, (LinkId, Duration)>,
-    /// Entries that are not learned again: incarnation, version, until when.
-    pub(crate) forgotten: BTreeMap<RelayId, (u64, u64, Duration)>,
+    /// Entries that are not learned again.
+    pub(crate) forgotten: BTreeMap<RelayId, Forgotten>,
     pub(crate) helping: Vec<Helping>,
     /// Entries that may be given away a second time.
     pub(crate) spare: Spare,
@@ -152,22 +152,18 @@ impl<K: Keys> Mesh<K> {
             };
             return self.close_at_once(link, reason);
         }
-        let known = self.table.place(peer.relay_id.as_str());
-        if known.is_some_and(|place| {
-            self.table
-                .row(place)
-                .is_some_and(|row| row.entry.public_key != peer.public_key)
-        }) {
+        if !self.gets_name(now, &peer) {
             self.counters.refused += 1;
             return self.close_at_once(link, CloseReason::Dishonest);
         }
+        let known = self.table.place(peer.relay_id.as_str());
         let other = self
             .links
             .iter()
             .find(|(_, other)| other.peer == peer.relay_id)
-            .map(|(id, _)| *id);
-        if let Some(other) = other {
-            if !self.prefers(now, other, &peer) {
+            .map(|(id, other)| (*id, other.public_key == peer.public_key));
+        if let Some((other, same)) = other {
+            if same && !self.prefers(now, other, &peer) {
                 return self.close_at_once(link, CloseReason::Duplicate);
             }
             self.close(now, other, CloseReason::Duplicate);
@@ -203,8 +199,63 @@ impl<K: Keys> Mesh<K> {
             local.latency.get_or_insert(new.latency);
         }
         self.links.insert(link, new);
+        self.count_introductions(now, link);
         self.peer_heard(now, link);
         self.run_links(now);
+    }
+
+    /// Whether a relay that has proven its key may have its name here.
+    fn gets_name(&mut self, now: Duration, peer: &Peer) -> bool {
+        let bound = self.keys.bound_key(&peer.relay_id);
+        if bound.as_ref().is_some_and(|key| *key != peer.public_key) {
+            return false;
+        }
+        let place = self.table.place(peer.relay_id.as_str());
+        let other = place.filter(|place| {
+            let row = self.table.row(*place);
+            row.is_some_and(|row| row.entry.public_key != peer.public_key)
+        });
+        let linked = self
+            .links
+            .values()
+            .any(|link| link.peer == peer.relay_id && link.public_key != peer.public_key);
+        match other {
+            _ if bound.is_some() => other.into_iter().for_each(|place| self.evict(place)),
+            Some(place) if self.table.row(place).is_some_and(Row::gives_way) => self.evict(place),
+            Some(place) => {
+                self.contest(now, place);
+                return false;
+            }
+            None if linked => return false,
+            None => {}
+        }
+        true
+    }
+
+    /// The key under which a name is known here, unless it is known by hearsay alone: of the own table, and of the links.
+    pub fn proven_key(&self, relay_id: &str) -> Option<&str> {
+        let row = self.table.find(relay_id).filter(|row| !row.is_hearsay());
+        let of_link = || self.links.values().find(|link| link.peer.as_str() == relay_id);
+        row.map(|row| row.entry.public_key.as_str())
+            .or_else(|| of_link().map(|link| link.public_key.as_str()))
+    }
+
+    /// Whether this link stands: the state machine has taken it and has not closed it.
+    pub fn is_up(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// Relays that this link may still introduce.
+    pub(crate) fn may_introduce(&self, now: Duration, link: LinkId) -> usize {
+        let Some(link) = self.links.get(&link) else { return 0 };
+        let intervals = now.saturating_sub(link.up).as_secs_f64() / self.config.interval.as_secs_f64();
+        let quota = match self.is_seed(&link.peer) {
+            true => MAX_INTRODUCED,
+            false => INTRODUCED_AT_FIRST + (intervals * INTRODUCED_PER_INTERVAL as f64) as usize,
+        };
+        quota
+            .min(MAX_INTRODUCED)
+            .saturating_sub(self.table.introduced(&link.peer))
     }
 
     /// A link broke, at either end.
@@ -266,6 +317,7 @@ impl<K: Keys> Mesh<K> {
         }
         at.greeted = true;
         self.peer_heard(now, link);
+        self.count_introductions(now, link);
         let many = gossip.entries.len() >= MAX_ENTRIES;
         self.take(now, link, *gossip);
         self.not_given(now, link);
@@ -437,6 +489,7 @@ impl<K: Keys> Mesh<K> {
         if tries > 0 {
             self.lost(now, id);
         }
+        self.count_introductions(now, id);
         let gossip = self.compose(now, id, true);
         let interval = self.config.interval;
         let next = now + self.random.around(interval);
@@ -453,7 +506,7 @@ impl<K: Keys> Mesh<K> {
         link.sent = now;
         link.next = next;
         if now.saturating_sub(link.counted_from) >= interval {
-            (link.extra, link.checked, link.counted_from) = (0, 0, now);
+            (link.extra, link.checked, link.compares, link.counted_from) = (0, 0, 0, now);
         }
         self.counters.requests += 1;
         self.counters.repeats += u64::from(tries > 0);
@@ -462,6 +515,17 @@ impl<K: Keys> Mesh<K> {
             token,
             gossip: Box::new(gossip),
         });
+    }
+
+    fn count_introductions(&mut self, now: Duration, id: LinkId) {
+        let left = self.may_introduce(now, id);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.may_introduce = left;
+        if left == 0 {
+            let (table, peer) = (&self.table, &link.peer);
+            link.offers
+                .retain(|name, _| name == peer || table.place(name.as_str()).is_some());
+        }
     }
 
     /// Closes a link.

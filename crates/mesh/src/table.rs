@@ -1,5 +1,6 @@
 //! What is known of all relays: a row each, and the digest by which two tables are compared.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) given: bool,
     /// When something was learned of it.
     pub(crate) learned: Duration,
+    /// The peer by whose word alone it is known; `None` once something came from itself.
+    introducer: Option<RelayId>,
     /// What is known of it at first hand, where there is anything.
     pub(crate) local: Option<Box<Local>>,
 }
@@ -47,6 +50,15 @@ pub(crate) struct Local {
     pub(crate) dial_after: Duration,
     /// Accusations by it that were refuted.
     pub(crate) strikes: u32,
+    /// Another key claims its name: where this one does not answer, it loses the name.
+    pub(crate) contested: bool,
+}
+
+/// A relay that was forgotten, and until when it is not learned again from those who forget it later.
+pub(crate) struct Forgotten {
+    pub(crate) public_key: String,
+    pub(crate) order: (u64, u64),
+    pub(crate) until: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -64,8 +76,26 @@ impl Row {
             known_by: 0,
             given: false,
             learned: now,
+            introducer: None,
             local: None,
         }
+    }
+
+    /// Known by this peer's word.
+    pub(crate) fn introduced_by(mut self, peer: RelayId) -> Self {
+        self.introducer = Some(peer);
+        self
+    }
+
+    /// Nothing ever came from itself.
+    pub(crate) fn is_hearsay(&self) -> bool {
+        self.introducer.is_some()
+    }
+
+    /// Nothing ever came from itself, and it does not answer: its name is free.
+    pub(crate) fn gives_way(&self) -> bool {
+        let unreached = self.local.as_ref().is_some_and(|local| local.failures > 0);
+        self.is_hearsay() && (unreached || self.gone().is_some() || self.has_left())
     }
 
     pub(crate) fn order(&self) -> (u64, u64) {
@@ -152,6 +182,8 @@ pub(crate) struct Table {
     index: BTreeMap<RelayId, Place>,
     buckets: Vec<u64>,
     digest: u64,
+    /// How many rows are known by a peer's word alone.
+    introduced: BTreeMap<RelayId, usize>,
     /// Rows that need attention: suspected, accused, or gone.
     pub(crate) trouble: BTreeSet<Place>,
 }
@@ -232,6 +264,9 @@ impl Table {
     pub(crate) fn insert(&mut self, row: Row) -> Place {
         let id = row.entry.relay_id.clone();
         self.toggle(&id, row.hash());
+        if let Some(introducer) = &row.introducer {
+            *self.introduced.entry(introducer.clone()).or_default() += 1;
+        }
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
@@ -250,9 +285,45 @@ impl Table {
         let row = self.rows.get_mut(place as usize)?.take()?;
         self.toggle(&row.entry.relay_id, row.hash());
         self.index.remove(row.entry.relay_id.as_str());
+        self.one_less(row.introducer.as_ref());
         self.trouble.remove(&place);
         self.free.push(place);
         Some(row)
+    }
+
+    /// Something came from the relay itself.
+    pub(crate) fn proven(&mut self, place: Place) {
+        let introducer = self.row_mut(place).and_then(|row| row.introducer.take());
+        self.one_less(introducer.as_ref());
+    }
+
+    fn one_less(&mut self, introducer: Option<&RelayId>) {
+        let Some(introducer) = introducer else { return };
+        if let Some(count) = self.introduced.get_mut(introducer) {
+            *count -= 1;
+            if *count == 0 {
+                self.introduced.remove(introducer);
+            }
+        }
+    }
+
+    /// How many rows are known by this peer's word alone.
+    pub(crate) fn introduced(&self, peer: &RelayId) -> usize {
+        self.introduced.get(peer).copied().unwrap_or(0)
+    }
+
+    /// Of the peer that has introduced most, if that is more than `fair`, the row that fewest links have; of these the youngest. What many have, and
+    /// what has lasted, is less likely invented.
+    pub(crate) fn least_founded(&self, fair: usize) -> Option<Place> {
+        let (most, _) = self
+            .introduced
+            .iter()
+            .filter(|(_, count)| **count > fair)
+            .max_by_key(|(_, count)| **count)?;
+        let of_it = self.iter().filter(|(_, row)| row.introducer.as_ref() == Some(most));
+        of_it
+            .min_by_key(|(_, row)| (row.known_by.count_ones(), Reverse(row.learned)))
+            .map(|(place, _)| place)
     }
 
     /// A newer entry: what others said against the older one is void.

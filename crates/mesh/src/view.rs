@@ -48,4 +48,6 @@ pub struct Counters {
     pub refuted: u64,
     /// Relays forgotten.
     pub forgotten: u64,
+    /// Relays that made way: in a full table, or because their name was another's.
+    pub evicted: u64,
 }

@@ -16,7 +16,7 @@ use crate::keys::{Keys, accusation_bytes};
 use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES, MAX_RELAYS};
 use crate::output::{CloseReason, LinkId, Output};
 use crate::phi::LATE;
-use crate::table::{Place, Row, Suspicion};
+use crate::table::{Forgotten, Place, Row, Suspicion};
 use crate::view::RelayView;
 
 /// Relays that are looked for on behalf of others at a time: each costs a dial.
@@ -114,7 +114,10 @@ impl<K: Keys> Mesh<K> {
         let local = row.local();
         local.heard = Some(now);
         local.link = Some(id);
-        if local.suspicion.take().is_some() || local.gone.is_some() {
+        local.contested = false;
+        let back = local.suspicion.take().is_some() || local.gone.is_some();
+        self.table.proven(place);
+        if back {
             self.answer_seekers(now, place);
             self.review(now, place);
         }
@@ -351,7 +354,7 @@ impl<K: Keys> Mesh<K> {
         }
         if now >= self.next_pardon {
             self.next_pardon = now + interval * PARDON;
-            self.forgotten.retain(|_, (_, _, until)| *until > now);
+            self.forgotten.retain(|_, forgotten| forgotten.until > now);
             self.asked.retain(|_, (_, at)| now.saturating_sub(*at) < interval);
             let places: Vec<Place> = self.table.iter().map(|(place, _)| place).collect();
             for place in places {
@@ -370,8 +373,10 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Whether one more relay can be known: where the table is full, one that is gone makes way.
-    pub(crate) fn has_room(&mut self, now: Duration) -> bool {
+    /// Whether one more relay can be known, of which `introducer` tells; itself, where that is `None`. Where the table is full, one that is gone makes
+    /// way; else one that is known by the word of a peer that has introduced more than this one. What is known at first hand makes way only for
+    /// what comes at first hand.
+    pub(crate) fn has_room(&mut self, now: Duration, introducer: Option<&RelayId>) -> bool {
         if self.table.len() < MAX_RELAYS {
             return true;
         }
@@ -380,14 +385,65 @@ impl<K: Keys> Mesh<K> {
                 .row(*place)
                 .is_some_and(|row| row.gone().is_some() && row.link().is_none())
         };
-        let Some(place) = self.table.trouble.iter().copied().find(gone) else {
-            return false;
-        };
-        self.forget(now, place);
+        if let Some(place) = self.table.trouble.iter().copied().find(gone) {
+            self.forget(now, place);
+            return true;
+        }
+        let fair = introducer.map_or(0, |introducer| self.table.introduced(introducer) + 1);
+        let least = self.table.least_founded(fair).or_else(|| {
+            let unlinked = self.table.iter().filter(|(place, row)| {
+                introducer.is_none() && *place != self.own && row.link().is_none() && !row.is_hearsay()
+            });
+            unlinked.min_by_key(|(_, row)| row.heard()).map(|(place, _)| place)
+        });
+        let Some(least) = least else { return false };
+        self.evict(least);
         true
     }
 
+    /// Another key claims the name of a relay that is known by hearsay alone: it is dialled, and loses the name if it does not answer.
+    pub(crate) fn contest(&mut self, now: Duration, place: Place) {
+        let Some(row) = self.table.row_mut(place) else { return };
+        if row.is_hearsay() && row.link().is_none() {
+            row.local().contested = true;
+            self.dial_row(now, place, true);
+        }
+    }
+
+    /// Takes a relay out of the table that has not died: it may come back at once.
+    pub(crate) fn evict(&mut self, place: Place) {
+        let Some(row) = self.take_out(place) else { return };
+        self.counters.evicted += 1;
+        if row.gone().is_none() && !row.has_left() {
+            self.out.push_back(Output::Disconnected {
+                relay_id: row.entry.relay_id.clone(),
+                address: row.entry.address.clone(),
+                goodbye: false,
+            });
+        }
+    }
+
     fn forget(&mut self, now: Duration, place: Place) {
+        let Some(row) = self.take_out(place) else { return };
+        self.counters.forgotten += 1;
+        if self.forgotten.len() >= MAX_FORGOTTEN {
+            let first = self
+                .forgotten
+                .iter()
+                .min_by_key(|(_, forgotten)| forgotten.until)
+                .map(|(name, _)| name.clone());
+            first.and_then(|name| self.forgotten.remove(&name));
+        }
+        // Others forget at about the same time; until they all have, it must not come back from them.
+        let forgotten = Forgotten {
+            public_key: row.entry.public_key.clone(),
+            order: row.order(),
+            until: now + self.config.forget_after,
+        };
+        self.forgotten.insert(row.entry.relay_id.clone(), forgotten);
+    }
+
+    fn take_out(&mut self, place: Place) -> Option<Row> {
         for link in self.links.values_mut() {
             link.pending.remove(&place);
             link.owed.remove(&place);
@@ -396,20 +452,6 @@ impl<K: Keys> Mesh<K> {
                 batch.places.retain(|told| *told != place);
             }
         }
-        let Some(row) = self.table.remove(place) else { return };
-        self.counters.forgotten += 1;
-        if self.forgotten.len() >= MAX_FORGOTTEN {
-            let first = self
-                .forgotten
-                .iter()
-                .min_by_key(|(_, (_, _, until))| *until)
-                .map(|(name, _)| name.clone());
-            first.and_then(|name| self.forgotten.remove(&name));
-        }
-        // Others forget at about the same time; until they all have, it must not come back from them.
-        let (incarnation, version) = row.order();
-        let until = now + self.config.forget_after;
-        self.forgotten
-            .insert(row.entry.relay_id.clone(), (incarnation, version, until));
+        self.table.remove(place)
     }
 }

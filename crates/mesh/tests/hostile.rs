@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
-use sdk_relay_mesh::limits::{MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_PASSING, MAX_RELAYS};
+use sdk_relay_mesh::limits::{
+    INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_INTRODUCED, MAX_PASSING, MAX_RELAYS,
+};
 use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
-use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer, Token};
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
@@ -164,21 +166,204 @@ fn an_accusation_in_anothers_name_counts_for_nothing() {
     assert_eq!(mesh.relay(ROUND * 9, "relay-2").unwrap().health, RelayHealth::Healthy);
 }
 
+fn flood(mesh: &mut Mesh<SimulatedKeys>, over: u64, from: u64, relays: u64, now: Duration) {
+    for first in (from..from + relays).step_by(256) {
+        let last = (first + 256).min(from + relays);
+        bring(mesh, now, over, (first..last).map(|n| entry(n, 1, 1, n)).collect());
+    }
+}
+
 #[test]
-fn a_flood_of_relays_stops_at_the_bound() {
+fn one_link_introduces_a_bounded_number_of_relays_and_more_only_as_it_lasts() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
-    for part in 0..24 {
-        let now = ROUND * (part + 1);
-        let first = 10 + u64::from(part) * 256;
-        bring(
-            &mut mesh,
-            now,
-            1,
-            (first..first + 256).map(|n| entry(n, 1, 1, n)).collect(),
-        );
+    flood(&mut mesh, 1, 10, 4200, ROUND);
+    assert_eq!(mesh.relays(ROUND).len(), 1 + INTRODUCED_AT_FIRST);
+    // It comes again: it is the same relay.
+    mesh.link_down(ROUND, LinkId(1));
+    link(&mut mesh, ROUND, 2, 1);
+    flood(&mut mesh, 2, 5000, 4200, ROUND);
+    assert_eq!(mesh.relays(ROUND).len(), 1 + INTRODUCED_AT_FIRST);
+    let mut now = ROUND;
+    for round in 0..60 {
+        now += ROUND;
+        mesh.tick(now);
+        flood(&mut mesh, 2, 10_000 + round * 1000, 1000, now);
     }
-    assert_eq!(mesh.relays(ROUND * 25).len(), MAX_RELAYS);
+    assert!(
+        mesh.relays(now).len() <= 1 + MAX_INTRODUCED,
+        "{}",
+        mesh.relays(now).len()
+    );
+    // A newcomer, and whom another link tells of, find their places at once.
+    link(&mut mesh, now, 3, 2);
+    bring(&mut mesh, now, 3, vec![entry(2, 1, 1, 2), entry(3, 1, 1, 3)]);
+    assert!(mesh.relay(now, "relay-2").is_some() && mesh.relay(now, "relay-3").is_some());
+}
+
+#[test]
+fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_does_for_hearsay() {
+    let mut mesh = mesh();
+    let mut now = ROUND;
+    for at in 1..=8 {
+        link(&mut mesh, now, at, at);
+        bring(&mut mesh, now, at, vec![entry(at, 1, 1, at)]);
+    }
+    for round in 0..40 {
+        now += ROUND;
+        for at in 1..=8 {
+            mesh.heard(now, LinkId(at));
+            flood(&mut mesh, at, at * 100_000 + round * 1000, 200, now);
+        }
+    }
+    assert_eq!(mesh.relays(now).len(), MAX_RELAYS);
+    for at in 1..=8 {
+        assert!(mesh.relay(now, &format!("relay-{at}")).is_some(), "{at} is linked");
+    }
+    link(&mut mesh, now, 9, 9);
+    bring(&mut mesh, now, 9, vec![entry(9, 1, 1, 9), entry(99, 1, 1, 99)]);
+    assert!(mesh.relay(now, "relay-9").is_some(), "a newcomer that is linked");
+    assert!(mesh.relay(now, "relay-99").is_some(), "whom a newcomer introduces");
+    assert_eq!(mesh.relays(now).len(), MAX_RELAYS);
+    assert!(mesh.counters().evicted >= 2);
+}
+
+/// Keys with a name that was bound in an earlier run.
+struct Bound(SimulatedKeys, RelayId, String);
+
+impl Keys for Bound {
+    fn public_key(&self) -> String {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> String {
+        self.0.sign(message)
+    }
+
+    fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool {
+        self.0.verify(public_key, message, signature)
+    }
+
+    fn bound_key(&self, relay_id: &RelayId) -> Option<String> {
+        (*relay_id == self.1).then(|| self.2.clone())
+    }
+}
+
+#[test]
+fn a_bound_name_is_its_owners_after_a_restart_too_whoever_gossips_it() {
+    let keys = Bound(SimulatedKeys::new(0), id(2), SimulatedKeys::new(2).public_key());
+    let own = Own {
+        relay_id: id(0),
+        address: "relay-0.example.com:8090".to_owned(),
+        incarnation: 10,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: Vec::new(),
+        started: 10,
+    };
+    let mut mesh = Mesh::new(Config::default(), own, keys, 1, Duration::ZERO);
+    let up = |mesh: &mut Mesh<Bound>, at: u64, name: u64, key: u64| {
+        let peer = Peer {
+            relay_id: id(name),
+            public_key: SimulatedKeys::new(key).public_key(),
+            dial: None,
+            latency: Duration::ZERO,
+        };
+        mesh.link_up(ROUND, LinkId(at), peer);
+        mesh.is_up(LinkId(at))
+    };
+    let bring = |mesh: &mut Mesh<Bound>, at: u64, entry: Arc<RelayEntry>| {
+        let told = Gossip {
+            batch: 1,
+            have: vec![Have(entry.relay_id.clone(), entry.incarnation, entry.version, 0)],
+            ..Gossip::default()
+        };
+        mesh.request(ROUND, LinkId(at), Box::new(told));
+        let entries = Gossip {
+            entries: vec![entry],
+            ..Gossip::default()
+        };
+        mesh.request(ROUND, LinkId(at), Box::new(entries));
+    };
+    assert!(up(&mut mesh, 1, 1, 1));
+    bring(&mut mesh, 1, entry(2, 9, 9, 1));
+    assert!(mesh.relay(ROUND, "relay-2").is_none(), "signed with another key");
+    assert!(!up(&mut mesh, 2, 2, 1), "nor may a link have it");
+    assert!(up(&mut mesh, 3, 2, 2));
+    bring(&mut mesh, 3, entry(2, 1, 1, 2));
+    let known = mesh.relay(ROUND, "relay-2").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
+    assert_eq!(known.link, Some(LinkId(3)));
+}
+
+#[test]
+fn a_name_known_by_hearsay_alone_is_its_claimants_once_the_other_does_not_answer() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 1)]);
+    let claim = |mesh: &mut Mesh<SimulatedKeys>, at: u64| {
+        link(mesh, ROUND, at, 2);
+        mesh.is_up(LinkId(at))
+    };
+    assert!(!claim(&mut mesh, 2), "the other is asked first");
+    let dial = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
+        Output::Dial { dial, expect, .. } => expect.filter(|(name, _)| *name == id(2)).map(|_| dial),
+        _ => None,
+    });
+    mesh.dial_failed(ROUND, dial.unwrap());
+    assert!(claim(&mut mesh, 3));
+    bring(&mut mesh, ROUND, 3, vec![entry(2, 1, 1, 2)]);
+    let known = mesh.relay(ROUND, "relay-2").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
+    // From here on it is known at first hand: hearsay changes nothing, and no other link gets it.
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 99, 9, 1)]);
+    assert_eq!(mesh.relay(ROUND, "relay-2").unwrap().entry, known.entry);
+    assert_eq!(mesh.proven_key("relay-2"), Some(known.entry.public_key.as_str()));
+}
+
+#[test]
+fn a_dial_that_is_put_off_or_forbidden_says_nothing_about_the_relay() {
+    for forbidden in [false, true] {
+        let mut mesh = mesh();
+        link(&mut mesh, ROUND, 1, 1);
+        bring(&mut mesh, ROUND, 1, vec![entry(2, 1, 1, 2)]);
+        let mut now = ROUND;
+        let mut dials = 0;
+        for _ in 0..40 {
+            now += ROUND / 4;
+            mesh.heard(now, LinkId(1));
+            mesh.tick(now);
+            while let Some(output) = mesh.poll() {
+                if let Output::Dial { dial, .. } = output {
+                    dials += 1;
+                    match forbidden {
+                        true => mesh.dial_forbidden(now, dial),
+                        false => mesh.dial_deferred(now, dial),
+                    }
+                }
+            }
+        }
+        assert!(dials > 0);
+        assert_eq!(mesh.counters().accused, 0);
+        assert_eq!(mesh.relay(now, "relay-2").unwrap().health, RelayHealth::Healthy);
+    }
+}
+
+#[test]
+fn configured_relays_that_do_not_answer_delay_none_that_does() {
+    let seeds: Vec<String> = (0..20).map(|n| format!("seed-{n}.example.com:8090")).collect();
+    let mut mesh = lone(Config {
+        seeds: seeds.clone(),
+        ..Config::default()
+    });
+    mesh.tick(Duration::ZERO);
+    let dialled: Vec<String> = std::iter::from_fn(|| mesh.poll())
+        .filter_map(|output| match output {
+            Output::Dial { address, .. } => Some(address),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dialled, seeds);
 }
 
 fn any_id() -> impl Strategy<Value = RelayId> {

@@ -2,6 +2,7 @@
 //!
 //! Bytes are those of the `sync` and `sync_response` messages as they are serialised on the wire.
 
+mod hostile;
 mod keys;
 mod network;
 mod wire;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 
+pub use hostile::Hostility;
 pub use keys::SimulatedKeys;
 
 use crate::random::Random;
@@ -53,6 +55,10 @@ pub struct Relay {
     wakes: Duration,
     /// Bytes that it has sent.
     pub sent: u64,
+    /// What it does to harm the others.
+    hostility: Option<Hostility>,
+    /// How often it has done so.
+    spoiled: u64,
     /// Since when it takes others for gone.
     disconnected: BTreeMap<RelayId, Duration>,
 }
@@ -118,6 +124,8 @@ impl Simulation {
                 skew: 0,
                 wakes: born,
                 sent: 0,
+                hostility: None,
+                spoiled: 0,
                 disconnected: BTreeMap::new(),
             });
             simulation.queue.push(born, Event::Wake(n, 1));

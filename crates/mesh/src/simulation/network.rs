@@ -72,8 +72,9 @@ impl Simulation {
                     return;
                 }
                 let mut response = None;
+                let want = gossip.want.clone();
                 self.tell(to, |mesh, now| response = Some(mesh.request(now, link, gossip)));
-                if let Some(gossip) = response {
+                if let Some(gossip) = response.and_then(|gossip| self.spoil(to, gossip, &want)) {
                     let message = wire::response(&super::name(to), Box::new(gossip));
                     if let Some((peer, at, gossip)) = self.carry(link, to, message) {
                         self.queue.push(at, Event::Response(link, peer, token, gossip));
@@ -120,7 +121,10 @@ impl Simulation {
     fn perform(&mut self, n: usize, output: Output) {
         match output {
             Output::Request { link, token, gossip } => {
-                let message = wire::request(&super::name(n), gossip);
+                let Some(gossip) = self.spoil(n, *gossip, &[]) else {
+                    return;
+                };
+                let message = wire::request(&super::name(n), Box::new(gossip));
                 if let Some((peer, at, gossip)) = self.carry(link, n, message) {
                     self.queue.push(at, Event::Request(link, peer, token, gossip));
                 }
@@ -128,9 +132,16 @@ impl Simulation {
             Output::Dial {
                 dial,
                 address: to,
-                expect: _,
+                expect,
             } => {
                 let target = self.index(name_of(&to)).filter(|target| address(*target) == to);
+                // Another one than the expected one proves another key.
+                let target = target.filter(|to| {
+                    let own = self.relays.get(*to).map(|relay| relay.mesh.own());
+                    expect.as_ref().is_none_or(|(name, key)| {
+                        own.is_some_and(|own| own.relay_id == *name && own.public_key == *key)
+                    })
+                });
                 let reached = target.filter(|to| {
                     let there = self
                         .relays

@@ -1,0 +1,174 @@
+//! Relays that prove their keys like all others, and harm the mesh over their links.
+
+use std::sync::Arc;
+
+use sdk_relay_protocol::http::RelayHealth;
+use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
+
+use super::{SimulatedKeys, Simulation, address, name};
+use crate::Keys;
+use crate::keys::{accusation_bytes, entry_bytes};
+use crate::limits::BUCKETS;
+
+/// Relays that one invents.
+const INVENTED: u64 = 1000;
+/// Names, entries or accusations that a message gets.
+const AT_A_TIME: u64 = 256;
+
+/// What a hostile relay does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hostility {
+    /// It tells of thousands of relays that do not exist, each with a key of its own.
+    Invents,
+    /// It tells of entries in others' names, with its own key and larger numbers than theirs.
+    Squats,
+    /// It accuses all others of silence.
+    Accuses,
+    /// It has links and says nothing.
+    Mute,
+    /// Its digests, its parts, its counts and what it has heard of others are made up.
+    Lies,
+}
+
+impl Hostility {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Invents, Self::Squats, Self::Accuses, Self::Mute, Self::Lies];
+}
+
+impl Simulation {
+    /// From here on this relay is hostile.
+    pub fn turn(&mut self, n: usize, hostility: Hostility) {
+        if let Some(relay) = self.relays.get_mut(n) {
+            relay.hostility = Some(hostility);
+        }
+    }
+
+    /// All honest relays know all honest relays by their own keys, and take none of them for dead.
+    pub fn honest_know_each_other(&self) -> bool {
+        let honest = || {
+            self.relays
+                .iter()
+                .filter(|relay| relay.alive && relay.hostility.is_none())
+        };
+        honest().all(|relay| {
+            honest().all(|other| {
+                let own = other.mesh.own();
+                let view = relay.mesh.relay(self.local(relay), own.relay_id.as_str());
+                view.is_some_and(|view| view.entry.public_key == own.public_key && view.health != RelayHealth::Critical)
+            })
+        })
+    }
+
+    /// What a relay sends in place of this gossip, with the answer to what it was asked for; `None`: nothing.
+    pub(super) fn spoil(&mut self, n: usize, mut gossip: Gossip, want: &[RelayId]) -> Option<Gossip> {
+        let Some((hostility, spoiled)) = self.relays.get_mut(n).and_then(|relay| {
+            relay.spoiled += 1;
+            Some((relay.hostility?, relay.spoiled))
+        }) else {
+            return Some(gossip);
+        };
+        match hostility {
+            Hostility::Invents => {
+                let first = spoiled * AT_A_TIME;
+                tell(
+                    &mut gossip,
+                    (first..first + AT_A_TIME).map(|k| invented(n, k % INVENTED)),
+                );
+                let wanted = want
+                    .iter()
+                    .filter_map(|name| name.as_str().strip_prefix(&format!("fake-{n}-"))?.parse().ok());
+                gossip.entries.extend(wanted.map(|k| invented(n, k)));
+            }
+            Hostility::Squats => {
+                // The names that it has heard of.
+                let relay = self.relays.get(n)?;
+                let views = relay.mesh.relays(self.local(relay));
+                let others = views
+                    .iter()
+                    .skip(1)
+                    .map(|view| squatted(n, view.entry.relay_id.as_str()));
+                tell(&mut gossip, others.take(AT_A_TIME as usize));
+                gossip.entries.retain(|entry| !want.contains(&entry.relay_id));
+                gossip
+                    .entries
+                    .extend(want.iter().map(|name| squatted(n, name.as_str())));
+            }
+            Hostility::Accuses => {
+                let relay = self.relays.get(n)?;
+                let views = relay.mesh.relays(self.local(relay)).into_iter();
+                let others = views.filter(|view| view.entry.relay_id != relay.mesh.own().relay_id);
+                let by = &relay.mesh.own().relay_id;
+                gossip.accusations = others
+                    .take(AT_A_TIME as usize)
+                    .map(|view| accusation(n, by, &view.entry))
+                    .collect();
+            }
+            Hostility::Mute => return None,
+            Hostility::Lies => {
+                gossip.digest = self.random.next();
+                gossip.buckets = (0..BUCKETS).map(|_| self.random.next()).collect();
+                gossip.links = (self.random.next() % 3) as u16;
+                gossip.relays = self.random.next() as u16;
+                gossip.ack = u64::MAX;
+                gossip.entries.clear();
+                let any = self.random.below(self.relays.len());
+                gossip.heard = RelayId::new(&name(any))
+                    .map(|name| Heard(name, 0))
+                    .into_iter()
+                    .collect();
+            }
+        }
+        Some(gossip)
+    }
+}
+
+fn tell(gossip: &mut Gossip, entries: impl Iterator<Item = Arc<RelayEntry>>) {
+    gossip.have = entries
+        .map(|entry| Have(entry.relay_id.clone(), entry.incarnation, entry.version, 0))
+        .collect();
+    // Its numbers have no order: none is acknowledged, and all are looked at.
+    gossip.batch = u64::MAX;
+}
+
+fn invented(by: usize, k: u64) -> Arc<RelayEntry> {
+    let name = format!("fake-{by}-{k}");
+    signed(
+        &SimulatedKeys::new(1_000_000 + by as u64 * INVENTED + k),
+        &name,
+        format!("{name}.example.com:8090"),
+        1_700_000_000,
+    )
+}
+
+fn squatted(by: usize, name: &str) -> Arc<RelayEntry> {
+    signed(&SimulatedKeys::new(by as u64), name, address(by), 1_800_000_000)
+}
+
+fn signed(keys: &SimulatedKeys, name: &str, address: String, incarnation: u64) -> Arc<RelayEntry> {
+    let mut entry = RelayEntry {
+        relay_id: RelayId::new(name).unwrap_or_else(|_| unreachable!("a short name")),
+        public_key: keys.public_key(),
+        address,
+        incarnation,
+        version: 1,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: Vec::new(),
+        started: u64::MAX,
+        signature: String::new(),
+    };
+    entry.signature = keys.sign(&entry_bytes(&entry));
+    Arc::new(entry)
+}
+
+fn accusation(n: usize, by: &RelayId, of: &RelayEntry) -> Arc<Accusation> {
+    let mut accusation = Accusation {
+        relay_id: of.relay_id.clone(),
+        incarnation: of.incarnation,
+        version: of.version,
+        by: by.clone(),
+        signature: String::new(),
+    };
+    accusation.signature = SimulatedKeys::new(n as u64).sign(&accusation_bytes(&accusation));
+    Arc::new(accusation)
+}
