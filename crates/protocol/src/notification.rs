@@ -131,8 +131,9 @@ pub struct BlockDisconnected {
 pub struct RelayConnected {
     /// Its name.
     pub relay_id: String,
-    /// Where it says it can be reached; else where it connected from.
-    pub address: String,
+    /// Where it says it can be reached, without a proof else where it connected from; `null` where this relay would not dial that.
+    #[schema(required)]
+    pub address: Option<String>,
     /// Its API version.
     pub version: String,
     /// What it offers.
@@ -149,7 +150,8 @@ pub struct RelayDisconnected {
     /// Its name.
     pub relay_id: String,
     /// As in its `relay_connected`.
-    pub address: String,
+    #[schema(required)]
+    pub address: Option<String>,
     /// When, Unix seconds.
     pub timestamp: u64,
     /// Name of its connection.

@@ -20,7 +20,7 @@ use crate::mesh::Mesh;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::oracle::Oracle;
 use crate::settings::Settings;
-use crate::sync::{Forced, History, Planned, Relays, SyncCache};
+use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
 
 /// Between two looks whether the relay is ready.
 const READY_LOOK: Duration = Duration::from_millis(10);
@@ -69,8 +69,8 @@ pub struct Context {
     pub rate: Rate,
     /// Answers to `sync` requests.
     pub sync_cache: SyncCache,
-    /// Relays that are connected.
-    pub relays: Relays,
+    /// How often the coming of relays is announced.
+    pub announcements: Announcements,
     /// The mesh of relays that have proven who they are.
     pub mesh: Arc<Mesh>,
     /// Syncs that are over.
@@ -103,12 +103,12 @@ impl Context {
 
     /// Links to other relays now.
     pub fn mesh_connections(&self) -> u64 {
-        self.relays.links() + self.mesh.linked().len() as u64
+        self.mesh.linked().len() as u64
     }
 
     /// Relays known, this one included.
     pub fn known_relays(&self) -> u64 {
-        self.relays.known() + self.mesh.around().known
+        self.mesh.around().known + 1
     }
 
     /// Seconds since the start.

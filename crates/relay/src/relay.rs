@@ -41,7 +41,7 @@ use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletSta
 use crate::oracle::Oracle;
 use crate::server::Doors;
 use crate::settings::Settings;
-use crate::sync::{Forced, History, Planned, Relays, SyncCache};
+use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
 use crate::tls::{Tls, TlsError};
 use crate::{first_block, http, server, sync, wallet};
 
@@ -179,7 +179,7 @@ impl Relay {
         let (mesh, orders) = Mesh::open(&config, data_dir.path(), &relay_id, &format!("{scheme}://{ws_addr}"))?;
         let cx = Arc::new(Context {
             mesh,
-            relays: Relays::new(&relay_id),
+            announcements: Announcements::default(),
             relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
             process: Process::new(data_dir.path()),

@@ -20,7 +20,7 @@ use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOption
 fn options(node: &Bitcoind, name: &str) -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(node)
-        .fixed_ports()
+        .in_mesh()
         .set("RELAY_ID", name)
         .set("SYNC__INTERVAL", "1")
 }

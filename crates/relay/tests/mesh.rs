@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn options(node: &Bitcoind, name: &str, peers: &[&str]) -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(node)
-        .fixed_ports()
+        .in_mesh()
         .set("RELAY_ID", name)
         .set("SYNC__INTERVAL", "1")
         .set("SYNC__HEALTH_INTERVAL", "1")
@@ -296,4 +296,112 @@ async fn a_stolen_name_and_a_wrong_secret_are_refused() {
         get(&b, "/relays/b").await["public_key"],
         "a has linked to the b that it knew first"
     );
+}
+
+/// Lines of the file of bound names.
+fn bound(relay: &RelayProcess) -> String {
+    match std::fs::read_to_string(relay.data_dir().join("mesh.names")) {
+        Ok(lines) => lines,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let mut a = RelayProcess::start(options(&node, "a", &[])).await;
+    let mut b = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
+    assert_eq!(bound(&a), "", "it has only just come");
+    let key = get(&b, "/relays/b").await["public_key"].as_str().unwrap().to_owned();
+    let line = format!("b {key} ");
+    eventually(DEADLINE, "b's name in the file", async || {
+        bound(&a).starts_with(&line).then_some(())
+    })
+    .await;
+    assert_eq!(bound(&a).lines().count(), 1);
+    // After a restart, with b away, its name is still its own: a relay with another key does not get it.
+    assert!(b.terminate().await.success());
+    assert!(a.terminate().await.success());
+    a.start_again().await;
+    let thief = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
+    eventually(DEADLINE, "the thief's refusal", async || {
+        thief.stderr().contains("belongs to another key").then_some(())
+    })
+    .await;
+    sees(&a, &[("a", "healthy")]).await;
+    // Nor does one that shows no key.
+    let unproven = Client::builder(&a.ws_url())
+        .relay("b", None)
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(unproven.to_string().contains("belongs to a key"), "{unproven}");
+    drop(thief);
+    b.start_again().await;
+    sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
+    assert_eq!(get(&a, "/relays/b").await["public_key"], key);
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let a = RelayProcess::start(options(&node, "a", &[])).await;
+    // It listens where the others do, and advertises nothing.
+    let b = options(&node, "b", &[&a.ws_url()]).set("MESH__ADVERTISE", "");
+    let b = RelayProcess::start(b).await;
+    let everywhere = options(&node, "c", &[&a.ws_url()])
+        .set("WS_URL", "0.0.0.0:0")
+        .set("MESH__ADVERTISE", "");
+    let c = RelayProcess::start(everywhere).await;
+    for relay in [&b, &c] {
+        assert!(relay.stderr().contains("set mesh.advertise"), "{}", relay.stderr());
+    }
+    assert!(!a.stderr().contains("set mesh.advertise"));
+    sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
+    for (relay, name) in [(&a, "b"), (&a, "c"), (&b, "b"), (&c, "c"), (&c, "b")] {
+        let path = format!("/relays/{name}");
+        let listed = eventually(DEADLINE, format!("{path} is known"), async || {
+            let reply = http_get(&format!("{}{path}", relay.http_url())).await;
+            (reply.status == 200).then(|| reply.json())
+        })
+        .await;
+        assert_eq!(
+            (listed.get("address"), listed.get("url")),
+            (Some(&Value::Null), Some(&Value::Null)),
+            "{listed}"
+        );
+    }
+    // a's own can be used, and c, which knows it over a link, may not pass a loopback address on: it is reached from elsewhere.
+    assert_eq!(get(&a, "/relays/a").await["url"], a.ws_url());
+    assert_eq!(get(&c, "/relays/a").await["url"], Value::Null);
+    for relay in [&a, &b, &c] {
+        let (probe, _events) = Client::builder(&relay.ws_url().replace("0.0.0.0", "127.0.0.1"))
+            .connect()
+            .await
+            .unwrap();
+        assert_eq!(probe.relay().relays, [], "nobody else can be reached");
+        probe.close().await;
+    }
+}
+
+#[tokio::test]
+async fn eight_configured_relays_that_say_nothing_do_not_delay_a_ninth() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    let good = RelayProcess::start(options(&node, "good", &[])).await;
+    let mut mute = Vec::new();
+    for _ in 0..8 {
+        mute.push(tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    let urls: Vec<String> = mute
+        .iter()
+        .map(|listener| format!("ws://{}", listener.local_addr().unwrap()))
+        .chain([good.ws_url()])
+        .collect();
+    let peers: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let began = std::time::Instant::now();
+    let relay = RelayProcess::start(options(&node, "relay", &peers).set("SYNC__INTERVAL", "30")).await;
+    sees(&relay, &[("relay", "healthy"), ("good", "healthy")]).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

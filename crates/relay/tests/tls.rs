@@ -280,16 +280,16 @@ async fn relays_link_over_tls_to_whom_they_trust() {
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     write_pair(&cert, &key);
     let node = Bitcoind::start(testkit::Options::default()).await;
-    let relay = |name: &str| {
+    let relay = |name: &str, scheme: &str| {
         RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&node)
-            .fixed_ports()
+            .in_mesh_over(scheme)
             .set("RELAY_ID", name)
             .set("SYNC__INTERVAL", "1")
     };
-    let a = RelayProcess::start(relay("a").set("TLS__CERT", &cert).set("TLS__KEY", &key)).await;
+    let a = RelayProcess::start(relay("a", "wss").set("TLS__CERT", &cert).set("TLS__KEY", &key)).await;
     let url = format!("wss://{}", address(&a.ws_url()));
-    let links = |name: &str| relay(name).set("MESH__PEERS", &url);
+    let links = |name: &str| relay(name, "ws").set("MESH__PEERS", &url);
     let wary = RelayProcess::start(links("wary")).await;
     logged(&wary, 1, "mesh.peers: no link").await;
     let b = RelayProcess::start(links("b").set("MESH__TRUST", &cert)).await;

@@ -41,7 +41,7 @@ pub enum Link {
     Gossip,
 }
 
-/// `GET /relays`: this relay first, then those that are connected, by name.
+/// `GET /relays`: this relay first, then those of its mesh, the nearest first.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "relays": [
@@ -71,7 +71,7 @@ pub struct RelayList {
     pub healthy: u64,
     /// Of these, those with `warning`.
     pub warning: u64,
-    /// Of these, the critical ones. A relay that has not told its health is counted in `total` alone.
+    /// Of these, the critical ones.
     pub critical: u64,
     /// Unix seconds.
     pub timestamp: u64,
@@ -82,8 +82,9 @@ pub struct RelayList {
 pub struct RelaySummary {
     /// Its name.
     pub relay_id: String,
-    /// `HOST:PORT` of its WebSocket API: as it told; else where it connected from.
-    pub address: String,
+    /// `HOST:PORT` of its WebSocket API, as it advertises it; `null` where it cannot be reached from elsewhere, or this relay would not dial it.
+    #[schema(required)]
+    pub address: Option<String>,
     /// API version that it speaks.
     pub version: String,
     /// Seconds since its start.
@@ -109,7 +110,7 @@ pub struct RelaySummary {
     #[serde(default)]
     #[schema(required)]
     pub public_key: Option<String>,
-    /// The WebSocket URL that it advertises; `null` where none is known.
+    /// The WebSocket URL of `address`.
     #[serde(default)]
     #[schema(required)]
     pub url: Option<String>,
@@ -152,7 +153,8 @@ pub struct RelayDetails {
     /// Its name.
     pub relay_id: String,
     /// As in the list.
-    pub address: String,
+    #[schema(required)]
+    pub address: Option<String>,
     /// API version that it speaks.
     pub version: String,
     /// Seconds since its start.
@@ -184,7 +186,7 @@ pub struct RelayDetails {
     #[serde(default)]
     #[schema(required)]
     pub public_key: Option<String>,
-    /// The WebSocket URL that it advertises; `null` where none is known.
+    /// The WebSocket URL of `address`.
     #[serde(default)]
     #[schema(required)]
     pub url: Option<String>,

@@ -141,7 +141,7 @@ pub enum AllowPrivate {
     Yes,
     /// They may not.
     No,
-    /// When one of the configured relays has a private address.
+    /// Those in the networks of configured relays.
     Auto,
 }
 

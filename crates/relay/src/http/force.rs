@@ -130,9 +130,6 @@ fn no_targets(cx: &Context, names: &[String]) -> Option<FieldError> {
         }
         None => return None,
         Some(name) if *name == cx.relay_id => "this relay does not sync with itself".to_owned(),
-        Some(name) if cx.relays.inbound().iter().any(|r| r.relay_id == *name) => {
-            format!("{name} is connected to this relay, which has no link of its own to it")
-        }
         Some(_) => "this relay has no link to a relay of that name".to_owned(),
     };
     Some(FieldError {

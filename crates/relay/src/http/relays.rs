@@ -1,6 +1,4 @@
-//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those that are connected to it.
-
-use std::collections::BTreeMap;
+//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those of its mesh. Who has not proven who it is, is none of them.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -17,9 +15,8 @@ use super::{Cx, query};
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
 use crate::context::Context;
-use crate::mesh::{MeshRelay, url_of};
+use crate::mesh::{MeshRelay, url_of, without_scheme};
 use crate::ops::reports;
-use crate::sync::Inbound;
 use crate::ws::CAPABILITIES;
 
 /// Filters of `GET /relays`.
@@ -80,7 +77,7 @@ pub(super) async fn list(
     responses(
         (status = 200, description = "What is known of it", body = RelayDetails),
         (status = 400, description = "The path is no UTF-8"),
-        (status = 404, description = "No relay of that name is connected"),
+        (status = 404, description = "No relay of that name is known"),
     ),
 )]
 pub(super) async fn one(
@@ -96,15 +93,9 @@ pub(super) async fn one(
     })
 }
 
-/// Those of the mesh, and those that are connected without a proof of who they are: the nearest first, then by name. Who has proven its name
-/// comes before who has not.
+/// Those of the mesh: the nearest first, then by name.
 fn others(cx: &Context) -> impl Iterator<Item = RelayDetails> {
-    let mut all: BTreeMap<String, RelayDetails> = BTreeMap::new();
-    let unproven = cx.relays.inbound().into_iter().map(details);
-    for details in unproven.chain(cx.mesh.relays().into_iter().map(of_mesh)) {
-        all.insert(details.relay_id.clone(), details);
-    }
-    let mut all: Vec<RelayDetails> = all.into_values().collect();
+    let mut all: Vec<RelayDetails> = cx.mesh.relays().into_iter().map(of_mesh).collect();
     all.sort_by(|a, b| {
         let far = |r: &RelayDetails| r.latency.unwrap_or(f64::INFINITY);
         far(a).total_cmp(&far(b))
@@ -113,29 +104,39 @@ fn others(cx: &Context) -> impl Iterator<Item = RelayDetails> {
 }
 
 fn of_mesh(relay: MeshRelay) -> RelayDetails {
-    let now = unix_now();
-    let uptime = relay
-        .facts
-        .uptime()
-        .unwrap_or_else(|| now.saturating_sub(relay.started));
-    let linked = relay.link != Link::Gossip;
-    let mut details = details(Inbound {
+    let facts = relay.facts;
+    RelayDetails {
         relay_id: relay.relay_id,
-        address: relay.address,
+        address: relay.url.as_deref().map(|url| without_scheme(url).to_owned()),
         version: relay.version,
-        capabilities: relay.capabilities,
+        uptime: facts.uptime().or(relay.uptime),
+        health: Some(relay.health),
         last_seen: relay.last_seen,
-        facts: relay.facts,
-    });
-    details.uptime = Some(uptime);
-    details.health = Some(relay.health);
-    details.link = relay.link;
-    details.software_version = Some(relay.software_version);
-    details.status.sync_active = Some(linked);
-    details.latency = relay.latency.map(|l| (l.as_secs_f64() * 1e6).round() / 1000.0);
-    details.public_key = Some(relay.public_key);
-    details.url = relay.url;
-    details
+        capabilities: relay.capabilities,
+        connections: facts.connections,
+        metrics: RelayMetricsDetails {
+            sync_requests: facts.sync_requests,
+            sync_responses: facts.sync_responses,
+            avg_latency: facts.avg_latency,
+            error_count: facts.error_count,
+            success_rate: facts.success_rate,
+        },
+        configuration: RelayConfiguration {
+            network: facts.network,
+            ..RelayConfiguration::default()
+        },
+        status: RelayParts {
+            sync_active: Some(relay.link != Link::Gossip),
+            ..RelayParts::default()
+        },
+        timestamp: unix_now(),
+        latency: relay.latency.map(|l| (l.as_secs_f64() * 1e6).round() / 1000.0),
+        public_key: Some(relay.public_key),
+        url: relay.url,
+        link: relay.link,
+        last_block: facts.last_block,
+        software_version: Some(relay.software_version),
+    }
 }
 
 fn own(cx: &Context) -> RelayDetails {
@@ -144,7 +145,7 @@ fn own(cx: &Context) -> RelayDetails {
     let now = unix_now();
     RelayDetails {
         relay_id: cx.relay_id.clone(),
-        address: cx.ws_addr.to_string(),
+        address: cx.mesh.address().map(|address| without_scheme(address).to_owned()),
         version: API_VERSION.to_owned(),
         uptime: Some(cx.uptime()),
         health: RelayHealth::from_status(&health.status),
@@ -172,47 +173,10 @@ fn own(cx: &Context) -> RelayDetails {
         timestamp: now,
         latency: None,
         public_key: Some(cx.mesh.public_key().to_owned()),
-        url: url_of(cx.mesh.address()),
+        url: cx.mesh.address().and_then(url_of),
         link: Link::Own,
         last_block: cx.vitals.tip(),
         software_version: Some(SOFTWARE_VERSION.to_owned()),
-    }
-}
-
-fn details(inbound: Inbound) -> RelayDetails {
-    let uptime = inbound.facts.uptime();
-    let facts = inbound.facts;
-    RelayDetails {
-        relay_id: inbound.relay_id,
-        address: inbound.address,
-        version: inbound.version,
-        uptime,
-        health: facts.health,
-        last_seen: inbound.last_seen,
-        capabilities: inbound.capabilities,
-        connections: facts.connections,
-        metrics: RelayMetricsDetails {
-            sync_requests: facts.sync_requests,
-            sync_responses: facts.sync_responses,
-            avg_latency: facts.avg_latency,
-            error_count: facts.error_count,
-            success_rate: facts.success_rate,
-        },
-        configuration: RelayConfiguration {
-            network: facts.network,
-            ..RelayConfiguration::default()
-        },
-        status: RelayParts {
-            sync_active: facts.syncs.then_some(true),
-            ..RelayParts::default()
-        },
-        timestamp: unix_now(),
-        latency: None,
-        public_key: None,
-        url: None,
-        link: Link::Inbound,
-        last_block: facts.last_block,
-        software_version: facts.software_version,
     }
 }
 

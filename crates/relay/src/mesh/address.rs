@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::reach::Reach;
+
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
@@ -32,7 +34,7 @@ pub(super) enum AddressError {
     #[error("{0} cannot be resolved")]
     Unknown(String),
     /// It leads into a private network.
-    #[error("{0} is a private address: set mesh.allow_private to dial such ones")]
+    #[error("{0} is a private address that mesh.allow_private does not open")]
     Private(IpAddr),
 }
 
@@ -68,7 +70,7 @@ pub fn url_of(address: &str) -> Option<String> {
 }
 
 /// `HOST:PORT` of an advertised address.
-pub(super) fn without_scheme(address: &str) -> &str {
+pub fn without_scheme(address: &str) -> &str {
     address.split_once("://").map_or(address, |(_, rest)| rest)
 }
 
@@ -90,14 +92,31 @@ fn host_and_port(url: &str) -> Option<&str> {
     (fits && url.len() <= MAX_URL && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(rest)
 }
 
+/// The address that a URL names, where it is no host name.
+pub(super) fn literal(url: &str) -> Option<IpAddr> {
+    let (host, _) = host_and_port(url)?.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    bare.unwrap_or(host).parse().ok()
+}
+
+/// Whether a URL names this machine only: a loopback address, `localhost`, or the unspecified address, which stands for all of its own.
+pub(super) fn is_own_machine(url: &str) -> bool {
+    let name = || host_and_port(url).and_then(|target| target.rsplit_once(':'));
+    match literal(url).map(|ip| ip.to_canonical()) {
+        Some(ip) => ip.is_loopback() || ip.is_unspecified(),
+        None => name().is_some_and(|(host, _)| host.eq_ignore_ascii_case("localhost")),
+    }
+}
+
 /// What the URL's host means now, all of it checked: an address that is dialled afterwards is one of these, and no other meaning of the name.
-pub(super) async fn resolve(url: &str, allow_private: bool) -> Result<Vec<SocketAddr>, AddressError> {
+/// Without `reach` it may mean anything: an operator wrote it.
+pub(super) async fn resolve(url: &str, reach: Option<&Reach>) -> Result<Vec<SocketAddr>, AddressError> {
     let target = host_and_port(url).ok_or(AddressError::Malformed)?;
     let unknown = || AddressError::Unknown(target.to_owned());
     let found = timeout(RESOLVE_WITHIN, lookup_host(target)).await;
     let found: Vec<SocketAddr> = found.map_err(|_| unknown())?.map_err(|_| unknown())?.collect();
     // One private address among public ones is how a name is made to lead inside.
-    if let Some(private) = found.iter().find(|a| is_private(a.ip()) && !allow_private) {
+    if let Some(private) = found.iter().find(|a| reach.is_some_and(|reach| !reach.allows(a.ip()))) {
         return Err(AddressError::Private(private.ip()));
     }
     if found.is_empty() {
@@ -108,7 +127,7 @@ pub(super) async fn resolve(url: &str, allow_private: bool) -> Result<Vec<Socket
 
 /// Whether an address is not one of the public internet: this machine, this network, reserved ranges (IANA's special-purpose registries), and
 /// those of IPv6 that stand for such an IPv4 address.
-pub fn is_private(ip: IpAddr) -> bool {
+pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => is_private_v4(v4),
         IpAddr::V6(v6) => is_private_v6(v6),
@@ -149,6 +168,7 @@ fn is_private_v6(v6: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AllowPrivate;
 
     #[test]
     fn what_an_operator_writes() {
@@ -226,21 +246,37 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_inside_is_not_dialled() {
-        assert!(matches!(
-            resolve("ws://localhost:1", false).await,
-            Err(AddressError::Private(_))
-        ));
-        assert!(matches!(
-            resolve("ws://[::ffff:127.0.0.1]:1", false).await,
-            Err(AddressError::Private(_))
-        ));
+        let closed = Reach::new(AllowPrivate::No, &[], None);
+        for inside in ["ws://localhost:1", "ws://[::ffff:127.0.0.1]:1"] {
+            assert!(matches!(
+                resolve(inside, Some(&closed)).await,
+                Err(AddressError::Private(_))
+            ));
+        }
         assert_eq!(
-            resolve("ws://127.0.0.1:1", true).await.unwrap(),
+            resolve("ws://127.0.0.1:1", None).await.unwrap(),
             ["127.0.0.1:1".parse().unwrap()]
         );
         assert_eq!(
-            resolve("ws://1.1.1.1:1", false).await.unwrap(),
+            resolve("ws://1.1.1.1:1", Some(&closed)).await.unwrap(),
             ["1.1.1.1:1".parse().unwrap()]
         );
+    }
+
+    #[test]
+    fn what_names_this_machine_only() {
+        for own in [
+            "ws://127.0.0.1:1",
+            "wss://[::1]:1",
+            "ws://0.0.0.0:8090",
+            "ws://[::]:1",
+            "ws://LocalHost:1",
+            "ws://127.9.9.9:1",
+        ] {
+            assert!(is_own_machine(own), "{own}");
+        }
+        for other in ["ws://10.0.0.1:1", "ws://relay.example:1", "ws://[fd00::1]:1"] {
+            assert!(!is_own_machine(other), "{other}");
+        }
     }
 }

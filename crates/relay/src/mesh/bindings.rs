@@ -1,139 +1,292 @@
-//! Which key belongs to which name: bound on first sight, kept across restarts, and refused to another key.
+//! Which key belongs to which name: bound once a link has lasted, kept across restarts, and refused to another key.
+//!
+//! Memory is the truth; the file is appended to and synced by [`Bindings::write`], which blocks and belongs off the runtime's threads.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::unix_now;
+use crate::sync::is_relay_id;
 
-/// Name of the file in the data directory: a line for each name, `NAME KEY SECOND`, the second being that at which it was last seen.
+/// Name of the file in the data directory: lines `NAME KEY SECOND`, the second being that at which the name was last seen. The last line of a
+/// name counts.
 const FILE_NAME: &str = "mesh.names";
 /// Names kept. As many as the mesh knows relays.
 const KEPT: usize = 4096;
-/// A name that nobody has shown for so long may make way when the table is full. Younger ones never do: who floods the table with names of his
-/// own drives nobody out.
+/// A name that nobody has shown for so long may make way when the table is full. Younger ones make way for configured relays alone: a flood of
+/// names drives nobody out.
 const UNSEEN: u64 = 30 * 86_400;
 /// Seen again within this time, a name is not written anew.
 const WRITE_EVERY: u64 = 86_400;
+/// New names of one address (IPv6: of one /64) in an hour. One machine runs one relay, a household a few.
+const NAMES_PER_ADDRESS: usize = 4;
+/// New names in an hour, of all addresses: a table of [`KEPT`] takes at least a day and a half to fill.
+const NAMES_PER_HOUR: usize = 100;
+const HOUR: u64 = 3600;
+/// Superfluous lines that the file may have before it is written anew: as many as it has names, and these.
+const MORE_LINES: usize = 256;
 
 /// The table.
 #[derive(Debug)]
 pub struct Bindings {
     path: PathBuf,
-    names: Mutex<BTreeMap<String, (String, u64)>>,
+    /// Keys of `mesh.peers`: their names are theirs, whoever had them before.
+    pinned: BTreeSet<String>,
+    state: Mutex<State>,
+    /// Held while the file is written.
+    writing: Mutex<()>,
 }
 
-/// Why a name is not a relay's.
+#[derive(Debug, Default)]
+struct State {
+    names: BTreeMap<String, Bound>,
+    /// Who bound names within the last hour.
+    recent: VecDeque<(u64, IpAddr)>,
+    /// Lines that the file lacks.
+    unwritten: Vec<String>,
+    /// Lines of the file; `None` where it must be written anew.
+    lines: Option<usize>,
+    /// The last write failed, and was reported.
+    fails: bool,
+}
+
+#[derive(Debug)]
+struct Bound {
+    key: String,
+    seen: u64,
+}
+
+/// Where a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An address of `mesh.peers`.
+    Configured,
+    /// This network (see `network_of`).
+    Network(IpAddr),
+}
+
+/// Why a name is not a relay's, or is not bound yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameRefused {
     /// It is another's.
     #[error("relay_id: this name belongs to another key")]
     Taken,
     /// There is no room for a new one.
-    #[error("relay_id: this relay knows too many names already")]
+    #[error("relay_id: this relay keeps too many names already")]
     Full,
+    /// Too many new names, of this address or in all.
+    #[error("relay_id: too many new names within an hour")]
+    TooMany,
 }
 
 impl Bindings {
     /// Reads the table of this data directory. A line that cannot be read is left out.
-    pub fn open(data_dir: &Path) -> std::io::Result<Self> {
+    pub fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
         let path = data_dir.join(FILE_NAME);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e),
         };
-        let line = |line: &str| {
-            let mut words = line.split(' ');
-            let (name, key, seen) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
-            Some((name.to_owned(), (key.to_owned(), seen)))
-        };
-        let names = text.lines().filter_map(line).take(KEPT).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut names = BTreeMap::new();
+        let (mut lines, mut readable) = (0, true);
+        for line in text.lines() {
+            lines += 1;
+            match parse(line) {
+                Some((name, bound)) if names.len() < KEPT || names.contains_key(&name) => _ = names.insert(name, bound),
+                _ => readable = false,
+            }
+        }
+        // A line that a power cut has torn must not swallow the next one.
+        let whole = readable && (text.is_empty() || text.ends_with('\n'));
+        if !readable {
+            tracing::warn!(file = %path.display(), "some lines of the names of relays cannot be read and are left out");
+        }
         Ok(Self {
             path,
-            names: Mutex::new(names),
+            pinned,
+            state: Mutex::new(State {
+                names,
+                lines: whole.then_some(lines),
+                ..State::default()
+            }),
+            writing: Mutex::default(),
         })
     }
 
-    /// Whether a name may be shown without a key: nobody has bound it.
-    pub fn is_free(&self, name: &str) -> bool {
-        !self
-            .names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(name)
+    /// The key to which a name is bound.
+    pub fn key_of(&self, name: &str) -> Option<String> {
+        self.state().names.get(name).map(|bound| bound.key.clone())
     }
 
-    /// Binds a name to the key that has proven it, or refuses it.
-    pub fn bind(&self, name: &str, key: &str) -> Result<(), NameRefused> {
-        self.bind_at(unix_now(), name, key)
+    /// A relay has proven this key: whether it may have this name. Where the key is one of `mesh.peers`, the name is bound to it at once.
+    pub fn admit(&self, name: &str, key: &str) -> Result<(), NameRefused> {
+        let now = unix_now();
+        if self.pinned.contains(key) {
+            return self.bind_at(now, name, key, Origin::Configured);
+        }
+        let mut state = self.state();
+        match state.names.get(name) {
+            Some(bound) if bound.key != key => Err(NameRefused::Taken),
+            Some(_) => {
+                state.seen(now, name);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
-    fn bind_at(&self, now: u64, name: &str, key: &str) -> Result<(), NameRefused> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        match names.get_mut(name) {
-            Some((bound, _)) if bound != key => return Err(NameRefused::Taken),
-            Some((_, seen)) if now.saturating_sub(*seen) < WRITE_EVERY => return Ok(()),
-            Some((_, seen)) => *seen = now,
+    /// Binds a name to a key whose link has lasted.
+    pub fn bind(&self, name: &str, key: &str, origin: Origin) -> Result<(), NameRefused> {
+        self.bind_at(unix_now(), name, key, origin)
+    }
+
+    fn bind_at(&self, now: u64, name: &str, key: &str, origin: Origin) -> Result<(), NameRefused> {
+        let mut state = self.state();
+        let pinned = self.pinned.contains(key);
+        match state.names.get(name) {
+            Some(bound) if bound.key == key => {
+                state.seen(now, name);
+                return Ok(());
+            }
+            Some(bound) if !pinned || self.pinned.contains(&bound.key) => return Err(NameRefused::Taken),
+            Some(_) => {
+                tracing::warn!(
+                    relay = name,
+                    "the name of a relay in mesh.peers was bound to another key: it is bound to the configured one now"
+                );
+            }
             None => {
-                if names.len() >= KEPT {
-                    let oldest = names.iter().min_by_key(|(_, (_, seen))| *seen);
-                    let oldest = oldest.filter(|(_, (_, seen))| now.saturating_sub(*seen) > UNSEEN);
-                    let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
-                        return Err(NameRefused::Full);
-                    };
-                    names.remove(&oldest);
+                let configured = pinned || origin == Origin::Configured;
+                if let (Origin::Network(network), false) = (origin, configured) {
+                    state.count(now, network)?;
                 }
-                names.insert(name.to_owned(), (key.to_owned(), now));
+                if state.names.len() >= KEPT {
+                    let oldest = state.oldest(&self.pinned);
+                    let oldest = oldest.filter(|(_, seen)| configured || now.saturating_sub(*seen) > UNSEEN);
+                    let (oldest, _) = oldest.ok_or(NameRefused::Full)?;
+                    state.names.remove(&oldest);
+                    state.lines = None;
+                }
+                if let (Origin::Network(network), false) = (origin, configured) {
+                    state.recent.push_back((now, network));
+                }
             }
         }
-        if let Err(error) = self.write(&names) {
-            tracing::error!(%error, file = %self.path.display(), "the names of relays cannot be written: look at the disk of data_dir");
-        }
+        let bound = Bound {
+            key: key.to_owned(),
+            seen: now,
+        };
+        state.unwritten.push(line(name, &bound));
+        state.names.insert(name.to_owned(), bound);
         Ok(())
     }
 
-    /// Written beside and renamed, so that a kill leaves the old table or the new one.
-    fn write(&self, names: &BTreeMap<String, (String, u64)>) -> std::io::Result<()> {
-        let text: String = names
-            .iter()
-            .map(|(name, (key, seen))| format!("{name} {key} {seen}\n"))
-            .collect();
+    /// Whether there is something that [`Bindings::write`] would write, or could not write last time.
+    pub fn is_unwritten(&self) -> bool {
+        let state = self.state();
+        state.fails || !state.unwritten.is_empty()
+    }
+
+    /// Writes what is new, and syncs it. It blocks. What cannot be written is written with what comes next.
+    pub fn write(&self) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (text, lines, anew) = {
+            let mut state = self.state();
+            let new = std::mem::take(&mut state.unwritten);
+            let most = state.names.len() * 2 + MORE_LINES;
+            match state.lines.filter(|lines| lines + new.len() <= most) {
+                Some(lines) => (new.concat(), lines + new.len(), false),
+                None => (state.whole(), state.names.len(), true),
+            }
+        };
+        let written = match anew {
+            true => self.replace(&text),
+            false => self.append(&text),
+        };
+        let mut state = self.state();
+        state.lines = written.is_ok().then_some(lines);
+        match written {
+            Ok(()) => state.fails = false,
+            Err(error) => {
+                // All of it is written next time.
+                if !std::mem::replace(&mut state.fails, true) {
+                    tracing::error!(%error, file = %self.path.display(), "the names of relays cannot be written: look at the disk of data_dir");
+                }
+            }
+        }
+    }
+
+    fn append(&self, text: &str) -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()
+    }
+
+    /// Written beside and renamed, so that a kill leaves the old file or the new one.
+    fn replace(&self, text: &str) -> std::io::Result<()> {
         let beside = self.path.with_extension("new");
         let mut file = File::create(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, &self.path)
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A bound name was shown again.
+    fn seen(&mut self, now: u64, name: &str) {
+        let Some(bound) = self.names.get_mut(name) else { return };
+        if now.saturating_sub(bound.seen) >= WRITE_EVERY {
+            bound.seen = now;
+            self.unwritten.push(line(name, bound));
+        }
+    }
+
+    /// Whether this network may bind one more name.
+    fn count(&mut self, now: u64, network: IpAddr) -> Result<(), NameRefused> {
+        self.recent.retain(|(at, _)| now.saturating_sub(*at) < HOUR);
+        let of_it = self.recent.iter().filter(|(_, other)| *other == network).count();
+        match of_it >= NAMES_PER_ADDRESS || self.recent.len() >= NAMES_PER_HOUR {
+            true => Err(NameRefused::TooMany),
+            false => Ok(()),
+        }
+    }
+
+    fn oldest(&self, pinned: &BTreeSet<String>) -> Option<(String, u64)> {
+        let others = self.names.iter().filter(|(_, bound)| !pinned.contains(&bound.key));
+        let oldest = others.min_by_key(|(_, bound)| bound.seen);
+        oldest.map(|(name, bound)| (name.clone(), bound.seen))
+    }
+
+    fn whole(&self) -> String {
+        self.names.iter().map(|(name, bound)| line(name, bound)).collect()
+    }
+}
+
+fn line(name: &str, Bound { key, seen }: &Bound) -> String {
+    format!("{name} {key} {seen}\n")
+}
+
+fn parse(line: &str) -> Option<(String, Bound)> {
+    let mut words = line.split(' ');
+    let (name, key, seen) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
+    let is_key = key.len() == 64 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let bound = Bound {
+        key: key.to_owned(),
+        seen,
+    };
+    (is_relay_id(name) && is_key && words.next().is_none()).then(|| (name.to_owned(), bound))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_with_its_key_across_restarts() {
-        let dir = tempfile::tempdir().unwrap();
-        let names = Bindings::open(dir.path()).unwrap();
-        assert!(names.is_free("a"));
-        names.bind("a", "k1").unwrap();
-        assert_eq!(names.bind("a", "k2"), Err(NameRefused::Taken));
-        let again = Bindings::open(dir.path()).unwrap();
-        assert!(!again.is_free("a"));
-        assert_eq!(again.bind("a", "k2"), Err(NameRefused::Taken));
-        again.bind("a", "k1").unwrap();
-    }
-
-    #[test]
-    fn bounded_and_a_flood_drives_nobody_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let text: String = (0..KEPT).map(|n| format!("r{n} k{n} {}\n", 1_000_000 + n)).collect();
-        std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-        let names = Bindings::open(dir.path()).unwrap();
-        assert_eq!(names.bind_at(1_000_000, "new", "k"), Err(NameRefused::Full));
-        names.bind_at(1_000_001 + UNSEEN, "new", "k").unwrap();
-        assert!(names.is_free("r0") && !names.is_free("r1"));
-    }
-}
+mod tests;

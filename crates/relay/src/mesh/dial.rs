@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -17,10 +16,11 @@ use super::address::{AddressError, PeerAddress, resolve, url_of};
 use super::known::KnownRelay;
 use super::link::{Exchange, Step};
 use super::proof::{Dialler, Expected, Proven};
-use super::{Mesh, Up, is_private};
+use super::{Mesh, Origin, Up};
 use crate::clock::unix_now;
 use crate::context::Context;
 use crate::sync::{self, is_relay_id};
+use crate::ws::network_of;
 
 /// A peer that has said nothing for this long is gone: it pings every 30 s.
 const SILENT_AT_MOST: Duration = Duration::from_secs(90);
@@ -53,26 +53,46 @@ pub(super) struct Dial {
     pub(super) expect: Option<(RelayId, String)>,
 }
 
+/// A link that was dialled, before anybody knows of it.
+struct Dialled {
+    link: Link,
+    peer: Proven,
+    origin: Origin,
+    latency: Duration,
+    version: String,
+}
+
 impl Mesh {
     /// Dials, and serves the link until it ends.
     pub(super) async fn dial(self: Arc<Self>, cx: Arc<Context>, dial: Dial) -> Option<(String, DialError)> {
         let configured = dial.expect.is_none();
         match self.connect(&dial).await {
-            Ok((link, peer, latency, version)) => {
-                let (up, exchange) = self.up(&peer, Some(dial.id), latency, KnownRelay { version });
+            Ok(Dialled {
+                link,
+                peer,
+                origin,
+                latency,
+                version,
+            }) => {
+                let (up, exchange) = self.up(&peer, Some(dial.id), origin, latency, KnownRelay { version });
                 tracing::info!(relay = up.relay_id, address = dial.address, "linked to a relay");
                 serve(&cx, link, &up, exchange).await;
                 None
             }
             Err(error) => {
-                self.with(|core, now| core.dial_failed(now, dial.id));
+                match error {
+                    DialError::Address(AddressError::Private(_) | AddressError::Malformed) if !configured => {
+                        self.with(|core, now| core.dial_forbidden(now, dial.id));
+                    }
+                    _ => self.with(|core, now| core.dial_failed(now, dial.id)),
+                }
                 tracing::debug!(address = dial.address, %error, "no link");
                 configured.then_some((dial.address, error))
             }
         }
     }
 
-    async fn connect(&self, dial: &Dial) -> Result<(Link, Proven, Duration, String), DialError> {
+    async fn connect(&self, dial: &Dial) -> Result<Dialled, DialError> {
         let (url, expect, configured) = match &dial.expect {
             // What an operator wrote may lead anywhere.
             None => {
@@ -92,14 +112,11 @@ impl Mesh {
                 (url, expect, false)
             }
         };
-        let allow_private = configured || self.allow_private.load(Ordering::Relaxed);
-        let addresses = resolve(&url, allow_private).await?;
-        if configured && self.allow_when_peer_is && addresses.iter().any(|a| is_private(a.ip())) {
-            self.allow_private.store(true, Ordering::Relaxed);
-        }
+        let addresses = resolve(&url, (!configured).then_some(&self.reach)).await?;
         let mut last = AddressError::Unknown(url.clone()).into();
         for at in addresses {
-            let mut dialler = Dialler::new(self.own.clone(), self.address.clone(), expect.clone());
+            let own = self.address.clone().unwrap_or_default();
+            let mut dialler = Dialler::new(self.own.clone(), own, expect.clone());
             let handshake = self.hello(&dialler);
             let began = Instant::now();
             match Link::dial(&url, Some(at), self.trust.as_deref(), handshake, &mut dialler).await {
@@ -110,8 +127,18 @@ impl Mesh {
                     // Four trips: TCP, the upgrade, the challenge, the proof.
                     let latency = began.elapsed() / 4;
                     let peer = dialler.proven().ok_or(DialError::Unproven)?;
-                    self.bindings.bind(&peer.relay_id, &peer.public_key)?;
-                    return Ok((link, peer, latency, response.version.chars().take(32).collect()));
+                    self.admit(&peer)?;
+                    if configured {
+                        self.reach.open(at.ip());
+                    }
+                    let network = Origin::Network(network_of(at.ip()));
+                    return Ok(Dialled {
+                        link,
+                        peer,
+                        origin: if configured { Origin::Configured } else { network },
+                        latency,
+                        version: response.version.chars().take(32).collect(),
+                    });
                 }
                 Err(error @ (ConnectError::Unreachable { .. } | ConnectError::Timeout { .. })) => last = error.into(),
                 Err(error) => return Err(error.into()),
@@ -128,7 +155,7 @@ impl Mesh {
             timestamp: Some(unix_now()),
             role: Some(Role::Relay),
             relay_id: Some(self.own.relay_id.clone()),
-            address: Some(self.address.clone()),
+            address: self.address.clone(),
             identity: Some(dialler.identity()),
             ..Handshake::default()
         }
@@ -199,8 +226,9 @@ async fn hear(
             if request.message_id.len() > MAX_MESSAGE_ID {
                 return Ok(());
             }
-            cx.mesh.told(&up.relay_id, request.sync_type, request.payload.as_ref());
-            let answer = sync::answer(cx, &request, &up.relay_id, Some(up.id));
+            cx.mesh
+                .told(up.id, &up.relay_id, request.sync_type, request.payload.as_ref());
+            let answer = sync::answer(cx, &request, &up.peer, Some(up.id));
             let sent = link.send_text(&answer.frame.text()).await;
             cx.counters.messages_sent.inc();
             answer.ended(cx, sent.as_ref().err().map(|_| "the connection broke"));

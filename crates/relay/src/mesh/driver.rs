@@ -9,9 +9,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_mesh::{Mesh as Core, Output};
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
 use super::{Mesh, Orders, identity, read_gossip};
@@ -26,8 +27,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Dials of addresses that relays tell of, per minute and at once: what they invent must not become a flood.
 const DIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 const DIALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+/// A name is bound to its key once a link has lasted for so many intervals (ten minutes by default): who comes with another name each time binds none.
+const BIND_AFTER: u32 = 20;
 /// A goodbye gets this long to go out.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+/// The names that are not written yet get this long, at the end.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 /// Relays whose coming was told, and whose going is therefore.
 const TOLD: usize = 4096;
 
@@ -39,6 +44,8 @@ struct Driver {
     /// Why the configured relays were not reached last.
     failures: HashMap<String, String>,
     told: HashSet<String>,
+    /// The file of bound names is being written.
+    writing: Option<JoinHandle<()>>,
 }
 
 /// When a kind is asked for next.
@@ -89,6 +96,7 @@ pub async fn run(cx: Arc<Context>, orders: Orders) {
         dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
         failures: HashMap::new(),
         told: HashSet::new(),
+        writing: None,
     };
     loop {
         driver.act().await;
@@ -142,6 +150,13 @@ impl Mesh {
                 "some relays have not read the goodbye in time"
             );
         }
+        if self.bindings.is_unwritten() {
+            let bindings = Arc::clone(&self.bindings);
+            let written = tokio::task::spawn_blocking(move || bindings.write());
+            if timeout(WRITTEN_WITHIN, written).await.is_err() {
+                tracing::warn!("the newest names of relays could not be written in time: they are bound again later");
+            }
+        }
     }
 
     fn next_output(&self) -> Option<Output> {
@@ -174,7 +189,7 @@ impl Driver {
                 }
                 Output::Dial { dial, address, expect } => {
                     if expect.is_some() && self.dials.check().is_err() {
-                        self.mesh.with(|core, now| core.dial_failed(now, dial));
+                        self.mesh.with(|core, now| core.dial_deferred(now, dial));
                         continue;
                     }
                     let dial = Dial {
@@ -206,12 +221,46 @@ impl Driver {
             Condition::Critical => RelayStatus::Critical,
         };
         self.mesh.with(|core, now| core.set_status(now, status));
+        self.bind_names();
+        self.resolve_names();
         self.mesh.look_around();
         let links = self.cx.mesh_connections();
         self.cx
             .counters
             .mesh_connections
             .set(i64::try_from(links).unwrap_or(i64::MAX));
+    }
+
+    /// Binds the names of those whose links have lasted, and has the file written where there is something new.
+    fn bind_names(&mut self) {
+        let lasted = self.cx.config().sync_interval * BIND_AFTER;
+        let handles: Vec<_> = self.mesh.links().values().cloned().collect();
+        for handle in handles.iter().filter(|handle| handle.since.elapsed() >= lasted) {
+            if self.mesh.look(|core, _| core.is_up(handle.id))
+                && let Err(refused) = self
+                    .mesh
+                    .bindings
+                    .bind(&handle.relay_id, &handle.public_key, handle.origin)
+            {
+                tracing::debug!(relay = handle.relay_id, %refused, "the name of a relay is not kept across restarts");
+            }
+        }
+        if self.mesh.bindings.is_unwritten() && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
+            let bindings = Arc::clone(&self.mesh.bindings);
+            self.writing = Some(tokio::task::spawn_blocking(move || bindings.write()));
+        }
+    }
+
+    /// Looks up host names that relays tell of, before clients are told of them.
+    fn resolve_names(&mut self) {
+        for url in self.mesh.unresolved() {
+            let mesh = Arc::clone(&self.mesh);
+            self.tasks.spawn(async move {
+                let fits = resolve(&url, Some(&mesh.reach)).await.is_ok();
+                mesh.verdicts.set(url, fits);
+                None
+            });
+        }
     }
 
     fn ask_all(&mut self, sync_type: SyncType) {
@@ -254,13 +303,13 @@ impl Driver {
         let Some(view) = self.mesh.look(|core, now| core.relay(now, relay_id)) else {
             return;
         };
-        if self.told.len() >= TOLD || !self.cx.relays.may_tell() || !self.told.insert(relay_id.to_owned()) {
+        if self.told.len() >= TOLD || !self.cx.announcements.may_announce() || !self.told.insert(relay_id.to_owned()) {
             return;
         }
         tracing::info!(relay = relay_id, "a relay is in the mesh");
         let event = Event::RelayConnected(RelayConnected {
             relay_id: relay_id.to_owned(),
-            address: super::address::without_scheme(&view.entry.address).to_owned(),
+            address: self.mesh.address_passed_on(&view.entry.address),
             version: API_VERSION.to_owned(),
             capabilities: view.entry.capabilities.clone(),
             timestamp: unix_now(),
@@ -276,7 +325,7 @@ impl Driver {
         tracing::info!(relay = relay_id.as_str(), "a relay has left the mesh");
         let event = Event::RelayDisconnected(RelayDisconnected {
             relay_id: relay_id.as_str().to_owned(),
-            address: super::address::without_scheme(&address).to_owned(),
+            address: self.mesh.address_passed_on(&address),
             timestamp: unix_now(),
             connection_id: connection_of(relay_id.as_str()),
         });

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_mesh::{LinkId, Mesh as Core};
 use sdk_relay_protocol::http::{Link, RelayHealth};
 use sdk_relay_protocol::mesh::RelayStatus;
 use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
 use serde_json::{Map, Value};
 
-use super::address::{url_of, without_scheme};
+use super::address::{literal, url_of, without_scheme};
 use super::{Mesh, identity};
 use crate::clock::unix_now;
 use crate::sync::Facts;
@@ -37,11 +38,9 @@ pub(super) struct Known {
 pub struct MeshRelay {
     /// Its name.
     pub relay_id: String,
-    /// `HOST:PORT`.
-    pub address: String,
     /// Its key in hex.
     pub public_key: String,
-    /// The WebSocket URL that it advertises.
+    /// The WebSocket URL that it advertises, where this relay would dial that.
     pub url: Option<String>,
     /// API version.
     pub version: String,
@@ -51,8 +50,8 @@ pub struct MeshRelay {
     pub health: RelayHealth,
     /// Unix second of the last sign of life.
     pub last_seen: u64,
-    /// Unix second of its start, by its own clock.
-    pub started: u64,
+    /// Seconds since its start, by its own clock, where that can be true.
+    pub uptime: Option<u64>,
     /// Its program's version.
     pub software_version: String,
     /// How it is known.
@@ -82,6 +81,18 @@ fn mean_ms(relays: &[MeshRelay]) -> Option<f64> {
     (!linked.is_empty()).then(|| (mean * 1000.0).round() / 1000.0)
 }
 
+/// The first second of 2020: no relay of this kind started earlier.
+const EARLIEST: u64 = 1_577_836_800;
+/// Clocks of other relays may be ahead by so much.
+const CLOCK_AHEAD: u64 = 86_400;
+
+/// Seconds since a start that another relay tells of; `None` where it cannot be true.
+fn uptime_since(now: u64, started: u64) -> Option<u64> {
+    (EARLIEST..=now.saturating_add(CLOCK_AHEAD))
+        .contains(&started)
+        .then(|| now.saturating_sub(started))
+}
+
 impl Mesh {
     /// The other relays, by name. Those that have left are not listed.
     pub fn relays(&self) -> Vec<MeshRelay> {
@@ -99,16 +110,15 @@ impl Mesh {
                 let of_link = known.get(name);
                 let ago = now.saturating_sub(view.heard.unwrap_or(view.learned).max(view.learned));
                 MeshRelay {
-                    address: without_scheme(&view.entry.address).to_owned(),
                     public_key: view.entry.public_key.clone(),
-                    url: url_of(&view.entry.address),
+                    url: self.passed_on(&view.entry.address),
                     version: of_link.map_or_else(|| API_VERSION.to_owned(), |k| k.version.clone()),
                     capabilities: view.entry.capabilities.clone(),
                     health: view.health,
                     last_seen: unix
                         .saturating_sub(ago.as_secs())
                         .max(of_link.map_or(0, |k| k.last_seen)),
-                    started: view.entry.started,
+                    uptime: uptime_since(unix, view.entry.started),
                     software_version: view.entry.software_version.clone(),
                     link: match dialled.get(name) {
                         Some(true) => Link::Outbound,
@@ -138,8 +148,33 @@ impl Mesh {
         }
     }
 
-    /// A relay's sync told this of itself.
-    pub fn told(&self, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
+    /// The URL of an advertised address that clients may be told: one that this relay itself would dial. A host name counts once it was resolved.
+    pub(super) fn passed_on(&self, address: &str) -> Option<String> {
+        let url = url_of(address)?;
+        let fits = match literal(&url) {
+            Some(ip) => self.reach.allows(ip),
+            None => self.verdicts.get(&url) == Some(true),
+        };
+        fits.then_some(url)
+    }
+
+    /// `HOST:PORT` of an advertised address that clients may be told.
+    pub(super) fn address_passed_on(&self, address: &str) -> Option<String> {
+        self.passed_on(address).map(|url| without_scheme(&url).to_owned())
+    }
+
+    /// Host names that are to be resolved before clients may be told of them, a few at a time.
+    pub(super) fn unresolved(&self) -> Vec<String> {
+        let views = self.look(Core::relays);
+        let urls = views.iter().filter_map(|view| url_of(&view.entry.address));
+        self.verdicts.due(urls.filter(|url| literal(url).is_none()))
+    }
+
+    /// A relay's sync told this of itself, over a link that the state machine has taken.
+    pub fn told(&self, link: LinkId, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
+        if !self.look(|core, _| core.is_up(link)) {
+            return;
+        }
         if let Some(known) = self.known().get_mut(relay_id) {
             known.facts.learn_from(sync_type, payload);
         }
@@ -180,5 +215,20 @@ impl Mesh {
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_cannot_be_true_is_no_uptime() {
+        let now = 1_800_000_000;
+        assert_eq!(uptime_since(now, now - 60), Some(60));
+        assert_eq!(uptime_since(now, now + 60), Some(0), "a clock that is ahead");
+        for wrong in [0, 1, EARLIEST - 1, now + CLOCK_AHEAD + 1, u64::MAX] {
+            assert_eq!(uptime_since(now, wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! One end of a link: requests that go out, and the answers that belong to them. The same whoever dialled.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sdk_relay_mesh::{CloseReason, LinkId};
 use sdk_relay_protocol::SyncReply;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use super::bindings::Origin;
+use super::proof::Proven;
 use crate::hub::Frame;
+use crate::sync::Asker;
 
 /// Work that waits for a link's task. Each of a handful of timers leaves one at a time.
 const WORK_AHEAD: usize = 32;
@@ -37,6 +42,11 @@ pub(super) struct Handle {
     pub(super) id: LinkId,
     pub(super) relay_id: String,
     pub(super) dialled: bool,
+    /// Who stands at the other end, as the cache of answers and the history name it.
+    pub(super) peer: Arc<Asker>,
+    pub(super) public_key: String,
+    pub(super) origin: Origin,
+    pub(super) since: Instant,
     work: mpsc::Sender<Work>,
 }
 
@@ -63,12 +73,19 @@ pub enum Step {
     Close(&'static str),
 }
 
-pub(super) fn link(id: LinkId, relay_id: &str, dialled: bool) -> (Handle, Exchange) {
+pub(super) fn link(id: LinkId, peer: &Proven, dialled: bool, origin: Origin) -> (Handle, Exchange) {
     let (sender, work) = mpsc::channel(WORK_AHEAD);
     let handle = Handle {
         id,
-        relay_id: relay_id.to_owned(),
+        relay_id: peer.relay_id.clone(),
         dialled,
+        peer: Arc::new(Asker::Proven {
+            relay_id: peer.relay_id.clone(),
+            public_key: peer.public_key.clone(),
+        }),
+        public_key: peer.public_key.clone(),
+        origin,
+        since: Instant::now(),
         work: sender,
     };
     let awaited = HashMap::new();

@@ -8,15 +8,19 @@ mod address;
 mod bindings;
 mod dial;
 mod driver;
+mod handshakes;
 mod identity;
 mod known;
 mod link;
 mod proof;
+mod reach;
 mod syncing;
+mod verdicts;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,8 +31,8 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-pub use address::{PeerAddress, is_private, url_of};
-pub use bindings::Bindings;
+pub use address::{PeerAddress, url_of, without_scheme};
+pub use bindings::{Bindings, NameRefused, Origin};
 pub use driver::run;
 pub use identity::{Identity, IdentityError};
 pub use known::{Around, KnownRelay, MeshRelay};
@@ -39,11 +43,16 @@ pub use syncing::Order;
 
 use crate::SOFTWARE_VERSION;
 use crate::clock::unix_now;
-use crate::config::{AllowPrivate, Config};
-use crate::ws::CAPABILITIES;
+use crate::config::Config;
+use crate::sync::Asker;
+use crate::ws::{CAPABILITIES, network_of};
+use address::is_own_machine;
+use handshakes::Handshakes;
 use known::Known;
 use link::{Exchange, Handle};
+use reach::Reach;
 use syncing::Active;
+use verdicts::Verdicts;
 
 /// Forced syncs that wait for the driver. Each is asked for by a person.
 const ORDERS_AHEAD: usize = 16;
@@ -51,7 +60,8 @@ const ORDERS_AHEAD: usize = 16;
 /// This relay in its mesh.
 pub struct Mesh {
     own: proof::Own,
-    bindings: Bindings,
+    bindings: Arc<Bindings>,
+    handshakes: Handshakes,
     core: Mutex<Core<OwnKeys>>,
     began: Instant,
     wake: Notify,
@@ -61,18 +71,20 @@ pub struct Mesh {
     active: Mutex<HashMap<String, Active>>,
     around: RwLock<Arc<Around>>,
     orders: mpsc::Sender<Order>,
-    address: String,
+    /// `None`: no other machine can use it.
+    address: Option<String>,
     /// Certificates that other relays' must come from.
     trust: Option<PathBuf>,
-    /// Whether addresses that relays tell of may be private.
-    allow_private: AtomicBool,
-    allow_when_peer_is: bool,
+    /// Which addresses that relays tell of may be dialled and passed on.
+    reach: Reach,
+    /// What was found of host names that relays tell of.
+    verdicts: Verdicts,
     alone: bool,
 }
 
-/// The identity, as the state machine uses it.
+/// The identity and the bound names, as the state machine uses them.
 #[derive(Debug)]
-struct OwnKeys(Arc<Identity>);
+struct OwnKeys(Arc<Identity>, Arc<Bindings>);
 
 impl Keys for OwnKeys {
     fn public_key(&self) -> String {
@@ -85,6 +97,10 @@ impl Keys for OwnKeys {
 
     fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool {
         self.0.verify(public_key, message, signature)
+    }
+
+    fn bound_key(&self, relay_id: &RelayId) -> Option<String> {
+        self.1.key_of(relay_id.as_str())
     }
 }
 
@@ -116,6 +132,7 @@ pub struct Inbound {
 pub(crate) struct Up {
     pub(crate) id: LinkId,
     pub(crate) relay_id: String,
+    pub(crate) peer: Arc<Asker>,
     mesh: Arc<Mesh>,
 }
 
@@ -146,6 +163,11 @@ impl Inbound {
     pub fn relay_id(&self) -> &str {
         &self.up.relay_id
     }
+
+    /// The other relay, as the cache of answers and the history name it.
+    pub fn peer(&self) -> &Asker {
+        &self.up.peer
+    }
 }
 
 impl Mesh {
@@ -157,11 +179,21 @@ impl Mesh {
         listens_on: &str,
     ) -> Result<(Arc<Self>, Orders), MeshError> {
         let identity = Arc::new(Identity::open(config.mesh.identity.as_deref(), data_dir)?);
-        let bindings = Bindings::open(data_dir).map_err(MeshError::Names)?;
-        let address = config.mesh.advertise.clone().unwrap_or_else(|| listens_on.to_owned());
+        let peers = config.mesh.peers.iter().filter_map(|peer| PeerAddress::parse(peer));
+        let pinned: BTreeSet<String> = peers.filter_map(|peer| peer.key).collect();
+        let bindings = Arc::new(Bindings::open(data_dir, pinned).map_err(MeshError::Names)?);
+        let listens_on = Some(listens_on.to_owned()).filter(|url| !is_own_machine(url));
+        let address = config.mesh.advertise.clone().or(listens_on);
+        if address.is_none() && !config.standalone {
+            tracing::warn!(
+                ws_url = %config.ws_url,
+                "other machines cannot use the address on which this relay listens, so that it tells nobody of it: set mesh.advertise to be found by relays and by their clients"
+            );
+        }
         let own = CoreOwn {
             relay_id: RelayId::new(relay_id)?,
-            address: address.clone(),
+            // Relays do not dial one without an address.
+            address: address.clone().unwrap_or_default(),
             incarnation: unix_now(),
             status: RelayStatus::Healthy,
             software_version: SOFTWARE_VERSION.to_owned(),
@@ -180,7 +212,7 @@ impl Mesh {
             core: Mutex::new(Core::new(
                 core,
                 own,
-                OwnKeys(Arc::clone(&identity)),
+                OwnKeys(Arc::clone(&identity), Arc::clone(&bindings)),
                 seed,
                 Duration::ZERO,
             )),
@@ -191,6 +223,7 @@ impl Mesh {
                 secret: config.mesh.secret.clone(),
             },
             bindings,
+            handshakes: Handshakes::default(),
             began: Instant::now(),
             wake: Notify::new(),
             next_link: AtomicU64::new(1),
@@ -199,10 +232,14 @@ impl Mesh {
             active: Mutex::default(),
             around: RwLock::default(),
             orders,
+            reach: Reach::new(
+                config.mesh.allow_private,
+                &config.mesh.peers,
+                address.as_deref().and_then(url_of).as_deref(),
+            ),
+            verdicts: Verdicts::default(),
             address,
             trust: config.mesh.trust.clone(),
-            allow_private: AtomicBool::new(config.mesh.allow_private == AllowPrivate::Yes),
-            allow_when_peer_is: config.mesh.allow_private == AllowPrivate::Auto,
             alone: config.standalone,
         };
         Ok((Arc::new(mesh), Orders(ordered)))
@@ -213,9 +250,9 @@ impl Mesh {
         self.own.identity.public_key()
     }
 
-    /// Where this relay is reached, as it tells others.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// Where this relay is reached, as it tells others; `None` where no other machine can reach it.
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
     }
 
     /// Whether a relay that shows no key may use this name here.
@@ -223,16 +260,22 @@ impl Mesh {
         if self.own.secret.is_some() {
             return Err("identity: this mesh is closed (mesh.secret): a relay proves who it is".to_owned());
         }
-        if !self.bindings.is_free(relay_id) {
+        let known = self.look(|core, now| core.relay(now, relay_id).is_some() || core.proven_key(relay_id).is_some());
+        if known || self.bindings.key_of(relay_id).is_some() {
             return Err("relay_id: this name belongs to a key: prove that it is yours (identity)".to_owned());
         }
         Ok(())
     }
 
-    /// A relay's handshake came: gives the challenge.
-    pub fn challenge(&self, handshake: &Handshake) -> Result<(Listener, RelayChallenge), String> {
+    /// A relay's handshake came from this address: gives the challenge.
+    pub fn challenge(&self, handshake: &Handshake, from: IpAddr) -> Result<(Listener, RelayChallenge), String> {
         if self.alone {
             return Err("identity: this relay runs standalone and is of no mesh".to_owned());
+        }
+        if !self.handshakes.may_begin(from) {
+            return Err(
+                "identity: too many relays of this address prove who they are: try again in a minute".to_owned(),
+            );
         }
         Listener::challenge(&self.own, handshake)
     }
@@ -240,14 +283,28 @@ impl Mesh {
     /// The proof came: gives who it is, and the mac to answer with.
     pub fn verify(&self, listener: Listener, proof: &RelayProof) -> Result<(Proven, Option<String>), String> {
         let (peer, mac) = listener.verify(proof)?;
-        let bound = self.bindings.bind(&peer.relay_id, &peer.public_key);
-        bound.map_err(|refused| refused.to_string())?;
+        self.admit(&peer).map_err(|refused| refused.to_string())?;
         Ok((peer, mac))
     }
 
-    /// A relay that dialled is in.
-    pub fn joined(self: &Arc<Self>, peer: &Proven, latency: Duration, learned: KnownRelay) -> Inbound {
-        let (up, exchange) = self.up(peer, None, latency, learned);
+    /// Whether a relay that has proven its key may have its name: it is bound to that key, or nobody else who is here has proven it.
+    fn admit(&self, peer: &Proven) -> Result<(), NameRefused> {
+        self.bindings.admit(&peer.relay_id, &peer.public_key)?;
+        let bound = self.bindings.key_of(&peer.relay_id).is_some();
+        let taken = self.look(|core, _| {
+            let key = core.proven_key(&peer.relay_id);
+            key.is_some_and(|key| key != peer.public_key)
+        });
+        if taken && !bound {
+            Err(NameRefused::Taken)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A relay that dialled from this address is in.
+    pub fn joined(self: &Arc<Self>, peer: &Proven, from: IpAddr, latency: Duration, learned: KnownRelay) -> Inbound {
+        let (up, exchange) = self.up(peer, None, Origin::Network(network_of(from)), latency, learned);
         Inbound { exchange, up }
     }
 
@@ -255,18 +312,20 @@ impl Mesh {
         self: &Arc<Self>,
         peer: &Proven,
         dial: Option<DialId>,
+        origin: Origin,
         latency: Duration,
         learned: KnownRelay,
     ) -> (Up, Exchange) {
         let id = LinkId(self.next_link.fetch_add(1, Ordering::Relaxed));
-        let (handle, exchange) = link::link(id, &peer.relay_id, dial.is_some());
-        self.links().insert(id, handle);
-        self.learn_relay(&peer.relay_id, learned);
+        let (handle, exchange) = link::link(id, peer, dial.is_some(), origin);
         let up = Up {
             id,
             relay_id: peer.relay_id.clone(),
+            peer: Arc::clone(&handle.peer),
             mesh: Arc::clone(self),
         };
+        // Before the state machine knows of it: what that says of the link finds it.
+        self.links().insert(id, handle);
         // The name was checked with the handshake.
         if let Ok(relay_id) = RelayId::new(&peer.relay_id) {
             let peer = Peer {
@@ -275,7 +334,13 @@ impl Mesh {
                 dial,
                 latency,
             };
-            self.with(|core, now| core.link_up(now, id, peer));
+            let taken = self.with(|core, now| {
+                core.link_up(now, id, peer);
+                core.is_up(id)
+            });
+            if taken {
+                self.learn_relay(&up.relay_id, learned);
+            }
         }
         (up, exchange)
     }
@@ -288,8 +353,13 @@ impl Mesh {
 
     /// Something came over a link.
     pub fn heard(&self, link: LinkId, relay_id: &str) {
-        self.seen(relay_id);
-        self.with(|core, now| core.heard(now, link));
+        let up = self.with(|core, now| {
+            core.heard(now, link);
+            core.is_up(link)
+        });
+        if up {
+            self.seen(relay_id);
+        }
     }
 
     /// Names of relays that this one has a link to.

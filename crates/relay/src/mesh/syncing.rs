@@ -162,8 +162,12 @@ impl Pending {
                 counters.sync_responses.inc();
                 counters.sync_seconds.inc_by(answered.latency.as_secs_f64());
                 let size = encode(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
-                self.mesh
-                    .told(&self.handle.relay_id, self.sync_type, Some(&answered.reply.payload));
+                self.mesh.told(
+                    self.handle.id,
+                    &self.handle.relay_id,
+                    self.sync_type,
+                    Some(&answered.reply.payload),
+                );
                 (size, answered.latency)
             }
             Err(_) => {
@@ -171,10 +175,10 @@ impl Pending {
                 (0, took)
             }
         };
-        self.cx.sync_history.add(SyncRecord {
+        let record = SyncRecord {
             timestamp: unix_now(),
             sync_type: self.sync_type,
-            target_relay: self.handle.relay_id.clone(),
+            target_relay: self.handle.peer.name(),
             status: if ended.is_ok() {
                 SyncOutcome::Success
             } else {
@@ -186,7 +190,8 @@ impl Pending {
             latency: milliseconds(latency),
             direction: SyncDirection::Outbound,
             error: ended.as_ref().err().cloned(),
-        });
+        };
+        self.cx.sync_history.add(&self.handle.peer, record);
         ended
     }
 

@@ -1,21 +1,24 @@
 //! Answers to `sync` requests, kept so that a repeated request is not processed again.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Asker;
 use crate::hub::Frame;
 
 /// How long an answer is kept (CONTRACT, "Sync").
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// Answers kept at most, about a kilobyte each. Beyond it the oldest go early: a repeated request is then merely answered anew.
-const KEPT_MOST: usize = 4096;
+/// Bytes that are kept, in all. Beyond it the one who has most loses his oldest: a repeated request is then merely answered anew.
+const MOST: usize = 8 << 20;
+/// Bytes that are kept for one who asks. An answer with news of hundreds of relays has some 100 KB, all others about a kilobyte.
+const MOST_OF_ONE: usize = 1 << 20;
+/// What an answer costs beside its own bytes and its name: entries of the tables.
+const OVERHEAD: usize = 256;
 
-type Key = (String, String);
-
-/// Answers by sender and `message_id`.
+/// Answers by who asked, and `message_id`.
 #[derive(Debug, Default)]
 pub struct SyncCache {
     inner: Mutex<Inner>,
@@ -23,50 +26,137 @@ pub struct SyncCache {
 
 #[derive(Debug, Default)]
 struct Inner {
-    answers: HashMap<Key, Frame>,
-    /// In the order in which they came, which is the order in which they go.
-    ages: VecDeque<(Instant, Key)>,
+    askers: HashMap<Arc<Asker>, Answers>,
+    /// By bytes, so that the largest is found at once.
+    sizes: BTreeSet<(usize, Arc<Asker>)>,
+    bytes: usize,
+    swept: Option<Instant>,
+}
+
+/// The answers of one who asked, oldest first in `ages`.
+#[derive(Debug, Default)]
+struct Answers {
+    frames: HashMap<Arc<str>, Frame>,
+    ages: VecDeque<(Instant, Arc<str>)>,
+    bytes: usize,
 }
 
 impl SyncCache {
-    /// The answer that this sender got for this message, not longer than ten minutes ago.
-    pub fn get(&self, sender: &str, message_id: &str) -> Option<Frame> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The answer that was given for this message, not longer than ten minutes ago.
+    pub fn get(&self, asker: &Asker, message_id: &str) -> Option<Frame> {
+        let mut inner = self.lock();
         inner.expire(Instant::now());
-        inner.answers.get(&(sender.to_owned(), message_id.to_owned())).cloned()
+        inner.askers.get(asker)?.frames.get(message_id).cloned()
     }
 
-    /// Keeps an answer.
-    pub fn put(&self, sender: &str, message_id: &str, answer: Frame) {
-        let key = (sender.to_owned(), message_id.to_owned());
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps an answer, as far as there is room.
+    pub fn put(&self, asker: &Asker, message_id: &str, answer: Frame) {
+        let mut inner = self.lock();
         let now = Instant::now();
         inner.expire(now);
-        if inner.answers.insert(key.clone(), answer).is_none() {
-            inner.ages.push_back((now, key));
+        if cost(message_id, &answer) > MOST_OF_ONE {
+            return;
         }
-        while inner.ages.len() > KEPT_MOST {
-            inner.drop_oldest();
+        let known = inner.askers.get_key_value(asker).map(|(key, _)| Arc::clone(key));
+        let asker = known.unwrap_or_else(|| Arc::new(asker.clone()));
+        inner.change(&asker, |answers| answers.put(now, message_id, answer));
+        while inner.bytes > MOST
+            && let Some((_, largest)) = inner.sizes.last().cloned()
+        {
+            inner.change(&largest, Answers::drop_oldest);
         }
+    }
+
+    /// A connection ended: what it was told is not asked for again.
+    pub fn forget(&self, asker: &Asker) {
+        let mut inner = self.lock();
+        let known = inner.askers.get_key_value(asker).map(|(key, _)| Arc::clone(key));
+        if let Some(asker) = known {
+            inner.change(&asker, |answers| *answers = Answers::default());
+        }
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    /// Changes the answers of one, and keeps the sums. Who has none left is forgotten.
+    fn change(&mut self, asker: &Arc<Asker>, change: impl FnOnce(&mut Answers)) {
+        let answers = self.askers.entry(Arc::clone(asker)).or_default();
+        let before = answers.bytes;
+        change(answers);
+        let (after, empty) = (answers.bytes, answers.ages.is_empty());
+        self.bytes = self.bytes + after - before;
+        self.sizes.remove(&(before, Arc::clone(asker)));
+        if empty {
+            self.askers.remove(asker);
+        } else {
+            self.sizes.insert((after, Arc::clone(asker)));
+        }
+    }
+
+    /// Looks at all answers, but once in a second at most.
     fn expire(&mut self, now: Instant) {
-        while self
-            .ages
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) >= KEPT_FOR)
+        if self
+            .swept
+            .is_some_and(|at| now.duration_since(at) < Duration::from_secs(1))
         {
+            return;
+        }
+        self.swept = Some(now);
+        let old = |answers: &Answers| answers.oldest().is_some_and(|at| now.duration_since(at) >= KEPT_FOR);
+        let due: Vec<Arc<Asker>> = self
+            .askers
+            .iter()
+            .filter(|(_, answers)| old(answers))
+            .map(|(asker, _)| Arc::clone(asker))
+            .collect();
+        for asker in due {
+            self.change(&asker, |answers| {
+                while old(answers) {
+                    answers.drop_oldest();
+                }
+            });
+        }
+    }
+}
+
+impl Answers {
+    fn put(&mut self, now: Instant, message_id: &str, answer: Frame) {
+        let name: Arc<str> = message_id.into();
+        self.bytes += cost(message_id, &answer);
+        if let Some(before) = self.frames.insert(Arc::clone(&name), answer) {
+            self.bytes -= cost(message_id, &before);
+        } else {
+            self.ages.push_back((now, name));
+        }
+        while self.bytes > MOST_OF_ONE {
             self.drop_oldest();
         }
     }
 
+    fn oldest(&self) -> Option<Instant> {
+        self.ages.front().map(|(at, _)| *at)
+    }
+
     fn drop_oldest(&mut self) {
-        if let Some((_, key)) = self.ages.pop_front() {
-            self.answers.remove(&key);
+        if let Some((_, name)) = self.ages.pop_front()
+            && let Some(frame) = self.frames.remove(&name)
+        {
+            self.bytes -= cost(&name, &frame);
         }
     }
+}
+
+fn cost(message_id: &str, answer: &Frame) -> usize {
+    OVERHEAD + message_id.len() + answer.len()
 }
 
 #[cfg(test)]
@@ -79,26 +169,61 @@ mod tests {
         Frame::from_text(Bytes::from_static(text.as_bytes()))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn kept_for_ten_minutes_and_for_its_sender() {
-        let cache = SyncCache::default();
-        cache.put("relay-2", "msg-1", frame("a"));
-        assert_eq!(cache.get("relay-2", "msg-1"), Some(frame("a")));
-        assert_eq!(cache.get("relay-3", "msg-1"), None);
-        tokio::time::advance(KEPT_FOR - Duration::from_secs(1)).await;
-        assert_eq!(cache.get("relay-2", "msg-1"), Some(frame("a")));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(cache.get("relay-2", "msg-1"), None);
+    fn large(bytes: usize) -> Frame {
+        Frame::from_text(vec![b'a'; bytes].into())
+    }
+
+    fn relay(n: u64) -> Asker {
+        Asker::Proven {
+            relay_id: "relay-2".to_owned(),
+            public_key: format!("{n:064x}"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bounded() {
+    async fn kept_for_ten_minutes_and_for_who_asked_alone() {
         let cache = SyncCache::default();
-        for n in 0..=KEPT_MOST {
-            cache.put("r", &n.to_string(), frame("a"));
+        cache.put(&relay(1), "msg-1", frame("a"));
+        assert_eq!(cache.get(&relay(1), "msg-1"), Some(frame("a")));
+        for other in [relay(2), Asker::Connection(1)] {
+            assert_eq!(
+                cache.get(&other, "msg-1"),
+                None,
+                "another key, whatever it calls itself"
+            );
         }
-        assert_eq!(cache.get("r", "0"), None);
-        assert!(cache.get("r", "1").is_some());
-        assert_eq!(cache.inner.lock().unwrap().answers.len(), KEPT_MOST);
+        tokio::time::advance(KEPT_FOR - Duration::from_secs(1)).await;
+        assert_eq!(cache.get(&relay(1), "msg-1"), Some(frame("a")));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(cache.get(&relay(1), "msg-1"), None);
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bounded_in_bytes_for_each_and_in_all_and_the_largest_pays() {
+        let cache = SyncCache::default();
+        cache.put(&relay(1), "small", frame("a"));
+        for n in 0..100_u64 {
+            for m in 0..20 {
+                cache.put(&Asker::Connection(n), &m.to_string(), large(100_000));
+                assert!(cache.bytes() <= MOST);
+            }
+        }
+        assert!(cache.bytes() > MOST / 2);
+        assert_eq!(
+            cache.get(&relay(1), "small"),
+            Some(frame("a")),
+            "others' answers do not cost it its own"
+        );
+        assert!(cache.get(&Asker::Connection(99), "19").is_some());
+        assert_eq!(cache.get(&Asker::Connection(99), "0"), None);
+        cache.put(&relay(1), "too large", large(MOST_OF_ONE));
+        assert_eq!(cache.get(&relay(1), "too large"), None);
+        for n in 0..100 {
+            cache.forget(&Asker::Connection(n));
+        }
+        assert_eq!(cache.bytes(), OVERHEAD + "small".len() + 1);
+        let inner = cache.lock();
+        assert_eq!((inner.askers.len(), inner.sizes.len()), (1, 1));
     }
 }

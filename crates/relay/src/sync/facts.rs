@@ -1,12 +1,16 @@
 //! What a relay's syncs tell of it. It is another one's word: each value is taken only when it can be true, and nothing else is kept.
 
+use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::RelayHealth;
-use sdk_relay_protocol::{Sync, SyncType};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 /// Longest text that is kept, in bytes.
 const TEXT_BYTES: usize = 64;
+/// Longest uptime, in seconds: twenty years.
+const LONGEST: u64 = 20 * 365 * 86_400;
+/// Largest number: the largest that every JSON reader keeps whole.
+const LARGEST: u64 = (1 << 53) - 1;
 /// The networks there are.
 const NETWORKS: [&str; 5] = ["mainnet", "testnet", "testnet4", "signet", "regtest"];
 
@@ -40,10 +44,6 @@ impl Facts {
             .map(|(told, at)| told.saturating_add(at.elapsed().as_secs()))
     }
 
-    pub(super) fn learn(&mut self, sync: &Sync) {
-        self.learn_from(sync.sync_type, sync.payload.as_ref());
-    }
-
     pub(crate) fn learn_from(&mut self, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
         self.syncs = true;
         let part = match sync_type {
@@ -64,7 +64,9 @@ impl Facts {
     fn state(&mut self, told: &Map<String, Value>) {
         keep(
             &mut self.uptime,
-            number(told, "uptime").map(|uptime| (uptime, Instant::now())),
+            number(told, "uptime")
+                .filter(|uptime| *uptime <= LONGEST)
+                .map(|uptime| (uptime, Instant::now())),
         );
         keep(&mut self.health, health(told));
         keep(
@@ -103,7 +105,7 @@ fn health(told: &Map<String, Value>) -> Option<RelayHealth> {
 }
 
 fn number(told: &Map<String, Value>, name: &str) -> Option<u64> {
-    told.get(name).and_then(Value::as_u64)
+    told.get(name).and_then(Value::as_u64).filter(|n| *n <= LARGEST)
 }
 
 fn text(told: &Map<String, Value>, name: &str) -> Option<String> {
@@ -120,14 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn sync(sync_type: SyncType, payload: Value) -> Sync {
-        Sync {
-            sync_type,
-            relay_id: None,
-            payload: payload.as_object().cloned(),
-            timestamp: None,
-            message_id: "m".to_owned(),
-        }
+    fn learn(facts: &mut Facts, sync_type: SyncType, payload: &Value) {
+        facts.learn_from(sync_type, payload.as_object());
     }
 
     #[tokio::test(start_paused = true)]
@@ -137,11 +133,11 @@ mod tests {
             "uptime": 1800, "version": "1.0.0", "network": "signet", "status": "degraded", "last_block": 12345, "connections": 3,
             "software_version": "0.1.0"
         }});
-        facts.learn(&sync(SyncType::StateSync, state));
+        learn(&mut facts, SyncType::StateSync, &state);
         let metrics = json!({"metrics": {
             "sync_requests": 30, "sync_responses": 29, "avg_latency": 38.5, "error_count": 1, "success_rate": 96.67
         }});
-        facts.learn(&sync(SyncType::MetricsSync, metrics));
+        learn(&mut facts, SyncType::MetricsSync, &metrics);
         tokio::time::advance(Duration::from_secs(7)).await;
         let known = facts.clone();
         assert_eq!((known.uptime(), known.health), (Some(1807), Some(RelayHealth::Warning)));
@@ -164,15 +160,26 @@ mod tests {
             "uptime": -1, "network": "moon", "status": "well", "last_block": 1_u64 << 40, "connections": "3",
             "software_version": "x".repeat(65)
         }});
-        facts.learn(&sync(SyncType::StateSync, wrong));
+        learn(&mut facts, SyncType::StateSync, &wrong);
         let wrong = json!({"metrics": {
             "sync_requests": 1.5, "sync_responses": null, "avg_latency": -1.0, "error_count": [], "success_rate": 100.1
         }});
-        facts.learn(&sync(SyncType::MetricsSync, wrong));
-        facts.learn(&sync(SyncType::HealthSync, json!({"state": {"status": "healthy"}})));
-        facts.learn(&sync(SyncType::HealthSync, Value::Null));
+        learn(&mut facts, SyncType::MetricsSync, &wrong);
+        learn(
+            &mut facts,
+            SyncType::HealthSync,
+            &json!({"state": {"status": "healthy"}}),
+        );
+        learn(&mut facts, SyncType::HealthSync, &Value::Null);
+        // Nor what is beyond all numbers of such things.
+        let wrong = json!({"state": {"uptime": u64::MAX, "connections": u64::MAX}});
+        learn(&mut facts, SyncType::StateSync, &wrong);
         assert_eq!(facts, known);
-        facts.learn(&sync(SyncType::HealthSync, json!({"health": {"status": "critical"}})));
+        learn(
+            &mut facts,
+            SyncType::HealthSync,
+            &json!({"health": {"status": "critical"}}),
+        );
         assert_eq!(facts.health, Some(RelayHealth::Critical));
     }
 }

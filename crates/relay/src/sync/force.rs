@@ -1,7 +1,6 @@
 //! Syncs that were asked for over HTTP, and how far each of them is.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -105,11 +104,9 @@ fn expire(runs: &mut VecDeque<Run>) {
     }
 }
 
-/// Unique for this relay across restarts, as the names of messages are.
+/// As the names of messages.
 fn sync_id() -> String {
-    static FIRST: std::sync::LazyLock<u64> = std::sync::LazyLock::new(unix_now);
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("sync-{:x}-{}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed) + 1)
+    format!("sync-{}", super::unguessable())
 }
 
 #[cfg(test)]

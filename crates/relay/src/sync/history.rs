@@ -1,19 +1,30 @@
 //! Syncs that are over: in memory for who asks, and in the store so that they survive restarts.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_protocol::http::{SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{SyncType, encode};
 use sdk_relay_store::format::KEPT_SYNCS;
 use sdk_relay_store::{Store, StoreError};
 use tokio::sync::Notify;
 
+use super::Asker;
+
 /// Between two writes. Each makes the disk spin, and clients decide how many syncs there are; a crash costs the entries of this time at most.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Entries kept, in memory and in the store.
 const KEPT: usize = KEPT_SYNCS as usize;
+/// Longest reason of a failure, in bytes; longer ones are cut. All else of an entry is bounded where it is read, so that the history takes some
+/// megabytes at most.
+const ERROR_BYTES: usize = 256;
+/// Syncs of connections that have not proven who they are: so many at once, and then six a minute, are in the history. Anybody can make
+/// more, and would push those of the mesh out of it within two minutes.
+const UNPROVEN_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const UNPROVEN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6).unwrap();
 
 /// The newest syncs. Their number is bounded by [`KEPT_SYNCS`], and so is what waits to be written.
 #[derive(Debug)]
@@ -23,6 +34,7 @@ pub struct History {
     /// Held while the store is written, so that no entry is written twice.
     saving: Mutex<Saving>,
     new: Notify,
+    unproven: DefaultDirectRateLimiter,
 }
 
 #[derive(Debug, Default)]
@@ -79,11 +91,18 @@ impl History {
             inner: RwLock::new(Inner { records, unsaved: 0 }),
             saving: Mutex::default(),
             new: Notify::new(),
+            unproven: RateLimiter::direct(Quota::per_minute(UNPROVEN_PER_MINUTE).allow_burst(UNPROVEN_AT_ONCE)),
         })
     }
 
-    /// Adds a sync that is over.
-    pub fn add(&self, record: SyncRecord) {
+    /// Adds a sync with this other side that is over. Of those that have not proven who they are, only so many are kept: the counters have all.
+    pub fn add(&self, asker: &Asker, mut record: SyncRecord) {
+        if !asker.is_proven() && self.unproven.check().is_err() {
+            return;
+        }
+        if let Some(error) = &mut record.error {
+            error.truncate(error.floor_char_boundary(ERROR_BYTES));
+        }
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         inner.records.push_back(record);
         if inner.records.len() > KEPT {

@@ -1,5 +1,6 @@
 //! `sync` messages: answers to requests, and the reports on the topics of the same kinds.
 
+mod asker;
 mod cache;
 mod facts;
 mod force;
@@ -8,20 +9,23 @@ mod planned;
 mod relays;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bitcoin::hex::DisplayHex;
+use bitcoin::secp256k1::rand::RngCore;
+use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
 use tokio::time::Instant;
 
+pub use asker::{Asker, connection_id};
 pub use cache::SyncCache;
 pub use facts::Facts;
 pub use force::Forced;
 pub use history::{History, HistoryFilter, Page};
 pub use planned::Planned;
-pub use relays::{Inbound, Relays, is_relay_id};
+pub use relays::{Announcements, is_relay_id};
 
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -44,18 +48,16 @@ pub struct Answer {
     received: Instant,
     made_after: Duration,
     sync_type: SyncType,
-    sender: String,
+    asker: Asker,
     message_id: String,
 }
 
-/// Answers a `sync` request that came over a link of the mesh, where it is named: from the cache when the same sender has asked with the same `message_id` within ten minutes.
-pub fn answer(cx: &Context, request: &Sync, client_id: &str, link: Option<LinkId>) -> Answer {
+/// Answers a `sync` request that came over a link of the mesh, where it is named: from the cache when the same one has asked with the same
+/// `message_id` within ten minutes. What the request says of its sender is not looked at.
+pub fn answer(cx: &Context, request: &Sync, asker: &Asker, link: Option<LinkId>) -> Answer {
     let received = Instant::now();
     cx.counters.sync_requests.inc();
-    // Who has proven its name is known by it, and by no other.
-    let named = request.relay_id.as_deref().filter(|_| link.is_none());
-    let sender = named.unwrap_or(client_id);
-    let known = cx.sync_cache.get(sender, &request.message_id);
+    let known = cx.sync_cache.get(asker, &request.message_id);
     if known.is_some() {
         &cx.counters.cache_hits
     } else {
@@ -64,7 +66,7 @@ pub fn answer(cx: &Context, request: &Sync, client_id: &str, link: Option<LinkId
     .inc();
     let frame = known.unwrap_or_else(|| {
         let response = make_response(cx, request, link);
-        cx.sync_cache.put(sender, &request.message_id, response.clone());
+        cx.sync_cache.put(asker, &request.message_id, response.clone());
         response
     });
     Answer {
@@ -72,7 +74,7 @@ pub fn answer(cx: &Context, request: &Sync, client_id: &str, link: Option<LinkId
         received,
         made_after: received.elapsed(),
         sync_type: request.sync_type,
-        sender: sender.to_owned(),
+        asker: asker.clone(),
         message_id: request.message_id.clone(),
     }
 }
@@ -86,10 +88,10 @@ impl Answer {
             cx.counters.sync_seconds.inc_by(self.made_after.as_secs_f64());
             cx.counters.sync_responses.inc();
         }
-        cx.sync_history.add(SyncRecord {
+        let record = SyncRecord {
             timestamp: unix_now(),
             sync_type: self.sync_type,
-            target_relay: self.sender,
+            target_relay: self.asker.name(),
             status: if failed.is_some() {
                 SyncOutcome::Failed
             } else {
@@ -101,7 +103,8 @@ impl Answer {
             latency: (self.made_after.as_secs_f64() * 1e6).round() / 1000.0,
             direction: SyncDirection::Inbound,
             error: failed.map(str::to_owned),
-        });
+        };
+        cx.sync_history.add(&self.asker, record);
     }
 }
 
@@ -163,9 +166,37 @@ fn interval_of(config: &Config, topic: Topic) -> Duration {
     }
 }
 
-/// A name for a message, unique for this relay across restarts: the second of the first one, and a count.
+/// A name for a message, which nobody can guess and no other message has.
 pub(crate) fn message_id() -> String {
-    static FIRST: std::sync::LazyLock<u64> = std::sync::LazyLock::new(unix_now);
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("msg-{:x}-{}", *FIRST, COUNT.fetch_add(1, Ordering::Relaxed) + 1)
+    format!("msg-{}", unguessable())
+}
+
+/// 128 random bits of the system in hex.
+fn unguessable() -> String {
+    let mut bytes = [0; 16];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.to_lower_hex_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_messages_say_nothing_about_the_next_one() {
+        let names: HashSet<String> = (0..1000).map(|_| message_id()).collect();
+        assert_eq!(names.len(), 1000);
+        for name in &names {
+            let random = name.strip_prefix("msg-").unwrap();
+            assert!(
+                random.len() == 32 && random.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{name}"
+            );
+        }
+        // No part of 32 bits is shared, as a second or a count would be.
+        let parts: HashSet<&str> = names.iter().map(|name| &name[4..12]).collect();
+        assert!(parts.len() > 990);
+    }
 }

@@ -35,7 +35,7 @@ use crate::detect::{Mailbox, MailboxReceiver, mailbox};
 use crate::ending::{Ending, ended};
 use crate::hub::{Cursor, Frame, Report};
 use crate::mesh::{Inbound, Listener, Step as LinkStep};
-use crate::sync;
+use crate::sync::{self, Asker};
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -142,7 +142,6 @@ struct Connection {
     number: u64,
     client: ClientAddress,
     session: Session,
-    is_relay: bool,
     /// The relay at the other end, where it is one and its coming was told.
     relay: Option<RelayConnected>,
     /// A relay whose proof is awaited, and since when.
@@ -191,7 +190,6 @@ impl Connection {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             client,
             session: Session::new(most, gate),
-            is_relay: false,
             relay: None,
             proving: None,
             link: None,
@@ -216,7 +214,7 @@ impl Connection {
     }
 
     fn name(&self) -> String {
-        format!("conn-{}", self.number)
+        sync::connection_id(self.number)
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
@@ -267,9 +265,6 @@ impl Connection {
             Heard::Gone => return Err(End::Gone),
         };
         self.count_received(&text);
-        if self.is_relay {
-            self.cx.relays.seen(self.number);
-        }
         if let Some(link) = &self.link {
             self.cx.mesh.heard(link.id(), link.relay_id());
         }
@@ -302,7 +297,7 @@ impl Connection {
                 let address = address.unwrap_or_else(|| self.client.to_string());
                 self.relay_joined(RelayConnected {
                     relay_id,
-                    address,
+                    address: Some(address),
                     version,
                     capabilities,
                     timestamp: unix_now(),
@@ -311,7 +306,7 @@ impl Connection {
                 Ok(())
             }
             Action::Reject(reason, code) => self.reject(socket, reason, code).await,
-            Action::Challenge(handshake) => match self.cx.mesh.challenge(&handshake) {
+            Action::Challenge(handshake) => match self.cx.mesh.challenge(&handshake, self.client.ip()) {
                 Ok((listener, challenge)) => {
                     self.proving = Some((listener, Instant::now()));
                     self.send(socket, &ServerMessage::RelayChallenge(challenge)).await
@@ -352,16 +347,18 @@ impl Connection {
                 self.send(socket, &response).await
             }
             Action::Sync(mut request) => {
-                self.cx.relays.told(self.number, &request);
                 let link = self.link.as_ref();
                 if let Some(link) = link {
                     let payload = request.payload.as_ref();
-                    self.cx.mesh.told(link.relay_id(), request.sync_type, payload);
+                    self.cx
+                        .mesh
+                        .told(link.id(), link.relay_id(), request.sync_type, payload);
                 }
-                let sender = link.map_or_else(|| self.session.client_id(), |link| link.relay_id());
+                let connection = Asker::Connection(self.number);
+                let asker = link.map_or(&connection, Inbound::peer);
+                let answer = sync::answer(&self.cx, &request, asker, link.map(Inbound::id));
                 // It may be large, and the answer may have to wait for the client.
                 request.payload = None;
-                let answer = sync::answer(&self.cx, &request, sender, link.map(Inbound::id));
                 let sent = self.send_frame(socket, &answer.frame).await;
                 answer.ended(&self.cx, sent.as_ref().err().map(End::reason));
                 sent
@@ -421,7 +418,7 @@ impl Connection {
         if self.session.has_watches() {
             self.cx.detection.leave(&self.mailbox);
         }
-        self.cx.relays.gone(self.number);
+        self.cx.sync_cache.forget(&Asker::Connection(self.number));
     }
 
     /// Logs what the connection has brought about, its end included, where a relay was at the other end.

@@ -42,7 +42,6 @@ pub(super) struct Session {
 /// A client that has shaken hands.
 #[derive(Debug)]
 struct Client {
-    id: String,
     may_sync: bool,
     /// A relay that has proven who it is.
     is_linked: bool,
@@ -104,11 +103,6 @@ impl Session {
     /// Whether the handshake is done.
     pub(super) fn is_open(&self) -> bool {
         self.client.is_some()
-    }
-
-    /// The client's name; empty before the handshake.
-    pub(super) fn client_id(&self) -> &str {
-        self.client.as_ref().map_or("", |c| &c.id)
     }
 
     pub(super) fn topics(&self) -> Topics {
@@ -184,7 +178,6 @@ impl Session {
             return Action::Challenge(Box::new(handshake));
         }
         let Handshake {
-            client_id,
             version,
             capabilities,
             resume_from,
@@ -201,7 +194,6 @@ impl Session {
             None => Begin::AfterBlocks(resume_after.iter().filter_map(|hash| hash.parse().ok()).collect()),
         };
         self.client = Some(Client {
-            id: client_id,
             may_sync: capabilities.iter().any(|c| c == "sync"),
             is_linked: false,
             topics: capabilities.iter().filter_map(|c| Topic::from_name(c)).collect(),
@@ -222,7 +214,6 @@ impl Session {
     pub(super) fn proven(&mut self) -> Option<Handshake> {
         let handshake = self.proving.take()?;
         self.client = Some(Client {
-            id: handshake.client_id.clone(),
             may_sync: true,
             is_linked: true,
             topics: Topics::default(),

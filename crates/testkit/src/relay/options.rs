@@ -76,6 +76,19 @@ impl RelayOptions {
             .set("HTTP_URL", format!("127.0.0.1:{http}"))
     }
 
+    /// A relay that others on this machine are told of: fixed ports, and the WebSocket's advertised.
+    pub fn in_mesh(self) -> RelayOptions {
+        self.in_mesh_over("ws")
+    }
+
+    /// As [`Self::in_mesh`], with `wss` for a relay that speaks TLS.
+    pub fn in_mesh_over(self, scheme: &str) -> RelayOptions {
+        let [ws, http] = free_ports();
+        self.set("WS_URL", format!("127.0.0.1:{ws}"))
+            .set("HTTP_URL", format!("127.0.0.1:{http}"))
+            .set("MESH__ADVERTISE", format!("{scheme}://127.0.0.1:{ws}"))
+    }
+
     /// A configuration key: `set("WATCH__MAX", "5")` is `SDK_RELAY_WATCH__MAX=5`. The last of several values counts.
     pub fn set(self, key: &str, value: impl Into<OsString>) -> RelayOptions {
         self.env(&format!("{PREFIX}{key}"), value)

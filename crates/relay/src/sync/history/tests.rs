@@ -32,6 +32,13 @@ fn record(second: u64) -> SyncRecord {
     }
 }
 
+fn relay() -> Asker {
+    Asker::Proven {
+        relay_id: "relay-1".to_owned(),
+        public_key: "ab".repeat(32),
+    }
+}
+
 fn seconds(page: &Page) -> Vec<u64> {
     page.records.iter().map(|r| r.timestamp).collect()
 }
@@ -41,7 +48,7 @@ fn filters_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(&dir);
     assert_eq!(history.last(), None);
-    (1..=30).for_each(|second| history.add(record(second)));
+    (1..=30).for_each(|second| history.add(&relay(), record(second)));
     let all = HistoryFilter::default();
     let page = history.page(&all, 3);
     assert_eq!(
@@ -71,9 +78,9 @@ fn filters_newest_first() {
 fn survives_and_is_written_once() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(&dir);
-    (1..=3).for_each(|second| history.add(record(second)));
+    (1..=3).for_each(|second| history.add(&relay(), record(second)));
     history.save();
-    history.add(record(4));
+    history.add(&relay(), record(4));
     history.save();
     history.save();
     drop(history);
@@ -86,10 +93,10 @@ fn survives_and_is_written_once() {
 fn bounded_in_memory_and_in_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(&dir);
-    history.add(record(1));
+    history.add(&relay(), record(1));
     history.save();
     let newest = KEPT as u64 + 50;
-    (2..=newest).for_each(|second| history.add(record(second)));
+    (2..=newest).for_each(|second| history.add(&relay(), record(second)));
     assert_eq!(history.inner.read().unwrap().records.len(), KEPT);
     assert_eq!(history.unsaved().len(), KEPT);
     history.save();
@@ -112,10 +119,43 @@ async fn written_at_most_once_in_a_second() {
         }
         tokio::time::Instant::now()
     };
-    history.add(record(1));
+    history.add(&relay(), record(1));
     let first = saved(&history).await;
-    history.add(record(2));
+    history.add(&relay(), record(2));
     let second = saved(&history).await;
     assert!(second - first >= SAVE_EVERY, "{:?}", second - first);
     writer.abort();
+}
+
+#[test]
+fn who_has_not_proven_who_it_is_pushes_nobody_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(&dir);
+    history.add(&relay(), record(1));
+    for second in 2..2 + 2 * KEPT as u64 {
+        let mut stranger = record(second);
+        stranger.target_relay = Asker::Connection(7).name();
+        history.add(&Asker::Connection(7), stranger);
+    }
+    let page = history.page(&HistoryFilter::default(), KEPT);
+    assert_eq!(page.records.last().unwrap().timestamp, 1);
+    let kept = page
+        .records
+        .iter()
+        .filter(|record| record.target_relay == "conn-7")
+        .count();
+    assert!((100..110).contains(&kept), "{kept}");
+    history.add(&relay(), record(1_000_000));
+    assert_eq!(history.last(), Some(1_000_000));
+}
+
+#[test]
+fn a_reason_is_cut_within_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = open(&dir);
+    let mut long = record(1);
+    long.error = Some("\u{e9}".repeat(1000));
+    history.add(&relay(), long);
+    let page = history.page(&HistoryFilter::default(), 1);
+    assert_eq!(page.records[0].error.as_ref().unwrap().len(), ERROR_BYTES);
 }

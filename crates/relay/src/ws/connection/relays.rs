@@ -32,7 +32,8 @@ impl Connection {
         let latency = since.elapsed();
         self.welcome(socket, Begin::Now).await?;
         let version = handshake.version.chars().take(32).collect();
-        self.link = Some(self.cx.mesh.joined(&peer, latency, KnownRelay { version }));
+        let from = self.client.ip();
+        self.link = Some(self.cx.mesh.joined(&peer, from, latency, KnownRelay { version }));
         Ok(())
     }
 
@@ -48,9 +49,8 @@ impl Connection {
     }
 
     pub(super) fn relay_joined(&mut self, relay: RelayConnected) {
-        self.is_relay = true;
         // Only watches are ever refused.
-        if self.cx.relays.joined(self.number, &relay)
+        if self.cx.announcements.may_announce()
             && self
                 .pending
                 .push(Command::Log(Event::RelayConnected(relay.clone())))

@@ -1,0 +1,81 @@
+//! How often relays of one address may prove who they are: each proof costs signatures, a link and a place in the tables.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::ws::network_of;
+
+/// Proofs of one address (IPv6: of one /64) at once, and then per second. A relay dials another a few times an hour, and some may share an address.
+const AT_ONCE: f64 = 60.0;
+const PER_SECOND: f64 = 1.0;
+/// Addresses that are remembered. Beyond it strangers wait until one of them is free again, a minute at most.
+const ADDRESSES: usize = 4096;
+
+/// A bucket of tokens for each address that has used some.
+#[derive(Debug, Default)]
+pub(super) struct Handshakes {
+    buckets: Mutex<HashMap<IpAddr, (Instant, f64)>>,
+}
+
+impl Handshakes {
+    /// Whether a relay of this address may prove who it is now.
+    pub(super) fn may_begin(&self, from: IpAddr) -> bool {
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = network_of(from);
+        if buckets.len() >= ADDRESSES && !buckets.contains_key(&network) {
+            buckets.retain(|_, bucket| filled(now, *bucket) < AT_ONCE);
+            if buckets.len() >= ADDRESSES {
+                return false;
+            }
+        }
+        let bucket = buckets.entry(network).or_insert((now, AT_ONCE));
+        let tokens = filled(now, *bucket);
+        let enough = tokens >= 1.0;
+        *bucket = (now, if enough { tokens - 1.0 } else { tokens });
+        enough
+    }
+}
+
+fn filled(now: Instant, (at, tokens): (Instant, f64)) -> f64 {
+    let passed = now.saturating_duration_since(at).as_secs_f64();
+    (tokens + passed * PER_SECOND).min(AT_ONCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_proves_so_often_and_keeps_no_other_out() {
+        let handshakes = Handshakes::default();
+        let one = IpAddr::from([127, 0, 0, 1]);
+        let count = |from: IpAddr| (0..1000).filter(|_| handshakes.may_begin(from)).count();
+        assert_eq!(count(one), AT_ONCE as usize);
+        assert!(handshakes.may_begin(IpAddr::from([192, 0, 2, 1])));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(count(one), 10);
+        // All addresses of an IPv6 customer are one.
+        assert_eq!(count("2001:db8::1".parse().unwrap()), AT_ONCE as usize);
+        assert!(!handshakes.may_begin("2001:db8::ffff:2".parse().unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_addresses_are_bounded() {
+        let handshakes = Handshakes::default();
+        let address = |n: u32| IpAddr::from(Ipv4Addr::from_bits(0x0100_0000 + n));
+        for n in 0..ADDRESSES as u32 {
+            assert!(handshakes.may_begin(address(n)));
+        }
+        assert!(!handshakes.may_begin(address(ADDRESSES as u32)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(handshakes.may_begin(address(ADDRESSES as u32)));
+        assert_eq!(handshakes.buckets.lock().unwrap().len(), 1);
+    }
+}
