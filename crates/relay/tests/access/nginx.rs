@@ -206,13 +206,13 @@ async fn events_come_at_once_through_the_defaults_and_through_gzip() {
 /// The body of an answer in chunks, as far as it has come.
 enum Body {
     Plain(Vec<u8>),
-    Gzip(GzDecoder<Vec<u8>>),
+    Gzip(Box<GzDecoder<Vec<u8>>>),
 }
 
 impl Body {
     fn new(compressed: bool) -> Body {
         if compressed {
-            Body::Gzip(GzDecoder::new(Vec::new()))
+            Body::Gzip(Box::new(GzDecoder::new(Vec::new())))
         } else {
             Body::Plain(Vec::new())
         }
