@@ -11,6 +11,8 @@
 //! While the index is whole, live news waits until the history is sent, so that a client gets all in order. While the index is being built
 //! that could take days: then live news comes at once.
 
+use std::time::{Duration, Instant};
+
 use sdk_relay_chain::BlockRef;
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
@@ -20,6 +22,9 @@ use crate::index::{IndexStatus, NEARLY};
 
 /// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history.
 pub(super) const HELD: usize = 1024;
+/// Live news wait no longer than this for a scan that does not get on: a block of the index may have to be restored first, from a node that is
+/// away, or the disk may fail.
+const STALLED_AT_MOST: Duration = Duration::from_secs(30);
 /// Progress is sent in steps of this much.
 const STEP: f64 = 0.01;
 /// Ranges of missing blocks that are kept for a watch. With more of them the last one is extended over what lies between: it then names
@@ -34,6 +39,8 @@ pub(super) struct Past {
     span: Option<Span>,
     /// News that wait for the end; `None`: nothing waits.
     held: Option<Vec<Frame>>,
+    /// When the scan got on last.
+    got_on: Instant,
     missing: Vec<MissingBlocks>,
     /// The client has not been sent `missing` as it is.
     missing_is_news: bool,
@@ -91,6 +98,7 @@ impl Past {
             requested,
             span: None,
             held: None,
+            got_on: Instant::now(),
             missing: Vec::new(),
             missing_is_news: false,
             told: None,
@@ -127,6 +135,7 @@ impl Past {
         });
         let whole = index.tip.is_some_and(|t| t.height.saturating_add(NEARLY) >= until);
         self.held = whole.then(Vec::new);
+        self.got_on = Instant::now();
         if index.first_is_known {
             self.skip_below(index);
         }
@@ -157,6 +166,7 @@ impl Past {
             span.first = to.saturating_add(1);
         }
         span.next = to.saturating_add(1);
+        self.got_on = Instant::now();
         self.missing_is_news = true;
         let is_full = self.missing.len() == RANGES;
         match self.missing.last_mut() {
@@ -231,6 +241,7 @@ impl Past {
     pub(super) fn through(&mut self, at: BlockRef) {
         if let Some(span) = &mut self.span {
             span.next = span.next.max(at.height.min(span.until).saturating_add(1));
+            self.got_on = Instant::now();
         }
     }
 
@@ -261,6 +272,14 @@ impl Past {
                 all
             }
         }
+    }
+
+    /// What has waited, in order, where the scan has not got on for too long as of `now`; nothing waits from then on.
+    pub(super) fn release_stalled(&mut self, now: Instant) -> Vec<Frame> {
+        if now.saturating_duration_since(self.got_on) < STALLED_AT_MOST {
+            return Vec::new();
+        }
+        self.release()
     }
 
     /// What has waited, in order.
@@ -324,7 +343,7 @@ mod tests {
     fn index(first: u32, tip: u32) -> IndexStatus {
         IndexStatus {
             state: IndexState::Current,
-            since: std::time::Instant::now(),
+            since: Instant::now(),
             start_height: 5,
             first,
             first_is_known: true,
@@ -390,6 +409,18 @@ mod tests {
             [frame(1)],
             "an index that is being built"
         );
+    }
+
+    #[test]
+    fn news_does_not_wait_for_a_scan_that_does_not_get_on() {
+        let frame = |n: usize| Frame::from_text(n.to_string().into_bytes().into());
+        let mut past = settled(0, 9, 9);
+        assert!(past.hold(frame(1)).is_empty());
+        let begun = Instant::now();
+        assert!(past.release_stalled(begun).is_empty());
+        assert_eq!(past.release_stalled(begun + STALLED_AT_MOST), [frame(1)]);
+        assert_eq!(past.hold(frame(2)), [frame(2)]);
+        assert!(!past.is_over(), "the scan goes on");
     }
 
     #[test]

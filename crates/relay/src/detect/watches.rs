@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use bitcoin::Txid;
 use sdk_relay_bip352::{Match, Receiver};
@@ -152,6 +153,17 @@ impl Watches {
     /// Connections that have no watches any more, since the last call.
     pub(super) fn gone(&mut self) -> Vec<Owner> {
         std::mem::take(&mut self.gone)
+    }
+
+    /// Sends the live news that wait for histories which do not get on.
+    pub(super) fn release_stalled(&mut self) {
+        let now = Instant::now();
+        for watch in self.all.values_mut() {
+            if let Some(past) = &mut watch.past {
+                let news = past.release_stalled(now);
+                news.into_iter().for_each(|frame| watch.mailbox.post(frame));
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {

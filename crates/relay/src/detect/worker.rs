@@ -353,6 +353,7 @@ impl Worker {
 
     async fn apply(&mut self, event: ChainEvent, stop: &CancellationToken) {
         self.watches.forget_dead();
+        self.watches.release_stalled();
         let mut story = Story::default();
         let mut change = None;
         match event {

@@ -23,6 +23,8 @@ pub(crate) enum Heard {
 pub(crate) struct Hearer {
     raw: RawClient,
     pub(crate) watch_id: String,
+    /// Watches that were renewed: what was on its way to the client by then still comes.
+    ended: Vec<String>,
     /// The answer to the `watch`.
     pub(crate) response: WatchResponse,
     pub(crate) heard: Vec<Heard>,
@@ -47,6 +49,7 @@ impl Hearer {
         let mut hearer = Self {
             raw,
             watch_id: String::new(),
+            ended: Vec::new(),
             response: WatchResponse {
                 status: String::new(),
                 watch_id: String::new(),
@@ -85,6 +88,7 @@ impl Hearer {
         self.raw.send(&ClientMessage::Unwatch(unwatch)).await.unwrap();
         self.raw.send(&ClientMessage::Watch(watch)).await.unwrap();
         self.heard.clear();
+        self.ended.push(self.watch_id.clone());
         loop {
             if let ServerMessage::WatchResponse(response) = self.message().await {
                 self.watch_id = response.watch_id.clone();
@@ -92,6 +96,10 @@ impl Hearer {
                 return;
             }
         }
+    }
+
+    fn is_of_ended(&self, payment: &Payment) -> bool {
+        payment.watch_id.as_ref().is_some_and(|id| self.ended.contains(id))
     }
 
     /// Ends the watch.
@@ -118,11 +126,14 @@ impl Hearer {
         let listening = async {
             loop {
                 let heard = match self.message().await {
+                    ServerMessage::WatchProgress(progress) if self.ended.contains(&progress.watch_id) => continue,
+                    ServerMessage::UnwatchResponse(ended) if self.ended.contains(&ended.watch_id) => continue,
                     ServerMessage::WatchProgress(progress) => {
                         assert_eq!(progress.watch_id, self.watch_id);
                         Heard::Progress(progress)
                     }
                     ServerMessage::Notification(notification) => match notification.event {
+                        Event::PaymentDetected(payment) if self.is_of_ended(&payment) => continue,
                         Event::PaymentDetected(payment) => Heard::Detected(*payment),
                         Event::PaymentReverted(payment) => Heard::Reverted(*payment),
                         other => panic!("without a topic only payments come: {other:?}"),

@@ -4,7 +4,7 @@ use sdk_relay_client::protocol::{HistoryState, MissingBlocks, MissingReason};
 use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, http_get};
 
-use crate::hearer::Hearer;
+use crate::hearer::{Heard, Hearer};
 use crate::order::index_is_current;
 use crate::stage::silent;
 use crate::tweaks::left_out_and_told;
@@ -88,6 +88,48 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
         (&json!("healthy"), &json!(kept)),
         "{health}"
     );
+}
+
+/// The relay sleeps while its node mines on and prunes: what it did not see is history of a watch that asked for none.
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_every_watch() {
+    let node = Bitcoind::start(Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    let mut payer = Payer::funded(&node).await;
+    let payee = Payee::new(&[]);
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let relay = RelayProcess::start(options).await;
+    let seen = node.height().await;
+    index_is_current(&relay, seen).await;
+    let mut hearer = Hearer::open(&relay, &payee, seen + 1, None).await;
+    hearer.until_told().await;
+    signal(&relay, "STOP");
+    node.mine(800).await;
+    let kept = prune(&node).await;
+    signal(&relay, "CONT");
+    let named = |heard: &Heard| matches!(heard, Heard::Progress(p) if p.progress >= 1.0 && !p.missing.is_empty());
+    hearer.until("the hole", named).await;
+    let hole = MissingBlocks {
+        from: seen + 1,
+        to: kept - 1,
+        reason: MissingReason::Pruned,
+    };
+    assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, [hole]);
+    // Behind it the watch is live as before.
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
+    hearer.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
+}
+
+fn signal(relay: &RelayProcess, name: &str) {
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", relay.pid())])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
