@@ -27,6 +27,7 @@ pub mod relay;
 pub mod secret;
 pub mod server;
 pub mod settings;
+mod stack;
 pub mod sync;
 pub mod tls;
 pub mod wallet;

@@ -5,6 +5,8 @@ use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, Search, StoredRow};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_store::index::IndexedBlock;
 
+use crate::stack::wipe_below;
+
 /// Rows of one piece of work at least: engines do many at once.
 const ROWS_PER_PIECE: usize = 512;
 
@@ -88,9 +90,9 @@ pub fn scan_within(
         let Some(eligible) = tx.eligible().filter(|_| found.unfinished.is_none()) else {
             continue;
         };
-        let mut search = Search::new(keys, &eligible);
-        let matches = search.advance(keys, &eligible, u64::MAX);
-        spent = spent.saturating_add(search.spent());
+        let (matches, cost) = search(keys, &eligible);
+        wipe_below();
+        spent = spent.saturating_add(cost);
         if matches.is_empty() {
             continue;
         }
@@ -107,4 +109,11 @@ pub fn scan_within(
         });
     }
     found
+}
+
+/// All that the transaction holds for the receiver, and what finding it has cost. Below the caller's frame, which is wiped.
+#[inline(never)]
+fn search(keys: &Receiver, eligible: &EligibleTx) -> (Vec<Match>, u64) {
+    let mut search = Search::new(keys, eligible);
+    (search.advance(keys, eligible, u64::MAX), search.spent())
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::queue::{Behind, Piece, Queue, Scan, Searching};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::index::give_way;
+use crate::stack::wipe_below;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
 const OUTCOMES_AHEAD: usize = 1_024;
@@ -147,6 +148,7 @@ impl Thread {
             }
             Piece::Search(mut searching) => {
                 let searched = catch_unwind(AssertUnwindSafe(|| search(&mut searching)));
+                wipe_below();
                 if searched.is_err() {
                     searching.search = None;
                 }
@@ -196,7 +198,8 @@ impl Thread {
     }
 }
 
-/// Goes on with a search for one piece. Gives what it has found, and what that has cost.
+/// Goes on with a search for one piece, below the caller's frame. Gives what it has found, and what that has cost.
+#[inline(never)]
 fn search(searching: &mut Searching) -> (Option<Outcome>, u64) {
     let row = searching.batch.rows.get(searching.row).map(Arc::clone);
     let receiver = searching.receiver.upgrade().filter(|_| !searching.batch.is_cancelled());
