@@ -31,9 +31,9 @@ fmt:
 fuzz *args:
     ./scripts/fuzz {{args}}
 
-# The long runs of tests that CI runs short
-soak:
-    ./scripts/soak
+# The long loops, for a night: `just soak 60 crashes`
+soak *args:
+    ./scripts/soak {{args}}
 
 # Lints, as errors
 lint:

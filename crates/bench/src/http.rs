@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, http_get, relay_exe};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
 use crate::load::{self, Load};
 use crate::report::{Report, Table};
@@ -97,7 +96,13 @@ impl Constant {
         let answer = || async move { ([("content-type", "application/json")], body) };
         let router = Router::new().route(path, get(answer));
         let (ending, ends) = watch::channel(None);
-        let doors = Doors::new(&config, None, ends, TaskTracker::new());
+        let doors = Doors::new(
+            &config,
+            sdk_relay::input::InputBudget::new(config.input_memory, Default::default()),
+            None,
+            ends,
+            sdk_relay::supervisor::Supervisor::default(),
+        );
         tokio::spawn(serve_http(router, listener, doors));
         Ok(Self { url, _ending: ending })
     }

@@ -20,6 +20,7 @@ use crate::mesh::Mesh;
 use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::oracle::Oracle;
 use crate::settings::Settings;
+use crate::supervisor::Supervisor;
 use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
 
 /// Between two looks whether the relay is ready.
@@ -83,6 +84,8 @@ pub struct Context {
     pub dev: Option<DevTools>,
     /// When the relay started.
     pub started: Instant,
+    /// Knows which part of the relay has failed.
+    pub supervisor: Supervisor,
 }
 
 impl Context {

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod server;
 pub mod settings;
 mod stack;
+pub mod supervisor;
 pub mod sync;
 pub mod tls;
 pub mod wallet;

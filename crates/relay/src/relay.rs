@@ -11,7 +11,7 @@ use bitcoin::ScriptBuf;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
-use sdk_relay_bip352::{Fast, Receiver};
+use sdk_relay_bip352::{Engine, Fast, Receiver};
 use sdk_relay_chain::dev::DevChain;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
@@ -21,10 +21,8 @@ use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Store, TweakIndex};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::config::{BitcoinCore, Config, Credentials, IndexConfig, Loader};
@@ -41,6 +39,7 @@ use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletSta
 use crate::oracle::Oracle;
 use crate::server::Doors;
 use crate::settings::Settings;
+use crate::supervisor::{Failure, Supervisor};
 use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
 use crate::tls::{Tls, TlsError};
 use crate::{first_block, http, server, sync, wallet};
@@ -51,6 +50,8 @@ const STORE_FILE: &str = "relay.redb";
 const INDEX_DIRECTORY: &str = "index";
 /// Clients and requests get this long to end; then they are cut off.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// Tasks and threads get this long to end after that. A commit waits for the disk, which may never answer.
+const JOIN_WITHIN: Duration = Duration::from_secs(5);
 /// Between two tries to open the node's wallet while the node is away.
 const WALLET_RETRY: Duration = Duration::from_secs(3);
 /// Between two looks at the wallet's scripts: it stays 1,000 addresses ahead, and hands out few between two looks.
@@ -62,14 +63,24 @@ pub struct Relay {
     ws_addr: SocketAddr,
     http_addr: SocketAddr,
     ending: watch::Sender<Option<CloseCode>>,
-    connections: TaskTracker,
     tls: Option<Tls>,
-    /// The tasks that make the relay; none of them ends by itself.
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-    detector: std::thread::JoinHandle<()>,
+    parts: Parts,
     _follower: Follower,
     _data_dir: DataDir,
+}
+
+/// The relay's tasks and threads. Dropped, also where the start fails half-way, they end.
+struct Parts {
+    supervisor: Supervisor,
+    /// Ends detection.
+    stop: CancellationToken,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.supervisor.abandon();
+        self.stop.cancel();
+    }
 }
 
 /// Where blocks come from, and what goes with it.
@@ -86,6 +97,16 @@ enum Kind {
 impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
+        Self::start_with(loader, config, log, Arc::new(Fast::new())).await
+    }
+
+    /// The same with another engine for detection.
+    pub async fn start_with(
+        loader: Loader,
+        config: Config,
+        log: LogTap,
+        engine: Arc<dyn Engine>,
+    ) -> anyhow::Result<Self> {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;
@@ -119,9 +140,16 @@ impl Relay {
         counters.watching.register(&mut private_registry);
         let vitals = Arc::new(Vitals::new(recent.last().map(|b| b.height)));
 
+        let supervisor = Supervisor::default();
+        let stop = CancellationToken::new();
+        let parts = Parts {
+            supervisor: supervisor.clone(),
+            stop: stop.clone(),
+        };
         let (follower, events) =
             Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
-        let stop = CancellationToken::new();
+        let mut followed = follower.status();
+        supervisor.task("follower", async move { while followed.changed().await.is_ok() {} });
         let (scripts, wallet_scripts) = match config.bitcoin_core.wallet {
             Some(_) if !config.standalone => {
                 let (sender, receiver) = oneshot::channel();
@@ -139,30 +167,25 @@ impl Relay {
         };
         let (index, builder) = match config.index {
             Some(wanted) => {
-                let (index, builder) = open_index(wanted, &config, data_dir.path(), &source, &follower)?;
+                let (index, builder) = open_index(wanted, &config, data_dir.path(), &source, &follower, &supervisor)?;
                 (Some(index), Some(builder.with_oracle(oracle.clone())))
             }
             None => (None, None),
         };
-        let parts = detect::Parts {
+        let for_detection = detect::Parts {
             store,
             hub: Arc::clone(&hub),
             counters: Arc::clone(&counters),
             vitals: Arc::clone(&vitals),
             network: config.network,
             own: Arc::clone(&own),
-            engine: Arc::new(Fast::new()),
+            engine,
             index: index.clone(),
             max_watches: config.max_watches,
             wallet_scripts,
         };
-        let detect::Started {
-            detection,
-            thread: detector,
-            history,
-        } = detect::start(parts, events, stop.clone())?;
+        let detect::Started { detection, history } = detect::start(for_detection, events, stop, &supervisor)?;
 
-        let mut tasks = JoinSet::new();
         let (node_wallet, wallet_handle) = watch::channel(None);
         let dev = config.network.is_for_development().then(|| match &source.kind {
             Kind::Embedded(chain) => DevTools::Embedded(Arc::clone(chain)),
@@ -206,6 +229,7 @@ impl Relay {
             ws_addr,
             dev,
             started,
+            supervisor: supervisor.clone(),
         });
         if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config().bitcoin_core.wallet)
         {
@@ -216,52 +240,50 @@ impl Relay {
                 vitals: Arc::clone(&cx.vitals),
                 handle: node_wallet,
             };
-            tasks.spawn(wallet.keep(scripts, cx.detection.clone()));
+            supervisor.task("wallet", wallet.keep(scripts, cx.detection.clone()));
         }
         if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config().mine_interval) {
             let miner = chain.auto_mine(every);
-            tasks.spawn(async move {
-                let _miner = miner;
-                std::future::pending::<()>().await;
-            });
+            supervisor.task("miner", miner.ended());
         }
         if let Some(history) = history {
-            tasks.spawn(history.run());
+            supervisor.task("history", history.run());
         }
         if let Some(oracle) = &cx.oracle {
-            tasks.spawn(Arc::clone(oracle).keep_looking());
+            supervisor.task("oracle", Arc::clone(oracle).keep_looking());
         }
         if let Some(builder) = builder {
-            tasks.spawn(builder.run());
+            supervisor.task("index", builder.run());
         }
         if let Some(index) = &cx.index {
-            // It ends with the builder, and is no part of the relay.
-            tokio::spawn(show_progress(index.status.clone()));
+            supervisor.task("index progress", show_progress(index.status.clone()));
         }
-        spawn_reports(&mut tasks, &cx);
-        tasks.spawn(mesh::run(Arc::clone(&cx), orders));
-        tasks.spawn(async move { sync_history.save_regularly().await });
+        spawn_reports(&supervisor, &cx);
+        supervisor.task("mesh", mesh::run(Arc::clone(&cx), orders));
+        supervisor.task("sync history", sync_history.save_regularly());
         let (ending, ends) = watch::channel(None);
-        let connections = TaskTracker::new();
         let doors = Doors::new(
             &cx.config(),
             Arc::clone(&cx.input),
             tls.clone(),
             ends,
-            connections.clone(),
+            supervisor.clone(),
         );
-        tasks.spawn(server::serve_websockets(Arc::clone(&cx), ws, doors.clone()));
-        tasks.spawn(server::serve_http(http::api(Arc::clone(&cx)), http, doors));
+        supervisor.task(
+            "WebSocket server",
+            server::serve_websockets(Arc::clone(&cx), ws, doors.clone()),
+        );
+        supervisor.task(
+            "HTTP server",
+            server::serve_http(http::api(Arc::clone(&cx)), http, doors),
+        );
         Ok(Self {
             cx,
             ws_addr,
             http_addr,
             ending,
-            connections,
             tls,
-            tasks,
-            stop,
-            detector,
+            parts,
             _follower: follower,
             _data_dir: data_dir,
         })
@@ -292,36 +314,40 @@ impl Relay {
         self.tls.as_ref().map_or(Ok(false), |tls| tls.reload().map(|()| true))
     }
 
-    /// Waits for something that should not be: the end of one of the relay's own parts. It gives what ended.
-    pub async fn failed(&mut self) -> String {
-        match self.tasks.join_next().await {
-            Some(Err(error)) => format!("a task of the relay failed: {error}"),
-            _ => "a task of the relay ended".to_owned(),
-        }
+    /// Who owns its tasks and threads.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.parts.supervisor
     }
 
-    /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed.
-    pub async fn shut_down(mut self, code: CloseCode) {
+    /// Waits for something that should not be: the end of one of the relay's own parts.
+    pub async fn failed(&self) -> Failure {
+        self.parts.supervisor.failed().await
+    }
+
+    /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed. Everything has a deadline.
+    pub async fn shut_down(self, code: CloseCode) {
+        self.parts.supervisor.begin_stop();
         self.cx.mesh.leave().await;
         self.ending.send_replace(Some(code));
-        self.connections.close();
-        if timeout(DRAIN_WITHIN, self.connections.wait()).await.is_err() {
+        if !self.parts.supervisor.drain(DRAIN_WITHIN).await {
             tracing::warn!(
-                connections = self.connections.len(),
-                "some clients did not let go in time and are cut off"
+                connections = self.parts.supervisor.connections(),
+                "graceful shutdown timed out; closing the remaining connections"
             );
         }
-        self.stop.cancel();
-        self.tasks.shutdown().await;
-        let history = Arc::clone(&self.cx.sync_history);
-        if tokio::task::spawn_blocking(move || history.save()).await.is_err() {
-            tracing::error!("the last syncs could not be added to the history");
+        self.parts.stop.cancel();
+        let left = self.parts.supervisor.stop(JOIN_WITHIN).await;
+        if !left.is_empty() {
+            tracing::error!(
+                parts = left.join(", "),
+                "some parts did not end in time and are left behind; what was committed is whole all the same"
+            );
         }
-        let detector = self.detector;
-        // A thread that computes is not at an await: give it to a thread that may block.
-        let joined = tokio::task::spawn_blocking(move || detector.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!("detection did not end cleanly; its log is whole all the same");
+        let history = Arc::clone(&self.cx.sync_history);
+        // Writing blocks, and a thread that computes is not at an await.
+        let saved = tokio::task::spawn_blocking(move || history.save());
+        if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
+            tracing::error!("the last syncs could not be added to the history");
         }
     }
 }
@@ -371,13 +397,17 @@ fn open_index(
     data_dir: &Path,
     source: &Source,
     follower: &Follower,
+    supervisor: &Supervisor,
 ) -> anyhow::Result<(Index, Builder)> {
     let store = TweakIndex::open(
         &data_dir.join(INDEX_DIRECTORY),
         config.network.name(),
         wanted.start_height,
     )?;
-    let (store, pool) = (Arc::new(store), Arc::new(Pool::new(wanted.scan_threads)?));
+    let (store, pool) = (
+        Arc::new(store),
+        Arc::new(Pool::supervised(wanted.scan_threads, supervisor)?),
+    );
     let (builder, status, figures) = Builder::new(
         Arc::clone(&store),
         Arc::clone(&source.chain),
@@ -394,12 +424,12 @@ fn open_index(
     Ok((index, builder))
 }
 
-fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
+fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
     for (topic, _) in sync::TOPICS {
-        tasks.spawn(sync::report_regularly(Arc::clone(cx), topic));
+        supervisor.task("reports", sync::report_regularly(Arc::clone(cx), topic));
     }
     let sampled = Arc::clone(cx);
-    tasks.spawn(async move {
+    supervisor.task("message rate", async move {
         let counters = &sampled.counters;
         sampled
             .rate
@@ -407,7 +437,7 @@ fn spawn_reports(tasks: &mut JoinSet<()>, cx: &Arc<Context>) {
             .await;
     });
     let looking = Arc::clone(cx);
-    tasks.spawn(async move { looking.node.look(&*looking.chain).await });
+    supervisor.task("node figures", async move { looking.node.look(&*looking.chain).await });
 }
 
 /// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.

@@ -25,7 +25,6 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
-use tokio_util::task::TaskTracker;
 
 use crate::client_address::{ClientAddress, TrustedProxies};
 use crate::config::Config;
@@ -34,6 +33,7 @@ use crate::ending::{Ending, ended};
 use crate::http::may_read;
 use crate::input::InputBudget;
 use crate::open_files::Shares;
+use crate::supervisor::Supervisor;
 use crate::tls::Tls;
 use crate::ws::{self, Admission, Arrival, Seat};
 use patience::Patience;
@@ -80,12 +80,18 @@ pub struct Doors {
     /// Tells the relay's end.
     pub ending: Ending,
     /// Owns the connections.
-    pub tasks: TaskTracker,
+    pub supervisor: Supervisor,
 }
 
 impl Doors {
     /// Doors of a relay with these limits.
-    pub fn new(config: &Config, input: Arc<InputBudget>, tls: Option<Tls>, ending: Ending, tasks: TaskTracker) -> Self {
+    pub fn new(
+        config: &Config,
+        input: Arc<InputBudget>,
+        tls: Option<Tls>,
+        ending: Ending,
+        supervisor: Supervisor,
+    ) -> Self {
         let shares = Shares::of_this_process(config);
         // Also where few open files leave fewer connections than one address could have: the rest is for the others.
         let most_of_one = shares.http - shares.http / 4;
@@ -102,7 +108,7 @@ impl Doors {
             },
             input,
             ending,
-            tasks,
+            supervisor,
         }
     }
 }
@@ -114,7 +120,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
         tls,
         refusals,
         mut ending,
-        tasks,
+        supervisor,
         ..
     } = doors;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
@@ -132,7 +138,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, doors: Do
             },
         };
         let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
-        tasks.spawn(async move {
+        supervisor.connection(async move {
             let _refusal = refusal;
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
                 return;
@@ -199,7 +205,7 @@ where
 /// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
 pub async fn serve_http<A: Api>(api: A, listener: TcpListener, doors: Doors) {
     let doors = Arc::new(doors);
-    let (tls, mut ending, tasks) = (doors.tls.clone(), doors.ending.clone(), doors.tasks.clone());
+    let (tls, mut ending, supervisor) = (doors.tls.clone(), doors.ending.clone(), doors.supervisor.clone());
     let places = Places::new(doors.bounds);
     let trusted = doors.trusted.clone();
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
@@ -217,7 +223,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, doors: Doors) {
         };
         let (api, doors) = (api.clone(), Arc::clone(&doors));
         let (tls, mut ending) = (tls.clone(), ending.clone());
-        tasks.spawn(async move {
+        supervisor.connection(async move {
             tokio::select! {
                 () = place.wanted() => {}
                 () = requests(api, doors, tls, stream, peer, &mut ending, &place) => {}

@@ -11,7 +11,14 @@ use super::DevChain;
 /// Owner of the task that mines; dropping it ends the task.
 #[derive(Debug)]
 pub struct AutoMine {
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl AutoMine {
+    /// Waits for the end of the task, which ends only by a fault.
+    pub async fn ended(self) {
+        drop(self.task.await);
+    }
 }
 
 impl DevChain {
@@ -32,7 +39,7 @@ impl DevChain {
             }
         });
         AutoMine {
-            _task: AbortOnDropHandle::new(task),
+            task: AbortOnDropHandle::new(task),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod init;
 mod run;
 mod scan;
+mod signals;
 mod welcome;
 
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Loader, Overrides};
 use crate::tls;
+
+pub use run::run_with;
 
 /// A relay between Bitcoin and silent-payment (BIP352) apps.
 ///
@@ -73,7 +76,7 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                say_error(&format!("sdk_relay: {error:#}"));
+                say_error(&format!("sdk_relay: {}", with_causes(&error)));
                 ExitCode::FAILURE
             }
         }
@@ -101,6 +104,18 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
         config.data_dir.display()
     ));
     Ok(())
+}
+
+/// An error with its causes, each said once: some messages contain that of their cause.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 fn source(config: &Config) -> String {

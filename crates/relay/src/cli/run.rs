@@ -1,13 +1,19 @@
 //! `sdk_relay run`: until a signal ends it.
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sdk_relay_bip352::Fast;
+use sdk_relay_bip352::{Engine, Fast};
 use sdk_relay_protocol::CloseCode;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
 use crate::config::{Config, Loader, Overrides};
 use crate::index::AboveBars;
@@ -15,20 +21,64 @@ use crate::ops::LogTap;
 use crate::relay::Relay;
 use crate::{SOFTWARE_VERSION, cli::source, open_files};
 
+/// Left-over work of the runtime's threads gets this long at the end of the process.
+const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
+/// Threads that a relay needs beside the runtime's workers: signals, detection, the index's, and those that wait for the disk.
+const FURTHER_THREADS: usize = 4;
+
 /// Runs the relay on a runtime of its own.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
+    run_with(overrides, Arc::new(Fast::new()))
+}
+
+/// The same with another engine for detection.
+pub fn run_with(overrides: Overrides, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
     let config = loader.load()?;
     let log = Log::to_stderr(&config)?;
+    // Who asks for a backtrace gets it from the default hook.
+    if std::env::var_os("RUST_BACKTRACE").is_none_or(|wanted| wanted == "0") {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    let workers = available_parallelism().map_or(1, NonZero::get);
+    threads_are_there(workers + FURTHER_THREADS)
+        .context("the system refuses threads: look at its limits (systemd: TasksMax, a shell: ulimit -u)")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(keep_running(loader, config, log))
+    let ended = runtime.block_on(keep_running(loader, config, log, engine));
+    // Not by dropping it, which waits for ever for a thread that waits for a disk.
+    runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
+    ended
+}
+
+/// A panic as a line of the log.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(
+        thread = thread.name(),
+        place,
+        "panic: {message}: please report this (RUST_BACKTRACE=1 shows more)"
+    );
+}
+
+/// Whether the system gives so many threads: the runtime panics where it gets none.
+fn threads_are_there(count: usize) -> std::io::Result<()> {
+    let gate = Mutex::new(());
+    std::thread::scope(|scope| {
+        let _closed = gate.lock();
+        for _ in 0..count {
+            std::thread::Builder::new().spawn_scoped(scope, || drop(gate.lock()))?;
+        }
+        Ok(())
+    })
 }
 
 /// Runs relays one after the other, for as long as restarts are asked for.
-async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::Result<()> {
+async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
     loop {
@@ -40,22 +90,31 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
             scanner = Fast::new().name(),
             "starting"
         );
-        let relay = match (
-            Relay::start(loader.clone(), config.clone(), log.tap.clone()).await,
-            before.take(),
-        ) {
+        let start = |config: &Config| {
+            let start = Relay::start_with(loader.clone(), config.clone(), log.tap.clone(), Arc::clone(&engine));
+            // On a task of its own: parts of it wait for the disk, and a signal is to end it all the same.
+            AbortOnDropHandle::new(tokio::spawn(start))
+        };
+        let Some(started) = unless_ended(start(&config), &mut signals).await else {
+            return Ok(());
+        };
+        let relay = match (started, before.take()) {
             (Ok(relay), _) => relay,
             (Err(error), None) => return Err(error),
             // After a restart, a relay on the old configuration is worth more than none.
             (Err(error), Some(old)) => {
-                let error = format!("{error:#}");
+                let error = super::with_causes(&error);
                 tracing::error!(
                     error,
                     "the relay cannot start with the new configuration and goes on with the old one"
                 );
-                Relay::start(loader.clone(), old, log.tap.clone()).await?
+                match unless_ended(start(&old), &mut signals).await {
+                    Some(started) => started?,
+                    None => return Ok(()),
+                }
             }
         };
+        signals.guard(relay.supervisor()).await?;
         match serve(relay, &mut signals).await? {
             End::Signal => return Ok(()),
             End::Restart(new, old) => {
@@ -67,6 +126,22 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log) -> anyhow::R
     }
 }
 
+/// The relay once it has started; `None`: a signal has asked for the end before.
+async fn unless_ended(
+    mut start: AbortOnDropHandle<anyhow::Result<Relay>>,
+    signals: &mut Signals,
+) -> Option<anyhow::Result<Relay>> {
+    loop {
+        tokio::select! {
+            started = &mut start => return Some(started.context("the start panicked").flatten()),
+            signal = signals.next() => if let Signal::End(signal) = signal {
+                tracing::info!(signal, "shutting down before the start is complete");
+                return None;
+            },
+        }
+    }
+}
+
 /// How a relay ended.
 enum End {
     Signal,
@@ -74,7 +149,7 @@ enum End {
     Restart(Box<Config>, Box<Config>),
 }
 
-async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
+async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
     let (ws, http) = (relay.ws_addr(), relay.http_addr());
     let cx = Arc::clone(relay.context());
     tracing::info!(%ws, %http, address = cx.address, "listening");
@@ -110,10 +185,11 @@ async fn serve(mut relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 }
             },
             // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
-            what = relay.failed() => {
-                tracing::error!("{what}");
-                relay.shut_down(CloseCode::Server).await;
-                bail!("{what}: please report this")
+            failure = relay.failed() => {
+                if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
+                    tracing::warn!("ending before all clients and parts have ended");
+                }
+                bail!("{failure}: please report this")
             }
         }
     }
@@ -124,61 +200,6 @@ fn reload_certificate(relay: &Relay) {
         Ok(true) => {}
         Ok(false) => tracing::info!("SIGHUP: there is no certificate to read anew"),
         Err(error) => tracing::error!(%error, "SIGHUP: the new certificate is wrong, and the old one stays"),
-    }
-}
-
-/// What a signal asks for.
-enum Signal {
-    /// The end, by the signal of this name.
-    End(&'static str),
-    /// To read the certificate anew.
-    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no SIGHUP"))]
-    Reload,
-}
-
-/// The signals that mean something to the relay.
-#[cfg(unix)]
-struct Signals {
-    hangup: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.hangup.recv() => Signal::Reload,
-            _ = self.interrupt.recv() => Signal::End("SIGINT"),
-            _ = self.terminate.recv() => Signal::End("SIGTERM"),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        // Without a handler there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Signal::End("Ctrl-C")
     }
 }
 

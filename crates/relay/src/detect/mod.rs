@@ -37,6 +37,7 @@ use crate::config::Network;
 use crate::hub::Hub;
 use crate::index::Index;
 use crate::ops::{Counters, Vitals};
+use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;
 use worker::Worker;
@@ -67,8 +68,13 @@ pub struct Parts {
 }
 
 /// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is cancelled or the stream
-/// of chain events ends; the thread can be joined then.
-pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: CancellationToken) -> Result<Started, StartError> {
+/// of chain events ends.
+pub fn start(
+    parts: Parts,
+    events: mpsc::Receiver<ChainEvent>,
+    stop: CancellationToken,
+    supervisor: &Supervisor,
+) -> Result<Started, StartError> {
     let (detection, commands) = Detection::channel();
     let orders = Arc::new(ScanQueue::default());
     let history = parts.index.clone().map(|index| HistoryScanner {
@@ -81,23 +87,18 @@ pub fn start(parts: Parts, events: mpsc::Receiver<ChainEvent>, stop: Cancellatio
     let (scheduler, outcomes) = Scheduler::start(&parts.engine).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::Builder::new()
-        .name("detect".to_owned())
-        .spawn(move || runtime.block_on(worker.run(events, commands, outcomes, stop)))
+    supervisor
+        .thread("detect", move || {
+            runtime.block_on(worker.run(events, commands, outcomes, stop));
+        })
         .map_err(StartError::Thread)?;
-    Ok(Started {
-        detection,
-        thread,
-        history,
-    })
+    Ok(Started { detection, history })
 }
 
 /// Detection, running.
 pub struct Started {
     /// How to talk with it.
     pub detection: Detection,
-    /// Its thread.
-    pub thread: std::thread::JoinHandle<()>,
     /// What scans history for it; it is to be run beside it.
     pub history: Option<HistoryScanner>,
 }

@@ -67,7 +67,7 @@ pub(super) async fn open(
         authorized,
     };
     let ending = doors.ending.clone();
-    doors.tasks.spawn(async move {
+    doors.supervisor.connection(async move {
         let _refusal = refusal;
         if let Ok(stream) = upgraded.await {
             ws::serve(cx, TokioIo::new(stream), arrival, ending).await;

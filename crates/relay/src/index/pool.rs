@@ -2,6 +2,8 @@
 
 use tokio::sync::oneshot;
 
+use crate::supervisor::{Failure, Supervisor};
+
 /// How much the threads give way to others, from 0 to 19: detection and sockets are served first on a busy machine.
 const NICE: i32 = 10;
 
@@ -12,9 +14,21 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts the threads.
+    /// Starts the threads, for nobody's relay.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        Self::supervised(threads, &Supervisor::default())
+    }
+
+    /// Starts the threads of a relay. Work that panics ends it; without a handler the process would be aborted.
+    pub fn supervised(threads: usize, supervisor: &Supervisor) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let supervisor = supervisor.clone();
         let threads = rayon::ThreadPoolBuilder::new()
+            .panic_handler(move |_| {
+                supervisor.fail(Failure {
+                    part: "index threads",
+                    panicked: true,
+                });
+            })
             .num_threads(threads.max(1))
             .thread_name(|n| format!("index-{n}"))
             .start_handler(|_| give_way(NICE))

@@ -78,6 +78,10 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
         problems.push("events cannot be written: look at the disk of data_dir".to_owned());
         condition = Condition::Critical;
     }
+    if let Some(failure) = cx.supervisor.failure() {
+        problems.insert(0, format!("{failure}: the relay ends"));
+        condition = Condition::Critical;
+    }
     (condition, problems)
 }
 
@@ -90,6 +94,7 @@ pub fn not_ready(cx: &Context) -> Option<String> {
         && cx.vitals.mempool_known()
         && follow.tip.map(|t| t.height) == cx.vitals.tip()
         && !cx.vitals.store_fails()
+        && cx.supervisor.failure().is_none()
     {
         return None;
     }

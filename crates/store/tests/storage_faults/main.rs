@@ -1,5 +1,7 @@
 //! The store on a disk that fails: nothing is lost, nothing is there twice, nothing panics, and it goes on once the fault is gone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod disk;
 mod run;
 
@@ -22,7 +24,7 @@ fn a_failure_of_any_write_or_sync_loses_and_repeats_nothing() {
             run.next_batches(2);
             // To the very end costs most of the time, and shows the same.
             if n.is_multiple_of(16) {
-                run.to_its_end();
+                run.finish();
             }
             run.holds_in(&run.store);
             // What it holds is on the disk, too.
@@ -87,7 +89,7 @@ fn a_full_disk_is_recovered_from_while_the_process_lives() {
         assert!(Instant::now() < deadline, "{error}");
         std::thread::yield_now();
     }
-    run.to_its_end();
+    run.finish();
     run.holds_in(&run.store);
     run.holds_in(&open(&disk.after_power_cut(Unsynced::Lost)).unwrap());
 }
@@ -98,7 +100,7 @@ fn damage_of_the_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     let mut run = Run::in_file(&path);
-    run.to_its_end();
+    run.finish();
     drop(run);
     let whole = std::fs::read(&path).unwrap();
     let damaged = |bytes: &[u8]| {
@@ -169,7 +171,7 @@ fn a_failure_of_any_write_or_sync_adds_no_entry_of_the_sync_history_twice() {
 fn counted() -> (u64, u64) {
     let disk = Disk::made();
     let mut run = Run::new(&disk, "no fault".to_owned());
-    run.to_its_end();
+    run.finish();
     run.holds_in(&run.store);
     let (writes, syncs) = disk.counted();
     assert!(

@@ -197,7 +197,7 @@ impl Run {
         }
     }
 
-    pub(crate) fn to_its_end(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.next_batches((BLOCKS as usize).saturating_sub(self.number));
     }
 

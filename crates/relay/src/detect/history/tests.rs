@@ -69,9 +69,9 @@ fn addresses_take_turns_by_cost() {
         let owner = turns.next(all.iter()).expect("everybody is ready");
         turns.charge(owner, TURN / 2);
         if owner == honest {
-            of_honest += 1
+            of_honest += 1;
         } else {
-            of_others += 1
+            of_others += 1;
         }
     }
     assert!(

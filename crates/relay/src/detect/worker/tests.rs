@@ -24,6 +24,7 @@ use crate::config::Network;
 use crate::detect::{mailbox, start};
 use crate::hub::{Hub, Next};
 use crate::ops::{Counters, Vitals};
+use crate::supervisor::Supervisor;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Watches and transactions of the block.
@@ -165,7 +166,8 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     };
     let (chain, events) = mpsc::channel(16);
     let stop = CancellationToken::new();
-    let started = start(parts, events, stop.clone()).expect("detection");
+    let supervisor = Supervisor::default();
+    let started = start(parts, events, stop.clone(), &supervisor).expect("detection");
     let (mailbox, mut letters) = mailbox(IpAddr::from([127, 0, 0, 1]));
     let mut cursor = hub.live().held_by(letters.barrier());
     for n in 1..MANY {
@@ -232,9 +234,8 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     };
     assert_eq!(frames.len(), all.len());
 
+    supervisor.begin_stop();
     stop.cancel();
-    tokio::task::spawn_blocking(|| started.thread.join())
-        .await
-        .expect("a thread")
-        .expect("detection");
+    assert_eq!(supervisor.stop(DEADLINE).await, Vec::<&str>::new());
+    assert_eq!(supervisor.failure(), None);
 }

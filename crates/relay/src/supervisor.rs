@@ -1,0 +1,279 @@
+//! The owner of the relay's tasks and threads.
+//!
+//! Each has a name. None of them ends by itself while the relay serves: the end or the panic of one is logged, makes `/health` critical, and ends
+//! the relay ([`Supervisor::failed`]), since a relay without one of its parts would only seem to serve. Connections are owned too, and may end:
+//! a panic in one is logged and ends that connection alone, so that no client can end the relay for the others.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// While a part panics its channels close, and parts that live from them end: their ends may be reported before the panic is.
+const CAUSE_WITHIN: Duration = Duration::from_millis(50);
+
+/// Owns the tasks and threads of one relay. Clones are handles to the same one.
+#[derive(Clone, Debug)]
+pub struct Supervisor(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    failure: watch::Sender<Option<Failure>>,
+    /// The relay is ending: parts may end.
+    stopping: AtomicBool,
+    stop: CancellationToken,
+    parts: TaskTracker,
+    connections: TaskTracker,
+    running: Mutex<BTreeMap<u64, &'static str>>,
+    next: AtomicU64,
+}
+
+/// A part of the relay that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its name.
+    pub part: &'static str,
+    /// Whether it panicked.
+    pub panicked: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.panicked { "panicked" } else { "ended by itself" };
+        write!(f, "the relay's part {:?} {how}", self.part)
+    }
+}
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            failure: watch::Sender::new(None),
+            stopping: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            parts: TaskTracker::new(),
+            connections: TaskTracker::new(),
+            running: Mutex::default(),
+            next: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl Supervisor {
+    /// Runs a task until [`Self::stop`].
+    pub fn task(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (part, stop) = (self.part(name), self.0.stop.clone());
+        self.0.parts.spawn(async move {
+            // Dropped last, also where the task panics: it reports the end.
+            let _part = part;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Runs a thread, which has a signal of its own for its end.
+    pub fn thread(&self, name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (part, token) = (self.part(name), self.0.parts.token());
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _token = token;
+            let _part = part;
+            work();
+        })?;
+        Ok(())
+    }
+
+    /// Runs a client's connection.
+    pub fn connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.0.connections.spawn(async move {
+            let _guard = ConnectionGuard;
+            connection.await;
+        });
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.0.connections.len()
+    }
+
+    /// Takes no more connections, and waits for the end of those that there are; `false`: they did not end in time.
+    pub async fn drain(&self, within: Duration) -> bool {
+        self.0.connections.close();
+        timeout(within, self.0.connections.wait()).await.is_ok()
+    }
+
+    /// Reports that a part has failed which is no task or thread of the supervisor itself.
+    pub fn fail(&self, failure: Failure) {
+        if self.0.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        tracing::error!(
+            part = failure.part,
+            panicked = failure.panicked,
+            "{failure}: the relay ends"
+        );
+        self.0.failure.send_if_modified(|known| {
+            let is_news = known.as_ref().is_none_or(|known| failure.panicked && !known.panicked);
+            if is_news {
+                *known = Some(failure);
+            }
+            is_news
+        });
+    }
+
+    /// The part that failed first; one that panicked before one that merely ended, as it may have done so for want of the other.
+    pub fn failure(&self) -> Option<Failure> {
+        self.0.failure.borrow().clone()
+    }
+
+    /// Waits until a part fails.
+    pub async fn failed(&self) -> Failure {
+        let mut failure = self.0.failure.subscribe();
+        let mut wait_for = async |wanted: fn(&Failure) -> bool| {
+            let found = failure.wait_for(|failure| failure.as_ref().is_some_and(wanted)).await;
+            found.ok().and_then(|failure| failure.clone())
+        };
+        let first = wait_for(|_| true).await;
+        let cause = timeout(CAUSE_WITHIN, wait_for(|failure| failure.panicked)).await;
+        match cause.ok().flatten().or(first) {
+            Some(failure) => failure,
+            // The sender lives as long as `self`.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// From now on parts may end.
+    pub fn begin_stop(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Ends all tasks, and waits for nothing.
+    pub fn abandon(&self) {
+        self.begin_stop();
+        self.0.stop.cancel();
+    }
+
+    /// Ends all tasks, and waits for them and for the threads, which have been told before. Gives the names of those that did not end in time.
+    pub async fn stop(&self, within: Duration) -> Vec<&'static str> {
+        self.abandon();
+        self.0.parts.close();
+        if timeout(within, self.0.parts.wait()).await.is_ok() {
+            return Vec::new();
+        }
+        self.running().values().copied().collect()
+    }
+
+    fn part(&self, name: &'static str) -> Part {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.running().insert(number, name);
+        Part {
+            supervisor: self.clone(),
+            number,
+            name,
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u64, &'static str>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lives as long as its part does.
+struct Part {
+    supervisor: Supervisor,
+    number: u64,
+    name: &'static str,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.supervisor.running().remove(&self.number);
+        self.supervisor.fail(Failure {
+            part: self.name,
+            panicked: std::thread::panicking(),
+        });
+    }
+}
+
+struct ConnectionGuard;
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a connection panicked and is closed: please report this");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    async fn failure(supervisor: &Supervisor) -> Failure {
+        timeout(SOON, supervisor.failed()).await.expect("a failure")
+    }
+
+    fn ended(part: &'static str, panicked: bool) -> Failure {
+        Failure { part, panicked }
+    }
+
+    #[tokio::test]
+    async fn the_end_and_the_panic_of_a_task_or_thread_are_noticed_by_name() {
+        let supervisor = Supervisor::default();
+        supervisor.task("task", async {});
+        assert_eq!(failure(&supervisor).await, ended("task", false));
+
+        let supervisor = Supervisor::default();
+        supervisor.task("lasting", std::future::pending());
+        supervisor.task("panics", async { panic!("a test") });
+        assert_eq!(failure(&supervisor).await, ended("panics", true));
+        supervisor.task("later", async {});
+        assert_eq!(supervisor.stop(SOON).await, Vec::<&str>::new());
+        assert_eq!(supervisor.failure(), Some(ended("panics", true)), "the cause is kept");
+
+        let supervisor = Supervisor::default();
+        supervisor.fail(ended("consequence", false));
+        supervisor.fail(ended("cause", true));
+        assert_eq!(failure(&supervisor).await, ended("cause", true));
+
+        let supervisor = Supervisor::default();
+        supervisor.thread("thread", || {}).unwrap();
+        assert_eq!(failure(&supervisor).await, ended("thread", false));
+
+        let supervisor = Supervisor::default();
+        supervisor.thread("panics", || panic!("a test")).unwrap();
+        assert_eq!(failure(&supervisor).await, ended("panics", true));
+    }
+
+    #[tokio::test]
+    async fn what_ends_while_the_relay_ends_is_no_failure_and_what_does_not_end_is_named() {
+        let supervisor = Supervisor::default();
+        let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
+        supervisor.task("lasting", std::future::pending());
+        supervisor
+            .thread("stuck", move || assert!(ends.recv().is_err()))
+            .unwrap();
+        assert_eq!(supervisor.stop(Duration::from_millis(50)).await, ["stuck"]);
+        drop(end);
+        assert_eq!(supervisor.stop(SOON).await, Vec::<&str>::new());
+        assert_eq!(supervisor.failure(), None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_ends_alone() {
+        let supervisor = Supervisor::default();
+        supervisor.connection(async { panic!("a test") });
+        assert!(supervisor.drain(SOON).await);
+        assert_eq!(supervisor.failure(), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! A part of the relay that dies ends the relay, by name and at once; one that hangs does not keep it from ending.
+//!
+//! The faults are those of an engine that only this program has: it starts itself anew as a relay with that engine.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sdk_relay::cli::run_with;
+use sdk_relay::config::{Loader, Overrides};
+use sdk_relay::ops::LogTap;
+use sdk_relay::relay::Relay;
+use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
+use sdk_relay_client::protocol::CloseCode;
+use serde_json::json;
+use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// The variable that makes this program a relay with such an engine.
+const ENGINE: &str = "SUPERVISION_ENGINE";
+
+struct Panics;
+
+impl Engine for Panics {
+    fn scan(&self, _: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+        panic!("a fault of the test at {} rows", rows.len())
+    }
+}
+
+/// Never comes back.
+struct Hangs;
+
+impl Engine for Hangs {
+    fn scan(&self, _: &[&Receiver], _: &[&EligibleTx]) -> Vec<Hit> {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+#[ignore = "the relay that the other tests start"]
+fn child() {
+    let engine: Arc<dyn Engine> = match std::env::var(ENGINE).as_deref() {
+        Ok("panics") => Arc::new(Panics),
+        Ok("hangs") => Arc::new(Hangs),
+        _ => return,
+    };
+    match run_with(Overrides::default(), engine) {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(1);
+        }
+    }
+}
+
+async fn relay_whose_engine(engine: &str) -> RelayProcess {
+    let options = RelayOptions::new(std::env::current_exe().unwrap())
+        .set("STANDALONE", "true")
+        .set("INDEX__ENABLED", "false")
+        .env(ENGINE, engine)
+        .env("RUST_BACKTRACE", "0");
+    let options = ["child", "--exact", "--ignored", "--nocapture"]
+        .into_iter()
+        .fold(options, RelayOptions::arg);
+    RelayProcess::start(options).await
+}
+
+/// A transaction that detection scans.
+async fn pay(http: &str) {
+    let config = http_get(&format!("{http}/config")).await.json();
+    let body = json!({ "address": config["silent_payment_address"], "amount": "0.01" });
+    let reply = http_post(&format!("{http}/dev/pay"), &body).await;
+    assert!(reply.status.is_success(), "{}", reply.text());
+}
+
+fn signal(relay: &RelayProcess, name: &str) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", relay.pid())])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_death_of_detection_ends_the_process_within_a_second_and_names_it() {
+    let mut relay = relay_whose_engine("panics").await;
+    let began = Instant::now();
+    pay(&relay.http_url()).await;
+    let status = relay.wait().await;
+    // A second, and what a busy machine takes to notice.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let log = relay.stderr();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("\"detect\" panicked") && log.contains("a fault of the test"),
+        "{log}"
+    );
+    assert!(!log.contains("stack backtrace"), "{log}");
+}
+
+#[tokio::test]
+async fn the_death_of_detection_makes_health_critical_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sdk_relay.toml");
+    // Without an index nothing else would notice.
+    let config = "standalone = true\nws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n[index]\nenabled = false\n";
+    std::fs::write(&file, config).unwrap();
+    let loader = Loader::new(Overrides {
+        config: Some(file),
+        data_dir: Some(dir.path().to_owned()),
+        ..Overrides::default()
+    });
+    let config = loader.load().unwrap();
+    let relay = Relay::start_with(loader, config, LogTap::default(), Arc::new(Panics))
+        .await
+        .unwrap();
+    let http = format!("http://{}", relay.http_addr());
+    eventually(DEADLINE, "a relay that is ready", async || {
+        (http_get(&format!("{http}/health/ready")).await.status == 200).then_some(())
+    })
+    .await;
+    pay(&http).await;
+    let failure = tokio::time::timeout(DEADLINE, relay.failed()).await.expect("a failure");
+    assert_eq!((failure.part, failure.panicked), ("detect", true));
+    let health = http_get(&format!("{http}/health")).await;
+    assert_eq!(health.status, 503);
+    assert_eq!(health.json()["status"], "critical");
+    assert!(health.text().contains("detect"), "{}", health.text());
+    assert_eq!(http_get(&format!("{http}/health/ready")).await.status, 503);
+    relay.shut_down(CloseCode::Server).await;
+}
+
+#[tokio::test]
+async fn a_part_that_hangs_is_left_behind_when_the_relay_ends() {
+    let mut relay = relay_whose_engine("hangs").await;
+    pay(&relay.http_url()).await;
+    let status = relay.terminate().await;
+    let log = relay.stderr();
+    assert!(status.success(), "{status}: {log}");
+    assert!(log.contains("did not end in time") && log.contains("detect"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    for (first, second, code) in [("TERM", "TERM", 143), ("INT", "INT", 130)] {
+        let mut relay = relay_whose_engine("hangs").await;
+        pay(&relay.http_url()).await;
+        signal(&relay, first);
+        eventually(DEADLINE, "a shutdown", async || {
+            relay.stderr().contains("shutting down").then_some(())
+        })
+        .await;
+        signal(&relay, second);
+        let status = relay.wait().await;
+        assert_eq!(status.code(), Some(code), "{}", relay.stderr());
+    }
+}
+
+/// A file with something else in it: one line, which names the file and says what to do.
+#[test]
+fn a_damaged_store_is_named_once_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    for content in [&b"garbage"[..], &[0x5a; 100_000], b""] {
+        let file = if content.is_empty() {
+            "index/index.redb"
+        } else {
+            "relay.redb"
+        };
+        std::fs::create_dir_all(dir.path().join("index")).unwrap();
+        std::fs::remove_file(dir.path().join("relay.redb")).unwrap_or(());
+        std::fs::write(
+            dir.path().join(file),
+            if content.is_empty() { b"garbage" } else { content },
+        )
+        .unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .args(["--standalone", "--data-dir"])
+            .arg(dir.path())
+            .envs([
+                ("SDK_RELAY_WS_URL", "127.0.0.1:0"),
+                ("SDK_RELAY_HTTP_URL", "127.0.0.1:0"),
+            ])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let line = text.lines().last().unwrap();
+        assert!(line.starts_with("sdk_relay: ") && line.contains(file), "{text}");
+        assert_eq!(
+            line.matches("magic number")
+                .count()
+                .max(line.matches("not that of a database").count()),
+            1,
+            "{line}"
+        );
+        assert!(
+            line.contains("and start again") && !text.contains("backtrace"),
+            "{text}"
+        );
+    }
+}
