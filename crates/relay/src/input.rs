@@ -14,17 +14,69 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Within this an input that has begun must be complete. The largest one is 1 MiB: a client that needs longer has 100 KiB/s or less.
 pub const INPUT_DEADLINE: Duration = Duration::from_secs(10);
-/// A buffer grows by a quarter of its size, and by no less than this: it is never much larger than what has arrived, and copied seldom.
-const GROWTH: usize = 4 << 10;
+/// Largest piece of a buffer. Pieces of one size are used again for other buffers: memory is not left full of holes.
+const PIECE: usize = 16 << 10;
+/// Smallest piece: a client may send a message a byte at a time.
+const SMALLEST: usize = 64;
 
-/// Appends to an input's buffer. `coming` is what is known to arrive for sure, these bytes included: no more than that is reserved.
-pub fn append(buffer: &mut Vec<u8>, bytes: &[u8], coming: usize) {
-    let free = buffer.capacity() - buffer.len();
-    if free < bytes.len() {
-        let step = (buffer.len() / 4).max(GROWTH);
-        buffer.reserve_exact(step.min(coming).max(bytes.len()));
+/// Bytes that arrive little by little. They lie in pieces, so that nothing is copied while it grows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Buffer {
+    pieces: Vec<Vec<u8>>,
+    length: usize,
+    memory: usize,
+}
+
+impl Buffer {
+    /// Bytes that have arrived.
+    pub fn len(&self) -> usize {
+        self.length
     }
-    buffer.extend_from_slice(bytes);
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Bytes of memory that it holds.
+    fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Appends, and hands what was appended to `each`, in order. `coming` is what is known to arrive for sure, these bytes included.
+    pub fn append(&mut self, mut bytes: &[u8], coming: usize, mut each: impl FnMut(&mut [u8])) {
+        let mut coming = coming.max(bytes.len());
+        while !bytes.is_empty() {
+            let free = self.pieces.last().map_or(0, |piece| piece.capacity() - piece.len());
+            if free == 0 {
+                // As much as is there already at least, so that there are few pieces whatever arrives.
+                let size = coming.max(self.length).clamp(SMALLEST, PIECE);
+                self.memory += size;
+                self.pieces.push(Vec::with_capacity(size));
+            }
+            let Some(piece) = self.pieces.last_mut() else { return };
+            let fits = (piece.capacity() - piece.len()).min(bytes.len());
+            let (now, later) = bytes.split_at(fits);
+            let before = piece.len();
+            piece.extend_from_slice(now);
+            each(&mut piece[before..]);
+            self.length += fits;
+            coming -= fits;
+            bytes = later;
+        }
+    }
+
+    /// All of it in one piece. Each part is freed as soon as it is copied.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        if self.pieces.len() == 1 {
+            return self.pieces.remove(0);
+        }
+        let mut whole = Vec::with_capacity(self.length);
+        for piece in self.pieces {
+            whole.extend_from_slice(&piece);
+        }
+        whole
+    }
 }
 
 /// Holds the buffers of all unfinished input.
@@ -46,7 +98,7 @@ struct State {
 
 #[derive(Debug)]
 struct Held {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     evicted: CancellationToken,
 }
 
@@ -100,7 +152,7 @@ impl InputBudget {
 impl State {
     fn remove(&mut self, id: u64) -> Option<Held> {
         let held = self.parked.remove(&id)?;
-        let size = held.buffer.capacity();
+        let size = held.buffer.memory();
         self.bytes -= size;
         self.by_size.remove(&(size, Reverse(id)));
         Some(held)
@@ -109,11 +161,11 @@ impl State {
 
 impl Input {
     /// Lays the buffer down until more arrives.
-    pub fn park(&self, buffer: Vec<u8>) {
+    pub fn park(&self, buffer: Buffer) {
         let mut gone = Vec::new();
         let mut state = self.budget.lock();
         state.remove(self.id);
-        let size = buffer.capacity();
+        let size = buffer.memory();
         state.bytes += size;
         state.by_size.insert((size, Reverse(self.id)));
         let evicted = self.evicted.clone();
@@ -132,7 +184,7 @@ impl Input {
     }
 
     /// Takes the buffer up again.
-    pub fn resume(&self) -> Result<Vec<u8>, Evicted> {
+    pub fn resume(&self) -> Result<Buffer, Evicted> {
         let held = self.budget.lock().remove(self.id);
         held.map(|held| held.buffer).ok_or(Evicted)
     }
@@ -160,25 +212,31 @@ impl Drop for Input {
 mod tests {
     use super::*;
 
+    fn buffer(size: usize) -> Buffer {
+        let mut buffer = Buffer::default();
+        buffer.append(&vec![0; size], size, |_| {});
+        buffer
+    }
+
     fn park(budget: &Arc<InputBudget>, size: usize) -> Input {
         let input = budget.begin();
-        input.park(Vec::with_capacity(size));
+        input.park(buffer(size));
         input
     }
 
     #[test]
     fn the_largest_goes_first_and_the_oldest_among_equals() {
         let cut = Counter::default();
-        let budget = InputBudget::new(100, cut.clone());
-        let small = park(&budget, 10);
-        let (old, young) = (park(&budget, 40), park(&budget, 40));
-        assert_eq!(budget.bytes(), 90);
-        let next = park(&budget, 30);
-        assert_eq!((old.resume(), budget.bytes()), (Err(Evicted), 80));
+        let budget = InputBudget::new(1000, cut.clone());
+        let small = park(&budget, 100);
+        let (old, young) = (park(&budget, 400), park(&budget, 400));
+        assert_eq!(budget.bytes(), 900);
+        let next = park(&budget, 300);
+        assert_eq!((old.resume(), budget.bytes()), (Err(Evicted), 800));
         assert!(old.evicted.is_cancelled() && !young.evicted.is_cancelled());
-        let huge = park(&budget, 90);
+        let huge = park(&budget, 900);
         assert_eq!(huge.resume(), Err(Evicted), "it is the largest itself");
-        assert_eq!(young.resume().unwrap().capacity(), 40);
+        assert_eq!(young.resume().unwrap().len(), 400);
         drop((small, next));
         assert_eq!((budget.bytes(), cut.get()), (0, 2));
     }
@@ -188,26 +246,32 @@ mod tests {
         let budget = InputBudget::new(1000, Counter::default());
         let input = budget.begin();
         for size in [100, 300, 200] {
-            input.park(Vec::with_capacity(size));
+            input.park(buffer(size));
             assert_eq!(budget.bytes(), size);
         }
-        let other = park(&budget, 50);
+        let other = park(&budget, 150);
         drop(input);
-        assert_eq!(budget.bytes(), 50);
+        assert_eq!(budget.bytes(), 150);
         drop(other.resume());
         assert_eq!(budget.bytes(), 0);
     }
 
     #[test]
     fn a_growing_buffer_is_never_much_larger_than_its_bytes() {
-        let total = 1 << 20;
-        let (mut buffer, mut left) = (Vec::new(), total);
-        while left > 0 {
-            let chunk = left.min(1000);
-            append(&mut buffer, &vec![1; chunk], left);
-            left -= chunk;
-            assert!(buffer.capacity() <= (buffer.len() + buffer.len() / 4 + GROWTH).min(total));
+        for (chunk, is_announced) in [(1000, true), (1, false), (50_000, false)] {
+            let bytes: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
+            let (mut buffer, mut seen) = (Buffer::default(), Vec::new());
+            for piece in bytes.chunks(chunk) {
+                let coming = if is_announced {
+                    bytes.len() - buffer.len()
+                } else {
+                    piece.len()
+                };
+                buffer.append(piece, coming, |new| seen.extend_from_slice(new));
+                assert!(buffer.memory() <= 2 * buffer.len() + SMALLEST || buffer.memory() <= buffer.len() + PIECE);
+            }
+            assert!(buffer.pieces.len() <= bytes.len() / PIECE + 20);
+            assert_eq!((&seen, &buffer.into_vec()), (&bytes, &bytes));
         }
-        assert_eq!((buffer.len(), buffer.capacity()), (total, total));
     }
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
 use super::problem::ApiError;
-use crate::input::{Evicted, INPUT_DEADLINE, Input, InputBudget, append};
+use crate::input::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
 
 /// Largest request body: every request of this API fits many times over.
 const BODY_BYTES: usize = 1 << 20;
@@ -51,14 +51,16 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
     if body.size_hint().lower() > BODY_BYTES as u64 {
         return Err(too_big());
     }
-    input.park(Vec::new());
+    input.park(Buffer::default());
     loop {
         let frame = tokio::select! {
             () = input.evicted() => return Err(evicted(Evicted)),
             frame = body.frame() => frame,
         };
         let mut buffer = input.resume().map_err(evicted)?;
-        let Some(frame) = frame else { return Ok(buffer) };
+        let Some(frame) = frame else {
+            return Ok(buffer.into_vec());
+        };
         let frame = frame
             .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
         // Trailers say nothing here.
@@ -67,7 +69,7 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
                 return Err(too_big());
             }
             let coming = usize::try_from(body.size_hint().lower()).unwrap_or(BODY_BYTES);
-            append(&mut buffer, &data, coming.saturating_add(data.len()));
+            buffer.append(&data, coming.saturating_add(data.len()), |_| {});
         }
         input.park(buffer);
     }

@@ -3,7 +3,7 @@
 use super::Broken;
 use super::frame::{HEADER_BYTES, Header, Opcode};
 use super::utf8::Utf8;
-use crate::input::append;
+use crate::input::Buffer;
 
 /// What has arrived whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(super) struct Assembler {
     /// The message that is being assembled, which may have begun in an earlier frame.
     message: Option<Message>,
     /// Its bytes.
-    payload: Vec<u8>,
-    control: Vec<u8>,
+    payload: Buffer,
+    control: Buffer,
 }
 
 /// A frame whose header is there.
@@ -55,15 +55,15 @@ impl Assembler {
             header_length: 0,
             frame: None,
             message: None,
-            payload: Vec::new(),
-            control: Vec::new(),
+            payload: Buffer::default(),
+            control: Buffer::default(),
         }
     }
 
     /// Keeps no payload from here on.
     pub(super) fn discard(&mut self) {
         self.discards = true;
-        self.payload = Vec::new();
+        self.payload = Buffer::default();
     }
 
     /// Whether a message or a frame has begun whose rest is awaited.
@@ -72,11 +72,11 @@ impl Assembler {
     }
 
     /// The bytes of the message so far; they are to be given back before more is pushed.
-    pub(super) fn take_payload(&mut self) -> Vec<u8> {
+    pub(super) fn take_payload(&mut self) -> Buffer {
         std::mem::take(&mut self.payload)
     }
 
-    pub(super) fn give_back(&mut self, payload: Vec<u8>) {
+    pub(super) fn give_back(&mut self, payload: Buffer) {
         self.payload = payload;
     }
 
@@ -161,31 +161,32 @@ impl Assembler {
         } else {
             &mut self.payload
         };
-        let before = buffer.len();
-        append(buffer, piece, coming);
-        // Masks have four bytes: only the lowest bits of the place count.
-        let mut mask = header.mask;
-        mask.rotate_left((at & 3) as usize);
-        let clear = &mut buffer[before..];
-        let word = u32::from_ne_bytes(mask);
-        let (words, rest) = clear.as_chunks_mut::<4>();
-        for bytes in words {
-            *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
-        }
-        rest.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
-        let text = self
+        let mut text = self
             .message
             .as_mut()
             .filter(|m| m.is_text && !header.opcode.is_control());
-        if text.is_some_and(|message| !message.utf8.push(clear)) {
-            return Err(Broken::Utf8);
-        }
-        Ok(())
+        // Masks have four bytes: only the lowest bits of the place count.
+        let mut mask = header.mask;
+        mask.rotate_left((at & 3) as usize);
+        let mut is_utf8 = true;
+        buffer.append(piece, coming, |new| {
+            let word = u32::from_ne_bytes(mask);
+            let (words, rest) = new.as_chunks_mut::<4>();
+            for bytes in words {
+                *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+            }
+            rest.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+            mask.rotate_left(rest.len());
+            if let Some(message) = &mut text {
+                is_utf8 &= message.utf8.push(new);
+            }
+        });
+        if is_utf8 { Ok(()) } else { Err(Broken::Utf8) }
     }
 
     fn end_frame(&mut self, header: &Header) -> Result<Option<Item>, Broken> {
         if header.opcode.is_control() {
-            let payload = std::mem::take(&mut self.control);
+            let payload = std::mem::take(&mut self.control).into_vec();
             return Ok(Some(match header.opcode {
                 Opcode::Ping => Item::Ping(payload),
                 Opcode::Close => Item::Close(close_code(&payload)?),
@@ -201,7 +202,7 @@ impl Assembler {
         if message.is_text && !message.utf8.is_whole() && !self.discards {
             return Err(Broken::Utf8);
         }
-        let payload = std::mem::take(&mut self.payload);
+        let payload = std::mem::take(&mut self.payload).into_vec();
         Ok(Some(if message.is_text {
             Item::Text(payload)
         } else {

@@ -108,7 +108,7 @@ proptest! {
                         Err(broken) => return (items, Some(broken)),
                     }
                 }
-                assert!(assembler.payload.capacity() <= 100 && assembler.control.capacity() <= 125);
+                assert!(assembler.payload.len() <= 100 && assembler.control.len() <= 125);
             }
             (items, None)
         };
