@@ -104,9 +104,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_snapshot_holds_each_transaction_once_and_few_others(
-            steps in proptest::collection::vec((0_u16..300, 0_u8..4), 1..600),
+            steps in proptest::collection::vec((0_u16..60, 0_u8..4), 1..600),
         ) {
-            let rows: Vec<_> = (0..300).map(row).collect();
+            let rows: Vec<_> = (0..60).map(row).collect();
             let mut mempool = Mempool::default();
             let mut expected = BTreeSet::new();
             for (n, what) in steps {

@@ -190,7 +190,7 @@ mod tests {
                 .zip(&connections)
                 .flat_map(|(at, (count, cost))| (0..*count).map(move |n| (at, u64::from(at) * 1_000 + n, *cost)))
                 .collect();
-            let served = serve(&mut Fair::new(QUANTUM), &of, 20_000);
+            let served = serve(&mut Fair::new(QUANTUM), &of, 2_000);
             let least = served.values().min().expect("some");
             let most = served.values().max().expect("some");
             prop_assert_eq!(served.len(), connections.len());
