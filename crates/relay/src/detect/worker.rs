@@ -176,10 +176,6 @@ impl Worker {
                     watch.settle(tip, index);
                 }
                 outlook = watch.outlook(tip, index);
-                watch.tell_progress(tip.unwrap_or_default());
-                watch.end_past(tip.unwrap_or_default());
-                // Kept until the first block is known, where it is not yet.
-                watch.scan().into_iter().for_each(|scan| self.history.add(scan));
             }
             let registered = Registered {
                 watch_id: watch.id().to_owned(),
@@ -187,12 +183,9 @@ impl Worker {
             };
             (registered, watch.client())
         });
-        let answer = match added {
-            Ok((registered, client)) => {
-                self.scan_mempool(&client);
-                Ok(registered)
-            }
-            Err(refused) => Err(refused),
+        let (answer, added) = match added {
+            Ok((registered, client)) => (Ok(registered.clone()), Some((registered.watch_id, client))),
+            Err(refused) => (Err(refused), None),
         };
         // Before the answer: who has it finds the watch in the figures.
         self.parts.vitals.set_watches(self.watches.len());
@@ -201,6 +194,15 @@ impl Worker {
             reason = "a connection that is gone is noticed by its dead mailbox"
         )]
         let _ = reply.send(answer);
+        // Behind the answer: whoever finds a frame of the watch in its mailbox has the answer too, and sends it first.
+        let Some((watch_id, client)) = added else { return };
+        if let Some(watch) = self.watches.by_id(&watch_id) {
+            watch.tell_progress(tip.unwrap_or_default());
+            watch.end_past(tip.unwrap_or_default());
+            // Kept until the first block is known, where it is not yet.
+            watch.scan().into_iter().for_each(|scan| self.history.add(scan));
+        }
+        self.scan_mempool(&client);
     }
 
     /// Height of the newest block that detection knows.

@@ -1,5 +1,6 @@
 //! What the client gets without asking: events, payments to its watches, histories, reports.
 
+use futures_util::FutureExt;
 use sdk_relay_protocol::{CloseCode, Topic};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
@@ -45,6 +46,7 @@ impl Connection {
                 End::Close(CloseCode::TryAgain, reason.to_owned())
             })
         })?;
+        self.answer_done(socket).await?;
         self.feed_frame(socket, &frame).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
@@ -53,7 +55,18 @@ impl Connection {
     /// The payments to the client's watches that wait, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         while let Some(frame) = self.mail.try_next() {
+            self.answer_done(socket).await?;
             self.feed_frame(socket, &frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers the commands that are done. Detection answers a `watch` before it leaves anything in the mailbox for it, so that the answer is
+    /// here when a frame of the watch is.
+    async fn answer_done<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+        // Unconstrained: a task that has used up its budget would be told that nothing is done yet.
+        while let Some(done) = tokio::task::unconstrained(self.pending.next()).now_or_never() {
+            self.done(socket, done).await?;
         }
         Ok(())
     }
