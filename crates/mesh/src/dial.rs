@@ -64,7 +64,7 @@ impl<K: Keys> Mesh<K> {
         self.counters.dials_failed += 1;
         let contested = dialling.relay.as_ref().and_then(|relay| self.contested(relay));
         if let Some(place) = contested {
-            return self.evict(place);
+            return self.disprove(now, place);
         }
         if let Some(n) = dialling.seed {
             let failures = self.seeds.get(n).map_or(0, |seed| seed.failures);
@@ -106,7 +106,7 @@ impl<K: Keys> Mesh<K> {
         let relay = self.dials.remove(&dial).and_then(|dialling| dialling.relay);
         let Some(relay) = relay else { return };
         match self.contested(&relay) {
-            Some(place) => self.evict(place),
+            Some(place) => self.disprove(now, place),
             None => self.leave_alone(now, &relay, MAX_BACKOFF),
         }
     }
@@ -228,9 +228,11 @@ impl<K: Keys> Mesh<K> {
         };
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
         let expect = Some((relay.clone(), key));
+        // A name that two claim is settled before others are looked at.
         let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
         let of_unproven = self.dials.values().filter(|dialling| dialling.unproven).count();
-        if unproven && of_unproven >= MAX_UNPROVEN_DIALS {
+        let contested = self.contested(&relay).is_some();
+        if unproven && !contested && of_unproven >= MAX_UNPROVEN_DIALS {
             return;
         }
         self.dial(

@@ -29,11 +29,14 @@ const MAX_TOLD: usize = 4;
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
 
+/// Intervals for which a link is not asked again for a name of which it gave another key's entry.
+const MISTAKEN_FOR: u32 = 2;
+
 /// Comparisons of parts that a link may ask for per interval. Two ends that differ settle it in one or two.
 const MAX_COMPARES: u32 = 4;
 
 /// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
-const MAX_STRIKES: u32 = 64;
+pub(crate) const MAX_STRIKES: u32 = 64;
 pub(crate) const PARDON: u32 = 20;
 
 /// Exchanges with different digests and nothing to tell, until parts are compared. News under way makes digests differ for a moment.
@@ -210,7 +213,7 @@ impl<K: Keys> Mesh<K> {
         });
         let place = self.table.place(name.as_str());
         let Some(link) = self.links.get_mut(&id) else { return };
-        let offers = link.offers.len() < MAX_RELAYS;
+        let offers = link.offers.len() < MAX_RELAYS && link.mistaken.get(name).is_none_or(|until| *until <= now);
         let Some(place) = place else {
             // From who may introduce nobody more, offers would only have to be looked through again and again.
             if !remembered && offers && (link.may_introduce > 0 || *name == link.peer) {
@@ -220,9 +223,11 @@ impl<K: Keys> Mesh<K> {
         };
         let Some(row) = self.table.row_mut(place) else { return };
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
-        if row.gives_way() && theirs != ours && offers {
-            // It may be the name's true owner.
-            return link.offer(name, theirs, accused);
+        // It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
+        let another = row.gives_way() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
+        if another && offers {
+            link.offer(name, theirs, accused);
+            return link.soon(now, self.config.interval);
         }
         match (theirs.cmp(&ours), accused, our_accused) {
             (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
@@ -268,11 +273,21 @@ impl<K: Keys> Mesh<K> {
             !(asked_for || from_itself || hint) || anothers || link.checked > MAX_CHECKED || !is_sound(&entry);
         if !refused {
             let bound = self.keys.bound_key(&entry.relay_id);
-            refused = bound.as_ref().is_some_and(|key| *key != entry.public_key);
+            let disproven = self.disproven.get(&entry.relay_id);
+            let disproven = disproven.is_some_and(|(key, until)| *key == entry.public_key && *until > now);
+            refused = bound.as_ref().is_some_and(|key| *key != entry.public_key) || (disproven && !from_itself);
             let gives_way = |place| bound.is_some() || self.table.row(place).is_some_and(Row::gives_way);
             if !refused && let Some(rival) = rival.filter(|rival| *rival == self.own || !gives_way(*rival)) {
                 self.contest(now, rival);
                 refused = true;
+            }
+            if refused && let Some(link) = self.links.get_mut(&id) {
+                // Else its word would keep those from being asked that have the right one.
+                link.mistaken.retain(|_, until| *until > now);
+                if link.mistaken.len() < MAX_RELAYS {
+                    link.mistaken
+                        .insert(entry.relay_id.clone(), now + self.config.interval * MISTAKEN_FOR);
+                }
             }
         }
         if refused {
@@ -613,6 +628,7 @@ fn lacks(table: &Table, id: &RelayId, offer: &Offer) -> (bool, bool) {
         None => (true, accused),
         Some(row) if row.order() < (incarnation, version) => (true, accused),
         Some(row) if row.gives_way() && row.order() != (incarnation, version) => (true, accused),
+        Some(row) if row.is_hearsay() && row.order().0 != incarnation => (true, accused),
         Some(row) => {
             let same = row.order() == (incarnation, version);
             (false, same && accused && row.accusation().is_none())

@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) ack: u64,
     /// What the other end has and this one has not.
     pub(crate) offers: BTreeMap<RelayId, Offer>,
+    /// Names for which the other end gave an entry with another key than theirs: it is not asked for them until then.
+    pub(crate) mistaken: BTreeMap<RelayId, Duration>,
     /// What the outstanding request asks for.
     pub(crate) asking: Vec<RelayId>,
     /// What the other end asked for.
@@ -130,6 +132,7 @@ impl Link {
             batches: 0,
             ack: 0,
             offers: BTreeMap::new(),
+            mistaken: BTreeMap::new(),
             asking: Vec::new(),
             owed: BTreeSet::new(),
             owed_accusations: BTreeSet::new(),

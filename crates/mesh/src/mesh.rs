@@ -48,6 +48,8 @@ pub struct Mesh<K> {
     pub(crate) asked: BTreeMap<RelayId, (LinkId, Duration)>,
     /// Entries that are not learned again.
     pub(crate) forgotten: BTreeMap<RelayId, Forgotten>,
+    /// Keys that did not answer for a name that another key claimed, and until when they are not taken for it from others.
+    pub(crate) disproven: BTreeMap<RelayId, (String, Duration)>,
     pub(crate) helping: Vec<Helping>,
     /// Entries that may be given away a second time.
     pub(crate) spare: Spare,
@@ -104,6 +106,7 @@ impl<K: Keys> Mesh<K> {
             sent_on: None,
             asked: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            disproven: BTreeMap::new(),
             helping: Vec::new(),
             spare: Spare::new(now),
             out: VecDeque::new(),

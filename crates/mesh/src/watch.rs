@@ -11,7 +11,7 @@ use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Heard, RelayId, RelayStatus};
 
 use crate::Mesh;
-use crate::exchange::PARDON;
+use crate::exchange::{MAX_STRIKES, PARDON};
 use crate::keys::{Keys, accusation_bytes};
 use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES, MAX_RELAYS};
 use crate::output::{CloseReason, LinkId, Output};
@@ -21,6 +21,10 @@ use crate::view::RelayView;
 
 /// Relays that are looked for on behalf of others at a time: each costs a dial.
 const MAX_HELPING: usize = 32;
+
+/// Intervals for which an entry is not taken again whose owner did not answer when another claimed its name. The true owner, if it was only away,
+/// gets its name by a link of its own.
+const DISPROVEN_FOR: u32 = 20;
 
 /// A relay that another looks for.
 pub(crate) struct Helping {
@@ -92,12 +96,19 @@ impl<K: Keys> Mesh<K> {
             };
         }
         let silence = row.heard().map(|heard| now.saturating_sub(heard));
-        if row.accusation().is_none() && row.suspicion().is_none() || silence.is_some_and(|silence| silence < interval)
-        {
+        // Who accused wrongly too often is not believed in what he said before either: those who no longer listen do not pass it on to the accused.
+        let strikes = |by: &RelayId| {
+            let accuser = self.table.find(by.as_str()).and_then(|row| row.local.as_ref());
+            accuser.map_or(0, |local| local.strikes)
+        };
+        let accused = row
+            .accusation()
+            .is_some_and(|accusation| strikes(&accusation.by) < MAX_STRIKES);
+        if !accused && row.suspicion().is_none() || silence.is_some_and(|silence| silence < interval) {
             return told;
         }
         let doubted_until = row.local.as_ref().map_or(Duration::MAX, |local| local.doubted_until);
-        match row.accusation().is_some() && now >= doubted_until {
+        match accused && now >= doubted_until {
             true => RelayHealth::Critical,
             false => RelayHealth::Warning,
         }
@@ -281,10 +292,17 @@ impl<K: Keys> Mesh<K> {
         self.helping.retain(|helping| helping.until > now);
         for place in self.table.trouble.clone() {
             let Some(row) = self.table.row(place) else { continue };
-            if row.is_trusted() {
+            let contested = row.is_hearsay() && row.local.as_ref().is_some_and(|local| local.contested);
+            let trusted = row.is_trusted();
+            if contested {
+                self.dial_row(now, place, true);
+            } else if trusted {
                 self.table.trouble.remove(&place);
+            }
+            if trusted {
                 continue;
             }
+            let Some(row) = self.table.row(place) else { continue };
             if let Some(gone) = row.gone()
                 && row.link().is_none()
                 && now.saturating_sub(gone) >= self.config.forget_after
@@ -355,6 +373,7 @@ impl<K: Keys> Mesh<K> {
         if now >= self.next_pardon {
             self.next_pardon = now + interval * PARDON;
             self.forgotten.retain(|_, forgotten| forgotten.until > now);
+            self.disproven.retain(|_, (_, until)| *until > now);
             self.asked.retain(|_, (_, at)| now.saturating_sub(*at) < interval);
             let places: Vec<Place> = self.table.iter().map(|(place, _)| place).collect();
             for place in places {
@@ -406,8 +425,21 @@ impl<K: Keys> Mesh<K> {
         let Some(row) = self.table.row_mut(place) else { return };
         if row.is_hearsay() && row.link().is_none() {
             row.local().contested = true;
+            self.table.trouble.insert(place);
             self.dial_row(now, place, true);
         }
+    }
+
+    /// A contested name was not answered for: it is not learned again with this key for a while.
+    pub(crate) fn disprove(&mut self, now: Duration, place: Place) {
+        if let Some(entry) = self.table.row(place).map(|row| &row.entry)
+            && self.disproven.len() < MAX_FORGOTTEN
+        {
+            let until = now + self.config.interval * DISPROVEN_FOR;
+            self.disproven
+                .insert(entry.relay_id.clone(), (entry.public_key.clone(), until));
+        }
+        self.evict(place);
     }
 
     /// Takes a relay out of the table that has not died: it may come back at once.

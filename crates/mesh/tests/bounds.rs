@@ -158,12 +158,18 @@ fn restarts_whatever_the_seed() {
 /// They come last, so that no honest relay is configured with a hostile one alone.
 #[test]
 fn one_hostile_relay_in_ten_keeps_no_honest_ones_apart() {
-    for seed in SEEDS.take(2) {
-        let mut simulation = Simulation::new(60, Shape::Tree, Config::default(), seed);
-        for (n, hostility) in (54..60).zip(Hostility::ALL.into_iter().cycle()) {
-            simulation.turn(n, hostility);
+    use Hostility::{Accuses, Invents, Lies, Mute, Squats};
+    for hostile in [
+        [Invents, Accuses, Mute, Lies, Mute, Lies],
+        [Squats, Mute, Lies, Mute, Lies, Mute],
+    ] {
+        for seed in SEEDS.take(2) {
+            let mut simulation = Simulation::new(60, Shape::Tree, Config::default(), seed);
+            for (n, hostility) in (54..60).zip(hostile) {
+                simulation.turn(n, hostility);
+            }
+            let rounds = simulation.until(ROUNDS, Simulation::honest_know_each_other);
+            assert!(rounds.is_some(), "{hostile:?}, seed {seed}: not after {ROUNDS} rounds");
         }
-        let rounds = simulation.until(ROUNDS, Simulation::honest_know_each_other);
-        assert!(rounds.is_some(), "seed {seed}: not after {ROUNDS} rounds");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
 use super::{SimulatedKeys, Simulation, address, name};
@@ -30,11 +29,6 @@ pub enum Hostility {
     Lies,
 }
 
-impl Hostility {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Invents, Self::Squats, Self::Accuses, Self::Mute, Self::Lies];
-}
-
 impl Simulation {
     /// From here on this relay is hostile.
     pub fn turn(&mut self, n: usize, hostility: Hostility) {
@@ -43,7 +37,7 @@ impl Simulation {
         }
     }
 
-    /// All honest relays know all honest relays by their own keys, and take none of them for dead.
+    /// All honest relays know all honest relays by their own keys.
     pub fn honest_know_each_other(&self) -> bool {
         let honest = || {
             self.relays
@@ -54,7 +48,7 @@ impl Simulation {
             honest().all(|other| {
                 let own = other.mesh.own();
                 let view = relay.mesh.relay(self.local(relay), own.relay_id.as_str());
-                view.is_some_and(|view| view.entry.public_key == own.public_key && view.health != RelayHealth::Critical)
+                view.is_some_and(|view| view.entry.public_key == own.public_key)
             })
         })
     }
