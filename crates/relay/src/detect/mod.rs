@@ -84,7 +84,7 @@ pub fn start(
         detection: detection.clone(),
         reading_fails: false,
     });
-    let (scheduler, outcomes) = Scheduler::start(&parts.engine).map_err(StartError::Thread)?;
+    let (scheduler, outcomes) = Scheduler::start(&parts.engine, supervisor).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     let runtime = tokio::runtime::Handle::current();
     supervisor

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, available_parallelism};
+use std::thread::{self, available_parallelism};
 
 use sdk_relay_bip352::{EligibleTx, Engine, Receiver, Search};
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use super::queue::{Behind, Piece, Queue, Scan, Searching};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::index::give_way;
 use crate::stack::wipe_below;
+use crate::supervisor::Supervisor;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
 const OUTCOMES_AHEAD: usize = 1_024;
@@ -20,11 +21,10 @@ const OUTCOMES_AHEAD: usize = 1_024;
 /// others scan a block.
 const NICE: i32 = 5;
 
-/// Starts work and cancels it. Dropped, it waits for the pieces that are being worked on.
+/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; the supervisor waits for them.
 #[derive(Debug)]
 pub(in crate::detect) struct Scheduler {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +41,12 @@ struct State {
 
 impl Scheduler {
     /// Starts one thread for each processor, and one for the mempool alone.
-    pub(in crate::detect) fn start(engine: &Arc<dyn Engine>) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
+    pub(in crate::detect) fn start(
+        engine: &Arc<dyn Engine>,
+        supervisor: &Supervisor,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
-        let mut scheduler = Self {
-            shared: Arc::default(),
-            threads: Vec::new(),
-        };
+        let scheduler = Self { shared: Arc::default() };
         for n in 0..=available_parallelism().map_or(1, NonZero::get) {
             let express = n == 0;
             let thread = Thread {
@@ -54,13 +54,12 @@ impl Scheduler {
                 engine: Arc::clone(engine),
                 outcomes: outcomes.clone(),
             };
-            let builder = thread::Builder::new().name(format!("scan-{n}"));
-            scheduler.threads.push(builder.spawn(move || {
+            supervisor.thread("scan", move || {
                 if !express {
                     give_way(NICE);
                 }
                 thread.run(express);
-            })?);
+            })?;
         }
         Ok((scheduler, receiver))
     }
@@ -96,11 +95,6 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.lock().is_closed = true;
         self.shared.work.notify_all();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a scanning thread failed");
-            }
-        }
     }
 }
 
