@@ -11,6 +11,7 @@ const LOCK: &str = "relay.lock";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    was_used: bool,
     _lock: File,
 }
 
@@ -43,6 +44,7 @@ impl DataDir {
             source,
         };
         make(path).map_err(io)?;
+        let was_used = path.join(LOCK).try_exists().map_err(io)?;
         let mut options = File::options();
         let mut lock = options
             .read(true)
@@ -70,8 +72,14 @@ impl DataDir {
         writeln!(lock, "{}", std::process::id()).map_err(io)?;
         Ok(Self {
             path: path.to_owned(),
+            was_used,
             _lock: lock,
         })
+    }
+
+    /// Whether a relay has used the directory before.
+    pub fn was_used(&self) -> bool {
+        self.was_used
     }
 
     /// The directory.

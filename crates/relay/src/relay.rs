@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::clock::unix_now;
 use crate::config::{BitcoinCore, Config, Credentials, IndexConfig, Loader};
 use crate::context::Context;
 use crate::datadir::DataDir;
@@ -111,11 +112,7 @@ impl Relay {
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
-        let store = Arc::new(Store::open(
-            &data_dir.path().join(STORE_FILE),
-            config.network.name(),
-            config.retention,
-        )?);
+        let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
         let ws = TcpListener::bind(config.ws_url)
             .await
@@ -350,6 +347,24 @@ impl Relay {
             tracing::error!("the last syncs could not be added to the history");
         }
     }
+}
+
+/// Opens the store. Where an earlier one is gone (an operator has moved a damaged one away), the new log begins above every id of it: a client
+/// that resumes with one of those is sent the gap, where it would else be taken for an id of the new log. Unix milliseconds are above all
+/// ids of a log that grew by fewer than 1,000 events a second, and JavaScript's numbers hold them.
+fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
+    let path = data_dir.path().join(STORE_FILE);
+    let is_missing = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    let store = Store::open(&path, config.network.name(), config.retention)?;
+    if is_missing && data_dir.was_used() {
+        let first = unix_now().saturating_mul(1000);
+        store.begin_log(first)?;
+        tracing::warn!(
+            first_event_id = first,
+            "the event log of this data directory is gone: a new one begins, and clients that resume are sent the gap"
+        );
+    }
+    Ok(store)
 }
 
 fn open_source(config: &Config) -> anyhow::Result<Source> {

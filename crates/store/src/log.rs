@@ -29,6 +29,21 @@ pub struct ReadLimit {
 }
 
 impl Store {
+    /// Begins an empty log at this id: a client that resumes from a lower one is sent the gap. Does nothing once the log has events.
+    pub fn begin_log(&self, first: u64) -> Result<(), StoreError> {
+        let tx = self.db.begin_write()?;
+        {
+            let mut meta = tx.open_table(META)?;
+            if value(&meta, META_NEXT_EVENT, 1)? > 1 {
+                return Ok(());
+            }
+            meta.insert(META_NEXT_EVENT, first.max(1))?;
+            meta.insert(META_COMPLETE_FROM, first.max(1))?;
+        }
+        tx.commit()?;
+        Ok(())
+    }
+
     /// The id that the next event is to have; the newest one's plus one. The first of all is 1.
     pub fn next_event_id(&self) -> Result<u64, StoreError> {
         value(&self.db.begin_read()?.open_table(META)?, META_NEXT_EVENT, 1)

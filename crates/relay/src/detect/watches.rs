@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use bitcoin::Txid;
+use bitcoin::secp256k1::rand::RngCore;
+use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::{Match, Receiver};
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 
@@ -70,7 +72,8 @@ impl Watches {
         }
         self.last += 1;
         let number = self.last;
-        let id = format!("watch-{number}");
+        // Not the number: it would say how many watches others have registered.
+        let id = format!("watch-{:016x}", OsRng.next_u64());
         self.numbers.insert(id.clone(), number);
         let WatchOrder {
             receiver,

@@ -12,6 +12,7 @@ use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 use super::Cx;
 use super::access::may_administer;
 use super::host::CheckedHost;
+use super::origins::is_foreign_page;
 use super::problem::ApiError;
 use crate::clock::unix_now;
 use crate::context::Context;
@@ -47,7 +48,10 @@ pub(super) async fn metrics(
     Extension(CheckedHost(host)): Extension<CheckedHost>,
     headers: HeaderMap,
 ) -> Response {
-    let is_administrator = may_administer(&cx.config(), peer.ip(), host.as_ref(), &headers).is_ok();
+    let config = cx.config();
+    // A page that may not read the log may not read these through its visitor's loopback either.
+    let is_administrator = !is_foreign_page(&headers, &config, host.as_ref())
+        && may_administer(&config, peer.ip(), host.as_ref(), &headers).is_ok();
     let figures = figures(&cx, is_administrator);
     if prefers_text(&headers) {
         return match text(&cx, &figures) {

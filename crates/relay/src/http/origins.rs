@@ -97,6 +97,17 @@ impl Page {
     }
 }
 
+/// Whether a page makes this request that is neither the relay's own nor of `http.cors_origins`.
+pub(super) fn is_foreign_page(headers: &HeaderMap, config: &Config, host: Option<&RequestHost>) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => is_cross_origin(headers),
+        (Some(origin), None) => !is_known(origin, config, host),
+        // Browsers send one: more are a reason to trust none.
+        (Some(_), Some(_)) => true,
+    }
+}
+
 /// An origin of `http.cors_origins`, or the relay's own: a page such as `/docs` that it served under a host that is checked.
 fn is_known(origin: &HeaderValue, config: &Config, host: Option<&RequestHost>) -> bool {
     let Ok(origin) = origin.to_str() else { return false };

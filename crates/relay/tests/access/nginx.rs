@@ -251,7 +251,7 @@ async fn as_documented(exe: &Path) -> (RelayProcess, Nginx) {
         &[
             ("127.0.0.1:8090", "127.0.0.1:0"),
             ("127.0.0.1:8091", "127.0.0.1:0"),
-            ("REPLACE-WITH-A-TOKEN-OF-YOUR-OWN", TOKEN),
+            ("REPLACE ME", TOKEN),
         ],
     );
     let limits = "[limits]\nconnections_per_address = 1\n";

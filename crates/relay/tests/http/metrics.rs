@@ -291,3 +291,32 @@ async fn relay_tip(relay: &RelayProcess) -> f64 {
         .as_f64()
         .expect("a tip")
 }
+
+/// A page that its visitor's browser opens has the visitor's loopback address: it gets what everybody gets.
+#[tokio::test]
+async fn a_foreign_page_reads_no_figure_of_watches() {
+    let relay = RelayProcess::start(standalone()).await;
+    let ask = async |headers: &[(&str, &str)]| {
+        let mut request = Request::get(format!("{}/metrics", relay.http_url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        http_send(request.body(Full::default()).unwrap())
+            .await
+            .text()
+            .to_owned()
+    };
+    let text = ("accept", "text/plain");
+    for own in [ask(&[]).await, ask(&[text]).await] {
+        assert!(own.contains("watch_payments_detected"), "{own}");
+    }
+    for page in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        for foreign in [ask(&[page]).await, ask(&[text, page]).await] {
+            assert!(!foreign.contains("watch"), "{page:?}: {foreign}");
+        }
+    }
+}

@@ -90,3 +90,27 @@ async fn an_id_of_another_log_is_a_gap() {
         wire.lives().await;
     }
 }
+
+/// The ids of a log that was moved away must not be taken for ids of the one that begins in its place.
+#[tokio::test]
+async fn ids_of_a_log_that_was_moved_away_are_a_gap_in_the_next_one() {
+    let mut relay = start().await;
+    mine(&relay, 3).await;
+    until(&relay, 6).await;
+    assert!(relay.terminate().await.success());
+    let store = relay.data_dir().join("relay.redb");
+    std::fs::rename(&store, store.with_extension("away")).expect("the store");
+    relay.start_again().await;
+    mine(&relay, 5).await;
+    let (_, response) = Wire::shake(&relay.ws_url(), handshake(&[])).await;
+    let newest = response["last_event_id"].as_u64().expect("a number");
+    assert!(newest > 6, "{newest}");
+    for from in [0, 2, 6] {
+        let (_, response) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], from)).await;
+        assert_eq!(response["resume"], "gap", "{from}: {response}");
+    }
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], newest)).await;
+    assert_eq!(response["resume"], "complete", "{response}");
+    mine(&relay, 1).await;
+    assert!(ids(&mut wire, 1).await[0] > newest);
+}
