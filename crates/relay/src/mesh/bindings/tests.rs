@@ -129,9 +129,10 @@ fn a_flood_drives_nobody_out_and_does_not_keep_configured_relays_out() {
         names.bind_at(NOW, "new", &key(9000), network(1)),
         Err(NameRefused::Full)
     );
-    names.bind_at(NOW, "pinned", &key(9999), network(1)).unwrap();
+    let later = NOW + KEPT as u64;
+    names.bind_at(later, "pinned", &key(9999), network(1)).unwrap();
     names
-        .bind_at(NOW, "configured", &key(9001), Origin::Configured)
+        .bind_at(later, "configured", &key(9001), Origin::Configured)
         .unwrap();
     assert_eq!((names.key_of("r0"), names.key_of("r1")), (None, None));
     assert_eq!(names.key_of("r2"), Some(key(2)));
