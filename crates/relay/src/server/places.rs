@@ -2,8 +2,8 @@
 //! connections that send nothing, or a byte now and then, keep nobody out. A request counts once its body is whole. One address cannot take
 //! all places.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,8 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    taken: HashMap<u64, Arc<Tenant>>,
+    /// In the order in which they came: of two that have been idle for as long the older one makes way.
+    taken: BTreeMap<u64, Arc<Tenant>>,
     /// Connections by address, those that were told to make way not among them.
     by_address: HashMap<Address, usize>,
 }
