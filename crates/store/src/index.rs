@@ -118,7 +118,7 @@ impl Record {
     }
 
     fn end(self) -> u64 {
-        self.offset + u64::from(self.length)
+        self.offset.saturating_add(u64::from(self.length))
     }
 }
 

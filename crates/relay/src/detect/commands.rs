@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::Receiver;
 use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::history::Stretch;
 use super::past::{HELD, Outlook, Standing};
@@ -17,6 +19,9 @@ use crate::hub::Frame;
 
 /// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
 const COMMANDS_AHEAD: usize = 256;
+
+/// A `watch` is answered within this time. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
+const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Payments that wait for one connection. A block can hold many for a busy wallet; a client that has not read this many is too slow.
 const MAILBOX_FRAMES: usize = 4096;
@@ -69,6 +74,9 @@ pub enum WatchRefused {
     /// So many scans of the mempool wait for this address, or for all, that a new watch would wait for minutes.
     #[error("too many scans of the mempool for new watches are waiting: try again in a minute")]
     Busy,
+    /// Detection takes no commands: events cannot be written, or the machine is overloaded.
+    #[error("watches cannot be registered for now (GET /health may say why): try again in a minute")]
+    Stalled,
     /// Detection is ending.
     #[error("the relay is shutting down")]
     Ending,
@@ -98,11 +106,16 @@ impl Detection {
         (detection, receiver)
     }
 
-    /// Registers a watch.
+    /// Registers a watch, or gives up after [`REGISTERED_WITHIN`]: detection does not register a watch whose answer nobody awaits.
     pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Watch(Box::new(order), reply)).await;
-        answer.await.unwrap_or(Err(WatchRefused::Ending))
+        let registered = async {
+            self.send(Command::Watch(Box::new(order), reply)).await;
+            answer.await.unwrap_or(Err(WatchRefused::Ending))
+        };
+        timeout(REGISTERED_WITHIN, registered)
+            .await
+            .unwrap_or(Err(WatchRefused::Stalled))
     }
 
     /// Ends a watch; its keys are wiped.
@@ -303,5 +316,42 @@ impl MailboxReceiver {
             }
             _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
+    use sdk_relay_bip352::ScanKey;
+
+    use super::*;
+
+    fn order() -> WatchOrder {
+        let key = SecretKey::from_slice(&[7; 32]).expect("a scalar");
+        let spend = key.public_key(&Secp256k1::new());
+        WatchOrder {
+            receiver: Receiver::new(ScanKey::from(key), spend, []).expect("no labels"),
+            addresses: HashMap::new(),
+            mailbox: mailbox(IpAddr::from([127, 0, 0, 1])).0,
+            history: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_is_refused_while_detection_takes_no_commands_and_not_registered_later() {
+        let (detection, mut commands) = Detection::channel();
+        assert_eq!(detection.watch(order()).await, Err(WatchRefused::Stalled));
+        match commands.try_recv() {
+            Ok(Command::Watch(_, reply)) => assert!(reply.is_closed(), "detection would register it"),
+            _ => panic!("expected the command"),
+        }
+        // Also where the queue is full.
+        for _ in 0..COMMANDS_AHEAD {
+            detection
+                .commands
+                .try_send(Command::WalletScripts(HashSet::new()))
+                .expect("capacity");
+        }
+        assert_eq!(detection.watch(order()).await, Err(WatchRefused::Stalled));
     }
 }

@@ -157,6 +157,10 @@ impl Worker {
     }
 
     fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
+        if reply.is_closed() {
+            // It has waited for too long, and its client was answered so.
+            return;
+        }
         if self.scheduler.is_busy(order.mailbox.address()) {
             #[expect(
                 clippy::let_underscore_must_use,
@@ -189,13 +193,14 @@ impl Worker {
         };
         // Before the answer: who has it finds the watch in the figures.
         self.parts.vitals.set_watches(self.watches.len());
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "a connection that is gone is noticed by its dead mailbox"
-        )]
-        let _ = reply.send(answer);
+        let is_known = reply.send(answer).is_ok();
         // Behind the answer: whoever finds a frame of the watch in its mailbox has the answer too, and sends it first.
         let Some((watch_id, client)) = added else { return };
+        if !is_known {
+            // Nobody knows its name.
+            self.watches.remove(&watch_id);
+            return;
+        }
         if let Some(watch) = self.watches.by_id(&watch_id) {
             watch.tell_progress(tip.unwrap_or_default());
             watch.end_past(tip.unwrap_or_default());

@@ -150,14 +150,22 @@ async fn in_two_halves(url: String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_evicted_message_is_told_why() {
     let relay = testkit::RelayProcess::start(crate::wire::standalone().set("LIMITS__INPUT_MEMORY", "2")).await;
-    let mut old = Wire::greet(&relay.ws_url(), &[]).await;
     let beginning = frame(0x01, &vec![b' '; MESSAGE]);
-    old.raw.send_bytes(&beginning).await.unwrap();
-    let mut young = Wire::greet(&relay.ws_url(), &[]).await;
-    young.raw.send_bytes(&beginning).await.unwrap();
-    let (code, reason) = old.closed().await;
-    assert_eq!(code, CloseCode::TryAgain.code());
-    assert!(reason.contains("limits.input_memory"), "{reason}");
+    // Where the machine is so busy that the second message comes 10 s after the first, the first is closed for that: once more then.
+    let mut tries = 0..5;
+    let mut young = loop {
+        assert!(tries.next().is_some(), "no message was evicted");
+        let mut old = Wire::greet(&relay.ws_url(), &[]).await;
+        old.raw.send_bytes(&beginning).await.unwrap();
+        let mut young = Wire::greet(&relay.ws_url(), &[]).await;
+        young.raw.send_bytes(&beginning).await.unwrap();
+        let (code, reason) = old.closed().await;
+        if code == CloseCode::TryAgain.code() {
+            assert!(reason.contains("limits.input_memory"), "{reason}");
+            break young;
+        }
+        assert_eq!(code, CloseCode::Policy.code(), "{reason}");
+    };
     // The other goes on.
     young
         .raw

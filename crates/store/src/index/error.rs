@@ -38,6 +38,16 @@ pub enum IndexError {
         /// Directory of the index.
         dir: PathBuf,
     },
+    /// Between two blocks one is missing.
+    #[error(
+        "the tweak index in {dir} has no block {missing}, and has blocks below and above it: stop the relay and remove the directory, and it is built again"
+    )]
+    Incomplete {
+        /// Directory of the index.
+        dir: PathBuf,
+        /// Height of the block.
+        missing: u32,
+    },
     /// It belongs to another network.
     #[error(
         "the tweak index in {dir} was made for {found}, and the relay is configured for {wanted}: use another data_dir"

@@ -169,10 +169,21 @@ impl TweakIndex {
         let (mut records, mut held, mut bytes) = (Vec::new(), 0usize, 0u64);
         for item in table.range(from..)? {
             let (height, record) = item?;
+            let (expected, height) = (
+                from.saturating_add(u32::try_from(records.len()).unwrap_or(u32::MAX)),
+                height.value(),
+            );
+            // Below the first block there is none; above it none may be passed over.
+            if height != expected && (!records.is_empty() || table.range(..from)?.next().is_some()) {
+                return Err(IndexError::Incomplete {
+                    dir: self.dir.clone(),
+                    missing: expected,
+                });
+            }
             let record = Record::from_bytes(record.value());
             held = held.saturating_add(usize::try_from(record.transactions).unwrap_or(usize::MAX));
             bytes = bytes.saturating_add(u64::from(record.length));
-            records.push((height.value(), record));
+            records.push((height, record));
             // Blocks without a transaction must not make one answer the whole index, nor blocks of a few huge ones fill the memory.
             if held >= transactions || records.len() >= transactions.max(1) || bytes >= READ_BYTES {
                 break;
@@ -227,14 +238,19 @@ impl TweakIndex {
 
     fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
-        let mut bytes = vec![0; usize::try_from(record.length).unwrap_or(0)];
         let read = File::open(&path).and_then(|mut file| {
+            // No more than the file has is allocated, whatever the record says.
+            if file.metadata()?.len() < record.end() {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            let mut bytes = vec![0; usize::try_from(record.length).unwrap_or(0)];
             file.seek(SeekFrom::Start(record.offset))?;
-            file.read_exact(&mut bytes)
+            file.read_exact(&mut bytes)?;
+            Ok(bytes)
         });
         match read {
-            Ok(()) if crc32fast::hash(&bytes) == record.crc => Ok(Some(bytes)),
-            Ok(()) => Ok(None),
+            Ok(bytes) if crc32fast::hash(&bytes) == record.crc => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
             Err(e)
                 if matches!(
                     e.kind(),
