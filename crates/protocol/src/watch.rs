@@ -38,11 +38,13 @@ pub struct WatchResponse {
     /// What becomes of the history that was asked for. A relay from before this field leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryState>,
-    /// First block at or above `from_height` that is scanned for this watch. Left out without `from_height`, and while it is not known yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// First block at or above `from_height` that is scanned for this watch. `null` without `from_height`, and while it is not known yet.
+    #[serde(default)]
+    #[schema(required)]
     pub start_height: Option<u32>,
-    /// Blocks of the history that cannot be scanned, as far as that is known yet. Left out where there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Blocks of the history that cannot be scanned, as far as that is known yet.
+    #[serde(default)]
+    #[schema(required)]
     pub missing: Vec<MissingBlocks>,
     /// `message_id` of the request.
     #[schema(required)]
@@ -123,9 +125,9 @@ pub struct WatchProgress {
     pub progress: f64,
     /// All blocks of the history up to this one were scanned, except for those in `missing`; before the first it is the block below it.
     pub height: u32,
-    /// Blocks of the history that could not be scanned: in the message that follows their discovery, and in the last. Left out where there
-    /// are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Blocks of the history that could not be scanned: in the message that follows their discovery, and in the last; empty in all others.
+    #[serde(default)]
+    #[schema(required)]
     pub missing: Vec<MissingBlocks>,
     /// Unix seconds.
     pub timestamp: u64,

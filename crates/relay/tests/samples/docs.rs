@@ -91,7 +91,7 @@ impl Stage {
         let payer = Payer::funded(&node).await;
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&node)
-            .fixed_ports()
+            .in_mesh()
             .set("RELAY_ID", "relay-1")
             .set("DEV_MODE", "true")
             .set("BITCOIN_CORE__WALLET", "faucet")

@@ -166,15 +166,17 @@ impl TweakIndex {
 
     fn records(&self, from: u32, transactions: usize) -> Result<Vec<(u32, Record)>, IndexError> {
         let table = self.db.begin_read()?.open_table(BLOCKS)?;
-        let (mut records, mut held, mut bytes) = (Vec::new(), 0usize, 0u64);
+        let (mut records, mut held, mut bytes) = (Vec::<(u32, Record)>::new(), 0usize, 0u64);
         for item in table.range(from..)? {
             let (height, record) = item?;
-            let (expected, height) = (
-                from.saturating_add(u32::try_from(records.len()).unwrap_or(u32::MAX)),
-                height.value(),
-            );
-            // Below the first block there is none; above it none may be passed over.
-            if height != expected && (!records.is_empty() || table.range(..from)?.next().is_some()) {
+            let height = height.value();
+            // Below the index's first block there is none; above it none may be passed over.
+            let expected = match records.last() {
+                Some((before, _)) => before + 1,
+                None if table.range(..from)?.next().is_some() => from,
+                None => height,
+            };
+            if height != expected {
                 return Err(IndexError::Incomplete {
                     dir: self.dir.clone(),
                     missing: expected,
