@@ -26,17 +26,17 @@ const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// What proxies add to requests, beside `X-Forwarded-*`.
-const FORWARDING: [&str; 8] = [
+/// What proxies add to requests has one of these in its name: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `CF-Connecting-IP`, `Fastly-Client-IP` …
+const FORWARDING: [&str; 6] = [
     "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-original-forwarded-for",
-    "true-client-ip",
-    "cf-connecting-ip",
+    "real-ip",
+    "client-ip",
+    "clientip",
+    "user-ip",
+    "connecting-ip",
 ];
+/// Further headers of proxies, by their whole name.
+const OF_PROXIES: [&str; 4] = ["via", "cdn-loop", "x-envoy-external-address", "x-original-host"];
 
 /// Requests by address.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ fn is_local_admin(
 /// Whether proxies add this header to what they pass on.
 fn is_forwarding(header: &HeaderName) -> bool {
     let name = header.as_str();
-    name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
+    FORWARDING.iter().any(|part| name.contains(part)) || OF_PROXIES.contains(&name)
 }
 
 /// Lets through requests whose host no page of another site can have.
@@ -255,8 +255,21 @@ mod tests {
             assert!(!allowed(peer, host.as_ref(), &none), "{peer}");
         }
         assert!(!allowed("127.0.0.1", None, &none));
-        let extensions = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-anything"];
-        for header in FORWARDING.into_iter().chain(extensions) {
+        let known = [
+            "x-forwarded-for",
+            "x-forwarded-anything",
+            "forwarded-for",
+            "x_forwarded_for",
+            "x-real-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "fastly-client-ip",
+            "x-azure-clientip",
+            "true-client-ip",
+            "cf-connecting-ip",
+            "x-appengine-user-ip",
+        ];
+        for header in FORWARDING.into_iter().chain(OF_PROXIES).chain(known) {
             // Its value does not matter, an empty one neither.
             let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static(""))]);
             assert!(!allowed("127.0.0.1", host.as_ref(), &headers), "{header}");

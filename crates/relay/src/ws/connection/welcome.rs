@@ -34,7 +34,12 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let response = self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()));
+        // Who is not let in learns nothing of the wallet nor of other relays.
+        let response = HandshakeResponse {
+            silent_payment_address: None,
+            relays: Vec::new(),
+            ..self.handshake_response(HandshakeStatus::Rejected, Some(reason.clone()))
+        };
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         Err(End::Close(code, reason))
     }
