@@ -76,6 +76,8 @@ struct Stage {
     sync_id: String,
     watch_id: String,
     other: Option<Wire>,
+    /// A relay that is linked to this one.
+    linked: Option<RelayProcess>,
     paid_in: Option<u32>,
     /// The newest event before the last thing that was brought about: what is told again to a client that resumes is older.
     before: u64,
@@ -108,6 +110,7 @@ impl Stage {
             sync_id: String::new(),
             watch_id: String::new(),
             other: None,
+            linked: None,
             paid_in: None,
             before: 0,
         };
@@ -255,7 +258,7 @@ impl Stage {
             path = path.replace("{block_hash}", &self.node.tip().await.to_string());
         }
         if path.contains("{relay_id}") {
-            self.a_relay_tells_of_itself().await;
+            self.another_relay().await;
             path = path.replace("{relay_id}", "relay-2");
         }
         if path.contains("{height}") {
@@ -285,30 +288,31 @@ impl Stage {
         height
     }
 
-    /// Relay 2 connects and tells what the page shows of it.
-    async fn a_relay_tells_of_itself(&mut self) {
-        let handshake = json!({
-            "type": "handshake", "client_id": "relay-2", "version": "1.0.0", "capabilities": ["sync"],
-            "role": "relay", "relay_id": "relay-2", "address": "relay-2.example:8090"
-        });
-        let (mut other, _) = Wire::shake(&self.relay.ws_url(), handshake).await;
-        for (sync_type, payload) in [
-            (
-                "StateSync",
-                json!({"state": {"uptime": 1800, "version": "1.0.0", "network": "regtest", "status": "degraded",
-                    "last_block": 12345, "connections": 3, "known_relays": 3, "mesh_connections": 6}}),
-            ),
-            (
-                "MetricsSync",
-                json!({"metrics": {"sync_requests": 30, "sync_responses": 30, "avg_latency": 38.5, "error_count": 0,
-                    "success_rate": 100.0}}),
-            ),
-        ] {
-            let message = json!({"type": "sync", "sync_type": sync_type, "relay_id": "relay-2", "message_id": sync_type, "payload": payload});
-            let answer = other.ask(message).await;
-            assert_eq!(answer["type"], "sync_response", "{answer}");
-        }
-        self.other = Some(other);
+    /// Relay 2 links to this one, and both know what the page shows of it.
+    async fn another_relay(&mut self) {
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&self.node)
+            .in_mesh()
+            .set("RELAY_ID", "relay-2")
+            .set("SYNC__INTERVAL", "1")
+            .set("SYNC__HEALTH_INTERVAL", "1")
+            .set("SYNC__METRICS_INTERVAL", "1")
+            .set("MESH__PEERS", self.relay.ws_url());
+        self.linked = Some(RelayProcess::start(options).await);
+        let url = format!("{}/relays/relay-2", self.relay.http_url());
+        eventually(DEADLINE, "all figures of the other relay", async || {
+            let reply = http_get(&url).await;
+            let known = |value: &Value| !value.is_null();
+            (reply.status == 200 && {
+                let relay = reply.json();
+                ["address", "url", "latency", "uptime", "last_block"]
+                    .iter()
+                    .all(|field| known(&relay[*field]))
+                    && relay["metrics"].as_object().unwrap().values().all(known)
+            })
+            .then_some(())
+        })
+        .await;
     }
 
     async fn http(&self, method: &str, path: &str, body: Option<&Value>) -> HttpReply {

@@ -35,6 +35,8 @@ async fn a_watch_begins_and_ends() {
         "watch_id",
         "address",
         "history",
+        "start_height",
+        "missing",
         "in_reply_to",
         "timestamp",
     ];
