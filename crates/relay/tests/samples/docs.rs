@@ -254,6 +254,13 @@ impl Stage {
     async fn ask(&mut self, target: &str) -> HttpReply {
         let (method, path) = target.split_once(' ').unwrap();
         let mut path = path.replace("{sync_id}", &self.sync_id);
+        if target.contains("{sync_id}") {
+            let url = format!("{}{path}", self.relay.http_url());
+            eventually(DEADLINE, "the end of the sync", async || {
+                (http_get(&url).await.json()["status"] != "in_progress").then_some(())
+            })
+            .await;
+        }
         if path.contains("{block_hash}") {
             path = path.replace("{block_hash}", &self.node.tip().await.to_string());
         }
