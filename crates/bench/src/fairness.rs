@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bitcoin::{Amount, Transaction, Txid};
 use sdk_relay_bip352::SilentPaymentAddress;
-use sdk_relay_client::{Client, ClientEvent, Event, Events, Watch, protocol::SecretHex};
+use sdk_relay_client::protocol::{ErrorCode, SecretHex};
+use sdk_relay_client::{Client, ClientEvent, Event, Events, RequestError, Watch};
 use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess, relay_exe};
 use tokio::time::{interval, sleep, timeout};
@@ -169,7 +170,17 @@ async fn histories(relay: &RelayProcess, node: &Bitcoind, count: usize) -> Resul
         ordered.push(watch(&Payee::new(&[]), Some(0)));
     }
     for order in ordered {
-        attacker.watch(order).await?;
+        // The relay takes a hundred messages a second of a connection.
+        while let Err(error) = attacker.watch(order.clone()).await {
+            let RequestError::Refused {
+                code: ErrorCode::RateLimited,
+                ..
+            } = error
+            else {
+                return Err(error.into());
+            };
+            sleep(Duration::from_millis(50)).await;
+        }
     }
     let beside = scanned(&client, &mut events).await?;
     drop(attacker);
