@@ -4,16 +4,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use bitcoin::{Amount, Transaction, Txid};
+use bitcoin::{Amount, Transaction};
 use sdk_relay_bip352::SilentPaymentAddress;
 use sdk_relay_client::protocol::{ErrorCode, SecretHex};
-use sdk_relay_client::{Client, ClientEvent, Event, Events, RequestError, Watch};
+use sdk_relay_client::{Client, ClientEvent, Events, RequestError, Watch};
 use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess, relay_exe};
 use tokio::time::{interval, sleep, timeout};
 
 use crate::report::{Report, Table};
 use crate::stats::{Samples, ms};
+use crate::watches::told;
 
 /// Labels of each of the attacker's watches, as many as the default allows.
 const LABELS: u32 = 100;
@@ -247,26 +248,8 @@ fn watch(payee: &Payee, from_height: Option<u32>) -> Watch {
 async fn seen(node: &Bitcoind, events: &mut Events, tx: &Transaction) -> Result<f64> {
     let sent = Instant::now();
     node.send_raw(tx).await;
-    let at = told(events, tx.compute_txid()).await?;
+    let at = told(events, tx.compute_txid(), LOST_AFTER).await?;
     Ok(ms(at.duration_since(sent)))
-}
-
-async fn told(events: &mut Events, txid: Txid) -> Result<Instant> {
-    let txid = txid.to_string();
-    timeout(LOST_AFTER, async {
-        while let Some(event) = events.recv().await {
-            let at = Instant::now();
-            if let ClientEvent::Notification(n) = event
-                && let Event::PaymentDetected(payment) = n.event
-                && payment.txid == txid
-            {
-                return Ok(at);
-            }
-        }
-        bail!("the client ended")
-    })
-    .await
-    .context("a payment was not told")?
 }
 
 /// The time of a new watch's whole history.

@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         pace.tick().await;
         let sent = Instant::now();
         node.send_raw(tx).await;
-        let seen = told(events, tx.compute_txid()).await?;
+        let seen = told(events, tx.compute_txid(), LOST_AFTER).await?;
         if n >= WARM_UP {
             times.push(ms(seen.duration_since(sent)));
         }
@@ -77,7 +77,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let start = Instant::now();
     node.mine_with(&txs).await;
     let mined = start.elapsed();
-    let seen = told(events, last).await?.duration_since(start);
+    let seen = told(events, last, LOST_AFTER).await?.duration_since(start);
     relay.terminate().await;
     drop(watching);
 
@@ -146,9 +146,10 @@ fn order(payee: &Payee) -> Watch {
     }
 }
 
-async fn told(events: &mut Events, txid: Txid) -> Result<Instant> {
+/// When the client is notified of a payment in this transaction; an error where that takes longer than `within`.
+pub(crate) async fn told(events: &mut Events, txid: Txid, within: Duration) -> Result<Instant> {
     let txid = txid.to_string();
-    timeout(LOST_AFTER, async {
+    timeout(within, async {
         while let Some(event) = events.recv().await {
             let at = Instant::now();
             if let ClientEvent::Notification(n) = event

@@ -34,13 +34,9 @@ pub(super) struct Page {
 impl Page {
     /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request, where it is checked.
     pub(super) fn of(request: &Request, config: &Config, host: Option<&RequestHost>) -> Result<Option<Self>, ApiError> {
-        let mut origins = request.headers().get_all(ORIGIN).iter();
-        let origin = origins.next();
-        if origin.is_none() && !is_cross_origin(request.headers()) {
+        let Some(origin) = page_origin(request.headers()) else {
             return Ok(None);
-        }
-        // Browsers send one: more are a reason to trust none.
-        let origin = origin.filter(|_| origins.next().is_none());
+        };
         let known = origin.is_some_and(|origin| is_known(origin, config, host));
         let preflight = request.method() == Method::OPTIONS;
         let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
@@ -99,12 +95,16 @@ impl Page {
 
 /// Whether a page makes this request that is neither the relay's own nor of `http.cors_origins`.
 pub(super) fn is_foreign_page(headers: &HeaderMap, config: &Config, host: Option<&RequestHost>) -> bool {
+    page_origin(headers).is_some_and(|origin| !origin.is_some_and(|origin| is_known(origin, config, host)))
+}
+
+/// Whether a page makes this request, and its origin where it is named as browsers do, once: more are a reason to trust none.
+fn page_origin(headers: &HeaderMap) -> Option<Option<&HeaderValue>> {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
-        (None, _) => is_cross_origin(headers),
-        (Some(origin), None) => !is_known(origin, config, host),
-        // Browsers send one: more are a reason to trust none.
-        (Some(_), Some(_)) => true,
+        (None, _) => is_cross_origin(headers).then_some(None),
+        (origin, None) => Some(origin),
+        (Some(_), Some(_)) => Some(None),
     }
 }
 

@@ -5,14 +5,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bitcoin::OutPoint;
 
 use super::recent::OUTPUTS;
 use super::spend::Place;
+use super::write::Rest;
 use super::{BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, Record, SPENT, TweakIndex, spent_key};
 
 /// What is known of a block that cannot be read.
@@ -163,25 +162,6 @@ impl TweakIndex {
     }
 
     fn overwrite(&self, height: u32, record: Record, bytes: &[u8]) -> Result<(), IndexError> {
-        let path = self.segment(height / BLOCKS_PER_SEGMENT);
-        let is_new = !path.exists();
-        let write = || {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .open(&path)?;
-            file.seek(SeekFrom::Start(record.offset))?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            if is_new {
-                File::open(&self.dir)?.sync_all()?;
-            }
-            Ok(())
-        };
-        write().map_err(|source| IndexError::File {
-            path: path.clone(),
-            source,
-        })
+        self.write_segment(height / BLOCKS_PER_SEGMENT, record.offset, bytes, Rest::Kept)
     }
 }

@@ -18,6 +18,15 @@ use super::{
 /// The bits of blocks whose outputs are spent, before they are written.
 type Marks = BTreeMap<u32, Vec<u8>>;
 
+/// What becomes of a segment's bytes behind those that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They do not count: a killed writer left them.
+    Cut,
+    /// They are blocks.
+    Kept,
+}
+
 impl TweakIndex {
     /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must be the tip's; an empty
     /// index begins with any block.
@@ -75,7 +84,7 @@ impl TweakIndex {
         }
         // The bytes first: a record counts only once what it points at is on the disk.
         for (segment, (offset, bytes)) in pending {
-            self.write_segment(segment, offset, &bytes)?;
+            self.write_segment(segment, offset, &bytes, Rest::Cut)?;
         }
         let tx = self.db.begin_write()?;
         {
@@ -202,7 +211,8 @@ impl TweakIndex {
         Ok(())
     }
 
-    fn write_segment(&self, segment: u32, offset: u64, bytes: &[u8]) -> Result<(), IndexError> {
+    /// Writes these bytes and synchronises them.
+    pub(super) fn write_segment(&self, segment: u32, offset: u64, bytes: &[u8], rest: Rest) -> Result<(), IndexError> {
         let path = self.segment(segment);
         let is_new = !path.exists();
         let write = || {
@@ -211,7 +221,9 @@ impl TweakIndex {
                 .write(true)
                 .truncate(false)
                 .open(&path)?;
-            file.set_len(offset)?;
+            if rest == Rest::Cut {
+                file.set_len(offset)?;
+            }
             file.seek(SeekFrom::Start(offset))?;
             file.write_all(bytes)?;
             file.sync_data()?;
