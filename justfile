@@ -39,6 +39,10 @@ soak *args:
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# Imports between crates and files: `just layers --update` after files have moved
+layers *args:
+    ./scripts/layers {{args}}
+
 # Licences, bans and sources of the dependencies
 deny:
     cargo fetch --locked --quiet
