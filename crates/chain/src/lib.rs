@@ -1,9 +1,8 @@
 //! The way to Bitcoin.
 //!
-//! A [`ChainSource`] answers questions (a node over RPC and REST, or the development chain); the [`follower`] turns its answers and its
-//! signals into one ordered stream of [`ChainEvent`]s.
+//! A [`ChainSource`] answers questions: a node over RPC and REST ([`node`]), or the development chain (crate `devchain`). The [`follower`]
+//! turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
 
-pub mod dev;
 pub mod event;
 pub mod follower;
 pub mod node;

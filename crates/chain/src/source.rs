@@ -153,7 +153,8 @@ pub enum BroadcastError {
     Source(#[from] SourceError),
 }
 
-/// Blocks and transactions, on demand. Implementations: [`crate::node::NodeSource`], [`crate::dev::DevChain`].
+/// Blocks and transactions, on demand. Implementations: [`crate::node::NodeSource`], and `DevChain` of the crate
+/// `devchain`.
 ///
 /// Every method may be called from several tasks at once. None retries by itself; the follower does.
 #[async_trait]

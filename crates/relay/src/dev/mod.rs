@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bitcoin::{Amount, BlockHash, Txid};
 use sdk_relay_chain::SourceError;
-use sdk_relay_chain::dev::{DevChain, PayError};
+use sdk_relay_devchain::{DevChain, PayError};
 
 pub use faucet::Faucet;
 

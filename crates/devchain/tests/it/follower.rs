@@ -1,19 +1,13 @@
 //! The follower on the development chain: everything that happens there becomes events, in order.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the functions beside the tests are tests too"
-)]
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::{Amount, Txid};
-use sdk_relay_chain::dev::DevChain;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource};
+use sdk_relay_devchain::DevChain;
 use testkit::Payee;
 use tokio::sync::mpsc::Receiver;
 

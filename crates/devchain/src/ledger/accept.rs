@@ -5,8 +5,8 @@ use bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid, absolute};
 
 use super::policy::{self, INCREMENTAL_FEE, MAX_MEMPOOL, MAX_REPLACED, MAX_TX_SIGOPS, MIN_RELAY_FEE};
 use super::{Coin, Ledger, MATURITY, verify};
-use crate::event::fee;
-use crate::source::Signal;
+use sdk_relay_chain::Signal;
+use sdk_relay_chain::event::fee;
 
 /// Unit of time-based relative locks in seconds (BIP68).
 const LOCK_UNIT: u32 = 512;
@@ -73,27 +73,27 @@ pub enum Rejection {
 
 /// A transaction that may enter, with all that is known of it.
 #[derive(Clone, Debug)]
-pub(in crate::dev) struct Accepted {
-    pub(in crate::dev) txid: Txid,
-    pub(in crate::dev) tx: Transaction,
-    pub(in crate::dev) prevouts: Vec<TxOut>,
-    pub(in crate::dev) fee: Amount,
-    pub(in crate::dev) vsize: u64,
-    pub(in crate::dev) sigops: usize,
+pub(crate) struct Accepted {
+    pub(crate) txid: Txid,
+    pub(crate) tx: Transaction,
+    pub(crate) prevouts: Vec<TxOut>,
+    pub(crate) fee: Amount,
+    pub(crate) vsize: u64,
+    pub(crate) sigops: usize,
     /// Whose place it takes, their descendants included.
-    pub(in crate::dev) evicts: Vec<Txid>,
+    pub(crate) evicts: Vec<Txid>,
 }
 
 impl Ledger {
     /// All checks.
-    pub(in crate::dev) fn check(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
+    pub(crate) fn check(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
         let accepted = self.check_unsigned(tx)?;
         verify::signatures(tx, &accepted.prevouts)?;
         Ok(accepted)
     }
 
     /// All checks but the signatures: for what was checked before it was written.
-    pub(in crate::dev) fn check_unsigned(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
+    pub(crate) fn check_unsigned(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
         policy::check(tx)?;
         let mut accepted = self.check_context(tx)?;
         if accepted.sigops > MAX_TX_SIGOPS {
@@ -110,7 +110,7 @@ impl Ledger {
     }
 
     /// Puts a transaction into the mempool and its conflicts out.
-    pub(in crate::dev) fn enter(&mut self, accepted: Accepted) -> Vec<Signal> {
+    pub(crate) fn enter(&mut self, accepted: Accepted) -> Vec<Signal> {
         let evicts = accepted.evicts.iter();
         let mut signals: Vec<_> = evicts.map(|txid| self.mempool.evict(*txid)).collect();
         signals.push(self.mempool.enter(accepted));
@@ -118,7 +118,7 @@ impl Ledger {
     }
 
     /// What goes with a transaction of the mempool when it goes, itself included; it stops above the most that a replacement may throw out.
-    pub(in crate::dev) fn descendants(&self, txid: Txid) -> Vec<Txid> {
+    pub(crate) fn descendants(&self, txid: Txid) -> Vec<Txid> {
         let mut found = Vec::new();
         self.mempool.with_descendants(txid, MAX_REPLACED, &mut found);
         found

@@ -8,8 +8,8 @@ use bitcoin::{Address, Amount, ScriptBuf, Sequence, TxIn, Witness, transaction};
 use tempfile::TempDir;
 
 use super::*;
-use crate::dev::DevChain;
-use crate::dev::wallet::Kind;
+use crate::DevChain;
+use crate::wallet::Kind;
 
 fn new_chain() -> (TempDir, std::sync::Arc<DevChain>) {
     let dir = tempfile::tempdir().unwrap();

@@ -12,8 +12,8 @@ use bitcoin::{Block, BlockHash, Network, OutPoint, Transaction, TxOut, Txid, con
 
 use super::file::Place;
 use super::record::StoredBlock;
-use crate::event::BlockRef;
-use crate::source::Signal;
+use sdk_relay_chain::BlockRef;
+use sdk_relay_chain::Signal;
 
 pub(super) use accept::Accepted;
 pub use accept::Rejection;

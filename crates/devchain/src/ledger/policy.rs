@@ -5,11 +5,11 @@ use bitcoin::{Amount, Transaction};
 use super::accept::Rejection;
 
 /// Least fee in satoshis per virtual byte (`-minrelaytxfee`).
-pub(in crate::dev) const MIN_RELAY_FEE: u64 = 1;
+pub(crate) const MIN_RELAY_FEE: u64 = 1;
 /// What a replacement pays for its own relaying, in satoshis per virtual byte (`-incrementalrelayfee`).
-pub(in crate::dev) const INCREMENTAL_FEE: u64 = 1;
+pub(crate) const INCREMENTAL_FEE: u64 = 1;
 /// Virtual bytes that the mempool holds: seconds of blocks on a development machine, and a bound for its memory.
-pub(in crate::dev) const MAX_MEMPOOL: u64 = 20_000_000;
+pub(crate) const MAX_MEMPOOL: u64 = 20_000_000;
 /// Transactions that one replacement may throw out (BIP125, rule 5).
 pub(super) const MAX_REPLACED: usize = 100;
 /// `MAX_STANDARD_TX_SIGOPS_COST`.

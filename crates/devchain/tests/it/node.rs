@@ -1,11 +1,5 @@
 //! The development chain beside a real node: the node accepts its blocks and payments, refuses what it refuses, and answers in the same shapes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the functions beside the tests are tests too"
-)]
-
 use std::collections::BTreeSet;
 
 use bitcoin::absolute::LockTime;
@@ -17,8 +11,8 @@ use bitcoin::{
     Address, Amount, BlockHash, CompressedPublicKey, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut,
     Txid, Witness, ecdsa, transaction,
 };
-use sdk_relay_chain::dev::DevChain;
 use sdk_relay_chain::{BroadcastError, ChainSource};
+use sdk_relay_devchain::DevChain;
 use serde_json::{Value, json};
 use testkit::{Bitcoind, Options, Payee, RpcError};
 

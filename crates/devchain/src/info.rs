@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ledger::{Ledger, MAX_MEMPOOL, MIN_RELAY_FEE};
 use super::record::{StoredBlock, size_of};
-use crate::source::NodeInfo;
+use sdk_relay_chain::NodeInfo;
 
 /// `getblockchaininfo`, `getnetworkinfo`, `getmempoolinfo`. `header` is that of the tip.
 pub(super) fn info(ledger: &Ledger, header: &Header, size_on_disk: u64) -> NodeInfo {

@@ -7,7 +7,7 @@ use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::{PublicKey, ScriptBuf, Transaction, TxIn, TxOut, XOnlyPublicKey, ecdsa, taproot};
 
 use super::accept::Rejection;
-use crate::dev::curve::SECP;
+use crate::curve::SECP;
 
 /// Checks every input. `prevouts` are what they spend, in order.
 pub(super) fn signatures(tx: &Transaction, prevouts: &[TxOut]) -> Result<(), Rejection> {

@@ -5,25 +5,25 @@ use std::collections::{BTreeMap, HashMap};
 use bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid};
 
 use super::accept::Accepted;
-use crate::source::Signal;
+use sdk_relay_chain::Signal;
 
 /// What a transaction weighs in memory beyond its bytes, roughly: the maps' entries and the allocations.
 const OVERHEAD: usize = 400;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dev) struct Entry {
-    pub(in crate::dev) tx: Transaction,
-    pub(in crate::dev) prevouts: Vec<TxOut>,
-    pub(in crate::dev) fee: Amount,
-    pub(in crate::dev) vsize: u64,
-    pub(in crate::dev) sigops: usize,
+pub(crate) struct Entry {
+    pub(crate) tx: Transaction,
+    pub(crate) prevouts: Vec<TxOut>,
+    pub(crate) fee: Amount,
+    pub(crate) vsize: u64,
+    pub(crate) sigops: usize,
     /// Its place in the order of arrival.
     position: u64,
 }
 
 /// Guarantee: the order of arrival is topological, since nothing enters before its parents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::dev) struct Mempool {
+pub(crate) struct Mempool {
     entries: HashMap<Txid, Entry>,
     order: BTreeMap<u64, Txid>,
     spenders: HashMap<OutPoint, Txid>,
@@ -33,38 +33,38 @@ pub(in crate::dev) struct Mempool {
 }
 
 impl Mempool {
-    pub(in crate::dev) fn get(&self, txid: &Txid) -> Option<&Entry> {
+    pub(crate) fn get(&self, txid: &Txid) -> Option<&Entry> {
         self.entries.get(txid)
     }
 
     /// Parents before children.
-    pub(in crate::dev) fn in_order(&self) -> impl Iterator<Item = (&Txid, &Entry)> {
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = (&Txid, &Entry)> {
         self.order
             .values()
             .filter_map(|txid| Some((txid, self.entries.get(txid)?)))
     }
 
-    pub(in crate::dev) fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+    pub(crate) fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
         self.spenders.get(outpoint).copied()
     }
 
-    pub(in crate::dev) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Sum of the virtual sizes.
-    pub(in crate::dev) fn vsize(&self) -> u64 {
+    pub(crate) fn vsize(&self) -> u64 {
         self.vsize
     }
 
     /// Bytes of memory, estimated.
-    pub(in crate::dev) fn usage(&self) -> usize {
+    pub(crate) fn usage(&self) -> usize {
         let bytes = |entry: &Entry| entry.tx.total_size() + entry.prevouts.iter().map(TxOut::size).sum::<usize>();
         self.entries.values().map(|entry| bytes(entry) + OVERHEAD).sum()
     }
 
     /// Counts every change that has a signal.
-    pub(in crate::dev) fn sequence(&self) -> u64 {
+    pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
 

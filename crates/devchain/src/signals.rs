@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::source::Signal;
+use sdk_relay_chain::Signal;
 
 /// Signals that a receiver may fall behind: a block's worth of small payments. When its queue is full it gets `Lost` in the last place and
 /// nothing more until it has caught up somewhat.

@@ -16,7 +16,7 @@ use testkit::Payee;
 use tokio::sync::mpsc::Receiver;
 
 use super::*;
-use crate::source::{BroadcastError, ChainSource, Signal, SourceError};
+use sdk_relay_chain::{BroadcastError, ChainSource, Signal, SourceError};
 
 const SATS: Amount = Amount::from_sat(100_000);
 
@@ -36,7 +36,7 @@ fn somebody() -> String {
     Payee::new(&[]).address().to_string()
 }
 
-async fn mempool_tx(chain: &DevChain, txid: Txid) -> crate::MempoolTx {
+async fn mempool_tx(chain: &DevChain, txid: Txid) -> sdk_relay_chain::MempoolTx {
     chain.transactions(&[txid], Vec::new()).await.unwrap().remove(0)
 }
 

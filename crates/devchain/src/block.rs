@@ -11,7 +11,7 @@ use bitcoin::{
 };
 
 use super::ledger::{Ledger, MEDIAN_SPAN, median};
-use crate::event::BlockRef;
+use sdk_relay_chain::BlockRef;
 
 /// The target of every block: regtest does not adjust it.
 const BITS: u32 = 0x207f_ffff;

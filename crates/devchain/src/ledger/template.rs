@@ -13,17 +13,17 @@ const MAX_SIGOPS: usize = 80_000 - 400;
 
 /// The transactions of the next block.
 #[derive(Debug, Default)]
-pub(in crate::dev) struct Template {
+pub(crate) struct Template {
     /// Parents before children.
-    pub(in crate::dev) txs: Vec<Transaction>,
+    pub(crate) txs: Vec<Transaction>,
     /// What they spend, in the order of their inputs.
-    pub(in crate::dev) spent: Vec<Coin>,
-    pub(in crate::dev) fees: Amount,
+    pub(crate) spent: Vec<Coin>,
+    pub(crate) fees: Amount,
 }
 
 impl Ledger {
     /// Fills a block in the order of arrival. What does not fit waits, with its descendants.
-    pub(in crate::dev) fn template(&self) -> Template {
+    pub(crate) fn template(&self) -> Template {
         let mut template = Template::default();
         let mut waiting: HashSet<Txid> = HashSet::new();
         let (mut weight, mut sigops) = (0, 0);

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use super::error::WriteError;
 use super::record::size_of;
 use super::{DevChain, info};
-use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
-use crate::source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};
+use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
+use sdk_relay_chain::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};
 
 #[async_trait]
 impl ChainSource for DevChain {
