@@ -116,9 +116,11 @@ fn inside<T: Send + 'static>(
 /// What a relay is to see: name and health of each, itself first.
 type Wanted = [(&'static str, &'static str); 2];
 
-/// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its namespace.
+/// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its namespace. Dropped, it
+/// waits for the thread to stop both.
 struct Inside {
-    asks: mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>,
+    asks: Option<mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Inside {
@@ -146,16 +148,31 @@ impl Inside {
                 }
             });
         });
-        thread.expect("a thread");
-        Self { asks }
+        Self {
+            asks: Some(asks),
+            thread: Some(thread.expect("a thread")),
+        }
     }
 
     /// Waits until the relay sees this.
     fn sees(&self, wanted: Wanted) {
         let (done, is_done) = mpsc::sync_channel(1);
-        self.asks.send((wanted, done)).expect("the thread lives");
+        let asks = self.asks.as_ref().expect("a thread that runs");
+        asks.send((wanted, done)).expect("the thread lives");
         // Where the thread panics, it has told why.
         is_done.recv_timeout(2 * DEADLINE).expect("it is seen");
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // The thread ends when it is asked nothing more.
+        self.asks = None;
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        assert!(
+            thread::panicking() || matches!(ended, Some(Ok(()))),
+            "the thread panicked: its reason is above"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 //! payments.
 //!
 //! For tests and the bench only: what goes wrong here is a failed test, so most functions panic and say why. Everything that is started ends
-//! when its handle is dropped, and everything waits for a condition with a deadline ([`eventually`]), never for a time.
+//! when its handle is dropped or the program ends ([`GuardedChild`]), and everything waits for a condition with a deadline ([`eventually`]), never for a time.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 )]
 
 mod chain;
+mod child;
 mod curve;
 mod deadline;
 mod http;
@@ -22,6 +23,7 @@ mod ports;
 mod relay;
 mod rpc;
 
+pub use child::GuardedChild;
 pub use deadline::eventually;
 pub use http::{HttpReply, http_get, http_post, http_send};
 pub use node::{Bitcoind, Options, bitcoind_exe};

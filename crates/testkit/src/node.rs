@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::child::GuardedChild;
 use crate::deadline::eventually;
 use crate::ports::free_ports;
 use crate::rpc::{Rpc, RpcError};
@@ -60,7 +61,7 @@ pub struct Bitcoind {
     datadir: TempDir,
     rpc_port: u16,
     zmq_port: u16,
-    child: Option<Child>,
+    child: Option<GuardedChild>,
     rpc: Option<Rpc>,
 }
 
@@ -139,11 +140,7 @@ impl Bitcoind {
 
     /// Ends the node at once (SIGKILL), as a power cut would. No-op on a node that does not run.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It fails on a process that has ended by itself, which is what is wanted.
-            drop(child.kill());
-            drop(child.wait());
-        }
+        self.child = None;
         self.rpc = None;
     }
 
@@ -187,18 +184,18 @@ impl Bitcoind {
 
     /// Process id, while the node runs.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.child.as_ref().map(GuardedChild::id)
     }
 
     async fn launch(&mut self) -> Result<(), String> {
         let stderr = File::create(self.datadir.path().join("stderr")).map_err(|e| e.to_string())?;
-        let child = Command::new(bitcoind_exe())
+        let mut command = Command::new(bitcoind_exe());
+        command
             .args(self.arguments())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(stderr)
-            .spawn()
-            .map_err(|e| format!("{}: {e}", bitcoind_exe().display()))?;
+            .stderr(stderr);
+        let child = GuardedChild::spawn(&mut command).map_err(|e| format!("{}: {e}", bitcoind_exe().display()))?;
         self.child = Some(child);
         let rpc = eventually(READY, "an answer of the node's RPC", async || match self.ended() {
             Some(status) => Some(Err(format!("{status}: {}", self.last_words()))),

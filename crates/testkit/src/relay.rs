@@ -4,12 +4,13 @@ mod log;
 mod options;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use self::log::{Log, Said};
 pub use self::options::RelayOptions;
+use crate::child::GuardedChild;
 use crate::deadline::eventually;
 
 /// Ready is a matter of tenths of a second, and of more on a busy machine.
@@ -32,7 +33,7 @@ pub struct RelayEnded {
 #[derive(Debug)]
 pub struct RelayProcess {
     options: RelayOptions,
-    child: Option<Child>,
+    child: Option<GuardedChild>,
     log: Log,
     ws: String,
     http: String,
@@ -138,11 +139,7 @@ impl RelayProcess {
 
     /// Kills the relay at once (SIGKILL). No-op on one that does not run.
     pub fn kill9(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It fails on a process that has ended by itself, which is what is wanted.
-            drop(child.kill());
-            drop(child.wait());
-        }
+        self.child = None;
     }
 
     /// Ends the relay as its operator would (SIGTERM) and waits for its end.
@@ -180,13 +177,13 @@ impl RelayProcess {
 
     async fn launch_until(&mut self, said: Said) -> Result<(), RelayEnded> {
         let mut command = self.options.command();
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
+            .stderr(Stdio::piped());
+        let child = GuardedChild::spawn(&mut command);
         let mut child = child.unwrap_or_else(|e| panic!("{} cannot be started: {e}", self.options.exe().display()));
-        self.log = Log::drain(child.stderr.take().expect("a pipe"));
+        self.log = Log::drain(child.take_stderr().expect("a pipe"));
         self.child = Some(child);
         let what = format!("the relay's line `{} ws=… http=…`", said.word());
         let ready = eventually(READY, what, async || {

@@ -4,13 +4,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use flate2::write::GzDecoder;
 use sdk_relay_client::{Frame, RawClient};
 use serde_json::json;
-use testkit::{RelayOptions, RelayProcess, eventually, http_post};
+use testkit::{GuardedChild, RelayOptions, RelayProcess, eventually, http_post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -50,7 +50,7 @@ fn exe() -> Option<&'static Path> {
 
 /// A running nginx; dropped, it is killed.
 struct Nginx {
-    child: Child,
+    child: GuardedChild,
     dir: tempfile::TempDir,
     /// `127.0.0.1:PORT` of each port that was asked for.
     ports: Vec<String>,
@@ -73,12 +73,12 @@ impl Nginx {
                 servers(&ports, dir.path())
             );
             std::fs::write(dir.path().join("nginx.conf"), conf).unwrap();
-            let child = Command::new(exe)
+            let mut command = Command::new(exe);
+            command
                 .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
                 .arg(format!("{}/", dir.path().display()))
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap();
+                .stdin(Stdio::null());
+            let child = GuardedChild::spawn(&mut command).unwrap();
             let mut nginx = Nginx { child, dir, ports };
             if nginx.is_up().await {
                 return nginx;
@@ -101,14 +101,6 @@ impl Nginx {
             Some(true)
         })
         .await
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // It fails where nginx has ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -1,0 +1,80 @@
+//! A process that does not outlive the program that started it, however that program ends.
+//!
+//! A handle that is dropped kills its process, but not every handle is dropped: a static is not, nor what a detached thread owns, nor anything
+//! of a program that is killed. The system's own means (`PR_SET_PDEATHSIG`) needs unsafe code, and ends the process with the *thread* that
+//! started it. So a shell beside the program reads process ids from a pipe until the program's end closes it, and kills what is left.
+
+use std::io::{self, Write};
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// `+ PID` and `- PID`, one line each. A signal to the program's process group does not end it.
+const GUARD: &str = r#"
+trap '' HUP INT TERM
+pids=' '
+while read -r sign pid; do
+    case $sign in
+        +) pids="$pids$pid " ;;
+        -) pids="${pids%% "$pid" *} ${pids#* "$pid" }" ;;
+    esac
+done
+[ -z "${pids# }" ] || kill -KILL $pids
+"#;
+
+/// A running process: killed when dropped, or when this program ends without dropping it.
+#[derive(Debug)]
+pub struct GuardedChild {
+    child: Child,
+}
+
+impl GuardedChild {
+    /// Starts the process.
+    pub fn spawn(command: &mut Command) -> io::Result<GuardedChild> {
+        let child = command.spawn()?;
+        let guarded = GuardedChild { child };
+        tell_guard('+', guarded.id())?;
+        Ok(guarded)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its standard error, where that is a pipe; once.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// How it ended, once it has.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+}
+
+impl Drop for GuardedChild {
+    fn drop(&mut self) {
+        // Both fail on a process that has ended and was waited for, which is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        // Without its guard the process has ended all the same.
+        drop(tell_guard('-', self.id()));
+    }
+}
+
+fn tell_guard(sign: char, pid: u32) -> io::Result<()> {
+    static GUARD_INPUT: OnceLock<Mutex<Option<ChildStdin>>> = OnceLock::new();
+    let input = GUARD_INPUT.get_or_init(Mutex::default);
+    let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
+    if input.is_none() {
+        let guard = Command::new("sh")
+            .args(["-c", GUARD])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        *input = guard.stdin;
+    }
+    let pipe = input.as_mut().ok_or_else(|| io::Error::other("no pipe to the guard"))?;
+    writeln!(pipe, "{sign} {pid}")
+}
