@@ -30,8 +30,10 @@ use sdk_relay_store::index::{IndexError, IndexedBlock};
 const PAIRS: usize = 16_384;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
-/// Keys of one turn at most.
+/// Keys of one turn at most: one block may have more rows than a turn should, and has fewer keys then.
 const KEYS: usize = PAIRS / ROWS_AT_LEAST;
+/// Keys of one turn at least: a row is decompressed once for all of them, which costs as much as scanning it for some keys.
+const KEYS_AT_LEAST: usize = 8;
 /// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
@@ -164,7 +166,8 @@ impl HistoryScanner {
             turns.charge(owner, TURN);
             return false;
         };
-        let mut share = Share::new(owner);
+        let rows: usize = blocks.iter().map(|b| b.transactions.len()).sum();
+        let mut share = Share::new(owner, rows);
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
             .filter(|s| s.mailbox.has_room() && (from..=last).contains(&s.next))
@@ -280,6 +283,7 @@ impl Turns {
 /// Who shares a turn.
 struct Share {
     owner: Owner,
+    most: usize,
     receivers: Vec<Arc<Receiver>>,
     /// By the receiver's place in memory, which only tells it apart.
     columns: HashMap<usize, usize>,
@@ -289,9 +293,11 @@ struct Share {
 }
 
 impl Share {
-    fn new(owner: Owner) -> Self {
+    /// Of a stretch with so many rows.
+    fn new(owner: Owner, rows: usize) -> Self {
         Self {
             owner,
+            most: (PAIRS / rows.max(1)).clamp(KEYS_AT_LEAST, KEYS),
             receivers: Vec::new(),
             columns: HashMap::new(),
             by_address: HashMap::new(),
@@ -305,7 +311,7 @@ impl Share {
         if let Some(column) = self.columns.get(&keys) {
             return Some(*column);
         }
-        if self.receivers.len() >= KEYS {
+        if self.receivers.len() >= self.most {
             return None;
         }
         if scan.mailbox.owner() == self.owner {

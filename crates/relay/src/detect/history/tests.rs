@@ -33,7 +33,7 @@ fn owner(scans: &[Scan]) -> Owner {
 fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
     let keys: Vec<_> = (0..300).map(receiver).collect();
     let (honest, greedy) = (scans(1, &keys[..1]), scans(2, &keys[1..]));
-    let mut share = Share::new(owner(&honest));
+    let mut share = Share::new(owner(&honest), 1);
     assert_eq!(share.take(&honest[0]), Some(0));
     let others = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
     assert_eq!(
@@ -42,17 +42,23 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
         "as many of each address as the one who has the turn"
     );
 
-    let mut share = Share::new(owner(&greedy));
+    let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST);
     let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
     assert_eq!(own, KEYS, "a turn is bounded");
     assert_eq!(share.take(&honest[0]), None);
+
+    for (rows, most) in [(2_000, 8), (1_024, 16), (1_000_000, KEYS_AT_LEAST)] {
+        let mut share = Share::new(owner(&greedy), rows);
+        let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
+        assert_eq!(own, most, "fewer keys where a block has {rows} rows");
+    }
 }
 
 #[test]
 fn equal_keys_share_a_place_in_a_turn() {
     let same = receiver(7);
     let twins = scans(1, &vec![same; 500]);
-    let mut share = Share::new(owner(&twins));
+    let mut share = Share::new(owner(&twins), 1);
     assert!(twins.iter().all(|scan| share.take(scan) == Some(0)));
     assert_eq!(share.receivers.len(), 1);
 }
