@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
+use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -17,8 +18,8 @@ use crate::hub::Hub;
 use crate::index::Index;
 use crate::input::InputBudget;
 use crate::mesh::Mesh;
-use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, reports};
 use crate::oracle::Oracle;
+use crate::reports;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 use crate::sync::{Announcements, Forced, History, Planned, SyncCache};

@@ -1,9 +1,8 @@
 //! How the relay's end is told to all that it serves.
 
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::watch;
-
-use crate::clock::unix_now;
 
 /// Nothing for as long as the relay serves; then the code with which WebSocket connections are to be closed.
 pub type Ending = watch::Receiver<Option<CloseCode>>;

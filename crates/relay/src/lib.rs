@@ -2,11 +2,10 @@
 //!
 //! The way of a payment: the follower (`sdk-relay-chain`) tells chain events; [`detect`] finds payments, commits them to the log and hands
 //! them to the [`hub`]; each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] holds the two ports,
-//! [`http`] answers over HTTP, [`ops`] is what an operator looks at.
+//! [`http`] answers over HTTP, [`reports`] is what the relay says of itself; its figures are of `sdk-relay-telemetry`.
 
 pub mod cli;
 pub mod client_address;
-mod clock;
 pub mod config;
 pub mod context;
 pub mod datadir;
@@ -19,11 +18,12 @@ pub mod hub;
 pub mod index;
 pub mod input;
 pub mod mesh;
+mod node_figures;
 pub mod open_files;
-pub mod ops;
 pub mod oracle;
 mod private_file;
 pub mod relay;
+pub mod reports;
 pub mod secret;
 pub mod server;
 pub mod settings;
@@ -33,6 +33,3 @@ pub mod sync;
 pub mod tls;
 pub mod wallet;
 pub mod ws;
-
-/// The program's own version; `API_VERSION` of the protocol is that of its messages.
-pub const SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -19,13 +19,14 @@ use sdk_relay_chain::{BlockRef, ChainSource};
 use sdk_relay_devchain::DevChain;
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Store, TweakIndex};
+use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::clock::unix_now;
 use crate::config::{BitcoinCore, Config, Credentials, IndexConfig, Loader};
 use crate::context::Context;
 use crate::datadir::DataDir;
@@ -36,7 +37,7 @@ use crate::hub::Hub;
 use crate::index::{Builder, Index, Pool, show_progress};
 use crate::input::InputBudget;
 use crate::mesh::{self, Mesh};
-use crate::ops::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
+use crate::node_figures::node_figures;
 use crate::oracle::Oracle;
 use crate::server::Doors;
 use crate::settings::Settings;
@@ -452,7 +453,10 @@ fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
             .await;
     });
     let looking = Arc::clone(cx);
-    supervisor.task("node figures", async move { looking.node.look(&*looking.chain).await });
+    supervisor.task("node figures", async move {
+        let chain = &*looking.chain;
+        looking.node.poll(|| node_figures(chain)).await;
+    });
 }
 
 /// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sdk_relay_bip352::{Engine, Fast};
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::prelude::*;
@@ -17,9 +18,8 @@ use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
 use crate::config::{Config, Loader, Overrides};
 use crate::index::AboveBars;
-use crate::ops::LogTap;
 use crate::relay::Relay;
-use crate::{SOFTWARE_VERSION, cli::source, open_files};
+use crate::{cli::source, open_files};
 
 /// Left-over work of the runtime's threads gets this long at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);

@@ -26,6 +26,7 @@ use bitcoin::ScriptBuf;
 use sdk_relay_bip352::{Engine, Receiver};
 use sdk_relay_chain::ChainEvent;
 use sdk_relay_store::{Store, StoreError};
+use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,6 @@ pub use past::Outlook;
 use crate::config::Network;
 use crate::hub::Hub;
 use crate::index::Index;
-use crate::ops::{Counters, Vitals};
 use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;

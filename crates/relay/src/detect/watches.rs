@@ -9,6 +9,7 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::{Match, Receiver};
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::commands::{Heights, Mailbox, WatchOrder, WatchRefused};
 use super::history::{Scan, Stretch};
@@ -16,7 +17,6 @@ use super::ledger::{Change, Ledger};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
-use crate::clock::unix_now;
 use crate::hub::Frame;
 use crate::index::IndexStatus;
 

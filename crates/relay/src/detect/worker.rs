@@ -13,6 +13,7 @@ use sdk_relay_protocol::{
 };
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_store::{Batch, BlockChange, LogEntry};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,6 @@ use super::scan_queue::ScanQueue;
 use super::scheduler::{Batch as Rows, Class, Client, Outcome, Owner, Scheduler};
 use super::watches::Watches;
 use super::{Parts, StartError};
-use crate::clock::unix_now;
 
 /// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);

@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use bitcoin::BlockHash;
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails};
+use sdk_relay_telemetry::clock::unix_now;
 use serde::de::DeserializeOwned;
 
 use super::Cx;
 use super::problem::ApiError;
-use crate::clock::unix_now;
 
 /// The node's `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo`.
 #[utoipa::path(

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
+use sdk_relay_telemetry::SOFTWARE_VERSION;
+use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
-use crate::SOFTWARE_VERSION;
-use crate::clock::unix_now;
 use crate::settings::ChangeError;
 
 /// Changes settings while the relay runs.

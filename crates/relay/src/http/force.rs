@@ -5,12 +5,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
 use super::sync::KINDS;
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::mesh::{AT_MOST, Order};
 

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{Health, Live, Ready};
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use crate::clock::unix_now;
-use crate::ops::reports::{self, Condition};
+use crate::reports::{self, Condition};
 
 /// The relay's condition: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[utoipa::path(

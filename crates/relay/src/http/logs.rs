@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
+use sdk_relay_telemetry::clock::{rfc3339, unix_now};
+use sdk_relay_telemetry::log::{Line, Value, Wanted};
 use serde::Deserialize;
 use serde_json::Number;
 
 use super::problem::ApiError;
 use super::{Cx, query};
-use crate::clock::{rfc3339, unix_now};
-use crate::ops::log::{Line, Value, Wanted};
 
 /// Longest text that is searched for, in characters.
 const SEARCH_CHARS: usize = 256;

@@ -8,15 +8,15 @@ use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
 use super::access::may_administer;
 use super::host::CheckedHost;
 use super::origins::is_foreign_page;
 use super::problem::ApiError;
-use crate::clock::unix_now;
 use crate::context::Context;
-use crate::ops::reports;
+use crate::reports;
 use crate::server::Peer;
 
 /// Room for the JSON, so that it is not copied while it grows.

@@ -8,15 +8,15 @@ use sdk_relay_protocol::http::{
     Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
     RelaySyncs,
 };
+use sdk_relay_telemetry::SOFTWARE_VERSION;
+use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
 use super::problem::ApiError;
 use super::{Cx, query};
-use crate::SOFTWARE_VERSION;
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::mesh::{MeshRelay, url_of, without_scheme};
-use crate::ops::reports;
+use crate::reports;
 use crate::ws::CAPABILITIES;
 
 /// Filters of `GET /relays`.

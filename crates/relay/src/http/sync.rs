@@ -5,11 +5,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
+use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
 use super::problem::ApiError;
 use super::{Cx, query};
-use crate::clock::unix_now;
 use crate::sync::HistoryFilter;
 
 /// Failed syncs that `/sync/status` shows; the history has the others.

@@ -6,11 +6,11 @@ use bitcoin::Transaction;
 use bitcoin::consensus::encode::deserialize_hex;
 use sdk_relay_chain::BroadcastError;
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
-use crate::clock::unix_now;
 
 /// Sends a transaction to the network: the node's `sendrawtransaction`.
 #[utoipa::path(

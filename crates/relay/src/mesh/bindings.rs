@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::clock::unix_now;
+use sdk_relay_telemetry::clock::unix_now;
+
 use crate::sync::is_relay_id;
 
 /// Name of the file in the data directory: lines `NAME KEY SECOND`, the second being that at which the name was last seen. The last line of a

@@ -9,6 +9,7 @@ use sdk_relay_client::{ConnectError, Link};
 use sdk_relay_mesh::DialId;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
+use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
@@ -17,7 +18,6 @@ use super::known::KnownRelay;
 use super::link::{Exchange, Step};
 use super::proof::{Dialler, Expected, Proven};
 use super::{Mesh, Origin, Up};
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::sync::{self, is_relay_id};
 use crate::ws::network_of;

@@ -9,6 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_mesh::{Mesh as Core, Output};
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -16,11 +17,10 @@ use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
 use super::{Mesh, Orders, identity, read_gossip};
-use crate::clock::unix_now;
 use crate::config::Config;
 use crate::context::Context;
 
-use crate::ops::reports::{self, Condition};
+use crate::reports::{self, Condition};
 
 /// Between two looks at this relay's own condition, and at whom clients are told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use sdk_relay_mesh::{LinkId, Mesh as Core};
 use sdk_relay_protocol::http::{Link, RelayHealth};
 use sdk_relay_protocol::mesh::RelayStatus;
 use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
+use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
 use super::address::{literal, url_of, without_scheme};
 use super::{Mesh, identity};
-use crate::clock::unix_now;
 use crate::sync::Facts;
 
 /// Relays that a client is told. It needs one; the others are for when that one is away too.

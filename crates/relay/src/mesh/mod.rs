@@ -41,8 +41,6 @@ pub use proof::{Listener, Proven};
 pub(crate) use syncing::AT_MOST;
 pub use syncing::Order;
 
-use crate::SOFTWARE_VERSION;
-use crate::clock::unix_now;
 use crate::config::Config;
 use crate::sync::Asker;
 use crate::ws::{CAPABILITIES, network_of};
@@ -51,6 +49,8 @@ use handshakes::Handshakes;
 use known::Known;
 use link::{Exchange, Handle};
 use reach::Reach;
+use sdk_relay_telemetry::SOFTWARE_VERSION;
+use sdk_relay_telemetry::clock::unix_now;
 use syncing::Active;
 use verdicts::Verdicts;
 

@@ -7,15 +7,15 @@ use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{ActiveSync, ForcedResult, SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::mesh::Gossip;
 use sdk_relay_protocol::{ServerMessage, SyncMessage, SyncPayload, SyncReply, SyncType, encode};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Mesh;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::hub::Frame;
-use crate::ops::reports;
+use crate::reports;
 use crate::sync::message_id;
 
 /// A request is sent so often. The second has the first one's `message_id`: the other answers it from its cache, if it did get the first.

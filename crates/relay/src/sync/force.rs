@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{ForcedResult, ForcedState, ForcedSync, SyncOutcome};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::time::Instant;
-
-use crate::clock::unix_now;
 
 /// How long one can be asked after. Whoever forced it looks within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(3600);

@@ -17,6 +17,7 @@ use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::time::Instant;
 
 pub use asker::{Asker, connection_id};
@@ -27,11 +28,10 @@ pub use history::{History, HistoryFilter, Page};
 pub use planned::Planned;
 pub use relays::{Announcements, is_relay_id};
 
-use crate::clock::unix_now;
 use crate::config::Config;
 use crate::context::Context;
 use crate::hub::{Frame, Report};
-use crate::ops::reports;
+use crate::reports;
 
 /// The topics that bring `sync` messages, and what each brings.
 pub const TOPICS: [(Topic, SyncType); 3] = [

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::unix_now;
+use sdk_relay_telemetry::clock::unix_now;
 
 /// A Unix second; 0 while nothing is planned.
 #[derive(Debug, Default)]

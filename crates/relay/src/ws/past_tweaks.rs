@@ -14,8 +14,8 @@ use sdk_relay_protocol::{
 };
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock, IndexedTx};
+use sdk_relay_telemetry::clock::unix_now;
 
-use crate::clock::unix_now;
 use crate::hub::{Cursor, Frame, Hub};
 use crate::index::Index;
 

@@ -19,9 +19,9 @@ use std::sync::{Arc, Weak};
 
 use sdk_relay_bip352::{Match, Receiver};
 use sdk_relay_chain::BlockRef;
+use sdk_relay_telemetry::clock::unix_now;
 
 use super::rows::Row;
-use crate::clock::unix_now;
 pub(super) use threads::Scheduler;
 
 /// A connection that has watches: its mailbox's number, which no other has.

@@ -17,13 +17,13 @@ use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_bip352::{EligibleTx, Engine, Fast, Pair, Receiver, ScanKey, SilentPaymentAddress};
 use sdk_relay_protocol::Topics;
 use sdk_relay_store::{ReadLimit, Retention, Store};
+use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
 use super::*;
 use crate::config::Network;
 use crate::detect::{mailbox, start};
 use crate::hub::{Hub, Next};
-use crate::ops::{Counters, Vitals};
 use crate::supervisor::Supervisor;
 
 const DEADLINE: Duration = Duration::from_secs(60);

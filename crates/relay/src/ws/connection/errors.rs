@@ -1,12 +1,12 @@
 //! Errors of the client, answered and counted.
 
 use sdk_relay_protocol::{ErrorMessage, Refusal, ServerMessage};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::session::Action;
 use super::super::socket::Socket;
 use super::{Connection, End, Step};
-use crate::clock::unix_now;
 
 impl Connection {
     pub(super) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(

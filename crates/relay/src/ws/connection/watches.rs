@@ -1,13 +1,13 @@
 //! Watches come and go.
 
 use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
+use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::session::refusal;
 use super::super::socket::Socket;
 use super::pending::{Command, Done};
 use super::{Connection, Step, WATCH_EVERY};
-use crate::clock::unix_now;
 use crate::detect::Registered;
 
 impl Connection {

@@ -54,7 +54,10 @@ fn a_line_has_its_place_and_its_fields() {
             ("hash", text("00ff")),
         ]
     );
-    assert_eq!((line.module(), line.line), ("ops::log::tests", Some(line_before + 2)));
+    assert_eq!(
+        (line.module(), line.line),
+        ("telemetry::log::tests", Some(line_before + 2))
+    );
 }
 
 #[test]

@@ -62,24 +62,28 @@ impl Vitals {
         self.wallet.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_tip(&self, height: u32) {
+    /// Detection has logged the events up to the block at this height.
+    pub fn set_tip(&self, height: u32) {
         self.tip.store(i64::from(height), Ordering::Release);
     }
 
-    pub(crate) fn set_watches(&self, watches: usize) {
+    /// Detection holds so many watches.
+    pub fn set_watches(&self, watches: usize) {
         self.watches.store(watches, Ordering::Relaxed);
     }
 
-    /// True when that is news.
-    pub(crate) fn set_store_fails(&self, fails: bool) -> bool {
+    /// Whether the last commit failed. Returns whether that is a change.
+    pub fn set_store_fails(&self, fails: bool) -> bool {
         self.store_fails.swap(fails, Ordering::AcqRel) != fails
     }
 
-    pub(crate) fn set_mempool_known(&self) {
+    /// The mempool has been looked through.
+    pub fn set_mempool_known(&self) {
         self.mempool_known.store(true, Ordering::Release);
     }
 
-    pub(crate) fn set_wallet(&self, state: WalletState) {
+    /// How the node's wallet is doing.
+    pub fn set_wallet(&self, state: WalletState) {
         *self.wallet.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }

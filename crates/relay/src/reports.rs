@@ -7,10 +7,10 @@ use sdk_relay_protocol::{
     API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
     SyncType,
 };
+use sdk_relay_telemetry::SOFTWARE_VERSION;
+use sdk_relay_telemetry::WalletState;
+use sdk_relay_telemetry::clock::unix_now;
 
-use super::WalletState;
-use crate::SOFTWARE_VERSION;
-use crate::clock::unix_now;
 use crate::context::Context;
 use crate::index::{Index, IndexState, IndexStatus};
 use crate::oracle::OracleState;

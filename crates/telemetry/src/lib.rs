@@ -1,0 +1,20 @@
+//! What an operator looks at: counters, the process's own figures, the log; and the clock.
+//!
+//! This crate knows no other part of the relay: whoever measures something hands it in.
+
+pub mod clock;
+mod counters;
+pub mod log;
+mod node;
+mod process;
+mod rate;
+mod version;
+mod vitals;
+
+pub use counters::{Counters, WatchCounters};
+pub use log::LogTap;
+pub use node::NodeFigures;
+pub use process::{Process, ProcessFigures};
+pub use rate::Rate;
+pub use version::SOFTWARE_VERSION;
+pub use vitals::{Vitals, WalletState};
