@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
+use sdk_relay_events::Hub;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use tokio::sync::watch;
 
@@ -14,7 +15,6 @@ use crate::config::Config;
 use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::ending::Restart;
-use crate::hub::Hub;
 use crate::index::Index;
 use crate::input::InputBudget;
 use crate::mesh::Mesh;

@@ -1,7 +1,7 @@
 //! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
 //!
 //! The way of a payment: the follower (`sdk-relay-chain`) tells chain events; [`detect`] finds payments, commits them to the log and hands
-//! them to the [`hub`]; each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] holds the two ports,
+//! them to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] holds the two ports,
 //! [`http`] answers over HTTP, [`reports`] is what the relay says of itself; its figures are of `sdk-relay-telemetry`.
 
 pub mod cli;
@@ -14,7 +14,6 @@ pub mod dev;
 pub mod ending;
 mod first_block;
 pub mod http;
-pub mod hub;
 pub mod index;
 pub mod input;
 pub mod mesh;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::Receiver;
+use sdk_relay_events::Frame;
 use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 use super::history::Stretch;
 use super::past::{HELD, Outlook, Standing};
 use super::scheduler::Owner;
-use crate::hub::Frame;
 
 /// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
 const COMMANDS_AHEAD: usize = 256;

@@ -35,11 +35,11 @@ pub use history::HistoryScanner;
 pub use past::Outlook;
 
 use crate::config::Network;
-use crate::hub::Hub;
 use crate::index::Index;
 use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;
+use sdk_relay_events::Hub;
 use worker::Worker;
 
 /// What detection works with.

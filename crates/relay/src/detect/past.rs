@@ -14,10 +14,10 @@
 use std::time::{Duration, Instant};
 
 use sdk_relay_chain::BlockRef;
+use sdk_relay_events::Frame;
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::commands::Heights;
-use crate::hub::Frame;
 use crate::index::{IndexStatus, NEARLY};
 
 /// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history.

@@ -8,6 +8,7 @@ use bitcoin::Txid;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_events::Frame;
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 use sdk_relay_telemetry::clock::unix_now;
 
@@ -17,7 +18,6 @@ use super::ledger::{Change, Ledger};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
-use crate::hub::Frame;
 use crate::index::IndexStatus;
 
 /// One client's keys, and what it has been told.

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use sdk_relay_events::{Cursor, Frame, Next};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -24,7 +25,6 @@ use super::query::digits;
 use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
-use crate::hub::{Cursor, Frame, Next};
 use crate::server::Doors;
 use crate::ws::Permit;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sdk_relay_events::Frame;
 use sdk_relay_mesh::{CloseReason, LinkId};
 use sdk_relay_protocol::SyncReply;
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 
 use super::bindings::Origin;
 use super::proof::Proven;
-use crate::hub::Frame;
 use crate::sync::Asker;
 
 /// Work that waits for a link's task. Each of a handful of timers leaves one at a time.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_events::Frame;
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{ActiveSync, ForcedResult, SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::mesh::Gossip;
@@ -14,7 +15,6 @@ use tokio::time::{Instant, timeout};
 use super::Mesh;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
 use crate::context::Context;
-use crate::hub::Frame;
 use crate::reports;
 use crate::sync::message_id;
 

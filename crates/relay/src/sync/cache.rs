@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_events::Frame;
 use tokio::time::Instant;
 
 use super::Asker;
-use crate::hub::Frame;
 
 /// How long an answer is kept (CONTRACT, "Sync").
 const KEPT_FOR: Duration = Duration::from_secs(600);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bitcoin::hex::DisplayHex;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
+use sdk_relay_events::{Frame, Report};
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
@@ -30,7 +31,6 @@ pub use relays::{Announcements, is_relay_id};
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::hub::{Frame, Report};
 use crate::reports;
 
 /// The topics that bring `sync` messages, and what each brings.

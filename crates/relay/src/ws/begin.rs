@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
+use sdk_relay_events::{Cursor, Hub};
 use sdk_relay_protocol::Resume;
 use sdk_relay_store::StoreError;
 use tokio::task::{JoinError, spawn_blocking};
-
-use crate::hub::{Cursor, Hub};
 
 /// What a handshake says of it.
 #[derive(Debug, PartialEq, Eq)]

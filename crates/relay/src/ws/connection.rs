@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_events::{Cursor, Frame, Report};
 use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
 };
@@ -33,7 +34,6 @@ use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::detect::{Mailbox, MailboxReceiver, mailbox};
 use crate::ending::{Ending, ended};
-use crate::hub::{Cursor, Frame, Report};
 use crate::mesh::{Inbound, Listener, Step as LinkStep};
 use crate::sync::{self, Asker};
 

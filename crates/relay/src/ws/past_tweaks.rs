@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::hex::DisplayHex;
+use sdk_relay_events::{Cursor, Frame, Hub};
 use sdk_relay_protocol::{
     ErrorCode, ErrorMessage, Event, MissingBlocks, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks,
 };
@@ -16,7 +17,6 @@ use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock, IndexedTx};
 use sdk_relay_telemetry::clock::unix_now;
 
-use crate::hub::{Cursor, Frame, Hub};
 use crate::index::Index;
 
 /// Transactions that one step reads: some hundreds of kilobytes of text, where they are ordinary.

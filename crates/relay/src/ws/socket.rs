@@ -17,12 +17,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sdk_relay_events::Frame;
 use sdk_relay_protocol::CloseCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::hub::Frame;
 use crate::input::{Evicted, INPUT_DEADLINE, Input, InputBudget};
 use assembler::{Assembler, Item};
 use frame::Opcode;

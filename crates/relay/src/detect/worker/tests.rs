@@ -15,6 +15,7 @@ use bitcoin::{
 };
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_bip352::{EligibleTx, Engine, Fast, Pair, Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::Topics;
 use sdk_relay_store::{ReadLimit, Retention, Store};
 use sdk_relay_telemetry::{Counters, Vitals};
@@ -23,7 +24,6 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::Network;
 use crate::detect::{mailbox, start};
-use crate::hub::{Hub, Next};
 use crate::supervisor::Supervisor;
 
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -1,13 +1,13 @@
 //! What the client gets without asking: events, payments to its watches, histories, reports.
 
 use futures_util::FutureExt;
+use sdk_relay_events::{Frame, Next, Report};
 use sdk_relay_protocol::{CloseCode, Topic};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::super::socket::{Socket, WriteFailed};
 use super::{Connection, End, Step, failed};
-use crate::hub::{Frame, Next, Report};
 
 impl Connection {
     /// Hands over the next events.

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use proptest::prelude::*;
-use sdk_relay_protocol::{Resume, Topics};
-use sdk_relay_store::{Batch, Retention};
+use sdk_relay_protocol::{Resume, Topic, Topics};
+use sdk_relay_store::{Batch, LogEntry, Retention, Store};
+use tokio::sync::watch;
 
 use super::*;
 

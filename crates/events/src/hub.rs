@@ -1,14 +1,4 @@
-//! Fan-out: events become bytes once, and every client reads them at its own pace.
-//!
-//! There is no queue per client. The hub keeps the newest events as [`Frame`]s in one ring; a client is a [`Cursor`] into the log, and reads
-//! from the ring, or from the store while it catches up. The hand-over from catching up to live is therefore no event of its own: nothing
-//! can be lost or repeated there. Memory does not depend on the number of clients or on how slow they are.
-
-mod cursor;
-mod frame;
-mod joint;
-mod logged;
-mod ring;
+//! The hub of a relay: the newest events, the chain as they have told it, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,9 +8,8 @@ use sdk_relay_protocol::Topic;
 use sdk_relay_store::{BlockChange, LogEntry, Store, StoreError};
 use tokio::sync::{broadcast, watch};
 
-pub use cursor::{Cursor, Next};
-pub use frame::Frame;
-use ring::Ring;
+use crate::frame::Frame;
+use crate::ring::Ring;
 
 /// Reports that wait for a connection. They are snapshots made every few seconds: one that is missed is replaced by the next.
 const REPORTS_AHEAD: usize = 16;
@@ -37,18 +26,18 @@ pub struct Report {
 /// The hub of one relay.
 #[derive(Debug)]
 pub struct Hub {
-    store: Arc<Store>,
-    ring: RwLock<Ring>,
-    head: watch::Sender<u64>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) ring: RwLock<Ring>,
+    pub(crate) head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
     chain: RwLock<Chain>,
 }
 
 /// The chain as the events up to the newest have told it.
 #[derive(Debug, Default)]
-struct Chain {
+pub(crate) struct Chain {
     /// Its newest blocks, the tip last.
-    blocks: BTreeMap<u32, BlockHash>,
+    pub(crate) blocks: BTreeMap<u32, BlockHash>,
     /// Blocks that left it: the newest event before that, and the block's height.
     left: VecDeque<(u64, u32)>,
 }
@@ -77,8 +66,7 @@ impl Hub {
         })
     }
 
-    /// Tells events that the store has committed, in the order of their ids.
-    /// `change` is what they tell of the chain.
+    /// Publishes events that the store has committed, in the order of their ids. `change` is what they change in the chain.
     pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         // Within the ring's lock: who is at the head knows the chain of the head.
@@ -96,15 +84,6 @@ impl Hub {
         self.head.send_replace(newest);
     }
 
-    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip is known.
-    pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
-        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        if !cursor.is_at(ring.newest()) {
-            return None;
-        }
-        self.told(Chain::tip)
-    }
-
     /// The tip, as told by everything up to the newest event.
     pub fn tip(&self) -> Option<u32> {
         self.told(Chain::tip)
@@ -115,7 +94,7 @@ impl Hub {
         self.told(|chain| chain.blocks.get(&height).copied())
     }
 
-    fn told<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
+    pub(crate) fn told<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
         of(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -153,7 +132,7 @@ impl Hub {
 }
 
 impl Chain {
-    fn tip(&self) -> Option<u32> {
+    pub(crate) fn tip(&self) -> Option<u32> {
         self.blocks.last_key_value().map(|(height, _)| *height)
     }
 
@@ -180,6 +159,3 @@ impl Chain {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@
 use sdk_relay_protocol::{Event, LARGEST_MESSAGE, Notification, ServerMessage};
 use sdk_relay_store::LogEntry;
 
-use super::Frame;
+use crate::frame::Frame;
 
 /// The messages of an event: one, or the parts of an old one that is too long. These parts have one number in the log: the last has it, and those
 /// before it have none, so that who resumes after them gets the block again from its first part on.

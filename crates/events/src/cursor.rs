@@ -9,7 +9,9 @@ use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_store::{ReadLimit, StoreError};
 use tokio::sync::watch;
 
-use super::{Frame, Hub, logged};
+use crate::frame::Frame;
+use crate::hub::{Chain, Hub};
+use crate::logged;
 
 /// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
 const STEP: ReadLimit = ReadLimit {
@@ -58,12 +60,21 @@ impl Cursor {
         self
     }
 
-    pub(super) fn is_at(&self, newest: u64) -> bool {
+    fn is_at(&self, newest: u64) -> bool {
         self.after >= newest
     }
 }
 
 impl Hub {
+    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip is known.
+    pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        if !cursor.is_at(ring.newest()) {
+            return None;
+        }
+        self.told(Chain::tip)
+    }
+
     /// A cursor at the head: new events only.
     pub fn live(&self) -> Cursor {
         Cursor {

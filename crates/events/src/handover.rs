@@ -3,7 +3,7 @@
 use sdk_relay_protocol::{Event, Notification, Topic};
 use sdk_relay_store::{ReadLimit, StoreError};
 
-use super::Hub;
+use crate::hub::Hub;
 
 /// What one look into the log reads.
 const STEP: ReadLimit = ReadLimit {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sdk_relay_protocol::Topic;
 
-use super::Frame;
+use crate::frame::Frame;
 
 /// Events that a client may be behind before it is called slow: some twenty blocks full of payments.
 pub(super) const RING_EVENTS: usize = 4096;
