@@ -36,6 +36,8 @@ const KEYS: usize = PAIRS / ROWS_AT_LEAST;
 const KEYS_AT_LEAST: usize = 8;
 /// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
+/// What an owner is given in a round: a small part of a turn, so that whoever scans for one key comes between two turns of whoever scans for many.
+const QUANTUM: u64 = TURN / 8;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
 /// Between two looks at a mailbox that is full, and at an index that is behind.
@@ -167,13 +169,14 @@ impl HistoryScanner {
             return false;
         };
         let rows: usize = blocks.iter().map(|b| b.transactions.len()).sum();
-        let mut share = Share::new(owner, rows);
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
             .filter(|s| s.mailbox.has_room() && (from..=last).contains(&s.next))
             .collect();
         // Whoever has the turn comes first, and of its scans the lowest.
         in_range.sort_by_key(|s| (s.mailbox.owner() != owner, s.next));
+        let is_shared = in_range.last().is_some_and(|s| s.mailbox.owner() != owner);
+        let mut share = Share::new(owner, rows, is_shared);
         let mut sharing: Vec<(usize, &mut Scan)> = Vec::new();
         for scan in in_range {
             if let Some(column) = share.take(scan) {
@@ -247,7 +250,7 @@ struct Turns {
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            fair: Fair::new(TURN),
+            fair: Fair::new(QUANTUM),
             ready: HashMap::new(),
             addresses: 0,
         }
@@ -284,6 +287,8 @@ impl Turns {
 struct Share {
     owner: Owner,
     most: usize,
+    /// Keys of whoever has the turn at most.
+    most_own: usize,
     receivers: Vec<Arc<Receiver>>,
     /// By the receiver's place in memory, which only tells it apart.
     columns: HashMap<usize, usize>,
@@ -293,11 +298,13 @@ struct Share {
 }
 
 impl Share {
-    /// Of a stretch with so many rows.
-    fn new(owner: Owner, rows: usize) -> Self {
+    /// Of a stretch with so many rows. Where other owners have scans in it, half of the keys are theirs.
+    fn new(owner: Owner, rows: usize, is_shared: bool) -> Self {
+        let most = (PAIRS / rows.max(1)).clamp(KEYS_AT_LEAST, KEYS);
         Self {
             owner,
-            most: (PAIRS / rows.max(1)).clamp(KEYS_AT_LEAST, KEYS),
+            most,
+            most_own: if is_shared { most / 2 } else { most },
             receivers: Vec::new(),
             columns: HashMap::new(),
             by_address: HashMap::new(),
@@ -315,6 +322,9 @@ impl Share {
             return None;
         }
         if scan.mailbox.owner() == self.owner {
+            if self.own >= self.most_own {
+                return None;
+            }
             self.own += 1;
         } else {
             let most = self.own;

@@ -33,7 +33,7 @@ fn owner(scans: &[Scan]) -> Owner {
 fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
     let keys: Vec<_> = (0..300).map(receiver).collect();
     let (honest, greedy) = (scans(1, &keys[..1]), scans(2, &keys[1..]));
-    let mut share = Share::new(owner(&honest), 1);
+    let mut share = Share::new(owner(&honest), 1, false);
     assert_eq!(share.take(&honest[0]), Some(0));
     let others = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
     assert_eq!(
@@ -42,13 +42,18 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
         "as many of each address as the one who has the turn"
     );
 
-    let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST);
+    let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST, false);
     let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
     assert_eq!(own, KEYS, "a turn is bounded");
     assert_eq!(share.take(&honest[0]), None);
 
+    let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST, true);
+    let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
+    assert_eq!(own, KEYS / 2, "others have scans in the same stretch");
+    assert_eq!(share.take(&honest[0]), Some(own), "and share the turn");
+
     for (rows, most) in [(2_000, 8), (1_024, 16), (1_000_000, KEYS_AT_LEAST)] {
-        let mut share = Share::new(owner(&greedy), rows);
+        let mut share = Share::new(owner(&greedy), rows, false);
         let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
         assert_eq!(own, most, "fewer keys where a block has {rows} rows");
     }
@@ -58,7 +63,7 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
 fn equal_keys_share_a_place_in_a_turn() {
     let same = receiver(7);
     let twins = scans(1, &vec![same; 500]);
-    let mut share = Share::new(owner(&twins), 1);
+    let mut share = Share::new(owner(&twins), 1, false);
     assert!(twins.iter().all(|scan| share.take(scan) == Some(0)));
     assert_eq!(share.receivers.len(), 1);
 }
@@ -84,6 +89,19 @@ fn addresses_take_turns_by_cost() {
         (190..=210).contains(&of_honest),
         "{of_honest} turns, and {of_others} of ten connections of one address"
     );
+    // One that scans for few keys need not wait for the whole round of one that scans for many.
+    let greedy = turns
+        .next(all.iter().filter(|s| s.mailbox.owner() != honest))
+        .expect("they are ready");
+    turns.charge(greedy, TURN);
+    for _ in 0..4 {
+        let pair: Vec<&Scan> = all
+            .iter()
+            .filter(|s| [honest, greedy].contains(&s.mailbox.owner()))
+            .collect();
+        assert_eq!(turns.next(pair.into_iter()), Some(honest));
+        turns.charge(honest, QUANTUM);
+    }
     let rest: Vec<_> = all.drain(1..).collect();
     let next = turns.next(rest.iter()).expect("they are ready");
     assert_ne!(next, honest, "who has nothing to scan has no turn");
