@@ -262,10 +262,14 @@ fn flags_go_over_the_environment_and_that_over_the_file() {
         .unwrap();
     has(stdout(&found), &["signet"]);
     let unknown = sdk_relay(home.path(), &["check-config"])
-        .env("SDK_RELAY_SYNC__INTERVALL", "5")
+        .env("SDK_RELAY_SYNC__INTERVALS", "5")
         .output()
         .unwrap();
-    has(refused(&unknown), &["SDK_RELAY_SYNC__INTERVALL", "interval"]);
+    // Kubernetes sets such a variable beside a service called sdk-relay; a typing error is named with what is meant.
+    let line = "sdk_relay: warning: environment variable SDK_RELAY_SYNC__INTERVALS is ignored: there is no such setting; \
+                did you mean SDK_RELAY_SYNC__INTERVAL?\n";
+    assert_eq!(stderr(&unknown), line);
+    assert!(unknown.status.success());
 }
 
 #[tokio::test]
@@ -315,8 +319,7 @@ fn a_variable_that_is_not_utf8_never_panics() {
     }
     let ours = checked(OsStr::new("SDK_RELAY_AUTH__READ_TOKEN"));
     has(refused(&ours), &["SDK_RELAY_AUTH__READ_TOKEN", "UTF-8"]);
-    has(
-        refused(&checked(OsStr::from_bytes(b"SDK_RELAY_\xe9"))),
-        &["SDK_RELAY_", "UTF-8"],
-    );
+    let unknown = checked(OsStr::from_bytes(b"SDK_RELAY_\xe9"));
+    assert!(unknown.status.success(), "{unknown:?}");
+    has(stderr(&unknown), &["SDK_RELAY_", "is ignored"]);
 }

@@ -95,7 +95,11 @@ impl Settings {
 }
 
 fn check(overrides: Overrides) -> anyhow::Result<()> {
-    let config = Loader::new(overrides).load()?;
+    let loader = Loader::new(overrides);
+    for variable in loader.unknown_variables() {
+        say_error(&format!("sdk_relay: warning: {variable}"));
+    }
+    let config = loader.load()?;
     tls::check(&config)?;
     say(&format!(
         "The configuration is right: {} on {}, data in {}",

@@ -40,6 +40,9 @@ pub fn run_with(overrides: Overrides, engine: Arc<dyn Engine>) -> anyhow::Result
     if std::env::var_os("RUST_BACKTRACE").is_none_or(|wanted| wanted == "0") {
         std::panic::set_hook(Box::new(log_panic));
     }
+    for variable in loader.unknown_variables() {
+        tracing::warn!("{variable}");
+    }
     let workers = available_parallelism().map_or(1, NonZero::get);
     threads_are_there(workers + FURTHER_THREADS)
         .context("the system refuses threads: look at its limits (systemd: TasksMax, a shell: ulimit -u)")?;

@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
-use figment::value::{Dict, Map, Value};
+use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::changes::{CHANGES_FILE, Changes};
 use super::check::Config;
+use super::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
 use super::file::File;
 use crate::tls::TlsError;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
-/// What the names of environment variables begin with; `__` stands between levels.
-const ENV_PREFIX: &str = "SDK_RELAY_";
 
 /// What the command line says over file and environment.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +86,11 @@ impl Loader {
         }
     }
 
+    /// The environment variables that begin like ours and are no setting. They are ignored.
+    pub fn unknown_variables(&self) -> &[UnknownVariable] {
+        self.environment.unknown()
+    }
+
     /// Reads all layers and checks them.
     pub fn load(&self) -> Result<Config, ConfigError> {
         self.read(None)
@@ -104,7 +108,7 @@ impl Loader {
     }
 
     fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {
-        if let Some(name) = &self.environment.unreadable {
+        if let Some(name) = self.environment.unreadable() {
             return Err(ConfigError::Syntax {
                 origin: format!("environment variable {name}"),
                 reason: "not UTF-8".to_owned(),
@@ -224,7 +228,7 @@ fn origin(figment: &Figment, key: &str) -> String {
 fn describe(metadata: &Metadata, key: &str) -> String {
     match &metadata.source {
         Some(Source::File(path)) => path.display().to_string(),
-        _ if metadata.name == ENV_PREFIX => format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase()),
+        _ if metadata.name == ENV_PREFIX => variable(key),
         _ => metadata.name.to_string(),
     }
 }
@@ -287,90 +291,6 @@ pub(super) fn is_secret(key: &str) -> bool {
         key,
         "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token" | "mesh.secret"
     )
-}
-
-/// The environment variables that are ours. A value takes the type that the key's default has, so that a password of digits stays a text.
-#[derive(Clone)]
-struct Environment {
-    values: Vec<(String, String)>,
-    /// The first one that is not UTF-8. The configuration is refused then: what it was to set would be left out without a word, a token perhaps.
-    unreadable: Option<String>,
-}
-
-/// Some of the values are secrets.
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.values.iter().map(|(key, _)| key)).finish()
-    }
-}
-
-impl Environment {
-    fn new(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        let (mut values, mut unreadable) = (Vec::new(), None);
-        for (name, value) in all {
-            let shown = name.to_string_lossy();
-            let Some(key) = shown.strip_prefix(ENV_PREFIX) else {
-                continue;
-            };
-            let key = key.to_lowercase().replace("__", ".");
-            // `SDK_RELAY_CONFIG` is the flag `--config`.
-            if key == "config" {
-                continue;
-            }
-            match (name.to_str(), value.into_string()) {
-                (Some(_), Ok(value)) => values.push((key, value)),
-                _ => drop(unreadable.get_or_insert_with(|| shown.into_owned())),
-            }
-        }
-        Self { values, unreadable }
-    }
-
-    fn get(&self, key: &str) -> Option<&str> {
-        self.values.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
-    }
-}
-
-impl Provider for &Environment {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(ENV_PREFIX)
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let defaults = Value::serialize(File::default())?;
-        let mut all = Dict::new();
-        for (key, text) in &self.values {
-            let value = match defaults.find_ref(key) {
-                Some(Value::Num(..)) => text
-                    .parse::<u64>()
-                    .map_or_else(|_| Value::from(text.as_str()), Value::from),
-                Some(Value::Bool(..)) => text
-                    .parse::<bool>()
-                    .map_or_else(|_| Value::from(text.as_str()), Value::from),
-                // A list is written with commas.
-                Some(Value::Array(..)) => text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|t| !t.is_empty())
-                    .collect::<Vec<_>>()
-                    .into(),
-                _ => Value::from(text.as_str()),
-            };
-            let nested = figment::util::nest(key, value).into_dict().unwrap_or_default();
-            merge(&mut all, nested);
-        }
-        Ok(Profile::Default.collect(all))
-    }
-}
-
-fn merge(into: &mut Dict, from: Dict) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Dict(_, old)), Value::Dict(_, new)) => merge(old, new),
-            (_, value) => {
-                into.insert(key, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

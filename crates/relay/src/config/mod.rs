@@ -4,6 +4,7 @@
 
 mod changes;
 mod check;
+mod environment;
 mod file;
 mod layers;
 mod network;
@@ -11,6 +12,7 @@ mod template;
 
 pub use changes::{CHANGES_FILE, Changes};
 pub use check::{AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, TlsFiles, WalletKeys};
+pub use environment::UnknownVariable;
 pub use file::File;
 pub use layers::{ConfigError, FILE_NAME, Loader, Overrides, default_data_dir};
 pub use network::Network;
