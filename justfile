@@ -43,6 +43,14 @@ lint:
 layers *args:
     ./scripts/layers {{args}}
 
+# The documentation of every crate, private items included; warnings are errors
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+# Spelling; `just typos -w` corrects it
+typos *args:
+    ./scripts/typos {{args}}
+
 # Licences, bans and sources of the dependencies
 deny:
     cargo fetch --locked --quiet

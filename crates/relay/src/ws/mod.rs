@@ -1,6 +1,6 @@
 //! The WebSocket API.
 //!
-//! [`upgrade`] turns an HTTP request into a socket, [`connection`] is the actor of one socket, [`session`] decides what each message means
+//! [`mod@upgrade`] turns an HTTP request into a socket, [`connection`] is the actor of one socket, [`session`] decides what each message means
 //! and does no I/O, [`socket`] is the narrow waist through which bytes go in and out.
 
 mod begin;
