@@ -1,7 +1,7 @@
 //! The embedded development chain: a chain on regtest's parameters within the process, with real blocks and real, signed transactions.
 //!
-//! [`DevChain`] is a [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that everything that follows it is what follows a node. Its wallet mines every block
-//! and pays whom it is told to pay. Any regtest node would accept its blocks.
+//! [`DevChain`] is a [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that everything that follows it is what follows a node.
+//! Its wallet mines every block and makes the payments that it is asked for. Any regtest node would accept its blocks.
 //!
 //! Guarantees:
 //!

@@ -7,8 +7,10 @@ use tokio::sync::mpsc;
 use super::error::WriteError;
 use super::record::size_of;
 use super::{DevChain, info};
-use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
-use sdk_relay_chain::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};
+use sdk_relay_chain::{
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signal,
+    SourceError, SourceStatus,
+};
 
 #[async_trait]
 impl ChainSource for DevChain {

@@ -15,8 +15,7 @@ use super::ledger::{Accepted, Inconsistent, Ledger, Template};
 use super::record::{self, StoredBlock};
 use super::signals::Signals;
 use super::wallet::Wallet;
-use sdk_relay_chain::BlockRef;
-use sdk_relay_chain::{Signal, SourceError};
+use sdk_relay_chain::{BlockRef, Signal, SourceError};
 
 #[derive(Debug)]
 pub(super) struct State {

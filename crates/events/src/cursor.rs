@@ -59,17 +59,13 @@ impl Cursor {
         self.barrier = Some(barrier);
         self
     }
-
-    fn is_at(&self, newest: u64) -> bool {
-        self.after >= newest
-    }
 }
 
 impl Hub {
     /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip is known.
     pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        if !cursor.is_at(ring.newest()) {
+        if cursor.after < ring.newest() {
             return None;
         }
         self.told(Chain::tip)

@@ -1,8 +1,8 @@
 //! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
 //!
-//! The way of a payment: the follower (`sdk-relay-chain`) tells chain events; [`detect`] finds payments, commits them to the log and hands
-//! them to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] holds the two ports,
-//! [`http`] answers over HTTP, [`reports`] is what the relay says of itself; its figures are of `sdk-relay-telemetry`.
+//! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; [`detect`] finds payments, commits them to the log and hands them
+//! to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] serves the two
+//! ports, [`http`] answers over HTTP, [`reports`] makes the health and sync reports from the figures of `sdk-relay-telemetry`.
 
 pub mod cli;
 pub mod client_address;

@@ -7,9 +7,8 @@ use sdk_relay_protocol::{
     API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
     SyncType,
 };
-use sdk_relay_telemetry::SOFTWARE_VERSION;
-use sdk_relay_telemetry::WalletState;
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_telemetry::{SOFTWARE_VERSION, WalletState};
 
 use crate::context::Context;
 use crate::index::{Index, IndexState, IndexStatus};

@@ -32,7 +32,7 @@ impl GuardedChild {
     pub fn spawn(command: &mut Command) -> io::Result<GuardedChild> {
         let child = command.spawn()?;
         let guarded = GuardedChild { child };
-        tell_guard('+', guarded.id())?;
+        notify_guard('+', guarded.id())?;
         Ok(guarded)
     }
 
@@ -58,11 +58,11 @@ impl Drop for GuardedChild {
         drop(self.child.kill());
         drop(self.child.wait());
         // Without its guard the process has ended all the same.
-        drop(tell_guard('-', self.id()));
+        drop(notify_guard('-', self.id()));
     }
 }
 
-fn tell_guard(sign: char, pid: u32) -> io::Result<()> {
+fn notify_guard(sign: char, pid: u32) -> io::Result<()> {
     static GUARD_INPUT: OnceLock<Mutex<Option<ChildStdin>>> = OnceLock::new();
     let input = GUARD_INPUT.get_or_init(Mutex::default);
     let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,8 +12,7 @@ use bitcoin::{Block, BlockHash, Network, OutPoint, Transaction, TxOut, Txid, con
 
 use super::file::Place;
 use super::record::StoredBlock;
-use sdk_relay_chain::BlockRef;
-use sdk_relay_chain::Signal;
+use sdk_relay_chain::{BlockRef, Signal};
 
 pub(super) use accept::Accepted;
 pub use accept::Rejection;

@@ -156,8 +156,10 @@ impl Provider for &Environment {
                     .into(),
                 _ => Value::from(text.as_str()),
             };
-            let nested = figment::util::nest(key, value).into_dict().unwrap_or_default();
-            merge(&mut all, nested);
+            // A key has a name, so that a dict is made around the value.
+            if let Some(nested) = figment::util::nest(key, value).into_dict() {
+                merge(&mut all, nested);
+            }
         }
         Ok(Profile::Default.collect(all))
     }

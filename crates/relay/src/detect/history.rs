@@ -36,7 +36,7 @@ const KEYS: usize = PAIRS / ROWS_AT_LEAST;
 const KEYS_AT_LEAST: usize = 8;
 /// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
-/// What an owner is given in a round: a small part of a turn, so that whoever scans for one key comes between two turns of whoever scans for many.
+/// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of an owner with many.
 const QUANTUM: u64 = TURN / 8;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
@@ -286,8 +286,9 @@ impl Turns {
 /// Who shares a turn.
 struct Share {
     owner: Owner,
+    /// Keys at most.
     most: usize,
-    /// Keys of whoever has the turn at most.
+    /// Keys at most of the owner whose turn it is.
     most_own: usize,
     receivers: Vec<Arc<Receiver>>,
     /// By the receiver's place in memory, which only tells it apart.
@@ -298,7 +299,7 @@ struct Share {
 }
 
 impl Share {
-    /// Of a stretch with so many rows. Where other owners have scans in it, half of the keys are theirs.
+    /// For a stretch of `rows` rows. `is_shared`: other owners have scans in it, for which half of the keys are reserved.
     fn new(owner: Owner, rows: usize, is_shared: bool) -> Self {
         let most = (PAIRS / rows.max(1)).clamp(KEYS_AT_LEAST, KEYS);
         Self {

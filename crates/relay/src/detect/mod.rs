@@ -25,6 +25,7 @@ use std::sync::Arc;
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::{Engine, Receiver};
 use sdk_relay_chain::ChainEvent;
+use sdk_relay_events::Hub;
 use sdk_relay_store::{Store, StoreError};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::sync::{mpsc, oneshot};
@@ -39,7 +40,6 @@ use crate::index::Index;
 use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;
-use sdk_relay_events::Hub;
 use worker::Worker;
 
 /// What detection works with.

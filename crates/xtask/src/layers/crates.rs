@@ -46,8 +46,8 @@ fn package(package: &Value) -> anyhow::Result<Crate> {
     let folder = folder(&directory)?;
     let mut roots = Vec::new();
     for target in package["targets"].as_array().into_iter().flatten() {
-        let kind = target["kind"][0].as_str().unwrap_or_default();
-        if let ("lib" | "bin" | "rlib" | "proc-macro", Some(path)) = (kind, target["src_path"].as_str()) {
+        let (kind, path) = (target["kind"][0].as_str(), target["src_path"].as_str());
+        if let (Some("lib" | "bin" | "rlib" | "proc-macro"), Some(path)) = (kind, path) {
             roots.push(path.into());
         }
     }
