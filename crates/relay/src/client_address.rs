@@ -4,17 +4,14 @@
 //! address that it saw, so everything to the left of the first untrusted address was written by the client itself.
 
 mod forwarded;
-mod network;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::header::{HeaderMap, HeaderName};
+use sdk_relay_config::{ForwardingHeader, TrustedProxies};
 
 use forwarded::Hops;
-pub use network::{Network, WrongNetwork};
 
 /// Longest chain of trusted proxies that is followed. Real chains have two or three.
 const MAX_HOPS: usize = 16;
@@ -39,6 +36,31 @@ impl ClientAddress {
         }
     }
 
+    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the header is missing, or names
+    /// nobody, it is the last proxy that is known.
+    pub fn of(proxies: &TrustedProxies, peer: SocketAddr, headers: &HeaderMap) -> Self {
+        let direct = Self::direct(peer);
+        if !proxies.contains(direct.ip) {
+            return direct;
+        }
+        let mut ip = direct.ip;
+        for hop in hops(proxies.header(), headers).take(MAX_HOPS) {
+            // What cannot be read was not written by a proxy that can be trusted: nothing left of it is believed.
+            let Some(address) = hop else { break };
+            ip = address;
+            if !proxies.contains(ip) {
+                return Self { peer, ip };
+            }
+        }
+        if proxies.note_unnamed() {
+            tracing::info!(
+                proxy = %direct.ip,
+                "a request from an address of http.trusted_proxies names no other client in its forwarding header: if it is a proxy, its clients are limited as one"
+            );
+        }
+        Self { peer, ip }
+    }
+
     /// The address to limit by; IPv4-mapped addresses are IPv4 here.
     pub fn ip(&self) -> IpAddr {
         self.ip
@@ -61,84 +83,17 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// Which forwarding header the trusted proxies write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForwardingHeader {
-    /// `X-Forwarded-For`, or `Forwarded` in a request without it.
-    #[default]
-    Auto,
-    /// `X-Forwarded-For` alone.
-    XForwardedFor,
-    /// `Forwarded` alone: for proxies that pass on an `X-Forwarded-For` that the client wrote.
-    Forwarded,
-}
-
-/// The reverse proxies whose forwarding header is believed.
-#[derive(Clone, Debug, Default)]
-pub struct TrustedProxies {
-    networks: Vec<Network>,
-    header: ForwardingHeader,
-    /// Whether the log already says that a proxy names no client.
-    unnamed: Arc<AtomicBool>,
-}
-
-impl TrustedProxies {
-    /// Proxies in these networks, which write this header.
-    pub fn new(networks: Vec<Network>, header: ForwardingHeader) -> Self {
-        Self {
-            networks,
-            header,
-            unnamed: Arc::default(),
-        }
-    }
-
-    /// Whether none is configured.
-    pub fn is_empty(&self) -> bool {
-        self.networks.is_empty()
-    }
-
-    /// Whether a TCP peer of this address is a trusted proxy, which speaks for many clients.
-    pub fn contains(&self, ip: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(ip))
-    }
-
-    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the header is missing, or names
-    /// nobody, it is the last proxy that is known.
-    pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> ClientAddress {
-        let direct = ClientAddress::direct(peer);
-        if !self.contains(direct.ip) {
-            return direct;
-        }
-        let mut ip = direct.ip;
-        for hop in self.hops(headers).take(MAX_HOPS) {
-            // What cannot be read was not written by a proxy that can be trusted: nothing left of it is believed.
-            let Some(address) = hop else { break };
-            ip = address;
-            if !self.contains(ip) {
-                return ClientAddress { peer, ip };
-            }
-        }
-        if !self.unnamed.swap(true, Ordering::Relaxed) {
-            tracing::info!(
-                proxy = %direct.ip,
-                "a request from an address of http.trusted_proxies names no other client in its forwarding header: if it is a proxy, its clients are limited as one"
-            );
-        }
-        ClientAddress { peer, ip }
-    }
-
-    /// The addresses of the header, from the right; `None` for one that cannot be read.
-    fn hops<'a>(&self, headers: &'a HeaderMap) -> Hops<'a> {
-        let forwarded = match self.header {
-            ForwardingHeader::Auto => !headers.contains_key(X_FORWARDED_FOR),
-            ForwardingHeader::XForwardedFor => false,
-            ForwardingHeader::Forwarded => true,
-        };
-        if forwarded {
-            Hops::forwarded(headers.get_all(FORWARDED))
-        } else {
-            Hops::x_forwarded_for(headers.get_all(X_FORWARDED_FOR))
-        }
+/// The addresses of the header, from the right; `None` for one that cannot be read.
+fn hops<'a>(header: ForwardingHeader, headers: &'a HeaderMap) -> Hops<'a> {
+    let forwarded = match header {
+        ForwardingHeader::Auto => !headers.contains_key(X_FORWARDED_FOR),
+        ForwardingHeader::XForwardedFor => false,
+        ForwardingHeader::Forwarded => true,
+    };
+    if forwarded {
+        Hops::forwarded(headers.get_all(FORWARDED))
+    } else {
+        Hops::x_forwarded_for(headers.get_all(X_FORWARDED_FOR))
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
+use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use tokio::sync::watch;
 
-use crate::config::Config;
 use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::ending::Restart;

@@ -6,9 +6,7 @@
 
 pub mod cli;
 pub mod client_address;
-pub mod config;
 pub mod context;
-pub mod datadir;
 pub mod detect;
 pub mod dev;
 pub mod ending;
@@ -20,10 +18,8 @@ pub mod mesh;
 mod node_figures;
 pub mod open_files;
 pub mod oracle;
-mod private_file;
 pub mod relay;
 pub mod reports;
-pub mod secret;
 pub mod server;
 pub mod settings;
 mod stack;

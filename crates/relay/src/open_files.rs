@@ -1,8 +1,8 @@
 //! How many files the process may have open, and who may have how many. Every connection is one.
 //!
 //! What the relay needs for itself comes first: without a descriptor for its node it follows no chain, whoever is connected.
+use sdk_relay_config::Config;
 
-use crate::config::Config;
 use crate::server::{HTTP_CONNECTIONS, REFUSALS};
 
 /// Descriptors that no client gets: calls to the node and its signals, the log of events, the index (which opens and closes its files), links

@@ -16,6 +16,7 @@ use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
 use sdk_relay_chain::{BlockRef, ChainSource};
+use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, Loader};
 use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
 use sdk_relay_protocol::CloseCode;
@@ -28,9 +29,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::config::{BitcoinCore, Config, Credentials, IndexConfig, Loader};
 use crate::context::Context;
-use crate::datadir::DataDir;
 use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;

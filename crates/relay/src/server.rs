@@ -17,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use sdk_relay_config::{Config, TrustedProxies};
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,8 +27,7 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-use crate::client_address::{ClientAddress, TrustedProxies};
-use crate::config::Config;
+use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::ending::{Ending, ended};
 use crate::http::may_read;
@@ -160,7 +160,7 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         let response: Response<String> = match ws::open(&mut request, &config) {
             Ok((response, on_upgrade)) => {
-                let client = config.trusted_proxies.client(peer, request.headers());
+                let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
                 let authorized = may_read(&config.auth, request.headers());
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, client, authorized));
                 response

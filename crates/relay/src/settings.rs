@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sdk_relay_config::{Changes, Config, ConfigError, Loader, whole};
 use sdk_relay_protocol::http::FieldError;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
 use toml_edit::Value as TomlValue;
 
-use crate::config::{Changes, Config, ConfigError, Loader};
-use crate::http::whole;
-use crate::tls;
+use crate::tls::{self, TlsError};
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +124,17 @@ pub enum ChangeError {
     Config(ConfigError),
 }
 
+/// Why a restart would fail.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificate that it names cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 impl Settings {
     /// Of a relay that starts with `config`.
     pub fn new(loader: Loader, config: Config) -> Self {
@@ -161,7 +171,7 @@ impl Settings {
     }
 
     /// Reads everything anew, as a restart would.
-    pub fn reload(&self) -> Result<Config, ConfigError> {
+    pub fn reload(&self) -> Result<Config, ReloadError> {
         let config = self.loader.load()?;
         tls::check(&config)?;
         Ok(config)

@@ -6,10 +6,8 @@ use std::str::FromStr;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
+use sdk_relay_config::{WalletKeys, private_file};
 use zeroize::Zeroizing;
-
-use crate::config::WalletKeys;
-use crate::private_file;
 
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "wallet.key";

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sdk_relay::cli::run_with;
-use sdk_relay::config::{Loader, Overrides};
 use sdk_relay::relay::Relay;
 use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
 use sdk_relay_client::protocol::CloseCode;
+use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
 use serde_json::json;
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};

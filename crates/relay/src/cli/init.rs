@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Write;
 
 use anyhow::Context;
+use sdk_relay_config::{FILE_NAME, Overrides, default_data_dir, template};
 
 use super::say;
-use crate::config::{FILE_NAME, Overrides, default_data_dir, template};
 
 /// Writes the commented configuration file; an existing one is left alone.
 pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sdk_relay_config::{Config, Loader, Overrides};
 
-use crate::config::{Config, Loader, Overrides};
 use crate::tls;
 
 pub use run::run_with;

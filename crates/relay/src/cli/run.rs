@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sdk_relay_bip352::{Engine, Fast};
+use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
 use tokio::time::timeout;
@@ -16,7 +17,6 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
-use crate::config::{Config, Loader, Overrides};
 use crate::index::AboveBars;
 use crate::relay::Relay;
 use crate::{cli::source, open_files};

@@ -11,13 +11,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
 use sdk_relay_client::{Client, ClientEvent, Event, HistoryState, Topic};
+use sdk_relay_config::{Loader, Secret};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Settings, say};
-use crate::config::Loader;
 use crate::index::new_bar;
-use crate::secret::Secret;
 
 /// Longest key file: two keys and some words around them.
 const MAX_KEY_FILE: u64 = 4096;

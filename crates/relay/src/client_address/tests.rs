@@ -16,7 +16,7 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 fn client_from(peer: &str, lines: &[(&'static str, &str)]) -> String {
-    let client = proxies(ForwardingHeader::Auto).client(peer.parse().unwrap(), &headers(lines));
+    let client = ClientAddress::of(&proxies(ForwardingHeader::Auto), peer.parse().unwrap(), &headers(lines));
     client.ip().to_string()
 }
 
@@ -27,7 +27,7 @@ fn only_a_trusted_proxy_is_believed() {
     assert_eq!(client_from("[::ffff:10.0.0.2]:4000", named), "203.0.113.7", "mapped");
     assert_eq!(client_from("192.0.2.1:4000", named), "192.0.2.1");
     let nobody = TrustedProxies::default();
-    let client = nobody.client("127.0.0.1:4000".parse().unwrap(), &headers(named));
+    let client = ClientAddress::of(&nobody, "127.0.0.1:4000".parse().unwrap(), &headers(named));
     assert_eq!(
         (client.to_string().as_str(), client.ip().is_loopback()),
         ("127.0.0.1:4000", true)
@@ -65,7 +65,7 @@ fn the_rightmost_untrusted_address_is_the_client() {
         "x-forwarded-for",
         hyper::header::HeaderValue::from_bytes(b"\xff").unwrap(),
     );
-    let client = proxies(ForwardingHeader::Auto).client(PROXY.parse().unwrap(), &binary);
+    let client = ClientAddress::of(&proxies(ForwardingHeader::Auto), PROXY.parse().unwrap(), &binary);
     assert_eq!(client.ip().to_string(), "10.0.0.2");
 }
 
@@ -93,7 +93,11 @@ fn the_standardised_header() {
 fn a_header_that_the_proxy_does_not_write_is_the_client_s_own() {
     let both = headers(&[("forwarded", "for=198.51.100.1"), ("x-forwarded-for", "203.0.113.7")]);
     let only_forwarded = headers(&[("forwarded", "for=198.51.100.1")]);
-    let ip = |header, headers: &HeaderMap| proxies(header).client(PROXY.parse().unwrap(), headers).ip().to_string();
+    let ip = |header, headers: &HeaderMap| {
+        ClientAddress::of(&proxies(header), PROXY.parse().unwrap(), headers)
+            .ip()
+            .to_string()
+    };
     assert_eq!(ip(ForwardingHeader::Auto, &both), "203.0.113.7");
     assert_eq!(ip(ForwardingHeader::XForwardedFor, &both), "203.0.113.7");
     assert_eq!(ip(ForwardingHeader::Forwarded, &both), "198.51.100.1");
@@ -103,7 +107,11 @@ fn a_header_that_the_proxy_does_not_write_is_the_client_s_own() {
 #[test]
 fn a_log_line_shows_the_client() {
     let proxies = proxies(ForwardingHeader::Auto);
-    let client = proxies.client(PROXY.parse().unwrap(), &headers(&[("x-forwarded-for", "203.0.113.7")]));
+    let client = ClientAddress::of(
+        &proxies,
+        PROXY.parse().unwrap(),
+        &headers(&[("x-forwarded-for", "203.0.113.7")]),
+    );
     assert_eq!(
         (client.to_string().as_str(), client.peer()),
         ("203.0.113.7", PROXY.parse().unwrap())

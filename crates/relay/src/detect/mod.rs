@@ -25,6 +25,7 @@ use std::sync::Arc;
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::{Engine, Receiver};
 use sdk_relay_chain::ChainEvent;
+use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_store::{Store, StoreError};
 use sdk_relay_telemetry::{Counters, Vitals};
@@ -35,7 +36,6 @@ pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, Registered, Wat
 pub use history::HistoryScanner;
 pub use past::Outlook;
 
-use crate::config::Network;
 use crate::index::Index;
 use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;

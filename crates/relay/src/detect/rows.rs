@@ -6,9 +6,8 @@ use std::sync::Arc;
 use bitcoin::{Address, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{EligibleTx, Engine, Match, TxWithPrevouts};
 use sdk_relay_chain::BlockRef;
+use sdk_relay_config::Network;
 use sdk_relay_protocol::{Payment, SecretHex, TweakOutput, TweakTx, btc};
-
-use crate::config::Network;
 
 /// An eligible transaction (BIP352) with what its notifications need.
 #[derive(Debug)]

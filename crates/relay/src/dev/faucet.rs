@@ -19,10 +19,10 @@ use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_chain::node::{NodeWallet, WalletError};
 use sdk_relay_chain::rpc::RpcClient;
 use sdk_relay_chain::{BroadcastError, ChainSource};
+use sdk_relay_config::Network;
 use tokio::sync::watch;
 
 use super::DevError;
-use crate::config::Network;
 
 /// Fee of the second transaction, some 111 virtual bytes: four times what any node relays.
 const FEE: Amount = Amount::from_sat(500);

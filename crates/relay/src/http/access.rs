@@ -12,12 +12,11 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use sdk_relay_config::{Auth, Config, Secret};
 
 use super::Cx;
 use super::host::{CheckedHost, RequestHost};
 use super::problem::ApiError;
-use crate::config::{Auth, Config};
-use crate::secret::Secret;
 use crate::server::Peer;
 use crate::ws::network_of;
 
@@ -189,7 +188,7 @@ fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Loader, Overrides};
+    use sdk_relay_config::{Loader, Overrides};
 
     #[test]
     fn addresses_have_a_pace_and_loopback_none() {

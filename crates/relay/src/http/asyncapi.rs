@@ -4,12 +4,12 @@
 use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use hyper::header::CONTENT_TYPE;
+use sdk_relay_config::Config;
 use sdk_relay_protocol::{API_VERSION, ClientMessage, ServerMessage};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::documents::{Documents, gathered};
-use crate::config::Config;
 
 /// One message a line, what clients say. The tests hold each against its type.
 const CLIENT_EXAMPLES: &str = include_str!("asyncapi/client.jsonl");

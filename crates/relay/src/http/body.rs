@@ -10,8 +10,9 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
+use sdk_relay_config::whole;
 use serde::de::DeserializeOwned;
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::problem::ApiError;
 use crate::input::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
@@ -139,14 +140,6 @@ fn make_whole(value: &mut Value) -> bool {
 /// All of them, not only up to the first that is made whole.
 fn make_all_whole<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
     values.map(make_whole).filter(|made| *made).count() > 0
-}
-
-/// The number as an integer, where it is one: `60` and `60.0`.
-pub(crate) fn whole(number: &Number) -> Option<i64> {
-    /// Beyond this a float no longer tells one whole number from the next.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let exact = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
-    number.as_i64().or_else(|| number.as_f64().and_then(exact))
 }
 
 fn json_announced(headers: &HeaderMap) -> Result<(), ApiError> {

@@ -22,6 +22,7 @@ use super::blindbit::{Turns, is_blindbit};
 use super::host::{CheckedHost, RequestHost};
 use super::origins::Page;
 use super::problem::ApiError;
+use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::server::Peer;
 
@@ -59,7 +60,7 @@ impl Front {
             return ApiError::internal().into_response();
         };
         let config = cx.config();
-        let client = config.trusted_proxies.client(peer, request.headers());
+        let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
         let paced = if is_blindbit(&mut request) {
             turns.wait(client.ip()).await
         } else {

@@ -7,8 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Version};
-
-use crate::config::Config;
+use sdk_relay_config::{Config, normal_name};
 
 /// The host of a request, where no page of another site can have it; an extension of every request.
 #[derive(Clone, Debug)]
@@ -97,11 +96,6 @@ impl RequestHost {
             of_page.name == self.name && of_page.port.unwrap_or(default_port) == self.port.unwrap_or(default_port)
         })
     }
-}
-
-/// A DNS name as it is compared: in lower case, without a dot at the end.
-pub fn normal_name(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 /// `HOST` or `HOST:PORT`, without a user before it.

@@ -39,9 +39,8 @@ use documents::Documents;
 use problem::ApiError;
 
 pub use access::may_read;
-pub(crate) use body::whole;
 pub use front::Front;
-pub use host::{HostError, RequestHost, normal_name};
+pub use host::{HostError, RequestHost};
 
 type Cx = State<Arc<Context>>;
 

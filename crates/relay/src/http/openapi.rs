@@ -7,13 +7,13 @@ use axum::Extension;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
+use sdk_relay_config::Config;
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::Problem;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::documents::{Documents, gathered};
-use crate::config::Config;
 
 /// The handlers. A route that is missing here fails the test of `documents`.
 #[derive(OpenApi)]

@@ -8,10 +8,10 @@ use hyper::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, StatusCode};
+use sdk_relay_config::Config;
 
 use super::host::RequestHost;
 use super::problem::ApiError;
-use crate::config::Config;
 
 /// What any page may post: it changes nothing of the relay.
 const ANYBODY_POSTS: [&str; 2] = ["/tx", "/blindbit/v1/forward-tx"];

@@ -3,27 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::reach::Reach;
-
+use sdk_relay_config::host_and_port;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
+
+use super::reach::Reach;
 
 /// To resolve a name: several tries of the system's resolver.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// Addresses of one name that are dialled, one after the other. More would hold a dial for minutes.
 const ADDRESSES: usize = 4;
-/// Longest URL: a host name has 253 characters at most.
-const MAX_URL: usize = 300;
-
-/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, from an operator perhaps with `#KEY`, the key that must answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerAddress {
-    /// Without the key.
-    pub url: String,
-    /// X-only public key in lower-case hex.
-    pub key: Option<String>,
-}
-
 /// Why an address is not dialled.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AddressError {
@@ -36,60 +25,6 @@ pub(super) enum AddressError {
     /// It leads into a private network.
     #[error("{0} is a private address that mesh.allow_private does not open")]
     Private(IpAddr),
-}
-
-impl PeerAddress {
-    /// Reads what an operator wrote.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (url, key) = match text.split_once('#') {
-            Some((url, key)) => (url, Some(key)),
-            None => (text, None),
-        };
-        let is_key =
-            |key: &str| key.len() == 64 && key.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !key.is_none_or(is_key) {
-            return None;
-        }
-        host_and_port(url)?;
-        Some(Self {
-            url: url.trim_end_matches('/').to_owned(),
-            key: key.map(str::to_owned),
-        })
-    }
-}
-
-/// The WebSocket URL of an advertised address: it is one, or `HOST:PORT`.
-pub fn url_of(address: &str) -> Option<String> {
-    let url = if address.contains("://") {
-        address.to_owned()
-    } else {
-        format!("ws://{address}")
-    };
-    host_and_port(&url)?;
-    Some(url)
-}
-
-/// `HOST:PORT` of an advertised address.
-pub fn without_scheme(address: &str) -> &str {
-    address.split_once("://").map_or(address, |(_, rest)| rest)
-}
-
-/// `HOST:PORT` of a URL that has both and nothing behind them.
-fn host_and_port(url: &str) -> Option<&str> {
-    let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"))?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = rest.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-    let fits = match bare {
-        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-        }
-    };
-    (fits && url.len() <= MAX_URL && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(rest)
 }
 
 /// The address that a URL names, where it is no host name.
@@ -168,39 +103,7 @@ fn is_private_v6(v6: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AllowPrivate;
-
-    #[test]
-    fn what_an_operator_writes() {
-        let key = "ab".repeat(32);
-        let pinned = PeerAddress::parse(&format!("wss://relay.example:8090#{key}")).unwrap();
-        assert_eq!(
-            (pinned.url.as_str(), pinned.key),
-            ("wss://relay.example:8090", Some(key))
-        );
-        assert_eq!(PeerAddress::parse("ws://[::1]:8090/").unwrap().url, "ws://[::1]:8090");
-        for wrong in [
-            "",
-            "relay.example:8090",
-            "http://a:1",
-            "ws://a",
-            "ws://:1",
-            "ws://a:0",
-            "ws://a:70000",
-            "ws://a:1/path",
-            "ws://u@a:1",
-            "ws://a b:1",
-            "ws://[::g]:1",
-            "ws://a:1#",
-            "ws://a:1#abcd",
-        ] {
-            assert_eq!(PeerAddress::parse(wrong), None, "{wrong}");
-        }
-        assert_eq!(url_of("relay.example:8090").unwrap(), "ws://relay.example:8090");
-        assert_eq!(url_of("wss://relay.example:1").unwrap(), "wss://relay.example:1");
-        assert!(url_of("").is_none() && url_of("relay.example").is_none() && url_of("file:///etc/passwd").is_none());
-        assert_eq!(without_scheme("wss://a:1"), "a:1");
-    }
+    use sdk_relay_config::AllowPrivate;
 
     #[test]
     fn private_ones() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_client::{ConnectError, Link};
+use sdk_relay_config::{PeerAddress, url_of};
 use sdk_relay_mesh::DialId;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
@@ -13,7 +14,7 @@ use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
-use super::address::{AddressError, PeerAddress, resolve, url_of};
+use super::address::{AddressError, resolve};
 use super::known::KnownRelay;
 use super::link::{Exchange, Step};
 use super::proof::{Dialler, Expected, Proven};

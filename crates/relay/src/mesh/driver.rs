@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_config::Config;
 use sdk_relay_mesh::{Mesh as Core, Output};
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
@@ -17,7 +18,6 @@ use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
 use super::{Mesh, Orders, identity, read_gossip};
-use crate::config::Config;
 use crate::context::Context;
 
 use crate::reports::{self, Condition};

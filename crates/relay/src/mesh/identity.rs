@@ -9,9 +9,8 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
+use sdk_relay_config::private_file;
 use zeroize::Zeroizing;
-
-use crate::private_file;
 
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "mesh.key";

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_config::{url_of, without_scheme};
 use sdk_relay_mesh::{LinkId, Mesh as Core};
 use sdk_relay_protocol::http::{Link, RelayHealth};
 use sdk_relay_protocol::mesh::RelayStatus;
@@ -11,7 +12,7 @@ use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
-use super::address::{literal, url_of, without_scheme};
+use super::address::literal;
 use super::{Mesh, identity};
 use crate::sync::Facts;
 

@@ -31,7 +31,6 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-pub use address::{PeerAddress, url_of, without_scheme};
 pub use bindings::{Bindings, NameRefused, Origin};
 pub use driver::run;
 pub use identity::{Identity, IdentityError};
@@ -41,7 +40,6 @@ pub use proof::{Listener, Proven};
 pub(crate) use syncing::AT_MOST;
 pub use syncing::Order;
 
-use crate::config::Config;
 use crate::sync::Asker;
 use crate::ws::{CAPABILITIES, network_of};
 use address::is_own_machine;
@@ -49,6 +47,7 @@ use handshakes::Handshakes;
 use known::Known;
 use link::{Exchange, Handle};
 use reach::Reach;
+use sdk_relay_config::{Config, PeerAddress, url_of};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use syncing::Active;

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use bitcoin::hex::DisplayHex;
 use sdk_relay_client::Proof;
+use sdk_relay_config::Secret;
 use sdk_relay_protocol::{self as protocol, Handshake, HandshakeResponse, RelayChallenge, RelayProof};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::identity::{Identity, nonce};
-use crate::secret::Secret;
 use crate::sync::is_relay_id;
 
 /// Hex digits of a key and of a nonce.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{PoisonError, RwLock};
 
-use super::address::{PeerAddress, is_own_machine, is_private, literal};
-use crate::config::AllowPrivate;
+use sdk_relay_config::{AllowPrivate, PeerAddress};
+
+use super::address::{is_own_machine, is_private, literal};
 
 /// Services of clouds that give credentials to whoever asks from the machine: AWS and others, AWS over IPv6, Alibaba, Oracle, Azure.
 const METADATA: [IpAddr; 5] = [

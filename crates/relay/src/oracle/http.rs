@@ -8,13 +8,14 @@ use bitcoin::{BlockHash, Txid};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_chain::rpc::causes;
+use sdk_relay_config::{WrongUrl, check_url};
 use sdk_relay_protocol::blindbit::{BlindbitBlockHash, BlindbitBlockHeight, BlindbitComputeIndex, BlindbitInfo};
 use serde::de::DeserializeOwned;
 use tokio_rustls::rustls::crypto::ring;
@@ -94,33 +95,12 @@ pub(super) enum NoAnswer {
     NoOracle,
 }
 
-/// What is wrong with an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct WrongUrl(&'static str);
-
 /// HTTP to one Oracle.
 #[derive(Debug)]
 pub(super) struct Http {
     /// Without a slash at its end.
     base: String,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-}
-
-/// The address without a slash at its end, if an Oracle can be there.
-pub fn check_url(url: &str) -> Result<String, WrongUrl> {
-    let uri: Uri = url.parse().map_err(|_| WrongUrl("it is no URL"))?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => {
-            Err(WrongUrl("it has a user or a password, and everybody may read it"))
-        }
-        (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it has a query")),
-        (Some("http" | "https"), Some(at)) => {
-            let scheme = uri.scheme_str().unwrap_or("http");
-            Ok(format!("{scheme}://{at}{}", uri.path().trim_end_matches('/')))
-        }
-        _ => Err(WrongUrl("it begins with neither http:// nor https://")),
-    }
 }
 
 impl Http {

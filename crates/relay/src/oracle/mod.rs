@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
+use sdk_relay_config::{Network, WrongUrl};
 use sdk_relay_store::index::IndexedBlock;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::behind::Behind;
+pub use self::http::Version;
 use self::http::{Http, NoAnswer, Said};
-pub use self::http::{Version, WrongUrl, check_url};
 use self::plausible::Wrong;
 pub use self::state::{OracleCounters, OracleState};
-use crate::config::Network;
 use crate::index::{Pool, indexed};
 
 /// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes a moment for it.

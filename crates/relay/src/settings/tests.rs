@@ -1,7 +1,7 @@
+use sdk_relay_config::{CHANGES_FILE, Overrides};
 use serde_json::json;
 
 use super::*;
-use crate::config::{CHANGES_FILE, Overrides};
 
 struct Fixture {
     dir: tempfile::TempDir,
@@ -156,7 +156,7 @@ async fn a_key_with_dots_is_no_setting_and_each_unknown_key_is_named() {
 
 #[tokio::test]
 async fn credentials_belong_to_the_address_that_they_were_configured_with() {
-    use crate::config::Credentials;
+    use sdk_relay_config::Credentials;
 
     let f = fixture("[bitcoin_core]\nurl = \"http://node:1\"\nuser = \"me\"\npassword = \"5ec2e7\"\n");
     let sends = |config: &Config| !matches!(config.bitcoin_core.credentials, Credentials::Withheld { .. });

@@ -14,6 +14,7 @@ use std::time::Duration;
 use bitcoin::hex::DisplayHex;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
+use sdk_relay_config::Config;
 use sdk_relay_events::{Frame, Report};
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
@@ -29,7 +30,6 @@ pub use history::{History, HistoryFilter, Page};
 pub use planned::Planned;
 pub use relays::{Announcements, is_relay_id};
 
-use crate::config::Config;
 use crate::context::Context;
 use crate::reports;
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
+use sdk_relay_config::private_file;
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -11,7 +12,6 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use zeroize::Zeroizing;
 
 use super::TlsError;
-use crate::private_file;
 
 /// Names of the files in the data directory.
 const CERT_FILE: &str = "tls-self-signed.crt";

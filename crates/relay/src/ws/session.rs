@@ -1,13 +1,13 @@
 //! What each message of a client means: a function of the message and of what was said before, without I/O.
 
 use bitcoin::BlockHash;
+use sdk_relay_config::Secret;
 use sdk_relay_protocol::{
     ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
     Topics, Unwatch, Watch, parse_client_message,
 };
 
 use super::begin::Begin;
-use crate::secret::Secret;
 use crate::sync::is_relay_id;
 
 /// What the relay offers, as `handshake_response` says it.

@@ -6,8 +6,8 @@ use bitcoin::hashes::{Hash, sha1};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
+use sdk_relay_config::Config;
 
-use crate::config::Config;
 use crate::http::{HostError, RequestHost};
 
 /// What the key is hashed with (RFC 6455, section 1.3).

@@ -15,6 +15,7 @@ use bitcoin::{
 };
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_bip352::{EligibleTx, Engine, Fast, Pair, Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::Topics;
 use sdk_relay_store::{ReadLimit, Retention, Store};
@@ -22,7 +23,6 @@ use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::Network;
 use crate::detect::{mailbox, start};
 use crate::supervisor::Supervisor;
 

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
+use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{Event, encode_text, parse_client_message};
 
 use super::*;
-use crate::config::{Loader, Overrides};
 
 fn client_word(message: &ClientMessage) -> &'static str {
     match message {

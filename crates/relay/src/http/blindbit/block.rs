@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use hyper::StatusCode;
+use sdk_relay_config::Network;
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
@@ -12,7 +13,6 @@ use serde::Deserialize;
 
 use super::super::query::digits;
 use super::answer::{Keeps, Refusal};
-use crate::config::Network;
 use crate::context::Context;
 use crate::index::{Index, IndexState};
 

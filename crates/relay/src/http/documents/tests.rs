@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_protocol::blindbit::*;
 use sdk_relay_protocol::http::*;
@@ -11,7 +12,6 @@ use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::*;
-use crate::config::{Loader, Overrides};
 use crate::relay::Relay;
 use crate::server::Peer;
 

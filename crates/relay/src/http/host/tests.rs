@@ -1,7 +1,7 @@
 use hyper::header::HeaderName;
+use sdk_relay_config::{Loader, Overrides};
 
 use super::*;
-use crate::config::{Loader, Overrides};
 
 fn request(version: Version, target: &str, hosts: &[&'static [u8]]) -> Request<()> {
     let mut request = Request::builder().version(version).uri(target).body(()).unwrap();

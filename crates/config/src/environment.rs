@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
-use super::file::File;
+use crate::file::File;
 
 /// What the names of our environment variables begin with; `__` stands between levels.
 pub(super) const ENV_PREFIX: &str = "SDK_RELAY_";

@@ -88,6 +88,18 @@ impl DataDir {
     }
 }
 
+/// Where the data directory is when nobody says.
+pub fn default_data_dir() -> PathBuf {
+    home().join(".sdk_relay")
+}
+
+/// The user's home directory, or the working directory for a user without one.
+pub(crate) fn home() -> PathBuf {
+    std::env::home_dir()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or_else(|| PathBuf::from("."))
+}
+
 #[cfg(unix)]
 fn make(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;

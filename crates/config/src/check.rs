@@ -11,14 +11,16 @@ use hyper::Uri;
 use sdk_relay_chain::rpc::{Auth as RpcAuth, RpcClient};
 use sdk_relay_store::Retention;
 
-use super::file::File;
-use super::layers::{ConfigError, home, is_secret};
-use super::network::Network;
-use crate::client_address::{ForwardingHeader, TrustedProxies, WrongNetwork};
-use crate::http::normal_name;
-use crate::mesh::{PeerAddress, url_of};
-use crate::oracle::check_url;
+use crate::blindbit_url::check_url;
+use crate::data_dir::home;
+use crate::error::{ConfigError, is_secret};
+use crate::file::File;
+use crate::host_name::normal_name;
+use crate::ip_network::WrongIpNetwork;
+use crate::network::Network;
+use crate::peer_address::{PeerAddress, url_of};
 use crate::secret::Secret;
+use crate::trusted_proxies::{ForwardingHeader, TrustedProxies};
 
 /// The configuration, checked.
 #[derive(Clone, Debug)]
@@ -531,7 +533,7 @@ impl Checker<'_> {
         for text in &file.http.trusted_proxies {
             let network = text
                 .parse()
-                .map_err(|error: WrongNetwork| self.wrong("http.trusted_proxies", text, &error.to_string()))?;
+                .map_err(|error: WrongIpNetwork| self.wrong("http.trusted_proxies", text, &error.to_string()))?;
             networks.push(network);
         }
         if networks.len() > MAX_PROXIES {

@@ -63,7 +63,7 @@ impl Network {
     }
 
     /// Default RPC port of Bitcoin Core.
-    pub(super) fn rpc_port(self) -> u16 {
+    pub(crate) fn rpc_port(self) -> u16 {
         match self {
             Self::Mainnet => 8332,
             Self::Testnet => 18332,
@@ -74,7 +74,7 @@ impl Network {
     }
 
     /// Where Bitcoin Core keeps this network's files, below its data directory.
-    pub(super) fn subdirectory(self) -> &'static str {
+    pub(crate) fn subdirectory(self) -> &'static str {
         match self {
             Self::Mainnet => "",
             Self::Testnet => "testnet3",

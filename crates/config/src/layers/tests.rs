@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Credentials, Network, TlsFiles, template};
+use crate::{Credentials, Network, TlsFiles, template};
 
 fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();

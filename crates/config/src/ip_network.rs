@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A network, kept as IPv6 with IPv4 mapped into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct IpNetwork {
     bits: u128,
     mask: u128,
 }
@@ -13,9 +13,9 @@ pub struct Network {
 /// The text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32, its host bits zero")]
-pub struct WrongNetwork;
+pub struct WrongIpNetwork;
 
-impl Network {
+impl IpNetwork {
     /// Whether the address lies in it. An IPv4-mapped IPv6 address is the IPv4 address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         bits(ip) & self.mask == self.bits
@@ -29,30 +29,30 @@ fn bits(ip: IpAddr) -> u128 {
     }
 }
 
-impl FromStr for Network {
-    type Err = WrongNetwork;
+impl FromStr for IpNetwork {
+    type Err = WrongIpNetwork;
 
-    fn from_str(text: &str) -> Result<Self, WrongNetwork> {
+    fn from_str(text: &str) -> Result<Self, WrongIpNetwork> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| WrongNetwork)?;
+        let address: IpAddr = address.parse().map_err(|_| WrongIpNetwork)?;
         let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
         let prefix = match prefix {
             None => width,
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| WrongNetwork)?,
-            Some(_) => return Err(WrongNetwork),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| WrongIpNetwork)?,
+            Some(_) => return Err(WrongIpNetwork),
         };
         if prefix > width {
-            return Err(WrongNetwork);
+            return Err(WrongIpNetwork);
         }
         // A prefix of 0 would shift by all 128 bits.
         let mask = u128::MAX.checked_shl(128 - (prefix + offset)).unwrap_or(0);
         let bits = bits(address);
         // Bits below the prefix are a mistake: 10.0.0.1/8 means either an address or a network.
         if bits & mask != bits {
-            return Err(WrongNetwork);
+            return Err(WrongIpNetwork);
         }
         Ok(Self { bits, mask })
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn holds(network: &str, ip: &str) -> bool {
-        network.parse::<Network>().unwrap().contains(ip.parse().unwrap())
+        network.parse::<IpNetwork>().unwrap().contains(ip.parse().unwrap())
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
             " 127.0.0.1",
             "2001:db8::1/32",
         ] {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+            assert!(wrong.parse::<IpNetwork>().is_err(), "{wrong}");
         }
     }
 }

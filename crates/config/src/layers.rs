@@ -8,11 +8,12 @@ use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::changes::{CHANGES_FILE, Changes};
-use super::check::Config;
-use super::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
-use super::file::File;
-use crate::tls::TlsError;
+use crate::changes::{CHANGES_FILE, Changes};
+use crate::check::Config;
+use crate::data_dir::default_data_dir;
+use crate::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
+use crate::error::{ConfigError, is_secret};
+use crate::file::File;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
@@ -28,42 +29,6 @@ pub struct Overrides {
     pub standalone: bool,
     /// `--tls-self-signed`.
     pub tls_self_signed: bool,
-}
-
-/// Why a configuration is refused: where, which key, which value, and what would be right.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file that `--config` names is not there.
-    #[error("the configuration file {} cannot be read: {reason}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
-    /// One value is wrong.
-    #[error("{origin}: {key} = {found}: {expected}")]
-    Value {
-        /// The file or the variable.
-        origin: String,
-        /// The key, with dots between levels.
-        key: String,
-        /// The value as it stands there; never that of a secret.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-    /// The certificate that it names cannot be served.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The layers cannot be read at all.
-    #[error("{origin}: {reason}")]
-    Syntax {
-        /// The file or the variable.
-        origin: String,
-        /// What is wrong.
-        reason: String,
-    },
 }
 
 /// Reads the layers, as often as asked: at the start, for `PUT /config`, and at a restart.
@@ -193,18 +158,6 @@ impl Provider for Layer<'_> {
     }
 }
 
-/// Where the data directory is when nobody says.
-pub fn default_data_dir() -> PathBuf {
-    home().join(".sdk_relay")
-}
-
-/// The user's home directory, or the working directory for a user without one.
-pub(super) fn home() -> PathBuf {
-    std::env::home_dir()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or_else(|| PathBuf::from("."))
-}
-
 fn readable(path: &Path) -> Result<(), ConfigError> {
     std::fs::read_to_string(path)
         .map(drop)
@@ -283,14 +236,6 @@ fn without_quotation(message: &str) -> String {
     };
     let kept: Vec<&str> = message.lines().filter(|l| !quoted(l) && !l.is_empty()).collect();
     kept.join(": ")
-}
-
-/// Keys whose values are shown nowhere.
-pub(super) fn is_secret(key: &str) -> bool {
-    matches!(
-        key,
-        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token" | "mesh.secret"
-    )
 }
 
 #[cfg(test)]

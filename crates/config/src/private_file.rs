@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Makes a file of mode 0600, written beside and renamed, so that a kill leaves the whole file or none. What an earlier kill left beside is
 /// not written into: its mode could be another.
-pub(crate) fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     remove(&beside)?;
     let mut options = File::options();
@@ -24,7 +24,7 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
 }
 
 /// Removes a file, if there is one.
-pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+pub fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
@@ -32,7 +32,7 @@ pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 /// The mode of a file that others than its owner may use; `None` for one that is private, and where files have no modes.
-pub(crate) fn exposed(path: &Path) -> std::io::Result<Option<u32>> {
+pub fn exposed(path: &Path) -> std::io::Result<Option<u32>> {
     let metadata = std::fs::metadata(path)?;
     #[cfg(unix)]
     {

@@ -1,0 +1,27 @@
+//! Where a BlindBit Oracle can be.
+
+use hyper::Uri;
+
+/// What is wrong with an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongUrl(
+    /// In a few words.
+    pub &'static str,
+);
+
+/// The address without a slash at its end, if an Oracle can be there.
+pub fn check_url(url: &str) -> Result<String, WrongUrl> {
+    let uri: Uri = url.parse().map_err(|_| WrongUrl("it is no URL"))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => {
+            Err(WrongUrl("it has a user or a password, and everybody may read it"))
+        }
+        (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it has a query")),
+        (Some("http" | "https"), Some(at)) => {
+            let scheme = uri.scheme_str().unwrap_or("http");
+            Ok(format!("{scheme}://{at}{}", uri.path().trim_end_matches('/')))
+        }
+        _ => Err(WrongUrl("it begins with neither http:// nor https://")),
+    }
+}

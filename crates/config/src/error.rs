@@ -1,0 +1,44 @@
+//! Why a configuration is refused.
+
+use std::path::PathBuf;
+
+/// Why a configuration is refused: where, which key, which value, and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that `--config` names is not there.
+    #[error("the configuration file {} cannot be read: {reason}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// One value is wrong.
+    #[error("{origin}: {key} = {found}: {expected}")]
+    Value {
+        /// The file or the variable.
+        origin: String,
+        /// The key, with dots between levels.
+        key: String,
+        /// The value as it stands there; never that of a secret.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// The layers cannot be read at all.
+    #[error("{origin}: {reason}")]
+    Syntax {
+        /// The file or the variable.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Keys whose values are shown nowhere.
+pub(crate) fn is_secret(key: &str) -> bool {
+    matches!(
+        key,
+        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token" | "mesh.secret"
+    )
+}
