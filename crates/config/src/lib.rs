@@ -22,7 +22,10 @@ mod whole_number;
 
 pub use blindbit_url::{WrongUrl, check_url};
 pub use changes::{CHANGES_FILE, Changes};
-pub use check::{AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, TlsFiles, WalletKeys};
+pub use check::{
+    AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
+    WalletKeys,
+};
 pub use data_dir::{DataDir, DataDirError, default_data_dir};
 pub use environment::UnknownVariable;
 pub use error::ConfigError;

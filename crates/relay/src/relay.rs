@@ -20,7 +20,7 @@ use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, L
 use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_store::{Store, TweakIndex};
+use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use tokio::net::TcpListener;
@@ -355,7 +355,11 @@ impl Relay {
 fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
     let path = data_dir.path().join(STORE_FILE);
     let is_missing = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
-    let store = Store::open(&path, config.network.name(), config.retention)?;
+    let retention = Retention {
+        events: config.retention.events,
+        bytes: config.retention.bytes,
+    };
+    let store = Store::open(&path, config.network.name(), retention)?;
     if is_missing && data_dir.was_used() {
         let first = unix_now().saturating_mul(1000);
         store.begin_log(first)?;
