@@ -17,6 +17,7 @@ pub mod scan;
 pub mod send;
 mod shared_secret;
 pub mod spend;
+mod stack;
 
 pub use address::{AddressError, Network, SilentPaymentAddress};
 pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
@@ -25,6 +26,7 @@ pub use input::{EligibleTx, TaprootOutput, has_tweak, input_public_key, public_k
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
 pub use scan::{Match, Search, scan};
 pub use spend::OutputTweak;
+pub use stack::wipe_stack_below;
 
 /// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a hostile
 /// transaction can ask of a scanner.

@@ -9,16 +9,16 @@ use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
+use sdk_relay_index::Index;
+use sdk_relay_index::oracle::Oracle;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use tokio::sync::watch;
 
 use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::ending::Restart;
-use crate::index::Index;
 use crate::input::InputBudget;
 use crate::mesh::Mesh;
-use crate::oracle::Oracle;
 use crate::reports;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;

@@ -19,6 +19,8 @@ use sdk_relay_chain::{BlockRef, ChainSource};
 use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, Loader};
 use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
+use sdk_relay_index::oracle::Oracle;
+use sdk_relay_index::{Builder, Index, Pool};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
@@ -33,11 +35,10 @@ use crate::context::Context;
 use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
 use crate::ending::Restart;
-use crate::index::{Builder, Index, Pool, show_progress};
 use crate::input::InputBudget;
 use crate::mesh::{self, Mesh};
 use crate::node_figures::node_figures;
-use crate::oracle::Oracle;
+use crate::progress::show_progress;
 use crate::server::Doors;
 use crate::settings::Settings;
 use crate::supervisor::{Failure, Supervisor};
@@ -423,10 +424,14 @@ fn open_index(
         config.network.name(),
         wanted.start_height,
     )?;
-    let (store, pool) = (
-        Arc::new(store),
-        Arc::new(Pool::supervised(wanted.scan_threads, supervisor)?),
-    );
+    let supervisor = supervisor.clone();
+    let pool = Pool::with_panic_handler(wanted.scan_threads, move || {
+        supervisor.fail(Failure {
+            part: "index threads",
+            panicked: true,
+        });
+    })?;
+    let (store, pool) = (Arc::new(store), Arc::new(pool));
     let (builder, status, figures) = Builder::new(
         Arc::clone(&store),
         Arc::clone(&source.chain),

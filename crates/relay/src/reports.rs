@@ -2,6 +2,8 @@
 
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
+use sdk_relay_index::oracle::OracleState;
+use sdk_relay_index::{Index, IndexState, IndexStatus};
 use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services, SyncMetrics};
 use sdk_relay_protocol::{
     API_VERSION, HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, SyncPayload,
@@ -11,8 +13,6 @@ use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{SOFTWARE_VERSION, WalletState};
 
 use crate::context::Context;
-use crate::index::{Index, IndexState, IndexStatus};
-use crate::oracle::OracleState;
 
 /// Overall condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub fn health(cx: &Context) -> (Condition, Health) {
 fn source_of_tweaks(cx: &Context) -> (&'static str, bool) {
     if let Some(oracle) = &cx.oracle {
         let state = oracle.state();
-        return (state.word(), matches!(state, OracleState::Connected(_)));
+        return (state.as_str(), matches!(state, OracleState::Connected(_)));
     }
     let failing = |index: &Index| matches!(index.status.borrow().state, IndexState::Failing(_));
     ("own_index", !cx.index.as_ref().is_some_and(failing))
@@ -155,7 +155,7 @@ fn source_of_tweaks(cx: &Context) -> (&'static str, bool) {
 
 fn index_health(status: &IndexStatus) -> IndexHealth {
     IndexHealth {
-        state: status.word().to_owned(),
+        state: status.as_str().to_owned(),
         first_height: status.first,
         height: status.tip.map(|t| t.height),
         target: status.target,

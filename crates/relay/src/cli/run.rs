@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
-use crate::index::AboveBars;
+use crate::progress::AboveBars;
 use crate::relay::Relay;
 use crate::{cli::source, open_files};
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{Settings, say};
-use crate::index::new_bar;
+use crate::progress::new_bar;
 
 /// Longest key file: two keys and some words around them.
 const MAX_KEY_FILE: u64 = 4096;

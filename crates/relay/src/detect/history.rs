@@ -17,11 +17,11 @@ use super::rows::{Facts, Row};
 use super::scan_queue::ScanQueue;
 use super::scheduler::fair::Fair;
 use super::scheduler::{Owner, PAIR, cost_of_row};
-use crate::index::{Index, Paid, Scanned, scan_within};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use sdk_relay_bip352::{Engine, Match, Receiver};
 use sdk_relay_chain::BlockRef;
+use sdk_relay_index::{Index, Paid, Scanned, scan_within};
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_store::index::{IndexError, IndexedBlock};
 

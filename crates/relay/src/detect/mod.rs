@@ -27,6 +27,7 @@ use sdk_relay_bip352::{Engine, Receiver};
 use sdk_relay_chain::ChainEvent;
 use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
+use sdk_relay_index::Index;
 use sdk_relay_store::{Store, StoreError};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::sync::{mpsc, oneshot};
@@ -36,7 +37,6 @@ pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, Registered, Wat
 pub use history::HistoryScanner;
 pub use past::Outlook;
 
-use crate::index::Index;
 use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;

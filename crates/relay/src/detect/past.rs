@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use sdk_relay_chain::BlockRef;
 use sdk_relay_events::Frame;
+use sdk_relay_index::{IndexStatus, NEARLY};
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::commands::Heights;
-use crate::index::{IndexStatus, NEARLY};
 
 /// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history.
 pub(super) const HELD: usize = 1024;
@@ -330,7 +330,7 @@ mod tests {
     use bitcoin::hashes::Hash;
 
     use super::*;
-    use crate::index::IndexState;
+    use sdk_relay_index::IndexState;
 
     fn at(height: u32) -> BlockRef {
         BlockRef {

@@ -9,6 +9,7 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::{Match, Receiver};
 use sdk_relay_events::Frame;
+use sdk_relay_index::IndexStatus;
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 use sdk_relay_telemetry::clock::unix_now;
 
@@ -18,7 +19,6 @@ use super::ledger::{Change, Ledger};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
-use crate::index::IndexStatus;
 
 /// One client's keys, and what it has been told.
 pub(super) struct Watch {

@@ -152,7 +152,7 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
         (
             "index_progress",
             "Share of the tweak index that is there",
-            index.as_ref().map(crate::index::IndexStatus::progress),
+            index.as_ref().map(sdk_relay_index::IndexStatus::progress),
         ),
         (
             "index_blocks_added",

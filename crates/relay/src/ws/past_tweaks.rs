@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use bitcoin::hex::DisplayHex;
 use sdk_relay_events::{Cursor, Frame, Hub};
+use sdk_relay_index::Index;
 use sdk_relay_protocol::{
     ErrorCode, ErrorMessage, Event, MissingBlocks, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks,
 };
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock, IndexedTx};
 use sdk_relay_telemetry::clock::unix_now;
-
-use crate::index::Index;
 
 /// Transactions that one step reads: some hundreds of kilobytes of text, where they are ordinary.
 const STEP: usize = 1000;

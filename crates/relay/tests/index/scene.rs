@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay::index::{Builder, IndexState, IndexStatus, Pool};
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::Auth;
+use sdk_relay_index::{Builder, IndexState, IndexStatus, Pool};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::IndexedBlock;
 use testkit::Bitcoind;

@@ -6,13 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
-use sdk_relay_bip352::{EligibleTx, Engine, Receiver, Search};
+use sdk_relay_bip352::{EligibleTx, Engine, Receiver, Search, wipe_stack_below};
+use sdk_relay_index::lower_priority;
 use tokio::sync::mpsc;
 
 use super::queue::{Behind, Piece, Queue, Scan, Searching};
 use super::{Batch, Client, Outcome, Owner, PIECE};
-use crate::index::give_way;
-use crate::stack::wipe_below;
 use crate::supervisor::Supervisor;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
@@ -56,7 +55,7 @@ impl Scheduler {
             };
             supervisor.thread("scan", move || {
                 if !express {
-                    give_way(NICE);
+                    lower_priority(NICE);
                 }
                 thread.run(express);
             })?;
@@ -142,7 +141,7 @@ impl Thread {
             }
             Piece::Search(mut searching) => {
                 let searched = catch_unwind(AssertUnwindSafe(|| search(&mut searching)));
-                wipe_below();
+                wipe_stack_below();
                 if searched.is_err() {
                     searching.search = None;
                 }

@@ -1,13 +1,13 @@
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use bytes::Bytes;
+use sdk_relay_index::{IndexFigures, IndexState, IndexStatus, Pool};
 use sdk_relay_protocol::Topic;
 use sdk_relay_store::{BlockChange, LogEntry, Retention, Store};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
-use crate::index::{IndexFigures, IndexState, IndexStatus, Pool};
 
 fn hash(height: u32, branch: u8) -> BlockHash {
     BlockHash::hash(&[&height.to_le_bytes()[..], &[branch]].concat())

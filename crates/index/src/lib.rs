@@ -1,13 +1,14 @@
 //! The tweak index while the relay runs: built in the background, read by whoever wants history.
 //!
 //! Guarantees: the index follows the node's best chain, whatever it does; what it costs is bounded (`index.scan_threads` threads of low
-//! priority, and [`builder`]'s bounds for what is in flight); detection never waits for it.
+//! priority, and the bounds of the [`Builder`] for what is in flight); detection never waits for it. A BlindBit Oracle is a second opinion on the
+//! tweaks ([`oracle`]), never their source.
 
 mod builder;
 mod missing;
+pub mod oracle;
 mod pool;
 mod problems;
-mod progress;
 mod repair;
 mod scan;
 mod status;
@@ -19,14 +20,10 @@ use sdk_relay_store::TweakIndex;
 use tokio::sync::watch;
 
 pub use builder::Builder;
-pub use pool::Pool;
-pub(crate) use pool::give_way;
-pub(crate) use problems::NEARLY;
-pub use progress::show_progress;
-pub(crate) use progress::{AboveBars, new_bar};
+pub use pool::{Pool, lower_priority};
+pub use problems::NEARLY;
 pub use scan::{Paid, Scanned, scan, scan_within};
 pub use status::{IndexFigures, IndexState, IndexStatus};
-pub(crate) use tweaks::indexed;
 
 /// The index as requests and connections see it.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
 //! Scanning a stretch of the index.
 
 use rayon::prelude::*;
-use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, Search, StoredRow};
+use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, Search, StoredRow, wipe_stack_below};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_store::index::IndexedBlock;
-
-use crate::stack::wipe_below;
 
 /// Rows of one piece of work at least: engines do many at once.
 const ROWS_PER_PIECE: usize = 512;
@@ -28,7 +26,7 @@ pub struct Paid {
 }
 
 /// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the work is shared among
-/// `threads` pieces, which run side by side when this is called on a thread of a [`super::Pool`].
+/// `threads` pieces, which run side by side when this is called on a thread of a [`crate::Pool`].
 pub fn scan(engine: &dyn Engine, receivers: &[&Receiver], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
     let scanned = scan_within(engine, receivers, blocks, threads, u64::MAX);
     scanned.into_iter().map(|scanned| scanned.paid).collect()
@@ -91,7 +89,7 @@ pub fn scan_within(
             continue;
         };
         let (matches, cost) = search(keys, &eligible);
-        wipe_below();
+        wipe_stack_below();
         spent = spent.saturating_add(cost);
         if matches.is_empty() {
             continue;

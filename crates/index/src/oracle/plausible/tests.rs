@@ -11,7 +11,7 @@ use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 
 use super::super::http::Named;
 use super::*;
-use crate::index::indexed;
+use crate::tweaks::indexed;
 
 /// A block of transactions that each spend a P2WPKH output; nobody looks at their signatures.
 fn block_of(transactions: u32) -> (BlockRef, BlockWithPrevouts) {
@@ -117,7 +117,7 @@ async fn what_many_threads_compute_is_what_one_does() {
     let (at, block) = block_of(600);
     let own = IndexedBlock::with_tweaks(at.height, at.hash, &block.block, &block.prevouts, tweak);
     assert_eq!(own.transactions.len(), 600);
-    let pool = crate::index::Pool::new(3).unwrap();
+    let pool = crate::Pool::new(3).unwrap();
     let shared = pool.run(move || indexed(at, &block, &Fast::new())).await;
     assert_eq!(shared, Some(own));
 }

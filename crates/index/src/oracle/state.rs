@@ -3,7 +3,7 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-use super::Version;
+use super::http::Version;
 
 /// How the Oracle is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub enum OracleState {
 }
 
 impl OracleState {
-    /// The word for `services.blindbit`.
-    pub fn word(&self) -> &'static str {
+    /// The value of `services.blindbit`.
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Connected(_) => "connected",
             Self::Behind(_) => "behind",

@@ -17,9 +17,11 @@ use sdk_relay_store::index::{IndexError, IndexedBlock};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::repair::Repair;
-use super::{IndexFigures, IndexState, IndexStatus, Pool, indexed};
 use crate::oracle::Oracle;
+use crate::pool::Pool;
+use crate::repair::Repair;
+use crate::status::{IndexFigures, IndexState, IndexStatus};
+use crate::tweaks::indexed;
 
 /// Fetches at once. The node's source allows three, and detection's must not wait behind all of them.
 const FETCHES: usize = 2;

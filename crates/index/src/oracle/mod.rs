@@ -25,7 +25,8 @@ pub use self::http::Version;
 use self::http::{Http, NoAnswer, Said};
 use self::plausible::Wrong;
 pub use self::state::{OracleCounters, OracleState};
-use crate::index::{Pool, indexed};
+use crate::pool::Pool;
+use crate::tweaks::indexed;
 
 /// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes a moment for it.
 const NOT_YET: [Duration; 4] = [

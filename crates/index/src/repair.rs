@@ -9,7 +9,8 @@ use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{Damage, IndexError};
 
-use super::{Pool, indexed};
+use crate::pool::Pool;
+use crate::tweaks::indexed;
 
 /// A block that could not be restored is tried again after this long: the operator may have put an unpruned node in place.
 const LOST_AGAIN: Duration = Duration::from_secs(600);

@@ -5,10 +5,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use sdk_relay_index::{IndexState, IndexStatus};
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use super::{IndexState, IndexStatus};
 
 /// Between two lines in the log: a build of a day leaves some hundreds.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -33,7 +32,7 @@ impl Write for AboveBars {
 }
 
 /// Shows how the index grows, each time that it lags behind by more than a moment. Ends with its builder.
-pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
+pub(crate) async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
     let terminal = io::stderr().is_terminal();
     let mut bar: Option<ProgressBar> = None;
     let mut line = Instant::now();

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sdk_relay_store::index::Damage;
 
-use super::{Index, IndexState, IndexStatus};
+use crate::Index;
+use crate::status::{IndexState, IndexStatus};
 
 /// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
-pub(crate) const NEARLY: u32 = 6;
+pub const NEARLY: u32 = 6;
 /// A build that takes less is over before anybody has to know: a fresh index of a test chain, the blocks of a short outage.
 const WORTH_SAYING: Duration = Duration::from_secs(10);
 

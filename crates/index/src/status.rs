@@ -84,8 +84,8 @@ impl IndexStatus {
         below_start.into_iter().chain(pruned).collect()
     }
 
-    /// The state in a word, for `/health`.
-    pub fn word(&self) -> &'static str {
+    /// The state's name in `/health`.
+    pub fn as_str(&self) -> &'static str {
         match self.state {
             IndexState::Starting => "starting",
             IndexState::Building => "building",

@@ -8,7 +8,7 @@ const FRAMES: usize = 8;
 
 /// Wipes the stack below the caller. Moves of an output tweak leave copies there which no type wipes, and a thread that waits for work
 /// keeps them.
-pub(crate) fn wipe_below() {
+pub fn wipe_stack_below() {
     wipe(FRAMES);
 }
 

@@ -2,9 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::supervisor::{Failure, Supervisor};
-
-/// How much the threads give way to others, from 0 to 19: detection and sockets are served first on a busy machine.
+/// By how much the threads' priority is lowered, from 0 to 19: detection and sockets are served first on a busy machine.
 const NICE: i32 = 10;
 
 /// `index.scan_threads` threads. Work that is given to them waits its turn; nothing else of the relay waits for it.
@@ -14,24 +12,21 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts the threads, for nobody's relay.
+    /// Starts the threads. Work that panics is reported by the process's panic hook alone.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        Self::supervised(threads, &Supervisor::default())
+        Self::with_panic_handler(threads, || {})
     }
 
-    /// Starts the threads of a relay. Work that panics ends it; without a handler the process would be aborted.
-    pub fn supervised(threads: usize, supervisor: &Supervisor) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let supervisor = supervisor.clone();
+    /// Starts the threads. `on_panic` is called for work that panics; without a handler rayon would abort the process.
+    pub fn with_panic_handler(
+        threads: usize,
+        on_panic: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let threads = rayon::ThreadPoolBuilder::new()
-            .panic_handler(move |_| {
-                supervisor.fail(Failure {
-                    part: "index threads",
-                    panicked: true,
-                });
-            })
+            .panic_handler(move |_| on_panic())
             .num_threads(threads.max(1))
             .thread_name(|n| format!("index-{n}"))
-            .start_handler(|_| give_way(NICE))
+            .start_handler(|_| lower_priority(NICE))
             .build()?;
         Ok(Self { threads })
     }
@@ -53,7 +48,7 @@ impl Pool {
 }
 
 /// Lowers the priority of the calling thread for good, by so much (at most 19). Only Linux has priorities of single threads.
-pub(crate) fn give_way(nice: i32) {
+pub fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, nice) {
         tracing::debug!(%error, "a thread keeps its priority");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_store::index::Damage;
 
-use super::Index;
+use crate::Index;
 
 impl Index {
     /// Whether the block at this height can be read now. One that is damaged can once it is restored, one above the tip once it is built.

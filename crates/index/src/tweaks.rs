@@ -8,7 +8,7 @@ use sdk_relay_store::index::IndexedBlock;
 /// Transactions of one piece of work at least: a block is one piece for each thread, and fewer would leave the engine's batches half empty.
 const PIECE: usize = 256;
 
-/// What the index keeps of a block. On a thread of a [`super::Pool`] all of its threads share the work.
+/// What the index keeps of a block. On a thread of a [`crate::Pool`] all of its threads share the work.
 pub(crate) fn indexed(at: BlockRef, block: &BlockWithPrevouts, engine: &dyn Engine) -> IndexedBlock {
     let BlockWithPrevouts { block, prevouts, .. } = block;
     let txs: Vec<_> = block.txdata.iter().zip(prevouts.iter().map(Vec::as_slice)).collect();
