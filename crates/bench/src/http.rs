@@ -1,12 +1,15 @@
 //! `http`: requests a second of `GET /health` and `GET /metrics`, each beside the relay's own server with an axum route that returns the same
 //! bytes as a constant. Both are measured in turns, so that what else the machine does falls on both.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::get;
-use sdk_relay::server::{Doors, serve_http};
+use sdk_relay::supervisor::Supervisor;
 use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_transport::{InputBudget, ListenerState, serve_http};
 use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, http_get, relay_exe};
 use tokio::net::TcpListener;
@@ -96,14 +99,14 @@ impl Constant {
         let answer = || async move { ([("content-type", "application/json")], body) };
         let router = Router::new().route(path, get(answer));
         let (ending, ends) = watch::channel(None);
-        let doors = Doors::new(
+        let listeners = ListenerState::new(
             &config,
-            sdk_relay::input::InputBudget::new(config.input_memory, Default::default()),
+            InputBudget::new(config.input_memory, Default::default()),
             None,
             ends,
-            sdk_relay::supervisor::Supervisor::default(),
+            Arc::new(Supervisor::default()),
         );
-        tokio::spawn(serve_http(router, listener, doors));
+        tokio::spawn(serve_http(router, listener, listeners));
         Ok(Self { url, _ending: ending })
     }
 }

@@ -12,14 +12,14 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
+use sdk_relay_transport::InputBudget;
 use tokio::sync::watch;
 
 use crate::detect::Detection;
 use crate::dev::DevTools;
-use crate::ending::Restart;
-use crate::input::InputBudget;
 use crate::mesh::Mesh;
 use crate::reports;
+use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 use crate::sync::{Announcements, Forced, History, Planned, SyncCache};

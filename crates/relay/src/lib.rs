@@ -1,28 +1,24 @@
 //! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
 //!
 //! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; [`detect`] finds payments, commits them to the log and hands them
-//! to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, [`server`] serves the two
+//! to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, `sdk-relay-transport` serves the two
 //! ports, [`http`] answers over HTTP, [`reports`] makes the health and sync reports from the figures of `sdk-relay-telemetry`.
 
+mod auth;
 pub mod cli;
-pub mod client_address;
 pub mod context;
 pub mod detect;
 pub mod dev;
-pub mod ending;
 mod first_block;
 pub mod http;
-pub mod input;
 pub mod mesh;
 mod node_figures;
-pub mod open_files;
 mod progress;
 pub mod relay;
 pub mod reports;
-pub mod server;
+pub mod restart;
 pub mod settings;
 pub mod supervisor;
 pub mod sync;
-pub mod tls;
 pub mod wallet;
 pub mod ws;

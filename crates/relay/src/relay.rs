@@ -25,6 +25,7 @@ use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
+use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -34,17 +35,15 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
-use crate::ending::Restart;
-use crate::input::InputBudget;
 use crate::mesh::{self, Mesh};
 use crate::node_figures::node_figures;
 use crate::progress::show_progress;
-use crate::server::Doors;
+use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::{Failure, Supervisor};
 use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
-use crate::tls::{Tls, TlsError};
-use crate::{first_block, http, server, sync, wallet};
+use crate::ws::serve_websockets;
+use crate::{first_block, http, sync, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
@@ -260,21 +259,18 @@ impl Relay {
         supervisor.task("mesh", mesh::run(Arc::clone(&cx), orders));
         supervisor.task("sync history", sync_history.save_regularly());
         let (ending, ends) = watch::channel(None);
-        let doors = Doors::new(
+        let listeners = ListenerState::new(
             &cx.config(),
             Arc::clone(&cx.input),
             tls.clone(),
             ends,
-            supervisor.clone(),
+            Arc::new(supervisor.clone()),
         );
         supervisor.task(
             "WebSocket server",
-            server::serve_websockets(Arc::clone(&cx), ws, doors.clone()),
+            serve_websockets(Arc::clone(&cx), ws, listeners.clone()),
         );
-        supervisor.task(
-            "HTTP server",
-            server::serve_http(http::api(Arc::clone(&cx)), http, doors),
-        );
+        supervisor.task("HTTP server", serve_http(http::api(Arc::clone(&cx)), http, listeners));
         Ok(Self {
             cx,
             ws_addr,

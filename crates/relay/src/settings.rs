@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use sdk_relay_config::{Changes, Config, ConfigError, Loader, whole};
 use sdk_relay_protocol::http::FieldError;
+use sdk_relay_transport::{TlsError, tls};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
 use toml_edit::Value as TomlValue;
-
-use crate::tls::{self, TlsError};
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_transport::SpawnConnection;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +64,12 @@ impl Default for Supervisor {
             running: Mutex::default(),
             next: AtomicU64::new(0),
         }))
+    }
+}
+
+impl SpawnConnection for Supervisor {
+    fn spawn(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.connection(connection);
     }
 }
 

@@ -9,8 +9,8 @@
 
 use std::time::{Duration, Instant};
 
-use sdk_relay::open_files;
 use sdk_relay_client::{Client, ClientEvent, Disconnect, Event, RawClient, Resume, Topic};
+use sdk_relay_transport::open_files;
 use serde_json::json;
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -11,8 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
-
-use crate::tls;
+use sdk_relay_transport::tls;
 
 pub use run::run_with;
 

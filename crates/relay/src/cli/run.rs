@@ -10,6 +10,7 @@ use sdk_relay_bip352::{Engine, Fast};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
+use sdk_relay_transport::open_files;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::prelude::*;
@@ -17,9 +18,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
+use crate::cli::source;
 use crate::progress::AboveBars;
 use crate::relay::Relay;
-use crate::{cli::source, open_files};
 
 /// Left-over work of the runtime's threads gets this long at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);

@@ -11,14 +11,14 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use sdk_relay_config::{Auth, Config, Secret};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use sdk_relay_config::Config;
+use sdk_relay_transport::{Peer, network_of};
 
 use super::Cx;
 use super::host::{CheckedHost, RequestHost};
 use super::problem::ApiError;
-use crate::server::Peer;
-use crate::ws::network_of;
+use crate::auth::{carries, may_read};
 
 /// Requests at once, in seconds' worth of the average: a page that opens asks for a dozen things.
 const BURST_SECONDS: u32 = 3;
@@ -77,13 +77,6 @@ impl Pace {
             .check_key(&network_of(address))
             .map_err(|until| until.wait_time_from(self.clock.now()))
     }
-}
-
-/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read too.
-pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
-    auth.read_token.is_none()
-        || carries(headers, auth.read_token.as_ref())
-        || carries(headers, auth.admin_token.as_ref())
 }
 
 /// Lets through who may read.
@@ -174,17 +167,6 @@ pub(super) async fn known_host(
     .into_response()
 }
 
-/// Whether the one `Authorization` header of a request is this bearer token.
-fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
-    let mut lines = headers.get_all(AUTHORIZATION).iter();
-    let only = lines.next().filter(|_| lines.next().is_none());
-    let given = only.and_then(|v| v.to_str().ok()).and_then(|v| {
-        let (scheme, token) = v.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    token.zip(given).is_some_and(|(token, given)| token.is(given))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,28 +180,6 @@ mod tests {
         assert!(pace.wait(far).unwrap_err() <= Duration::from_secs(1));
         assert!(pace.wait("192.0.2.8".parse().unwrap()).is_ok(), "another address");
         assert!((0..100).all(|_| pace.wait("127.0.0.1".parse().unwrap()).is_ok()));
-    }
-
-    #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        let token = Secret::new("0123456789abcdef".to_owned());
-        let with = |value: &'static str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
-        assert!(carries(&with("Bearer 0123456789abcdef"), Some(&token)));
-        assert!(carries(&with("bearer  0123456789abcdef"), Some(&token)));
-        for wrong in [
-            "Bearer 0123456789abcde",
-            "Basic 0123456789abcdef",
-            "0123456789abcdef",
-            "Bearer",
-            "",
-        ] {
-            assert!(!carries(&with(wrong), Some(&token)), "{wrong}");
-        }
-        assert!(!carries(&HeaderMap::new(), Some(&token)));
-        assert!(!carries(&with("Bearer 0123456789abcdef"), None));
-        let mut twice = with("Bearer 0123456789abcdef");
-        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer 0123456789abcdef"));
-        assert!(!carries(&twice, Some(&token)), "two headers");
     }
 
     #[test]

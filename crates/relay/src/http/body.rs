@@ -11,11 +11,11 @@ use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use sdk_relay_config::whole;
+use sdk_relay_transport::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::problem::ApiError;
-use crate::input::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
 
 /// Largest request body: every request of this API fits many times over.
 const BODY_BYTES: usize = 1 << 20;

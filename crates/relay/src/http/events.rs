@@ -17,16 +17,13 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_events::{Cursor, Frame, Next};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
+use sdk_relay_transport::{ClientAddress, ListenerState, Permit, Shutdown, shutdown_requested};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
 use super::problem::ApiError;
 use super::query::digits;
-use crate::client_address::ClientAddress;
 use crate::context::Context;
-use crate::ending::{Ending, ended};
-use crate::server::Doors;
-use crate::ws::Permit;
 
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -52,12 +49,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn events(
     State(cx): Cx,
-    Extension(doors): Extension<Arc<Doors>>,
+    Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let place = Arc::clone(&doors.streams).try_acquire_owned();
-    let (Some(permit), Ok(place)) = (doors.admission.admit(client.ip()), place) else {
+    let place = Arc::clone(&listeners.streams).try_acquire_owned();
+    let (Some(permit), Ok(place)) = (listeners.admission.admit(client.ip()), place) else {
         cx.counters.connections_refused.inc();
         return Err(ApiError::unavailable(
             "too many connections: try again later, or another relay",
@@ -86,7 +83,7 @@ pub(super) async fn events(
         topics: Topics::from_iter([Topic::Notifications]),
         first: Some(first),
         waiting: VecDeque::new(),
-        ending: doors.ending.clone(),
+        ending: listeners.ending.clone(),
         head,
         cursor,
         cx,
@@ -127,7 +124,7 @@ struct Feed {
     /// Shared with all who get them; each is made into text when its turn comes.
     waiting: VecDeque<Frame>,
     head: watch::Receiver<u64>,
-    ending: Ending,
+    ending: Shutdown,
     _permit: Permit,
     _place: OwnedSemaphorePermit,
 }
@@ -150,7 +147,7 @@ impl Feed {
                 Ok(Next::UpToDate) => tokio::select! {
                     changed = self.head.changed() => changed.ok()?,
                     () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
-                    _ = ended(&mut self.ending) => return None,
+                    _ = shutdown_requested(&mut self.ending) => return None,
                 },
                 Ok(Next::Lagged) => {
                     self.cx.counters.slow_clients_cut.inc();

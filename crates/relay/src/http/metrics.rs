@@ -9,6 +9,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_transport::Peer;
 
 use super::Cx;
 use super::access::may_administer;
@@ -17,7 +18,6 @@ use super::origins::is_foreign_page;
 use super::problem::ApiError;
 use crate::context::Context;
 use crate::reports;
-use crate::server::Peer;
 
 /// Room for the JSON, so that it is not copied while it grows.
 const JSON_BYTES: usize = 2 << 10;

@@ -38,7 +38,6 @@ use crate::context::Context;
 use documents::Documents;
 use problem::ApiError;
 
-pub use access::may_read;
 pub use front::Front;
 pub use host::{HostError, RequestHost};
 

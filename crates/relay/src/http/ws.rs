@@ -7,12 +7,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
+use sdk_relay_transport::{ClientAddress, ListenerState};
 
 use super::Cx;
-use super::access::may_read;
 use super::problem::ApiError;
-use crate::client_address::ClientAddress;
-use crate::server::Doors;
+use crate::auth::may_read;
 use crate::ws::{self, Arrival};
 
 /// Opens a WebSocket: the API of `/asyncapi.json`.
@@ -39,16 +38,16 @@ use crate::ws::{self, Arrival};
 )]
 pub(super) async fn open(
     State(cx): Cx,
-    Extension(doors): Extension<Arc<Doors>>,
+    Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&cx.config().auth, request.headers());
-    let permit = doors.admission.admit(client.ip());
+    let permit = listeners.admission.admit(client.ip());
     // To say why a WebSocket is refused takes a descriptor and a task, which are bounded too.
     let refusal = match &permit {
         Some(_) => None,
-        None => match Arc::clone(&doors.refusals).try_acquire_owned() {
+        None => match Arc::clone(&listeners.refusals).try_acquire_owned() {
             Ok(refusal) => Some(refusal),
             Err(_) => {
                 cx.counters.connections_refused.inc();
@@ -66,12 +65,13 @@ pub(super) async fn open(
         permit,
         authorized,
     };
-    let ending = doors.ending.clone();
-    doors.supervisor.connection(async move {
+    let ending = listeners.ending.clone();
+    let connection = async move {
         let _refusal = refusal;
         if let Ok(stream) = upgraded.await {
             ws::serve(cx, TokioIo::new(stream), arrival, ending).await;
         }
-    });
+    };
+    listeners.spawner.spawn(Box::pin(connection));
     response
 }

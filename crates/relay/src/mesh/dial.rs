@@ -11,6 +11,7 @@ use sdk_relay_mesh::DialId;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_transport::network_of;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
@@ -21,7 +22,6 @@ use super::proof::{Dialler, Expected, Proven};
 use super::{Mesh, Origin, Up};
 use crate::context::Context;
 use crate::sync::{self, is_relay_id};
-use crate::ws::network_of;
 
 /// A peer that has said nothing for this long is gone: it pings every 30 s.
 const SILENT_AT_MOST: Duration = Duration::from_secs(90);

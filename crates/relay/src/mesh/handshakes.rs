@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use sdk_relay_transport::network_of;
 use tokio::time::Instant;
-
-use crate::ws::network_of;
 
 /// Proofs of one address (IPv6: of one /64) at once, and then per second. A relay dials another a few times an hour, and some may share an address.
 const AT_ONCE: f64 = 60.0;

@@ -41,7 +41,7 @@ pub(crate) use syncing::AT_MOST;
 pub use syncing::Order;
 
 use crate::sync::Asker;
-use crate::ws::{CAPABILITIES, network_of};
+use crate::ws::CAPABILITIES;
 use address::is_own_machine;
 use handshakes::Handshakes;
 use known::Known;
@@ -50,6 +50,7 @@ use reach::Reach;
 use sdk_relay_config::{Config, PeerAddress, url_of};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_transport::network_of;
 use syncing::Active;
 use verdicts::Verdicts;
 

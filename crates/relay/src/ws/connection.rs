@@ -21,19 +21,17 @@ use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
 };
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_transport::{ClientAddress, Permit, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
 use self::pending::Pending;
-use super::limits::{Permit, network_of};
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
-use crate::client_address::ClientAddress;
 use crate::context::Context;
 use crate::detect::{Mailbox, MailboxReceiver, mailbox};
-use crate::ending::{Ending, ended};
 use crate::mesh::{Inbound, Listener, Step as LinkStep};
 use crate::sync::{self, Asker};
 
@@ -85,7 +83,7 @@ pub struct Arrival {
 
 /// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
 /// place is closed with 1013, so that it learns why.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Ending) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Shutdown) {
     let Arrival {
         client,
         permit,
@@ -164,7 +162,7 @@ struct Connection {
     watches: Option<DefaultDirectRateLimiter>,
     /// The history of the topic `tweaks` that is being told.
     past_tweaks: Option<PastTweaks>,
-    ending: Ending,
+    ending: Shutdown,
 }
 
 impl Connection {
@@ -173,7 +171,7 @@ impl Connection {
         stream: S,
         client: ClientAddress,
         authorized: bool,
-        ending: Ending,
+        ending: Shutdown,
     ) -> (Self, Socket<S>) {
         let (mailbox, mail) = mailbox(network_of(client.ip()));
         let gate = if authorized {
@@ -222,7 +220,7 @@ impl Connection {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let step = tokio::select! {
-                code = ended(&mut self.ending) => Err(End::Close(code, "the relay goes away".to_owned())),
+                code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay goes away".to_owned())),
                 heard = socket.hear() => self.heard(socket, heard).await,
                 () = sleep_until(deadline), if !self.session.is_open() => {
                     Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()))

@@ -5,7 +5,7 @@
 
 mod begin;
 mod connection;
-mod limits;
+mod listener;
 mod past_tweaks;
 mod session;
 pub mod socket;
@@ -13,7 +13,7 @@ mod upgrade;
 mod watch;
 
 pub use connection::{Arrival, serve};
-pub use limits::{Admission, Permit, Seat, network_of};
+pub use listener::serve_websockets;
 pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, open, upgrade};

@@ -19,11 +19,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use sdk_relay_events::Frame;
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_transport::{Evicted, INPUT_DEADLINE, Input, InputBudget};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::input::{Evicted, INPUT_DEADLINE, Input, InputBudget};
 use assembler::{Assembler, Item};
 use frame::Opcode;
 use outbox::Outbox;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::Request;
-use sdk_relay::open_files;
 use sdk_relay_client::protocol::CloseCode;
+use sdk_relay_transport::open_files;
 use serde_json::json;
 use testkit::{http_get, http_send};
 use tokio::task::JoinSet;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bitcoin::Amount;
 use futures_util::{SinkExt, StreamExt};
-use sdk_relay::client_address::ClientAddress;
 use sdk_relay::relay::Relay;
-use sdk_relay::ws::{Admission, Arrival, serve};
+use sdk_relay::ws::{Arrival, serve};
 use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage, encode_text};
 use sdk_relay_client::{Event, Notification};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
+use sdk_relay_transport::{Admission, ClientAddress};
 use testkit::{Payee, eventually};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
+use sdk_relay_transport::network_of;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::Refusal;
-use crate::ws::network_of;
 
 /// Requests of one address that wait at most: spdk asks 600 at once, in three times 200.
 const WAITING: u32 = 1000;

@@ -7,13 +7,13 @@ use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_protocol::blindbit::*;
 use sdk_relay_protocol::http::*;
+use sdk_relay_transport::Peer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::*;
 use crate::relay::Relay;
-use crate::server::Peer;
 
 /// A relay with its document.
 struct Fixture {

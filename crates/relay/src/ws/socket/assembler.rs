@@ -1,9 +1,10 @@
 //! Bytes of a client become messages (RFC 6455, section 5). No I/O.
 
+use sdk_relay_transport::Buffer;
+
 use super::Broken;
 use super::frame::{HEADER_BYTES, Header, Opcode};
 use super::utf8::Utf8;
-use crate::input::Buffer;
 
 /// What has arrived whole.
 #[derive(Debug, PartialEq, Eq)]

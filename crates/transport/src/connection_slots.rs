@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::ws::network_of;
+use crate::client_network::network_of;
 
 /// In place of a moment while a request is under way.
 const BUSY: u64 = 0;
@@ -26,18 +26,18 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) all: usize,
+pub(crate) struct Bounds {
+    pub(crate) all: usize,
     /// Of one address (IPv6: of one /64).
-    pub(super) per_address: usize,
+    pub(crate) per_address: usize,
     /// Of loopback addresses and trusted proxies together. They speak for many clients, so it is far more than of another address; the rest is
     /// kept for those who come by themselves.
-    pub(super) proxies: usize,
+    pub(crate) proxies: usize,
 }
 
 /// A bounded number of places.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     bounds: Bounds,
     free: Arc<Semaphore>,
     began: Instant,
@@ -58,7 +58,7 @@ type Address = Option<IpAddr>;
 
 /// The connection on a place.
 #[derive(Debug)]
-pub(super) struct Tenant {
+pub(crate) struct Tenant {
     address: Address,
     /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one.
     idle_since: AtomicU64,
@@ -67,7 +67,7 @@ pub(super) struct Tenant {
 
 /// A place; dropping it frees it.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     number: u64,
     tenant: Arc<Tenant>,
@@ -76,7 +76,7 @@ pub(super) struct Place {
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoPlace {
+pub(crate) enum NoPlace {
     /// The address has as many connections as it may, and each has a request or is too new to make way.
     Address,
     /// There will be none any more.
@@ -84,7 +84,7 @@ pub(super) enum NoPlace {
 }
 
 impl Places {
-    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
+    pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
             free: Arc::new(Semaphore::new(bounds.all)),
@@ -96,7 +96,7 @@ impl Places {
     /// A place, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
     /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there: who is refused may be
     /// the client of one, which asks at once, and who makes way has waited while hundreds came.
-    pub(super) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Place, NoPlace> {
+    pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Place, NoPlace> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
         self.make_way_within(address)?;
@@ -208,12 +208,12 @@ impl State {
 
 impl Place {
     /// Waits until the connection must make way.
-    pub(super) async fn wanted(&self) {
+    pub(crate) async fn wanted(&self) {
         self.tenant.cut.cancelled().await;
     }
 
     /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
-    pub(super) fn request(&self) -> Busy {
+    pub(crate) fn request(&self) -> Busy {
         self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
         Busy {
             places: Arc::clone(&self.places),
@@ -234,23 +234,23 @@ impl Drop for Place {
 
 /// A request under way.
 #[derive(Debug)]
-pub(super) struct Busy {
+pub(crate) struct Busy {
     places: Arc<Places>,
     tenant: Arc<Tenant>,
 }
 
 impl Busy {
     /// The request is there whole: the connection keeps its place until the answer is through.
-    pub(super) fn whole(&self) {
+    pub(crate) fn whole(&self) {
         self.tenant.idle_since.store(BUSY, Ordering::Relaxed);
     }
 }
 
 /// A request's body. When all of it is there, the request counts as under way.
 #[derive(Debug)]
-pub(super) struct Arriving<B> {
-    pub(super) body: B,
-    pub(super) busy: Arc<Busy>,
+pub(crate) struct Arriving<B> {
+    pub(crate) body: B,
+    pub(crate) busy: Arc<Busy>,
 }
 
 impl<B: Body + Unpin> Body for Arriving<B> {
@@ -283,9 +283,9 @@ impl Drop for Busy {
 
 /// A body that keeps its request under way for as long as it is being sent.
 #[derive(Debug)]
-pub(super) struct Held<B> {
-    pub(super) body: B,
-    pub(super) _busy: Arc<Busy>,
+pub(crate) struct Held<B> {
+    pub(crate) body: B,
+    pub(crate) _busy: Arc<Busy>,
 }
 
 impl<B: Body + Unpin> Body for Held<B> {

@@ -16,18 +16,18 @@ const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
 /// A stream whose writes fail with `TimedOut` when the peer takes nothing.
 #[derive(Debug)]
-pub(super) struct Patience<S> {
+pub struct WriteTimeout<S> {
     stream: S,
     /// There while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patience<S> {
-    pub(super) fn new(stream: S) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, stalled: None }
     }
 
-    pub(super) fn get_ref(&self) -> &S {
+    pub(crate) fn get_ref(&self) -> &S {
         &self.stream
     }
 
@@ -42,13 +42,13 @@ impl<S> Patience<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
@@ -88,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up_and_who_takes_a_byte_is_not() {
         let (near, mut far) = duplex(10);
-        let mut near = Patience::new(near);
+        let mut near = WriteTimeout::new(near);
         near.write_all(&[0; 10]).await.unwrap();
         let reader = tokio::spawn(async move {
             for _ in 0..3 {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::client_network::network_of;
+
 /// Counts connections.
 #[derive(Debug)]
 pub struct Admission {
@@ -132,14 +134,6 @@ fn give_back(counts: &mut HashMap<IpAddr, usize>, address: IpAddr) {
         if *count == 0 {
             counts.remove(&address);
         }
-    }
-}
-
-/// What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has.
-pub fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -1,11 +1,7 @@
-//! How the relay's end is told to all that it serves.
+//! Restarts that are asked for over HTTP.
 
-use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::watch;
-
-/// Nothing for as long as the relay serves; then the code with which WebSocket connections are to be closed.
-pub type Ending = watch::Receiver<Option<CloseCode>>;
 
 /// How a restart is asked for. It happens after the answer: whoever runs the relay takes it down and starts it anew.
 #[derive(Debug)]
@@ -39,13 +35,5 @@ impl Restart {
     /// It will not happen: it may be asked for again.
     pub fn refused(&self) {
         self.0.send_replace(None);
-    }
-}
-
-/// Waits for the end. Cancelling it loses nothing.
-pub(crate) async fn ended(ending: &mut Ending) -> CloseCode {
-    match ending.wait_for(Option::is_some).await {
-        Ok(code) => code.unwrap_or(CloseCode::GoingAway),
-        Err(_) => CloseCode::GoingAway,
     }
 }

@@ -1,0 +1,51 @@
+//! Tokens that requests carry.
+
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use sdk_relay_config::{Auth, Secret};
+
+/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read too.
+pub(crate) fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
+    auth.read_token.is_none()
+        || carries(headers, auth.read_token.as_ref())
+        || carries(headers, auth.admin_token.as_ref())
+}
+
+/// Whether the one `Authorization` header of a request is this bearer token.
+pub(crate) fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let only = lines.next().filter(|_| lines.next().is_none());
+    let given = only.and_then(|v| v.to_str().ok()).and_then(|v| {
+        let (scheme, token) = v.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    token.zip(given).is_some_and(|(token, given)| token.is(given))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+        let token = Secret::new("0123456789abcdef".to_owned());
+        let with = |value: &'static str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
+        assert!(carries(&with("Bearer 0123456789abcdef"), Some(&token)));
+        assert!(carries(&with("bearer  0123456789abcdef"), Some(&token)));
+        for wrong in [
+            "Bearer 0123456789abcde",
+            "Basic 0123456789abcdef",
+            "0123456789abcdef",
+            "Bearer",
+            "",
+        ] {
+            assert!(!carries(&with(wrong), Some(&token)), "{wrong}");
+        }
+        assert!(!carries(&HeaderMap::new(), Some(&token)));
+        assert!(!carries(&with("Bearer 0123456789abcdef"), None));
+        let mut twice = with("Bearer 0123456789abcdef");
+        twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer 0123456789abcdef"));
+        assert!(!carries(&twice, Some(&token)), "two headers");
+    }
+}

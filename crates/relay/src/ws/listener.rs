@@ -1,0 +1,113 @@
+//! The WebSocket port: each connection is upgraded, and becomes the actor of one client.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use sdk_relay_transport::{
+    ClientAddress, HEADERS_WITHIN, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::connection::{Arrival, serve};
+use super::upgrade::open;
+use crate::auth::may_read;
+use crate::context::Context;
+
+/// Serves WebSocket clients until the relay's end.
+pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners: ListenerState) {
+    let ListenerState {
+        admission,
+        tls,
+        refusals,
+        mut ending,
+        spawner,
+        ..
+    } = listeners;
+    while let Some((stream, peer)) = accept(&listener, &mut ending).await {
+        let shares_an_address = cx.config().trusted_proxies.contains(peer.ip());
+        let seat = admission.arrive((!shares_an_address).then(|| peer.ip()));
+        let refusal = match &seat {
+            Some(_) => None,
+            // It is closed as it is: to say why takes a descriptor and a task, and those are bounded too.
+            None => match Arc::clone(&refusals).try_acquire_owned() {
+                Ok(refusal) => Some(refusal),
+                Err(_) => {
+                    cx.counters.connections_refused.inc();
+                    continue;
+                }
+            },
+        };
+        let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
+        let connection = async move {
+            let _refusal = refusal;
+            let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
+                return;
+            };
+            websocket(cx, stream, peer, seat, ending).await;
+        };
+        spawner.spawn(Box::pin(connection));
+    }
+}
+
+/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
+/// permit is for is known with the request: a trusted proxy names its client there.
+async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, seat: Option<Seat>, ending: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded: Arc<Mutex<Option<(OnUpgrade, ClientAddress, bool)>>> = Arc::default();
+    let slot = Arc::clone(&upgraded);
+    let config = cx.config();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let response: Response<String> = match open(&mut request, &config) {
+            Ok((response, on_upgrade)) => {
+                let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
+                let authorized = may_read(&config.auth, request.headers());
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((on_upgrade, client, authorized));
+                response
+            }
+            Err(refused) => {
+                let mut response = refused.response();
+                // Nothing else is served on this port.
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+        };
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let conn = http1_builder()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // The header timeout alone would not bound a client that never reads the answer.
+    if !matches!(timeout(HEADERS_WITHIN, conn).await, Ok(Ok(()))) {
+        return;
+    }
+    let on_upgrade = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some((on_upgrade, client, authorized)) = on_upgrade else {
+        return;
+    };
+    // Who gets no permit keeps its seat for as long as the refusal takes: it is counted too.
+    let (permit, _seat) = match seat.map(|seat| seat.admit(client.ip())) {
+        Some(Ok(permit)) => (Some(permit), None),
+        Some(Err(seat)) => (None, Some(seat)),
+        None => (None, None),
+    };
+    let Ok(stream) = on_upgrade.await else { return };
+    let arrival = Arrival {
+        client,
+        permit,
+        authorized,
+    };
+    serve(cx, TokioIo::new(stream), arrival, ending).await;
+}

@@ -1,0 +1,148 @@
+//! The HTTP port: connections, their bounds, and requests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+use crate::connection_slots::{Arriving, Held, NoPlace, Place, Places};
+use crate::listener::{Stream, accept, secured};
+use crate::listener_state::ListenerState;
+use crate::shutdown::{Shutdown, shutdown_requested};
+use crate::tls::Tls;
+
+/// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no longer.
+pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that the headers of a request may have; hyper's least is 8 KiB.
+const HEADER_BYTES: usize = 16 << 10;
+
+/// What a client reads whose address has as many HTTP connections as it may.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 45\r\nConnection: close\r\n\r\ntoo many connections from this address: wait\n";
+
+/// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
+pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: ListenerState) {
+    let listeners = Arc::new(listeners);
+    let (tls, mut ending) = (listeners.tls.clone(), listeners.ending.clone());
+    let spawner = Arc::clone(&listeners.spawner);
+    let places = Places::new(listeners.bounds);
+    let trusted = listeners.trusted.clone();
+    while let Some((stream, peer)) = accept(&listener, &mut ending).await {
+        let place = tokio::select! {
+            _ = shutdown_requested(&mut ending) => return,
+            place = places.take(peer.ip(), trusted.contains(peer.ip())) => place,
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(NoPlace::Address) => {
+                refuse(&stream, tls.is_some());
+                continue;
+            }
+            Err(NoPlace::Closed) => return,
+        };
+        let (api, listeners) = (api.clone(), Arc::clone(&listeners));
+        let (tls, mut ending) = (tls.clone(), ending.clone());
+        let connection = async move {
+            tokio::select! {
+                () = place.wanted() => {}
+                () = requests(api, listeners, tls, stream, peer, &mut ending, &place) => {}
+            }
+        };
+        spawner.spawn(Box::pin(connection));
+    }
+}
+
+/// Says why a connection is closed, as far as that can be said at once: nothing waits for this client.
+fn refuse(stream: &Stream, has_tls: bool) {
+    if !has_tls && let Err(error) = stream.get_ref().try_write(TOO_MANY) {
+        tracing::trace!(%error, "a refused client does not learn why");
+    }
+}
+
+/// One connection of the HTTP port.
+async fn requests<A: Api>(
+    api: A,
+    listeners: Arc<ListenerState>,
+    tls: Option<Tls>,
+    stream: Stream,
+    peer: SocketAddr,
+    ending: &mut Shutdown,
+    place: &Place,
+) {
+    let Some(stream) = secured(tls, stream, peer, ending).await else {
+        return;
+    };
+    let api = TowerToHyperService::new(api);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Arc::clone(&listeners));
+        request.extensions_mut().insert(Arc::clone(&listeners.input));
+        let busy = Arc::new(place.request());
+        if request.body().is_end_stream() {
+            busy.whole();
+        }
+        let arriving = Arc::clone(&busy);
+        let answer = api.call(request.map(|body| Body::new(Arriving { body, busy: arriving })));
+        async move {
+            let response = answer.await;
+            busy.whole();
+            response.map(|response| response.map(|body| Held { body, _busy: busy }))
+        }
+    });
+    let conn = http1_builder()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut conn = std::pin::pin!(conn);
+    tokio::select! {
+        // A client that breaks off is its own business.
+        _ = conn.as_mut() => {}
+        _ = shutdown_requested(ending) => {
+            conn.as_mut().graceful_shutdown();
+            #[expect(clippy::let_underscore_must_use, reason = "a client that breaks off is its own business")]
+            let _ = conn.await;
+        }
+    }
+}
+
+/// What answers requests. They carry a [`Peer`] and the `Arc<`[`ListenerState`]`>` that they came through as extensions.
+pub trait Api:
+    tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Api for S where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The TCP peer of a request: the client, or a proxy before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// A server of HTTP/1.1 whose requests have bounded headers, which must come in time.
+pub fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEADER_BYTES);
+    builder
+}

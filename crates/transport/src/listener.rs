@@ -1,0 +1,82 @@
+//! Accepting connections, and the handshake of TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use crate::shutdown::{Shutdown, shutdown_requested};
+use crate::tls::Tls;
+use crate::write_timeout::WriteTimeout;
+
+/// Within this the handshake of TLS must be through, as long as headers may take.
+const TLS_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for each client that does
+/// not read; what is on its way to a client that does read is not bounded by this.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+/// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A connection as it was accepted.
+pub type Stream = WriteTimeout<TcpStream>;
+/// A connection with TLS, where it is configured.
+pub type Secured = Either<Stream, TlsStream<Stream>>;
+
+/// The next connection; `None` at the relay's end.
+pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(Stream, SocketAddr)> {
+    let mut told = false;
+    loop {
+        let accepted = tokio::select! {
+            _ = shutdown_requested(ending) => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Notifications are small and urgent: they do not wait for more to fill a segment.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "small messages to this client may be delayed by the system");
+                }
+                // Elsewhere the system's own bound holds.
+                #[cfg(target_os = "linux")]
+                if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+                    tracing::debug!(%peer, %error, "the system bounds what it holds unsent for this client by itself");
+                }
+                return Some((WriteTimeout::new(stream), peer));
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "no connection can be accepted now; if this comes often, raise the limit of open files");
+                }
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+/// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients (scanners, and browsers
+/// with `http://` among them), and nothing that an operator could do anything about: it stays out of the log.
+pub async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mut Shutdown) -> Option<Secured> {
+    let Some(tls) = tls else {
+        return Some(Either::Left(stream));
+    };
+    tokio::select! {
+        _ = shutdown_requested(ending) => None,
+        shaken = timeout(TLS_WITHIN, tls.accept(stream)) => match shaken {
+            Ok(Ok(stream)) => Some(Either::Right(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "no TLS handshake");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(%peer, "no TLS handshake in time");
+                None
+            }
+        },
+    }
+}
