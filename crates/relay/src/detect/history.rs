@@ -1,12 +1,12 @@
 //! The task that scans the index for watches with `from_height`.
 //!
 //! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded. Scans of others whose next blocks lie in the
-//! same stretch share the turn, as many of each address as whoever has the turn: a stretch of the index is read once, and each of its rows is
-//! decompressed once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those behind catch up
+//! same stretch share the turn, as many of each address as whoever has the turn, unless they are deep in debt: a stretch of the index is read
+//! once, and each of its rows is decompressed once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those behind catch up
 //! and share; every few turns the one that has waited longest goes.
 //! Work is done by the index's own threads. Detection decides what of the found is told, and where a scan goes on (`past`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +25,15 @@ use sdk_relay_index::{Index, Paid, Scanned, scan_within};
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_store::index::{IndexError, IndexedBlock};
 
-/// Pairs of row and receiver in one turn: some tenths of a second of one core with the reference engine. A client that goes away, or a new one,
-/// is noticed between two turns.
-const PAIRS: usize = 16_384;
+/// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new one, is noticed between two
+/// turns: whoever comes with a single key waits for at most one turn of others.
+const PAIRS: usize = 8_192;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
 /// Keys of one turn at most: one block may have more rows than a turn should, and has fewer keys then.
 const KEYS: usize = PAIRS / ROWS_AT_LEAST;
-/// Keys of one turn at least: a row is decompressed once for all of them, which costs as much as scanning it for some keys.
-const KEYS_AT_LEAST: usize = 8;
+/// Keys of one turn at least: a row is decompressed once for all of them, which costs about as much as scanning it for one key.
+const KEYS_AT_LEAST: usize = 4;
 /// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
 /// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of an owner with many.
@@ -169,9 +169,11 @@ impl HistoryScanner {
             return false;
         };
         let rows: usize = blocks.iter().map(|b| b.transactions.len()).sum();
+        let companions = turns.companions();
+        let shares = |s: &Scan| s.mailbox.owner() == owner || companions.contains(&s.mailbox.owner());
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
-            .filter(|s| s.mailbox.has_room() && (from..=last).contains(&s.next))
+            .filter(|s| shares(s) && s.mailbox.has_room() && (from..=last).contains(&s.next))
             .collect();
         // Whoever has the turn comes first, and of its scans the lowest.
         in_range.sort_by_key(|s| (s.mailbox.owner() != owner, s.next));
@@ -266,7 +268,7 @@ impl Turns {
         for (owner, address) in &now {
             self.fair.enter(*address, *owner);
         }
-        self.addresses = now.values().collect::<std::collections::HashSet<_>>().len();
+        self.addresses = now.values().collect::<HashSet<_>>().len();
         self.ready = now;
         self.fair.pick()
     }
@@ -274,6 +276,11 @@ impl Turns {
     /// Addresses that have scans.
     fn addresses(&self) -> usize {
         self.addresses
+    }
+
+    /// Who may share the turns of others: not whoever had so much that others come first, who would lengthen their turns.
+    fn companions(&self) -> HashSet<Owner> {
+        self.fair.companions(usize::MAX).into_iter().collect()
     }
 
     fn charge(&mut self, owner: Owner, cost: u64) {

@@ -52,7 +52,11 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
     assert_eq!(own, KEYS / 2, "others have scans in the same stretch");
     assert_eq!(share.take(&honest[0]), Some(own), "and share the turn");
 
-    for (rows, most) in [(2_000, 8), (1_024, 16), (1_000_000, KEYS_AT_LEAST)] {
+    for (rows, most) in [
+        (2_048, KEYS_AT_LEAST),
+        (1_024, 2 * KEYS_AT_LEAST),
+        (1_000_000, KEYS_AT_LEAST),
+    ] {
         let mut share = Share::new(owner(&greedy), rows, false);
         let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
         assert_eq!(own, most, "fewer keys where a block has {rows} rows");
@@ -105,4 +109,25 @@ fn addresses_take_turns_by_cost() {
     let rest: Vec<_> = all.drain(1..).collect();
     let next = turns.next(rest.iter()).expect("they are ready");
     assert_ne!(next, honest, "who has nothing to scan has no turn");
+}
+
+/// A key of somebody who has had far more would make each turn of the others half as long again.
+#[test]
+fn who_is_deep_in_debt_shares_no_turn_of_others() {
+    let keys: Vec<_> = (0..3).map(receiver).collect();
+    let all: Vec<Scan> = keys
+        .iter()
+        .zip(1..)
+        .flat_map(|(key, n)| scans(n, std::slice::from_ref(key)))
+        .collect();
+    let [honest, greedy, other] = [0, 1, 2].map(|n: usize| all[n].mailbox.owner());
+    let mut turns = Turns::default();
+    turns.next(all.iter()).expect("everybody is ready");
+    turns.charge(greedy, TURN);
+    assert_eq!(turns.next(all.iter()), Some(honest));
+    let companions = turns.companions();
+    assert!(
+        companions.contains(&other) && !companions.contains(&greedy),
+        "{companions:?}"
+    );
 }
