@@ -25,8 +25,8 @@ use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
-use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
-use tokio::net::TcpListener;
+use sdk_relay_transport::http_runtime::HttpRuntime;
+use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, listen, serve_http};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,7 @@ pub struct Relay {
     ending: watch::Sender<Option<CloseCode>>,
     tls: Option<Tls>,
     parts: Parts,
+    _http_runtime: HttpRuntime,
     _follower: Follower,
     _data_dir: DataDir,
 }
@@ -114,12 +115,9 @@ impl Relay {
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
-        let ws = TcpListener::bind(config.ws_url)
-            .await
-            .with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
-        let http = TcpListener::bind(config.http_url)
-            .await
-            .with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
+        let ws = listen(config.ws_url).with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
+        let http =
+            listen(config.http_url).with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
         first_block::begin(&store, &*source.chain).await?;
@@ -270,7 +268,10 @@ impl Relay {
             "WebSocket server",
             serve_websockets(Arc::clone(&cx), ws, listeners.clone()),
         );
-        supervisor.task("HTTP server", serve_http(http::api(Arc::clone(&cx)), http, listeners));
+        let http_runtime = HttpRuntime::new().context("no threads for the HTTP API")?;
+        let http = http_runtime.adopt(http).context("the HTTP port")?;
+        let serve_http = serve_http(http::api(Arc::clone(&cx)), http, listeners);
+        supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
         Ok(Self {
             cx,
             ws_addr,
@@ -278,6 +279,7 @@ impl Relay {
             ending,
             tls,
             parts,
+            _http_runtime: http_runtime,
             _follower: follower,
             _data_dir: data_dir,
         })

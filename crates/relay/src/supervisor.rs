@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sdk_relay_transport::SpawnConnection;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -76,8 +77,18 @@ impl SpawnConnection for Supervisor {
 impl Supervisor {
     /// Runs a task until [`Self::stop`].
     pub fn task(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.task_on(None, name, task);
+    }
+
+    /// The same on another runtime than the present one.
+    pub fn task_on(
+        &self,
+        runtime: Option<&Handle>,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let (part, stop) = (self.part(name), self.0.stop.clone());
-        self.0.parts.spawn(async move {
+        let task = async move {
             // Dropped last, also where the task panics: it reports the end.
             let _part = part;
             tokio::select! {
@@ -85,7 +96,11 @@ impl Supervisor {
                 () = stop.cancelled() => {}
                 () = task => {}
             }
-        });
+        };
+        match runtime {
+            Some(runtime) => self.0.parts.spawn_on(task, runtime),
+            None => self.0.parts.spawn(task),
+        };
     }
 
     /// Runs a thread, which has a signal of its own for its end.

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::client_network::network_of;
 
 /// In place of a moment while a request is under way.
 const BUSY: u64 = 0;
-/// For so long a connection keeps its place without a request. When a thousand come at once, this lets each of them say what it wants; the
-/// newcomers wait meanwhile.
+/// For so long a connection keeps its place without a request, counted from when it is served first. When a thousand come at once, this lets
+/// each of them send its request; the newcomers wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// How many connections there may be.
@@ -60,8 +60,10 @@ type Address = Option<IpAddr>;
 #[derive(Debug)]
 pub(crate) struct Tenant {
     address: Address,
-    /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one.
+    /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one, and until it is served first.
     idle_since: AtomicU64,
+    /// Its first bytes have come and are not a request yet: it is not idle, the relay is late.
+    unread: AtomicBool,
     cut: CancellationToken,
 }
 
@@ -95,7 +97,8 @@ impl Places {
 
     /// A place, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
     /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there: who is refused may be
-    /// the client of one, which asks at once, and who makes way has waited while hundreds came.
+    /// the client of one, which asks at once, and who makes way has waited while hundreds came. Only a connection whose request has come
+    /// and has not been read keeps its grace.
     pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Place, NoPlace> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
@@ -112,7 +115,8 @@ impl Places {
         };
         let tenant = Arc::new(Tenant {
             address,
-            idle_since: AtomicU64::new(self.moment()),
+            idle_since: AtomicU64::new(BUSY),
+            unread: AtomicBool::new(false),
             cut: CancellationToken::new(),
         });
         let mut state = self.lock();
@@ -139,12 +143,20 @@ impl Places {
         if state.by_address.get(&address).is_none_or(|count| *count < most) {
             return Ok(());
         }
-        match state.longest_idle(|tenant| tenant.address == address) {
-            Some((since, tenant)) if left_of(grace, since, now).is_zero() => {
+        let may_be_cut = |tenant: &Tenant, since| {
+            let grace = if tenant.unread.load(Ordering::Relaxed) {
+                GRACE
+            } else {
+                grace
+            };
+            tenant.address == address && left_of(grace, since, now).is_zero()
+        };
+        match state.longest_idle(may_be_cut) {
+            Some((_, tenant)) => {
                 state.cut(&tenant);
                 Ok(())
             }
-            _ => Err(NoPlace::Address),
+            None => Err(NoPlace::Address),
         }
     }
 
@@ -152,7 +164,7 @@ impl Places {
     fn cut_longest_idle(&self) -> Duration {
         let now = self.moment();
         let mut state = self.lock();
-        let Some((since, tenant)) = state.longest_idle(|_| true) else {
+        let Some((since, tenant)) = state.longest_idle(|_, _| true) else {
             return GRACE;
         };
         let left = left_of(GRACE, since, now);
@@ -180,13 +192,14 @@ fn left_of(grace: Duration, since: u64, now: u64) -> Duration {
 }
 
 impl State {
-    fn longest_idle(&self, of: impl Fn(&Tenant) -> bool) -> Option<(u64, Arc<Tenant>)> {
+    /// Of those for which `of` holds, given the moment since when they are idle.
+    fn longest_idle(&self, of: impl Fn(&Tenant, u64) -> bool) -> Option<(u64, Arc<Tenant>)> {
         let idle = self
             .taken
             .values()
-            .filter(|tenant| of(tenant) && !tenant.cut.is_cancelled())
+            .filter(|tenant| !tenant.cut.is_cancelled())
             .map(|tenant| (tenant.idle_since.load(Ordering::Relaxed), tenant))
-            .filter(|(since, _)| *since != BUSY);
+            .filter(|(since, tenant)| *since != BUSY && of(tenant, *since));
         idle.min_by_key(|(since, _)| *since)
             .map(|(since, tenant)| (since, Arc::clone(tenant)))
     }
@@ -212,8 +225,15 @@ impl Place {
         self.tenant.cut.cancelled().await;
     }
 
+    /// The connection is served from now on. `unread`: its first bytes are there already.
+    pub(crate) fn served(&self, unread: bool) {
+        self.tenant.unread.store(unread, Ordering::Relaxed);
+        self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
+    }
+
     /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
     pub(crate) fn request(&self) -> Busy {
+        self.tenant.unread.store(false, Ordering::Relaxed);
         self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
         Busy {
             places: Arc::clone(&self.places),
@@ -325,6 +345,13 @@ mod tests {
         })
     }
 
+    /// A place whose connection is served and has sent nothing.
+    async fn served(places: &Arc<Places>, from: IpAddr) -> Result<Place, NoPlace> {
+        let place = places.take(from, false).await?;
+        place.served(false);
+        Ok(place)
+    }
+
     fn busy(place: &Place) -> Busy {
         let busy = place.request();
         busy.whole();
@@ -339,9 +366,9 @@ mod tests {
     async fn the_longest_idle_makes_way_and_a_busy_one_does_not() {
         let places = places(3);
         let [first, second, third] = [
-            places.take(HERE, false).await.unwrap(),
-            places.take(HERE, false).await.unwrap(),
-            places.take(HERE, false).await.unwrap(),
+            served(&places, HERE).await.unwrap(),
+            served(&places, HERE).await.unwrap(),
+            served(&places, HERE).await.unwrap(),
         ];
         let under_way = busy(&first);
         tokio::time::advance(Duration::from_millis(10)).await;
@@ -349,7 +376,7 @@ mod tests {
         // The first is busy, the second was so later than the third.
         let newcomer = tokio::spawn({
             let places = Arc::clone(&places);
-            async move { places.take(HERE, false).await }
+            async move { served(&places, HERE).await }
         });
         let came = Instant::now();
         timeout(Duration::from_secs(1), third.wanted()).await.unwrap();
@@ -360,7 +387,7 @@ mod tests {
         assert!(!wanted(&newcomer));
 
         let all_busy = [under_way, busy(&second), busy(&newcomer)];
-        let mut next = std::pin::pin!(places.take(HERE, false));
+        let mut next = std::pin::pin!(served(&places, HERE));
         let full = timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(full.is_err(), "all are busy");
         assert!(!wanted(&first) && !wanted(&second) && !wanted(&newcomer));
@@ -379,15 +406,15 @@ mod tests {
     async fn an_unfinished_request_makes_way_and_a_whole_one_does_not() {
         let places = places(2);
         let (slow, whole) = (
-            places.take(HERE, false).await.unwrap(),
-            places.take(HERE, false).await.unwrap(),
+            served(&places, HERE).await.unwrap(),
+            served(&places, HERE).await.unwrap(),
         );
         let (_unfinished, _finished) = (slow.request(), busy(&whole));
         let makes_way = async {
             slow.wanted().await;
             drop(slow);
         };
-        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), places.take(HERE, false)), makes_way);
+        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), served(&places, HERE)), makes_way);
         assert!(place.unwrap().is_ok() && !wanted(&whole));
     }
 
@@ -395,30 +422,57 @@ mod tests {
     async fn an_address_at_its_bound_makes_way_for_itself_or_is_refused() {
         let places = places(10);
         let far: IpAddr = "192.0.2.1".parse().unwrap();
-        let here = places.take(HERE, false).await.unwrap();
-        let (first, second) = (
-            places.take(far, false).await.unwrap(),
-            places.take(far, false).await.unwrap(),
-        );
+        let here = served(&places, HERE).await.unwrap();
+        let (first, second) = (served(&places, far).await.unwrap(), served(&places, far).await.unwrap());
         assert_eq!(
-            places.take(far, false).await.unwrap_err(),
+            served(&places, far).await.unwrap_err(),
             NoPlace::Address,
             "both are new"
         );
         tokio::time::advance(GRACE + Duration::from_millis(1)).await;
-        let third = places.take(far, false).await.unwrap();
+        let third = served(&places, far).await.unwrap();
         assert!(wanted(&first) && !wanted(&second) && !wanted(&here));
         let _all_busy = [busy(&second), busy(&third)];
         tokio::time::advance(GRACE + Duration::from_millis(1)).await;
         assert_eq!(
-            places.take(far, false).await.unwrap_err(),
+            served(&places, far).await.unwrap_err(),
             NoPlace::Address,
             "both are busy"
         );
         assert!(places.take("192.0.2.2".parse().unwrap(), false).await.is_ok());
         drop((first, second));
-        assert!(places.take(far, false).await.is_ok(), "a place that was given back");
+        assert!(served(&places, far).await.is_ok(), "a place that was given back");
         drop((third, here));
         assert!(places.lock().by_address.len() <= 1, "{:?}", places.lock().by_address);
+    }
+
+    /// As when a thousand come while the processors are busy: those that were not served yet have not been idle.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_request_was_not_read_is_not_idle() {
+        let places = Places::new(Bounds {
+            all: 10,
+            per_address: 10,
+            proxies: 3,
+        });
+        let [accepted, unread, silent] = [
+            places.take(HERE, false).await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
+            places.take(HERE, false).await.unwrap(),
+        ];
+        unread.served(true);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        silent.served(false);
+        let newcomer = served(&places, HERE).await.unwrap();
+        assert!(wanted(&silent) && !wanted(&unread) && !wanted(&accepted));
+        let _busy = busy(&newcomer);
+        assert_eq!(
+            served(&places, HERE).await.unwrap_err(),
+            NoPlace::Address,
+            "the others have asked"
+        );
+        // Bytes that do not become a request keep it no longer than the grace.
+        tokio::time::advance(GRACE).await;
+        assert!(served(&places, HERE).await.is_ok());
+        assert!(wanted(&unread) && !wanted(&accepted));
     }
 }

@@ -1,11 +1,12 @@
 //! Accepting connections, and the handshake of TLS.
 
+use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-#[cfg(target_os = "linux")]
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -23,10 +24,34 @@ const UNSENT: u32 = 128 << 10;
 /// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// Connections that the system holds until they are accepted: as many as it allows (`net.core.somaxconn`). The SYN of a client beyond them is
+/// dropped, and sent again after a second.
+const BACKLOG: u32 = i32::MAX.unsigned_abs();
+
 /// A connection as it was accepted.
 pub type Stream = WriteTimeout<TcpStream>;
 /// A connection with TLS, where it is configured.
 pub type Secured = Either<Stream, TlsStream<Stream>>;
+
+/// Listens on a port.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Connections of an earlier process in TIME_WAIT keep nobody out. On Windows it would let another process take the port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Whether the peer's first bytes are there, or its end, which the connection's own task finds.
+pub(crate) fn has_sent(stream: &Stream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    SockRef::from(stream.get_ref()).peek(&mut byte).is_ok()
+}
 
 /// The next connection; `None` at the relay's end.
 pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(Stream, SocketAddr)> {

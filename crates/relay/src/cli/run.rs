@@ -10,7 +10,7 @@ use sdk_relay_bip352::{Engine, Fast};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
-use sdk_relay_transport::open_files;
+use sdk_relay_transport::{http_runtime, open_files};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing_subscriber::prelude::*;
@@ -45,7 +45,7 @@ pub fn run_with(overrides: Overrides, engine: Arc<dyn Engine>) -> anyhow::Result
         tracing::warn!("{variable}");
     }
     let workers = available_parallelism().map_or(1, NonZero::get);
-    threads_are_there(workers + FURTHER_THREADS)
+    threads_are_there(workers + http_runtime::THREADS + FURTHER_THREADS)
         .context("the system refuses threads: look at its limits (systemd: TasksMax, a shell: ulimit -u)")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
