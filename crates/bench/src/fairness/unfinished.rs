@@ -1,0 +1,180 @@
+//! `/health/live` and memory beside requests and messages that never end.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream as Blocking};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use testkit::{Bitcoind, RelayOptions, RelayProcess, relay_exe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep};
+
+use super::{LOST_AFTER, Measured, mib};
+use crate::report::Table;
+use crate::stats::{Samples, ms};
+
+/// Requests under way at once: as many as there are places for HTTP connections.
+const REQUESTS: usize = 1024;
+/// Bytes of an unfinished message, nearly the largest.
+const MESSAGE: usize = 1_040_000;
+/// Between two looks, each over a connection of its own.
+const PACE: Duration = Duration::from_millis(20);
+/// Looks while nothing else asks.
+const QUIET: Duration = Duration::from_secs(5);
+/// Whoever was cut comes again after this.
+const AGAIN: Duration = Duration::from_millis(500);
+const REQUEST: &[u8] =
+    b"POST /tx HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+const HANDSHAKE: &[u8] = br#"{"type":"handshake","client_id":"attacker","version":"1.0.0","capabilities":[]}"#;
+/// With the key of RFC 6455, section 1.3.
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured> {
+    sdk_relay_transport::open_files::to_the_most();
+    let relay = RelayProcess::start(RelayOptions::new(relay_exe()).node(node)).await;
+    let (http, ws) = (address(&relay.http_url())?, address(&relay.ws_url())?);
+    let alone = Looks::begin(http)?;
+    sleep(QUIET).await;
+    let alone = alone.end().await?;
+
+    let idle = relay.resident_bytes();
+    let looks = Looks::begin(http)?;
+    let mut requests = JoinSet::new();
+    for _ in 0..REQUESTS {
+        requests.spawn(keep_posting(http));
+    }
+    let mut unfinished = JoinSet::new();
+    for _ in 0..messages {
+        unfinished.spawn(unfinished_message(ws));
+    }
+    let (mut most, mut pace) = (0, interval(Duration::from_millis(100)));
+    let ended = async {
+        while !unfinished.is_empty() {
+            tokio::select! {
+                Some(message) = unfinished.join_next() => message??,
+                _ = pace.tick() => most = most.max(relay.resident_bytes()),
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(LOST_AFTER, ended)
+        .await
+        .context("unfinished messages were not cut")??;
+    let beside = looks.end().await?;
+    requests.shutdown().await;
+    let above = most.saturating_sub(idle);
+    Ok(Measured {
+        tables: vec![
+            Table::new(["/health/live, ms", "p50", "p90", "p99", "max"])
+                .row("alone", &alone.summary(), 1)
+                .row("beside the attacker", &beside.summary(), 1),
+            Table::new(["unfinished input", "value"])
+                .row("looks beside", &[beside.len() as f64], 0)
+                .row("resident memory when idle, MiB", &[mib(idle)], 1)
+                .row("the most above it, MiB", &[mib(above)], 1),
+        ],
+        json: json!({"alone_ms": alone.json(), "beside_ms": beside.json(), "idle": idle, "most_above_idle": above}),
+    })
+}
+
+/// Looks at `/health/live` at a fixed pace, from a thread of its own: the load's tasks do not delay it.
+struct Looks {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Result<Vec<f64>>>,
+}
+
+impl Looks {
+    fn begin(http: SocketAddr) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("looks".to_owned());
+        let thread = thread.spawn(move || {
+            let mut took = Vec::new();
+            let mut next = Instant::now();
+            while !ended.load(Ordering::Relaxed) {
+                took.push(ms(look(http)?));
+                next += PACE;
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+            Ok(took)
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    async fn end(self) -> Result<Samples> {
+        self.stop.store(true, Ordering::Relaxed);
+        let took = tokio::task::spawn_blocking(|| self.thread.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the looks panicked"))??;
+        Samples::new(took).context("not one look")
+    }
+}
+
+/// One look, over a new connection. An error where it is not answered with 200.
+fn look(http: SocketAddr) -> Result<Duration> {
+    let began = Instant::now();
+    let mut stream = Blocking::connect(http)?;
+    stream.set_read_timeout(Some(LOST_AFTER))?;
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let status = answer.get(..12).unwrap_or(&answer);
+    ensure!(
+        status == b"HTTP/1.1 200",
+        "/health/live: {}",
+        String::from_utf8_lossy(&answer)
+    );
+    Ok(began.elapsed())
+}
+
+/// A request with one byte of a thousand, again whenever it is cut.
+async fn keep_posting(http: SocketAddr) -> Result<()> {
+    loop {
+        let mut stream = TcpStream::connect(http).await?;
+        // Whoever is cut finds out by reading.
+        if stream.write_all(REQUEST).await.is_ok() {
+            read_to_end(&mut stream).await;
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// A message without its end, until the relay closes the connection.
+async fn unfinished_message(ws: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(ws).await?;
+    stream.write_all(UPGRADE).await?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await?;
+    ensure!(
+        &answer == b"HTTP/1.1 101",
+        "no WebSocket: {}",
+        String::from_utf8_lossy(&answer)
+    );
+    // FIN and text; masked with zeros (RFC 6455, section 5.2). The handshake has its length in one byte, the message in eight.
+    let mut message = vec![0x81, 0x80 | HANDSHAKE.len() as u8, 0, 0, 0, 0];
+    message.extend(HANDSHAKE);
+    message.extend([0x81, 0x80 | 127]);
+    message.extend((MESSAGE as u64).to_be_bytes());
+    message.extend([0; 4]);
+    message.resize(message.len() + MESSAGE - 1, b' ');
+    if stream.write_all(&message).await.is_ok() {
+        read_to_end(&mut stream).await;
+    }
+    Ok(())
+}
+
+/// Until the relay ends the connection, in whatever way.
+async fn read_to_end(stream: &mut TcpStream) {
+    let mut part = [0; 4096];
+    while stream.read(&mut part).await.is_ok_and(|n| n > 0) {}
+}
+
+fn address(url: &str) -> Result<SocketAddr> {
+    Ok(url.split("//").nth(1).context("a URL")?.parse()?)
+}
