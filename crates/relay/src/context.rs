@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_config::Config;
+use sdk_relay_detect::Detection;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
@@ -15,7 +16,6 @@ use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::InputBudget;
 use tokio::sync::watch;
 
-use crate::detect::Detection;
 use crate::dev::DevTools;
 use crate::mesh::Mesh;
 use crate::reports;

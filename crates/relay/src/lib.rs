@@ -1,13 +1,13 @@
 //! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
 //!
-//! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; [`detect`] finds payments, commits them to the log and hands them
-//! to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it, `sdk-relay-transport` serves the two
-//! ports, [`http`] answers over HTTP, [`reports`] makes the health and sync reports from the figures of `sdk-relay-telemetry`.
+//! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; detection (`sdk-relay-detect`) finds payments, commits them to the
+//! log and hands them to the hub (`sdk-relay-events`); each connection of [`ws`] reads them there at its own pace. [`relay`] wires it,
+//! `sdk-relay-transport` serves the two ports, [`http`] answers over HTTP, [`reports`] makes the health and sync reports from the figures of
+//! `sdk-relay-telemetry`.
 
 mod auth;
 pub mod cli;
 pub mod context;
-pub mod detect;
 pub mod dev;
 mod first_block;
 pub mod http;

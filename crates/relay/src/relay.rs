@@ -17,6 +17,7 @@ use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
 use sdk_relay_chain::{BlockRef, ChainSource};
 use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, Loader};
+use sdk_relay_detect::Detection;
 use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
 use sdk_relay_index::oracle::Oracle;
@@ -33,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::detect::{self, Detection};
 use crate::dev::{DevTools, Faucet};
 use crate::mesh::{self, Mesh};
 use crate::node_figures::node_figures;
@@ -167,7 +167,7 @@ impl Relay {
             }
             None => (None, None),
         };
-        let for_detection = detect::Parts {
+        let for_detection = sdk_relay_detect::Parts {
             store,
             hub: Arc::clone(&hub),
             counters: Arc::clone(&counters),
@@ -179,7 +179,8 @@ impl Relay {
             max_watches: config.max_watches,
             wallet_scripts,
         };
-        let detect::Started { detection, history } = detect::start(for_detection, events, stop, &supervisor)?;
+        let sdk_relay_detect::Started { detection, history } =
+            sdk_relay_detect::start(for_detection, events, stop, &supervisor)?;
 
         let (node_wallet, wallet_handle) = watch::channel(None);
         let dev = config.network.is_for_development().then(|| match &source.kind {

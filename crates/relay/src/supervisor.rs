@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sdk_relay_detect::SpawnThread;
 use sdk_relay_transport::SpawnConnection;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -71,6 +72,12 @@ impl Default for Supervisor {
 impl SpawnConnection for Supervisor {
     fn spawn(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.connection(connection);
+    }
+}
+
+impl SpawnThread for Supervisor {
+    fn spawn_thread(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        self.thread(name, work)
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_detect::{Mailbox, MailboxReceiver, mailbox};
 use sdk_relay_events::{Cursor, Frame, Report};
 use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
@@ -31,7 +32,6 @@ use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
 use crate::context::Context;
-use crate::detect::{Mailbox, MailboxReceiver, mailbox};
 use crate::mesh::{Inbound, Listener, Step as LinkStep};
 use crate::sync::{self, Asker};
 

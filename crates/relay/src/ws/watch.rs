@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay_bip352::{Network, Receiver, ScanKey};
+use sdk_relay_detect::Heights;
 use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
 use super::session::refusal;
-use crate::detect::Heights;
 
 /// The keys and the addresses of a watch, the plain one below `None`.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 
 use super::super::session::refusal;
 use super::super::watch::{Keys, keys};
 use crate::context::Context;
-use crate::detect::{Mailbox, Registered, WatchOrder};
 
 /// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once.
 const COMMANDS_WAITING: usize = 128;

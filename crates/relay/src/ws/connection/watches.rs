@@ -1,5 +1,6 @@
 //! Watches come and go.
 
+use sdk_relay_detect::Registered;
 use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -8,7 +9,6 @@ use super::super::session::refusal;
 use super::super::socket::Socket;
 use super::pending::{Command, Done};
 use super::{Connection, Step, WATCH_EVERY};
-use crate::detect::Registered;
 
 impl Connection {
     pub(super) async fn watch<S: AsyncRead + AsyncWrite + Unpin>(

@@ -198,8 +198,8 @@ pub struct MailboxReceiver {
     barrier: watch::Receiver<u64>,
 }
 
-/// A mailbox for a client from this address, which counts as [`sdk_relay_transport::network_of`] says. When it is full, or detection gives it up, nothing more
-/// goes in, and the connection is to be closed with 1013.
+/// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is full, or detection gives it up,
+/// nothing more goes in, and the connection is to be closed with 1013.
 pub fn mailbox(address: IpAddr) -> (Mailbox, MailboxReceiver) {
     let (sender, receiver) = mpsc::channel(MAILBOX_FRAMES);
     let (barrier, seen) = watch::channel(u64::MAX);

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use sdk_relay_bip352::{EligibleTx, ScanKey, TaprootOutput};
 
 use super::*;
-use crate::detect::rows::{Facts, Row};
-use crate::detect::scheduler::Entry;
+use crate::rows::{Facts, Row};
+use crate::scheduler::Entry;
 
 fn receiver(n: u8) -> Arc<Receiver> {
     let key = SecretKey::from_slice(&[n; 32]).unwrap();

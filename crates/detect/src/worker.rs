@@ -21,13 +21,13 @@ use super::commands::{Command, Detection, Registered, WatchOrder, WatchRefused};
 use super::history::Stretch;
 use super::ledger::{Change, Ledger};
 use super::mempool::{Mempool, Segment};
+use super::parts::{Parts, StartError};
 use super::past::{Outlook, Past, Standing};
 use super::rows::{Facts, Place, Row, to_scripts};
 use super::scan::scan;
 use super::scan_queue::ScanQueue;
 use super::scheduler::{Batch as Rows, Class, Client, Outcome, Owner, Scheduler};
 use super::watches::Watches;
-use super::{Parts, StartError};
 
 /// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);

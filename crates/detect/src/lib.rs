@@ -11,61 +11,31 @@ mod commands;
 mod history;
 mod ledger;
 mod mempool;
+mod parts;
 mod past;
 mod rows;
 mod scan;
 mod scan_queue;
 mod scheduler;
+mod spawn;
 mod watches;
 mod worker;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use bitcoin::ScriptBuf;
-use sdk_relay_bip352::{Engine, Receiver};
 use sdk_relay_chain::ChainEvent;
-use sdk_relay_config::Network;
-use sdk_relay_events::Hub;
-use sdk_relay_index::Index;
-use sdk_relay_store::{Store, StoreError};
-use sdk_relay_telemetry::{Counters, Vitals};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, Registered, WatchOrder, WatchRefused, mailbox};
 pub use history::HistoryScanner;
+pub use parts::{Parts, StartError};
 pub use past::Outlook;
+pub use spawn::SpawnThread;
 
-use crate::supervisor::Supervisor;
 use scan_queue::ScanQueue;
 use scheduler::Scheduler;
 use worker::Worker;
-
-/// What detection works with.
-pub struct Parts {
-    /// Where events become durable.
-    pub store: Arc<Store>,
-    /// Where they are told.
-    pub hub: Arc<Hub>,
-    /// What is counted.
-    pub counters: Arc<Counters>,
-    /// What `/health` looks at.
-    pub vitals: Arc<Vitals>,
-    /// For addresses.
-    pub network: Network,
-    /// The relay's own wallet.
-    pub own: Arc<Receiver>,
-    /// What scans.
-    pub engine: Arc<dyn Engine>,
-    /// Where history comes from; `None`: there is none.
-    pub index: Option<Index>,
-    /// Watches at most.
-    pub max_watches: usize,
-    /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that no payment to that
-    /// wallet is passed over at the start.
-    pub wallet_scripts: Option<oneshot::Receiver<HashSet<ScriptBuf>>>,
-}
 
 /// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is cancelled or the stream
 /// of chain events ends.
@@ -73,7 +43,7 @@ pub fn start(
     parts: Parts,
     events: mpsc::Receiver<ChainEvent>,
     stop: CancellationToken,
-    supervisor: &Supervisor,
+    threads: &dyn SpawnThread,
 ) -> Result<Started, StartError> {
     let (detection, commands) = Detection::channel();
     let orders = Arc::new(ScanQueue::default());
@@ -84,13 +54,12 @@ pub fn start(
         detection: detection.clone(),
         reading_fails: false,
     });
-    let (scheduler, outcomes) = Scheduler::start(&parts.engine, supervisor).map_err(StartError::Thread)?;
+    let (scheduler, outcomes) = Scheduler::start(&parts.engine, threads).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     let runtime = tokio::runtime::Handle::current();
-    supervisor
-        .thread("detect", move || {
-            runtime.block_on(worker.run(events, commands, outcomes, stop));
-        })
+    let work = move || runtime.block_on(worker.run(events, commands, outcomes, stop));
+    threads
+        .spawn_thread("detect", Box::new(work))
         .map_err(StartError::Thread)?;
     Ok(Started { detection, history })
 }
@@ -101,15 +70,4 @@ pub struct Started {
     pub detection: Detection,
     /// What scans history for it; it is to be run beside it.
     pub history: Option<HistoryScanner>,
-}
-
-/// Why detection cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// What the store knows cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The system gives no thread.
-    #[error("no thread for detection or for scanning: {0}")]
-    Thread(std::io::Error),
 }

@@ -80,7 +80,7 @@ mod tests {
     use sdk_relay_bip352::EligibleTx;
 
     use super::*;
-    use crate::detect::rows::Facts;
+    use crate::rows::Facts;
 
     fn txid(n: u16) -> Txid {
         Txid::hash(&n.to_le_bytes())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::mpsc as blocking;
+use std::thread::JoinHandle;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version as BlockVersion};
@@ -23,12 +24,32 @@ use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
 use super::*;
-use crate::detect::{mailbox, start};
-use crate::supervisor::Supervisor;
+use crate::spawn::SpawnThread;
+use crate::{mailbox, start};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Watches and transactions of the block.
 const MANY: u8 = 41;
+
+/// Threads that are joined at the end.
+#[derive(Default)]
+struct Threads(Mutex<Vec<JoinHandle<()>>>);
+
+impl SpawnThread for Threads {
+    fn spawn_thread(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        self.0.lock().unwrap().push(thread);
+        Ok(())
+    }
+}
+
+impl Threads {
+    fn join(self) {
+        for thread in self.0.into_inner().unwrap() {
+            thread.join().expect("no panic");
+        }
+    }
+}
 
 /// The fast engine, once somebody has opened the gate for its blocks.
 struct Gated(Mutex<Option<blocking::Receiver<()>>>);
@@ -166,8 +187,8 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     };
     let (chain, events) = mpsc::channel(16);
     let stop = CancellationToken::new();
-    let supervisor = Supervisor::default();
-    let started = start(parts, events, stop.clone(), &supervisor).expect("detection");
+    let threads = Threads::default();
+    let started = start(parts, events, stop.clone(), &threads).expect("detection");
     let (mailbox, mut letters) = mailbox(IpAddr::from([127, 0, 0, 1]));
     let mut cursor = hub.live().held_by(letters.barrier());
     for n in 1..MANY {
@@ -234,8 +255,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     };
     assert_eq!(frames.len(), all.len());
 
-    supervisor.begin_stop();
     stop.cancel();
-    assert_eq!(supervisor.stop(DEADLINE).await, Vec::<&str>::new());
-    assert_eq!(supervisor.failure(), None);
+    let joined = tokio::task::spawn_blocking(move || threads.join());
+    timeout(DEADLINE, joined).await.expect("in time").expect("no panic");
 }

@@ -2,7 +2,7 @@ use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use sdk_relay_bip352::ScanKey;
 
 use super::*;
-use crate::detect::mailbox;
+use crate::mailbox;
 
 fn receiver(n: u16) -> Arc<Receiver> {
     let mut bytes = [1; 32];

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::queue::{Behind, Piece, Queue, Scan, Searching};
 use super::{Batch, Client, Outcome, Owner, PIECE};
-use crate::supervisor::Supervisor;
+use crate::spawn::SpawnThread;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
 const OUTCOMES_AHEAD: usize = 1_024;
@@ -20,9 +20,9 @@ const OUTCOMES_AHEAD: usize = 1_024;
 /// others scan a block.
 const NICE: i32 = 5;
 
-/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; the supervisor waits for them.
+/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; their owner waits for them.
 #[derive(Debug)]
-pub(in crate::detect) struct Scheduler {
+pub(crate) struct Scheduler {
     shared: Arc<Shared>,
 }
 
@@ -40,9 +40,9 @@ struct State {
 
 impl Scheduler {
     /// Starts one thread for each processor, and one for the mempool alone.
-    pub(in crate::detect) fn start(
+    pub(crate) fn start(
         engine: &Arc<dyn Engine>,
-        supervisor: &Supervisor,
+        threads: &dyn SpawnThread,
     ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
         let scheduler = Self { shared: Arc::default() };
@@ -53,22 +53,19 @@ impl Scheduler {
                 engine: Arc::clone(engine),
                 outcomes: outcomes.clone(),
             };
-            supervisor.thread("scan", move || {
+            let work = move || {
                 if !express {
                     lower_priority(NICE);
                 }
                 thread.run(express);
-            })?;
+            };
+            threads.spawn_thread("scan", Box::new(work))?;
         }
         Ok((scheduler, receiver))
     }
 
     /// Has the batch scanned for these clients. Gives those that are too far behind, for which it is not.
-    pub(in crate::detect) fn push<'c>(
-        &self,
-        batch: &Arc<Batch>,
-        clients: impl IntoIterator<Item = &'c Client>,
-    ) -> Vec<Owner> {
+    pub(crate) fn push<'c>(&self, batch: &Arc<Batch>, clients: impl IntoIterator<Item = &'c Client>) -> Vec<Owner> {
         let mut state = self.shared.lock();
         let refused = |client: &&Client| state.queue.push(batch, client) == Err(Behind);
         let behind = clients.into_iter().filter(refused).map(|client| client.owner).collect();
@@ -78,12 +75,12 @@ impl Scheduler {
     }
 
     /// Whether so much backfill waits for this address, or for all, that no more should be pushed.
-    pub(in crate::detect) fn is_busy(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_busy(&self, address: IpAddr) -> bool {
         self.shared.lock().queue.is_busy(address)
     }
 
     /// Drops everything that waits for this owner.
-    pub(in crate::detect) fn leave(&self, owner: Owner) {
+    pub(crate) fn leave(&self, owner: Owner) {
         self.shared.lock().queue.leave(owner);
         // What others share with it has changed hands.
         self.shared.work.notify_all();
