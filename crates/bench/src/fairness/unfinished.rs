@@ -1,14 +1,11 @@
 //! `/health/live` and memory beside requests and messages that never end.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream as Blocking};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use testkit::{Bitcoind, RelayOptions, RelayProcess, relay_exe};
+use testkit::{Bitcoind, Looks, RelayOptions, RelayProcess, relay_exe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -22,8 +19,7 @@ use crate::stats::{Samples, ms};
 const REQUESTS: usize = 1024;
 /// Bytes of an unfinished message, nearly the largest.
 const MESSAGE: usize = 1_040_000;
-/// Between two looks, each over a connection of its own.
-const PACE: Duration = Duration::from_millis(20);
+const LIVE: &str = "/health/live";
 /// Looks while nothing else asks.
 const QUIET: Duration = Duration::from_secs(5);
 /// Whoever was cut comes again after this.
@@ -39,12 +35,12 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     sdk_relay_transport::open_files::to_the_most();
     let relay = RelayProcess::start(RelayOptions::new(relay_exe()).node(node)).await;
     let (http, ws) = (address(&relay.http_url())?, address(&relay.ws_url())?);
-    let alone = Looks::begin(http)?;
+    let alone = Looks::begin(&relay.http_url(), LIVE);
     sleep(QUIET).await;
-    let alone = alone.end().await?;
+    let alone = samples(alone.end().await)?;
 
     let idle = relay.resident_bytes();
-    let looks = Looks::begin(http)?;
+    let looks = Looks::begin(&relay.http_url(), LIVE);
     let mut requests = JoinSet::new();
     for _ in 0..REQUESTS {
         requests.spawn(keep_posting(http));
@@ -66,7 +62,7 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     tokio::time::timeout(LOST_AFTER, ended)
         .await
         .context("unfinished messages were not cut")??;
-    let beside = looks.end().await?;
+    let beside = samples(looks.end().await)?;
     requests.shutdown().await;
     let above = most.saturating_sub(idle);
     Ok(Measured {
@@ -81,56 +77,6 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
         ],
         json: json!({"alone_ms": alone.json(), "beside_ms": beside.json(), "idle": idle, "most_above_idle": above}),
     })
-}
-
-/// Looks at `/health/live` at a fixed pace, from a thread of its own: the load's tasks do not delay it.
-struct Looks {
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Result<Vec<f64>>>,
-}
-
-impl Looks {
-    fn begin(http: SocketAddr) -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("looks".to_owned());
-        let thread = thread.spawn(move || {
-            let mut took = Vec::new();
-            let mut next = Instant::now();
-            while !ended.load(Ordering::Relaxed) {
-                took.push(ms(look(http)?));
-                next += PACE;
-                std::thread::sleep(next.saturating_duration_since(Instant::now()));
-            }
-            Ok(took)
-        })?;
-        Ok(Self { stop, thread })
-    }
-
-    async fn end(self) -> Result<Samples> {
-        self.stop.store(true, Ordering::Relaxed);
-        let took = tokio::task::spawn_blocking(|| self.thread.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the looks panicked"))??;
-        Samples::new(took).context("not one look")
-    }
-}
-
-/// One look, over a new connection. An error where it is not answered with 200.
-fn look(http: SocketAddr) -> Result<Duration> {
-    let began = Instant::now();
-    let mut stream = Blocking::connect(http)?;
-    stream.set_read_timeout(Some(LOST_AFTER))?;
-    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let status = answer.get(..12).unwrap_or(&answer);
-    ensure!(
-        status == b"HTTP/1.1 200",
-        "/health/live: {}",
-        String::from_utf8_lossy(&answer)
-    );
-    Ok(began.elapsed())
 }
 
 /// A request with one byte of a thousand, again whenever it is cut.
@@ -173,6 +119,10 @@ async fn unfinished_message(ws: SocketAddr) -> Result<()> {
 async fn read_to_end(stream: &mut TcpStream) {
     let mut part = [0; 4096];
     while stream.read(&mut part).await.is_ok_and(|n| n > 0) {}
+}
+
+fn samples(looks: Vec<Duration>) -> Result<Samples> {
+    Samples::new(looks.into_iter().map(ms).collect()).context("not one look")
 }
 
 fn address(url: &str) -> Result<SocketAddr> {
