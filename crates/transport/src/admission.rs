@@ -23,14 +23,14 @@ struct Counts {
     arriving: HashMap<IpAddr, usize>,
 }
 
-/// A place in the total, for a connection whose request is still to come; dropping it frees the place.
+/// A slot in the total, for a connection whose request is still to come; dropping it frees the slot.
 #[derive(Debug)]
 pub struct Seat {
     admission: Arc<Admission>,
     arriving: Option<IpAddr>,
 }
 
-/// A place among the connections; dropping it frees the place.
+/// A slot among the connections; dropping it frees the slot.
 #[derive(Debug)]
 pub struct Permit {
     seat: Seat,
@@ -48,12 +48,12 @@ impl Admission {
         })
     }
 
-    /// A place for a connection from this address, where there is one.
+    /// A slot for a connection from this address, where there is one.
     pub fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Permit> {
         self.arrive(None)?.admit(from).ok()
     }
 
-    /// A place for a connection that has not said yet for whom it is, where there is one. One peer has no more of these than one address has
+    /// A slot for a connection that has not said yet for whom it is, where there is one. One peer has no more of these than one address has
     /// connections; `None` is a peer that speaks for many clients.
     pub fn arrive(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Seat> {
         let arriving = peer.and_then(counted);

@@ -1,6 +1,6 @@
-//! Places for HTTP connections. When all are taken, the connection that has been without a request for longest makes way for a new one:
+//! Slots for HTTP connections. When all are taken, the connection that has been without a request for longest makes way for a new one:
 //! connections that send nothing, or a byte now and then, keep nobody out. A request counts once its body is whole. One address cannot take
-//! all places.
+//! all slots.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client_network::network_of;
 
-/// In place of a moment while a request is under way.
+/// Instead of a moment while a request is under way.
 const BUSY: u64 = 0;
-/// For so long a connection keeps its place without a request, counted from when it is served first. When a thousand come at once, this lets
+/// For so long a connection keeps its slot without a request, counted from when it is served first. When a thousand come at once, this lets
 /// each of them send its request; the newcomers wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -35,9 +35,9 @@ pub(crate) struct Bounds {
     pub(crate) proxies: usize,
 }
 
-/// A bounded number of places.
+/// A bounded number of slots.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionSlots {
     bounds: Bounds,
     free: Arc<Semaphore>,
     began: Instant,
@@ -48,7 +48,7 @@ pub(crate) struct Places {
 struct State {
     next: u64,
     /// In the order in which they came: of two that have been idle for as long the older one makes way.
-    taken: BTreeMap<u64, Arc<Tenant>>,
+    taken: BTreeMap<u64, Arc<Connection>>,
     /// Connections by address, those that were told to make way not among them.
     by_address: HashMap<Address, usize>,
 }
@@ -56,36 +56,36 @@ struct State {
 /// What is counted as one address; `None` is this machine and the trusted proxies.
 type Address = Option<IpAddr>;
 
-/// The connection on a place.
+/// The connection on a slot.
 #[derive(Debug)]
-pub(crate) struct Tenant {
+pub(crate) struct Connection {
     address: Address,
-    /// Since when it has no request, in nanoseconds of [`Places`]; [`BUSY`] while it has one, and until it is served first.
+    /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is served first.
     idle_since: AtomicU64,
     /// Its first bytes have come and are not a request yet: it is not idle, the relay is late.
     unread: AtomicBool,
     cut: CancellationToken,
 }
 
-/// A place; dropping it frees it.
+/// A slot; dropping it frees it.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct Slot {
+    slots: Arc<ConnectionSlots>,
     number: u64,
-    tenant: Arc<Tenant>,
+    connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     /// The address has as many connections as it may, and each has a request or is too new to make way.
     Address,
     /// There will be none any more.
     Closed,
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
@@ -95,11 +95,11 @@ impl Places {
         })
     }
 
-    /// A place, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
+    /// A slot, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
     /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there: who is refused may be
     /// the client of one, which asks at once, and who makes way has waited while hundreds came. Only a connection whose request has come
     /// and has not been read keeps its grace.
-    pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Place, NoPlace> {
+    pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Slot, NoSlot> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
         self.make_way_within(address)?;
@@ -110,10 +110,10 @@ impl Places {
             }
             let look_again = self.cut_longest_idle();
             if let Ok(permit) = timeout(look_again, free.acquire_owned()).await {
-                break permit.map_err(|_| NoPlace::Closed)?;
+                break permit.map_err(|_| NoSlot::Closed)?;
             }
         };
-        let tenant = Arc::new(Tenant {
+        let connection = Arc::new(Connection {
             address,
             idle_since: AtomicU64::new(BUSY),
             unread: AtomicBool::new(false),
@@ -122,18 +122,18 @@ impl Places {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        state.taken.insert(number, Arc::clone(&tenant));
+        state.taken.insert(number, Arc::clone(&connection));
         *state.by_address.entry(address).or_default() += 1;
-        Ok(Place {
-            places: Arc::clone(self),
+        Ok(Slot {
+            slots: Arc::clone(self),
             number,
-            tenant,
+            connection,
             _permit: permit,
         })
     }
 
     /// Brings an address below its own bound.
-    fn make_way_within(&self, address: Address) -> Result<(), NoPlace> {
+    fn make_way_within(&self, address: Address) -> Result<(), NoSlot> {
         let (most, grace) = match address {
             Some(_) => (self.bounds.per_address, GRACE),
             None => (self.bounds.proxies, Duration::ZERO),
@@ -143,20 +143,20 @@ impl Places {
         if state.by_address.get(&address).is_none_or(|count| *count < most) {
             return Ok(());
         }
-        let may_be_cut = |tenant: &Tenant, since| {
-            let grace = if tenant.unread.load(Ordering::Relaxed) {
+        let may_be_cut = |connection: &Connection, since| {
+            let grace = if connection.unread.load(Ordering::Relaxed) {
                 GRACE
             } else {
                 grace
             };
-            tenant.address == address && left_of(grace, since, now).is_zero()
+            connection.address == address && left_of(grace, since, now).is_zero()
         };
         match state.longest_idle(may_be_cut) {
-            Some((_, tenant)) => {
-                state.cut(&tenant);
+            Some((_, connection)) => {
+                state.cut(&connection);
                 Ok(())
             }
-            None => Err(NoPlace::Address),
+            None => Err(NoSlot::Address),
         }
     }
 
@@ -164,12 +164,12 @@ impl Places {
     fn cut_longest_idle(&self) -> Duration {
         let now = self.moment();
         let mut state = self.lock();
-        let Some((since, tenant)) = state.longest_idle(|_, _| true) else {
+        let Some((since, connection)) = state.longest_idle(|_, _| true) else {
             return GRACE;
         };
         let left = left_of(GRACE, since, now);
         if left.is_zero() {
-            state.cut(&tenant);
+            state.cut(&connection);
             return GRACE;
         }
         left
@@ -193,20 +193,20 @@ fn left_of(grace: Duration, since: u64, now: u64) -> Duration {
 
 impl State {
     /// Of those for which `of` holds, given the moment since when they are idle.
-    fn longest_idle(&self, of: impl Fn(&Tenant, u64) -> bool) -> Option<(u64, Arc<Tenant>)> {
+    fn longest_idle(&self, of: impl Fn(&Connection, u64) -> bool) -> Option<(u64, Arc<Connection>)> {
         let idle = self
             .taken
             .values()
-            .filter(|tenant| !tenant.cut.is_cancelled())
-            .map(|tenant| (tenant.idle_since.load(Ordering::Relaxed), tenant))
-            .filter(|(since, tenant)| *since != BUSY && of(tenant, *since));
+            .filter(|connection| !connection.cut.is_cancelled())
+            .map(|connection| (connection.idle_since.load(Ordering::Relaxed), connection))
+            .filter(|(since, connection)| *since != BUSY && of(connection, *since));
         idle.min_by_key(|(since, _)| *since)
-            .map(|(since, tenant)| (since, Arc::clone(tenant)))
+            .map(|(since, connection)| (since, Arc::clone(connection)))
     }
 
-    fn cut(&mut self, tenant: &Tenant) {
-        tenant.cut.cancel();
-        self.forget(tenant.address);
+    fn cut(&mut self, connection: &Connection) {
+        connection.cut.cancel();
+        self.forget(connection.address);
     }
 
     fn forget(&mut self, address: Address) {
@@ -219,35 +219,35 @@ impl State {
     }
 }
 
-impl Place {
+impl Slot {
     /// Waits until the connection must make way.
-    pub(crate) async fn wanted(&self) {
-        self.tenant.cut.cancelled().await;
+    pub(crate) async fn evicted(&self) {
+        self.connection.cut.cancelled().await;
     }
 
     /// The connection is served from now on. `unread`: its first bytes are there already.
     pub(crate) fn served(&self, unread: bool) {
-        self.tenant.unread.store(unread, Ordering::Relaxed);
-        self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
+        self.connection.unread.store(unread, Ordering::Relaxed);
+        self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 
     /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
     pub(crate) fn request(&self) -> Busy {
-        self.tenant.unread.store(false, Ordering::Relaxed);
-        self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
+        self.connection.unread.store(false, Ordering::Relaxed);
+        self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
         Busy {
-            places: Arc::clone(&self.places),
-            tenant: Arc::clone(&self.tenant),
+            slots: Arc::clone(&self.slots),
+            connection: Arc::clone(&self.connection),
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.places.lock();
+        let mut state = self.slots.lock();
         state.taken.remove(&self.number);
-        if !self.tenant.cut.is_cancelled() {
-            state.forget(self.tenant.address);
+        if !self.connection.cut.is_cancelled() {
+            state.forget(self.connection.address);
         }
     }
 }
@@ -255,14 +255,14 @@ impl Drop for Place {
 /// A request under way.
 #[derive(Debug)]
 pub(crate) struct Busy {
-    places: Arc<Places>,
-    tenant: Arc<Tenant>,
+    slots: Arc<ConnectionSlots>,
+    connection: Arc<Connection>,
 }
 
 impl Busy {
-    /// The request is there whole: the connection keeps its place until the answer is through.
+    /// The request is there whole: the connection keeps its slot until the answer is through.
     pub(crate) fn whole(&self) {
-        self.tenant.idle_since.store(BUSY, Ordering::Relaxed);
+        self.connection.idle_since.store(BUSY, Ordering::Relaxed);
     }
 }
 
@@ -297,7 +297,7 @@ impl<B: Body + Unpin> Body for Arriving<B> {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.tenant.idle_since.store(self.places.moment(), Ordering::Relaxed);
+        self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 }
 
@@ -336,8 +336,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    fn places(all: usize) -> Arc<Places> {
-        Places::new(Bounds {
+    fn slots(all: usize) -> Arc<ConnectionSlots> {
+        ConnectionSlots::new(Bounds {
             all,
             per_address: 2,
             // Its own bound is met elsewhere.
@@ -345,134 +345,123 @@ mod tests {
         })
     }
 
-    /// A place whose connection is served and has sent nothing.
-    async fn served(places: &Arc<Places>, from: IpAddr) -> Result<Place, NoPlace> {
-        let place = places.take(from, false).await?;
-        place.served(false);
-        Ok(place)
+    /// A slot whose connection is served and has sent nothing.
+    async fn served(slots: &Arc<ConnectionSlots>, from: IpAddr) -> Result<Slot, NoSlot> {
+        let slot = slots.take(from, false).await?;
+        slot.served(false);
+        Ok(slot)
     }
 
-    fn busy(place: &Place) -> Busy {
-        let busy = place.request();
+    fn busy(slot: &Slot) -> Busy {
+        let busy = slot.request();
         busy.whole();
         busy
     }
 
-    fn wanted(place: &Place) -> bool {
-        place.tenant.cut.is_cancelled()
+    fn evicted(slot: &Slot) -> bool {
+        slot.connection.cut.is_cancelled()
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_idle_makes_way_and_a_busy_one_does_not() {
-        let places = places(3);
+        let slots = slots(3);
         let [first, second, third] = [
-            served(&places, HERE).await.unwrap(),
-            served(&places, HERE).await.unwrap(),
-            served(&places, HERE).await.unwrap(),
+            served(&slots, HERE).await.unwrap(),
+            served(&slots, HERE).await.unwrap(),
+            served(&slots, HERE).await.unwrap(),
         ];
         let under_way = busy(&first);
         tokio::time::advance(Duration::from_millis(10)).await;
         drop(second.request());
         // The first is busy, the second was so later than the third.
         let newcomer = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move { served(&places, HERE).await }
+            let slots = Arc::clone(&slots);
+            async move { served(&slots, HERE).await }
         });
         let came = Instant::now();
-        timeout(Duration::from_secs(1), third.wanted()).await.unwrap();
+        timeout(Duration::from_secs(1), third.evicted()).await.unwrap();
         assert!(came.elapsed() >= GRACE - Duration::from_millis(10), "it had its time");
-        assert!(!wanted(&first) && !wanted(&second) && !newcomer.is_finished());
+        assert!(!evicted(&first) && !evicted(&second) && !newcomer.is_finished());
         drop(third);
         let newcomer = newcomer.await.unwrap().unwrap();
-        assert!(!wanted(&newcomer));
+        assert!(!evicted(&newcomer));
 
         let all_busy = [under_way, busy(&second), busy(&newcomer)];
-        let mut next = std::pin::pin!(served(&places, HERE));
+        let mut next = std::pin::pin!(served(&slots, HERE));
         let full = timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(full.is_err(), "all are busy");
-        assert!(!wanted(&first) && !wanted(&second) && !wanted(&newcomer));
+        assert!(!evicted(&first) && !evicted(&second) && !evicted(&newcomer));
         // One that was busy when the newcomer came makes way as well, once it is idle.
         let [under_way, ..] = all_busy;
         drop(under_way);
         let makes_way = async {
-            first.wanted().await;
+            first.evicted().await;
             drop(first);
         };
-        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way);
-        assert!(place.unwrap().is_ok());
+        let (slot, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way);
+        assert!(slot.unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unfinished_request_makes_way_and_a_whole_one_does_not() {
-        let places = places(2);
-        let (slow, whole) = (
-            served(&places, HERE).await.unwrap(),
-            served(&places, HERE).await.unwrap(),
-        );
+        let slots = slots(2);
+        let (slow, whole) = (served(&slots, HERE).await.unwrap(), served(&slots, HERE).await.unwrap());
         let (_unfinished, _finished) = (slow.request(), busy(&whole));
         let makes_way = async {
-            slow.wanted().await;
+            slow.evicted().await;
             drop(slow);
         };
-        let (place, ()) = tokio::join!(timeout(Duration::from_secs(1), served(&places, HERE)), makes_way);
-        assert!(place.unwrap().is_ok() && !wanted(&whole));
+        let (slot, ()) = tokio::join!(timeout(Duration::from_secs(1), served(&slots, HERE)), makes_way);
+        assert!(slot.unwrap().is_ok() && !evicted(&whole));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_address_at_its_bound_makes_way_for_itself_or_is_refused() {
-        let places = places(10);
+        let slots = slots(10);
         let far: IpAddr = "192.0.2.1".parse().unwrap();
-        let here = served(&places, HERE).await.unwrap();
-        let (first, second) = (served(&places, far).await.unwrap(), served(&places, far).await.unwrap());
-        assert_eq!(
-            served(&places, far).await.unwrap_err(),
-            NoPlace::Address,
-            "both are new"
-        );
+        let here = served(&slots, HERE).await.unwrap();
+        let (first, second) = (served(&slots, far).await.unwrap(), served(&slots, far).await.unwrap());
+        assert_eq!(served(&slots, far).await.unwrap_err(), NoSlot::Address, "both are new");
         tokio::time::advance(GRACE + Duration::from_millis(1)).await;
-        let third = served(&places, far).await.unwrap();
-        assert!(wanted(&first) && !wanted(&second) && !wanted(&here));
+        let third = served(&slots, far).await.unwrap();
+        assert!(evicted(&first) && !evicted(&second) && !evicted(&here));
         let _all_busy = [busy(&second), busy(&third)];
         tokio::time::advance(GRACE + Duration::from_millis(1)).await;
-        assert_eq!(
-            served(&places, far).await.unwrap_err(),
-            NoPlace::Address,
-            "both are busy"
-        );
-        assert!(places.take("192.0.2.2".parse().unwrap(), false).await.is_ok());
+        assert_eq!(served(&slots, far).await.unwrap_err(), NoSlot::Address, "both are busy");
+        assert!(slots.take("192.0.2.2".parse().unwrap(), false).await.is_ok());
         drop((first, second));
-        assert!(served(&places, far).await.is_ok(), "a place that was given back");
+        assert!(served(&slots, far).await.is_ok(), "a slot that was given back");
         drop((third, here));
-        assert!(places.lock().by_address.len() <= 1, "{:?}", places.lock().by_address);
+        assert!(slots.lock().by_address.len() <= 1, "{:?}", slots.lock().by_address);
     }
 
     /// As when a thousand come while the processors are busy: those that were not served yet have not been idle.
     #[tokio::test(start_paused = true)]
     async fn a_connection_whose_request_was_not_read_is_not_idle() {
-        let places = Places::new(Bounds {
+        let slots = ConnectionSlots::new(Bounds {
             all: 10,
             per_address: 10,
             proxies: 3,
         });
         let [accepted, unread, silent] = [
-            places.take(HERE, false).await.unwrap(),
-            places.take(HERE, false).await.unwrap(),
-            places.take(HERE, false).await.unwrap(),
+            slots.take(HERE, false).await.unwrap(),
+            slots.take(HERE, false).await.unwrap(),
+            slots.take(HERE, false).await.unwrap(),
         ];
         unread.served(true);
         tokio::time::advance(Duration::from_millis(1)).await;
         silent.served(false);
-        let newcomer = served(&places, HERE).await.unwrap();
-        assert!(wanted(&silent) && !wanted(&unread) && !wanted(&accepted));
+        let newcomer = served(&slots, HERE).await.unwrap();
+        assert!(evicted(&silent) && !evicted(&unread) && !evicted(&accepted));
         let _busy = busy(&newcomer);
         assert_eq!(
-            served(&places, HERE).await.unwrap_err(),
-            NoPlace::Address,
+            served(&slots, HERE).await.unwrap_err(),
+            NoSlot::Address,
             "the others have asked"
         );
         // Bytes that do not become a request keep it no longer than the grace.
         tokio::time::advance(GRACE).await;
-        assert!(served(&places, HERE).await.is_ok());
-        assert!(wanted(&unread) && !wanted(&accepted));
+        assert!(served(&slots, HERE).await.is_ok());
+        assert!(evicted(&unread) && !evicted(&accepted));
     }
 }

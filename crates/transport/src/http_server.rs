@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use crate::connection_slots::{Arriving, Held, NoPlace, Place, Places};
+use crate::connection_slots::{Arriving, ConnectionSlots, Held, NoSlot, Slot};
 use crate::listener::{Stream, accept, has_sent, secured};
 use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
@@ -35,28 +35,28 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
     let listeners = Arc::new(listeners);
     let (tls, mut ending) = (listeners.tls.clone(), listeners.ending.clone());
     let spawner = Arc::clone(&listeners.spawner);
-    let places = Places::new(listeners.bounds);
+    let slots = ConnectionSlots::new(listeners.bounds);
     let trusted = listeners.trusted.clone();
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
-        let place = tokio::select! {
+        let slot = tokio::select! {
             _ = shutdown_requested(&mut ending) => return,
-            place = places.take(peer.ip(), trusted.contains(peer.ip())) => place,
+            slot = slots.take(peer.ip(), trusted.contains(peer.ip())) => slot,
         };
-        let place = match place {
-            Ok(place) => place,
-            Err(NoPlace::Address) => {
+        let slot = match slot {
+            Ok(slot) => slot,
+            Err(NoSlot::Address) => {
                 refuse(&stream, tls.is_some());
                 continue;
             }
-            Err(NoPlace::Closed) => return,
+            Err(NoSlot::Closed) => return,
         };
         let (api, listeners) = (api.clone(), Arc::clone(&listeners));
         let (tls, mut ending) = (tls.clone(), ending.clone());
         let connection = async move {
-            place.served(has_sent(&stream));
+            slot.served(has_sent(&stream));
             tokio::select! {
-                () = place.wanted() => {}
-                () = requests(api, listeners, tls, stream, peer, &mut ending, &place) => {}
+                () = slot.evicted() => {}
+                () = requests(api, listeners, tls, stream, peer, &mut ending, &slot) => {}
             }
         };
         spawner.spawn(Box::pin(connection));
@@ -78,7 +78,7 @@ async fn requests<A: Api>(
     stream: Stream,
     peer: SocketAddr,
     ending: &mut Shutdown,
-    place: &Place,
+    slot: &Slot,
 ) {
     let Some(stream) = secured(tls, stream, peer, ending).await else {
         return;
@@ -88,7 +88,7 @@ async fn requests<A: Api>(
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&listeners));
         request.extensions_mut().insert(Arc::clone(&listeners.input));
-        let busy = Arc::new(place.request());
+        let busy = Arc::new(slot.request());
         if request.body().is_end_stream() {
             busy.whole();
         }

@@ -20,9 +20,9 @@ pub struct ListenerState {
     pub admission: Arc<Admission>,
     /// Speaks TLS on both ports, where it is configured.
     pub tls: Option<Tls>,
-    /// Places for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
+    /// Slots for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
     pub streams: Arc<Semaphore>,
-    /// Places for WebSocket connections that are refused with a reason.
+    /// Slots for WebSocket connections that are refused with a reason.
     pub refusals: Arc<Semaphore>,
     /// Bounds of the HTTP port.
     pub(crate) bounds: Bounds,

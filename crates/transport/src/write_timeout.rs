@@ -1,7 +1,7 @@
 //! A connection whose peer must take what it is sent.
 //!
 //! hyper bounds how long a request's headers may take, and nothing bounds how long an answer may: a client that asks and never reads would
-//! hold its place, and a stream of `GET /events` its cursor, for as long as the client's machine is on.
+//! hold its slot, and a stream of `GET /events` its cursor, for as long as the client's machine is on.
 
 use std::io;
 use std::pin::Pin;
