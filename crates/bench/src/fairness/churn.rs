@@ -8,7 +8,7 @@ use serde_json::json;
 use testkit::{Bitcoind, Payee, Payer, RelayProcess};
 use tokio::time::sleep;
 
-use super::{Arguments, Measured, connect, mib, pay, watch};
+use super::common::{Arguments, Measured, connect, mib, pay, watch};
 use crate::report::Table;
 
 /// Transactions in the mempool meanwhile.

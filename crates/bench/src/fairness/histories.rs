@@ -11,7 +11,7 @@ use serde_json::json;
 use testkit::{Bitcoind, Payee, RelayProcess};
 use tokio::time::{sleep, timeout};
 
-use super::{Arguments, LOST_AFTER, Measured, connect, watch};
+use super::common::{Arguments, LOST_AFTER, Measured, connect, watch};
 use crate::report::Table;
 use crate::stats::{Samples, ms, thousandths};
 

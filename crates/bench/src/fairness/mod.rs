@@ -2,74 +2,20 @@
 //! memory under watches that come and go, `/health/live` beside requests and messages that never end.
 
 mod churn;
+mod common;
 mod histories;
 mod payments;
 mod unfinished;
 
-use std::time::Duration;
-
 use anyhow::Result;
-use bitcoin::{Amount, Transaction};
-use sdk_relay_bip352::SilentPaymentAddress;
-use sdk_relay_client::protocol::SecretHex;
-use sdk_relay_client::{Client, Events, Watch};
-use serde_json::{Map, Value, json};
+use bitcoin::Transaction;
+use serde_json::{Map, json};
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, relay_exe};
 
-use crate::report::{Report, Table};
+pub(crate) use common::Arguments;
 
-/// Labels of each of the attacker's watches, as many as the default allows.
-const LABELS: u32 = 100;
-/// Worth of a coin that pays, and of a payment.
-const COIN: Amount = Amount::from_sat(100_000);
-const LARGE_COIN: Amount = Amount::from_sat(3_000_000);
-const PAYMENT: Amount = Amount::from_sat(10_000);
-/// Far beyond what would be reported: it is lost, and the bench has failed.
-const LOST_AFTER: Duration = Duration::from_secs(300);
-
-/// An honest client beside an attacker.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Watches of the attacker, with 100 labels each.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=100))]
-    watches: u16,
-    /// Large transactions, each with a payment of the honest client behind it.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
-    rounds: u16,
-    /// Watches of the attacker with a history, all of one client.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    histories: u16,
-    /// Histories of the honest client, alone and beside those of the attacker.
-    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=100))]
-    samples: u16,
-    /// Eligible transactions of the history.
-    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u16).range(100..=20_000))]
-    rows: u16,
-    /// Seconds of watches that come and go.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=600))]
-    churn: u16,
-    /// WebSocket messages of 1 MB without their end, beside 1,024 requests without theirs.
-    #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u16).range(1..=3_000))]
-    unfinished: u16,
-    /// What is measured.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Payments, Part::Histories, Part::Churn, Part::Unfinished])]
-    parts: Vec<Part>,
-}
-
-/// A part of the bench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    Payments,
-    Histories,
-    Churn,
-    Unfinished,
-}
-
-/// What a part has measured.
-struct Measured {
-    tables: Vec<Table>,
-    json: Value,
-}
+use crate::report::Report;
+use common::{COIN, LABELS, LARGE_COIN, Part, pay};
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let (rounds, rows) = (usize::from(arguments.rounds), usize::from(arguments.rows));
@@ -110,29 +56,4 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         tables,
         json: json!({ "bench": "fairness", "parts": figures }),
     })
-}
-
-/// Bytes as MiB.
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
-}
-
-async fn connect(relay: &RelayProcess, name: &str) -> Result<(Client, Events)> {
-    let builder = Client::builder(&relay.ws_url()).client_id(name).reconnect(false);
-    Ok(builder.connect().await?)
-}
-
-fn pay(payer: &mut Payer, to: SilentPaymentAddress) -> Transaction {
-    payer.pay(&[InputKind::P2wpkh], &[(to, PAYMENT)])
-}
-
-fn watch(payee: &Payee, from_height: Option<u32>) -> Watch {
-    Watch {
-        scan_private_key: SecretHex::new(payee.scan_hex()),
-        spend_public_key: payee.spend_public_key().to_string(),
-        labels: Some(payee.labels.clone()),
-        from_height,
-        to_height: None,
-        message_id: None,
-    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use testkit::{Bitcoind, InputKind, Payee, Payer, Recipient, RelayProcess};
 use tokio::time::interval;
 
-use super::{Arguments, LABELS, LOST_AFTER, Measured, connect, pay, watch};
+use super::common::{Arguments, LABELS, LOST_AFTER, Measured, connect, pay, watch};
 use crate::report::Table;
 use crate::stats::{Samples, ms};
 use crate::watches::told;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
-use super::{LOST_AFTER, Measured, mib};
+use super::common::{LOST_AFTER, Measured, mib};
 use crate::report::Table;
 use crate::stats::{Samples, ms};
 
