@@ -38,10 +38,14 @@
 pub mod config;
 mod dial;
 mod exchange;
+mod intake;
+mod introductions;
 pub mod keys;
 pub mod limits;
 mod link;
 mod mesh;
+mod names;
+mod offers;
 pub mod output;
 mod phi;
 mod random;

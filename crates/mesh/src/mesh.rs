@@ -9,7 +9,7 @@ use sdk_relay_protocol::mesh::{Gossip, RelayEntry, RelayId, RelayStatus};
 use crate::config::{Config, Own};
 use crate::dial::{Dialling, Seed};
 use crate::keys::{Keys, entry_bytes};
-use crate::limits::{INTRODUCED_AT_FIRST, INTRODUCED_PER_INTERVAL, MAX_ENTRIES, MAX_INTRODUCED, MAX_PASSING};
+use crate::limits::{MAX_ENTRIES, MAX_PASSING};
 use crate::link::{Link, Outstanding};
 use crate::output::{CloseReason, DialId, LinkId, Output, Peer, Token};
 use crate::random::Random;
@@ -207,58 +207,9 @@ impl<K: Keys> Mesh<K> {
         self.run_links(now);
     }
 
-    /// Whether a relay that has proven its key may have its name here.
-    fn gets_name(&mut self, now: Duration, peer: &Peer) -> bool {
-        let bound = self.keys.bound_key(&peer.relay_id);
-        if bound.as_ref().is_some_and(|key| *key != peer.public_key) {
-            return false;
-        }
-        let place = self.table.place(peer.relay_id.as_str());
-        let other = place.filter(|place| {
-            let row = self.table.row(*place);
-            row.is_some_and(|row| row.entry.public_key != peer.public_key)
-        });
-        let linked = self
-            .links
-            .values()
-            .any(|link| link.peer == peer.relay_id && link.public_key != peer.public_key);
-        match other {
-            _ if bound.is_some() => other.into_iter().for_each(|place| self.evict(place)),
-            Some(place) if self.table.row(place).is_some_and(Row::gives_way) => self.evict(place),
-            Some(place) => {
-                self.contest(now, place);
-                return false;
-            }
-            None if linked => return false,
-            None => {}
-        }
-        true
-    }
-
-    /// The key under which a name is known here, unless it is known by hearsay alone: of the own table, and of the links.
-    pub fn proven_key(&self, relay_id: &str) -> Option<&str> {
-        let row = self.table.find(relay_id).filter(|row| !row.is_hearsay());
-        let of_link = || self.links.values().find(|link| link.peer.as_str() == relay_id);
-        row.map(|row| row.entry.public_key.as_str())
-            .or_else(|| of_link().map(|link| link.public_key.as_str()))
-    }
-
     /// Whether this link stands: the state machine has taken it and has not closed it.
     pub fn is_up(&self, link: LinkId) -> bool {
         self.links.contains_key(&link)
-    }
-
-    /// Relays that this link may still introduce.
-    pub(crate) fn may_introduce(&self, now: Duration, link: LinkId) -> usize {
-        let Some(link) = self.links.get(&link) else { return 0 };
-        let intervals = now.saturating_sub(link.up).as_secs_f64() / self.config.interval.as_secs_f64();
-        let quota = match self.is_seed(&link.peer) {
-            true => MAX_INTRODUCED,
-            false => INTRODUCED_AT_FIRST + (intervals * INTRODUCED_PER_INTERVAL as f64) as usize,
-        };
-        quota
-            .min(MAX_INTRODUCED)
-            .saturating_sub(self.table.introduced(&link.peer))
     }
 
     /// A link broke, at either end.
@@ -518,17 +469,6 @@ impl<K: Keys> Mesh<K> {
             token,
             gossip: Box::new(gossip),
         });
-    }
-
-    fn count_introductions(&mut self, now: Duration, id: LinkId) {
-        let left = self.may_introduce(now, id);
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.may_introduce = left;
-        if left == 0 {
-            let (table, peer) = (&self.table, &link.peer);
-            link.offers
-                .retain(|name, _| name == peer || table.place(name.as_str()).is_some());
-        }
     }
 
     /// Closes a link.

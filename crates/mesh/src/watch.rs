@@ -11,9 +11,9 @@ use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Heard, RelayId, RelayStatus};
 
 use crate::Mesh;
-use crate::exchange::{MAX_STRIKES, PARDON};
+use crate::intake::{MAX_STRIKES, PARDON};
 use crate::keys::{Keys, accusation_bytes};
-use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES, MAX_RELAYS};
+use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES};
 use crate::output::{CloseReason, LinkId, Output};
 use crate::phi::LATE;
 use crate::table::{Forgotten, Place, Row, Suspicion};
@@ -21,10 +21,6 @@ use crate::view::RelayView;
 
 /// Relays that are looked for on behalf of others at a time: each costs a dial.
 const MAX_HELPING: usize = 32;
-
-/// Intervals for which an entry is not taken again whose owner did not answer when another claimed its name. The true owner, if it was only away,
-/// gets its name by a link of its own.
-const DISPROVEN_FOR: u32 = 20;
 
 /// A relay that another looks for.
 pub(crate) struct Helping {
@@ -392,70 +388,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Whether one more relay can be known, of which `introducer` tells; itself, where that is `None`. Where the table is full, one that is gone makes
-    /// way; else one that is known by the word of a peer that has introduced more than this one. What is known at first hand makes way only for
-    /// what comes at first hand.
-    pub(crate) fn has_room(&mut self, now: Duration, introducer: Option<&RelayId>) -> bool {
-        if self.table.len() < MAX_RELAYS {
-            return true;
-        }
-        let gone = |place: &Place| {
-            self.table
-                .row(*place)
-                .is_some_and(|row| row.gone().is_some() && row.link().is_none())
-        };
-        if let Some(place) = self.table.trouble.iter().copied().find(gone) {
-            self.forget(now, place);
-            return true;
-        }
-        let fair = introducer.map_or(0, |introducer| self.table.introduced(introducer) + 1);
-        let least = self.table.least_founded(fair).or_else(|| {
-            let unlinked = self.table.iter().filter(|(place, row)| {
-                introducer.is_none() && *place != self.own && row.link().is_none() && !row.is_hearsay()
-            });
-            unlinked.min_by_key(|(_, row)| row.heard()).map(|(place, _)| place)
-        });
-        let Some(least) = least else { return false };
-        self.evict(least);
-        true
-    }
-
-    /// Another key claims the name of a relay that is known by hearsay alone: it is dialled, and loses the name if it does not answer.
-    pub(crate) fn contest(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.table.row_mut(place) else { return };
-        if row.is_hearsay() && row.link().is_none() {
-            row.local().contested = true;
-            self.table.trouble.insert(place);
-            self.dial_row(now, place, true);
-        }
-    }
-
-    /// A contested name was not answered for: it is not learned again with this key for a while.
-    pub(crate) fn disprove(&mut self, now: Duration, place: Place) {
-        if let Some(entry) = self.table.row(place).map(|row| &row.entry)
-            && self.disproven.len() < MAX_FORGOTTEN
-        {
-            let until = now + self.config.interval * DISPROVEN_FOR;
-            self.disproven
-                .insert(entry.relay_id.clone(), (entry.public_key.clone(), until));
-        }
-        self.evict(place);
-    }
-
-    /// Takes a relay out of the table that has not died: it may come back at once.
-    pub(crate) fn evict(&mut self, place: Place) {
-        let Some(row) = self.take_out(place) else { return };
-        self.counters.evicted += 1;
-        if row.gone().is_none() && !row.has_left() {
-            self.out.push_back(Output::Disconnected {
-                relay_id: row.entry.relay_id.clone(),
-                address: row.entry.address.clone(),
-                goodbye: false,
-            });
-        }
-    }
-
-    fn forget(&mut self, now: Duration, place: Place) {
+    pub(crate) fn forget(&mut self, now: Duration, place: Place) {
         let Some(row) = self.take_out(place) else { return };
         self.counters.forgotten += 1;
         if self.forgotten.len() >= MAX_FORGOTTEN {
@@ -475,7 +408,7 @@ impl<K: Keys> Mesh<K> {
         self.forgotten.insert(row.entry.relay_id.clone(), forgotten);
     }
 
-    fn take_out(&mut self, place: Place) -> Option<Row> {
+    pub(crate) fn take_out(&mut self, place: Place) -> Option<Row> {
         for link in self.links.values_mut() {
             link.pending.remove(&place);
             link.owed.remove(&place);

@@ -1,0 +1,234 @@
+//! Entries and accusations that come in: what is checked, and what they change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayStatus};
+
+use crate::Mesh;
+use crate::keys::{Keys, accusation_bytes, entry_bytes};
+use crate::limits::{
+    MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
+};
+use crate::output::{CloseReason, LinkId, Output};
+use crate::table::{Row, order};
+
+/// Signatures that a link may have checked per interval. More than a full exchange needs.
+const MAX_CHECKED: usize = 2 * MAX_RELAYS;
+
+/// Intervals for which a link is not asked again for a name of which it gave another key's entry.
+const MISTAKEN_FOR: u32 = 2;
+
+/// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
+pub(crate) const MAX_STRIKES: u32 = 64;
+pub(crate) const PARDON: u32 = 20;
+
+impl<K: Keys> Mesh<K> {
+    pub(crate) fn take_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
+        let asked_for = link.offers.remove(&entry.relay_id).is_some();
+        if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
+            self.asked.remove(&entry.relay_id);
+        }
+        let mut place = self.table.place(entry.relay_id.as_str());
+        // A row that another key has under this name.
+        let mut rival = None;
+        if let Some(row) = place.and_then(|place| self.table.row_mut(place)) {
+            if row.entry == entry {
+                row.known_by |= if row.accusation().is_none() { bit } else { 0 };
+                return;
+            }
+            if row.entry.public_key != entry.public_key {
+                rival = place.take();
+            } else if row.order() >= order(&entry) {
+                return;
+            }
+        }
+        let introducer = (!from_itself).then(|| link.peer.clone());
+        let anothers = from_itself && link.public_key != entry.public_key;
+        link.checked += 1;
+        let mut refused =
+            !(asked_for || from_itself || hint) || anothers || link.checked > MAX_CHECKED || !is_sound(&entry);
+        if !refused {
+            let bound = self.keys.bound_key(&entry.relay_id);
+            let disproven = self.disproven.get(&entry.relay_id);
+            let disproven = disproven.is_some_and(|(key, until)| *key == entry.public_key && *until > now);
+            refused = bound.as_ref().is_some_and(|key| *key != entry.public_key) || (disproven && !from_itself);
+            let gives_way = |place| bound.is_some() || self.table.row(place).is_some_and(Row::gives_way);
+            if !refused && let Some(rival) = rival.filter(|rival| *rival == self.own || !gives_way(*rival)) {
+                self.contest(now, rival);
+                refused = true;
+            }
+            if refused && let Some(link) = self.links.get_mut(&id) {
+                // Else its word would keep those from being asked that have the right one.
+                link.mistaken.retain(|_, until| *until > now);
+                if link.mistaken.len() < MAX_RELAYS {
+                    link.mistaken
+                        .insert(entry.relay_id.clone(), now + self.config.interval * MISTAKEN_FOR);
+                }
+            }
+        }
+        if refused {
+            self.counters.refused += 1;
+            return;
+        }
+        if !self
+            .keys
+            .verify(&entry.public_key, &entry_bytes(&entry), &entry.signature)
+        {
+            // Whoever passes it on has not checked it, or has made it.
+            self.counters.refused += 1;
+            self.close(now, id, CloseReason::Dishonest);
+            return;
+        }
+        if place == Some(self.own) {
+            return self.outlive(now, &entry);
+        }
+        if self
+            .forgotten
+            .get(&entry.relay_id)
+            .is_some_and(|old| old.public_key == entry.public_key && order(&entry) <= old.order)
+        {
+            return;
+        }
+        if let Some(rival) = rival {
+            self.evict(rival);
+        }
+        let place = match place {
+            Some(place) => {
+                if let Some(accusation) = self.table.renew(place, entry, now) {
+                    self.strike(&accusation.by);
+                }
+                if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
+                    local.suspicion = None;
+                }
+                place
+            }
+            None => {
+                let exhausted = introducer.is_some() && self.may_introduce(now, id) == 0;
+                if exhausted || !self.has_room(now, introducer.as_ref()) {
+                    self.counters.refused += 1;
+                    return;
+                }
+                self.forgotten.remove(&entry.relay_id);
+                let name = entry.relay_id.clone();
+                let left = entry.status == RelayStatus::Left;
+                let row = Row::new(entry, now);
+                let place = self.table.insert(match introducer {
+                    Some(introducer) => row.introduced_by(introducer),
+                    None => row,
+                });
+                match left {
+                    // Nobody here had heard of it: it goes as it came.
+                    true => self
+                        .table
+                        .row_mut(place)
+                        .into_iter()
+                        .for_each(|row| row.local().gone = Some(now)),
+                    false => self.out.push_back(Output::Connected(name)),
+                }
+                place
+            }
+        };
+        self.counters.entries_taken += 1;
+        self.spare.learned();
+        self.settle(place);
+        let links = &self.links;
+        if let Some(row) = self.table.row_mut(place) {
+            row.known_by = bit;
+            let linked = links.iter().find(|(_, link)| link.peer == row.entry.relay_id);
+            if let Some((id, link)) = linked {
+                let local = row.local();
+                local.link = Some(*id);
+                local.heard.get_or_insert(link.up);
+                local.latency.get_or_insert(link.latency);
+            }
+            let linked = linked.is_some();
+            if row.local.as_ref().is_some_and(|local| local.gone.is_some()) || row.has_left() {
+                self.table.trouble.insert(place);
+            }
+            if linked {
+                self.table.proven(place);
+            }
+        }
+        self.review(now, place);
+        self.touch(now, place);
+    }
+
+    /// An entry of an earlier life of this relay is newer than the present one: the clock was set back.
+    fn outlive(&mut self, now: Duration, earlier: &RelayEntry) {
+        let (incarnation, version) = order(earlier);
+        self.change_own(now, |entry| {
+            entry.incarnation = incarnation.max(entry.incarnation);
+            entry.version = entry.version.max(version).saturating_add(1);
+        });
+    }
+
+    pub(crate) fn take_accusation(&mut self, now: Duration, id: LinkId, accusation: Arc<Accusation>) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.checked += 1;
+        let (bit, checked) = (link.bit, link.checked);
+        if self
+            .asked
+            .get(&accusation.relay_id)
+            .is_some_and(|(asked, _)| *asked == id)
+        {
+            self.asked.remove(&accusation.relay_id);
+        }
+        let Some(place) = self.table.place(accusation.relay_id.as_str()) else {
+            return;
+        };
+        let Some(row) = self.table.row(place) else { return };
+        if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
+            return;
+        }
+        let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
+            let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
+            strikes < MAX_STRIKES && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
+        });
+        let signed = accuser.is_some_and(|accuser| {
+            accusation.signature.len() == SIGNATURE
+                && self.keys.verify(
+                    &accuser.entry.public_key,
+                    &accusation_bytes(&accusation),
+                    &accusation.signature,
+                )
+        });
+        if !signed {
+            link.offers.remove(&accusation.relay_id);
+            self.counters.refused += 1;
+            return;
+        }
+        if place == self.own {
+            self.must_refute = true;
+            return self.look_after_own(now);
+        }
+        self.table.accuse(place, accusation);
+        self.settle(place);
+        if let Some(row) = self.table.row_mut(place) {
+            row.known_by = bit;
+            row.local().doubted_until = now + self.config.interval * 3;
+        }
+        self.touch(now, place);
+    }
+}
+
+/// Within the bounds of the wire. The name has been checked when it was read.
+fn is_sound(entry: &RelayEntry) -> bool {
+    let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_graphic());
+    // One way to write a key: two would be two keys.
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    // A relay that nobody can dial has no address.
+    hex(&entry.public_key, PUBLIC_KEY)
+        && hex(&entry.signature, SIGNATURE)
+        && printable(&entry.address, MAX_ADDRESS)
+        && printable(&entry.software_version, MAX_SOFTWARE_VERSION)
+        && entry.capabilities.len() <= MAX_CAPABILITIES
+        && entry
+            .capabilities
+            .iter()
+            .all(|capability| printable(capability, MAX_CAPABILITY))
+}

@@ -1,0 +1,189 @@
+//! What the other ends of the links offer, and which of them is asked for it.
+
+use std::time::Duration;
+
+use sdk_relay_protocol::mesh::{Have, RelayId};
+
+use crate::Mesh;
+use crate::keys::Keys;
+use crate::limits::{MAX_ENTRIES, MAX_RELAYS};
+use crate::link::{Link, Offer};
+use crate::output::LinkId;
+use crate::random::mix;
+use crate::table::{Place, Table, spread};
+
+impl<K: Keys> Mesh<K> {
+    pub(crate) fn take_have(&mut self, now: Duration, id: LinkId, have: &Have) {
+        let Have(name, incarnation, version, accused) = have;
+        let (theirs, accused) = ((*incarnation, *version), *accused != 0);
+        // A name that is bound to another key is another relay's.
+        let remembered = self.forgotten.get(name).is_some_and(|forgotten| {
+            theirs <= forgotten.order && self.keys.bound_key(name).is_none_or(|key| key == forgotten.public_key)
+        });
+        let place = self.table.place(name.as_str());
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let offers = link.offers.len() < MAX_RELAYS && link.mistaken.get(name).is_none_or(|until| *until <= now);
+        let Some(place) = place else {
+            // From who may introduce nobody more, offers would only have to be looked through again and again.
+            if !remembered && offers && (link.may_introduce > 0 || *name == link.peer) {
+                link.offer(name, theirs, accused);
+            }
+            return;
+        };
+        let Some(row) = self.table.row_mut(place) else { return };
+        let (ours, our_accused) = (row.order(), row.accusation().is_some());
+        // It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
+        let another = row.gives_way() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
+        if another && offers {
+            link.offer(name, theirs, accused);
+            return link.soon(now, self.config.interval);
+        }
+        match (theirs.cmp(&ours), accused, our_accused) {
+            (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
+                link.offer(name, theirs, accused);
+            }
+            (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
+                row.known_by |= link.bit;
+                link.pending.remove(&place);
+            }
+            _ => {
+                row.known_by &= !link.bit;
+                link.pending.insert(place);
+                link.soon(now, self.config.interval);
+            }
+        }
+    }
+
+    /// What other links offer of it and is here now need not be asked for.
+    pub(crate) fn settle(&mut self, place: Place) {
+        let Some(name) = self.table.row(place).map(|row| row.entry.relay_id.clone()) else {
+            return;
+        };
+        for link in self.links.values_mut() {
+            if link
+                .offers
+                .get(&name)
+                .is_some_and(|offer| lacks(&self.table, &name, offer) == (false, false))
+            {
+                link.offers.remove(&name);
+            }
+        }
+    }
+
+    /// Whether the other end has something that is asked of nobody else at the moment.
+    pub(crate) fn can_ask(&self, now: Duration, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| {
+            link.offers
+                .iter()
+                .any(|(name, offer)| self.may_ask(now, id, name, offer) && self.asked_here(now, id, name))
+        })
+    }
+
+    /// When what was refused can be asked for again.
+    pub(crate) fn asks_again(&self, now: Duration, id: LinkId) -> Option<Duration> {
+        let offers = self.links.get(&id)?.offers.values();
+        offers.map(|offer| offer.not_before).filter(|at| *at > now).min()
+    }
+
+    fn may_ask(&self, now: Duration, id: LinkId, name: &RelayId, offer: &Offer) -> bool {
+        let ask_again = now.saturating_sub(self.config.interval / 4);
+        let elsewhere = self
+            .asked
+            .get(name)
+            .is_some_and(|(link, at)| *link != id && *at > ask_again);
+        offer.not_before <= now && !elsewhere && self.links.get(&id).is_some_and(|link| self.may_bring(link, name))
+    }
+
+    /// Whether this link may bring what it offers: it is known, or the other end may introduce one more.
+    fn may_bring(&self, link: &Link, name: &RelayId) -> bool {
+        link.may_introduce > 0 || *name == link.peer || self.table.place(name.as_str()).is_some()
+    }
+
+    /// What is asked for over this link: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
+    pub(crate) fn wanted(&mut self, now: Duration, id: LinkId) -> Vec<(RelayId, bool, bool)> {
+        let any = self.random.next() as usize;
+        let Some(link) = self.links.get(&id) else {
+            return Vec::new();
+        };
+        let (mut wanted, mut settled) = (Vec::new(), Vec::new());
+        let mut new = link.may_introduce;
+        let skip = any.checked_rem(link.offers.len()).unwrap_or(0);
+        let from_there = link.offers.iter().skip(skip).chain(link.offers.iter().take(skip));
+        for (name, offer) in from_there {
+            if wanted.len() >= MAX_ENTRIES {
+                break;
+            }
+            let (entry, accusation) = lacks(&self.table, name, offer);
+            if !entry && !accusation {
+                settled.push(name.clone());
+            } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
+                if self.table.place(name.as_str()).is_none() && *name != link.peer {
+                    let Some(left) = new.checked_sub(1) else { continue };
+                    new = left;
+                }
+                wanted.push((name.clone(), entry, accusation));
+            }
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            for name in settled {
+                link.offers.remove(&name);
+            }
+        }
+        wanted
+    }
+
+    /// Of the links that offer it, any, but always the same.
+    fn asked_here(&self, now: Duration, id: LinkId, name: &RelayId) -> bool {
+        let seed = spread(name);
+        let rank = |id: LinkId| mix(seed ^ id.0);
+        let own = rank(id);
+        self.links.iter().all(|(other, link)| {
+            *other == id
+                || rank(*other) > own
+                || link.passing
+                || link.offers.get(name).is_none_or(|offer| offer.not_before > now)
+                || !self.may_bring(link, name)
+        })
+    }
+
+    /// The response is here: what was asked for and is not in it is asked for elsewhere.
+    pub(crate) fn not_given(&mut self, now: Duration, id: LinkId) {
+        let later = now + self.random.around(self.config.interval / 2);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let mut refused = Vec::new();
+        for name in std::mem::take(&mut link.asking) {
+            self.asked.remove(&name);
+            if let Some(offer) = link.offers.get_mut(&name) {
+                offer.not_before = later;
+                refused.push(name);
+            }
+        }
+        for name in refused {
+            for (_, link) in self.links.iter_mut().filter(|(other, _)| **other != id) {
+                if link.offers.contains_key(&name) {
+                    link.soon(now, self.config.interval);
+                }
+            }
+        }
+    }
+}
+
+/// Whether this relay lacks the offered entry, and whether it lacks the accusation.
+fn lacks(table: &Table, id: &RelayId, offer: &Offer) -> (bool, bool) {
+    let Offer {
+        incarnation,
+        version,
+        accused,
+        ..
+    } = *offer;
+    match table.find(id.as_str()) {
+        None => (true, accused),
+        Some(row) if row.order() < (incarnation, version) => (true, accused),
+        Some(row) if row.gives_way() && row.order() != (incarnation, version) => (true, accused),
+        Some(row) if row.is_hearsay() && row.order().0 != incarnation => (true, accused),
+        Some(row) => {
+            let same = row.order() == (incarnation, version);
+            (false, same && accused && row.accusation().is_none())
+        }
+    }
+}
