@@ -66,6 +66,7 @@ struct Told {
     batch: u64,
     ack: u64,
     have: Vec<(u8, u64, u64, u8)>,
+    distances: Vec<u8>,
     want: Vec<u8>,
     doubt: Vec<u8>,
     /// Relay, incarnation, version, key, and whether the signature holds.
@@ -132,6 +133,7 @@ fn gossip(told: Told, mesh: &Mesh<SimulatedKeys>) -> Box<Gossip> {
         batch: told.batch,
         ack: told.ack,
         have: told.have.into_iter().map(|(n, i, v, a)| Have(id(n), i, v, a)).collect(),
+        distances: told.distances,
         want: ids(told.want),
         doubt: ids(told.doubt),
         entries: told.entries.into_iter().map(entry).collect(),

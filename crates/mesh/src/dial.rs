@@ -1,13 +1,15 @@
 //! Whom to dial: configured addresses first, then any of those that are known, so that the links form a random graph. Now and then one that is not linked,
 //! only to look whether it is there: this is what finds the other side again after a partition.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
+use crate::distance::FARTHEST;
 use crate::keys::Keys;
-use crate::limits::{DIAL_TIMEOUT, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS};
+use crate::limits::{DIAL_TIMEOUT, MAX_CONTESTED_DIALS, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS};
 use crate::output::{DialId, Output};
 use crate::table::{Place, Row};
 
@@ -20,9 +22,6 @@ const FULL_FOR: u32 = 8;
 /// Intervals between two looks at a relay that is not linked.
 const PROBE_EVERY: u32 = 4;
 
-/// A row taken blindly may be unfit; so often another is taken.
-const DRAWS: usize = 16;
-
 /// A dial under way.
 pub(crate) struct Dialling {
     seed: Option<usize>,
@@ -32,7 +31,9 @@ pub(crate) struct Dialling {
     /// A configured relay, or one to which it sent this one on.
     pub(crate) entrance: bool,
     /// Nobody here has ever heard from it.
-    unproven: bool,
+    pub(crate) unproven: bool,
+    /// Another key claims its name.
+    contested: bool,
     since: Duration,
 }
 
@@ -62,9 +63,11 @@ impl<K: Keys> Mesh<K> {
             return;
         };
         self.counters.dials_failed += 1;
+        self.misses = self.misses.saturating_add(u32::from(dialling.unproven));
         let contested = dialling.relay.as_ref().and_then(|relay| self.contested(relay));
         if let Some(place) = contested {
-            return self.disprove(now, place);
+            self.disprove(now, place);
+            return self.settle_claims(now);
         }
         if let Some(n) = dialling.seed {
             let failures = self.seeds.get(n).map_or(0, |seed| seed.failures);
@@ -73,6 +76,12 @@ impl<K: Keys> Mesh<K> {
                 seed.failures = seed.failures.saturating_add(1);
                 seed.after = now + pause;
             }
+        }
+        if dialling.entrance && dialling.seed.is_none() {
+            // It was sent on to nobody: it asks again who sent it.
+            let pause = self.backoff(0);
+            let sent_it = self.seeds.iter_mut().filter(|seed| seed.relay.is_some());
+            sent_it.for_each(|seed| seed.after = seed.after.min(now + pause));
         }
         let Some(place) = dialling.relay.and_then(|relay| self.table.place(relay.as_str())) else {
             return;
@@ -126,10 +135,12 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    pub(crate) fn seed_answered(&mut self, dialling: &Dialling, relay: &RelayId) {
+    pub(crate) fn seed_answered(&mut self, now: Duration, dialling: &Dialling, relay: &RelayId) {
+        let looked = now + self.random.around(self.config.interval * FULL_FOR);
         if let Some(seed) = dialling.seed.and_then(|n| self.seeds.get_mut(n)) {
             seed.relay = Some(relay.clone());
             seed.failures = 0;
+            seed.after = if dialling.probe { looked } else { seed.after };
         }
     }
 
@@ -167,7 +178,7 @@ impl<K: Keys> Mesh<K> {
         // Configured relays come first. One that has never answered is dialled in any case: all else that is known may be another mesh.
         for n in 0..self.seeds.len() {
             let unknown = self.seeds.get(n).is_some_and(|seed| seed.relay.is_none());
-            if (missing > 0 || unknown) && self.dial_seed(now, n) {
+            if (missing > 0 || unknown) && self.dial_seed(now, n, false) {
                 missing = missing.saturating_sub(1);
             }
         }
@@ -187,21 +198,62 @@ impl<K: Keys> Mesh<K> {
             // While some are gone it looks more often: they may be back, or the way to them.
             let pause = if self.table.trouble.is_empty() { PROBE_EVERY } else { 1 };
             self.next_probe = now + self.random.around(self.config.interval * pause);
-            if let Some(place) = self.draw(now, |_| true) {
+            // Configured ones too, where they are not linked: those who came through them must not stay among themselves.
+            let unlinked = (0..self.seeds.len()).filter(|n| self.can_dial_seed(now, *n)).count();
+            let any = self.random.below(unlinked + 1);
+            let seed = (0..self.seeds.len()).filter(|n| self.can_dial_seed(now, *n)).nth(any);
+            if let Some(n) = seed {
+                self.dial_seed(now, n, true);
+            } else if let Some(place) = self.draw(now, |_| true) {
                 self.dial_row(now, place, true);
             }
         }
     }
 
-    /// Any row that can be dialled.
+    /// Any row that can be dialled; rather a near one, while relays that nobody here has heard from do not answer.
     fn draw(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Place> {
-        // In a small table each row gets its chance.
-        let draws = DRAWS.max(self.table.slots().min(DRAWS * 4));
-        (0..draws).find_map(|_| {
-            let any = self.random.next() as usize;
-            let (place, _) = self.table.at_random(any).filter(|(_, row)| fits(row))?;
-            self.can_dial(now, place).then_some(place)
-        })
+        let fit: Vec<Place> = self
+            .table
+            .iter()
+            .filter(|(place, row)| fits(row) && self.can_dial(now, *place))
+            .map(|(place, _)| place)
+            .collect();
+        self.any_of(fit, self.misses > 0)
+    }
+
+    /// Any row, rather a near one.
+    pub(crate) fn pick(&mut self, fits: impl Fn(&Row) -> bool) -> Option<Place> {
+        let fit: Vec<Place> = self
+            .table
+            .iter()
+            .filter(|(place, row)| fits(row) && *place != self.own)
+            .map(|(place, _)| place)
+            .collect();
+        self.any_of(fit, true)
+    }
+
+    /// Any of these. Rather `near` ones, which are less likely invented: of each distance half of what the nearer ones leave.
+    fn any_of(&mut self, places: Vec<Place>, near: bool) -> Option<Place> {
+        let mut places = places;
+        if near {
+            let mut classes: BTreeMap<u8, Vec<Place>> = BTreeMap::new();
+            for place in places {
+                let distance = self.table.row(place).map_or(FARTHEST, |row| self.distance(place, row));
+                classes.entry(distance).or_default().push(place);
+            }
+            places = Vec::new();
+            for (_, class) in classes {
+                let here = self.random.next().is_multiple_of(2);
+                places = class;
+                if here {
+                    break;
+                }
+            }
+        }
+        match places.is_empty() {
+            true => None,
+            false => Some(places.swap_remove(self.random.below(places.len()))),
+        }
     }
 
     fn can_dial(&self, now: Duration, place: Place) -> bool {
@@ -230,9 +282,18 @@ impl<K: Keys> Mesh<K> {
         let expect = Some((relay.clone(), key));
         // A name that two claim is settled before others are looked at.
         let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
-        let of_unproven = self.dials.values().filter(|dialling| dialling.unproven).count();
         let contested = self.contested(&relay).is_some();
-        if unproven && !contested && of_unproven >= MAX_UNPROVEN_DIALS {
+        let same = self
+            .dials
+            .values()
+            .filter(|dialling| dialling.unproven && dialling.contested == contested);
+        let of_unproven = same.count();
+        let most = if contested {
+            MAX_CONTESTED_DIALS
+        } else {
+            MAX_UNPROVEN_DIALS
+        };
+        if unproven && of_unproven >= most {
             return;
         }
         self.dial(
@@ -244,21 +305,26 @@ impl<K: Keys> Mesh<K> {
                 probe,
                 entrance,
                 unproven,
+                contested,
                 since: now,
             },
         );
     }
 
-    fn dial_seed(&mut self, now: Duration, n: usize) -> bool {
+    fn can_dial_seed(&self, now: Duration, n: usize) -> bool {
         let Some(seed) = self.seeds.get(n) else { return false };
         let linked = seed
             .relay
             .as_ref()
             .is_some_and(|relay| relay == &self.own_id || self.links.values().any(|link| link.peer == *relay));
         let dialling = self.dials.values().any(|dialling| dialling.seed == Some(n));
-        if linked || dialling || seed.after > now {
+        !linked && !dialling && seed.after <= now
+    }
+
+    fn dial_seed(&mut self, now: Duration, n: usize, probe: bool) -> bool {
+        let Some(seed) = self.seeds.get(n).filter(|_| self.can_dial_seed(now, n)) else {
             return false;
-        }
+        };
         let (address, relay) = (seed.address.clone(), seed.relay.clone());
         self.dial(
             address,
@@ -266,9 +332,10 @@ impl<K: Keys> Mesh<K> {
             Dialling {
                 seed: Some(n),
                 relay,
-                probe: false,
-                entrance: true,
+                probe,
+                entrance: !probe,
                 unproven: false,
+                contested: false,
                 since: now,
             },
         )

@@ -9,12 +9,13 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{Gossip, Heard, RelayId};
 
 use crate::Mesh;
+use crate::distance;
 use crate::keys::Keys;
 use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PROBES};
 use crate::link::Batch;
 use crate::mesh::NEWCOMER;
 use crate::output::LinkId;
-use crate::table::{Place, Row, Table};
+use crate::table::{Place, Table};
 
 /// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
 const HINTS: usize = 1;
@@ -27,6 +28,9 @@ const MAX_COMPARES: u32 = 4;
 
 /// Exchanges with different digests and nothing to tell, until parts are compared. News under way makes digests differ for a moment.
 const MISMATCHES: u32 = 2;
+
+/// Intervals between two comparisons, while relays do not answer that nobody here has heard from.
+const COMPARED_EVERY: u32 = 2;
 
 impl<K: Keys> Mesh<K> {
     /// What is to be told over this link now. Only a request `asks`: the response has the entries, or is the refusal.
@@ -53,15 +57,10 @@ impl<K: Keys> Mesh<K> {
         }
         if no_room {
             // It is sent on.
-            for _ in 0..HINTS * 16 {
-                let any = self.random.next() as usize;
-                let hint = self
-                    .table
-                    .at_random(any)
-                    .filter(|(place, row)| *place != self.own && row.is_trusted() && row.entry.relay_id != link.peer);
-                if let Some((_, row)) = hint
-                    && gossip.entries.len() < HINTS
-                {
+            let peer = link.peer.clone();
+            for _ in 0..HINTS {
+                let hint = self.pick(|row| row.is_trusted() && row.entry.relay_id != peer);
+                if let Some(row) = hint.and_then(|place| self.table.row(place)) {
                     self.spare.take();
                     gossip.entries.push(Arc::clone(&row.entry));
                 }
@@ -69,28 +68,10 @@ impl<K: Keys> Mesh<K> {
             return gossip;
         }
 
-        if link.told.len() < MAX_TOLD && !link.pending.is_empty() {
-            let mut places = Vec::new();
-            while places.len() < MAX_HAVE
-                && let Some(place) = link.pending.pop_first()
-            {
-                if self.table.row(place).is_some_and(|row| row.known_by & link.bit == 0) {
-                    places.push(place);
-                }
-            }
-            if !places.is_empty() {
-                link.batches = link.batches.wrapping_add(1);
-                gossip.batch = link.batches;
-                let rows = places.iter().filter_map(|place| self.table.row(*place));
-                gossip.have = rows.map(Row::have).collect();
-                link.told.push_back(Batch {
-                    number: link.batches,
-                    places,
-                    at: now,
-                });
-            }
-        }
-
+        self.tell_news(now, id, &mut gossip);
+        let Some(link) = self.links.get_mut(&id) else {
+            return gossip;
+        };
         for (name, entry, accusation) in wanted {
             self.asked.insert(name.clone(), (id, now));
             link.asking.push(name.clone());
@@ -126,6 +107,38 @@ impl<K: Keys> Mesh<K> {
         gossip
     }
 
+    /// The next batch of names, unless too many are under way.
+    fn tell_news(&mut self, now: Duration, id: LinkId, gossip: &mut Gossip) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.told.len() < MAX_TOLD) else {
+            return;
+        };
+        let mut places = Vec::new();
+        while places.len() < MAX_HAVE
+            && let Some(place) = link.pending.pop_first()
+        {
+            if self.table.row(place).is_some_and(|row| row.known_by & link.bit == 0) {
+                places.push(place);
+            }
+        }
+        if places.is_empty() {
+            return;
+        }
+        link.batches = link.batches.wrapping_add(1);
+        gossip.batch = link.batches;
+        let rows = places
+            .iter()
+            .filter_map(|place| Some((*place, self.table.row(*place)?)));
+        (gossip.have, gossip.distances) = rows.map(|(place, row)| (row.have(), self.distance(place, row))).unzip();
+        let batch = Batch {
+            number: gossip.batch,
+            places,
+            at: now,
+        };
+        if let Some(link) = self.links.get_mut(&id) {
+            link.told.push_back(batch);
+        }
+    }
+
     /// Takes what a message brings. What goes beyond the bounds is not looked at.
     pub(crate) fn take(&mut self, now: Duration, id: LinkId, gossip: Gossip) {
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -149,8 +162,9 @@ impl<K: Keys> Mesh<K> {
             if gossip.batch == link.ack.wrapping_add(1) {
                 link.ack = gossip.batch;
             }
-            for have in gossip.have.iter().take(MAX_HAVE) {
-                self.take_have(now, id, have);
+            for (n, have) in gossip.have.iter().take(MAX_HAVE).enumerate() {
+                let told = distance::told(gossip.distances.get(n).copied());
+                self.take_have(now, id, have, told);
             }
         }
         for (n, entry) in gossip.entries.into_iter().take(MAX_ENTRIES).enumerate() {
@@ -175,7 +189,7 @@ impl<K: Keys> Mesh<K> {
         for Heard(heard, ago) in gossip.heard.into_iter().take(MAX_PROBES) {
             self.vouched(now, &heard, Duration::from_millis(ago));
         }
-        self.compare(id, gossip.relays, told);
+        self.compare(now, id, gossip.relays, told);
     }
 
     /// What was told and is not acknowledged in time is told again.
@@ -192,12 +206,15 @@ impl<K: Keys> Mesh<K> {
 
     /// What the other end asks for goes into the next message, as far as this relay's share allows.
     fn take_wants(&mut self, now: Duration, id: LinkId, want: &[RelayId], doubt: &[RelayId]) {
-        let Some(link) = self.links.get_mut(&id) else { return };
         let places = |table: &Table, names: &[RelayId]| -> Vec<Place> {
             names.iter().filter_map(|name| table.place(name.as_str())).collect()
         };
         self.spare.grow(now, self.config.interval, self.table.len());
-        for place in places(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want)) {
+        let mut wanted = places(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want));
+        // What is to spare is not for what is far.
+        wanted.sort_by_key(|place| self.table.row(*place).map(|row| self.distance(*place, row)));
+        let Some(link) = self.links.get_mut(&id) else { return };
+        for place in wanted {
             let Some(row) = self.table.row_mut(place) else { continue };
             let spare = self.spare.take();
             if spare || !row.given {
@@ -231,7 +248,7 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// Where both ends have nothing to tell and yet differ, parts are compared; once for each such pair, whatever comes of it.
-    fn compare(&mut self, id: LinkId, relays: u16, told: bool) {
+    fn compare(&mut self, now: Duration, id: LinkId, relays: u16, told: bool) {
         let own = self.table.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(theirs) = link.digest else { return };
@@ -248,11 +265,16 @@ impl<K: Keys> Mesh<K> {
             link.pending.extend(self.table.iter().map(|(place, _)| place));
             return;
         }
+        // While relays are invented it is never quiet, and what had to make way is not told again.
+        let due = self.misses > 0
+            && link.pending.is_empty()
+            && now.saturating_sub(link.compared_at) >= self.config.interval * COMPARED_EVERY;
         if first || (!told && link.is_quiet()) {
             link.mismatches += 1;
         }
-        if first || link.mismatches >= MISMATCHES {
+        if first || due || link.mismatches >= MISMATCHES {
             link.mismatches = 0;
+            link.compared_at = now;
             link.compared = Some((own, theirs));
             link.send_buckets = true;
         }

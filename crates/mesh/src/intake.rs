@@ -6,12 +6,13 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayStatus};
 
 use crate::Mesh;
+use crate::distance::FARTHEST;
 use crate::keys::{Keys, accusation_bytes, entry_bytes};
 use crate::limits::{
     MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
 use crate::output::{CloseReason, LinkId, Output};
-use crate::table::{Row, order};
+use crate::table::{Claim, Place, Row, order};
 
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
@@ -27,7 +28,8 @@ impl<K: Keys> Mesh<K> {
     pub(crate) fn take_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
-        let asked_for = link.offers.remove(&entry.relay_id).is_some();
+        let offer = link.offers.remove(&entry.relay_id);
+        let asked_for = offer.is_some();
         if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
             self.asked.remove(&entry.relay_id);
         }
@@ -45,41 +47,52 @@ impl<K: Keys> Mesh<K> {
                 return;
             }
         }
-        let introducer = (!from_itself).then(|| link.peer.clone());
         let anothers = from_itself && link.public_key != entry.public_key;
         link.checked += 1;
         let mut refused =
             !(asked_for || from_itself || hint) || anothers || link.checked > MAX_CHECKED || !is_sound(&entry);
+        let (mut bound, mut mistaken) = (None, false);
         if !refused {
-            let bound = self.keys.bound_key(&entry.relay_id);
-            let disproven = self.disproven.get(&entry.relay_id);
-            let disproven = disproven.is_some_and(|(key, until)| *key == entry.public_key && *until > now);
-            refused = bound.as_ref().is_some_and(|key| *key != entry.public_key) || (disproven && !from_itself);
-            let gives_way = |place| bound.is_some() || self.table.row(place).is_some_and(Row::gives_way);
-            if !refused && let Some(rival) = rival.filter(|rival| *rival == self.own || !gives_way(*rival)) {
-                self.contest(now, rival);
-                refused = true;
-            }
-            if refused && let Some(link) = self.links.get_mut(&id) {
-                // Else its word would keep those from being asked that have the right one.
-                link.mistaken.retain(|_, until| *until > now);
-                if link.mistaken.len() < MAX_RELAYS {
-                    link.mistaken
-                        .insert(entry.relay_id.clone(), now + self.config.interval * MISTAKEN_FOR);
-                }
+            bound = self.owner(&entry.relay_id);
+            let claimed = (entry.relay_id.clone(), entry.public_key.clone());
+            let disproven = self.disproven.get(&claimed).is_some_and(|until| *until > now);
+            mistaken = bound.as_ref().is_some_and(|key| *key != entry.public_key)
+                || (disproven && !from_itself)
+                || rival.is_some_and(|rival| {
+                    rival == self.own || bound.is_none() && self.table.row(rival).is_some_and(|row| !row.is_hearsay())
+                });
+            refused = mistaken;
+        }
+        if !refused && !self.is_signed(&entry) {
+            // Whoever passes it on has not checked it, or has made it.
+            self.counters.refused += 1;
+            self.close(now, id, CloseReason::Dishonest);
+            return;
+        }
+        let told = offer.map_or(FARTHEST, |offer| offer.distance);
+        if !refused
+            && bound.is_none()
+            && let Some(rival) = rival
+            && self.table.row(rival).is_some_and(|row| !row.gives_way())
+        {
+            let claim = Claim {
+                entry: Arc::clone(&entry),
+                link: id,
+                distance: told,
+            };
+            self.claim(now, rival, claim);
+            (refused, mistaken) = (true, true);
+        }
+        if mistaken && let Some(link) = self.links.get_mut(&id) {
+            // Else its word would keep those from being asked that have the right one.
+            link.mistaken.retain(|_, until| *until > now);
+            if link.mistaken.len() < MAX_RELAYS {
+                link.mistaken
+                    .insert(entry.relay_id.clone(), now + self.config.interval * MISTAKEN_FOR);
             }
         }
         if refused {
             self.counters.refused += 1;
-            return;
-        }
-        if !self
-            .keys
-            .verify(&entry.public_key, &entry_bytes(&entry), &entry.signature)
-        {
-            // Whoever passes it on has not checked it, or has made it.
-            self.counters.refused += 1;
-            self.close(now, id, CloseReason::Dishonest);
             return;
         }
         if place == Some(self.own) {
@@ -93,44 +106,60 @@ impl<K: Keys> Mesh<K> {
             return;
         }
         if let Some(rival) = rival {
+            self.set_disproven(now, rival);
             self.evict(rival);
         }
-        let place = match place {
-            Some(place) => {
-                if let Some(accusation) = self.table.renew(place, entry, now) {
-                    self.strike(&accusation.by);
-                }
-                if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
-                    local.suspicion = None;
-                }
-                place
-            }
-            None => {
-                let exhausted = introducer.is_some() && self.may_introduce(now, id) == 0;
-                if exhausted || !self.has_room(now, introducer.as_ref()) {
-                    self.counters.refused += 1;
-                    return;
-                }
-                self.forgotten.remove(&entry.relay_id);
-                let name = entry.relay_id.clone();
-                let left = entry.status == RelayStatus::Left;
-                let row = Row::new(entry, now);
-                let place = self.table.insert(match introducer {
-                    Some(introducer) => row.introduced_by(introducer),
-                    None => row,
-                });
-                match left {
-                    // Nobody here had heard of it: it goes as it came.
-                    true => self
-                        .table
-                        .row_mut(place)
-                        .into_iter()
-                        .for_each(|row| row.local().gone = Some(now)),
-                    false => self.out.push_back(Output::Connected(name)),
-                }
-                place
-            }
+        let Some(place) = place else {
+            return self.learn(now, id, entry, told);
         };
+        if let Some(accusation) = self.table.renew(place, entry, now) {
+            self.strike(&accusation.by);
+        }
+        if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
+            local.suspicion = None;
+        }
+        self.taken(now, place, bit);
+    }
+
+    /// A relay that was not known, if there is room for it.
+    pub(crate) fn learn(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, told: u8) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
+        let introduction = match from_itself {
+            true => None,
+            false => self.introduction(now, id, &entry, told),
+        };
+        let exhausted = introduction.is_none() && !from_itself;
+        if exhausted || !self.has_room(now, introduction.as_ref()) {
+            self.counters.refused += 1;
+            return;
+        }
+        self.forgotten.remove(&entry.relay_id);
+        let name = entry.relay_id.clone();
+        let left = entry.status == RelayStatus::Left;
+        let row = Row::new(entry, now);
+        let place = match introduction {
+            Some((introducer, distance)) => {
+                let place = self.table.insert(row.introduced_by(introducer.clone(), distance));
+                self.keep_quota(now, &introducer);
+                place
+            }
+            None => self.table.insert(row),
+        };
+        match left {
+            // Nobody here had heard of it: it goes as it came.
+            true => self
+                .table
+                .row_mut(place)
+                .into_iter()
+                .for_each(|row| row.local().gone = Some(now)),
+            false => self.out.push_back(Output::Connected(name)),
+        }
+        self.taken(now, place, bit);
+    }
+
+    /// An entry is in its place: it is passed on.
+    fn taken(&mut self, now: Duration, place: Place, bit: u64) {
         self.counters.entries_taken += 1;
         self.spare.learned();
         self.settle(place);
@@ -154,6 +183,11 @@ impl<K: Keys> Mesh<K> {
         }
         self.review(now, place);
         self.touch(now, place);
+    }
+
+    fn is_signed(&self, entry: &RelayEntry) -> bool {
+        self.keys
+            .verify(&entry.public_key, &entry_bytes(entry), &entry.signature)
     }
 
     /// An entry of an earlier life of this relay is newer than the present one: the clock was set back.

@@ -2,43 +2,119 @@
 
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::RelayId;
+use sdk_relay_protocol::mesh::{RelayEntry, RelayId};
 
 use crate::Mesh;
+use crate::distance::{Allowance, Counts, FARTHEST, NEAR};
 use crate::keys::Keys;
 use crate::limits::{INTRODUCED_AT_FIRST, INTRODUCED_PER_INTERVAL, MAX_INTRODUCED, MAX_RELAYS};
+use crate::link::Link;
 use crate::output::{LinkId, Output};
-use crate::table::Place;
+use crate::table::{Place, Row, order};
 
 impl<K: Keys> Mesh<K> {
-    /// Relays that this link may still introduce.
-    pub(crate) fn may_introduce(&self, now: Duration, link: LinkId) -> usize {
-        let Some(link) = self.links.get(&link) else { return 0 };
+    /// What this link may still introduce.
+    fn allowance(&self, now: Duration, link: &Link) -> Allowance {
         let intervals = now.saturating_sub(link.up).as_secs_f64() / self.config.interval.as_secs_f64();
         let quota = match self.is_seed(&link.peer) {
             true => MAX_INTRODUCED,
             false => INTRODUCED_AT_FIRST + (intervals * INTRODUCED_PER_INTERVAL as f64) as usize,
         };
-        quota
-            .min(MAX_INTRODUCED)
-            .saturating_sub(self.table.introduced(&link.peer))
+        Allowance::new(quota.min(MAX_INTRODUCED), self.table.introduced(&link.peer))
     }
 
     pub(crate) fn count_introductions(&mut self, now: Duration, id: LinkId) {
-        let left = self.may_introduce(now, id);
+        let Some(link) = self.links.get(&id) else { return };
+        let allowance = self.allowance(now, link);
+        let mut claims = Counts::default();
+        let its = self.claims().into_iter().filter(|(_, link, _)| *link == id);
+        its.for_each(|(_, _, distance)| claims.add(distance));
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.may_introduce = left;
-        if left == 0 {
-            let (table, peer) = (&self.table, &link.peer);
-            link.offers
-                .retain(|name, _| name == peer || table.place(name.as_str()).is_some());
+        (link.allowance, link.claims) = (allowance, claims);
+        if link.allowance.is_used_up() {
+            let (table, peer, allowance) = (&self.table, &link.peer, &link.allowance);
+            link.offers.retain(|name, offer| {
+                name == peer || allowance.distance(offer.distance).is_some() || table.place(name.as_str()).is_some()
+            });
         }
     }
 
-    /// Whether one more relay can be known, of which `introducer` tells; itself, where that is `None`. Where the table is full, one that is gone makes
-    /// way; else one that is known by the word of a peer that has introduced more than this one. What is known at first hand makes way only for
+    /// By whose word an entry is known that comes over this link: of those that offer it, who is nearest to it and may introduce one more.
+    pub(crate) fn introduction(
+        &self,
+        now: Duration,
+        id: LinkId,
+        entry: &RelayEntry,
+        told: u8,
+    ) -> Option<(RelayId, u8)> {
+        let here = self.links.get(&id).map(|link| (link, told));
+        let others = self
+            .links
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .filter_map(|(_, link)| {
+                let offer = link.offers.get(&entry.relay_id)?;
+                ((offer.incarnation, offer.version) == order(entry)).then_some((link, offer.distance))
+            });
+        let able = here.into_iter().chain(others).filter_map(|(link, told)| {
+            let distance = self.allowance(now, link).distance(told)?;
+            Some((link.peer.clone(), distance))
+        });
+        able.min_by_key(|(_, distance)| *distance)
+    }
+
+    /// The other end of a link tells of a row, as it is here, that it is so far away: a shorter way counts, and what it said itself before counts no more.
+    pub(crate) fn told_distance(&mut self, now: Duration, id: LinkId, place: Place, told: u8) {
+        let (Some(link), Some(row)) = (self.links.get(&id), self.table.row(place)) else {
+            return;
+        };
+        let Some(hearsay) = row.hearsay() else { return };
+        let own_word = hearsay.introducer == link.peer;
+        if told == hearsay.distance || (told > hearsay.distance && !own_word) {
+            return;
+        }
+        let distance = match told > hearsay.distance {
+            true => Some(told),
+            false => self
+                .allowance(now, link)
+                .distance(told)
+                .filter(|distance| *distance < hearsay.distance),
+        };
+        if let Some(distance) = distance {
+            let peer = link.peer.clone();
+            self.table.attribute(place, peer.clone(), distance);
+            self.keep_quota(now, &peer);
+        }
+    }
+
+    /// Where this linked peer has introduced more than it may, the farthest makes way.
+    pub(crate) fn keep_quota(&mut self, now: Duration, peer: &RelayId) {
+        let Some(link) = self.links.values().find(|link| link.peer == *peer) else {
+            return;
+        };
+        if self.allowance(now, link).is_exceeded()
+            && let Some(place) = self.table.farthest_of(&link.peer)
+        {
+            self.evict(place);
+        }
+    }
+
+    /// How far a row is, as it is told to others.
+    pub(crate) fn distance(&self, place: Place, row: &Row) -> u8 {
+        let lasts = |link: LinkId| self.links.get(&link).is_some_and(Link::lasts);
+        match row.hearsay() {
+            _ if place == self.own => 0,
+            Some(_) if row.gives_way() => FARTHEST,
+            Some(hearsay) => hearsay.distance,
+            None if row.link().is_some_and(lasts) => 1,
+            None => NEAR,
+        }
+    }
+
+    /// Whether one more relay can be known, of which a peer tells that it is so far away; itself, where `introduction` is `None`. Where the table is full, one that is
+    /// gone makes way; else one that is farther, or one as far of a peer that has introduced more than this one. What is known at first hand makes way only for
     /// what comes at first hand.
-    pub(crate) fn has_room(&mut self, now: Duration, introducer: Option<&RelayId>) -> bool {
+    pub(crate) fn has_room(&mut self, now: Duration, introduction: Option<&(RelayId, u8)>) -> bool {
         if self.table.len() < MAX_RELAYS {
             return true;
         }
@@ -51,13 +127,19 @@ impl<K: Keys> Mesh<K> {
             self.forget(now, place);
             return true;
         }
-        let fair = introducer.map_or(0, |introducer| self.table.introduced(introducer) + 1);
-        let least = self.table.least_founded(fair).or_else(|| {
-            let unlinked = self.table.iter().filter(|(place, row)| {
-                introducer.is_none() && *place != self.own && row.link().is_none() && !row.is_hearsay()
-            });
-            unlinked.min_by_key(|(_, row)| row.heard()).map(|(place, _)| place)
-        });
+        let least = match introduction {
+            Some((introducer, distance)) => {
+                let fair = self.table.introduced(introducer).all() + 1;
+                self.table.gives_room(*distance, fair)
+            }
+            None => self.table.gives_room(0, 0).or_else(|| {
+                let unlinked = self
+                    .table
+                    .iter()
+                    .filter(|(place, row)| *place != self.own && row.link().is_none() && !row.is_hearsay());
+                unlinked.min_by_key(|(_, row)| row.heard()).map(|(place, _)| place)
+            }),
+        };
         let Some(least) = least else { return false };
         self.evict(least);
         true

@@ -37,6 +37,7 @@
 
 pub mod config;
 mod dial;
+mod distance;
 mod exchange;
 mod intake;
 mod introductions;

@@ -12,10 +12,16 @@ pub const MAX_FORGOTTEN: usize = 4096;
 pub const MAX_PASSING: usize = 16;
 
 /// Most dials of relays that were learned of, at a time. Configured addresses have their own bound.
-pub const MAX_DIALS: usize = 6;
+pub const MAX_DIALS: usize = 14;
 
 /// Of these, most dials of relays that nobody here has ever heard from: addresses that were invented and do not answer must not delay the others.
 pub const MAX_UNPROVEN_DIALS: usize = 4;
+
+/// Of these, most dials of such relays whose names other keys claim.
+pub const MAX_CONTESTED_DIALS: usize = 8;
+
+/// Names known by hearsay that one link may claim for other keys at a time: each is settled by a dial.
+pub const MAX_CLAIMS: usize = 4;
 
 /// Most dials of configured addresses at a time: all that the configuration can have, so that those that do not answer delay none that does.
 pub const MAX_SEED_DIALS: usize = 64;
@@ -29,6 +35,9 @@ pub const INTRODUCED_PER_INTERVAL: usize = 32;
 
 /// The most that one peer may introduce, however long its link lasts; and what a configured relay may introduce at once.
 pub const MAX_INTRODUCED: usize = MAX_RELAYS / 4;
+
+/// Of these, relays that one peer may introduce as its own links. Three times the usual `max_links`; what one invents beyond it is far for all others.
+pub const MAX_NEAR: usize = 24;
 
 /// A dial without a result for so long has failed.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sdk_relay_protocol::mesh::{Heard, RelayId};
 
+use crate::distance::{Allowance, Counts};
 use crate::limits::INTRODUCED_AT_FIRST;
 use crate::phi::Arrivals;
 use crate::table::Place;
@@ -47,7 +48,9 @@ pub(crate) struct Link {
     pub(crate) compares: u32,
     pub(crate) counted_from: Duration,
     /// Relays that the other end may still introduce.
-    pub(crate) may_introduce: usize,
+    pub(crate) allowance: Allowance,
+    /// Names that it claims for other keys, by distance.
+    pub(crate) claims: Counts,
 
     /// Rows that the other end may not have as they are.
     pub(crate) pending: BTreeSet<Place>,
@@ -71,6 +74,8 @@ pub(crate) struct Link {
     pub(crate) digest: Option<u64>,
     /// The digests, own and other, that have been compared part by part: a second time would bring nothing.
     pub(crate) compared: Option<(u64, u64)>,
+    /// When they were compared last.
+    pub(crate) compared_at: Duration,
     /// Exchanges in which the digests differed and neither end had anything to tell.
     pub(crate) mismatches: u32,
     pub(crate) send_buckets: bool,
@@ -92,6 +97,8 @@ pub(crate) struct Offer {
     pub(crate) incarnation: u64,
     pub(crate) version: u64,
     pub(crate) accused: bool,
+    /// From here, over this link.
+    pub(crate) distance: u8,
     /// It was asked and did not give: others first, until then.
     pub(crate) not_before: Duration,
 }
@@ -126,7 +133,8 @@ impl Link {
             checked: 0,
             compares: 0,
             counted_from: now,
-            may_introduce: INTRODUCED_AT_FIRST,
+            allowance: Allowance::new(INTRODUCED_AT_FIRST, Counts::default()),
+            claims: Counts::default(),
             pending: BTreeSet::new(),
             told: VecDeque::new(),
             batches: 0,
@@ -138,6 +146,7 @@ impl Link {
             owed_accusations: BTreeSet::new(),
             digest: None,
             compared: None,
+            compared_at: now,
             mismatches: 0,
             send_buckets: false,
             probe: BTreeSet::new(),
@@ -161,11 +170,12 @@ impl Link {
     }
 
     /// The other end has it.
-    pub(crate) fn offer(&mut self, name: &RelayId, (incarnation, version): (u64, u64), accused: bool) {
+    pub(crate) fn offer(&mut self, name: &RelayId, (incarnation, version): (u64, u64), accused: bool, distance: u8) {
         let offer = Offer {
             incarnation,
             version,
             accused,
+            distance,
             not_before: Duration::ZERO,
         };
         self.offers

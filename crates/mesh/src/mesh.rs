@@ -49,8 +49,10 @@ pub struct Mesh<K> {
     /// Entries that are not learned again.
     pub(crate) forgotten: BTreeMap<RelayId, Forgotten>,
     /// Keys that did not answer for a name that another key claimed, and until when they are not taken for it from others.
-    pub(crate) disproven: BTreeMap<RelayId, (String, Duration)>,
+    pub(crate) disproven: BTreeMap<(RelayId, String), Duration>,
     pub(crate) helping: Vec<Helping>,
+    /// Dials that failed of relays that nobody here has ever heard from, since one succeeded.
+    pub(crate) misses: u32,
     /// Entries that may be given away a second time.
     pub(crate) spare: Spare,
     pub(crate) out: VecDeque<Output>,
@@ -108,6 +110,7 @@ impl<K: Keys> Mesh<K> {
             forgotten: BTreeMap::new(),
             disproven: BTreeMap::new(),
             helping: Vec::new(),
+            misses: 0,
             spare: Spare::new(now),
             out: VecDeque::new(),
             counters: Counters::default(),
@@ -142,7 +145,8 @@ impl<K: Keys> Mesh<K> {
     pub fn link_up(&mut self, now: Duration, link: LinkId, peer: Peer) {
         let dialling = peer.dial.and_then(|dial| self.dials.remove(&dial));
         if let Some(dialling) = &dialling {
-            self.seed_answered(dialling, &peer.relay_id);
+            self.misses = if dialling.unproven { 0 } else { self.misses };
+            self.seed_answered(now, dialling, &peer.relay_id);
         }
         if self.left {
             return self.close_at_once(link, CloseReason::Leaving);

@@ -1,12 +1,15 @@
 //! Whose a name is: who gets it, and what happens when two keys claim it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
 use crate::keys::Keys;
-use crate::limits::MAX_FORGOTTEN;
-use crate::output::Peer;
-use crate::table::{Place, Row};
+use crate::limits::{MAX_CLAIMS, MAX_FORGOTTEN, MAX_RELAYS};
+use crate::output::{LinkId, Peer};
+use crate::table::{Claim, Place, Row};
 
 /// Intervals for which an entry is not taken again whose owner did not answer when another claimed its name. The true owner, if it was only away,
 /// gets its name by a link of its own.
@@ -32,7 +35,7 @@ impl<K: Keys> Mesh<K> {
             _ if bound.is_some() => other.into_iter().for_each(|place| self.evict(place)),
             Some(place) if self.table.row(place).is_some_and(Row::gives_way) => self.evict(place),
             Some(place) => {
-                self.contest(now, place);
+                self.contest(now, place, None);
                 return false;
             }
             None if linked => return false,
@@ -50,24 +53,118 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// Another key claims the name of a relay that is known by hearsay alone: it is dialled, and loses the name if it does not answer.
-    pub(crate) fn contest(&mut self, now: Duration, place: Place) {
+    /// What it `claims` is kept until then.
+    pub(crate) fn contest(&mut self, now: Duration, place: Place, claim: Option<Claim>) {
         let Some(row) = self.table.row_mut(place) else { return };
         if row.is_hearsay() && row.link().is_none() {
-            row.local().contested = true;
-            self.table.trouble.insert(place);
+            let local = row.local();
+            local.contested = true;
+            local.claim = local.claim.take().or(claim);
+            self.table.contested.insert(place);
+            self.settle_claims(now);
+        }
+    }
+
+    /// A link brought an entry with another key for a name. A few at a time, the nearest: each costs a dial, and claims can be invented too.
+    pub(crate) fn claim(&mut self, now: Duration, place: Place, claim: Claim) {
+        let open = self.claims().into_iter().filter(|(_, link, _)| *link == claim.link);
+        let open: Vec<(Place, u8)> = open.map(|(place, _, distance)| (place, distance)).collect();
+        if open.len() >= MAX_CLAIMS {
+            let farthest = open.into_iter().max_by_key(|(_, distance)| *distance);
+            let Some((farthest, _)) = farthest.filter(|(_, distance)| *distance > claim.distance) else {
+                return;
+            };
+            self.uncontest(farthest);
+        }
+        self.contest(now, place, Some(claim));
+    }
+
+    /// Nobody claims this name any more.
+    pub(crate) fn uncontest(&mut self, place: Place) {
+        if self.table.contested.remove(&place)
+            && let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut())
+        {
+            (local.contested, local.claim) = (false, None);
+        }
+    }
+
+    /// Claims that are not settled: what is claimed, over which link, and from how far.
+    pub(crate) fn claims(&self) -> Vec<(Place, LinkId, u8)> {
+        let claims = self.table.contested.iter().filter_map(|place| {
+            let claim = self.table.row(*place)?.local.as_ref()?.claim.as_ref()?;
+            Some((*place, claim.link, claim.distance))
+        });
+        claims.collect()
+    }
+
+    /// Dials those whose names are claimed: first for those that came to claim them, then for one of each link, and so on, the nearest first.
+    pub(crate) fn settle_claims(&mut self, now: Duration) {
+        let mut contested: Vec<(usize, u8, Place)> = Vec::new();
+        for place in &self.table.contested {
+            let row = self.table.row(*place).filter(|row| row.is_hearsay());
+            let local = row.and_then(|row| row.local.as_ref());
+            if local.is_some_and(|local| local.contested && local.claim.is_none()) {
+                contested.push((0, 0, *place));
+            }
+        }
+        let mut claims = self.claims();
+        claims.sort_by_key(|(_, _, distance)| *distance);
+        let mut of_link: BTreeMap<LinkId, usize> = BTreeMap::new();
+        for (place, link, distance) in claims {
+            let turn = of_link.entry(link).or_default();
+            *turn += 1;
+            contested.push((*turn, distance, place));
+        }
+        contested.sort_unstable();
+        for (_, _, place) in contested {
             self.dial_row(now, place, true);
+        }
+    }
+
+    pub(crate) fn set_disproven(&mut self, now: Duration, place: Place) {
+        if let Some(row) = self.table.row(place).filter(|row| row.is_hearsay() && !row.has_left())
+            && self.disproven.len() < MAX_FORGOTTEN
+        {
+            let until = now + self.config.interval * DISPROVEN_FOR;
+            let key = (row.entry.relay_id.clone(), row.entry.public_key.clone());
+            self.disproven.insert(key, until);
         }
     }
 
     /// A contested name was not answered for: it is not learned again with this key for a while.
     pub(crate) fn disprove(&mut self, now: Duration, place: Place) {
-        if let Some(entry) = self.table.row(place).map(|row| &row.entry)
-            && self.disproven.len() < MAX_FORGOTTEN
-        {
-            let until = now + self.config.interval * DISPROVEN_FOR;
-            self.disproven
-                .insert(entry.relay_id.clone(), (entry.public_key.clone(), until));
-        }
+        self.set_disproven(now, place);
+        let row = self.table.row_mut(place);
+        let claim = row.and_then(|row| row.local().claim.take());
+        let lost = self
+            .table
+            .row(place)
+            .map(|row| (row.entry.relay_id.clone(), self.distance(place, row)));
         self.evict(place);
+        let Some((name, distance)) = lost else { return };
+        if let Some(Claim { entry, link, distance }) = claim
+            && self.table.place(name.as_str()).is_none()
+        {
+            self.learn(now, link, entry, distance);
+        }
+        if self.table.place(name.as_str()).is_some() {
+            return;
+        }
+        // Those who know another key for it have told so, or will not: all are asked once.
+        for link in self.links.values_mut().filter(|link| link.lasts()) {
+            if !link.offers.contains_key(&name) && link.offers.len() < MAX_RELAYS {
+                link.offer(&name, (0, 0), false, distance);
+                link.soon(now, self.config.interval);
+            }
+        }
+    }
+
+    /// The key that has proven to be a relay's: it is bound, or there is a link with it.
+    pub(crate) fn owner(&self, relay_id: &RelayId) -> Option<String> {
+        let linked = || {
+            let link = self.links.values().find(|link| link.peer == *relay_id)?;
+            Some(link.public_key.clone())
+        };
+        self.keys.bound_key(relay_id).or_else(linked)
     }
 }

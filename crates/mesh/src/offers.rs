@@ -6,14 +6,14 @@ use sdk_relay_protocol::mesh::{Have, RelayId};
 
 use crate::Mesh;
 use crate::keys::Keys;
-use crate::limits::{MAX_ENTRIES, MAX_RELAYS};
+use crate::limits::{MAX_CLAIMS, MAX_ENTRIES, MAX_RELAYS};
 use crate::link::{Link, Offer};
 use crate::output::LinkId;
 use crate::random::mix;
-use crate::table::{Place, Table, spread};
+use crate::table::{Place, Row, Table, spread};
 
 impl<K: Keys> Mesh<K> {
-    pub(crate) fn take_have(&mut self, now: Duration, id: LinkId, have: &Have) {
+    pub(crate) fn take_have(&mut self, now: Duration, id: LinkId, have: &Have, told: u8) {
         let Have(name, incarnation, version, accused) = have;
         let (theirs, accused) = ((*incarnation, *version), *accused != 0);
         // A name that is bound to another key is another relay's.
@@ -25,22 +25,26 @@ impl<K: Keys> Mesh<K> {
         let offers = link.offers.len() < MAX_RELAYS && link.mistaken.get(name).is_none_or(|until| *until <= now);
         let Some(place) = place else {
             // From who may introduce nobody more, offers would only have to be looked through again and again.
-            if !remembered && offers && (link.may_introduce > 0 || *name == link.peer) {
-                link.offer(name, theirs, accused);
+            if !remembered && offers && (link.allowance.distance(told).is_some() || *name == link.peer) {
+                link.offer(name, theirs, accused, told);
             }
             return;
         };
+        if self.table.row(place).is_some_and(|row| row.order() == theirs) {
+            self.told_distance(now, id, place, told);
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
         let Some(row) = self.table.row_mut(place) else { return };
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
         // It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
         let another = row.gives_way() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
         if another && offers {
-            link.offer(name, theirs, accused);
+            link.offer(name, theirs, accused, told);
             return link.soon(now, self.config.interval);
         }
         match (theirs.cmp(&ours), accused, our_accused) {
             (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
-                link.offer(name, theirs, accused);
+                link.offer(name, theirs, accused, told);
             }
             (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
                 row.known_by |= link.bit;
@@ -91,25 +95,36 @@ impl<K: Keys> Mesh<K> {
             .asked
             .get(name)
             .is_some_and(|(link, at)| *link != id && *at > ask_again);
-        offer.not_before <= now && !elsewhere && self.links.get(&id).is_some_and(|link| self.may_bring(link, name))
+        offer.not_before <= now
+            && !elsewhere
+            && self
+                .links
+                .get(&id)
+                .is_some_and(|link| self.may_bring(link, name, offer))
     }
 
     /// Whether this link may bring what it offers: it is known, or the other end may introduce one more.
-    fn may_bring(&self, link: &Link, name: &RelayId) -> bool {
-        link.may_introduce > 0 || *name == link.peer || self.table.place(name.as_str()).is_some()
+    fn may_bring(&self, link: &Link, name: &RelayId, offer: &Offer) -> bool {
+        match self.table.find(name.as_str()) {
+            _ if *name == link.peer => true,
+            Some(row) => !may_be_claim(row, offer) || link.claims.within(offer.distance) < MAX_CLAIMS,
+            None => link.allowance.distance(offer.distance).is_some(),
+        }
     }
 
-    /// What is asked for over this link: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
+    /// What is asked for over this link, the nearest first: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
     pub(crate) fn wanted(&mut self, now: Duration, id: LinkId) -> Vec<(RelayId, bool, bool)> {
         let any = self.random.next() as usize;
         let Some(link) = self.links.get(&id) else {
             return Vec::new();
         };
         let (mut wanted, mut settled) = (Vec::new(), Vec::new());
-        let mut new = link.may_introduce;
+        let mut allowance = link.allowance.clone();
         let skip = any.checked_rem(link.offers.len()).unwrap_or(0);
         let from_there = link.offers.iter().skip(skip).chain(link.offers.iter().take(skip));
-        for (name, offer) in from_there {
+        let mut nearest: Vec<_> = from_there.filter(|(_, offer)| offer.not_before <= now).collect();
+        nearest.sort_by_key(|(_, offer)| offer.distance);
+        for (name, offer) in nearest {
             if wanted.len() >= MAX_ENTRIES {
                 break;
             }
@@ -118,8 +133,10 @@ impl<K: Keys> Mesh<K> {
                 settled.push(name.clone());
             } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
                 if self.table.place(name.as_str()).is_none() && *name != link.peer {
-                    let Some(left) = new.checked_sub(1) else { continue };
-                    new = left;
+                    let Some(distance) = allowance.distance(offer.distance) else {
+                        continue;
+                    };
+                    allowance.take(distance);
                 }
                 wanted.push((name.clone(), entry, accusation));
             }
@@ -141,8 +158,10 @@ impl<K: Keys> Mesh<K> {
             *other == id
                 || rank(*other) > own
                 || link.passing
-                || link.offers.get(name).is_none_or(|offer| offer.not_before > now)
-                || !self.may_bring(link, name)
+                || link
+                    .offers
+                    .get(name)
+                    .is_none_or(|offer| offer.not_before > now || !self.may_bring(link, name, offer))
         })
     }
 
@@ -153,6 +172,10 @@ impl<K: Keys> Mesh<K> {
         let mut refused = Vec::new();
         for name in std::mem::take(&mut link.asking) {
             self.asked.remove(&name);
+            // It was asked without having offered anything.
+            if link.offers.get(&name).is_some_and(|offer| offer.incarnation == 0) {
+                link.offers.remove(&name);
+            }
             if let Some(offer) = link.offers.get_mut(&name) {
                 offer.not_before = later;
                 refused.push(name);
@@ -166,6 +189,11 @@ impl<K: Keys> Mesh<K> {
             }
         }
     }
+}
+
+/// It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
+fn may_be_claim(row: &Row, offer: &Offer) -> bool {
+    row.is_hearsay() && row.order().0 != offer.incarnation && !row.gives_way()
 }
 
 /// Whether this relay lacks the offered entry, and whether it lacks the accusation.

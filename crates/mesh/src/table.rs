@@ -8,6 +8,7 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{Accusation, Have, RelayEntry, RelayId, RelayStatus};
 
 use crate::LinkId;
+use crate::distance::Counts;
 use crate::limits::BUCKETS;
 use crate::random::mix;
 
@@ -25,10 +26,17 @@ pub(crate) struct Row {
     pub(crate) given: bool,
     /// When something was learned of it.
     pub(crate) learned: Duration,
-    /// The peer by whose word alone it is known; `None` once something came from itself.
-    introducer: Option<RelayId>,
+    /// By whose word alone it is known; `None` once something came from itself.
+    hearsay: Option<Hearsay>,
     /// What is known of it at first hand, where there is anything.
     pub(crate) local: Option<Box<Local>>,
+}
+
+/// A row that is known by the word of a peer alone.
+pub(crate) struct Hearsay {
+    pub(crate) introducer: RelayId,
+    /// The shortest way to it that this relay was told of.
+    pub(crate) distance: u8,
 }
 
 /// At first hand. Most rows of a large mesh have none of it.
@@ -52,6 +60,16 @@ pub(crate) struct Local {
     pub(crate) strikes: u32,
     /// Another key claims its name: where this one does not answer, it loses the name.
     pub(crate) contested: bool,
+    /// The entry of that key, where it came by hearsay: it takes the place.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// An entry for a name that another key has here.
+pub(crate) struct Claim {
+    pub(crate) entry: Arc<RelayEntry>,
+    /// The link over which it came.
+    pub(crate) link: LinkId,
+    pub(crate) distance: u8,
 }
 
 /// A relay that was forgotten, and until when it is not learned again from those who forget it later.
@@ -76,20 +94,24 @@ impl Row {
             known_by: 0,
             given: false,
             learned: now,
-            introducer: None,
+            hearsay: None,
             local: None,
         }
     }
 
     /// Known by this peer's word.
-    pub(crate) fn introduced_by(mut self, peer: RelayId) -> Self {
-        self.introducer = Some(peer);
+    pub(crate) fn introduced_by(mut self, introducer: RelayId, distance: u8) -> Self {
+        self.hearsay = Some(Hearsay { introducer, distance });
         self
+    }
+
+    pub(crate) fn hearsay(&self) -> Option<&Hearsay> {
+        self.hearsay.as_ref()
     }
 
     /// Nothing ever came from itself.
     pub(crate) fn is_hearsay(&self) -> bool {
-        self.introducer.is_some()
+        self.hearsay.is_some()
     }
 
     /// Nothing ever came from itself, and it does not answer: its name is free.
@@ -182,10 +204,12 @@ pub(crate) struct Table {
     index: BTreeMap<RelayId, Place>,
     buckets: Vec<u64>,
     digest: u64,
-    /// How many rows are known by a peer's word alone.
-    introduced: BTreeMap<RelayId, usize>,
+    /// How many rows are known by a peer's word alone, by distance.
+    introduced: BTreeMap<RelayId, Counts>,
     /// Rows that need attention: suspected, accused, or gone.
     pub(crate) trouble: BTreeSet<Place>,
+    /// Rows whose names other keys claim.
+    pub(crate) contested: BTreeSet<Place>,
 }
 
 impl Table {
@@ -235,16 +259,6 @@ impl Table {
         self.index.values().filter_map(|&place| Some((place, self.row(place)?)))
     }
 
-    /// Any row: a place taken blindly, and where it is empty, none.
-    pub(crate) fn at_random(&self, any: usize) -> Option<(Place, &Row)> {
-        let place = any.checked_rem(self.rows.len())? as Place;
-        Some((place, self.row(place)?))
-    }
-
-    pub(crate) fn slots(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Rows in the parts whose hashes differ from `theirs`.
     pub(crate) fn differing(&self, theirs: &[u64]) -> Vec<Place> {
         let differs: Vec<bool> = self
@@ -264,8 +278,9 @@ impl Table {
     pub(crate) fn insert(&mut self, row: Row) -> Place {
         let id = row.entry.relay_id.clone();
         self.toggle(&id, row.hash());
-        if let Some(introducer) = &row.introducer {
-            *self.introduced.entry(introducer.clone()).or_default() += 1;
+        if let Some(hearsay) = &row.hearsay {
+            let counts = self.introduced.entry(hearsay.introducer.clone()).or_default();
+            counts.add(hearsay.distance);
         }
         let place = match self.free.pop() {
             Some(place) => place,
@@ -285,45 +300,82 @@ impl Table {
         let row = self.rows.get_mut(place as usize)?.take()?;
         self.toggle(&row.entry.relay_id, row.hash());
         self.index.remove(row.entry.relay_id.as_str());
-        self.one_less(row.introducer.as_ref());
+        self.one_less(row.hearsay.as_ref());
         self.trouble.remove(&place);
+        self.contested.remove(&place);
         self.free.push(place);
         Some(row)
     }
 
     /// Something came from the relay itself.
     pub(crate) fn proven(&mut self, place: Place) {
-        let introducer = self.row_mut(place).and_then(|row| row.introducer.take());
-        self.one_less(introducer.as_ref());
+        let hearsay = self.row_mut(place).and_then(|row| row.hearsay.take());
+        self.one_less(hearsay.as_ref());
     }
 
-    fn one_less(&mut self, introducer: Option<&RelayId>) {
-        let Some(introducer) = introducer else { return };
-        if let Some(count) = self.introduced.get_mut(introducer) {
-            *count -= 1;
-            if *count == 0 {
+    /// From here on a row that is known by hearsay is known by the word of this peer.
+    pub(crate) fn attribute(&mut self, place: Place, introducer: RelayId, distance: u8) {
+        let Some(row) = self.row_mut(place).filter(|row| row.is_hearsay()) else {
+            return;
+        };
+        let before = row.hearsay.replace(Hearsay {
+            introducer: introducer.clone(),
+            distance,
+        });
+        self.one_less(before.as_ref());
+        self.introduced.entry(introducer).or_default().add(distance);
+    }
+
+    fn one_less(&mut self, hearsay: Option<&Hearsay>) {
+        let Some(Hearsay { introducer, distance }) = hearsay else {
+            return;
+        };
+        if let Some(counts) = self.introduced.get_mut(introducer) {
+            counts.remove(*distance);
+            if counts.all() == 0 {
                 self.introduced.remove(introducer);
             }
         }
     }
 
     /// How many rows are known by this peer's word alone.
-    pub(crate) fn introduced(&self, peer: &RelayId) -> usize {
-        self.introduced.get(peer).copied().unwrap_or(0)
+    pub(crate) fn introduced(&self, peer: &RelayId) -> Counts {
+        self.introduced.get(peer).cloned().unwrap_or_default()
     }
 
-    /// Of the peer that has introduced most, if that is more than `fair`, the row that fewest links have; of these the youngest. What many have, and
-    /// what has lasted, is less likely invented.
-    pub(crate) fn least_founded(&self, fair: usize) -> Option<Place> {
-        let (most, _) = self
-            .introduced
+    /// The farthest row of those that a peer has introduced.
+    pub(crate) fn farthest_of(&self, peer: &RelayId) -> Option<Place> {
+        self.least_founded(|hearsay| hearsay.introducer == *peer)
+    }
+
+    /// The row that makes way in a full table for one at this distance, of a peer that will have introduced `fair` with it: the farthest of those that are farther; else
+    /// one as far of the peer that has introduced most, if that is more.
+    pub(crate) fn gives_room(&self, distance: u8, fair: usize) -> Option<Place> {
+        self.least_founded(|hearsay| hearsay.distance > distance).or_else(|| {
+            let (most, _) = self
+                .introduced
+                .iter()
+                .filter(|(_, counts)| counts.all() > fair && counts.at(distance) > 0)
+                .max_by_key(|(_, counts)| counts.all())?;
+            self.least_founded(|hearsay| hearsay.introducer == *most && hearsay.distance == distance)
+        })
+    }
+
+    /// The farthest row, of these the one that fewest links have, of these the youngest. What many have, and what has lasted, is less likely invented.
+    fn least_founded(&self, of: impl Fn(&Hearsay) -> bool) -> Option<Place> {
+        let hearsay = self
             .iter()
-            .filter(|(_, count)| **count > fair)
-            .max_by_key(|(_, count)| **count)?;
-        let of_it = self.iter().filter(|(_, row)| row.introducer.as_ref() == Some(most));
-        of_it
-            .min_by_key(|(_, row)| (row.known_by.count_ones(), Reverse(row.learned)))
-            .map(|(place, _)| place)
+            .filter_map(|(place, row)| Some((place, row, row.hearsay.as_ref()?)));
+        hearsay
+            .filter(|(_, _, hearsay)| of(hearsay))
+            .min_by_key(|(_, row, hearsay)| {
+                (
+                    Reverse(hearsay.distance),
+                    row.known_by.count_ones(),
+                    Reverse(row.learned),
+                )
+            })
+            .map(|(place, ..)| place)
     }
 
     /// A newer entry: what others said against the older one is void.

@@ -121,8 +121,8 @@ impl<K: Keys> Mesh<K> {
         let local = row.local();
         local.heard = Some(now);
         local.link = Some(id);
-        local.contested = false;
         let back = local.suspicion.take().is_some() || local.gone.is_some();
+        self.uncontest(place);
         self.table.proven(place);
         if back {
             self.answer_seekers(now, place);
@@ -286,16 +286,12 @@ impl<K: Keys> Mesh<K> {
     pub(crate) fn look_after_troubled(&mut self, now: Duration) {
         let interval = self.config.interval;
         self.helping.retain(|helping| helping.until > now);
+        self.settle_claims(now);
         for place in self.table.trouble.clone() {
             let Some(row) = self.table.row(place) else { continue };
-            let contested = row.is_hearsay() && row.local.as_ref().is_some_and(|local| local.contested);
             let trusted = row.is_trusted();
-            if contested {
-                self.dial_row(now, place, true);
-            } else if trusted {
-                self.table.trouble.remove(&place);
-            }
             if trusted {
+                self.table.trouble.remove(&place);
                 continue;
             }
             let Some(row) = self.table.row(place) else { continue };
@@ -369,7 +365,7 @@ impl<K: Keys> Mesh<K> {
         if now >= self.next_pardon {
             self.next_pardon = now + interval * PARDON;
             self.forgotten.retain(|_, forgotten| forgotten.until > now);
-            self.disproven.retain(|_, (_, until)| *until > now);
+            self.disproven.retain(|_, until| *until > now);
             self.asked.retain(|_, (_, at)| now.saturating_sub(*at) < interval);
             let places: Vec<Place> = self.table.iter().map(|(place, _)| place).collect();
             for place in places {

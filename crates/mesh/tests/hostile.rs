@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{
-    INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_INTRODUCED, MAX_PASSING, MAX_RELAYS,
+    INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_INTRODUCED, MAX_NEAR, MAX_PASSING, MAX_RELAYS,
 };
 use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
@@ -228,6 +228,150 @@ fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_
     assert!(mesh.counters().evicted >= 2);
 }
 
+/// Tells of these as so far from the teller, and brings them in the order in which they are asked for.
+fn bring_from(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
+    let told = Gossip {
+        batch: u64::MAX,
+        have: entries
+            .iter()
+            .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
+            .collect(),
+        distances: vec![distance; entries.len()],
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(told));
+    let brought = Gossip {
+        entries,
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(brought));
+}
+
+/// How far a relay is, as a newcomer is told.
+fn told_distance(mesh: &mut Mesh<SimulatedKeys>, newcomer: u64, of: u64) -> Option<u8> {
+    link(mesh, ROUND, newcomer, newcomer);
+    let first = Gossip {
+        relays: 1,
+        ..Gossip::default()
+    };
+    let told = mesh.request(ROUND, LinkId(newcomer), Box::new(first));
+    assert_eq!(told.have.len(), told.distances.len());
+    mesh.link_down(ROUND, LinkId(newcomer));
+    let names = told.have.iter().map(|have| have.0.clone());
+    names
+        .zip(told.distances)
+        .find(|(name, _)| *name == id(of))
+        .map(|(_, distance)| distance)
+}
+
+#[test]
+fn inventions_that_are_far_make_way_for_near_relays_of_the_same_peer_and_few_are_near() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    bring_from(
+        &mut mesh,
+        ROUND,
+        1,
+        3,
+        (1000..1200).map(|n| entry(n, 1, 1, n)).collect(),
+    );
+    assert_eq!(mesh.relays(ROUND).len(), 1 + INTRODUCED_AT_FIRST);
+    for n in 100..200 {
+        bring_from(&mut mesh, ROUND, 1, 1, vec![entry(n, 1, 1, n)]);
+    }
+    let near = (100..200).filter(|n| mesh.relay(ROUND, &format!("relay-{n}")).is_some());
+    assert_eq!(near.count(), MAX_NEAR);
+    assert_eq!(mesh.relays(ROUND).len(), 1 + INTRODUCED_AT_FIRST);
+}
+
+#[test]
+fn a_shorter_way_counts_and_a_longer_one_that_another_tells_of_does_not() {
+    let mut mesh = mesh();
+    for peer in 1..=3 {
+        link(&mut mesh, ROUND, peer, peer);
+    }
+    bring_from(&mut mesh, ROUND, 1, 5, vec![entry(9, 1, 1, 9)]);
+    assert_eq!(told_distance(&mut mesh, 101, 9), Some(6));
+    bring_from(&mut mesh, ROUND, 2, 1, vec![entry(9, 1, 1, 9)]);
+    assert_eq!(told_distance(&mut mesh, 102, 9), Some(2));
+    bring_from(&mut mesh, ROUND, 3, 12, vec![entry(9, 1, 1, 9)]);
+    assert_eq!(told_distance(&mut mesh, 103, 9), Some(2));
+    bring_from(&mut mesh, ROUND, 2, 7, vec![entry(9, 1, 1, 9)]);
+    assert_eq!(
+        told_distance(&mut mesh, 104, 9),
+        Some(8),
+        "its own word it may take back"
+    );
+}
+
+#[test]
+fn whom_a_relay_has_heard_itself_is_near_whatever_others_say() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    link(&mut mesh, ROUND, 2, 2);
+    bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1)]);
+    bring_from(&mut mesh, ROUND, 2, 14, vec![entry(1, 1, 1, 1)]);
+    assert_eq!(told_distance(&mut mesh, 101, 1), Some(1));
+    mesh.link_down(ROUND, LinkId(1));
+    assert_eq!(told_distance(&mut mesh, 102, 1), Some(2), "its link is gone");
+}
+
+#[test]
+fn a_peer_that_tells_no_distances_is_understood_and_what_it_tells_is_far() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    let told = r#"{"digest":1,"batch":1,"have":[["relay-9",1,1,0]]}"#;
+    let told: Gossip = serde_json::from_str(told).unwrap();
+    mesh.request(ROUND, LinkId(1), Box::new(told));
+    let brought = Gossip {
+        entries: vec![entry(9, 1, 1, 9)],
+        ..Gossip::default()
+    };
+    mesh.request(ROUND, LinkId(1), Box::new(brought));
+    assert_eq!(told_distance(&mut mesh, 101, 9), Some(15));
+}
+
+#[test]
+fn what_a_peer_tells_has_names_of_four_parts_as_before_distances_were_told() {
+    let gossip = Gossip {
+        have: vec![Have(id(9), 1, 2, 0)],
+        distances: vec![3],
+        ..Gossip::default()
+    };
+    let text = serde_json::to_value(&gossip).unwrap();
+    assert_eq!(text["have"], serde_json::json!([["relay-9", 1, 2, 0]]));
+    assert_eq!(text["distances"], serde_json::json!([3]));
+}
+
+#[test]
+fn the_name_of_a_linked_relay_is_not_taken_before_it_has_told_its_entry() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    link(&mut mesh, ROUND, 2, 2);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 1)]);
+    assert!(mesh.relay(ROUND, "relay-2").is_none());
+    bring(&mut mesh, ROUND, 2, vec![entry(2, 1, 1, 2)]);
+    let known = mesh.relay(ROUND, "relay-2").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
+}
+
+#[test]
+fn an_entry_that_was_refused_for_anothers_takes_its_place_once_the_other_does_not_answer() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    link(&mut mesh, ROUND, 3, 3);
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 1)]);
+    bring(&mut mesh, ROUND, 3, vec![entry(2, 1, 1, 2)]);
+    let key = |mesh: &Mesh<_>| mesh.relay(ROUND, "relay-2").unwrap().entry.public_key.clone();
+    assert_eq!(key(&mesh), SimulatedKeys::new(1).public_key());
+    let dial = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
+        Output::Dial { dial, expect, .. } => expect.filter(|(name, _)| *name == id(2)).map(|_| dial),
+        _ => None,
+    });
+    mesh.dial_failed(ROUND, dial.unwrap());
+    assert_eq!(key(&mesh), SimulatedKeys::new(2).public_key());
+}
+
 /// Keys with a name that was bound in an earlier run.
 struct Bound(SimulatedKeys, RelayId, String);
 
@@ -371,7 +515,7 @@ fn any_id() -> impl Strategy<Value = RelayId> {
 }
 
 fn any_gossip() -> impl Strategy<Value = Gossip> {
-    let have = prop::collection::vec((any_id(), 0u64..4, any::<u64>(), any::<u8>()), 0..8);
+    let have = prop::collection::vec((any_id(), 0u64..4, any::<u64>(), any::<u8>(), any::<u8>()), 0..8);
     let entry_of = (
         0u64..12,
         prop_oneof![0u64..4, Just(u64::MAX)],
@@ -408,7 +552,8 @@ fn any_gossip() -> impl Strategy<Value = Gossip> {
                 passing,
                 batch,
                 ack,
-                have: have.into_iter().map(|(id, i, v, a)| Have(id, i, v, a)).collect(),
+                distances: have.iter().map(|(_, _, _, _, distance)| *distance).collect(),
+                have: have.into_iter().map(|(id, i, v, a, _)| Have(id, i, v, a)).collect(),
                 want,
                 doubt,
                 entries: entries.into_iter().map(|(n, i, v, key)| entry(n, i, v, key)).collect(),

@@ -154,6 +154,9 @@ pub struct Gossip {
     /// What is new at the sender.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub have: Vec<Have>,
+    /// How far from the sender each relay of `have` is, in their order: 1 is linked to it, what such a one told of is 2, and so on. Where it is missing, far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distances: Vec<u8>,
     /// Entries that the sender asks for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub want: Vec<RelayId>,

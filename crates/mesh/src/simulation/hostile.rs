@@ -10,14 +10,14 @@ use crate::keys::{accusation_bytes, entry_bytes};
 use crate::limits::BUCKETS;
 
 /// Relays that one invents.
-const INVENTED: u64 = 1000;
+const INVENTED: u64 = 500;
 /// Names, entries or accusations that a message gets.
 const AT_A_TIME: u64 = 256;
 
 /// What a hostile relay does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostility {
-    /// It tells of thousands of relays that do not exist, each with a key of its own.
+    /// It tells of hundreds of relays that do not exist, each with a key of its own.
     Invents,
     /// It tells of entries in others' names, with its own key and larger numbers than theirs.
     Squats,
@@ -105,6 +105,7 @@ impl Simulation {
                 gossip.relays = self.random.next() as u16;
                 gossip.ack = u64::MAX;
                 gossip.entries.clear();
+                gossip.distances = vec![0; gossip.have.len()];
                 let any = self.random.below(self.relays.len());
                 gossip.heard = RelayId::new(&name(any))
                     .map(|name| Heard(name, 0))
@@ -118,8 +119,11 @@ impl Simulation {
 
 fn tell(gossip: &mut Gossip, entries: impl Iterator<Item = Arc<RelayEntry>>) {
     gossip.have = entries
+        .take(AT_A_TIME as usize)
         .map(|entry| Have(entry.relay_id.clone(), entry.incarnation, entry.version, 0))
         .collect();
+    // As near as a relay can be that one tells of, and a little farther: of its own links it may introduce few only.
+    gossip.distances = (0..gossip.have.len()).map(|n| 1 + (n % 2) as u8).collect();
     // Its numbers have no order: none is acknowledged, and all are looked at.
     gossip.batch = u64::MAX;
 }
