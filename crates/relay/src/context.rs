@@ -22,7 +22,7 @@ use crate::reports;
 use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
-use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
+use crate::sync::Syncs;
 
 /// Between two looks whether the relay is ready.
 const READY_LOOK: Duration = Duration::from_millis(10);
@@ -69,18 +69,10 @@ pub struct Context {
     pub oracle: Option<Arc<Oracle>>,
     /// Messages per second.
     pub rate: Rate,
-    /// Answers to `sync` requests.
-    pub sync_cache: SyncCache,
-    /// How often the coming of relays is announced.
-    pub announcements: Announcements,
     /// The mesh of relays that have proven who they are.
     pub mesh: Arc<Mesh>,
-    /// Syncs that are over.
-    pub sync_history: Arc<History>,
-    /// Syncs that were forced.
-    pub forced: Forced,
-    /// When the next own sync is due.
-    pub next_sync: Planned,
+    /// Syncs with other relays and clients.
+    pub syncs: Arc<Syncs>,
     /// `/dev/*`, where it is open.
     pub dev: Option<DevTools>,
     /// When the relay started.

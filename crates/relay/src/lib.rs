@@ -12,6 +12,7 @@ pub mod dev;
 mod first_block;
 pub mod http;
 pub mod mesh;
+mod mesh_host;
 mod node_figures;
 mod progress;
 pub mod relay;

@@ -35,15 +35,15 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::dev::{DevTools, Faucet};
-use crate::mesh::{self, Mesh};
+use crate::mesh::{self, Host, Mesh};
 use crate::node_figures::node_figures;
 use crate::progress::show_progress;
 use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::{Failure, Supervisor};
-use crate::sync::{Announcements, Forced, History, Planned, SyncCache};
-use crate::ws::serve_websockets;
-use crate::{first_block, http, sync, wallet};
+use crate::sync::{self, History, Syncs};
+use crate::ws::{CAPABILITIES, serve_websockets};
+use crate::{first_block, http, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
@@ -195,10 +195,16 @@ impl Relay {
         let input = InputBudget::new(config.input_memory, counters.unfinished_inputs_cut.clone());
         let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own));
         let scheme = if tls.is_some() { "wss" } else { "ws" };
-        let (mesh, orders) = Mesh::open(&config, data_dir.path(), &relay_id, &format!("{scheme}://{ws_addr}"))?;
+        let syncs = Arc::new(Syncs::new(
+            relay_id.clone(),
+            Arc::clone(&sync_history),
+            Arc::clone(&counters),
+        ));
+        let listens_on = format!("{scheme}://{ws_addr}");
+        let (mesh, orders) = Mesh::open(&config, data_dir.path(), &listens_on, &CAPABILITIES, Arc::clone(&syncs))?;
         let cx = Arc::new(Context {
             mesh,
-            announcements: Announcements::default(),
+            syncs,
             relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
             process: Process::new(data_dir.path()),
@@ -208,7 +214,6 @@ impl Relay {
             index,
             oracle,
             rate: Rate::default(),
-            sync_cache: SyncCache::default(),
             settings: Settings::new(loader, config),
             restart: Restart::default(),
             hub,
@@ -219,9 +224,6 @@ impl Relay {
             input,
             vitals,
             log,
-            sync_history: Arc::clone(&sync_history),
-            forced: Forced::default(),
-            next_sync: Planned::default(),
             ws_addr,
             dev,
             started,
@@ -255,7 +257,8 @@ impl Relay {
             supervisor.task("index progress", show_progress(index.status.clone()));
         }
         spawn_reports(&supervisor, &cx);
-        supervisor.task("mesh", mesh::run(Arc::clone(&cx), orders));
+        let host: Arc<dyn Host> = Arc::<Context>::clone(&cx);
+        supervisor.task("mesh", mesh::run(host, Arc::clone(&cx.mesh), orders));
         supervisor.task("sync history", sync_history.save_regularly());
         let (ending, ends) = watch::channel(None);
         let listeners = ListenerState::new(
@@ -340,7 +343,7 @@ impl Relay {
                 "some parts did not end in time and are left behind; what was committed is whole all the same"
             );
         }
-        let history = Arc::clone(&self.cx.sync_history);
+        let history = Arc::clone(&self.cx.syncs.history);
         // Writing blocks, and a thread that computes is not at an await.
         let saved = tokio::task::spawn_blocking(move || history.save());
         if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
@@ -449,7 +452,9 @@ fn open_index(
 
 fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
     for (topic, _) in sync::TOPICS {
-        supervisor.task("reports", sync::report_regularly(Arc::clone(cx), topic));
+        let host: Arc<dyn Host> = Arc::<Context>::clone(cx);
+        let reports = Arc::clone(&cx.syncs).report_regularly(host, Arc::clone(&cx.hub), topic);
+        supervisor.task("reports", reports);
     }
     let sampled = Arc::clone(cx);
     supervisor.task("message rate", async move {

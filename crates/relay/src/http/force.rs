@@ -45,7 +45,7 @@ pub(super) async fn force(
     let mut target_relays = target_relays.unwrap_or_else(|| cx.mesh.linked());
     target_relays.sort();
     target_relays.dedup();
-    let sync_id = cx.forced.begin(sync_types.clone(), target_relays.clone());
+    let sync_id = cx.syncs.forced.begin(sync_types.clone(), target_relays.clone());
     let order = Order {
         sync_id: sync_id.clone(),
         sync_types: sync_types.clone(),
@@ -90,7 +90,7 @@ pub(super) async fn follow(
     sync_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ForcedSync>, ApiError> {
     let Path(sync_id) = sync_id?;
-    cx.forced.get(&sync_id).map(Json).ok_or_else(|| {
+    cx.syncs.forced.get(&sync_id).map(Json).ok_or_else(|| {
         ApiError::not_found("no forced sync of that name: they are kept for an hour, the newest 256 of them")
     })
 }

@@ -32,12 +32,12 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
         status: Some(SyncOutcome::Failed),
         ..HistoryFilter::default()
     };
-    let errors = cx.sync_history.page(&failed, FAILURES_SHOWN).records;
+    let errors = cx.syncs.history.page(&failed, FAILURES_SHOWN).records;
     let (good, bad) = (cx.counters.sync_responses.get(), cx.counters.sync_errors.get());
     Json(SyncStatus {
         status: if active_syncs.is_empty() { "idle" } else { "syncing" }.to_owned(),
-        last_sync: cx.sync_history.last(),
-        next_sync: cx.next_sync.at(),
+        last_sync: cx.syncs.history.last(),
+        next_sync: cx.syncs.next.at(),
         sync_types: SyncType::ALL.to_vec(),
         errors: errors
             .into_iter()
@@ -109,7 +109,7 @@ pub(super) async fn history(
         target_relay: asked.target_relay,
         status: query::word("status", asked.status.as_deref(), "success, failed")?,
     };
-    let page = cx.sync_history.page(&filter, limit as usize);
+    let page = cx.syncs.history.page(&filter, limit as usize);
     Ok(Json(SyncHistory {
         history: page.records,
         total: page.successful + page.failed,

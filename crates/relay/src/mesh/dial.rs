@@ -16,12 +16,12 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::address::{AddressError, resolve};
+use super::host::Host;
 use super::known::KnownRelay;
 use super::link::{Exchange, Step};
 use super::proof::{Dialler, Expected, Proven};
 use super::{Mesh, Origin, Up};
-use crate::context::Context;
-use crate::sync::{self, is_relay_id};
+use crate::sync::is_relay_id;
 
 /// A peer that has said nothing for this long is gone: it pings every 30 s.
 const SILENT_AT_MOST: Duration = Duration::from_secs(90);
@@ -65,7 +65,7 @@ struct Dialled {
 
 impl Mesh {
     /// Dials, and serves the link until it ends.
-    pub(super) async fn dial(self: Arc<Self>, cx: Arc<Context>, dial: Dial) -> Option<(String, DialError)> {
+    pub(super) async fn dial(self: Arc<Self>, host: Arc<dyn Host>, dial: Dial) -> Option<(String, DialError)> {
         let configured = dial.expect.is_none();
         match self.connect(&dial).await {
             Ok(Dialled {
@@ -77,7 +77,7 @@ impl Mesh {
             }) => {
                 let (up, exchange) = self.up(&peer, Some(dial.id), origin, latency, KnownRelay { version });
                 tracing::info!(relay = up.relay_id, address = dial.address, "linked to a relay");
-                serve(&cx, link, &up, exchange).await;
+                serve(&*host, link, &up, exchange).await;
                 None
             }
             Err(error) => {
@@ -164,7 +164,7 @@ impl Mesh {
 }
 
 /// Serves a link until either side ends it.
-async fn serve(cx: &Context, mut link: Link, up: &Up, mut exchange: Exchange) {
+async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange) {
     let limit: DefaultDirectRateLimiter =
         RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE));
     let mut heard = Instant::now();
@@ -177,9 +177,9 @@ async fn serve(cx: &Context, mut link: Link, up: &Up, mut exchange: Exchange) {
                     return link.close().await;
                 }
                 let done = match message {
-                    Ok(Some(message)) => hear(cx, &mut link, up, &mut exchange, message).await,
+                    Ok(Some(message)) => hear(host, &mut link, up, &mut exchange, message).await,
                     Ok(None) => {
-                        cx.mesh.heard(up.id, &up.relay_id);
+                        up.mesh.heard(up.id, &up.relay_id);
                         Ok(())
                     }
                     Err(ended) => Err(ended),
@@ -191,7 +191,7 @@ async fn serve(cx: &Context, mut link: Link, up: &Up, mut exchange: Exchange) {
             }
             step = exchange.next() => match step {
                 Step::Send(frame) => {
-                    cx.counters.messages_sent.inc();
+                    up.mesh.counters.messages_sent.inc();
                     if link.send_text(&frame.text()).await.is_err() {
                         return;
                     }
@@ -207,13 +207,13 @@ async fn serve(cx: &Context, mut link: Link, up: &Up, mut exchange: Exchange) {
 }
 
 async fn hear(
-    cx: &Context,
+    host: &dyn Host,
     link: &mut Link,
     up: &Up,
     exchange: &mut Exchange,
     message: ServerMessage,
 ) -> Result<(), sdk_relay_client::Disconnect> {
-    cx.counters.messages_received.inc();
+    up.mesh.counters.messages_received.inc();
     match message {
         ServerMessage::Sync(asked) => {
             let request = Sync {
@@ -223,16 +223,16 @@ async fn hear(
                 timestamp: Some(asked.timestamp),
                 message_id: asked.message_id,
             };
-            cx.mesh.heard(up.id, &up.relay_id);
+            up.mesh.heard(up.id, &up.relay_id);
             if request.message_id.len() > MAX_MESSAGE_ID {
                 return Ok(());
             }
-            cx.mesh
+            up.mesh
                 .told(up.id, &up.relay_id, request.sync_type, request.payload.as_ref());
-            let answer = sync::answer(cx, &request, &up.peer, Some(up.id));
+            let answer = up.mesh.answer(host, &request, &up.peer, Some(up.id));
             let sent = link.send_text(&answer.frame.text()).await;
-            cx.counters.messages_sent.inc();
-            answer.ended(cx, sent.as_ref().err().map(|_| "the connection broke"));
+            up.mesh.counters.messages_sent.inc();
+            answer.ended(&up.mesh.syncs, sent.as_ref().err().map(|_| "the connection broke"));
             return sent;
         }
         ServerMessage::SyncResponse(response) => {
@@ -248,7 +248,7 @@ async fn hear(
         }
         _ => {}
     }
-    cx.mesh.heard(up.id, &up.relay_id);
+    up.mesh.heard(up.id, &up.relay_id);
     Ok(())
 }
 

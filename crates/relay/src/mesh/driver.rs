@@ -8,7 +8,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_config::Config;
 use sdk_relay_mesh::{Mesh as Core, Output};
-use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
+use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -17,10 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
-use super::{Mesh, Orders, identity, read_gossip};
-use crate::context::Context;
-
-use crate::reports::{self, Condition};
+use super::{Host, Mesh, Orders, identity, read_gossip};
 
 /// Between two looks at this relay's own condition, and at whom clients are told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,7 +35,9 @@ const TOLD: usize = 4096;
 
 struct Driver {
     mesh: Arc<Mesh>,
-    cx: Arc<Context>,
+    host: Arc<dyn Host>,
+    /// Between two syncs of state.
+    sync_interval: Duration,
     tasks: JoinSet<Option<(String, DialError)>>,
     dials: DefaultDirectRateLimiter,
     /// Why the configured relays were not reached last.
@@ -80,10 +79,9 @@ fn jittered(every: Duration) -> Duration {
 }
 
 /// Takes part in the mesh, for as long as the returned future is polled. Links and requests end with it.
-pub async fn run(cx: Arc<Context>, orders: Orders) {
+pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
     let Orders(mut orders) = orders;
-    let mesh = Arc::clone(&cx.mesh);
-    let mut settings = cx.settings.watch();
+    let mut settings = host.config();
     let config = settings.borrow_and_update().clone();
     let mut health = Clock::new(SyncType::HealthSync, config.health_interval);
     let mut metrics = Clock::new(SyncType::MetricsSync, config.metrics_interval);
@@ -91,7 +89,8 @@ pub async fn run(cx: Arc<Context>, orders: Orders) {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut driver = Driver {
         mesh,
-        cx: Arc::clone(&cx),
+        host: Arc::clone(&host),
+        sync_interval: config.sync_interval,
         tasks: JoinSet::new(),
         dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
         failures: HashMap::new(),
@@ -106,6 +105,7 @@ pub async fn run(cx: Arc<Context>, orders: Orders) {
             () = driver.mesh.wake.notified() => {}
             _ = settings.changed() => {
                 let config: Arc<Config> = settings.borrow_and_update().clone();
+                driver.sync_interval = config.sync_interval;
                 driver.mesh.with(|core, now| core.set_interval(now, config.sync_interval));
                 health.set(config.health_interval);
                 metrics.set(config.metrics_interval);
@@ -114,9 +114,9 @@ pub async fn run(cx: Arc<Context>, orders: Orders) {
             Some(order) = orders.recv() => {
                 for target in order.target_relays.clone() {
                     let order = super::Order { sync_id: order.sync_id.clone(), sync_types: order.sync_types.clone(), target_relays: Vec::new() };
-                    let (mesh, cx) = (Arc::clone(&driver.mesh), Arc::clone(&cx));
+                    let (mesh, host) = (Arc::clone(&driver.mesh), Arc::clone(&host));
                     driver.tasks.spawn(async move {
-                        mesh.carry_out(cx, order, target).await;
+                        mesh.carry_out(host, order, target).await;
                         None
                     });
                 }
@@ -177,7 +177,7 @@ impl Driver {
                 Output::Request { link, token, gossip } => {
                     let Some(handle) = self.mesh.handle(link) else { continue };
                     // Sent at once: what follows, a close perhaps, comes behind it.
-                    let pending = self.mesh.begin(&self.cx, handle, SyncType::StateSync, Some(gossip));
+                    let pending = self.mesh.begin(&*self.host, handle, SyncType::StateSync, Some(gossip));
                     let mesh = Arc::clone(&self.mesh);
                     self.tasks.spawn(async move {
                         if let Ok(answered) = pending.end().await {
@@ -198,7 +198,7 @@ impl Driver {
                         expect,
                     };
                     self.tasks
-                        .spawn(Arc::clone(&self.mesh).dial(Arc::clone(&self.cx), dial));
+                        .spawn(Arc::clone(&self.mesh).dial(Arc::clone(&self.host), dial));
                 }
                 Output::Close { link, reason } => {
                     if let Some(handle) = self.mesh.handle(link) {
@@ -215,17 +215,13 @@ impl Driver {
     }
 
     fn look(&mut self) {
-        let status = match reports::condition(&self.cx).0 {
-            Condition::Healthy => RelayStatus::Healthy,
-            Condition::Degraded => RelayStatus::Degraded,
-            Condition::Critical => RelayStatus::Critical,
-        };
+        let status = self.host.status();
         self.mesh.with(|core, now| core.set_status(now, status));
         self.bind_names();
         self.resolve_names();
         self.mesh.look_around();
-        let links = self.cx.mesh_connections();
-        self.cx
+        let links = self.mesh.linked().len();
+        self.mesh
             .counters
             .mesh_connections
             .set(i64::try_from(links).unwrap_or(i64::MAX));
@@ -233,7 +229,7 @@ impl Driver {
 
     /// Binds the names of those whose links have lasted, and has the file written where there is something new.
     fn bind_names(&mut self) {
-        let lasted = self.cx.config().sync_interval * BIND_AFTER;
+        let lasted = self.sync_interval * BIND_AFTER;
         let handles: Vec<_> = self.mesh.links().values().cloned().collect();
         for handle in handles.iter().filter(|handle| handle.since.elapsed() >= lasted) {
             if self.mesh.look(|core, _| core.is_up(handle.id))
@@ -267,7 +263,7 @@ impl Driver {
         let handles: Vec<_> = self.mesh.links().values().cloned().collect();
         for handle in handles {
             let link = handle.id;
-            let pending = self.mesh.begin(&self.cx, handle, sync_type, None);
+            let pending = self.mesh.begin(&*self.host, handle, sync_type, None);
             let mesh = Arc::clone(&self.mesh);
             self.tasks.spawn(async move {
                 if let Ok(answered) = pending.end().await {
@@ -303,7 +299,7 @@ impl Driver {
         let Some(view) = self.mesh.look(|core, now| core.relay(now, relay_id)) else {
             return;
         };
-        if self.told.len() >= TOLD || !self.cx.announcements.may_announce() || !self.told.insert(relay_id.to_owned()) {
+        if self.told.len() >= TOLD || !self.mesh.may_announce() || !self.told.insert(relay_id.to_owned()) {
             return;
         }
         tracing::info!(relay = relay_id, "a relay is in the mesh");
@@ -315,7 +311,7 @@ impl Driver {
             timestamp: unix_now(),
             connection_id: connection_of(relay_id),
         });
-        self.cx.detection.log(event).await;
+        self.host.log(event).await;
     }
 
     async fn disconnected(&mut self, relay_id: RelayId, address: String) {
@@ -329,7 +325,7 @@ impl Driver {
             timestamp: unix_now(),
             connection_id: connection_of(relay_id.as_str()),
         });
-        self.cx.detection.log(event).await;
+        self.host.log(event).await;
     }
 }
 

@@ -9,6 +9,7 @@ mod bindings;
 mod dial;
 mod driver;
 mod handshakes;
+mod host;
 mod identity;
 mod known;
 mod link;
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 
 pub use bindings::{Bindings, NameRefused, Origin};
 pub use driver::run;
+pub use host::Host;
 pub use identity::{Identity, IdentityError};
 pub use known::{Around, KnownRelay, MeshRelay};
 pub use link::Step;
@@ -40,16 +42,15 @@ pub use proof::{Listener, Proven};
 pub(crate) use syncing::AT_MOST;
 pub use syncing::Order;
 
-use crate::sync::Asker;
-use crate::ws::CAPABILITIES;
+use crate::sync::{Announcements, Asker, Syncs};
 use address::is_own_machine;
 use handshakes::Handshakes;
 use known::Known;
 use link::{Exchange, Handle};
 use reach::Reach;
 use sdk_relay_config::{Config, PeerAddress, url_of};
-use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_telemetry::{Counters, SOFTWARE_VERSION};
 use sdk_relay_transport::network_of;
 use syncing::Active;
 use verdicts::Verdicts;
@@ -71,6 +72,9 @@ pub struct Mesh {
     active: Mutex<HashMap<String, Active>>,
     around: RwLock<Arc<Around>>,
     orders: mpsc::Sender<Order>,
+    syncs: Arc<Syncs>,
+    announcements: Announcements,
+    counters: Arc<Counters>,
     /// `None`: no other machine can use it.
     address: Option<String>,
     /// Certificates that other relays' must come from.
@@ -171,13 +175,15 @@ impl Inbound {
 }
 
 impl Mesh {
-    /// The relay of this name, which listens on `listens_on`. [`driver`] brings it to life.
+    /// The relay that makes these syncs, which listens on `listens_on` and offers `capabilities`. [`driver`] brings it to life.
     pub fn open(
         config: &Config,
         data_dir: &Path,
-        relay_id: &str,
         listens_on: &str,
+        capabilities: &[&str],
+        syncs: Arc<Syncs>,
     ) -> Result<(Arc<Self>, Orders), MeshError> {
+        let relay_id = syncs.relay_id();
         let identity = Arc::new(Identity::open(config.mesh.identity.as_deref(), data_dir)?);
         let peers = config.mesh.peers.iter().filter_map(|peer| PeerAddress::parse(peer));
         let pinned: BTreeSet<String> = peers.filter_map(|peer| peer.key).collect();
@@ -197,7 +203,7 @@ impl Mesh {
             incarnation: unix_now(),
             status: RelayStatus::Healthy,
             software_version: SOFTWARE_VERSION.to_owned(),
-            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+            capabilities: capabilities.iter().copied().map(str::to_owned).collect(),
             started: unix_now(),
         };
         let core = CoreConfig {
@@ -232,6 +238,9 @@ impl Mesh {
             active: Mutex::default(),
             around: RwLock::default(),
             orders,
+            announcements: Announcements::default(),
+            counters: Arc::clone(syncs.counters()),
+            syncs,
             reach: Reach::new(
                 config.mesh.allow_private,
                 &config.mesh.peers,
@@ -368,6 +377,11 @@ impl Mesh {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Whether another relay's coming may be announced now, in the mesh or beside it.
+    pub fn may_announce(&self) -> bool {
+        self.announcements.may_announce()
     }
 
     /// Does something to the state machine, and has the driver look after what follows.

@@ -7,16 +7,15 @@ use sdk_relay_events::Frame;
 use sdk_relay_mesh::LinkId;
 use sdk_relay_protocol::http::{ActiveSync, ForcedResult, SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::mesh::Gossip;
-use sdk_relay_protocol::{ServerMessage, SyncMessage, SyncPayload, SyncReply, SyncType, encode};
+use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncReply, SyncType, encode};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Mesh;
+use super::host::Host;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
-use crate::context::Context;
-use crate::reports;
-use crate::sync::message_id;
+use crate::sync::{Answer, Asker, message_id};
 
 /// A request is sent so often. The second has the first one's `message_id`: the other answers it from its cache, if it did get the first.
 const TRIES: u32 = 2;
@@ -41,7 +40,6 @@ pub(super) struct Active(ActiveSync);
 /// A request that is on its way.
 pub(super) struct Pending {
     mesh: Arc<Mesh>,
-    cx: Arc<Context>,
     handle: Handle,
     sync_type: SyncType,
     message_id: String,
@@ -70,15 +68,21 @@ impl Mesh {
         self.orders.try_send(order).is_ok()
     }
 
+    /// Answers a `sync` request that came over a link of the mesh, where it is named, or over a connection that is none.
+    pub fn answer(&self, host: &dyn Host, request: &Sync, asker: &Asker, link: Option<LinkId>) -> Answer {
+        let gossip = || self.gossip(link?, request.payload.as_ref());
+        self.syncs.answer(host, request, asker, gossip)
+    }
+
     /// Sends a request; its answer is awaited by [`Pending::end`].
     pub(super) fn begin(
         self: &Arc<Self>,
-        cx: &Arc<Context>,
+        host: &dyn Host,
         handle: Handle,
         sync_type: SyncType,
         gossip: Option<Box<Gossip>>,
     ) -> Pending {
-        let mut payload = reports::payload(cx, sync_type);
+        let mut payload = host.payload(sync_type);
         if let SyncPayload::State(state) = &mut payload {
             state.gossip = gossip;
         }
@@ -95,13 +99,12 @@ impl Mesh {
         let mut pending = Pending {
             frame: Frame::encode(&ServerMessage::Sync(SyncMessage {
                 sync_type,
-                relay_id: cx.relay_id.clone(),
+                relay_id: self.own.relay_id.clone(),
                 payload,
                 timestamp: unix_now(),
                 message_id: message_id.clone(),
             })),
             mesh: Arc::clone(self),
-            cx: Arc::clone(cx),
             handle,
             sync_type,
             message_id,
@@ -117,11 +120,11 @@ impl Mesh {
     }
 
     /// Asks every target of an order for every kind, one kind after the other.
-    pub(super) async fn carry_out(self: Arc<Self>, cx: Arc<Context>, order: Order, target: String) {
+    pub(super) async fn carry_out(self: Arc<Self>, host: Arc<dyn Host>, order: Order, target: String) {
         for sync_type in order.sync_types {
             let handle = self.links().values().find(|h| h.relay_id == target).cloned();
             let ended = match handle {
-                Some(handle) => self.begin(&cx, handle, sync_type, None).end().await,
+                Some(handle) => self.begin(&*host, handle, sync_type, None).end().await,
                 None => Err("the link has ended".to_owned()),
             };
             let (status, latency, error) = match ended {
@@ -135,7 +138,7 @@ impl Mesh {
                 latency,
                 error,
             };
-            cx.forced.ended(&order.sync_id, result);
+            self.syncs.forced.ended(&order.sync_id, result);
         }
     }
 }
@@ -148,7 +151,7 @@ impl Pending {
             message_id: self.message_id.clone(),
             reply,
         };
-        self.cx.counters.sync_requests.inc();
+        self.mesh.counters.sync_requests.inc();
         self.reply = self.handle.leave(Work::Ask(ask)).then_some(answer);
     }
 
@@ -156,7 +159,7 @@ impl Pending {
     pub(super) async fn end(mut self) -> Result<Answered, String> {
         let ended = self.answer().await;
         let took = self.began.elapsed();
-        let counters = &self.cx.counters;
+        let counters = &self.mesh.counters;
         let (size, latency) = match &ended {
             Ok(answered) => {
                 counters.sync_responses.inc();
@@ -191,7 +194,7 @@ impl Pending {
             direction: SyncDirection::Outbound,
             error: ended.as_ref().err().cloned(),
         };
-        self.cx.sync_history.add(&self.handle.peer, record);
+        self.mesh.syncs.history.add(&self.handle.peer, record);
         ended
     }
 

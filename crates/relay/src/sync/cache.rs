@@ -20,7 +20,7 @@ const OVERHEAD: usize = 256;
 
 /// Answers by who asked, and `message_id`.
 #[derive(Debug, Default)]
-pub struct SyncCache {
+pub(super) struct SyncCache {
     inner: Mutex<Inner>,
 }
 
@@ -43,14 +43,14 @@ struct Answers {
 
 impl SyncCache {
     /// The answer that was given for this message, not longer than ten minutes ago.
-    pub fn get(&self, asker: &Asker, message_id: &str) -> Option<Frame> {
+    pub(super) fn get(&self, asker: &Asker, message_id: &str) -> Option<Frame> {
         let mut inner = self.lock();
         inner.expire(Instant::now());
         inner.askers.get(asker)?.frames.get(message_id).cloned()
     }
 
     /// Keeps an answer, as far as there is room.
-    pub fn put(&self, asker: &Asker, message_id: &str, answer: Frame) {
+    pub(super) fn put(&self, asker: &Asker, message_id: &str, answer: Frame) {
         let mut inner = self.lock();
         let now = Instant::now();
         inner.expire(now);
@@ -68,7 +68,7 @@ impl SyncCache {
     }
 
     /// A connection ended: what it was told is not asked for again.
-    pub fn forget(&self, asker: &Asker) {
+    pub(super) fn forget(&self, asker: &Asker) {
         let mut inner = self.lock();
         let known = inner.askers.get_key_value(asker).map(|(key, _)| Arc::clone(key));
         if let Some(asker) = known {
@@ -77,7 +77,8 @@ impl SyncCache {
     }
 
     /// Bytes that it takes.
-    pub fn bytes(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 

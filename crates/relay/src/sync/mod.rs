@@ -15,23 +15,23 @@ use bitcoin::hex::DisplayHex;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_config::Config;
-use sdk_relay_events::{Frame, Report};
-use sdk_relay_mesh::LinkId;
+use sdk_relay_events::{Frame, Hub, Report};
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
+use sdk_relay_protocol::mesh::Gossip;
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
+use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::time::Instant;
 
 pub use asker::{Asker, connection_id};
-pub use cache::SyncCache;
+use cache::SyncCache;
 pub use facts::Facts;
 pub use force::Forced;
 pub use history::{History, HistoryFilter, Page};
 pub use planned::Planned;
 pub use relays::{Announcements, is_relay_id};
 
-use crate::context::Context;
-use crate::reports;
+use crate::mesh::Host;
 
 /// The topics that bring `sync` messages, and what each brings.
 pub const TOPICS: [(Topic, SyncType); 3] = [
@@ -39,6 +39,20 @@ pub const TOPICS: [(Topic, SyncType); 3] = [
     (Topic::Health, SyncType::HealthSync),
     (Topic::Metrics, SyncType::MetricsSync),
 ];
+
+/// What this relay keeps of its syncs.
+#[derive(Debug)]
+pub struct Syncs {
+    /// Those that are over.
+    pub history: Arc<History>,
+    /// Those that were forced.
+    pub forced: Forced,
+    /// When the next own one is due.
+    pub next: Planned,
+    cache: SyncCache,
+    relay_id: String,
+    counters: Arc<Counters>,
+}
 
 /// The answer to a `sync` request, on its way. [`Answer::ended`] is to be told how it went.
 #[derive(Debug)]
@@ -52,41 +66,123 @@ pub struct Answer {
     message_id: String,
 }
 
-/// Answers a `sync` request that came over a link of the mesh, where it is named: from the cache when the same one has asked with the same
-/// `message_id` within ten minutes. What the request says of its sender is not looked at.
-pub fn answer(cx: &Context, request: &Sync, asker: &Asker, link: Option<LinkId>) -> Answer {
-    let received = Instant::now();
-    cx.counters.sync_requests.inc();
-    let known = cx.sync_cache.get(asker, &request.message_id);
-    if known.is_some() {
-        &cx.counters.cache_hits
-    } else {
-        &cx.counters.cache_misses
+impl Syncs {
+    /// Of the relay of this name, which counts them and keeps those that are over.
+    pub fn new(relay_id: String, history: Arc<History>, counters: Arc<Counters>) -> Self {
+        Self {
+            history,
+            forced: Forced::default(),
+            next: Planned::default(),
+            cache: SyncCache::default(),
+            relay_id,
+            counters,
+        }
     }
-    .inc();
-    let frame = known.unwrap_or_else(|| {
-        let response = make_response(cx, request, link);
-        cx.sync_cache.put(asker, &request.message_id, response.clone());
-        response
-    });
-    Answer {
-        frame,
-        received,
-        made_after: received.elapsed(),
-        sync_type: request.sync_type,
-        asker: asker.clone(),
-        message_id: request.message_id.clone(),
+
+    /// Answers a `sync` request: from the cache when the same one has asked with the same `message_id` within ten minutes. What the request says
+    /// of its sender is not looked at. An answer with this relay's state brings gossip, where there is some.
+    pub(crate) fn answer(
+        &self,
+        host: &dyn Host,
+        request: &Sync,
+        asker: &Asker,
+        gossip: impl FnOnce() -> Option<Box<Gossip>>,
+    ) -> Answer {
+        let received = Instant::now();
+        self.counters.sync_requests.inc();
+        let known = self.cache.get(asker, &request.message_id);
+        if known.is_some() {
+            &self.counters.cache_hits
+        } else {
+            &self.counters.cache_misses
+        }
+        .inc();
+        let frame = known.unwrap_or_else(|| {
+            let response = self.make_response(host, request, gossip);
+            self.cache.put(asker, &request.message_id, response.clone());
+            response
+        });
+        Answer {
+            frame,
+            received,
+            made_after: received.elapsed(),
+            sync_type: request.sync_type,
+            asker: asker.clone(),
+            message_id: request.message_id.clone(),
+        }
+    }
+
+    /// A connection ended: the answers to it are not asked for again.
+    pub fn forget(&self, asker: &Asker) {
+        self.cache.forget(asker);
+    }
+
+    pub(crate) fn relay_id(&self) -> &str {
+        &self.relay_id
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    fn make_response(&self, host: &dyn Host, request: &Sync, gossip: impl FnOnce() -> Option<Box<Gossip>>) -> Frame {
+        let mut payload = host.payload(request.sync_type);
+        if let SyncPayload::State(state) = &mut payload {
+            state.gossip = gossip();
+        }
+        Frame::encode(&ServerMessage::SyncResponse(SyncResponse {
+            sync_type: request.sync_type,
+            relay_id: self.relay_id.clone(),
+            payload,
+            timestamp: unix_now(),
+            message_id: message_id(),
+            in_reply_to: request.message_id.clone(),
+        }))
+    }
+
+    /// This relay's report on a topic now; `None` for the topics that bring none.
+    pub fn report(&self, host: &dyn Host, topic: Topic) -> Option<Frame> {
+        let (_, sync_type) = TOPICS.into_iter().find(|(t, _)| *t == topic)?;
+        Some(Frame::encode(&ServerMessage::Sync(SyncMessage {
+            sync_type,
+            relay_id: self.relay_id.clone(),
+            payload: host.payload(sync_type),
+            timestamp: unix_now(),
+            message_id: message_id(),
+        })))
+    }
+
+    /// Reports on a topic at its interval, which may change meanwhile, for as long as the returned future is polled.
+    pub async fn report_regularly(self: Arc<Self>, host: Arc<dyn Host>, hub: Arc<Hub>, topic: Topic) {
+        let mut settings = host.config();
+        let mut last = Instant::now();
+        loop {
+            let every = interval_of(&settings.borrow_and_update(), topic);
+            if topic == Topic::Sync {
+                self.next.plan((last + every).saturating_duration_since(Instant::now()));
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(last + every) => {
+                    last = Instant::now();
+                    if let Some(frame) = self.report(&*host, topic) {
+                        hub.report(Report { topic, frame });
+                    }
+                }
+                // The relay holds the sender for as long as this runs.
+                _ = settings.changed() => {}
+            }
+        }
     }
 }
 
 impl Answer {
     /// Counts it and keeps it in the history: `failed` says why the answer did not reach the other side.
-    pub fn ended(self, cx: &Context, failed: Option<&str>) {
+    pub fn ended(self, syncs: &Syncs, failed: Option<&str>) {
         if failed.is_some() {
-            cx.counters.sync_errors.inc();
+            syncs.counters.sync_errors.inc();
         } else {
-            cx.counters.sync_seconds.inc_by(self.made_after.as_secs_f64());
-            cx.counters.sync_responses.inc();
+            syncs.counters.sync_seconds.inc_by(self.made_after.as_secs_f64());
+            syncs.counters.sync_responses.inc();
         }
         let record = SyncRecord {
             timestamp: unix_now(),
@@ -104,57 +200,7 @@ impl Answer {
             direction: SyncDirection::Inbound,
             error: failed.map(str::to_owned),
         };
-        cx.sync_history.add(&self.asker, record);
-    }
-}
-
-fn make_response(cx: &Context, request: &Sync, link: Option<LinkId>) -> Frame {
-    let mut payload = reports::payload(cx, request.sync_type);
-    if let (SyncPayload::State(state), Some(link)) = (&mut payload, link) {
-        state.gossip = cx.mesh.gossip(link, request.payload.as_ref());
-    }
-    Frame::encode(&ServerMessage::SyncResponse(SyncResponse {
-        sync_type: request.sync_type,
-        relay_id: cx.relay_id.clone(),
-        payload,
-        timestamp: unix_now(),
-        message_id: message_id(),
-        in_reply_to: request.message_id.clone(),
-    }))
-}
-
-/// This relay's report on a topic now; `None` for the topics that bring none.
-pub fn report(cx: &Context, topic: Topic) -> Option<Frame> {
-    let (_, sync_type) = TOPICS.into_iter().find(|(t, _)| *t == topic)?;
-    Some(Frame::encode(&ServerMessage::Sync(SyncMessage {
-        sync_type,
-        relay_id: cx.relay_id.clone(),
-        payload: reports::payload(cx, sync_type),
-        timestamp: unix_now(),
-        message_id: message_id(),
-    })))
-}
-
-/// Reports on a topic at its interval, which may change meanwhile, for as long as the returned future is polled.
-pub async fn report_regularly(cx: Arc<Context>, topic: Topic) {
-    let mut settings = cx.settings.watch();
-    let mut last = Instant::now();
-    loop {
-        let every = interval_of(&settings.borrow_and_update(), topic);
-        if topic == Topic::Sync {
-            cx.next_sync
-                .plan((last + every).saturating_duration_since(Instant::now()));
-        }
-        tokio::select! {
-            () = tokio::time::sleep_until(last + every) => {
-                last = Instant::now();
-                if let Some(frame) = report(&cx, topic) {
-                    cx.hub.report(Report { topic, frame });
-                }
-            }
-            // The relay holds the sender for as long as this runs.
-            _ = settings.changed() => {}
-        }
+        syncs.history.add(&self.asker, record);
     }
 }
 

@@ -33,7 +33,7 @@ use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
 use crate::context::Context;
 use crate::mesh::{Inbound, Listener, Step as LinkStep};
-use crate::sync::{self, Asker};
+use crate::sync::{Asker, connection_id};
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -212,7 +212,7 @@ impl Connection {
     }
 
     fn name(&self) -> String {
-        sync::connection_id(self.number)
+        connection_id(self.number)
     }
 
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
@@ -354,11 +354,11 @@ impl Connection {
                 }
                 let connection = Asker::Connection(self.number);
                 let asker = link.map_or(&connection, Inbound::peer);
-                let answer = sync::answer(&self.cx, &request, asker, link.map(Inbound::id));
+                let answer = self.cx.mesh.answer(&*self.cx, &request, asker, link.map(Inbound::id));
                 // It may be large, and the answer may have to wait for the client.
                 request.payload = None;
                 let sent = self.send_frame(socket, &answer.frame).await;
-                answer.ended(&self.cx, sent.as_ref().err().map(End::reason));
+                answer.ended(&self.cx.syncs, sent.as_ref().err().map(End::reason));
                 sent
             }
             Action::Watch(watch) => self.watch(socket, watch).await,
@@ -416,7 +416,7 @@ impl Connection {
         if self.session.has_watches() {
             self.cx.detection.leave(&self.mailbox);
         }
-        self.cx.sync_cache.forget(&Asker::Connection(self.number));
+        self.cx.syncs.forget(&Asker::Connection(self.number));
     }
 
     /// Logs what the connection has brought about, its end included, where a relay was at the other end.

@@ -11,7 +11,6 @@ use super::super::begin::Begin;
 use super::super::session::CAPABILITIES;
 use super::super::socket::Socket;
 use super::{Connection, End, Step, failed};
-use crate::sync;
 
 impl Connection {
     pub(super) async fn welcome<S>(&mut self, socket: &mut Socket<S>, begin: Begin) -> Step
@@ -79,7 +78,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         for topic in added {
-            if let Some(frame) = sync::report(&self.cx, topic) {
+            if let Some(frame) = self.cx.syncs.report(&*self.cx, topic) {
                 self.send_frame(socket, &frame).await?;
             }
         }
