@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::{Gossip, Heard, RelayId};
+use sdk_relay_protocol::mesh::{Gossip, Heard, RelayEntry, RelayId};
 
 use crate::Mesh;
 use crate::distance;
 use crate::keys::Keys;
-use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PROBES};
+use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_PROBES};
 use crate::link::Batch;
 use crate::mesh::NEWCOMER;
 use crate::output::LinkId;
@@ -83,12 +83,16 @@ impl<K: Keys> Mesh<K> {
             }
         }
 
+        // What is left over is taken for refused by the other end, which asks elsewhere; it goes with the next message all the same.
+        let mut bytes = 0;
         while gossip.entries.len() < MAX_ENTRIES
+            && bytes < MAX_ENTRY_BYTES
             && let Some(place) = link.owed.pop_first()
         {
-            gossip
-                .entries
-                .extend(self.table.row(place).map(|row| Arc::clone(&row.entry)));
+            if let Some(row) = self.table.row(place) {
+                bytes += size(&row.entry);
+                gossip.entries.push(Arc::clone(&row.entry));
+            }
         }
         while gossip.accusations.len() < MAX_ACCUSATIONS
             && let Some(place) = link.owed_accusations.pop_first()
@@ -279,4 +283,16 @@ impl<K: Keys> Mesh<K> {
             link.send_buckets = true;
         }
     }
+}
+
+/// Bytes of an entry in JSON: its texts, and 240 for names of fields and for numbers.
+fn size(entry: &RelayEntry) -> usize {
+    let capabilities: usize = entry.capabilities.iter().map(|name| name.len() + 3).sum();
+    let texts = [
+        &entry.public_key,
+        &entry.address,
+        &entry.software_version,
+        &entry.signature,
+    ];
+    240 + entry.relay_id.as_str().len() + capabilities + texts.iter().map(|text| text.len()).sum::<usize>()
 }

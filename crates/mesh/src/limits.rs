@@ -45,8 +45,12 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Most names that one message tells. At 80 bytes each they stay far below the wire's 1 MiB.
 pub const MAX_HAVE: usize = 1024;
 
-/// Most entries that one message asks for, or brings. At most 2 KiB each (see the limits below), so half of the wire's 1 MiB.
+/// Most entries that one message asks for, or brings.
 pub const MAX_ENTRIES: usize = 256;
+
+/// Bytes of the entries that one message brings: with all else at its bound it then stays below 512 KiB. An ordinary entry has 420 bytes, one
+/// with everything at its limit 1.4 KB.
+pub const MAX_ENTRY_BYTES: usize = 240 << 10;
 
 /// Most accusations that one message brings.
 pub const MAX_ACCUSATIONS: usize = 256;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{
-    INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_HAVE, MAX_INTRODUCED, MAX_NEAR, MAX_PASSING, MAX_RELAYS,
+    INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_INTRODUCED, MAX_NEAR, MAX_PASSING,
+    MAX_RELAYS,
 };
 use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
@@ -115,6 +116,45 @@ fn a_name_stays_with_its_key() {
     };
     mesh.link_up(ROUND, LinkId(2), thief);
     assert!(mesh.relay(ROUND, "relay-2").unwrap().link.is_none());
+}
+
+/// An entry with every text as long as it may be.
+fn longest_entry(n: u64) -> Arc<RelayEntry> {
+    let keys = SimulatedKeys::new(n);
+    let mut entry = RelayEntry::clone(&entry(n, u64::MAX, u64::MAX, n));
+    entry.relay_id = RelayId::new(&format!("{n:0>64}")).unwrap();
+    entry.address = format!("{n:a>290}.net:8090");
+    entry.software_version = "1".repeat(64);
+    entry.capabilities = vec!["c".repeat(32); 16];
+    entry.signature = keys.sign(&entry_bytes(&entry));
+    Arc::new(entry)
+}
+
+#[test]
+fn the_entries_of_one_message_are_bounded_in_bytes() {
+    let mut mesh = mesh();
+    let mut names = Vec::new();
+    for introducer in 1..=3 {
+        link(&mut mesh, ROUND, introducer, introducer);
+        let first = 1_000 * introducer;
+        let entries: Vec<_> = (first..first + 90).map(longest_entry).collect();
+        names.extend(entries.iter().map(|entry| entry.relay_id.clone()));
+        bring(&mut mesh, ROUND, introducer, entries);
+    }
+    link(&mut mesh, ROUND, 9, 9);
+    names.truncate(MAX_ENTRIES);
+    let want = Gossip {
+        want: names,
+        ..Gossip::default()
+    };
+    let answer = mesh.request(ROUND, LinkId(9), Box::new(want));
+    let bytes = sdk_relay_protocol::encode(&answer.entries).unwrap().len();
+    let (least, most) = (MAX_ENTRY_BYTES / 2, MAX_ENTRY_BYTES + (2 << 10));
+    assert!(
+        (least..=most).contains(&bytes),
+        "{} entries, {bytes} bytes",
+        answer.entries.len()
+    );
 }
 
 #[test]
