@@ -12,17 +12,16 @@ use sdk_relay_detect::Detection;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
+use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::InputBudget;
 use tokio::sync::watch;
 
 use crate::dev::DevTools;
-use crate::mesh::Mesh;
 use crate::reports;
 use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::Supervisor;
-use crate::sync::Syncs;
 
 /// Between two looks whether the relay is ready.
 const READY_LOOK: Duration = Duration::from_millis(10);

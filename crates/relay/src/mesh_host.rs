@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use sdk_relay_config::Config;
+use sdk_relay_mesh_net::Host;
 use sdk_relay_protocol::mesh::RelayStatus;
 use sdk_relay_protocol::{Event, SyncPayload, SyncType};
 use tokio::sync::watch;
 
 use crate::context::Context;
-use crate::mesh::Host;
 use crate::reports::{self, Condition};
 
 impl Host for Context {

@@ -22,6 +22,7 @@ use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_index::{Builder, Index, Pool};
+use sdk_relay_mesh_net::{History, Host, Mesh, REPORT_TOPICS, Syncs};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
@@ -35,13 +36,11 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::dev::{DevTools, Faucet};
-use crate::mesh::{self, Host, Mesh};
 use crate::node_figures::node_figures;
 use crate::progress::show_progress;
 use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::{Failure, Supervisor};
-use crate::sync::{self, History, Syncs};
 use crate::ws::{CAPABILITIES, serve_websockets};
 use crate::{first_block, http, wallet};
 
@@ -258,7 +257,7 @@ impl Relay {
         }
         spawn_reports(&supervisor, &cx);
         let host: Arc<dyn Host> = Arc::<Context>::clone(&cx);
-        supervisor.task("mesh", mesh::run(host, Arc::clone(&cx.mesh), orders));
+        supervisor.task("mesh", sdk_relay_mesh_net::run(host, Arc::clone(&cx.mesh), orders));
         supervisor.task("sync history", sync_history.save_regularly());
         let (ending, ends) = watch::channel(None);
         let listeners = ListenerState::new(
@@ -451,7 +450,7 @@ fn open_index(
 }
 
 fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
-    for (topic, _) in sync::TOPICS {
+    for (topic, _) in REPORT_TOPICS {
         let host: Arc<dyn Host> = Arc::<Context>::clone(cx);
         let reports = Arc::clone(&cx.syncs).report_regularly(host, Arc::clone(&cx.hub), topic);
         supervisor.task("reports", reports);

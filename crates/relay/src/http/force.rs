@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use sdk_relay_mesh_net::{LONGEST_SYNC, Order};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
 use sdk_relay_telemetry::clock::unix_now;
@@ -12,7 +13,6 @@ use super::body::Body;
 use super::problem::ApiError;
 use super::sync::KINDS;
 use crate::context::Context;
-use crate::mesh::{AT_MOST, Order};
 
 /// Syncs at once.
 ///
@@ -59,7 +59,7 @@ pub(super) async fn force(
     let longest = if target_relays.is_empty() {
         0
     } else {
-        AT_MOST.as_secs() * sync_types.len() as u64
+        LONGEST_SYNC.as_secs() * sync_types.len() as u64
     };
     Ok(Json(ForceSyncResponse {
         status: "sync_triggered".to_owned(),

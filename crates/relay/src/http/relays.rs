@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use sdk_relay_config::{url_of, without_scheme};
+use sdk_relay_mesh_net::MeshRelay;
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::{
     Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
@@ -16,7 +17,6 @@ use serde::Deserialize;
 use super::problem::ApiError;
 use super::{Cx, query};
 use crate::context::Context;
-use crate::mesh::MeshRelay;
 use crate::reports;
 use crate::ws::CAPABILITIES;
 

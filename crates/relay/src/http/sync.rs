@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use sdk_relay_mesh_net::HistoryFilter;
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
 use sdk_relay_telemetry::clock::unix_now;
@@ -10,7 +11,6 @@ use serde::Deserialize;
 
 use super::problem::ApiError;
 use super::{Cx, query};
-use crate::sync::HistoryFilter;
 
 /// Failed syncs that `/sync/status` shows; the history has the others.
 const FAILURES_SHOWN: usize = 10;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_detect::{Mailbox, MailboxReceiver, mailbox};
 use sdk_relay_events::{Cursor, Frame, Report};
+use sdk_relay_mesh_net::{Asker, Inbound, LinkStep, Listener, connection_id};
 use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
 };
@@ -32,8 +33,6 @@ use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
 use crate::context::Context;
-use crate::mesh::{Inbound, Listener, Step as LinkStep};
-use crate::sync::{Asker, connection_id};
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);

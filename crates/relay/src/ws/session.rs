@@ -2,13 +2,13 @@
 
 use bitcoin::BlockHash;
 use sdk_relay_config::Secret;
+use sdk_relay_mesh_net::is_relay_id;
 use sdk_relay_protocol::{
     ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
     Topics, Unwatch, Watch, parse_client_message,
 };
 
 use super::begin::Begin;
-use crate::sync::is_relay_id;
 
 /// What the relay offers, as `handshake_response` says it.
 pub const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];

@@ -1,5 +1,6 @@
 //! Relays at the other end: those that prove who they are become links of the mesh.
 
+use sdk_relay_mesh_net::{KnownRelay, LinkStep};
 use sdk_relay_protocol::{CloseCode, Event, RelayConnected, RelayProof};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -7,7 +8,6 @@ use super::super::begin::Begin;
 use super::super::socket::Socket;
 use super::pending::Command;
 use super::{Connection, End, Step};
-use crate::mesh::{KnownRelay, Step as LinkStep};
 
 impl Connection {
     /// A relay's proof: when it is right, the connection becomes a link of the mesh.

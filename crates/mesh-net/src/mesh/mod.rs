@@ -9,7 +9,6 @@ mod bindings;
 mod dial;
 mod driver;
 mod handshakes;
-mod host;
 mod identity;
 mod known;
 mod link;
@@ -32,19 +31,18 @@ use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-pub use bindings::{Bindings, NameRefused, Origin};
 pub use driver::run;
-pub use host::Host;
-pub use identity::{Identity, IdentityError};
+pub use identity::IdentityError;
 pub use known::{Around, KnownRelay, MeshRelay};
-pub use link::Step;
+pub use link::LinkStep;
 pub use proof::{Listener, Proven};
-pub(crate) use syncing::AT_MOST;
-pub use syncing::Order;
+pub use syncing::{LONGEST_SYNC, Order};
 
 use crate::sync::{Announcements, Asker, Syncs};
 use address::is_own_machine;
+use bindings::{Bindings, NameRefused, Origin};
 use handshakes::Handshakes;
+use identity::Identity;
 use known::Known;
 use link::{Exchange, Handle};
 use reach::Reach;
@@ -149,7 +147,7 @@ impl Drop for Up {
 
 impl Inbound {
     /// The next thing to do with the socket. Cancel-safe.
-    pub async fn next(&mut self) -> Step {
+    pub async fn next(&mut self) -> LinkStep {
         self.exchange.next().await
     }
 

@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(30);
 
 /// The bound of `relay_connected` events, of all relays together. A going is announced where the coming was.
 #[derive(Debug)]
-pub struct Announcements {
+pub(crate) struct Announcements {
     announced: Option<DefaultDirectRateLimiter>,
     warned: DefaultDirectRateLimiter,
 }
@@ -28,7 +28,7 @@ impl Default for Announcements {
 
 impl Announcements {
     /// Whether another relay's coming may be announced now.
-    pub fn may_announce(&self) -> bool {
+    pub(crate) fn may_announce(&self) -> bool {
         let may = self
             .announced
             .as_ref()

@@ -66,7 +66,7 @@ pub(super) struct Exchange {
 
 /// What is to be done with the socket.
 #[derive(Debug)]
-pub enum Step {
+pub enum LinkStep {
     /// Send this.
     Send(Frame),
     /// Close it.
@@ -94,16 +94,16 @@ pub(super) fn link(id: LinkId, peer: &Proven, dialled: bool, origin: Origin) -> 
 
 impl Exchange {
     /// The next thing to do. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Step {
+    pub(super) async fn next(&mut self) -> LinkStep {
         loop {
             match self.work.recv().await {
-                Some(Work::Close(reason)) => return Step::Close(word(reason)),
-                None => return Step::Close("the relay leaves the mesh"),
+                Some(Work::Close(reason)) => return LinkStep::Close(word(reason)),
+                None => return LinkStep::Close("the relay leaves the mesh"),
                 Some(Work::Ask(ask)) => {
                     self.awaited.retain(|_, reply| !reply.is_closed());
                     if self.awaited.len() < AWAITED {
                         self.awaited.insert(ask.message_id, ask.reply);
-                        return Step::Send(ask.frame);
+                        return LinkStep::Send(ask.frame);
                     }
                 }
             }

@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Mesh;
-use super::host::Host;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
+use crate::host::Host;
 use crate::sync::{Answer, Asker, message_id};
 
 /// A request is sent so often. The second has the first one's `message_id`: the other answers it from its cache, if it did get the first.
 const TRIES: u32 = 2;
 /// The longest that a sync can take.
-pub(crate) const AT_MOST: Duration = ANSWER_WITHIN.saturating_mul(TRIES);
+pub const LONGEST_SYNC: Duration = ANSWER_WITHIN.saturating_mul(TRIES);
 
 /// Syncs that a person asked for.
 #[derive(Debug)]
@@ -215,7 +215,7 @@ impl Pending {
                 Err(_) => {}
             }
         }
-        Err(format!("no answer within {} s, asked twice", AT_MOST.as_secs()))
+        Err(format!("no answer within {} s, asked twice", LONGEST_SYNC.as_secs()))
     }
 }
 

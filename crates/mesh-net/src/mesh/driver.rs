@@ -17,7 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
-use super::{Host, Mesh, Orders, identity, read_gossip};
+use super::{Mesh, Orders, identity, read_gossip};
+use crate::host::Host;
 
 /// Between two looks at this relay's own condition, and at whom clients are told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -33,7 +33,7 @@ const MORE_LINES: usize = 256;
 
 /// The table.
 #[derive(Debug)]
-pub struct Bindings {
+pub(super) struct Bindings {
     path: PathBuf,
     /// Keys of `mesh.peers`: their names are theirs, whoever had them before.
     pinned: BTreeSet<String>,
@@ -63,7 +63,7 @@ struct Bound {
 
 /// Where a name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// An address of `mesh.peers`.
     Configured,
     /// This network (see `network_of`).
@@ -72,7 +72,7 @@ pub enum Origin {
 
 /// Why a name is not a relay's, or is not bound yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameRefused {
+pub(super) enum NameRefused {
     /// It is another's.
     #[error("relay_id: this name belongs to another key")]
     Taken,
@@ -86,7 +86,7 @@ pub enum NameRefused {
 
 impl Bindings {
     /// Reads the table of this data directory. A line that cannot be read is left out.
-    pub fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
+    pub(super) fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
         let path = data_dir.join(FILE_NAME);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -121,12 +121,12 @@ impl Bindings {
     }
 
     /// The key to which a name is bound.
-    pub fn key_of(&self, name: &str) -> Option<String> {
+    pub(super) fn key_of(&self, name: &str) -> Option<String> {
         self.state().names.get(name).map(|bound| bound.key.clone())
     }
 
     /// A relay has proven this key: whether it may have this name. Where the key is one of `mesh.peers`, the name is bound to it at once.
-    pub fn admit(&self, name: &str, key: &str) -> Result<(), NameRefused> {
+    pub(super) fn admit(&self, name: &str, key: &str) -> Result<(), NameRefused> {
         let now = unix_now();
         if self.pinned.contains(key) {
             return self.bind_at(now, name, key, Origin::Configured);
@@ -143,7 +143,7 @@ impl Bindings {
     }
 
     /// Binds a name to a key whose link has lasted.
-    pub fn bind(&self, name: &str, key: &str, origin: Origin) -> Result<(), NameRefused> {
+    pub(super) fn bind(&self, name: &str, key: &str, origin: Origin) -> Result<(), NameRefused> {
         self.bind_at(unix_now(), name, key, origin)
     }
 
@@ -189,13 +189,13 @@ impl Bindings {
     }
 
     /// Whether there is something that [`Bindings::write`] would write, or could not write last time.
-    pub fn is_unwritten(&self) -> bool {
+    pub(super) fn is_unwritten(&self) -> bool {
         let state = self.state();
         state.fails || !state.unwritten.is_empty()
     }
 
     /// Writes what is new, and syncs it. It blocks. What cannot be written is written with what comes next.
-    pub fn write(&self) {
+    pub(super) fn write(&self) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, lines, anew) = {
             let mut state = self.state();

@@ -29,12 +29,13 @@ pub use facts::Facts;
 pub use force::Forced;
 pub use history::{History, HistoryFilter, Page};
 pub use planned::Planned;
-pub use relays::{Announcements, is_relay_id};
+pub(crate) use relays::Announcements;
+pub use relays::is_relay_id;
 
-use crate::mesh::Host;
+use crate::host::Host;
 
 /// The topics that bring `sync` messages, and what each brings.
-pub const TOPICS: [(Topic, SyncType); 3] = [
+pub const REPORT_TOPICS: [(Topic, SyncType); 3] = [
     (Topic::Sync, SyncType::StateSync),
     (Topic::Health, SyncType::HealthSync),
     (Topic::Metrics, SyncType::MetricsSync),
@@ -142,7 +143,7 @@ impl Syncs {
 
     /// This relay's report on a topic now; `None` for the topics that bring none.
     pub fn report(&self, host: &dyn Host, topic: Topic) -> Option<Frame> {
-        let (_, sync_type) = TOPICS.into_iter().find(|(t, _)| *t == topic)?;
+        let (_, sync_type) = REPORT_TOPICS.into_iter().find(|(t, _)| *t == topic)?;
         Some(Frame::encode(&ServerMessage::Sync(SyncMessage {
             sync_type,
             relay_id: self.relay_id.clone(),

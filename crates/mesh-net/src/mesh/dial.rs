@@ -16,11 +16,12 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::address::{AddressError, resolve};
-use super::host::Host;
+use super::bindings::Origin;
 use super::known::KnownRelay;
-use super::link::{Exchange, Step};
+use super::link::{Exchange, LinkStep};
 use super::proof::{Dialler, Expected, Proven};
-use super::{Mesh, Origin, Up};
+use super::{Mesh, Up};
+use crate::host::Host;
 use crate::sync::is_relay_id;
 
 /// A peer that has said nothing for this long is gone: it pings every 30 s.
@@ -190,13 +191,13 @@ async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange)
                 }
             }
             step = exchange.next() => match step {
-                Step::Send(frame) => {
+                LinkStep::Send(frame) => {
                     up.mesh.counters.messages_sent.inc();
                     if link.send_text(&frame.text()).await.is_err() {
                         return;
                     }
                 }
-                Step::Close(why) => {
+                LinkStep::Close(why) => {
                     tracing::debug!(relay = up.relay_id, why, "closing a link");
                     return link.close().await;
                 }
