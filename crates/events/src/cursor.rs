@@ -34,6 +34,8 @@ pub struct Cursor {
     live: bool,
     /// The last event that it may pass, where something else decides that too.
     barrier: Option<watch::Receiver<u64>>,
+    /// The newest hole of the log that the client knows of: the first event after it.
+    hole_before: u64,
 }
 
 /// What is next for a client.
@@ -45,6 +47,8 @@ pub enum Next {
     UpToDate,
     /// It is so far behind that what it misses is no longer held for it.
     Lagged,
+    /// Blocks could not be followed since it began, and no event is about them: the client has to know, as one that resumes before them does.
+    Hole,
 }
 
 impl Cursor {
@@ -77,6 +81,7 @@ impl Hub {
             after: *self.head.borrow(),
             live: true,
             barrier: None,
+            hole_before: self.told(|chain| chain.hole_before),
         }
     }
 
@@ -89,11 +94,16 @@ impl Hub {
             return Ok((self.live(), Resume::Gap));
         }
         let after = from.max(complete_from - 1);
-        let resume = if after == from { Resume::Complete } else { Resume::Gap };
+        let hole_before = self.told(|chain| chain.hole_before);
+        let resume = match after == from && from >= hole_before {
+            true => Resume::Complete,
+            false => Resume::Gap,
+        };
         let cursor = Cursor {
             after,
             live: false,
             barrier: None,
+            hole_before,
         };
         Ok((cursor, resume))
     }
@@ -117,6 +127,9 @@ impl Hub {
 
     /// The next events for a cursor, on these topics.
     pub async fn next(self: &Arc<Self>, cursor: &mut Cursor, topics: Topics) -> Result<Next, StoreError> {
+        if self.told(|chain| chain.hole_before) > cursor.hole_before {
+            return Ok(Next::Hole);
+        }
         if let Some(next) = self.next_in_memory(cursor, topics) {
             return Ok(next);
         }

@@ -40,6 +40,8 @@ pub(crate) struct Chain {
     pub(crate) blocks: BTreeMap<u32, BlockHash>,
     /// Blocks that left it: the newest event before that, and the block's height.
     left: VecDeque<(u64, u32)>,
+    /// The first event after blocks that could not be followed; 0 where there are none.
+    pub(crate) hole_before: u64,
 }
 
 /// Disconnected blocks that the hub remembers, for histories that are being read: two of the deepest reorganisations.
@@ -51,6 +53,7 @@ impl Hub {
     /// A hub over the store's log.
     pub fn new(store: Arc<Store>) -> Result<Self, StoreError> {
         let newest = store.next_event_id()? - 1;
+        let hole_before = store.hole_before()?;
         let blocks = store.recent_blocks()?.into_iter().collect();
         let (head, _) = watch::channel(newest);
         let (reports, _) = broadcast::channel(REPORTS_AHEAD);
@@ -62,6 +65,7 @@ impl Hub {
             chain: RwLock::new(Chain {
                 blocks,
                 left: VecDeque::new(),
+                hole_before,
             }),
         })
     }
@@ -75,6 +79,11 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner)
             .apply(ring.newest(), change);
         let Some(newest) = entries.last().map(|e| e.id) else {
+            if matches!(change, Some(BlockChange::Jump(..))) {
+                // Cursors are at a hole now, and learn of it at once.
+                drop(ring);
+                self.head.send_modify(|_| {});
+            }
             return;
         };
         for entry in entries {
@@ -144,7 +153,12 @@ impl Chain {
                     self.blocks.pop_first();
                 }
             }
-            Some(BlockChange::Jump(height, hash)) => self.blocks = BTreeMap::from([(height, hash)]),
+            Some(BlockChange::Jump(height, hash)) => {
+                if !self.blocks.is_empty() {
+                    self.hole_before = newest + 1;
+                }
+                self.blocks = BTreeMap::from([(height, hash)]);
+            }
             Some(BlockChange::Disconnect { height, parent }) => {
                 self.blocks.split_off(&height);
                 if let Some(below) = height.checked_sub(1) {

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use bitcoin::BlockHash;
+use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use proptest::prelude::*;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_store::{Batch, LogEntry, Retention, Store};
+use sdk_relay_store::{Batch, BlockChange, LogEntry, Retention, Store};
 use tokio::sync::watch;
 
 use super::*;
@@ -50,6 +52,18 @@ impl Fixture {
         self.hub.publish(entries, None);
     }
 
+    /// The chain goes on from another block, without those between.
+    fn jump(&self, height: u32) {
+        let change = BlockChange::Jump(height, BlockHash::from_byte_array([height as u8; 32]));
+        self.store
+            .commit(&Batch {
+                block: Some(change),
+                ..Batch::default()
+            })
+            .unwrap();
+        self.hub.publish(Vec::new(), Some(change));
+    }
+
     /// The hub of the same store after a restart.
     fn restart(&mut self) {
         self.hub = Arc::new(Hub::new(Arc::clone(&self.store)).unwrap());
@@ -67,7 +81,7 @@ impl Fixture {
                     );
                 }
                 Next::UpToDate => return ids,
-                Next::Lagged => panic!("lagged at {cursor:?}"),
+                Next::Lagged | Next::Hole => panic!("cut off at {cursor:?}"),
             }
         }
     }
@@ -114,6 +128,41 @@ async fn what_is_gone_is_a_gap() {
     let (mut cursor, resume) = f.hub.resume(1000).unwrap();
     assert_eq!(resume, Resume::Gap);
     assert!(f.read(&mut cursor, all).await.is_empty());
+}
+
+/// Also for the client that was up to date, whose last event is the last before the hole: no event says that blocks are missing.
+#[tokio::test]
+async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_before() {
+    let all = only(NOTIFICATIONS);
+    let mut f = Fixture::new(100);
+    f.jump(7);
+    assert_eq!(
+        f.hub.resume(0).unwrap().1,
+        Resume::Complete,
+        "the first block leaves nothing out"
+    );
+    f.tell(3);
+    let (mut live, (mut catching_up, _)) = (f.hub.live(), f.hub.resume(1).unwrap());
+    let mut head = f.hub.head();
+    f.jump(90);
+    assert!(head.has_changed().unwrap(), "whoever waits is woken");
+    head.mark_unchanged();
+    for cursor in [&mut live, &mut catching_up] {
+        assert!(matches!(f.hub.next(cursor, all).await.unwrap(), Next::Hole));
+    }
+    for restarted in [false, true] {
+        if restarted {
+            f.restart();
+        }
+        let (mut cursor, resume) = f.hub.resume(3).unwrap();
+        assert_eq!(resume, Resume::Gap);
+        assert!(f.read(&mut cursor, all).await.is_empty());
+    }
+    f.tell(1);
+    let (mut cursor, resume) = f.hub.resume(3).unwrap();
+    assert_eq!(resume, Resume::Gap, "and stays one");
+    assert_eq!(f.read(&mut cursor, all).await, [4], "nothing behind it is left out");
+    assert_eq!(f.hub.resume(4).unwrap().1, Resume::Complete);
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint};
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
-use crate::format::{BLOCKS, EVENTS, KEPT_BLOCKS, META, META_COMPLETE_FROM, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS};
+use crate::format::{
+    BLOCKS, EVENTS, KEPT_BLOCKS, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS,
+};
 use crate::{LogEntry, Retention, Store, StoreError};
 
 /// A change of the tip.
@@ -110,10 +112,14 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
             }
         }
         BlockChange::Jump(height, hash) => {
-            blocks.retain(|_, _| false)?;
-            blocks.insert(height, &hash.to_byte_array())?;
             let next = value(meta, META_NEXT_EVENT, 1)?;
             meta.insert(META_COMPLETE_FROM, next)?;
+            // The first block of all leaves nothing out.
+            if !blocks.is_empty()? {
+                meta.insert(META_HOLE_BEFORE, next)?;
+            }
+            blocks.retain(|_, _| false)?;
+            blocks.insert(height, &hash.to_byte_array())?;
         }
     }
     Ok(())

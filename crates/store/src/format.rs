@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name | `format`, `log_bytes`, `complete_from`, `next_event` as `u64` |
+//! | `meta` | name | `format`, `log_bytes`, `complete_from`, `next_event`, `hole_before` as `u64` |
 //! | `names` | name | `network` as text |
 //! | `blocks` | height `u32` | block hash, 32 bytes in consensus order |
 //! | `events` | event id `u64` | one byte of topic, then the notification's JSON text |
@@ -12,6 +12,8 @@
 //! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain up to which events are logged, without holes; its last entry is the tip.
 //! - `events` has no holes; its oldest entries go when the log is over its bounds.
 //! - `complete_from` is the lowest event id from which the log is without loss; `next_event` the id of the next event.
+//! - `hole_before` is the first event id after blocks that could not be followed; absent where there are none. A file of format 1 from before has no such
+//!   entry.
 //! - `sync_history` has the newest [`KEPT_SYNCS`], without holes. A file of format 1 that was written before there was this table gets it
 //!   when it is opened; a program from before leaves it alone.
 
@@ -38,4 +40,5 @@ pub(crate) const META_FORMAT: &str = "format";
 pub(crate) const META_LOG_BYTES: &str = "log_bytes";
 pub(crate) const META_COMPLETE_FROM: &str = "complete_from";
 pub(crate) const META_NEXT_EVENT: &str = "next_event";
+pub(crate) const META_HOLE_BEFORE: &str = "hole_before";
 pub(crate) const NAME_NETWORK: &str = "network";

@@ -5,7 +5,7 @@ use redb::ReadableTable;
 use sdk_relay_protocol::Topic;
 
 use crate::batch::value;
-use crate::format::{EVENTS, META, META_COMPLETE_FROM, META_NEXT_EVENT};
+use crate::format::{EVENTS, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_NEXT_EVENT};
 use crate::{Store, StoreError};
 
 /// One event of the log.
@@ -52,6 +52,12 @@ impl Store {
     /// The lowest event id from which the log is without loss. A reader that has dealt with `complete_from - 1` misses nothing.
     pub fn complete_from(&self) -> Result<u64, StoreError> {
         value(&self.db.begin_read()?.open_table(META)?, META_COMPLETE_FROM, 1)
+    }
+
+    /// The first event id after blocks that could not be followed, the newest of such; 0 where there are none. A reader that has dealt with lower ids only
+    /// misses what these blocks hold.
+    pub fn hole_before(&self) -> Result<u64, StoreError> {
+        value(&self.db.begin_read()?.open_table(META)?, META_HOLE_BEFORE, 0)
     }
 
     /// Events with a larger id than `after`, in order, as far as the limit lets.

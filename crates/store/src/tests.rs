@@ -242,6 +242,7 @@ fn a_jump_is_a_gap_in_the_log() {
         })
         .unwrap();
     assert_eq!(store.complete_from().unwrap(), 2);
+    assert_eq!(store.hole_before().unwrap(), 2);
     assert_eq!(store.recent_blocks().unwrap(), [(50, hash(50))]);
 }
 
@@ -260,6 +261,7 @@ fn the_parent_of_the_only_known_block_holds_when_it_goes() {
         store.commit(&batch).unwrap();
     };
     commit(BlockChange::Jump(7, hash(7)));
+    assert_eq!(store.hole_before().unwrap(), 0, "the first block leaves nothing out");
     commit(BlockChange::Disconnect {
         height: 7,
         parent: hash(6),

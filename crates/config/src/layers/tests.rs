@@ -204,6 +204,21 @@ fn tls_has_both_files_or_none() {
     assert!(told.contains("tls.self_signed") && told.contains("either"), "{told}");
 }
 
+/// The library that filters the log takes an unknown word for the name of a module, and then logs nothing else.
+#[test]
+fn a_misspelt_level_of_the_log_is_refused() {
+    for wrong in ["verbose", "debgu", "warning", "info,sdk_relay", "info,sdk_relay=foo"] {
+        let told = message(&format!("[log]\nlevel = \"{wrong}\"\n"), &[]);
+        assert!(
+            told.contains("log.level") && told.contains("expected off, error"),
+            "{wrong}: {told}"
+        );
+    }
+    for right in ["off", "WARN", "info,sdk_relay=debug", "sdk_relay[{client=x}]=trace"] {
+        assert!(from(&format!("[log]\nlevel = \"{right}\"\n"), &[]).is_ok(), "{right}");
+    }
+}
+
 #[test]
 fn a_zmq_address_has_no_user_and_no_password() {
     let with = |url: &str| message(&format!("[bitcoin_core]\nzmq_url = {url:?}\n"), &[]);

@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
-use sdk_relay_client::{Client, ClientEvent, Event, HistoryState, Topic};
+use sdk_relay_client::{Client, ClientEvent, Event, Events, HistoryState, Topic};
 use sdk_relay_config::{Loader, Secret};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -25,6 +26,8 @@ const STEPS: u64 = 10_000;
 /// A scan that has begun is given up after so long without a message. A hundredth of the longest history, on an index that is being built,
 /// takes some minutes.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// After so long it is said where to look for the reason.
+const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -106,9 +109,15 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
     bar.set_length(STEPS);
     bar.set_message("history");
     let mut payments = 0u64;
+    let mut hinted = false;
     loop {
         let deadline = if waits { wait } else { SILENCE };
-        let Ok(event) = timeout(deadline, events.recv()).await else {
+        let hint = || {
+            if !std::mem::replace(&mut hinted, true) {
+                bar.suspend(|| super::say_error("the relay is silent: its /health says what it waits for"));
+            }
+        };
+        let Ok(event) = next(&mut events, deadline, hint).await else {
             bar.finish_and_clear();
             if waits {
                 bail!(
@@ -168,6 +177,18 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
         }
     }
     bail!("the connection ended before the history did")
+}
+
+/// The next event within the deadline; `hint` is called once where it is long in coming.
+async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> Result<Option<ClientEvent>, Elapsed> {
+    let soon = QUIET.min(deadline);
+    match timeout(soon, events.recv()).await {
+        Err(_) if deadline > soon => {
+            hint();
+            timeout(deadline - soon, events.recv()).await
+        }
+        event => event,
+    }
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {

@@ -153,6 +153,8 @@ impl Feed {
                     self.cx.counters.slow_clients_cut.inc();
                     return None;
                 }
+                // The browser connects again with the id of its last event, and is sent a `gap`.
+                Ok(Next::Hole) => return None,
                 Err(error) => {
                     tracing::error!(%error, "the log cannot be read for a client");
                     return None;

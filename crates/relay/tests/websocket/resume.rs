@@ -1,7 +1,7 @@
 //! Coming back: every retained event after `resume_from`, in order, before anything new.
 
 use serde_json::{Value, json};
-use testkit::RelayProcess;
+use testkit::{Bitcoind, Options, RelayOptions, RelayProcess};
 
 use crate::wire::{Wire, handshake, mine, standalone, start};
 
@@ -113,4 +113,34 @@ async fn ids_of_a_log_that_was_moved_away_are_a_gap_in_the_next_one() {
     assert_eq!(response["resume"], "complete", "{response}");
     mine(&relay, 1).await;
     assert!(ids(&mut wire, 1).await[0] > newest);
+}
+
+/// While the relay was away the node has pruned blocks that it had not seen: nobody who was there before has all.
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_the_node_has_pruned_meanwhile_are_a_gap() {
+    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    let node = Bitcoind::start(Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    node.mine(101).await;
+    let mut relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
+    node.mine(1).await;
+    until(&relay, 1).await;
+    let last = Wire::shake(&relay.ws_url(), handshake(&[])).await.1["last_event_id"].clone();
+    relay.terminate().await;
+    node.mine(800).await;
+    node.rpc().call("pruneblockchain", json!([700])).await.unwrap();
+    relay.start_again().await;
+    let mut again = handshake(&["notifications"]);
+    again["resume_from"] = last;
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), again).await;
+    assert_eq!(response["resume"], "gap", "{response}");
+    let first = wire.heard().await;
+    assert!(
+        first["data"]["block_height"].as_u64() > Some(103),
+        "it goes on behind the hole: {first}"
+    );
 }

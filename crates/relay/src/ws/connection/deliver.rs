@@ -30,6 +30,10 @@ impl Connection {
                 self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
             }
             Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
+            Ok(Next::Hole) => {
+                let reason = "blocks could not be followed: connect again to learn what is missing";
+                return Err(End::Close(CloseCode::TryAgain, reason.to_owned()));
+            }
             Err(error) => return Err(failed(&error)),
         }
         Ok(())
