@@ -15,11 +15,11 @@ use sdk_relay_transport::network_of;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
-use super::address::{AddressError, resolve};
 use super::bindings::Origin;
 use super::known::KnownRelay;
 use super::link::{Exchange, LinkStep};
 use super::proof::{Dialler, Expected, Proven};
+use super::resolve::{AddressError, resolve};
 use super::{Mesh, Up};
 use crate::host::Host;
 use crate::sync::is_relay_id;

@@ -14,9 +14,9 @@ use sdk_relay_telemetry::clock::unix_now;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::address::resolve;
 use super::dial::{Dial, DialError};
 use super::link::Work;
+use super::resolve::resolve;
 use super::{Mesh, Orders, identity, read_gossip};
 use crate::host::Host;
 

@@ -1,23 +1,11 @@
 //! What this relay knows of others beside the state machine: their handshakes, and what their syncs told.
 
-use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sdk_relay_config::{url_of, without_scheme};
-use sdk_relay_mesh::{LinkId, Mesh as Core};
+use sdk_relay_protocol::OtherRelay;
 use sdk_relay_protocol::http::{Link, RelayHealth};
-use sdk_relay_protocol::mesh::RelayStatus;
-use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
-use sdk_relay_telemetry::clock::unix_now;
-use serde_json::{Map, Value};
 
-use super::address::literal;
-use super::{Mesh, identity};
 use crate::sync::Facts;
-
-/// Relays that a client is told. It needs one; the others are for when that one is away too.
-const TOLD: usize = 16;
 
 /// What a handshake told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,9 +17,9 @@ pub struct KnownRelay {
 /// A relay to which there is, or was, a link.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    version: String,
-    last_seen: u64,
-    facts: Facts,
+    pub(super) version: String,
+    pub(super) last_seen: u64,
+    pub(super) facts: Facts,
 }
 
 /// A relay of the mesh, as this one sees it.
@@ -72,164 +60,4 @@ pub struct Around {
     pub latency_ms: Option<f64>,
     /// Other healthy relays, the nearest first.
     pub others: Vec<OtherRelay>,
-}
-
-/// Mean round trip to those that are linked, in milliseconds.
-fn mean_ms(relays: &[MeshRelay]) -> Option<f64> {
-    let linked = relays.iter().filter(|r| r.link != Link::Gossip);
-    let linked: Vec<f64> = linked.filter_map(|r| Some(r.latency?.as_secs_f64() * 1000.0)).collect();
-    let mean = linked.iter().sum::<f64>() / linked.len() as f64;
-    (!linked.is_empty()).then(|| (mean * 1000.0).round() / 1000.0)
-}
-
-/// The first second of 2020: no relay of this kind started earlier.
-const EARLIEST: u64 = 1_577_836_800;
-/// Clocks of other relays may be ahead by so much.
-const CLOCK_AHEAD: u64 = 86_400;
-
-/// Seconds since a start that another relay tells of; `None` where it cannot be true.
-fn uptime_since(now: u64, started: u64) -> Option<u64> {
-    (EARLIEST..=now.saturating_add(CLOCK_AHEAD))
-        .contains(&started)
-        .then(|| now.saturating_sub(started))
-}
-
-impl Mesh {
-    /// The other relays, by name. Those that have left are not listed.
-    pub fn relays(&self) -> Vec<MeshRelay> {
-        let (views, now) = self.look(|core, now| (core.relays(now), now));
-        let known = self.known();
-        let links = self.links();
-        let dialled: HashMap<&str, bool> = links.values().map(|h| (h.relay_id.as_str(), h.dialled)).collect();
-        let unix = unix_now();
-        let others = views
-            .into_iter()
-            .filter(|view| view.entry.relay_id.as_str() != self.own.relay_id && view.entry.status != RelayStatus::Left);
-        let mut relays: Vec<MeshRelay> = others
-            .map(|view| {
-                let name = view.entry.relay_id.as_str();
-                let of_link = known.get(name);
-                let ago = now.saturating_sub(view.heard.unwrap_or(view.learned).max(view.learned));
-                MeshRelay {
-                    public_key: view.entry.public_key.clone(),
-                    url: self.passed_on(&view.entry.address),
-                    version: of_link.map_or_else(|| API_VERSION.to_owned(), |k| k.version.clone()),
-                    capabilities: view.entry.capabilities.clone(),
-                    health: view.health,
-                    last_seen: unix
-                        .saturating_sub(ago.as_secs())
-                        .max(of_link.map_or(0, |k| k.last_seen)),
-                    uptime: uptime_since(unix, view.entry.started),
-                    software_version: view.entry.software_version.clone(),
-                    link: match dialled.get(name) {
-                        Some(true) => Link::Outbound,
-                        Some(false) => Link::Inbound,
-                        None => Link::Gossip,
-                    },
-                    latency: view.latency,
-                    facts: of_link.map(|k| k.facts.clone()).unwrap_or_default(),
-                    relay_id: name.to_owned(),
-                }
-            })
-            .collect();
-        relays.sort_by(|a, b| a.relay_id.cmp(&b.relay_id));
-        relays
-    }
-
-    pub(super) fn learn_relay(&self, relay_id: &str, learned: KnownRelay) {
-        let mut known = self.known();
-        let of_it = known.entry(relay_id.to_owned()).or_default();
-        of_it.version = learned.version;
-        of_it.last_seen = unix_now();
-    }
-
-    pub(super) fn seen(&self, relay_id: &str) {
-        if let Some(known) = self.known().get_mut(relay_id) {
-            known.last_seen = unix_now();
-        }
-    }
-
-    /// The URL of an advertised address that clients may be told: one that this relay itself would dial. A host name counts once it was resolved.
-    pub(super) fn passed_on(&self, address: &str) -> Option<String> {
-        let url = url_of(address)?;
-        let fits = match literal(&url) {
-            Some(ip) => self.reach.allows(ip),
-            None => self.verdicts.get(&url) == Some(true),
-        };
-        fits.then_some(url)
-    }
-
-    /// `HOST:PORT` of an advertised address that clients may be told.
-    pub(super) fn address_passed_on(&self, address: &str) -> Option<String> {
-        self.passed_on(address).map(|url| without_scheme(&url).to_owned())
-    }
-
-    /// Host names that are to be resolved before clients may be told of them, a few at a time.
-    pub(super) fn unresolved(&self) -> Vec<String> {
-        let views = self.look(Core::relays);
-        let urls = views.iter().filter_map(|view| url_of(&view.entry.address));
-        self.verdicts.due(urls.filter(|url| literal(url).is_none()))
-    }
-
-    /// A relay's sync told this of itself, over a link that the state machine has taken.
-    pub fn told(&self, link: LinkId, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
-        if !self.look(|core, _| core.is_up(link)) {
-            return;
-        }
-        if let Some(known) = self.known().get_mut(relay_id) {
-            known.facts.learn_from(sync_type, payload);
-        }
-    }
-
-    /// What is asked often, as it was at the last look.
-    pub fn around(&self) -> Arc<Around> {
-        Arc::clone(&self.around.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Works out what is asked often and whom to tell clients, and forgets what the state machine has forgotten.
-    pub(super) fn look_around(&self) {
-        let mut relays = self.relays();
-        let (known, latency_ms) = (relays.len() as u64, mean_ms(&relays));
-        self.known()
-            .retain(|name, _| relays.iter().any(|r| r.relay_id == *name));
-        relays.retain(|r| r.health == RelayHealth::Healthy && r.url.is_some());
-        // The ones without a link stand behind those with one, in an order that is another at each relay: their load is spread.
-        relays.sort_by_cached_key(|r| {
-            (
-                r.latency.unwrap_or(Duration::MAX),
-                identity::mixed(&self.own.relay_id, &r.relay_id),
-            )
-        });
-        let others = relays.into_iter().take(TOLD).filter_map(|r| {
-            Some(OtherRelay {
-                relay_id: r.relay_id,
-                url: r.url?,
-            })
-        });
-        let around = Around {
-            known,
-            latency_ms,
-            others: others.collect(),
-        };
-        *self.around.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(around);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_start_that_cannot_be_true_is_no_uptime() {
-        let now = 1_800_000_000;
-        assert_eq!(uptime_since(now, now - 60), Some(60));
-        assert_eq!(uptime_since(now, now + 60), Some(0), "a clock that is ahead");
-        for wrong in [0, 1, EARLIEST - 1, now + CLOCK_AHEAD + 1, u64::MAX] {
-            assert_eq!(uptime_since(now, wrong), None, "{wrong}");
-        }
-    }
 }

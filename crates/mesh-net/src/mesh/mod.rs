@@ -12,10 +12,13 @@ mod handshakes;
 mod identity;
 mod known;
 mod link;
+mod order;
 mod proof;
 mod reach;
+mod resolve;
 mod syncing;
 mod verdicts;
+mod views;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -25,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use sdk_relay_mesh::{Config as CoreConfig, DialId, Keys, LinkId, Mesh as Core, Own as CoreOwn, Peer};
+use sdk_relay_protocol::http::ActiveSync;
 use sdk_relay_protocol::mesh::{Gossip, RelayId, RelayStatus};
 use sdk_relay_protocol::{Handshake, RelayChallenge, RelayProof, SyncReply};
 use serde_json::{Map, Value};
@@ -35,8 +39,9 @@ pub use driver::run;
 pub use identity::IdentityError;
 pub use known::{Around, KnownRelay, MeshRelay};
 pub use link::LinkStep;
+pub use order::Order;
 pub use proof::{Listener, Proven};
-pub use syncing::{LONGEST_SYNC, Order};
+pub use syncing::LONGEST_SYNC;
 
 use crate::sync::{Announcements, Asker, Syncs};
 use address::is_own_machine;
@@ -50,7 +55,6 @@ use sdk_relay_config::{Config, PeerAddress, url_of};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, SOFTWARE_VERSION};
 use sdk_relay_transport::network_of;
-use syncing::Active;
 use verdicts::Verdicts;
 
 /// Forced syncs that wait for the driver. Each is asked for by a person.
@@ -67,7 +71,7 @@ pub struct Mesh {
     next_link: AtomicU64,
     links: Mutex<HashMap<LinkId, Handle>>,
     known: Mutex<HashMap<String, Known>>,
-    active: Mutex<HashMap<String, Active>>,
+    active: Mutex<HashMap<String, ActiveSync>>,
     around: RwLock<Arc<Around>>,
     orders: mpsc::Sender<Order>,
     syncs: Arc<Syncs>,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Mesh;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
+use super::order::Order;
 use crate::host::Host;
 use crate::sync::{Answer, Asker, message_id};
 
@@ -21,21 +22,6 @@ use crate::sync::{Answer, Asker, message_id};
 const TRIES: u32 = 2;
 /// The longest that a sync can take.
 pub const LONGEST_SYNC: Duration = ANSWER_WITHIN.saturating_mul(TRIES);
-
-/// Syncs that a person asked for.
-#[derive(Debug)]
-pub struct Order {
-    /// Their name.
-    pub sync_id: String,
-    /// What to ask for.
-    pub sync_types: Vec<SyncType>,
-    /// Whom to ask.
-    pub target_relays: Vec<String>,
-}
-
-/// A sync whose answer is awaited.
-#[derive(Debug)]
-pub(super) struct Active(ActiveSync);
 
 /// A request that is on its way.
 pub(super) struct Pending {
@@ -58,7 +44,7 @@ impl Mesh {
     /// Syncs under way, by their begin.
     pub fn active(&self) -> Vec<ActiveSync> {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<ActiveSync> = active.values().map(|a| a.0.clone()).collect();
+        let mut all: Vec<ActiveSync> = active.values().cloned().collect();
         all.sort_by(|a, b| (a.started, &a.target_relay).cmp(&(b.started, &b.target_relay)));
         all
     }
@@ -94,7 +80,7 @@ impl Mesh {
             status: "in_progress".to_owned(),
         };
         let mut all = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(message_id.clone(), Active(active));
+        all.insert(message_id.clone(), active);
         drop(all);
         let mut pending = Pending {
             frame: Frame::encode(&ServerMessage::Sync(SyncMessage {

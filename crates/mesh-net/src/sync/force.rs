@@ -9,6 +9,8 @@ use sdk_relay_protocol::http::{ForcedResult, ForcedState, ForcedSync, SyncOutcom
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::time::Instant;
 
+use super::names::sync_id;
+
 /// How long one can be asked after. Whoever forced it looks within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// Kept at most; the oldest go early.
@@ -101,11 +103,6 @@ fn expire(runs: &mut VecDeque<Run>) {
     while runs.front().is_some_and(|run| run.began.elapsed() >= KEPT_FOR) {
         runs.pop_front();
     }
-}
-
-/// As the names of messages.
-fn sync_id() -> String {
-    format!("sync-{}", super::unguessable())
 }
 
 #[cfg(test)]
