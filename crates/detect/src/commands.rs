@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::history::Stretch;
-use super::past::{HELD, Outlook, Standing};
+use super::past::{Outlook, Standing};
 use super::scheduler::Owner;
 
 /// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
@@ -25,6 +25,9 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Payments that wait for one connection. A block can hold many for a busy wallet; a client that has not read this many is too slow.
 const MAILBOX_FRAMES: usize = 4096;
+
+/// Payments of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not four. Live news cannot.
+const HISTORY_FRAMES: usize = 512;
 
 /// Detection, as connections see it.
 #[derive(Clone, Debug)]
@@ -266,14 +269,14 @@ impl Mailbox {
         self.shared.barrier.send_modify(|_| {});
     }
 
-    /// Whether a scan may leave payments here: at least half of it is free.
+    /// Whether a scan may leave payments here: half of what it may leave at most waits still.
     pub(super) fn has_room(&self) -> bool {
-        self.frames.capacity() >= MAILBOX_FRAMES / 2
+        self.room() >= HISTORY_FRAMES / 2
     }
 
-    /// How many payments a scan may leave, beside the live news that may come at its end.
+    /// How many payments a scan may leave: a scan waits for a client that does not read, in place of the relay's memory.
     pub(super) fn room(&self) -> usize {
-        self.frames.capacity().saturating_sub(HELD + 64)
+        HISTORY_FRAMES.saturating_sub(MAILBOX_FRAMES - self.frames.capacity())
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -65,6 +65,12 @@ pub(super) struct Stretch {
     pub(super) missing: Option<MissingReason>,
 }
 
+impl Stretch {
+    fn payments(&self) -> usize {
+        self.found.iter().map(|found| found.matches.len()).sum()
+    }
+}
+
 /// A transaction of the past that pays a watch.
 pub(super) struct Found {
     pub(super) at: BlockRef,
@@ -202,10 +208,14 @@ impl HistoryScanner {
             return false;
         };
         let (mut stretches, mut going) = (Vec::new(), Vec::new());
+        // What the scans of one connection may leave in its mailbox they share.
+        let mut left: HashMap<Owner, usize> = HashMap::new();
         for (column, scan) in sharing {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
-            if let Some(stretch) = scan.stretch(&blocks, found) {
+            let left = left.entry(scan.mailbox.owner()).or_insert_with(|| scan.mailbox.room());
+            if let Some(stretch) = scan.stretch(&blocks, found, *left) {
+                *left = left.saturating_sub(stretch.payments());
                 stretches.push(stretch);
                 going.push(scan);
             }
@@ -350,15 +360,14 @@ impl Share {
 }
 
 impl Scan {
-    /// What of the found is this scan's, as far as the mailbox takes it: whole blocks, at least one. `None` where not even that is finished.
-    fn stretch(&self, blocks: &[IndexedBlock], found: Scanned) -> Option<Stretch> {
+    /// What of the found is this scan's, as far as `room` payments go: whole blocks, at least one. `None` where not even that is finished.
+    fn stretch(&self, blocks: &[IndexedBlock], found: Scanned, mut room: usize) -> Option<Stretch> {
         let Scanned { paid, unfinished } = found;
         if unfinished.is_some_and(|height| height <= self.next) {
             return None;
         }
         let is_finished = |height: u32| unfinished.is_none_or(|unfinished| height < unfinished);
         let own = |height: u32| (self.next..=self.until).contains(&height) && is_finished(height);
-        let mut room = self.mailbox.room();
         let mut through = self.next;
         let mut found = paid
             .into_iter()

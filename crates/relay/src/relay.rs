@@ -50,6 +50,8 @@ const STORE_FILE: &str = "relay.redb";
 const INDEX_DIRECTORY: &str = "index";
 /// Clients and requests get this long to end; then they are cut off.
 pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// Connections that were cut off get this long to drop what they hold.
+const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// Tasks and threads get this long to end after that. A commit waits for the disk, which may never answer.
 const JOIN_WITHIN: Duration = Duration::from_secs(5);
 /// Between two tries to open the node's wallet while the node is away.
@@ -333,6 +335,10 @@ impl Relay {
                 connections = self.parts.supervisor.connections(),
                 "graceful shutdown timed out; closing the remaining connections"
             );
+            // They hold the store, which a restart opens again.
+            if !self.parts.supervisor.cut_connections(CUT_WITHIN).await {
+                tracing::error!("a connection could not be closed and is left behind");
+            }
         }
         self.parts.stop.cancel();
         let left = self.parts.supervisor.stop(JOIN_WITHIN).await;

@@ -35,6 +35,8 @@ struct Shared {
     stop: CancellationToken,
     parts: TaskTracker,
     connections: TaskTracker,
+    /// Ends the connections that did not end by themselves.
+    cut: CancellationToken,
     running: Mutex<BTreeMap<u64, &'static str>>,
     next: AtomicU64,
 }
@@ -63,6 +65,7 @@ impl Default for Supervisor {
             stop: CancellationToken::new(),
             parts: TaskTracker::new(),
             connections: TaskTracker::new(),
+            cut: CancellationToken::new(),
             running: Mutex::default(),
             next: AtomicU64::new(0),
         }))
@@ -123,9 +126,13 @@ impl Supervisor {
 
     /// Runs a client's connection.
     pub fn connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.0.cut.clone();
         self.0.connections.spawn(async move {
             let _guard = ConnectionGuard;
-            connection.await;
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = connection => {}
+            }
         });
     }
 
@@ -137,6 +144,12 @@ impl Supervisor {
     /// Takes no more connections, and waits for the end of those that there are; `false`: they did not end in time.
     pub async fn drain(&self, within: Duration) -> bool {
         self.0.connections.close();
+        timeout(within, self.0.connections.wait()).await.is_ok()
+    }
+
+    /// Ends the connections that are left where they are, and what they hold; `false`: one of them is not at an await.
+    pub async fn cut_connections(&self, within: Duration) -> bool {
+        self.0.cut.cancel();
         timeout(within, self.0.connections.wait()).await.is_ok()
     }
 

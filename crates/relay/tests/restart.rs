@@ -179,3 +179,36 @@ async fn the_wrong_is_told_by_field() {
         .unwrap();
     assert_eq!(http_send(request).await.status, 415);
 }
+
+/// A client that sends nothing, half a head, or half a body keeps no relay from opening its store again.
+#[tokio::test]
+async fn connections_that_are_never_finished_do_not_stop_a_restart() {
+    let relay = RelayProcess::start(standalone()).await;
+    let (ws, http) = (relay.ws_url(), relay.http_url());
+    let half_a_body =
+        "POST /tx HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    let mut unfinished = Vec::new();
+    for (url, sent) in [
+        (&ws, ""),
+        (&ws, "GET / HTTP/1.1\r\nHost: loc"),
+        (&http, ""),
+        (&http, "GET / HTTP/1.1\r\nHost: loc"),
+        (&http, half_a_body),
+    ] {
+        let address = url.split("//").nth(1).unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, sent.as_bytes())
+            .await
+            .unwrap();
+        unfinished.push(stream);
+    }
+    mine(&relay).await;
+    restart(&relay).await;
+    assert!(
+        !relay.stderr().contains("in use by another process"),
+        "{}",
+        relay.stderr()
+    );
+    mine(&relay).await;
+    drop(unfinished);
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::client_network::network_of;
@@ -23,6 +23,8 @@ const BUSY: u64 = 0;
 /// For so long a connection keeps its slot without a request, counted from when it is served first. When a thousand come at once, this lets
 /// each of them send its request; the newcomers wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
+/// In this time the task of an accepted connection runs.
+const SOON: Duration = Duration::from_millis(1);
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +64,8 @@ pub(crate) struct Connection {
     address: Address,
     /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is served first.
     idle_since: AtomicU64,
-    /// Its first bytes have come and are not a request yet: it is not idle, the relay is late.
-    unread: AtomicBool,
+    /// It has not had a request: that may be on its way, or here and not read yet.
+    fresh: AtomicBool,
     cut: CancellationToken,
 }
 
@@ -74,6 +76,13 @@ pub(crate) struct Slot {
     number: u64,
     connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// Whether an address has room for one more connection.
+enum Room {
+    There,
+    /// After this it may be.
+    Within(Duration),
 }
 
 /// Why there is no slot.
@@ -96,13 +105,14 @@ impl ConnectionSlots {
     }
 
     /// A slot, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
-    /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there: who is refused may be
-    /// the client of one, which asks at once, and who makes way has waited while hundreds came. Only a connection whose request has come
-    /// and has not been read keeps its grace.
+    /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there, as who is refused may be
+    /// the client of one; but for a connection that had no request yet the newcomer waits. It is refused where all have one under way.
     pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Slot, NoSlot> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
-        self.make_way_within(address)?;
+        while let Room::Within(moment) = self.make_way_within(address)? {
+            sleep(moment).await;
+        }
         let permit = loop {
             let free = Arc::clone(&self.free);
             if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
@@ -116,7 +126,7 @@ impl ConnectionSlots {
         let connection = Arc::new(Connection {
             address,
             idle_since: AtomicU64::new(BUSY),
-            unread: AtomicBool::new(false),
+            fresh: AtomicBool::new(true),
             cut: CancellationToken::new(),
         });
         let mut state = self.lock();
@@ -133,7 +143,7 @@ impl ConnectionSlots {
     }
 
     /// Brings an address below its own bound.
-    fn make_way_within(&self, address: Address) -> Result<(), NoSlot> {
+    fn make_way_within(&self, address: Address) -> Result<Room, NoSlot> {
         let (most, grace) = match address {
             Some(_) => (self.bounds.per_address, GRACE),
             None => (self.bounds.proxies, Duration::ZERO),
@@ -141,23 +151,33 @@ impl ConnectionSlots {
         let now = self.moment();
         let mut state = self.lock();
         if state.by_address.get(&address).is_none_or(|count| *count < most) {
-            return Ok(());
+            return Ok(Room::There);
         }
-        let may_be_cut = |connection: &Connection, since| {
-            let grace = if connection.unread.load(Ordering::Relaxed) {
-                GRACE
-            } else {
-                grace
-            };
-            connection.address == address && left_of(grace, since, now).is_zero()
+        let left = |connection: &Connection, since| {
+            let is_fresh = connection.fresh.load(Ordering::Relaxed);
+            left_of(if is_fresh { GRACE } else { grace }, since, now)
         };
-        match state.longest_idle(may_be_cut) {
-            Some((_, connection)) => {
-                state.cut(&connection);
-                Ok(())
-            }
-            None => Err(NoSlot::Address),
+        let may_be_cut =
+            |connection: &Connection, since| connection.address == address && left(connection, since).is_zero();
+        if let Some((_, connection)) = state.longest_idle(may_be_cut) {
+            state.cut(&connection);
+            return Ok(Room::There);
         }
+        if address.is_some() {
+            return Err(NoSlot::Address);
+        }
+        let fresh = |connection: &&Arc<Connection>| {
+            let is_fresh = connection.fresh.load(Ordering::Relaxed);
+            is_fresh && connection.address.is_none() && !connection.cut.is_cancelled()
+        };
+        let waits = state.taken.values().filter(fresh).map(|connection| {
+            match connection.idle_since.load(Ordering::Relaxed) {
+                // It is served in a moment.
+                BUSY => SOON,
+                since => left(connection, since).max(SOON),
+            }
+        });
+        waits.min().map(Room::Within).ok_or(NoSlot::Address)
     }
 
     /// Cuts the connection that has been idle for longest, where that is long enough; says when to look again.
@@ -225,15 +245,14 @@ impl Slot {
         self.connection.cut.cancelled().await;
     }
 
-    /// The connection is served from now on. `unread`: its first bytes are there already.
-    pub(crate) fn served(&self, unread: bool) {
-        self.connection.unread.store(unread, Ordering::Relaxed);
+    /// The connection is served from now on.
+    pub(crate) fn served(&self) {
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 
     /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
     pub(crate) fn request(&self) -> Busy {
-        self.connection.unread.store(false, Ordering::Relaxed);
+        self.connection.fresh.store(false, Ordering::Relaxed);
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
         Busy {
             slots: Arc::clone(&self.slots),
@@ -348,7 +367,7 @@ mod tests {
     /// A slot whose connection is served and has sent nothing.
     async fn served(slots: &Arc<ConnectionSlots>, from: IpAddr) -> Result<Slot, NoSlot> {
         let slot = slots.take(from, false).await?;
-        slot.served(false);
+        slot.served();
         Ok(slot)
     }
 
@@ -435,33 +454,30 @@ mod tests {
         assert!(slots.lock().by_address.len() <= 1, "{:?}", slots.lock().by_address);
     }
 
-    /// As when a thousand come while the processors are busy: those that were not served yet have not been idle.
+    /// As when a thousand come while the processors are busy: those that were not served yet, and those whose request was not read, have not been idle.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_whose_request_was_not_read_is_not_idle() {
+    async fn a_connection_that_was_not_read_yet_is_not_idle_and_newcomers_wait() {
         let slots = ConnectionSlots::new(Bounds {
             all: 10,
             per_address: 10,
             proxies: 3,
         });
-        let [accepted, unread, silent] = [
+        let [accepted, unread, answered] = [
             slots.take(HERE, false).await.unwrap(),
             slots.take(HERE, false).await.unwrap(),
-            slots.take(HERE, false).await.unwrap(),
+            served(&slots, HERE).await.unwrap(),
         ];
-        unread.served(true);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        silent.served(false);
+        unread.served();
+        drop(answered.request());
+        let came = Instant::now();
         let newcomer = served(&slots, HERE).await.unwrap();
-        assert!(evicted(&silent) && !evicted(&unread) && !evicted(&accepted));
+        assert!(evicted(&answered) && !evicted(&unread) && !evicted(&accepted));
+        assert_eq!(came.elapsed(), Duration::ZERO, "whoever was answered makes way at once");
         let _busy = busy(&newcomer);
-        assert_eq!(
-            served(&slots, HERE).await.unwrap_err(),
-            NoSlot::Address,
-            "the others have asked"
-        );
-        // Bytes that do not become a request keep it no longer than the grace.
-        tokio::time::advance(GRACE).await;
-        assert!(served(&slots, HERE).await.is_ok());
+        let third = served(&slots, HERE).await.unwrap();
         assert!(evicted(&unread) && !evicted(&accepted));
+        assert!(came.elapsed() >= GRACE, "it had its time");
+        let _all_busy = [busy(&third), busy(&accepted)];
+        assert_eq!(served(&slots, HERE).await.unwrap_err(), NoSlot::Address, "all are busy");
     }
 }

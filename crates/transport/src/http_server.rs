@@ -15,7 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 use crate::connection_slots::{Arriving, ConnectionSlots, Held, NoSlot, Slot};
-use crate::listener::{Stream, accept, has_sent, secured};
+use crate::listener::{Stream, accept, secured};
 use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
@@ -53,7 +53,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
         let (api, listeners) = (api.clone(), Arc::clone(&listeners));
         let (tls, mut ending) = (tls.clone(), ending.clone());
         let connection = async move {
-            slot.served(has_sent(&stream));
+            slot.served();
             tokio::select! {
                 () = slot.evicted() => {}
                 () = requests(api, listeners, tls, stream, peer, &mut ending, &slot) => {}

@@ -1,10 +1,10 @@
 //! Accepting connections, and the handshake of TLS.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -45,12 +45,6 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Whether the peer's first bytes are there, or its end, which the connection's own task finds.
-pub(crate) fn has_sent(stream: &Stream) -> bool {
-    let mut byte = [MaybeUninit::uninit()];
-    SockRef::from(stream.get_ref()).peek(&mut byte).is_ok()
 }
 
 /// The next connection; `None` at the relay's end.

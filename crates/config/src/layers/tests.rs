@@ -207,7 +207,7 @@ fn tls_has_both_files_or_none() {
 /// The library that filters the log takes an unknown word for the name of a module, and then logs nothing else.
 #[test]
 fn a_misspelt_level_of_the_log_is_refused() {
-    for wrong in ["verbose", "debgu", "warning", "info,sdk_relay", "info,sdk_relay=foo"] {
+    for wrong in ["verbose", "loud", "warning", "info,sdk_relay", "info,sdk_relay=foo"] {
         let told = message(&format!("[log]\nlevel = \"{wrong}\"\n"), &[]);
         assert!(
             told.contains("log.level") && told.contains("expected off, error"),

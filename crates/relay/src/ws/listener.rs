@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sdk_relay_transport::{
-    ClientAddress, HEADERS_WITHIN, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
+    ClientAddress, HEADERS_WITHIN, ListenerState, Seat, Shutdown, accept, http1_builder, secured, shutdown_requested,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -60,7 +60,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
 
 /// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
 /// permit is for is known with the request: a trusted proxy names its client there.
-async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, seat: Option<Seat>, ending: Shutdown)
+async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, seat: Option<Seat>, mut ending: Shutdown)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -90,7 +90,12 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // The header timeout alone would not bound a client that never reads the answer.
-    if !matches!(timeout(HEADERS_WITHIN, conn).await, Ok(Ok(()))) {
+    let opened = tokio::select! {
+        opened = timeout(HEADERS_WITHIN, conn) => matches!(opened, Ok(Ok(()))),
+        // Who has not asked for anything yet is not waited for.
+        _ = shutdown_requested(&mut ending) => false,
+    };
+    if !opened {
         return;
     }
     let on_upgrade = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -18,7 +18,8 @@ pub(super) struct Keys {
     pub(super) history: Option<Heights>,
 }
 
-/// Reads the keys. No refusal shows any of them.
+/// Reads the keys. No refusal shows any of them. Below the caller's frame, which is wiped.
+#[inline(never)]
 pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index: bool) -> Result<Keys, Refusal> {
     let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
     let history = watch.from_height.map(|from| Heights {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use sdk_relay_bip352::wipe_stack_below;
 use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 
@@ -122,7 +123,14 @@ async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Ref
     let network = cx.config().network.silent_payment();
     let (max_labels, has_index) = (cx.config().max_labels_per_watch, cx.index.is_some());
     // A hundred labels take some 10 ms: not on the threads that serve all sockets.
-    let keys = tokio::task::spawn_blocking(move || keys(&watch, network, max_labels, has_index)).await;
+    let keys = tokio::task::spawn_blocking(move || {
+        let keys = keys(&watch, network, max_labels, has_index);
+        drop(watch);
+        // The thread is kept, and with it what computing with the key has left on its stack.
+        wipe_stack_below();
+        keys
+    });
+    let keys = keys.await;
     let Ok(keys) = keys else {
         return Err(refusal(
             ErrorCode::Internal,
