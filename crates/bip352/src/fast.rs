@@ -2,58 +2,35 @@
 //!
 //! In a history scan one scalar meets millions of points: [`one`] walks eight rows at a time through one schedule of doublings and
 //! additions. In a block one point meets thousands of scalars: [`many`] makes a table of each point that all receivers share. Both end in
-//! [`finish`]. The arithmetic is written once for any [`lane`] type; the machine decides at run time which one is used.
+//! [`finish`]. The arithmetic is written once for any lane type of `secp_lanes`; which one
+//! is used is decided at run time.
 //!
 //! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an exceptional case of
 //! the group law goes the same way, so that such a case costs time and never a payment. `docs/scanner.md` has the mathematics.
 
-#[cfg(target_arch = "x86_64")]
-#[macro_use]
-mod instruction;
-
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-mod bare;
-mod decompress;
-mod each;
-mod field;
 mod finish;
-#[cfg(target_arch = "x86_64")]
-mod ifma;
 mod labels;
-mod lane;
 mod many;
-mod multiples;
 mod one;
-mod point;
-mod portable;
 mod rows;
-mod scalar;
 mod steps;
 mod tweaks;
 
 use std::time::Duration;
 
-use bitcoin::secp256k1::{PublicKey, SecretKey};
+use bitcoin::secp256k1::PublicKey;
+use secp_lanes::{Bare, CombDigits, Decompress, Lane, Lanes, MAX_LANES, Schedule, with_lanes};
 use zeroize::Zeroizing;
 
 use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
 use crate::input::EligibleTx;
 use crate::keys::Receiver;
+use crate::prepared::{Keys, packed};
 use crate::scan::{pays, scan};
-#[cfg(target_arch = "x86_64")]
-use avx2::Avx2;
-use bare::Bare;
-use decompress::Decompress;
-#[cfg(target_arch = "x86_64")]
-use ifma::Ifma;
-use labels::{Keys, Wanted};
-use lane::{Lane, MAX_LANES};
+use labels::Wanted;
 use many::ManyScalars;
 use one::OneScalar;
-use point::Packed;
 use rows::Rows;
-use scalar::{CombDigits, Schedule};
 use steps::Clock;
 pub use steps::Step;
 
@@ -71,37 +48,6 @@ pub struct Fast {
     lanes: Lanes,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Lanes {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Ifma,
-}
-
-/// An expression with `L` as the lane type.
-macro_rules! with_lanes {
-    ($lanes:expr, $call:expr) => {
-        match $lanes {
-            Lanes::Portable => {
-                type L = u64;
-                $call
-            }
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Avx2 => {
-                type L = Avx2;
-                $call
-            }
-            #[cfg(target_arch = "x86_64")]
-            Lanes::Ifma => {
-                type L = Ifma;
-                $call
-            }
-        }
-    };
-}
-
 impl Default for Fast {
     fn default() -> Self {
         Self::new()
@@ -111,26 +57,19 @@ impl Default for Fast {
 impl Fast {
     /// The fastest that this machine can run.
     pub fn new() -> Self {
-        let portable = Self { lanes: Lanes::Portable };
-        Self::all().last().copied().unwrap_or(portable)
+        Self {
+            lanes: Lanes::fastest(),
+        }
     }
 
     /// All that this machine can run, the slowest first: plain 64-bit code, which every machine runs.
     pub fn all() -> Vec<Self> {
-        #[cfg(target_arch = "x86_64")]
-        let vectors = [
-            avx2::available().then_some(Lanes::Avx2),
-            ifma::available().then_some(Lanes::Ifma),
-        ];
-        #[cfg(not(target_arch = "x86_64"))]
-        let vectors: [Option<Lanes>; 0] = [];
-        let lanes = std::iter::once(Lanes::Portable).chain(vectors.into_iter().flatten());
-        lanes.map(|lanes| Self { lanes }).collect()
+        Lanes::all().into_iter().map(|lanes| Self { lanes }).collect()
     }
 
-    /// A word for the machine's instructions that are used.
+    /// The name of the machine's instructions that are used.
     pub fn name(&self) -> &'static str {
-        with_lanes!(self.lanes, L::NAME)
+        self.lanes.name()
     }
 
     /// The time of each step of a scan, for whoever wants to make one faster.
@@ -144,14 +83,16 @@ impl Fast {
     /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step costs at least.
     pub fn multiply_only(&self) -> usize {
         let bare = Bare { rounds: 20_000 };
-        let count = with_lanes!(self.lanes, bare.count::<L>());
-        with_lanes!(self.lanes, L::vectorize(bare));
-        count
+        with_lanes!(self.lanes, L, token => {
+            let count = bare.count::<L>();
+            L::vectorize(token, bare);
+            count
+        })
     }
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
     fn pairs(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
-        with_lanes!(self.lanes, suspects::<L>(receivers, rows, clock))
+        with_lanes!(self.lanes, L, token => suspects::<L>(token, receivers, rows, clock))
     }
 }
 
@@ -161,7 +102,7 @@ impl Engine for Fast {
         if txs.len() < FEW_TXS || matches!(self.lanes, Lanes::Portable) {
             return Libsecp256k1.tweaks(txs);
         }
-        with_lanes!(self.lanes, tweaks::of::<L>(txs))
+        with_lanes!(self.lanes, L, token => tweaks::of::<L>(token, txs))
     }
 
     fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
@@ -189,7 +130,7 @@ impl Engine for Fast {
         if rows.is_empty() {
             return Vec::new();
         }
-        let words = with_lanes!(self.lanes, read_stored::<L>(receivers, rows));
+        let words = with_lanes!(self.lanes, L, token => read_stored::<L>(token, receivers, rows));
         let confirmed = self
             .pairs(receivers, words, &mut Clock::start())
             .into_iter()
@@ -202,13 +143,13 @@ impl Engine for Fast {
     }
 }
 
-fn room(receivers: &[&Receiver], rows: usize) -> Rows {
+fn empty_rows(receivers: &[&Receiver], rows: usize) -> Rows {
     let may_subtract = receivers.iter().any(|r| r.prepared().keys.may_subtract());
     Rows::with_capacity(rows, may_subtract)
 }
 
 fn read(receivers: &[&Receiver], rows: &[&EligibleTx]) -> Rows {
-    let mut words = room(receivers, rows.len());
+    let mut words = empty_rows(receivers, rows.len());
     for tx in rows {
         words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
     }
@@ -216,11 +157,11 @@ fn read(receivers: &[&Receiver], rows: &[&EligibleTx]) -> Rows {
 }
 
 /// Rows of an index, their points decompressed in lanes.
-fn read_stored<L: Lane>(receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Rows {
-    let mut words = room(receivers, rows.len());
+fn read_stored<L: Lane>(token: L::Token, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Rows {
+    let mut words = empty_rows(receivers, rows.len());
     for some in rows.chunks(L::LANES) {
         let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|i| some[i.min(some.len() - 1)].tweak);
-        let (points, good) = L::vectorize(Decompress { keys: &keys });
+        let (points, good) = L::vectorize(token, Decompress { keys: &keys });
         for (lane, (row, point)) in some.iter().zip(points).enumerate() {
             // Without outputs nothing is found in a row whose tweak is no point.
             let outputs = if good >> lane & 1 == 1 { row.outputs } else { &[] };
@@ -230,63 +171,31 @@ fn read_stored<L: Lane>(receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Rows
     words
 }
 
-fn suspects<L: Lane>(receivers: &[&Receiver], mut rows: Rows, clock: &mut Clock) -> Vec<Pair> {
+fn suspects<L: Lane>(token: L::Token, receivers: &[&Receiver], mut rows: Rows, clock: &mut Clock) -> Vec<Pair> {
     let mut pairs = Vec::new();
     if receivers.is_empty() || rows.len() == 0 {
         return pairs;
     }
     let keys: Vec<&Keys> = receivers.iter().map(|r| &r.prepared().keys).collect();
-    let wanted = Wanted::of::<L>(&keys, &mut rows);
+    let wanted = Wanted::of::<L>(token, &keys, &mut rows);
     let rows = &rows;
     clock.lap(Step::Rows);
     if receivers.len() < MANY {
-        let mut room = OneScalar::<L>::new();
-        room.batch.clock = *clock;
+        let mut scanner = OneScalar::<L>::new(token);
+        scanner.batch.clock = *clock;
         for (i, (receiver, wanted)) in receivers.iter().zip(wanted).enumerate() {
             let key = Zeroizing::new(receiver.scan_secret().secret_bytes());
             let schedule = Schedule::new(&key);
-            room.scan(&schedule, wanted, rows, |row| pairs.push((row, i)));
+            scanner.scan(&schedule, wanted, rows, |row| pairs.push((row, i)));
         }
         pairs.sort_unstable();
-        *clock = room.batch.clock;
+        *clock = scanner.batch.clock;
         return pairs;
     }
     let digits: Vec<&CombDigits> = receivers.iter().map(|r| &*r.prepared().digits).collect();
-    let mut room = ManyScalars::<L>::new();
-    room.batch.clock = *clock;
-    room.scan(&digits, &wanted, rows, |row, receiver| pairs.push((row, receiver)));
-    *clock = room.batch.clock;
+    let mut scanner = ManyScalars::<L>::new(token);
+    scanner.batch.clock = *clock;
+    scanner.scan(&digits, &wanted, rows, |row, receiver| pairs.push((row, receiver)));
+    *clock = scanner.batch.clock;
     pairs
 }
-
-/// What the engine makes of a receiver once.
-#[derive(Clone)]
-pub(crate) struct Prepared {
-    keys: Keys,
-    digits: Box<CombDigits>,
-}
-
-impl Prepared {
-    /// With each label's point, and that plus `spend`.
-    pub(crate) fn new(scan: &SecretKey, spend: &PublicKey, labels: &[(PublicKey, PublicKey)]) -> Self {
-        let bytes = Zeroizing::new(scan.secret_bytes());
-        let labels: Vec<_> = labels
-            .iter()
-            .map(|(label, paid)| (packed(label), packed(paid)))
-            .collect();
-        Self {
-            keys: Keys::new(packed(spend), &labels),
-            digits: Box::new(CombDigits::new(&bytes)),
-        }
-    }
-}
-
-fn packed(point: &PublicKey) -> Packed {
-    let bytes = point.serialize_uncompressed();
-    let mut coordinates = [0; 64];
-    coordinates.copy_from_slice(&bytes[1..]);
-    Packed::from_bytes(&coordinates)
-}
-
-#[cfg(test)]
-mod tests;

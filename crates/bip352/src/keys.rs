@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::address::{Network, SilentPaymentAddress};
 use crate::curve::SECP;
-use crate::fast::Prepared;
 use crate::hash;
+use crate::prepared::Prepared;
 
 /// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never handed out.
 pub const CHANGE_LABEL: u32 = 0;
@@ -104,7 +104,7 @@ pub struct Receiver {
     spend: PublicKey,
     labels: Vec<Label>,
     by_point: HashMap<[u8; 33], usize>,
-    /// What the fast engine needs of it.
+    /// What scanning in lanes needs of it.
     prepared: Prepared,
 }
 

@@ -6,6 +6,8 @@
 //! Guarantees: no function panics, whatever its input. Scan keys and output tweaks are erased when dropped, their `Debug` says nothing,
 //! and no error carries a secret.
 
+#![forbid(unsafe_code)]
+
 pub mod address;
 mod curve;
 pub mod engine;
@@ -13,6 +15,7 @@ pub mod fast;
 mod hash;
 pub mod input;
 pub mod keys;
+mod prepared;
 pub mod scan;
 pub mod send;
 mod shared_secret;

@@ -1,14 +1,15 @@
 //! From shared secrets to rows that need a closer look: hash, t·G, the receiver's keys, comparison.
 
+use secp_lanes::{
+    Affine, Kernel, Lane, MAX_LANES, Mask, Packed, Scratch, Sums, WINDOWS, erase, generator_digit, generator_digits,
+    generator_entry, generator_table, vectors,
+};
+use zeroize::{Zeroize as _, Zeroizing};
+
 use super::labels::{Search, Wanted};
-use super::lane::{Kernel, Lane, MAX_LANES, Mask, vectors};
-use super::multiples::{GENERATOR_TABLE, generator_entry};
-use super::point::{Affine, Packed, Scratch, Sums, erase};
 use super::rows::Rows;
-use super::scalar::{WINDOWS, generator_digit, generator_digits};
 use super::steps::{Clock, Step};
 use crate::hash;
-use zeroize::{Zeroize as _, Zeroizing};
 
 /// Sums that grow side by side for one row, so that an inversion serves as many.
 pub(crate) const CHAINS: usize = 4;
@@ -23,8 +24,9 @@ pub(crate) struct Slot {
     pub(crate) filler: bool,
 }
 
-/// The room of a batch, allocated once for many.
+/// The memory of a batch, allocated once for many.
 pub(crate) struct Batch<L: Lane> {
+    pub(crate) token: L::Token,
     /// `LANES` for each vector.
     pub(crate) slots: Vec<Slot>,
     /// `b·T`, the shared secrets. They, all that led to them and all that comes of them is erased at the end.
@@ -39,15 +41,16 @@ pub(crate) struct Batch<L: Lane> {
 }
 
 impl<L: Lane> Batch<L> {
-    pub(crate) fn new() -> Self {
-        let (blank, most) = (Affine::blank(), vectors::<L>());
+    pub(crate) fn new(token: L::Token) -> Self {
+        let (blank, most) = (Affine::blank(token), vectors::<L>());
         Self {
+            token,
             slots: Vec::with_capacity(most * L::LANES),
             secrets: vec![blank; most],
             bad: vec![0; most],
             sums: vec![blank; CHAINS * most],
             addends: vec![blank; CHAINS * most],
-            scratch: Scratch::new(CHAINS * most),
+            scratch: Scratch::new(token, CHAINS * most),
             digits: vec![[0; WINDOWS]; most * L::LANES],
             clock: Clock::start(),
         }
@@ -63,19 +66,23 @@ impl<L: Lane> Batch<L> {
         self.clock.lap(Step::ScanKey);
         self.hash();
         self.clock.lap(Step::Hash);
-        L::vectorize(Generator {
-            vectors,
-            digits: &self.digits,
-            sums: &mut self.sums,
-            addends: &mut self.addends,
-            scratch: &mut self.scratch,
-            bad: &mut self.bad[..vectors],
-        });
+        L::vectorize(
+            self.token,
+            Generator {
+                vectors,
+                digits: &self.digits,
+                sums: &mut self.sums,
+                addends: &mut self.addends,
+                scratch: &mut self.scratch,
+                bad: &mut self.bad[..vectors],
+            },
+        );
         self.clock.lap(Step::Generator);
         // R = t·G is now in the first sums.
         self.secrets[..vectors].copy_from_slice(&self.sums[..vectors]);
         let slots = &self.slots;
         let search = Search {
+            token: self.token,
             slots,
             wanted,
             rows,
@@ -104,7 +111,7 @@ impl<L: Lane> Batch<L> {
     fn hash(&mut self) {
         for v in 0..self.vectors() {
             let mut words = Zeroizing::new([[0; MAX_LANES]; 5]);
-            L::vectorize(Serialize(&self.secrets[v], &mut words));
+            L::vectorize(self.token, Serialize(&self.secrets[v], &mut words));
             for lane in 0..L::LANES {
                 let mut secret = Zeroizing::new([0; 33]);
                 secret[0] = 2 | (words[4][lane] & 1) as u8;
@@ -138,9 +145,9 @@ impl<L: Lane> Kernel<L> for Serialize<'_, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self, _: L::Token) {
         let x = self.0.x.normalize().to_words();
-        let y = self.0.y.normalize().0[0];
+        let y = self.0.y.normalize().to_words()[0];
         for (words, lanes) in self.1.iter_mut().zip(x.into_iter().chain([y])) {
             *words = lanes.to_lanes();
         }
@@ -161,10 +168,10 @@ impl<L: Lane> Kernel<L> for Generator<'_, L> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self, token: L::Token) {
         const STEPS: usize = WINDOWS / CHAINS;
         let vectors = self.vectors;
-        let table: &[Packed] = &GENERATOR_TABLE;
+        let table: &[Packed] = generator_table();
         let digits = self.digits;
         for step in 0..STEPS {
             let into = if step == 0 { &mut *self.sums } else { &mut *self.addends };
@@ -174,30 +181,36 @@ impl<L: Lane> Kernel<L> for Generator<'_, L> {
                     let byte = |lane: usize| digits[v * L::LANES + lane][window];
                     let minus =
                         (0..L::LANES).fold(0, |m, lane| m | Mask::from(generator_digit(byte(lane)).minus) << lane);
-                    into[chain * vectors + v] = Affine::gather_signed(minus, |lane| {
+                    into[chain * vectors + v] = Affine::gather_signed(token, minus, |lane| {
                         &table[generator_entry(window, generator_digit(byte(lane)))]
                     });
                 }
             }
             if step > 0 {
-                L::vectorize(Sums {
-                    sums: &mut self.sums[..CHAINS * vectors],
-                    addends: &self.addends[..CHAINS * vectors],
-                    scratch: self.scratch,
-                    bad: self.bad,
-                });
+                L::vectorize(
+                    token,
+                    Sums {
+                        sums: &mut self.sums[..CHAINS * vectors],
+                        addends: &self.addends[..CHAINS * vectors],
+                        scratch: self.scratch,
+                        bad: self.bad,
+                    },
+                );
             }
         }
         let mut chains = CHAINS;
         while chains > 1 {
             chains /= 2;
             let (sums, addends) = self.sums.split_at_mut(chains * vectors);
-            L::vectorize(Sums {
-                sums,
-                addends,
-                scratch: self.scratch,
-                bad: self.bad,
-            });
+            L::vectorize(
+                token,
+                Sums {
+                    sums,
+                    addends,
+                    scratch: self.scratch,
+                    bad: self.bad,
+                },
+            );
         }
     }
 }

@@ -4,48 +4,16 @@
 //! x(-O - P) for each output O, looked up among the receiver's labels (BIP352, "Scanning"): one inversion and two slopes for each output
 //! however many labels there are, and once for all receivers the square root that O's y coordinate takes.
 
-use super::each::Pack;
+use secp_lanes::{Affine, Gather, Lane, MAX_VECTORS, Mask, Pack, Packed, Scratch, Sums, XSums, erase};
+
 use super::finish::{CHAINS, Slot};
-use super::lane::{Kernel, Lane, MAX_VECTORS, Mask};
-use super::point::{Affine, Packed, Scratch, Sums, XSums, erase};
 use super::rows::Rows;
+use crate::prepared::Keys;
 
 /// What a step costs for a row of eight lanes, look-ups included, in multiplications.
 const ADDING: usize = 6;
 const SUBTRACTING: usize = 12;
 const LIFTING: usize = 350;
-/// Fewer labels than this are always added.
-const LABELS_TO_SUBTRACT: usize = 8;
-
-/// What an output may be `t·G` plus.
-#[derive(Clone)]
-pub(crate) struct Keys {
-    /// `B_spend`, and then `B_spend` plus each label's point.
-    points: Vec<Packed>,
-    /// The labels' own points.
-    labels: WordSet,
-}
-
-impl Keys {
-    /// From `B_spend`, and each label's point with and without it.
-    pub(crate) fn new(spend: Packed, labels: &[(Packed, Packed)]) -> Self {
-        Self {
-            points: std::iter::once(spend)
-                .chain(labels.iter().map(|(_, paid)| *paid))
-                .collect(),
-            labels: WordSet::of(labels.iter().map(|(label, _)| first_word(label))),
-        }
-    }
-
-    fn labels(&self) -> usize {
-        self.points.len() - 1
-    }
-
-    /// Whether a call that scans for them has to keep the outputs' keys.
-    pub(crate) fn may_subtract(&self) -> bool {
-        self.labels() >= LABELS_TO_SUBTRACT
-    }
-}
 
 /// A receiver of a call, and how its labels are looked for.
 #[derive(Clone, Copy)]
@@ -56,7 +24,7 @@ pub(crate) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     /// Chooses for each receiver: subtracting where that is cheaper, if it is by so much that it pays for lifting the outputs.
-    pub(crate) fn of<L: Lane>(keys: &[&'a Keys], rows: &mut Rows) -> Vec<Self> {
+    pub(crate) fn of<L: Lane>(token: L::Token, keys: &[&'a Keys], rows: &mut Rows) -> Vec<Self> {
         let saved = |keys: &Keys| (keys.labels() * rows.len() * ADDING).saturating_sub(rows.outputs() * SUBTRACTING);
         let most = keys.iter().filter(|keys| keys.may_subtract()).map(|keys| saved(keys));
         let worth = most.sum::<usize>() > rows.outputs() * LIFTING;
@@ -68,7 +36,7 @@ impl<'a> Wanted<'a> {
             })
             .collect();
         if worth {
-            rows.lift::<L>();
+            rows.lift::<L>(token);
         }
         wanted
     }
@@ -76,6 +44,7 @@ impl<'a> Wanted<'a> {
 
 /// Looks for the labels of a batch.
 pub(crate) struct Search<'a, L: Lane> {
+    pub(crate) token: L::Token,
     pub(crate) slots: &'a [Slot],
     pub(crate) wanted: &'a [Wanted<'a>],
     pub(crate) rows: &'a Rows,
@@ -110,24 +79,30 @@ impl<L: Lane> Search<'_, L> {
             for i in 0..some {
                 self.sums[i * vectors..(i + 1) * vectors].copy_from_slice(self.points);
                 for v in 0..vectors {
-                    self.addends[i * vectors + v] = L::vectorize(Gather(|lane| {
-                        let points = points(&slots[v * L::LANES + lane]);
-                        &points[(next + i).min(points.len() - 1)]
-                    }));
+                    self.addends[i * vectors + v] = L::vectorize(
+                        self.token,
+                        Gather(|lane| {
+                            let points = points(&slots[v * L::LANES + lane]);
+                            &points[(next + i).min(points.len() - 1)]
+                        }),
+                    );
                 }
             }
             let mut hits = [0 as Mask; MAX_VECTORS];
-            L::vectorize(XSums {
-                p: &self.sums[..some * vectors],
-                q: &self.addends[..some * vectors],
-                difference: false,
-                scratch: self.scratch,
-                bad: self.marks,
-                seen: |i: usize, lane: usize, word: u64| {
-                    let v = i % vectors;
-                    hits[v] |= Mask::from(rows.has(slots[v * L::LANES + lane].row, word)) << lane;
+            L::vectorize(
+                self.token,
+                XSums {
+                    p: &self.sums[..some * vectors],
+                    q: &self.addends[..some * vectors],
+                    difference: false,
+                    scratch: self.scratch,
+                    bad: self.marks,
+                    seen: |i: usize, lane: usize, word: u64| {
+                        let v = i % vectors;
+                        hits[v] |= Mask::from(rows.has(slots[v * L::LANES + lane].row, word)) << lane;
+                    },
                 },
-            });
+            );
             for (mark, hit) in self.marks.iter_mut().zip(hits) {
                 *mark |= hit;
             }
@@ -140,20 +115,24 @@ impl<L: Lane> Search<'_, L> {
         let vectors = self.points.len();
         self.sums[..vectors].copy_from_slice(self.points);
         for (v, spend) in self.addends[..vectors].iter_mut().enumerate() {
-            *spend = L::vectorize(Gather(|lane: usize| {
-                &wanted[slots[v * L::LANES + lane].receiver].keys.points[0]
-            }));
+            *spend = L::vectorize(
+                self.token,
+                Gather(|lane: usize| &wanted[slots[v * L::LANES + lane].receiver].keys.points[0]),
+            );
         }
-        L::vectorize(Sums {
-            sums: &mut self.sums[..vectors],
-            addends: &self.addends[..vectors],
-            scratch: self.scratch,
-            bad: self.marks,
-        });
+        L::vectorize(
+            self.token,
+            Sums {
+                sums: &mut self.sums[..vectors],
+                addends: &self.addends[..vectors],
+                scratch: self.scratch,
+                bad: self.marks,
+            },
+        );
         // P of each slot.
         let mut points: Vec<Packed> = Vec::with_capacity(slots.len());
         for point in &self.sums[..vectors] {
-            points.extend_from_slice(&L::vectorize(Pack(point))[..L::LANES]);
+            points.extend_from_slice(&L::vectorize(self.token, Pack(point))[..L::LANES]);
         }
         let subtracting = |(_, slot): &(usize, &Slot)| !slot.filler && wanted[slot.receiver].subtracting;
         let pairs: Vec<(usize, &Packed)> = slots
@@ -166,24 +145,27 @@ impl<L: Lane> Search<'_, L> {
             let vectors = pairs.len().div_ceil(L::LANES);
             let pair = |v: usize, lane: usize| pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
             for v in 0..vectors {
-                self.sums[v] = L::vectorize(Gather(|lane| &points[pair(v, lane).0]));
-                self.addends[v] = L::vectorize(Gather(|lane| pair(v, lane).1));
+                self.sums[v] = L::vectorize(self.token, Gather(|lane| &points[pair(v, lane).0]));
+                self.addends[v] = L::vectorize(self.token, Gather(|lane| pair(v, lane).1));
             }
             let mut bad = vec![0 as Mask; vectors];
             let mut marked = Vec::new();
-            L::vectorize(XSums {
-                p: &self.sums[..vectors],
-                q: &self.addends[..vectors],
-                difference: true,
-                scratch: self.scratch,
-                bad: &mut bad,
-                seen: |v: usize, lane: usize, word: u64| {
-                    let slot = pair(v, lane).0;
-                    if wanted[slots[slot].receiver].keys.labels.has(word) {
-                        marked.push(slot);
-                    }
+            L::vectorize(
+                self.token,
+                XSums {
+                    p: &self.sums[..vectors],
+                    q: &self.addends[..vectors],
+                    difference: true,
+                    scratch: self.scratch,
+                    bad: &mut bad,
+                    seen: |v: usize, lane: usize, word: u64| {
+                        let slot = pair(v, lane).0;
+                        if wanted[slots[slot].receiver].keys.labels.has(word) {
+                            marked.push(slot);
+                        }
+                    },
                 },
-            });
+            );
             // An output whose x coordinate is P's is a payment without a label; libsecp256k1 looks at it.
             for (v, bad) in bad.into_iter().enumerate() {
                 marked.extend(
@@ -197,70 +179,5 @@ impl<L: Lane> Search<'_, L> {
             }
         }
         erase(&mut points);
-    }
-}
-
-/// A point for each lane.
-pub(crate) struct Gather<P>(pub(crate) P);
-
-impl<'a, L: Lane, P: Fn(usize) -> &'a Packed> Kernel<L> for Gather<P> {
-    type Output = Affine<L>;
-
-    #[inline(always)]
-    fn run(self) -> Affine<L> {
-        Affine::gather(self.0)
-    }
-}
-
-/// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates, as good as random.
-#[derive(Clone)]
-struct WordSet(Vec<u64>);
-
-impl WordSet {
-    fn of(words: impl ExactSizeIterator<Item = u64>) -> Self {
-        let mut places = vec![0; (4 * words.len()).next_power_of_two()];
-        let mask = places.len() - 1;
-        for word in words {
-            let mut place = word as usize & mask;
-            while places[place] != 0 && places[place] != word {
-                place = (place + 1) & mask;
-            }
-            places[place] = word;
-        }
-        Self(places)
-    }
-
-    /// Zero marks an empty place, and is said to be there.
-    #[inline(always)]
-    fn has(&self, word: u64) -> bool {
-        let mask = self.0.len() - 1;
-        let mut place = word as usize & mask;
-        while self.0[place] != 0 {
-            if self.0[place] == word {
-                return true;
-            }
-            place = (place + 1) & mask;
-        }
-        word == 0
-    }
-}
-
-/// The highest 64 bits of x.
-fn first_word(point: &Packed) -> u64 {
-    point.0[3]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_of_words_has_what_it_was_given() {
-        // The same low bits make them all meet.
-        let words: Vec<u64> = (1..200).map(|n| n << 32 | 7).collect();
-        let set = WordSet::of(words.iter().copied());
-        assert!(words.iter().all(|w| set.has(*w)));
-        assert!((200..400).all(|n| !set.has(n << 32 | 7)));
-        assert!(!set.has(8) && set.has(0));
     }
 }

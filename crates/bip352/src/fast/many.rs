@@ -1,15 +1,15 @@
 //! Many scalars meet one point: the lanes are receivers, which share the point's table.
 
+use secp_lanes::{
+    Affine, CombDigits, Combs, Digit, Gather, HALF_WINDOWS, Kernel, Lane, Mask, Scratch, Sums, all, comb_entry, vectors,
+};
+
 use super::finish::{Batch, CHAINS, Slot};
-use super::labels::{Gather, Wanted};
-use super::lane::{Kernel, Lane, Mask, all, vectors};
-use super::multiples::{Combs, comb_entry};
-use super::point::{Affine, Scratch, Sums};
+use super::labels::Wanted;
 use super::rows::Rows;
-use super::scalar::{CombDigits, Digit, HALF_WINDOWS};
 use super::steps::Step;
 
-/// The room for many batches.
+/// The memory for batches, allocated once for many.
 pub(crate) struct ManyScalars<L: Lane> {
     pub(crate) batch: Batch<L>,
     combs: Combs<L>,
@@ -18,10 +18,10 @@ pub(crate) struct ManyScalars<L: Lane> {
 }
 
 impl<L: Lane> ManyScalars<L> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(token: L::Token) -> Self {
         Self {
-            batch: Batch::new(),
-            combs: Combs::new(),
+            batch: Batch::new(token),
+            combs: Combs::new(token),
             tables: Vec::with_capacity(vectors::<L>()),
         }
     }
@@ -38,9 +38,10 @@ impl<L: Lane> ManyScalars<L> {
         let groups = receivers.div_ceil(L::LANES);
         for first in (0..rows.len()).step_by(L::LANES) {
             let count = (rows.len() - first).min(L::LANES);
-            self.combs.fill(&L::vectorize(Gather(|lane: usize| {
-                &rows.tweaks[first + lane.min(count - 1)]
-            })));
+            self.combs.fill(&L::vectorize(
+                self.batch.token,
+                Gather(|lane: usize| &rows.tweaks[first + lane.min(count - 1)]),
+            ));
             self.batch.clock.lap(Step::Tables);
             let all_vectors = count * groups;
             for start in (0..all_vectors).step_by(vectors::<L>()) {
@@ -70,21 +71,24 @@ impl<L: Lane> ManyScalars<L> {
     /// The batch's secrets: b·T for each slot.
     fn multiply(&mut self, digits: &[&CombDigits]) {
         let vectors = self.batch.vectors();
-        L::vectorize(Multiply {
-            combs: &self.combs,
-            tables: &self.tables,
-            slots: &self.batch.slots,
-            digits,
-            sums: &mut self.batch.sums,
-            addends: &mut self.batch.addends,
-            scratch: &mut self.batch.scratch,
-            bad: &mut self.batch.bad[..vectors],
-        });
+        L::vectorize(
+            self.batch.token,
+            Multiply {
+                combs: &self.combs,
+                tables: &self.tables,
+                slots: &self.batch.slots,
+                digits,
+                sums: &mut self.batch.sums,
+                addends: &mut self.batch.addends,
+                scratch: &mut self.batch.scratch,
+                bad: &mut self.batch.bad[..vectors],
+            },
+        );
         self.batch.secrets[..vectors].copy_from_slice(&self.batch.sums[..vectors]);
     }
 }
 
-struct Multiply<'a, L> {
+struct Multiply<'a, L: Lane> {
     combs: &'a Combs<L>,
     tables: &'a [usize],
     slots: &'a [Slot],
@@ -100,7 +104,7 @@ impl<L: Lane> Kernel<L> for Multiply<'_, L> {
 
     /// Two chains for each half; the second half's sum is multiplied by λ at the end, all at once.
     #[inline(always)]
-    fn run(self) {
+    fn run(self, token: L::Token) {
         const STEPS: usize = 2 * HALF_WINDOWS / CHAINS;
         let vectors = self.tables.len();
         for step in 0..STEPS {
@@ -115,34 +119,43 @@ impl<L: Lane> Kernel<L> for Multiply<'_, L> {
                     };
                     let minus = (0..L::LANES).fold(0, |m, lane| m | Mask::from(digit(lane).minus) << lane);
                     into[chain * vectors + v] =
-                        Affine::gather_signed(minus, |lane| &table[comb_entry(window, digit(lane))]);
+                        Affine::gather_signed(token, minus, |lane| &table[comb_entry(window, digit(lane))]);
                 }
             }
             if step > 0 {
-                L::vectorize(Sums {
-                    sums: &mut self.sums[..CHAINS * vectors],
-                    addends: &self.addends[..CHAINS * vectors],
-                    scratch: self.scratch,
-                    bad: self.bad,
-                });
+                L::vectorize(
+                    token,
+                    Sums {
+                        sums: &mut self.sums[..CHAINS * vectors],
+                        addends: &self.addends[..CHAINS * vectors],
+                        scratch: self.scratch,
+                        bad: self.bad,
+                    },
+                );
             }
         }
         let (sums, addends) = self.sums.split_at_mut(2 * vectors);
-        L::vectorize(Sums {
-            sums,
-            addends: &addends[..2 * vectors],
-            scratch: self.scratch,
-            bad: self.bad,
-        });
+        L::vectorize(
+            token,
+            Sums {
+                sums,
+                addends: &addends[..2 * vectors],
+                scratch: self.scratch,
+                bad: self.bad,
+            },
+        );
         let (sums, addends) = self.sums.split_at_mut(vectors);
         for second in &mut addends[..vectors] {
             *second = second.endomorphism();
         }
-        L::vectorize(Sums {
-            sums,
-            addends: &addends[..vectors],
-            scratch: self.scratch,
-            bad: self.bad,
-        });
+        L::vectorize(
+            token,
+            Sums {
+                sums,
+                addends: &addends[..vectors],
+                scratch: self.scratch,
+                bad: self.bad,
+            },
+        );
     }
 }

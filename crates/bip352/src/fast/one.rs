@@ -1,19 +1,17 @@
 //! One scalar meets many points: the lanes are rows, and all walk the same schedule.
 
+use secp_lanes::{Jacobian, Kernel, Lane, NAF_ENTRIES, OddMultiples, Schedule, Scratch, ToAffine, erase, vectors};
+use zeroize::Zeroize as _;
+
 use super::finish::{Batch, Slot};
 use super::labels::Wanted;
-use super::lane::{Kernel, Lane, vectors};
-use super::multiples::OddMultiples;
-use super::point::{Jacobian, Scratch, ToAffine, erase};
 use super::rows::Rows;
-use super::scalar::{NAF_ENTRIES, Schedule};
 use super::steps::Step;
-use zeroize::Zeroize as _;
 
 /// Levels in which a table of [`NAF_ENTRIES`] grows from one entry.
 const LEVELS: usize = 3;
 
-/// The room for many batches.
+/// The memory for batches, allocated once for many.
 pub(crate) struct OneScalar<L: Lane> {
     pub(crate) batch: Batch<L>,
     multiples: OddMultiples<L>,
@@ -23,12 +21,12 @@ pub(crate) struct OneScalar<L: Lane> {
 }
 
 impl<L: Lane> OneScalar<L> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(token: L::Token) -> Self {
         Self {
-            batch: Batch::new(),
-            multiples: OddMultiples::new(LEVELS, vectors::<L>()),
-            products: vec![Jacobian::blank(); vectors::<L>()],
-            scratch: Scratch::new(vectors::<L>()),
+            batch: Batch::new(token),
+            multiples: OddMultiples::new(token, LEVELS, vectors::<L>()),
+            products: vec![Jacobian::blank(token); vectors::<L>()],
+            scratch: Scratch::new(token, vectors::<L>()),
         }
     }
 
@@ -51,6 +49,7 @@ impl<L: Lane> OneScalar<L> {
 
     /// The batch's secrets: b·T for each slot.
     fn multiply(&mut self, schedule: &Schedule, rows: &Rows) {
+        let token = self.batch.token;
         let vectors = self.batch.vectors();
         let bad = &mut self.batch.bad[..vectors];
         bad.fill(0);
@@ -59,18 +58,24 @@ impl<L: Lane> OneScalar<L> {
             .fill(bad, |v, lane| &rows.tweaks[slots[v * L::LANES + lane].row]);
         self.batch.clock.lap(Step::Tables);
         for (v, product) in self.products[..vectors].iter_mut().enumerate() {
-            *product = L::vectorize(Walk {
-                schedule,
-                multiples: &self.multiples,
-                v,
-            });
+            *product = L::vectorize(
+                token,
+                Walk {
+                    schedule,
+                    multiples: &self.multiples,
+                    v,
+                },
+            );
         }
-        L::vectorize(ToAffine {
-            jacobian: &self.products[..vectors],
-            affine: &mut self.batch.secrets,
-            scratch: &mut self.scratch,
-            bad: &mut self.batch.bad[..vectors],
-        });
+        L::vectorize(
+            token,
+            ToAffine {
+                jacobian: &self.products[..vectors],
+                affine: &mut self.batch.secrets,
+                scratch: &mut self.scratch,
+                bad: &mut self.batch.bad[..vectors],
+            },
+        );
     }
 }
 
@@ -82,7 +87,7 @@ impl<L: Lane> Drop for OneScalar<L> {
 }
 
 /// The schedule's doublings and additions for one vector. Which come, and in which order, is the same for all rows of a scan.
-struct Walk<'a, L> {
+struct Walk<'a, L: Lane> {
     schedule: &'a Schedule,
     multiples: &'a OddMultiples<L>,
     v: usize,
@@ -92,7 +97,7 @@ impl<L: Lane> Kernel<L> for Walk<'_, L> {
     type Output = Jacobian<L>;
 
     #[inline(always)]
-    fn run(self) -> Jacobian<L> {
+    fn run(self, _: L::Token) -> Jacobian<L> {
         let entry = |j: usize| self.multiples.entry(j, self.v);
         let mut second = [*entry(0); NAF_ENTRIES];
         for (j, second) in second.iter_mut().enumerate() {

@@ -1,8 +1,6 @@
 //! The rows of a call: tweak points in words, and the outputs' first eight bytes for a quick look.
 
-use super::decompress::Decompress;
-use super::lane::{Lane, MAX_LANES};
-use super::point::Packed;
+use secp_lanes::{Decompress, Lane, MAX_LANES, Packed};
 
 /// Up to so many outputs a look goes through all of them.
 const FEW: usize = 8;
@@ -61,11 +59,11 @@ impl Rows {
     }
 
     /// Finds the y coordinates of all outputs, eight square roots at a time.
-    pub(crate) fn lift<L: Lane>(&mut self) {
+    pub(crate) fn lift<L: Lane>(&mut self, token: L::Token) {
         let mut points = Vec::with_capacity(self.keys.len());
         for some in self.keys.chunks(L::LANES) {
             let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|lane| &some[lane.min(some.len() - 1)]);
-            let (found, good) = L::vectorize(Decompress { keys: &keys });
+            let (found, good) = L::vectorize(token, Decompress { keys: &keys });
             let found = found.into_iter().take(some.len()).enumerate();
             points.extend(found.map(|(lane, point)| (good >> lane & 1 == 1).then_some(point)));
         }

@@ -4,12 +4,11 @@
 //! every sum that meets infinity, is computed anew by libsecp256k1.
 
 use bitcoin::secp256k1::PublicKey;
+use secp_lanes::{
+    Affine, AnySums, Decompress, EachScalar, Lane, LockstepDigits, MAX_LANES, MAX_VECTORS, Mask, Packed, Scratch,
+    vectors,
+};
 
-use super::decompress::Decompress;
-use super::each::EachScalar;
-use super::lane::{Lane, MAX_LANES, MAX_VECTORS, Mask, vectors};
-use super::point::{Affine, AnySums, Packed, Scratch};
-use super::scalar::LockstepDigits;
 use crate::engine::TxWithPrevouts;
 use crate::hash;
 use crate::input::{COMPRESSED, input_keys, pays_taproot, tweak};
@@ -24,7 +23,7 @@ struct Sum {
 }
 
 /// As [`tweak`] for each transaction.
-pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
+pub(crate) fn of<L: Lane>(token: L::Token, txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
     let mut keys = Vec::with_capacity(txs.len());
     let mut sums = Vec::with_capacity(txs.len());
     for (n, (tx, prevouts)) in txs.iter().enumerate() {
@@ -45,8 +44,8 @@ pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> 
             meets_infinity: false,
         });
     }
-    let mut points = decompress::<L>(&keys, &mut sums);
-    add_up::<L>(&mut points, &mut sums);
+    let mut points = decompress::<L>(token, &keys, &mut sums);
+    add_up::<L>(token, &mut points, &mut sums);
 
     let mut tweaks = vec![None; txs.len()];
     let (mut pairs, mut owners) = (Vec::with_capacity(sums.len()), Vec::with_capacity(sums.len()));
@@ -63,7 +62,7 @@ pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> 
             }
         }
     }
-    let products = EachScalar::<L>::new(pairs.len()).multiply(&pairs);
+    let products = EachScalar::<L>::new(token, pairs.len()).multiply(&pairs);
     for (n, product) in owners.into_iter().zip(products) {
         let (tx, prevouts) = txs[n];
         let product = product.and_then(|point| PublicKey::from_slice(&point.uncompressed()).ok());
@@ -73,12 +72,12 @@ pub(crate) fn of<L: Lane>(txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> 
 }
 
 /// The points of all keys; those that are none are left out of their sums.
-fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packed> {
+fn decompress<L: Lane>(token: L::Token, keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packed> {
     let mut points = Vec::with_capacity(keys.len());
     let mut valid = Vec::with_capacity(keys.len());
     for some in keys.chunks(L::LANES) {
         let keys: [&[u8; COMPRESSED]; MAX_LANES] = std::array::from_fn(|lane| &some[lane.min(some.len() - 1)]);
-        let (found, good) = L::vectorize(Decompress { keys: &keys });
+        let (found, good) = L::vectorize(token, Decompress { keys: &keys });
         points.extend_from_slice(&found[..some.len()]);
         valid.extend((0..some.len()).map(|lane| good >> lane & 1 == 1));
     }
@@ -96,12 +95,12 @@ fn decompress<L: Lane>(keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packe
 }
 
 /// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
-fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
+fn add_up<L: Lane>(token: L::Token, points: &mut [Packed], sums: &mut [Sum]) {
     // Each sum takes two points.
     let most = (points.len() / 2).div_ceil(L::LANES).min(vectors::<L>());
-    let blank = Affine::blank();
-    let (mut rooms, mut slopes) = (vec![blank; most], vec![blank; most]);
-    let mut scratch = Scratch::new(most);
+    let blank = Affine::blank(token);
+    let (mut results, mut slopes) = (vec![blank; most], vec![blank; most]);
+    let mut scratch = Scratch::new(token, most);
     let mut pairs: Vec<(usize, usize, usize)> = Vec::new();
     loop {
         pairs.clear();
@@ -117,17 +116,20 @@ fn add_up<L: Lane>(points: &mut [Packed], sums: &mut [Sum]) {
             let vectors = pairs.len().div_ceil(L::LANES);
             let pair = |v: usize, lane: usize| pairs[(v * L::LANES + lane).min(pairs.len() - 1)];
             let mut bad = [0 as Mask; MAX_VECTORS];
-            L::vectorize(AnySums {
-                points: &mut *points,
-                pairs: |v: usize, lane: usize| {
-                    let (_, into, from) = pair(v, lane);
-                    (into, from)
+            L::vectorize(
+                token,
+                AnySums {
+                    points: &mut *points,
+                    pairs: |v: usize, lane: usize| {
+                        let (_, into, from) = pair(v, lane);
+                        (into, from)
+                    },
+                    sums: &mut results[..vectors],
+                    slopes: &mut slopes[..vectors],
+                    scratch: &mut scratch,
+                    bad: &mut bad[..vectors],
                 },
-                sums: &mut rooms[..vectors],
-                slopes: &mut slopes[..vectors],
-                scratch: &mut scratch,
-                bad: &mut bad[..vectors],
-            });
+            );
             for (v, of_vector) in pairs.chunks(L::LANES).enumerate() {
                 for (lane, (n, ..)) in of_vector.iter().enumerate() {
                     sums[*n].meets_infinity |= bad[v] >> lane & 1 == 1;

@@ -1,7 +1,6 @@
 //! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused multiplications of doubles.
 //!
-//! Doubles round to nearest here, as Rust asks of every thread. What `ifma.rs` says of `unsafe` holds here too: a value of [`Avx2`] exists
-//! only inside [`Lane::vectorize`], after [`available`].
+//! Doubles round to nearest here, as Rust asks of every thread.
 
 #![allow(unsafe_code)]
 
@@ -15,23 +14,19 @@ use std::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use super::field::{Fe, LIMB, M48, M52, P, R256, R260};
-use super::lane::{Kernel, Lane, MAX_LANES, Mask};
-use super::point::Packed;
+use crate::element::{Fe, LIMB, M48, M52, P, R256, R260};
+use crate::lane::{Kernel, Lane, MAX_LANES, Mask};
+use crate::packed::Packed;
 
 /// Four 64-bit numbers in one register.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2(__m256i);
+pub struct Avx2(__m256i);
 
-/// Whether this machine has every instruction that this file uses.
-pub(crate) fn available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2")
+token! {
+    /// Proof that this machine has AVX2, FMA and BMI2.
+    pub HasAvx2: "avx2", "fma", "bmi2", "avx", "sse4.2", "sse4.1", "ssse3", "sse3"
 }
-
-#[target_feature(enable = "avx2,fma,bmi2")]
-fn switched_on<K: Kernel<Avx2>>(kernel: K) -> K::Output {
-    kernel.run()
-}
+type Token = HasAvx2;
 
 impl Zeroize for Avx2 {
     fn zeroize(&mut self) {
@@ -40,18 +35,28 @@ impl Zeroize for Avx2 {
 }
 
 impl Lane for Avx2 {
+    type Token = HasAvx2;
+
     const LANES: usize = 4;
     const NAME: &'static str = "avx2";
     const READS_LOOSE: bool = false;
 
-    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
-        // SAFETY: the engine calls this only after `available` has seen every feature that `switched_on` enables.
-        unsafe { switched_on(kernel) }
+    fn available() -> Option<HasAvx2> {
+        HasAvx2::available()
+    }
+    #[inline(always)]
+    fn token(self) -> HasAvx2 {
+        // Only this file makes values of the type: from a token, or from another value.
+        HasAvx2(())
+    }
+
+    fn vectorize<K: Kernel<Self>>(token: HasAvx2, kernel: K) -> K::Output {
+        token.run(token, kernel)
     }
 
     #[inline(always)]
-    fn splat(n: u64) -> Self {
-        Self(instruction!(_mm256_set1_epi64x(n.cast_signed())))
+    fn splat(token: HasAvx2, n: u64) -> Self {
+        Self(instruction!(token, _mm256_set1_epi64x(n.cast_signed())))
     }
     #[inline(always)]
     fn to_lanes(self) -> [u64; MAX_LANES] {
@@ -61,45 +66,45 @@ impl Lane for Avx2 {
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self(instruction!(_mm256_add_epi64(self.0, other.0)))
+        Self(instruction!(self.token(), _mm256_add_epi64(self.0, other.0)))
     }
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self(instruction!(_mm256_sub_epi64(self.0, other.0)))
+        Self(instruction!(self.token(), _mm256_sub_epi64(self.0, other.0)))
     }
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        Self(instruction!(_mm256_and_si256(self.0, other.0)))
+        Self(instruction!(self.token(), _mm256_and_si256(self.0, other.0)))
     }
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        Self(instruction!(_mm256_or_si256(self.0, other.0)))
+        Self(instruction!(self.token(), _mm256_or_si256(self.0, other.0)))
     }
     #[inline(always)]
     fn shl<const N: u32>(self) -> Self {
         // Becomes the shift by a constant, which would want an `i32` here.
-        Self(instruction!(_mm256_sllv_epi64(
-            self.0,
-            _mm256_set1_epi64x(i64::from(N))
-        )))
+        Self(instruction!(
+            self.token(),
+            _mm256_sllv_epi64(self.0, _mm256_set1_epi64x(i64::from(N)))
+        ))
     }
     #[inline(always)]
     fn shr<const N: u32>(self) -> Self {
-        Self(instruction!(_mm256_srlv_epi64(
-            self.0,
-            _mm256_set1_epi64x(i64::from(N))
-        )))
+        Self(instruction!(
+            self.token(),
+            _mm256_srlv_epi64(self.0, _mm256_set1_epi64x(i64::from(N)))
+        ))
     }
     #[inline(always)]
     fn zeros(self) -> Mask {
-        instruction!({
+        instruction!(self.token(), {
             let zeros = _mm256_cmpeq_epi64(self.0, _mm256_set1_epi64x(0));
             _mm256_movemask_pd(_mm256_castsi256_pd(zeros)) as Mask
         })
     }
     #[inline(always)]
     fn select(mask: Mask, yes: Self, no: Self) -> Self {
-        Self(instruction!({
+        Self(instruction!(no.token(), {
             let bits = _mm256_setr_epi64x(1, 2, 4, 8);
             let chosen = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x(i64::from(mask)), bits), bits);
             _mm256_blendv_epi8(no.0, yes.0, chosen)
@@ -108,14 +113,15 @@ impl Lane for Avx2 {
     #[inline(always)]
     fn fold(self, n: Self) -> Self {
         const LOW: i64 = R256.cast_signed() - (1 << 32);
-        let product = Self(instruction!(_mm256_mul_epu32(n.0, _mm256_set1_epi64x(LOW))));
+        let product = Self(instruction!(n.token(), _mm256_mul_epu32(n.0, _mm256_set1_epi64x(LOW))));
         self.add(n.shl::<32>()).add(product)
     }
 
     #[inline(always)]
     fn mul_add(a: &Fe<Self>, b: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
+        let token = a.token();
         let (a, b) = (doubles(a), doubles(b));
-        let mut column = [Self::splat(0); 10];
+        let mut column = [Self::splat(token, 0); 10];
         for (i, a) in a.into_iter().enumerate() {
             for (j, b) in b.into_iter().enumerate() {
                 Self::product(&mut column, i + j, a, b);
@@ -126,8 +132,9 @@ impl Lane for Avx2 {
 
     #[inline(always)]
     fn square_add(a: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
+        let token = a.token();
         let a = doubles(a);
-        let mut column = [Self::splat(0); 10];
+        let mut column = [Self::splat(token, 0); 10];
         for i in 0..5 {
             for j in i + 1..5 {
                 Self::product(&mut column, i + j, a[i], a[j]);
@@ -143,9 +150,9 @@ impl Lane for Avx2 {
     }
 
     #[inline(always)]
-    fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
-        let ([a, e], [b, f]) = (load(point(0)), load(point(1)));
-        let ([c, g], [d, h]) = (load(point(2)), load(point(3)));
+    fn gather<'a>(token: HasAvx2, point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
+        let ([a, e], [b, f]) = (load(token, point(0)), load(token, point(1)));
+        let ([c, g], [d, h]) = (load(token, point(2)), load(token, point(3)));
         let [w0, w1, w2, w3] = transpose(a, b, c, d);
         let [w4, w5, w6, w7] = transpose(e, f, g, h);
         [w0, w1, w2, w3, w4, w5, w6, w7]
@@ -154,18 +161,18 @@ impl Lane for Avx2 {
 
 /// x and y.
 #[inline(always)]
-fn load(point: &Packed) -> [__m256i; 2] {
+fn load(_: Token, point: &Packed) -> [Avx2; 2] {
     let halves = point.0.as_ptr().cast::<__m256i>();
-    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the machine has AVX2 as above.
-    unsafe { [_mm256_load_si256(halves), _mm256_load_si256(halves.add(1))] }
+    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves AVX2.
+    unsafe { [Avx2(_mm256_load_si256(halves)), Avx2(_mm256_load_si256(halves.add(1)))] }
 }
 
 /// Four vectors of four words, word by word.
 #[inline(always)]
-fn transpose(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [Avx2; 4] {
-    instruction!({
-        let (ab02, ab13) = (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-        let (cd02, cd13) = (_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+fn transpose(a: Avx2, b: Avx2, c: Avx2, d: Avx2) -> [Avx2; 4] {
+    instruction!(a.token(), {
+        let (ab02, ab13) = (_mm256_unpacklo_epi64(a.0, b.0), _mm256_unpackhi_epi64(a.0, b.0));
+        let (cd02, cd13) = (_mm256_unpacklo_epi64(c.0, d.0), _mm256_unpackhi_epi64(c.0, d.0));
         [
             Avx2(_mm256_permute2x128_si256::<0x20>(ab02, cd02)),
             Avx2(_mm256_permute2x128_si256::<0x20>(ab13, cd13)),
@@ -196,7 +203,7 @@ impl Avx2 {
     /// A number below 2^52.
     #[inline(always)]
     fn double(self) -> __m256d {
-        instruction!({
+        instruction!(self.token(), {
             let two_52 = _mm256_set1_pd(TWO_52);
             _mm256_sub_pd(
                 _mm256_castsi256_pd(_mm256_or_si256(self.0, _mm256_castpd_si256(two_52))),
@@ -212,7 +219,7 @@ impl Avx2 {
     /// Exponentiation Using Double Precision Floating Point Arithmetic on the GPU", ARITH 2018, who round towards zero instead).
     #[inline(always)]
     fn product(column: &mut [Self], low: usize, a: __m256d, b: __m256d) {
-        let (high_part, low_part) = instruction!({
+        let (high_part, low_part) = instruction!(column[low].token(), {
             let high = _mm256_fmadd_pd(a, b, _mm256_set1_pd(TWO_104));
             let rest = _mm256_fmsub_pd(_mm256_set1_pd(ABOVE_104.0), _mm256_set1_pd(ABOVE_104.1), high);
             let low = _mm256_fmadd_pd(a, b, rest);
@@ -279,20 +286,21 @@ const FOLDED: [u64; 6] = {
 /// 2^61, so that the last carry is below 2^9.
 #[inline(always)]
 fn reduce(column: [Avx2; 10], addend: &[Avx2; 5]) -> Fe<Avx2> {
-    let m = Avx2::splat(M52);
-    let mut fold = [Avx2::splat(FOLDED[5]); 6];
+    let token = column[0].token();
+    let m = Avx2::splat(token, M52);
+    let mut fold = [Avx2::splat(token, FOLDED[5]); 6];
     for i in 0..5 {
-        fold[i] = column[i].add(Avx2::splat(FOLDED[i])).add(addend[i]);
+        fold[i] = column[i].add(Avx2::splat(token, FOLDED[i])).add(addend[i]);
     }
-    let mut carry = Avx2::splat(0);
+    let mut carry = Avx2::splat(token, 0);
     for i in 0..5 {
-        let high = column[i + 5].add(Avx2::splat(POSITIVE[i])).add(carry);
+        let high = column[i + 5].add(Avx2::splat(token, POSITIVE[i])).add(carry);
         carry = high.shr::<52>();
-        Avx2::product(&mut fold, i, high.and(m).double(), Avx2::splat(R260).double());
+        Avx2::product(&mut fold, i, high.and(m).double(), Avx2::splat(token, R260).double());
     }
     let top = fold[4].shr::<48>().add(fold[5].shl::<4>());
-    fold[4] = fold[4].and(Avx2::splat(M48));
-    Avx2::product(&mut fold, 0, top.double(), Avx2::splat(R256).double());
+    fold[4] = fold[4].and(Avx2::splat(token, M48));
+    Avx2::product(&mut fold, 0, top.double(), Avx2::splat(token, R256).double());
     let [l0, l1, l2, l3, l4, _] = fold;
     let l1 = l1.add(l0.shr::<52>());
     let l2 = l2.add(l1.shr::<52>());

@@ -1,27 +1,47 @@
 //! One lane of plain 64-bit code: every machine has it. On x86-64 it is compiled a second time for processors with BMI2, whose
 //! multiplication leaves flags and registers alone.
 
-use super::field::{Fe, LIMB, M48, M52, R256, R260};
-use super::lane::{Kernel, Lane, MAX_LANES, Mask};
-use super::point::Packed;
+#![allow(unsafe_code)]
+
+use crate::element::{Fe, LIMB, M48, M52, R256, R260};
+use crate::lane::{Kernel, Lane, MAX_LANES, Mask};
+use crate::packed::Packed;
+
+/// The token of `u64`: it proves nothing, and everybody may make one.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+#[cfg(target_arch = "x86_64")]
+token! {
+    /// Proof that this machine has BMI2.
+    HasBmi2: "bmi2"
+}
 
 impl Lane for u64 {
+    type Token = Portable;
+
     const LANES: usize = 1;
     const NAME: &'static str = "portable";
     const READS_LOOSE: bool = true;
 
-    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
+    fn available() -> Option<Portable> {
+        Some(Portable)
+    }
+    #[inline(always)]
+    fn token(self) -> Portable {
+        Portable
+    }
+
+    fn vectorize<K: Kernel<Self>>(token: Portable, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("bmi2") {
-            #[allow(unsafe_code)]
-            // SAFETY: the processor has just said that it has what the function enables.
-            return unsafe { with_bmi2(kernel) };
+        if let Some(bmi2) = HasBmi2::available() {
+            return bmi2.run(token, kernel);
         }
-        kernel.run()
+        kernel.run(token)
     }
 
     #[inline(always)]
-    fn splat(n: u64) -> Self {
+    fn splat(_: Portable, n: u64) -> Self {
         n
     }
     #[inline(always)]
@@ -104,15 +124,9 @@ impl Lane for u64 {
     }
 
     #[inline(always)]
-    fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
+    fn gather<'a>(_: Portable, point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
         point(0).0
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "bmi2")]
-fn with_bmi2<K: Kernel<u64>>(kernel: K) -> K::Output {
-    kernel.run()
 }
 
 #[inline(always)]

@@ -1,13 +1,20 @@
 //! Each layer against libsecp256k1, on every lane type that this machine has.
 
-use bitcoin::secp256k1::{PublicKey, Scalar, SecretKey};
+use std::sync::LazyLock;
 
-use super::lane::{Kernel, Lane, all};
-use super::multiples::{Combs, GENERATOR_TABLE, comb_entry, generator_entry};
-use super::point::{Affine, AnySums, GENERATOR, Jacobian, Packed, Scratch, Sums, ToAffine};
-use super::scalar::{CombDigits, Digit, LockstepDigits, Schedule, WINDOWS, generator_digit, generator_digits};
+use bitcoin::secp256k1::{All, PublicKey, Scalar, Secp256k1, SecretKey};
+
 use super::*;
-use crate::curve::SECP;
+use crate::element::{M48, M52, R256};
+
+static SECP: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+
+fn packed(point: &PublicKey) -> Packed {
+    let bytes = point.serialize_uncompressed();
+    let mut coordinates = [0; 64];
+    coordinates.copy_from_slice(&bytes[1..]);
+    Packed::from_bytes(&coordinates)
+}
 
 fn secret(n: u64) -> SecretKey {
     use bitcoin::hashes::{Hash as _, sha256};
@@ -19,9 +26,9 @@ fn point(n: u64) -> Packed {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn run_if(available: bool, test: fn(), instructions: &str) {
-    if available {
-        test();
+fn run_if<T>(token: Option<T>, test: fn(T), instructions: &str) {
+    if let Some(token) = token {
+        test(token);
     } else {
         println!("NOT RUN: this machine has no {instructions}");
     }
@@ -33,19 +40,19 @@ macro_rules! on_every_lane {
         mod $name {
             #[test]
             fn portable() {
-                super::$name::<u64>();
+                super::$name::<u64>(super::Portable);
             }
 
             #[cfg(target_arch = "x86_64")]
             #[test]
             fn avx2() {
-                super::run_if(super::avx2::available(), super::$name::<super::Avx2>, "AVX2 with FMA");
+                super::run_if(super::HasAvx2::available(), super::$name::<super::Avx2>, "AVX2 with FMA");
             }
 
             #[cfg(target_arch = "x86_64")]
             #[test]
             fn ifma() {
-                super::run_if(super::ifma::available(), super::$name::<super::Ifma>, "AVX-512 IFMA");
+                super::run_if(super::HasIfma::available(), super::$name::<super::Ifma>, "AVX-512 IFMA");
             }
         }
     )*};
@@ -53,12 +60,12 @@ macro_rules! on_every_lane {
 
 on_every_lane!(multiplies_extremes transposes doubles_and_adds adds_in_batches combs_hold_multiples multiplies_each sums_of_any_points);
 
-struct Products<L>([field::Fe<L>; 2], [L; 5]);
+struct Products<L>([Fe<L>; 2], [L; 5]);
 
 impl<L: Lane> Kernel<L> for Products<L> {
-    type Output = [field::Fe<L>; 2];
+    type Output = [Fe<L>; 2];
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run(self, _: L::Token) -> Self::Output {
         let [a, b] = self.0;
         [L::mul_add(&a, &b, &self.1), L::square_add(&a, &self.1)].map(|product| product.normalize())
     }
@@ -66,7 +73,7 @@ impl<L: Lane> Kernel<L> for Products<L> {
 
 /// `a·b + c` below p: columns carried and folded until nothing is above 2^256.
 fn product(a: &[u64; 5], b: &[u64; 5], c: &[u64; 5]) -> [u64; 5] {
-    let (low52, low48) = (u128::from(field::M52), u128::from(field::M48));
+    let (low52, low48) = (u128::from(M52), u128::from(M48));
     let carry = |n: &mut [u128; 13]| {
         for i in 0..12 {
             n[i + 1] += n[i] >> 52;
@@ -89,34 +96,25 @@ fn product(a: &[u64; 5], b: &[u64; 5], c: &[u64; 5]) -> [u64; 5] {
         n[4] &= low48;
         n[5..].fill(0);
         for (n, above) in n.iter_mut().zip(above) {
-            *n += above * u128::from(field::R256);
+            *n += above * u128::from(R256);
         }
     }
     let mut less = n;
-    less[0] += u128::from(field::R256);
+    less[0] += u128::from(R256);
     carry(&mut less);
     let n = if less[4] >> 48 == 0 { n } else { less };
     let limb = |i: usize| n[i] as u64;
-    [limb(0), limb(1), limb(2), limb(3), limb(4) & field::M48]
+    [limb(0), limb(1), limb(2), limb(3), limb(4) & M48]
 }
 
 /// Limbs around every bound that the arithmetic of any lane type has.
-fn multiplies_extremes<L: Lane>() {
+fn multiplies_extremes<L: Lane>(token: L::Token) {
     use bitcoin::secp256k1::rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
     let mut rng = StdRng::seed_from_u64(52);
-    let low = [
-        0,
-        1,
-        2,
-        (1 << 51) - 1,
-        1 << 51,
-        (1 << 51) + 1,
-        field::M52 - 1,
-        field::M52,
-    ];
+    let low = [0, 1, 2, (1 << 51) - 1, 1 << 51, (1 << 51) + 1, M52 - 1, M52];
     // The value is below 2^256 + 2^247.
-    let last = [0, 1, field::M48 - 1, field::M48, field::M48 + (1 << 39)];
+    let last = [0, 1, M48 - 1, M48, M48 + (1 << 39)];
     let addends = [0, 1, (1 << 58) - 1];
     for _ in 0..20_000 {
         let mut element = || {
@@ -126,8 +124,8 @@ fn multiplies_extremes<L: Lane>() {
         };
         let (a, b) = (element(), element());
         let c = [0; 5].map(|_: u64| addends[rng.gen_range(0..3)]);
-        let lanes = |limbs: [u64; 5]| limbs.map(L::splat);
-        let found = L::vectorize(Products([field::Fe(lanes(a)), field::Fe(lanes(b))], lanes(c)));
+        let lanes = |limbs: [u64; 5]| limbs.map(|limb| L::splat(token, limb));
+        let found = L::vectorize(token, Products([Fe(lanes(a)), Fe(lanes(b))], lanes(c)));
         let expected = [product(&a, &b, &c), product(&a, &a, &c)];
         for (found, expected) in found.into_iter().zip(expected) {
             for (found, expected) in found.0.into_iter().zip(expected) {
@@ -139,9 +137,9 @@ fn multiplies_extremes<L: Lane>() {
     }
 }
 
-fn transposes<L: Lane>() {
+fn transposes<L: Lane>(token: L::Token) {
     let points: Vec<Packed> = (0..8).map(point).collect();
-    let read = Affine::<L>::gather(|lane| &points[lane]).pack();
+    let read = Affine::<L>::gather(token, |lane| &points[lane]).pack();
     for lane in 0..L::LANES {
         assert_eq!(read[lane].0, points[lane].0);
     }
@@ -152,28 +150,31 @@ struct Chain<L>(Affine<L>, Affine<L>);
 impl<L: Lane> Kernel<L> for Chain<L> {
     type Output = [Jacobian<L>; 3];
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run(self, _: L::Token) -> Self::Output {
         let double = Jacobian::from_affine(&self.0).double();
         let sum = double.add(&self.1);
         [double, sum, sum.double().add(&self.1.negate())]
     }
 }
 
-fn doubles_and_adds<L: Lane>() {
+fn doubles_and_adds<L: Lane>(token: L::Token) {
     let points: Vec<Packed> = (0..16).map(point).collect();
     let (a, b) = (
-        Affine::<L>::gather(|lane| &points[lane]),
-        Affine::gather(|lane| &points[lane + 8]),
+        Affine::<L>::gather(token, |lane| &points[lane]),
+        Affine::gather(token, |lane| &points[lane + 8]),
     );
-    let results = L::vectorize(Chain(a, b));
+    let results = L::vectorize(token, Chain(a, b));
     let mut affine = [a; 3];
     let mut bad = [0; 3];
-    L::vectorize(ToAffine {
-        jacobian: &results,
-        affine: &mut affine,
-        scratch: &mut Scratch::new(3),
-        bad: &mut bad,
-    });
+    L::vectorize(
+        token,
+        ToAffine {
+            jacobian: &results,
+            affine: &mut affine,
+            scratch: &mut Scratch::new(token, 3),
+            bad: &mut bad,
+        },
+    );
     assert_eq!(bad, [0; 3]);
     for lane in 0..L::LANES {
         let (p, q) = (secret(lane as u64), secret(lane as u64 + 8));
@@ -196,25 +197,32 @@ fn two() -> Scalar {
     Scalar::from_be_bytes(bytes).expect("two")
 }
 
-fn adds_in_batches<L: Lane>() {
+fn adds_in_batches<L: Lane>(token: L::Token) {
     // Sum 3 meets an equal point in its first lane, sum 5 an opposite one.
     let points: Vec<Packed> = (0..20).map(point).collect();
-    let mut sums: Vec<Affine<L>> = (0..8).map(|i| Affine::gather(|lane| &points[i + lane])).collect();
-    let mut addends: Vec<Affine<L>> = (0..8).map(|i| Affine::gather(|lane| &points[i + lane + 1])).collect();
+    let mut sums: Vec<Affine<L>> = (0..8)
+        .map(|i| Affine::gather(token, |lane| &points[i + lane]))
+        .collect();
+    let mut addends: Vec<Affine<L>> = (0..8)
+        .map(|i| Affine::gather(token, |lane| &points[i + lane + 1]))
+        .collect();
     let (third, fifth) = (sums[3], sums[5].negate());
     let swap = |whole: &mut Affine<L>, with: &Affine<L>| {
-        whole.x = field::Fe::select(1, &with.x, &whole.x);
-        whole.y = field::Fe::select(1, &with.y, &whole.y);
+        whole.x = Fe::select(1, &with.x, &whole.x);
+        whole.y = Fe::select(1, &with.y, &whole.y);
     };
     swap(&mut addends[3], &third);
     swap(&mut addends[5], &fifth);
     let mut bad = [0; 8];
-    L::vectorize(Sums {
-        sums: &mut sums,
-        addends: &addends,
-        scratch: &mut Scratch::new(8),
-        bad: &mut bad,
-    });
+    L::vectorize(
+        token,
+        Sums {
+            sums: &mut sums,
+            addends: &addends,
+            scratch: &mut Scratch::new(token, 8),
+            bad: &mut bad,
+        },
+    );
     assert_eq!(bad, [0, 0, 0, 1, 0, 1, 0, 0]);
     for (i, sum) in sums.iter().enumerate() {
         for (lane, sum) in sum.pack().iter().take(L::LANES).enumerate() {
@@ -227,10 +235,10 @@ fn adds_in_batches<L: Lane>() {
     }
 }
 
-fn combs_hold_multiples<L: Lane>() {
+fn combs_hold_multiples<L: Lane>(token: L::Token) {
     let points: Vec<Packed> = (0..8).map(point).collect();
-    let mut combs = Combs::<L>::new();
-    combs.fill(&Affine::gather(|lane| &points[lane]));
+    let mut combs = Combs::<L>::new(token);
+    combs.fill(&Affine::gather(token, |lane| &points[lane]));
     assert_eq!(combs.bad & all::<L>(), 0);
     for lane in 0..L::LANES {
         for (window, entry) in [(0, 0), (0, 5), (7, 127), (15, 0), (15, 127), (15, 163)] {
@@ -254,17 +262,17 @@ fn public(point: &Packed) -> PublicKey {
 }
 
 /// Every kind of scalar in every lane; exceptional cases are told and not computed.
-fn multiplies_each<L: Lane>() {
+fn multiplies_each<L: Lane>(token: L::Token) {
     let keys = scalars();
     let mut exceptions = 0;
-    let mut room = each::EachScalar::<L>::new(keys.len() / 2);
+    let mut each = EachScalar::<L>::new(token, keys.len() / 2);
     for shift in 0..L::LANES {
         let chosen: Vec<SecretKey> = keys.iter().cycle().skip(shift).take(keys.len()).copied().collect();
         let pairs: Vec<_> = (0..)
             .zip(&chosen)
             .map(|(n, key)| (point(n), LockstepDigits::new(&key.secret_bytes()).expect("below n")))
             .collect();
-        let products = room.multiply(&pairs);
+        let products = each.multiply(&pairs);
         assert_eq!(products.len(), pairs.len());
         for ((product, (point, _)), key) in products.iter().zip(&pairs).zip(&chosen) {
             let expected = public(point).mul_tweak(&SECP, &Scalar::from(*key)).expect("not zero");
@@ -283,7 +291,7 @@ fn multiplies_each<L: Lane>() {
     assert!(LockstepDigits::new(&[0xff; 32]).is_none());
 }
 
-fn sums_of_any_points<L: Lane>() {
+fn sums_of_any_points<L: Lane>(token: L::Token) {
     for count in [1, 2, 7, 8, 9, 70] {
         let key = |n: u64| if n % 5 == 4 { secret(n - 1).negate() } else { secret(n) };
         let mut points: Vec<Packed> = (0..count).map(|n| packed(&key(n).public_key(&SECP))).collect();
@@ -294,22 +302,25 @@ fn sums_of_any_points<L: Lane>() {
             n => secret(n + 1000),
         };
         points.extend((0..count).map(|n| packed(&other(n).public_key(&SECP))));
-        let blank = Affine::gather(|_| &GENERATOR);
+        let blank = Affine::gather(token, |_| &GENERATOR);
         let vectors = (count as usize).div_ceil(L::LANES);
         let (mut sums, mut slopes) = (vec![blank; vectors], vec![blank; vectors]);
         let mut bad = vec![0; vectors];
         let last = count as usize - 1;
-        L::vectorize(AnySums {
-            points: &mut points,
-            pairs: |v: usize, lane: usize| {
-                let n = (v * L::LANES + lane).min(last);
-                (n, n + last + 1)
+        L::vectorize(
+            token,
+            AnySums {
+                points: &mut points,
+                pairs: |v: usize, lane: usize| {
+                    let n = (v * L::LANES + lane).min(last);
+                    (n, n + last + 1)
+                },
+                sums: &mut sums,
+                slopes: &mut slopes,
+                scratch: &mut Scratch::new(token, vectors),
+                bad: &mut bad,
             },
-            sums: &mut sums,
-            slopes: &mut slopes,
-            scratch: &mut Scratch::new(vectors),
-            bad: &mut bad,
-        });
+        );
         for n in 0..count {
             let place = n as usize;
             let marked = bad[place / L::LANES] >> (place % L::LANES) & 1 == 1;
@@ -455,14 +466,14 @@ fn generator_digits_make_the_scalar() {
 
 #[test]
 fn generator_table_holds_multiples_of_its_half() {
-    assert_eq!(GENERATOR_TABLE.len(), 128 * WINDOWS);
+    assert_eq!(generator_table().len(), 128 * WINDOWS);
     let digit = Digit { entry: 7, minus: false };
     // 2·(15·G/2) = 15·G; the last window's point likewise, times 2^248.
     for window in [0, 1, 31] {
         let mut bytes = [0; 32];
         bytes[31 - window] = 15;
         let fifteen = SecretKey::from_slice(&bytes).expect("a scalar").public_key(&SECP);
-        let found = GENERATOR_TABLE[generator_entry(window, digit)];
+        let found = generator_table()[generator_entry(window, digit)];
         let xy: Vec<u8> = [4_u8]
             .into_iter()
             .chain(found.0[..4].iter().rev().flat_map(|w| w.to_be_bytes()))

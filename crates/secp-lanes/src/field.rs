@@ -1,23 +1,8 @@
-//! Elements of the field of p = 2^256 - 2^32 - 977 in five limbs of 52 bits, for any [`Lane`].
-//!
-//! One rule holds for every [`Fe`] ("weakly reduced"): limbs 0 to 3 are below 2^52, and the value is below 2^256 + 2^247. Sums and
-//! differences are [`Loose`] until [`Loose::carry`] or a multiplication that takes them as its addend makes them weakly reduced again.
+//! Arithmetic of field elements, written once for any [`Lane`].
 
-use zeroize::Zeroize;
+use crate::element::{Fe, Loose, M48, M52, P, R256};
+use crate::lane::{Kernel, Lane, Mask};
 
-use super::lane::{Kernel, Lane, Mask};
-
-/// Bits of a limb.
-pub(crate) const LIMB: u32 = 52;
-pub(crate) const M52: u64 = (1 << LIMB) - 1;
-/// The last limb of a number below 2^256.
-pub(crate) const M48: u64 = (1 << 48) - 1;
-/// 2^256 mod p.
-pub(crate) const R256: u64 = (1 << 32) + 977;
-/// 2^260 mod p.
-pub(crate) const R260: u64 = R256 << 4;
-/// p in limbs.
-pub(crate) const P: [u64; 5] = [0xf_fffe_ffff_fc2f, M52, M52, M52, M48];
 /// β, a cube root of one: (β·x, y) is λ·(x, y) (Gallant, Lambert, Vanstone; SEC 2 gives the curve).
 const BETA: [u64; 5] = [
     0x9_6c28_7195_01ee,
@@ -27,41 +12,39 @@ const BETA: [u64; 5] = [
     0x7ae9_6a2b_657c,
 ];
 
-/// A weakly reduced element in each lane.
-#[derive(Clone, Copy)]
-pub(crate) struct Fe<L>(pub(crate) [L; 5]);
-
-impl<L: Zeroize> Zeroize for Fe<L> {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-/// A sum of elements whose limbs have not been carried: each below 2^58, none below zero.
-#[derive(Clone, Copy)]
-pub(crate) struct Loose<L>(pub(crate) [L; 5]);
-
 impl<L: Lane> Fe<L> {
     #[inline(always)]
-    fn constant(limbs: [u64; 5]) -> Self {
+    pub(crate) fn token(&self) -> L::Token {
+        self.0[0].token()
+    }
+
+    #[inline(always)]
+    fn constant(token: L::Token, limbs: [u64; 5]) -> Self {
         let [a, b, c, d, e] = limbs;
-        Self([L::splat(a), L::splat(b), L::splat(c), L::splat(d), L::splat(e)])
+        Self([
+            L::splat(token, a),
+            L::splat(token, b),
+            L::splat(token, c),
+            L::splat(token, d),
+            L::splat(token, e),
+        ])
+    }
+
+    /// One in each lane.
+    #[inline(always)]
+    pub fn one(token: L::Token) -> Self {
+        Self::constant(token, [1, 0, 0, 0, 0])
     }
 
     #[inline(always)]
-    pub(crate) fn one() -> Self {
-        Self::constant([1, 0, 0, 0, 0])
-    }
-
-    #[inline(always)]
-    pub(crate) fn beta() -> Self {
-        Self::constant(BETA)
+    pub(crate) fn beta(token: L::Token) -> Self {
+        Self::constant(token, BETA)
     }
 
     /// From four words of 64 bits, the lowest first.
     #[inline(always)]
-    pub(crate) fn from_words(w: [L; 4]) -> Self {
-        let m = L::splat(M52);
+    pub fn from_words(w: [L; 4]) -> Self {
+        let m = L::splat(w[0].token(), M52);
         Self([
             w[0].and(m),
             w[0].shr::<52>().or(w[1].shl::<12>()).and(m),
@@ -73,7 +56,7 @@ impl<L: Lane> Fe<L> {
 
     /// Four words of 64 bits; the element has to be [normalized](Self::normalize).
     #[inline(always)]
-    pub(crate) fn to_words(self) -> [L; 4] {
+    pub fn to_words(self) -> [L; 4] {
         let l = self.0;
         [
             l[0].or(l[1].shl::<52>()),
@@ -83,85 +66,91 @@ impl<L: Lane> Fe<L> {
         ]
     }
 
+    /// The same limbs, to be added to.
     #[inline(always)]
-    pub(crate) fn loose(&self) -> Loose<L> {
+    pub fn loose(&self) -> Loose<L> {
         Loose(self.0)
     }
 
     /// `self + other`.
     #[inline(always)]
-    pub(crate) fn plus(&self, other: &Self) -> Loose<L> {
+    pub fn plus(&self, other: &Self) -> Loose<L> {
         self.loose().plus(&other.loose())
     }
 
     /// `self - other`, as 2p more.
     #[inline(always)]
-    pub(crate) fn minus(&self, other: &Self) -> Loose<L> {
+    pub fn minus(&self, other: &Self) -> Loose<L> {
         self.loose().plus(&other.negated())
     }
 
     /// `2p - self`: p's limbs, doubled, are above those of any weakly reduced element.
     #[inline(always)]
-    pub(crate) fn negated(&self) -> Loose<L> {
+    pub fn negated(&self) -> Loose<L> {
         self.loose().negated::<1>()
     }
 
+    /// `self·other`.
     #[inline(always)]
-    pub(crate) fn mul(&self, other: &Self) -> Self {
-        L::mul_add(self, other, &[L::splat(0); 5])
+    pub fn mul(&self, other: &Self) -> Self {
+        L::mul_add(self, other, &[L::splat(self.token(), 0); 5])
     }
 
+    /// `self·other + addend`.
     #[inline(always)]
-    pub(crate) fn mul_add(&self, other: &Self, addend: &Loose<L>) -> Self {
+    pub fn mul_add(&self, other: &Self, addend: &Loose<L>) -> Self {
         L::mul_add(self, other, &addend.0)
     }
 
+    /// `self²`.
     #[inline(always)]
-    pub(crate) fn square(&self) -> Self {
-        L::square_add(self, &[L::splat(0); 5])
+    pub fn square(&self) -> Self {
+        L::square_add(self, &[L::splat(self.token(), 0); 5])
     }
 
+    /// `self² + addend`.
     #[inline(always)]
-    pub(crate) fn square_add(&self, addend: &Loose<L>) -> Self {
+    pub fn square_add(&self, addend: &Loose<L>) -> Self {
         L::square_add(self, &addend.0)
     }
 
+    /// `yes` in the lanes of the mask, `no` elsewhere.
     #[inline(always)]
-    pub(crate) fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
+    pub fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
         Self(select(mask, &yes.0, &no.0))
     }
 
     /// The one representative below p.
     #[inline(always)]
-    pub(crate) fn normalize(&self) -> Self {
+    pub fn normalize(&self) -> Self {
         // Below 2^256 after one fold; adding 2^256 - p then passes 2^256 exactly where the element is p or more.
         let folded = self.loose().carry();
         let mut more = folded.loose();
-        more.0[0] = more.0[0].add(L::splat(R256));
+        more.0[0] = more.0[0].add(L::splat(self.token(), R256));
         let more = more.chain();
         let over = !more.0[4].shr::<48>().zeros();
         let mut less = more;
-        less.0[4] = less.0[4].and(L::splat(M48));
+        less.0[4] = less.0[4].and(L::splat(self.token(), M48));
         Self::select(over, &less, &folded)
     }
 
     /// The lanes that are zero modulo p.
     #[inline(always)]
-    pub(crate) fn zeros(&self) -> Mask {
+    pub fn zeros(&self) -> Mask {
         let n = self.normalize().0;
         n[0].or(n[1]).or(n[2]).or(n[3]).or(n[4]).zeros()
     }
 
     /// `1/self`, and zero for zero.
     #[inline(always)]
-    pub(crate) fn invert(&self) -> Self {
-        L::vectorize(Invert(*self))
+    pub fn invert(&self) -> Self {
+        L::vectorize(self.token(), Invert(*self))
     }
 
     /// A square root of each lane that has one; others give some number.
     #[inline(always)]
-    pub(crate) fn sqrt(&self) -> Self {
-        L::vectorize(SquareRoot(*self))
+    pub fn sqrt(&self) -> Self {
+        L::vectorize(self.token(), SquareRoot(*self))
     }
 
     #[inline(always)]
@@ -206,7 +195,7 @@ impl<L: Lane> Kernel<L> for Invert<L> {
 
     /// Fermat: the exponent p - 2 is 223 ones, a zero, 22 ones, 0000, 1, 0, 11, 0, 1.
     #[inline(always)]
-    fn run(self) -> Fe<L> {
+    fn run(self, _: L::Token) -> Fe<L> {
         let x = self.0;
         let (x2, x22, x223) = x.ones();
         let n = x223.squared(23).mul(&x22);
@@ -223,7 +212,7 @@ impl<L: Lane> Kernel<L> for SquareRoot<L> {
 
     /// p is 3 modulo 4: the exponent is (p + 1)/4, which is 223 ones, a zero, 22 ones, 0000, 11, 00.
     #[inline(always)]
-    fn run(self) -> Fe<L> {
+    fn run(self, _: L::Token) -> Fe<L> {
         let (x2, x22, x223) = self.0.ones();
         x223.squared(23).mul(&x22).squared(6).mul(&x2).squared(2)
     }
@@ -231,7 +220,13 @@ impl<L: Lane> Kernel<L> for SquareRoot<L> {
 
 impl<L: Lane> Loose<L> {
     #[inline(always)]
-    pub(crate) fn plus(&self, other: &Self) -> Self {
+    fn token(&self) -> L::Token {
+        self.0[0].token()
+    }
+
+    /// `self + other`, limb by limb.
+    #[inline(always)]
+    pub fn plus(&self, other: &Self) -> Self {
         let mut sum = self.0;
         for (n, m) in sum.iter_mut().zip(&other.0) {
             *n = n.add(*m);
@@ -241,7 +236,7 @@ impl<L: Lane> Loose<L> {
 
     /// `2^N·self`.
     #[inline(always)]
-    pub(crate) fn times<const N: u32>(&self) -> Self {
+    pub fn times<const N: u32>(&self) -> Self {
         let mut limbs = self.0;
         for n in &mut limbs {
             *n = n.shl::<N>();
@@ -251,16 +246,18 @@ impl<L: Lane> Loose<L> {
 
     /// `2^N·p - self`, for a sum of fewer than 2^N weakly reduced elements (or of one, with N = 1).
     #[inline(always)]
-    pub(crate) fn negated<const N: u32>(&self) -> Self {
+    pub fn negated<const N: u32>(&self) -> Self {
+        let token = self.token();
         let mut limbs = self.0;
         for (n, p) in limbs.iter_mut().zip(&P) {
-            *n = L::splat(p << N).sub(*n);
+            *n = L::splat(token, p << N).sub(*n);
         }
         Self(limbs)
     }
 
+    /// `yes` in the lanes of the mask, `no` elsewhere.
     #[inline(always)]
-    pub(crate) fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
+    pub fn select(mask: Mask, yes: &Self, no: &Self) -> Self {
         Self(select(mask, &yes.0, &no.0))
     }
 
@@ -268,24 +265,24 @@ impl<L: Lane> Loose<L> {
     ///
     /// The limbs are below 2^58, so that what is folded is below 2^10, and what the carry adds to the last limb below 2^7.
     #[inline(always)]
-    pub(crate) fn carry(&self) -> Fe<L> {
+    pub fn carry(&self) -> Fe<L> {
         let mut l = self.0;
         let top = l[4].shr::<48>();
-        l[4] = l[4].and(L::splat(M48));
+        l[4] = l[4].and(L::splat(self.token(), M48));
         l[0] = l[0].fold(top);
         Self(l).chain()
     }
 
     /// Fit for multiplications, and for nothing else. The sum is one of eight weakly reduced elements at most, subtracted ones counted twice.
     #[inline(always)]
-    pub(crate) fn settle(&self) -> Fe<L> {
+    pub fn settle(&self) -> Fe<L> {
         if L::READS_LOOSE { Fe(self.0) } else { self.carry() }
     }
 
     #[inline(always)]
     fn chain(self) -> Fe<L> {
         let [l0, l1, l2, l3, l4] = self.0;
-        let m = L::splat(M52);
+        let m = L::splat(l0.token(), M52);
         let l1 = l1.add(l0.shr::<52>());
         let l2 = l2.add(l1.shr::<52>());
         let l3 = l3.add(l2.shr::<52>());

@@ -2,16 +2,20 @@
 //!
 //! Points and scalars are public here (a transaction's keys and its input hash).
 
-use super::lane::{Kernel, Lane, MAX_VECTORS, Mask, vectors};
-use super::multiples::OddMultiples;
-use super::point::{Affine, GENERATOR, Jacobian, Packed, Scratch, ToAffine};
-use super::scalar::{Digit, LOCKSTEP_ENTRIES, LOCKSTEP_WIDTH, LOCKSTEP_WINDOWS, LockstepDigits};
+use crate::gather::Pack;
+use crate::lane::{Kernel, Lane, MAX_VECTORS, Mask, vectors};
+use crate::multiples::OddMultiples;
+use crate::packed::{GENERATOR, Packed};
+use crate::point::{Affine, Jacobian};
+use crate::scalar::{Digit, LOCKSTEP_ENTRIES, LOCKSTEP_WIDTH, LOCKSTEP_WINDOWS, LockstepDigits};
+use crate::sums::{Scratch, ToAffine};
 
 /// Levels in which a table of [`LOCKSTEP_ENTRIES`] grows from one entry.
 const LEVELS: usize = 4;
 
-/// The room for many batches.
-pub(crate) struct EachScalar<L> {
+/// The memory for batches, allocated once for many.
+pub struct EachScalar<L: Lane> {
+    token: L::Token,
     multiples: OddMultiples<L>,
     /// One vector's table, each lane's multiples side by side for the look-ups.
     table: Vec<Packed>,
@@ -21,20 +25,21 @@ pub(crate) struct EachScalar<L> {
 }
 
 impl<L: Lane> EachScalar<L> {
-    /// Room for so many pairs at a time, or for a batch where that is less: what is not used costs as much to make as what is.
-    pub(crate) fn new(pairs: usize) -> Self {
+    /// For up to `pairs` pairs at a time, or a batch if that is less: memory that is not used costs as much to initialise as memory that is.
+    pub fn new(token: L::Token, pairs: usize) -> Self {
         let vectors = pairs.div_ceil(L::LANES).min(vectors::<L>());
         Self {
-            multiples: OddMultiples::new(LEVELS, vectors),
+            token,
+            multiples: OddMultiples::new(token, LEVELS, vectors),
             table: vec![GENERATOR; LOCKSTEP_ENTRIES * L::LANES],
-            products: vec![Jacobian::blank(); vectors],
-            affine: vec![Affine::blank(); vectors],
-            scratch: Scratch::new(vectors),
+            products: vec![Jacobian::blank(token); vectors],
+            affine: vec![Affine::blank(token); vectors],
+            scratch: Scratch::new(token, vectors),
         }
     }
 
     /// Each scalar times its point, in order; `None` where a lane met an exceptional case.
-    pub(crate) fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
+    pub fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
         let mut results = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(self.products.len().max(1) * L::LANES) {
             let vectors = pairs.len().div_ceil(L::LANES);
@@ -44,21 +49,27 @@ impl<L: Lane> EachScalar<L> {
             let bad = &mut bad[..vectors];
             self.multiples.fill(bad, |v, lane| &pair(v, lane).0);
             for v in 0..vectors {
-                self.products[v] = L::vectorize(Walk {
-                    multiples: &self.multiples,
-                    v,
-                    table: &mut self.table,
-                    digits: |lane: usize| &pair(v, lane).1,
-                });
+                self.products[v] = L::vectorize(
+                    self.token,
+                    Walk {
+                        multiples: &self.multiples,
+                        v,
+                        table: &mut self.table,
+                        digits: |lane: usize| &pair(v, lane).1,
+                    },
+                );
             }
-            L::vectorize(ToAffine {
-                jacobian: &self.products[..vectors],
-                affine: &mut self.affine,
-                scratch: &mut self.scratch,
-                bad: &mut *bad,
-            });
+            L::vectorize(
+                self.token,
+                ToAffine {
+                    jacobian: &self.products[..vectors],
+                    affine: &mut self.affine,
+                    scratch: &mut self.scratch,
+                    bad: &mut *bad,
+                },
+            );
             for (v, of_vector) in pairs.chunks(L::LANES).enumerate() {
-                let points = L::vectorize(Pack(&self.affine[v]));
+                let points = L::vectorize(self.token, Pack(&self.affine[v]));
                 let lanes = points.into_iter().take(of_vector.len()).enumerate();
                 results.extend(lanes.map(|(lane, point)| (bad[v] >> lane & 1 == 0).then_some(point)));
             }
@@ -68,7 +79,7 @@ impl<L: Lane> EachScalar<L> {
 }
 
 /// 125 doublings, and an addition for each half and window.
-struct Walk<'a, L, D> {
+struct Walk<'a, L: Lane, D> {
     multiples: &'a OddMultiples<L>,
     v: usize,
     table: &'a mut [Packed],
@@ -79,7 +90,7 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
     type Output = Jacobian<L>;
 
     #[inline(always)]
-    fn run(self) -> Jacobian<L> {
+    fn run(self, token: L::Token) -> Jacobian<L> {
         for j in 0..LOCKSTEP_ENTRIES {
             let points = self.multiples.entry(j, self.v).pack();
             for (lane, point) in points.into_iter().take(L::LANES).enumerate() {
@@ -87,13 +98,13 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
             }
         }
         let last = LOCKSTEP_WINDOWS - 1;
-        let mut sum = Jacobian::from_affine(&self.addend(0, last)).add(&self.addend(1, last));
+        let mut sum = Jacobian::from_affine(&self.addend(token, 0, last)).add(&self.addend(token, 1, last));
         for window in (0..last).rev() {
             for _ in 0..LOCKSTEP_WIDTH {
                 sum = sum.double();
             }
-            sum = sum.add(&self.addend(0, window));
-            sum = sum.add(&self.addend(1, window));
+            sum = sum.add(&self.addend(token, 0, window));
+            sum = sum.add(&self.addend(token, 1, window));
         }
         sum
     }
@@ -102,24 +113,13 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
 impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Walk<'_, L, D> {
     /// What each lane's digit asks for. No closure: one that is not inlined would leave the machine's instructions behind.
     #[inline(always)]
-    fn addend(&self, half: usize, window: usize) -> Affine<L> {
+    fn addend(&self, token: L::Token, half: usize, window: usize) -> Affine<L> {
         let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };
         let minus = (0..L::LANES).fold(0, |m, lane| m | Mask::from(digit(lane).minus) << lane);
-        let plain = Affine::gather_signed(minus, |lane| {
+        let plain = Affine::gather_signed(token, minus, |lane| {
             let entry = usize::from(digit(lane).entry) % LOCKSTEP_ENTRIES;
             &self.table[lane * LOCKSTEP_ENTRIES + entry]
         });
         if half == 1 { plain.endomorphism() } else { plain }
-    }
-}
-
-pub(crate) struct Pack<'a, L>(pub(crate) &'a Affine<L>);
-
-impl<L: Lane> Kernel<L> for Pack<'_, L> {
-    type Output = [Packed; super::lane::MAX_LANES];
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        self.0.pack()
     }
 }

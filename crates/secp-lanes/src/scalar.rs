@@ -41,7 +41,7 @@ const G2: Words = [
 /// (2^256 - 1)/2 mod n: see [`generator_digits`].
 const ALL_MINUS: Words = [0x2016_d0b9_97e4_df5f, 0xa2a8_918c_a85b_afe2, 0, 0];
 
-pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Words {
+fn from_bytes(bytes: &[u8; 32]) -> Words {
     let mut words = [0; 4];
     for (word, chunk) in words.iter_mut().zip(bytes.rchunks_exact(8)) {
         *word = chunk.iter().fold(0, |w, b| w << 8 | u64::from(*b));
@@ -121,7 +121,7 @@ fn split(k: &Words) -> Zeroizing<(Words, Words)> {
 }
 
 /// Windows of eight bits in a half.
-pub(crate) const HALF_WINDOWS: usize = 16;
+pub const HALF_WINDOWS: usize = 16;
 /// Entries of a window's table: the odd multiples 1 to 255.
 pub(crate) const WINDOW_ENTRIES: usize = 128;
 /// Odd multiples of the last window. A half is at most 1.28·2^128 in magnitude (the lattice's basis vectors over two, doubled, plus one),
@@ -130,20 +130,23 @@ pub(crate) const LAST_WINDOW_ENTRIES: usize = 164;
 
 /// A digit that is odd: which odd multiple, and its sign.
 #[derive(Clone, Copy, Default, Zeroize)]
-pub(crate) struct Digit {
+pub struct Digit {
     /// The multiple is `2·entry + 1`.
-    pub(crate) entry: u8,
-    pub(crate) minus: bool,
+    pub entry: u8,
+    /// Whether the multiple is subtracted.
+    pub minus: bool,
 }
 
-/// A scan key as the digits of its two halves, none of them zero: every scalar walks the same way through the tables.
+/// A secret scalar as the digits of its two halves, none of them zero: every scalar walks the same way through the tables.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub(crate) struct CombDigits {
-    pub(crate) halves: [[Digit; HALF_WINDOWS]; 2],
+pub struct CombDigits {
+    /// The digits of each half, the lowest first; the second half counts λ.
+    pub halves: [[Digit; HALF_WINDOWS]; 2],
 }
 
 impl CombDigits {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// Of a scalar, big-endian and below the group order.
+    pub fn new(key: &[u8; 32]) -> Self {
         let b = Zeroizing::new(from_bytes(key));
         let halves = odd_halves(&b);
         Self {
@@ -161,13 +164,14 @@ pub(crate) const LOCKSTEP_ENTRIES: usize = 16;
 
 /// A public scalar as odd digits of five bits: whatever the scalar, each window has an addition for each half.
 #[derive(Clone)]
-pub(crate) struct LockstepDigits {
-    pub(crate) halves: [[Digit; LOCKSTEP_WINDOWS]; 2],
+pub struct LockstepDigits {
+    /// The digits of each half, the lowest first; the second half counts λ.
+    pub halves: [[Digit; LOCKSTEP_WINDOWS]; 2],
 }
 
 impl LockstepDigits {
     /// `None` for zero, and for a number that is not below n.
-    pub(crate) fn new(scalar: &[u8; 32]) -> Option<Self> {
+    pub fn new(scalar: &[u8; 32]) -> Option<Self> {
         let k = from_bytes(scalar);
         if k == [0; 4] || !sub(&k, &N).1 {
             return None;
@@ -243,12 +247,13 @@ fn odd_digits<const WIDTH: u32, const COUNT: usize>(s: &Words) -> [Digit; COUNT]
 }
 
 /// Windows of eight bits in a full scalar.
-pub(crate) const WINDOWS: usize = 32;
+pub const WINDOWS: usize = 32;
 
 /// The bytes B_i with t·G = Σ (2·B_i - 255)·2^(8·i)·(G/2), lowest first: again no digit is zero. `None` where t is zero or not below n.
 ///
 /// Every bit of d = t + (2^256 - 1)/2 mod n counts 1 or -1: Σ (2·d_i - 1)·2^i = 2·d - (2^256 - 1) = 2·t.
-pub(crate) fn generator_digits(t: &[u8; 32]) -> Option<[u8; WINDOWS]> {
+#[inline]
+pub fn generator_digits(t: &[u8; 32]) -> Option<[u8; WINDOWS]> {
     let t = from_bytes(t);
     if t == [0; 4] || !sub(&t, &N).1 {
         return None;
@@ -262,7 +267,8 @@ pub(crate) fn generator_digits(t: &[u8; 32]) -> Option<[u8; WINDOWS]> {
 }
 
 /// The digit of a byte of [`generator_digits`].
-pub(crate) fn generator_digit(byte: u8) -> Digit {
+#[inline(always)]
+pub fn generator_digit(byte: u8) -> Digit {
     let minus = byte < 128;
     Digit {
         entry: if minus { 127 - byte } else { byte - 128 },
@@ -271,7 +277,7 @@ pub(crate) fn generator_digit(byte: u8) -> Digit {
 }
 
 /// Odd multiples in the table of a point that meets one scalar: 1 to 15.
-pub(crate) const NAF_ENTRIES: usize = 8;
+pub const NAF_ENTRIES: usize = 8;
 /// Width of the non-adjacent form: a digit that is not zero is followed by four that are.
 const NAF_WIDTH: u32 = 5;
 /// Bits of a half, and one for the carry.
@@ -279,23 +285,25 @@ const NAF_LENGTH: usize = 130;
 
 /// What all rows do together for one scalar.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub(crate) struct Schedule {
-    pub(crate) steps: Vec<Step>,
+pub struct Schedule {
+    /// The steps, in order.
+    pub steps: Vec<Step>,
 }
 
 /// First doublings, then the addition of an odd multiple.
 #[derive(Clone, Copy, Zeroize)]
-pub(crate) struct Step {
-    pub(crate) doublings: u32,
+pub struct Step {
+    /// Doublings of the sum so far.
+    pub doublings: u32,
     /// The addition is of λ times the multiple.
-    pub(crate) second_half: bool,
+    pub second_half: bool,
     /// `None`: nothing is added.
-    pub(crate) digit: Option<Digit>,
+    pub digit: Option<Digit>,
 }
 
 impl Schedule {
     /// The width-5 NAFs of both halves, interleaved (Guide to Elliptic Curve Cryptography, algorithms 3.35 and 3.77).
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    pub fn new(key: &[u8; 32]) -> Self {
         let b = Zeroizing::new(from_bytes(key));
         let halves = split(&b);
         let nafs = Zeroizing::new([naf(&halves.0), naf(&halves.1)]);

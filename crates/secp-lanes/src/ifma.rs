@@ -1,7 +1,4 @@
 //! Eight lanes of AVX-512 with IFMA: products of 52-bit limbs, their low and high halves added to 64-bit columns.
-//!
-//! `unsafe` stands in the files of the lane types only. A value of [`Ifma`] exists only inside [`Lane::vectorize`], and the engine takes this
-//! lane type only after [`available`] has seen the instructions (`fast.rs`); every `unsafe` below rests on that.
 
 #![allow(unsafe_code)]
 
@@ -14,26 +11,19 @@ use std::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use super::field::{Fe, LIMB, M48, M52, R256, R260};
-use super::lane::{Kernel, Lane, MAX_LANES, Mask};
-use super::point::Packed;
+use crate::element::{Fe, LIMB, M48, M52, R256, R260};
+use crate::lane::{Kernel, Lane, MAX_LANES, Mask};
+use crate::packed::Packed;
 
 /// Eight 64-bit numbers in one register.
 #[derive(Clone, Copy)]
-pub(crate) struct Ifma(__m512i);
+pub struct Ifma(__m512i);
 
-/// Whether this machine has every instruction that this file uses.
-pub(crate) fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512ifma")
+token! {
+    /// Proof that this machine has AVX-512 (F, DQ, VL, IFMA), AVX2, FMA and BMI2.
+    pub HasIfma: "avx512f", "avx512dq", "avx512vl", "avx512ifma", "avx2", "fma", "f16c", "bmi2", "avx", "sse4.2", "sse4.1", "ssse3", "sse3"
 }
-
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma,avx2,bmi2")]
-fn switched_on<K: Kernel<Ifma>>(kernel: K) -> K::Output {
-    kernel.run()
-}
+type Token = HasIfma;
 
 impl Zeroize for Ifma {
     fn zeroize(&mut self) {
@@ -42,19 +32,28 @@ impl Zeroize for Ifma {
 }
 
 impl Lane for Ifma {
+    type Token = HasIfma;
+
     const LANES: usize = 8;
     const NAME: &'static str = "avx512-ifma";
     const READS_LOOSE: bool = false;
 
-    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
-        // SAFETY: the engine calls this only after `available` has seen every feature that `switched_on` enables; a machine with AVX-512
-        // has AVX2 and BMI2.
-        unsafe { switched_on(kernel) }
+    fn available() -> Option<HasIfma> {
+        HasIfma::available()
+    }
+    #[inline(always)]
+    fn token(self) -> HasIfma {
+        // Only this file makes values of the type: from a token, or from another value.
+        HasIfma(())
+    }
+
+    fn vectorize<K: Kernel<Self>>(token: HasIfma, kernel: K) -> K::Output {
+        token.run(token, kernel)
     }
 
     #[inline(always)]
-    fn splat(n: u64) -> Self {
-        Self(instruction!(_mm512_set1_epi64(n.cast_signed())))
+    fn splat(token: HasIfma, n: u64) -> Self {
+        Self(instruction!(token, _mm512_set1_epi64(n.cast_signed())))
     }
     #[inline(always)]
     fn to_lanes(self) -> [u64; MAX_LANES] {
@@ -63,44 +62,44 @@ impl Lane for Ifma {
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self(instruction!(_mm512_add_epi64(self.0, other.0)))
+        Self(instruction!(self.token(), _mm512_add_epi64(self.0, other.0)))
     }
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self(instruction!(_mm512_sub_epi64(self.0, other.0)))
+        Self(instruction!(self.token(), _mm512_sub_epi64(self.0, other.0)))
     }
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        Self(instruction!(_mm512_and_si512(self.0, other.0)))
+        Self(instruction!(self.token(), _mm512_and_si512(self.0, other.0)))
     }
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        Self(instruction!(_mm512_or_si512(self.0, other.0)))
+        Self(instruction!(self.token(), _mm512_or_si512(self.0, other.0)))
     }
     #[inline(always)]
     fn shl<const N: u32>(self) -> Self {
-        Self(instruction!(_mm512_slli_epi64::<N>(self.0)))
+        Self(instruction!(self.token(), _mm512_slli_epi64::<N>(self.0)))
     }
     #[inline(always)]
     fn shr<const N: u32>(self) -> Self {
-        Self(instruction!(_mm512_srli_epi64::<N>(self.0)))
+        Self(instruction!(self.token(), _mm512_srli_epi64::<N>(self.0)))
     }
     #[inline(always)]
     fn zeros(self) -> Mask {
-        instruction!(_mm512_testn_epi64_mask(self.0, self.0))
+        instruction!(self.token(), _mm512_testn_epi64_mask(self.0, self.0))
     }
     #[inline(always)]
     fn select(mask: Mask, yes: Self, no: Self) -> Self {
-        Self(instruction!(_mm512_mask_blend_epi64(mask, no.0, yes.0)))
+        Self(instruction!(no.token(), _mm512_mask_blend_epi64(mask, no.0, yes.0)))
     }
     #[inline(always)]
     fn fold(self, n: Self) -> Self {
-        self.lo(n, Self::splat(R256))
+        self.lo(n, Self::splat(self.token(), R256))
     }
 
     #[inline(always)]
     fn mul_add(a: &Fe<Self>, b: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
-        let zero = Self::splat(0);
+        let zero = Self::splat(a.token(), 0);
         let mut column = [c[0], c[1], c[2], c[3], c[4], zero, zero, zero, zero, zero];
         for i in 0..5 {
             for j in 0..5 {
@@ -113,7 +112,7 @@ impl Lane for Ifma {
 
     #[inline(always)]
     fn square_add(a: &Fe<Self>, c: &[Self; 5]) -> Fe<Self> {
-        let mut column = [Self::splat(0); 10];
+        let mut column = [Self::splat(a.token(), 0); 10];
         for i in 0..5 {
             for j in i + 1..5 {
                 column[i + j] = column[i + j].lo(a.0[i], a.0[j]);
@@ -134,10 +133,12 @@ impl Lane for Ifma {
     }
 
     #[inline(always)]
-    fn gather<'a>(point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
+    fn gather<'a>(token: HasIfma, point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
         // Three rounds of exchanges transpose eight points of eight words; they are written out so that no loop is left.
-        let [a, b, c, d] = [load(point(0)), load(point(1)), load(point(2)), load(point(3))];
-        let [e, f, g, h] = [load(point(4)), load(point(5)), load(point(6)), load(point(7))];
+        let (a, b) = (load(token, point(0)), load(token, point(1)));
+        let (c, d) = (load(token, point(2)), load(token, point(3)));
+        let (e, f) = (load(token, point(4)), load(token, point(5)));
+        let (g, h) = (load(token, point(6)), load(token, point(7)));
         let ab = exchange(a, b);
         let cd = exchange(c, d);
         let ef = exchange(e, f);
@@ -155,37 +156,43 @@ impl Lane for Ifma {
 }
 
 #[inline(always)]
-fn load(point: &Packed) -> __m512i {
-    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the machine has AVX-512 as above.
-    unsafe { _mm512_load_si512(std::ptr::from_ref(point).cast()) }
+fn load(_: Token, point: &Packed) -> Ifma {
+    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves AVX-512.
+    unsafe { Ifma(_mm512_load_si512(std::ptr::from_ref(point).cast())) }
 }
 
 /// The even words of both, and the odd ones.
 #[inline(always)]
-fn exchange(a: __m512i, b: __m512i) -> [__m512i; 2] {
-    instruction!([_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)])
+fn exchange(a: Ifma, b: Ifma) -> [Ifma; 2] {
+    instruction!(
+        a.token(),
+        [
+            Ifma(_mm512_unpacklo_epi64(a.0, b.0)),
+            Ifma(_mm512_unpackhi_epi64(a.0, b.0)),
+        ]
+    )
 }
 
 #[inline(always)]
-fn exchange_pairs(a: __m512i, b: __m512i) -> [__m512i; 2] {
-    instruction!({
+fn exchange_pairs(a: Ifma, b: Ifma) -> [Ifma; 2] {
+    instruction!(a.token(), {
         let low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
         let high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
         [
-            _mm512_permutex2var_epi64(a, low, b),
-            _mm512_permutex2var_epi64(a, high, b),
+            Ifma(_mm512_permutex2var_epi64(a.0, low, b.0)),
+            Ifma(_mm512_permutex2var_epi64(a.0, high, b.0)),
         ]
     })
 }
 
 #[inline(always)]
-fn exchange_fours(a: __m512i, b: __m512i) -> [Ifma; 2] {
-    instruction!({
+fn exchange_fours(a: Ifma, b: Ifma) -> [Ifma; 2] {
+    instruction!(a.token(), {
         let low = _mm512_setr_epi64(0, 1, 2, 3, 8, 9, 10, 11);
         let high = _mm512_setr_epi64(4, 5, 6, 7, 12, 13, 14, 15);
         [
-            Ifma(_mm512_permutex2var_epi64(a, low, b)),
-            Ifma(_mm512_permutex2var_epi64(a, high, b)),
+            Ifma(_mm512_permutex2var_epi64(a.0, low, b.0)),
+            Ifma(_mm512_permutex2var_epi64(a.0, high, b.0)),
         ]
     })
 }
@@ -194,13 +201,13 @@ impl Ifma {
     /// `self` plus the low 52 bits of `a·b`.
     #[inline(always)]
     fn lo(self, a: Self, b: Self) -> Self {
-        Self(instruction!(_mm512_madd52lo_epu64(self.0, a.0, b.0)))
+        Self(instruction!(self.token(), _mm512_madd52lo_epu64(self.0, a.0, b.0)))
     }
 
     /// `self` plus the high 52 bits of `a·b`.
     #[inline(always)]
     fn hi(self, a: Self, b: Self) -> Self {
-        Self(instruction!(_mm512_madd52hi_epu64(self.0, a.0, b.0)))
+        Self(instruction!(self.token(), _mm512_madd52hi_epu64(self.0, a.0, b.0)))
     }
 }
 
@@ -211,7 +218,8 @@ impl Ifma {
 #[inline(always)]
 fn reduce(c: [Ifma; 10]) -> Fe<Ifma> {
     const _: () = assert!(LIMB == 52 && M48 >> 48 == 0);
-    let (m, r) = (Ifma::splat(M52), Ifma::splat(R260));
+    let token = c[0].token();
+    let (m, r) = (Ifma::splat(token, M52), Ifma::splat(token, R260));
     let c6 = c[6].add(c[5].shr::<52>());
     let c7 = c[7].add(c6.shr::<52>());
     let c8 = c[8].add(c7.shr::<52>());
@@ -222,9 +230,9 @@ fn reduce(c: [Ifma; 10]) -> Fe<Ifma> {
     let l2 = c[2].hi(c6, r).lo(c7, r);
     let l3 = c[3].hi(c7, r).lo(c8, r);
     let l4 = c[4].hi(c8, r).lo(c9, r);
-    let l5 = Ifma::splat(0).hi(c9, r);
+    let l5 = Ifma::splat(token, 0).hi(c9, r);
     let top = l4.shr::<48>().add(l5.shl::<4>());
-    let (l4, fold) = (l4.and(Ifma::splat(M48)), Ifma::splat(R256));
+    let (l4, fold) = (l4.and(Ifma::splat(token, M48)), Ifma::splat(token, R256));
     let l0 = l0.lo(top, fold);
     let l1 = l1.hi(top, fold).add(l0.shr::<52>());
     let l2 = l2.add(l1.shr::<52>());

@@ -1,12 +1,14 @@
 //! Points from their compressed form, a square root for all lanes at a time.
 
-use super::field::Fe;
-use super::lane::{Kernel, Lane, MAX_LANES, Mask, all};
-use super::point::{Affine, GENERATOR, Packed};
+use crate::element::Fe;
+use crate::lane::{Kernel, Lane, MAX_LANES, Mask, all};
+use crate::packed::{GENERATOR, Packed};
+use crate::point::Affine;
 
 /// As many points as there are lanes. Lanes without a mark are no points of the curve; they hold the generator.
-pub(crate) struct Decompress<'a> {
-    pub(crate) keys: &'a [&'a [u8; 33]; MAX_LANES],
+pub struct Decompress<'a> {
+    /// Compressed points, one for each lane; the lanes above the type's own are not read.
+    pub keys: &'a [&'a [u8; 33]; MAX_LANES],
 }
 
 impl<L: Lane> Kernel<L> for Decompress<'_> {
@@ -14,7 +16,7 @@ impl<L: Lane> Kernel<L> for Decompress<'_> {
 
     /// y² = x³ + 7, and the root whose parity the first byte tells (SEC 1, 2.3.4).
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run(self, token: L::Token) -> Self::Output {
         let mut given = [GENERATOR; MAX_LANES];
         let mut odd: Mask = 0;
         let mut valid: Mask = 0;
@@ -25,14 +27,14 @@ impl<L: Lane> Kernel<L> for Decompress<'_> {
             odd |= Mask::from(key[0] == 3) << lane;
             valid |= Mask::from(key[0] == 2 || key[0] == 3) << lane;
         }
-        let x = Affine::<L>::gather(|lane| &given[lane]).x;
-        let mut seven = Fe::one().loose();
-        seven.0[0] = L::splat(7);
+        let x = Affine::<L>::gather(token, |lane| &given[lane]).x;
+        let mut seven = Fe::one(token).loose();
+        seven.0[0] = L::splat(token, 7);
         let square = x.square().mul_add(&x, &seven);
         let root = square.sqrt();
         let on_curve = root.square().minus(&square).carry().zeros();
         let y = root.normalize();
-        let is_even = y.0[0].and(L::splat(1)).zeros();
+        let is_even = y.0[0].and(L::splat(token, 1)).zeros();
         let y = Fe::select(is_even ^ odd, &y, &y.negated().carry());
         let mut points = Affine { x, y }.pack();
         let mut good = on_curve & valid & all::<L>();

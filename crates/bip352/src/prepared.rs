@@ -1,0 +1,121 @@
+//! A receiver as scanning in lanes reads it: points in words, labels to look up, the scan key in digits.
+
+use bitcoin::secp256k1::{PublicKey, SecretKey};
+use secp_lanes::{CombDigits, Packed};
+use zeroize::Zeroizing;
+
+/// Fewer labels than this are always added.
+const LABELS_TO_SUBTRACT: usize = 8;
+
+/// What the engine makes of a receiver once: its points and its scan key, as the lanes read them.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) keys: Keys,
+    pub(crate) digits: Box<CombDigits>,
+}
+
+impl Prepared {
+    /// With each label's point, and that plus `spend`.
+    pub(crate) fn new(scan: &SecretKey, spend: &PublicKey, labels: &[(PublicKey, PublicKey)]) -> Self {
+        let bytes = Zeroizing::new(scan.secret_bytes());
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(label, paid)| (packed(label), packed(paid)))
+            .collect();
+        Self {
+            keys: Keys::new(packed(spend), &labels),
+            digits: Box::new(CombDigits::new(&bytes)),
+        }
+    }
+}
+
+/// The point, as tables hold it.
+pub(crate) fn packed(point: &PublicKey) -> Packed {
+    let bytes = point.serialize_uncompressed();
+    let mut coordinates = [0; 64];
+    coordinates.copy_from_slice(&bytes[1..]);
+    Packed::from_bytes(&coordinates)
+}
+
+/// What an output may be `t·G` plus.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// `B_spend`, and then `B_spend` plus each label's point.
+    pub(crate) points: Vec<Packed>,
+    /// The labels' own points.
+    pub(crate) labels: WordSet,
+}
+
+impl Keys {
+    /// From `B_spend`, and each label's point with and without it.
+    pub(crate) fn new(spend: Packed, labels: &[(Packed, Packed)]) -> Self {
+        Self {
+            points: std::iter::once(spend)
+                .chain(labels.iter().map(|(_, paid)| *paid))
+                .collect(),
+            labels: WordSet::of(labels.iter().map(|(label, _)| first_word(label))),
+        }
+    }
+
+    pub(crate) fn labels(&self) -> usize {
+        self.points.len() - 1
+    }
+
+    /// Whether a call that scans for them has to keep the outputs' keys.
+    pub(crate) fn may_subtract(&self) -> bool {
+        self.labels() >= LABELS_TO_SUBTRACT
+    }
+}
+
+/// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates, as good as random.
+#[derive(Clone)]
+pub(crate) struct WordSet(Vec<u64>);
+
+impl WordSet {
+    fn of(words: impl ExactSizeIterator<Item = u64>) -> Self {
+        let mut places = vec![0; (4 * words.len()).next_power_of_two()];
+        let mask = places.len() - 1;
+        for word in words {
+            let mut place = word as usize & mask;
+            while places[place] != 0 && places[place] != word {
+                place = (place + 1) & mask;
+            }
+            places[place] = word;
+        }
+        Self(places)
+    }
+
+    /// Zero marks an empty place, and is said to be there.
+    #[inline(always)]
+    pub(crate) fn has(&self, word: u64) -> bool {
+        let mask = self.0.len() - 1;
+        let mut place = word as usize & mask;
+        while self.0[place] != 0 {
+            if self.0[place] == word {
+                return true;
+            }
+            place = (place + 1) & mask;
+        }
+        word == 0
+    }
+}
+
+/// The highest 64 bits of x.
+fn first_word(point: &Packed) -> u64 {
+    point.0[3]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_words_has_what_it_was_given() {
+        // The same low bits make them all meet.
+        let words: Vec<u64> = (1..200).map(|n| n << 32 | 7).collect();
+        let set = WordSet::of(words.iter().copied());
+        assert!(words.iter().all(|w| set.has(*w)));
+        assert!((200..400).all(|n| !set.has(n << 32 | 7)));
+        assert!(!set.has(8) && set.has(0));
+    }
+}
