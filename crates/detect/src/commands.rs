@@ -242,7 +242,7 @@ impl Mailbox {
     }
 
     /// Where the client comes from.
-    pub(super) fn address(&self) -> IpAddr {
+    pub fn address(&self) -> IpAddr {
         self.shared.address
     }
 

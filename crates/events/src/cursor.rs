@@ -127,8 +127,16 @@ impl Hub {
 
     /// The next events for a cursor, on these topics.
     pub async fn next(self: &Arc<Self>, cursor: &mut Cursor, topics: Topics) -> Result<Next, StoreError> {
-        if self.told(|chain| chain.hole_before) > cursor.hole_before {
-            return Ok(Next::Hole);
+        let hole_before = self.told(|chain| chain.hole_before);
+        if hole_before > cursor.hole_before {
+            if [Topic::Notifications, Topic::Tweaks]
+                .into_iter()
+                .any(|topic| topics.contains(topic))
+            {
+                return Ok(Next::Hole);
+            }
+            // A client of watches alone learns it from them.
+            cursor.hole_before = hole_before;
         }
         if let Some(next) = self.next_in_memory(cursor, topics) {
             return Ok(next);

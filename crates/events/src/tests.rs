@@ -150,6 +150,12 @@ async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_befo
     for cursor in [&mut live, &mut catching_up] {
         assert!(matches!(f.hub.next(cursor, all).await.unwrap(), Next::Hole));
     }
+    let mut no_topics = f.hub.live();
+    f.jump(190);
+    assert!(matches!(
+        f.hub.next(&mut no_topics, Topics::default()).await.unwrap(),
+        Next::UpToDate
+    ));
     for restarted in [false, true] {
         if restarted {
             f.restart();

@@ -18,6 +18,7 @@ use sdk_relay_transport::InputBudget;
 use tokio::sync::watch;
 
 use crate::dev::DevTools;
+use crate::key_work::KeyWork;
 use crate::reports;
 use crate::restart::Restart;
 use crate::settings::Settings;
@@ -54,6 +55,8 @@ pub struct Context {
     pub private_registry: Registry,
     /// Memory for input that is not complete.
     pub input: Arc<InputBudget>,
+    /// Turns for computing with the keys of watches.
+    pub key_work: KeyWork,
     /// What detection says of itself.
     pub vitals: Arc<Vitals>,
     /// The newest lines of the log, and its errors.

@@ -11,6 +11,7 @@ pub mod context;
 pub mod dev;
 mod first_block;
 pub mod http;
+mod key_work;
 mod mesh_host;
 mod node_figures;
 mod progress;

@@ -36,6 +36,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::dev::{DevTools, Faucet};
+use crate::key_work::KeyWork;
 use crate::node_figures::node_figures;
 use crate::progress::show_progress;
 use crate::restart::Restart;
@@ -223,6 +224,7 @@ impl Relay {
             registry,
             private_registry,
             input,
+            key_work: KeyWork::default(),
             vitals,
             log,
             ws_addr,

@@ -1,12 +1,17 @@
 //! Blocks that the relay cannot have: a client is sent which, and why.
 
-use sdk_relay_client::protocol::{HistoryState, MissingBlocks, MissingReason};
+use sdk_relay_client::protocol::{
+    API_VERSION, ClientMessage, CloseCode, Handshake, HistoryState, MissingBlocks, MissingReason,
+};
+use sdk_relay_client::{Frame, RawClient};
 use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, http_get};
+use tokio::time::timeout;
 
 use crate::hearer::{Heard, Hearer};
 use crate::order::index_is_current;
 use crate::stage::silent;
+use crate::support::DEADLINE;
 use crate::tweaks::left_out_and_told;
 
 /// Prunes the node; gives the lowest block that it keeps.
@@ -107,6 +112,16 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
     index_is_current(&relay, seen).await;
     let mut hearer = Hearer::open(&relay, &payee, seen + 1, None).await;
     hearer.until_told().await;
+    let handshake = Handshake {
+        client_id: "listener".to_owned(),
+        version: API_VERSION.to_owned(),
+        capabilities: vec!["notifications".to_owned()],
+        ..Handshake::default()
+    };
+    let mut listener = RawClient::connect(&relay.ws_url()).await.unwrap();
+    listener.send(&ClientMessage::Handshake(handshake)).await.unwrap();
+    let answer = listener.next().await.unwrap();
+    assert!(matches!(answer, Frame::Text(_)), "{answer:?}");
     signal(&relay, "STOP");
     node.mine(800).await;
     let kept = prune(&node).await;
@@ -119,6 +134,14 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
         reason: MissingReason::Pruned,
     };
     assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, [hole]);
+    // A client of blocks is closed, so that it comes back and is sent the gap: no block says that others are missing.
+    let code = loop {
+        let frame = timeout(DEADLINE, listener.next()).await.expect("a close").unwrap();
+        if let Frame::Close(code, _) = frame {
+            break code;
+        }
+    };
+    assert_eq!(code, CloseCode::TryAgain.code());
     // Behind it the watch is live as before.
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
