@@ -2,7 +2,13 @@
 //!
 //! The faults are those of an engine that only this program has: it starts itself anew as a relay with that engine.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test"
+)]
 
 use std::process::Command;
 use std::sync::Arc;
@@ -32,8 +38,12 @@ impl Engine for Panics {
 /// Never comes back.
 struct Hangs;
 
+/// What it says before.
+const HANGS: &str = "this scan never ends";
+
 impl Engine for Hangs {
     fn scan(&self, _: &[&Receiver], _: &[&EligibleTx]) -> Vec<Hit> {
+        eprintln!("{HANGS}");
         loop {
             std::thread::park();
         }
@@ -137,6 +147,10 @@ async fn the_death_of_detection_makes_health_critical_at_once() {
 async fn a_part_that_hangs_is_left_behind_when_the_relay_ends() {
     let mut relay = relay_whose_engine("hangs").await;
     pay(&relay.http_url()).await;
+    eventually(DEADLINE, "a scan that hangs", async || {
+        relay.stderr().contains(HANGS).then_some(())
+    })
+    .await;
     let status = relay.terminate().await;
     let log = relay.stderr();
     assert!(status.success(), "{status}: {log}");

@@ -247,6 +247,12 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
     if is_watched {
         assert_eq!(wire.notification().await["notification_type"], "payment_detected");
     }
+    // Else it may be seen in its block only, and is scanned once less.
+    testkit::eventually(DEADLINE, "a scan of the mempool", async || {
+        let scanned = get(&relay, "/metrics").await["relay_metrics"]["transactions_scanned"].as_u64();
+        (scanned? > 0).then_some(())
+    })
+    .await;
     mine(&relay, 1).await;
     let mut notifications = vec![wire.notification().await];
     if is_watched {
