@@ -85,14 +85,17 @@ impl Scene {
         self.payer.replace(of, &[nobody])
     }
 
-    /// Waits until a payment is told, in a block or in the mempool. Gives what the log has told since the last wait.
+    /// Waits until a payment is told, in a block or in the mempool, and the watch was scanned for up to there: a block that leaves before is
+    /// not scanned for it. Gives what the log has told since the last wait.
     pub(crate) async fn paid(&mut self, tx: &Transaction, block: Option<BlockHash>) -> Vec<Step> {
         let (txid, block) = (tx.compute_txid().to_string(), block.map(|b| b.to_string()));
+        self.owner.until_paid(&txid, 0, block.as_deref()).await;
         steps(&self.other.until_paid(&txid, 0, block.as_deref()).await)
     }
 
     /// Waits until a block has been told, to its last word. Gives what the log has told since the last wait.
     pub(crate) async fn mined(&mut self, block: BlockHash) -> Vec<Step> {
+        self.owner.until_tweaks(&block.to_string()).await;
         steps(&self.other.until_tweaks(&block.to_string()).await)
     }
 
@@ -118,7 +121,6 @@ impl Scene {
         self.paid(&last, None).await;
         let block = self.node.mine(1).await[0];
         self.mined(block).await;
-        self.owner.until_tweaks(&block.to_string()).await;
 
         // The log is the same for everybody.
         let log_of = |ear: &Ear| -> Vec<String> {
