@@ -81,7 +81,7 @@ impl Hub {
             after: *self.head.borrow(),
             live: true,
             barrier: None,
-            hole_before: self.told(|chain| chain.hole_before),
+            hole_before: self.hole_before(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Hub {
             return Ok((self.live(), Resume::Gap));
         }
         let after = from.max(complete_from - 1);
-        let hole_before = self.told(|chain| chain.hole_before);
+        let hole_before = self.hole_before();
         let resume = match after == from && from >= hole_before {
             true => Resume::Complete,
             false => Resume::Gap,
@@ -127,7 +127,7 @@ impl Hub {
 
     /// The next events for a cursor, on these topics.
     pub async fn next(self: &Arc<Self>, cursor: &mut Cursor, topics: Topics) -> Result<Next, StoreError> {
-        let hole_before = self.told(|chain| chain.hole_before);
+        let hole_before = self.hole_before();
         if hole_before > cursor.hole_before {
             if [Topic::Notifications, Topic::Tweaks]
                 .into_iter()

@@ -1,6 +1,7 @@
 //! The hub of a relay: the newest events, the chain as they have told it, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::BlockHash;
@@ -31,6 +32,8 @@ pub struct Hub {
     pub(crate) head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
     chain: RwLock<Chain>,
+    /// The first event after blocks that could not be followed; 0 where there are none. Each step of each client looks at it.
+    hole_before: AtomicU64,
 }
 
 /// The chain as the events up to the newest have told it.
@@ -40,8 +43,6 @@ pub(crate) struct Chain {
     pub(crate) blocks: BTreeMap<u32, BlockHash>,
     /// Blocks that left it: the newest event before that, and the block's height.
     left: VecDeque<(u64, u32)>,
-    /// The first event after blocks that could not be followed; 0 where there are none.
-    pub(crate) hole_before: u64,
 }
 
 /// Disconnected blocks that the hub remembers, for histories that are being read: two of the deepest reorganisations.
@@ -65,21 +66,26 @@ impl Hub {
             chain: RwLock::new(Chain {
                 blocks,
                 left: VecDeque::new(),
-                hole_before,
             }),
+            hole_before: AtomicU64::new(hole_before),
         })
     }
 
     /// Publishes events that the store has committed, in the order of their ids. `change` is what they change in the chain.
     pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let jumps = matches!(change, Some(BlockChange::Jump(..)));
+        // The first block of all leaves nothing out.
+        if jumps && self.tip().is_some() {
+            self.hole_before.store(ring.newest() + 1, Ordering::Release);
+        }
         // Within the ring's lock: who is at the head knows the chain of the head.
         self.chain
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .apply(ring.newest(), change);
         let Some(newest) = entries.last().map(|e| e.id) else {
-            if matches!(change, Some(BlockChange::Jump(..))) {
+            if jumps {
                 // Cursors are at a hole now, and learn of it at once.
                 drop(ring);
                 self.head.send_modify(|_| {});
@@ -101,6 +107,11 @@ impl Hub {
     /// The block at this height, as told by everything up to the newest event; `None` for one that the hub does not remember.
     pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
         self.told(|chain| chain.blocks.get(&height).copied())
+    }
+
+    /// The first event after blocks that could not be followed, the newest of such; 0 where there are none.
+    pub(crate) fn hole_before(&self) -> u64 {
+        self.hole_before.load(Ordering::Acquire)
     }
 
     pub(crate) fn told<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
@@ -153,12 +164,7 @@ impl Chain {
                     self.blocks.pop_first();
                 }
             }
-            Some(BlockChange::Jump(height, hash)) => {
-                if !self.blocks.is_empty() {
-                    self.hole_before = newest + 1;
-                }
-                self.blocks = BTreeMap::from([(height, hash)]);
-            }
+            Some(BlockChange::Jump(height, hash)) => self.blocks = BTreeMap::from([(height, hash)]),
             Some(BlockChange::Disconnect { height, parent }) => {
                 self.blocks.split_off(&height);
                 if let Some(below) = height.checked_sub(1) {

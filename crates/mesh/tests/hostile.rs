@@ -66,13 +66,26 @@ fn link(mesh: &mut Mesh<SimulatedKeys>, now: Duration, link: u64, peer: u64) {
 }
 
 fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, entries: Vec<Arc<RelayEntry>>) {
+    bring_told(mesh, now, over, 1, Vec::new(), entries);
+}
+
+/// Tells of these in this batch, and brings them in the order in which they are asked for.
+fn bring_told(
+    mesh: &mut Mesh<SimulatedKeys>,
+    now: Duration,
+    over: u64,
+    batch: u64,
+    distances: Vec<u8>,
+    entries: Vec<Arc<RelayEntry>>,
+) {
     let have = entries
         .iter()
         .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
         .collect();
     let told = Gossip {
-        batch: 1,
+        batch,
         have,
+        distances,
         ..Gossip::default()
     };
     mesh.request(now, LinkId(over), Box::new(told));
@@ -268,23 +281,9 @@ fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_
     assert!(mesh.counters().evicted >= 2);
 }
 
-/// Tells of these as so far from the teller, and brings them in the order in which they are asked for.
+/// Tells of these as so far from the teller, and brings them.
 fn bring_from(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
-    let told = Gossip {
-        batch: u64::MAX,
-        have: entries
-            .iter()
-            .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
-            .collect(),
-        distances: vec![distance; entries.len()],
-        ..Gossip::default()
-    };
-    mesh.request(now, LinkId(over), Box::new(told));
-    let brought = Gossip {
-        entries,
-        ..Gossip::default()
-    };
-    mesh.request(now, LinkId(over), Box::new(brought));
+    bring_told(mesh, now, over, u64::MAX, vec![distance; entries.len()], entries);
 }
 
 /// How far a relay is, as a newcomer is told.

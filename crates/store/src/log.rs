@@ -49,7 +49,8 @@ impl Store {
         value(&self.db.begin_read()?.open_table(META)?, META_NEXT_EVENT, 1)
     }
 
-    /// The lowest event id from which the log is without loss. A reader that has dealt with `complete_from - 1` misses nothing.
+    /// The lowest event id from which the log is without loss. A reader that has dealt with `complete_from - 1` misses no event, and no block either
+    /// unless its id is below [`Self::hole_before`].
     pub fn complete_from(&self) -> Result<u64, StoreError> {
         value(&self.db.begin_read()?.open_table(META)?, META_COMPLETE_FROM, 1)
     }
