@@ -174,8 +174,8 @@ fn summary(results: &BTreeMap<Case, Outcome>) -> String {
         }
     }
     let mut text = String::from(
-        "# Autobahn\n\nThe WebSocket conformance suite against an echo over the relay's socket code (`crates/relay/tests/autobahn.rs`), \
-         written by that test.\n\n| section | cases | outcome |\n|---|---|---|\n",
+        "# WebSocket conformance\n\nResults of the Autobahn test suite (RFC 6455) against an echo server on the relay's WebSocket code. `just autobahn` \
+         runs the suite\nand writes this page (`crates/relay/tests/autobahn.rs`).\n\n| Section | Cases | Result |\n|---|---|---|\n",
     );
     for (section, counts) in &sections {
         let name = match section {
@@ -201,7 +201,8 @@ fn summary(results: &BTreeMap<Case, Outcome>) -> String {
         .collect();
     writeln!(
         text,
-        "\n{} cases. Informational, where the RFC leaves a choice: {}. Sections 12 and 13 are about compression, which is not offered.",
+        "\n{} cases. INFORMATIONAL marks cases in which the RFC leaves a choice: {}. Sections 12 and 13 test compression, which the relay does not\n\
+         offer.",
         results.len(),
         informational.join(", ")
     )
