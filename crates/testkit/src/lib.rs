@@ -11,6 +11,7 @@
     reason = "a failure in here is a failed test"
 )]
 
+mod bare;
 mod chain;
 mod child;
 mod curve;
@@ -24,6 +25,7 @@ mod ports;
 mod relay;
 mod rpc;
 
+pub use bare::{Bare, UPGRADE, close_code, frame};
 pub use child::GuardedChild;
 pub use deadline::eventually;
 pub use http::{HttpReply, http_get, http_post, http_send};

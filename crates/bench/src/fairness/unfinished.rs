@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::json;
-use testkit::{Bitcoind, Looks, RelayOptions, RelayProcess, relay_exe};
+use testkit::{Bare, Bitcoind, Looks, RelayOptions, RelayProcess, frame, relay_exe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -27,14 +27,11 @@ const AGAIN: Duration = Duration::from_millis(500);
 const REQUEST: &[u8] =
     b"POST /tx HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
 const HANDSHAKE: &[u8] = br#"{"type":"handshake","client_id":"attacker","version":"1.0.0","capabilities":[]}"#;
-/// With the key of RFC 6455, section 1.3.
-const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured> {
     sdk_relay_transport::open_files::to_the_most();
     let relay = RelayProcess::start(RelayOptions::new(relay_exe()).node(node)).await;
-    let (http, ws) = (address(&relay.http_url())?, address(&relay.ws_url())?);
+    let (http, ws) = (address(&relay.http_url())?, relay.ws_url());
     let alone = Looks::begin(&relay.http_url(), LIVE);
     sleep(QUIET).await;
     let alone = samples(alone.end().await)?;
@@ -47,7 +44,7 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     }
     let mut unfinished = JoinSet::new();
     for _ in 0..messages {
-        unfinished.spawn(unfinished_message(ws));
+        unfinished.spawn(unfinished_message(ws.clone()));
     }
     let (mut most, mut pace) = (0, interval(Duration::from_millis(100)));
     let ended = async {
@@ -92,25 +89,13 @@ async fn keep_posting(http: SocketAddr) -> Result<()> {
 }
 
 /// A message without its end, until the relay closes the connection.
-async fn unfinished_message(ws: SocketAddr) -> Result<()> {
-    let mut stream = TcpStream::connect(ws).await?;
-    stream.write_all(UPGRADE).await?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await?;
-    ensure!(
-        &answer == b"HTTP/1.1 101",
-        "no WebSocket: {}",
-        String::from_utf8_lossy(&answer)
-    );
-    // FIN and text; masked with zeros (RFC 6455, section 5.2). The handshake has its length in one byte, the message in eight.
-    let mut message = vec![0x81, 0x80 | HANDSHAKE.len() as u8, 0, 0, 0, 0];
-    message.extend(HANDSHAKE);
-    message.extend([0x81, 0x80 | 127]);
-    message.extend((MESSAGE as u64).to_be_bytes());
-    message.extend([0; 4]);
-    message.resize(message.len() + MESSAGE - 1, b' ');
-    if stream.write_all(&message).await.is_ok() {
-        read_to_end(&mut stream).await;
+async fn unfinished_message(ws: String) -> Result<()> {
+    let mut bare = Bare::connect(&ws).await.upgrade().await;
+    let mut message = frame(0x81, HANDSHAKE);
+    message.extend(frame(0x81, &vec![b' '; MESSAGE]));
+    message.pop();
+    if bare.send(&message).await {
+        read_to_end(&mut bare.stream).await;
     }
     Ok(())
 }

@@ -7,9 +7,9 @@ use bitcoin::secp256k1::rand::rngs::StdRng;
 use bitcoin::secp256k1::rand::seq::SliceRandom;
 use tokio::io::AsyncWriteExt;
 
-use crate::wire::bare::{Bare, UPGRADE, close_code, frame};
 use crate::wire::{DEADLINE, handshake};
 use crate::{Stage, mutation};
+use testkit::{Bare, UPGRADE, close_code, frame};
 
 /// Pieces of bytes instead of a request, half of them on each port; and after the upgrade.
 const REQUESTS: usize = 2000;

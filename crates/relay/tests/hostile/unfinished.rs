@@ -13,8 +13,8 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use crate::Stage;
-use crate::wire::bare::{Bare, close_code, frame};
 use crate::wire::{DEADLINE, Wire, get, handshake};
+use testkit::{Bare, close_code, frame};
 
 /// Requests that are under way at once: as many as there are places for HTTP connections.
 const REQUESTS: usize = 1024;

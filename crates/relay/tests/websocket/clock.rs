@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
-use crate::wire::bare::close_code;
 use crate::wire::handshake;
+use testkit::close_code;
 
 struct House {
     relay: Relay,

@@ -3,8 +3,8 @@
 use sdk_relay_client::Frame;
 use serde_json::json;
 
-use crate::wire::bare::{Bare, UPGRADE, close_code};
 use crate::wire::{DEADLINE, Wire, handshake, mine, start};
+use testkit::{Bare, UPGRADE, close_code};
 
 /// Largest message (CONTRACT, "Close codes").
 const MIB: usize = 1 << 20;

@@ -3,8 +3,8 @@
 use serde_json::json;
 use testkit::{RelayProcess, eventually};
 
-use crate::wire::bare::{Bare, close_code};
 use crate::wire::{DEADLINE, Wire, get, handshake, mine, standalone};
+use testkit::{Bare, close_code};
 
 #[tokio::test]
 async fn one_too_many_is_told_to_try_again() {

@@ -3,7 +3,6 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-pub(crate) mod bare;
 pub(crate) mod json;
 pub(crate) mod reference;
 

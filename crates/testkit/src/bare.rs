@@ -1,4 +1,4 @@
-//! A TCP connection below all manners: bytes as they are given.
+//! A TCP connection on which a test sends what it likes: bytes, and WebSocket frames, as they are given.
 
 use std::time::Duration;
 
@@ -6,28 +6,30 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::DEADLINE;
+/// Nothing that is awaited here takes this long, on a busy machine either.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The request that opens a WebSocket (the key is that of RFC 6455, section 1.3).
-pub(crate) const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A TCP connection.
 #[derive(Debug)]
-pub(crate) struct Bare {
-    pub(crate) stream: TcpStream,
+pub struct Bare {
+    /// The connection itself.
+    pub stream: TcpStream,
 }
 
 impl Bare {
     /// Connects to `ws://HOST:PORT` or `http://HOST:PORT`.
-    pub(crate) async fn connect(url: &str) -> Bare {
+    pub async fn connect(url: &str) -> Bare {
         Bare {
             stream: TcpStream::connect(host(url)).await.expect("a connection"),
         }
     }
 
     /// The same with a small window: the relay cannot send much ahead of what is read.
-    pub(crate) async fn connect_narrow(url: &str) -> Bare {
+    pub async fn connect_narrow(url: &str) -> Bare {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         let address = host(url).parse().expect("an address");
@@ -37,7 +39,7 @@ impl Bare {
     }
 
     /// Opens a WebSocket on it.
-    pub(crate) async fn upgrade(mut self) -> Bare {
+    pub async fn upgrade(mut self) -> Bare {
         assert!(self.send(UPGRADE.as_bytes()).await);
         let head = self.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -45,17 +47,17 @@ impl Bare {
     }
 
     /// Sends bytes. False when the relay is gone or takes nothing more.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
         matches!(timeout(DEADLINE, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
 
     /// Sends one masked frame; the first byte holds FIN, the reserved bits and the opcode.
-    pub(crate) async fn send_frame(&mut self, first_byte: u8, payload: &[u8]) -> bool {
+    pub async fn send_frame(&mut self, first_byte: u8, payload: &[u8]) -> bool {
         self.send(&frame(first_byte, payload)).await
     }
 
     /// The head of an HTTP answer, up to the empty line; less when the connection ends before.
-    pub(crate) async fn read_head(&mut self) -> String {
+    pub async fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match timeout(DEADLINE, self.stream.read_u8())
@@ -69,8 +71,24 @@ impl Bare {
         String::from_utf8(head).expect("an answer in ASCII")
     }
 
+    /// The next frame that the relay sends: its first byte, and its payload; `None` where the connection ends before.
+    pub async fn read_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let reading = async {
+            let first = self.stream.read_u8().await?;
+            let length = match self.stream.read_u8().await? {
+                126 => usize::from(self.stream.read_u16().await?),
+                127 => usize::try_from(self.stream.read_u64().await?).expect("a length"),
+                short => usize::from(short),
+            };
+            let mut payload = vec![0; length];
+            self.stream.read_exact(&mut payload).await?;
+            std::io::Result::Ok((first, payload))
+        };
+        timeout(DEADLINE, reading).await.expect("a frame in time").ok()
+    }
+
     /// All that comes until the relay ends the connection. Panics when it does not within `deadline`.
-    pub(crate) async fn read_to_end(&mut self, deadline: Duration) -> Vec<u8> {
+    pub async fn read_to_end(&mut self, deadline: Duration) -> Vec<u8> {
         let mut all = Vec::new();
         let mut part = [0; 4096];
         let reading = async {
@@ -90,7 +108,7 @@ impl Bare {
 }
 
 /// A masked frame with the mask 0.
-pub(crate) fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+pub fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first_byte];
     match payload.len() {
         short @ 0..=125 => frame.push(0x80 | short as u8),
@@ -109,7 +127,7 @@ pub(crate) fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The code of the close frame that ends what a relay sent: the relay's frames are unmasked.
-pub(crate) fn close_code(sent: &[u8]) -> Option<u16> {
+pub fn close_code(sent: &[u8]) -> Option<u16> {
     let mut rest = sent;
     loop {
         let (first, length) = (*rest.first()?, *rest.get(1)?);
