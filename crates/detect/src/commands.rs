@@ -3,31 +3,25 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::Receiver;
-use sdk_relay_events::Frame;
 use sdk_relay_protocol::Event;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::history::Stretch;
+use super::mailbox::{MailBudget, Mailbox, MailboxReceiver};
 use super::past::{Outlook, Standing};
-use super::scheduler::Owner;
 
-/// Commands that wait for detection. They are few and small; a connection whose command finds the queue full waits.
+/// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and
+/// their addresses, about 20 KB: 5 MB in all.
 const COMMANDS_AHEAD: usize = 256;
 
-/// A `watch` is answered within this time. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
-const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Payments that wait for one connection. A block can hold many for a busy wallet; a client that has not read this many is too slow.
-const MAILBOX_FRAMES: usize = 4096;
-
-/// Payments of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not four. Live news cannot.
-const HISTORY_FRAMES: usize = 512;
+/// A `watch` or `unwatch` is answered within this time. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Detection, as connections see it.
 #[derive(Clone, Debug)]
@@ -35,6 +29,7 @@ pub struct Detection {
     commands: mpsc::Sender<Command>,
     /// A connection has left whose command found no place: its mailbox is closed, and has to be looked for.
     left_unsaid: Arc<AtomicBool>,
+    mail: Arc<MailBudget>,
 }
 
 /// Keys to watch for, and where to tell of them.
@@ -89,6 +84,7 @@ pub(super) enum Command {
     Watch(Box<WatchOrder>, oneshot::Sender<Result<Registered, WatchRefused>>),
     Unwatch {
         watch_id: String,
+        ended: oneshot::Sender<()>,
     },
     /// Nobody reads this mailbox any more.
     Left(Mailbox),
@@ -105,30 +101,43 @@ impl Detection {
         let detection = Self {
             commands,
             left_unsaid: Arc::default(),
+            mail: Arc::default(),
         };
         (detection, receiver)
     }
 
-    /// Registers a watch, or gives up after [`REGISTERED_WITHIN`]: detection does not register a watch whose answer nobody awaits.
+    /// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is full, or detection gives it
+    /// up, nothing more goes in, and the connection is to be closed with 1013.
+    pub fn mailbox(&self, address: IpAddr) -> (Mailbox, MailboxReceiver) {
+        self.mail.mailbox(address)
+    }
+
+    /// Registers a watch, or gives up after [`ANSWERED_WITHIN`]: detection does not register a watch whose answer nobody awaits.
     pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
         let registered = async {
             self.send(Command::Watch(Box::new(order), reply)).await;
             answer.await.unwrap_or(Err(WatchRefused::Ending))
         };
-        timeout(REGISTERED_WITHIN, registered)
+        timeout(ANSWERED_WITHIN, registered)
             .await
             .unwrap_or(Err(WatchRefused::Stalled))
     }
 
-    /// Ends a watch; its keys are wiped.
-    pub async fn unwatch(&self, watch_id: String) {
-        self.send(Command::Unwatch { watch_id }).await;
+    /// Ends a watch; its keys are wiped. When this returns `true`, nothing more of it goes into the mailbox; `false`: detection takes no commands
+    /// now, and ends the watch when it does again.
+    pub async fn unwatch(&self, watch_id: String) -> bool {
+        let (ended, has_ended) = oneshot::channel();
+        let unwatched = async {
+            self.send(Command::Unwatch { watch_id, ended }).await;
+            has_ended.await
+        };
+        timeout(ANSWERED_WITHIN, unwatched).await.is_ok()
     }
 
     /// Ends all watches of a connection. It does not wait: a connection that ends holds its slot for nobody.
     pub fn leave(&self, mailbox: &Mailbox) {
-        mailbox.shared.closed.store(true, Ordering::Release);
+        mailbox.close();
         if self.commands.try_send(Command::Left(mailbox.clone())).is_err() {
             self.left_unsaid.store(true, Ordering::Release);
         }
@@ -166,162 +175,6 @@ impl Detection {
     }
 }
 
-/// Numbers mailboxes for as long as the process runs.
-static MAILBOXES: AtomicU64 = AtomicU64::new(1);
-
-/// Where detection leaves a connection's payments.
-#[derive(Clone, Debug)]
-pub struct Mailbox {
-    frames: mpsc::Sender<Frame>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    number: Owner,
-    address: IpAddr,
-    /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`].
-    given_up: AtomicU8,
-    /// The connection has ended.
-    closed: AtomicBool,
-    /// The last event that the connection may see.
-    barrier: watch::Sender<u64>,
-}
-
-const NOT_GIVEN_UP: u8 = 0;
-const TOO_FULL: u8 = 1;
-const TOO_FAR_BEHIND: u8 = 2;
-const FAILED: u8 = 3;
-
-/// The connection's end of its mailbox.
-#[derive(Debug)]
-pub struct MailboxReceiver {
-    frames: mpsc::Receiver<Frame>,
-    shared: Arc<Shared>,
-    barrier: watch::Receiver<u64>,
-}
-
-/// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is full, or detection gives it up,
-/// nothing more goes in, and the connection is to be closed with 1013.
-pub fn mailbox(address: IpAddr) -> (Mailbox, MailboxReceiver) {
-    let (sender, receiver) = mpsc::channel(MAILBOX_FRAMES);
-    let (barrier, seen) = watch::channel(u64::MAX);
-    let shared = Arc::new(Shared {
-        number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
-        address,
-        given_up: AtomicU8::new(NOT_GIVEN_UP),
-        closed: AtomicBool::new(false),
-        barrier,
-    });
-    (
-        Mailbox {
-            frames: sender,
-            shared: Arc::clone(&shared),
-        },
-        MailboxReceiver {
-            frames: receiver,
-            shared,
-            barrier: seen,
-        },
-    )
-}
-
-impl Mailbox {
-    pub(super) fn post(&self, frame: Frame) {
-        if self.is_dead() {
-            return;
-        }
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.frames.try_send(frame) {
-            self.give_up(TOO_FULL);
-        }
-    }
-
-    /// Whose it is.
-    pub(super) fn owner(&self) -> Owner {
-        self.shared.number
-    }
-
-    /// Where the client comes from.
-    pub fn address(&self) -> IpAddr {
-        self.shared.address
-    }
-
-    /// Lets the connection see events up to this one.
-    pub(super) fn set_barrier(&self, last: u64) {
-        self.shared
-            .barrier
-            .send_if_modified(|barrier| std::mem::replace(barrier, last) != last);
-    }
-
-    /// Its watches have more keys than can be scanned in time.
-    pub(super) fn give_up_behind(&self) {
-        self.give_up(TOO_FAR_BEHIND);
-    }
-
-    /// A scan for it failed.
-    pub(super) fn give_up_failed(&self) {
-        self.give_up(FAILED);
-    }
-
-    fn give_up(&self, reason: u8) {
-        self.shared.given_up.store(reason, Ordering::Release);
-        // Wakes the connection, which may wait for a frame.
-        self.shared.barrier.send_modify(|_| {});
-    }
-
-    /// Whether a scan may leave payments here: half of what it may leave at most waits still.
-    pub(super) fn has_room(&self) -> bool {
-        self.room() >= HISTORY_FRAMES / 2
-    }
-
-    /// How many payments a scan may leave: a scan waits for a client that does not read, in place of the relay's memory.
-    pub(super) fn room(&self) -> usize {
-        HISTORY_FRAMES.saturating_sub(MAILBOX_FRAMES - self.frames.capacity())
-    }
-
-    pub(super) fn is_dead(&self) -> bool {
-        self.frames.is_closed()
-            || self.shared.closed.load(Ordering::Acquire)
-            || self.shared.given_up.load(Ordering::Acquire) != NOT_GIVEN_UP
-    }
-
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.shared.number == other.shared.number
-    }
-}
-
-impl MailboxReceiver {
-    /// The next payment. `None` when the mailbox was given up: what it holds is not all, and the client must start anew.
-    pub async fn next(&mut self) -> Option<Frame> {
-        if self.why_given_up().is_some() {
-            return None;
-        }
-        self.frames.recv().await
-    }
-
-    /// Another one, if it is there already.
-    pub fn try_next(&mut self) -> Option<Frame> {
-        self.frames.try_recv().ok()
-    }
-
-    /// The last event that the connection may see while scans for its watches are underway.
-    pub fn barrier(&self) -> watch::Receiver<u64> {
-        self.barrier.clone()
-    }
-
-    /// Why the connection is to be closed, for the client.
-    pub fn why_given_up(&self) -> Option<&'static str> {
-        match self.shared.given_up.load(Ordering::Acquire) {
-            NOT_GIVEN_UP => None,
-            TOO_FULL => Some("this client reads too slowly: connect again and resume"),
-            TOO_FAR_BEHIND => {
-                Some("the scans of your watches are too far behind: connect again with fewer watches or labels")
-            }
-            _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
@@ -335,7 +188,7 @@ mod tests {
         WatchOrder {
             receiver: Receiver::new(ScanKey::from(key), spend, []).expect("no labels"),
             addresses: HashMap::new(),
-            mailbox: mailbox(IpAddr::from([127, 0, 0, 1])).0,
+            mailbox: Arc::<MailBudget>::default().mailbox(IpAddr::from([127, 0, 0, 1])).0,
             history: None,
         }
     }

@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::commands::{Detection, Mailbox};
+use super::commands::Detection;
+use super::mailbox::Mailbox;
 use super::past::Standing;
 use super::rows::{Facts, Row};
 use super::scan_queue::ScanQueue;

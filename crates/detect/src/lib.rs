@@ -10,6 +10,7 @@
 mod commands;
 mod history;
 mod ledger;
+mod mailbox;
 mod mempool;
 mod parts;
 mod past;
@@ -27,8 +28,9 @@ use sdk_relay_chain::ChainEvent;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use commands::{Detection, Heights, Mailbox, MailboxReceiver, Registered, WatchOrder, WatchRefused, mailbox};
+pub use commands::{Detection, Heights, Registered, WatchOrder, WatchRefused};
 pub use history::HistoryScanner;
+pub use mailbox::{Mailbox, MailboxReceiver};
 pub use parts::{Parts, StartError};
 pub use past::Outlook;
 pub use spawn::SpawnThread;

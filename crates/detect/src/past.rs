@@ -14,13 +14,14 @@
 use std::time::{Duration, Instant};
 
 use sdk_relay_chain::BlockRef;
-use sdk_relay_events::Frame;
 use sdk_relay_index::{IndexStatus, NEARLY};
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::commands::Heights;
+use super::mailbox::Letter;
 
-/// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history.
+/// Live news that wait for the end of a scan. A client with more of them hears them before the rest of its history. Their bytes count in the
+/// connection's mailbox, which holds them to half of its own bound.
 pub(super) const HELD: usize = 1024;
 /// Live news wait no longer than this for a scan that does not get on: a block of the index may have to be restored first, from a node that is
 /// away, or the disk may fail.
@@ -38,7 +39,7 @@ pub(super) struct Past {
     /// `None` until detection knows its first block.
     span: Option<Span>,
     /// News that wait for the end; `None`: nothing waits.
-    held: Option<Vec<Frame>>,
+    held: Option<Vec<Letter>>,
     /// When the scan got on last.
     got_on: Instant,
     missing: Vec<MissingBlocks>,
@@ -260,7 +261,7 @@ impl Past {
     }
 
     /// Keeps news for later. Gives it, with all that waited, where it is not to wait.
-    pub(super) fn hold(&mut self, news: Frame) -> Vec<Frame> {
+    pub(super) fn hold(&mut self, news: Letter) -> Vec<Letter> {
         match &mut self.held {
             Some(held) if held.len() < HELD => {
                 held.push(news);
@@ -275,7 +276,7 @@ impl Past {
     }
 
     /// What has waited, in order, where the scan has not got on for too long as of `now`; nothing waits from then on.
-    pub(super) fn release_stalled(&mut self, now: Instant) -> Vec<Frame> {
+    pub(super) fn release_stalled(&mut self, now: Instant) -> Vec<Letter> {
         if now.saturating_duration_since(self.got_on) < STALLED_AT_MOST {
             return Vec::new();
         }
@@ -283,7 +284,7 @@ impl Past {
     }
 
     /// What has waited, in order.
-    pub(super) fn release(&mut self) -> Vec<Frame> {
+    pub(super) fn release(&mut self) -> Vec<Letter> {
         self.held.take().unwrap_or_default()
     }
 
@@ -396,7 +397,7 @@ mod tests {
 
     #[test]
     fn what_is_held_comes_in_order_and_is_bounded() {
-        let frame = |n: usize| Frame::from_text(n.to_string().into_bytes().into());
+        let frame = |n: usize| Letter::of(n.to_string());
         let mut past = settled(0, 9, 9);
         for n in 0..HELD {
             assert!(past.hold(frame(n)).is_empty());
@@ -413,7 +414,7 @@ mod tests {
 
     #[test]
     fn news_does_not_wait_for_a_scan_that_does_not_get_on() {
-        let frame = |n: usize| Frame::from_text(n.to_string().into_bytes().into());
+        let frame = |n: usize| Letter::of(n.to_string());
         let mut past = settled(0, 9, 9);
         assert!(past.hold(frame(1)).is_empty());
         let begun = Instant::now();

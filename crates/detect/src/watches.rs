@@ -13,9 +13,10 @@ use sdk_relay_index::IndexStatus;
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::commands::{Heights, Mailbox, WatchOrder, WatchRefused};
+use super::commands::{Heights, WatchOrder, WatchRefused};
 use super::history::{Scan, Stretch};
 use super::ledger::{Change, Ledger};
+use super::mailbox::{Letter, Mailbox};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
@@ -164,7 +165,7 @@ impl Watches {
         for watch in self.all.values_mut() {
             if let Some(past) = &mut watch.past {
                 let news = past.release_stalled(now);
-                news.into_iter().for_each(|frame| watch.mailbox.post(frame));
+                news.into_iter().for_each(|letter| watch.mailbox.put(letter));
             }
         }
     }
@@ -428,7 +429,7 @@ impl Watch {
         if self.past.as_ref().is_some_and(Past::is_over) {
             self.tell_progress(tip);
             if let Some(mut past) = self.past.take() {
-                past.release().into_iter().for_each(|frame| self.mailbox.post(frame));
+                past.release().into_iter().for_each(|letter| self.mailbox.put(letter));
             }
         }
     }
@@ -449,11 +450,15 @@ impl Watch {
 
     /// A watch's events are in no log and have no number.
     fn tell(&mut self, change: Change) {
-        let frame = encoded(change);
-        match &mut self.past {
-            Some(past) => past.hold(frame).into_iter().for_each(|frame| self.mailbox.post(frame)),
-            None => self.mailbox.post(frame),
-        }
+        let Some(letter) = self.mailbox.letter(encoded(change)) else {
+            return;
+        };
+        let news: Vec<Letter> = match &mut self.past {
+            Some(past) if self.mailbox.may_hold() => past.hold(letter),
+            Some(past) => past.release().into_iter().chain([letter]).collect(),
+            None => vec![letter],
+        };
+        news.into_iter().for_each(|letter| self.mailbox.put(letter));
     }
 
     fn post(&self, change: Change) {

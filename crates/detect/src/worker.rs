@@ -134,9 +134,11 @@ impl Worker {
     async fn obey(&mut self, command: Command, stop: &CancellationToken) {
         match command {
             Command::Watch(order, reply) => self.watch(*order, reply),
-            Command::Unwatch { watch_id } => {
+            Command::Unwatch { watch_id, ended } => {
                 self.watches.remove(&watch_id);
                 self.history.remove(&watch_id);
+                #[expect(clippy::let_underscore_must_use, reason = "whoever asked may have left")]
+                let _ = ended.send(());
             }
             Command::Left(mailbox) => {
                 self.watches.remove_of(&mailbox);

@@ -18,7 +18,8 @@ impl Frame {
     /// Makes the bytes of a message.
     pub fn encode(message: &ServerMessage) -> Self {
         let text = match encode(message) {
-            Ok(text) => text.into(),
+            // It may wait: without the capacity that encoding took beside.
+            Ok(text) => text.into_boxed_slice().into(),
             Err(error) => {
                 tracing::error!(%error, "please report this");
                 Bytes::from_static(NOT_ENCODED.as_bytes())

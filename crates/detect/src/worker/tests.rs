@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::spawn::SpawnThread;
-use crate::{mailbox, start};
+use crate::start;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Watches and transactions of the block.
@@ -189,7 +189,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     let stop = CancellationToken::new();
     let threads = Threads::default();
     let started = start(parts, events, stop.clone(), &threads).expect("detection");
-    let (mailbox, mut letters) = mailbox(IpAddr::from([127, 0, 0, 1]));
+    let (mailbox, mut letters) = started.detection.mailbox(IpAddr::from([127, 0, 0, 1]));
     let mut cursor = hub.live().held_by(letters.barrier());
     for n in 1..MANY {
         let order = WatchOrder {

@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use sdk_relay_detect::{Mailbox, MailboxReceiver, mailbox};
+use sdk_relay_detect::{Mailbox, MailboxReceiver};
 use sdk_relay_events::{Cursor, Frame, Report};
 use sdk_relay_mesh_net::{Asker, Inbound, LinkStep, Listener, connection_id};
 use sdk_relay_protocol::{
-    CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, message_id,
+    CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, Topic, message_id,
 };
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::{ClientAddress, Permit, Shutdown, network_of, shutdown_requested};
@@ -172,7 +172,7 @@ impl Connection {
         authorized: bool,
         ending: Shutdown,
     ) -> (Self, Socket<S>) {
-        let (mailbox, mail) = mailbox(network_of(client.ip()));
+        let (mailbox, mail) = cx.detection.mailbox(network_of(client.ip()));
         let gate = if authorized {
             None
         } else {
@@ -340,6 +340,10 @@ impl Connection {
                 self.first_reports(socket, added).await
             }
             Action::Unsubscribed => {
+                if !self.session.topics().contains(Topic::Tweaks) {
+                    // A later subscription has a history only where it asks for one.
+                    self.past_tweaks = None;
+                }
                 let response = ServerMessage::UnsubscribeResponse(self.topics("unsubscribed"));
                 self.send(socket, &response).await
             }

@@ -18,9 +18,29 @@ pub(super) struct Keys {
     pub(super) history: Option<Heights>,
 }
 
+const SPEND_KEY: &str = "spend_public_key: expected a public key of 33 bytes, 66 hex digits";
+/// Longest text of a key that is read, in bytes: both have 66 or fewer.
+const KEY_TEXT: usize = 130;
+
+/// Refuses what would take much memory.
+pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
+    let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
+    if watch.scan_private_key.expose().len() > KEY_TEXT {
+        return refuse("scan_private_key: expected a private key of 32 bytes, 64 hex digits");
+    }
+    if watch.spend_public_key.len() > KEY_TEXT {
+        return refuse(SPEND_KEY);
+    }
+    if watch.labels.as_ref().is_some_and(|labels| labels.len() > max_labels) {
+        return refuse(&format!("labels: at most {max_labels} of them"));
+    }
+    Ok(())
+}
+
 /// Reads the keys. No refusal shows any of them. Below the caller's frame, which is wiped.
 #[inline(never)]
 pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index: bool) -> Result<Keys, Refusal> {
+    check_sizes(watch, max_labels)?;
     let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
     let history = watch.from_height.map(|from| Heights {
         from,
@@ -36,16 +56,13 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index
         _ => {}
     }
     let labels = watch.labels.clone().unwrap_or_default();
-    if labels.len() > max_labels {
-        return Err(refuse(&format!("labels: at most {max_labels} of them")));
-    }
     let scan =
         ScanKey::from_str(watch.scan_private_key.expose()).map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
     let spend = PublicKey::from_str(&watch.spend_public_key)
         .ok()
         // The 65-byte form is a key too, but not the contract's.
         .filter(|_| watch.spend_public_key.len() == 66)
-        .ok_or_else(|| refuse("spend_public_key: expected a public key of 33 bytes, 66 hex digits"))?;
+        .ok_or_else(|| refuse(SPEND_KEY))?;
     let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;
     let mut addresses = HashMap::from([(None, receiver.address(network).to_string())]);
     for label in labels.into_iter().filter(|m| *m != 0) {
@@ -87,6 +104,24 @@ mod tests {
         assert_eq!(keys.addresses.len(), 3);
         assert!(keys.addresses[&None].starts_with("sp1q"));
         assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
+    }
+
+    #[test]
+    fn a_watch_that_would_take_much_memory_is_refused_before_it_waits() {
+        let long = "0".repeat(1000);
+        for (watch, field) in [
+            (watch(&long, SPEND, &[]), "scan_private_key"),
+            (watch(SECRET, &long, &[]), "spend_public_key"),
+            (watch(SECRET, SPEND, &[1; 101]), "labels"),
+        ] {
+            let refusal = check_sizes(&watch, 100).unwrap_err();
+            assert!(refusal.message.starts_with(field), "{}", refusal.message);
+            assert_eq!(
+                (refusal.code, refusal.in_reply_to.as_deref()),
+                (ErrorCode::InvalidField, Some("m"))
+            );
+        }
+        assert_eq!(check_sizes(&watch(SECRET, SPEND, &[1; 100]), 100), Ok(()));
     }
 
     #[test]

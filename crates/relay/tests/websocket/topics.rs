@@ -1,11 +1,11 @@
 //! Topics: what subscribes to them, and what they bring.
 
 use serde_json::{Value, json};
-use testkit::RelayProcess;
+use testkit::{Bare, RelayProcess, frame};
 
 use crate::wire::json::Json;
 use crate::wire::reference::Reference;
-use crate::wire::{Wire, mine, standalone};
+use crate::wire::{Wire, handshake, mine, standalone};
 
 /// What stays `null` for a relay without links and without a failure.
 const UNKNOWN: [&str; 3] = [
@@ -205,4 +205,32 @@ async fn messages_have_the_shapes_of_the_reference() {
         &wire.heard_text().await,
         &[],
     );
+}
+
+#[tokio::test]
+async fn the_history_of_tweaks_ends_with_its_subscription() {
+    let relay = without_intervals().await;
+    let mut bare = Bare::connect(&relay.ws_url()).await.upgrade().await;
+    let history = json!({"type": "subscribe", "subscriptions": ["tweaks"], "from_height": 0});
+    let end = json!({"type": "unsubscribe", "subscriptions": ["tweaks"]});
+    let live = json!({"type": "subscribe", "subscriptions": ["tweaks"]});
+    // In one piece: the history has hardly begun when it ends, and has not been read when its topic is subscribed to again.
+    let messages = [handshake(&[]), history, end, live].map(|message| frame(0x81, message.to_string().as_bytes()));
+    assert!(bare.send(&messages.concat()).await);
+    let mut answers = 0;
+    let mut heard = async || {
+        let (_, text) = bare.read_frame().await.expect("a message");
+        serde_json::from_slice::<Value>(&text).expect("JSON")
+    };
+    while answers < 4 {
+        let message = heard().await;
+        if message["type"] == "notification" {
+            assert_eq!(answers, 2, "history only until the answer to the end: {message}");
+        } else {
+            answers += 1;
+        }
+    }
+    mine(&relay, 1).await;
+    let notification = heard().await;
+    assert_eq!(notification["data"]["historical"], Value::Null, "{notification}");
 }

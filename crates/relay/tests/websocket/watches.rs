@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::RelayProcess;
 
 use crate::wire::json::Json;
-use crate::wire::{Wire, get, standalone};
+use crate::wire::{DEADLINE, Wire, get, mine_history, standalone};
 
 const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
 const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
@@ -205,11 +205,9 @@ async fn a_watch_is_its_owners_alone() {
     );
     assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 1);
     drop(owner);
-    testkit::eventually(
-        crate::wire::DEADLINE,
-        "the end of the watch with its connection",
-        async || (get(&relay, "/metrics").await["relay_metrics"]["watches"] == 0).then_some(()),
-    )
+    testkit::eventually(DEADLINE, "the end of the watch with its connection", async || {
+        (get(&relay, "/metrics").await["relay_metrics"]["watches"] == 0).then_some(())
+    })
     .await;
 }
 
@@ -227,4 +225,45 @@ async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
         assert_eq!(wire.ask(watch(bad)).await["code"], "invalid_field");
     }
     assert_eq!(wire.closed().await.0, 1002);
+}
+
+/// Thousands of blocks of a history whose scan is under way when its watch ends.
+const HISTORY: u32 = 3;
+/// Watches that end early; before their answers waited for detection, some of a hundred were followed by their progress.
+const ENDED_EARLY: usize = 300;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_watch_comes_after_the_answer_to_its_end() {
+    let relay = RelayProcess::start(standalone()).await;
+    mine_history(&relay, HISTORY).await;
+    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    for n in 0..ENDED_EARLY {
+        // Watches beyond the first ones of a connection are paced.
+        if n % 50 == 0 {
+            wire = Wire::greet(&relay.ws_url(), &[]).await;
+        }
+        wire.say(watch(json!({"from_height": 0}))).await;
+        let watching = wire.heard().await;
+        assert_eq!(watching["type"], "watch_response", "{watching}");
+        // Some end at once, some when their history is well under way.
+        for _ in 0..n % 3 {
+            let progress = wire.heard().await;
+            assert_eq!(progress["type"], "watch_progress", "{progress}");
+        }
+        wire.say(json!({"type": "unwatch", "watch_id": watching["watch_id"]}))
+            .await;
+        wire.say(json!({"type": "ping"})).await;
+        let (mut has_ended, mut has_ponged) = (false, false);
+        while !(has_ended && has_ponged) {
+            let message = wire.heard().await;
+            match message["type"].as_str().unwrap() {
+                "unwatch_response" => has_ended = true,
+                "pong" => has_ponged = true,
+                _ => assert!(!has_ended, "{n}: {message}"),
+            }
+        }
+    }
+    // What was still under way would be here by now.
+    wire.lives().await;
+    assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 0);
 }

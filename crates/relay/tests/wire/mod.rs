@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sdk_relay_client::{Frame, RawClient};
 use serde_json::{Value, json};
-use testkit::{RelayOptions, RelayProcess, http_get, http_post};
+use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 use tokio::time::timeout;
 
 /// Nothing that is awaited here takes this long, on a busy machine either.
@@ -33,6 +33,19 @@ pub(crate) async fn mine(relay: &RelayProcess, blocks: u32) -> Vec<String> {
     assert_eq!(reply.status, 200, "{}", reply.text());
     let hashes = reply.json()["blocks"].as_array().expect("hashes").clone();
     hashes.iter().map(|h| h.as_str().expect("a hash").to_owned()).collect()
+}
+
+/// Mines thousands of blocks, and waits until the index has them; gives the tip.
+pub(crate) async fn mine_history(relay: &RelayProcess, thousands: u32) -> u64 {
+    for _ in 0..thousands {
+        mine(relay, 1000).await;
+    }
+    eventually(DEADLINE, "the index of all blocks", async || {
+        let info = get(relay, "/bitcoin/info").await;
+        let tip = info["blockchain_info"]["blocks"].as_u64()?;
+        (get(relay, "/health").await["index"]["height"] == tip).then_some(tip)
+    })
+    .await
 }
 
 /// `GET path` as JSON.

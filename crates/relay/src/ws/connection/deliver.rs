@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::super::socket::{Socket, WriteFailed};
+use super::pending::Done;
 use super::{Connection, End, Step, failed};
 
 impl Connection {
@@ -50,8 +51,7 @@ impl Connection {
                 End::Close(CloseCode::TryAgain, reason.to_owned())
             })
         })?;
-        self.answer_done(socket).await?;
-        self.feed_frame(socket, &frame).await?;
+        self.feed_letter(socket, &frame).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
     }
@@ -59,23 +59,36 @@ impl Connection {
     /// The payments to the client's watches that wait, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         while let Some(frame) = self.mail.try_next() {
-            self.answer_done(socket).await?;
-            self.feed_frame(socket, &frame).await?;
+            self.feed_letter(socket, &frame).await?;
         }
         Ok(())
     }
 
-    /// Answers the commands that are done. Detection answers a `watch` before it leaves anything in the mailbox for it, so that the answer is
-    /// here when a frame of the watch is.
-    async fn answer_done<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+    /// A frame of the mailbox, behind the answers to the commands that are done. Detection answers a `watch` before it leaves anything in the
+    /// mailbox for it, so that the answer is here when a frame of the watch is. The end of a watch is answered behind the frame, which may be of it.
+    async fn feed_letter<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
+        let mut last = None;
         // Unconstrained: a task that has used up its budget would be told that nothing is done yet.
         while let Some(done) = tokio::task::unconstrained(self.pending.next()).now_or_never() {
+            if matches!(done, Done::Unwatched(_)) {
+                // Commands behind it have not begun.
+                last = Some(done);
+                break;
+            }
             self.done(socket, done).await?;
         }
-        Ok(())
+        self.feed_frame(socket, frame).await?;
+        match last {
+            Some(done) => self.done(socket, done).await,
+            None => Ok(()),
+        }
     }
 
-    async fn feed_frame<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
+    pub(super) async fn feed_frame<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        frame: &Frame,
+    ) -> Step {
         socket.feed(frame).await?;
         self.count_sent(frame);
         if !frame.is_private() {

@@ -12,10 +12,11 @@ use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 
 use super::super::session::refusal;
-use super::super::watch::{Keys, keys};
+use super::super::watch::{Keys, check_sizes, keys};
 use crate::context::Context;
 
-/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once.
+/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once. One takes
+/// 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.
 const COMMANDS_WAITING: usize = 128;
 
 /// A command that waits.
@@ -24,6 +25,8 @@ pub(super) enum Command {
     Watch(Watch),
     /// There are as many at most as the connection has watches.
     Unwatch(Unwatch),
+    /// A `watch` that is refused, in its turn among the answers.
+    Refuse(Refusal),
     Log(Event),
 }
 
@@ -37,6 +40,8 @@ pub(super) enum Done {
     },
     Refused(Refusal),
     Unwatched(Unwatch),
+    /// A watch will end, but has not yet.
+    NotUnwatched(Refusal),
     Logged,
 }
 
@@ -71,6 +76,12 @@ impl Pending {
                 format!("{COMMANDS_WAITING} commands of this connection wait for an answer: wait for some of them");
             return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
         }
+        let command = match command {
+            // It may have a megabyte: it is not kept until its turn comes.
+            Command::Watch(watch) => check_sizes(&watch, self.cx.config().max_labels_per_watch)
+                .map_or_else(Command::Refuse, |()| Command::Watch(watch)),
+            other => other,
+        };
         self.waiting.push_back(command);
         Ok(())
     }
@@ -108,9 +119,13 @@ async fn run(cx: Arc<Context>, mailbox: Mailbox, command: Command) -> Done {
     match command {
         Command::Watch(watch) => order(&cx, mailbox, watch).await.unwrap_or_else(Done::Refused),
         Command::Unwatch(unwatch) => {
-            cx.detection.unwatch(unwatch.watch_id.clone()).await;
-            Done::Unwatched(unwatch)
+            if cx.detection.unwatch(unwatch.watch_id.clone()).await {
+                return Done::Unwatched(unwatch);
+            }
+            let message = "the watch ends as soon as the relay can write events again (GET /health may say why)";
+            Done::NotUnwatched(refusal(ErrorCode::Unavailable, message, unwatch.message_id))
         }
+        Command::Refuse(refusal) => Done::Refused(refusal),
         Command::Log(event) => {
             cx.detection.log(event).await;
             Done::Logged

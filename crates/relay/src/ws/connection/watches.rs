@@ -68,7 +68,12 @@ impl Connection {
                 self.session.not_watching();
                 self.refuse(socket, refusal).await
             }
+            Done::NotUnwatched(refusal) => self.send_error(socket, refusal).await,
             Done::Unwatched(unwatch) => {
+                // Detection has ended the watch: what it left of it lies in the mailbox, and nothing of it may come after the answer.
+                while let Some(frame) = self.mail.try_next() {
+                    self.feed_frame(socket, &frame).await?;
+                }
                 let response = UnwatchResponse {
                     status: "unwatched".to_owned(),
                     watch_id: unwatch.watch_id,

@@ -1,0 +1,154 @@
+use sdk_relay_protocol::{Event, Notification, Payment, ServerMessage};
+
+use super::*;
+
+impl Letter {
+    /// One of no mailbox.
+    pub(in super::super) fn of(text: String) -> Self {
+        Self {
+            frame: text_frame(text),
+            _share: Share {
+                budget: Arc::default(),
+                owner: 0,
+                bytes: 0,
+            },
+        }
+    }
+}
+
+impl PartialEq for Letter {
+    fn eq(&self, other: &Self) -> bool {
+        self.frame == other.frame
+    }
+}
+
+fn text_frame(text: String) -> Frame {
+    Frame::from_text(text.into_bytes().into())
+}
+
+fn of_bytes(bytes: usize) -> Frame {
+    text_frame("x".repeat(bytes - OVERHEAD))
+}
+
+fn address(last: u8) -> IpAddr {
+    [192, 0, 2, last].into()
+}
+
+fn waiting(budget: &MailBudget) -> usize {
+    budget.lock().bytes
+}
+
+#[test]
+fn a_mailbox_is_bounded_in_bytes_whatever_the_messages_are() {
+    for size in [1 << 10, 64 << 10, MAILBOX_BYTES / 2] {
+        let budget = Arc::<MailBudget>::default();
+        let (mailbox, mut letters) = budget.mailbox(address(1));
+        for _ in 0..MAILBOX_BYTES / size {
+            mailbox.post(of_bytes(size));
+        }
+        assert!(!mailbox.is_dead() && letters.try_next().is_some(), "{size}");
+        mailbox.post(of_bytes(size));
+        assert_eq!((mailbox.is_dead(), waiting(&budget)), (false, MAILBOX_BYTES), "{size}");
+        mailbox.post(of_bytes(size));
+        assert!(mailbox.is_dead(), "{size}");
+        assert!(
+            letters
+                .why_given_up()
+                .is_some_and(|why| why.contains("reads too slowly"))
+        );
+        assert_eq!(
+            (letters.try_next(), waiting(&budget)),
+            (None, 0),
+            "what waited is freed"
+        );
+    }
+}
+
+#[test]
+fn news_that_are_held_for_a_history_count_in_the_mailbox() {
+    let budget = Arc::<MailBudget>::default();
+    let (mailbox, letters) = budget.mailbox(address(1));
+    let mut held = Vec::new();
+    while mailbox.may_hold() {
+        held.extend(mailbox.letter(of_bytes(100 << 10)));
+    }
+    assert!(held.len() * (100 << 10) > MAILBOX_BYTES / 2 && waiting(&budget) < MAILBOX_BYTES);
+    assert!(!mailbox.has_room(), "a scan waits for the client too");
+    let all = held.into_iter();
+    all.for_each(|letter| mailbox.put(letter));
+    assert!(!mailbox.is_dead() && !mailbox.may_hold());
+    drop(letters);
+    assert!(mailbox.is_dead() && mailbox.letter(of_bytes(100)).is_none());
+    assert_eq!(waiting(&budget), 0);
+}
+
+#[test]
+fn all_mailboxes_are_bounded_and_the_address_with_most_pays_for_it() {
+    let budget = Arc::<MailBudget>::default();
+    let megabyte = || of_bytes(1 << 20);
+    let (busy, _kept) = budget.mailbox(address(1));
+    (0..3).for_each(|_| busy.post(megabyte()));
+    let greedy: Vec<_> = (0..ALL_BYTES >> 20).map(|_| budget.mailbox(address(2))).collect();
+    for (mailbox, _) in &greedy {
+        mailbox.post(megabyte());
+        assert!(waiting(&budget) <= ALL_BYTES);
+    }
+    let given_up = greedy.iter().filter(|(mailbox, _)| mailbox.is_dead()).count();
+    assert_eq!((given_up, busy.is_dead()), (3, false));
+    drop(greedy);
+    assert_eq!(waiting(&budget), 3 << 20);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_letter_learns_of_it_and_of_the_end() {
+    let budget = Arc::<MailBudget>::default();
+    let (mailbox, mut letters) = budget.mailbox(address(1));
+    let reader = tokio::spawn(async move {
+        let mut read = Vec::new();
+        while let Some(frame) = letters.next().await {
+            read.push(frame.len());
+        }
+        (read, letters.why_given_up())
+    });
+    for bytes in 1..=100 {
+        mailbox.post(text_frame("x".repeat(bytes)));
+        tokio::task::yield_now().await;
+    }
+    while waiting(&budget) > 0 {
+        tokio::task::yield_now().await;
+    }
+    mailbox.give_up_failed();
+    let (read, why) = reader.await.expect("no panic");
+    assert_eq!(read, (1..=100).collect::<Vec<_>>());
+    assert!(why.is_some_and(|why| why.contains("failed")));
+}
+
+#[test]
+fn the_largest_payment_is_no_larger_than_scans_count_it() {
+    let hash = || "a".repeat(64);
+    let payment = Payment {
+        txid: hash(),
+        block_height: Some(u32::MAX),
+        block_hash: Some(hash()),
+        amount: "20999999.99999999".to_owned(),
+        address: "a".repeat(119),
+        confirmations: u32::MAX,
+        timestamp: u64::from(u32::MAX),
+        fee: Some("20999999.99999999".to_owned()),
+        size: 4_000_000,
+        vout: u32::MAX,
+        tweak: Some(sdk_relay_protocol::SecretHex::new(hash())),
+        label: Some(u32::MAX),
+        watch_id: Some(format!("watch-{:016x}", u64::MAX)),
+        amount_sats: 2_099_999_999_999_999,
+        fee_sats: Some(2_099_999_999_999_999),
+        replaced_by: Some(hash()),
+        historical: true,
+    };
+    let frame = Frame::encode(&ServerMessage::Notification(Notification {
+        event: Event::PaymentReverted(Box::new(payment)),
+        timestamp: u64::from(u32::MAX),
+        event_id: None,
+    }));
+    assert!(frame.len() + OVERHEAD <= PAYMENT_BYTES, "{} bytes", frame.len());
+}
