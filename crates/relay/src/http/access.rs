@@ -25,17 +25,76 @@ const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// What proxies add to requests has one of these in its name: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `CF-Connecting-IP`, `Fastly-Client-IP` …
-const FORWARDING: [&str; 6] = [
+/// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that they were there: `Forwarded`,
+/// `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` … Programs that ask a server directly, curl and browsers among
+/// them, send none of these; one that does loses a convenience, and is told which header it was.
+const FORWARDING: [&str; 18] = [
     "forwarded",
     "real-ip",
+    "real-port",
     "client-ip",
     "clientip",
+    "client-addr",
+    "client-cert",
+    "client-verify",
     "user-ip",
     "connecting-ip",
+    "remote-ip",
+    "remote-addr",
+    "remote-host",
+    "remote-user",
+    "request-id",
+    "requestid",
+    "correlation-id",
+    "trace-id",
+];
+/// Beginnings of the names of headers that one kind of proxy adds: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly, Akamai, Vercel, Netlify, Tailscale,
+/// ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
+const PREFIXES: [&str; 28] = [
+    "cf-",
+    "x-amzn-",
+    "x-amz-cf-",
+    "x-envoy-",
+    "fly-",
+    "x-azure-",
+    "x-ms-client-",
+    "x-appengine-",
+    "x-cloud-trace-",
+    "x-goog-",
+    "fastly-",
+    "akamai-",
+    "x-akamai-",
+    "x-vercel-",
+    "x-nf-",
+    "tailscale-",
+    "ngrok-",
+    "x-arr-",
+    "x-haproxy-",
+    "x-varnish",
+    "x-nginx-",
+    "x-proxy-",
+    "proxy-",
+    "x-original-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-b3-",
+    "x-ssl-",
 ];
 /// Further headers of proxies, by their whole name.
-const OF_PROXIES: [&str; 4] = ["via", "cdn-loop", "x-envoy-external-address", "x-original-host"];
+const OF_PROXIES: [&str; 12] = [
+    "via",
+    "x-via",
+    "cdn-loop",
+    "x-host",
+    "x-scheme",
+    "x-url-scheme",
+    "x-served-by",
+    "x-request-start",
+    "x-queue-start",
+    "x-rewrite-url",
+    "front-end-https",
+    "early-data",
+];
 
 /// Requests by address.
 #[derive(Debug)]
@@ -148,7 +207,9 @@ fn is_local_admin(
 /// Whether proxies add this header to what they pass on.
 fn is_forwarding(header: &HeaderName) -> bool {
     let name = header.as_str();
-    FORWARDING.iter().any(|part| name.contains(part)) || OF_PROXIES.contains(&name)
+    FORWARDING.iter().any(|part| name.contains(part))
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || OF_PROXIES.contains(&name)
 }
 
 /// Lets through requests whose host no page of another site can have.
@@ -227,8 +288,61 @@ mod tests {
             "true-client-ip",
             "cf-connecting-ip",
             "x-appengine-user-ip",
+            "x-remote-addr",
+            "x-remote-ip",
+            "cf-ray",
+            "cf-ipcountry",
+            "x-amzn-trace-id",
+            "x-amzn-requestid",
+            "x-envoy-attempt-count",
+            "fly-region",
+            "x-azure-ref",
+            "x-original-url",
+            "x-request-id",
+            "x-correlation-id",
+            "x-cloud-trace-context",
+            "tailscale-user-login",
+            "proxy-connection",
         ];
-        for header in FORWARDING.into_iter().chain(OF_PROXIES).chain(known) {
+        let of_programs = [
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "access-control-request-method",
+            "authorization",
+            "cache-control",
+            "connection",
+            "content-length",
+            "content-type",
+            "cookie",
+            "dnt",
+            "expect",
+            "host",
+            "if-modified-since",
+            "if-none-match",
+            "last-event-id",
+            "origin",
+            "pragma",
+            "priority",
+            "range",
+            "referer",
+            "save-data",
+            "sec-ch-ua-platform",
+            "sec-fetch-site",
+            "sec-gpc",
+            "sec-websocket-key",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+            "upgrade-insecure-requests",
+            "user-agent",
+            "x-requested-with",
+        ];
+        for header in of_programs {
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static("x"))]);
+            assert!(allowed("127.0.0.1", host.as_ref(), &headers), "{header}");
+        }
+        for header in FORWARDING.into_iter().chain(PREFIXES).chain(OF_PROXIES).chain(known) {
             // Its value does not matter, an empty one neither.
             let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static(""))]);
             assert!(!allowed("127.0.0.1", host.as_ref(), &headers), "{header}");
