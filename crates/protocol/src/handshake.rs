@@ -161,6 +161,9 @@ pub struct HandshakeResponse {
     /// Other healthy relays of the mesh, the nearest first: for a client whose relay goes away. At most 16; left out where none is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relays: Vec<OtherRelay>,
+    /// Capabilities of the handshake that this relay does not know and ignores; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_capabilities: Vec<String>,
 }
 
 /// Another relay that a client may turn to.

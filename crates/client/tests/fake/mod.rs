@@ -122,6 +122,7 @@ pub(crate) fn response(status: HandshakeStatus, last_event_id: u64, resume: Opti
         resumed_after: None,
         mac: None,
         relays: Vec::new(),
+        unknown_capabilities: Vec::new(),
     })
 }
 

@@ -46,6 +46,8 @@ struct Client {
     /// A relay that has proven who it is.
     is_linked: bool,
     topics: Topics,
+    /// Capabilities that the relay does not know, until the client is told.
+    unknown: Vec<String>,
 }
 
 /// What the connection is to do.
@@ -107,6 +109,13 @@ impl Session {
 
     pub(super) fn topics(&self) -> Topics {
         self.client.as_ref().map_or_else(Topics::default, |c| c.topics)
+    }
+
+    /// Capabilities that the client asked for and the relay does not know. They are ignored, and a misspelt one would go unnoticed.
+    pub(super) fn unknown_capabilities(&mut self) -> Vec<String> {
+        self.client
+            .as_mut()
+            .map_or_else(Vec::new, |c| std::mem::take(&mut c.unknown))
     }
 
     /// Whether there are watches, or may be soon.
@@ -197,6 +206,11 @@ impl Session {
             may_sync: capabilities.iter().any(|c| c == "sync"),
             is_linked: false,
             topics: capabilities.iter().filter_map(|c| Topic::from_name(c)).collect(),
+            unknown: capabilities
+                .iter()
+                .filter(|c| !CAPABILITIES.contains(&c.as_str()))
+                .cloned()
+                .collect(),
         });
         match relay_id {
             Some(relay_id) if role == Some(Role::Relay) => Action::WelcomeRelay {
@@ -217,6 +231,7 @@ impl Session {
             may_sync: true,
             is_linked: true,
             topics: Topics::default(),
+            unknown: Vec::new(),
         });
         Some(handshake)
     }

@@ -187,3 +187,15 @@ fn changed(change: &Value) -> Value {
     }
     message
 }
+
+#[tokio::test]
+async fn a_misspelt_capability_is_ignored_and_named() {
+    let relay = start().await;
+    let misspelt = handshake(&["notification", "sync", "Tweaks"]);
+    let (mut wire, response) = Wire::shake(&relay.ws_url(), misspelt).await;
+    assert_eq!(response["status"], "accepted", "{response}");
+    assert_eq!(response["unknown_capabilities"], json!(["notification", "Tweaks"]));
+    wire.lives().await;
+    let (_wire, response) = Wire::shake(&relay.ws_url(), handshake(&["notifications", "watch"])).await;
+    assert_eq!(response.get("unknown_capabilities"), None, "{response}");
+}

@@ -42,6 +42,7 @@ fn accepted(mac: Option<String>) -> HandshakeResponse {
         resumed_after: None,
         mac,
         relays: Vec::new(),
+        unknown_capabilities: Vec::new(),
     }
 }
 

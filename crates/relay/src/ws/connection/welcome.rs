@@ -43,7 +43,7 @@ impl Connection {
         Err(End::Close(code, reason))
     }
 
-    pub(super) fn handshake_response(&self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
+    pub(super) fn handshake_response(&mut self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
         HandshakeResponse {
             status,
             relay_id: self.cx.relay_id.clone(),
@@ -60,6 +60,7 @@ impl Connection {
             resumed_after: None,
             mac: self.mac.clone(),
             relays: self.cx.mesh.around().others.clone(),
+            unknown_capabilities: self.session.unknown_capabilities(),
         }
     }
 
