@@ -14,6 +14,7 @@ pub mod http;
 mod key_work;
 mod mesh_host;
 mod node_figures;
+pub mod ports;
 mod progress;
 pub mod relay;
 pub mod reports;

@@ -28,7 +28,7 @@ use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use sdk_relay_transport::http_runtime::HttpRuntime;
-use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, listen, serve_http};
+use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,7 @@ use crate::context::Context;
 use crate::dev::{DevTools, Faucet};
 use crate::key_work::KeyWork;
 use crate::node_figures::node_figures;
+use crate::ports::Ports;
 use crate::progress::show_progress;
 use crate::restart::Restart;
 use crate::settings::Settings;
@@ -101,15 +102,16 @@ enum Kind {
 impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
-        Self::start_with(loader, config, log, Arc::new(Fast::new())).await
+        Self::start_with(loader, config, log, Arc::new(Fast::new()), &Ports::default()).await
     }
 
-    /// The same with another engine for detection.
+    /// The same with another engine for detection, and the sockets of the relay before it.
     pub async fn start_with(
         loader: Loader,
         config: Config,
         log: LogTap,
         engine: Arc<dyn Engine>,
+        ports: &Ports,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
@@ -117,9 +119,13 @@ impl Relay {
         let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
-        let ws = listen(config.ws_url).with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
-        let http =
-            listen(config.http_url).with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
+        ports.keep_only(&[config.ws_url, config.http_url]);
+        let ws = ports
+            .listen(config.ws_url)
+            .with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
+        let http = ports
+            .listen(config.http_url)
+            .with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
         first_block::begin(&store, &*source.chain).await?;

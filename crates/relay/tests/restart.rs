@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::Request;
 use sdk_relay_client::{Client, ClientEvent, Disconnect, Topic};
 use serde_json::{Value, json};
-use testkit::{HttpReply, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
+use testkit::{Bare, HttpReply, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -211,4 +211,38 @@ async fn connections_that_are_never_finished_do_not_stop_a_restart() {
     );
     mine(&relay).await;
     drop(unfinished);
+}
+
+/// A client that does not answer its close delays the restart by seconds. Others find the ports open all the while, and are answered.
+#[tokio::test]
+async fn ports_stay_open_while_a_restart_waits_for_a_client() {
+    let relay = RelayProcess::start(standalone()).await;
+    let (ws, http) = (relay.ws_url(), relay.http_url());
+    let mut mute = Bare::connect(&ws).await.upgrade().await;
+    let handshake = json!({"type": "handshake", "client_id": "mute", "version": "1.0.0", "capabilities": []});
+    assert!(mute.send_frame(0x81, handshake.to_string().as_bytes()).await);
+    assert!(mute.read_frame().await.is_some());
+    let answer = http_post(&format!("{http}/restart"), &json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut waiting = Vec::new();
+    eventually(DEADLINE, "the relay to be ready again", async || {
+        // A refused connection is a panic.
+        let _reached = Bare::connect(&ws).await;
+        let is_ready = relay.stderr().matches(" ready ws=").count() >= 2;
+        if relay.stderr().contains(" restarting restart_id=") && waiting.len() < 10 {
+            let mut bare = Bare::connect(&http).await;
+            bare.send(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .await;
+            waiting.push(bare);
+        }
+        is_ready.then_some(())
+    })
+    .await;
+    let mut answered = 0;
+    for mut bare in waiting {
+        // One that the old relay still took may have been closed with it.
+        answered += u32::from(bare.read_to_end(DEADLINE).await.starts_with(b"HTTP/1.1 200 "));
+    }
+    assert!(answered >= 5, "{answered} of 10 were answered");
+    mine(&relay).await;
 }

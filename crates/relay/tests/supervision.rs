@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sdk_relay::cli::run_with;
+use sdk_relay::ports::Ports;
 use sdk_relay::relay::Relay;
 use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
 use sdk_relay_client::protocol::CloseCode;
@@ -124,7 +125,7 @@ async fn the_death_of_detection_makes_health_critical_at_once() {
         ..Overrides::default()
     });
     let config = loader.load().unwrap();
-    let relay = Relay::start_with(loader, config, LogTap::default(), Arc::new(Panics))
+    let relay = Relay::start_with(loader, config, LogTap::default(), Arc::new(Panics), &Ports::default())
         .await
         .unwrap();
     let http = format!("http://{}", relay.http_addr());

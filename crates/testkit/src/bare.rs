@@ -39,8 +39,14 @@ impl Bare {
     }
 
     /// Opens a WebSocket on it.
-    pub async fn upgrade(mut self) -> Bare {
-        assert!(self.send(UPGRADE.as_bytes()).await);
+    pub async fn upgrade(self) -> Bare {
+        self.upgrade_at("/").await
+    }
+
+    /// The same at a path: the HTTP port has it at `/ws`.
+    pub async fn upgrade_at(mut self, path: &str) -> Bare {
+        let request = UPGRADE.replacen("GET / ", &format!("GET {path} "), 1);
+        assert!(self.send(request.as_bytes()).await);
         let head = self.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         self

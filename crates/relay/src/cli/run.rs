@@ -19,6 +19,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
 use crate::cli::source;
+use crate::ports::Ports;
 use crate::progress::AboveBars;
 use crate::relay::Relay;
 
@@ -85,6 +86,7 @@ fn threads_are_there(count: usize) -> std::io::Result<()> {
 async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
+    let ports = Ports::default();
     loop {
         open_files::raise(&config);
         tracing::info!(
@@ -95,7 +97,9 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<
             "starting"
         );
         let start = |config: &Config| {
-            let start = Relay::start_with(loader.clone(), config.clone(), log.tap.clone(), Arc::clone(&engine));
+            let (loader, config, log) = (loader.clone(), config.clone(), log.tap.clone());
+            let (engine, ports) = (Arc::clone(&engine), ports.clone());
+            let start = async move { Relay::start_with(loader, config, log, engine, &ports).await };
             // On a task of its own: parts of it wait for the disk, and a signal is to end it all the same.
             AbortOnDropHandle::new(tokio::spawn(start))
         };

@@ -1,0 +1,75 @@
+//! The listening sockets. They outlive a restart: while one relay ends and the next one starts, connections wait in the system's queue.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sdk_relay_transport::listen;
+use tokio::net::TcpListener;
+
+/// The sockets of one process. Clones are handles to the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Ports(Arc<Mutex<Vec<Port>>>);
+
+#[derive(Debug)]
+struct Port {
+    /// As it is configured: the port may be 0.
+    address: SocketAddr,
+    socket: std::net::TcpListener,
+    is_used: bool,
+}
+
+impl Ports {
+    /// Closes those that the next relay does not listen on, which may be in the way of others.
+    pub(crate) fn keep_only(&self, addresses: &[SocketAddr]) {
+        let mut ports = self.lock();
+        ports.retain(|port| addresses.contains(&port.address));
+        ports.iter_mut().for_each(|port| port.is_used = false);
+    }
+
+    /// Listens on an address, on the socket that was kept for it where there is one.
+    pub(crate) fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let mut ports = self.lock();
+        let kept = ports.iter_mut().find(|port| port.address == address && !port.is_used);
+        if let Some(port) = kept {
+            let socket = port.socket.try_clone()?;
+            port.is_used = true;
+            return TcpListener::from_std(socket);
+        }
+        let socket = listen(address)?.into_std()?;
+        let listener = TcpListener::from_std(socket.try_clone()?)?;
+        ports.push(Port {
+            address,
+            socket,
+            is_used: true,
+        });
+        Ok(listener)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Port>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_keeps_its_socket_and_others_are_free_again() {
+        let ports = Ports::default();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let bound = |ports: &Ports, address| ports.listen(address).and_then(|socket| socket.local_addr());
+        let first = [bound(&ports, any).unwrap(), bound(&ports, any).unwrap()];
+        assert_ne!(first[0], first[1]);
+        ports.keep_only(&[any, any]);
+        assert_eq!([bound(&ports, any).unwrap(), bound(&ports, any).unwrap()], first);
+        // The same ports, by other addresses.
+        ports.keep_only(&first);
+        assert_eq!(bound(&ports, first[1]).unwrap(), first[1]);
+        let refused = listen(first[1]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        ports.keep_only(&[]);
+        assert!(listen(first[1]).is_ok());
+    }
+}
