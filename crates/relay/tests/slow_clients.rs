@@ -144,8 +144,8 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
     timeout(CUT_BY, all_cut).await.expect("the slow are cut off in time");
     assert!(most < MEMORY, "{most} bytes");
 
-    // Each of them comes to an end when it reads at last: with the code, or without where not even that could be written.
-    for client in clients.iter_mut().take(20) {
+    // Each of them finds the code when it reads at last, behind all that it had been sent.
+    for client in clients.iter_mut().step_by(50) {
         let end = timeout(CUT_BY, async {
             loop {
                 if let Err(end) = client.next_message().await {
@@ -154,10 +154,7 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
             }
         });
         let end = end.await.expect("an end");
-        assert!(
-            matches!(end, Disconnect::Lost(_) | Disconnect::Closed { code: 1013, .. }),
-            "{end}"
-        );
+        assert!(matches!(end, Disconnect::Closed { code: 1013, .. }), "{end}");
     }
     let dribbled = timeout(CUT_BY, dribblers.join_all())
         .await

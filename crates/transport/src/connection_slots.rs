@@ -64,6 +64,8 @@ pub(crate) struct Connection {
     address: Address,
     /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is served first.
     idle_since: AtomicU64,
+    /// It has a request, whole or not.
+    has_request: AtomicBool,
     /// It has not had a request: that may be on its way, or here and not read yet.
     fresh: AtomicBool,
     cut: CancellationToken,
@@ -76,6 +78,28 @@ pub(crate) struct Slot {
     number: u64,
     connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What a connection has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnderWay {
+    Nothing,
+    /// A request whose body is not whole.
+    Arriving,
+    /// A whole request.
+    Answer,
+}
+
+impl Connection {
+    pub(crate) fn under_way(&self) -> UnderWay {
+        if !self.has_request.load(Ordering::Relaxed) {
+            UnderWay::Nothing
+        } else if self.idle_since.load(Ordering::Relaxed) == BUSY {
+            UnderWay::Answer
+        } else {
+            UnderWay::Arriving
+        }
+    }
 }
 
 /// Whether an address has room for one more connection.
@@ -126,6 +150,7 @@ impl ConnectionSlots {
         let connection = Arc::new(Connection {
             address,
             idle_since: AtomicU64::new(BUSY),
+            has_request: AtomicBool::new(false),
             fresh: AtomicBool::new(true),
             cut: CancellationToken::new(),
         });
@@ -245,6 +270,11 @@ impl Slot {
         self.connection.cut.cancelled().await;
     }
 
+    /// The connection on it.
+    pub(crate) fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.connection)
+    }
+
     /// The connection is served from now on.
     pub(crate) fn served(&self) {
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
@@ -253,6 +283,7 @@ impl Slot {
     /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
     pub(crate) fn request(&self) -> Busy {
         self.connection.fresh.store(false, Ordering::Relaxed);
+        self.connection.has_request.store(true, Ordering::Relaxed);
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
         Busy {
             slots: Arc::clone(&self.slots),
@@ -316,6 +347,7 @@ impl<B: Body + Unpin> Body for Arriving<B> {
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        self.connection.has_request.store(false, Ordering::Relaxed);
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 }

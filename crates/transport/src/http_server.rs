@@ -15,7 +15,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 use crate::connection_slots::{Arriving, ConnectionSlots, Held, NoSlot, Slot};
-use crate::listener::{Stream, accept, secured};
+use crate::half_close::HalfClose;
+use crate::listener::{Stream, accept, broken, secured};
 use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
@@ -80,12 +81,16 @@ async fn requests<A: Api>(
     ending: &mut Shutdown,
     slot: &Slot,
 ) {
+    let last_words = stream.last_words();
     let Some(stream) = secured(tls, stream, peer, ending).await else {
         return;
     };
+    let (stream, finished) = HalfClose::new(stream, slot.connection(), broken);
     let api = TowerToHyperService::new(api);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(last_words.clone());
+        request.extensions_mut().insert(finished.clone());
         request.extensions_mut().insert(Arc::clone(&listeners));
         request.extensions_mut().insert(Arc::clone(&listeners.input));
         let busy = Arc::new(slot.request());
@@ -115,7 +120,8 @@ async fn requests<A: Api>(
     }
 }
 
-/// What answers requests. They carry a [`Peer`] and the `Arc<`[`ListenerState`]`>` that they came through as extensions.
+/// What answers requests. They carry a [`Peer`], the connection's [`LastWords`](crate::LastWords) and [`PeerFinished`](crate::PeerFinished), and the `Arc<`[`ListenerState`]`>` that they came
+/// through as extensions.
 pub trait Api:
     tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
     + Clone

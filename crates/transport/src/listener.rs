@@ -21,6 +21,10 @@ const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// not read; what is on its way to a client that does read is not bounded by this.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
+/// Bytes that it may hold of a connection's last words: as much as Linux allows by default (`net.core.wmem_max`), and it doubles it for its own use. It
+/// has what is unsent already, half a message at most, and the close frame.
+#[cfg(target_os = "linux")]
+const LAST_WORDS: usize = 208 << 10;
 /// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -32,6 +36,15 @@ const BACKLOG: u32 = i32::MAX.unsigned_abs();
 pub type Stream = WriteTimeout<TcpStream>;
 /// A connection with TLS, where it is configured.
 pub type Secured = Either<Stream, TlsStream<Stream>>;
+
+/// Why a connection broke, where it has.
+pub(crate) fn broken(stream: &Secured) -> Option<io::Error> {
+    let stream = match stream {
+        Either::Left(stream) => stream,
+        Either::Right(tls) => tls.get_ref().0,
+    };
+    stream.get_ref().take_error().unwrap_or_else(Some)
+}
 
 /// Listens on a port.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -66,7 +79,7 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
                 if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
                     tracing::debug!(%peer, %error, "the system bounds what it holds unsent for this client by itself");
                 }
-                return Some((WriteTimeout::new(stream), peer));
+                return Some((WriteTimeout::new(stream, make_room), peer));
             }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
@@ -77,6 +90,27 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
         }
     }
 }
+
+/// Has the system take what is written last, although the peer has not taken what was written before. Best effort: without it the peer finds the
+/// connection ended, and no reason.
+#[cfg(target_os = "linux")]
+fn make_room(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let raised = socket.set_tcp_notsent_lowat(u32::MAX).and_then(|()| {
+        let is_small = socket.send_buffer_size()? < 2 * LAST_WORDS;
+        if is_small {
+            socket.set_send_buffer_size(LAST_WORDS)
+        } else {
+            Ok(())
+        }
+    });
+    if let Err(error) = raised {
+        tracing::debug!(%error, "a client that does not read may not learn why it is closed");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn make_room(_: &TcpStream) {}
 
 /// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients (scanners, and browsers
 /// with `http://` among them), and nothing that an operator could do anything about: it stays out of the log.

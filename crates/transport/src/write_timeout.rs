@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::last_words::LastWords;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -20,11 +21,31 @@ pub struct WriteTimeout<S> {
     stream: S,
     /// There while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    last_words: LastWords,
+    /// Makes the system take what is written last.
+    make_room: fn(&S),
 }
 
 impl<S> WriteTimeout<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, stalled: None }
+    /// `make_room` is called when the connection's [`LastWords`] begin.
+    pub(crate) fn new(stream: S, make_room: fn(&S)) -> Self {
+        Self {
+            stream,
+            stalled: None,
+            last_words: LastWords::default(),
+            make_room,
+        }
+    }
+
+    /// Lets the connection's last bytes through, at its end.
+    pub fn last_words(&self) -> LastWords {
+        self.last_words.clone()
+    }
+
+    fn begin_last_words(&mut self) {
+        if self.last_words.take() {
+            (self.make_room)(&self.stream);
+        }
     }
 
     pub(crate) fn get_ref(&self) -> &S {
@@ -51,6 +72,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.begin_last_words();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.bounded(cx, written)
     }
@@ -61,6 +83,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.begin_last_words();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.bounded(cx, written)
     }
@@ -88,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_given_up_and_who_takes_a_byte_is_not() {
         let (near, mut far) = duplex(10);
-        let mut near = WriteTimeout::new(near);
+        let mut near = WriteTimeout::new(near, |_| {});
         near.write_all(&[0; 10]).await.unwrap();
         let reader = tokio::spawn(async move {
             for _ in 0..3 {

@@ -17,7 +17,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_events::{Cursor, Frame, Next};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_transport::{ClientAddress, ListenerState, Permit, Shutdown, shutdown_requested};
+use sdk_relay_transport::{ClientAddress, ListenerState, PeerFinished, Permit, Shutdown, shutdown_requested};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
@@ -51,6 +51,7 @@ pub(super) async fn events(
     State(cx): Cx,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
+    Extension(finished): Extension<PeerFinished>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let place = Arc::clone(&listeners.streams).try_acquire_owned();
@@ -84,6 +85,7 @@ pub(super) async fn events(
         first: Some(first),
         waiting: VecDeque::new(),
         ending: listeners.ending.clone(),
+        finished,
         head,
         cursor,
         cx,
@@ -125,6 +127,7 @@ struct Feed {
     waiting: VecDeque<Frame>,
     head: watch::Receiver<u64>,
     ending: Shutdown,
+    finished: PeerFinished,
     _permit: Permit,
     _place: OwnedSemaphorePermit,
 }
@@ -148,6 +151,8 @@ impl Feed {
                     changed = self.head.changed() => changed.ok()?,
                     () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
                     _ = shutdown_requested(&mut self.ending) => return None,
+                    // Most likely it has left, which cannot be told apart: it has got what there was.
+                    () = self.finished.finished() => return None,
                 },
                 Ok(Next::Lagged) => {
                     self.cx.counters.slow_clients_cut.inc();

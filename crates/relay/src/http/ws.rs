@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
-use sdk_relay_transport::{ClientAddress, ListenerState};
+use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
 
 use super::Cx;
 use super::problem::ApiError;
@@ -40,6 +40,7 @@ pub(super) async fn open(
     State(cx): Cx,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
+    Extension(last_words): Extension<LastWords>,
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&cx.config().auth, request.headers());
@@ -64,6 +65,7 @@ pub(super) async fn open(
         client,
         permit,
         authorized,
+        last_words,
     };
     let ending = listeners.ending.clone();
     let connection = async move {

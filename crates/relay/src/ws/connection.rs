@@ -23,7 +23,7 @@ use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, Topic, message_id,
 };
 use sdk_relay_telemetry::clock::unix_now;
-use sdk_relay_transport::{ClientAddress, Permit, Shutdown, network_of, shutdown_requested};
+use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
@@ -78,6 +78,8 @@ pub struct Arrival {
     pub permit: Option<Permit>,
     /// Whether its request carried a token that allows reading, or none is needed.
     pub authorized: bool,
+    /// Has the system take a close frame that the client does not read yet.
+    pub last_words: LastWords,
 }
 
 /// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
@@ -87,13 +89,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
         client,
         permit,
         authorized,
+        last_words,
     } = arrival;
     let Some(permit) = permit else {
         cx.counters.connections_refused.inc();
-        return refuse(stream, &cx).await;
+        return refuse(stream, last_words, &cx).await;
     };
     let gauge = Gauged::new(&cx);
     let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, client, authorized, ending);
+    socket.set_last_words(last_words);
     let end = connection.run(&mut socket).await;
     connection.leave();
     if let End::Close(code, reason) = end {
@@ -109,8 +113,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
 }
 
 /// Tells a client that there is no place for it, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, cx: &Context) {
-    Socket::new(stream, Arc::clone(&cx.input))
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, cx: &Context) {
+    let mut socket = Socket::new(stream, Arc::clone(&cx.input));
+    socket.set_last_words(last_words);
+    socket
         .close(
             CloseCode::TryAgain,
             "too many connections: try again later, or another relay",

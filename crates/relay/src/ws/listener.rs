@@ -11,7 +11,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sdk_relay_transport::{
-    ClientAddress, HEADERS_WITHIN, ListenerState, Seat, Shutdown, accept, http1_builder, secured, shutdown_requested,
+    ClientAddress, HEADERS_WITHIN, LastWords, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
+    shutdown_requested,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -49,10 +50,12 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
         let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
         let connection = async move {
             let _refusal = refusal;
+            let last_words = stream.last_words();
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
                 return;
             };
-            websocket(cx, stream, peer, seat, ending).await;
+            let connection = (peer, last_words);
+            websocket(cx, stream, connection, seat, ending).await;
         };
         spawner.spawn(Box::pin(connection));
     }
@@ -60,8 +63,13 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
 
 /// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
 /// permit is for is known with the request: a trusted proxy names its client there.
-async fn websocket<S>(cx: Arc<Context>, stream: S, peer: SocketAddr, seat: Option<Seat>, mut ending: Shutdown)
-where
+async fn websocket<S>(
+    cx: Arc<Context>,
+    stream: S,
+    (peer, last_words): (SocketAddr, LastWords),
+    seat: Option<Seat>,
+    mut ending: Shutdown,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgraded: Arc<Mutex<Option<(OnUpgrade, ClientAddress, bool)>>> = Arc::default();
@@ -113,6 +121,7 @@ where
         client,
         permit,
         authorized,
+        last_words,
     };
     serve(cx, TokioIo::new(stream), arrival, ending).await;
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sdk_relay_events::Frame;
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_transport::{Evicted, INPUT_DEADLINE, Input, InputBudget};
+use sdk_relay_transport::{Evicted, INPUT_DEADLINE, Input, InputBudget, LastWords};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -32,7 +32,8 @@ use outbox::Outbox;
 pub const MAX_MESSAGE: usize = 1 << 20;
 /// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile network's hiccup.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What a close may still take: the peer is going to be gone anyway.
+/// What the writing of a close frame may take, and what the peer may take to agree to it. A connection keeps its slot meanwhile: there are no more of
+/// those that end than there may be of those that live. Both together are less than a shutdown takes (5 s).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a peer that are thrown away at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
@@ -102,6 +103,7 @@ pub struct Socket<S> {
     outbox: Outbox,
     budget: Arc<InputBudget>,
     unfinished: Option<Unfinished>,
+    last_words: LastWords,
 }
 
 /// A message that has begun, while its rest is awaited.
@@ -141,7 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             outbox: Outbox::default(),
             budget,
             unfinished: None,
+            last_words: LastWords::default(),
         }
+    }
+
+    /// Has the system take the close frame, also where the peer does not read.
+    pub fn set_last_words(&mut self, last_words: LastWords) {
+        self.last_words = last_words;
     }
 
     /// What comes next. Cancelling it loses nothing.
@@ -159,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Ok(Item::Pong) => Heard::Sign,
             Ok(Item::Close(code)) => {
                 let echo = code.map_or_else(Bytes::new, |code| code.to_be_bytes().to_vec().into());
-                self.outbox.push(Opcode::Close, echo);
+                self.push_close(echo);
                 self.say_goodbye().await;
                 Heard::Gone
             }
@@ -203,15 +211,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.flush().await
     }
 
-    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls.
+    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls. One that does not read
+    /// finds the code behind what it had not read yet: what was begun is finished, and nothing else comes before the close frame.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
-        self.push_close(code.code(), reason);
-        let goodbye = async {
-            self.write().await?;
-            self.read_away().await
+        self.push_close(close_payload(code.code(), reason));
+        let written = timeout(CLOSE_TIMEOUT, self.write()).await;
+        // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes would turn the end into a reset,
+        // which takes back what the system has not sent yet.
+        let end = async {
+            match written {
+                Ok(Ok(())) => self.read_away().await,
+                _ => self.drain().await,
+            }
         };
-        // The connection ends here, whether the peer takes the close frame or not.
-        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
+        drop(timeout(CLOSE_TIMEOUT, end).await);
     }
 
     async fn feed_message(&mut self, opcode: Opcode, payload: Bytes) -> Result<(), WriteFailed> {
@@ -222,10 +235,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(())
     }
 
-    fn push_close(&mut self, code: u16, reason: &str) {
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
-        let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
-        self.outbox.push(Opcode::Close, payload.into());
+    /// The last frame: it comes next behind one that is begun.
+    fn push_close(&mut self, payload: Bytes) {
+        self.outbox.drop_unbegun();
+        self.outbox.push(Opcode::Close, payload);
+        self.last_words.begin();
     }
 
     async fn write(&mut self) -> io::Result<()> {
@@ -235,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Ends a connection whose peer has broken the protocol.
     async fn break_off(&mut self, broken: Broken) -> Heard {
         tracing::debug!(%broken, "a client broke the protocol");
-        self.push_close(broken.code(), &broken.to_string());
+        self.push_close(close_payload(broken.code(), &broken.to_string()));
         let goodbye = async {
             self.write().await?;
             self.drain().await
@@ -399,6 +413,11 @@ impl Ahead {
             };
         }
     }
+}
+
+fn close_payload(code: u16, reason: &str) -> Bytes {
+    let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+    [&code.to_be_bytes(), reason.as_bytes()].concat().into()
 }
 
 fn wipe(bytes: &mut [u8]) {

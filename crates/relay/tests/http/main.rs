@@ -13,6 +13,7 @@ mod wire;
 
 mod away;
 mod errors;
+mod half_close;
 mod metrics;
 mod secrets;
 mod shapes;

@@ -11,7 +11,7 @@ use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMess
 use sdk_relay_client::{Event, Notification};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
-use sdk_relay_transport::{Admission, ClientAddress};
+use sdk_relay_transport::{Admission, ClientAddress, LastWords};
 use testkit::{Payee, eventually};
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
         client,
         permit: Some(permit),
         authorized: true,
+        last_words: LastWords::default(),
     };
     let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, arrival, ends));
 

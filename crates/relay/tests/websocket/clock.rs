@@ -12,7 +12,7 @@ use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{CloseCode, Topic};
 use sdk_relay_store::LogEntry;
 use sdk_relay_telemetry::LogTap;
-use sdk_relay_transport::{Admission, ClientAddress};
+use sdk_relay_transport::{Admission, ClientAddress, LastWords};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::watch;
@@ -67,6 +67,7 @@ impl House {
                 client,
                 permit: Some(permit),
                 authorized: true,
+                last_words: LastWords::default(),
             },
             self.ends.clone(),
         );
@@ -190,8 +191,8 @@ async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
     }
     assert_eq!(reader.seconds(), 0, "nobody waited for the other");
     (&mut deaf.actor).await.unwrap();
-    // Twenty seconds for the write, two for a close that nobody reads.
-    assert_eq!((deaf.seconds(), house.cut()), (22, 1));
+    // Twenty seconds for the write, two for a close frame that nobody reads, and two for the client to end the connection.
+    assert_eq!((deaf.seconds(), house.cut()), (24, 1));
     house.tell(1);
     assert!(reader.next().await.is_text());
 }

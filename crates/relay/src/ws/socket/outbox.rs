@@ -54,6 +54,12 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
+    /// Drops the frames of which nothing is written.
+    pub(super) fn drop_unbegun(&mut self) {
+        self.frames.truncate(usize::from(self.written > 0));
+        self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.written);
+    }
+
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -104,6 +110,32 @@ mod tests {
     use tokio::io::{AsyncReadExt, duplex};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_frame_that_is_begun_is_finished_and_the_others_are_dropped() {
+        for (taken, kept) in [(0, 0), (3, 10), (12, 20)] {
+            let (mut near, mut far) = duplex(taken.max(1));
+            let mut outbox = Outbox::default();
+            (0..3).for_each(|n| outbox.push(Opcode::Binary, vec![n; 8].into()));
+            if taken > 0 {
+                let written = poll_fn(|cx| Poll::Ready(outbox.poll_write(&mut near, cx))).await;
+                assert!(written.is_pending());
+            }
+            outbox.drop_unbegun();
+            assert_eq!(outbox.bytes(), kept - taken.min(kept), "{taken}");
+            outbox.push(Opcode::Close, Bytes::new());
+            let reader = tokio::spawn(async move {
+                let mut all = Vec::new();
+                far.read_to_end(&mut all).await.unwrap();
+                all
+            });
+            poll_fn(|cx| outbox.poll_write(&mut near, cx)).await.unwrap();
+            drop(near);
+            let all = reader.await.unwrap();
+            assert_eq!(all.len(), kept + 2, "{taken}: {all:?}");
+            assert_eq!(&all[kept..], [0x88, 0]);
+        }
+    }
 
     #[tokio::test]
     async fn frames_arrive_whole_and_in_order_whatever_a_write_takes() {
