@@ -1,4 +1,4 @@
-//! Amounts on the wire: BTC as a decimal string, satoshis as a number beside it.
+//! Amounts on the wire: BTC as a decimal string, with a counterpart in satoshis as a number.
 
 /// Satoshis in one bitcoin.
 const SATS_PER_BTC: u64 = 100_000_000;
@@ -15,21 +15,21 @@ pub fn btc(sats: u64) -> String {
     text.trim_end_matches('0').to_owned()
 }
 
-/// Why a text is no amount.
+/// Why a string is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     /// Something other than digits and one point.
-    #[error("an amount is a decimal number in BTC, such as \"0.001\"")]
+    #[error("expected a decimal number in BTC, such as \"0.001\"")]
     NotANumber,
     /// Finer than a satoshi.
-    #[error("an amount has at most 8 decimal places")]
+    #[error("expected at most 8 decimal places")]
     TooPrecise,
     /// More than a u64 of satoshis.
-    #[error("the amount is too large")]
+    #[error("the amount exceeds the range of satoshis")]
     TooLarge,
 }
 
-/// A decimal BTC string as satoshis. Signs, exponents and blanks are refused.
+/// Parses a decimal BTC string into satoshis. Signs, exponents and spaces are rejected.
 pub fn parse_btc(text: &str) -> Result<u64, AmountError> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Everything that a client may say on a WebSocket, and how its text is read.
+//! Messages that clients send over a WebSocket, and their parser.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,21 +12,21 @@ use crate::{ErrorCode, Handshake, RelayProof, Subscribe, Sync, SyncReply, Unsubs
 pub enum ClientMessage {
     /// The first message of a connection.
     Handshake(Handshake),
-    /// Are you there?
+    /// Request a `pong`.
     Ping(Ping),
-    /// Add topics.
+    /// Subscribe to topics.
     Subscribe(Subscribe),
-    /// Take topics out.
+    /// Unsubscribe from topics.
     Unsubscribe(Unsubscribe),
-    /// Ask for this relay's state, health or metrics.
+    /// Request the state, health or metrics of this relay.
     Sync(Sync),
-    /// Scan for these keys.
+    /// Watch a wallet: report payments to these keys.
     Watch(Watch),
-    /// No longer.
+    /// End a watch.
     Unwatch(Unwatch),
-    /// Between relays: who this one is.
+    /// Between relays: proof of the sender's identity.
     RelayProof(RelayProof),
-    /// Between relays: answer to the `sync` of the other.
+    /// Between relays: response to a `sync` of the other relay.
     SyncResponse(SyncReply),
 }
 
@@ -41,23 +41,23 @@ pub struct Ping {
     pub timestamp: Option<u64>,
 }
 
-/// Why a text is no client message: what an `error` message needs.
+/// Why a text is not a valid client message: the content of an `error` message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Kind of mistake.
+    /// Kind of error.
     pub code: ErrorCode,
-    /// For the client's developer.
+    /// Description for the developer of the client.
     pub message: String,
-    /// `message_id` of the message, where it could be read.
+    /// `message_id` of the message, if it could be read.
     pub in_reply_to: Option<String>,
 }
 
-/// Longest `type` that an error quotes back.
+/// Longest `type` that an error quotes, in characters.
 const QUOTED: usize = 40;
-/// Longest reason of an error, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of it.
+/// Longest reason of an error, in bytes. serde quotes a wrong value in full, which may be up to 1 MiB.
 const REASON: usize = 240;
 
-/// Reads a client's text. Unknown fields are ignored; a wrong known one is refused.
+/// Parses a client message. Unknown fields are ignored; an invalid value of a known field is an error.
 pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     let Envelope { kind, message_id } = envelope(text)?;
     let message_id = match message_id {
@@ -70,7 +70,7 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     };
     let kind = match kind {
         None | Some(Value::Null) => {
-            let message = "the field \"type\" is missing".to_owned();
+            let message = "type: missing".to_owned();
             return Err(refuse(ErrorCode::UnknownType, message, message_id));
         }
         Some(Value::String(kind)) => kind,
@@ -85,7 +85,7 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         "subscribe" => read(text).map(ClientMessage::Subscribe),
         "unsubscribe" => read(text).map(ClientMessage::Unsubscribe),
         "sync" => read(text).map(ClientMessage::Sync),
-        // A key in the place of something else stays unsaid.
+        // An error must not quote a key that was sent in another field.
         "watch" => read(text).map(ClientMessage::Watch).map_err(without_quote),
         "unwatch" => read(text).map(ClientMessage::Unwatch),
         "relay_proof" => read(text).map(ClientMessage::RelayProof),
@@ -101,7 +101,7 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     parsed.map_err(|message| refuse(ErrorCode::InvalidField, format!("{kind}: {message}"), message_id))
 }
 
-/// The `message_id` of a text that may be wrong otherwise, where one can be read.
+/// The `message_id` of a message that may be invalid otherwise, if it can be read.
 pub fn message_id(text: &str) -> Option<String> {
     match envelope(text).ok()?.message_id? {
         Value::String(message_id) => Some(message_id),
@@ -109,7 +109,7 @@ pub fn message_id(text: &str) -> Option<String> {
     }
 }
 
-/// Any values: a wrong one must not keep the other from being read.
+/// Untyped values, so that an invalid one does not prevent the other from being read.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(rename = "type")]
@@ -127,7 +127,7 @@ fn envelope(text: &str) -> Result<Envelope, Refusal> {
         }
         _ => Err(refuse(
             ErrorCode::InvalidJson,
-            "a message is a JSON object".to_owned(),
+            "expected a JSON object".to_owned(),
             None,
         )),
     }
@@ -137,7 +137,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| without_position(&e))
 }
 
-/// The position in the text says nothing to somebody whose library wrote the message on one line.
+/// Removes serde's position: most clients send their JSON on one line, so it does not help.
 fn without_position(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(end) = text.rfind(" at line ") {
@@ -150,7 +150,7 @@ fn without_position(error: &serde_json::Error) -> String {
     text
 }
 
-/// serde's reason without the text that it quotes: `invalid type: string "…", expected u32`.
+/// serde's reason without the value that it quotes: `invalid type: string "…", expected u32`.
 fn without_quote(mut reason: String) -> String {
     if let Some(start) = reason.find("string \"") {
         // A reason that was cut is cut in the quote.

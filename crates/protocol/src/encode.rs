@@ -1,9 +1,9 @@
-//! The one place where values become JSON text (`clippy.toml` bans `serde_json`'s own functions elsewhere): a failure is a value that the
-//! caller must handle, never an empty text.
+//! The only place that encodes values as JSON (`clippy.toml` bans `serde_json`'s functions elsewhere). A failure is
+//! an error that the caller must handle, never an empty text.
 
 use serde::Serialize;
 
-/// A value that cannot become JSON. Types with text keys and finite numbers always can: this is a fault of the program.
+/// A value that cannot be encoded as JSON. Types with string keys and finite numbers always can, so this is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("a value of type {of} cannot be encoded as JSON: {source}")]
 pub struct EncodeError {
@@ -11,7 +11,7 @@ pub struct EncodeError {
     source: serde_json::Error,
 }
 
-/// The JSON text of a value, as bytes.
+/// Encodes a value as JSON, as bytes.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     serde_json::to_vec(value).map_err(|source| EncodeError {
@@ -20,7 +20,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
     })
 }
 
-/// The same as a string.
+/// Encodes a value as JSON, as a string.
 pub fn encode_text<T: Serialize + ?Sized>(value: &T) -> Result<String, EncodeError> {
     #[expect(clippy::disallowed_methods, reason = "the one place")]
     serde_json::to_string(value).map_err(|source| EncodeError {

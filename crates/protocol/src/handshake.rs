@@ -1,11 +1,11 @@
-//! The first message of a connection, and its answer.
+//! The first message of a connection, and its response.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::SecretHex;
 
-/// What a connection is for.
+/// Kind of peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -16,7 +16,7 @@ pub enum Role {
     Relay,
 }
 
-/// Who a relay is, in its `handshake`: the relay that is asked answers with `relay_challenge`.
+/// Identity of a relay, in its `handshake`. The other relay answers with `relay_challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Identity {
     /// X-only public key of the relay, 32 bytes in hex.
@@ -25,28 +25,28 @@ pub struct Identity {
     pub nonce: String,
 }
 
-/// `relay_challenge`: between relays, the answer to a `handshake` that has an `identity`. The signature is over both sides' names, keys and
-/// nonces.
+/// `relay_challenge`, between relays: answer to a `handshake` with an `identity`. The signature covers the names,
+/// keys and nonces of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayChallenge {
     /// This relay's name.
     pub relay_id: String,
-    /// Its X-only public key, 32 bytes in hex.
+    /// X-only public key of this relay, 32 bytes in hex.
     pub public_key: String,
     /// 32 random bytes in hex, new for each connection.
     pub nonce: String,
-    /// Its Schnorr signature (BIP340), 64 bytes in hex.
+    /// Schnorr signature (BIP340) by this key, 64 bytes in hex.
     pub signature: String,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// `relay_proof`: the answer to `relay_challenge`.
+/// `relay_proof`, between relays: answer to `relay_challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayProof {
-    /// The Schnorr signature (BIP340) over the same, 64 bytes in hex.
+    /// Schnorr signature (BIP340) over the same values as in `relay_challenge`, 64 bytes in hex.
     pub signature: String,
-    /// Where `mesh.secret` is set: HMAC-SHA256 of it over the same, 32 bytes in hex.
+    /// Required if `mesh.secret` is set: HMAC-SHA256 with the secret over the same values, 32 bytes in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
@@ -56,63 +56,66 @@ pub struct RelayProof {
 pub struct Handshake {
     /// 1 to 128 printable characters.
     pub client_id: String,
-    /// The API version that the client speaks (semver; the major version must be 1).
+    /// API version that the client speaks: semver, major version 1, at most 64 bytes.
     pub version: String,
-    /// What the client wants; the names of topics subscribe it to them. Unknown ones are ignored.
+    /// What the client wants. The name of a topic subscribes to it; `sync` also allows sync requests. Unknown names
+    /// are ignored.
     pub capabilities: Vec<String>,
     /// Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<u64>,
-    /// The last `event_id` that the client has dealt with: it gets every later one that is retained.
+    /// Last `event_id` that the client has processed. The relay sends every later event that it retains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_from: Option<u64>,
-    /// For a client that comes from another relay, whose `event_id`s are of another log: hashes of the blocks of its chain that it heard of
-    /// last, the newest first, at most 32. It gets what this relay's log has after the first of them that is in this relay's chain.
+    /// For a client that comes from another relay, whose `event_id`s belong to another log: hashes of the newest
+    /// blocks that were reported to it, at most 32, newest first. The relay sends the events after the first of them
+    /// that is in its chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 32)]
     pub resume_after: Vec<String>,
-    /// The relay's `auth.read_token`, where it asks for one and the request had no `Authorization` header.
+    /// `auth.read_token` of the relay, if it requires one and the request had no `Authorization` header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<SecretHex>,
-    /// Client or relay.
+    /// Kind of peer; a client if omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// A relay's own name, with `role` `relay`.
+    /// Relays only: name of the relay that connects. Required with `role` `relay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_id: Option<String>,
-    /// Where a relay can be reached, `HOST:PORT`.
+    /// Relays only: address at which the relay can be reached, `HOST:PORT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Who a relay is: with it, the relays prove to each other who they are, and are of one mesh.
+    /// Relays only: identity of the relay. With it, both relays prove their identity and join one mesh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
 }
 
-/// How a handshake ended.
+/// Result of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandshakeStatus {
-    /// Welcome.
+    /// The handshake is complete.
     Accepted,
-    /// See `reason`; the connection is closed with 1002.
+    /// The handshake failed; `reason` says why. The relay then closes the connection with 1002, or with 1008 if a
+    /// token or the proof of a relay is missing or wrong.
     Rejected,
 }
 
-/// What a `resume_from` or a `resume_after` can bring.
+/// Whether a client that resumes receives everything that it missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resume {
-    /// Everything after it is there and follows.
+    /// The relay has every event after the given one, and sends all of them.
     Complete,
-    /// Some of it is no longer retained; what is retained follows. Or the relay has not seen a block yet: what happens before its first is
-    /// not sent.
+    /// Some of these events are no longer retained; the relay sends those that are. Or the relay has not had a first
+    /// block yet, and does not send events from before it.
     Gap,
 }
 
 /// `handshake_response`, to the client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct HandshakeResponse {
-    /// Accepted or rejected.
+    /// Whether the relay accepted the handshake.
     pub status: HandshakeStatus,
     /// This relay's name.
     pub relay_id: String,
@@ -122,11 +125,11 @@ pub struct HandshakeResponse {
     pub capabilities: Vec<String>,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Why it was rejected.
+    /// Why the handshake was rejected; only present with `rejected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
-    /// Name of this connection, unique for as long as the relay runs.
+    /// Name of this connection, unique while the relay runs.
     #[serde(default)]
     #[schema(required)]
     pub connection_id: Option<String>,
@@ -134,7 +137,7 @@ pub struct HandshakeResponse {
     #[serde(default)]
     #[schema(required)]
     pub network: String,
-    /// The newest `event_id` of the log; 0 when it is empty.
+    /// Newest `event_id` in the log; 0 if the log is empty.
     #[serde(default)]
     #[schema(required)]
     pub last_event_id: u64,
@@ -142,23 +145,24 @@ pub struct HandshakeResponse {
     #[serde(default)]
     #[schema(required)]
     pub silent_payment_address: Option<String>,
-    /// The program's own version.
+    /// Version of the program.
     #[serde(default)]
     #[schema(required)]
     pub software_version: String,
-    /// Answer to `resume_from` or `resume_after`, where there was one; `gap` also where the relay has not seen a block yet.
+    /// Only present after `resume_from` or `resume_after`, and as `gap` if the relay has not had a first block yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resume: Option<Resume>,
-    /// Answer to `resume_after`: what follows are the events after this one.
+    /// Only present after `resume_after`: the events after this `event_id` follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resumed_after: Option<u64>,
-    /// To a relay, where `mesh.secret` is set: HMAC-SHA256 of it, 32 bytes in hex.
+    /// Only sent to relays, if `mesh.secret` is set: HMAC-SHA256 with the secret, 32 bytes in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub mac: Option<String>,
-    /// Other healthy relays of the mesh, the nearest first: for a client whose relay goes away. At most 16; left out where none is known.
+    /// Other healthy relays of the mesh, nearest first, at most 16, to connect to if this relay becomes unavailable.
+    /// Absent if none is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relays: Vec<OtherRelay>,
     /// Capabilities of the handshake that this relay does not know and ignores; left out where there are none.
@@ -166,10 +170,10 @@ pub struct HandshakeResponse {
     pub unknown_capabilities: Vec<String>,
 }
 
-/// Another relay that a client may turn to.
+/// Another relay that the client can connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct OtherRelay {
-    /// Its name.
+    /// Name of the relay.
     pub relay_id: String,
     /// The WebSocket URL that it advertises.
     pub url: String,

@@ -1,8 +1,7 @@
 //! Every message and resource of both APIs of `sdk_relay`: types only, no I/O.
 //!
-//! The WebSocket side: [`ClientMessage`] goes in, [`ServerMessage`] comes out. The HTTP side: [`http`], and
-//! [`blindbit`] for what is BlindBit's.
-//! Field order is part of the contract; the tests hold it fast.
+//! WebSocket API: clients send [`ClientMessage`], the relay sends [`ServerMessage`]. HTTP API: [`http`], and
+//! [`blindbit`] for the routes of a BlindBit Oracle. Field order is part of the contract; tests check it.
 
 mod amount;
 pub mod blindbit;

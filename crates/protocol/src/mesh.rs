@@ -1,6 +1,7 @@
-//! What relays pass on about each other: the marked addition `gossip` to the payload of `StateSync`, in the request and in its response.
+//! Gossip between relays: the field `gossip` in the payload of `StateSync`, in requests and in responses.
 //!
-//! Every list may be empty and is then left out. A reader bounds each list before it looks at it (`sdk-relay-mesh`, `limits`).
+//! Empty lists are omitted. A receiver limits the length of each list before it reads it (`sdk-relay-mesh`,
+//! `limits`).
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,22 +10,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Most characters of a relay's name.
+/// Maximum length of a relay's name, in characters.
 pub const MAX_RELAY_ID: usize = 64;
 
-/// A relay's name: 1 to 64 printable ASCII characters without blanks. Copies share one text.
+/// Name of a relay: 1 to 64 printable ASCII characters without spaces. Clones share one allocation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 64)]
 pub struct RelayId(Arc<str>);
 
-/// A text that cannot name a relay.
+/// The text is not a valid relay name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a relay's name has 1 to 64 printable ASCII characters and no blanks")]
+#[error("expected 1 to 64 printable ASCII characters without spaces")]
 pub struct RelayIdError;
 
 impl RelayId {
-    /// The name, if it is one.
+    /// Checks and wraps a name.
     pub fn new(text: &str) -> Result<Self, RelayIdError> {
         let fits = (1..=MAX_RELAY_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then(|| Self(text.into())).ok_or(RelayIdError)
@@ -68,113 +69,116 @@ impl fmt::Debug for RelayId {
     }
 }
 
-/// What a relay says of itself.
+/// Status that a relay reports about itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelayStatus {
-    /// All is well.
+    /// No problem.
     #[default]
     Healthy,
-    /// Something is amiss; what can be served is served.
+    /// There is a problem; the relay serves what it can.
     Degraded,
-    /// Nothing useful can be served.
+    /// The relay can serve nothing useful.
     Critical,
-    /// It has left the mesh: the goodbye.
+    /// The relay has left the mesh.
     Left,
 }
 
-/// What the mesh knows of a relay. Only its owner can make it: it is signed, and the newest (`incarnation`, then `version`) holds.
+/// Entry of a relay in the mesh. Only its owner can create it, because it is signed. The newest one (by
+/// `incarnation`, then `version`) is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 pub struct RelayEntry {
-    /// Its name, bound to `public_key` by whoever heard of it first.
+    /// Name of the relay. Each receiver binds it to the first `public_key` that it sees.
     pub relay_id: RelayId,
     /// X-only public key, 32 bytes in hex.
     pub public_key: String,
-    /// Where it can be reached, `HOST:PORT` or a WebSocket URL.
+    /// Address at which the relay can be reached: `HOST:PORT` or a WebSocket URL.
     pub address: String,
-    /// Grows with each start of the relay.
+    /// Increases with each start of the relay.
     pub incarnation: u64,
-    /// Grows with each change of the entry; only the owner raises it.
+    /// Increases with each change of the entry. Only the owner changes it.
     pub version: u64,
-    /// How it feels.
+    /// Status of the relay.
     pub status: RelayStatus,
-    /// The program's version.
+    /// Version of the program.
     pub software_version: String,
-    /// What it offers.
+    /// What the relay offers.
     pub capabilities: Vec<String>,
-    /// When it started, Unix seconds by its own clock: for people, nothing is decided by it.
+    /// Start time, in Unix seconds of its own clock. For information only.
     pub started: u64,
-    /// By `public_key`, over all of the above.
+    /// Signature by `public_key` over all fields above.
     pub signature: String,
 }
 
-/// "I have not heard of this relay for too long." The accused refutes it with a newer entry.
+/// Claim that a relay has been silent for too long. The accused relay refutes it with a newer entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 pub struct Accusation {
-    /// Who is silent.
+    /// The silent relay.
     pub relay_id: RelayId,
-    /// `incarnation` of the entry that the accuser has.
+    /// `incarnation` of the accuser's entry of that relay.
     pub incarnation: u64,
-    /// `version` of the entry that the accuser has.
+    /// `version` of the accuser's entry of that relay.
     pub version: u64,
-    /// Who says so.
+    /// The accuser.
     pub by: RelayId,
-    /// By the accuser's key, over all of the above.
+    /// Signature by the accuser's key over all fields above.
     pub signature: String,
 }
 
-/// "I have this entry": name, incarnation, version, and 1 where it stands accused.
+/// Announcement of an entry: name, incarnation, version, and 1 if the relay is accused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Have(pub RelayId, pub u64, pub u64, pub u8);
 
-/// "I have heard of it myself, so long ago": name and milliseconds.
+/// Answer to a probe: name, and milliseconds since the sender last received a message from that relay.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Heard(pub RelayId, pub u64);
 
-/// The addition to `StateSync`.
+/// Gossip payload of `StateSync`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Gossip {
-    /// Hash of all that the sender knows: equal at both ends, there is nothing to tell.
+    /// Hash of everything that the sender knows. If it is equal on both sides, there is nothing to exchange.
     pub digest: u64,
-    /// The sender's links.
+    /// Number of links of the sender.
     #[serde(default)]
     pub links: u16,
-    /// Relays that the sender knows, itself among them: a newcomer knows few.
+    /// Number of relays that the sender knows, including itself.
     #[serde(default)]
     pub relays: u16,
-    /// The sender will close this link after the exchange (it only looks whether the other is there), or has no room for it.
+    /// The sender closes this link after the exchange: it only probes the other relay, or its link slots are full.
     #[serde(default, skip_serializing_if = "is_false")]
     pub passing: bool,
-    /// Number of `have`, so that it can be acknowledged.
+    /// Sequence number of `have`, for acknowledgement.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub batch: u64,
-    /// The last `batch` that came from the other.
+    /// Last `batch` received from the other relay.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub ack: u64,
-    /// What is new at the sender.
+    /// Entries that are new at the sender.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub have: Vec<Have>,
-    /// How far from the sender each relay of `have` is, in their order: 1 is linked to it, what such a one told of is 2, and so on. Where it is missing, far.
+    /// Distance of each relay in `have` from the sender, in the same order: 1 for a linked relay, 2 for one that a
+    /// linked relay reported, and so on. A missing value counts as far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distances: Vec<u8>,
-    /// Entries that the sender asks for.
+    /// Relays whose entries the sender requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub want: Vec<RelayId>,
-    /// Relays whose accusation the sender asks for.
+    /// Relays whose accusations the sender requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubt: Vec<RelayId>,
-    /// Entries that the other asked for; the sender's own where the link is new.
+    /// Requested entries; on a new link, the entry of the sender.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<RelayEntry>)]
     pub entries: Vec<Arc<RelayEntry>>,
-    /// Accusations that the other asked for.
+    /// Requested accusations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Accusation>)]
     pub accusations: Vec<Arc<Accusation>>,
-    /// Hashes of the parts of what the sender knows: the other tells of its own what differs.
+    /// Hashes of the buckets of the sender's entries. The other relay announces its entries in the buckets that
+    /// differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buckets: Vec<u64>,
-    /// Relays that the sender does not reach: has the other heard of them?
+    /// Relays that the sender cannot reach, to ask whether the other relay receives from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probe: Vec<RelayId>,
     /// Answers to `probe`.

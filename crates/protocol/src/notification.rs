@@ -1,91 +1,94 @@
-//! Notifications: what happened.
+//! Notifications.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::SecretHex;
 
-/// `notification`: an event, when the message was made, and its place in the log.
+/// `notification`: an event, the time of the message, and the id of the event in the log.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Notification {
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
     /// Unix second at which the message was made.
     pub timestamp: u64,
-    /// Grows with every event of the log, across restarts; `null` for a watch's own.
+    /// Increases by one with every event of the log, across restarts too. `null` for payments to a watch.
     #[serde(default)]
     #[schema(required)]
     pub event_id: Option<u64>,
 }
 
-/// What can happen: `notification_type`, and its `data`.
+/// Events: `notification_type`, and its `data`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(tag = "notification_type", content = "data", rename_all = "snake_case")]
 pub enum Event {
-    /// An output pays the relay's wallet or a watch: seen in the mempool, or confirmed.
+    /// An output pays the relay's own wallets or a watch: it entered the mempool, or its block was connected.
     PaymentDetected(Box<Payment>),
-    /// A reorganisation, a replacement or an eviction undid what was told last of this output.
+    /// The last `payment_detected` of this output is no longer valid: its block was disconnected, or the transaction
+    /// was replaced or evicted from the mempool.
     PaymentReverted(Box<Payment>),
-    /// A block extends the best chain.
+    /// A block extends the chain.
     BlockMined(BlockMined),
-    /// A block left the best chain.
+    /// A reorg removed the tip.
     BlockDisconnected(BlockDisconnected),
-    /// A relay connected.
+    /// A relay joined the mesh or is back, with or without a link to this one; or a relay without a key connected.
     RelayConnected(RelayConnected),
-    /// A relay went away.
+    /// A relay left the mesh or is critical; or a relay without a key disconnected.
     RelayDisconnected(RelayDisconnected),
-    /// A block's tweaks (topic `tweaks`).
+    /// Tweaks of a block, or a part of them (topic `tweaks`).
     Tweaks(Tweaks),
 }
 
-/// An output that pays somebody.
+/// An output that pays the relay's own wallets or a watch.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Payment {
-    /// Transaction.
+    /// Transaction id.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// Height of its block, `null` in the mempool.
+    /// Height of its block; `null` in the mempool.
     #[schema(required)]
     pub block_height: Option<u32>,
-    /// Hash of its block, `null` in the mempool.
+    /// Hash of its block; `null` in the mempool.
     #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub block_hash: Option<String>,
-    /// BTC.
+    /// Value of the output in BTC.
     #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$")]
     pub amount: String,
-    /// The address that was paid: the silent-payment address (labelled, where a label was used), or the node wallet's.
+    /// Address that was paid: the silent-payment address, with its label if a label was used, or an address of the
+    /// node's wallet.
     pub address: String,
-    /// 0 in the mempool, 1 when it has just confirmed.
+    /// 0 in the mempool, 1 in a new block; the current number if `historical`.
     pub confirmations: u32,
-    /// The block's time when confirmed, else when the relay saw it. Unix seconds.
+    /// Time of the block if confirmed, otherwise when the relay first saw the payment. Unix seconds.
     pub timestamp: u64,
-    /// BTC.
+    /// Fee of the transaction in BTC; `null` if unknown.
     #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$", required)]
     pub fee: Option<String>,
-    /// Serialised size of the transaction in bytes, witness included.
+    /// Serialised size of the transaction in bytes, including the witness.
     pub size: u64,
     /// Index of the output.
     pub vout: u32,
-    /// What to add to the spend key to spend the output (BIP352 `t_k`, label included); 32 bytes in hex; only to the watch's owner.
+    /// BIP352 `t_k` including the tweak of the label, 32 bytes in hex: add it to the spend private key to spend the
+    /// output. Sent to the owner of the watch only.
     #[schema(required)]
     pub tweak: Option<SecretHex>,
-    /// The label that was paid.
+    /// Label that was paid; 0 is the change of the wallet. `null` without a label.
     #[schema(required)]
     pub label: Option<u32>,
-    /// The watch that found it; `null` for the relay's own wallet.
+    /// Watch that found the payment; `null` for the relay's own wallets.
     #[schema(required)]
     pub watch_id: Option<String>,
     /// Satoshis.
     pub amount_sats: u64,
-    /// Satoshis.
+    /// `fee` in satoshis.
     #[schema(required)]
     pub fee_sats: Option<u64>,
-    /// In `payment_reverted`: the transaction that took its place, where one did.
+    /// Only in `payment_reverted`: the transaction that replaced this one, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
     pub replaced_by: Option<String>,
-    /// Present and true where a watch's scan of the history found it.
+    /// Only present, and `true`, if the scan of a history found the payment.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub historical: bool,
 }
@@ -98,13 +101,13 @@ pub struct BlockMined {
     /// Hash.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// Number of transactions, the coinbase included.
+    /// Number of transactions, including the coinbase.
     pub transactions: u64,
     /// Serialised size in bytes.
     pub size: u64,
-    /// The header's time, Unix seconds.
+    /// Time in the header, in Unix seconds.
     pub timestamp: u64,
-    /// Difficulty, 1 at the easiest target of the main network.
+    /// Difficulty, relative to the easiest target of mainnet.
     pub difficulty: f64,
     /// Merkle root.
     #[schema(pattern = "^[0-9a-f]{64}$")]
@@ -114,51 +117,52 @@ pub struct BlockMined {
 /// Data of `block_disconnected`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockDisconnected {
-    /// Height of the block that left.
+    /// Height of the block that was disconnected.
     pub block_height: u32,
     /// Its hash.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// The tip that holds again.
+    /// Hash of the new tip.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub previous_block_hash: String,
-    /// When the relay heard of it, Unix seconds.
+    /// When the relay received it, in Unix seconds.
     pub timestamp: u64,
 }
 
 /// Data of `relay_connected`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayConnected {
-    /// Its name.
+    /// Name of the relay.
     pub relay_id: String,
-    /// Where it says it can be reached, without a proof else where it connected from; `null` where this relay would not dial that.
+    /// Address at which the relay says that it can be reached, or from which a relay without a key connected. `null`
+    /// if this relay would not dial a relay of the mesh there.
     #[schema(required)]
     pub address: Option<String>,
-    /// Its API version.
+    /// API version that the relay speaks.
     pub version: String,
-    /// What it offers.
+    /// What the relay offers, or requested in its handshake.
     pub capabilities: Vec<String>,
-    /// When, Unix seconds.
+    /// When it happened, in Unix seconds.
     pub timestamp: u64,
-    /// Name of its connection.
+    /// Name of the connection: `mesh-` and the name for a relay of the mesh.
     pub connection_id: String,
 }
 
 /// Data of `relay_disconnected`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayDisconnected {
-    /// Its name.
+    /// Name of the relay.
     pub relay_id: String,
     /// As in its `relay_connected`.
     #[schema(required)]
     pub address: Option<String>,
-    /// When, Unix seconds.
+    /// When it happened, in Unix seconds.
     pub timestamp: u64,
-    /// Name of its connection.
+    /// Name of the connection: `mesh-` and the name for a relay of the mesh.
     pub connection_id: String,
 }
 
-/// Data of `tweaks`: the eligible transactions of a block, or a part of them where the block is large.
+/// Data of `tweaks`: the eligible transactions of a block, or a part of them if the block is large.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Tweaks {
     /// Height.
@@ -166,17 +170,18 @@ pub struct Tweaks {
     /// Hash.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// In block order.
+    /// Eligible transactions, in block order.
     pub transactions: Vec<TweakTx>,
-    /// Which part of the block this is, from 1. A block is complete with its last part.
+    /// Number of this part of the block, from 1. A block is complete with its last part.
     #[serde(default = "one")]
     #[schema(minimum = 1)]
     pub part: u32,
-    /// Parts of the block. Both numbers are missing, and stand for 1, in events that a relay logged before it knew parts.
+    /// Number of parts of the block. `part` and `parts` are absent, and count as 1, in events that were logged before
+    /// parts were supported.
     #[serde(default = "one")]
     #[schema(minimum = 1)]
     pub parts: u32,
-    /// Present and true where it is history that a `from_height` asked for.
+    /// Only present, and `true`, if `from_height` requested this block.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub historical: bool,
 }
@@ -184,15 +189,15 @@ pub struct Tweaks {
 /// An eligible transaction (BIP352, "Scanning").
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct TweakTx {
-    /// Transaction.
+    /// Transaction id.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
     /// `input_hash·A`, 33 bytes in hex.
     pub tweak: String,
-    /// Its taproot outputs, spent ones too.
+    /// Taproot outputs, including spent ones.
     pub outputs: Vec<TweakOutput>,
-    /// Present and true where further outputs follow: the next part begins with the same `txid` and `tweak`. Only all outputs together can be
-    /// scanned.
+    /// Only present, and `true`, if the next part has further outputs of this transaction. It begins with the same
+    /// `txid` and `tweak`. Join all outputs before you scan the transaction.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continues: bool,
 }

@@ -1,22 +1,26 @@
-//! The tweaks of a large block as several messages, and together again.
+//! Splits the tweaks of a large block into several messages, and joins them.
 //!
-//! Clients close a connection on which a message is too long for them; 1 MiB is the default of the common libraries for Python and Go.
+//! Clients close the connection when a message exceeds their limit. Common libraries for Python and Go default to 1
+//! MiB.
 
 use crate::{TweakOutput, TweakTx, Tweaks};
 
-/// Largest message of the relay, on a WebSocket or as a server-sent event, in bytes: half of what the strictest of the common libraries takes.
+/// Largest message of the relay, over a WebSocket or as a server-sent event, in bytes: half the limit of the
+/// strictest common library.
 pub const LARGEST_MESSAGE: usize = 512 << 10;
 
-/// Bytes of a `tweaks` message beside its list of transactions, at most: names, one hash, and numbers of at most 20 digits.
+/// Maximum size of a `tweaks` message without its list of transactions, in bytes: names, one hash, and numbers of at
+/// most 20 digits.
 const ENVELOPE: usize = 1024;
 
 impl Tweaks {
-    /// The block as messages of at most [`LARGEST_MESSAGE`] bytes: itself where it fits into one.
+    /// Splits the block into messages of at most [`LARGEST_MESSAGE`] bytes. A block that fits into one is unchanged.
     pub fn into_parts(self) -> Vec<Self> {
         self.split(LARGEST_MESSAGE - ENVELOPE)
     }
 
-    /// Parts whose lists of transactions have at most so many bytes. Each has one output at least.
+    /// Splits the block into parts whose lists of transactions have at most `most` bytes. Each part has at least one
+    /// output.
     fn split(self, most: usize) -> Vec<Self> {
         let mut lists = vec![Vec::new()];
         let mut left = most;
@@ -62,7 +66,7 @@ impl Tweaks {
         (1..).zip(lists).map(part).collect()
     }
 
-    /// Takes the transactions of the part that follows to those of this one.
+    /// Appends the transactions of the next part.
     pub fn append(&mut self, next: Self) {
         let mut transactions = next.transactions.into_iter();
         if let Some(last) = self.transactions.last_mut().filter(|tx| tx.continues) {
@@ -78,13 +82,13 @@ impl Tweaks {
     }
 }
 
-/// Bytes of a transaction without its outputs, and of the comma behind it.
+/// Size of a transaction without its outputs, including the comma after it, in bytes.
 fn frame_bytes(tx: &TweakTx) -> usize {
     const NAMES: &str = r#"{"txid":"","tweak":"","outputs":[],"continues":true},"#;
     NAMES.len() + tx.txid.len() + tx.tweak.len()
 }
 
-/// Bytes of an output, and of the comma behind it.
+/// Size of an output, including the comma after it, in bytes.
 fn output_bytes(output: &TweakOutput) -> usize {
     const NAMES: &str = r#"{"vout":,"public_key":"","amount_sats":},"#;
     NAMES.len() + digits(output.vout.into()) + output.public_key.len() + digits(output.amount_sats)

@@ -1,4 +1,4 @@
-//! A secret on its way through a message.
+//! Secrets in messages.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret in hex. It is wiped when dropped, and `Debug` does not show it.
+/// A secret in hex. It is wiped when dropped, and `Debug` does not print it.
 #[derive(Clone, Deserialize, Serialize, PartialEq, Eq, Zeroize, ZeroizeOnDrop, ToSchema)]
 #[serde(transparent)]
 pub struct SecretHex(String);
 
 impl SecretHex {
-    /// Takes the hex text over.
+    /// Wraps a hex string.
     pub fn new(hex: String) -> Self {
         Self(hex)
     }
 
-    /// The secret itself. Not for logs, errors or disks.
+    /// The secret. Must not be logged, put into errors or written to disk.
     pub fn expose(&self) -> &str {
         &self.0
     }

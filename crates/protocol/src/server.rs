@@ -1,4 +1,4 @@
-//! Everything that a relay says on a WebSocket.
+//! Messages that the relay sends over a WebSocket.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,11 +14,11 @@ use crate::{
 pub enum ServerMessage {
     /// Answer to `handshake`.
     HandshakeResponse(HandshakeResponse),
-    /// Between relays: prove who you are.
+    /// Between relays: request for a proof of identity.
     RelayChallenge(RelayChallenge),
-    /// Something happened.
+    /// An event: a payment, a block, tweaks or a relay.
     Notification(Notification),
-    /// This relay's state, health or metrics, on a topic.
+    /// Report on a topic: state, health or metrics of this relay.
     Sync(SyncMessage),
     /// Answer to `sync`.
     SyncResponse(SyncResponse),
@@ -30,11 +30,11 @@ pub enum ServerMessage {
     UnsubscribeResponse(UnsubscribeResponse),
     /// Answer to `watch`.
     WatchResponse(WatchResponse),
-    /// How far the history of a watch is told.
+    /// Progress of the scan of a watch's history.
     WatchProgress(WatchProgress),
     /// Answer to `unwatch`.
     UnwatchResponse(UnwatchResponse),
-    /// A message was wrong.
+    /// A message was not accepted.
     Error(ErrorMessage),
 }
 

@@ -1,4 +1,4 @@
-//! Topics, and how a client chooses among them.
+//! Topics, and subscriptions to them.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use utoipa::ToSchema;
 pub enum Topic {
     /// Payments, blocks, relays.
     Notifications,
-    /// The relay's `HealthSync`.
+    /// `HealthSync` of the relay.
     Health,
-    /// The relay's `MetricsSync`.
+    /// `MetricsSync` of the relay.
     Metrics,
-    /// The relay's `StateSync`.
+    /// `StateSync` of the relay.
     Sync,
-    /// Every block's tweaks, for clients that scan for themselves.
+    /// Tweaks of each block, for clients that scan themselves.
     Tweaks,
 }
 
 impl Topic {
-    /// All of them, in the order in which replies list them.
+    /// All topics, in the order in which responses list them.
     pub const ALL: [Self; 5] = [
         Self::Notifications,
         Self::Health,
@@ -42,7 +42,7 @@ impl Topic {
         }
     }
 
-    /// The topic of this name.
+    /// The topic with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
@@ -64,14 +64,14 @@ impl Topics {
         self.0 & Self::bit(topic) != 0
     }
 
-    /// Adds a topic; true when it was not there.
+    /// Adds a topic; `true` if it was not in the set.
     pub fn insert(&mut self, topic: Topic) -> bool {
         let new = !self.contains(topic);
         self.0 |= Self::bit(topic);
         new
     }
 
-    /// Takes a topic out; true when it was there.
+    /// Removes a topic; `true` if it was in the set.
     pub fn remove(&mut self, topic: Topic) -> bool {
         let there = self.contains(topic);
         self.0 &= !Self::bit(topic);
@@ -103,7 +103,7 @@ impl FromIterator<Topic> for Topics {
 pub struct Subscribe {
     /// Topics to add.
     pub subscriptions: Vec<Topic>,
-    /// With the topic `tweaks`: where its history is to begin.
+    /// Only with the topic `tweaks`: first block of its history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_height: Option<u32>,
     /// As in the handshake.
@@ -114,7 +114,7 @@ pub struct Subscribe {
     pub timestamp: Option<u64>,
 }
 
-/// `unsubscribe`, from the client: the same shape, topics to take out.
+/// `unsubscribe`, from the client: the same shape, with the topics to remove.
 pub type Unsubscribe = Subscribe;
 
 /// `subscribe_response` and `unsubscribe_response`, to the client.
@@ -122,7 +122,7 @@ pub type Unsubscribe = Subscribe;
 pub struct SubscribeResponse {
     /// `subscribed` or `unsubscribed`.
     pub status: String,
-    /// The whole set that now holds.
+    /// All topics that the client is now subscribed to.
     pub subscriptions: Vec<Topic>,
     /// This relay's name.
     pub relay_id: String,

@@ -1,11 +1,11 @@
-//! `sync` messages: what relays tell each other, and clients on the topics of the same names.
+//! `sync` messages: reports between relays, and to clients on request and on topics.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::mesh::Gossip;
 
-/// What a `sync` message is about.
+/// Kind of report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
 pub enum SyncType {
     /// Uptime, tip, connections.
@@ -17,32 +17,32 @@ pub enum SyncType {
 }
 
 impl SyncType {
-    /// All of them, in the reference's order.
+    /// All kinds, in the order of the API reference.
     pub const ALL: [Self; 3] = [Self::StateSync, Self::HealthSync, Self::MetricsSync];
 }
 
-/// `sync` as a client sends it. Its payload is kept as it came.
+/// `sync` as a client sends it. The payload is kept unparsed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct Sync {
-    /// What is asked for, and what the payload holds.
+    /// Requested report, and the kind of the payload.
     pub sync_type: SyncType,
-    /// The sender's name, where it is a relay.
+    /// Name of the sender, if it is a relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay_id: Option<String>,
-    /// The sender's own state, health or metrics.
+    /// State, health or metrics of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Map<String, serde_json::Value>>,
     /// Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<u64>,
-    /// Name of the message, unique for its sender.
+    /// Id of the message, unique for its sender, at most 128 bytes.
     pub message_id: String,
 }
 
 /// `sync` as this relay sends it.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncMessage {
-    /// What the payload holds.
+    /// Kind of the payload.
     pub sync_type: SyncType,
     /// This relay's name.
     pub relay_id: String,
@@ -50,14 +50,14 @@ pub struct SyncMessage {
     pub payload: SyncPayload,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Unique name of this message.
+    /// Unique id of this message.
     pub message_id: String,
 }
 
-/// `sync_response`: the same with the request's name.
+/// `sync_response`: a report, and the id of the request.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncResponse {
-    /// As asked.
+    /// As in the request.
     pub sync_type: SyncType,
     /// This relay's name.
     pub relay_id: String,
@@ -65,31 +65,31 @@ pub struct SyncResponse {
     pub payload: SyncPayload,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Unique name of this message.
+    /// Unique id of this message.
     pub message_id: String,
     /// `message_id` of the request.
     pub in_reply_to: String,
 }
 
-/// `sync_response` as a relay sends it to the one that it connected to. Its payload is kept as it came.
+/// `sync_response` as a relay sends it to the relay that it connected to. The payload is kept unparsed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncReply {
-    /// As asked.
+    /// As in the request.
     pub sync_type: SyncType,
-    /// The sender's name.
+    /// Name of the sender.
     pub relay_id: String,
-    /// The sender's own state, health or metrics.
+    /// State, health or metrics of the sender.
     pub payload: serde_json::Map<String, serde_json::Value>,
     /// Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<u64>,
-    /// Unique name of this message.
+    /// Unique id of this message.
     pub message_id: String,
     /// `message_id` of the request.
     pub in_reply_to: String,
 }
 
-/// The three payloads; each sits below a key of its own name.
+/// The three payloads, each under a key with its name.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SyncPayload {
@@ -106,7 +106,7 @@ pub enum SyncPayload {
 pub struct StatePayload {
     /// The report.
     pub state: StateReport,
-    /// What the sender passes on about other relays; on links between relays only.
+    /// Gossip about other relays; only on links between relays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub gossip: Option<Box<Gossip>>,
@@ -126,7 +126,7 @@ pub struct MetricsPayload {
     pub metrics: MetricsReport,
 }
 
-/// What a relay is doing.
+/// State of a relay.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct StateReport {
     /// Seconds since the start.
@@ -137,22 +137,22 @@ pub struct StateReport {
     pub network: String,
     /// `healthy`, `degraded` or `critical`.
     pub status: String,
-    /// Height of the tip up to which events are logged; `null` before the first.
+    /// Height up to which events are logged; `null` before the first block.
     #[schema(required)]
     pub last_block: Option<u32>,
-    /// WebSocket connections now.
+    /// Current WebSocket connections.
     pub connections: u64,
-    /// Relays known, this one included.
+    /// Known relays, including this one.
     pub known_relays: u64,
-    /// Links to other relays now.
+    /// Current links to other relays.
     pub mesh_connections: u64,
-    /// The program's own version.
+    /// Version of the program.
     #[serde(default)]
     #[schema(required)]
     pub software_version: String,
 }
 
-/// How a relay feels.
+/// Health of a relay.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct HealthReport {
     /// `healthy`, `degraded` or `critical`.
@@ -160,18 +160,18 @@ pub struct HealthReport {
     /// Resident memory, `"128MB"`.
     #[schema(required)]
     pub memory_usage: Option<String>,
-    /// Share of one processor since the last look, `"5%"`.
+    /// Processor time since the last measurement, as a share of one processor, `"5%"`.
     #[schema(required)]
     pub cpu_usage: Option<String>,
     /// Size of the data directory, `"2GB"`.
     #[schema(required)]
     pub disk_usage: Option<String>,
-    /// Mean round trip to the linked relays in milliseconds; `null` without a link.
+    /// Mean round-trip time to the linked relays in milliseconds; `null` without a link.
     #[schema(required)]
     pub network_latency: Option<f64>,
     /// Errors logged since the start.
     pub error_count: u64,
-    /// The last of them.
+    /// Last error; `null` if there was none.
     #[schema(required)]
     pub last_error: Option<String>,
     /// `memory_usage` in bytes.
@@ -188,12 +188,12 @@ pub struct HealthReport {
     pub disk_bytes: Option<u64>,
 }
 
-/// What a relay counts of its mesh.
+/// Mesh counters of a relay.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct MetricsReport {
-    /// Relays known, this one included.
+    /// Known relays, including this one.
     pub known_relays: u64,
-    /// Links to other relays now.
+    /// Current links to other relays.
     pub mesh_connections: u64,
     /// `sync` messages received and sent as requests.
     pub sync_requests: u64,
@@ -201,16 +201,16 @@ pub struct MetricsReport {
     pub sync_responses: u64,
     /// Requests answered from the cache.
     pub cache_hits: u64,
-    /// Requests that were not in the cache.
+    /// Requests that were not answered from the cache.
     pub cache_misses: u64,
-    /// Mean time to answer or to be answered, in milliseconds; `null` before the first.
+    /// Mean time to a response, in milliseconds; `null` before the first sync.
     #[schema(required)]
     pub avg_latency: Option<f64>,
-    /// Syncs that failed.
+    /// Failed syncs.
     pub error_count: u64,
-    /// Percentage of syncs that did not fail; `null` before the first.
+    /// Percentage of syncs that did not fail; `null` before the first sync.
     #[schema(required)]
     pub success_rate: Option<f64>,
-    /// WebSocket messages in and out per second, over the last minute; those about watches and errors are not counted.
+    /// WebSocket messages in and out per second, mean of the last minute, without those about watches and errors.
     pub messages_per_second: f64,
 }

@@ -1,27 +1,28 @@
-//! Watches: remote scanning with a client's scan key.
+//! Watches: the relay scans with a client's scan key.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::SecretHex;
 
-/// `watch`, from the client. The key is held in memory for as long as the connection lasts, and nowhere else.
+/// `watch`, from the client. The relay holds the key in memory while the connection lasts, and never writes it to a
+/// disk or a log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Watch {
     /// Scan private key, 32 bytes in hex.
     pub scan_private_key: SecretHex,
     /// Spend public key, 33 bytes in hex.
     pub spend_public_key: String,
-    /// Labels in use. The change label 0 is always scanned.
+    /// Labels in use. Label 0, the change label, is always scanned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<u32>>,
-    /// Where a scan of the history is to begin.
+    /// First block of the history to scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_height: Option<u32>,
-    /// Where it is to end; without it, at the tip. What comes after this message is sent either way.
+    /// Last block of the history; the default is the tip. Later payments are sent live in either case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_height: Option<u32>,
-    /// Comes back as `in_reply_to`.
+    /// Returned as `in_reply_to`; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
 }
@@ -31,18 +32,19 @@ pub struct Watch {
 pub struct WatchResponse {
     /// `watching`.
     pub status: String,
-    /// Name of the watch, for `unwatch` and in its notifications.
+    /// Id of the watch, for `unwatch` and in its notifications.
     pub watch_id: String,
-    /// The silent-payment address that the keys make.
+    /// Silent-payment address of the keys.
     pub address: String,
-    /// What becomes of the history that was asked for. A relay from before this field leaves it out.
+    /// State of the requested history. Relays of older versions omit it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryState>,
-    /// First block at or above `from_height` that is scanned for this watch. `null` without `from_height`, and while it is not known yet.
+    /// First block at or above `from_height` that is scanned for this watch. `null` without `from_height`, and while
+    /// it is not known.
     #[serde(default)]
     #[schema(required)]
     pub start_height: Option<u32>,
-    /// Blocks of the history that cannot be scanned, as far as that is known yet.
+    /// Blocks of the history that cannot be scanned, as far as known, in order.
     #[serde(default)]
     #[schema(required)]
     pub missing: Vec<MissingBlocks>,
@@ -53,26 +55,27 @@ pub struct WatchResponse {
     pub timestamp: u64,
 }
 
-/// What becomes of a watch's history.
+/// State of a watch's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HistoryState {
-    /// There is nothing to scan: no `from_height`, one above the tip, or none of the blocks can be had.
+    /// There is nothing to scan: there is no `from_height`, it is above the tip, or none of the blocks is available.
     None,
-    /// The request is kept; the scan begins once the relay has its first block and the index has come to the range.
+    /// The relay keeps the request, and starts the scan when it has its first block and its index has reached the
+    /// range.
     Waiting,
-    /// The scan begins now.
+    /// The scan starts now.
     Scanning,
 }
 
 /// Blocks of a history that the relay cannot scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct MissingBlocks {
-    /// The first of them.
+    /// First block of the range.
     pub from: u32,
-    /// The last.
+    /// Last block of the range.
     pub to: u32,
-    /// Why.
+    /// Why these blocks cannot be scanned.
     pub reason: MissingReason,
 }
 
@@ -80,13 +83,13 @@ pub struct MissingBlocks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingReason {
-    /// Below `index.start_height` of the relay.
+    /// The index of the relay starts above this block (`index.start_height`).
     BelowStartHeight,
-    /// The node has pruned the block, and the index did not have it by then.
+    /// The node no longer has the block, and the index does not have it.
     Pruned,
-    /// The index's copy is damaged, and the node no longer has the block.
+    /// The copy in the index is damaged, and the node no longer has the block.
     Damaged,
-    /// The relay did not see the block, and cannot fetch it.
+    /// The relay did not see the block, and has no index.
     Unseen,
     /// A reason that this version does not know.
     #[serde(other)]
@@ -116,16 +119,18 @@ impl std::fmt::Display for MissingReason {
     }
 }
 
-/// `watch_progress`, to a client whose watch has a `from_height`: how much of the history is told.
+/// `watch_progress`, to a client whose watch has a history: progress of its scan.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct WatchProgress {
     /// As in the `watch_response`.
     pub watch_id: String,
-    /// From 0.0 to 1.0, which comes last.
+    /// 0.0 in the first message, 1.0 in the last one.
     pub progress: f64,
-    /// All blocks of the history up to this one were scanned, except for those in `missing`; before the first it is the block below it.
+    /// All blocks of the history up to this height have been scanned, except those in `missing`. Before the first
+    /// block it is the height below it.
     pub height: u32,
-    /// Blocks of the history that could not be scanned: in the message that follows their discovery, and in the last; empty in all others.
+    /// Blocks of the history that cannot be scanned: in the first message after one of them is found, and in the last
+    /// message; otherwise empty.
     #[serde(default)]
     #[schema(required)]
     pub missing: Vec<MissingBlocks>,
@@ -138,7 +143,7 @@ pub struct WatchProgress {
 pub struct Unwatch {
     /// As in the `watch_response`.
     pub watch_id: String,
-    /// Comes back as `in_reply_to`.
+    /// Returned as `in_reply_to`; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
 }
@@ -148,7 +153,7 @@ pub struct Unwatch {
 pub struct UnwatchResponse {
     /// `unwatched`.
     pub status: String,
-    /// The watch that ended.
+    /// Id of the watch that ended.
     pub watch_id: String,
     /// `message_id` of the request.
     #[schema(required)]

@@ -1,7 +1,9 @@
-//! Answers of a BlindBit Oracle, versions 1 and 2, over HTTP: what wallets made for BlindBit read, and what a relay reads of an Oracle.
+//! HTTP responses of a BlindBit Oracle, versions 1 and 2. The relay serves them to BlindBit wallets, and reads them
+//! from an Oracle.
 //!
-//! The names, the nesting and the types are BlindBit's (`setavenger/blindbit-oracle`: the branch `v1`, and `internal/server/README.md` of
-//! version 2); they are not this project's to change. All hashes and txids are in the order in which they are shown, bytes are hex.
+//! Names, nesting and types are BlindBit's (`setavenger/blindbit-oracle`: the branch `v1`, and
+//! `internal/server/README.md` of version 2), and must not change. Hashes and txids are in display order; bytes are
+//! hex.
 
 mod v1;
 mod v2;
@@ -15,23 +17,23 @@ pub use v2::{
     ComputeItem, FullTx, LightOutput, Output,
 };
 
-/// `GET info`, of both versions.
+/// `GET info`, in both versions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "network": "signet", "height": 834761, "tweaks_only": false, "tweaks_full_basic": true,
     "tweaks_full_with_dust_filter": true, "tweaks_cut_through_with_dust_filter": true
 })))]
 pub struct BlindbitInfo {
-    /// `main`, `testnet`, `signet`, `regtest`; BlindBit has no name for `testnet4`, which is called that.
+    /// `main`, `testnet`, `testnet4`, `signet` or `regtest`. BlindBit itself does not define `testnet4`.
     pub network: String,
-    /// The newest block that can be asked for.
+    /// Height of the newest block in the index.
     pub height: u32,
-    /// Whether tweaks are all that can be asked for.
+    /// Whether only tweaks are available.
     pub tweaks_only: bool,
-    /// Whether there are tweaks of all eligible transactions.
+    /// Whether the tweaks of all eligible transactions are available.
     pub tweaks_full_basic: bool,
-    /// The same with a dust limit.
+    /// Whether they can be filtered with a dust limit.
     pub tweaks_full_with_dust_filter: bool,
-    /// Whether there are tweaks of the transactions that have something left to spend.
+    /// Whether the tweaks of the transactions with unspent outputs (cut-through) are available, with a dust limit.
     pub tweaks_cut_through_with_dust_filter: bool,
 }

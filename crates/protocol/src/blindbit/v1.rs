@@ -1,4 +1,4 @@
-//! Version 1. `tweaks/H` and `tweak-index/H` answer with a bare array of strings, 33 bytes in hex each.
+//! Version 1. `tweaks/H` and `tweak-index/H` return an array of strings, 33 bytes in hex each.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({"block_height": 834761})))]
 pub struct BlindbitBlockHeight {
-    /// The newest block that can be asked for.
+    /// Height of the newest block in the index.
     pub block_height: u32,
 }
 
@@ -15,12 +15,12 @@ pub struct BlindbitBlockHeight {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({"block_hash": "00000120c9a85327d21a09e9a232eb1783f6de3e32cfeba02d2200e80cc017d4"})))]
 pub struct BlindbitBlockHash {
-    /// Of the block at that height.
+    /// Hash of the block at this height.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
 }
 
-/// One of the array of `GET utxos/H`: a taproot output of an eligible transaction.
+/// Element of the array that `GET utxos/H` returns: a taproot output of an eligible transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "txid": "355cce4314a2238f45801c81c15098f83668284156e80998ab38ce87ef7524cc", "vout": 1, "value": 1000000,
@@ -28,24 +28,24 @@ pub struct BlindbitBlockHash {
     "block_hash": "00000120c9a85327d21a09e9a232eb1783f6de3e32cfeba02d2200e80cc017d4", "timestamp": 1715205985, "spent": false
 })))]
 pub struct BlindbitUtxo {
-    /// Its transaction.
+    /// Transaction of the output.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// Its place there.
+    /// Index of the output in its transaction.
     pub vout: u32,
     /// Satoshis.
     pub value: u64,
-    /// 34 bytes: 5120, and the x-only key.
+    /// Output script, 34 bytes: `5120` and the x-only key.
     #[schema(pattern = "^5120[0-9a-f]{64}$")]
     pub scriptpubkey: String,
-    /// Its block. An Oracle says 0.
+    /// Height of its block. An Oracle returns 0.
     pub block_height: u32,
-    /// Its block.
+    /// Hash of its block.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// The block's time, Unix seconds.
+    /// Time of the block, in Unix seconds.
     pub timestamp: u64,
-    /// Whether a block spends it.
+    /// Whether a block has spent the output.
     pub spent: bool,
 }
 
@@ -56,10 +56,11 @@ pub struct BlindbitUtxo {
     "data": ["cc12527ee956138b", "2bf50db605a3ea0c"]
 })))]
 pub struct BlindbitSpentIndex {
-    /// Of the block at that height.
+    /// Hash of the block at this height.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// For each taproot output that the block spends the first 8 bytes of SHA256(outpoint ‖ block hash), both as they are serialised.
+    /// For each taproot output that the block spends: the first 8 bytes of SHA256(outpoint ‖ block hash), both as
+    /// serialised.
     pub data: Vec<String>,
 }
 
@@ -70,15 +71,15 @@ pub struct BlindbitSpentIndex {
     "data": "0110494a00", "filter_type": 4
 })))]
 pub struct BlindbitFilter {
-    /// Of the block at that height; its first 16 bytes, as they are serialised, are the filter's key.
+    /// Hash of the block at this height. Its first 16 bytes, as serialised, are the key of the filter.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// The block's height.
+    /// Height of the block.
     pub block_height: u32,
-    /// A Golomb-coded set as in BIP158 (P = 19, M = 784931), its number of elements before it.
+    /// Golomb-coded set as in BIP158 (P = 19, M = 784931), preceded by the number of its elements.
     #[schema(pattern = "^([0-9a-f]{2})+$")]
     pub data: String,
-    /// 4.
+    /// Always 4.
     pub filter_type: u8,
 }
 

@@ -1,15 +1,15 @@
-//! Version 2: every answer about a block says which block it is about.
+//! Version 2: each response about a block identifies the block.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Which block an answer is about.
+/// Block that a response is about.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BlockIdentifier {
-    /// Its hash.
+    /// Hash of the block.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub block_hash: String,
-    /// Its height.
+    /// Height of the block.
     pub block_height: u32,
 }
 
@@ -20,9 +20,9 @@ pub struct BlockIdentifier {
     "index": ["031799df7770cfdabe460e47f4571fe4ded7d7a7922afa0f5ad91753473269cdbb"]
 })))]
 pub struct BlindbitTweaks {
-    /// Which block.
+    /// Block that this is about.
     pub block_identifier: BlockIdentifier,
-    /// The tweak of each eligible transaction, 33 bytes in hex each.
+    /// Tweak of each eligible transaction, 33 bytes in hex.
     #[serde(deserialize_with = "or_nothing")]
     pub index: Vec<String>,
 }
@@ -37,9 +37,9 @@ pub struct BlindbitTweaks {
     }]
 })))]
 pub struct BlindbitOutputs {
-    /// Which block.
+    /// Block that this is about.
     pub block_identifier: BlockIdentifier,
-    /// The taproot outputs of the eligible transactions, spent ones too.
+    /// Taproot outputs of the eligible transactions, including spent ones.
     #[serde(deserialize_with = "or_nothing")]
     pub index: Vec<Output>,
 }
@@ -47,14 +47,14 @@ pub struct BlindbitOutputs {
 /// A taproot output.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Output {
-    /// Its transaction.
+    /// Transaction of the output.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// Its place there.
+    /// Index of the output in its transaction.
     pub vout: u32,
     /// Satoshis.
     pub amount: u64,
-    /// Its x-only key.
+    /// X-only public key, 32 bytes in hex.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub pubkey: String,
 }
@@ -66,7 +66,7 @@ pub struct Output {
     "index": ["12345acbdef12345", "67890fedcba98765"]
 })))]
 pub struct BlindbitSpentOutputs {
-    /// Which block.
+    /// Block that this is about.
     pub block_identifier: BlockIdentifier,
     /// First 8 bytes of the x-only key of each taproot output that the block spends.
     #[serde(deserialize_with = "or_nothing")]
@@ -84,23 +84,23 @@ pub struct BlindbitSpentOutputs {
     }]
 })))]
 pub struct BlindbitComputeIndex {
-    /// Which block.
+    /// Block that this is about.
     pub block_identifier: BlockIdentifier,
-    /// The eligible transactions.
+    /// Eligible transactions, in block order.
     #[serde(deserialize_with = "or_nothing")]
     pub index: Vec<ComputeItem>,
 }
 
-/// An eligible transaction, in short.
+/// Eligible transaction, with shortened outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct ComputeItem {
-    /// Which transaction.
+    /// Transaction id.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// 33 bytes in hex.
+    /// Tweak, 33 bytes in hex.
     #[schema(pattern = "^0[23][0-9a-f]{64}$")]
     pub tweak: String,
-    /// First 8 bytes of the x-only key of each of its taproot outputs.
+    /// First 8 bytes of the x-only key of each taproot output of the transaction.
     #[serde(deserialize_with = "or_nothing")]
     pub outputs: Vec<String>,
 }
@@ -117,43 +117,44 @@ pub struct ComputeItem {
     }]
 })))]
 pub struct BlindbitFullBlock {
-    /// Which block.
+    /// Block that this is about.
     pub block_identifier: BlockIdentifier,
-    /// The eligible transactions.
+    /// Eligible transactions, in block order.
     #[serde(deserialize_with = "or_nothing")]
     pub index: Vec<FullTx>,
 }
 
-/// An eligible transaction.
+/// Eligible transaction, with its taproot inputs and outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct FullTx {
-    /// Which transaction.
+    /// Transaction id.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// 33 bytes in hex.
+    /// Tweak, 33 bytes in hex.
     #[schema(pattern = "^0[23][0-9a-f]{64}$")]
     pub tweak: String,
-    /// The taproot outputs that it spends, 36 bytes each: the txid as it is shown, and the vout, big-endian.
+    /// Taproot outputs that the transaction spends, 36 bytes each: the txid in display order, then the vout,
+    /// big-endian.
     #[serde(deserialize_with = "or_nothing")]
     pub inputs: Vec<String>,
-    /// Its taproot outputs.
+    /// Taproot outputs of the transaction.
     #[serde(deserialize_with = "or_nothing")]
     pub utxos: Vec<LightOutput>,
 }
 
-/// A taproot output of a transaction that is named beside it.
+/// Taproot output of the transaction that contains this list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct LightOutput {
-    /// Its place in the transaction.
+    /// Index of the output in its transaction.
     pub vout: u32,
     /// Satoshis.
     pub amount: u64,
-    /// Its x-only key.
+    /// X-only public key, 32 bytes in hex.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub pubkey: String,
 }
 
-/// An Oracle writes `null` for a list without entries.
+/// An Oracle sends `null` for an empty list.
 fn or_nothing<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }

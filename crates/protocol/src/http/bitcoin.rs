@@ -1,4 +1,4 @@
-//! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: the node's own words, in the reference's shape.
+//! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: replies of the node, in the shape of the API reference.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,17 +20,17 @@ use utoipa::ToSchema;
     "timestamp": 1703001600
 })))]
 pub struct BitcoinInfo {
-    /// Of `getblockchaininfo`.
+    /// Fields of `getblockchaininfo`.
     pub blockchain_info: BlockchainInfo,
-    /// Of `getnetworkinfo`.
+    /// Fields of `getnetworkinfo`.
     pub network_info: NetworkInfo,
-    /// Of `getmempoolinfo`.
+    /// Fields of `getmempoolinfo`.
     pub mempool_info: MempoolInfo,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// Of `getblockchaininfo`.
+/// Fields of `getblockchaininfo`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BlockchainInfo {
     /// `main`, `test`, `testnet4`, `signet`, `regtest`.
@@ -44,32 +44,32 @@ pub struct BlockchainInfo {
     pub bestblockhash: String,
     /// Difficulty.
     pub difficulty: f64,
-    /// 0 to 1.
+    /// Estimated progress of verification, 0 to 1.
     pub verificationprogress: f64,
-    /// Whether the node still fetches the chain.
+    /// Whether the node is in initial block download.
     pub initialblockdownload: bool,
-    /// Bytes.
+    /// Size of blocks and undo data on disk, in bytes.
     pub size_on_disk: u64,
-    /// Whether old blocks are deleted.
+    /// Whether the node prunes old blocks.
     pub pruned: bool,
 }
 
-/// Of `getnetworkinfo`.
+/// Fields of `getnetworkinfo`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct NetworkInfo {
-    /// Peers.
+    /// Number of peers.
     pub connections: u64,
-    /// Peers that came to the node.
+    /// Number of inbound peers.
     #[serde(default)]
     #[schema(required)]
     pub connections_in: Option<u64>,
-    /// Peers that the node went to.
+    /// Number of outbound peers.
     #[serde(default)]
     #[schema(required)]
     pub connections_out: Option<u64>,
-    /// Whether the network is on.
+    /// Whether P2P networking is enabled.
     pub networkactive: bool,
-    /// Each network.
+    /// State of each network.
     pub networks: Vec<Network>,
 }
 
@@ -78,26 +78,26 @@ pub struct NetworkInfo {
 pub struct Network {
     /// `ipv4`, `ipv6`, `onion`, `i2p`, `cjdns`.
     pub name: String,
-    /// Limited by `-onlynet`.
+    /// Whether `-onlynet` excludes the network.
     pub limited: bool,
-    /// Can be reached.
+    /// Whether the network is reachable.
     pub reachable: bool,
-    /// `HOST:PORT`, or empty.
+    /// Proxy, `HOST:PORT`; empty without one.
     pub proxy: String,
 }
 
-/// Of `getmempoolinfo`.
+/// Fields of `getmempoolinfo`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct MempoolInfo {
-    /// Transactions.
+    /// Number of transactions.
     pub size: u64,
-    /// Virtual bytes.
+    /// Sum of the virtual sizes of the transactions, in bytes.
     pub bytes: u64,
-    /// Memory in bytes.
+    /// Memory usage in bytes.
     pub usage: u64,
-    /// Bound of `usage`.
+    /// Maximum of `usage`, in bytes.
     pub maxmempool: u64,
-    /// BTC per 1,000 virtual bytes.
+    /// Minimum fee rate for acceptance, in BTC per 1,000 virtual bytes.
     pub mempoolminfee: f64,
 }
 
@@ -125,35 +125,35 @@ pub struct BlockDetails {
     /// Merkle root.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub merkleroot: String,
-    /// The header's time, Unix seconds.
+    /// Time in the header, in Unix seconds.
     pub time: u64,
-    /// Median of the last 11 blocks' times.
+    /// Median time of the last 11 blocks, in Unix seconds.
     pub mediantime: u64,
     /// Nonce.
     pub nonce: u64,
-    /// Target, compact form in hex.
+    /// Target in compact form, in hex.
     pub bits: String,
     /// Difficulty.
     pub difficulty: f64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Bytes without witnesses.
+    /// Size without witnesses, in bytes.
     pub strippedsize: u64,
-    /// BIP141 weight.
+    /// Weight (BIP141).
     pub weight: u64,
     /// Txids in block order.
     pub tx: Vec<String>,
-    /// 1 at the tip; -1 outside the best chain.
+    /// Number of confirmations: 1 at the tip, -1 outside the best chain.
     pub confirmations: i64,
-    /// `null` for the genesis block.
+    /// Hash of the previous block; `null` for the genesis block.
     #[serde(default)]
     #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub previousblockhash: Option<String>,
-    /// `null` at the tip.
+    /// Hash of the next block; `null` at the tip.
     #[serde(default)]
     #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub nextblockhash: Option<String>,
-    /// When this answer was made, Unix seconds.
+    /// When this response was made, in Unix seconds.
     #[serde(default)]
     #[schema(required)]
     pub timestamp: u64,

@@ -1,9 +1,9 @@
-//! `GET /config`: what the relay runs with. No secret is ever in it.
+//! `GET /config`: the configuration, without secrets.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The configuration as anybody may see it.
+/// The configuration, without secrets.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "relay_id": "relay-1", "network": "signet", "ws_url": "0.0.0.0:8090", "http_url": "0.0.0.0:8091",
@@ -19,49 +19,49 @@ pub struct ConfigView {
     pub relay_id: String,
     /// `mainnet`, `testnet`, `testnet4`, `signet` or `regtest`.
     pub network: String,
-    /// Where the WebSocket API listens.
+    /// Listen address of the WebSocket API, `IP:PORT`.
     pub ws_url: String,
-    /// Where the HTTP API listens.
+    /// Listen address of the HTTP API, `IP:PORT`.
     pub http_url: String,
-    /// The node.
+    /// The Bitcoin node.
     pub bitcoin_core: BitcoinCoreConfig,
-    /// The BlindBit Oracle that tweaks come from.
+    /// The BlindBit Oracle with which the tweak index is compared.
     pub blindbit: BlindbitConfig,
-    /// Intervals of the topics.
+    /// Intervals of the report topics.
     pub sync: SyncConfig,
-    /// Whether `/dev/*` is open.
+    /// Whether `/dev/*` is available.
     pub dev_mode: bool,
-    /// Whether the relay runs on its embedded chain.
+    /// Whether the relay runs on its embedded development chain.
     pub standalone: bool,
     /// Unix seconds.
     pub timestamp: u64,
     /// The relay's own silent-payment address.
     pub silent_payment_address: String,
-    /// The program's own version.
+    /// Version of the program.
     pub software_version: String,
-    /// Whether something of this takes effect only after `POST /restart`.
+    /// Whether a change takes effect only after `POST /restart`.
     pub restart_required: bool,
 }
 
-/// The node.
+/// The Bitcoin node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BitcoinCoreConfig {
     /// RPC address.
     pub url: String,
-    /// Name of the node's wallet; empty for none.
+    /// Name of the node's wallet; empty if not configured.
     pub wallet: String,
-    /// ZMQ address; empty for polling.
+    /// ZMQ address; empty if the relay polls.
     pub zmq_url: String,
 }
 
-/// The BlindBit Oracle.
+/// The BlindBit Oracle with which the tweak index is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BlindbitConfig {
-    /// Empty: the relay computes its own tweaks.
+    /// URL of the Oracle; empty if there is none. The relay computes all tweaks itself in either case.
     pub url: String,
 }
 
-/// Seconds between two messages of a topic.
+/// Intervals between reports, in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncConfig {
     /// Topic `sync`.
@@ -82,13 +82,14 @@ pub struct SyncConfig {
 pub struct ConfigChanged {
     /// `updated`.
     pub status: String,
-    /// A line for each key whose value is another now: `sync.interval: 30 -> 60`.
+    /// One line for each key that changed: `sync.interval: 30 -> 60`.
     pub changes: Vec<String>,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Whether something takes effect only after `POST /restart`.
+    /// Whether a change takes effect only after `POST /restart`.
     pub restart_required: bool,
-    /// What the operator has to do besides: credentials of the configuration are not sent to a node's address that was changed here.
+    /// What the operator must do in addition: the relay does not send configured credentials to a node address that
+    /// was changed here.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -103,8 +104,8 @@ pub struct RestartResponse {
     pub status: String,
     /// Unix seconds.
     pub timestamp: u64,
-    /// At most this long clients get to let go; serving again takes a fraction of a second more.
+    /// Maximum time for closing the clients, `"5s"`. The relay then serves again within a fraction of a second.
     pub estimated_duration: String,
-    /// Name of this restart, for the log.
+    /// Id of this restart, as in the log.
     pub restart_id: String,
 }

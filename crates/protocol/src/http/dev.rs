@@ -1,4 +1,4 @@
-//! `POST /dev/mine`, `POST /dev/pay` (`dev_mode`; regtest, signet and standalone).
+//! `POST /dev/mine` and `POST /dev/pay` (`dev_mode`; regtest, signet and standalone).
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"blocks": 1})))]
 pub struct MineRequest {
-    /// How many blocks, 1 to 1000; 1 when left out.
+    /// Number of blocks, 1 to 1000; default 1.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1000)]
     pub blocks: Option<u32>,
@@ -22,7 +22,7 @@ pub struct MineRequest {
 pub struct MineResponse {
     /// Hashes of the new blocks, lowest first.
     pub blocks: Vec<String>,
-    /// Height of the last one.
+    /// Height of the last new block.
     pub height: u32,
     /// Unix seconds.
     pub timestamp: u64,
@@ -36,9 +36,9 @@ pub struct MineResponse {
     "amount": "0.001"
 })))]
 pub struct PayRequest {
-    /// A silent-payment address, or any other address of the network.
+    /// Silent-payment address, or any other address of the network.
     pub address: String,
-    /// BTC.
+    /// Amount in BTC.
     #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$")]
     pub amount: String,
 }
@@ -51,15 +51,15 @@ pub struct PayRequest {
     "amount": "0.001", "amount_sats": 100000, "timestamp": 1703001600
 })))]
 pub struct PayResponse {
-    /// The transaction that pays, in the mempool now.
+    /// Transaction that pays the address. It is in the mempool.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
-    /// As asked.
+    /// Address that was paid.
     pub address: String,
-    /// BTC.
+    /// Amount in BTC.
     #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$")]
     pub amount: String,
-    /// Satoshis.
+    /// `amount` in satoshis.
     pub amount_sats: u64,
     /// Unix seconds.
     pub timestamp: u64,

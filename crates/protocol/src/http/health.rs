@@ -21,63 +21,64 @@ pub struct Health {
     pub version: String,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Each service in a word.
+    /// State of each service.
     pub services: Services,
-    /// Each check as yes or no.
+    /// Result of each check.
     pub checks: Checks,
-    /// The program's own version.
+    /// Version of the program.
     pub software_version: String,
-    /// What is wrong, in a sentence each; empty when healthy.
+    /// One sentence for each problem; empty if there is none.
     pub problems: Vec<String>,
-    /// The tweak index; `null` where the relay keeps none (`index.enabled`).
+    /// The tweak index; `null` without one (`index.enabled = false`).
     #[schema(required)]
     pub index: Option<IndexHealth>,
 }
 
-/// How far the tweak index is.
+/// State of the tweak index.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct IndexHealth {
     /// `starting`, `building`, `current` or `failing`.
     pub state: String,
-    /// The lowest block that it has, or will have.
+    /// Lowest block that the index has or will have.
     pub first_height: u32,
-    /// The newest block that it has.
+    /// Newest block in the index; `null` before the first.
     #[schema(required)]
     pub height: Option<u32>,
-    /// The node's tip when it was last asked.
+    /// Tip of the node, or its best header while it synchronises; `null` before the node has answered.
     #[schema(required)]
     pub target: Option<u32>,
-    /// From 0.0 to 1.0.
+    /// Progress of building the index, 0.0 to 1.0.
     pub progress: f64,
-    /// Why it cannot go on for now.
+    /// Why the index cannot continue; `null` if it can.
     #[schema(required)]
     pub error: Option<String>,
 }
 
-/// Each service in a word.
+/// State of each service.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Services {
     /// `connected`, `syncing` or `disconnected`.
     pub bitcoin_core: String,
-    /// Where the index's tweaks come from: `own_index` (computed by this relay), or how the BlindBit Oracle of `blindbit.url` is, with
-    /// which they are compared: `connected`, `disconnected`, `behind` (it lacks blocks), or `implausible` (it is wrong of one block after the other).
+    /// `own_index` without an Oracle. With `blindbit.url`, the state of the BlindBit Oracle with which the index is
+    /// compared: `connected`, `disconnected`, `behind` (it lacks blocks that this relay has) or `implausible` (it was
+    /// wrong about eight blocks in a row). The relay computes all tweaks itself in each case.
     pub blindbit: String,
-    /// `listening`.
+    /// Always `listening`: if the WebSocket server ends, the process ends.
     pub websocket: String,
-    /// `active` while syncs are answered and reports are made.
+    /// Always `active`: if syncing ends, the process ends.
     pub sync_manager: String,
 }
 
-/// Each check as yes or no.
+/// Result of each check.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Checks {
     /// The node answers.
     pub bitcoin_rpc: bool,
-    /// The source of the index's tweaks answers, and says what can be.
+    /// The BlindBit Oracle is `connected`. Without an Oracle: the index is not `failing`.
     pub blindbit_api: bool,
-    /// The WebSocket port is open.
+    /// Always `true`: if the WebSocket server ends, the process ends.
     pub websocket_server: bool,
-    /// Syncs are answered.
+    /// Always `true`: if syncing ends, the process ends.
     pub sync_manager: bool,
 }
 
@@ -91,13 +92,13 @@ pub struct Live {
     pub timestamp: u64,
 }
 
-/// `GET /health/ready`: 200 when the relay follows the tip, 503 with the reason when not.
+/// `GET /health/ready`: 200 when the relay follows the tip and knows the mempool, otherwise 503 with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({"status": "ready", "reason": null, "timestamp": 1703001600})))]
 pub struct Ready {
     /// `ready` or `not_ready`.
     pub status: String,
-    /// What it waits for.
+    /// What the relay waits for; `null` when it is ready.
     #[schema(required)]
     pub reason: Option<String>,
     /// Unix seconds.

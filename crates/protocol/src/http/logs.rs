@@ -1,23 +1,23 @@
-//! `GET /logs`: the newest lines of the relay's own log.
+//! `GET /logs`: the newest lines of the relay's log.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Severity of a log line. The order is that of severity, the least first.
+/// Severity of a log line, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// Only with `log.level` at `trace`.
+    /// Recorded only if `log.level` is `trace`.
     Trace,
-    /// Only with `log.level` at `debug` or below.
+    /// Recorded only if `log.level` is `debug` or `trace`.
     Debug,
-    /// What an operator may like to know.
+    /// Normal operation.
     Info,
-    /// What an operator should know.
+    /// Something that an operator should know.
     Warn,
-    /// What an operator must look at.
+    /// A failure that an operator must look into.
     Error,
 }
 
@@ -30,7 +30,7 @@ pub enum LogLevel {
             "http": "0.0.0.0:8091", "ws": "0.0.0.0:8090", "module": "cli::run", "line": 45
         },
         {
-            "timestamp": "2024-12-19T10:00:30Z", "level": "info", "message": "a relay connected", "relay_id": "relay-1",
+            "timestamp": "2024-12-19T10:00:30Z", "level": "info", "message": "relay joined the mesh", "relay_id": "relay-1",
             "connections": 3, "module": "ws::session", "line": 123
         }
     ],
@@ -40,40 +40,41 @@ pub enum LogLevel {
     "timestamp": 1734602460
 })))]
 pub struct Logs {
-    /// Those that match the filters: the newest `limit` of them.
+    /// The newest `limit` lines that match the filters, newest last.
     pub logs: Vec<LogLine>,
-    /// All that match the filters, not only the listed ones.
+    /// Number of lines that match the filters, including those not listed.
     pub total: u64,
-    /// Lines by level that match `search`, whatever their level.
+    /// Number of lines that match `search`, for each level.
     pub levels: LogLevels,
-    /// The filters as they were understood.
+    /// The filters that were applied.
     pub filters: LogFilters,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// A line of the log.
+/// A log line.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct LogLine {
     /// RFC 3339 in UTC, `2024-12-19T10:00:00Z`.
     pub timestamp: String,
     /// Severity.
     pub level: LogLevel,
-    /// The text.
+    /// Message of the line.
     pub message: String,
     /// This relay's name.
     pub relay_id: String,
-    /// The line's own fields, each under its name. One whose name is that of another key here gets `field_` before it.
+    /// Further fields of the line, each under its name. A field with the name of another key here is prefixed with
+    /// `field_`.
     #[serde(flatten)]
     pub fields: BTreeMap<String, LogValue>,
-    /// The part of the program that speaks, `sync::history`.
+    /// Module that logged the line, `sync::history`.
     pub module: String,
-    /// Line of its source; `null` when unknown.
+    /// Line number in the source; `null` if unknown.
     #[schema(required)]
     pub line: Option<u32>,
 }
 
-/// Value of a field of a log line.
+/// Value of a field.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum LogValue {
@@ -84,7 +85,7 @@ pub enum LogValue {
     Text(String),
 }
 
-/// Lines by level.
+/// Number of lines for each level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[allow(missing_docs, reason = "each is named after its level")]
 pub struct LogLevels {
@@ -95,15 +96,15 @@ pub struct LogLevels {
     pub trace: u64,
 }
 
-/// The filters of `GET /logs`; `null` where there is none.
+/// Filters of `GET /logs`; `null` if not set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct LogFilters {
     /// This level and above.
     #[schema(required)]
     pub level: Option<LogLevel>,
-    /// Lines listed at most.
+    /// Maximum number of lines listed.
     pub limit: u64,
-    /// Text that the line contains, whatever its case.
+    /// Text that the message, the module or a field contains, in any case.
     #[schema(required)]
     pub search: Option<String>,
 }

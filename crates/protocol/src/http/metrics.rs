@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The JSON form. The text form has the same figures below the names of `docs/API.md`.
+/// Metrics as JSON. The OpenMetrics text has the same figures.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "sync_metrics": {
@@ -24,24 +24,24 @@ use utoipa::ToSchema;
     }
 })))]
 pub struct Metrics {
-    /// The mesh.
+    /// Syncs and the mesh.
     pub sync_metrics: SyncMetrics,
     /// The process.
     pub system_metrics: SystemMetrics,
-    /// The node.
+    /// The Bitcoin node.
     pub bitcoin_metrics: BitcoinMetrics,
     /// Unix seconds.
     pub timestamp: u64,
-    /// The relay's own work.
+    /// Work of the relay since its start.
     pub relay_metrics: RelayMetrics,
 }
 
-/// The mesh.
+/// Syncs and the mesh.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncMetrics {
-    /// Relays known, this one included.
+    /// Known relays, including this one.
     pub known_relays: u64,
-    /// Links to other relays now.
+    /// Current links to other relays.
     pub mesh_connections: u64,
     /// `sync` requests received and sent.
     pub sync_requests: u64,
@@ -49,14 +49,14 @@ pub struct SyncMetrics {
     pub sync_responses: u64,
     /// Requests answered from the cache.
     pub cache_hits: u64,
-    /// Requests that were not in the cache.
+    /// Requests that were not answered from the cache.
     pub cache_misses: u64,
-    /// Milliseconds; `null` before the first sync.
+    /// Mean time to a response, in milliseconds; `null` before the first sync.
     #[schema(required)]
     pub avg_latency: Option<f64>,
-    /// Syncs that failed.
+    /// Failed syncs.
     pub error_count: u64,
-    /// Percent; `null` before the first sync.
+    /// Percentage of syncs that did not fail; `null` before the first sync.
     #[schema(required)]
     pub success_rate: Option<f64>,
 }
@@ -67,12 +67,12 @@ pub struct SystemMetrics {
     /// Resident memory, `"128MB"`.
     #[schema(required)]
     pub memory_usage: Option<String>,
-    /// Share of one processor, `"5%"`.
+    /// Processor time since the last measurement, as a share of one processor, `"5%"`.
     #[schema(required)]
     pub cpu_usage: Option<String>,
-    /// WebSocket connections now.
+    /// Current WebSocket connections.
     pub active_connections: u64,
-    /// HTTP requests and WebSocket messages received since the start; messages about watches are not counted.
+    /// HTTP requests and WebSocket messages received since the start, without messages about watches.
     pub total_requests: u64,
     /// Seconds since the start.
     pub uptime: u64,
@@ -90,55 +90,55 @@ pub struct SystemMetrics {
     pub disk_bytes: Option<u64>,
 }
 
-/// The node, as it answered last; `null` while it has not.
+/// Figures of the node from its last answer; `null` before the first.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct BitcoinMetrics {
     /// Height of its best block.
     #[schema(required)]
     pub block_height: Option<u64>,
-    /// Its peers.
+    /// Number of peers.
     #[schema(required)]
     pub connections: Option<u64>,
-    /// Transactions in its mempool.
+    /// Number of transactions in its mempool.
     #[schema(required)]
     pub mempool_size: Option<u64>,
-    /// 0 to 1.
+    /// Progress of verification, 0 to 1.
     #[schema(required)]
     pub verification_progress: Option<f64>,
 }
 
-/// The relay's own work since its start.
+/// Work of the relay since its start.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayMetrics {
-    /// Newest `event_id`.
+    /// Newest `event_id` in the log.
     pub last_event_id: u64,
     /// Height up to which events are logged.
     #[schema(required)]
     pub tip_height: Option<u32>,
-    /// Watches held now. This and what else counts watches is there for an administrator only.
+    /// Current watches. All counts about watches are only present for an administrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watches: Option<u64>,
     /// Payments sent to watches, in the mempool and in blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_payments_detected: Option<u64>,
-    /// Messages about watches that clients have sent.
+    /// Messages about watches received from clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_messages_received: Option<u64>,
-    /// Messages about watches that were sent to clients.
+    /// Messages about watches sent to clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_messages_sent: Option<u64>,
-    /// Payments to the relay's own wallets, reverted ones not counted.
+    /// Payments to the relay's own wallets, in the mempool and in blocks.
     pub payments_detected: u64,
-    /// Payments reverted.
+    /// Payments to the relay's own wallets that were reverted.
     pub payments_reverted: u64,
     /// Blocks connected.
     pub blocks_connected: u64,
     /// Blocks disconnected.
     pub blocks_disconnected: u64,
-    /// Transactions looked at, in blocks and in the mempool.
+    /// Transactions scanned, in blocks and in the mempool.
     pub transactions_scanned: u64,
-    /// Events of the log handed to clients.
+    /// Events of the log sent to clients.
     pub notifications_sent: u64,
-    /// Connections that were cut because they read too slowly.
+    /// Accepted connections that were closed with 1013.
     pub slow_clients_cut: u64,
 }

@@ -7,29 +7,29 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "type": "about:blank", "title": "Unprocessable Entity", "status": 422,
-    "detail": "amount: expected at least 330 sat, or nodes call it dust",
-    "errors": [{"field": "amount", "message": "expected at least 330 sat, or nodes call it dust"}]
+    "detail": "amount: expected at least 330 sat: nodes reject smaller outputs as dust",
+    "errors": [{"field": "amount", "message": "expected at least 330 sat: nodes reject smaller outputs as dust"}]
 })))]
 pub struct Problem {
-    /// What kind of problem: `about:blank`, or a name of `docs/API.md`.
+    /// Kind of problem: `about:blank`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The status in words.
+    /// Name of the status.
     pub title: String,
     /// HTTP status.
     pub status: u16,
     /// What happened, and what to do.
     pub detail: String,
-    /// With 422: each field that is wrong.
+    /// Only with 422: the fields that are not acceptable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
 
-/// A field that is wrong.
+/// A field that is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Its name, with dots between levels.
+    /// Name of the field, with dots between levels.
     pub field: String,
-    /// What would be right.
+    /// What was expected.
     pub message: String,
 }

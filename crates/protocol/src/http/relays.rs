@@ -3,20 +3,20 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How a relay feels, as the lists of relays say it. `degraded` of `/health` is `warning` here.
+/// Health of a relay in lists of relays. `degraded` of `/health` is `warning` here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RelayHealth {
-    /// All is well.
+    /// No problem.
     Healthy,
-    /// Something is amiss; what can be served is served.
+    /// The relay is late, or reports that it is degraded.
     Warning,
-    /// Nothing useful can be served.
+    /// The relay has been silent for three intervals, or reports that it can serve nothing useful.
     Critical,
 }
 
 impl RelayHealth {
-    /// From the word of `/health`, of a `StateSync` or of a `HealthSync`.
+    /// Converts the `status` of `/health`, `StateSync` or `HealthSync`.
     pub fn from_status(status: &str) -> Option<Self> {
         match status {
             "healthy" => Some(Self::Healthy),
@@ -27,21 +27,21 @@ impl RelayHealth {
     }
 }
 
-/// How this relay knows a relay.
+/// How this relay knows another relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
-    /// It is the one that answers.
+    /// It is this relay.
     Own,
-    /// It connected to this one.
+    /// It connected to this relay.
     Inbound,
-    /// This one connected to it.
+    /// This relay connected to it.
     Outbound,
-    /// Other relays told of it; there is no link to it.
+    /// Other relays reported it; there is no link to it.
     Gossip,
 }
 
-/// `GET /relays`: this relay first, then those of its mesh, the nearest first.
+/// `GET /relays`: this relay first, then the relays of its mesh, nearest first.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "relays": [
@@ -63,50 +63,51 @@ pub enum Link {
     "total": 2, "healthy": 2, "warning": 0, "critical": 0, "timestamp": 1703001600
 })))]
 pub struct RelayList {
-    /// Those that match the filter, `limit` at most.
+    /// Relays that match the filter, at most `limit`.
     pub relays: Vec<RelaySummary>,
-    /// All that match the filter, not only the listed ones.
+    /// Number of relays that match the filter, including those not listed.
     pub total: u64,
-    /// Of these, the healthy ones.
+    /// Number of these that are healthy.
     pub healthy: u64,
-    /// Of these, those with `warning`.
+    /// Number of these with a warning.
     pub warning: u64,
-    /// Of these, the critical ones.
+    /// Number of these that are critical.
     pub critical: u64,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// A relay in the list. What another relay has not told is `null`.
+/// A relay in the list. Values that another relay has not reported are `null`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelaySummary {
-    /// Its name.
+    /// Name of the relay.
     pub relay_id: String,
-    /// `HOST:PORT` of its WebSocket API, as it advertises it; `null` where it cannot be reached from elsewhere, or this relay would not dial it.
+    /// Advertised address of its WebSocket API, `HOST:PORT`. `null` if other machines cannot use it, or if this relay
+    /// would not dial it.
     #[schema(required)]
     pub address: Option<String>,
-    /// API version that it speaks.
+    /// API version that the relay speaks.
     pub version: String,
     /// Seconds since its start.
     #[schema(required)]
     pub uptime: Option<u64>,
-    /// As it told last.
+    /// Health of the relay; see `RelayHealth`.
     #[schema(required)]
     pub health: Option<RelayHealth>,
     /// Unix second of its last message.
     pub last_seen: u64,
-    /// What it offers, or asked for in its handshake.
+    /// What the relay offers.
     pub capabilities: Vec<String>,
     /// Its WebSocket connections.
     #[schema(required)]
     pub connections: Option<u64>,
-    /// Its own count of syncs.
+    /// Sync counters that the relay reports.
     pub metrics: RelaySyncs,
-    /// Round trip over the link in milliseconds; `null` without one.
+    /// Round-trip time over the link in milliseconds; `null` without a link.
     #[serde(default)]
     #[schema(required)]
     pub latency: Option<f64>,
-    /// The key that it has proven, 32 bytes in hex; `null` where it has not.
+    /// Key that the relay has proven, or that signed its entry, 32 bytes in hex.
     #[serde(default)]
     #[schema(required)]
     pub public_key: Option<String>,
@@ -114,17 +115,17 @@ pub struct RelaySummary {
     #[serde(default)]
     #[schema(required)]
     pub url: Option<String>,
-    /// How it is known.
+    /// How this relay knows it.
     pub link: Link,
-    /// Height up to which it logs events.
+    /// Height up to which the relay logs events.
     #[schema(required)]
     pub last_block: Option<u32>,
-    /// Its program's own version.
+    /// Version of its program.
     #[schema(required)]
     pub software_version: Option<String>,
 }
 
-/// A relay's own count of syncs, since its start.
+/// Sync counters of a relay since its start.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelaySyncs {
     /// Requests received and sent.
@@ -133,7 +134,7 @@ pub struct RelaySyncs {
     /// Responses received and sent.
     #[schema(required)]
     pub sync_responses: Option<u64>,
-    /// Milliseconds; `null` before the first.
+    /// Mean time to a response, in milliseconds; `null` before the first sync.
     #[schema(required)]
     pub avg_latency: Option<f64>,
 }
@@ -150,39 +151,39 @@ pub struct RelaySyncs {
             "url": "ws://relay-1.example.com:8090", "link": "own", "last_block": 822000, "software_version": "0.1.0"
 })))]
 pub struct RelayDetails {
-    /// Its name.
+    /// Name of the relay.
     pub relay_id: String,
     /// As in the list.
     #[schema(required)]
     pub address: Option<String>,
-    /// API version that it speaks.
+    /// API version that the relay speaks.
     pub version: String,
     /// Seconds since its start.
     #[schema(required)]
     pub uptime: Option<u64>,
-    /// As it told last.
+    /// Health of the relay; see `RelayHealth`.
     #[schema(required)]
     pub health: Option<RelayHealth>,
     /// Unix second of its last message.
     pub last_seen: u64,
-    /// What it offers, or asked for in its handshake.
+    /// What the relay offers.
     pub capabilities: Vec<String>,
     /// Its WebSocket connections.
     #[schema(required)]
     pub connections: Option<u64>,
-    /// Its own count of syncs.
+    /// Sync counters that the relay reports.
     pub metrics: RelayMetricsDetails,
-    /// What it runs with.
+    /// Configuration of the relay.
     pub configuration: RelayConfiguration,
-    /// Each of its parts as yes or no.
+    /// State of the parts of the relay.
     pub status: RelayParts,
     /// Unix seconds.
     pub timestamp: u64,
-    /// Round trip over the link in milliseconds; `null` without one.
+    /// Round-trip time over the link in milliseconds; `null` without a link.
     #[serde(default)]
     #[schema(required)]
     pub latency: Option<f64>,
-    /// The key that it has proven, 32 bytes in hex; `null` where it has not.
+    /// Key that the relay has proven, or that signed its entry, 32 bytes in hex.
     #[serde(default)]
     #[schema(required)]
     pub public_key: Option<String>,
@@ -190,17 +191,17 @@ pub struct RelayDetails {
     #[serde(default)]
     #[schema(required)]
     pub url: Option<String>,
-    /// How it is known.
+    /// How this relay knows it.
     pub link: Link,
-    /// Height up to which it logs events.
+    /// Height up to which the relay logs events.
     #[schema(required)]
     pub last_block: Option<u32>,
-    /// Its program's own version.
+    /// Version of its program.
     #[schema(required)]
     pub software_version: Option<String>,
 }
 
-/// A relay's own count of syncs, with those that failed.
+/// Sync counters of a relay since its start, including failures.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct RelayMetricsDetails {
     /// Requests received and sent.
@@ -209,44 +210,44 @@ pub struct RelayMetricsDetails {
     /// Responses received and sent.
     #[schema(required)]
     pub sync_responses: Option<u64>,
-    /// Milliseconds; `null` before the first.
+    /// Mean time to a response, in milliseconds; `null` before the first sync.
     #[schema(required)]
     pub avg_latency: Option<f64>,
-    /// Syncs that failed.
+    /// Failed syncs.
     #[schema(required)]
     pub error_count: Option<u64>,
-    /// Percent; `null` before the first.
+    /// Percentage of syncs that did not fail; `null` before the first sync.
     #[schema(required)]
     pub success_rate: Option<f64>,
 }
 
-/// What a relay runs with.
+/// Configuration of a relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayConfiguration {
     /// Bitcoin network.
     #[schema(required)]
     pub network: Option<String>,
-    /// Whether `/dev/*` is open.
+    /// Whether `/dev/*` is available.
     #[schema(required)]
     pub dev_mode: Option<bool>,
-    /// Seconds between two of its `StateSync`.
+    /// Seconds between two `StateSync` of the relay.
     #[schema(required)]
     pub sync_interval: Option<u64>,
 }
 
-/// Each part of a relay as yes or no.
+/// State of the parts of a relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct RelayParts {
-    /// Its node answers.
+    /// Whether its node answers.
     #[schema(required)]
     pub bitcoin_connected: Option<bool>,
-    /// Its source of tweaks answers.
+    /// Whether its BlindBit Oracle is connected; without an Oracle, whether its index is not failing.
     #[schema(required)]
     pub blindbit_connected: Option<bool>,
-    /// Its WebSocket port is open.
+    /// Whether its WebSocket port is open.
     #[schema(required)]
     pub websocket_listening: Option<bool>,
-    /// It takes part in syncs.
+    /// Whether it syncs with other relays.
     #[schema(required)]
     pub sync_active: Option<bool>,
 }

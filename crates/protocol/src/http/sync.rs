@@ -5,23 +5,23 @@ use utoipa::ToSchema;
 
 use crate::SyncType;
 
-/// How a sync ended.
+/// Result of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncOutcome {
-    /// The answer reached the other side's socket, or ours.
+    /// The response was delivered.
     Success,
-    /// See `error`.
+    /// The response could not be delivered, or did not arrive; see `error`.
     Failed,
 }
 
-/// Who asked whom.
+/// Direction of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncDirection {
-    /// The other side asked this relay.
+    /// The other side sent the request.
     Inbound,
-    /// This relay asked the other side.
+    /// This relay sent the request.
     Outbound,
 }
 
@@ -36,78 +36,78 @@ pub enum SyncDirection {
     "timestamp": 1703001600
 })))]
 pub struct SyncStatus {
-    /// `syncing` while this relay waits for another one's answer, else `idle`.
+    /// `syncing` while this relay waits for a response, otherwise `idle`.
     pub status: String,
     /// Unix second of the newest entry of the history; `null` before the first.
     #[schema(required)]
     pub last_sync: Option<u64>,
-    /// Unix second of this relay's next own `StateSync`.
+    /// Unix second at which the next `StateSync` of this relay is due.
     #[schema(required)]
     pub next_sync: Option<u64>,
-    /// The kinds of sync that this relay takes part in.
+    /// Kinds of sync that this relay supports.
     pub sync_types: Vec<SyncType>,
-    /// The last that failed, newest first.
+    /// The last ten failed syncs, newest first.
     pub errors: Vec<SyncFailure>,
     /// Counts since the start.
     pub statistics: SyncStatistics,
-    /// Those for whose answer this relay waits.
+    /// Requests that wait for a response.
     pub active_syncs: Vec<ActiveSync>,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// A sync that failed.
+/// A failed sync.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncFailure {
     /// Unix seconds.
     pub timestamp: u64,
-    /// Its kind.
+    /// Kind of the sync.
     pub sync_type: SyncType,
-    /// The other side.
+    /// The other side: the `relay_id` of a relay that has proven its identity, otherwise the `connection_id`.
     pub target_relay: String,
-    /// What went wrong.
+    /// Why it failed.
     pub error: String,
 }
 
 /// Counts of syncs since the start.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncStatistics {
-    /// All that ended.
+    /// Number of finished syncs.
     pub total_syncs: u64,
-    /// Those that did not fail.
+    /// Number of these that did not fail.
     pub successful_syncs: u64,
-    /// Those that did.
+    /// Number of these that failed.
     pub failed_syncs: u64,
-    /// Percent; `null` before the first.
+    /// Percentage of syncs that did not fail; `null` before the first sync.
     #[schema(required)]
     pub success_rate: Option<f64>,
-    /// Milliseconds; `null` before the first.
+    /// Mean duration in milliseconds; `null` before the first sync.
     #[schema(required)]
     pub avg_duration: Option<f64>,
 }
 
-/// A sync whose answer is awaited.
+/// A request that waits for a response.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct ActiveSync {
-    /// Its kind.
+    /// Kind of the sync.
     pub sync_type: SyncType,
-    /// The other side.
+    /// The other side: the `relay_id` of a relay that has proven its identity, otherwise the `connection_id`.
     pub target_relay: String,
-    /// Unix seconds.
+    /// When the request was sent, in Unix seconds.
     pub started: u64,
     /// `in_progress`.
     pub status: String,
 }
 
-/// `POST /sync/force`. Both fields, and the body, may be left out.
+/// `POST /sync/force`. Both fields and the body are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({"sync_types": ["StateSync", "HealthSync"]})))]
 pub struct ForceSyncRequest {
-    /// `StateSync`, `HealthSync`, `MetricsSync`; left out: all three.
+    /// Kinds of sync; the default is all three.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<SyncType>>, min_items = 1)]
     pub sync_types: Option<Vec<String>>,
-    /// Names of relays; left out: all that this relay has a link to.
+    /// Names of relays; the default is all relays to which this relay has a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1)]
     pub target_relays: Option<Vec<String>>,
@@ -122,27 +122,27 @@ pub struct ForceSyncRequest {
 pub struct ForceSyncResponse {
     /// `sync_triggered`.
     pub status: String,
-    /// What is asked for.
+    /// Requested kinds of sync.
     pub sync_types: Vec<SyncType>,
-    /// Who is asked; empty where there is nobody.
+    /// Relays that are asked; empty if this relay has no link.
     pub target_relays: Vec<String>,
     /// Unix seconds.
     pub timestamp: u64,
-    /// At most this long it takes, `"30s"`.
+    /// Maximum duration, `"30s"`.
     pub estimated_duration: String,
-    /// For `GET /sync/force/{sync_id}`.
+    /// Id of the forced sync, for `GET /sync/force/{sync_id}`.
     pub sync_id: String,
 }
 
-/// How far a forced sync is.
+/// State of a forced sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ForcedState {
-    /// Answers are awaited.
+    /// Waiting for responses.
     InProgress,
-    /// Every answer came; so too where nobody was to be asked.
+    /// Every response has arrived, or no relay was to be asked.
     Completed,
-    /// Some answer did not come.
+    /// At least one response did not arrive.
     Failed,
 }
 
@@ -154,43 +154,43 @@ pub enum ForcedState {
     "started": 1703001600, "finished": 1703001601, "timestamp": 1703001660
 })))]
 pub struct ForcedSync {
-    /// As `POST /sync/force` gave it.
+    /// Id of the forced sync, from `POST /sync/force`.
     pub sync_id: String,
-    /// How far it is.
+    /// State of the forced sync.
     pub status: ForcedState,
-    /// What was asked for.
+    /// Requested kinds of sync.
     pub sync_types: Vec<SyncType>,
-    /// Who was asked.
+    /// Relays that were asked.
     pub target_relays: Vec<String>,
-    /// One for each kind and target that is through.
+    /// One result for each finished kind and target.
     pub results: Vec<ForcedResult>,
-    /// Unix second at which it began.
+    /// When it began, in Unix seconds.
     pub started: u64,
-    /// Unix second at which it ended; `null` before.
+    /// When it ended, in Unix seconds; `null` before.
     #[schema(required)]
     pub finished: Option<u64>,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// How one sync of a forced one ended.
+/// Result for one kind and target of a forced sync.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct ForcedResult {
-    /// Who was asked.
+    /// Relay that was asked.
     pub target_relay: String,
-    /// For what.
+    /// Kind of the sync.
     pub sync_type: SyncType,
-    /// How it ended.
+    /// Result of the sync.
     pub status: SyncOutcome,
-    /// Milliseconds to the answer; `null` without one.
+    /// Milliseconds until the response; `null` without one.
     #[schema(required)]
     pub latency: Option<f64>,
-    /// What went wrong.
+    /// Why it failed.
     #[schema(required)]
     pub error: Option<String>,
 }
 
-/// `GET /sync/history`: syncs that this relay took part in, newest first.
+/// `GET /sync/history`: finished syncs of this relay, newest first.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "history": [
@@ -204,62 +204,62 @@ pub struct ForcedResult {
     "timestamp": 1703001600
 })))]
 pub struct SyncHistory {
-    /// Those that match the filters, `limit` at most.
+    /// Entries that match the filters, at most `limit`.
     pub history: Vec<SyncRecord>,
-    /// All that match the filters, not only the listed ones.
+    /// Number of entries that match the filters, including those not listed.
     pub total: u64,
-    /// Of these, those that did not fail.
+    /// Number of these that did not fail.
     pub successful: u64,
-    /// Of these, those that did.
+    /// Number of these that failed.
     pub failed: u64,
-    /// The filters as they were understood.
+    /// The filters that were applied.
     pub filters: SyncHistoryFilters,
     /// Unix seconds.
     pub timestamp: u64,
 }
 
-/// A sync that is over. The store keeps it in this form: new fields must have a default.
+/// A finished sync. The store keeps it in this form, so new fields must have a default.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncRecord {
-    /// Unix second of its end.
+    /// When it ended, in Unix seconds.
     pub timestamp: u64,
-    /// Its kind.
+    /// Kind of the sync.
     pub sync_type: SyncType,
-    /// The other side: its `relay_id`, else its `client_id`.
+    /// The other side: the `relay_id` of a relay that has proven its identity, otherwise the `connection_id`.
     pub target_relay: String,
-    /// How it ended.
+    /// Result of the sync.
     pub status: SyncOutcome,
-    /// Whole milliseconds from the request to the end.
+    /// Whole milliseconds until the response was handed to the connection.
     pub duration: u64,
     /// `message_id` of the request.
     pub message_id: String,
-    /// Bytes of the answer.
+    /// Size of the response in bytes.
     pub payload_size: u64,
-    /// Milliseconds from the request to the answer, as `avg_latency` averages them.
+    /// Milliseconds until the response was ready; `avg_latency` is their mean.
     pub latency: f64,
-    /// Who asked whom.
+    /// Direction of the request.
     pub direction: SyncDirection,
-    /// What went wrong; `null` where nothing did.
+    /// Why it failed; `null` if it did not.
     #[serde(default)]
     #[schema(required)]
     pub error: Option<String>,
 }
 
-/// The filters of `GET /sync/history`; `null` where there is none.
+/// Filters of `GET /sync/history`; `null` if not set.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SyncHistoryFilters {
-    /// Entries listed at most.
+    /// Maximum number of entries listed.
     pub limit: u64,
-    /// Unix seconds: entries of this second and later.
+    /// Oldest entry, in Unix seconds, inclusive.
     #[schema(required)]
     pub since: Option<u64>,
     /// Kind of sync.
     #[schema(required)]
     pub sync_type: Option<SyncType>,
-    /// The other side.
+    /// The other side: the `relay_id` of a relay that has proven its identity, otherwise the `connection_id`.
     #[schema(required)]
     pub target_relay: Option<String>,
-    /// How it ended.
+    /// Result of the sync.
     #[schema(required)]
     pub status: Option<SyncOutcome>,
 }

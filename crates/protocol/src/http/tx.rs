@@ -12,13 +12,13 @@ pub struct TxRequest {
     pub hex: String,
 }
 
-/// Answer to `POST /tx`: the node has it and passes it on.
+/// Answer to `POST /tx`: the node has accepted the transaction and broadcasts it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "txid": "e36bb5f1a4e1c2bd2d7f4be23bd1a5b9d3a0d6a7f9c0e1b2c3d4e5f60718293a", "timestamp": 1703001600
 })))]
 pub struct TxResponse {
-    /// Its txid.
+    /// Id of the transaction.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub txid: String,
     /// Unix seconds.

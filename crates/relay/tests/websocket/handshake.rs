@@ -127,7 +127,7 @@ async fn what_is_wrong_is_rejected_with_the_reason_and_closed() {
         ("hello".to_owned(), "not JSON"),
         (String::new(), "not JSON"),
         ("[]".to_owned(), "a JSON object"),
-        ("{}".to_owned(), "\"type\" is missing"),
+        ("{}".to_owned(), "type: missing"),
         (r#"{"type":"ping"}"#.to_owned(), "the first message must be a handshake"),
         (r#"{"type":"hello"}"#.to_owned(), "unknown type"),
         (
