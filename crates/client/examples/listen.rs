@@ -1,6 +1,6 @@
-//! Prints what a relay tells: `cargo run -p sdk-relay-client --example listen [URL [PEM]]`. With a PEM file, only the certificates in
-//! it are trusted.
-// A program that a person runs: its output is for standard output.
+//! Prints the notifications of a relay: `cargo run -p sdk-relay-client --example listen [URL [PEM]]`. With a PEM
+//! file, only the certificates in it are trusted.
+// A command-line program: its output belongs on standard output.
 #![allow(clippy::print_stdout)]
 
 use sdk_relay_client::{Client, ClientEvent, Topic};
@@ -18,13 +18,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let relay = client.relay();
     println!("connected to {} on {}", relay.relay_id, relay.network);
     if let Some(address) = &relay.silent_payment_address {
-        println!("payments to {address} will show here");
+        println!("waiting for payments to {address}");
     }
     while let Some(event) = events.recv().await {
         match event {
             ClientEvent::Notification(n) => println!("{}", sdk_relay_protocol::encode_text(&n)?),
             ClientEvent::Disconnected { reason, .. } => println!("disconnected: {reason}"),
-            ClientEvent::Reconnected { resume, .. } => println!("back: {resume:?}"),
+            ClientEvent::Reconnected { resume, .. } => println!("reconnected: {resume:?}"),
             other => println!("{other:?}"),
         }
     }

@@ -1,19 +1,19 @@
-//! How long to wait before the next attempt: doubling, capped, and spread.
+//! Exponential backoff with a cap and jitter.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use crate::defaults::{BACKOFF_CAP, BACKOFF_FIRST};
 
-/// Capped exponential backoff. Each wait lies between half of its step and the whole, so that the clients of a relay
-/// that restarts do not come back all at once.
+/// Capped exponential backoff with jitter: each wait is between half of its step and the whole step, so that the
+/// clients of a restarted relay do not reconnect all at once.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
-    /// The next wait.
+    /// Returns the next wait.
     pub(crate) fn next(&mut self) -> Duration {
         let step = BACKOFF_FIRST
             .saturating_mul(2_u32.saturating_pow(self.attempts))
@@ -22,14 +22,14 @@ impl Backoff {
         spread(step, random())
     }
 
-    /// The connection was sound: begin again.
+    /// Resets the backoff after a stable connection.
     pub(crate) fn reset(&mut self) {
         self.attempts = 0;
     }
 }
 
-/// A number that differs in every process and at every call. Not for secrets: the standard library seeds its hash
-/// tables from the system's randomness, which is enough to spread waits and to name messages.
+/// A random number. Not for secrets: the standard library seeds its hash tables from the system's randomness, which
+/// is sufficient for jitter and message ids.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

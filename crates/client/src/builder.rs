@@ -1,4 +1,4 @@
-//! How a client is to connect.
+//! Options of a client.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,9 +9,9 @@ use crate::connection::Connection;
 use crate::tls::Trust;
 use crate::{Client, ConnectError, Events, driver};
 
-/// What to say in the handshake, and what to do when the connection ends.
+/// Options of the handshake, and of reconnecting.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is connected before `connect`"]
+#[must_use = "`connect` opens the connection"]
 pub struct ClientBuilder {
     pub(crate) url: String,
     pub(crate) others: Vec<String>,
@@ -49,59 +49,61 @@ impl ClientBuilder {
         }
     }
 
-    /// Name of this client, 1 to 128 printable characters. Relays show it to their operators.
+    /// Name of this client, 1 to 128 printable characters. The relay shows it to its operator.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.client_id = id.into();
         self
     }
 
-    /// The topics to begin with, in place of `notifications` alone. `sync` also allows [`Client::sync`].
+    /// Topics to subscribe to in the handshake; the default is `notifications`. `sync` also allows [`Client::sync`].
     pub fn topics(mut self, topics: impl IntoIterator<Item = Topic>) -> Self {
         self.capabilities = topics.into_iter().map(|t| t.name().to_owned()).collect();
         self
     }
 
-    /// The `capabilities` of the handshake in full, in place of [`Self::topics`].
+    /// All `capabilities` of the handshake, instead of [`Self::topics`].
     pub fn capabilities<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.capabilities = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The last `event_id` that the app has dealt with: every later event that the relay still has comes first.
-    /// `Some(0)` asks for all of them, `None` for new ones only. See [`Client::relay`] for whether there is a gap.
+    /// Last `event_id` that the app has processed: the relay first sends every later event that it retains. `Some(0)`
+    /// requests all of them, `None` only new ones. [`Client::relay`] says whether there is a gap.
     pub fn resume_from(mut self, event_id: Option<u64>) -> Self {
         self.resume_from = event_id;
         self
     }
 
-    /// Whether to connect again when the connection ends. On by default.
+    /// Whether to reconnect when the connection ends. On by default.
     pub fn reconnect(mut self, again: bool) -> Self {
         self.reconnect = again;
         self
     }
 
-    /// Other relays to turn to when this one is away, the preferred first. They may be told what this one may be: the token, and the scan keys
-    /// of watches.
+    /// Further relays to connect to if this one is unavailable, preferred ones first. The client trusts them like
+    /// this one: it sends them the token and the scan keys of watches.
     pub fn others<S: Into<String>>(mut self, urls: impl IntoIterator<Item = S>) -> Self {
         self.others = urls.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether to turn to relays that the app has not named, but its relay has told of. On by default; a client that has watches does so only
-    /// with [`Self::trust_mesh`]. Payments to a relay's own wallet are told by that relay alone: an app that waits for those says `false`.
+    /// Whether to fail over to relays that the relay has listed, but the app has not. On by default; a client with
+    /// watches does so only with [`Self::trust_mesh`]. Only the relay itself reports payments to its own wallet: set
+    /// this to `false` if the app waits for those.
     pub fn follow_mesh(mut self, follow: bool) -> Self {
         self.follow_mesh = follow;
         self
     }
 
-    /// Whether the relays of the mesh, whoever runs them, may have the scan keys of watches: who has a scan key sees all payments to its
-    /// address. Off by default. The token is for none of them in any case.
+    /// Whether the client may send the scan keys of watches to any relay of the mesh, whoever operates it. Somebody
+    /// who has a scan key can see all payments to its address. Off by default. The client never sends the token to
+    /// these relays.
     pub fn trust_mesh(mut self, trust: bool) -> Self {
         self.trust_mesh = trust;
         self
     }
 
-    /// This is a relay of the mesh: its name, and where it can be reached (`HOST:PORT`).
+    /// Connects as a relay: its name, and the address at which it can be reached (`HOST:PORT`).
     pub fn relay(mut self, relay_id: impl Into<String>, address: Option<String>) -> Self {
         self.role = Some(Role::Relay);
         self.relay_id = Some(relay_id.into());
@@ -109,26 +111,27 @@ impl ClientBuilder {
         self
     }
 
-    /// The API version to name, in place of [`API_VERSION`].
+    /// API version to send, instead of [`API_VERSION`].
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// The relay's `auth.read_token`, where it asks for one.
+    /// `auth.read_token` of the relay, if it requires one.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(SecretHex::new(token.into()));
         self
     }
 
-    /// For `wss://`: a PEM file of certificates, in place of those that the system trusts. The relay's own must be one of them, or be issued
-    /// by one. It is read at each connection.
+    /// For `wss://`: a PEM file of trusted certificates, instead of those that the system trusts. The certificate of
+    /// the relay must be one of them, or be issued by one. The file is read for each connection.
     pub fn trust(mut self, pem: impl Into<PathBuf>) -> Self {
         self.trust.file = Some(pem.into());
         self
     }
 
-    /// Connects and shakes hands, once: an app that starts learns at once when its relay is not there.
+    /// Connects and completes the handshake. Tries once only, so that an app learns at its start if its relay is
+    /// unavailable.
     pub async fn connect(self) -> Result<(Client, Events), ConnectError> {
         let handshake = Handshake {
             resume_from: self.resume_from,
@@ -138,7 +141,7 @@ impl ClientBuilder {
         Ok(driver::start(self, connection, response))
     }
 
-    /// With the token, and with no place to resume from.
+    /// A handshake with the token, without a position to resume from.
     pub(crate) fn handshake(&self, capabilities: Vec<String>) -> Handshake {
         Handshake {
             client_id: self.client_id.clone(),
@@ -156,7 +159,7 @@ impl ClientBuilder {
     }
 }
 
-/// Unix seconds; `None` on a machine whose clock stands before 1970.
+/// Unix seconds; `None` if the clock of the machine is before 1970.
 pub(crate) fn now() -> Option<u64> {
     Some(SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs())
 }

@@ -1,4 +1,4 @@
-//! The app's handle: requests and their answers.
+//! The handle of the app: requests and their responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,17 +17,17 @@ use crate::defaults::REQUEST_TIMEOUT;
 use crate::in_flight::{Purpose, Request, name};
 use crate::{ClientBuilder, RequestError};
 
-/// A connection to a relay. Clones share it; it is closed (1000) when the last of them is dropped.
+/// A connection to a relay. Clones share it; it is closed (1000) when the last clone is dropped.
 ///
-/// Requests wait for their answers up to [`REQUEST_TIMEOUT`], also while the connection is being made again. They can be
-/// made from several tasks at once.
+/// Requests wait up to [`REQUEST_TIMEOUT`] for their responses, also while the client reconnects. Several tasks can
+/// send requests concurrently.
 #[derive(Clone, Debug)]
 #[must_use = "the connection is closed when its last handle is dropped"]
 pub struct Client {
     handle: Arc<Handle>,
 }
 
-/// What ends the task when it is dropped.
+/// Ends the task when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) requests: mpsc::Sender<Request>,
@@ -38,16 +38,16 @@ pub(crate) struct Handle {
     pub(crate) relay_id: Option<String>,
 }
 
-/// What the task and the handles both know.
+/// State shared by the task and the handles.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Of the last notification that the app took.
+    /// `event_id` of the last notification that the app received.
     pub(crate) last_event_id: AtomicU64,
-    /// Of the last connection.
+    /// Handshake response of the last connection.
     pub(crate) relay: watch::Sender<Arc<HandshakeResponse>>,
 }
 
-/// Names for messages that no other process, and none before this one, has used.
+/// Message ids that are unique across processes.
 #[derive(Clone, Debug)]
 pub(crate) struct MessageIds {
     process: u64,
@@ -55,7 +55,7 @@ pub(crate) struct MessageIds {
 }
 
 impl Client {
-    /// A client of the relay at `ws://HOST:PORT`, or `wss://HOST:PORT` where it speaks TLS.
+    /// A client of the relay at `ws://HOST:PORT`, or `wss://HOST:PORT` if it speaks TLS.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }
@@ -66,18 +66,18 @@ impl Client {
         }
     }
 
-    /// The relay's answer to the handshake of the last connection: network, wallet address, `resume`.
+    /// The handshake response of the last connection: network, wallet address, `resume`.
     pub fn relay(&self) -> Arc<HandshakeResponse> {
         Arc::clone(&self.handle.shared.relay.borrow())
     }
 
-    /// The last `event_id` that [`crate::Events`] handed over; before the first, the place in the log where this client
-    /// began. For [`ClientBuilder::resume_from`], once the event has been dealt with.
+    /// Last `event_id` that [`crate::Events`] returned; before the first, the position in the log at which this
+    /// client began. Use it for [`ClientBuilder::resume_from`] once the app has processed the event.
     pub fn last_event_id(&self) -> u64 {
         self.handle.shared.last_event_id.load(Ordering::Acquire)
     }
 
-    /// Asks for a sign of life.
+    /// Sends a `ping` and waits for the `pong`.
     pub async fn ping(&self) -> Result<Pong, RequestError> {
         let ping = ClientMessage::Ping(Ping {
             client_id: Some(self.handle.client_id.clone()),
@@ -90,7 +90,7 @@ impl Client {
         .await
     }
 
-    /// Adds topics; returns the whole set that now holds. Reconnections keep it.
+    /// Subscribes to topics; returns all current topics. They survive reconnects.
     pub async fn subscribe(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Vec<Topic>, RequestError> {
         self.request(ClientMessage::Subscribe(self.topics(topics)), |answer| match answer {
             ServerMessage::SubscribeResponse(response) => Some(response.subscriptions),
@@ -99,7 +99,7 @@ impl Client {
         .await
     }
 
-    /// Takes topics out; returns the whole set that now holds. Reconnections keep it.
+    /// Unsubscribes from topics; returns all current topics. They survive reconnects.
     pub async fn unsubscribe(&self, topics: impl IntoIterator<Item = Topic>) -> Result<Vec<Topic>, RequestError> {
         self.request(ClientMessage::Unsubscribe(self.topics(topics)), |answer| match answer {
             ServerMessage::UnsubscribeResponse(response) => Some(response.subscriptions),
@@ -108,12 +108,12 @@ impl Client {
         .await
     }
 
-    /// Asks for the relay's state, health or metrics. Needs the capability `sync`.
+    /// Requests the state, health or metrics of the relay. Requires the capability `sync`.
     pub async fn sync(&self, sync_type: SyncType) -> Result<SyncResponse, RequestError> {
         self.exchange(sync_type, None).await
     }
 
-    /// As [`Self::sync`], and tells the relay one's own state, health or metrics: what relays do.
+    /// Like [`Self::sync`], and sends the caller's own state, health or metrics. For relays.
     pub async fn exchange(
         &self,
         sync_type: SyncType,
@@ -133,8 +133,9 @@ impl Client {
         .await
     }
 
-    /// Has the relay scan for these keys. Reconnections register the watch again; its `watch_id` stays the same for the
-    /// app. The client holds the scan key in memory until [`Self::unwatch`] or its end.
+    /// Watches a wallet: the relay scans for payments to these keys. After a reconnect the client registers the watch
+    /// again; its `watch_id` stays the same for the app. The client holds the scan key in memory until
+    /// [`Self::unwatch`] or until it ends.
     pub async fn watch(&self, mut watch: Watch) -> Result<WatchResponse, RequestError> {
         watch.message_id = Some(self.handle.message_ids.next());
         self.request(ClientMessage::Watch(watch), |answer| match answer {
@@ -144,7 +145,8 @@ impl Client {
         .await
     }
 
-    /// Ends a watch. [`RequestError::Disconnected`] while it is being registered again: it still holds then.
+    /// Ends a watch. Returns [`RequestError::Disconnected`] while the watch is being registered again; it then
+    /// continues.
     pub async fn unwatch(&self, watch_id: &str) -> Result<UnwatchResponse, RequestError> {
         let unwatch = ClientMessage::Unwatch(Unwatch {
             watch_id: watch_id.to_owned(),
@@ -157,7 +159,7 @@ impl Client {
         .await
     }
 
-    /// Closes the connection (1000) for all clones, and returns when it is closed.
+    /// Closes the connection (1000) for all clones, and waits until it is closed.
     pub async fn close(self) {
         self.handle.stop.send_replace(true);
         self.handle.requests.closed().await;

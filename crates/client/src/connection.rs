@@ -67,7 +67,7 @@ impl Connection {
             Some(Err(e)) => return Err(lost(e)),
             None => {
                 return Err(Disconnect::Lost(
-                    "the relay ended the connection without a close".to_owned(),
+                    "the relay ended the connection without a close frame".to_owned(),
                 ));
             }
         };
@@ -84,7 +84,7 @@ impl Connection {
             Ok(message) => Ok(Some(message)),
             Err(e) => {
                 // Not louder: the relay at the other end decides how often.
-                tracing::debug!(error = %e, "a message from the relay is not understood and passed over");
+                tracing::debug!(error = %e, "ignoring a message from the relay that cannot be parsed");
                 Ok(None)
             }
         }
@@ -142,7 +142,7 @@ fn accepted(response: HandshakeResponse) -> Result<HandshakeResponse, ConnectErr
     match response.status {
         HandshakeStatus::Accepted => Ok(response),
         HandshakeStatus::Rejected => Err(ConnectError::Rejected {
-            reason: response.reason.unwrap_or_else(|| "no reason was given".to_owned()),
+            reason: response.reason.unwrap_or_else(|| "no reason given".to_owned()),
         }),
     }
 }

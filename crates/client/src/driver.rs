@@ -189,7 +189,7 @@ impl Driver {
             answer => match (self.in_flight.answered_by(&answer), answer) {
                 (Some(request), answer) => self.answered(connection, request, answer).await?,
                 (None, ServerMessage::Error(error)) => self.waiting = Some(ClientEvent::Error(error)),
-                (None, answer) => tracing::debug!(?answer, "an answer that nobody asked for"),
+                (None, answer) => tracing::debug!(?answer, "ignoring an unexpected answer"),
             },
         }
         Ok(())

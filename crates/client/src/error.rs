@@ -1,4 +1,4 @@
-//! What can go wrong, per operation.
+//! Errors, one type for each operation.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,83 +6,83 @@ use std::time::Duration;
 
 use sdk_relay_protocol::{CloseCode, ErrorCode};
 
-/// Why there is no connection.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL is not one of a relay.
-    #[error("{url:?} is no relay URL: {reason}; expected ws://HOST:PORT or wss://HOST:PORT")]
+    /// The URL is not that of a relay.
+    #[error("{url:?} is not a relay URL: {reason}; expected ws://HOST:PORT or wss://HOST:PORT")]
     Url {
-        /// As given.
+        /// The given URL.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// Nobody answers at the address.
-    #[error("no relay can be reached at {address}: {source}")]
+    /// Cannot connect to the address.
+    #[error("cannot connect to {address}: {source}")]
     Unreachable {
         /// `HOST:PORT`.
         address: String,
-        /// The system's words.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Somebody answers, but not as a WebSocket server.
+    /// The server does not speak WebSocket.
     #[error("{address} does not speak WebSocket: {reason}")]
     NotWebSocket {
         /// `HOST:PORT`.
         address: String,
-        /// What came instead.
+        /// What it sent instead.
         reason: String,
     },
-    /// Somebody answers, but not in TLS, or with a certificate that is not trusted.
-    #[error("no TLS with {address}: {reason}")]
+    /// The server does not speak TLS, or its certificate is not trusted.
+    #[error("TLS handshake with {address} failed: {reason}")]
     Tls {
         /// `HOST:PORT`.
         address: String,
         /// What is wrong.
         reason: String,
     },
-    /// The certificates to trust cannot be had.
-    #[error("the trusted certificates {} cannot be read: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
+    /// The trusted certificates cannot be read.
+    #[error("cannot read the trusted certificates {}: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
     Trust {
-        /// The PEM file; `None`: the system's.
+        /// The PEM file; `None`: those of the system.
         file: Option<PathBuf>,
         /// What is wrong.
         reason: String,
     },
-    /// Too slow.
+    /// The server did not answer in time.
     #[error("{address} did not answer the {step} within {after:?}")]
     Timeout {
         /// `HOST:PORT`.
         address: String,
         /// `connection` or `handshake`.
         step: &'static str,
-        /// The limit.
+        /// The timeout.
         after: Duration,
     },
-    /// The relay refused the handshake. Another attempt with the same words would be refused too.
-    #[error("the relay refused the handshake: {reason}")]
+    /// The relay rejected the handshake. Another attempt with the same values would be rejected too.
+    #[error("the relay rejected the handshake: {reason}")]
     Rejected {
-        /// The relay's words.
+        /// Reason that the relay gave.
         reason: String,
     },
     /// The relay ended the connection before it answered the handshake.
     #[error("the relay ended the connection during the handshake: {0}")]
     Ended(Disconnect),
-    /// The relay's first message is no `handshake_response`.
-    #[error("the relay did not answer the handshake but said {0}")]
+    /// The first message of the relay is not a `handshake_response`.
+    #[error("expected a handshake_response, got {0}")]
     NoHandshake(String),
-    /// Another relay of a client, and it follows another chain.
+    /// A further relay of the client follows another chain.
     #[error("{address} is a relay of {found}, not of {wanted}")]
     OtherNetwork {
         /// `HOST:PORT`.
         address: String,
-        /// Its network.
+        /// Network of this relay.
         found: String,
-        /// That of the relay before.
+        /// Network of the first relay.
         wanted: String,
     },
-    /// Between relays: the other has not proven who it is.
-    #[error("the other relay has not proven who it is: {0}")]
+    /// Between relays: the other relay has not proven its identity.
+    #[error("the other relay has not proven its identity: {0}")]
     Unproven(String),
 }
 
@@ -100,30 +100,30 @@ impl ConnectError {
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disconnect {
-    /// The relay closed it.
-    #[error("closed by the relay with {code} {reason:?}")]
+    /// The relay closed the connection.
+    #[error("the relay closed the connection with {code} {reason:?}")]
     Closed {
         /// RFC 6455, section 7.4; see [`CloseCode`]. 1005 stands for a close without a code.
         code: u16,
-        /// The relay's words; often empty.
+        /// Reason that the relay gave; often empty.
         reason: String,
     },
-    /// The connection broke.
-    #[error("lost: {0}")]
+    /// The connection was lost.
+    #[error("the connection was lost: {0}")]
     Lost(String),
-    /// Nothing came for too long.
-    #[error("nothing was heard for {0:?}")]
+    /// Nothing was received for too long.
+    #[error("nothing received for {0:?}")]
     Silent(Duration),
-    /// The relay takes nothing.
-    #[error("nothing could be written for {0:?}")]
+    /// The relay accepts no data.
+    #[error("could not write for {0:?}")]
     Stuck(Duration),
-    /// There is no way back: the relay refuses the handshake.
+    /// The relay rejects the handshake on reconnecting.
     #[error("cannot reconnect: {0}")]
     Refused(String),
 }
 
 impl Disconnect {
-    /// The close code, where the relay gave one.
+    /// The close code, if the relay sent one.
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Closed { code, .. } => Some(*code),
@@ -131,7 +131,8 @@ impl Disconnect {
         }
     }
 
-    /// Whether another attempt makes sense: not after a refusal, and not where the client lacks the right (1008).
+    /// Whether another attempt can succeed: not after a rejected handshake, and not if the client is not authorized
+    /// (1008).
     pub fn is_temporary(&self) -> bool {
         !matches!(self, Self::Refused(_)) && self.code() != Some(CloseCode::Policy.code())
     }
@@ -140,31 +141,31 @@ impl Disconnect {
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// The relay refused it.
-    #[error("the relay refused the {request} ({code:?}): {message}")]
+    /// The relay rejected the request.
+    #[error("the relay rejected {request} ({code:?}): {message}")]
     Refused {
         /// `ping`, `subscribe`, …
         request: &'static str,
-        /// Kind of mistake.
+        /// Error code.
         code: ErrorCode,
-        /// The relay's words.
+        /// Reason that the relay gave.
         message: String,
     },
-    /// No answer in time. The answer may wait behind events: are they being read?
-    #[error("no answer to the {request} within {after:?}")]
+    /// No answer in time. The answer may be queued behind events that the app has not read.
+    #[error("no answer to {request} within {after:?}")]
     Timeout {
         /// `ping`, `subscribe`, …
         request: &'static str,
-        /// The limit.
+        /// The timeout.
         after: Duration,
     },
     /// The connection ended before the answer came. The relay may or may not have acted on the request.
-    #[error("the connection ended before the {request} was answered")]
+    #[error("the connection ended before {request} was answered")]
     Disconnected {
         /// `ping`, `subscribe`, …
         request: &'static str,
     },
-    /// The client has ended: see [`crate::ClientEvent::Closed`].
+    /// The client has ended; see [`crate::ClientEvent::Closed`].
     #[error("the client is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! What comes to the app without being asked for.
+//! Events for the app.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,56 +13,57 @@ use tokio::sync::mpsc;
 use crate::Disconnect;
 use crate::client::Shared;
 
-/// A message or a change of state.
+/// A message or a change of the connection's state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
-    /// Something happened on the chain, in the mesh, or to a watch.
+    /// A notification: a payment, a block, tweaks or a relay.
     Notification(Box<Notification>),
-    /// The relay's state, health or metrics, on a topic.
+    /// State, health or metrics of the relay, on a topic.
     Sync(Box<SyncMessage>),
-    /// How far the history of a watch is told.
+    /// Progress of the scan of a watch's history.
     WatchProgress(WatchProgress),
-    /// An `error` that answers no request.
+    /// An `error` that does not answer a request.
     Error(ErrorMessage),
-    /// The connection ended. Another is being made, the first attempt after `retry_in`.
+    /// The connection ended. The client reconnects, with the first attempt after `retry_in`.
     Disconnected {
-        /// Why.
+        /// Why the connection ended.
         reason: Disconnect,
         /// Wait before the first attempt.
         retry_in: Duration,
     },
-    /// There is a connection again.
+    /// The client has reconnected.
     Reconnected {
         /// Whether everything since the last notification follows.
         resume: Resume,
-        /// Of the relay: the same as before, or another.
+        /// URL of the relay: the same as before, or another.
         url: String,
-        /// The relay's answer to the new handshake.
+        /// Response to the new handshake.
         relay: Box<HandshakeResponse>,
     },
-    /// A watch holds again, but payments in blocks that came meanwhile are not told: the relay has no index.
+    /// A watch was registered again, but payments in the blocks since the disconnect are not reported, because the
+    /// relay has no index.
     WatchGap {
         /// As in its `watch_response`.
         watch_id: String,
     },
-    /// A watch could not be registered again after a reconnection. It is over.
+    /// A watch could not be registered again after a reconnect, and has ended.
     WatchLost {
         /// As in its `watch_response`.
         watch_id: String,
-        /// The relay's words.
+        /// Error of the relay.
         error: ErrorMessage,
     },
-    /// The connection ended for good. The last event.
+    /// The client has ended, and does not reconnect. This is the last event.
     Closed {
-        /// Why.
+        /// Why the connection ended.
         reason: Disconnect,
     },
 }
 
-/// The events of a [`crate::Client`], in order. A [`Stream`], too.
+/// The events of a [`crate::Client`], in order. Also a [`Stream`].
 ///
-/// It is bounded ([`crate::defaults::EVENT_QUEUE`]): when it is full, the socket is not read until the app takes an event.
-/// Dropped, it takes no more: the client then goes on without events.
+/// The queue is bounded ([`crate::defaults::EVENT_QUEUE`]): while it is full, the socket is not read. After it is
+/// dropped, the client continues without events.
 #[derive(Debug)]
 pub struct Events {
     queue: mpsc::Receiver<ClientEvent>,
@@ -74,7 +75,7 @@ impl Events {
         Self { queue, shared }
     }
 
-    /// The next event; `None` when the client has ended. Cancel-safe.
+    /// Returns the next event; `None` when the client has ended. Cancel-safe.
     pub async fn recv(&mut self) -> Option<ClientEvent> {
         let event = self.queue.recv().await;
         self.handed_over(event.as_ref());

@@ -19,26 +19,28 @@
 //! # }
 //! ```
 //!
-//! # What holds
+//! # Guarantees
 //! - **One task owns the socket.** It ends when the last clone of [`Client`] is dropped; [`Events`] then ends too.
-//! - **Nothing twice.** A notification whose `event_id` was handed over before is dropped. Those of a watch have no
-//!   `event_id`: after a reconnection the relay may tell of a mempool payment to a watch once more.
-//! - **Nothing missing without a word.** A lost connection is made again (unless [`ClientBuilder::reconnect`] says
-//!   otherwise) and resumes after the last notification; [`ClientEvent::Reconnected`] says whether there is a gap.
-//!   To resume in another process, keep the `event_id` of what you have dealt with and give it to
+//! - **No notification twice.** A notification whose `event_id` the app has received is dropped. Notifications of a watch
+//!   have no `event_id`: after a reconnect the relay may report a mempool payment to a watch again.
+//! - **No silent loss.** The client reconnects when the connection is lost (unless [`ClientBuilder::reconnect`] is off), and
+//!   resumes after the last notification. [`ClientEvent::Reconnected`] says whether there is a gap. To resume in another
+//!   process, store the `event_id` of each notification after you have processed it, and pass the last one to
 //!   [`ClientBuilder::resume_from`].
-//! - **Another relay when the own one is away.** After two attempts there, those that the app has named ([`ClientBuilder::others`]) and those that the relay has told of are
-//!   tried, the nearest first; `event_id`s are of the relay that [`Client::relay`] names. The blocks say where the other relay's log goes on:
-//!   none is told twice, and those that the other relay never had are taken back. A watch is a scan key: a client that has
-//!   watches, or a token, takes these to relays that the app has named only, unless it says [`ClientBuilder::trust_mesh`].
-//! - **Watches go on where they were.** After a reconnection a relay with an index tells the payments of the blocks that came
-//!   meanwhile as `historical`; of one without, [`ClientEvent::WatchGap`] says that they are missing.
-//! - **Blocks come whole.** The relay sends the tweaks of a large block in parts; they are one notification here, with the `event_id` of the
-//!   last part. Only where the app resumes inside a block, or behind a gap, can the first parts be missing: `part` is then not 1.
-//! - **Everything is bounded.** Who does not read its [`Events`] stops the reading of the socket: answers wait behind
-//!   events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
+//! - **Failover to another relay.** After two failed attempts, the client tries the relays of [`ClientBuilder::others`], and
+//!   those that its relay has listed, nearest first. An `event_id` belongs to the relay that [`Client::relay`] names. The
+//!   client finds its position in the other relay's log by block hashes: it reports no block twice, and disconnects the blocks
+//!   that the other relay never had. It sends scan keys of watches only to relays that the app has named, unless
+//!   [`ClientBuilder::trust_mesh`] is on, and the token only to relays that the app has named.
+//! - **Watches continue.** After a reconnect, a relay with an index reports the payments of the blocks in between as
+//!   `historical`. If the relay has no index, [`ClientEvent::WatchGap`] says that they are missing.
+//! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one notification with
+//!   the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the first parts be missing:
+//!   `part` is then not 1.
+//! - **Everything is bounded.** If the app does not read its [`Events`], the client stops reading the socket: responses wait
+//!   behind events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
 //!
-//! The sizes and times are in [`defaults`].
+//! Sizes and timeouts are in [`defaults`].
 
 mod backoff;
 mod builder;

@@ -1,4 +1,4 @@
-//! A connection between relays, message by message: what the mesh is made of. Apps want [`crate::Client`].
+//! A link between relays of a mesh. Apps use [`crate::Client`].
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,28 +14,29 @@ use crate::tls::Trust;
 use crate::transport::{self, Way};
 use crate::{ConnectError, Disconnect};
 
-/// Largest message of another relay, as large as a relay takes from anybody.
+/// Maximum size of a message from another relay, the same as the relay's own limit for clients.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// This relay's side of the proof of who is who.
+/// This relay's side of the mutual authentication.
 pub trait Proof: Send {
-    /// The other's challenge. An error ends the connection.
+    /// Answers the challenge of the other relay. An error ends the connection.
     fn answer(&mut self, challenge: &RelayChallenge) -> Result<RelayProof, String>;
 
-    /// The other's last word, where it has accepted. An error ends the connection.
+    /// Checks the final response of the other relay, which has accepted. An error ends the connection.
     fn accept(&mut self, response: &HandshakeResponse) -> Result<(), String>;
 }
 
-/// A link to another relay, which this one has dialled. Dropped, the connection breaks.
+/// A link to another relay that this one has dialled. Dropping it aborts the connection.
 #[derive(Debug)]
 pub struct Link {
     connection: Connection,
 }
 
 impl Link {
-    /// Connects and shakes hands as a relay. With `at`, that address is dialled whatever the host of the URL means by now: who has checked an
-    /// address gets that address. With `trust`, a `wss://` relay's certificate must come from those in that PEM file, else from those that the
-    /// system trusts.
+    /// Connects and completes the handshake as a relay. With `at`, dials that address regardless of how the host of
+    /// the URL resolves now, so that an address that was checked is the one that is used. With `trust`, the
+    /// certificate of a `wss://` relay must be issued by those in that PEM file, otherwise by those that the system
+    /// trusts.
     pub async fn dial(
         url: &str,
         at: Option<SocketAddr>,
@@ -64,7 +65,7 @@ impl Link {
         Ok((link, response))
     }
 
-    /// The next message; `None` for a sign of life. Cancel-safe.
+    /// Returns the next message; `None` for a frame without a message, such as a ping. Cancel-safe.
     pub async fn read(&mut self) -> Result<Option<ServerMessage>, Disconnect> {
         self.connection.read().await
     }
@@ -75,13 +76,13 @@ impl Link {
         self.connection.flush().await
     }
 
-    /// Sends a message that is text already.
+    /// Sends a message that is already encoded.
     pub async fn send_text(&mut self, text: &[u8]) -> Result<(), Disconnect> {
         self.connection.write_text(text).await?;
         self.connection.flush().await
     }
 
-    /// Closes with 1000.
+    /// Closes the connection with 1000.
     pub async fn close(self) {
         self.connection.close().await;
     }
@@ -97,13 +98,13 @@ impl Link {
                 }
                 Some(ServerMessage::HandshakeResponse(response)) => {
                     if response.status == HandshakeStatus::Rejected {
-                        let reason = response.reason.unwrap_or_else(|| "no reason was given".to_owned());
+                        let reason = response.reason.unwrap_or_else(|| "no reason given".to_owned());
                         return Err(ConnectError::Rejected { reason });
                     }
                     proof.accept(&response).map_err(ConnectError::Unproven)?;
                     return Ok(response);
                 }
-                Some(_) => return Err(ConnectError::Unproven("it said something else first".to_owned())),
+                Some(_) => return Err(ConnectError::Unproven("it sent another message first".to_owned())),
                 None => {}
             }
         }

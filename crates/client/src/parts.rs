@@ -44,7 +44,7 @@ impl Parts {
                         block,
                         next = begun.next,
                         parts,
-                        "the rest of a block's tweaks has not come"
+                        "ignoring an incomplete block of tweaks: its remaining parts did not arrive"
                     );
                 }
                 Partial {

@@ -1,4 +1,4 @@
-//! A WebSocket without manners, for tests of a relay: any frame, and any bytes.
+//! A raw WebSocket for tests of a relay: sends any frame and any bytes.
 
 use std::path::PathBuf;
 
@@ -11,23 +11,23 @@ use crate::tls::Trust;
 use crate::transport::{self, Socket};
 use crate::{ConnectError, Disconnect};
 
-/// What came from the relay. Fragments are joined.
+/// A received frame. Fragments are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A text.
+    /// Text.
     Text(String),
-    /// Bytes.
+    /// Binary data.
     Binary(Vec<u8>),
-    /// A ping; it has been answered.
+    /// A ping, already answered.
     Ping(Vec<u8>),
     /// A pong.
     Pong(Vec<u8>),
-    /// A close; it has been answered. 1005 stands for a close without a code.
+    /// A close, already answered. 1005 is a close without a code.
     Close(u16, String),
 }
 
-/// An upgraded connection on which nothing was said yet. Nothing is sent but what is asked for, pongs, and the answer
-/// to a close.
+/// An upgraded connection before the handshake. It sends only what the caller requests, pongs, and the response to a
+/// close.
 #[derive(Debug)]
 pub struct RawClient {
     socket: Socket,
@@ -39,7 +39,7 @@ impl RawClient {
         Self::dial(url, &Trust::default()).await
     }
 
-    /// The same over `wss://`, trusting the certificates of a PEM file alone.
+    /// The same over `wss://`, trusting only the certificates of a PEM file.
     pub async fn connect_trusting(url: &str, pem: impl Into<PathBuf>) -> Result<Self, ConnectError> {
         Self::dial(url, &Trust { file: Some(pem.into()) }).await
     }
@@ -66,21 +66,21 @@ impl RawClient {
         self.send_message(Message::binary(bytes.into())).await
     }
 
-    /// Sends a ping of at most 125 bytes; longer ones are cut.
+    /// Sends a ping of at most 125 bytes; longer payloads are truncated.
     pub async fn send_ping(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
         let bytes = bytes.get(..125).unwrap_or(bytes);
         self.send_message(Message::ping(bytes.to_vec())).await
     }
 
-    /// Sends a close with this code, or with 1000 where RFC 6455 does not let the code be sent.
+    /// Sends a close with this code, or with 1000 if RFC 6455 does not allow sending the code.
     pub async fn send_close(&mut self, code: u16) -> Result<(), Disconnect> {
         let sendable = CloseCode::try_from(code).ok().filter(|c| !c.is_reserved());
         let code = sendable.unwrap_or(CloseCode::NORMAL_CLOSURE);
         self.send_message(Message::close(Some(code), "")).await
     }
 
-    /// Sends a frame as it is given: the first byte holds FIN, the reserved bits and the opcode (RFC 6455, section 5.2).
-    /// The payload may be anything, such as a text that is no UTF-8. Masked with the key 0, as a client must mask.
+    /// Sends a frame unchecked: the first byte has FIN, the reserved bits and the opcode (RFC 6455, section 5.2). The
+    /// payload can be anything, such as text that is not UTF-8. Masked with the key 0, because clients must mask.
     pub async fn send_frame(&mut self, first_byte: u8, payload: &[u8]) -> Result<(), Disconnect> {
         const MASKED: u8 = 0x80;
         let mut frame = vec![first_byte];
@@ -100,7 +100,7 @@ impl RawClient {
         self.send_bytes(&frame).await
     }
 
-    /// Sends bytes below the WebSocket protocol.
+    /// Sends raw bytes, below the WebSocket protocol.
     pub async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Disconnect> {
         self.socket.flush().await.map_err(lost)?;
         let stream = self.socket.get_mut();
@@ -111,7 +111,7 @@ impl RawClient {
         stream.flush().await.map_err(|e| Disconnect::Lost(e.to_string()))
     }
 
-    /// The next frame. After a [`Frame::Close`], or when the relay ends the connection without one: an error.
+    /// Returns the next frame; an error after a [`Frame::Close`], or if the relay ends the connection without one.
     pub async fn next(&mut self) -> Result<Frame, Disconnect> {
         let message = match self.socket.next().await {
             Some(Ok(message)) => message,
@@ -134,13 +134,13 @@ impl RawClient {
         })
     }
 
-    /// The next text, read as a message; pings and pongs are passed over. A close is an error with its code.
+    /// Returns the next text as a message, skipping pings and pongs. A close is an error with its code.
     pub async fn next_message(&mut self) -> Result<ServerMessage, Disconnect> {
         loop {
             match self.next().await? {
                 Frame::Text(text) => {
                     return serde_json::from_str(&text)
-                        .map_err(|e| Disconnect::Lost(format!("not a message ({e}): {text}")));
+                        .map_err(|e| Disconnect::Lost(format!("invalid message ({e}): {text}")));
                 }
                 Frame::Binary(_) => return Err(Disconnect::Lost("the relay sent a binary frame".to_owned())),
                 Frame::Close(code, reason) => return Err(Disconnect::Closed { code, reason }),

@@ -66,7 +66,7 @@ fn given(file: &Path) -> Result<RootCertStore, String> {
         roots.add(certificate).map_err(|e| e.to_string())?;
     }
     if roots.is_empty() {
-        return Err("no certificate in it".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     Ok(roots)
 }
@@ -78,7 +78,9 @@ fn system() -> Result<RootCertStore, String> {
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        return Err(format!("none are found {}", reasons.join("; ")).trim_end().to_owned());
+        return Err(format!("no certificates found {}", reasons.join("; "))
+            .trim_end()
+            .to_owned());
     }
     Ok(roots)
 }
@@ -87,7 +89,7 @@ fn system() -> Result<RootCertStore, String> {
 fn told(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(e) => e.to_string(),
-        _ => "it is no PEM file of certificates".to_owned(),
+        _ => "it is not a PEM file of certificates".to_owned(),
     }
 }
 

@@ -97,12 +97,12 @@ fn target(url: &str) -> Result<Target<'_>, ConnectError> {
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.is_empty() || authority.contains('@') {
-        return Err(wrong_url(url, "the host is missing or has a user name before it"));
+        return Err(wrong_url(url, "the host is missing, or has a user name"));
     }
     let (bracketed, after_host) = authority.rsplit_once(']').unwrap_or(("", authority));
     let (address, bare) = match after_host.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => (authority.to_owned(), host),
-        Some(_) => return Err(wrong_url(url, "the port is no number from 0 to 65535")),
+        Some(_) => return Err(wrong_url(url, "the port is not a number from 0 to 65535")),
         None => (format!("{authority}:{default_port}"), after_host),
     };
     let host = bracketed.strip_prefix('[').unwrap_or(bare);

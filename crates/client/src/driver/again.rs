@@ -43,7 +43,7 @@ impl Driver {
                         self.hand_over(ClientEvent::Closed { reason }).await;
                         return None;
                     }
-                    Err(e) => tracing::debug!(url = route.url, error = %e, "cannot reconnect there yet"),
+                    Err(e) => tracing::debug!(url = route.url, error = %e, "cannot reconnect yet"),
                 }
             }
             retry_in = self.backoff.next();

@@ -35,7 +35,7 @@ impl Listener {
                     // The relay was killed: there is no other reason to end.
                     let Err(end) = listen(&mut client, &book).await;
                     assert!(
-                        matches!(&end, Disconnect::Lost(why) if !why.contains("not a message")),
+                        matches!(&end, Disconnect::Lost(why) if !why.contains("invalid message")),
                         "{end}"
                     );
                 }
