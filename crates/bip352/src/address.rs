@@ -70,25 +70,27 @@ pub struct SilentPaymentAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Nothing that long is an address.
-    #[error("an address has at most {MAX_LENGTH} characters, this has {0}")]
+    #[error("the address has {0} characters: expected at most {MAX_LENGTH}")]
     TooLong(usize),
     /// A character or the overall form is wrong.
-    #[error("not a bech32m string: {0}")]
+    #[error("the address is not a bech32m string: {0}")]
     NotBech32m(String),
     /// Something else than a silent payment address, such as an ordinary Bitcoin address.
-    #[error("a silent payment address begins with sp1, tsp1 or sprt1, this with {0}1")]
+    #[error("the address begins with {0}1: expected sp1, tsp1 or sprt1")]
     UnknownPrefix(String),
     /// The checksum is that of bech32, used for version 0 witness programs.
-    #[error("the checksum is bech32, a silent payment address has bech32m")]
+    #[error("the checksum is bech32: expected bech32m")]
     OldChecksum,
     /// A character is wrong, missing or too many.
-    #[error("the checksum does not match: a character is mistyped or missing")]
+    #[error("the checksum does not match: a character is wrong or missing")]
     Checksum,
     /// Version 31 is reserved for addresses that this version cannot read.
-    #[error("address version 31 needs newer software")]
+    #[error("address version 31 is not supported: update the software")]
     Version31,
     /// Too short, or too long for version 0.
-    #[error("version {version} carries two public keys of 33 bytes (106 characters), this has {characters} characters")]
+    #[error(
+        "the data of a version {version} address has {characters} characters: expected 106 (two public keys of 33 bytes)"
+    )]
     Length {
         /// Version of the address.
         version: u8,
@@ -99,10 +101,10 @@ pub enum AddressError {
     #[error("the padding bits are not zero")]
     Padding,
     /// The first 33 bytes are no point of the curve.
-    #[error("the scan key is no compressed public key")]
+    #[error("the scan key is not a compressed public key")]
     ScanKey,
     /// The second 33 bytes are no point of the curve.
-    #[error("the spend key is no compressed public key")]
+    #[error("the spend key is not a compressed public key")]
     SpendKey,
 }
 

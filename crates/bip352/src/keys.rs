@@ -28,10 +28,10 @@ pub struct ScanKey(Box<SecretKey>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScanKeyError {
     /// Wrong length or a character that is no hex digit.
-    #[error("a scan key is 64 hex digits")]
+    #[error("expected 64 hex digits")]
     NotHex,
     /// Zero, or the group order or more.
-    #[error("this number is no secret key: it is zero or not below the order of the curve")]
+    #[error("not a valid private key: it is zero, or not below the order of the curve")]
     OutOfRange,
 }
 
@@ -86,13 +86,13 @@ impl fmt::Debug for ScanKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// Label 0 marks change: an address with it, handed out, would make payments look like change.
-    #[error("label 0 is kept for change: use a label from 1")]
+    #[error("label 0 is reserved for change: use a label from 1")]
     Change,
     /// Payments to it would not be found.
-    #[error("label {0} is not among the receiver's labels: add it first")]
+    #[error("label {0} is not one of the receiver's labels: add it first")]
     NotScanned(u32),
     /// The label's point and the spend key cancel out, which only a made-up spend key brings about.
-    #[error("label {0} makes no valid address with this spend key")]
+    #[error("label {0} does not yield a valid address with this spend key")]
     Unusable(u32),
 }
 

@@ -42,7 +42,9 @@ pub enum SendError {
     #[error("the input keys cancel out: choose other inputs")]
     KeysCancelOut,
     /// The receiver would stop before the last output.
-    #[error("{count} outputs for scan key {scan}: one transaction may hold {K_MAX}, pay the others in another")]
+    #[error(
+        "{count} outputs for scan key {scan}: one transaction can have {K_MAX}; pay the others in another transaction"
+    )]
     TooManyForScanKey {
         /// Whose.
         scan: PublicKey,
@@ -50,7 +52,7 @@ pub enum SendError {
         count: usize,
     },
     /// A hash or a sum is no valid scalar or point, which nobody has ever seen with honest keys.
-    #[error("these inputs and recipients derive no valid key: choose other inputs")]
+    #[error("these inputs and recipients do not yield a valid key: choose other inputs")]
     Underivable,
 }
 

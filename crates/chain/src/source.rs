@@ -19,7 +19,7 @@ pub enum SourceError {
     },
     /// The node answers, but not to us.
     #[error(
-        "{at} refuses our credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"
+        "{at} refuses the credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"
     )]
     Unauthorized {
         /// Address of the node.
@@ -48,10 +48,10 @@ pub enum SourceError {
         reason: String,
     },
     /// The block is known, but its data was pruned.
-    #[error("block {0} is pruned on the node")]
+    #[error("the node has pruned block {0}")]
     Pruned(BlockHash),
     /// The node knows no such block.
-    #[error("no block {0}")]
+    #[error("the node does not know block {0}")]
     NoSuchBlock(BlockHash),
     /// The node answered with an RPC error that this operation does not expect.
     #[error("{method}: {message} (code {code})")]
@@ -64,7 +64,7 @@ pub enum SourceError {
         message: String,
     },
     /// The node answered something that cannot be read.
-    #[error("{what} cannot be read: {reason}")]
+    #[error("cannot parse {what}: {reason}")]
     Malformed {
         /// What was asked.
         what: String,

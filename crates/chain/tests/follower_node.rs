@@ -396,7 +396,7 @@ async fn a_wrong_password_is_told_and_tried_again() {
     };
     let mut consumer = Consumer::start(source_with(&node, auth), Vec::new());
     let unauthorized = |state: &FollowState| match state {
-        FollowState::Unreachable { error } => error.to_string().contains("refuses our credentials"),
+        FollowState::Unreachable { error } => error.to_string().contains("refuses the credentials"),
         _ => false,
     };
     consumer.until(unauthorized).await;

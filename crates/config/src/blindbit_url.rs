@@ -12,16 +12,16 @@ pub struct WrongUrl(
 
 /// The address without a slash at its end, if an Oracle can be there.
 pub fn check_url(url: &str) -> Result<String, WrongUrl> {
-    let uri: Uri = url.parse().map_err(|_| WrongUrl("it is no URL"))?;
+    let uri: Uri = url.parse().map_err(|_| WrongUrl("not a URL"))?;
     match (uri.scheme_str(), uri.authority()) {
-        (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => {
-            Err(WrongUrl("it has a user or a password, and everybody may read it"))
-        }
-        (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it has a query")),
+        (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => Err(WrongUrl(
+            "it must not have a user or password, because anybody may read it",
+        )),
+        (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it must not have a query")),
         (Some("http" | "https"), Some(at)) => {
             let scheme = uri.scheme_str().unwrap_or("http");
             Ok(format!("{scheme}://{at}{}", uri.path().trim_end_matches('/')))
         }
-        _ => Err(WrongUrl("it begins with neither http:// nor https://")),
+        _ => Err(WrongUrl("it must begin with http:// or https://")),
     }
 }

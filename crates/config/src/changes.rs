@@ -11,7 +11,7 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 /// Name of the file.
 pub const CHANGES_FILE: &str = "settings.toml";
 
-const HEADER: &str = "# Changes made through PUT /config. Delete this file to take them back.\n";
+const HEADER: &str = "# Changes made with PUT /config. Delete this file to revert them.\n";
 
 /// Changes over the configuration, by key with dots between levels.
 #[derive(Clone, Debug, Default)]

@@ -121,7 +121,8 @@ impl Config {
         })?;
         let network = if file.standalone { Network::Regtest } else { network };
         if file.dev_mode && !network.is_for_development() {
-            let why = format!("network is {network}: /dev/* exists on regtest, signet and standalone only");
+            let why =
+                format!("network is {network}: /dev/* is only available on regtest and signet, and in standalone mode");
             return Err(at.wrong("dev_mode", "true", &why));
         }
         let data_dir = if file.data_dir.is_empty() {
@@ -189,7 +190,7 @@ fn relay_id(at: &Checker<'_>, text: &str) -> Result<Option<String>, ConfigError>
         return Err(at.wrong(
             "relay_id",
             text,
-            "expected up to 64 printable ASCII characters without blanks",
+            "expected up to 64 printable ASCII characters without spaces",
         ));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
@@ -201,7 +202,7 @@ fn mine_interval(at: &Checker<'_>, file: &File) -> Result<Option<Duration>, Conf
         return Err(at.wrong(
             "dev.mine_interval",
             &seconds.to_string(),
-            "only the embedded chain (standalone) mines",
+            "expected 0: only the embedded chain (standalone) mines",
         ));
     }
     at.within("dev.mine_interval", seconds, 0, MAX_INTERVAL)?;

@@ -27,7 +27,7 @@ pub enum DataDirError {
         process: String,
     },
     /// It cannot be made or written.
-    #[error("the data directory {} cannot be used: {source}", .path.display())]
+    #[error("cannot use the data directory {}: {source}", .path.display())]
     Io {
         /// The directory or the file in it.
         path: PathBuf,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file that `--config` names is not there.
-    #[error("the configuration file {} cannot be read: {reason}", .path.display())]
+    #[error("cannot read the configuration file {}: {reason}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,7 @@ pub struct IpNetwork {
 
 /// The text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32, its host bits zero")]
+#[error("expected an IP address, or a network such as 10.0.0.0/8 or 2001:db8::/32 with zero host bits")]
 pub struct WrongIpNetwork;
 
 impl IpNetwork {

@@ -206,7 +206,7 @@ fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
             let key = if full.is_empty() { name.clone() } else { full };
             ConfigError::Syntax {
                 origin,
-                reason: format!("unknown key {key}: known here are {}", known.join(", ")),
+                reason: format!("unknown key {key}: expected one of {}", known.join(", ")),
             }
         }
         Kind::InvalidType(found, expected) if !is_secret(&key) => ConfigError::Value {

@@ -67,13 +67,13 @@ pub struct Registered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchRefused {
     /// The relay holds as many as it may.
-    #[error("this relay holds as many watches as it may: try another relay, or later")]
+    #[error("this relay has the maximum number of watches (limits.watches): try again later, or at another relay")]
     Full,
     /// So many scans of the mempool wait for this address, or for all, that a new watch would wait for minutes.
     #[error("too many scans of the mempool for new watches are waiting: try again in a minute")]
     Busy,
     /// Detection takes no commands: events cannot be written, or the machine is overloaded.
-    #[error("watches cannot be registered for now (GET /health may say why): try again in a minute")]
+    #[error("the relay cannot register watches at the moment (GET /health may say why): try again in a minute")]
     Stalled,
     /// Detection is ending.
     #[error("the relay is shutting down")]

@@ -157,7 +157,7 @@ impl HistoryScanner {
             Ok(Err(IndexError::Corrupt { .. })) => return true,
             Ok(Err(error)) => {
                 if !std::mem::replace(&mut self.reading_fails, true) {
-                    tracing::error!(%error, "the tweak index cannot be read for histories; trying again until it can");
+                    tracing::error!(%error, "cannot read the tweak index for histories; retrying");
                 }
                 return false;
             }

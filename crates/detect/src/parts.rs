@@ -44,6 +44,6 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The system gives no thread.
-    #[error("no thread for detection or for scanning: {0}")]
+    #[error("cannot start a thread for detection or scanning: {0}")]
     Thread(std::io::Error),
 }

@@ -73,7 +73,7 @@ impl Worker {
             let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
             payment
                 .inspect_err(
-                    |error| tracing::error!(%outpoint, %error, "a stored payment cannot be read; it is left out"),
+                    |error| tracing::error!(%outpoint, %error, "ignoring a stored payment that cannot be decoded"),
                 )
                 .ok()
                 .map(|p| (outpoint, p))
@@ -284,7 +284,7 @@ impl Worker {
         let batch = Arc::new(Rows::live(rows.into(), self.watches.len(), mark, block));
         self.watches.hold(mark);
         for owner in self.scheduler.push(&batch, self.watches.clients()) {
-            tracing::warn!("the scans for a connection's watches are too far behind; it is closed");
+            tracing::warn!("closing a connection: the scans for its watches are too far behind");
             self.watches.give_up(owner, true);
         }
         Some(batch)
@@ -590,7 +590,7 @@ impl Worker {
             },
             Err(error) => {
                 // To go on without would lose the event, and an empty one would be worse. The end of detection ends the relay.
-                tracing::error!(%error, "detection ends: please report this");
+                tracing::error!(%error, "detection failed: please report this bug");
                 stop.cancel();
                 return;
             }
@@ -600,7 +600,7 @@ impl Worker {
         }
         while let Err(error) = self.parts.store.commit(&batch) {
             if self.parts.vitals.set_store_fails(true) {
-                tracing::error!(%error, "events cannot be written; detection waits until they can: look at the disk of data_dir");
+                tracing::error!(%error, "cannot write events: check the disk of data_dir; detection is paused, retrying every second");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

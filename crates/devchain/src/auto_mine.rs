@@ -34,7 +34,7 @@ impl DevChain {
             loop {
                 ticks.tick().await;
                 if let Err(error) = chain.mine(1) {
-                    tracing::warn!(%error, "no block was mined");
+                    tracing::warn!(%error, "cannot mine a block");
                 }
             }
         });

@@ -22,10 +22,10 @@ pub enum DevChainError {
     #[error("{} is in use by another process: stop it, or choose another data directory", .0.display())]
     InUse(PathBuf),
     /// It does not begin as such a file does.
-    #[error("{} is not the file of a development chain: move it away to begin a new one", .0.display())]
+    #[error("{} is not the file of a development chain: move it away to start a new chain", .0.display())]
     NotADevChain(PathBuf),
     /// A later version wrote it.
-    #[error("{path} has format version {found}, this program reads {known}: update it, or move the file away", path = path.display())]
+    #[error("{path} has format version {found}, this program supports {known}: update the program, or move the file away", path = path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -35,7 +35,7 @@ pub enum DevChainError {
         known: u32,
     },
     /// Something before the last record is wrong.
-    #[error("{path} is damaged at byte {offset} ({reason}): move it away to begin a new chain", path = path.display())]
+    #[error("{path} is damaged at byte {offset} ({reason}): move it away to start a new chain", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum DevChainError {
 
 /// A record could not be written; the chain is as it was before.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} cannot be written: {source}", path = path.display())]
+#[error("cannot write {path}: {source}", path = path.display())]
 pub struct WriteError {
     /// The chain's file.
     pub path: PathBuf,
@@ -63,7 +63,7 @@ pub struct WriteError {
 #[derive(Debug, thiserror::Error)]
 pub enum MineError {
     /// Beyond [`super::MAX_MINED`].
-    #[error("{asked} blocks at once are too many: at most {max}", max = super::MAX_MINED)]
+    #[error("{asked} blocks requested: expected at most {max}", max = super::MAX_MINED)]
     TooMany {
         /// How many were asked for.
         asked: u32,
@@ -77,7 +77,7 @@ pub enum MineError {
 #[derive(Debug, thiserror::Error)]
 pub enum ReorgError {
     /// Nothing to replace, or more than there is, or beyond [`super::MAX_REORG`].
-    #[error("a reorganisation replaces 1 to {most} blocks here, not {asked}")]
+    #[error("a reorg of {asked} blocks was requested: expected 1 to {most}")]
     Depth {
         /// How many were asked for.
         asked: u32,
@@ -85,7 +85,7 @@ pub enum ReorgError {
         most: u32,
     },
     /// A block to be replaced cannot be read.
-    #[error("{path} cannot be read: {reason}", path = path.display())]
+    #[error("cannot read {path}: {reason}", path = path.display())]
     Read {
         /// The chain's file.
         path: PathBuf,
@@ -118,10 +118,10 @@ impl fmt::Display for BadAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Zero => f.write_str("the amount is zero"),
-            Self::Dust { least } => write!(f, "the amount is dust: pay at least {least}"),
+            Self::Dust { least } => write!(f, "the amount is below the dust limit: pay at least {least}"),
             Self::TooLarge { available } => write!(
                 f,
-                "the development wallet can pay {available} at once, fee included: mine blocks, or pay less"
+                "the development wallet can pay at most {available} in one transaction, including the fee: mine blocks, or pay less"
             ),
         }
     }
@@ -134,7 +134,7 @@ pub enum PayError {
     #[error("not an address: {0}")]
     Address(String),
     /// An address of another chain.
-    #[error("the address is for {0}, the development chain is regtest (addresses begin with sprt1 or bcrt1)")]
+    #[error("the address is for {0}: expected a regtest address (sprt1… or bcrt1…)")]
     WrongNetwork(&'static str),
     /// An amount that cannot be paid.
     #[error("{0}")]
@@ -143,7 +143,7 @@ pub enum PayError {
     #[error("{0}")]
     Underivable(String),
     /// The chain does not take the transaction, such as when its mempool is full.
-    #[error("the payment is refused: {0}")]
+    #[error("the payment is rejected: {0}")]
     Refused(Rejection),
     /// The transaction could not be written.
     #[error(transparent)]
@@ -157,10 +157,10 @@ pub enum ReplaceError {
     #[error("{0} is not in the mempool")]
     NotInMempool(Txid),
     /// Somebody else signed it.
-    #[error("{0} spends coins that are not the development wallet's: only its own payments can be replaced")]
+    #[error("{0} spends coins of another wallet: only payments of the development wallet can be replaced")]
     NotOurs(Txid),
     /// Its inputs cannot bear a higher fee, or the chain does not take the replacement.
-    #[error("the replacement is refused: {0}")]
+    #[error("the replacement is rejected: {0}")]
     Refused(Rejection),
     /// The replacement could not be written.
     #[error(transparent)]

@@ -105,7 +105,7 @@ impl RecordFile {
             }
             Ok(Next::End) => Ok(None),
             Ok(Next::Torn(bytes)) => {
-                tracing::warn!(file = %self.path.display(), bytes, "the last record was not written to its end: cut off");
+                tracing::warn!(file = %self.path.display(), bytes, "removed an incomplete record at the end of the file");
                 self.file.set_len(self.end).map_err(|e| self.io(e))?;
                 Ok(None)
             }
@@ -127,7 +127,7 @@ impl RecordFile {
         let [_, length @ ..] = head;
         let length = u32::from_le_bytes(length) as usize;
         if length > MAX_PAYLOAD {
-            return Ok(Next::Damaged("a record of impossible length"));
+            return Ok(Next::Damaged("a record has an invalid length"));
         }
         let whole = HEAD + length + CHECKSUM;
         if rest < whole as u64 {
@@ -143,7 +143,7 @@ impl RecordFile {
         Ok(if rest == whole as u64 {
             Next::Torn(rest)
         } else {
-            Next::Damaged("a wrong checksum")
+            Next::Damaged("a checksum does not match")
         })
     }
 
@@ -165,7 +165,7 @@ impl RecordFile {
         if let Err(e) = self.file.write_all_at(&record, self.end) {
             if let Err(error) = self.file.set_len(self.end) {
                 // What remains is a torn record, which the next write covers or the next start cuts off.
-                tracing::warn!(file = %self.path.display(), %error, "a record that could not be written to its end cannot be cut off now");
+                tracing::warn!(file = %self.path.display(), %error, "cannot remove an incomplete record now; retrying at the next write");
             }
             return Err(failed(e));
         }

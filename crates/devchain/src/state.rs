@@ -35,7 +35,7 @@ impl State {
                 let secret = (record.kind == record::WALLET).then_some(record.payload);
                 let secret = secret.and_then(|payload| payload.try_into().ok());
                 let wallet = secret.and_then(Wallet::new);
-                wallet.ok_or_else(|| file.damaged(0, "the first record is no wallet"))?
+                wallet.ok_or_else(|| file.damaged(0, "the first record is not a wallet"))?
             }
             None => new_wallet(&mut file)?,
         };
@@ -125,7 +125,9 @@ impl State {
         match self.ledger.apply(old, &placed.collect::<Vec<_>>()) {
             Ok(changes) => signals.extend(changes),
             // The blocks were made from this very ledger, under the same lock.
-            Err(error) => tracing::error!(%error, "a block does not follow from the chain that made it"),
+            Err(error) => {
+                tracing::error!(%error, "a mined block does not connect to the chain: please report this bug");
+            }
         }
         self.signals.send(&signals);
         Ok(())
@@ -162,7 +164,7 @@ fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result
                 .into_iter()
                 .map(|(stored, place)| (stored, within(record.place, place)))
                 .collect();
-            let first = blocks.first().ok_or("a record of no blocks")?;
+            let first = blocks.first().ok_or("a record without blocks")?;
             let old = stale(ledger, file, first.0.block.header.prev_blockhash)?;
             ledger.apply(&old, &blocks).map_err(|e: Inconsistent| e.to_string())?;
         }
@@ -174,7 +176,7 @@ fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result
                 }
                 // Another version of this program had other rules. Should a block hold the transaction, it comes with the block.
                 Err(reason) => {
-                    tracing::warn!(txid = %tx.compute_txid(), %reason, "a transaction of the file is no longer accepted");
+                    tracing::warn!(txid = %tx.compute_txid(), %reason, "ignoring a stored transaction that is no longer valid");
                 }
             }
         }

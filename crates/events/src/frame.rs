@@ -5,7 +5,7 @@ use sdk_relay_protocol::{Event, ServerMessage, encode};
 
 /// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever be, its client and the
 /// operator learn of it.
-const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a message of the relay could not be encoded: please report this","in_reply_to":null,"timestamp":0}"#;
+const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a message could not be encoded: please report this bug","in_reply_to":null,"timestamp":0}"#;
 
 /// JSON text in one shared buffer. Cloning it copies a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl Frame {
             // It may wait: without the capacity that encoding took beside.
             Ok(text) => text.into_boxed_slice().into(),
             Err(error) => {
-                tracing::error!(%error, "please report this");
+                tracing::error!(%error, "a message could not be encoded: please report this bug");
                 Bytes::from_static(NOT_ENCODED.as_bytes())
             }
         };

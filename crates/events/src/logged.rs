@@ -31,7 +31,7 @@ pub(super) fn frames(entry: LogEntry) -> Vec<Frame> {
         }
         Ok(_) => vec![Frame::from_text(entry.payload)],
         Err(error) => {
-            tracing::error!(event_id = entry.id, %error, "a long event of the log cannot be read; it is sent as it is");
+            tracing::error!(event_id = entry.id, %error, "cannot split a long event of the log into parts; sending it whole");
             vec![Frame::from_text(entry.payload)]
         }
     }

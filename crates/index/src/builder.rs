@@ -195,7 +195,7 @@ impl Builder {
                 tracing::warn!(
                     index = tip.height,
                     first_kept = kept,
-                    "the node has pruned blocks that the tweak index has not: the index begins anew at the first kept block"
+                    "the node has pruned blocks that are missing in the tweak index: rebuilding the index from the first block that the node has"
                 );
                 let index = Arc::clone(&self.index);
                 blocking(move || index.clear()).await?;
@@ -249,7 +249,7 @@ impl Builder {
             from = tip.height,
             to = common,
             differs,
-            "the tweak index follows a reorganisation"
+            "reorg: removing blocks from the tweak index"
         );
         let index = Arc::clone(&self.index);
         blocking(move || common.map_or_else(|| index.clear(), |height| index.rewind(height))).await?;
@@ -385,9 +385,9 @@ impl Builder {
             match (&status.state, &state) {
                 (_, IndexState::Failing(error)) => {
                     if told {
-                        tracing::debug!(error, "the tweak index waits for the node");
+                        tracing::debug!(error, "tweak index: waiting for the node");
                     } else {
-                        tracing::warn!(error, "the tweak index waits; trying again until it can go on");
+                        tracing::warn!(error, "cannot continue the tweak index; retrying");
                     }
                 }
                 (IndexState::Current, _) | (_, IndexState::Starting) => {}
@@ -399,7 +399,10 @@ impl Builder {
                     );
                 }
                 (_, IndexState::Current) => {
-                    tracing::info!(tip = status.tip.map(|t| t.height), "the tweak index holds the tip");
+                    tracing::info!(
+                        tip = status.tip.map(|t| t.height),
+                        "the tweak index has reached the tip"
+                    );
                 }
             }
             // An error in other words is the same condition.

@@ -51,7 +51,7 @@ impl Pool {
 pub fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, nice) {
-        tracing::debug!(%error, "a thread keeps its priority");
+        tracing::debug!(%error, "cannot lower the priority of a thread");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = nice;

@@ -32,7 +32,9 @@ fn unbuilt(status: &IndexStatus, lasts: bool, node_is_well: bool) -> Option<Stri
         format!("{have}{of}")
     };
     match &status.state {
-        IndexState::Failing(error) if node_is_well => Some(format!("the tweak index {} and waits: {error}", behind())),
+        IndexState::Failing(error) if node_is_well => {
+            Some(format!("the tweak index {} and cannot continue: {error}", behind()))
+        }
         IndexState::Building => {
             let next = tip.map_or(status.first, |tip| tip.saturating_add(1));
             let missing = target.map_or(0, |target| target.saturating_add(1).saturating_sub(next));
@@ -55,7 +57,7 @@ fn damaged(blocks: &BTreeMap<u32, Damage>) -> Vec<String> {
             ),
         })
     };
-    let waiting = named(Damage::Waiting).map(|what| format!("{what}: to be fetched again from the node"));
+    let waiting = named(Damage::Waiting).map(|what| format!("{what}: the relay fetches it again from the node"));
     let lost = named(Damage::Lost).map(|what| {
         format!("{what}, and cannot be restored from the node: histories leave it out (the log of the relay says why)")
     });

@@ -69,13 +69,13 @@ impl Repair {
             if is_news {
                 tracing::warn!(
                     height,
-                    "a block of the tweak index is damaged: fetching it again from the node"
+                    "a block of the tweak index is damaged; fetching it again from the node"
                 );
             }
             self.known.entry(height).or_insert(None);
             match self.restore(height).await {
                 Outcome::Restored => {
-                    tracing::info!(height, "a damaged block of the tweak index is restored");
+                    tracing::info!(height, "restored a damaged block of the tweak index");
                     self.known.remove(&height);
                     self.look_at(height.saturating_add(1)).await;
                 }
@@ -85,13 +85,17 @@ impl Repair {
                         tracing::error!(
                             height,
                             why,
-                            "a damaged block of the tweak index cannot be restored; histories leave it out"
+                            "cannot restore a damaged block of the tweak index; histories leave it out"
                         );
                     }
                     self.index.set_damage(height, Damage::Lost);
                 }
                 Outcome::Later(why) => {
-                    tracing::debug!(height, why, "a damaged block of the tweak index waits");
+                    tracing::debug!(
+                        height,
+                        why,
+                        "cannot restore a damaged block of the tweak index yet; retrying"
+                    );
                     return false;
                 }
             }
@@ -126,7 +130,7 @@ impl Repair {
         let index = Arc::clone(&self.index);
         match tokio::task::spawn_blocking(move || index.restore(&block)).await {
             Ok(Ok(true)) => Outcome::Restored,
-            Ok(Ok(false)) => Outcome::Lost("the node's block does not make the bytes that were written".to_owned()),
+            Ok(Ok(false)) => Outcome::Lost("the block of the node does not yield the original bytes".to_owned()),
             Ok(Err(error)) => Outcome::Later(error.to_string()),
             Err(error) => Outcome::Later(error.to_string()),
         }
@@ -138,8 +142,10 @@ impl Repair {
         match tokio::task::spawn_blocking(move || index.transactions(height)).await {
             // Reading it has set it aside.
             Ok(Ok(_) | Err(IndexError::Corrupt { .. })) => {}
-            Ok(Err(error)) => tracing::debug!(height, %error, "the next block of the tweak index"),
-            Err(error) => tracing::debug!(height, %error, "the next block of the tweak index"),
+            Ok(Err(error)) => {
+                tracing::debug!(height, %error, "cannot look up the next damaged block of the tweak index");
+            }
+            Err(error) => tracing::debug!(height, %error, "cannot look up the next damaged block of the tweak index"),
         }
     }
 }

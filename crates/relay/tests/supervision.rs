@@ -207,12 +207,12 @@ fn a_damaged_store_is_named_once_with_what_to_do() {
         assert_eq!(
             line.matches("magic number")
                 .count()
-                .max(line.matches("not that of a database").count()),
+                .max(line.matches("is not a database").count()),
             1,
             "{line}"
         );
         assert!(
-            line.contains("and start again") && !text.contains("backtrace"),
+            line.contains("and start the relay") && !text.contains("backtrace"),
             "{text}"
         );
     }

@@ -143,7 +143,7 @@ async fn plain_text_is_turned_away_at_once_and_without_a_word() {
     let relay = RelayProcess::start(standalone().arg("--tls-self-signed")).await;
     // The last that a relay tells of its own start; it may come after it is ready.
     let before = eventually(DEADLINE, "the index to be there", async || {
-        Some(relay.stderr()).filter(|log| log.contains("the tweak index holds the tip"))
+        Some(relay.stderr()).filter(|log| log.contains("the tweak index has reached the tip"))
     })
     .await;
     for url in [relay.ws_url(), relay.http_url()] {
@@ -192,7 +192,7 @@ async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
 
     write_pair(&cert, &key);
     hang_up(&relay);
-    logged(&relay, 1, "the certificate was read anew").await;
+    logged(&relay, 1, "reloaded the certificate").await;
     let (after, _events) = client(&relay).trust(&cert).connect().await.unwrap();
     assert!(matches!(
         client(&relay).trust(&old).connect().await,
@@ -209,11 +209,11 @@ async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
     std::fs::rename(&cert, &good).unwrap();
     std::fs::write(&cert, "no certificate").unwrap();
     hang_up(&relay);
-    logged(&relay, 1, "the old one stays").await;
+    logged(&relay, 1, "keeping the old one").await;
     let log = relay.stderr();
-    let line = log.lines().find(|l| l.contains("the old one stays")).unwrap();
+    let line = log.lines().find(|l| l.contains("keeping the old one")).unwrap();
     assert!(
-        line.contains("ERROR") && line.contains("relay.crt") && line.contains("no certificate in it"),
+        line.contains("ERROR") && line.contains("relay.crt") && line.contains("contains no certificate"),
         "{line}"
     );
     drop(client(&relay).trust(&good).connect().await.unwrap());
@@ -231,7 +231,7 @@ async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
 async fn without_tls_a_hangup_changes_nothing() {
     let relay = RelayProcess::start(standalone()).await;
     hang_up(&relay);
-    logged(&relay, 1, "SIGHUP: there is no certificate").await;
+    logged(&relay, 1, "SIGHUP ignored").await;
     assert_eq!(http_get(&format!("{}/health", relay.http_url())).await.status, 200);
 }
 
@@ -248,7 +248,7 @@ async fn what_does_not_fit_is_refused_at_the_start() {
     };
     let told = refused(with_files(&cert, &other)).await;
     assert!(
-        told.contains("tls.key") && told.contains("other.key") && told.contains("does not fit"),
+        told.contains("tls.key") && told.contains("other.key") && told.contains("does not match"),
         "{told}"
     );
     let told = refused(with_files(&cert, &dir.path().join("none"))).await;
@@ -258,7 +258,7 @@ async fn what_does_not_fit_is_refused_at_the_start() {
     );
     let told = refused(with_files(&key, &key)).await;
     assert!(
-        told.contains("tls.cert") && told.contains("no certificate in it") && told.contains("expected"),
+        told.contains("tls.cert") && told.contains("contains no certificate") && told.contains("expected"),
         "{told}"
     );
     let told = refused(standalone().set("TLS__CERT", &cert)).await;
@@ -271,7 +271,7 @@ async fn what_does_not_fit_is_refused_at_the_start() {
         .output()
         .unwrap();
     let told = String::from_utf8(checked.stderr).unwrap();
-    assert!(!checked.status.success() && told.contains("does not fit"), "{told}");
+    assert!(!checked.status.success() && told.contains("does not match"), "{told}");
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn relays_link_over_tls_to_whom_they_trust() {
     let url = format!("wss://{}", address(&a.ws_url()));
     let links = |name: &str| relay(name, "ws").set("MESH__PEERS", &url);
     let wary = RelayProcess::start(links("wary")).await;
-    logged(&wary, 1, "mesh.peers: no link").await;
+    logged(&wary, 1, "mesh.peers: cannot connect").await;
     let b = RelayProcess::start(links("b").set("MESH__TRUST", &cert)).await;
     let listed = eventually(DEADLINE, "a link to a", async || {
         let list = http_get(&format!("{}/relays", b.http_url())).await.json();

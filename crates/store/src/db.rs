@@ -165,7 +165,7 @@ impl Deref for WriteTx<'_> {
 
 fn unavailable(why: &str) -> redb::Error {
     redb::Error::Io(io::Error::other(format!(
-        "the database has failed and is not open: {why}"
+        "the database is closed after a failure: {why}"
     )))
 }
 
@@ -173,7 +173,7 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
     let inner = medium.open(create)?;
     if !create && inner.len()? == 0 {
         // Otherwise redb would make a new one in it, and what was durable would be gone without a word.
-        return Err(redb::Error::Corrupted("it has become empty".to_owned()));
+        return Err(redb::Error::Corrupted("the file is empty".to_owned()));
     }
     let failed = Arc::new(AtomicBool::new(false));
     let watched = Watched {
@@ -187,7 +187,7 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
     // redb asserts some of what it reads: the one place where its panic stands for an error, as nothing is shared with it yet.
     let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(watched)));
     let opened = opened.unwrap_or_else(|_| {
-        let reason = "its content is not that of a database".to_owned();
+        let reason = "the file is not a database".to_owned();
         Err(redb::StorageError::Corrupted(reason).into())
     });
     Ok((opened?, failed))

@@ -32,8 +32,8 @@ pub enum OpenError {
     },
     /// Its content is not what was written there.
     #[error(
-        "the store {path} is damaged, or no store of a relay ({reason}): move the file away and start again. A new one is made; clients that \
-         resume are told of the gap, and take the blocks in between from the index"
+        "the store {path} is damaged, or not the store of a relay ({reason}): move the file away and start the relay. It creates a new store; \
+         clients that resume get a gap, and can read the blocks in between from the index"
     )]
     Damaged {
         /// The file.
@@ -42,7 +42,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The file cannot be read or written.
-    #[error("the store {path} cannot be opened: {reason}")]
+    #[error("cannot open the store {path}: {reason}")]
     File {
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum StoreError {
     #[error("the store failed: {0}")]
     Database(Box<redb::Error>),
     /// The writer numbered its events wrongly: a fault of the program.
-    #[error("event {found} was to be written where {expected} is next")]
+    #[error("wrong event id {found}: expected {expected}")]
     OutOfSequence {
         /// The number that the log expects.
         expected: u64,
@@ -66,7 +66,7 @@ pub enum StoreError {
         found: u64,
     },
     /// A record of the file cannot be read.
-    #[error("a record of table {0} cannot be read")]
+    #[error("cannot decode a record of table {0}")]
     Corrupt(&'static str),
 }
 

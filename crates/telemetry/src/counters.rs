@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Debug, Default)]
 #[allow(
     missing_docs,
-    reason = "each is explained where it is registered, in the words that an operator reads"
+    reason = "the help text of each counter explains it, where it is registered"
 )]
 pub struct Counters {
     pub connections: Gauge,
@@ -44,7 +44,7 @@ pub struct Counters {
 #[derive(Debug, Default)]
 #[allow(
     missing_docs,
-    reason = "each is explained where it is registered, in the words that an operator reads"
+    reason = "the help text of each counter explains it, where it is registered"
 )]
 pub struct WatchCounters {
     pub messages_received: Counter,
@@ -60,12 +60,12 @@ impl WatchCounters {
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter(
             "watch_messages_received",
-            "WebSocket messages about watches received",
+            "WebSocket messages about watches received from clients",
             &self.messages_received,
         );
         counter(
             "watch_messages_sent",
-            "WebSocket messages about watches sent",
+            "WebSocket messages about watches sent to clients",
             &self.messages_sent,
         );
         counter(
@@ -83,28 +83,28 @@ impl Counters {
         let registry = registry.sub_registry_with_prefix("sdk_relay");
         registry.register(
             "websocket_connections",
-            "WebSocket connections now",
+            "Current WebSocket connections",
             self.connections.clone(),
         );
         registry.register(
             "mesh_connections",
-            "Links to other relays now",
+            "Current links to other relays",
             self.mesh_connections.clone(),
         );
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter(
             "messages_received",
-            "WebSocket messages received, those about watches not counted",
+            "WebSocket messages received, without those about watches",
             &self.messages_received,
         );
         counter(
             "messages_sent",
-            "WebSocket messages sent, those about watches and errors not counted",
+            "WebSocket messages sent, without those about watches and errors",
             &self.messages_sent,
         );
         counter(
             "notifications_sent",
-            "Events of the log handed to clients",
+            "Events of the log sent to clients",
             &self.notifications_sent,
         );
         counter(
@@ -114,12 +114,12 @@ impl Counters {
         );
         counter(
             "slow_clients_cut",
-            "Connections cut because they read too slowly",
+            "Accepted connections that were closed with 1013",
             &self.slow_clients_cut,
         );
         counter(
             "unfinished_inputs_cut",
-            "WebSocket messages and request bodies given up because they were not complete in time, or memory was short",
+            "WebSocket messages and request bodies dropped because they were not complete in time, or memory was short",
             &self.unfinished_inputs_cut,
         );
         counter("http_requests", "HTTP requests", &self.http_requests);
@@ -129,7 +129,7 @@ impl Counters {
             "sync responses received and sent",
             &self.sync_responses,
         );
-        counter("sync_errors", "Syncs that failed", &self.sync_errors);
+        counter("sync_errors", "Failed syncs", &self.sync_errors);
         counter(
             "sync_cache_hits",
             "sync requests answered from the cache",
@@ -137,7 +137,7 @@ impl Counters {
         );
         counter(
             "sync_cache_misses",
-            "sync requests that were not in the cache",
+            "sync requests not answered from the cache",
             &self.cache_misses,
         );
         counter(
@@ -147,17 +147,17 @@ impl Counters {
         );
         counter(
             "payments_reverted",
-            "Payments of the relay's own wallets taken back",
+            "Payments to the relay's own wallets that were reverted",
             &self.payments_reverted,
         );
         counter("blocks_connected", "Blocks connected", &self.blocks_connected);
         counter("blocks_disconnected", "Blocks disconnected", &self.blocks_disconnected);
         counter(
             "transactions_scanned",
-            "Transactions looked at",
+            "Transactions scanned, in blocks and in the mempool",
             &self.transactions_scanned,
         );
-        let help = "Time from a sync request to its response, summed";
+        let help = "Sum of the times from a sync request to its response, in seconds";
         registry.register_with_unit("sync", help, Unit::Seconds, self.sync_seconds.clone());
     }
 

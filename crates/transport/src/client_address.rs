@@ -55,7 +55,7 @@ impl ClientAddress {
         if proxies.note_unnamed() {
             tracing::info!(
                 proxy = %direct.ip,
-                "a request from an address of http.trusted_proxies names no other client in its forwarding header: if it is a proxy, its clients are limited as one"
+                "a request from an address in http.trusted_proxies has no client address in its forwarding header: if that is a proxy, all of its clients share one limit"
             );
         }
         Self { peer, ip }

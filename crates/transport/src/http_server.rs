@@ -67,7 +67,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
 /// Says why a connection is closed, as far as that can be said at once: nothing waits for this client.
 fn refuse(stream: &Stream, has_tls: bool) {
     if !has_tls && let Err(error) = stream.get_ref().try_write(TOO_MANY) {
-        tracing::trace!(%error, "a refused client does not learn why");
+        tracing::trace!(%error, "cannot send the reason to a refused client");
     }
 }
 

@@ -105,7 +105,7 @@ struct Held {
 /// An input whose memory was needed for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the memory for unfinished input is used up (limits.input_memory): send messages in one go, or try again later"
+    "the memory for unfinished input is used up (limits.input_memory): send each message at once, or try again later"
 )]
 pub struct Evicted;
 

@@ -72,18 +72,18 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
             Ok((stream, peer)) => {
                 // Notifications are small and urgent: they do not wait for more to fill a segment.
                 if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%peer, %error, "small messages to this client may be delayed by the system");
+                    tracing::debug!(%peer, %error, "cannot set TCP_NODELAY: the system may delay small messages to this client");
                 }
                 // Elsewhere the system's own bound holds.
                 #[cfg(target_os = "linux")]
                 if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
-                    tracing::debug!(%peer, %error, "the system bounds what it holds unsent for this client by itself");
+                    tracing::debug!(%peer, %error, "cannot set the send buffer of this client; using the default of the system");
                 }
                 return Some((WriteTimeout::new(stream, make_room), peer));
             }
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%error, "no connection can be accepted now; if this comes often, raise the limit of open files");
+                    tracing::warn!(%error, "cannot accept a connection; if this happens often, raise the limit of open files");
                 }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
@@ -123,11 +123,11 @@ pub async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending:
         shaken = timeout(TLS_WITHIN, tls.accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(Either::Right(stream)),
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "no TLS handshake");
+                tracing::debug!(%peer, %error, "TLS handshake failed");
                 None
             }
             Err(_) => {
-                tracing::debug!(%peer, "no TLS handshake in time");
+                tracing::debug!(%peer, "TLS handshake not complete in time");
                 None
             }
         },

@@ -67,7 +67,7 @@ pub fn raise(config: &Config) {
             limit,
             websockets,
             http,
-            "this process may open too few files for limits.connections = {}: it takes fewer clients; raise the limit (ulimit -Hn; \
+            "this process may open too few files for limits.connections = {}: it accepts fewer clients; raise the limit (ulimit -Hn; \
              LimitNOFILE= of systemd), or lower limits.connections",
             config.max_connections
         );

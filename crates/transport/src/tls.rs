@@ -58,7 +58,7 @@ impl Tls {
         };
         let provider = Arc::new(ring::default_provider());
         let loaded = Arc::new(files.load(&provider)?);
-        tracing::info!(fingerprint = fingerprint(&loaded), file = %files.cert.display(), "TLS on both ports (SHA-256 of the certificate)");
+        tracing::info!(fingerprint = fingerprint(&loaded), file = %files.cert.display(), "serving TLS on both ports (SHA-256 fingerprint)");
         let certificate = Arc::new(Certificate(RwLock::new(loaded)));
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -81,7 +81,7 @@ impl Tls {
     /// Reads the files anew. New connections get the new certificate; when it is wrong, the old one stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         let new = self.files.load(self.acceptor.config().crypto_provider())?;
-        tracing::info!(fingerprint = fingerprint(&new), file = %self.files.cert.display(), "the certificate was read anew");
+        tracing::info!(fingerprint = fingerprint(&new), file = %self.files.cert.display(), "reloaded the certificate");
         *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Driver {
             };
             fruitless = if moved { 0 } else { fruitless + 1 };
         }
-        let reason = "its best block and its blocks by height contradict each other".to_owned();
+        let reason = "its best block and its blocks by height are inconsistent".to_owned();
         Err(Stop::Source(SourceError::Malformed {
             what: "the source's chain".to_owned(),
             reason,
@@ -158,9 +158,9 @@ impl Driver {
 
     async fn jump_to(&mut self, at: BlockRef) -> Result<bool, Stop> {
         match self.chain.tip() {
-            None => tracing::info!(height = at.height, hash = %at.hash, "beginning at the source's tip"),
+            None => tracing::info!(height = at.height, hash = %at.hash, "starting at the tip of the node"),
             Some(from) => {
-                tracing::warn!(from = from.height, to = at.height, hash = %at.hash, "going on after a hole: the blocks between are not told");
+                tracing::warn!(from = from.height, to = at.height, hash = %at.hash, "skipping blocks that the node has pruned; no events are sent for them");
             }
         }
         self.tell(ChainEvent::Jumped { at }).await?;

@@ -67,7 +67,7 @@ impl FollowState {
     fn log(&self, tip: Option<BlockRef>) {
         match self {
             Self::Connecting => {}
-            Self::Unreachable { error } => warn!(%error, "the chain cannot be followed; trying again until it can"),
+            Self::Unreachable { error } => warn!(%error, "cannot follow the chain of the node; retrying"),
             Self::WaitingForNode { blocks, headers } => info!(blocks, headers, "waiting for the node to synchronise"),
             Self::CatchingUp { at, target } => info!(at, target, "catching up with the chain"),
             Self::Following => {

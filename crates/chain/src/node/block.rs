@@ -84,10 +84,10 @@ impl BlockFetcher {
         };
         if remembered.is_none_or(|(before, _)| before != way) {
             match way {
-                Way::Rest => tracing::debug!(node = self.rpc.at(), "blocks come over REST"),
+                Way::Rest => tracing::debug!(node = self.rpc.at(), "reading blocks over REST"),
                 Way::Rpc => tracing::warn!(
                     node = self.rpc.at(),
-                    "the node offers no /rest/spenttxouts: blocks come over getblock, which is much slower; set rest=1 on the node \
+                    "the node does not offer /rest/spenttxouts: reading blocks with getblock, which is much slower; set rest=1 on the node \
                      (Bitcoin Core 30, Bitcoin Knots 29.4, or newer)"
                 ),
             }
@@ -152,7 +152,7 @@ struct VerboseInput {
 }
 
 fn over_rest(block: &[u8], spent: &[u8]) -> Result<BlockWithPrevouts, String> {
-    let prevouts = spent::parse(spent).map_err(|e| format!("its prevouts: {e}"))?;
+    let prevouts = spent::parse(spent).map_err(|e| format!("prevouts: {e}"))?;
     with_prevouts(block, prevouts)
 }
 

@@ -159,12 +159,12 @@ impl ChainSource for NodeSource {
         let mut next = |method| match outcomes.next() {
             Some(Ok(reply)) => Ok(reply),
             Some(Err(error)) => Err(RpcError::from_server(self.rpc.at(), method, error)),
-            None => Err(RpcError::malformed(method, "it is missing in the reply")),
+            None => Err(RpcError::malformed(method, "missing in the reply")),
         };
         if next("getmempoolinfo")?["loaded"] == Value::Bool(false) {
             return Err(SourceError::Warming {
                 at: self.rpc.at().to_owned(),
-                reason: "it is still loading its mempool".to_owned(),
+                reason: "the node is still loading its mempool".to_owned(),
             });
         }
         let RawMempool {

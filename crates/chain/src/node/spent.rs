@@ -15,7 +15,7 @@ pub(super) enum SpentError {
     #[error(transparent)]
     Encoding(#[from] encode::Error),
     /// Something follows the last list.
-    #[error("{0} bytes too many")]
+    #[error("{0} bytes after the end")]
     Trailing(usize),
     /// They are not those of the block.
     #[error("transaction {index} has {inputs} inputs and {prevouts} prevouts")]

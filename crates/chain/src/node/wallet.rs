@@ -15,7 +15,9 @@ use crate::{
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WalletError {
     /// The node has no wallets: it was built without them, or runs with `disablewallet=1`.
-    #[error("the node at {at} has no wallets: it runs with disablewallet=1, or was built without them")]
+    #[error(
+        "the node at {at} does not support wallets: it runs with disablewallet=1, or was built without wallet support"
+    )]
     Unavailable {
         /// `HOST:PORT`.
         at: String,

@@ -89,7 +89,7 @@ impl Credentials {
         let presented = match &self.auth {
             Auth::None => Presented {
                 header: None,
-                description: "no credentials are sent: none are configured for this address".to_owned(),
+                description: "no credentials were sent: none are configured for this address".to_owned(),
             },
             Auth::UserPassword { user, password } => Presented {
                 header: basic(&Zeroizing::new(format!("{user}:{}", password.as_str()))),
@@ -101,7 +101,7 @@ impl Credentials {
                     description: format!("the cookie in {}", path.display()),
                 },
                 Err(reason) => {
-                    let description = format!("the cookie file {} cannot be read: {reason}", path.display());
+                    let description = format!("cannot read the cookie file {}: {reason}", path.display());
                     return Presented {
                         header: None,
                         description,
@@ -156,7 +156,7 @@ mod tests {
         let credentials = Credentials::new(Auth::CookieFile(path.clone()));
         let absent = credentials.present().await;
         assert!(
-            absent.header.is_none() && absent.description.contains("cannot be read"),
+            absent.header.is_none() && absent.description.contains("cannot read"),
             "{}",
             absent.description
         );

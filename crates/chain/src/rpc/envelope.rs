@@ -75,7 +75,7 @@ pub(super) fn batch_reply(
     let Ok(replies) = serde_json::from_slice::<Vec<BatchReply>>(body) else {
         // A node that refuses the batch as a whole answers as to a single call.
         return match reply::<Value>(at, what, status, body) {
-            Ok(_) => Err(RpcError::malformed(what, "one reply to a batch")),
+            Ok(_) => Err(RpcError::malformed(what, "expected an array of replies")),
             Err(error) => Err(error),
         };
     };
@@ -93,7 +93,7 @@ pub(super) fn batch_reply(
         }
     }
     let complete: Option<Vec<_>> = outcomes.into_iter().collect();
-    complete.ok_or_else(|| RpcError::malformed(what, "a reply is missing in the batch"))
+    complete.ok_or_else(|| RpcError::malformed(what, "a reply is missing"))
 }
 
 fn unreadable(method: &str, status: StatusCode, body: &[u8], error: &serde_json::Error) -> RpcError {

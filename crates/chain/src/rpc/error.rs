@@ -49,7 +49,7 @@ pub struct ServerError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RpcError {
     /// The configured address cannot be one of a node.
-    #[error("the node's address is not of the form http://HOST:PORT: {reason}")]
+    #[error("the address of the node is not http://HOST:PORT: {reason}")]
     Address {
         /// What is wrong with it.
         reason: String,
@@ -71,7 +71,7 @@ pub enum RpcError {
         reason: String,
     },
     /// The node refuses our credentials (HTTP 401), or us (HTTP 403).
-    #[error("{at} refuses us: {reason}")]
+    #[error("{at} refuses the request: {reason}")]
     Unauthorized {
         /// `HOST:PORT`.
         at: String,
@@ -106,7 +106,7 @@ pub enum RpcError {
         reason: String,
     },
     /// An answer that is not what the interface promises.
-    #[error("the answer to {what} cannot be read: {reason}")]
+    #[error("cannot parse the reply to {what}: {reason}")]
     Malformed {
         /// What was asked.
         what: String,

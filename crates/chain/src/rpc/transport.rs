@@ -97,7 +97,7 @@ impl Transport {
             }),
             StatusCode::FORBIDDEN => Err(RpcError::Unauthorized {
                 at,
-                reason: "HTTP 403: rpcallowip or rpcwhitelist of the node does not admit us".to_owned(),
+                reason: "HTTP 403: rpcallowip or rpcwhitelist of the node does not allow this relay".to_owned(),
             }),
             StatusCode::SERVICE_UNAVAILABLE => Err(RpcError::Busy {
                 at,
@@ -149,10 +149,9 @@ impl Transport {
                     status,
                     body: body.to_bytes(),
                 }),
-                Err(error) if error.is::<LengthLimitError>() => Err(RpcError::malformed(
-                    path,
-                    format!("it is longer than {MAX_REPLY_BYTES} bytes"),
-                )),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    Err(RpcError::malformed(path, format!("it exceeds {MAX_REPLY_BYTES} bytes")))
+                }
                 Err(error) => Err(self.broken(causes(error.as_ref()))),
             }
         };
@@ -209,15 +208,15 @@ fn authority(url: &str) -> Result<String, RpcError> {
         })
     };
     let Ok(uri) = url.parse::<Uri>() else {
-        return refuse("it is no URL");
+        return refuse("not a URL");
     };
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(authority)) if authority.as_str().contains('@') => {
-            refuse("user and password are settings of their own")
+            refuse("user and password have their own settings")
         }
-        (Some("http"), Some(_)) if !matches!(uri.path(), "" | "/") => refuse("it has a path"),
+        (Some("http"), Some(_)) if !matches!(uri.path(), "" | "/") => refuse("it must not have a path"),
         (Some("http"), Some(authority)) => Ok(authority.as_str().to_owned()),
-        (Some(_), _) => refuse("only the scheme http is known"),
+        (Some(_), _) => refuse("the scheme must be http"),
         (None, _) => refuse("the scheme http is missing"),
     }
 }

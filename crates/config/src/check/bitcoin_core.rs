@@ -48,7 +48,7 @@ impl BitcoinCore {
             return None;
         };
         Some(format!(
-            "bitcoin_core.url was changed over HTTP to {}: the configured credentials belong to {configured_for} and are not sent there; to use them, or others, set bitcoin_core.url to the new address in the configuration file or the environment, beside cookie_file or user and password",
+            "bitcoin_core.url was changed over HTTP to {}: the relay does not send the configured credentials there, because they belong to {configured_for}; to send credentials, set bitcoin_core.url to the new address in the configuration file or the environment, together with cookie_file or user and password",
             self.url
         ))
     }
@@ -80,15 +80,25 @@ impl BitcoinCore {
             ("", user, password) if !user.is_empty() && !password.is_empty() => {
                 Credentials::UserPassword(user.to_owned(), Secret::new(password.to_owned()))
             }
-            ("", "", _) => return Err(at.wrong("bitcoin_core.user", "", "expected a user, as there is a password")),
+            ("", "", _) => {
+                return Err(at.wrong(
+                    "bitcoin_core.user",
+                    "",
+                    "expected a user, because bitcoin_core.password is set",
+                ));
+            }
             ("", _, _) => {
-                return Err(at.wrong("bitcoin_core.password", "", "expected a password, as there is a user"));
+                return Err(at.wrong(
+                    "bitcoin_core.password",
+                    "",
+                    "expected a password, because bitcoin_core.user is set",
+                ));
             }
             (file, _, _) => {
                 return Err(at.wrong(
                     "bitcoin_core.cookie_file",
                     file,
-                    "expected either a cookie file or user and password",
+                    "expected either a cookie file, or user and password",
                 ));
             }
         };
@@ -121,7 +131,7 @@ fn zmq_url(at: &Checker<'_>, text: &str) -> Result<Option<String>, ConfigError> 
         return Ok(None);
     }
     if text.contains('@') {
-        let why = "expected tcp://HOST:PORT without user and password: ZMQ knows none";
+        let why = "expected tcp://HOST:PORT, without user and password: ZMQ does not support them";
         return Err(at.wrong("bitcoin_core.zmq_url", "…@…", why));
     }
     let is_address = || {
@@ -131,7 +141,7 @@ fn zmq_url(at: &Checker<'_>, text: &str) -> Result<Option<String>, ConfigError> 
         (!host.is_empty() && host.bytes().all(fits) && port.parse::<u16>().is_ok()).then_some(())
     };
     if is_address().is_none() {
-        let why = "expected tcp://HOST:PORT, or nothing to poll";
+        let why = "expected tcp://HOST:PORT, or nothing to poll the node";
         return Err(at.wrong("bitcoin_core.zmq_url", text, why));
     }
     Ok(Some(text.to_owned()))
@@ -145,7 +155,7 @@ fn node_wallet(at: &Checker<'_>, name: &str) -> Result<Option<String>, ConfigErr
         && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
     if !fits {
         let why = format!(
-            "expected the name of a wallet: at most {MAX_WALLET_NAME} bytes, without slashes, \"..\" and control characters"
+            "expected the name of a wallet: at most {MAX_WALLET_NAME} bytes, without slashes, \"..\" or control characters"
         );
         return Err(at.wrong("bitcoin_core.wallet", name, &why));
     }

@@ -80,7 +80,7 @@ impl Checker<'_> {
     pub(super) fn token(&self, key: &str, text: &str) -> Result<Option<Secret>, ConfigError> {
         let fits = text.is_empty() || (text.len() >= MIN_TOKEN && text.bytes().all(|b| b.is_ascii_graphic()));
         if !fits {
-            let why = format!("expected {MIN_TOKEN} or more printable ASCII characters without blanks, or nothing");
+            let why = format!("expected {MIN_TOKEN} or more printable ASCII characters without spaces, or nothing");
             return Err(self.wrong(key, text, &why));
         }
         Ok(Secret::some(text))

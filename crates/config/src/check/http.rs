@@ -66,8 +66,8 @@ pub(super) fn hosts(at: &Checker<'_>, file: &File) -> Result<Vec<String>, Config
         hosts.push(name);
     }
     if hosts.len() > MAX_HOSTS {
-        let why = format!("expected {MAX_HOSTS} at most");
-        return Err(at.wrong("http.hosts", &format!("{} of them", hosts.len()), &why));
+        let why = format!("expected at most {MAX_HOSTS}");
+        return Err(at.wrong("http.hosts", &format!("{} entries", hosts.len()), &why));
     }
     let advertised = url_of(&file.mesh.advertise).and_then(|url| url.parse::<Uri>().ok());
     hosts.extend(advertised.as_ref().and_then(Uri::host).map(normal_name));
@@ -84,8 +84,8 @@ pub(super) fn trusted_proxies(at: &Checker<'_>, file: &File) -> Result<TrustedPr
         networks.push(network);
     }
     if networks.len() > MAX_PROXIES {
-        let why = format!("expected {MAX_PROXIES} at most: write them as networks");
-        return Err(at.wrong("http.trusted_proxies", &format!("{} of them", networks.len()), &why));
+        let why = format!("expected at most {MAX_PROXIES}: combine them into networks");
+        return Err(at.wrong("http.trusted_proxies", &format!("{} entries", networks.len()), &why));
     }
     let header = match file.http.forwarding_header.as_str() {
         "auto" => ForwardingHeader::Auto,

@@ -53,17 +53,17 @@ pub(super) fn blindbit_url(at: &Checker<'_>, file: &File) -> Result<Option<Strin
     };
     if file.standalone {
         return Err(wrong(
-            "expected nothing: a standalone relay has a chain of its own, which no Oracle knows",
+            "expected nothing: a standalone relay has its own chain, which no Oracle knows",
         ));
     }
     if !file.index.enabled {
         return Err(wrong(
-            "expected nothing: the Oracle's tweaks are for the index, and index.enabled is false",
+            "expected nothing: an Oracle is compared with the index, and index.enabled is false",
         ));
     }
     let checked = check_url(url).map_err(|error| {
         wrong(&format!(
-            "expected http://HOST:PORT or https://HOST:PORT, perhaps with a path, of a BlindBit Oracle ({error})"
+            "expected the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT, optionally with a path ({error})"
         ))
     })?;
     Ok(Some(checked))

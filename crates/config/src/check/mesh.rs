@@ -48,15 +48,15 @@ impl MeshConfig {
         let mesh = &file.mesh;
         if let Some(wrong) = mesh.peers.iter().find(|p| PeerAddress::parse(p).is_none()) {
             let why =
-                "expected ws://HOST:PORT or wss://HOST:PORT, perhaps with #KEY (64 hex digits in lower case) behind it";
+                "expected ws://HOST:PORT or wss://HOST:PORT, optionally followed by #KEY (64 hex digits in lower case)";
             return Err(at.wrong("mesh.peers", wrong, why));
         }
         if mesh.peers.len() > MAX_PEERS {
-            let why = format!("expected {MAX_PEERS} at most: the others are found through them");
-            return Err(at.wrong("mesh.peers", &format!("{} of them", mesh.peers.len()), &why));
+            let why = format!("expected at most {MAX_PEERS}: the relay discovers the others through them");
+            return Err(at.wrong("mesh.peers", &format!("{} entries", mesh.peers.len()), &why));
         }
         if file.standalone && !mesh.peers.is_empty() {
-            let why = "expected none: a standalone relay has a chain of its own, and no mesh";
+            let why = "expected none: a standalone relay has its own chain, and no mesh";
             return Err(at.wrong("mesh.peers", &mesh.peers.join(","), why));
         }
         if !mesh.advertise.is_empty() && url_of(&mesh.advertise).is_none() {

@@ -29,17 +29,17 @@ impl TlsFiles {
             ("", _, _) => Err(at.wrong(
                 "tls.cert",
                 "",
-                "expected the PEM file of a certificate, as there is tls.key",
+                "expected the PEM file of a certificate, because tls.key is set",
             )),
             (_, "", _) => Err(at.wrong(
                 "tls.key",
                 "",
-                "expected the PEM file of the certificate's private key, as there is tls.cert",
+                "expected the PEM file of the certificate's private key, because tls.cert is set",
             )),
             (_, _, true) => Err(at.wrong(
                 "tls.self_signed",
                 "true",
-                "expected either a certificate of its own making or tls.cert and tls.key",
+                "expected either tls.self_signed, or tls.cert and tls.key",
             )),
             (cert, key, false) => Ok(Some(Self::Given {
                 cert: PathBuf::from(cert),

@@ -28,11 +28,11 @@ impl WalletKeys {
             at.wrong(
                 "wallet.scan_private_key",
                 "",
-                "expected a private key of 32 bytes in hex, beside wallet.spend_public_key",
+                "expected a private key of 32 bytes in hex, together with wallet.spend_public_key",
             )
         })?;
         let spend = PublicKey::from_str(&wallet.spend_public_key).map_err(|_| {
-            let why = "expected a public key of 33 bytes in hex, beside wallet.scan_private_key";
+            let why = "expected a public key of 33 bytes in hex, together with wallet.scan_private_key";
             at.wrong("wallet.spend_public_key", &wallet.spend_public_key, why)
         })?;
         Ok(Some(Self { scan, spend }))

@@ -296,7 +296,7 @@ fn hosts_and_proxies_are_checked() {
         assert!(told.contains(key) && told.contains("expected"), "{told}");
     }
     let many = vec!["\"10.0.0.1\""; 257].join(",");
-    assert!(message(&format!("[http]\ntrusted_proxies = [{many}]\n"), &[]).contains("257 of them"));
+    assert!(message(&format!("[http]\ntrusted_proxies = [{many}]\n"), &[]).contains("257 entries"));
     let config = from("[http]\nhosts = [\"Relay.example.com.\"]\n", &[]).unwrap();
     assert!(config.hosts == ["relay.example.com"] && config.local_admin);
     // Where proxies are, everybody may come from a loopback address.

@@ -168,7 +168,7 @@ impl Thread {
         owners: impl FnOnce() -> Vec<Owner>,
     ) -> Result<T, Ended> {
         let Ok(value) = result else {
-            tracing::error!("a scan for watches failed; their connections are closed");
+            tracing::error!("a scan for watches failed; closing their connections");
             for owner in owners() {
                 self.send(Outcome::Failed { owner })?;
             }

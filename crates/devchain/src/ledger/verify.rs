@@ -67,7 +67,7 @@ fn key_path(
     }
     let script = prevouts.get(index).map(|prevout| prevout.script_pubkey.as_bytes());
     let key = script.and_then(|script| XOnlyPublicKey::from_slice(script.get(2..)?).ok());
-    let key = key.ok_or(Fault::Wrong("the output's key is no point of the curve"))?;
+    let key = key.ok_or(Fault::Wrong("the output's key is not a point on the curve"))?;
     let hash = cache
         .taproot_key_spend_signature_hash(index, &Prevouts::All(prevouts), signature.sighash_type)
         .map_err(|_| Fault::Wrong("the signature covers an output that is not there"))?;

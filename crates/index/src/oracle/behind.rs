@@ -92,7 +92,7 @@ impl Behind {
         } = self.lack?;
         if newest.height > lowest {
             let newest = newest.height;
-            return Some(format!("is behind: it lacks the blocks {lowest} to {newest}"));
+            return Some(format!("is behind: it lacks blocks {lowest} to {newest}"));
         }
         let is_slow = since.elapsed() >= SLOW_FOR;
         is_slow.then(|| {

@@ -79,19 +79,19 @@ pub(super) enum NoAnswer {
     Unreachable(String),
     #[error("no answer to {path} within {} s", ANSWER_WITHIN.as_secs())]
     Late { path: String },
-    #[error("{path} is answered with {status}")]
+    #[error("{path}: status {status}")]
     Status { path: String, status: StatusCode },
-    #[error("{path} is answered with {status}: it asks for a pause of {} s", .pause.as_secs())]
+    #[error("{path}: status {status}, with a Retry-After of {} s", .pause.as_secs())]
     Busy {
         path: String,
         status: StatusCode,
         pause: Duration,
     },
-    #[error("the answer to {path} is longer than {LARGEST_ANSWER} bytes")]
+    #[error("the answer to {path} exceeds {LARGEST_ANSWER} bytes")]
     TooLong { path: String },
-    #[error("the answer to {path} cannot be read: {reason}")]
+    #[error("cannot parse the answer to {path}: {reason}")]
     Malformed { path: String, reason: String },
-    #[error("it answers as no BlindBit Oracle does, of version 1 or 2: check the path in blindbit.url")]
+    #[error("it does not answer like a BlindBit Oracle of version 1 or 2: check the path in blindbit.url")]
     NoOracle,
 }
 
@@ -117,7 +117,7 @@ impl Http {
         }
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|_| WrongUrl("TLS is not there"))?
+            .map_err(|_| WrongUrl("TLS is not available"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = HttpsConnectorBuilder::new()
@@ -206,7 +206,7 @@ impl Http {
             return Ok(None);
         }
         let named = index.iter().map(|item| {
-            let wrong = |_| malformed(&path, format!("no txid: {}", quote(&item.txid)));
+            let wrong = |_| malformed(&path, format!("not a txid: {}", quote(&item.txid)));
             Ok(Named {
                 txid: item.txid.parse().map_err(wrong)?,
                 tweak: point(&path, &item.tweak)?,
@@ -282,7 +282,7 @@ fn has<T>(answer: Result<T, NoAnswer>) -> Result<Option<T>, NoAnswer> {
 
 /// 33 bytes; whether they are a point is for later.
 fn point(path: &str, text: &str) -> Result<[u8; 33], NoAnswer> {
-    <[u8; 33]>::from_hex(text).map_err(|_| malformed(path, format!("no tweak: {}", quote(text))))
+    <[u8; 33]>::from_hex(text).map_err(|_| malformed(path, format!("not a tweak: {}", quote(text))))
 }
 
 fn malformed(path: &str, reason: String) -> NoAnswer {

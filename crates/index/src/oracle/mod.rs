@@ -221,7 +221,7 @@ impl Oracle {
             }
         }
         if let Some(Wrong(why)) = wrong {
-            self.is_wrong(format!("of block {} ({}): {why}", at.height, at.hash));
+            self.is_wrong(format!("block {} ({}): {why}", at.height, at.hash));
         }
         false
     }
@@ -239,7 +239,7 @@ impl Oracle {
             tracing::warn!(
                 url = self.url(),
                 why,
-                "the BlindBit Oracle is wrong of a block: this relay's own tweaks are used"
+                "the BlindBit Oracle is wrong about a block; it is not used for this block"
             );
         }
     }
@@ -273,7 +273,7 @@ impl Oracle {
                     if held(&self.behind).lacks_block(at) {
                         self.lacking.notify_one();
                     }
-                    tracing::debug!(height = at.height, "the BlindBit Oracle has not this block");
+                    tracing::debug!(height = at.height, "the BlindBit Oracle does not have this block");
                     return Ok(None);
                 }
             }
@@ -286,13 +286,14 @@ impl Oracle {
         if !is_of(self.network, &info.network) {
             let (found, ours) = (info.network, self.network.name());
             return Err(format!(
-                "it is an Oracle of {found:?}, and the relay is configured for {ours}"
+                "it is an Oracle for {found:?}, and the relay is configured for {ours}"
             ));
         }
         let version = self.ask(self.http.version(&info)).await.map_err(|e| self.why(&e))?;
         if version == Version::V1 && !(info.tweaks_full_basic || info.tweaks_full_with_dust_filter) {
             return Err(
-                "it keeps no tweaks of all transactions (tweaks_full_basic, tweaks_full_with_dust_filter)".to_owned(),
+                "it does not have the tweaks of all transactions (tweaks_full_basic, tweaks_full_with_dust_filter)"
+                    .to_owned(),
             );
         }
         Ok(version)
@@ -318,14 +319,14 @@ impl Oracle {
                     tracing::info!(
                         url = self.url(),
                         version = version.number(),
-                        "the BlindBit Oracle answers"
+                        "comparing the tweak index with the BlindBit Oracle"
                     );
                 }
                 OracleState::Disconnected(why) if !matches!(now, OracleState::Disconnected(_)) => {
                     tracing::warn!(
                         url = self.url(),
                         why,
-                        "the BlindBit Oracle does not answer: tweaks are compared with nothing until it does"
+                        "the BlindBit Oracle does not answer; tweaks are not compared until it does"
                     );
                 }
                 OracleState::Disconnected(_) => {}
@@ -333,7 +334,7 @@ impl Oracle {
                     tracing::error!(
                         url = self.url(),
                         why,
-                        "the BlindBit Oracle is wrong of one block after the other: it is left alone for 10 minutes"
+                        "the BlindBit Oracle was wrong about eight blocks in a row; sending it no requests for 10 minutes"
                     );
                 }
             }

@@ -25,9 +25,9 @@ pub(super) fn check(own: &IndexedBlock, said: &Said) -> Result<u64, Wrong> {
             }
             for tx in &own.transactions {
                 match tweaks.get(&tx.txid) {
-                    None => return Err(Wrong(format!("transaction {} is eligible, and is not named", tx.txid))),
+                    None => return Err(Wrong(format!("eligible transaction {} is missing", tx.txid))),
                     Some(said) if said.iter().any(|tweak| **tweak != tx.tweak) => {
-                        return Err(Wrong(format!("the tweak of transaction {} is another", tx.txid)));
+                        return Err(Wrong(format!("the tweak of transaction {} differs", tx.txid)));
                     }
                     Some(_) => {}
                 }
@@ -42,7 +42,7 @@ pub(super) fn check(own: &IndexedBlock, said: &Said) -> Result<u64, Wrong> {
             for tx in &own.transactions {
                 match left.get_mut(&tx.tweak).filter(|left| **left > 0) {
                     Some(left) => *left -= 1,
-                    None => return Err(Wrong(format!("the tweak of transaction {} is not listed", tx.txid))),
+                    None => return Err(Wrong(format!("the tweak of transaction {} is missing", tx.txid))),
                 }
             }
             listed.len()

@@ -33,14 +33,14 @@ impl OracleState {
 
     /// What is wrong, in a sentence; `None` where all is well.
     pub fn problem(&self, url: &str) -> Option<String> {
-        let meanwhile = "this relay computes tweaks itself meanwhile";
+        let meanwhile = "the index continues without it";
         match self {
             Self::Connected(_) => None,
             Self::Asking => Some(format!("the BlindBit Oracle {url} has not answered yet")),
             Self::Disconnected(why) => Some(format!("the BlindBit Oracle {url} cannot be used: {why}; {meanwhile}")),
             Self::Behind(what) => Some(format!("the BlindBit Oracle {url} {what}; {meanwhile}")),
             Self::Implausible(why) => Some(format!(
-                "the BlindBit Oracle {url} is wrong of one block after the other, last {why}; {meanwhile}, and asks it again within 10 minutes"
+                "the BlindBit Oracle {url} was wrong about eight blocks in a row, last about {why}; {meanwhile}, and the relay tries it again within 10 minutes"
             )),
         }
     }
@@ -50,7 +50,7 @@ impl OracleState {
 #[derive(Debug, Default)]
 #[allow(
     missing_docs,
-    reason = "each is explained where it is registered, in the words that an operator reads"
+    reason = "the help text of each counter explains it, where it is registered"
 )]
 pub struct OracleCounters {
     pub requests: Counter,
@@ -67,27 +67,35 @@ impl OracleCounters {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("sdk_relay_blindbit");
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
-        counter("requests", "Questions to the BlindBit Oracle", &self.requests);
-        counter("failures", "Questions that it did not answer", &self.failures);
+        counter("requests", "Requests to the BlindBit Oracle", &self.requests);
+        counter(
+            "failures",
+            "Requests that the BlindBit Oracle did not answer",
+            &self.failures,
+        );
         counter(
             "implausible",
-            "Blocks of which it said a wrong tweak, or left one out",
+            "Blocks about which the BlindBit Oracle was wrong: a tweak differs or is missing",
             &self.implausible,
         );
-        counter("blocks", "Blocks of which it said the same as this relay", &self.blocks);
+        counter(
+            "blocks",
+            "Blocks about which the BlindBit Oracle agreed with this relay",
+            &self.blocks,
+        );
         counter(
             "own_blocks",
-            "Blocks of which it did not: it was away, behind or wrong",
+            "Blocks indexed without the BlindBit Oracle: it was unavailable, behind or wrong",
             &self.own_blocks,
         );
         counter(
             "recomputed_tweaks",
-            "Tweaks that this relay computed and found in what it said",
+            "Tweaks that were compared with those of the BlindBit Oracle",
             &self.recomputed,
         );
         counter(
             "other_tweaks",
-            "Tweaks that it said of transactions that are not eligible in the block; they are ignored",
+            "Tweaks of the BlindBit Oracle that were ignored: their transactions are not eligible in the block",
             &self.beside,
         );
     }

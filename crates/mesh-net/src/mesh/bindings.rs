@@ -77,7 +77,7 @@ pub(super) enum NameRefused {
     #[error("relay_id: this name belongs to another key")]
     Taken,
     /// There is no room for a new one.
-    #[error("relay_id: this relay keeps too many names already")]
+    #[error("relay_id: this relay has reached its limit of names")]
     Full,
     /// Too many new names, of this address or in all.
     #[error("relay_id: too many new names within an hour")]
@@ -106,7 +106,7 @@ impl Bindings {
         // A line that a power cut has torn must not swallow the next one.
         let whole = readable && (text.is_empty() || text.ends_with('\n'));
         if !readable {
-            tracing::warn!(file = %path.display(), "some lines of the names of relays cannot be read and are left out");
+            tracing::warn!(file = %path.display(), "ignoring lines of mesh.names that cannot be parsed");
         }
         Ok(Self {
             path,
@@ -159,7 +159,7 @@ impl Bindings {
             Some(_) => {
                 tracing::warn!(
                     relay = name,
-                    "the name of a relay in mesh.peers was bound to another key: it is bound to the configured one now"
+                    "the name of a relay in mesh.peers was bound to another key; binding it to the configured key"
                 );
             }
             None => {
@@ -217,7 +217,7 @@ impl Bindings {
             Err(error) => {
                 // All of it is written next time.
                 if !std::mem::replace(&mut state.fails, true) {
-                    tracing::error!(%error, file = %self.path.display(), "the names of relays cannot be written: look at the disk of data_dir");
+                    tracing::error!(%error, file = %self.path.display(), "cannot write mesh.names: check the disk of data_dir");
                 }
             }
         }

@@ -39,11 +39,11 @@ pub(super) enum DialError {
     Address(#[from] AddressError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("its name is refused: {0}")]
+    #[error("its name is rejected: {0}")]
     Name(#[from] super::bindings::NameRefused),
-    #[error("it has not proven who it is")]
+    #[error("it has not proven its identity")]
     Unproven,
-    #[error("it is on {0}")]
+    #[error("it is on network {0}")]
     Network(String),
 }
 
@@ -77,7 +77,7 @@ impl Mesh {
                 version,
             }) => {
                 let (up, exchange) = self.up(&peer, Some(dial.id), origin, latency, KnownRelay { version });
-                tracing::info!(relay = up.relay_id, address = dial.address, "linked to a relay");
+                tracing::info!(relay = up.relay_id, address = dial.address, "connected to a relay");
                 serve(&*host, link, &up, exchange).await;
                 None
             }
@@ -88,7 +88,7 @@ impl Mesh {
                     }
                     _ => self.with(|core, now| core.dial_failed(now, dial.id)),
                 }
-                tracing::debug!(address = dial.address, %error, "no link");
+                tracing::debug!(address = dial.address, %error, "cannot connect to a relay");
                 configured.then_some((dial.address, error))
             }
         }
@@ -174,7 +174,7 @@ async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange)
             message = link.read() => {
                 heard = Instant::now();
                 if limit.check().is_err() {
-                    tracing::debug!(relay = up.relay_id, "a link is closed: the other says too much");
+                    tracing::debug!(relay = up.relay_id, "closing a link: the other relay sends too many messages");
                     return link.close().await;
                 }
                 let done = match message {
@@ -186,7 +186,7 @@ async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange)
                     Err(ended) => Err(ended),
                 };
                 if let Err(ended) = done {
-                    tracing::debug!(relay = up.relay_id, %ended, "a link has ended");
+                    tracing::debug!(relay = up.relay_id, %ended, "link ended");
                     return;
                 }
             }
@@ -233,7 +233,7 @@ async fn hear(
             let answer = up.mesh.answer(host, &request, &up.peer, Some(up.id));
             let sent = link.send_text(&answer.frame.text()).await;
             up.mesh.counters.messages_sent.inc();
-            answer.ended(&up.mesh.syncs, sent.as_ref().err().map(|_| "the connection broke"));
+            answer.ended(&up.mesh.syncs, sent.as_ref().err().map(|_| "the connection was lost"));
             return sent;
         }
         ServerMessage::SyncResponse(response) => {

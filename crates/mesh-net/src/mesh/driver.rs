@@ -148,14 +148,14 @@ impl Mesh {
         if timeout(GOODBYE_WITHIN, gone).await.is_err() {
             tracing::debug!(
                 links = self.links().len(),
-                "some relays have not read the goodbye in time"
+                "some relays did not receive the leave message in time"
             );
         }
         if self.bindings.is_unwritten() {
             let bindings = Arc::clone(&self.bindings);
             let written = tokio::task::spawn_blocking(move || bindings.write());
             if timeout(WRITTEN_WITHIN, written).await.is_err() {
-                tracing::warn!("the newest names of relays could not be written in time: they are bound again later");
+                tracing::warn!("could not write mesh.names in time; the newest names are bound again later");
             }
         }
     }
@@ -239,7 +239,7 @@ impl Driver {
                     .bindings
                     .bind(&handle.relay_id, &handle.public_key, handle.origin)
             {
-                tracing::debug!(relay = handle.relay_id, %refused, "the name of a relay is not kept across restarts");
+                tracing::debug!(relay = handle.relay_id, %refused, "the name of a relay will not be bound across restarts");
             }
         }
         if self.mesh.bindings.is_unwritten() && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -282,7 +282,7 @@ impl Driver {
             Ok(None) => return,
             Err(error) => {
                 if error.is_panic() {
-                    tracing::error!("a task of the mesh panicked: please report this");
+                    tracing::error!("a task of the mesh panicked: please report this bug");
                 }
                 return;
             }
@@ -290,7 +290,11 @@ impl Driver {
         let why = error.to_string();
         let address = address.split('#').next().unwrap_or_default().to_owned();
         if self.failures.get(&address) != Some(&why) {
-            tracing::warn!(peer = address, error = why, "mesh.peers: no link; it is tried again");
+            tracing::warn!(
+                peer = address,
+                error = why,
+                "mesh.peers: cannot connect to a relay; retrying"
+            );
             self.failures.insert(address, why);
         }
     }
@@ -303,7 +307,7 @@ impl Driver {
         if self.told.len() >= TOLD || !self.mesh.may_announce() || !self.told.insert(relay_id.to_owned()) {
             return;
         }
-        tracing::info!(relay = relay_id, "a relay is in the mesh");
+        tracing::info!(relay = relay_id, "relay joined the mesh");
         let event = Event::RelayConnected(RelayConnected {
             relay_id: relay_id.to_owned(),
             address: self.mesh.address_passed_on(&view.entry.address),
@@ -319,7 +323,7 @@ impl Driver {
         if !self.told.remove(relay_id.as_str()) {
             return;
         }
-        tracing::info!(relay = relay_id.as_str(), "a relay has left the mesh");
+        tracing::info!(relay = relay_id.as_str(), "relay left the mesh");
         let event = Event::RelayDisconnected(RelayDisconnected {
             relay_id: relay_id.as_str().to_owned(),
             address: self.mesh.address_passed_on(&address),

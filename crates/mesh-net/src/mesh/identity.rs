@@ -19,7 +19,7 @@ const FILE_NAME: &str = "mesh.key";
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It cannot be read or written.
-    #[error("the mesh key {} cannot be read or written: {source}", .path.display())]
+    #[error("cannot read or write the mesh key {}: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum IdentityError {
         source: std::io::Error,
     },
     /// Others than its owner may read it.
-    #[error("the mesh key {} can be read by others (mode {mode:04o}): chmod 600 it, or delete it to become another relay to its peers", .path.display())]
+    #[error("the mesh key {} can be read by other users (mode {mode:04o}): run chmod 600 on it, or delete it to get a new identity", .path.display())]
     Exposed {
         /// The file.
         path: PathBuf,

@@ -98,7 +98,7 @@ impl Exchange {
         loop {
             match self.work.recv().await {
                 Some(Work::Close(reason)) => return LinkStep::Close(word(reason)),
-                None => return LinkStep::Close("the relay leaves the mesh"),
+                None => return LinkStep::Close("the relay is leaving the mesh"),
                 Some(Work::Ask(ask)) => {
                     self.awaited.retain(|_, reply| !reply.is_closed());
                     if self.awaited.len() < AWAITED {
@@ -120,13 +120,13 @@ impl Exchange {
 
 fn word(reason: CloseReason) -> &'static str {
     match reason {
-        CloseReason::Duplicate => "there is another link between the two relays",
-        CloseReason::Full => "no room for another link",
-        CloseReason::Passing => "the exchange is over",
-        CloseReason::MakesRoom => "the link makes room for another relay",
-        CloseReason::Silent => "silent for too long",
-        CloseReason::Dishonest => "the other passed on what it must not",
-        CloseReason::Own => "it is this relay itself",
-        CloseReason::Leaving => "the relay leaves the mesh",
+        CloseReason::Duplicate => "duplicate link: the relays already have another one",
+        CloseReason::Full => "all link slots are in use",
+        CloseReason::Passing => "the exchange is complete",
+        CloseReason::MakesRoom => "the link slot is needed for another relay",
+        CloseReason::Silent => "nothing received for too long",
+        CloseReason::Dishonest => "the other relay sent invalid gossip",
+        CloseReason::Own => "the other side is this relay itself",
+        CloseReason::Leaving => "the relay is leaving the mesh",
     }
 }

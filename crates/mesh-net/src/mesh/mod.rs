@@ -121,7 +121,7 @@ pub enum MeshError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The names cannot be read.
-    #[error("the names of other relays in the data directory cannot be read: {0}")]
+    #[error("cannot read mesh.names in the data directory: {0}")]
     Names(std::io::Error),
     /// The name cannot be a relay's.
     #[error("relay_id: {0}")]
@@ -195,7 +195,7 @@ impl Mesh {
         if address.is_none() && !config.standalone {
             tracing::warn!(
                 ws_url = %config.ws_url,
-                "other machines cannot use the address on which this relay listens, so that it tells nobody of it: set mesh.advertise to be found by relays and by their clients"
+                "this relay does not advertise an address, because other machines cannot use its listen address: set mesh.advertise so that relays and their clients can connect to it"
             );
         }
         let own = CoreOwn {
@@ -269,11 +269,11 @@ impl Mesh {
     /// Whether a relay that shows no key may use this name here.
     pub fn lets_unproven(&self, relay_id: &str) -> Result<(), String> {
         if self.own.secret.is_some() {
-            return Err("identity: this mesh is closed (mesh.secret): a relay proves who it is".to_owned());
+            return Err("identity: required, because this mesh is closed (mesh.secret)".to_owned());
         }
         let known = self.look(|core, now| core.relay(now, relay_id).is_some() || core.proven_key(relay_id).is_some());
         if known || self.bindings.key_of(relay_id).is_some() {
-            return Err("relay_id: this name belongs to a key: prove that it is yours (identity)".to_owned());
+            return Err("relay_id: this name is bound to a key: prove your identity (identity)".to_owned());
         }
         Ok(())
     }
@@ -281,12 +281,10 @@ impl Mesh {
     /// A relay's handshake came from this address: gives the challenge.
     pub fn challenge(&self, handshake: &Handshake, from: IpAddr) -> Result<(Listener, RelayChallenge), String> {
         if self.alone {
-            return Err("identity: this relay runs standalone and is of no mesh".to_owned());
+            return Err("identity: this relay runs standalone, without a mesh".to_owned());
         }
         if !self.handshakes.may_begin(from) {
-            return Err(
-                "identity: too many relays of this address prove who they are: try again in a minute".to_owned(),
-            );
+            return Err("identity: too many proofs from this address: try again in a minute".to_owned());
         }
         Listener::challenge(&self.own, handshake)
     }

@@ -109,7 +109,7 @@ impl Listener {
     /// A relay's handshake came; gives the challenge.
     pub fn challenge(own: &Own, handshake: &Handshake) -> Result<(Self, RelayChallenge), String> {
         let (Some(relay_id), Some(identity)) = (&handshake.relay_id, &handshake.identity) else {
-            return Err("identity: a relay shows its name and its key".to_owned());
+            return Err("identity: relay_id and public_key are required".to_owned());
         };
         if !is_hex32(&identity.public_key) || !is_hex32(&identity.nonce) {
             return Err("identity: expected public_key and nonce of 32 bytes in lower-case hex".to_owned());
@@ -141,11 +141,11 @@ impl Listener {
     pub fn verify(self, proof: &RelayProof) -> Result<(Proven, Option<String>), String> {
         let said = self.transcript.of(DIALLER);
         if !self.own.identity.verify(&self.peer.public_key, &said, &proof.signature) {
-            return Err("relay_proof: the signature is not that of this key on this connection and network".to_owned());
+            return Err("relay_proof: the signature is not valid for this key, connection and network".to_owned());
         }
         let secret = self.own.secret.as_ref();
         if !self.transcript.knows(secret, DIALLER, proof.mac.as_deref()) {
-            return Err("relay_proof: this mesh is closed (mesh.secret)".to_owned());
+            return Err("relay_proof: mac is missing or wrong: this mesh is closed (mesh.secret)".to_owned());
         }
         let mac = secret.map(|secret| self.transcript.mac(secret, LISTENER));
         Ok((self.peer, mac))
@@ -207,16 +207,16 @@ impl Proof for Dialler {
             ..
         } = challenge;
         if self.answered.is_some() {
-            return Err("it asks twice".to_owned());
+            return Err("it sent a second challenge".to_owned());
         }
         if !is_relay_id(relay_id) || !is_hex32(public_key) || !is_hex32(nonce) {
             return Err("its challenge is malformed".to_owned());
         }
         if self.expect.public_key.as_ref().is_some_and(|key| key != public_key) {
-            return Err(format!("another key than the expected one: {public_key}"));
+            return Err(format!("unexpected key: {public_key}"));
         }
         if self.expect.relay_id.as_ref().is_some_and(|id| id != relay_id) {
-            return Err(format!("another relay than the expected one: {relay_id}"));
+            return Err(format!("unexpected relay: {relay_id}"));
         }
         check_self(&self.own, relay_id, public_key)?;
         let transcript = Transcript::new(
@@ -234,9 +234,7 @@ impl Proof for Dialler {
             .identity
             .verify(public_key, &transcript.of(LISTENER), signature)
         {
-            return Err(
-                "its signature is not that of its key on this connection, or it is of another network".to_owned(),
-            );
+            return Err("its signature is not valid for its key, this connection and this network".to_owned());
         }
         let proof = RelayProof {
             signature: self.own.identity.sign(&transcript.of(DIALLER)),
@@ -252,7 +250,7 @@ impl Proof for Dialler {
 
     fn accept(&mut self, response: &HandshakeResponse) -> Result<(), String> {
         let Some((transcript, _)) = &self.answered else {
-            return Err("it accepts without a challenge: it knows no mesh".to_owned());
+            return Err("it accepted the handshake without a challenge: it does not support the mesh".to_owned());
         };
         if !transcript.knows(self.own.secret.as_ref(), LISTENER, response.mac.as_deref()) {
             return Err("it does not know mesh.secret".to_owned());
@@ -263,10 +261,10 @@ impl Proof for Dialler {
 
 fn check_self(own: &Own, relay_id: &str, public_key: &str) -> Result<(), String> {
     if public_key == own.identity.public_key() {
-        return Err("identity: it is this relay itself".to_owned());
+        return Err("identity: the other side is this relay itself".to_owned());
     }
     if relay_id == own.relay_id {
-        return Err("relay_id: it is this relay's own name, with another key".to_owned());
+        return Err("relay_id: this is the name of this relay, with another key".to_owned());
     }
     Ok(())
 }

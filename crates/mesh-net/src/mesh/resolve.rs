@@ -21,10 +21,10 @@ pub(super) enum AddressError {
     #[error("expected ws://HOST:PORT or wss://HOST:PORT")]
     Malformed,
     /// The name means nothing.
-    #[error("{0} cannot be resolved")]
+    #[error("cannot resolve {0}")]
     Unknown(String),
     /// It leads into a private network.
-    #[error("{0} is a private address that mesh.allow_private does not open")]
+    #[error("{0} is a private address that mesh.allow_private does not allow")]
     Private(IpAddr),
 }
 

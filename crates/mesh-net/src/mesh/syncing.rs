@@ -188,20 +188,23 @@ impl Pending {
         for attempt in 1..=TRIES {
             let sent = Instant::now();
             let Some(reply) = self.reply.take() else {
-                return Err("the link has too much to do".to_owned());
+                return Err("the queue of the link is full".to_owned());
             };
             match timeout(ANSWER_WITHIN, reply).await {
                 Ok(Ok(reply)) if reply.sync_type == self.sync_type && reply.relay_id == self.handle.relay_id => {
                     let latency = sent.elapsed();
                     return Ok(Answered { reply, latency });
                 }
-                Ok(Ok(_)) => return Err("the answer is another one's, or to another question".to_owned()),
-                Ok(Err(_)) => return Err("the link ended before the answer".to_owned()),
+                Ok(Ok(_)) => return Err("the response does not match the request".to_owned()),
+                Ok(Err(_)) => return Err("the link ended before the response".to_owned()),
                 Err(_) if attempt < TRIES => self.send(),
                 Err(_) => {}
             }
         }
-        Err(format!("no answer within {} s, asked twice", LONGEST_SYNC.as_secs()))
+        Err(format!(
+            "no response within {} s, after two attempts",
+            LONGEST_SYNC.as_secs()
+        ))
     }
 }
 

@@ -82,7 +82,9 @@ impl History {
             .iter()
             .filter_map(|bytes| {
                 serde_json::from_slice(bytes)
-                    .inspect_err(|error| tracing::warn!(%error, "an entry of the sync history cannot be read"))
+                    .inspect_err(
+                        |error| tracing::warn!(%error, "ignoring an entry of the sync history that cannot be decoded"),
+                    )
                     .ok()
             })
             .collect();
@@ -145,7 +147,7 @@ impl History {
             self.new.notified().await;
             let history = Arc::clone(&self);
             if let Err(error) = tokio::task::spawn_blocking(move || history.save()).await {
-                tracing::error!(%error, "writing the sync history failed; trying again");
+                tracing::error!(%error, "cannot write the sync history; retrying");
             }
             tokio::time::sleep(SAVE_EVERY).await;
         }
@@ -165,7 +167,7 @@ impl History {
             }
             Err(error) => {
                 if !std::mem::replace(&mut saving.fails, true) {
-                    tracing::error!(%error, "the sync history cannot be written: look at the disk of data_dir");
+                    tracing::error!(%error, "cannot write the sync history: check the disk of data_dir");
                 }
             }
         }
@@ -178,7 +180,7 @@ impl History {
         new.filter_map(|record| {
             encode(record)
                 .inspect_err(
-                    |error| tracing::error!(%error, "an entry of the sync history is not written: please report this"),
+                    |error| tracing::error!(%error, "an entry of the sync history cannot be encoded: please report this bug"),
                 )
                 .ok()
         })

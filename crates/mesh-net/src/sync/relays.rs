@@ -34,7 +34,7 @@ impl Announcements {
             .as_ref()
             .is_none_or(|announced| announced.check().is_ok());
         if !may && self.warned.check().is_ok() {
-            tracing::warn!("relays connect too often: relay_connected is not sent for all of them");
+            tracing::warn!("relays connect too often; some relay_connected notifications are not sent");
         }
         may
     }

@@ -91,7 +91,7 @@ async fn costs_these_blocks_alone(scene: &Scene, liar: &str, wrong: bool, which:
     let beside = metric(&relay, "sdk_relay_blindbit_other_tweaks_total").await;
     assert_eq!(beside, if wrong { 0 } else { 3 }, "{which}");
     assert_eq!(
-        relay.stderr().contains("is wrong of a block"),
+        relay.stderr().contains("is wrong about a block"),
         wrong,
         "{}",
         relay.stderr()
@@ -122,7 +122,7 @@ async fn an_oracle_that_is_wrong_of_every_block_is_left_alone() {
     let health = until_oracle_is(&relay, "implausible").await;
     let problems = health["problems"].to_string();
     assert!(
-        problems.contains("one block after the other") && problems.contains(&liar),
+        problems.contains("wrong about eight blocks in a row") && problems.contains(&liar),
         "{problems}"
     );
     assert_eq!(

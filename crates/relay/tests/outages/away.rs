@@ -40,7 +40,7 @@ async fn away_for_30_seconds() {
     scene.replace(&waiting, &[8_000]).await;
     scene.everyday_life().await;
     assert!(
-        unwell(&relay, "degraded", "refuses our credentials")
+        unwell(&relay, "degraded", "refuses the credentials")
             .await
             .contains(&address)
     );
@@ -64,7 +64,7 @@ async fn away_for_30_seconds() {
     let log = relay.stderr();
     let news = log
         .lines()
-        .filter(|line| line.contains("the chain cannot be followed") && !line.contains("is not ready"));
+        .filter(|line| line.contains("cannot follow the chain") && !line.contains("is not ready"));
     assert_eq!(news.count(), 3, "{log}");
 }
 

@@ -18,7 +18,7 @@ async fn a_wrong_password_that_is_corrected() {
     let mut scene = Scene::new(with_password("the-right-one")).await;
     let options = scene.relay().set("BITCOIN_CORE__PASSWORD", "another-one");
     let relay = RelayProcess::start_listening(options).await;
-    let problem = unwell(&relay, "critical", "refuses our credentials").await;
+    let problem = unwell(&relay, "critical", "refuses the credentials").await;
     assert!(
         problem.contains("bitcoin_core.password") && problem.contains("\"relay\""),
         "{problem}"
@@ -34,7 +34,7 @@ async fn a_wrong_password_that_is_corrected() {
     scene.agrees(&listener).await;
     let log = relay.stderr();
     assert!(
-        log.contains("refuses our credentials") && !log.contains("another-one"),
+        log.contains("refuses the credentials") && !log.contains("another-one"),
         "{log}"
     );
 }
@@ -46,7 +46,7 @@ async fn a_cookie_file_that_appears_later() {
     let cookie = dir.path().join("cookie");
     let options = scene.relay().set("BITCOIN_CORE__COOKIE_FILE", &cookie);
     let relay = RelayProcess::start_listening(options).await;
-    let problem = unwell(&relay, "critical", "refuses our credentials").await;
+    let problem = unwell(&relay, "critical", "refuses the credentials").await;
     assert!(problem.contains(&cookie.display().to_string()), "{problem}");
     assert!(problem.contains("bitcoin_core.cookie_file"), "{problem}");
     scene.meet(&relay).await;
@@ -55,7 +55,7 @@ async fn a_cookie_file_that_appears_later() {
     well(&relay).await;
     scene.everyday_life().await;
     scene.agrees(&listener).await;
-    assert_eq!(logged(&relay, "refuses our credentials"), 1, "{}", relay.stderr());
+    assert_eq!(logged(&relay, "refuses the credentials"), 1, "{}", relay.stderr());
     let secret = std::fs::read_to_string(&cookie).unwrap();
     let secret = secret.trim().rsplit(':').next().unwrap();
     assert!(!relay.stderr().contains(secret), "the cookie is in the log");

@@ -13,7 +13,7 @@ pub enum IndexError {
     #[error("the tweak index failed: {0}")]
     Database(Box<redb::Error>),
     /// Its database is in use, or its content is not what was written there.
-    #[error("the tweak index's file {path} cannot be opened ({reason}): {todo}")]
+    #[error("cannot open the file {path} of the tweak index ({reason}): {todo}")]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum IndexError {
         todo: &'static str,
     },
     /// A segment failed.
-    #[error("the tweak index's file {path} failed: {source}")]
+    #[error("cannot access the file {path} of the tweak index: {source}")]
     File {
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum IndexError {
         source: std::io::Error,
     },
     /// The bytes of a block are not those that were written.
-    #[error("block {height} of the tweak index in {dir} is damaged, and is to be restored from the node's block")]
+    #[error("block {height} of the tweak index in {dir} is damaged, and must be restored from the node")]
     Corrupt {
         /// Height of the block.
         height: u32,
@@ -40,7 +40,7 @@ pub enum IndexError {
     },
     /// Between two blocks one is missing.
     #[error(
-        "the tweak index in {dir} has no block {missing}, and has blocks below and above it: stop the relay and remove the directory, and it is built again"
+        "block {missing} is missing in the tweak index in {dir}: stop the relay and remove the directory; the relay then builds the index again"
     )]
     Incomplete {
         /// Directory of the index.
@@ -71,7 +71,7 @@ pub enum IndexError {
         readable: u64,
     },
     /// A block was to be written that does not come next: a fault of the program.
-    #[error("block {height} ({hash}) does not follow the tweak index's tip")]
+    #[error("block {height} ({hash}) does not connect to the tip of the tweak index")]
     NotNext {
         /// Height of the block.
         height: u32,
@@ -83,9 +83,11 @@ pub enum IndexError {
 impl IndexError {
     pub(super) fn opening(path: &Path, error: redb::Error) -> Self {
         let todo = match &error {
-            redb::Error::DatabaseAlreadyOpen => "another process has it; stop it, or use another data_dir",
-            error if is_damage(error) => "remove its directory and start again: the index is built anew from the node",
-            _ => "look at the disk of data_dir",
+            redb::Error::DatabaseAlreadyOpen => "another process is using it: stop it, or use another data_dir",
+            error if is_damage(error) => {
+                "remove its directory and start the relay: it builds the index again from the node"
+            }
+            _ => "check the disk of data_dir",
         };
         Self::Unusable {
             path: path.to_owned(),

@@ -8,7 +8,7 @@ use tokio_rustls::rustls;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{key} = {:?} cannot be read: {source}; expected a PEM file that this user may read", .path.display().to_string())]
+    #[error("cannot read {key} = {:?}: {source}; expected a PEM file that this user may read", .path.display().to_string())]
     Unreadable {
         /// `tls.cert` or `tls.key`.
         key: &'static str,
@@ -31,7 +31,7 @@ pub enum TlsError {
     },
     /// The key is of another certificate.
     #[error(
-        "tls.key = {:?} does not fit the first certificate of tls.cert = {:?}; expected the private key with which that certificate was asked for",
+        "tls.key = {:?} does not match the first certificate of tls.cert = {:?}; expected the private key of that certificate",
         .key.display().to_string(), .cert.display().to_string()
     )]
     Mismatch {
@@ -41,7 +41,7 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// The certificate for development cannot be made or kept.
-    #[error("--tls-self-signed: {} cannot be written: {source}", .path.display())]
+    #[error("--tls-self-signed: cannot write {}: {source}", .path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum TlsError {
         source: std::io::Error,
     },
     /// Others than its owner may read the key that was made for development.
-    #[error("--tls-self-signed: {} can be read by others: delete it and {}, and they are made anew", .key.display(), .cert.display())]
+    #[error("--tls-self-signed: {} can be read by other users: delete it and {}; the relay then creates new ones", .key.display(), .cert.display())]
     Exposed {
         /// The certificate's file.
         cert: PathBuf,
@@ -57,9 +57,9 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// The certificate for development cannot be made.
-    #[error("--tls-self-signed: no certificate can be made: {0}")]
+    #[error("--tls-self-signed: cannot create a certificate: {0}")]
     Making(#[from] rcgen::Error),
     /// The TLS library refuses its own settings.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Library(rustls::Error),
 }

@@ -34,19 +34,19 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
         .collect::<Result<_, _>>()
         .map_err(|e| bad_cert(plain(&e)))?;
     if chain.is_empty() {
-        return Err(bad_cert("no certificate in it".to_owned()));
+        return Err(bad_cert("it contains no certificate".to_owned()));
     }
     let text = Zeroizing::new(read(KEY, key)?);
     let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| {
         bad_key(match e {
-            pem::Error::NoItemsFound => "no private key in it".to_owned(),
+            pem::Error::NoItemsFound => "it contains no private key".to_owned(),
             other => plain(&other),
         })
     })?;
     let signing = provider
         .key_provider
         .load_private_key(private)
-        .map_err(|_| bad_key("its key is of a kind that cannot be used".to_owned()))?;
+        .map_err(|_| bad_key("the type of its key is not supported".to_owned()))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         // A key that cannot tell its public half is shown wrong by the first handshake at the latest.
@@ -55,7 +55,7 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
             cert: cert.to_owned(),
             key: key.to_owned(),
         }),
-        Err(_) => Err(bad_cert("its first certificate cannot be read".to_owned())),
+        Err(_) => Err(bad_cert("its first certificate cannot be parsed".to_owned())),
     }
 }
 
@@ -71,9 +71,9 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
 fn plain(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line -----END …----- is missing",
-        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN …----- is wrong",
-        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is no base64",
-        _ => "it is no PEM file",
+        pem::Error::IllegalSectionStart { .. } => "a line -----BEGIN …----- is malformed",
+        pem::Error::Base64Decode(_) => "the content between BEGIN and END is not base64",
+        _ => "it is not a PEM file",
     }
     .to_owned()
 }

@@ -41,7 +41,7 @@ pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, Pat
         };
     }
     make(&cert, &key, names)?;
-    tracing::info!(file = %cert.display(), "made a certificate for development: clients must be told to trust it");
+    tracing::info!(file = %cert.display(), "created a self-signed certificate for development: clients must trust this file");
     Ok((cert, key))
 }
 

@@ -52,13 +52,13 @@ pub(super) enum Body {
 /// Why a message cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
-    #[error("{0} frames instead of topic, body and counter")]
+    #[error("expected 3 frames (topic, body, counter), got {0}")]
     Frames(usize),
-    #[error("a topic that was not asked for")]
+    #[error("unexpected topic")]
     Topic,
-    #[error("a counter of {0} bytes")]
+    #[error("the counter has {0} bytes")]
     Counter(usize),
-    #[error("a {0} message of {1} bytes")]
+    #[error("a {0} message has {1} bytes")]
     Body(&'static str, usize),
 }
 

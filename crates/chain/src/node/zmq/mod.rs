@@ -70,7 +70,7 @@ impl Listener {
             match connected(&self.url).await {
                 Ok((socket, events)) => {
                     if unreachable {
-                        tracing::info!(url = self.url, "ZMQ publisher is reached");
+                        tracing::info!(url = self.url, "receiving ZMQ messages from the node");
                     } else {
                         tracing::debug!(url = self.url, "connected to the ZMQ publisher");
                     }
@@ -80,7 +80,7 @@ impl Listener {
                 }
                 Err(error) => {
                     if !unreachable {
-                        tracing::warn!(url = self.url, %error, "ZMQ publisher is not reached; polling meanwhile, trying on");
+                        tracing::warn!(url = self.url, %error, "cannot connect to the ZMQ publisher; polling the node and retrying");
                     }
                     unreachable = true;
                 }
@@ -115,7 +115,7 @@ impl Listener {
                     Some(_) => {}
                 },
                 _ = looks.tick() => if silence.look(self.rpc.breaks()) {
-                    return "silent for too long".to_owned();
+                    return "no message for too long".to_owned();
                 },
                 () = &mut settled, if fresh => {
                     fresh = false;
@@ -134,7 +134,7 @@ impl Listener {
         match reader.read(&message.into_vec()) {
             Ok(reading) => {
                 if let Some(gap) = reading.gap {
-                    tracing::debug!(url = self.url, %gap, "messages of the ZMQ publisher were lost");
+                    tracing::debug!(url = self.url, %gap, "ZMQ messages were lost; comparing with the node");
                     self.queue.lose();
                 }
                 if let Some(signal) = reading.signal {
@@ -142,7 +142,7 @@ impl Listener {
                 }
             }
             Err(error) => {
-                tracing::warn!(url = self.url, %error, "a ZMQ message cannot be read");
+                tracing::warn!(url = self.url, %error, "ignoring a malformed ZMQ message");
                 self.queue.lose();
             }
         }

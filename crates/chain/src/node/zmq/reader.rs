@@ -29,7 +29,7 @@ pub(super) struct Reading {
 
 /// A hole in the counters of a topic.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("{missing} messages of topic {topic} are missing before number {counter}")]
+#[error("{missing} messages of topic {topic} are missing before sequence number {counter}")]
 pub(super) struct Gap {
     topic: &'static str,
     counter: u32,

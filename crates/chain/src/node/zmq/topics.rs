@@ -20,10 +20,10 @@ pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<String> {
     match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
         Ok(notifiers) => complaint(&notifiers, &url),
         Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(format!(
-            "the node was built without ZMQ, and somebody else answers at {url}: remove the ZMQ address to have the node polled"
+            "the node was built without ZMQ, but another program listens at {url}: remove bitcoin_core.zmq_url to poll the node"
         )),
         Err(error) => {
-            tracing::debug!(%error, "the node does not tell which topics it publishes");
+            tracing::debug!(%error, "the node does not report which ZMQ topics it publishes");
             None
         }
     }
@@ -45,7 +45,7 @@ fn complaint(notifiers: &[Notifier], url: &str) -> Option<String> {
         .collect();
     (!options.is_empty()).then(|| {
         format!(
-            "the node does not publish all topics at {url}: add {} to its configuration and restart it; until then changes are seen later",
+            "the node does not publish all ZMQ topics at {url}: add {} to its configuration and restart it; until then changes are detected later",
             options.join(", ")
         )
     })

@@ -86,8 +86,8 @@ fn one_false_tweak_in_a_large_block_is_always_noticed() {
         let (mut names, mut list) = (named(&own), listed(&own));
         names.remove(n);
         list.remove(n);
-        assert!(check(&own, &Said::Named(names)).unwrap_err().0.contains("not named"));
-        assert!(check(&own, &Said::Listed(list)).unwrap_err().0.contains("not listed"));
+        assert!(check(&own, &Said::Named(names)).unwrap_err().0.contains("is missing"));
+        assert!(check(&own, &Said::Listed(list)).unwrap_err().0.contains("is missing"));
     }
 }
 
