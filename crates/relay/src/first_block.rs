@@ -20,7 +20,7 @@ pub(crate) async fn begin(store: &Store, source: &dyn ChainSource) -> Result<(),
     let Some(BlockRef { height, hash }) = tip(source).await else {
         return Ok(());
     };
-    tracing::info!(height, %hash, "beginning at the node's tip");
+    tracing::info!(height, %hash, "starting at the tip of the node");
     store.commit(&Batch {
         block: Some(BlockChange::Jump(height, hash)),
         ..Batch::default()
@@ -34,11 +34,11 @@ async fn tip(source: &dyn ChainSource) -> Option<BlockRef> {
         Ok(Ok(_)) => None,
         // The follower logs what is wrong, and asks again.
         Ok(Err(error)) => {
-            tracing::debug!(%error, "the first block is not known yet");
+            tracing::debug!(%error, "cannot determine the first block yet; retrying");
             None
         }
         Err(_) => {
-            tracing::debug!("the node does not answer in time; the first block is not known yet");
+            tracing::debug!("cannot determine the first block yet: the node does not answer in time");
             None
         }
     }

@@ -281,8 +281,8 @@ impl Relay {
             "WebSocket server",
             serve_websockets(Arc::clone(&cx), ws, listeners.clone()),
         );
-        let http_runtime = HttpRuntime::new().context("no threads for the HTTP API")?;
-        let http = http_runtime.adopt(http).context("the HTTP port")?;
+        let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
+        let http = http_runtime.adopt(http).context("cannot use the HTTP port")?;
         let serve_http = serve_http(http::api(Arc::clone(&cx)), http, listeners);
         supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
         Ok(Self {
@@ -345,7 +345,7 @@ impl Relay {
             );
             // They hold the store, which a restart opens again.
             if !self.parts.supervisor.cut_connections(CUT_WITHIN).await {
-                tracing::error!("a connection could not be closed and is left behind");
+                tracing::error!("a connection could not be closed; abandoning it");
             }
         }
         self.parts.stop.cancel();
@@ -353,14 +353,14 @@ impl Relay {
         if !left.is_empty() {
             tracing::error!(
                 parts = left.join(", "),
-                "some parts did not end in time and are left behind; what was committed is whole all the same"
+                "some tasks did not end in time; abandoning them (committed data is complete)"
             );
         }
         let history = Arc::clone(&self.cx.syncs.history);
         // Writing blocks, and a thread that computes is not at an await.
         let saved = tokio::task::spawn_blocking(move || history.save());
         if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
-            tracing::error!("the last syncs could not be added to the history");
+            tracing::error!("the last syncs could not be written to the sync history");
         }
     }
 }
@@ -381,7 +381,7 @@ fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
         store.begin_log(first)?;
         tracing::warn!(
             first_event_id = first,
-            "the event log of this data directory is gone: a new one begins, and clients that resume are sent the gap"
+            "the event log of this data directory is missing: starting a new one; clients that resume get a gap"
         );
     }
     Ok(store)
@@ -389,7 +389,7 @@ fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
 
 fn open_source(config: &Config) -> anyhow::Result<Source> {
     if config.standalone {
-        let chain = DevChain::open(&config.data_dir).context("the development chain cannot be opened")?;
+        let chain = DevChain::open(&config.data_dir).context("cannot open the development chain")?;
         return Ok(Source {
             chain: Arc::clone(&chain) as Arc<dyn ChainSource>,
             kind: Kind::Embedded(chain),
@@ -410,7 +410,7 @@ fn open_source(config: &Config) -> anyhow::Result<Source> {
         Credentials::Withheld { .. } => Auth::None,
     };
     if let Some(warning) = config.bitcoin_core.withheld() {
-        tracing::warn!(warning, "no credentials are sent to the node");
+        tracing::warn!(warning, "sending no credentials to the node");
     }
     let node = NodeSource::new(NodeConfig {
         rpc_url: url.clone(),

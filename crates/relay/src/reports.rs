@@ -74,11 +74,11 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
         condition = Condition::Critical;
     }
     if cx.vitals.store_fails() {
-        problems.push("events cannot be written: look at the disk of data_dir".to_owned());
+        problems.push("events cannot be written: check the disk of data_dir".to_owned());
         condition = Condition::Critical;
     }
     if let Some(failure) = cx.supervisor.failure() {
-        problems.insert(0, format!("{failure}: the relay ends"));
+        problems.insert(0, format!("{failure}: the process is exiting"));
         condition = Condition::Critical;
     }
     (condition, problems)
@@ -101,7 +101,7 @@ pub fn not_ready(cx: &Context) -> Option<String> {
         problems
             .into_iter()
             .next()
-            .unwrap_or_else(|| "the mempool is being looked through".to_owned()),
+            .unwrap_or_else(|| "the mempool is being scanned".to_owned()),
     )
 }
 

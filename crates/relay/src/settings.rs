@@ -113,10 +113,10 @@ pub struct Changed {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// These fields are wrong.
-    #[error("{} of the fields cannot be changed so", .0.len())]
+    #[error("{} fields cannot be changed like this", .0.len())]
     Fields(Vec<FieldError>),
     /// The changes cannot be kept.
-    #[error("the changes cannot be written to the data directory: {0}")]
+    #[error("cannot write the changes to the data directory: {0}")]
     Unwritable(#[from] std::io::Error),
     /// The configuration beside the changes is wrong by now.
     #[error(transparent)]
@@ -191,7 +191,7 @@ impl Settings {
             other => ChangeError::Config(other),
         })?;
         if after.network != self.started_with.network {
-            let why = "this relay's log is of another network: run another relay with a data directory of its own";
+            let why = "the event log belongs to another network: run another relay with its own data_dir";
             return Err(ChangeError::Fields(vec![field("standalone", why)]));
         }
         let lines = KEYS.iter().filter_map(|key| {
@@ -202,10 +202,10 @@ impl Settings {
         let warnings: Vec<String> = after.bitcoin_core.withheld().into_iter().collect();
         changes.write(&self.data_dir)?;
         for line in &lines {
-            tracing::info!(change = line, "the configuration was changed");
+            tracing::info!(change = line, "configuration changed");
         }
         for warning in &warnings {
-            tracing::warn!(warning, "the configuration was changed");
+            tracing::warn!(warning, "configuration changed");
         }
         self.now.send_replace(Arc::new(after));
         Ok(Changed {
@@ -235,7 +235,7 @@ fn apply(prefix: &str, patch: &Map<String, Value>, now: &Config, changes: &mut C
             _ if name.contains('.') => {
                 wrong.push(field(
                     &key,
-                    "no setting of this name can be changed: levels are objects, {\"sync\": {\"interval\": 60}}",
+                    "there is no such setting, or it cannot be changed; levels are objects: {\"sync\": {\"interval\": 60}}",
                 ));
             }
             (Some(_), Value::Null) => changes.set(&key, None),
@@ -249,10 +249,10 @@ fn apply(prefix: &str, patch: &Map<String, Value>, now: &Config, changes: &mut C
             (None, _) if matches!(key.as_str(), "relay_id" | "network") => {
                 wrong.push(field(
                     &key,
-                    "cannot be changed while the relay runs: its log and its peers know it by this",
+                    "cannot be changed: the event log and the peers of the relay depend on it",
                 ));
             }
-            (None, _) => wrong.push(field(&key, "no setting of this name can be changed")),
+            (None, _) => wrong.push(field(&key, "there is no such setting, or it cannot be changed")),
         }
     }
 }
@@ -265,7 +265,7 @@ fn toml_value(value: &Value, shown: &Value) -> Result<TomlValue, &'static str> {
         (Value::Number(n), Value::Number(_)) => whole(n).map(TomlValue::from).ok_or("expected a whole number"),
         (_, Value::Bool(_)) => Err("expected true or false"),
         (_, Value::Number(_)) => Err("expected a number"),
-        (_, _) => Err("expected a text"),
+        (_, _) => Err("expected a string"),
     }
 }
 

@@ -161,7 +161,7 @@ impl Supervisor {
         tracing::error!(
             part = failure.part,
             panicked = failure.panicked,
-            "{failure}: the relay ends"
+            "{failure}: the process is exiting"
         );
         self.0.failure.send_if_modified(|known| {
             let is_news = known.as_ref().is_none_or(|known| failure.panicked && !known.panicked);
@@ -251,7 +251,7 @@ struct ConnectionGuard;
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("a connection panicked and is closed: please report this");
+            tracing::error!("a connection panicked and was closed: please report this bug");
         }
     }
 }

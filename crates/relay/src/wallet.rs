@@ -18,7 +18,7 @@ const SPEND: &str = "spend_private_key";
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// It cannot be read or written.
-    #[error("the wallet key {} cannot be read or written: {source}", .path.display())]
+    #[error("cannot read or write the wallet key {}: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum WalletError {
         source: std::io::Error,
     },
     /// Others than its owner may read it.
-    #[error("the wallet key {} can be read by others (mode {mode:04o}): chmod 600 it, and think about who has read it", .path.display())]
+    #[error("the wallet key {} can be read by other users (mode {mode:04o}): run chmod 600 on it, and consider who may have read it", .path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum WalletError {
         path: PathBuf,
     },
     /// The keys make no wallet.
-    #[error("the wallet's keys make no silent-payment wallet: {0}")]
+    #[error("the keys of the wallet are not valid: {0}")]
     Keys(#[from] sdk_relay_bip352::LabelError),
 }
 
@@ -60,7 +60,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
     };
     if !path.try_exists().map_err(io)? {
         create(path).map_err(io)?;
-        tracing::info!(file = %path.display(), "made a new silent-payment wallet: keep a copy of its key file");
+        tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
     }
     if let Some(mode) = private_file::exposed(path).map_err(io)? {
         return Err(WalletError::Exposed {
@@ -85,7 +85,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
 fn create(path: &Path) -> std::io::Result<()> {
     let mut keys = [SecretKey::new(&mut OsRng), SecretKey::new(&mut OsRng)];
     let text = Zeroizing::new(format!(
-        "# The silent-payment wallet of this relay (BIP352). Who has this file can see and spend its coins.\n\
+        "# The silent-payment wallet of this relay (BIP352). Anybody with this file can see and spend its coins.\n\
          {SCAN} = \"{}\"\n{SPEND} = \"{}\"\n",
         keys[0].display_secret(),
         keys[1].display_secret(),

@@ -171,7 +171,7 @@ async fn a_transaction_is_sent_or_refused_with_the_node_s_reason() {
         refused.json()["detail"]
             .as_str()
             .unwrap()
-            .contains("the node refuses it"),
+            .contains("the node rejects the transaction"),
         "{}",
         refused.text()
     );

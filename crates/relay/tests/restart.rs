@@ -152,7 +152,7 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     assert_eq!(changed.json()["restart_required"], true, "{}", changed.text());
     restart(&relay).await;
     assert!(
-        relay.stderr().contains("goes on with the old one"),
+        relay.stderr().contains("returning to the old one"),
         "{}",
         relay.stderr()
     );

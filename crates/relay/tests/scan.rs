@@ -231,7 +231,7 @@ async fn says_in_one_line_why_it_cannot() {
         (&not_a_key, &["--from", "0"], "scan_private_key"),
         (&format!("{one} 02aa"), &["--from", "0"], "spend_public_key"),
         (&good, &["--from", "9", "--to", "3"], "to_height"),
-        (&good, &["--from", "4000000"], "no block 4000000"),
+        (&good, &["--from", "4000000"], "block 4000000 does not exist"),
     ] {
         let said = with(keys, arguments).await;
         let line = said.refused();
@@ -305,7 +305,10 @@ async fn a_relay_that_cannot_begin_yet_is_not_waited_for_without_end() {
     let arguments = ["--from", "0", "--wait", "1", "--relay", &relay.ws_url()];
     let said = scan(&arguments, &keys_of(&Payee::new(&[]))).await;
     let line = said.refused();
-    assert!(line.contains("node is away") && line.contains("--wait"), "{line}");
+    assert!(
+        line.contains("node is unavailable") && line.contains("--wait"),
+        "{line}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

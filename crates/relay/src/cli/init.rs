@@ -8,7 +8,7 @@ use sdk_relay_config::{FILE_NAME, Overrides, default_data_dir, template};
 
 use super::say;
 
-/// Writes the commented configuration file; an existing one is left alone.
+/// Writes the commented configuration file. Does not overwrite an existing one.
 pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {
     let path = match (&overrides.config, &overrides.data_dir) {
         (Some(file), _) => file.clone(),
@@ -16,13 +16,13 @@ pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {
         (None, None) => default_data_dir().join(FILE_NAME),
     };
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     let mut file = File::create_new(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(template().as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     say(&format!(
-        "Wrote {}: every setting with its default. Read it, change what you need, then run sdk_relay.",
+        "Wrote {} with every setting and its default. Change what you need, then run sdk_relay.",
         path.display()
     ));
     Ok(())

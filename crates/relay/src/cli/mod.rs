@@ -15,17 +15,18 @@ use sdk_relay_transport::tls;
 
 pub use run::run_with;
 
-/// A relay between Bitcoin and silent-payment (BIP352) apps.
+/// A relay between a Bitcoin node and silent-payment (BIP352) apps.
 ///
-/// It follows a Bitcoin node, finds silent payments in the mempool and in blocks, and tells its clients over a WebSocket API (port 8090) and
-/// an HTTP API (port 8091). To try it without a node: sdk_relay --standalone
+/// It follows a Bitcoin node, finds silent payments in the mempool and in blocks, and notifies its clients over a
+/// WebSocket API (port 8090). State and administration are available over an HTTP API (port 8091). To try it without
+/// a node: sdk_relay --standalone
 #[derive(Debug, Parser)]
 #[command(
     name = "sdk_relay",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Every setting can also be given in the environment: SDK_RELAY_NETWORK=signet, SDK_RELAY_BITCOIN_CORE__URL=http://127.0.0.1:38332.\n\
-                  Flags go over the environment, the environment over the file."
+    after_help = "Environment variables can set every setting: SDK_RELAY_NETWORK=signet, SDK_RELAY_BITCOIN_CORE__URL=http://127.0.0.1:38332.\n\
+                  Flags override the environment; the environment overrides the file."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -36,13 +37,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the relay; the same as no command at all
+    /// Run the relay (the default command)
     Run(Settings),
-    /// Tell whether the configuration is right, and end
+    /// Check the configuration and exit
     CheckConfig(Settings),
-    /// Write a commented configuration file, and end
+    /// Write a configuration file with every setting and its explanation, and exit
     Init(Settings),
-    /// Find the payments of a wallet in the history that a running relay holds, and end
+    /// Scan the history of a running relay for payments to a wallet, print them, and exit
     Scan(scan::Arguments),
 }
 
@@ -51,19 +52,19 @@ struct Settings {
     /// Configuration file [default: sdk_relay.toml in the data directory]
     #[arg(long, value_name = "FILE", env = "SDK_RELAY_CONFIG")]
     config: Option<PathBuf>,
-    /// Where the relay keeps its log of events and its wallet key [default: ~/.sdk_relay]
+    /// Directory of the event log, the tweak index and the keys [default: ~/.sdk_relay]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Run on an embedded development chain, with no node
+    /// Run on an embedded development chain, without a node
     #[arg(long)]
     standalone: bool,
-    /// Speak TLS on both ports with a certificate of the relay's own making (for development)
+    /// Serve TLS on both ports with a self-signed certificate (for development)
     #[arg(long)]
     tls_self_signed: bool,
 }
 
 impl Cli {
-    /// Does what the command line says. Errors are one message on standard error and exit code 1.
+    /// Runs the command. An error is one message on standard error, and exit code 1.
     pub fn run(self) -> ExitCode {
         let done = match self.command {
             None => run::run(self.settings.overrides()),
@@ -101,7 +102,7 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
     let config = loader.load()?;
     tls::check(&config)?;
     say(&format!(
-        "The configuration is right: {} on {}, data in {}",
+        "The configuration is valid: {} on {}, data in {}",
         config.network,
         source(&config),
         config.data_dir.display()
@@ -109,7 +110,7 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An error with its causes, each said once: some messages contain that of their cause.
+/// An error with its causes. Leaves out a cause that the message already contains.
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

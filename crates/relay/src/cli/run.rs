@@ -1,4 +1,4 @@
-//! `sdk_relay run`: until a signal ends it.
+//! `sdk_relay run`: runs relays until a signal ends the process.
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
@@ -23,12 +23,13 @@ use crate::ports::Ports;
 use crate::progress::AboveBars;
 use crate::relay::Relay;
 
-/// Left-over work of the runtime's threads gets this long at the end of the process.
+/// Time that blocking work of the runtime gets at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
-/// Threads that a relay needs beside the runtime's workers: signals, detection, the index's, and those that wait for the disk.
+/// Threads that a relay needs besides the workers of the runtime: signals, detection, the index, and blocking disk
+/// access.
 const FURTHER_THREADS: usize = 4;
 
-/// Runs the relay on a runtime of its own.
+/// Runs the relay on its own runtime.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
     run_with(overrides, Arc::new(Fast::new()))
 }
@@ -47,18 +48,18 @@ pub fn run_with(overrides: Overrides, engine: Arc<dyn Engine>) -> anyhow::Result
     }
     let workers = available_parallelism().map_or(1, NonZero::get);
     threads_are_there(workers + http_runtime::THREADS + FURTHER_THREADS)
-        .context("the system refuses threads: look at its limits (systemd: TasksMax, a shell: ulimit -u)")?;
+        .context("the system refuses threads: raise its limit (systemd: TasksMax=, a shell: ulimit -u)")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("no runtime")?;
+        .context("cannot start the asynchronous runtime")?;
     let ended = runtime.block_on(keep_running(loader, config, log, engine));
     // Not by dropping it, which waits for ever for a thread that waits for a disk.
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
     ended
 }
 
-/// A panic as a line of the log.
+/// Logs a panic.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let message = panic.payload_as_str().unwrap_or("no message");
@@ -66,11 +67,11 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     tracing::error!(
         thread = thread.name(),
         place,
-        "panic: {message}: please report this (RUST_BACKTRACE=1 shows more)"
+        "panic: {message}: please report this bug (RUST_BACKTRACE=1 logs a backtrace)"
     );
 }
 
-/// Whether the system gives so many threads: the runtime panics where it gets none.
+/// Checks that the system allows this many threads, because the runtime panics if it does not.
 fn threads_are_there(count: usize) -> std::io::Result<()> {
     let gate = Mutex::new(());
     std::thread::scope(|scope| {
@@ -82,7 +83,7 @@ fn threads_are_there(count: usize) -> std::io::Result<()> {
     })
 }
 
-/// Runs relays one after the other, for as long as restarts are asked for.
+/// Runs the relay, and again after each requested restart.
 async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
@@ -114,7 +115,7 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<
                 let error = super::with_causes(&error);
                 tracing::error!(
                     error,
-                    "the relay cannot start with the new configuration and goes on with the old one"
+                    "the relay cannot start with the new configuration; returning to the old one"
                 );
                 match unless_ended(start(&old), &mut signals).await {
                     Some(started) => started?,
@@ -134,7 +135,7 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<
     }
 }
 
-/// The relay once it has started; `None`: a signal has asked for the end before.
+/// Waits for the relay to start. `None`: a signal requested the end first.
 async fn unless_ended(
     mut start: AbortOnDropHandle<anyhow::Result<Relay>>,
     signals: &mut Signals,
@@ -143,7 +144,7 @@ async fn unless_ended(
         tokio::select! {
             started = &mut start => return Some(started.context("the start panicked").flatten()),
             signal = signals.next() => if let Signal::End(signal) = signal {
-                tracing::info!(signal, "shutting down before the start is complete");
+                tracing::info!(signal, "shutting down during the start");
                 return None;
             },
         }
@@ -153,7 +154,7 @@ async fn unless_ended(
 /// How a relay ended.
 enum End {
     Signal,
-    /// To be started anew with the first configuration; the second is what it ran with.
+    /// Start again with the first configuration; the second is the one that it ran with.
     Restart(Box<Config>, Box<Config>),
 }
 
@@ -168,7 +169,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 Signal::End(signal) => {
                     tracing::info!(signal, "shutting down");
                     relay.shut_down(CloseCode::GoingAway).await;
-                    tracing::info!("bye");
+                    tracing::info!("shutdown complete");
                     return Ok(End::Signal);
                 }
                 Signal::Reload => reload_certificate(&relay),
@@ -188,16 +189,16 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     return Ok(End::Restart(Box::new(new), Box::new(old)));
                 }
                 Err(error) => {
-                    tracing::error!(%error, restart_id, "no restart: the configuration is wrong");
+                    tracing::error!(%error, restart_id, "restart refused: the configuration is invalid");
                     cx.restart.refused();
                 }
             },
             // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
             failure = relay.failed() => {
                 if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
-                    tracing::warn!("ending before all clients and parts have ended");
+                    tracing::warn!("exiting before all connections and tasks have ended");
                 }
-                bail!("{failure}: please report this")
+                bail!("{failure}: please report this bug")
             }
         }
     }
@@ -206,12 +207,12 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
 fn reload_certificate(relay: &Relay) {
     match relay.reload_certificate() {
         Ok(true) => {}
-        Ok(false) => tracing::info!("SIGHUP: there is no certificate to read anew"),
-        Err(error) => tracing::error!(%error, "SIGHUP: the new certificate is wrong, and the old one stays"),
+        Ok(false) => tracing::info!("SIGHUP ignored: TLS is not configured"),
+        Err(error) => tracing::error!(%error, "SIGHUP: the new certificate cannot be used; keeping the old one"),
     }
 }
 
-/// The log: lines on standard error, and what the relay itself remembers of it. Its level can be changed.
+/// The log: lines on standard error, and the ring of `GET /logs`. Its level can be changed.
 struct Log {
     tap: LogTap,
     filter: reload::Handle<EnvFilter, Registry>,
@@ -235,7 +236,7 @@ impl Log {
             .with(tap.clone())
             .with(lines)
             .try_init()
-            .context("the log")?;
+            .context("cannot set up logging")?;
         Ok(Self { tap, filter: handle })
     }
 
@@ -243,7 +244,7 @@ impl Log {
         if let Ok(filter) = EnvFilter::try_new(&config.log_level)
             && let Err(error) = self.filter.reload(filter)
         {
-            tracing::error!(%error, "log.level stays as it was");
+            tracing::error!(%error, "log.level cannot be changed; keeping the old level");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `sdk_relay scan`: the history of a wallet, from a relay that runs.
+//! `sdk_relay scan`: the history of a wallet, from a running relay.
 //!
-//! The relay does the work; this is a client of its WebSocket API like any other. The key comes from a file or is typed in: the arguments
-//! of a process are there for everybody to see.
+//! A client of the WebSocket API; the relay scans. The keys come from a file or are typed in, because other users can
+//! read the arguments of a process.
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -19,41 +19,43 @@ use zeroize::Zeroizing;
 use super::{Settings, say};
 use crate::progress::new_bar;
 
-/// Longest key file: two keys and some words around them.
+/// Maximum size of the key file: two keys and some whitespace.
 const MAX_KEY_FILE: u64 = 4096;
 /// Positions of the progress bar.
 const STEPS: u64 = 10_000;
-/// A scan that has begun is given up after so long without a message. A hundredth of the longest history, on an index that is being built,
-/// takes some minutes.
+/// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
+/// longest history takes some minutes.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
-/// After so long it is said where to look for the reason.
+/// After this time without a message, a hint says where to look for the reason.
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// First block, the wallet's birthday
+    /// First block to scan: the birthday of the wallet
     #[arg(long, value_name = "HEIGHT")]
     from: u32,
-    /// Last block [default: the tip]
+    /// Last block to scan [default: the tip]
     #[arg(long, value_name = "HEIGHT")]
     to: Option<u32>,
-    /// File with the scan private key and the spend public key, in hex. Without it they are asked for
+    /// File with the scan private key and the spend public key, in hex [default: prompt for them, or read them from a
+    /// pipe]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// How long the relay may take to begin: its node may be away, or its index not have come to the first block
+    /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached
+    /// the first block
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// Labels in use, such as 1,2,3
+    /// Labels in use, for example 1,2,3
     #[arg(long, value_delimiter = ',')]
     labels: Vec<u32>,
-    /// WebSocket address of the relay [default: where the configuration has it listen, on this machine]
+    /// WebSocket URL of the relay [default: the configured listen address, on this machine]
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
     #[command(flatten)]
     settings: Settings,
 }
 
-/// Prints each payment as a line of JSON on standard output; the progress is on standard error.
+/// Prints each payment as a line of JSON on standard output, and the progress on standard error.
 pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
     let keys = match &arguments.keys {
         Some(file) => from_file(file)?,
@@ -84,7 +86,7 @@ pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no runtime")?;
+        .context("cannot start the asynchronous runtime")?;
     let wait = Duration::from_secs(arguments.wait);
     runtime.block_on(follow(&url, token.as_ref(), wait, watch))
 }
@@ -97,11 +99,10 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
     if let Some(token) = token {
         builder = builder.token(token.expose());
     }
-    let (client, mut events) = builder
-        .reconnect(false)
-        .connect()
-        .await
-        .with_context(|| format!("no relay answers at {url}: start one, or name another with --relay"))?;
+    let (client, mut events) =
+        builder.reconnect(false).connect().await.with_context(|| {
+            format!("cannot connect to a relay at {url}: start one, or choose another with --relay")
+        })?;
     let registered = client.watch(watch).await?;
     let mut waits = registered.history == Some(HistoryState::Waiting);
     let mut missing = registered.missing;
@@ -114,20 +115,24 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
         let deadline = if waits { wait } else { SILENCE };
         let hint = || {
             if !std::mem::replace(&mut hinted, true) {
-                bar.suspend(|| super::say_error("the relay is silent: its /health says what it waits for"));
+                bar.suspend(|| {
+                    super::say_error(
+                        "the relay has not sent anything yet: GET /health of the relay says what it waits for",
+                    );
+                });
             }
         };
         let Ok(event) = next(&mut events, deadline, hint).await else {
             bar.finish_and_clear();
             if waits {
                 bail!(
-                    "the relay has not begun within {} s: its node is away or synchronises, or its tweak index has not come to block {from} \
-                     yet (see /health); try again later, or wait longer with --wait",
+                    "the relay has not started to scan within {} s: its node is unavailable or synchronising, or its tweak index has not reached block {from} \
+                     yet (see GET /health of the relay); try again later, or wait longer with --wait",
                     wait.as_secs()
                 );
             }
             bail!(
-                "the relay has sent nothing for {} s: the history is not complete",
+                "the relay has sent nothing for {} s: the scan is incomplete; try again",
                 SILENCE.as_secs()
             );
         };
@@ -143,14 +148,14 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
                 if progress.progress >= 1.0 {
                     bar.finish_and_clear();
                     if progress.height < from {
-                        bail!("there is no block {from} yet");
+                        bail!("block {from} does not exist yet");
                     }
                     super::say_error(&format!("{payments} payments up to block {}", progress.height));
                     client.close().await;
                     if !missing.is_empty() {
                         let ranges: Vec<_> = missing.iter().map(ToString::to_string).collect();
                         bail!(
-                            "not scanned: {}; ask a relay that has them (--relay)",
+                            "not scanned: {}; use a relay that has these blocks (--relay)",
                             ranges.join(", ")
                         );
                     }
@@ -166,20 +171,20 @@ async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch)
                 // A reorganisation took back what was printed.
                 Event::PaymentReverted(payment) => {
                     payments = payments.saturating_sub(1);
-                    bar.suspend(|| super::say_error(&format!("taken back: {}:{}", payment.txid, payment.vout)));
+                    bar.suspend(|| super::say_error(&format!("reverted: {}:{}", payment.txid, payment.vout)));
                 }
                 _ => {}
             },
             ClientEvent::Disconnected { reason, .. } | ClientEvent::Closed { reason } => {
-                bail!("the connection ended before the history did: {reason}");
+                bail!("the connection ended before the scan was complete: {reason}");
             }
             _ => {}
         }
     }
-    bail!("the connection ended before the history did")
+    bail!("the connection ended before the scan was complete")
 }
 
-/// The next event within the deadline; `hint` is called once where it is long in coming.
+/// Returns the next event within the deadline. Calls `hint` if it takes longer than `QUIET`.
 async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> Result<Option<ClientEvent>, Elapsed> {
     let soon = QUIET.min(deadline);
     match timeout(soon, events.recv()).await {
@@ -192,14 +197,14 @@ async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> R
 }
 
 fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let cannot = || format!("the key file {} cannot be read", path.display());
+    let cannot = || format!("cannot read the key file {}", path.display());
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
     let file = std::fs::File::open(path).with_context(cannot)?;
     file.take(MAX_KEY_FILE).read_to_string(&mut text).with_context(cannot)?;
     Ok(text)
 }
 
-/// Nothing that is typed is shown, from before the question on: a key may be pasted faster than the answer is read.
+/// Turns off echo before the prompt, because a key may be pasted before the prompt is read.
 #[cfg(unix)]
 struct Unseen(rustix::termios::Termios);
 
@@ -223,20 +228,22 @@ impl Drop for Unseen {
     }
 }
 
-/// Asks without showing what is typed; from a pipe, reads two lines.
+/// Prompts without echo; reads two lines from a pipe.
 fn typed() -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
     if std::io::stdin().is_terminal() {
         #[cfg(unix)]
         let _unseen = Unseen::now();
-        let scan = Zeroizing::new(rpassword::prompt_password("Scan private key (not shown): ").context("no key")?);
-        let spend = rpassword::prompt_password("Spend public key: ").context("no key")?;
+        let scan = Zeroizing::new(
+            rpassword::prompt_password("Scan private key (not shown): ").context("cannot read the key")?,
+        );
+        let spend = rpassword::prompt_password("Spend public key: ").context("cannot read the key")?;
         text.push_str(&scan);
         text.push(' ');
         text.push_str(&spend);
     } else {
         let mut stdin = std::io::stdin().lock().take(MAX_KEY_FILE);
-        while text.split_whitespace().count() < 2 && stdin.read_line(&mut text).context("no key")? > 0 {}
+        while text.split_whitespace().count() < 2 && stdin.read_line(&mut text).context("cannot read the key")? > 0 {}
     }
     Ok(text)
 }

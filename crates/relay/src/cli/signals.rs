@@ -34,12 +34,12 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sources = {
             let _inside = runtime.enter();
-            Sources::new().context("no signals")?
+            Sources::new().context("cannot listen for signals")?
         };
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watch(sources, sender, supervisors)))
-            .context("no thread for signals")?;
+            .context("cannot start the thread for signals")?;
         Ok(Self { asked, guarded })
     }
 
@@ -81,7 +81,7 @@ async fn watch(mut sources: Sources, sender: mpsc::Sender<Signal>, mut superviso
             (signal, code) = sources.next() => {
                 if let Signal::End(name) = signal {
                     if is_ending {
-                        tracing::warn!(signal = name, "ending at once");
+                        tracing::warn!(signal = name, "exiting immediately");
                         std::process::exit(code);
                     }
                     is_ending = true;

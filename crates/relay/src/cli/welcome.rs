@@ -1,10 +1,10 @@
-//! What a newcomer reads after `sdk_relay --standalone`.
+//! The text that `sdk_relay --standalone` prints.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Addresses, and a payment to try. `0.0.0.0` is no address to connect to, so it is shown as `localhost`. With a certificate both ports
-/// speak TLS, and the commands trust it.
+/// Addresses, and commands to try a payment. `0.0.0.0` is shown as `localhost`, because clients cannot connect to it.
+/// With a certificate both ports speak TLS, and the commands trust the certificate.
 pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Option<&Path>) -> String {
     let (ws, http) = (reachable(ws), reachable(http));
     let s = if certificate.is_some() { "s" } else { "" };
@@ -14,28 +14,28 @@ pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate:
     let listen = listener();
     format!(
         "\n\
-         sdk_relay runs on its embedded development chain.\n\
+         sdk_relay is running on its embedded development chain.\n\
          \n\
          \x20 WebSocket API   ws{s}://{ws}\n\
          \x20 HTTP API        http{s}://{http}\n\
-         \x20 its own silent-payment address:\n\
+         \x20 Silent-payment address of its wallet:\n\
          \x20 {address}\n\
          \n\
-         Try a payment. In a second terminal, listen to the relay's notifications:\n\
+         Receive notifications in a second terminal:\n\
          \n\
          \x20 {listen} ws{s}://{ws}{pem}\n\
          \n\
-         and in a third one pay it, then mine a block:\n\
+         In a third terminal, send a payment, then mine a block:\n\
          \n\
          \x20 curl {cacert}-X POST http{s}://{http}/dev/pay -H 'Content-Type: application/json' \\\n\
          \x20   -d '{{\"address\":\"{address}\",\"amount\":\"0.001\"}}'\n\
          \x20 curl {cacert}-X POST http{s}://{http}/dev/mine\n\
          \n\
-         Ctrl-C ends the relay.\n"
+         Press Ctrl-C to stop the relay.\n"
     )
 }
 
-/// What listens: the program that `scripts/run` has built along, or the command that builds it.
+/// The example client: the program that `scripts/run` has built, or the command that builds it.
 fn listener() -> String {
     let built = std::env::current_exe()
         .ok()

@@ -45,7 +45,7 @@ impl Faucet {
     pub(super) async fn mine(&self, blocks: u32) -> Result<Vec<BlockHash>, DevError> {
         if self.network != Network::Regtest {
             return Err(DevError::Unavailable(format!(
-                "blocks of {} are mined by its signers, not by this relay",
+                "this relay cannot mine on {}: its signers mine the blocks",
                 self.network
             )));
         }
@@ -61,22 +61,19 @@ impl Faucet {
 
     pub(super) async fn pay(&self, address: &str, amount: Amount) -> Result<Txid, DevError> {
         let Some(wallet) = self.wallet.borrow().clone() else {
-            let why = "there is no wallet to pay from: set bitcoin_core.wallet, on a node that has wallets";
+            let why = "no wallet to pay from: set bitcoin_core.wallet, on a node with wallet support";
             return Err(DevError::Unavailable(why.to_owned()));
         };
         if amount < DUST {
             return Err(DevError::Amount(format!(
-                "expected at least {} sat, or nodes call it dust",
+                "expected at least {} sat: nodes reject smaller outputs as dust",
                 DUST.to_sat()
             )));
         }
         match SilentPaymentAddress::from_str(address) {
             Ok(silent) => {
                 if silent.network != self.network.silent_payment() {
-                    return Err(DevError::Address(format!(
-                        "this address is of another network than {}",
-                        self.network
-                    )));
+                    return Err(DevError::Address(format!("the address is not one of {}", self.network)));
                 }
                 self.pay_silently(&wallet, silent, amount).await
             }
@@ -86,7 +83,7 @@ impl Faucet {
                     .and_then(|a| a.require_network(self.network.params()).ok());
                 if checked.is_none() {
                     let network = self.network;
-                    return Err(DevError::Address(format!("no address of {network} ({not_silent})")));
+                    return Err(DevError::Address(format!("not an address of {network} ({not_silent})")));
                 }
                 Ok(wallet.send(address, amount).await?)
             }
@@ -111,10 +108,10 @@ impl Faucet {
                 .map(|(vout, output)| (OutPoint { txid: funding, vout }, output.clone()))
         });
         let (outpoint, prevout) = funded
-            .ok_or_else(|| DevError::Failed(format!("the wallet's transaction {funding} is not in the mempool")))?;
+            .ok_or_else(|| DevError::Failed(format!("transaction {funding} of the wallet is not in the mempool")))?;
         let tx = spend(key, &public, outpoint, &prevout, to, amount)?;
         self.chain.broadcast(&tx).await.map_err(|e| match e {
-            BroadcastError::Rejected(reason) => DevError::Failed(format!("the node refuses the payment: {reason}")),
+            BroadcastError::Rejected(reason) => DevError::Failed(format!("the node rejects the payment: {reason}")),
             BroadcastError::Source(error) => DevError::Source(error),
         })
     }
@@ -129,7 +126,7 @@ fn spend(
     to: SilentPaymentAddress,
     amount: Amount,
 ) -> Result<Transaction, DevError> {
-    let failed = |reason: &dyn std::fmt::Display| DevError::Failed(format!("the payment cannot be made: {reason}"));
+    let failed = |reason: &dyn std::fmt::Display| DevError::Failed(format!("cannot create the payment: {reason}"));
     let keys = output_keys(
         &[Input {
             outpoint,

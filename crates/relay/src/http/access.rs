@@ -116,7 +116,7 @@ impl Pace {
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
         self.wait(address).map_err(|wait| {
             let seconds = wait.as_secs() + 1;
-            let reason = format!("too many requests from {address}: again in {seconds} s");
+            let reason = format!("too many requests from {address}: try again in {seconds} s");
             let mut response = ApiError::new(StatusCode::TOO_MANY_REQUESTS, reason).into_response();
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
             Box::new(response)
@@ -143,7 +143,7 @@ pub(super) async fn read(State(cx): Cx, request: Request, next: Next) -> Respons
     if may_read(&cx.config().auth, request.headers()) {
         return next.run(request).await;
     }
-    ApiError::unauthorized("reading needs a token: send Authorization: Bearer TOKEN with auth.read_token")
+    ApiError::unauthorized("a token is required for reading: send Authorization: Bearer TOKEN with auth.read_token")
         .into_response()
 }
 
@@ -171,11 +171,11 @@ pub(super) fn may_administer(
     match &config.auth.admin_token {
         Some(token) if carries(headers, Some(token)) => Ok(()),
         Some(_) => Err(ApiError::unauthorized(
-            "this needs a token: send Authorization: Bearer TOKEN with auth.admin_token",
+            "an administrator's token is required: send Authorization: Bearer TOKEN with auth.admin_token",
         )),
         None => is_local_admin(config, peer, host, headers).map_err(|why| {
             ApiError::unauthorized(format!(
-                "this needs a token: set auth.admin_token and send Authorization: Bearer TOKEN; without one only requests from this machine are allowed, and {why}"
+                "an administrator's token is required: set auth.admin_token, and send it as Authorization: Bearer TOKEN. Without a token only requests from the relay's machine are allowed, and {why}"
             ))
         }),
     }
@@ -190,16 +190,20 @@ fn is_local_admin(
     headers: &HeaderMap,
 ) -> Result<(), String> {
     if !config.local_admin {
-        return Err("http.local_admin is off (http.trusted_proxies switches it off too)".to_owned());
+        return Err("http.local_admin is false (or http.trusted_proxies is not empty)".to_owned());
     }
     if !peer.to_canonical().is_loopback() {
-        return Err("this one comes from another".to_owned());
+        return Err("this request comes from another machine".to_owned());
     }
     if let Some(header) = headers.keys().find(|name| is_forwarding(name)) {
-        return Err(format!("the header {header} shows that this one came through a proxy"));
+        return Err(format!(
+            "the header {header} shows that this request came through a proxy"
+        ));
     }
     if host.is_none() {
-        return Err("Host is neither an IP address nor localhost nor listed in http.hosts".to_owned());
+        return Err(
+            "the Host of this request is neither an IP address nor localhost nor listed in http.hosts".to_owned(),
+        );
     }
     Ok(())
 }
@@ -223,7 +227,7 @@ pub(super) async fn known_host(
     }
     ApiError::new(
         StatusCode::FORBIDDEN,
-        "this relay is not known by the name in Host: list it in http.hosts",
+        "the name in the header Host is not a name of this relay: add it to http.hosts",
     )
     .into_response()
 }

@@ -16,13 +16,14 @@ const CLIENT_EXAMPLES: &str = include_str!("asyncapi/client.jsonl");
 /// One message a line, what the relay says.
 const SERVER_EXAMPLES: &str = include_str!("asyncapi/server.jsonl");
 
-const ABOUT: &str = "What happens, as it happens. A client connects, says `handshake` within 10 seconds, and then gets the topics that it named: \
-    payments, blocks, tweaks, and what the relay says of itself.\n\nA message that is wrong gets `error`, and the connection stays; ten \
-    in a row end it. Close codes: 1000 you closed, 1001 the relay shuts down, 1002 a protocol error, 1003 a binary message, 1008 not \
-    authorized, 1009 a message over 1 MiB, 1011 a fault of the relay, 1012 the relay restarts, 1013 too many connections, or you read \
-    too slowly. After any of them: connect again with `resume_from`.\n\nNo message of the relay has more than 512 KiB. The `tweaks` of a \
-    large block come in parts (`part`, `parts`), each with its own `event_id`; a transaction with `continues` goes on in the next part: \
-    put its outputs together before you scan.";
+const ABOUT: &str = "Notifications and commands over a WebSocket. A client connects, sends `handshake` within 10 seconds, and then receives \
+    the topics that it subscribed to: payments, blocks, tweaks, and reports about the relay.\n\nThe relay answers an invalid message with \
+    `error`; the connection stays open. Ten errors in a row close it. Close codes: 1000 the client closed the connection, 1001 the relay \
+    shuts down or received nothing for 90 s, 1002 protocol error, 1003 binary message, 1007 text that is not UTF-8, 1008 not authorized or \
+    message not complete in time, 1009 message over 1 MiB, 1011 fault of the relay, 1012 the relay restarts, 1013 the relay cannot serve \
+    this connection now (the reason says why). To resume, connect again with `resume_from`.\n\nNo message of the relay exceeds 512 KiB. \
+    The `tweaks` of a large block arrive in parts (`part`, `parts`), each with its own `event_id`. A transaction with `continues` continues \
+    in the next part: join its outputs before you scan it.";
 
 /// Gathers the schemas of all messages.
 #[derive(OpenApi)]
@@ -73,8 +74,8 @@ pub(super) fn document(config: &Config) -> Value {
         "channels": {
             "relay": {
                 "address": null,
-                "title": "A connection",
-                "description": "Any path on the WebSocket port, and `/ws` on the HTTP port.",
+                "title": "Connection",
+                "description": "Any path on the WebSocket port, or `/ws` on the HTTP port",
                 "messages": all().map(|(name, _)| in_components(name)).collect::<Map<_, _>>(),
                 "bindings": { "ws": { "method": "GET" } },
             },
@@ -87,7 +88,7 @@ pub(super) fn document(config: &Config) -> Value {
                 "readToken": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "`auth.read_token` in the header `Authorization`, or as `token` in the handshake",
+                    "description": "`auth.read_token`, in the header `Authorization` or as `token` in the handshake",
                 },
             },
         },
@@ -177,7 +178,7 @@ fn servers(config: &Config) -> Value {
             "host": at(config.http_url.port()),
             "pathname": "/ws",
             "protocol": protocol,
-            "description": "The HTTP port, for who can reach only that",
+            "description": "The HTTP port, for clients that can reach only this port",
             "security": security,
         },
     })

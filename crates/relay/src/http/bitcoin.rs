@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::Cx;
 use super::problem::ApiError;
 
-/// The node's `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo`.
+/// Returns `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo` of the node.
 #[utoipa::path(
     get,
     path = "/bitcoin/info",
@@ -20,8 +20,8 @@ use super::problem::ApiError;
     tag = "Bitcoin",
     security(("readToken" = []), ("adminToken" = [])),
     responses(
-        (status = 200, description = "What the node says of itself now", body = BitcoinInfo),
-        (status = 503, description = "The node is away"),
+        (status = 200, description = "Current state of the node", body = BitcoinInfo),
+        (status = 503, description = "The node is unavailable"),
     ),
 )]
 pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
@@ -34,7 +34,7 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
     }))
 }
 
-/// A block: the node's `getblock HASH 1`.
+/// Returns a block: `getblock HASH 1` of the node.
 #[utoipa::path(
     get,
     path = "/bitcoin/blocks/{block_hash}",
@@ -48,10 +48,10 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
     )),
     responses(
         (status = 200, description = "The block", body = BlockDetails),
-        (status = 400, description = "The path is no UTF-8"),
-        (status = 404, description = "The node knows no such block, or has pruned it"),
+        (status = 400, description = "The path is not UTF-8"),
+        (status = 404, description = "The node does not know the block, or has pruned it"),
         (status = 422, description = "The hash is not 64 hex digits"),
-        (status = 503, description = "The node is away"),
+        (status = 503, description = "The node is unavailable"),
     ),
 )]
 pub(super) async fn block(
@@ -61,7 +61,7 @@ pub(super) async fn block(
     let Path(block_hash) = block_hash?;
     let hash: BlockHash = block_hash
         .parse()
-        .map_err(|_| ApiError::field("block_hash", "expected a block hash, 64 hex digits"))?;
+        .map_err(|_| ApiError::field("block_hash", "expected a block hash of 64 hex digits"))?;
     let mut block: BlockDetails = read("getblock", cx.chain.block_info(hash).await?)?;
     block.timestamp = unix_now();
     Ok(Json(block))

@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequest<S> for Bytes {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let Some(budget) = request.extensions().get::<Arc<InputBudget>>().map(Arc::clone) else {
-            tracing::error!("a request without the memory that its body may take");
+            tracing::error!("a request has no memory budget for its body: please report this bug");
             return Err(ApiError::internal());
         };
         let input = budget.begin();
@@ -45,7 +45,7 @@ impl<S: Send + Sync> FromRequest<S> for Bytes {
 
 async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, ApiError> {
     let too_big = || {
-        let detail = format!("a body has at most {BODY_BYTES} bytes");
+        let detail = format!("the body exceeds {BODY_BYTES} bytes");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     };
     let evicted = |Evicted| ApiError::unavailable(Evicted.to_string());
@@ -62,8 +62,8 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
         let Some(frame) = frame else {
             return Ok(buffer.into_vec());
         };
-        let frame = frame
-            .map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
+        let frame =
+            frame.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}")))?;
         // Trailers say nothing here.
         if let Ok(data) = frame.into_data() {
             if buffer.len() + data.len() > BODY_BYTES {

@@ -13,9 +13,13 @@ use super::body::Body;
 use super::problem::ApiError;
 use crate::settings::ChangeError;
 
-/// Changes settings while the relay runs.
+/// Changes the configuration while the relay runs.
 ///
-/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows, all or nothing. `null` takes a change back. Changes are kept across restarts. `restart_required` tells whether one of them takes effect only after `POST /restart`. The node's credentials belong to the address that they were configured with: after a change of `bitcoin_core.url` none are sent, until the operator sets the same address in the file or the environment; `warnings` says so.
+/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows. The relay applies all changes or none, and
+/// keeps them across restarts. `null` reverts a change. `restart_required` is `true` if a change takes effect only
+/// after `POST /restart`. The credentials of the node belong to the address that they were configured with: after a
+/// change of `bitcoin_core.url` the relay sends none, until the operator sets the same address in the file or the
+/// environment; `warnings` says so.
 #[utoipa::path(
     put,
     path = "/config",
@@ -25,8 +29,8 @@ use crate::settings::ChangeError;
     request_body = ConfigPatch,
     responses(
         (status = 200, description = "Changed", body = ConfigChanged),
-        (status = 422, description = "Nothing was changed: a value is not acceptable, or a name is no setting that can be changed"),
-        (status = 503, description = "Nothing was changed: it cannot be written to the data directory"),
+        (status = 422, description = "Nothing was changed: a value is not acceptable, or a name is not that of a setting that can be changed"),
+        (status = 503, description = "Nothing was changed: the relay cannot write to its data directory"),
     ),
 )]
 pub(super) async fn change(
@@ -37,7 +41,7 @@ pub(super) async fn change(
         ChangeError::Fields(errors) => ApiError::fields(errors),
         ChangeError::Config(error) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
         ChangeError::Unwritable(_) => {
-            tracing::error!(%error, "a change of the configuration cannot be kept");
+            tracing::error!(%error, "cannot write a change of the configuration; nothing was changed");
             ApiError::unavailable(error.to_string())
         }
     })?;
@@ -50,14 +54,14 @@ pub(super) async fn change(
     }))
 }
 
-/// What the relay runs with. No secret is ever in it.
+/// Returns the current configuration, without secrets.
 #[utoipa::path(
     get,
     path = "/config",
     operation_id = "getConfig",
     tag = "Operation",
     security(("readToken" = []), ("adminToken" = [])),
-    responses((status = 200, description = "The settings, those that wait for a restart included", body = ConfigView)),
+    responses((status = 200, description = "The configuration, including changes that wait for a restart", body = ConfigView)),
 )]
 pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
     let config = cx.config();

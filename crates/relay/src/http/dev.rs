@@ -13,7 +13,7 @@ use super::problem::ApiError;
 use crate::context::Context;
 use crate::dev::{DevError, DevTools, MOST_BLOCKS};
 
-/// Mines blocks. The body may be left out: one block.
+/// Mines blocks. Without a body: one block.
 #[utoipa::path(
     post,
     path = "/dev/mine",
@@ -22,11 +22,11 @@ use crate::dev::{DevError, DevTools, MOST_BLOCKS};
     security(("readToken" = []), ("adminToken" = [])),
     request_body = Option<MineRequest>,
     responses(
-        (status = 200, description = "The blocks are mined, and the relay knows them", body = MineResponse),
-        (status = 403, description = "`Host` is a name that `http.hosts` does not list"),
-        (status = 404, description = "`dev_mode` is off"),
+        (status = 200, description = "The blocks have been mined, and the relay has processed them", body = MineResponse),
+        (status = 403, description = "`Host` is not a name of this relay (`http.hosts`)"),
+        (status = 404, description = "`dev_mode` is `false`"),
         (status = 422, description = "`blocks` is not 1 to 1000"),
-        (status = 503, description = "The node is away, or its blocks cannot be mined (signet)"),
+        (status = 503, description = "The node is unavailable, or its blocks cannot be mined (signet)"),
     ),
 )]
 pub(super) async fn mine(
@@ -46,7 +46,7 @@ pub(super) async fn mine(
     }))
 }
 
-/// Pays an address. The transaction is in the mempool when the answer comes.
+/// Pays an address. The transaction is in the mempool when the relay answers.
 #[utoipa::path(
     post,
     path = "/dev/pay",
@@ -56,10 +56,10 @@ pub(super) async fn mine(
     request_body = PayRequest,
     responses(
         (status = 200, description = "The payment is in the mempool", body = PayResponse),
-        (status = 403, description = "`Host` is a name that `http.hosts` does not list"),
-        (status = 404, description = "`dev_mode` is off"),
-        (status = 422, description = "No address of this network, or an amount that cannot be paid"),
-        (status = 503, description = "The node is away, or there is no wallet to pay from, or too little in it"),
+        (status = 403, description = "`Host` is not a name of this relay (`http.hosts`)"),
+        (status = 404, description = "`dev_mode` is `false`"),
+        (status = 422, description = "The address is not one of this network, or the amount cannot be paid"),
+        (status = 503, description = "The node is unavailable, no wallet is configured, or its balance is too low"),
     ),
 )]
 pub(super) async fn pay(
@@ -85,7 +85,7 @@ fn tools(cx: &Context) -> Result<&DevTools, ApiError> {
     cx.dev
         .as_ref()
         .filter(|_| on)
-        .ok_or_else(|| ApiError::not_found("/dev is closed: dev_mode is off"))
+        .ok_or_else(|| ApiError::not_found("/dev/* is not available: dev_mode is false"))
 }
 
 impl From<DevError> for ApiError {

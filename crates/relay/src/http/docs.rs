@@ -24,7 +24,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The API for people: a page that shows both documents.
+/// Shows both API documents in a browser.
 #[utoipa::path(
     get,
     path = "/docs",

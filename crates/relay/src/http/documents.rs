@@ -30,7 +30,7 @@ pub(super) fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
     let text = document.to_json().map(|text| text.replace("\"u-int", "\"uint"));
     text.and_then(|text| serde_json::from_str(&text))
         .unwrap_or_else(|error| {
-            tracing::error!(%error, "the description of the API cannot be made and is incomplete: please report this");
+            tracing::error!(%error, "the API description is incomplete: please report this bug");
             Value::Null
         })
 }

@@ -30,8 +30,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Streams notifications as server-sent events.
 ///
-/// From `Last-Event-ID` on, where there is one. `id` is the `event_id`, `data` the whole notification as on the WebSocket. Where what was
-/// missed is no longer retained, an event named `gap` comes first. The stream has no end of its own.
+/// `id` is the `event_id`, `data` the whole notification, as over the WebSocket. With `Last-Event-ID` the stream
+/// begins after that event, otherwise with the next event. If some of the missed events are no longer retained, an
+/// event named `gap` comes first. The stream does not end by itself.
 #[utoipa::path(
     get,
     path = "/events",
@@ -39,11 +40,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     tag = "Events",
     security(("readToken" = []), ("adminToken" = [])),
     params((
-        "Last-Event-ID" = Option<u64>, Header, nullable = false, description = "The last event that the client has dealt with; browsers send it by themselves",
+        "Last-Event-ID" = Option<u64>, Header, nullable = false, description = "Last event that the client has processed; browsers send it by themselves",
     )),
     responses(
         (status = 200, description = "The stream; the schema is that of one event", body = StreamedEvent, content_type = "text/event-stream"),
-        (status = 422, description = "`Last-Event-ID` is no number"),
+        (status = 422, description = "`Last-Event-ID` is not a number"),
         (status = 503, description = "Too many connections"),
     ),
 )]
@@ -58,7 +59,7 @@ pub(super) async fn events(
     let (Some(permit), Ok(place)) = (listeners.admission.admit(client.ip()), place) else {
         cx.counters.connections_refused.inc();
         return Err(ApiError::unavailable(
-            "too many connections: try again later, or another relay",
+            "too many connections: try again later, or at another relay",
         ));
     };
     let head = cx.hub.head();
@@ -113,7 +114,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let number = value.to_str().ok().and_then(|v| digits(v.trim()));
     number
         .map(Some)
-        .ok_or_else(|| ApiError::field("Last-Event-ID", "expected the id of an event of this stream, a number"))
+        .ok_or_else(|| ApiError::field("Last-Event-ID", "expected the id of an event of this stream: a number"))
 }
 
 /// One client's stream.
@@ -161,7 +162,7 @@ impl Feed {
                 // The browser connects again with the id of its last event, and is sent a `gap`.
                 Ok(Next::Hole) => return None,
                 Err(error) => {
-                    tracing::error!(%error, "the log cannot be read for a client");
+                    tracing::error!(%error, "cannot read the event log; ending a stream of events");
                     return None;
                 }
             }

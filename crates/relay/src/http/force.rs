@@ -14,9 +14,10 @@ use super::problem::ApiError;
 use super::sync::KINDS;
 use crate::context::Context;
 
-/// Syncs at once.
+/// Syncs immediately with relays to which this one has a link.
 ///
-/// With other relays that this one has a link to, whoever made it. Where there is none, it is over at once.
+/// The default is all kinds of sync and all linked relays. Without a link there is nothing to do, and the sync is
+/// complete immediately.
 #[utoipa::path(
     post,
     path = "/sync/force",
@@ -25,8 +26,8 @@ use crate::context::Context;
     security(("adminToken" = [])),
     request_body = Option<ForceSyncRequest>,
     responses(
-        (status = 200, description = "It has begun; follow it by its `sync_id`", body = ForceSyncResponse),
-        (status = 422, description = "No such kind of sync, or no link to a relay of that name"),
+        (status = 200, description = "The sync has begun; `GET /sync/force/{sync_id}` reports its progress", body = ForceSyncResponse),
+        (status = 422, description = "Unknown kind of sync, or no link to a relay with this name"),
     ),
 )]
 pub(super) async fn force(
@@ -53,7 +54,7 @@ pub(super) async fn force(
     };
     if !target_relays.is_empty() && !cx.mesh.order(order) {
         return Err(ApiError::unavailable(
-            "too many forced syncs wait already: try again in a moment",
+            "too many forced syncs are waiting: try again later",
         ));
     }
     let longest = if target_relays.is_empty() {
@@ -71,18 +72,18 @@ pub(super) async fn force(
     }))
 }
 
-/// How far a forced sync is.
+/// Returns the progress of a forced sync.
 #[utoipa::path(
     get,
     path = "/sync/force/{sync_id}",
     operation_id = "getForcedSync",
     tag = "Mesh",
     security(("readToken" = []), ("adminToken" = [])),
-    params(("sync_id" = String, Path, description = "As `POST /sync/force` gave it", min_length = 1, example = "sync-789")),
+    params(("sync_id" = String, Path, description = "`sync_id` from `POST /sync/force`", min_length = 1, example = "sync-789")),
     responses(
-        (status = 200, description = "What has come so far", body = ForcedSync),
-        (status = 400, description = "The path is no UTF-8"),
-        (status = 404, description = "No forced sync of that name: they are kept for an hour, the newest 256 of them"),
+        (status = 200, description = "Progress, and the results so far", body = ForcedSync),
+        (status = 400, description = "The path is not UTF-8"),
+        (status = 404, description = "There is no forced sync with this id; the newest 256 are kept for an hour"),
     ),
 )]
 pub(super) async fn follow(
@@ -90,9 +91,11 @@ pub(super) async fn follow(
     sync_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ForcedSync>, ApiError> {
     let Path(sync_id) = sync_id?;
-    cx.syncs.forced.get(&sync_id).map(Json).ok_or_else(|| {
-        ApiError::not_found("no forced sync of that name: they are kept for an hour, the newest 256 of them")
-    })
+    cx.syncs
+        .forced
+        .get(&sync_id)
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found("there is no forced sync with this id; the newest 256 are kept for an hour"))
 }
 
 /// The kinds that are asked for, each once, and what is wrong with them.
@@ -107,7 +110,9 @@ fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
     };
     let mut errors = Vec::new();
     if asked.is_empty() {
-        errors.push(wrong(format!("expected one or more of {KINDS}; left out, all of them")));
+        errors.push(wrong(format!(
+            "expected one or more of {KINDS}; omit it for all of them"
+        )));
     }
     for name in asked {
         match serde_json::from_value::<SyncType>(name.into()) {
@@ -125,12 +130,10 @@ fn no_targets(cx: &Context, names: &[String]) -> Option<FieldError> {
     let linked = cx.mesh.linked();
     let wrong = names.iter().find(|name| !linked.contains(name));
     let message = match wrong {
-        None if names.is_empty() => {
-            "expected one or more names; left out, all relays that this one has a link to".to_owned()
-        }
+        None if names.is_empty() => "expected one or more names; omit it for all linked relays".to_owned(),
         None => return None,
         Some(name) if *name == cx.relay_id => "this relay does not sync with itself".to_owned(),
-        Some(_) => "this relay has no link to a relay of that name".to_owned(),
+        Some(_) => "this relay has no link to a relay with this name".to_owned(),
     };
     Some(FieldError {
         field: "target_relays".to_owned(),

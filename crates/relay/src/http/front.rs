@@ -55,7 +55,7 @@ impl Front {
         let Shared { cx, pace, turns } = &*self.shared;
         cx.counters.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
-            tracing::error!("a request without the address that it comes from");
+            tracing::error!("a request has no client address: please report this bug");
             return ApiError::internal().into_response();
         };
         let config = cx.config();
@@ -92,7 +92,7 @@ impl Front {
 async fn within(time: Duration, answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
     match tokio::time::timeout(time, sound(answer)).await {
         Ok(response) => response,
-        Err(_) => ApiError::unavailable("the answer took longer than 60 s: the node is slow to answer").into_response(),
+        Err(_) => ApiError::unavailable("no answer within 60 s: the node may be slow; try again later").into_response(),
     }
 }
 
@@ -103,7 +103,7 @@ async fn sound(answer: impl Future<Output = Result<Response, Infallible>>) -> Re
         Err(panic) => {
             tracing::error!(
                 error = words(&*panic),
-                "a request made the relay panic: please report this"
+                "a request caused a panic: please report this bug"
             );
             ApiError::internal().into_response()
         }

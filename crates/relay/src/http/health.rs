@@ -10,7 +10,7 @@ use sdk_relay_telemetry::clock::unix_now;
 use super::Cx;
 use crate::reports::{self, Condition};
 
-/// The relay's condition: 200 with `healthy` or `degraded`, 503 with `critical`.
+/// Returns the health of the relay: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[utoipa::path(
     get,
     path = "/health",
@@ -19,7 +19,7 @@ use crate::reports::{self, Condition};
     security(("readToken" = []), ("adminToken" = [])),
     responses(
         (status = 200, description = "`healthy`, or `degraded` with the reasons in `problems`", body = Health),
-        (status = 503, description = "`critical`: nothing useful can be served", body = Health),
+        (status = 503, description = "`critical`: the relay can serve nothing useful", body = Health),
     ),
 )]
 pub(super) async fn health(State(cx): Cx) -> Response {
@@ -32,7 +32,7 @@ pub(super) async fn health(State(cx): Cx) -> Response {
     (status, Json(health)).into_response()
 }
 
-/// Alive: 200 for as long as the process runs. What a supervisor asks before it kills.
+/// Liveness: 200 while the process runs. For supervisors that restart processes which do not answer.
 #[utoipa::path(
     get,
     path = "/health/live",
@@ -47,7 +47,7 @@ pub(super) async fn live() -> Json<Live> {
     })
 }
 
-/// Ready: 200 when the relay follows the tip. What a load balancer asks before it sends clients.
+/// Readiness: 200 when the relay follows the tip and knows the mempool. For load balancers.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -55,7 +55,7 @@ pub(super) async fn live() -> Json<Live> {
     tag = "Health",
     responses(
         (status = 200, description = "The relay follows the tip and knows the mempool", body = Ready),
-        (status = 503, description = "Not yet; `reason` says what it waits for", body = Ready),
+        (status = 503, description = "Not ready; `reason` says what the relay waits for", body = Ready),
     ),
 )]
 pub(super) async fn ready(State(cx): Cx) -> Response {

@@ -17,10 +17,10 @@ pub(super) struct CheckedHost(pub(super) Option<RequestHost>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// HTTP/1.1 without `Host`.
-    #[error("the header Host is missing, which HTTP/1.1 requires")]
+    #[error("the header Host is missing: HTTP/1.1 requires it")]
     Missing,
     /// More than one.
-    #[error("the header Host must stand there once, with one host")]
+    #[error("the header Host is repeated: expected one header with one host")]
     Several,
     /// Not `HOST` or `HOST:PORT`.
     #[error("the header Host is malformed: expected HOST or HOST:PORT")]

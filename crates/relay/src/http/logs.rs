@@ -24,16 +24,16 @@ pub(super) struct LogsQuery {
     /// `trace`, `debug`, `info`, `warn` or `error`: this level and above.
     #[param(value_type = Option<LogLevel>, inline, nullable = false)]
     level: Option<String>,
-    /// 1 to 1000; 100 when left out.
+    /// Maximum number of lines: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
-    /// Text that message, module or fields contain, whatever its case.
+    /// Text that the message, the module or a field contains, in any case.
     #[param(max_length = 256, nullable = false)]
     search: Option<String>,
 }
 
-/// The relay's own log: the newest lines that match, newest last.
+/// Returns the newest lines of the relay's log that match, newest last.
 #[utoipa::path(
     get,
     path = "/logs",
@@ -42,10 +42,10 @@ pub(super) struct LogsQuery {
     security(("adminToken" = [])),
     params(LogsQuery),
     responses(
-        (status = 200, description = "The lines, and how many there are", body = Logs),
-        (status = 400, description = "The query does not parse"),
-        (status = 403, description = "A page of an origin that is neither the relay's own nor in `http.cors_origins`"),
-        (status = 422, description = "A filter has a value that it does not know"),
+        (status = 200, description = "The lines, and their numbers", body = Logs),
+        (status = 400, description = "The query cannot be parsed"),
+        (status = 403, description = "The request comes from a page whose origin is neither the relay's own nor in `http.cors_origins`"),
+        (status = 422, description = "The value of a filter is not acceptable"),
     ),
 )]
 pub(super) async fn logs(

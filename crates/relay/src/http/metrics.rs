@@ -23,10 +23,11 @@ use crate::reports;
 const JSON_BYTES: usize = 2 << 10;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The relay's figures, as JSON or as text.
+/// Returns the metrics of the relay, as JSON or as text.
 ///
-/// The text is for an `Accept` that prefers `text/plain` or `application/openmetrics-text`, as Prometheus sends it. What counts watches, the
-/// payments that they find or the messages about them is for an administrator alone, and missing for others.
+/// The relay returns OpenMetrics text if `Accept` prefers `text/plain` or `application/openmetrics-text`, as
+/// Prometheus does. Counts of watches, of the payments that they find and of messages about them are only present for
+/// an administrator.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -35,7 +36,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     security(("readToken" = []), ("adminToken" = [])),
     responses((
         status = 200,
-        description = "The same figures in either form",
+        description = "The same figures in both formats",
         content(
             (Metrics = "application/json"),
             (String = "application/openmetrics-text", example = "# HELP sdk_relay_uptime_seconds Seconds since the start.\n# TYPE sdk_relay_uptime_seconds gauge\nsdk_relay_uptime_seconds 3600\n# EOF\n"),
@@ -122,21 +123,29 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
     let building = cx.index.as_ref().map(|index| *index.figures.borrow());
     let gauges = [
         ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
-        ("memory_bytes", "Resident memory", system.memory_bytes.map(|n| n as f64)),
-        ("cpu_percent", "Share of one processor", system.cpu_percent),
+        (
+            "memory_bytes",
+            "Resident memory in bytes",
+            system.memory_bytes.map(|n| n as f64),
+        ),
+        (
+            "cpu_percent",
+            "Processor time since the last measurement, in percent of one processor",
+            system.cpu_percent,
+        ),
         (
             "disk_bytes",
-            "Size of the data directory",
+            "Size of the data directory in bytes",
             system.disk_bytes.map(|n| n as f64),
         ),
         (
             "known_relays",
-            "Relays known, this one included",
+            "Known relays, including this one",
             Some(sync.known_relays as f64),
         ),
         (
             "last_event_id",
-            "Newest event of the log",
+            "Id of the newest event in the log",
             Some(relay.last_event_id as f64),
         ),
         (
@@ -146,12 +155,12 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
         ),
         (
             "index_height",
-            "Newest block of the tweak index",
+            "Height of the newest block in the tweak index",
             index.as_ref().and_then(|i| i.tip).map(|t| f64::from(t.height)),
         ),
         (
             "index_progress",
-            "Share of the tweak index that is there",
+            "Progress of building the tweak index, 0 to 1",
             index.as_ref().map(sdk_relay_index::IndexStatus::progress),
         ),
         (
@@ -166,38 +175,38 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
         ),
         (
             "index_waited_for_node_seconds",
-            "Time in which the building of the tweak index waited for the node",
+            "Time that building the tweak index has waited for the node, in seconds",
             building.map(|f| f.waited_for_node),
         ),
         (
             "index_waited_for_tweaks_seconds",
-            "Time in which it waited for tweaks to be computed",
+            "Time that building the tweak index has waited for tweaks to be computed, in seconds",
             building.map(|f| f.waited_for_tweaks),
         ),
         (
             "index_waited_for_disk_seconds",
-            "Time in which it waited for the disk",
+            "Time that building the tweak index has waited for the disk, in seconds",
             building.map(|f| f.waited_for_disk),
         ),
-        ("watches", "Watches held now", relay.watches.map(|n| n as f64)),
+        ("watches", "Current watches", relay.watches.map(|n| n as f64)),
         (
             "node_block_height",
-            "Height of the node's best block",
+            "Height of the best block of the node",
             node.block_height.map(|n| n as f64),
         ),
         (
             "node_connections",
-            "Peers of the node",
+            "Number of peers of the node",
             node.connections.map(|n| n as f64),
         ),
         (
             "node_mempool_size",
-            "Transactions in the node's mempool",
+            "Number of transactions in the mempool of the node",
             node.mempool_size.map(|n| n as f64),
         ),
         (
             "node_verification_progress",
-            "The node's verification progress",
+            "Verification progress of the node, 0 to 1",
             node.verification_progress,
         ),
     ];

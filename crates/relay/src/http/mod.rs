@@ -108,7 +108,7 @@ async fn wrong_method(request: Request) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         format!(
-            "{} does not answer {}: the header Allow lists what it answers",
+            "{} does not support the method {}: the header Allow lists the methods that it supports",
             request.uri().path(),
             request.method()
         ),

@@ -62,22 +62,23 @@ use super::documents::{Documents, gathered};
     ),
     components(schemas(Problem)),
     tags(
-        (name = "Health", description = "For people, supervisors and load balancers"),
-        (name = "Metrics", description = "Figures of the relay, the node and the mesh"),
-        (name = "Mesh", description = "Other relays, and how this one syncs with them"),
-        (name = "Operation", description = "Settings, restarts and the log"),
-        (name = "Bitcoin", description = "What the node says, and what is sent to it"),
-        (name = "BlindBit", description = "The routes of a BlindBit Oracle, for wallets made for one"),
-        (name = "Events", description = "What happens, as it happens"),
-        (name = "Development", description = "Blocks and payments at will: in `dev_mode`, on regtest, signet and standalone"),
-        (name = "Documents", description = "This API, for programs and for people"),
+        (name = "Health", description = "Health of the relay, for operators, supervisors and load balancers"),
+        (name = "Metrics", description = "Metrics of the relay, the node and the mesh"),
+        (name = "Mesh", description = "Other relays, and syncs with them"),
+        (name = "Operation", description = "Configuration, restart and log"),
+        (name = "Bitcoin", description = "State of the node, and broadcasting of transactions"),
+        (name = "BlindBit", description = "The routes of a BlindBit Oracle, for wallets that were built for one"),
+        (name = "Events", description = "Notifications as they happen: a stream of server-sent events, and the WebSocket API"),
+        (name = "Development", description = "Mine blocks and send payments in development: with `dev_mode`, on regtest, signet and standalone"),
+        (name = "Documents", description = "Descriptions of the APIs, for programs and for people"),
     ),
 )]
 struct Handlers;
 
-const ABOUT: &str = "This API tells what is, when asked. What happens, as it happens, is told by the WebSocket API (`/asyncapi.json`).\n\n\
-    Amounts are strings in BTC with a twin in satoshis; timestamps are Unix seconds; what is not known is `null`. Answers may get further \
-    fields. Errors are RFC 9457 problem documents. A method that a path does not answer gets 405, and `Allow` lists those that it answers.";
+const ABOUT: &str = "Read the state of the relay, broadcast transactions, and administer the relay. For notifications as they happen, use the \
+    WebSocket API (`/asyncapi.json`) or `GET /events`.\n\nAmounts are strings in BTC, each with a counterpart in satoshis. Timestamps are in \
+    Unix seconds. Unknown values are `null`. Objects in responses may get further fields: ignore those that you do not know. Errors are \
+    RFC 9457 problem documents. If a path does not support a method, the status is 405, and `Allow` lists the methods that it supports.";
 
 /// The document of this relay.
 #[utoipa::path(
@@ -119,10 +120,10 @@ fn schemes(config: &Config) -> Value {
     let mut schemes = Map::new();
     schemes.insert(
         "adminToken".to_owned(),
-        bearer("`auth.admin_token`: may change things, and read. Where none is set, requests from the relay's own machine may change things without one (`http.local_admin`)"),
+        bearer("`auth.admin_token`: allows administration and reading. If it is not set, requests from the machine of the relay need no token (`http.local_admin`)"),
     );
     if config.auth.read_token.is_some() {
-        schemes.insert("readToken".to_owned(), bearer("`auth.read_token`: may read"));
+        schemes.insert("readToken".to_owned(), bearer("`auth.read_token`: allows reading"));
     }
     schemes.into()
 }
@@ -140,30 +141,27 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests from this address"),
         (
             StatusCode::INTERNAL_SERVER_ERROR,
-            "A fault of the relay; its log says more",
+            "A fault of the relay; its log has the details",
         ),
-        (StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
+        (StatusCode::SERVICE_UNAVAILABLE, "No answer within 60 s"),
     ];
     if needs_token(operation, config) {
-        errors.push((StatusCode::UNAUTHORIZED, "A token is needed, or the one given is wrong"));
+        errors.push((StatusCode::UNAUTHORIZED, "A token is required, or the token is wrong"));
     }
     if method != "get" {
         errors.push((
             StatusCode::FORBIDDEN,
-            "A page of an origin that is neither the relay's own nor in `http.cors_origins`",
+            "The request comes from a page whose origin is neither the relay's own nor in `http.cors_origins`",
         ));
     }
     if takes_a_body {
         errors.extend([
             (StatusCode::BAD_REQUEST, "The body is not JSON"),
-            (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB"),
+            (StatusCode::PAYLOAD_TOO_LARGE, "The body exceeds 1 MiB"),
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not `application/json`"),
         ]);
     }
-    errors.push((
-        StatusCode::BAD_REQUEST,
-        "`Host` is missing, malformed or there more than once",
-    ));
+    errors.push((StatusCode::BAD_REQUEST, "`Host` is missing, malformed or repeated"));
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         bound(&mut parameter["schema"]);

@@ -53,7 +53,7 @@ impl Page {
         if !reads && !known {
             return Err(ApiError::new(
                 StatusCode::FORBIDDEN,
-                "pages of this origin may neither change things here nor read the log: add it to http.cors_origins",
+                "web pages of this origin may not administer the relay: add the origin to http.cors_origins",
             ));
         }
         let Some(origin) = origin else { return Ok(None) };

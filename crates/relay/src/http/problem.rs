@@ -73,7 +73,7 @@ impl ApiError {
     pub(super) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "a fault of the relay; its log says more",
+            "internal error; the log of the relay has the details",
         )
     }
 }
@@ -87,8 +87,8 @@ impl From<SourceError> for ApiError {
             | SourceError::WrongChain { .. }
             | SourceError::Warming { .. } => Self::unavailable(format!("bitcoin_core: {error}")),
             SourceError::Rpc { .. } | SourceError::Malformed { .. } => {
-                tracing::error!(%error, "the node gave an answer that this relay does not understand");
-                Self::unavailable("bitcoin_core: the node gave an answer that this relay does not understand")
+                tracing::error!(%error, "the node sent a reply that the relay cannot parse");
+                Self::unavailable("bitcoin_core: the node sent a reply that the relay cannot parse")
             }
         }
     }
@@ -115,7 +115,7 @@ fn field_and_message(text: &str) -> (String, String) {
     let (field, message) = match reason.split_once(": ") {
         Some((field, message)) if !field.contains(' ') => (field, message),
         _ => match reason.strip_prefix("missing field `").and_then(|r| r.strip_suffix('`')) {
-            Some(field) => (field, "is missing"),
+            Some(field) => (field, "missing"),
             None if reason.starts_with("unknown field") || reason.starts_with("duplicate field") => {
                 (reason.split('`').nth(1).unwrap_or("body"), reason)
             }
@@ -174,7 +174,7 @@ mod tests {
                 "amount",
                 "invalid type: integer `1`, expected a string",
             ),
-            ("missing field `amount` at line 1 column 2", "amount", "is missing"),
+            ("missing field `amount` at line 1 column 2", "amount", "missing"),
             (
                 "a.b[1]: invalid type: string \"x at line 1: y\", expected u32 at line 1 column 2",
                 "a.b[1]",

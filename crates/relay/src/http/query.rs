@@ -21,7 +21,7 @@ pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
 /// The same for a parameter of a query that may be left out.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    let read = |text: String| digits(&text).ok_or_else(|| Error::custom("expected a whole number, in digits"));
+    let read = |text: String| digits(&text).ok_or_else(|| Error::custom("expected a whole number (digits only)"));
     text.map(read).transpose()
 }
 

@@ -27,13 +27,13 @@ pub(super) struct RelaysQuery {
     /// `healthy`, `warning` or `critical`.
     #[param(value_type = Option<RelayHealth>, inline, nullable = false)]
     status: Option<String>,
-    /// 1 to 1000; 100 when left out.
+    /// Maximum number of relays: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
 }
 
-/// The relays that this one knows: itself first, then the others, the nearest first; by name where no round trip is known.
+/// Lists the relays that this one knows: itself first, then the others by round-trip time, then by name.
 #[utoipa::path(
     get,
     path = "/relays",
@@ -42,9 +42,9 @@ pub(super) struct RelaysQuery {
     security(("readToken" = []), ("adminToken" = [])),
     params(RelaysQuery),
     responses(
-        (status = 200, description = "Those that match, and how many there are", body = RelayList),
-        (status = 400, description = "The query does not parse"),
-        (status = 422, description = "A filter has a value that it does not know"),
+        (status = 200, description = "The relays that match, and their numbers", body = RelayList),
+        (status = 400, description = "The query cannot be parsed"),
+        (status = 422, description = "The value of a filter is not acceptable"),
     ),
 )]
 pub(super) async fn list(
@@ -67,18 +67,18 @@ pub(super) async fn list(
     }))
 }
 
-/// One relay.
+/// Returns one relay.
 #[utoipa::path(
     get,
     path = "/relays/{relay_id}",
     operation_id = "getRelay",
     tag = "Mesh",
     security(("readToken" = []), ("adminToken" = [])),
-    params(("relay_id" = String, Path, description = "Its name, as `GET /relays` lists it", min_length = 1, example = "relay-1")),
+    params(("relay_id" = String, Path, description = "Name of the relay, as in `GET /relays`", min_length = 1, example = "relay-1")),
     responses(
-        (status = 200, description = "What is known of it", body = RelayDetails),
-        (status = 400, description = "The path is no UTF-8"),
-        (status = 404, description = "No relay of that name is known"),
+        (status = 200, description = "The relay", body = RelayDetails),
+        (status = 400, description = "The path is not UTF-8"),
+        (status = 404, description = "This relay does not know a relay with this name"),
     ),
 )]
 pub(super) async fn one(
@@ -90,7 +90,7 @@ pub(super) async fn one(
         return Ok(Json(own(&cx)));
     }
     others(&cx).find(|r| r.relay_id == relay_id).map(Json).ok_or_else(|| {
-        ApiError::not_found("this relay knows no relay of that name: GET /relays lists those that it knows")
+        ApiError::not_found("this relay does not know a relay with this name: GET /relays lists the known ones")
     })
 }
 

@@ -12,8 +12,8 @@ use crate::relay::DRAIN_WITHIN;
 
 /// Restarts the relay.
 ///
-/// Answers first; then clients are closed with 1012, the configuration is read anew, and the relay serves again in the same process. With a
-/// configuration that is wrong by now, it says so and goes on.
+/// The relay answers first, then closes clients with 1012, reads the configuration again, and serves again in the
+/// same process. If the configuration is invalid, it answers 422 and keeps running.
 #[utoipa::path(
     post,
     path = "/restart",
@@ -22,7 +22,7 @@ use crate::relay::DRAIN_WITHIN;
     security(("adminToken" = [])),
     responses(
         (status = 200, description = "The relay restarts", body = RestartResponse),
-        (status = 422, description = "The relay goes on as it is: its configuration is wrong by now"),
+        (status = 422, description = "The configuration is invalid; the relay keeps running"),
     ),
 )]
 pub(super) async fn restart(State(cx): Cx) -> Result<Json<RestartResponse>, ApiError> {

@@ -17,14 +17,14 @@ const FAILURES_SHOWN: usize = 10;
 /// The kinds of sync, as an error names them.
 pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
 
-/// How syncing goes.
+/// Returns the state of syncing.
 #[utoipa::path(
     get,
     path = "/sync/status",
     operation_id = "getSyncStatus",
     tag = "Mesh",
     security(("readToken" = []), ("adminToken" = [])),
-    responses((status = 200, description = "Counts since the start, and what is under way", body = SyncStatus)),
+    responses((status = 200, description = "Counts since the start, and pending requests", body = SyncStatus)),
 )]
 pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
     let active_syncs = cx.mesh.active();
@@ -64,18 +64,18 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
-    /// 1 to 1000; 100 when left out.
+    /// Maximum number of entries: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
     #[serde(default, deserialize_with = "super::query::number")]
     limit: Option<u64>,
-    /// Unix seconds: entries of this second and later.
+    /// Oldest entry, in Unix seconds, inclusive.
     #[param(nullable = false)]
     #[serde(default, deserialize_with = "super::query::number")]
     since: Option<u64>,
     /// `StateSync`, `HealthSync` or `MetricsSync`.
     #[param(value_type = Option<SyncType>, inline, nullable = false)]
     sync_type: Option<String>,
-    /// The other side.
+    /// The other side: a `relay_id`, or a `connection_id`.
     #[param(nullable = false)]
     target_relay: Option<String>,
     /// `success` or `failed`.
@@ -83,7 +83,7 @@ pub(super) struct HistoryQuery {
     status: Option<String>,
 }
 
-/// Syncs that are over, newest first.
+/// Lists finished syncs, newest first.
 #[utoipa::path(
     get,
     path = "/sync/history",
@@ -92,9 +92,9 @@ pub(super) struct HistoryQuery {
     security(("readToken" = []), ("adminToken" = [])),
     params(HistoryQuery),
     responses(
-        (status = 200, description = "Those that match, and how many there are", body = SyncHistory),
-        (status = 400, description = "The query does not parse"),
-        (status = 422, description = "A filter has a value that it does not know"),
+        (status = 200, description = "The entries that match, and their numbers", body = SyncHistory),
+        (status = 400, description = "The query cannot be parsed"),
+        (status = 422, description = "The value of a filter is not acceptable"),
     ),
 )]
 pub(super) async fn history(

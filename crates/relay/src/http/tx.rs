@@ -12,7 +12,7 @@ use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
 
-/// Sends a transaction to the network: the node's `sendrawtransaction`.
+/// Broadcasts a transaction: `sendrawtransaction` of the node.
 #[utoipa::path(
     post,
     path = "/tx",
@@ -21,18 +21,21 @@ use super::problem::ApiError;
     security(("readToken" = []), ("adminToken" = [])),
     request_body = TxRequest,
     responses(
-        (status = 200, description = "The node has it and passes it on", body = TxResponse),
-        (status = 422, description = "No transaction, or the node refuses it; the node's own reason is in the text"),
-        (status = 503, description = "The node is away"),
+        (status = 200, description = "The node has accepted the transaction and broadcasts it", body = TxResponse),
+        (status = 422, description = "`hex` is not a transaction, or the node rejects it; the text contains the reason of the node"),
+        (status = 503, description = "The node is unavailable"),
     ),
 )]
 pub(super) async fn broadcast(
     State(cx): Cx,
     Body(TxRequest { hex }): Body<TxRequest>,
 ) -> Result<Json<TxResponse>, ApiError> {
-    let tx: Transaction = deserialize_hex(&hex).map_err(|e| ApiError::field("hex", format!("no transaction: {e}")))?;
+    let tx: Transaction =
+        deserialize_hex(&hex).map_err(|e| ApiError::field("hex", format!("not a transaction: {e}")))?;
     let txid = cx.chain.broadcast(&tx).await.map_err(|error| match error {
-        BroadcastError::Rejected(reason) => ApiError::field("hex", format!("the node refuses it: {reason}")),
+        BroadcastError::Rejected(reason) => {
+            ApiError::field("hex", format!("the node rejects the transaction: {reason}"))
+        }
         BroadcastError::Source(error) => error.into(),
     })?;
     Ok(Json(TxResponse {

@@ -16,7 +16,7 @@ use crate::ws::{self, Arrival};
 
 /// Opens a WebSocket: the API of `/asyncapi.json`.
 ///
-/// The same as on the WebSocket port. Without a place for it, it is closed with 1013, as there.
+/// The same as on the WebSocket port. Beyond the limit of connections, the relay closes it with 1013, as there.
 #[utoipa::path(
     get,
     path = "/ws",
@@ -26,14 +26,14 @@ use crate::ws::{self, Arrival};
         ("Upgrade" = String, Header, description = "`websocket`", pattern = "^websocket$", example = "websocket"),
         ("Connection" = String, Header, description = "`Upgrade`", pattern = "^Upgrade$", example = "Upgrade"),
         ("Sec-WebSocket-Version" = String, Header, description = "`13`", pattern = "^13$", example = "13"),
-        ("Sec-WebSocket-Key" = String, Header, description = "16 bytes in base64", pattern = "^[A-Za-z0-9+/]{21}[AQgw]==$", example = "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Key" = String, Header, description = "16 random bytes in base64", pattern = "^[A-Za-z0-9+/]{21}[AQgw]==$", example = "dGhlIHNhbXBsZSBub25jZQ=="),
     ),
     responses(
-        (status = 101, description = "The connection is a WebSocket now"),
+        (status = 101, description = "The connection is now a WebSocket"),
         (status = 400, description = "`Sec-WebSocket-Key` is missing or wrong", body = String, content_type = "text/plain"),
-        (status = 403, description = "`Host` is a name that `http.hosts` does not list", body = String, content_type = "text/plain"),
+        (status = 403, description = "`Host` is not a name of this relay (`http.hosts`)", body = String, content_type = "text/plain"),
         (status = 503, description = "Too many connections are being refused already"),
-        (status = 426, description = "The request asks for no WebSocket, or for another version than 13", body = String, content_type = "text/plain"),
+        (status = 426, description = "The request is not a WebSocket upgrade, or requests another version than 13", body = String, content_type = "text/plain"),
     ),
 )]
 pub(super) async fn open(
@@ -52,7 +52,7 @@ pub(super) async fn open(
             Ok(refusal) => Some(refusal),
             Err(_) => {
                 cx.counters.connections_refused.inc();
-                return ApiError::unavailable("too many connections: try again later, or another relay")
+                return ApiError::unavailable("too many connections: try again later, or at another relay")
                     .into_response();
             }
         },

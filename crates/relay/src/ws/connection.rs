@@ -61,7 +61,7 @@ enum End {
 impl End {
     fn reason(&self) -> &str {
         match self {
-            Self::Gone => "the connection broke",
+            Self::Gone => "the connection was lost",
             Self::Close(_, reason) => reason,
         }
     }
@@ -119,7 +119,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWo
     socket
         .close(
             CloseCode::TryAgain,
-            "too many connections: try again later, or another relay",
+            "too many connections: try again later, or at another relay",
         )
         .await;
 }
@@ -225,7 +225,7 @@ impl Connection {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let step = tokio::select! {
-                code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay goes away".to_owned())),
+                code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay is shutting down or restarting".to_owned())),
                 heard = socket.hear() => self.heard(socket, heard).await,
                 () = sleep_until(deadline), if !self.session.is_open() => {
                     Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()))
@@ -257,7 +257,7 @@ impl Connection {
             Heard::Binary(_) => {
                 return Err(End::Close(
                     CloseCode::Unsupported,
-                    "this API speaks text messages".to_owned(),
+                    "binary message: send JSON as text".to_owned(),
                 ));
             }
             // Both deadlines end together, and this one says more.
@@ -272,7 +272,9 @@ impl Connection {
             self.cx.mesh.heard(link.id(), link.relay_id());
         }
         let action = if self.session.is_open() && self.messages.check().is_err() {
-            let message = format!("more than {MESSAGES_PER_SECOND} messages a second: wait a moment");
+            let message = format!(
+                "more than {MESSAGES_PER_SECOND} messages a second: wait a second, then send the message again"
+            );
             let answers = message_id(&text);
             self.session.refuse(refusal(ErrorCode::RateLimited, &message, answers))
         } else {
@@ -333,7 +335,7 @@ impl Connection {
             Action::Subscribed { added, tweaks_from } => {
                 if let Some(from) = tweaks_from {
                     let Some(index) = &self.cx.index else {
-                        let message = "from_height: this relay keeps no tweak index (index.enabled)";
+                        let message = "from_height: this relay has no tweak index (index.enabled = false)";
                         return self
                             .refuse(socket, refusal(ErrorCode::Unavailable, message, None))
                             .await;
@@ -415,7 +417,7 @@ impl Connection {
 
     async fn ping<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         if self.heard_at.elapsed() >= SILENT_AT_MOST {
-            return Err(End::Close(CloseCode::GoingAway, "silent for 90 s".to_owned()));
+            return Err(End::Close(CloseCode::GoingAway, "nothing received for 90 s".to_owned()));
         }
         Ok(socket.ping().await?)
     }
@@ -478,6 +480,6 @@ async fn barrier_changed(barrier: &mut watch::Receiver<u64>) {
 }
 
 fn failed(error: &dyn std::error::Error) -> End {
-    tracing::error!(%error, "the log cannot be read for a client");
-    End::Close(CloseCode::Server, "the relay cannot read its log".to_owned())
+    tracing::error!(%error, "cannot read the event log; closing the connection");
+    End::Close(CloseCode::Server, "the relay cannot read its event log".to_owned())
 }

@@ -63,7 +63,7 @@ impl PastTweaks {
                 Some(until.is_some())
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "the log cannot be read for a history of tweaks");
+                tracing::error!(%error, "cannot read the event log for a history of tweaks");
                 None
             }
             Err(_) => None,
@@ -115,7 +115,7 @@ pub(super) async fn next_past(
             Ok(Err(IndexError::Corrupt { .. })) => Vec::new(),
             Ok(Err(error)) => {
                 if !std::mem::replace(&mut past.reading_fails, true) {
-                    tracing::error!(%error, "the tweak index cannot be read for a history of tweaks; trying again until it can");
+                    tracing::error!(%error, "cannot read the tweak index for a history of tweaks; retrying");
                 }
                 Vec::new()
             }

@@ -135,7 +135,7 @@ impl Session {
             };
         }
         match message.and_then(|m| self.understand(m)) {
-            // Whether a watch is right shows when its keys are looked at.
+            // Whether a watch is valid is known only after its keys have been checked.
             Ok(watch @ Action::Watch(_)) => watch,
             Ok(action) => {
                 self.errors_in_a_row = 0;
@@ -174,11 +174,11 @@ impl Session {
         }
         let shown = handshake.token.as_ref().map_or("", |t| t.expose());
         if self.gate.as_ref().is_some_and(|gate| !gate.is(shown)) {
-            let reason = "token: this relay asks for one (auth.read_token)".to_owned();
+            let reason = "token: missing or wrong; this relay requires auth.read_token".to_owned();
             return Action::Reject(reason, CloseCode::Policy);
         }
         if handshake.role == Some(Role::Relay) && handshake.identity.is_some() {
-            // What was looked at already, and has no bound of its own, is not kept for as long as the proof takes.
+            // The token has been checked and has no length limit, so it is not kept while the proof is pending.
             let token = None;
             self.proving = Some(Handshake {
                 token,
@@ -241,11 +241,15 @@ impl Session {
             return Err(internal());
         };
         match message {
-            ClientMessage::Handshake(_) => Err(refusal(ErrorCode::InvalidField, "the handshake is already done", None)),
+            ClientMessage::Handshake(_) => Err(refusal(
+                ErrorCode::InvalidField,
+                "the handshake is already complete",
+                None,
+            )),
             ClientMessage::Ping(_) => Ok(Action::Pong),
             ClientMessage::SyncResponse(reply) if client.is_linked => Ok(Action::Answered(reply)),
             ClientMessage::SyncResponse(_) | ClientMessage::RelayProof(_) => {
-                let message = "nobody asked: this is for relays that prove who they are (identity)";
+                let message = "unexpected message: only authenticated relays may send this";
                 Err(refusal(ErrorCode::InvalidField, message, None))
             }
             ClientMessage::Subscribe(Subscribe {
@@ -254,7 +258,7 @@ impl Session {
                 ..
             }) => {
                 if from_height.is_some() && !subscriptions.contains(&Topic::Tweaks) {
-                    let message = "from_height: only the topic tweaks has a history";
+                    let message = "from_height: only supported with the topic tweaks";
                     return Err(refusal(ErrorCode::InvalidField, message, None));
                 }
                 let added = subscriptions.into_iter().filter(|t| client.topics.insert(*t)).collect();
@@ -272,11 +276,11 @@ impl Session {
             ClientMessage::Sync(sync) => {
                 fits(&sync.message_id)?;
                 if !client.may_sync {
-                    let message = "sync needs the capability \"sync\" in the handshake";
+                    let message = "sync: the handshake did not request the capability \"sync\"";
                     return Err(refusal(ErrorCode::NotAuthorized, message, Some(sync.message_id)));
                 }
                 if sync.relay_id.as_deref().is_some_and(|id| !is_relay_id(id)) {
-                    let message = "relay_id: 1 to 64 printable ASCII characters without blanks";
+                    let message = "relay_id: expected 1 to 64 printable ASCII characters without spaces";
                     return Err(refusal(ErrorCode::InvalidField, message, Some(sync.message_id)));
                 }
                 Ok(Action::Sync(sync))
@@ -284,7 +288,10 @@ impl Session {
             ClientMessage::Watch(watch) => {
                 watch.message_id.as_deref().map_or(Ok(()), fits)?;
                 if self.watches.len() + self.ordered >= self.max_watches {
-                    let message = format!("a connection may have {} watches: unwatch one first", self.max_watches);
+                    let message = format!(
+                        "this connection has {} watches, the maximum: unwatch one first",
+                        self.max_watches
+                    );
                     return Err(refusal(ErrorCode::TooManyWatches, &message, watch.message_id));
                 }
                 self.ordered += 1;
@@ -293,7 +300,7 @@ impl Session {
             ClientMessage::Unwatch(unwatch) => {
                 unwatch.message_id.as_deref().map_or(Ok(()), fits)?;
                 let Some(at) = self.watches.iter().position(|id| *id == unwatch.watch_id) else {
-                    let message = "watch_id: this connection has no such watch";
+                    let message = "watch_id: this connection has no watch with this id";
                     return Err(refusal(ErrorCode::InvalidField, message, unwatch.message_id));
                 };
                 self.watches.swap_remove(at);
@@ -313,14 +320,22 @@ pub(super) fn refusal(code: ErrorCode, message: &str, in_reply_to: Option<String
 }
 
 fn internal() -> Refusal {
-    refusal(ErrorCode::Internal, "the relay has lost track of this connection", None)
+    refusal(
+        ErrorCode::Internal,
+        "the state of this connection is inconsistent: please report this bug",
+        None,
+    )
 }
 
 fn fits(message_id: &str) -> Result<(), Refusal> {
     if message_id.len() <= MAX_MESSAGE_ID {
         return Ok(());
     }
-    Err(refusal(ErrorCode::InvalidField, "message_id: at most 128 bytes", None))
+    Err(refusal(
+        ErrorCode::InvalidField,
+        "message_id: expected at most 128 bytes",
+        None,
+    ))
 }
 
 fn check(handshake: &Handshake) -> Result<(), String> {
@@ -331,7 +346,7 @@ fn check(handshake: &Handshake) -> Result<(), String> {
     let words = &handshake.capabilities;
     if words.len() > MAX_CAPABILITIES || words.iter().any(|word| word.len() > MAX_WORD) {
         return Err(format!(
-            "capabilities: at most {MAX_CAPABILITIES}, of {MAX_WORD} bytes each"
+            "capabilities: expected at most {MAX_CAPABILITIES} names of at most {MAX_WORD} bytes each"
         ));
     }
     let blocks = &handshake.resume_after;
@@ -341,7 +356,7 @@ fn check(handshake: &Handshake) -> Result<(), String> {
         ));
     }
     if !blocks.is_empty() && handshake.resume_from.is_some() {
-        return Err("resume_after: resume_from is there already; give one of them".to_owned());
+        return Err("resume_after: not allowed together with resume_from".to_owned());
     }
     match major_of(&handshake.version) {
         Some(1) => {}
@@ -349,11 +364,13 @@ fn check(handshake: &Handshake) -> Result<(), String> {
         None => return Err("version: expected MAJOR.MINOR.PATCH, such as 1.0.0".to_owned()),
     }
     if handshake.version.len() > MAX_WORD {
-        return Err(format!("version: at most {MAX_WORD} bytes"));
+        return Err(format!("version: expected at most {MAX_WORD} bytes"));
     }
     let relay_id = handshake.relay_id.as_deref();
     if handshake.role == Some(Role::Relay) && !relay_id.is_some_and(is_relay_id) {
-        return Err("relay_id: a relay names itself with 1 to 64 printable ASCII characters without blanks".to_owned());
+        return Err(
+            "relay_id: required with role relay: expected 1 to 64 printable ASCII characters without spaces".to_owned(),
+        );
     }
     if handshake
         .address

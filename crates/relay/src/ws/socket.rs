@@ -76,9 +76,9 @@ pub enum WriteFailed {
 enum Broken {
     #[error("{0}")]
     Protocol(&'static str),
-    #[error("text that is no UTF-8")]
+    #[error("the text is not UTF-8")]
     Utf8,
-    #[error("more than 1 MiB")]
+    #[error("the message exceeds 1 MiB")]
     TooBig,
 }
 
@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Ends a connection whose peer has broken the protocol.
     async fn break_off(&mut self, broken: Broken) -> Heard {
-        tracing::debug!(%broken, "a client broke the protocol");
+        tracing::debug!(%broken, "closing a connection: protocol error");
         self.push_close(close_payload(broken.code(), &broken.to_string()));
         let goodbye = async {
             self.write().await?;

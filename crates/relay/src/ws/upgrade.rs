@@ -29,7 +29,7 @@ pub enum Refused {
     #[error(transparent)]
     Host(#[from] HostError),
     /// Its host may be that of any web page.
-    #[error("this relay is not known by the name in Host: list it in http.hosts")]
+    #[error("the name in the header Host is not a name of this relay: add it to http.hosts")]
     ForeignHost,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Keys {
     pub(super) history: Option<Heights>,
 }
 
-const SPEND_KEY: &str = "spend_public_key: expected a public key of 33 bytes, 66 hex digits";
+const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 hex digits";
 /// Longest text of a key that is read, in bytes: both have 66 or fewer.
 const KEY_TEXT: usize = 130;
 
@@ -26,13 +26,13 @@ const KEY_TEXT: usize = 130;
 pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
     if watch.scan_private_key.expose().len() > KEY_TEXT {
-        return refuse("scan_private_key: expected a private key of 32 bytes, 64 hex digits");
+        return refuse("scan_private_key: expected 64 hex digits");
     }
     if watch.spend_public_key.len() > KEY_TEXT {
         return refuse(SPEND_KEY);
     }
     if watch.labels.as_ref().is_some_and(|labels| labels.len() > max_labels) {
-        return refuse(&format!("labels: at most {max_labels} of them"));
+        return refuse(&format!("labels: expected at most {max_labels}"));
     }
     Ok(())
 }
@@ -47,12 +47,13 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index
         to: watch.to_height,
     });
     if history.is_some() && !has_index {
-        let message = "from_height: this relay keeps no tweak index (index.enabled); leave it out to watch from now on";
+        let message =
+            "from_height: this relay has no tweak index (index.enabled = false); omit it to watch from now on";
         return Err(refusal(ErrorCode::Unavailable, message, watch.message_id.clone()));
     }
     match (watch.from_height, watch.to_height) {
-        (None, Some(_)) => return Err(refuse("to_height: expected together with from_height")),
-        (Some(from), Some(to)) if to < from => return Err(refuse("to_height: expected from_height or more")),
+        (None, Some(_)) => return Err(refuse("to_height: requires from_height")),
+        (Some(from), Some(to)) if to < from => return Err(refuse("to_height: must not be below from_height")),
         _ => {}
     }
     let labels = watch.labels.clone().unwrap_or_default();

@@ -125,7 +125,7 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
         let heads = thief.more_than(asked).await;
         assert!(!carries_credentials(&heads), "{heads:?}");
         assert!(
-            relay.stderr().contains("no credentials are sent to the node"),
+            relay.stderr().contains("sending no credentials to the node"),
             "{}",
             relay.stderr()
         );
@@ -134,7 +134,7 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
             let health = http_get(&format!("{}/health", relay.http_url())).await;
             health
                 .text()
-                .contains("no credentials are sent")
+                .contains("no credentials were sent")
                 .then(|| health.text().to_owned())
         });
         assert!(!health.await.contains(PASSWORD));

@@ -212,12 +212,12 @@ async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
     }
     for version in [scene.v1(), scene.v2()] {
         let reply = http_get(&format!("{version}/utxos/{}", height + 1)).await;
-        assert!(problem(&reply, 404).contains(&format!("there is no block {}", height + 1)));
+        assert!(problem(&reply, 404).contains(&format!("block {} does not exist", height + 1)));
     }
     problem(&http_post(&forward, &json!({"hex": "00"})).await, 400);
     problem(&http_post(&forward, &json!({"data": "00"})).await, 400);
     let known = problem(&http_post(&forward, &json!({"data": serialize_hex(&tx)})).await, 422);
-    assert!(known.contains("refuses"), "{known}");
+    assert!(known.contains("rejects"), "{known}");
     let form = Request::post(&forward).header("content-type", "application/x-www-form-urlencoded");
     let form = form.body(Full::from(format!("data={}", serialize_hex(&tx)))).unwrap();
     problem(&http_send(form).await, 422);

@@ -75,7 +75,7 @@ async fn what_is_not_there_yet_is_503_and_says_how_far_it_is() {
         let missing = of(25).await;
         assert_eq!(missing.status, 503, "{route}");
         let why = missing.json()["error"].as_str().unwrap().to_owned();
-        assert!(why.contains("the blocks 0 to 20, of 30"), "{why}");
+        assert!(why.contains("blocks 0 to 20, of 30"), "{why}");
         assert_eq!(of(31).await.status, 404, "{route}");
     }
     let info = http_get(&format!("{}/blindbit/v1/info", relay.http_url())).await.json();

@@ -93,7 +93,7 @@ impl Refusal {
     pub(super) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "a fault of the relay; its log says more",
+            "internal error; the log of the relay has the details",
         )
     }
 }

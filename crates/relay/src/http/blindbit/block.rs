@@ -190,7 +190,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn index(cx: &Context) -> Result<&Index, Refusal> {
-    let why = "this relay keeps no tweak index (index.enabled = false)";
+    let why = "this relay has no tweak index (index.enabled = false)";
     let none = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why);
     cx.index.as_ref().ok_or_else(none)
 }
@@ -203,10 +203,12 @@ async fn looked<T: Send + 'static>(
         // The log has it already.
         Ok(Err(IndexError::Corrupt { height, .. })) => Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("block {height} of the tweak index is damaged, and to be restored from the node: ask again later"),
+            format!(
+                "block {height} of the tweak index is damaged; the relay fetches it again from the node: try again later"
+            ),
         )),
         Ok(Err(error)) => {
-            tracing::error!(%error, "the tweak index cannot be read");
+            tracing::error!(%error, "cannot read the tweak index");
             Err(Refusal::internal())
         }
         Err(_) => Err(Refusal::internal()),
@@ -222,8 +224,8 @@ fn missing(index: &Index, height: u32) -> Refusal {
     }
     let current = status.state == IndexState::Current;
     match status.target {
-        Some(target) if height > target => not_found(format!("there is no block {height}: the newest is {target}")),
-        _ if current => not_found(format!("there is no block {height}")),
+        Some(target) if height > target => not_found(format!("block {height} does not exist: the newest is {target}")),
+        _ if current => not_found(format!("block {height} does not exist")),
         _ => unfinished(index),
     }
 }
@@ -231,12 +233,12 @@ fn missing(index: &Index, height: u32) -> Refusal {
 fn unfinished(index: &Index) -> Refusal {
     let status = index.status.borrow();
     let have = match status.tip {
-        Some(tip) => format!("it has the blocks {} to {}", status.first, tip.height),
+        Some(tip) => format!("it has blocks {} to {}", status.first, tip.height),
         None => "it has no block yet".to_owned(),
     };
     let of = status.target.map(|t| format!(", of {t}")).unwrap_or_default();
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
-        format!("the tweak index is still being built: {have}{of}"),
+        format!("the tweak index is being built: {have}{of}; try again later"),
     )
 }

@@ -82,7 +82,7 @@ impl Turns {
 
 fn refused(address: IpAddr, after: Duration) -> Box<Response> {
     let seconds = after.as_secs() + 1;
-    let reason = format!("too many requests of {address} wait already: again in {seconds} s");
+    let reason = format!("too many requests from {address} are waiting: try again in {seconds} s");
     let mut response = Refusal::new(StatusCode::TOO_MANY_REQUESTS, reason).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     Box::new(response)

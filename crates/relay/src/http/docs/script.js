@@ -202,7 +202,7 @@ function operation(of, method, path, op) {
   const summary = node("summary", {},
     node("span", { class: "method " + method }, method.toUpperCase()), node("span", { class: "name" }, path),
     node("span", { class: "summary" }, ...told(op.summary)),
-    needs.length ? node("span", { class: "lock", title: "Who may ask" }, needs.join(" or ")) : null);
+    needs.length ? node("span", { class: "lock", title: "Required token" }, needs.join(" or ")) : null);
   const words = [method, path, op.summary, op.description, op.operationId].join(" ").toLowerCase();
   return node("details", { class: "entry", id: "http/" + op.operationId, "data-words": words }, summary, inner);
 }
@@ -238,8 +238,8 @@ function websocketView(of) {
     link: [given.name], entry: message(of, who, name, given),
   }));
   return fill(view, [
-    { title: "You say", about: "Text frames with one JSON object each.", entries: said("client") },
-    { title: "The relay says", about: "Ignore fields that you do not know.", entries: said("server") },
+    { title: "Client messages", about: "Text frames with one JSON object each.", entries: said("client") },
+    { title: "Relay messages", about: "Ignore fields that you do not know.", entries: said("server") },
   ]);
 }
 
@@ -302,7 +302,7 @@ async function start() {
     document.getElementById("search").addEventListener("input", search);
     show();
   } catch (error) {
-    document.getElementById("state").textContent = "The documents cannot be loaded. " + error.message;
+    document.getElementById("state").textContent = "Cannot load the documents. " + error.message;
   }
 }
 

@@ -32,7 +32,7 @@ impl Connection {
             }
             Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
             Ok(Next::Hole) => {
-                let reason = "blocks could not be followed: connect again to learn what is missing";
+                let reason = "blocks could not be followed, because the node has pruned them: connect again and resume";
                 return Err(End::Close(CloseCode::TryAgain, reason.to_owned()));
             }
             Err(error) => return Err(failed(&error)),

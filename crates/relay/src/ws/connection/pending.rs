@@ -72,8 +72,9 @@ impl Pending {
         if let Command::Watch(watch) = &command
             && self.waiting.len() >= COMMANDS_WAITING
         {
-            let message =
-                format!("{COMMANDS_WAITING} commands of this connection wait for an answer: wait for some of them");
+            let message = format!(
+                "{COMMANDS_WAITING} commands of this connection have no answer yet: wait for some of the answers"
+            );
             return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
         }
         let command = match command {
@@ -151,7 +152,7 @@ async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Ref
     let Ok(keys) = keys else {
         return Err(refusal(
             ErrorCode::Internal,
-            "the keys could not be looked at",
+            "the keys could not be checked: please report this bug",
             in_reply_to,
         ));
     };

@@ -18,7 +18,11 @@ impl Connection {
     ) -> Step {
         let Some((listener, since)) = self.proving.take() else {
             return self
-                .reject(socket, "no proof was asked for".to_owned(), CloseCode::Protocol)
+                .reject(
+                    socket,
+                    "unexpected relay_proof: the handshake had no identity".to_owned(),
+                    CloseCode::Protocol,
+                )
                 .await;
         };
         let (peer, mac) = match self.cx.mesh.verify(listener, proof) {
@@ -26,7 +30,10 @@ impl Connection {
             Err(reason) => return self.reject(socket, reason, CloseCode::Policy).await,
         };
         let Some(handshake) = self.session.proven() else {
-            return Err(End::Close(CloseCode::Server, "the handshake is lost".to_owned()));
+            return Err(End::Close(
+                CloseCode::Server,
+                "the state of the handshake is inconsistent".to_owned(),
+            ));
         };
         self.mac = mac;
         let latency = since.elapsed();

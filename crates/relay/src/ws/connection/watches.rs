@@ -17,7 +17,10 @@ impl Connection {
         watch: Watch,
     ) -> Step {
         if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
-            let message = format!("a new watch every {} s: wait a moment", WATCH_EVERY.as_secs());
+            let message = format!(
+                "too many watches in a short time: one new watch every {} s is allowed; wait, then send it again",
+                WATCH_EVERY.as_secs()
+            );
             self.session.not_watching();
             return self
                 .refuse(socket, refusal(ErrorCode::RateLimited, &message, watch.message_id))

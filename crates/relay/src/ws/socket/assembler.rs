@@ -111,7 +111,7 @@ impl Assembler {
     fn read_header(&mut self, input: &mut &[u8]) -> Result<bool, Broken> {
         while let [next, rest @ ..] = *input {
             let Some(place) = self.header.get_mut(self.header_length) else {
-                return Err(Broken::Protocol("a header without an end"));
+                return Err(Broken::Protocol("the frame header is incomplete"));
             };
             *place = *next;
             self.header_length += 1;
@@ -128,9 +128,11 @@ impl Assembler {
     fn begin_frame(&mut self, header: Header) -> Result<(), Broken> {
         match (header.opcode, &mut self.message) {
             (Opcode::Text | Opcode::Binary, Some(_)) => {
-                return Err(Broken::Protocol("a new message before the last part of another"));
+                return Err(Broken::Protocol(
+                    "a new message began before the previous one was complete",
+                ));
             }
-            (Opcode::Continuation, None) => return Err(Broken::Protocol("a part of no message")),
+            (Opcode::Continuation, None) => return Err(Broken::Protocol("a continuation frame without a message")),
             (Opcode::Text | Opcode::Binary, message @ None) => {
                 *message = Some(Message {
                     is_text: header.opcode == Opcode::Text,
@@ -138,7 +140,9 @@ impl Assembler {
                     length: 0,
                 });
             }
-            (Opcode::Close, _) if header.length == 1 => return Err(Broken::Protocol("half a close code")),
+            (Opcode::Close, _) if header.length == 1 => {
+                return Err(Broken::Protocol("the close code has only one byte"));
+            }
             _ => {}
         }
         if let Some(message) = self.message.as_mut().filter(|_| !header.opcode.is_control()) {
@@ -219,7 +223,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Broken> {
     };
     let code = u16::from_be_bytes(*code);
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
-        return Err(Broken::Protocol("no close code that may be sent"));
+        return Err(Broken::Protocol("invalid close code"));
     }
     if std::str::from_utf8(reason).is_err() {
         return Err(Broken::Utf8);

@@ -71,7 +71,7 @@ impl Header {
         let opcode = Opcode::from_bits(first & 0x0f).ok_or(Broken::Protocol("unknown opcode"))?;
         let is_last = first & 0x80 != 0;
         if second & 0x80 == 0 {
-            return Err(Broken::Protocol("a client's frames are masked"));
+            return Err(Broken::Protocol("the frame is not masked"));
         }
         let (length, rest) = match second & 0x7f {
             126 => match rest.split_first_chunk::<2>() {
@@ -90,10 +90,12 @@ impl Header {
             _ => true,
         };
         if !is_shortest {
-            return Err(Broken::Protocol("a length in more bytes than it needs"));
+            return Err(Broken::Protocol("the length is not minimally encoded"));
         }
         if opcode.is_control() && (!is_last || length > CONTROL_BYTES) {
-            return Err(Broken::Protocol("a control frame has one part of at most 125 bytes"));
+            return Err(Broken::Protocol(
+                "a control frame is fragmented or longer than 125 bytes",
+            ));
         }
         let Some(mask) = rest.first_chunk::<4>() else {
             return Ok(None);

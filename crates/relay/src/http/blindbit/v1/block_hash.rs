@@ -9,7 +9,7 @@ use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
 use super::super::block::{Height, hash_at};
 
-/// Hash of the block at a height.
+/// Returns the hash of the block at a height.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/block-hash/{height}",
@@ -20,11 +20,11 @@ use super::super::block::{Height, hash_at};
         ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
     ),
     responses(
-        (status = 200, description = "Its hash", body = BlindbitBlockHash),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 200, description = "The hash", body = BlindbitBlockHash),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn block_hash(

@@ -9,7 +9,7 @@ use super::super::super::Cx;
 use super::super::answer::{Keeps, Refusal, answer};
 use super::super::block::tip;
 
-/// The newest block that can be asked for.
+/// Returns the height of the newest block in the index.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/block-height",
@@ -17,9 +17,9 @@ use super::super::block::tip;
     tag = "BlindBit",
     security(("readToken" = []), ("adminToken" = [])),
     responses(
-        (status = 200, description = "Its height", body = BlindbitBlockHeight),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has no block yet"),
+        (status = 200, description = "The height", body = BlindbitBlockHeight),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
 pub(in crate::http) async fn block_height(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {

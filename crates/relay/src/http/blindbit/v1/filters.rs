@@ -10,7 +10,7 @@ use super::super::answer::{Refusal, answer};
 use super::super::block::{Height, at, with_spent};
 use super::super::filter;
 
-/// Filter of the x-only keys of what the eligible transactions of a block pay.
+/// Returns a filter of the x-only keys that the eligible transactions of a block pay.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/filter/new-utxos/{height}",
@@ -22,10 +22,10 @@ use super::super::filter;
     ),
     responses(
         (status = 200, description = "The filter", body = BlindbitFilter),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn new_utxos(
@@ -40,7 +40,7 @@ pub(in crate::http) async fn new_utxos(
     answer(&cx, &asked, keeps, &filter)
 }
 
-/// Filter of the short hashes of the taproot outputs that a block spends.
+/// Returns a filter of the short hashes of the taproot outputs that a block spends.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/filter/spent/{height}",
@@ -52,10 +52,10 @@ pub(in crate::http) async fn new_utxos(
     ),
     responses(
         (status = 200, description = "The filter", body = BlindbitFilter),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn spent(

@@ -15,7 +15,7 @@ use super::super::super::body::Bytes;
 use super::super::super::problem::ApiError;
 use super::super::answer::Refusal;
 
-/// Sends a transaction to the network. An Oracle answers with nothing; spdk reads a txid, which is what comes here.
+/// Broadcasts a transaction and returns its txid. (An Oracle returns nothing; spdk expects a txid.)
 #[utoipa::path(
     post,
     path = "/blindbit/v1/forward-tx",
@@ -24,10 +24,10 @@ use super::super::answer::Refusal;
     security(("readToken" = []), ("adminToken" = [])),
     request_body(content((ForwardTx = "application/json"), (ForwardTx = "application/x-www-form-urlencoded"))),
     responses(
-        (status = 200, description = "The node has it and passes it on: its txid", body = String),
-        (status = 400, description = "No JSON object or form with `data`, or no transaction in it"),
-        (status = 422, description = "The node refuses it; the node's own reason is in the text"),
-        (status = 503, description = "The node is away"),
+        (status = 200, description = "The node has accepted the transaction and broadcasts it; the txid", body = String),
+        (status = 400, description = "The body is not a JSON object or form with `data`, or `data` is not a transaction"),
+        (status = 422, description = "The node rejects the transaction; the text contains the reason of the node"),
+        (status = 503, description = "The node is unavailable"),
     ),
 )]
 pub(in crate::http) async fn forward_tx(
@@ -41,12 +41,12 @@ pub(in crate::http) async fn forward_tx(
     })?;
     let ForwardTx { data } = read(&headers, &body)?;
     let tx: Transaction = deserialize_hex(&data)
-        .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("data is no transaction: {e}")))?;
+        .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("data: not a transaction: {e}")))?;
     let sent = cx.chain.broadcast(&tx).await;
     let txid = sent.map_err(|error| match error {
         BroadcastError::Rejected(reason) => Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!("the node refuses it: {reason}"),
+            format!("the node rejects the transaction: {reason}"),
         ),
         BroadcastError::Source(error) => error.into(),
     })?;
@@ -64,5 +64,10 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<ForwardTx, Refusal> {
     } else {
         serde_json::from_slice(body).map_err(|e| e.to_string())
     };
-    read.map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("expected an object with data: {e}")))
+    read.map_err(|e| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("expected a JSON object or form with data: {e}"),
+        )
+    })
 }

@@ -9,7 +9,7 @@ use super::super::super::Cx;
 use super::super::answer::{Keeps, Refusal, answer};
 use super::super::block::info as looked_up;
 
-/// The network, the newest block of the index, and what can be asked for: all of it.
+/// Returns the network, the newest block of the index, and the available kinds of tweaks: all of them.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/info",
@@ -17,9 +17,9 @@ use super::super::block::info as looked_up;
     tag = "BlindBit",
     security(("readToken" = []), ("adminToken" = [])),
     responses(
-        (status = 200, description = "What can be asked for", body = BlindbitInfo),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has no block yet"),
+        (status = 200, description = "The network, the newest block, and the available kinds of tweaks", body = BlindbitInfo),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
 pub(in crate::http) async fn info(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {

@@ -10,7 +10,8 @@ use super::super::answer::{Refusal, answer};
 use super::super::block::{Height, hex, with_spent};
 use super::super::filter::spent_hashes;
 
-/// Which taproot outputs a block spends, as short hashes that only who knows an output can tell.
+/// Returns the taproot outputs that a block spends, as short hashes. Only somebody who knows an output can recognise
+/// its hash.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/spent-index/{height}",
@@ -22,10 +23,10 @@ use super::super::filter::spent_hashes;
     ),
     responses(
         (status = 200, description = "The short hashes", body = BlindbitSpentIndex),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn spent_index(

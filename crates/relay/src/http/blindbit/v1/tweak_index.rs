@@ -8,7 +8,7 @@ use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
 use super::super::block::{DustLimit, Height, at};
 
-/// Tweaks of all eligible transactions of a block.
+/// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
     get,
     path = "/blindbit/v1/tweak-index/{height}",
@@ -17,14 +17,14 @@ use super::super::block::{DustLimit, Height, at};
     security(("readToken" = []), ("adminToken" = [])),
     params(
         ("height" = u32, Path, description = "Height of the block", minimum = 0, maximum = 4294967295u32, example = 0),
-        ("dustLimit" = Option<u64>, Query, nullable = false, description = "Satoshis: transactions whose largest output is worth less are left out", minimum = 0),
+        ("dustLimit" = Option<u64>, Query, nullable = false, description = "In satoshis: excludes transactions whose largest output is below it", minimum = 0),
     ),
     responses(
-        (status = 200, description = "33 bytes in hex for each transaction, in block order", body = Vec<String>),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number, or the dust limit is none"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 200, description = "Tweak of each transaction, 33 bytes in hex, in block order", body = Vec<String>),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height or the dust limit is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn tweak_index(

@@ -10,7 +10,8 @@ use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
 use super::super::block::{Found, Height, at, hex};
 
-/// The eligible transactions of a block with what tells whether a payment is in them.
+/// Returns the eligible transactions of a block with their tweaks and the first bytes of their outputs, to find
+/// payments.
 #[utoipa::path(
     get,
     path = "/blindbit/v2/compute-index/{height}",
@@ -22,10 +23,10 @@ use super::super::block::{Found, Height, at, hex};
     ),
     responses(
         (status = 200, description = "The transactions, in block order", body = BlindbitComputeIndex),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn compute_index(

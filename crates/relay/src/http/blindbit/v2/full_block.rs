@@ -10,7 +10,7 @@ use super::super::super::Cx;
 use super::super::answer::{Refusal, answer};
 use super::super::block::{Found, Height, hex, with_spent};
 
-/// The eligible transactions of a block with their taproot inputs and outputs.
+/// Returns the eligible transactions of a block with their taproot inputs and outputs.
 #[utoipa::path(
     get,
     path = "/blindbit/v2/full-block/{height}",
@@ -22,10 +22,10 @@ use super::super::block::{Found, Height, hex, with_spent};
     ),
     responses(
         (status = 200, description = "The transactions, in block order", body = BlindbitFullBlock),
-        (status = 304, description = "As `If-None-Match` has it"),
-        (status = 400, description = "The height is no number"),
-        (status = 404, description = "There is no such block, or the index begins above it"),
-        (status = 503, description = "The relay keeps no tweak index, or it has not come to this block yet"),
+        (status = 304, description = "Not modified: `If-None-Match` matches"),
+        (status = 400, description = "The height is not a number"),
+        (status = 404, description = "The block does not exist, or is below the first block of the index"),
+        (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
 pub(in crate::http) async fn full_block(
