@@ -10,7 +10,7 @@ use crate::tls::Trust;
 use crate::transport::{self, Socket};
 use crate::{ConnectError, Disconnect};
 
-/// Longest part of an unexpected message that an error quotes.
+/// Maximum length of an unexpected message in an error.
 const QUOTED: usize = 200;
 
 /// An accepted connection.
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects and shakes hands.
+    /// Connects and completes the handshake.
     pub(crate) async fn open(
         url: &str,
         trust: &Trust,
@@ -40,7 +40,7 @@ impl Connection {
         Ok((connection, response))
     }
 
-    /// A connection on which nothing was said yet.
+    /// A connection before its handshake.
     pub(crate) fn over(socket: Socket) -> Self {
         Self {
             socket,
@@ -49,18 +49,18 @@ impl Connection {
         }
     }
 
-    /// When it was made.
+    /// When the connection was opened.
     pub(crate) fn opened(&self) -> Instant {
         self.opened
     }
 
-    /// Whether a [`Self::flush`] has something to do, perhaps.
+    /// Whether a [`Self::flush`] may have something to do.
     pub(crate) fn has_unsent(&self) -> bool {
         self.unsent
     }
 
-    /// The next message. `None` stands for a frame that shows life and says nothing to the app: a ping, or a message
-    /// of a type that only newer clients know. Cancel-safe.
+    /// Returns the next message. `None` is a frame without a message for the app: a ping, or a message of an unknown
+    /// type. Cancel-safe.
     pub(crate) async fn read(&mut self) -> Result<Option<ServerMessage>, Disconnect> {
         let message = match self.socket.next().await {
             Some(Ok(message)) => message,
@@ -90,28 +90,28 @@ impl Connection {
         }
     }
 
-    /// Queues a message. It leaves with this call, the next [`Self::read`] or [`Self::flush`].
+    /// Queues a message. This call, the next [`Self::read`] or [`Self::flush`] sends it.
     pub(crate) async fn write(&mut self, message: &ClientMessage) -> Result<(), Disconnect> {
         let text = encode_text(message).map_err(|e| Disconnect::Lost(e.to_string()))?;
         self.unsent = true;
         bounded(self.socket.feed(Message::text(text))).await
     }
 
-    /// The same, with a message that is text already. What is no UTF-8 is not sent, and ends the connection.
+    /// The same for an encoded message. Text that is not UTF-8 is not sent, and ends the connection.
     pub(crate) async fn write_text(&mut self, text: &[u8]) -> Result<(), Disconnect> {
         let text = std::str::from_utf8(text).map_err(|e| Disconnect::Lost(format!("cannot encode: {e}")))?;
         self.unsent = true;
         bounded(self.socket.feed(Message::text(text.to_owned()))).await
     }
 
-    /// Sends everything that is queued. Cancel-safe.
+    /// Sends all queued messages. Cancel-safe.
     pub(crate) async fn flush(&mut self) -> Result<(), Disconnect> {
         bounded(self.socket.flush()).await?;
         self.unsent = false;
         Ok(())
     }
 
-    /// Closes with 1000, or answers the relay's close; waits a moment for the other half.
+    /// Closes with 1000, or answers the close of the relay, and waits briefly for the other side.
     pub(crate) async fn close(mut self) {
         #[expect(
             clippy::let_underscore_must_use,

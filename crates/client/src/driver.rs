@@ -1,6 +1,6 @@
-//! The task that owns the socket: it sends requests, hands answers and events over, and connects again.
+//! The task that owns the socket: it sends requests, delivers responses and events, and reconnects.
 
-mod again;
+mod reconnect;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,22 +15,22 @@ use crate::backoff::Backoff;
 use crate::client::{Handle, MessageIds, Shared};
 use crate::connection::Connection;
 use crate::defaults::{EVENT_QUEUE, REQUEST_QUEUE, SILENCE, SOUND_AFTER};
-use crate::heard::{Heard, Verdict};
 use crate::in_flight::{InFlight, Purpose, Request, name};
 use crate::parts::Parts;
+use crate::reported::{ReportedBlocks, Verdict};
 use crate::routes::Routes;
 use crate::watches::Watches;
 use crate::{Client, ClientBuilder, ClientEvent, Disconnect, Events, RequestError};
 
-/// Starts the task. It ends when every clone of the [`Client`] is dropped, or when the connection ends for good.
+/// Starts the task. It ends when every clone of the [`Client`] is dropped, or when the client does not reconnect.
 pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: HandshakeResponse) -> (Client, Events) {
     let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
     let (events, queue) = mpsc::channel(EVENT_QUEUE);
     let (stop, stopped) = watch::channel(false);
-    // A log that ends before our place in it is another log: nothing of it was handed over.
+    // A log that ends before `resume_from` is another log: none of its events were delivered.
     let mut routes = Routes::new(&builder.url, &builder.others);
     if builder.follow_mesh {
-        routes.told(&relay.relays);
+        routes.set_listed(&relay.relays);
     }
     let begin = builder.resume_from.unwrap_or(u64::MAX).min(relay.last_event_id);
     let shared = Arc::new(Shared {
@@ -49,7 +49,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
     let driver = Driver {
         topics: topics_of(&builder.capabilities).collect(),
         routes,
-        heard: Heard::default(),
+        reported: ReportedBlocks::default(),
         parts: Parts::default(),
         builder,
         requests: asked,
@@ -70,26 +70,26 @@ struct Driver {
     builder: ClientBuilder,
     requests: mpsc::Receiver<Request>,
     events: mpsc::Sender<ClientEvent>,
-    /// Waits for room in `events`. While it does, nothing is read.
+    /// Waits for capacity in `events`. Meanwhile the socket is not read.
     waiting: Option<ClientEvent>,
     shared: Arc<Shared>,
     message_ids: MessageIds,
     in_flight: InFlight,
     watches: Watches,
     routes: Routes,
-    heard: Heard,
+    reported: ReportedBlocks,
     parts: Parts,
     topics: Topics,
-    /// The `event_id` up to which everything is in `events` or was.
+    /// `event_id` of the last notification that was put into `events`.
     last_queued: u64,
     backoff: Backoff,
 }
 
-/// What happened next.
+/// The next thing to handle.
 enum Step {
-    Heard(Result<Option<ServerMessage>, Disconnect>),
-    Asked(Request),
-    HandedOver,
+    Received(Result<Option<ServerMessage>, Disconnect>),
+    Requested(Request),
+    Delivered,
     Flushed(Result<(), Disconnect>),
     Silence,
 }
@@ -98,7 +98,7 @@ impl Driver {
     async fn run(mut self, connection: Connection, mut stopped: watch::Receiver<bool>) {
         let mut connection = Some(connection);
         tokio::select! {
-            // An error says that the last handle was dropped.
+            // An error means that the last handle was dropped.
             _ = stopped.wait_for(|stop| *stop) => {}
             () = self.drive(&mut connection) => {}
         }
@@ -117,32 +117,32 @@ impl Driver {
             if let Some(ended) = connection.take() {
                 ended.close().await;
             }
-            *connection = self.connect_again(reason).await;
+            *connection = self.reconnect(reason).await;
         }
     }
 
-    /// Until the connection ends.
+    /// Serves the connection until it ends.
     async fn serve(&mut self, connection: &mut Connection) -> Disconnect {
         if let Err(reason) = self.restore(connection).await {
             return reason;
         }
-        let mut heard = Instant::now();
+        let mut last_received = Instant::now();
         loop {
-            let done = match self.next(connection, heard).await {
-                Step::Heard(Ok(message)) => {
-                    heard = Instant::now();
+            let done = match self.next(connection, last_received).await {
+                Step::Received(Ok(message)) => {
+                    last_received = Instant::now();
                     match message {
-                        Some(message) => self.hear(connection, message).await,
+                        Some(message) => self.received(connection, message).await,
                         None => Ok(()),
                     }
                 }
-                Step::Asked(request) => self.ask(connection, request).await,
-                Step::HandedOver => {
-                    // The relay was not silent while we did not listen.
-                    heard = Instant::now();
+                Step::Requested(request) => self.ask(connection, request).await,
+                Step::Delivered => {
+                    // While the queue was full, the socket was not read.
+                    last_received = Instant::now();
                     Ok(())
                 }
-                Step::Heard(Err(reason)) => Err(reason),
+                Step::Received(Err(reason)) => Err(reason),
                 Step::Flushed(result) => result,
                 Step::Silence => Err(Disconnect::Silent(SILENCE)),
             };
@@ -152,34 +152,34 @@ impl Driver {
         }
     }
 
-    async fn next(&mut self, connection: &mut Connection, heard: Instant) -> Step {
-        let has_room = self.in_flight.has_room();
+    async fn next(&mut self, connection: &mut Connection, last_received: Instant) -> Step {
+        let has_capacity = self.in_flight.has_capacity();
         if self.waiting.is_none() {
             return tokio::select! {
-                message = connection.read() => Step::Heard(message),
-                Some(request) = self.requests.recv(), if has_room => Step::Asked(request),
-                () = sleep_until(heard + SILENCE) => Step::Silence,
+                message = connection.read() => Step::Received(message),
+                Some(request) = self.requests.recv(), if has_capacity => Step::Requested(request),
+                () = sleep_until(last_received + SILENCE) => Step::Silence,
             };
         }
         let unsent = connection.has_unsent();
         tokio::select! {
-            room = self.events.reserve() => {
-                // Without a room nobody listens: the event is for nobody.
-                if let (Ok(room), Some(event)) = (room, self.waiting.take()) {
-                    room.send(event);
+            slot = self.events.reserve() => {
+                // Without a slot the app has dropped its `Events`: discard the event.
+                if let (Ok(slot), Some(event)) = (slot, self.waiting.take()) {
+                    slot.send(event);
                 }
-                Step::HandedOver
+                Step::Delivered
             }
-            Some(request) = self.requests.recv(), if has_room => Step::Asked(request),
+            Some(request) = self.requests.recv(), if has_capacity => Step::Requested(request),
             result = connection.flush(), if unsent => Step::Flushed(result),
         }
     }
 
-    async fn hear(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
+    async fn received(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
         match message {
             ServerMessage::Notification(notification) => self.notified(notification).await,
             ServerMessage::WatchProgress(mut progress) => {
-                self.watches.told(&progress);
+                self.watches.set_progress(&progress);
                 if let Some(id) = self.watches.id(&progress.watch_id) {
                     progress.watch_id = id.to_owned();
                 }
@@ -200,23 +200,23 @@ impl Driver {
             return;
         }
         if let Event::Tweaks(part) = notification.event {
-            // Until its last part has come, the block counts as one that has not: a new connection resumes before it.
+            // A block counts as received with its last part: after a reconnect the client resumes before it.
             let Some(block) = self.parts.take(part) else { return };
             notification.event = Event::Tweaks(block);
         }
         if let Some(id) = notification.event_id {
             self.last_queued = id;
         }
-        match self.heard.look(&notification.event) {
+        match self.reported.observe(&notification.event) {
             Verdict::Known => return,
-            Verdict::New(gone) => {
-                for block in gone {
+            Verdict::New(disconnected) => {
+                for block in disconnected {
                     let notification = Notification {
                         timestamp: block.timestamp,
                         event: Event::BlockDisconnected(block),
                         event_id: None,
                     };
-                    self.hand_over(ClientEvent::Notification(Box::new(notification))).await;
+                    self.deliver(ClientEvent::Notification(Box::new(notification))).await;
                 }
             }
         }
@@ -240,7 +240,7 @@ impl Driver {
                         .answer(Err(RequestError::Disconnected { request: request_name }));
                     return Ok(());
                 }
-                // The relay says best what it does not know.
+                // Unknown: the error of the relay says so.
                 None => {}
             }
         }
@@ -269,7 +269,7 @@ impl Driver {
                 let request_name = name(&request.message);
                 if let (ClientMessage::Watch(watch), ServerMessage::WatchResponse(r)) = (request.message, &mut answer) {
                     if reply.is_closed() {
-                        // The app gave up waiting and does not know the name: nobody could end this watch.
+                        // The app stopped waiting and does not know the id, so it could not end this watch.
                         return self.unwatch(connection, &r.watch_id).await;
                     }
                     r.watch_id = self.watches.add(watch, &r.watch_id);
@@ -284,11 +284,11 @@ impl Driver {
                 };
                 Purpose::App(reply).answer(result);
             }
-            Purpose::WatchAgain(watch_id) => match answer {
-                ServerMessage::WatchResponse(r) => self.watches.renamed(&watch_id, &r.watch_id),
+            Purpose::RegisterWatch(watch_id) => match answer {
+                ServerMessage::WatchResponse(r) => self.watches.registered(&watch_id, &r.watch_id),
                 ServerMessage::Error(error) if error.code == ErrorCode::Unavailable => {
                     if let Some(watch) = self.watches.without_history(&watch_id) {
-                        self.watch_again(connection, watch_id.clone(), watch).await?;
+                        self.register_watch(connection, watch_id.clone(), watch).await?;
                         self.waiting = Some(ClientEvent::WatchGap { watch_id });
                     } else {
                         self.watches.remove(&watch_id);
@@ -301,20 +301,24 @@ impl Driver {
                 }
                 _ => {}
             },
-            Purpose::Nobody => {}
+            Purpose::Internal => {}
         }
         Ok(())
     }
 
-    async fn watch_again(
+    async fn register_watch(
         &mut self,
         connection: &mut Connection,
         watch_id: String,
         mut watch: Watch,
     ) -> Result<(), Disconnect> {
         watch.message_id = Some(self.message_ids.next());
-        self.send(connection, ClientMessage::Watch(watch), Purpose::WatchAgain(watch_id))
-            .await
+        self.send(
+            connection,
+            ClientMessage::Watch(watch),
+            Purpose::RegisterWatch(watch_id),
+        )
+        .await
     }
 
     async fn unwatch(&mut self, connection: &mut Connection, relay_watch_id: &str) -> Result<(), Disconnect> {
@@ -322,7 +326,7 @@ impl Driver {
             watch_id: relay_watch_id.to_owned(),
             message_id: Some(self.message_ids.next()),
         });
-        self.send(connection, message, Purpose::Nobody).await
+        self.send(connection, message, Purpose::Internal).await
     }
 
     async fn send(
@@ -336,7 +340,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn hand_over(&self, event: ClientEvent) {
+    async fn deliver(&self, event: ClientEvent) {
         #[expect(
             clippy::let_underscore_must_use,
             reason = "it fails when the app has dropped its `Events`"

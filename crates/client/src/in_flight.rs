@@ -1,4 +1,4 @@
-//! Requests on their way, and which answer belongs to which.
+//! Requests in flight, and matching of responses.
 
 use std::collections::VecDeque;
 
@@ -8,26 +8,26 @@ use tokio::sync::oneshot;
 use crate::RequestError;
 use crate::defaults::IN_FLIGHT;
 
-/// A request of the app, and where its answer goes.
+/// A request, and what its response is for.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) message: ClientMessage,
     pub(crate) purpose: Purpose,
 }
 
-/// What an answer is for.
+/// What a response is for.
 #[derive(Debug)]
 pub(crate) enum Purpose {
-    /// The app asked.
+    /// A request of the app.
     App(oneshot::Sender<Result<ServerMessage, RequestError>>),
-    /// A watch is registered again after a reconnection; the `watch_id` that the app knows.
-    WatchAgain(String),
-    /// The client itself asked, and only the state of the relay matters.
-    Nobody,
+    /// A watch that is registered again after a reconnect, with the `watch_id` of the app.
+    RegisterWatch(String),
+    /// A request of the client itself, whose response is ignored.
+    Internal,
 }
 
 impl Purpose {
-    /// Tells the caller, where there is one.
+    /// Passes the response to the caller, if there is one.
     pub(crate) fn answer(self, answer: Result<ServerMessage, RequestError>) {
         if let Self::App(reply) = self {
             #[expect(clippy::let_underscore_must_use, reason = "the caller may have given up")]
@@ -44,7 +44,7 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     /// Whether another may be sent.
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn has_capacity(&self) -> bool {
         self.requests.len() < IN_FLIGHT
     }
 
@@ -127,7 +127,7 @@ mod tests {
     fn send(in_flight: &mut InFlight, message: ClientMessage) {
         in_flight.push(Request {
             message,
-            purpose: Purpose::Nobody,
+            purpose: Purpose::Internal,
         });
     }
 
@@ -170,9 +170,9 @@ mod tests {
     fn is_bounded() {
         let mut in_flight = InFlight::default();
         for _ in 0..IN_FLIGHT {
-            assert!(in_flight.has_room());
+            assert!(in_flight.has_capacity());
             send(&mut in_flight, ClientMessage::Ping(Ping::default()));
         }
-        assert!(!in_flight.has_room());
+        assert!(!in_flight.has_capacity());
     }
 }

@@ -1,11 +1,13 @@
-//! Parts of large blocks, put together before the app gets them: only all outputs of a transaction together can be scanned.
+//! Joins the parts of large blocks before they are delivered, because a transaction can only be scanned with all its
+//! outputs.
 
 use sdk_relay_protocol::Tweaks;
 
-/// Transactions and outputs of one block that are kept while its parts come. 4,000,000 weight units have room for 23,255 taproot outputs.
+/// Maximum number of transactions and outputs that are buffered for one block. A block of 4,000,000 weight units has
+/// at most 23,255 taproot outputs.
 const MOST_ENTRIES: usize = 100_000;
 
-/// Blocks of which parts have come: live ones and history may come in turns.
+/// Incomplete blocks. Live blocks and history may be interleaved.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     live: Option<Partial>,
@@ -14,15 +16,16 @@ pub(crate) struct Parts {
 
 #[derive(Debug)]
 struct Partial {
-    /// `part` is that of the first part that came.
+    /// `part` is that of the first part that arrived.
     tweaks: Tweaks,
     entries: usize,
     next: u32,
 }
 
 impl Parts {
-    /// Takes a part. Returns the block once its last part has come: with `part` and `parts` 1 where it is whole. One that was begun in its middle,
-    /// as after a gap, keeps the number of its first part that came, and the number of parts.
+    /// Adds a part. Returns the block once its last part has arrived, with `part` and `parts` 1 if it is whole. If
+    /// the first parts are missing, as after a gap, it keeps the number of the first part that arrived, and the
+    /// number of parts.
     pub(crate) fn take(&mut self, part: Tweaks) -> Option<Tweaks> {
         let slot = if part.historical {
             &mut self.historical
@@ -66,8 +69,8 @@ impl Parts {
         Some(block)
     }
 
-    /// The connection is another: a block that was begun comes again from its first part on.
-    pub(crate) fn forget(&mut self) {
+    /// Discards incomplete blocks after a reconnect: they are sent again from their first part.
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 }
@@ -131,7 +134,7 @@ mod tests {
         assert_eq!((rest.len(), rest[0].part, rest[0].parts), (1, 2, last));
         // What was begun on an earlier connection is not continued.
         assert_eq!(merging.take(all[0].clone()), None);
-        merging.forget();
+        merging.clear();
         let again: Vec<_> = all.into_iter().filter_map(|p| merging.take(p)).collect();
         assert_eq!((again.len(), again[0].part, again[0].parts), (1, 1, 1));
     }

@@ -1,4 +1,4 @@
-//! Where to connect next: to the same relay, to others that the app has named, to others that the relay has told of.
+//! Relays to connect to: the last one, those that the app has named, those that the relay has listed.
 
 use std::net::IpAddr;
 
@@ -6,15 +6,15 @@ use sdk_relay_protocol::OtherRelay;
 
 use crate::transport;
 
-/// Other relays at most: one is enough, and each is tried in every round.
+/// Maximum number of listed relays. Each is tried in every round.
 const OTHERS: usize = 16;
 
 /// The relays of a client.
 #[derive(Debug)]
 pub(crate) struct Routes {
     named: Vec<String>,
-    told: Vec<String>,
-    /// That of the last connection.
+    listed: Vec<String>,
+    /// URL of the last connection.
     current: String,
 }
 
@@ -22,24 +22,24 @@ pub(crate) struct Routes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) url: String,
-    /// The app has named it: it may have secrets.
+    /// Whether the app has named it, so that it may receive secrets.
     pub(crate) named: bool,
 }
 
 impl Routes {
-    /// Of a client whose first connection is to the first of these.
+    /// Routes of a client whose first connection is to `first`.
     pub(crate) fn new(first: &str, others: &[String]) -> Self {
         let named = std::iter::once(first.to_owned()).chain(others.iter().cloned());
         Self {
             named: named.collect(),
-            told: Vec::new(),
+            listed: Vec::new(),
             current: first.to_owned(),
         }
     }
 
-    /// The relay of this connection told of others, the nearest first. Those are left out that are less safe than the ones that the app has
-    /// named: without TLS where these have it, or with a private address where these have none.
-    pub(crate) fn told(&mut self, others: &[OtherRelay]) {
+    /// Sets the relays that the current relay has listed, nearest first. Leaves out those that are less safe than the
+    /// ones that the app has named: without TLS if those use it, or with a private address if those have none.
+    pub(crate) fn set_listed(&mut self, others: &[OtherRelay]) {
         let all_secure = self.named.iter().all(|url| url.starts_with("wss://"));
         let any_private = self.named.iter().any(|url| is_private(url));
         let urls = others.iter().map(|other| &other.url);
@@ -47,25 +47,25 @@ impl Routes {
             let secure = url.starts_with("wss://") || !all_secure;
             transport::address(url).is_ok() && secure && (any_private || !is_private(url))
         });
-        self.told = usable.take(OTHERS).cloned().collect();
+        self.listed = usable.take(OTHERS).cloned().collect();
     }
 
-    /// The relay of the last connection.
+    /// URL of the last connection.
     pub(crate) fn current(&self) -> &str {
         &self.current
     }
 
-    /// There is a connection to it.
-    pub(crate) fn at(&mut self, url: &str) {
+    /// Records the relay of a new connection.
+    pub(crate) fn set_current(&mut self, url: &str) {
         url.clone_into(&mut self.current);
     }
 
-    /// What to try, in order: the relay of the last connection, which may be back at once; then the others.
+    /// The relays to try, in order: that of the last connection, then the others.
     pub(crate) fn round(&self, only_named: bool) -> Vec<Route> {
         let mut round: Vec<Route> = Vec::new();
         let named = self.named.iter().map(|url| (url, true));
-        let told = self.told.iter().map(|url| (url, false));
-        for (url, is_named) in named.chain(told).filter(|(_, is_named)| *is_named || !only_named) {
+        let listed = self.listed.iter().map(|url| (url, false));
+        for (url, is_named) in named.chain(listed).filter(|(_, is_named)| *is_named || !only_named) {
             if !round.iter().any(|route| route.url == *url) {
                 round.push(Route {
                     url: url.clone(),
@@ -79,7 +79,7 @@ impl Routes {
     }
 }
 
-/// Whether the host is an address that is reached from here alone, or from the same network.
+/// Whether the host is an address that only this machine or its network can reach.
 fn is_private(url: &str) -> bool {
     let Ok(address) = transport::address(url) else {
         return false;
@@ -111,9 +111,9 @@ mod tests {
     }
 
     #[test]
-    fn first_the_last_then_the_named_then_the_told() {
+    fn order_is_last_then_named_then_listed() {
         let mut routes = Routes::new("ws://a.example:1", &["ws://b.example:1".to_owned()]);
-        routes.told(&[other("ws://c.example:1"), other("ws://b.example:1"), other("not a url")]);
+        routes.set_listed(&[other("ws://c.example:1"), other("ws://b.example:1"), other("not a url")]);
         let all = ["ws://a.example:1", "ws://b.example:1", "ws://c.example:1"];
         assert_eq!(urls(&routes, false), all);
         assert_eq!(urls(&routes, true), all[..2]);
@@ -121,7 +121,7 @@ mod tests {
             routes.round(false).iter().map(|r| r.named).collect::<Vec<_>>(),
             [true, true, false]
         );
-        routes.at("ws://c.example:1");
+        routes.set_current("ws://c.example:1");
         assert_eq!(urls(&routes, false), [all[2], all[0], all[1]]);
         assert_eq!(
             urls(&routes, true),
@@ -131,8 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_a_less_safe_place() {
-        let told = [
+    fn less_safe_relays_are_left_out() {
+        let listed = [
             "ws://c.example:1",
             "wss://c.example:1",
             "wss://10.0.0.1:1",
@@ -140,13 +140,13 @@ mod tests {
         ]
         .map(other);
         let mut routes = Routes::new("wss://a.example:1", &[]);
-        routes.told(&told);
+        routes.set_listed(&listed);
         assert_eq!(urls(&routes, false), ["wss://a.example:1", "wss://c.example:1"]);
         let mut routes = Routes::new("ws://127.0.0.1:1", &[]);
-        routes.told(&told);
+        routes.set_listed(&listed);
         assert_eq!(urls(&routes, false).len(), 5);
         let many: Vec<_> = (0..100).map(|n| other(&format!("ws://c.example:{n}"))).collect();
-        routes.told(&many);
+        routes.set_listed(&many);
         assert_eq!(urls(&routes, false).len(), 1 + OTHERS);
     }
 }

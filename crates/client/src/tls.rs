@@ -1,4 +1,4 @@
-//! Whom a client of a `wss://` relay trusts.
+//! Trusted certificates for `wss://`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::ConnectError;
 
-/// The only protocol that a relay speaks inside TLS.
+/// The only protocol that a relay speaks over TLS.
 const ALPN: &[u8] = b"http/1.1";
 
-/// Certificates that a relay's own must come from.
+/// Certificates that must have issued the relay's certificate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
-    /// A PEM file; `None`: what the system trusts.
+    /// A PEM file; `None`: those that the system trusts.
     pub(crate) file: Option<PathBuf>,
 }
 
 impl Trust {
-    /// Reads the certificates, at each connection anew: a relay's new certificate needs no new client.
+    /// Reads the certificates for each connection, so that a client notices new ones.
     pub(crate) async fn connector(&self) -> Result<TlsConnector, ConnectError> {
         let file = self.file.clone();
         let roots = tokio::task::spawn_blocking(move || match file {
@@ -44,7 +44,7 @@ impl Trust {
     }
 }
 
-/// What a failed handshake says: the peer's certificate, or the way to it.
+/// Turns a failed TLS handshake into an error.
 pub(crate) fn refused(address: &str, error: std::io::Error) -> ConnectError {
     let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     match tls {
@@ -61,8 +61,8 @@ pub(crate) fn refused(address: &str, error: std::io::Error) -> ConnectError {
 
 fn given(file: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| told(&e))? {
-        let certificate = certificate.map_err(|e| told(&e))?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| reason(&e))? {
+        let certificate = certificate.map_err(|e| reason(&e))?;
         roots.add(certificate).map_err(|e| e.to_string())?;
     }
     if roots.is_empty() {
@@ -85,8 +85,8 @@ fn system() -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// The library's own words quote the file, and somebody may give that of a key.
-fn told(error: &pem::Error) -> String {
+/// The reason without the library's quote of the file, which may be a key by mistake.
+fn reason(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(e) => e.to_string(),
         _ => "it is not a PEM file of certificates".to_owned(),

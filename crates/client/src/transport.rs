@@ -1,4 +1,4 @@
-//! From a URL to a WebSocket.
+//! Opens a WebSocket for a URL.
 
 use std::net::SocketAddr;
 
@@ -14,26 +14,26 @@ use crate::tls::{self, Trust};
 /// A WebSocket to a relay.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What a URL says.
+/// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
 struct Target<'a> {
     tls: bool,
     /// Without the brackets of an IPv6 address.
     host: &'a str,
-    /// `HOST:PORT`, with them.
+    /// `HOST:PORT`, with the brackets.
     address: String,
 }
 
-/// How a URL is dialled.
+/// Options for dialling a URL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    /// This address, whatever the host means; `None`: what it means.
+    /// Address to dial instead of resolving the host.
     pub(crate) at: Option<SocketAddr>,
-    /// Largest message that is taken.
+    /// Maximum size of a received message.
     pub(crate) max_message: usize,
 }
 
-/// As [`dial_by`], as an app does.
+/// Dials with the options of an app.
 pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectError> {
     let way = Way {
         at: None,
@@ -42,7 +42,8 @@ pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectErro
     dial_by(url, trust, way).await
 }
 
-/// Connects, shakes hands where the URL asks for TLS, and upgrades. All addresses of the host are tried, one after the other.
+/// Connects, completes the TLS handshake for `wss://`, and upgrades. Tries all addresses of the host, one after the
+/// other.
 pub(crate) async fn dial_by(url: &str, trust: &Trust, way: Way) -> Result<Socket, ConnectError> {
     let Target { tls, host, address } = target(url)?;
     let upgrade = ClientBuilder::new()
@@ -84,7 +85,7 @@ pub(crate) async fn dial_by(url: &str, trust: &Trust, way: Way) -> Result<Socket
         .unwrap_or_else(|_| Err(timed_out(&address)))
 }
 
-/// `HOST:PORT` of a URL; an IPv6 address stands in brackets.
+/// `HOST:PORT` of a URL; an IPv6 address is in brackets.
 pub(crate) fn address(url: &str) -> Result<String, ConnectError> {
     target(url).map(|target| target.address)
 }

@@ -1,8 +1,8 @@
-//! The watches of the app, under names that outlive a connection.
+//! The watches of the app, with ids that outlive a connection.
 
 use sdk_relay_protocol::{Event, Notification, Watch, WatchProgress};
 
-/// Watches that are to hold. A relay names a watch anew when it is registered again; the app goes on with the first name.
+/// Active watches. A relay assigns a new id when a watch is registered again; the app keeps the first one.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     entries: Vec<Entry>,
@@ -10,25 +10,26 @@ pub(crate) struct Watches {
 
 #[derive(Debug)]
 struct Entry {
-    /// For the app.
+    /// Id for the app.
     id: String,
-    /// For the relay, on this connection.
+    /// Id of the relay, on this connection.
     relay_id: Option<String>,
     watch: Watch,
-    past: Past,
+    backfill: Backfill,
 }
 
-/// How far the history of a watch is told.
+/// State of the history of a watch.
 #[derive(Clone, Copy, Debug)]
-enum Past {
-    /// All up to the moment at which the relay took it, the block at this height being the last, where that is known.
-    Told(Option<u32>),
-    /// From this height on it is yet to be told.
+enum Backfill {
+    /// Complete, up to the block at this height, if it is known.
+    Complete(Option<u32>),
+    /// Not yet reported from this height on.
     From(u32),
 }
 
 impl Watches {
-    /// The relay accepted a watch; returns the name for the app. It is the relay's own, unless an older watch has it.
+    /// Adds a watch that the relay accepted. Returns its id for the app: the relay's own, unless an older watch has
+    /// it.
     pub(crate) fn add(&mut self, watch: Watch, relay_id: &str) -> String {
         let mut id = relay_id.to_owned();
         let mut n = 1;
@@ -39,90 +40,90 @@ impl Watches {
         self.entries.push(Entry {
             id: id.clone(),
             relay_id: Some(relay_id.to_owned()),
-            past: watch.from_height.map_or(Past::Told(None), Past::From),
+            backfill: watch.from_height.map_or(Backfill::Complete(None), Backfill::From),
             watch,
         });
         id
     }
 
-    /// Whether there is none.
+    /// Whether there are no watches.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The relay has told a history up to here.
-    pub(crate) fn told(&mut self, progress: &WatchProgress) {
-        let of_it = |e: &&mut Entry| e.relay_id.as_deref() == Some(&progress.watch_id);
-        let Some(entry) = self.entries.iter_mut().find(of_it) else {
+    /// Records the progress of a history.
+    pub(crate) fn set_progress(&mut self, progress: &WatchProgress) {
+        let is_meant = |e: &&mut Entry| e.relay_id.as_deref() == Some(&progress.watch_id);
+        let Some(entry) = self.entries.iter_mut().find(is_meant) else {
             return;
         };
         if progress.progress >= 1.0 {
-            entry.past = Past::Told(Some(progress.height));
+            entry.backfill = Backfill::Complete(Some(progress.height));
         } else if progress.progress > 0.0 {
-            entry.past = Past::From(progress.height.saturating_add(1));
+            entry.backfill = Backfill::From(progress.height.saturating_add(1));
         }
     }
 
-    /// The connection ended: the relay's names are void. Returns what is to be registered again: name, and request. What blocks brought
-    /// meanwhile is history; `tip` is the last block that was told.
-    pub(crate) fn again(&mut self, tip: Option<u32>) -> Vec<(String, Watch)> {
+    /// Returns the ids and requests to register after a reconnect, and forgets the ids of the relay. Blocks since the
+    /// disconnect become history; `tip` is the last reported block.
+    pub(crate) fn registrations(&mut self, tip: Option<u32>) -> Vec<(String, Watch)> {
         let renew = |e: &mut Entry| {
             e.relay_id = None;
             let mut watch = e.watch.clone();
-            match e.past {
-                Past::From(height) => watch.from_height = Some(height),
-                Past::Told(last) => {
+            match e.backfill {
+                Backfill::From(height) => watch.from_height = Some(height),
+                Backfill::Complete(last) => {
                     watch.from_height = tip.or(last).map(|height| height.saturating_add(1));
                     watch.to_height = None;
                 }
             }
-            e.past = watch.from_height.map_or(e.past, Past::From);
+            e.backfill = watch.from_height.map_or(e.backfill, Backfill::From);
             (e.id.clone(), watch)
         };
         self.entries.iter_mut().map(renew).collect()
     }
 
-    /// The relay cannot tell the history that was asked for: gives the request without it. `None` where none was asked for.
+    /// Returns the request without its history, if the relay cannot provide it. `None` if no history was requested.
     pub(crate) fn without_history(&mut self, id: &str) -> Option<Watch> {
         let entry = self.entries.iter_mut().find(|e| e.id == id)?;
-        if let Past::Told(_) = entry.past {
+        if let Backfill::Complete(_) = entry.backfill {
             return None;
         }
-        entry.past = Past::Told(None);
+        entry.backfill = Backfill::Complete(None);
         let mut watch = entry.watch.clone();
         (watch.from_height, watch.to_height) = (None, None);
         Some(watch)
     }
 
-    /// The relay accepted it again, under this name.
-    pub(crate) fn renamed(&mut self, id: &str, relay_id: &str) {
+    /// Records the new id of a watch that the relay accepted again.
+    pub(crate) fn registered(&mut self, id: &str, relay_id: &str) {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
             entry.relay_id = Some(relay_id.to_owned());
         }
     }
 
-    /// The watch is over.
+    /// Removes a watch.
     pub(crate) fn remove(&mut self, id: &str) {
         self.entries.retain(|e| e.id != id);
     }
 
-    /// Whether the app has a watch of this name.
+    /// Whether the app has a watch with this id.
     pub(crate) fn contains(&self, id: &str) -> bool {
         self.entries.iter().any(|e| e.id == id)
     }
 
-    /// The relay's name of the app's watch.
+    /// The id of the relay for a watch of the app.
     pub(crate) fn relay_id(&self, id: &str) -> Option<&str> {
         self.entries.iter().find(|e| e.id == id)?.relay_id.as_deref()
     }
 
-    /// The app's name of the relay's watch.
+    /// The id of the app for a watch of the relay.
     pub(crate) fn id(&self, relay_id: &str) -> Option<&str> {
         let entry = self.entries.iter().find(|e| e.relay_id.as_deref() == Some(relay_id))?;
         Some(&entry.id)
     }
 
-    /// Gives a payment's watch the app's name.
+    /// Replaces the relay's watch id in a payment by that of the app.
     pub(crate) fn translate(&self, notification: &mut Notification) {
         let (Event::PaymentDetected(payment) | Event::PaymentReverted(payment)) = &mut notification.event else {
             return;
@@ -158,15 +159,15 @@ mod tests {
         assert_eq!(watches.add(watch("b"), "w2"), "w2");
 
         let again: Vec<_> = watches
-            .again(None)
+            .registrations(None)
             .into_iter()
             .map(|(id, w)| (id, w.spend_public_key))
             .collect();
         assert_eq!(again, [("w1".into(), "a".into()), ("w2".into(), "b".into())]);
         assert_eq!(watches.relay_id("w1"), None);
         // The relay counts from the start again and answers in another order.
-        watches.renamed("w2", "w1");
-        watches.renamed("w1", "w2");
+        watches.registered("w2", "w1");
+        watches.registered("w1", "w2");
         assert_eq!(watches.id("w1"), Some("w2"));
         assert_eq!(watches.relay_id("w1"), Some("w2"));
 
@@ -185,7 +186,7 @@ mod tests {
             timestamp: 1,
         };
         let heights = |watches: &mut Watches, tip| -> Vec<(Option<u32>, Option<u32>)> {
-            let again = watches.again(tip).into_iter();
+            let again = watches.registrations(tip).into_iter();
             again.map(|(_, w)| (w.from_height, w.to_height)).collect()
         };
         let mut watches = Watches::default();
@@ -193,17 +194,17 @@ mod tests {
         (old.from_height, old.to_height) = (Some(100), Some(200));
         watches.add(old, "w1");
         watches.add(watch("b"), "w2");
-        watches.told(&progress("w1", 0.0, 99));
+        watches.set_progress(&progress("w1", 0.0, 99));
         assert_eq!(heights(&mut watches, None), [(Some(100), Some(200)), (None, None)]);
 
-        watches.renamed("w1", "w1");
-        watches.told(&progress("w1", 0.5, 150));
+        watches.registered("w1", "w1");
+        watches.set_progress(&progress("w1", 0.5, 150));
         assert_eq!(
             heights(&mut watches, Some(300)),
             [(Some(151), Some(200)), (Some(301), None)]
         );
-        watches.renamed("w1", "w1");
-        watches.told(&progress("w1", 1.0, 200));
+        watches.registered("w1", "w1");
+        watches.set_progress(&progress("w1", 1.0, 200));
         assert_eq!(heights(&mut watches, Some(310)), [(Some(311), None), (Some(301), None)]);
 
         // A relay without an index.

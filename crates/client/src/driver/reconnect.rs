@@ -1,4 +1,4 @@
-//! After a connection has ended: the next one, and what makes it like the last.
+//! Reconnecting: opens the next connection, and restores topics and watches.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::routes::Route;
 use crate::{ClientEvent, ConnectError, Disconnect, transport};
 
 impl Driver {
-    /// A new connection; `None` when there shall or can be none.
-    pub(super) async fn connect_again(&mut self, reason: Disconnect) -> Option<Connection> {
+    /// Opens a new connection; `None` if the client must not or cannot reconnect.
+    pub(super) async fn reconnect(&mut self, reason: Disconnect) -> Option<Connection> {
         if let Some(event) = self.waiting.take() {
-            self.hand_over(event).await;
+            self.deliver(event).await;
         }
-        self.parts.forget();
+        self.parts.clear();
         if !self.builder.reconnect || !reason.is_temporary() {
-            self.hand_over(ClientEvent::Closed { reason }).await;
+            self.deliver(ClientEvent::Closed { reason }).await;
             return None;
         }
         let mut retry_in = self.backoff.next();
-        self.hand_over(ClientEvent::Disconnected { reason, retry_in }).await;
+        self.deliver(ClientEvent::Disconnected { reason, retry_in }).await;
         for attempt in 0u64.. {
             sleep(retry_in).await;
             let only_named = !self.watches.is_empty() && !self.builder.trust_mesh;
@@ -40,7 +40,7 @@ impl Driver {
                     }
                     Err(e) if alone && !e.is_temporary() => {
                         let reason = Disconnect::Refused(e.to_string());
-                        self.hand_over(ClientEvent::Closed { reason }).await;
+                        self.deliver(ClientEvent::Closed { reason }).await;
                         return None;
                     }
                     Err(e) => tracing::debug!(url = route.url, error = %e, "cannot reconnect yet"),
@@ -51,13 +51,13 @@ impl Driver {
         None
     }
 
-    /// A connection to this relay that goes on where the last one ended, if it can.
+    /// Connects to this relay, and requests the events since the last connection.
     async fn open(&self, route: &Route) -> Result<(Connection, HandshakeResponse), ConnectError> {
         let mut handshake = self.builder.handshake(self.capabilities());
         if route.url == self.routes.current() {
             handshake.resume_from = Some(self.last_queued);
         } else {
-            handshake.resume_after = self.heard.hashes();
+            handshake.resume_after = self.reported.hashes();
         }
         if !route.named {
             handshake.token = None;
@@ -88,21 +88,22 @@ impl Driver {
             self.last_queued = relay.resumed_after.unwrap_or(relay.last_event_id);
         }
         if resume == Resume::Gap {
-            self.heard.forget();
+            self.reported.clear();
         }
-        self.routes.at(url);
+        self.routes.set_current(url);
         if self.builder.follow_mesh && !relay.relays.is_empty() {
-            self.routes.told(&relay.relays);
+            self.routes.set_listed(&relay.relays);
         }
         self.shared.relay.send_replace(Arc::new(relay.clone()));
         let (relay, url) = (Box::new(relay), url.to_owned());
-        self.hand_over(ClientEvent::Reconnected { resume, url, relay }).await;
+        self.deliver(ClientEvent::Reconnected { resume, url, relay }).await;
     }
 
-    /// Brings a new connection to where the old one was: watches, and topics that the handshake had to name.
+    /// Restores the state of the old connection: registers watches, and unsubscribes from topics that the handshake
+    /// had to request.
     pub(super) async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
-        for (id, watch) in self.watches.again(self.heard.tip()) {
-            self.watch_again(connection, id, watch).await?;
+        for (id, watch) in self.watches.registrations(self.reported.tip()) {
+            self.register_watch(connection, id, watch).await?;
         }
         let named: Topics = topics_of(&self.capabilities()).collect();
         let unwanted: Vec<Topic> = named.iter().filter(|t| !self.topics.contains(*t)).collect();
@@ -113,13 +114,13 @@ impl Driver {
                 client_id: None,
                 timestamp: now(),
             });
-            self.send(connection, message, Purpose::Nobody).await?;
+            self.send(connection, message, Purpose::Internal).await?;
         }
         Ok(())
     }
 
-    /// The topics that hold now, and what else the app named at first. `sync` is also the right to ask, which
-    /// outlives its topic.
+    /// The current topics, and the other capabilities that the app requested. `sync` also allows sync requests, so it
+    /// is kept without its topic.
     fn capabilities(&self) -> Vec<String> {
         let keep = |name: &&String| match Topic::from_name(name) {
             Some(topic) => topic == Topic::Sync || self.topics.contains(topic),
