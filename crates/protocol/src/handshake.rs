@@ -165,7 +165,7 @@ pub struct HandshakeResponse {
     /// Absent if none is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relays: Vec<OtherRelay>,
-    /// Capabilities of the handshake that this relay does not know and ignores; left out where there are none.
+    /// Requested capabilities that this relay does not know and ignores; absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_capabilities: Vec<String>,
 }

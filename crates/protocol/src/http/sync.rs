@@ -218,7 +218,8 @@ pub struct SyncHistory {
     pub timestamp: u64,
 }
 
-/// A finished sync. The store keeps it in this form, so new fields must have a default.
+/// A finished sync.
+// The store keeps it in this form: a new field needs a default.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 pub struct SyncRecord {
     /// When it ended, in Unix seconds.

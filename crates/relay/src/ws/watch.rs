@@ -19,7 +19,7 @@ pub(super) struct Keys {
 }
 
 const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 hex digits";
-/// Longest text of a key that is read, in bytes: both have 66 or fewer.
+/// Maximum length of a key that is parsed, in bytes: valid ones have at most 66.
 const KEY_TEXT: usize = 130;
 
 /// Refuses what would take much memory.
