@@ -5,7 +5,7 @@ use testkit::{Bare, RelayProcess, frame};
 
 use crate::wire::json::Json;
 use crate::wire::reference::Reference;
-use crate::wire::{Wire, handshake, mine, standalone};
+use crate::wire::{Wire, handshake, mine, mine_history, standalone};
 
 /// What stays `null` for a relay without links and without a failure.
 const UNKNOWN: [&str; 3] = [
@@ -210,6 +210,7 @@ async fn messages_have_the_shapes_of_the_reference() {
 #[tokio::test]
 async fn the_history_of_tweaks_ends_with_its_subscription() {
     let relay = without_intervals().await;
+    mine_history(&relay, 0).await;
     let mut bare = Bare::connect(&relay.ws_url()).await.upgrade().await;
     let history = json!({"type": "subscribe", "subscriptions": ["tweaks"], "from_height": 0});
     let end = json!({"type": "unsubscribe", "subscriptions": ["tweaks"]});
