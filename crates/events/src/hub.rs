@@ -13,6 +13,7 @@ use crate::frame::Frame;
 use crate::ring::Ring;
 
 /// Reports that wait for a connection. They are snapshots made every few seconds: one that is missed is replaced by the next.
+/// All connections share them, of 1 KB each.
 const REPORTS_AHEAD: usize = 16;
 
 /// A report on one of the topics `sync`, `health`, `metrics`.

@@ -14,8 +14,9 @@ use super::queue::{Behind, Piece, Queue, Scan, Searching};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::spawn::SpawnThread;
 
-/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails.
-const OUTCOMES_AHEAD: usize = 1_024;
+/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails. One is about a transaction,
+/// of which 2,300 outputs at most may pay a watch where nodes relay it, 200 KB: 26 MB in all.
+const OUTCOMES_AHEAD: usize = 128;
 /// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client is reported while all
 /// others scan a block.
 const NICE: i32 = 5;

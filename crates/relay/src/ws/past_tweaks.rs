@@ -20,8 +20,8 @@ use sdk_relay_telemetry::clock::unix_now;
 
 /// Transactions that one step reads: some hundreds of kilobytes of text, where they are ordinary.
 const STEP: usize = 1000;
-/// Bytes of messages that one step holds for its client, beyond which only the block that was begun is added.
-const STEP_BYTES: usize = 1 << 20;
+/// Bytes of messages that one step holds for its client, beyond which only the block that was begun is added: half a megabyte where blocks are full.
+const STEP_BYTES: usize = 256 << 10;
 /// Between two looks whether the connection has caught up, or the index has grown.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 

@@ -23,6 +23,11 @@ use silence::Silence;
 /// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at everything anew, which is
 /// cheaper than a queue of this length.
 const MAX_SIGNALS: usize = 1024;
+/// Of those, so many carry their transaction whatever its size, and the others only where it is no larger than [`SMALL_TX`]: the follower asks the node for
+/// it. Standard transactions have 400 KB at most, so that the queue holds 42 MB of them at most.
+const WITH_LARGE_TX: usize = 64;
+/// Bytes of a transaction that a signal always carries.
+const SMALL_TX: usize = 16 << 10;
 /// One attempt to connect. The library retries within it, after 50, 100, 200 ms and so on.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// First wait after a failed attempt.
@@ -167,6 +172,14 @@ struct Queue {
 
 impl Queue {
     fn send(&mut self, signal: Signal) {
+        let signal = match signal {
+            Signal::Entered { txid, tx, sequence } => {
+                let waiting = self.sender.max_capacity() - self.sender.capacity();
+                let tx = tx.filter(|tx| waiting < WITH_LARGE_TX || tx.total_size() <= SMALL_TX);
+                Signal::Entered { txid, tx, sequence }
+            }
+            other => other,
+        };
         // What comes after the loss must not overtake the word of it.
         if self.lost {
             self.lose();
@@ -210,7 +223,39 @@ async fn connected(url: &str) -> Result<(SubSocket, Events), ZmqError> {
 
 #[cfg(test)]
 mod tests {
+    use bitcoin::hashes::Hash as _;
+    use bitcoin::{Amount, ScriptBuf, Transaction, TxOut, Txid, absolute::LockTime, transaction::Version};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_long_queue_holds_few_large_transactions_and_every_signal() {
+        let (sender, mut receiver) = mpsc::channel(MAX_SIGNALS);
+        let mut queue = Queue { sender, lost: false };
+        let entered = |bytes: usize| Signal::Entered {
+            txid: Txid::all_zeros(),
+            tx: Some(Box::new(Transaction {
+                version: Version::TWO,
+                lock_time: LockTime::ZERO,
+                input: Vec::new(),
+                output: vec![TxOut {
+                    value: Amount::ZERO,
+                    script_pubkey: ScriptBuf::from_bytes(vec![0; bytes]),
+                }],
+            })),
+            sequence: 1,
+        };
+        for n in 0..MAX_SIGNALS {
+            queue.send(entered(if n % 2 == 0 { 400_000 } else { 10_000 }));
+        }
+        let (mut signals, mut bytes) = (0, 0);
+        while let Ok(Signal::Entered { tx, .. }) = receiver.try_recv() {
+            signals += 1;
+            bytes += tx.map_or(0, |tx| tx.total_size());
+        }
+        assert_eq!((signals, queue.lost), (MAX_SIGNALS, false));
+        assert!(bytes <= WITH_LARGE_TX * 400_100 + MAX_SIGNALS * SMALL_TX, "{bytes}");
+    }
 
     #[tokio::test]
     async fn a_full_queue_drops_and_tells_of_it_once_before_anything_later() {
