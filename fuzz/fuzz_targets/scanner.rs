@@ -4,7 +4,7 @@
 use arbitrary::Arbitrary;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use libfuzzer_sys::fuzz_target;
-use sdk_relay_bip352::{Engine, Fast, Libsecp256k1, Receiver, ScanKey, StoredRow};
+use sdk_relay_bip352::{Engine, Fast, Libsecp256k1, Prepared, Receiver, ScanKey, StoredRow};
 
 /// A secret key: near zero, near the order, near the square root of one (the endomorphism's λ), or any.
 #[derive(Arbitrary, Clone, Debug)]
@@ -78,11 +78,11 @@ fn payment(tweak: &[u8; 33], scan: &SecretKey, spend: &PublicKey) -> Option<[u8;
 
 fuzz_target!(|input: Input| {
     let secp = Secp256k1::new();
-    let wallets: Vec<(SecretKey, PublicKey, Receiver)> = (input.wallets.iter().take(20))
+    let wallets: Vec<(SecretKey, PublicKey, Prepared)> = (input.wallets.iter().take(20))
         .filter_map(|(scan, spend, labels)| {
             let (scan, spend) = (scan.secret()?, spend.secret()?.public_key(&secp));
             let receiver = Receiver::new(ScanKey::from(scan), spend, 1..=u32::from(labels % 4)).ok()?;
-            Some((scan, spend, receiver))
+            Some((scan, spend, Fast::new().prepare(receiver)))
         })
         .collect();
     let rows: Vec<([u8; 33], Vec<[u8; 32]>)> = (input.rows.iter().take(40))
@@ -110,7 +110,7 @@ fuzz_target!(|input: Input| {
             (tweak, outputs.collect())
         })
         .collect();
-    let receivers: Vec<&Receiver> = wallets.iter().map(|(_, _, receiver)| receiver).collect();
+    let receivers: Vec<&Prepared> = wallets.iter().map(|(_, _, receiver)| receiver).collect();
     let stored: Vec<StoredRow<'_>> = rows
         .iter()
         .map(|(tweak, outputs)| StoredRow { tweak, outputs })

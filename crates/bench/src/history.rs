@@ -2,13 +2,14 @@
 //! scanned by the index's threads.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey, rand};
 use bitcoin::{Amount, BlockHash, Txid};
-use sdk_relay_bip352::{Engine, Fast, Receiver, ScanKey};
+use sdk_relay_bip352::{Fast, Prepared, Receiver, ScanKey, Scanner};
 use sdk_relay_index::{Pool, scan};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexedBlock, IndexedTx, OutputPlace};
@@ -22,6 +23,9 @@ const ROWS_PER_BLOCK: u32 = 2000;
 const BLOCKS_PER_COMMIT: u32 = 25;
 /// Rows that are read at once, as the history scanner does for one watch.
 const ROWS_AT_ONCE: usize = 16_384;
+
+/// Whether the engine has failed, and another has scanned.
+static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Scanning history.
 #[derive(clap::Args)]
@@ -49,8 +53,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         processors.saturating_sub(1).max(1)
     };
     let pool = Pool::new(threads)?;
-    let engine: Arc<dyn Engine> = Arc::new(Fast::new());
-    let receivers: Vec<Arc<Receiver>> = (0..arguments.wallets).map(|_| receiver()).collect::<Result<_>>()?;
+    let scanner = Scanner::new(Arc::new(Fast::new()), |_, error| {
+        HAS_FAILED.store(error.is_some(), Ordering::Relaxed);
+    });
+    let prepared = (0..arguments.wallets).map(|_| anyhow::Ok(Arc::new(scanner.prepare(receiver()?))));
+    let receivers: Vec<Arc<Prepared>> = prepared.collect::<Result<_>>()?;
     let began = Instant::now();
     let (mut next, mut rows, mut found, mut reading) = (0, 0u64, 0usize, 0.0);
     loop {
@@ -60,10 +67,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         let Some(last) = stretch.last() else { break };
         next = last.height + 1;
         rows += stretch.iter().map(|b| b.transactions.len() as u64).sum::<u64>();
-        let (engine, receivers) = (Arc::clone(&engine), receivers.clone());
+        let (scanner, receivers) = (scanner.clone(), receivers.clone());
         let work = move || {
-            let keys: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
-            scan(&*engine, &keys, &stretch, threads)
+            let keys: Vec<&Prepared> = receivers.iter().map(|r| &**r).collect();
+            scan(&scanner, &keys, &stretch, threads)
                 .iter()
                 .map(Vec::len)
                 .sum::<usize>()
@@ -71,6 +78,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         found += pool.run(work).await.context("a thread failed")?;
     }
     let seconds = began.elapsed().as_secs_f64();
+    ensure!(
+        !HAS_FAILED.load(Ordering::Relaxed),
+        "the engine failed: the figures would be those of another"
+    );
     let per_s = rows as f64 / seconds;
     let table = Table::new(["scanning", "value"])
         .row("rows", &[rows as f64], 0)
@@ -89,10 +100,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     })
 }
 
-fn receiver() -> Result<Arc<Receiver>> {
+fn receiver() -> Result<Receiver> {
     let secret = || SecretKey::new(&mut rand::thread_rng());
     let spend = secret().public_key(&Secp256k1::new());
-    Ok(Arc::new(Receiver::new(ScanKey::from(secret()), spend, [])?))
+    Ok(Receiver::new(ScanKey::from(secret()), spend, [])?)
 }
 
 /// Rows with tweaks that are points, and keys that are anything.

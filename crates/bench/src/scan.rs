@@ -8,7 +8,7 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Scalar, Secp256k1, SecretKey, rand};
 use bitcoin::{Amount, Txid};
 use sdk_relay_bip352::fast::Step;
-use sdk_relay_bip352::{EligibleTx, Engine, Fast, Receiver, ScanKey, TaprootOutput};
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, Prepared, Receiver, ScanKey, TaprootOutput};
 use serde_json::{Value, json};
 
 use crate::processor;
@@ -86,12 +86,8 @@ pub(crate) struct EngineChoice {
 impl EngineChoice {
     pub(crate) fn get(&self) -> Result<Fast> {
         let Some(name) = &self.name else { return Ok(Fast::new()) };
-        let all = Fast::all();
-        let found = all.iter().find(|engine| engine.name() == name);
-        let names: Vec<_> = all.iter().map(Fast::name).collect();
-        found
-            .copied()
-            .with_context(|| format!("no engine {name}; this machine runs {}", names.join(", ")))
+        let names: Vec<_> = Fast::all().iter().map(Engine::name).collect();
+        Fast::named(name).with_context(|| format!("no engine {name}; this machine runs {}", names.join(", ")))
     }
 }
 
@@ -107,7 +103,7 @@ pub(crate) fn bare_multiplication(engine: &Fast) -> Result<f64> {
 
 struct Case {
     scan_keys: Vec<SecretKey>,
-    receivers: Vec<Receiver>,
+    receivers: Vec<Prepared>,
     rows: Vec<EligibleTx>,
 }
 
@@ -126,7 +122,7 @@ impl Case {
         let scan_keys: Vec<SecretKey> = (0..wallets).map(|_| SecretKey::new(&mut rng)).collect();
         let receivers = scan_keys.iter().map(|scan| {
             let spend = SecretKey::new(&mut rng).public_key(&secp);
-            Receiver::new(ScanKey::from(*scan), spend, 1..=labels)
+            Receiver::new(ScanKey::from(*scan), spend, 1..=labels).map(|receiver| Fast::new().prepare(receiver))
         });
         let receivers = receivers.collect::<Result<_, _>>()?;
         let mut rng = rand::thread_rng();
@@ -150,14 +146,14 @@ impl Case {
 
     fn measure(&self, engine: &Fast) -> Result<Measured> {
         let secp = Secp256k1::new();
-        let receivers: Vec<&Receiver> = self.receivers.iter().collect();
+        let receivers: Vec<&Prepared> = self.receivers.iter().collect();
         let rows: Vec<&EligibleTx> = self.rows.iter().collect();
         let pairs = receivers.len() * rows.len();
         let (mut times, mut baseline) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
             let start = processor::time();
             ensure!(
-                black_box(engine.scan(&receivers, &rows)).is_empty(),
+                black_box(engine.scan(&receivers, &rows)?).is_empty(),
                 "random rows hold a payment"
             );
             let time = processor::time() - start;
@@ -176,7 +172,7 @@ impl Case {
         }
         let mut steps: Vec<Vec<f64>> = vec![Vec::new(); Step::ALL.len()];
         for _ in 0..ROUNDS {
-            for (times, (_, time)) in steps.iter_mut().zip(engine.measure(&receivers, &rows)) {
+            for (times, (_, time)) in steps.iter_mut().zip(engine.measure(&receivers, &rows)?) {
                 times.push(time.as_secs_f64());
             }
         }

@@ -14,6 +14,7 @@ mod many;
 mod one;
 mod rows;
 mod steps;
+mod tables;
 mod tweaks;
 
 use std::time::Duration;
@@ -22,10 +23,11 @@ use bitcoin::secp256k1::PublicKey;
 use secp_lanes::{Bare, CombDigits, Decompress, Lane, Lanes, MAX_LANES, Schedule, with_lanes};
 use zeroize::Zeroizing;
 
-use crate::engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
+use crate::batch::{Hit, Pair, Prepared, StoredRow, TxWithPrevouts};
+use crate::engine::{Engine, EngineError};
 use crate::input::EligibleTx;
 use crate::keys::Receiver;
-use crate::prepared::{Keys, packed};
+use crate::reference;
 use crate::scan::{pays, scan};
 use labels::Wanted;
 use many::ManyScalars;
@@ -33,6 +35,7 @@ use one::OneScalar;
 use rows::Rows;
 use steps::Clock;
 pub use steps::Step;
+use tables::{Keys, Tables, packed};
 
 /// From so many receivers on, a table for each point costs less than a multiplication for each receiver.
 const MANY: usize = 24;
@@ -67,17 +70,21 @@ impl Fast {
         Lanes::all().into_iter().map(|lanes| Self { lanes }).collect()
     }
 
-    /// The name of the machine's instructions that are used.
-    pub fn name(&self) -> &'static str {
-        self.lanes.name()
+    /// The one with this name ([`Engine::name`]); `None`: no such instructions, or not on this machine.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|fast| fast.lanes.name() == name)
     }
 
     /// The time of each step of a scan, for whoever wants to make one faster.
-    pub fn measure(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> [(Step, Duration); Step::ALL.len()] {
+    pub fn measure(
+        &self,
+        receivers: &[&Prepared],
+        rows: &[&EligibleTx],
+    ) -> Result<[(Step, Duration); Step::ALL.len()], EngineError> {
         let mut clock = Clock::start();
-        let words = read(receivers, rows);
-        self.pairs(receivers, words, &mut clock);
-        clock.spent()
+        let wallets = wallets(receivers)?;
+        self.pairs(&wallets, read(&wallets, rows), &mut clock);
+        Ok(clock.spent())
     }
 
     /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step costs at least.
@@ -91,65 +98,92 @@ impl Fast {
     }
 
     /// Pairs that deserve a closer look, ordered by row and then by receiver.
-    fn pairs(&self, receivers: &[&Receiver], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
-        with_lanes!(self.lanes, L, token => suspects::<L>(token, receivers, rows, clock))
+    fn pairs(&self, wallets: &[Wallet<'_>], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
+        with_lanes!(self.lanes, L, token => suspects::<L>(token, wallets, rows, clock))
     }
 }
 
 impl Engine for Fast {
-    fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Vec<Option<PublicKey>> {
-        // One lane multiplies no faster than libsecp256k1, which follows each scalar's own digits.
-        if txs.len() < FEW_TXS || matches!(self.lanes, Lanes::Portable) {
-            return Libsecp256k1.tweaks(txs);
-        }
-        with_lanes!(self.lanes, L, token => tweaks::of::<L>(token, txs))
+    fn name(&self) -> &'static str {
+        self.lanes.name()
     }
 
-    fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+    fn prepare(&self, receiver: Receiver) -> Prepared {
+        let tables = Tables::new(&receiver);
+        Prepared::with_tables(receiver, tables)
+    }
+
+    fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Result<Vec<Option<PublicKey>>, EngineError> {
+        // One lane multiplies no faster than libsecp256k1, which follows each scalar's own digits.
+        if txs.len() < FEW_TXS || matches!(self.lanes, Lanes::Portable) {
+            return Ok(reference::tweaks(txs));
+        }
+        Ok(with_lanes!(self.lanes, L, token => tweaks::of::<L>(token, txs)))
+    }
+
+    fn scan(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
         if receivers.len() * rows.len() < FEW_PAIRS {
-            return Libsecp256k1.scan(receivers, rows);
+            return Ok(reference::hits(receivers, rows));
         }
         let confirmed = self
-            .suspects(receivers, rows)
+            .suspects(receivers, rows)?
             .into_iter()
             .filter_map(|(row, receiver)| {
                 let matches = scan(receivers.get(receiver)?, rows.get(row)?);
                 (!matches.is_empty()).then_some(Hit { receiver, row, matches })
             });
-        confirmed.collect()
+        Ok(confirmed.collect())
     }
 
-    fn suspects(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Pair> {
+    fn suspects(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Pair>, EngineError> {
         if receivers.len() * rows.len() < FEW_PAIRS {
-            return Libsecp256k1.suspects(receivers, rows);
+            return Ok(reference::suspects(receivers, rows));
         }
-        self.pairs(receivers, read(receivers, rows), &mut Clock::start())
+        let wallets = wallets(receivers)?;
+        let words = read(&wallets, rows);
+        Ok(self.pairs(&wallets, words, &mut Clock::start()))
     }
 
-    fn scan_stored(&self, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Vec<Pair> {
+    fn scan_stored(&self, receivers: &[&Prepared], rows: &[StoredRow<'_>]) -> Result<Vec<Pair>, EngineError> {
         if rows.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let words = with_lanes!(self.lanes, L, token => read_stored::<L>(token, receivers, rows));
+        let wallets = wallets(receivers)?;
+        let words = with_lanes!(self.lanes, L, token => read_stored::<L>(token, &wallets, rows));
         let confirmed = self
-            .pairs(receivers, words, &mut Clock::start())
+            .pairs(&wallets, words, &mut Clock::start())
             .into_iter()
             .filter(|&(row, receiver)| {
                 let tx = rows.get(row).and_then(StoredRow::parse);
                 tx.zip(receivers.get(receiver))
                     .is_some_and(|(tx, keys)| pays(keys, &tx))
             });
-        confirmed.collect()
+        Ok(confirmed.collect())
     }
 }
 
-fn empty_rows(receivers: &[&Receiver], rows: usize) -> Rows {
-    let may_subtract = receivers.iter().any(|r| r.prepared().keys.may_subtract());
+/// A receiver, and the tables that were computed for it.
+#[derive(Clone, Copy)]
+struct Wallet<'a> {
+    receiver: &'a Receiver,
+    tables: &'a Tables,
+}
+
+fn wallets<'a>(receivers: &[&'a Prepared]) -> Result<Vec<Wallet<'a>>, EngineError> {
+    let wallet = |receiver: &&'a Prepared| {
+        let tables = receiver.tables().ok_or(EngineError::ForeignReceiver)?;
+        Ok(Wallet { receiver, tables })
+    };
+    receivers.iter().map(wallet).collect()
+}
+
+fn empty_rows(wallets: &[Wallet<'_>], rows: usize) -> Rows {
+    let may_subtract = wallets.iter().any(|wallet| wallet.tables.keys.may_subtract());
     Rows::with_capacity(rows, may_subtract)
 }
 
-fn read(receivers: &[&Receiver], rows: &[&EligibleTx]) -> Rows {
-    let mut words = empty_rows(receivers, rows.len());
+fn read(wallets: &[Wallet<'_>], rows: &[&EligibleTx]) -> Rows {
+    let mut words = empty_rows(wallets, rows.len());
     for tx in rows {
         words.push(packed(&tx.tweak), tx.outputs.iter().map(|output| &output.key));
     }
@@ -157,8 +191,8 @@ fn read(receivers: &[&Receiver], rows: &[&EligibleTx]) -> Rows {
 }
 
 /// Rows of an index, their points decompressed in lanes.
-fn read_stored<L: Lane>(token: L::Token, receivers: &[&Receiver], rows: &[StoredRow<'_>]) -> Rows {
-    let mut words = empty_rows(receivers, rows.len());
+fn read_stored<L: Lane>(token: L::Token, wallets: &[Wallet<'_>], rows: &[StoredRow<'_>]) -> Rows {
+    let mut words = empty_rows(wallets, rows.len());
     for some in rows.chunks(L::LANES) {
         let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|i| some[i.min(some.len() - 1)].tweak);
         let (points, good) = L::vectorize(token, Decompress { keys: &keys });
@@ -171,20 +205,20 @@ fn read_stored<L: Lane>(token: L::Token, receivers: &[&Receiver], rows: &[Stored
     words
 }
 
-fn suspects<L: Lane>(token: L::Token, receivers: &[&Receiver], mut rows: Rows, clock: &mut Clock) -> Vec<Pair> {
+fn suspects<L: Lane>(token: L::Token, wallets: &[Wallet<'_>], mut rows: Rows, clock: &mut Clock) -> Vec<Pair> {
     let mut pairs = Vec::new();
-    if receivers.is_empty() || rows.len() == 0 {
+    if wallets.is_empty() || rows.len() == 0 {
         return pairs;
     }
-    let keys: Vec<&Keys> = receivers.iter().map(|r| &r.prepared().keys).collect();
+    let keys: Vec<&Keys> = wallets.iter().map(|wallet| &wallet.tables.keys).collect();
     let wanted = Wanted::of::<L>(token, &keys, &mut rows);
     let rows = &rows;
     clock.lap(Step::Rows);
-    if receivers.len() < MANY {
+    if wallets.len() < MANY {
         let mut scanner = OneScalar::<L>::new(token);
         scanner.batch.clock = *clock;
-        for (i, (receiver, wanted)) in receivers.iter().zip(wanted).enumerate() {
-            let key = Zeroizing::new(receiver.scan_secret().secret_bytes());
+        for (i, (wallet, wanted)) in wallets.iter().zip(wanted).enumerate() {
+            let key = Zeroizing::new(wallet.receiver.scan_secret().secret_bytes());
             let schedule = Schedule::new(&key);
             scanner.scan(&schedule, wanted, rows, |row| pairs.push((row, i)));
         }
@@ -192,7 +226,7 @@ fn suspects<L: Lane>(token: L::Token, receivers: &[&Receiver], mut rows: Rows, c
         *clock = scanner.batch.clock;
         return pairs;
     }
-    let digits: Vec<&CombDigits> = receivers.iter().map(|r| &*r.prepared().digits).collect();
+    let digits: Vec<&CombDigits> = wallets.iter().map(|wallet| &*wallet.tables.digits).collect();
     let mut scanner = ManyScalars::<L>::new(token);
     scanner.batch.clock = *clock;
     scanner.scan(&digits, &wanted, rows, |row, receiver| pairs.push((row, receiver)));

@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 use crate::address::{Network, SilentPaymentAddress};
 use crate::curve::SECP;
 use crate::hash;
-use crate::prepared::Prepared;
 
 /// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never handed out.
 pub const CHANGE_LABEL: u32 = 0;
@@ -104,8 +103,6 @@ pub struct Receiver {
     spend: PublicKey,
     labels: Vec<Label>,
     by_point: HashMap<[u8; 33], usize>,
-    /// What scanning in lanes needs of it.
-    prepared: Prepared,
 }
 
 impl Receiver {
@@ -116,17 +113,12 @@ impl Receiver {
             .into_iter()
             .map(|m| Label::new(scan.secret(), &spend, m).ok_or(LabelError::Unusable(m)))
             .collect::<Result<Vec<_>, _>>()?;
-        let paid: Vec<_> = labels
-            .iter()
-            .filter_map(|label| Some((label.point, spend.combine(&label.point).ok()?)))
-            .collect();
         let by_point = labels
             .iter()
             .enumerate()
             .map(|(i, label)| (label.point.serialize(), i))
             .collect();
         Ok(Self {
-            prepared: Prepared::new(scan.secret(), &spend, &paid),
             scan_public: scan.public_key(),
             scan,
             spend,
@@ -185,10 +177,6 @@ impl Receiver {
 
     pub(crate) fn scan_secret(&self) -> &SecretKey {
         self.scan.secret()
-    }
-
-    pub(crate) fn prepared(&self) -> &Prepared {
-        &self.prepared
     }
 
     pub(crate) fn label_points(&self) -> &[Label] {

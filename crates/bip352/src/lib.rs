@@ -9,25 +9,29 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod batch;
 mod curve;
 pub mod engine;
 pub mod fast;
 mod hash;
 pub mod input;
 pub mod keys;
-mod prepared;
+mod reference;
 pub mod scan;
+pub mod scanner;
 pub mod send;
 mod shared_secret;
 pub mod spend;
 mod stack;
 
 pub use address::{AddressError, Network, SilentPaymentAddress};
-pub use engine::{Engine, Hit, Libsecp256k1, Pair, StoredRow, TxWithPrevouts};
+pub use batch::{Hit, Pair, Prepared, StoredRow, TxWithPrevouts};
+pub use engine::{Engine, EngineError, Libsecp256k1};
 pub use fast::Fast;
 pub use input::{EligibleTx, TaprootOutput, has_tweak, input_public_key, public_key_sum, tweak};
 pub use keys::{LabelError, Receiver, ScanKey, ScanKeyError};
 pub use scan::{Match, Search, scan};
+pub use scanner::Scanner;
 pub use spend::OutputTweak;
 pub use stack::wipe_stack_below;
 

@@ -18,8 +18,8 @@ use file::{Receiving, Recipient, Sending, Vector, Vin};
 use sdk_relay_bip352::send::{Input, InputKey, SendError, output_keys};
 use sdk_relay_bip352::spend::secret_key;
 use sdk_relay_bip352::{
-    EligibleTx, Engine, Fast, Hit, K_MAX, Libsecp256k1, Match, Network, Receiver, ScanKey, SilentPaymentAddress,
-    input_public_key, public_key_sum, scan, tweak,
+    EligibleTx, Engine, Fast, Hit, K_MAX, Libsecp256k1, Match, Network, Prepared, Receiver, ScanKey,
+    SilentPaymentAddress, input_public_key, public_key_sum, scan, tweak,
 };
 
 const VARIABLE: &str = "BIP352_TEST_VECTORS";
@@ -110,21 +110,23 @@ fn check_sending(case: &Sending) {
 
 /// Every engine, alone and with enough company that each of its ways is taken.
 fn check_engines(receiver: &Receiver, tx: &EligibleTx, hits: &[Hit]) {
-    let strangers: Vec<Receiver> = (1..64)
+    let strangers: Vec<Prepared> = (1..64)
         .map(|n| {
             let key = SecretKey::from_slice(&[n; 32]).expect("a scalar");
-            Receiver::new(ScanKey::from(key), receiver.spend_public_key(), []).expect("labels")
+            let stranger = Receiver::new(ScanKey::from(key), receiver.spend_public_key(), []).expect("labels");
+            Fast::new().prepare(stranger)
         })
         .collect();
+    let receiver = &Fast::new().prepare(receiver.clone());
     let fast = Fast::all();
     let engines = fast.iter().map(|engine| engine as &dyn Engine);
     for engine in engines.chain([&Libsecp256k1 as &dyn Engine]) {
-        assert_eq!(engine.scan(&[receiver], &[tx]), hits);
+        assert_eq!(engine.scan(&[receiver], &[tx]).expect("an answer"), hits);
         // The wallet last, and each row in another lane. Thousands of outputs take seconds, and are nothing new to an engine.
         let companies: &[usize] = if tx.outputs.len() < 100 { &[0, 1, 7, 63] } else { &[] };
         for &company in companies {
-            let receivers: Vec<&Receiver> = strangers.iter().take(company).chain([receiver]).collect();
-            let found = engine.scan(&receivers, &[tx; 9]);
+            let receivers: Vec<&Prepared> = strangers.iter().take(company).chain([receiver]).collect();
+            let found = engine.scan(&receivers, &[tx; 9]).expect("an answer");
             let expected = (0..9).flat_map(|row| hits.iter().map(move |hit| (row, hit)));
             let expected: Vec<Hit> = expected
                 .map(|(row, hit)| Hit {

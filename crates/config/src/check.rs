@@ -23,6 +23,8 @@ pub use retention::RetentionConfig;
 pub use tls::TlsFiles;
 pub use wallet::WalletKeys;
 
+use sdk_relay_bip352::{Engine, Fast};
+
 use crate::error::ConfigError;
 use crate::file::File;
 use crate::network::Network;
@@ -94,6 +96,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Whence the certificate for TLS on both ports; `None`: plain text.
     pub tls: Option<TlsFiles>,
+    /// The engine that scans.
+    pub scanner: Fast,
     /// How often the embedded chain mines by itself.
     pub mine_interval: Option<Duration>,
     /// Filter of the log (`tracing_subscriber::EnvFilter`).
@@ -177,11 +181,24 @@ impl Config {
             local_admin: file.http.local_admin && file.http.trusted_proxies.is_empty(),
             trusted_proxies: http::trusted_proxies(&at, file)?,
             tls: TlsFiles::check(&at, file)?,
+            scanner: scanner(&at, file)?,
             mine_interval: mine_interval(&at, file)?,
             log_level: log::level(&at, file)?,
             log_json: log::is_json(&at, file)?,
         })
     }
+}
+
+/// The engine of that name, where this machine has its instructions.
+fn scanner(at: &Checker<'_>, file: &File) -> Result<Fast, ConfigError> {
+    if file.scanner == "auto" {
+        return Ok(Fast::new());
+    }
+    Fast::named(&file.scanner).ok_or_else(|| {
+        let here: Vec<_> = Fast::all().iter().map(Engine::name).collect();
+        let expected = format!("expected auto or, on this machine, one of {}", here.join(", "));
+        at.wrong("scanner", &file.scanner, &expected)
+    })
 }
 
 fn relay_id(at: &Checker<'_>, text: &str) -> Result<Option<String>, ConfigError> {

@@ -13,6 +13,7 @@ pub struct File {
     pub(super) http_url: String,
     pub(super) dev_mode: bool,
     pub(super) standalone: bool,
+    pub(super) scanner: String,
     pub(super) bitcoin_core: BitcoinCoreFile,
     pub(super) blindbit: BlindbitFile,
     pub(super) index: IndexFile,
@@ -151,6 +152,7 @@ impl Default for File {
             http_url: "0.0.0.0:8091".to_owned(),
             dev_mode: false,
             standalone: false,
+            scanner: "auto".to_owned(),
             bitcoin_core: BitcoinCoreFile::default(),
             blindbit: BlindbitFile::default(),
             index: IndexFile {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitcoin::ScriptBuf;
-use sdk_relay_bip352::Receiver;
+use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -30,13 +30,14 @@ pub struct Detection {
     /// A connection has left whose command found no place: its mailbox is closed, and has to be looked for.
     left_unsaid: Arc<AtomicBool>,
     mail: Arc<MailBudget>,
+    scanner: Scanner,
 }
 
 /// Keys to watch for, and where to tell of them.
 #[derive(Debug)]
 pub struct WatchOrder {
     /// Scan key, spend key, labels.
-    pub receiver: Receiver,
+    pub receiver: Prepared,
     /// The address of each label; `None` is the plain one.
     pub addresses: HashMap<Option<u32>, String>,
     /// Whose watch it is.
@@ -96,12 +97,13 @@ pub(super) enum Command {
 }
 
 impl Detection {
-    pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
+    pub(super) fn channel(scanner: Scanner) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
         let detection = Self {
             commands,
             left_unsaid: Arc::default(),
             mail: Arc::default(),
+            scanner,
         };
         (detection, receiver)
     }
@@ -110,6 +112,11 @@ impl Detection {
     /// up, nothing more goes in, and the connection is to be closed with 1013.
     pub fn mailbox(&self, address: IpAddr) -> (Mailbox, MailboxReceiver) {
         self.mail.mailbox(address)
+    }
+
+    /// What scans: it prepares a watch's receiver.
+    pub fn scanner(&self) -> &Scanner {
+        &self.scanner
     }
 
     /// Registers a watch, or gives up after [`ANSWERED_WITHIN`]: detection does not register a watch whose answer nobody awaits.
@@ -178,7 +185,7 @@ impl Detection {
 #[cfg(test)]
 mod tests {
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
-    use sdk_relay_bip352::ScanKey;
+    use sdk_relay_bip352::{Fast, Receiver, ScanKey};
 
     use super::*;
 
@@ -186,7 +193,7 @@ mod tests {
         let key = SecretKey::from_slice(&[7; 32]).expect("a scalar");
         let spend = key.public_key(&Secp256k1::new());
         WatchOrder {
-            receiver: Receiver::new(ScanKey::from(key), spend, []).expect("no labels"),
+            receiver: Prepared::plain(Receiver::new(ScanKey::from(key), spend, []).expect("no labels")),
             addresses: HashMap::new(),
             mailbox: Arc::<MailBudget>::default().mailbox(IpAddr::from([127, 0, 0, 1])).0,
             history: None,
@@ -195,7 +202,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_is_refused_while_detection_takes_no_commands_and_not_registered_later() {
-        let (detection, mut commands) = Detection::channel();
+        let (detection, mut commands) = Detection::channel(Scanner::new(Arc::new(Fast::new()), |_, _| {}));
         assert_eq!(detection.watch(order()).await, Err(WatchRefused::Stalled));
         match commands.try_recv() {
             Ok(Command::Watch(_, reply)) => assert!(reply.is_closed(), "detection would register it"),

@@ -20,7 +20,7 @@ use super::scheduler::fair::Fair;
 use super::scheduler::{Owner, PAIR, cost_of_row};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use sdk_relay_bip352::{Engine, Match, Receiver};
+use sdk_relay_bip352::{Match, Prepared, Scanner};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::{Index, Paid, Scanned, scan_within};
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
@@ -48,7 +48,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) watch_id: String,
-    pub(super) receiver: Arc<Receiver>,
+    pub(super) receiver: Arc<Prepared>,
     pub(super) mailbox: Mailbox,
     pub(super) next: u32,
     pub(super) until: u32,
@@ -102,7 +102,7 @@ impl From<Paid> for Found {
 /// The scanning task.
 pub struct HistoryScanner {
     pub(super) index: Index,
-    pub(super) engine: Arc<dyn Engine>,
+    pub(super) scanner: Scanner,
     pub(super) orders: Arc<ScanQueue>,
     pub(super) detection: Detection,
     /// The last read failed, and that is in the log.
@@ -199,10 +199,10 @@ impl HistoryScanner {
             turns.charge(scan.mailbox.owner(), rows as u64 * cost_of_row(&scan.receiver));
         }
         let receivers = share.receivers;
-        let (engine, threads) = (Arc::clone(&self.engine), self.index.pool.threads());
+        let (scanner, threads) = (self.scanner.clone(), self.index.pool.threads());
         let work = move || {
-            let keys: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
-            let found = scan_within(&*engine, &keys, &blocks, threads, TURN);
+            let keys: Vec<&Prepared> = receivers.iter().map(|r| &**r).collect();
+            let found = scan_within(&scanner, &keys, &blocks, threads, TURN);
             (blocks, found)
         };
         let Some((blocks, found)) = self.index.pool.run(work).await else {
@@ -308,7 +308,7 @@ struct Share {
     most: usize,
     /// Keys at most of the owner whose turn it is.
     most_own: usize,
-    receivers: Vec<Arc<Receiver>>,
+    receivers: Vec<Arc<Prepared>>,
     /// By the receiver's place in memory, which only tells it apart.
     columns: HashMap<usize, usize>,
     /// Keys that were added, by address; those of whoever has the turn are counted apart.

@@ -47,16 +47,16 @@ pub fn start(
     stop: CancellationToken,
     threads: &dyn SpawnThread,
 ) -> Result<Started, StartError> {
-    let (detection, commands) = Detection::channel();
+    let (detection, commands) = Detection::channel(parts.scanner.clone());
     let orders = Arc::new(ScanQueue::default());
     let history = parts.index.clone().map(|index| HistoryScanner {
         index,
-        engine: Arc::clone(&parts.engine),
+        scanner: parts.scanner.clone(),
         orders: Arc::clone(&orders),
         detection: detection.clone(),
         reading_fails: false,
     });
-    let (scheduler, outcomes) = Scheduler::start(&parts.engine, threads).map_err(StartError::Thread)?;
+    let (scheduler, outcomes) = Scheduler::start(&parts.scanner, threads).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     let runtime = tokio::runtime::Handle::current();
     let work = move || runtime.block_on(worker.run(events, commands, outcomes, stop));

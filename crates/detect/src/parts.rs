@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
-use sdk_relay_bip352::{Engine, Receiver};
+use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
@@ -25,9 +25,9 @@ pub struct Parts {
     /// For addresses.
     pub network: Network,
     /// The relay's own wallet.
-    pub own: Arc<Receiver>,
+    pub own: Arc<Prepared>,
     /// What scans.
-    pub engine: Arc<dyn Engine>,
+    pub scanner: Scanner,
     /// Where history comes from; `None`: there is none.
     pub index: Option<Index>,
     /// Watches at most.

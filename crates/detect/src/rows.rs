@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bitcoin::{Address, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
-use sdk_relay_bip352::{EligibleTx, Engine, Match, TxWithPrevouts};
+use sdk_relay_bip352::{EligibleTx, Match, Scanner, TxWithPrevouts};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_config::Network;
 use sdk_relay_protocol::{Payment, SecretHex, TweakOutput, TweakTx, btc};
@@ -78,8 +78,8 @@ impl Facts {
 
 impl Row {
     /// The rows of many transactions, in order: `None` for one that pays nobody silently. Together they cost far less than one by one.
-    pub(super) fn of(engine: &dyn Engine, facts: &[Facts], txs: &[TxWithPrevouts<'_>]) -> Vec<Option<Arc<Self>>> {
-        let tweaks = engine.tweaks(txs).into_iter();
+    pub(super) fn of(scanner: &Scanner, facts: &[Facts], txs: &[TxWithPrevouts<'_>]) -> Vec<Option<Arc<Self>>> {
+        let tweaks = scanner.tweaks(txs).into_iter();
         let row = |(tweak, ((tx, _), facts)): (Option<_>, (&TxWithPrevouts<'_>, &Facts))| {
             tweak.map(|tweak| {
                 Arc::new(Self {

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism, scope};
 
-use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
+use sdk_relay_bip352::{EligibleTx, Hit, Prepared, Scanner};
 
 use super::rows::Row;
 
 /// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's work.
 const PAIRS_A_THREAD: usize = 5_000;
 
-/// What `engine` finds, ordered by row and then by receiver.
-pub(super) fn scan(engine: &dyn Engine, receivers: &[Arc<Receiver>], rows: &[Arc<Row>]) -> Vec<Hit> {
-    let receivers: Vec<&Receiver> = receivers.iter().map(|r| &**r).collect();
+/// What the engine finds, ordered by row and then by receiver.
+pub(super) fn scan(scanner: &Scanner, receivers: &[Arc<Prepared>], rows: &[Arc<Row>]) -> Vec<Hit> {
+    let receivers: Vec<&Prepared> = receivers.iter().map(|r| &**r).collect();
     let rows: Vec<&EligibleTx> = rows.iter().map(|r| &r.eligible).collect();
     let threads = (receivers.len() * rows.len() / PAIRS_A_THREAD).clamp(1, processors());
     let share = rows.len().div_ceil(threads).max(1);
-    let found = in_pieces(engine, &receivers, &rows, Pieces { threads, share });
-    found.unwrap_or_else(|| engine.scan(&receivers, &rows))
+    let found = in_pieces(scanner, &receivers, &rows, Pieces { threads, share });
+    found.unwrap_or_else(|| scanner.scan(&receivers, &rows))
 }
 
 #[derive(Clone, Copy)]
@@ -31,8 +31,8 @@ struct Pieces {
 
 /// Threads take one piece after the other. `None` when one of them failed.
 fn in_pieces(
-    engine: &dyn Engine,
-    receivers: &[&Receiver],
+    scanner: &Scanner,
+    receivers: &[&Prepared],
     rows: &[&EligibleTx],
     Pieces { threads, share }: Pieces,
 ) -> Option<Vec<Hit>> {
@@ -44,7 +44,7 @@ fn in_pieces(
             let Some(piece) = rows.get(first..rows.len().min(first + share)).filter(|p| !p.is_empty()) else {
                 return found;
             };
-            let hits = engine.scan(receivers, piece).into_iter();
+            let hits = scanner.scan(receivers, piece).into_iter();
             found.extend(hits.map(|hit| Hit {
                 row: first + hit.row,
                 ..hit
@@ -78,13 +78,19 @@ fn processors() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use sdk_relay_bip352::{Engine, EngineError};
+
     use super::*;
 
     /// Says which rows it was given, by their outputs, and in which order.
     struct Echo;
 
     impl Engine for Echo {
-        fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+        fn name(&self) -> &'static str {
+            "echo"
+        }
+
+        fn scan(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
             let hit = |row, receiver| Hit {
                 receiver,
                 row,
@@ -92,8 +98,9 @@ mod tests {
             };
             let odd = |(row, tx): (usize, &&EligibleTx)| (tx.outputs.len() % 2 == 1).then_some(row);
             let rows = rows.iter().enumerate().filter_map(odd);
-            rows.flat_map(|row| (0..receivers.len()).map(move |r| hit(row, r)))
-                .collect()
+            Ok(rows
+                .flat_map(|row| (0..receivers.len()).map(move |r| hit(row, r)))
+                .collect())
         }
     }
 
@@ -101,11 +108,12 @@ mod tests {
     fn threads_change_nothing() {
         use bitcoin::hashes::Hash as _;
         use bitcoin::secp256k1::{Secp256k1, SecretKey};
-        use sdk_relay_bip352::{ScanKey, TaprootOutput};
+        use sdk_relay_bip352::{Receiver, ScanKey, TaprootOutput};
 
         let key = SecretKey::from_slice(&[7; 32]).expect("a scalar");
         let point = key.public_key(&Secp256k1::new());
-        let receiver = Receiver::new(ScanKey::from(key), point, []).expect("labels");
+        let scanner = Scanner::new(Arc::new(Echo), |_, _| {});
+        let receiver = scanner.prepare(Receiver::new(ScanKey::from(key), point, []).expect("labels"));
         let output = TaprootOutput {
             vout: 0,
             key: [1; 32],
@@ -120,9 +128,9 @@ mod tests {
             .collect();
         let rows: Vec<&EligibleTx> = rows.iter().collect();
         for receivers in [vec![&receiver; 3], vec![&receiver; 100]] {
-            let expected = Echo.scan(&receivers, &rows);
+            let expected = scanner.scan(&receivers, &rows);
             for (threads, share) in [(1, 601), (2, 301), (4, 16), (3, 1)] {
-                let found = in_pieces(&Echo, &receivers, &rows, Pieces { threads, share });
+                let found = in_pieces(&scanner, &receivers, &rows, Pieces { threads, share });
                 assert_eq!(found.as_ref(), Some(&expected), "{threads} threads, pieces of {share}");
             }
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bitcoin::Txid;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
-use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
@@ -25,7 +25,7 @@ use super::scheduler::{Client, Entry, Owner};
 pub(super) struct Watch {
     id: String,
     number: u64,
-    pub(super) receiver: Arc<Receiver>,
+    pub(super) receiver: Arc<Prepared>,
     addresses: HashMap<Option<u32>, String>,
     mailbox: Mailbox,
     ledger: Ledger,
@@ -43,8 +43,8 @@ pub(super) struct Watches {
     owners: BTreeMap<Owner, Connection>,
     /// Connections that have no watches any more and whose scans are to be dropped.
     gone: Vec<Owner>,
-    /// Watches with equal keys share them, by [`Receiver::fingerprint`].
-    keys: HashMap<[u8; 32], Weak<Receiver>>,
+    /// Watches with equal keys share them, by [`sdk_relay_bip352::Receiver::fingerprint`].
+    keys: HashMap<[u8; 32], Weak<Prepared>>,
 }
 
 /// A connection that has watches.
@@ -110,7 +110,7 @@ impl Watches {
     }
 
     /// The same keys as another watch has, where there is one: they are scanned once.
-    fn shared(&mut self, receiver: Receiver) -> Arc<Receiver> {
+    fn shared(&mut self, receiver: Prepared) -> Arc<Prepared> {
         let fingerprint = receiver.fingerprint();
         if let Some(known) = self.keys.get(&fingerprint).and_then(Weak::upgrade) {
             return known;
@@ -245,7 +245,7 @@ impl Watches {
         let Some(connection) = self.owners.get_mut(&owner) else {
             return;
         };
-        let mut by_keys: BTreeMap<*const Receiver, (&Arc<Receiver>, Vec<u64>)> = BTreeMap::new();
+        let mut by_keys: BTreeMap<*const Prepared, (&Arc<Prepared>, Vec<u64>)> = BTreeMap::new();
         for watch in connection.watches.iter().filter_map(|number| self.all.get(number)) {
             let keys = by_keys.entry(Arc::as_ptr(&watch.receiver));
             keys.or_insert_with(|| (&watch.receiver, Vec::new()))

@@ -439,7 +439,7 @@ impl Worker {
             self.mempool.remove(&facts.txid);
             self.find_for_wallet(*facts, tx, place, &mut story);
         }
-        let rows: Vec<Arc<Row>> = Row::of(&*self.parts.engine, &facts, &txs)
+        let rows: Vec<Arc<Row>> = Row::of(&self.parts.scanner, &facts, &txs)
             .into_iter()
             .flatten()
             .collect();
@@ -448,7 +448,7 @@ impl Worker {
             .transactions_scanned
             .inc_by(block.block.txdata.len() as u64);
         self.parts.counters.blocks_connected.inc();
-        let hits = scan(&*self.parts.engine, std::slice::from_ref(&self.parts.own), &rows);
+        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
         self.tell_own(hits, &rows, place, &mut story);
         let tweaks = Tweaks {
             block_height: at.height,
@@ -512,7 +512,7 @@ impl Worker {
         let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|t| (&t.tx, t.prevouts.as_slice())).collect();
         let facts: Vec<Facts> = txs.iter().map(|t| Facts::of(t.txid, &t.tx, &t.prevouts)).collect();
         let mut rows = Vec::new();
-        for (row, (facts, (tx, _))) in Row::of(&*self.parts.engine, &facts, &given)
+        for (row, (facts, (tx, _))) in Row::of(&self.parts.scanner, &facts, &given)
             .into_iter()
             .zip(facts.iter().zip(&given))
         {
@@ -524,7 +524,7 @@ impl Worker {
         if rows.is_empty() {
             return;
         }
-        let hits = scan(&*self.parts.engine, std::slice::from_ref(&self.parts.own), &rows);
+        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
         self.tell_own(hits, &rows, place, story);
         self.scan_for_watches(rows, None);
     }

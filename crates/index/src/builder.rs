@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
-use sdk_relay_bip352::Engine;
+use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
@@ -42,7 +42,7 @@ pub struct Builder {
     source: Arc<dyn ChainSource>,
     pool: Arc<Pool>,
     oracle: Option<Arc<Oracle>>,
-    engine: Arc<dyn Engine>,
+    scanner: Scanner,
     follow: watch::Receiver<FollowStatus>,
     status: watch::Sender<IndexStatus>,
     figures: watch::Sender<IndexFigures>,
@@ -92,7 +92,7 @@ impl Builder {
         index: Arc<TweakIndex>,
         source: Arc<dyn ChainSource>,
         pool: Arc<Pool>,
-        engine: Arc<dyn Engine>,
+        scanner: Scanner,
         follow: watch::Receiver<FollowStatus>,
     ) -> Result<(Self, watch::Receiver<IndexStatus>, watch::Receiver<IndexFigures>), IndexError> {
         let tip = index.tip()?.map(|t| BlockRef {
@@ -118,14 +118,14 @@ impl Builder {
             Arc::clone(&index),
             Arc::clone(&source),
             Arc::clone(&pool),
-            Arc::clone(&engine),
+            scanner.clone(),
         );
         let builder = Self {
             index,
             source,
             pool,
             oracle: None,
-            engine,
+            scanner,
             follow,
             status,
             figures,
@@ -319,7 +319,7 @@ impl Builder {
             Arc::clone(&self.fetches),
             self.oracle.clone(),
         );
-        let engine = Arc::clone(&self.engine);
+        let scanner = self.scanner.clone();
         let (here, fetched) = oneshot::channel();
         let done = tokio::spawn(async move {
             let turn = turns.acquire_owned().await.map_err(|_| Stopped::Thread)?;
@@ -333,8 +333,8 @@ impl Builder {
             let (previous, transactions) = (block.block.header.prev_blockhash, block.block.txdata.len());
             let at = BlockRef { height, hash };
             let computed = match oracle {
-                Some(oracle) => oracle.index(at, block, &pool).await,
-                None => pool.run(move || indexed(at, &block, &*engine)).await,
+                Some(oracle) => oracle.index(at, block, &pool, scanner).await,
+                None => pool.run(move || indexed(at, &block, &scanner)).await,
             };
             Ok(Some(Computed {
                 previous,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sdk_relay_bip352::Engine;
+use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{Damage, IndexError};
@@ -22,7 +22,7 @@ pub(super) struct Repair {
     index: Arc<TweakIndex>,
     source: Arc<dyn ChainSource>,
     pool: Arc<Pool>,
-    engine: Arc<dyn Engine>,
+    scanner: Scanner,
     /// Damaged blocks that the log has; since when each is lost.
     known: HashMap<u32, Option<Instant>>,
 }
@@ -37,17 +37,12 @@ enum Outcome {
 }
 
 impl Repair {
-    pub(super) fn new(
-        index: Arc<TweakIndex>,
-        source: Arc<dyn ChainSource>,
-        pool: Arc<Pool>,
-        engine: Arc<dyn Engine>,
-    ) -> Self {
+    pub(super) fn new(index: Arc<TweakIndex>, source: Arc<dyn ChainSource>, pool: Arc<Pool>, scanner: Scanner) -> Self {
         Self {
             index,
             source,
             pool,
-            engine,
+            scanner,
             known: HashMap::new(),
         }
     }
@@ -120,10 +115,10 @@ impl Repair {
             }
             Err(error) => return Outcome::Later(error.to_string()),
         };
-        let engine = Arc::clone(&self.engine);
+        let scanner = self.scanner.clone();
         let computed = self
             .pool
-            .run(move || indexed(BlockRef { height, hash }, &block, &*engine));
+            .run(move || indexed(BlockRef { height, hash }, &block, &scanner));
         let Some(block) = computed.await else {
             return Outcome::Later("a thread of the index failed".to_owned());
         };

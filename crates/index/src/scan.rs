@@ -1,12 +1,9 @@
 //! Scanning a stretch of the index.
 
 use rayon::prelude::*;
-use sdk_relay_bip352::{EligibleTx, Engine, Match, Receiver, Search, StoredRow, wipe_stack_below};
+use sdk_relay_bip352::{EligibleTx, Match, Prepared, Receiver, Scanner, Search, StoredRow, wipe_stack_below};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_store::index::IndexedBlock;
-
-/// Rows of one piece of work at least: engines do many at once.
-const ROWS_PER_PIECE: usize = 512;
 
 /// A transaction of the index that pays a receiver.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +24,8 @@ pub struct Paid {
 
 /// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the work is shared among
 /// `threads` pieces, which run side by side when this is called on a thread of a [`crate::Pool`].
-pub fn scan(engine: &dyn Engine, receivers: &[&Receiver], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
-    let scanned = scan_within(engine, receivers, blocks, threads, u64::MAX);
+pub fn scan(scanner: &Scanner, receivers: &[&Prepared], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
+    let scanned = scan_within(scanner, receivers, blocks, threads, u64::MAX);
     scanned.into_iter().map(|scanned| scanned.paid).collect()
 }
 
@@ -44,8 +41,8 @@ pub struct Scanned {
 /// The same, with a bound (in units of [`Search::spent`]) for the search of transactions that pay somebody, which can cost far more than finding them.
 /// Beyond it whole blocks are left out, but for the first block with payments of the first receiver.
 pub fn scan_within(
-    engine: &dyn Engine,
-    receivers: &[&Receiver],
+    scanner: &Scanner,
+    receivers: &[&Prepared],
     blocks: &[IndexedBlock],
     threads: usize,
     most: u64,
@@ -54,7 +51,7 @@ pub fn scan_within(
         .iter()
         .flat_map(|b| b.transactions.iter().map(move |tx| (b, tx)))
         .collect();
-    let piece = rows.len().div_ceil(threads.max(1)).max(ROWS_PER_PIECE);
+    let piece = rows.len().div_ceil(threads.max(1)).max(scanner.preferred_batch());
     let pairs: Vec<(usize, usize)> = rows
         .par_chunks(piece)
         .enumerate()
@@ -66,7 +63,7 @@ pub fn scan_within(
                     outputs: &tx.keys,
                 })
                 .collect();
-            let pairs = engine.scan_stored(receivers, &stored);
+            let pairs = scanner.scan_stored(receivers, &stored);
             pairs
                 .into_iter()
                 .map(move |(row, receiver)| (n * piece + row, receiver))

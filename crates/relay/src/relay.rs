@@ -11,7 +11,7 @@ use bitcoin::ScriptBuf;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
-use sdk_relay_bip352::{Engine, Fast, Receiver};
+use sdk_relay_bip352::{Engine, EngineError, Receiver, Scanner};
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
@@ -102,10 +102,11 @@ enum Kind {
 impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` tells when it follows the tip.
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
-        Self::start_with(loader, config, log, Arc::new(Fast::new()), &Ports::default()).await
+        let engine = Arc::new(config.scanner);
+        Self::start_with(loader, config, log, engine, &Ports::default()).await
     }
 
-    /// The same with another engine for detection, and the sockets of the relay before it.
+    /// The same with another engine than the configured one, and the sockets of the relay before it.
     pub async fn start_with(
         loader: Loader,
         config: Config,
@@ -116,7 +117,8 @@ impl Relay {
         let started = Instant::now();
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;
-        let own = Arc::new(wallet::open(data_dir.path(), config.wallet.as_ref())?);
+        let scanner = Scanner::new(engine, log_scanner);
+        let own = Arc::new(scanner.prepare(wallet::open(data_dir.path(), config.wallet.as_ref())?));
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
         ports.keep_only(&[config.ws_url, config.http_url]);
@@ -170,7 +172,15 @@ impl Relay {
         };
         let (index, builder) = match config.index {
             Some(wanted) => {
-                let (index, builder) = open_index(wanted, &config, data_dir.path(), &source, &follower, &supervisor)?;
+                let (index, builder) = open_index(
+                    wanted,
+                    &config,
+                    data_dir.path(),
+                    &source,
+                    &follower,
+                    &supervisor,
+                    scanner.clone(),
+                )?;
                 (Some(index), Some(builder.with_oracle(oracle.clone())))
             }
             None => (None, None),
@@ -182,7 +192,7 @@ impl Relay {
             vitals: Arc::clone(&vitals),
             network: config.network,
             own: Arc::clone(&own),
-            engine,
+            scanner,
             index: index.clone(),
             max_watches: config.max_watches,
             wallet_scripts,
@@ -433,6 +443,7 @@ fn open_index(
     source: &Source,
     follower: &Follower,
     supervisor: &Supervisor,
+    scanner: Scanner,
 ) -> anyhow::Result<(Index, Builder)> {
     let store = TweakIndex::open(
         &data_dir.join(INDEX_DIRECTORY),
@@ -451,7 +462,7 @@ fn open_index(
         Arc::clone(&store),
         Arc::clone(&source.chain),
         Arc::clone(&pool),
-        Arc::new(Fast::new()),
+        scanner,
         follower.status(),
     )?;
     let index = Index {
@@ -482,6 +493,15 @@ fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
         let chain = &*looking.chain;
         looking.node.poll(|| node_figures(chain)).await;
     });
+}
+
+fn log_scanner(engine: &'static str, error: Option<&EngineError>) {
+    match error {
+        Some(error) => {
+            tracing::error!(engine, %error, "the scan engine fails: libsecp256k1 scans in its place, more slowly");
+        }
+        None => tracing::info!(engine, "the scan engine works again"),
+    }
 }
 
 /// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.

@@ -9,6 +9,8 @@ mod support;
 
 #[path = "payments/dev.rs"]
 mod dev;
+#[path = "payments/engines.rs"]
+mod engines;
 #[path = "payments/kinds.rs"]
 mod kinds;
 #[path = "payments/order.rs"]

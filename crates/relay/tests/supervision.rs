@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use sdk_relay::cli::run_with;
 use sdk_relay::ports::Ports;
 use sdk_relay::relay::Relay;
-use sdk_relay_bip352::{EligibleTx, Engine, Hit, Receiver};
+use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared};
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
@@ -31,7 +31,11 @@ const ENGINE: &str = "SUPERVISION_ENGINE";
 struct Panics;
 
 impl Engine for Panics {
-    fn scan(&self, _: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+    fn name(&self) -> &'static str {
+        "panics"
+    }
+
+    fn scan(&self, _: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
         panic!("a fault of the test at {} rows", rows.len())
     }
 }
@@ -43,7 +47,11 @@ struct Hangs;
 const HANGS: &str = "this scan never ends";
 
 impl Engine for Hangs {
-    fn scan(&self, _: &[&Receiver], _: &[&EligibleTx]) -> Vec<Hit> {
+    fn name(&self) -> &'static str {
+        "hangs"
+    }
+
+    fn scan(&self, _: &[&Prepared], _: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
         eprintln!("{HANGS}");
         loop {
             std::thread::park();
@@ -59,7 +67,7 @@ fn child() {
         Ok("hangs") => Arc::new(Hangs),
         _ => return,
     };
-    match run_with(Overrides::default(), engine) {
+    match run_with(Overrides::default(), Some(engine)) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             eprintln!("{error:#}");

@@ -8,7 +8,7 @@ use secp_lanes::{Affine, Gather, Lane, MAX_VECTORS, Mask, Pack, Packed, Scratch,
 
 use super::finish::{CHAINS, Slot};
 use super::rows::Rows;
-use crate::prepared::Keys;
+use super::tables::Keys;
 
 /// What a step costs for a row of eight lanes, look-ups included, in multiplications.
 const ADDING: usize = 6;

@@ -9,7 +9,7 @@ use secp_lanes::{
     vectors,
 };
 
-use crate::engine::TxWithPrevouts;
+use crate::batch::TxWithPrevouts;
 use crate::hash;
 use crate::input::{COMPRESSED, input_keys, pays_taproot, tweak};
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sdk_relay_bip352::send::{SendError, output_keys};
 use sdk_relay_bip352::spend::secret_key as output_secret_key;
 use sdk_relay_bip352::{
-    EligibleTx, Engine, Libsecp256k1, Match, Network, Receiver, ScanKey, SilentPaymentAddress, scan,
+    EligibleTx, Engine, Libsecp256k1, Match, Network, Prepared, Receiver, ScanKey, SilentPaymentAddress, scan,
 };
 use silentpayments::receiving::Label;
 use silentpayments::utils::receiving::calculate_ecdh_shared_secret;
@@ -188,12 +188,14 @@ fn their_outputs(
 
 /// Many wallets and rows at once are what one at a time are, and every match is spendable.
 fn check_engine(wallets: &[Wallet], tx: &EligibleTx) {
-    let receivers: Vec<Receiver> = wallets.iter().map(Wallet::receiver).collect();
+    let prepared = wallets.iter().map(|wallet| Libsecp256k1.prepare(wallet.receiver()));
+    let receivers: Vec<Prepared> = prepared.collect();
     let empty = EligibleTx {
         outputs: Vec::new(),
         ..tx.clone()
     };
     let hits = Libsecp256k1.scan(&receivers.iter().collect::<Vec<_>>(), &[tx, &empty, tx]);
+    let hits = hits.expect("an answer");
     let found = |row: usize, receiver: usize| {
         let mut hits = hits
             .iter()

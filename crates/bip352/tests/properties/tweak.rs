@@ -54,7 +54,7 @@ proptest! {
         let given: Vec<(&Transaction, &[TxOut])> = txs.iter().map(|(tx, prevouts)| (tx, prevouts.as_slice())).collect();
         let one_by_one: Vec<_> = given.iter().map(|(tx, prevouts)| tweak(tx, prevouts)).collect();
         for engine in Fast::all() {
-            prop_assert_eq!(engine.tweaks(&given), &one_by_one[..], "{}", engine.name());
+            prop_assert_eq!(engine.tweaks(&given).expect("an answer"), &one_by_one[..], "{}", engine.name());
         }
     }
 

@@ -1,3 +1,5 @@
+use sdk_relay_bip352::{Engine, Fast};
+
 use super::*;
 use crate::{Credentials, Network, TlsFiles, template};
 
@@ -217,6 +219,20 @@ fn a_misspelt_level_of_the_log_is_refused() {
     for right in ["off", "WARN", "info,sdk_relay=debug", "sdk_relay[{client=x}]=trace"] {
         assert!(from(&format!("[log]\nlevel = \"{right}\"\n"), &[]).is_ok(), "{right}");
     }
+}
+
+#[test]
+fn the_scanner_is_one_that_this_machine_has() {
+    for engine in Fast::all() {
+        let config = from(&format!("scanner = {:?}\n", engine.name()), &[]).unwrap();
+        assert_eq!(config.scanner.name(), engine.name());
+    }
+    assert_eq!(from("", &[]).unwrap().scanner.name(), Fast::new().name());
+    let refused = message("scanner = \"abacus\"\n", &[]);
+    assert!(
+        refused.contains("scanner") && refused.contains("abacus") && refused.contains("portable"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -1,20 +1,20 @@
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use sdk_relay_bip352::ScanKey;
+use sdk_relay_bip352::{Receiver, ScanKey};
 
 use super::*;
 use crate::mailbox::MailBudget;
 
-fn receiver(n: u16) -> Arc<Receiver> {
+fn receiver(n: u16) -> Arc<Prepared> {
     let mut bytes = [1; 32];
     bytes[..2].copy_from_slice(&n.to_be_bytes());
     let key = SecretKey::from_slice(&bytes).unwrap();
     let spend = key.public_key(&Secp256k1::new());
-    Arc::new(Receiver::new(ScanKey::from(key), spend, []).unwrap())
+    Arc::new(Prepared::plain(Receiver::new(ScanKey::from(key), spend, []).unwrap()))
 }
 
-fn scans(address: u8, keys: &[Arc<Receiver>]) -> Vec<Scan> {
+fn scans(address: u8, keys: &[Arc<Prepared>]) -> Vec<Scan> {
     let (mailbox, _letters) = Arc::<MailBudget>::default().mailbox([192, 0, 2, address].into());
-    let scan = |receiver: &Arc<Receiver>| Scan {
+    let scan = |receiver: &Arc<Prepared>| Scan {
         watch_id: String::new(),
         receiver: Arc::clone(receiver),
         mailbox: mailbox.clone(),

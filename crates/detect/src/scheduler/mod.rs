@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use sdk_relay_bip352::{Match, Receiver};
+use sdk_relay_bip352::{Match, Prepared, Receiver};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_telemetry::clock::unix_now;
 
@@ -104,7 +104,7 @@ impl Batch {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Held by the watches alone: the keys are wiped when the last of them ends, whatever waits here.
-    receiver: Weak<Receiver>,
+    receiver: Weak<Prepared>,
     /// Cost of one row.
     cost: u64,
     /// The numbers of the watches.
@@ -112,7 +112,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(receiver: &Arc<Receiver>, watches: Vec<u64>) -> Self {
+    pub(super) fn new(receiver: &Arc<Prepared>, watches: Vec<u64>) -> Self {
         Self {
             cost: cost_of_row(receiver),
             receiver: Arc::downgrade(receiver),

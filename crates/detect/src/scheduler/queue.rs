@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
-use sdk_relay_bip352::{Receiver, Search};
+use sdk_relay_bip352::{Prepared, Search};
 
 use super::fair::Fair;
 use super::{Batch, Class, Client, Keys, Owner, PIECE};
@@ -84,7 +84,7 @@ struct Task {
 pub(super) struct Searching {
     pub(super) batch: Arc<Batch>,
     pub(super) row: usize,
-    pub(super) receiver: Weak<Receiver>,
+    pub(super) receiver: Weak<Prepared>,
     /// Its state, once it has begun.
     pub(super) search: Option<Box<Search>>,
     /// For whom; the first one pays.
@@ -130,7 +130,7 @@ pub(super) struct Scan {
 /// Keys, scanned once for everybody who has them.
 #[derive(Debug)]
 pub(super) struct Column {
-    pub(super) receiver: Arc<Receiver>,
+    pub(super) receiver: Arc<Prepared>,
     to: Vec<Target>,
 }
 
@@ -526,7 +526,7 @@ impl Task {
     }
 
     /// Adds the next of its keys to the piece, up to this cost, and one at least. Gives what they cost.
-    fn take(&mut self, scan: &mut Scan, owner: Owner, columns: &mut HashMap<*const Receiver, usize>, most: u64) -> u64 {
+    fn take(&mut self, scan: &mut Scan, owner: Owner, columns: &mut HashMap<*const Prepared, usize>, most: u64) -> u64 {
         let rows = scan.rows.len() as u64;
         let mut cost = 0;
         while let Some(entry) = self.keys.get(self.key) {

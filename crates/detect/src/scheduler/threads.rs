@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
-use sdk_relay_bip352::{EligibleTx, Engine, Receiver, Search, wipe_stack_below};
+use sdk_relay_bip352::{EligibleTx, Prepared, Scanner, Search, wipe_stack_below};
 use sdk_relay_index::lower_priority;
 use tokio::sync::mpsc;
 
@@ -42,7 +42,7 @@ struct State {
 impl Scheduler {
     /// Starts one thread for each processor, and one for the mempool alone.
     pub(crate) fn start(
-        engine: &Arc<dyn Engine>,
+        scanner: &Scanner,
         threads: &dyn SpawnThread,
     ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
@@ -51,7 +51,7 @@ impl Scheduler {
             let express = n == 0;
             let thread = Thread {
                 shared: Arc::clone(&scheduler.shared),
-                engine: Arc::clone(engine),
+                scanner: scanner.clone(),
                 outcomes: outcomes.clone(),
             };
             let work = move || {
@@ -104,7 +104,7 @@ impl Shared {
 
 struct Thread {
     shared: Arc<Shared>,
-    engine: Arc<dyn Engine>,
+    scanner: Scanner,
     outcomes: mpsc::Sender<Outcome>,
 }
 
@@ -156,10 +156,10 @@ impl Thread {
     }
 
     fn suspects(&self, scan: &Scan) -> Vec<(usize, usize)> {
-        let receivers: Vec<&Receiver> = scan.columns.iter().map(|column| &*column.receiver).collect();
+        let receivers: Vec<&Prepared> = scan.columns.iter().map(|column| &*column.receiver).collect();
         let rows = scan.batch.rows.get(scan.rows.clone()).unwrap_or_default();
         let rows: Vec<&EligibleTx> = rows.iter().map(|row| &row.eligible).collect();
-        self.engine.suspects(&receivers, &rows)
+        self.scanner.suspects(&receivers, &rows)
     }
 
     /// An engine does not panic; if one did, its owners would have to begin anew.

@@ -15,7 +15,9 @@ use bitcoin::{
     Amount, Block, CompactTarget, CompressedPublicKey, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness,
 };
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
-use sdk_relay_bip352::{EligibleTx, Engine, Fast, Pair, Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_bip352::{
+    EligibleTx, Engine, EngineError, Fast, Pair, Prepared, Receiver, ScanKey, Scanner, SilentPaymentAddress,
+};
 use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::Topics;
@@ -55,11 +57,19 @@ impl Threads {
 struct Gated(Mutex<Option<blocking::Receiver<()>>>);
 
 impl Engine for Gated {
-    fn scan(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Hit> {
+    fn name(&self) -> &'static str {
+        "gated"
+    }
+
+    fn prepare(&self, receiver: Receiver) -> Prepared {
+        Fast::new().prepare(receiver)
+    }
+
+    fn scan(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
         Fast::new().scan(receivers, rows)
     }
 
-    fn suspects(&self, receivers: &[&Receiver], rows: &[&EligibleTx]) -> Vec<Pair> {
+    fn suspects(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Pair>, EngineError> {
         if rows.len() > 1 {
             // Once opened, it stays open: the other end is gone then.
             let gate = self.0.lock().expect("no thread panics").take();
@@ -172,7 +182,10 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     let store = Arc::new(Store::open(&dir.path().join("store"), "regtest", retention).expect("a store"));
     let hub = Arc::new(Hub::new(Arc::clone(&store)).expect("a hub"));
     let (open, gate) = blocking::sync_channel(1);
-    let own = Arc::new(receiver(0));
+    let scanner = Scanner::new(Arc::new(Gated(Mutex::new(Some(gate)))), |_, error| {
+        assert_eq!(error, None, "the fast engine does not fail");
+    });
+    let own = Arc::new(scanner.prepare(receiver(0)));
     let parts = Parts {
         store: Arc::clone(&store),
         hub: Arc::clone(&hub),
@@ -180,7 +193,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
         vitals: Arc::new(Vitals::new(None)),
         network: Network::Regtest,
         own: Arc::clone(&own),
-        engine: Arc::new(Gated(Mutex::new(Some(gate)))),
+        scanner: scanner.clone(),
         index: None,
         max_watches: usize::from(MANY),
         wallet_scripts: None,
@@ -193,7 +206,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     let mut cursor = hub.live().held_by(letters.barrier());
     for n in 1..MANY {
         let order = WatchOrder {
-            receiver: receiver(n),
+            receiver: scanner.prepare(receiver(n)),
             addresses: HashMap::new(),
             mailbox: mailbox.clone(),
             history: None,

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sdk_relay_bip352::Fast;
+use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_config::{Network, WrongUrl};
 use sdk_relay_store::index::IndexedBlock;
@@ -169,8 +169,14 @@ impl Oracle {
     }
 
     /// The block as the index keeps it, compared with what the Oracle says of it. `None` when a thread of the pool failed.
-    pub async fn index(&self, at: BlockRef, block: BlockWithPrevouts, pool: &Pool) -> Option<IndexedBlock> {
-        let own = pool.run(move || indexed(at, &block, &Fast::new())).await?;
+    pub async fn index(
+        &self,
+        at: BlockRef,
+        block: BlockWithPrevouts,
+        pool: &Pool,
+        scanner: Scanner,
+    ) -> Option<IndexedBlock> {
+        let own = pool.run(move || indexed(at, &block, &scanner)).await?;
         held(&self.behind).we_have(at);
         // Of a block without an eligible transaction there is nothing to be said.
         if !own.transactions.is_empty() {

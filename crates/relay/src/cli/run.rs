@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sdk_relay_bip352::{Engine, Fast};
+use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
@@ -31,11 +31,11 @@ const FURTHER_THREADS: usize = 4;
 
 /// Runs the relay on its own runtime.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
-    run_with(overrides, Arc::new(Fast::new()))
+    run_with(overrides, None)
 }
 
-/// The same with another engine for detection.
-pub fn run_with(overrides: Overrides, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
+/// The same; with `engine` in place of the configured one, where it is given.
+pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
     let config = loader.load()?;
     let log = Log::to_stderr(&config)?;
@@ -84,7 +84,12 @@ fn threads_are_there(count: usize) -> std::io::Result<()> {
 }
 
 /// Runs the relay, and again after each requested restart.
-async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<dyn Engine>) -> anyhow::Result<()> {
+async fn keep_running(
+    loader: Loader,
+    mut config: Config,
+    log: Log,
+    engine: Option<Arc<dyn Engine>>,
+) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
     let ports = Ports::default();
@@ -94,12 +99,12 @@ async fn keep_running(loader: Loader, mut config: Config, log: Log, engine: Arc<
             version = SOFTWARE_VERSION,
             network = %config.network,
             source = source(&config),
-            scanner = Fast::new().name(),
+            scanner = engine.as_ref().map_or_else(|| config.scanner.name(), |engine| engine.name()),
             "starting"
         );
         let start = |config: &Config| {
-            let (loader, config, log) = (loader.clone(), config.clone(), log.tap.clone());
-            let (engine, ports) = (Arc::clone(&engine), ports.clone());
+            let engine = engine.clone().unwrap_or_else(|| Arc::new(config.scanner));
+            let (loader, config, log, ports) = (loader.clone(), config.clone(), log.tap.clone(), ports.clone());
             let start = async move { Relay::start_with(loader, config, log, engine, &ports).await };
             // On a task of its own: parts of it wait for the disk, and a signal is to end it all the same.
             AbortOnDropHandle::new(tokio::spawn(start))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use bitcoin::secp256k1::PublicKey;
-use sdk_relay_bip352::{Network, Receiver, ScanKey};
+use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner};
 use sdk_relay_detect::Heights;
 use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
@@ -13,7 +13,7 @@ use super::session::refusal;
 /// The keys and the addresses of a watch, the plain one below `None`.
 #[derive(Debug)]
 pub(super) struct Keys {
-    pub(super) receiver: Receiver,
+    pub(super) receiver: Prepared,
     pub(super) addresses: HashMap<Option<u32>, String>,
     pub(super) history: Option<Heights>,
 }
@@ -39,7 +39,13 @@ pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusa
 
 /// Reads the keys. No refusal shows any of them. Below the caller's frame, which is wiped.
 #[inline(never)]
-pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index: bool) -> Result<Keys, Refusal> {
+pub(super) fn keys(
+    watch: &Watch,
+    network: Network,
+    max_labels: usize,
+    has_index: bool,
+    scanner: &Scanner,
+) -> Result<Keys, Refusal> {
     check_sizes(watch, max_labels)?;
     let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
     let history = watch.from_height.map(|from| Heights {
@@ -73,7 +79,7 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index
         addresses.insert(Some(label), address.to_string());
     }
     Ok(Keys {
-        receiver,
+        receiver: scanner.prepare(receiver),
         addresses,
         history,
     })
@@ -81,12 +87,19 @@ pub(super) fn keys(watch: &Watch, network: Network, max_labels: usize, has_index
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use sdk_relay_bip352::Fast;
     use sdk_relay_protocol::SecretHex;
 
     use super::*;
 
     const SECRET: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
     const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
+
+    fn scanner() -> Scanner {
+        Scanner::new(Arc::new(Fast::new()), |_, _| {})
+    }
 
     fn watch(scan: &str, spend: &str, labels: &[u32]) -> Watch {
         Watch {
@@ -101,7 +114,7 @@ mod tests {
 
     #[test]
     fn keys_make_addresses() {
-        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10, false).unwrap();
+        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10, false, &scanner()).unwrap();
         assert_eq!(keys.addresses.len(), 3);
         assert!(keys.addresses[&None].starts_with("sp1q"));
         assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
@@ -149,7 +162,7 @@ mod tests {
             (late, "to_height", ErrorCode::InvalidField),
         ];
         for (watch, field, code) in bad {
-            let refusal = keys(&watch, Network::Main, 10, false).unwrap_err();
+            let refusal = keys(&watch, Network::Main, 10, false, &scanner()).unwrap_err();
             assert!(
                 refusal.message.contains(field) && !refusal.message.contains("5ec2e7"),
                 "{}",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_bip352::Fast;
+use sdk_relay_bip352::{Fast, Scanner};
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
@@ -51,8 +51,8 @@ impl Indexing {
         tokio::spawn(async move { while events.recv().await.is_some() {} });
         let index = Arc::new(TweakIndex::open(dir, "regtest", start_height).unwrap());
         let pool = Arc::new(Pool::new(2).unwrap());
-        let engine = Arc::new(Fast::new());
-        let (builder, status, _) = Builder::new(Arc::clone(&index), source, pool, engine, follower.status()).unwrap();
+        let scanner = Scanner::new(Arc::new(Fast::new()), |_, error| assert_eq!(error, None));
+        let (builder, status, _) = Builder::new(Arc::clone(&index), source, pool, scanner, follower.status()).unwrap();
         Self {
             index,
             status,

@@ -4,16 +4,16 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use bitcoin::{Amount, Txid};
 use proptest::prelude::*;
-use sdk_relay_bip352::{EligibleTx, ScanKey, TaprootOutput};
+use sdk_relay_bip352::{EligibleTx, Receiver, ScanKey, TaprootOutput};
 
 use super::*;
 use crate::rows::{Facts, Row};
 use crate::scheduler::Entry;
 
-fn receiver(n: u8) -> Arc<Receiver> {
+fn receiver(n: u8) -> Arc<Prepared> {
     let key = SecretKey::from_slice(&[n; 32]).unwrap();
     let spend = key.public_key(&Secp256k1::new());
-    Arc::new(Receiver::new(ScanKey::from(key), spend, []).unwrap())
+    Arc::new(Prepared::plain(Receiver::new(ScanKey::from(key), spend, []).unwrap()))
 }
 
 fn rows(count: usize) -> Vec<Arc<Row>> {
@@ -49,7 +49,7 @@ fn batch(class: Class, count: usize, mark: u64) -> Arc<Batch> {
     })
 }
 
-fn client(owner: Owner, address: u8, keys: &[(&Arc<Receiver>, &[u64])]) -> Client {
+fn client(owner: Owner, address: u8, keys: &[(&Arc<Prepared>, &[u64])]) -> Client {
     Client {
         owner,
         address: [192, 0, 2, address].into(),

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::rand::thread_rng;
@@ -6,7 +8,7 @@ use bitcoin::transaction::Version;
 use bitcoin::{
     Amount, Block, CompressedPublicKey, Network, OutPoint, ScriptBuf, Transaction, TxIn, TxOut, Txid, Witness,
 };
-use sdk_relay_bip352::{Fast, tweak};
+use sdk_relay_bip352::{Fast, Scanner, tweak};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 
 use super::super::http::Named;
@@ -59,6 +61,10 @@ fn named(own: &IndexedBlock) -> Vec<Named> {
     named.collect()
 }
 
+fn scanner() -> Scanner {
+    Scanner::new(Arc::new(Fast::new()), |_, _| {})
+}
+
 fn listed(own: &IndexedBlock) -> Vec<[u8; 33]> {
     own.transactions.iter().rev().map(|tx| tx.tweak).collect()
 }
@@ -66,7 +72,7 @@ fn listed(own: &IndexedBlock) -> Vec<[u8; 33]> {
 /// A large block, of which an Oracle could once say one thing in eight unnoticed.
 fn own() -> IndexedBlock {
     let (at, block) = block_of(200);
-    let own = indexed(at, &block, &Fast::new());
+    let own = indexed(at, &block, &scanner());
     assert_eq!(own.transactions.len(), 200);
     own
 }
@@ -95,7 +101,7 @@ fn one_false_tweak_in_a_large_block_is_always_noticed() {
 fn what_is_said_of_other_transactions_is_ignored() {
     let own = own();
     let (at, removed) = block_of(3);
-    let removed = indexed(at, &removed, &Fast::new());
+    let removed = indexed(at, &removed, &scanner());
     let (mut names, mut list) = (named(&removed), listed(&removed));
     names.extend(named(&own));
     list.extend(listed(&own));
@@ -118,6 +124,6 @@ async fn what_many_threads_compute_is_what_one_does() {
     let own = IndexedBlock::with_tweaks(at.height, at.hash, &block.block, &block.prevouts, tweak);
     assert_eq!(own.transactions.len(), 600);
     let pool = crate::Pool::new(3).unwrap();
-    let shared = pool.run(move || indexed(at, &block, &Fast::new())).await;
+    let shared = pool.run(move || indexed(at, &block, &scanner())).await;
     assert_eq!(shared, Some(own));
 }

@@ -138,10 +138,11 @@ async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Ref
     let in_reply_to = watch.message_id.clone();
     let network = cx.config().network.silent_payment();
     let (max_labels, has_index) = (cx.config().max_labels_per_watch, cx.index.is_some());
+    let scanner = cx.detection.scanner().clone();
     let turn = cx.key_work.turn(mailbox.address()).await;
     // A hundred labels take some 10 ms: not on the threads that serve all sockets.
     let keys = tokio::task::spawn_blocking(move || {
-        let keys = keys(&watch, network, max_labels, has_index);
+        let keys = keys(&watch, network, max_labels, has_index, &scanner);
         drop(watch);
         // The thread is kept, and with it what computing with the key has left on its stack.
         wipe_stack_below();

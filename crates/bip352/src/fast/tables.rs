@@ -1,29 +1,31 @@
 //! A receiver as scanning in lanes reads it: points in words, labels to look up, the scan key in digits.
 
-use bitcoin::secp256k1::{PublicKey, SecretKey};
+use bitcoin::secp256k1::PublicKey;
 use secp_lanes::{CombDigits, Packed};
 use zeroize::Zeroizing;
+
+use crate::keys::Receiver;
 
 /// Fewer labels than this are always added.
 const LABELS_TO_SUBTRACT: usize = 8;
 
-/// What the engine makes of a receiver once: its points and its scan key, as the lanes read them.
-#[derive(Clone)]
-pub(crate) struct Prepared {
+/// What the engine computes of a receiver once: its points and its scan key, as the lanes read them.
+pub(crate) struct Tables {
     pub(crate) keys: Keys,
     pub(crate) digits: Box<CombDigits>,
 }
 
-impl Prepared {
-    /// With each label's point, and that plus `spend`.
-    pub(crate) fn new(scan: &SecretKey, spend: &PublicKey, labels: &[(PublicKey, PublicKey)]) -> Self {
-        let bytes = Zeroizing::new(scan.secret_bytes());
-        let labels: Vec<_> = labels
+impl Tables {
+    pub(crate) fn new(receiver: &Receiver) -> Self {
+        let bytes = Zeroizing::new(receiver.scan_secret().secret_bytes());
+        let spend = receiver.spend_public_key();
+        let labels: Vec<_> = receiver
+            .label_points()
             .iter()
-            .map(|(label, paid)| (packed(label), packed(paid)))
+            .filter_map(|label| Some((packed(&label.point), packed(&spend.combine(&label.point).ok()?))))
             .collect();
         Self {
-            keys: Keys::new(packed(spend), &labels),
+            keys: Keys::new(packed(&spend), &labels),
             digits: Box::new(CombDigits::new(&bytes)),
         }
     }
@@ -38,7 +40,6 @@ pub(crate) fn packed(point: &PublicKey) -> Packed {
 }
 
 /// What an output may be `t·G` plus.
-#[derive(Clone)]
 pub(crate) struct Keys {
     /// `B_spend`, and then `B_spend` plus each label's point.
     pub(crate) points: Vec<Packed>,
@@ -68,7 +69,6 @@ impl Keys {
 }
 
 /// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates, as good as random.
-#[derive(Clone)]
 pub(crate) struct WordSet(Vec<u64>);
 
 impl WordSet {
