@@ -379,9 +379,14 @@ impl Mesh {
         names
     }
 
-    /// Whether another relay's coming may be announced now, in the mesh or beside it.
-    pub fn may_announce(&self) -> bool {
+    /// Whether a relay of the mesh may be announced now.
+    pub(super) fn may_announce(&self) -> bool {
         self.announcements.may_announce()
+    }
+
+    /// Whether a relay that has proven no key may be announced now.
+    pub fn may_announce_unproven(&self) -> bool {
+        self.announcements.may_announce_unproven()
     }
 
     /// Does something to the state machine, and has the driver look after what follows.

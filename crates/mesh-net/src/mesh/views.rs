@@ -12,7 +12,7 @@ use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
-use super::address::literal;
+use super::address::{is_own_machine, literal};
 use super::known::{Around, Known, KnownRelay, MeshRelay};
 use super::{Mesh, identity};
 
@@ -107,6 +107,14 @@ impl Mesh {
     /// `HOST:PORT` of an advertised address that clients may be told.
     pub(super) fn address_passed_on(&self, address: &str) -> Option<String> {
         self.passed_on(address).map(|url| without_scheme(&url).to_owned())
+    }
+
+    /// What clients may be sent of the address that a relay without a key gives for itself: nothing that names this machine or a network that this
+    /// relay would not dial. Host names pass unresolved: nobody resolves what anybody may send.
+    pub fn claimed_address(&self, address: String) -> Option<String> {
+        let url = url_of(&address)?;
+        let fits = literal(&url).map_or_else(|| !is_own_machine(&url), |ip| self.reach.allows(ip));
+        fits.then_some(address)
     }
 
     /// Host names that are to be resolved before clients may be told of them, a few at a time.

@@ -10,29 +10,39 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const EVERY: Duration = Duration::from_secs(30);
 
-/// The bound of `relay_connected` events, of all relays together. A going is announced where the coming was.
+/// The bounds of `relay_connected` events: one for the relays of the mesh together, and one for those without a key, so that whoever connects
+/// without a key uses up nothing of what the mesh may announce. `relay_disconnected` is sent where `relay_connected` was.
 #[derive(Debug)]
 pub(crate) struct Announcements {
-    announced: Option<DefaultDirectRateLimiter>,
+    mesh: Option<DefaultDirectRateLimiter>,
+    unproven: Option<DefaultDirectRateLimiter>,
     warned: DefaultDirectRateLimiter,
 }
 
 impl Default for Announcements {
     fn default() -> Self {
+        let limit = || Quota::with_period(EVERY).map(|quota| RateLimiter::direct(quota.allow_burst(AT_ONCE)));
         Self {
-            announced: Quota::with_period(EVERY).map(|quota| RateLimiter::direct(quota.allow_burst(AT_ONCE))),
+            mesh: limit(),
+            unproven: limit(),
             warned: RateLimiter::direct(Quota::per_minute(NonZeroU32::MIN)),
         }
     }
 }
 
 impl Announcements {
-    /// Whether another relay's coming may be announced now.
+    /// Whether a relay of the mesh may be announced now.
     pub(crate) fn may_announce(&self) -> bool {
-        let may = self
-            .announced
-            .as_ref()
-            .is_none_or(|announced| announced.check().is_ok());
+        self.within(self.mesh.as_ref())
+    }
+
+    /// Whether a relay without a key may be announced now.
+    pub(crate) fn may_announce_unproven(&self) -> bool {
+        self.within(self.unproven.as_ref())
+    }
+
+    fn within(&self, limit: Option<&DefaultDirectRateLimiter>) -> bool {
+        let may = limit.is_none_or(|limit| limit.check().is_ok());
         if !may && self.warned.check().is_ok() {
             tracing::warn!("relays connect too often; some relay_connected notifications are not sent");
         }
@@ -43,4 +53,16 @@ impl Announcements {
 /// Whether a text can name a relay.
 pub fn is_relay_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relays_without_a_key_use_up_nothing_of_the_mesh() {
+        let announcements = Announcements::default();
+        while announcements.may_announce_unproven() {}
+        assert!(announcements.may_announce());
+    }
 }

@@ -299,10 +299,13 @@ impl Connection {
                     return self.reject(socket, reason, CloseCode::Policy).await;
                 }
                 self.welcome(socket, begin).await?;
-                let address = address.unwrap_or_else(|| self.client.to_string());
+                let address = match address {
+                    Some(claimed) => self.cx.mesh.claimed_address(claimed),
+                    None => Some(self.client.to_string()),
+                };
                 self.relay_joined(RelayConnected {
                     relay_id,
-                    address: Some(address),
+                    address,
                     version,
                     capabilities,
                     timestamp: unix_now(),

@@ -87,6 +87,40 @@ async fn without_an_address_it_is_where_it_came_from() {
     );
 }
 
+/// Clients fail over to the addresses of relays: none of them is sent to its own machine, or to a network that this relay does not dial.
+#[tokio::test]
+async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
+    let relay = start().await;
+    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    for (n, (claimed, passed_on)) in [
+        ("127.0.0.1:8332", false),
+        ("[::1]:8332", false),
+        ("0.0.0.0:8090", false),
+        ("169.254.169.254:80", false),
+        ("10.0.0.1:8090", false),
+        ("localhost:8332", false),
+        ("no-address", false),
+        ("1.2.3.4:8090", true),
+        ("relay-4.example.com:8090", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut message = relay_handshake(&format!("claims-{n}"));
+        message["address"] = json!(claimed);
+        let (_guest, response) = Wire::shake(&relay.ws_url(), message).await;
+        let came = loop {
+            let heard = wire.heard().await;
+            let is_its_own = heard["data"]["connection_id"] == response["connection_id"];
+            if is_its_own && heard["notification_type"] == "relay_connected" {
+                break heard;
+            }
+        };
+        let expected = if passed_on { json!(claimed) } else { Value::Null };
+        assert_eq!(came["data"]["address"], expected, "{claimed}");
+    }
+}
+
 #[tokio::test]
 async fn it_has_the_shape_of_the_reference() {
     let Some(reference) = Reference::open("the sample of relay_connected") else {

@@ -57,7 +57,7 @@ impl Connection {
 
     pub(super) fn relay_joined(&mut self, relay: RelayConnected) {
         // Only watches are ever refused.
-        if self.cx.mesh.may_announce()
+        if self.cx.mesh.may_announce_unproven()
             && self
                 .pending
                 .push(Command::Log(Event::RelayConnected(relay.clone())))
