@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use self::log::{Log, Said};
+use self::log::{Log, Status};
 pub use self::options::RelayOptions;
 use crate::child::GuardedChild;
 use crate::deadline::eventually;
@@ -82,14 +82,14 @@ impl RelayProcess {
     /// Starts a relay and waits until it is ready, or has ended.
     pub async fn try_start(options: RelayOptions) -> Result<RelayProcess, RelayEnded> {
         let mut relay = RelayProcess::not_started(options);
-        relay.launch_until(Said::Ready).await?;
+        relay.launch_until(Status::Ready).await?;
         Ok(relay)
     }
 
     /// Starts a relay and waits until both of its ports are open, for one whose node is away: it is not ready before the node is.
     pub async fn start_listening(options: RelayOptions) -> RelayProcess {
         let mut relay = RelayProcess::not_started(options);
-        let open = relay.launch_until(Said::Listening).await;
+        let open = relay.launch_until(Status::Listening).await;
         open.unwrap_or_else(|e| panic!("{e}"));
         relay
     }
@@ -97,7 +97,7 @@ impl RelayProcess {
     /// Starts the ended relay again with the same options and data. Its ports are others, unless [`RelayOptions::fixed_ports`] is set.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the relay runs: end it first");
-        let ready = self.launch_until(Said::Ready).await;
+        let ready = self.launch_until(Status::Ready).await;
         ready.unwrap_or_else(|e| panic!("{e}"));
     }
 
@@ -175,7 +175,7 @@ impl RelayProcess {
         }
     }
 
-    async fn launch_until(&mut self, said: Said) -> Result<(), RelayEnded> {
+    async fn launch_until(&mut self, until: Status) -> Result<(), RelayEnded> {
         let mut command = self.options.command();
         command
             .stdin(Stdio::null())
@@ -185,11 +185,11 @@ impl RelayProcess {
         let mut child = child.unwrap_or_else(|e| panic!("{} cannot be started: {e}", self.options.exe().display()));
         self.log = Log::drain(child.take_stderr().expect("a pipe"));
         self.child = Some(child);
-        let what = format!("the relay's line `{} ws=… http=…`", said.word());
+        let what = format!("the relay's line `{} ws=… http=…`", until.as_str());
         let ready = eventually(READY, what, async || {
             let status = self.ended();
             // Looked at after the status: a relay that has ended has then written all that it will.
-            match (status, self.log.said(said)) {
+            match (status, self.log.addresses(until)) {
                 (Some(status), _) if self.log.complete() => Some(Err(RelayEnded {
                     status,
                     stderr: self.log.text(),

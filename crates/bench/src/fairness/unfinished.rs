@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use testkit::{Bare, Bitcoind, Looks, RelayOptions, RelayProcess, frame, relay_exe};
+use testkit::{Bare, Bitcoind, Probe, RelayOptions, RelayProcess, frame, relay_exe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ const REQUESTS: usize = 1024;
 /// Bytes of an unfinished message, nearly the largest.
 const MESSAGE: usize = 1_040_000;
 const LIVE: &str = "/health/live";
-/// Looks while nothing else asks.
+/// Time to probe without other load.
 const QUIET: Duration = Duration::from_secs(5);
 /// Whoever was cut comes again after this.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -32,12 +32,12 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     sdk_relay_transport::open_files::to_the_most();
     let relay = RelayProcess::start(RelayOptions::new(relay_exe()).node(node)).await;
     let (http, ws) = (address(&relay.http_url())?, relay.ws_url());
-    let alone = Looks::begin(&relay.http_url(), LIVE);
+    let alone = Probe::begin(&relay.http_url(), LIVE);
     sleep(QUIET).await;
     let alone = samples(alone.end().await)?;
 
     let idle = relay.resident_bytes();
-    let looks = Looks::begin(&relay.http_url(), LIVE);
+    let probe = Probe::begin(&relay.http_url(), LIVE);
     let mut requests = JoinSet::new();
     for _ in 0..REQUESTS {
         requests.spawn(keep_posting(http));
@@ -58,8 +58,8 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     };
     tokio::time::timeout(LOST_AFTER, ended)
         .await
-        .context("unfinished messages were not cut")??;
-    let beside = samples(looks.end().await)?;
+        .context("unfinished messages were not dropped")??;
+    let beside = samples(probe.end().await)?;
     requests.shutdown().await;
     let above = most.saturating_sub(idle);
     Ok(Measured {
@@ -68,7 +68,7 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
                 .row("alone", &alone.summary(), 1)
                 .row("beside the attacker", &beside.summary(), 1),
             Table::new(["unfinished input", "value"])
-                .row("looks beside", &[beside.len() as f64], 0)
+                .row("requests beside", &[beside.len() as f64], 0)
                 .row("resident memory when idle, MiB", &[mib(idle)], 1)
                 .row("the most above it, MiB", &[mib(above)], 1),
         ],
@@ -107,7 +107,7 @@ async fn read_to_end(stream: &mut TcpStream) {
 }
 
 fn samples(looks: Vec<Duration>) -> Result<Samples> {
-    Samples::new(looks.into_iter().map(ms).collect()).context("not one look")
+    Samples::new(looks.into_iter().map(ms).collect()).context("no request")
 }
 
 fn address(url: &str) -> Result<SocketAddr> {

@@ -7,7 +7,7 @@ use hyper::Request;
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_transport::open_files;
 use serde_json::json;
-use testkit::{Looks, http_send};
+use testkit::{Probe, http_send};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ async fn unfinished_requests_and_messages_keep_nobody_out_and_have_a_budget() {
     };
     let stage = Stage::set().await;
     let idle = stage.relay.resident_bytes();
-    let looks = Looks::begin(&stage.relay.http_url(), "/health/live");
+    let probe = Probe::begin(&stage.relay.http_url(), "/health/live");
     let stop = CancellationToken::new();
     let mut attack = JoinSet::new();
     for _ in 0..REQUESTS {
@@ -60,7 +60,7 @@ async fn unfinished_requests_and_messages_keep_nobody_out_and_have_a_budget() {
     }
     honest.await.unwrap();
     // Each was answered; how long that takes `bench -- fairness` measures.
-    let mut took = looks.end().await;
+    let mut took = probe.end().await;
     took.sort();
     let p99 = took[took.len() * 99 / 100];
     println!(

@@ -11,20 +11,20 @@ const KEPT: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<State>>);
 
-/// The lines with which the relay tells its addresses, `WORD ws=HOST:PORT http=HOST:PORT`.
+/// The log lines with the relay's addresses, `STATUS ws=HOST:PORT http=HOST:PORT`.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Said {
+pub(super) enum Status {
     /// Both ports are open.
     Listening,
     /// It follows the tip.
     Ready,
 }
 
-impl Said {
-    pub(super) fn word(self) -> &'static str {
+impl Status {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
-            Said::Listening => "listening",
-            Said::Ready => "ready",
+            Status::Listening => "listening",
+            Status::Ready => "ready",
         }
     }
 }
@@ -59,11 +59,11 @@ impl Log {
     }
 
     /// The addresses of a line, WebSocket and HTTP, once it is there.
-    pub(super) fn said(&self, said: Said) -> Option<(String, String)> {
+    pub(super) fn addresses(&self, status: Status) -> Option<(String, String)> {
         let state = self.0.lock().unwrap();
-        match said {
-            Said::Listening => state.listening.clone(),
-            Said::Ready => state.ready.clone(),
+        match status {
+            Status::Listening => state.listening.clone(),
+            Status::Ready => state.ready.clone(),
         }
     }
 
@@ -75,8 +75,8 @@ impl Log {
     fn add(&self, line: &str) {
         let mut state = self.0.lock().unwrap();
         state.text.push_str(line);
-        state.listening = state.listening.take().or_else(|| addresses(line, Said::Listening));
-        state.ready = state.ready.take().or_else(|| addresses(line, Said::Ready));
+        state.listening = state.listening.take().or_else(|| addresses(line, Status::Listening));
+        state.ready = state.ready.take().or_else(|| addresses(line, Status::Ready));
         let excess = state.text.len().saturating_sub(KEPT);
         if let Some(end) = state.text[state.text.ceil_char_boundary(excess)..]
             .find('\n')
@@ -89,9 +89,9 @@ impl Log {
 }
 
 /// `… ready ws=127.0.0.1:40001 http=127.0.0.1:40002 …`
-fn addresses(line: &str, said: Said) -> Option<(String, String)> {
+fn addresses(line: &str, status: Status) -> Option<(String, String)> {
     let mut words = line.split_whitespace();
-    words.find(|word| *word == said.word())?;
+    words.find(|word| *word == status.as_str())?;
     let words: Vec<_> = words.collect();
     let value = |key| words.iter().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
     Some((value("ws=")?, value("http=")?))
@@ -106,11 +106,14 @@ mod tests {
         let line =
             "2026-01-01T00:00:00Z  INFO sdk_relay: ready ws=127.0.0.1:40001 http=127.0.0.1:40002 network=regtest\n";
         assert_eq!(
-            addresses(line, Said::Ready),
+            addresses(line, Status::Ready),
             Some(("127.0.0.1:40001".to_owned(), "127.0.0.1:40002".to_owned()))
         );
-        assert_eq!(addresses("INFO sdk_relay: not yet ready for ws=1\n", Said::Ready), None);
-        assert_eq!(addresses(line, Said::Listening), None);
+        assert_eq!(
+            addresses("INFO sdk_relay: not yet ready for ws=1\n", Status::Ready),
+            None
+        );
+        assert_eq!(addresses(line, Status::Listening), None);
     }
 
     #[test]
