@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
             break;
         }
         if began.elapsed() > LONGEST {
-            bail!("the index is not built after {LONGEST:?}: {health}");
+            bail!("the index is not built within {LONGEST:?}: {health}");
         }
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -148,7 +148,7 @@ async fn node_alone(node: &Bitcoind, start: u32, tip: u32, rpc: bool) -> Result<
                 format!("/rest/spenttxouts/{hash}.bin"),
             );
             let (block, spent) = tokio::try_join!(client.rest_get(&block), client.rest_get(&spent))?;
-            block.zip(spent).context("the node serves no REST")?;
+            block.zip(spent).context("the node does not offer REST")?;
             Ok(())
         }
     });

@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         client: Payments::listen(events),
     };
     let wallet = client.relay().silent_payment_address.clone();
-    let wallet = wallet.context("the relay names no wallet address")?.parse()?;
+    let wallet = wallet.context("the relay has no wallet address")?.parse()?;
     let mut to = [Target::new("watch", payee.address()), Target::new("own wallet", wallet)];
 
     // Signed beforehand: nothing but the node and the relay works while the time runs.
@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     for txs in counted {
         for (target, tx) in to.iter_mut().zip(txs) {
             let measured = timeout(LOST_AFTER, listeners.measure(&node, tx)).await;
-            target.add(measured.with_context(|| format!("a payment to the {} was not told", target.name))??);
+            target.add(measured.with_context(|| format!("a payment to the {} was not reported", target.name))??);
         }
     }
     let after = relay.resident_bytes();
@@ -221,7 +221,7 @@ impl Report {
         figures.insert("resident_mb".into(), memory);
         let title = format!(
             "{payments} payments each to a watch and to the relay's own wallet, one after another, on {} cores: \
-             from sendrawtransaction until the message is there",
+             from sendrawtransaction until the message arrives",
             std::thread::available_parallelism()?
         );
         Ok(Self {

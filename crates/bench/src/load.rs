@@ -17,7 +17,7 @@ pub(crate) struct Load {
 
 /// What [`rate`] measures with.
 pub(crate) fn tool() -> &'static str {
-    if has_wrk() { "wrk" } else { "an own loop" }
+    if has_wrk() { "wrk" } else { "a built-in loop" }
 }
 
 /// Answers a second with status 200; any other status is an error.
@@ -48,7 +48,7 @@ fn wrk(url: &str, load: Load) -> Result<f64> {
         ])
         .arg(url)
         .output()
-        .context("wrk cannot be started")?;
+        .context("cannot start wrk")?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
         bail!("wrk {url}: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -104,7 +104,7 @@ async fn answer(stream: &mut BufReader<TcpStream>) -> Result<()> {
             _ => {}
         }
     }
-    let mut body = vec![0; length.context("an answer without a length")?];
+    let mut body = vec![0; length.context("the response has no Content-Length")?];
     stream.read_exact(&mut body).await?;
     Ok(())
 }

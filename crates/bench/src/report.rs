@@ -1,5 +1,5 @@
 //! A bench's result: tables for a person, and the same figures as JSON.
-#![allow(clippy::print_stdout, reason = "a report is what this program is run for")]
+#![allow(clippy::print_stdout, reason = "the report is the output of this program")]
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl Report {
     pub(crate) fn print(&self, json: bool) {
         println!("{}", self.title);
         if cfg!(debug_assertions) {
-            println!("(an unoptimised build: these figures say nothing; use cargo run --release)");
+            println!("(unoptimised build: the figures are meaningless; use cargo run --release)");
         }
         for table in &self.tables {
             println!("\n{table}");

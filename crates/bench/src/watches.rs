@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
             2,
         )
         .row(
-            "of it the node's making of the block",
+            "of which the node creates the block",
             &[mined.as_secs_f64(), f64::NAN],
             2,
         );
@@ -162,5 +162,5 @@ pub(crate) async fn told(events: &mut Events, txid: Txid, within: Duration) -> R
         bail!("the client ended")
     })
     .await
-    .context("a payment was not told")?
+    .context("a payment was not reported")?
 }
