@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bitcoin::Amount;
 use sdk_relay_client::{Client, ClientEvent, Event, Events, Resume, Topic};
 use support::DEADLINE;
-use support::ear::watch_of;
+use support::recorder::watch_of;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess, eventually};
 
 fn options(node: &Bitcoind, name: &str) -> RelayOptions {

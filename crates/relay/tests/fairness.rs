@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
-use crate::support::ear::{Ear, watch_of};
+use crate::support::recorder::{Recorder, watch_of};
 
 /// Outputs of the largest transaction that a node relays: 99 kvB.
 const OUTPUTS: usize = 2_290;
@@ -39,8 +39,8 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     }
     // Read away, so that the relay does not close the connection.
     let reading = tokio::spawn(async move { while told.recv().await.is_some() {} });
-    let mut ear = Ear::open(&stage.relay, &["notifications"], None).await;
-    ear.watch(&honest).await;
+    let mut recorder = Recorder::open(&stage.relay, &["notifications"], None).await;
+    recorder.watch(&honest).await;
 
     let last = greedy.labelled_address(100);
     let large = stage
@@ -52,13 +52,15 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     stage.node.send_raw(&large).await;
     stage.node.send_raw(&small).await;
     let sent = Instant::now();
-    ear.until_paid(&small.compute_txid().to_string(), 0, None).await;
+    recorder.until_paid(&small.compute_txid().to_string(), 0, None).await;
     assert!(sent.elapsed() < SOON, "told after {:?}", sent.elapsed());
 
     // The same in a block: whoever has no part in it hears of it at once.
     let block = stage.node.mine(1).await[0].to_string();
     let mined = Instant::now();
-    ear.until_paid(&small.compute_txid().to_string(), 0, Some(&block)).await;
+    recorder
+        .until_paid(&small.compute_txid().to_string(), 0, Some(&block))
+        .await;
     assert!(mined.elapsed() < SOON, "told after {:?}", mined.elapsed());
     drop(attacker);
     timeout(DEADLINE, reading)
@@ -92,9 +94,9 @@ async fn watches_that_come_and_go_leave_no_work_behind() {
         }
         drop((client, events));
     }
-    let mut ear = Ear::open(&stage.relay, &[], None).await;
-    ear.watch(&payee).await;
-    ear.until_paid(&last.compute_txid().to_string(), 0, None).await;
+    let mut recorder = Recorder::open(&stage.relay, &[], None).await;
+    recorder.watch(&payee).await;
+    recorder.until_paid(&last.compute_txid().to_string(), 0, None).await;
     eventually(DEADLINE, "one watch that is left", async || {
         let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
         (metrics["relay_metrics"]["watches"] == 1).then_some(())

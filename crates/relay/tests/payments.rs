@@ -1,7 +1,7 @@
-//! Payments as an app hears of them: each kind of input and address, in the mempool and in a block, every field of them, and nobody else.
+//! Payments as an app receives them: each kind of input and address, in the mempool and in a block, every field, and no other client.
 //!
-//! Nothing is waited for by time. That something is *not* told is proven by what comes after it: a connection hears of things in the order in
-//! which they happened, so that an ear that has heard the later one will not hear the earlier one any more.
+//! No test waits for a fixed time. That something is *not* sent is proven by what follows it: a connection receives events in order, so a client
+//! that has received a later event does not receive an earlier one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -10,7 +10,7 @@ use testkit::{Payee, RelayProcess};
 use tokio::time::timeout;
 
 use crate::support::DEADLINE;
-use crate::support::ear::watch_of;
+use crate::support::recorder::watch_of;
 
 /// What a watch hears.
 #[derive(Clone, Debug)]

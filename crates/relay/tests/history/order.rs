@@ -9,7 +9,7 @@ use tokio::time::{interval, timeout};
 use crate::hearer::{Heard, Hearer};
 use crate::stage::{Stage, nobody, outpoint, silent, tweak};
 use crate::support::DEADLINE;
-use crate::support::ear::watch_of;
+use crate::support::recorder::watch_of;
 
 /// Waits until the index holds the node's tip.
 pub(crate) async fn index_is_current(relay: &RelayProcess, height: u32) {
@@ -53,7 +53,7 @@ async fn a_wallet_with_a_birthday_hears_all_of_its_past_and_then_the_present() {
         .payer
         .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 50_000)]);
     stage.node.send_raw(&waiting).await;
-    // An ear of its own hears of it first, so that the watch below meets it in the mempool.
+    // Another client receives it first, so that the watch below finds it in the mempool.
     let mut first = Hearer::open(&stage.relay, &payee, height, None).await;
     first.until_paid(&waiting.compute_txid().to_string(), None).await;
 

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::hearer::Hearer;
 use crate::stage::silent;
 use crate::support::DEADLINE;
-use crate::support::ear::{Ear, watch_of};
+use crate::support::recorder::{Recorder, watch_of};
 
 fn options(node: &Bitcoind) -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(node)
@@ -49,8 +49,8 @@ async fn a_history_asked_for_while_the_node_is_away_waits_for_it() {
         (Some(HistoryState::Waiting), None)
     );
     // A client without a history learns that the log has not begun.
-    let ear = Ear::open(&relay, &["notifications"], None).await;
-    assert_eq!(ear.relay.resume, Some(Resume::Gap));
+    let recorder = Recorder::open(&relay, &["notifications"], None).await;
+    assert_eq!(recorder.relay.resume, Some(Resume::Gap));
     node.start_again().await;
     gets_all(&mut hearer, &txids).await;
 }
@@ -98,12 +98,12 @@ async fn what_happens_after_the_first_welcome_of_a_new_relay_is_sent() {
     let payee = Payee::new(&[]);
     let url = slow_way_to(&node).await;
     let relay = RelayProcess::start_listening(options(&node).set("BITCOIN_CORE__URL", &url)).await;
-    let mut ear = Ear::open(&relay, &["notifications"], None).await;
-    assert_eq!(ear.relay.resume, None);
-    let watching = ear.watch(&payee).await;
+    let mut recorder = Recorder::open(&relay, &["notifications"], None).await;
+    assert_eq!(recorder.relay.resume, None);
+    let watching = recorder.watch(&payee).await;
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
-    let heard = ear
+    let heard = recorder
         .until(
             "the first block",
             |event| matches!(event, Event::BlockMined(b) if b.block_hash == block),
@@ -115,7 +115,7 @@ async fn what_happens_after_the_first_welcome_of_a_new_relay_is_sent() {
             && p.watch_id.as_deref() == Some(&watching.watch_id))
     };
     if !heard.iter().any(|n| is_paid(&n.event)) {
-        ear.until("the payment in it", is_paid).await;
+        recorder.until("the payment in it", is_paid).await;
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Options, Payee, http_post, http_send};
 
 use crate::stage::{MARKER, Stage};
-use crate::support::ear::{Ear, by_watch, detected};
+use crate::support::recorder::{Recorder, by_watch, detected};
 
 #[tokio::test]
 async fn blocks_and_payments_on_request() {
@@ -20,8 +20,8 @@ async fn blocks_and_payments_on_request() {
     })
     .await;
     let payee = Payee::new(&[4]);
-    let mut ear = Ear::open(&stage.relay, &["notifications", "tweaks"], None).await;
-    ear.watch(&payee).await;
+    let mut recorder = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
+    recorder.watch(&payee).await;
 
     // Before it has a coin the wallet says what is wrong.
     let (status, reply) = ask(
@@ -46,7 +46,7 @@ async fn blocks_and_payments_on_request() {
         .map(|b| b.as_str().unwrap().to_owned())
         .collect();
     assert_eq!((blocks.len(), blocks.last()), (101, Some(&tip)));
-    let heard = ear.until_tweaks(&tip).await;
+    let heard = recorder.until_tweaks(&tip).await;
     let told = heard.iter().filter_map(|n| match &n.event {
         Event::BlockMined(block) => Some(block.block_hash.clone()),
         _ => None,
@@ -67,14 +67,14 @@ async fn blocks_and_payments_on_request() {
 
     // The relay's own wallet, a watch by its label, and a plain address that is nobody's here.
     let paid = pay(&stage, stage.own.to_string(), "0.001").await;
-    let heard = detected(&ear.until_paid(&paid, 0, None).await);
+    let heard = detected(&recorder.until_paid(&paid, 0, None).await);
     let tx = transaction(&stage, &paid).await;
     let own = stage.waiting(&tx, 0, stage.own).await;
     assert_eq!(heard, [stage.seen_since(own, &heard[0])]);
     assert_eq!(heard[0].amount_sats, MARKER);
 
     let paid = pay(&stage, payee.labelled_address(4).to_string(), "1.5").await;
-    let (of_watch, of_log) = by_watch(ear.until_paid(&paid, 0, None).await);
+    let (of_watch, of_log) = by_watch(recorder.until_paid(&paid, 0, None).await);
     let told = detected(&of_watch);
     assert_eq!((told.len(), detected(&of_log).len()), (1, 0));
     assert_eq!(
@@ -104,7 +104,7 @@ async fn blocks_and_payments_on_request() {
     assert_eq!(reply.status, 200, "{}", reply.text());
     let block = reply.json()["blocks"][0].as_str().expect("a hash").to_owned();
     assert_eq!(stage.node.mempool().await, []);
-    let confirmed = detected(&ear.until_tweaks(&block).await);
+    let confirmed = detected(&recorder.until_tweaks(&block).await);
     assert!(confirmed.iter().all(|p| p.block_hash.as_deref() == Some(&block)));
     assert_eq!(
         confirmed

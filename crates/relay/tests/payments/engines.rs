@@ -5,7 +5,7 @@ use sdk_relay_client::Event;
 use testkit::{InputKind, Options, Payee};
 
 use crate::stage::{Stage, silent};
-use crate::support::ear::Ear;
+use crate::support::recorder::Recorder;
 
 #[tokio::test]
 async fn the_configured_engine_finds_payments() {
@@ -15,8 +15,8 @@ async fn the_configured_engine_finds_payments() {
         let log = stage.relay.stderr();
         assert!(log.contains(&format!("scanner=\"{name}\"")), "{log}");
         let payee = Payee::new(&[3]);
-        let mut ear = Ear::open(&stage.relay, &["notifications"], None).await;
-        ear.watch(&payee).await;
+        let mut recorder = Recorder::open(&stage.relay, &["notifications"], None).await;
+        recorder.watch(&payee).await;
         // Twelve outputs in as many transactions: enough for a batch of the engine, in the block that confirms them.
         let mut last = None;
         for sats in 0..12 {
@@ -26,12 +26,12 @@ async fn the_configured_engine_finds_payments() {
             last = Some(tx.compute_txid().to_string());
         }
         let txid = last.expect("a transaction");
-        ear.until_paid(&txid, 0, None).await;
+        recorder.until_paid(&txid, 0, None).await;
         stage.node.mine(1).await;
         let block = stage.node.tip().await.to_string();
         let mut confirmed = 0;
         while confirmed < 12 {
-            let payment = ear.next().await;
+            let payment = recorder.next().await;
             if let Event::PaymentDetected(payment) = payment.event
                 && payment.block_hash.as_deref() == Some(block.as_str())
                 && payment.label == Some(3)

@@ -6,7 +6,7 @@ use testkit::InputKind::{P2pkh, P2shP2wpkh, P2tr, P2wpkh};
 use testkit::{InputKind, Payee};
 
 use crate::stage::{Stage, nobody, outpoint, silent, tweak};
-use crate::support::ear::{Ear, by_watch, detected};
+use crate::support::recorder::{Recorder, by_watch, detected};
 
 const INPUTS: [&[InputKind]; 6] = [
     &[P2wpkh],
@@ -28,7 +28,7 @@ struct Made {
 async fn from_every_kind_of_input_to_every_kind_of_address() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[1, 7]);
-    let mut owner = Ear::open(&stage.relay, &["notifications"], None).await;
+    let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
     let watch = owner.watch(&payee).await;
     assert_eq!(watch.address, payee.address().to_string());
 
@@ -101,7 +101,7 @@ async fn from_every_kind_of_input_to_every_kind_of_address() {
 }
 
 /// Pays, and checks what is told of it with 0 confirmations.
-async fn waiting(stage: &mut Stage, owner: &mut Ear, payee: &Payee, watch_id: &str, kinds: &[InputKind]) -> Made {
+async fn waiting(stage: &mut Stage, owner: &mut Recorder, payee: &Payee, watch_id: &str, kinds: &[InputKind]) -> Made {
     let to = [
         silent(stage.own, 123_456),
         silent(payee.address(), 20_000),
@@ -149,7 +149,7 @@ async fn waiting(stage: &mut Stage, owner: &mut Ear, payee: &Payee, watch_id: &s
 async fn a_payment_that_only_its_block_tells_of() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[3]);
-    let mut owner = Ear::open(&stage.relay, &["notifications"], None).await;
+    let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
     let watch = owner.watch(&payee).await;
     let to = [silent(stage.own, 10_000), silent(payee.labelled_address(3), 20_000)];
     let tx = stage.payer.pay(&[P2tr], &to);

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
 use crate::support::DEADLINE;
-use crate::support::ear::watch_of;
+use crate::support::recorder::watch_of;
 
 /// Bytes on the way at most: less than a message, so that the relay can send nothing that is not read.
 const ON_THE_WAY: usize = 64;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
-use crate::support::ear::Ear;
+use crate::support::recorder::Recorder;
 use crate::tweaks::found;
 
 /// Outputs of the one large transaction: 1.2 MB of tweaks message.
@@ -27,8 +27,8 @@ async fn no_message_of_a_large_block_is_longer_than_clients_take() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
     let url = stage.relay.ws_url();
-    let mut ear = Ear::open(&stage.relay, &["notifications", "tweaks"], None).await;
-    let began = ear.relay.last_event_id;
+    let mut recorder = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
+    let began = recorder.relay.last_event_id;
     let (client, mut events) = Client::builder(&url).topics([Topic::Tweaks]).connect().await.unwrap();
 
     let to: Vec<_> = (0..OUTPUTS).map(|n| recipient(n, &payee)).collect();
@@ -36,9 +36,9 @@ async fn no_message_of_a_large_block_is_longer_than_clients_take() {
     let block = stage.node.mine_with(std::slice::from_ref(&tx)).await.to_string();
 
     // Live: parts with numbers and event ids in a row.
-    ear.until_tweaks(&block).await;
-    assert!(ear.texts.iter().all(|text| text.len() <= LARGEST_MESSAGE));
-    let parts = parts(&ear);
+    recorder.until_tweaks(&block).await;
+    assert!(recorder.texts.iter().all(|text| text.len() <= LARGEST_MESSAGE));
+    let parts = parts(&recorder);
     assert!(parts.len() >= 3, "{} parts", parts.len());
     for (n, (id, part, _)) in (0u32..).zip(&parts) {
         assert_eq!((part.part as usize, part.parts as usize), (n as usize + 1, parts.len()));
@@ -49,7 +49,7 @@ async fn no_message_of_a_large_block_is_longer_than_clients_take() {
 
     // Who resumes inside the block gets what is left of it, byte for byte.
     for (n, (id, ..)) in parts.iter().enumerate().take(parts.len() - 1) {
-        let mut late = Ear::open(&stage.relay, &["notifications", "tweaks"], Some(*id)).await;
+        let mut late = Recorder::open(&stage.relay, &["notifications", "tweaks"], Some(*id)).await;
         late.until_tweaks(&block).await;
         let left: Vec<_> = parts[n + 1..].iter().map(|(.., text)| text.clone()).collect();
         assert_eq!(late.texts, left);
@@ -86,8 +86,8 @@ fn recipient(n: usize, payee: &Payee) -> Recipient {
 }
 
 /// Each part with its event id and its text.
-fn parts(ear: &Ear) -> Vec<(u64, Tweaks, String)> {
-    let pairs = ear.told.iter().zip(&ear.texts);
+fn parts(recorder: &Recorder) -> Vec<(u64, Tweaks, String)> {
+    let pairs = recorder.notifications.iter().zip(&recorder.texts);
     let parts = pairs.filter_map(|(told, text)| match &told.event {
         Event::Tweaks(part) => Some((told.event_id?, part.clone(), text.clone())),
         _ => None,

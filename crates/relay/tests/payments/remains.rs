@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
-use crate::support::ear::watch_of;
+use crate::support::recorder::watch_of;
 
 /// Bytes of memory that are looked through at once, and how far two such pieces overlap: longer than what is searched for.
 const PIECE: usize = 4 << 20;

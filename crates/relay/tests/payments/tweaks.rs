@@ -9,7 +9,7 @@ use testkit::InputKind::{P2pkh, P2shP2wpkh, P2tr, P2wpkh};
 use testkit::{InputKind, Payee, Recipient};
 
 use crate::stage::{MARKER, Stage, nobody, silent};
-use crate::support::ear::{Ear, detected};
+use crate::support::recorder::{Recorder, detected};
 
 const INPUTS: [&[InputKind]; 5] = [&[P2wpkh], &[P2pkh], &[P2shP2wpkh], &[P2tr], &[P2tr, P2pkh, P2wpkh]];
 
@@ -17,9 +17,9 @@ const INPUTS: [&[InputKind]; 5] = [&[P2wpkh], &[P2pkh], &[P2shP2wpkh], &[P2tr], 
 async fn every_block_brings_the_tweaks_that_find_its_payments() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[2]);
-    let mut owner = Ear::open(&stage.relay, &[], None).await;
+    let mut owner = Recorder::open(&stage.relay, &[], None).await;
     owner.watch(&payee).await;
-    let mut scanner = Ear::open(&stage.relay, &["tweaks"], None).await;
+    let mut scanner = Recorder::open(&stage.relay, &["tweaks"], None).await;
 
     let mut txs: Vec<_> = INPUTS.iter().map(|kinds| pay(&mut stage, &payee, kinds)).collect();
     // Not eligible: without a taproot output it pays nobody silently.
@@ -56,7 +56,7 @@ async fn every_block_brings_the_tweaks_that_find_its_payments() {
         assert_eq!(found.len(), INPUTS.len() * 3);
         let last = txs[INPUTS.len() - 1].compute_txid().to_string();
         owner.until_paid(&last, 2, Some(&hash.to_string())).await;
-        let watched: Vec<_> = detected(&owner.told)
+        let watched: Vec<_> = detected(&owner.notifications)
             .into_iter()
             .map(|p| {
                 (
@@ -70,7 +70,7 @@ async fn every_block_brings_the_tweaks_that_find_its_payments() {
             .collect();
         assert_eq!(found, watched);
     }
-    assert!(scanner.told.iter().all(|n| n.event_id.is_some()));
+    assert!(scanner.notifications.iter().all(|n| n.event_id.is_some()));
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn who_resumes_hears_the_same_byte_for_byte() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[2]);
     let topics = ["notifications", "tweaks"];
-    let mut live = Ear::open(&stage.relay, &topics, None).await;
+    let mut live = Recorder::open(&stage.relay, &topics, None).await;
     live.watch(&payee).await;
     let began = live.relay.last_event_id;
     // A story with all that the log tells: waiting, replaced, confirmed, disconnected, confirmed elsewhere.
@@ -99,13 +99,13 @@ async fn who_resumes_hears_the_same_byte_for_byte() {
     live.until_tweaks(&end).await;
 
     // A watch's events are in no log: they are for who was there.
-    let pairs = live.told.iter().zip(&live.texts);
+    let pairs = live.notifications.iter().zip(&live.texts);
     let story: Vec<_> = pairs
         .filter_map(|(n, text)| Some((n.event_id?, text.clone())))
         .collect();
-    assert!(story.len() > 15 && live.told.len() > story.len());
+    assert!(story.len() > 15 && live.notifications.len() > story.len());
     for from in [0, began, story[0].0, story[7].0, story[story.len() - 2].0] {
-        let mut late = Ear::open(&stage.relay, &topics, Some(from)).await;
+        let mut late = Recorder::open(&stage.relay, &topics, Some(from)).await;
         assert_eq!(late.relay.resume, Some(Resume::Complete));
         late.until_tweaks(&end).await;
         let expected: Vec<_> = story
@@ -115,7 +115,7 @@ async fn who_resumes_hears_the_same_byte_for_byte() {
             .collect();
         assert_eq!(late.texts, expected, "after {from}");
     }
-    let mut some = Ear::open(&stage.relay, &["tweaks"], Some(0)).await;
+    let mut some = Recorder::open(&stage.relay, &["tweaks"], Some(0)).await;
     some.until_tweaks(&end).await;
     let tweaks = story
         .iter()

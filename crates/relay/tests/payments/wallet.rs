@@ -7,7 +7,7 @@ use testkit::InputKind::{P2pkh, P2wpkh};
 use testkit::{Options, Recipient};
 
 use crate::stage::{MARKER, Stage, silent};
-use crate::support::ear::{Ear, detected};
+use crate::support::recorder::{Recorder, detected};
 use crate::support::step::{Step, steps};
 
 const NAME: &str = "takings";
@@ -24,9 +24,9 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
         json!([NAME]),
         "the relay made it"
     );
-    let mut ears = [
-        Ear::open(&stage.relay, &["notifications"], None).await,
-        Ear::open(&stage.relay, &["notifications"], None).await,
+    let mut recorders = [
+        Recorder::open(&stage.relay, &["notifications"], None).await,
+        Recorder::open(&stage.relay, &["notifications"], None).await,
     ];
 
     // Every kind of address that the wallet hands out, and the silent one, in one transaction.
@@ -49,8 +49,8 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
     for (vout, address) in (0..).zip(&addresses) {
         expected.push(stage.waiting(&tx, vout, address).await);
     }
-    for ear in &mut ears {
-        let told = detected(&ear.until_paid(&txid, 4, None).await);
+    for recorder in &mut recorders {
+        let told = detected(&recorder.until_paid(&txid, 4, None).await);
         let expected: Vec<_> = expected
             .iter()
             .zip(&told)
@@ -64,15 +64,19 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
     for (vout, address) in (0..).zip(&addresses) {
         expected.push(stage.confirmed(&tx, vout, address, block).await);
     }
-    for ear in &mut ears {
+    for recorder in &mut recorders {
         assert_eq!(
-            detected(&ear.until_paid(&txid, 4, Some(&block.to_string())).await),
+            detected(&recorder.until_paid(&txid, 4, Some(&block.to_string())).await),
             expected
         );
-        let ids: Vec<_> = ear.told.iter().map(|n| n.event_id.expect("of the log")).collect();
+        let ids: Vec<_> = recorder
+            .notifications
+            .iter()
+            .map(|n| n.event_id.expect("of the log"))
+            .collect();
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     }
-    assert_eq!(ears[0].texts, ears[1].texts);
+    assert_eq!(recorders[0].texts, recorders[1].texts);
 
     // What the wallet pays is no payment to it, its change neither; what it pays to itself is.
     let outside = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_raw_hash(bitcoin::hashes::Hash::hash(
@@ -87,7 +91,7 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
     let inside = stage.ask("getnewaddress", json!([])).await;
     let itself = stage.ask("sendtoaddress", json!([inside, 0.0001])).await;
     let marker = stage.pay_relay(MARKER).await.compute_txid().to_string();
-    let heard = ears[0].until_paid(&marker, 0, None).await;
+    let heard = recorders[0].until_paid(&marker, 0, None).await;
     let paid: Vec<_> = detected(&heard)
         .into_iter()
         .map(|p| (p.txid, p.address, p.amount))
@@ -99,14 +103,14 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
 
     // A reorganisation takes them back and brings them again, as it does with every payment.
     let end = stage.node.mine(1).await[0];
-    ears[0].until_paid(&marker, 0, Some(&end.to_string())).await;
+    recorders[0].until_paid(&marker, 0, Some(&end.to_string())).await;
     stage.node.invalidate(end).await;
-    let heard = steps(&ears[0].until_disconnected(&end.to_string()).await);
+    let heard = steps(&recorders[0].until_disconnected(&end.to_string()).await);
     let reverted = heard
         .iter()
         .filter(|step| matches!(step, Step::Reverted((txid, _), Some(_), None) if *txid == itself));
     assert_eq!(reverted.count(), 1, "{heard:#?}");
-    let again = ears[0].until(
+    let again = recorders[0].until(
         "the wallet's payment in the mempool again",
         |event| matches!(event, Event::PaymentDetected(p) if p.txid == itself && p.confirmations == 0),
     );

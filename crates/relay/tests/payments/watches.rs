@@ -6,25 +6,25 @@ use tokio::time::timeout;
 
 use crate::stage::{MARKER, Stage, nobody, outpoint, silent, tweak};
 use crate::support::DEADLINE;
-use crate::support::ear::{Ear, by_watch, detected, watch_of};
+use crate::support::recorder::{Recorder, by_watch, detected, watch_of};
 
 #[tokio::test]
 async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
-    let mut owner = Ear::open(&stage.relay, &["notifications"], None).await;
+    let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
     let watch = owner.watch(&payee).await;
     // The same spend key with another scan key is somebody else.
-    let mut rival = Ear::open(&stage.relay, &["notifications"], None).await;
+    let mut rival = Recorder::open(&stage.relay, &["notifications"], None).await;
     rival
         .watch(&Payee {
             spend: payee.spend,
             ..Payee::new(&[])
         })
         .await;
-    let mut subscriber = Ear::open(&stage.relay, &["notifications", "tweaks"], None).await;
+    let mut subscriber = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
     // Without the topic only what it watches for itself comes.
-    let mut quiet = Ear::open(&stage.relay, &["tweaks"], None).await;
+    let mut quiet = Recorder::open(&stage.relay, &["tweaks"], None).await;
     let theirs = Payee::new(&[]);
     quiet.watch(&theirs).await;
 
@@ -40,13 +40,13 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
     let end = stage.node.mine(1).await[0].to_string();
 
     // Told to the owner, and to the owner alone.
-    for ear in [&mut owner, &mut rival] {
-        ear.until_paid(&marker, 0, Some(&end)).await;
+    for recorder in [&mut owner, &mut rival] {
+        recorder.until_paid(&marker, 0, Some(&end)).await;
     }
-    for ear in [&mut subscriber, &mut quiet] {
-        ear.until_tweaks(&end).await;
+    for recorder in [&mut subscriber, &mut quiet] {
+        recorder.until_tweaks(&end).await;
     }
-    let to_watch = |ear: &Ear| -> Vec<Payment> { detected(&by_watch(ear.told.clone()).0) };
+    let to_watch = |recorder: &Recorder| -> Vec<Payment> { detected(&by_watch(recorder.notifications.clone()).0) };
     let places: Vec<_> = to_watch(&owner).into_iter().map(|p| (p.txid, p.block_hash)).collect();
     assert_eq!(
         places,
@@ -57,38 +57,38 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
             .iter()
             .all(|p| p.watch_id.as_ref() == Some(&watch.watch_id))
     );
-    for ear in [&rival, &subscriber, &quiet] {
-        assert_eq!(to_watch(ear), []);
+    for recorder in [&rival, &subscriber, &quiet] {
+        assert_eq!(to_watch(recorder), []);
         // The topic `tweaks` is public, and names every transaction that may be a silent payment; nothing else does.
-        let told = ear
+        let told = recorder
             .texts
             .iter()
             .filter(|text| !text.contains(r#""notification_type":"tweaks""#));
         assert!(
             !told.into_iter().any(|text| text.contains(&watched)),
             "{:#?}",
-            ear.texts
+            recorder.texts
         );
     }
-    assert!(!quiet.told.iter().any(|n| !matches!(n.event, Event::Tweaks(_))));
+    assert!(!quiet.notifications.iter().any(|n| !matches!(n.event, Event::Tweaks(_))));
 
     // The payment to the relay's wallet: the same words to everybody, and nothing in them that only the wallet may know.
-    let of_log = |ear: &Ear, topic: bool| -> Vec<String> {
-        let pairs = ear.told.iter().zip(&ear.texts);
+    let of_log = |recorder: &Recorder, topic: bool| -> Vec<String> {
+        let pairs = recorder.notifications.iter().zip(&recorder.texts);
         let wanted = pairs.filter(|(n, _)| n.event_id.is_some() && matches!(n.event, Event::Tweaks(_)) == topic);
         wanted.map(|(_, text)| text.clone()).collect()
     };
     assert_eq!(of_log(&owner, false), of_log(&subscriber, false));
     assert_eq!(of_log(&rival, false), of_log(&subscriber, false));
     assert_eq!(of_log(&quiet, true), of_log(&subscriber, true));
-    let own = detected(&by_watch(subscriber.told.clone()).1);
+    let own = detected(&by_watch(subscriber.notifications.clone()).1);
     assert_eq!(own.len(), 2, "{own:#?}");
     assert!(
         own.iter()
             .all(|p| p.txid == marker && p.tweak.is_none() && p.watch_id.is_none() && p.label.is_none())
     );
     let ids: Vec<_> = subscriber
-        .told
+        .notifications
         .iter()
         .map(|n| n.event_id.expect("of the log"))
         .collect();
@@ -100,7 +100,7 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
 async fn a_new_watch_is_held_against_the_mempool_as_it_stands() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[5]);
-    let mut subscriber = Ear::open(&stage.relay, &["notifications"], None).await;
+    let mut subscriber = Recorder::open(&stage.relay, &["notifications"], None).await;
     // One payment has been mined before the watch begins, one waits.
     let to = [silent(stage.own, MARKER), silent(payee.labelled_address(5), 30_000)];
     let mined = stage.payer.pay(&[InputKind::P2wpkh], &to);

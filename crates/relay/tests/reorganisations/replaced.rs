@@ -42,7 +42,7 @@ async fn in_the_mempool_and_in_a_block() {
     assert!(watch == expected || watch == swapped, "{watch:?}, not {expected:?}");
 
     // What is taken back is what was told, in every field; only what replaced it is new.
-    let told = &scene.owner.told;
+    let told = &scene.owner.notifications;
     let mut reverted = 0;
     for (place, notification) in told.iter().enumerate() {
         let Event::PaymentReverted(payment) = &notification.event else {

@@ -1,4 +1,4 @@
-//! A node, a payer, a relay, and two ears: one that hears the log, one that also has a watch.
+//! A node, a payer, a relay, and two clients: one receives the log, the other also has a watch.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use sdk_relay_client::Event;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess};
 
 use crate::story::{Payments, Sent, World, fold};
-use crate::support::ear::{Ear, by_watch};
+use crate::support::recorder::{Recorder, by_watch};
 use crate::support::step::{Step, output, steps};
 
 /// Satoshis that each transaction pays to the relay's wallet (output 0), and to the watch in an output each (1, labelled, and 2).
@@ -21,9 +21,9 @@ pub(crate) struct Scene {
     pub(crate) payer: Payer,
     _relay: RelayProcess,
     /// Hears the log, and what its watch finds.
-    pub(crate) owner: Ear,
+    pub(crate) owner: Recorder,
     /// Hears the log.
-    pub(crate) other: Ear,
+    pub(crate) other: Recorder,
     own: SilentPaymentAddress,
     payee: Payee,
     start: World,
@@ -38,8 +38,8 @@ impl Scene {
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
         let relay = RelayProcess::start(options).await;
         let topics = ["notifications", "tweaks"];
-        let mut owner = Ear::open(&relay, &topics, None).await;
-        let other = Ear::open(&relay, &topics, None).await;
+        let mut owner = Recorder::open(&relay, &topics, None).await;
+        let other = Recorder::open(&relay, &topics, None).await;
         let payee = Payee::new(&[LABEL]);
         owner.watch(&payee).await;
         let own = owner.relay.silent_payment_address.clone().expect("an address");
@@ -123,15 +123,15 @@ impl Scene {
         self.mined(block).await;
 
         // The log is the same for everybody.
-        let log_of = |ear: &Ear| -> Vec<String> {
-            let pairs = ear.told.iter().zip(&ear.texts);
+        let log_of = |recorder: &Recorder| -> Vec<String> {
+            let pairs = recorder.notifications.iter().zip(&recorder.texts);
             pairs
                 .filter(|(n, _)| n.event_id.is_some())
                 .map(|(_, text)| text.clone())
                 .collect()
         };
         assert_eq!(log_of(&self.owner), log_of(&self.other));
-        let (of_watch, of_log) = by_watch(self.owner.told.clone());
+        let (of_watch, of_log) = by_watch(self.owner.notifications.clone());
         assert_eq!(fold(&self.start, &of_log), self.truth(&[(0, OWN)]).await);
         assert_eq!(self.fold_watch().await, self.truth(&WATCHED).await.payments);
         (steps(&of_log), steps(&of_watch))
@@ -142,7 +142,7 @@ impl Scene {
     async fn fold_watch(&self) -> Payments {
         let mut payments = Payments::new();
         let mut heard = BTreeSet::new();
-        for notification in &self.owner.told {
+        for notification in &self.owner.notifications {
             match (&notification.event, notification.event_id) {
                 (Event::PaymentDetected(payment), None) => {
                     let place = payment.block_hash.clone();

@@ -1,8 +1,8 @@
-//! What the tests of payments and of reorganisations share: ears at the relay, and names for what they hear.
+//! Shared by several tests: a client that records notifications, and a short form of them.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-pub(crate) mod ear;
+pub(crate) mod recorder;
 pub(crate) mod step;
 
 use std::time::Duration;

@@ -1,21 +1,21 @@
-//! A notification in short, so that a test can say what it expects to hear, in which order.
+//! A short form of notifications, to compare their order.
 
 use sdk_relay_client::{Event, Notification, Payment};
 
-/// What happened; a block is named by its hash, an output by its transaction and index.
+/// A notification: blocks by hash, outputs by transaction and index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Mined(String),
     Disconnected(String),
     Tweaks(String),
-    /// Seen in this block, or in the mempool.
+    /// Detected in this block, or in the mempool.
     Paid((String, u32), Option<String>),
     /// No longer in this block, or in the mempool, and replaced by this transaction.
     Reverted((String, u32), Option<String>, Option<String>),
 }
 
-/// The notifications in short.
-pub(crate) fn steps(heard: &[Notification]) -> Vec<Step> {
+/// The short form of these notifications.
+pub(crate) fn steps(received: &[Notification]) -> Vec<Step> {
     let step = |notification: &Notification| match &notification.event {
         Event::BlockMined(block) => Step::Mined(block.block_hash.clone()),
         Event::BlockDisconnected(block) => Step::Disconnected(block.block_hash.clone()),
@@ -24,9 +24,9 @@ pub(crate) fn steps(heard: &[Notification]) -> Vec<Step> {
         Event::PaymentReverted(payment) => {
             Step::Reverted(output(payment), payment.block_hash.clone(), payment.replaced_by.clone())
         }
-        other => panic!("nobody else is here: {other:?}"),
+        other => panic!("unexpected notification: {other:?}"),
     };
-    heard.iter().map(step).collect()
+    received.iter().map(step).collect()
 }
 
 pub(crate) fn output(payment: &Payment) -> (String, u32) {

@@ -1,4 +1,4 @@
-//! A client that keeps every notification as it came.
+//! A client that records every notification.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -11,25 +11,25 @@ use tokio::time::timeout;
 
 use super::DEADLINE;
 
-/// A raw connection: the SDK's client would hide an event that comes twice.
+/// Uses a raw connection, because the SDK's client drops an event that arrives twice.
 #[derive(Debug)]
-pub(crate) struct Ear {
+pub(crate) struct Recorder {
     raw: RawClient,
-    /// The relay's answer to the handshake.
+    /// Response to the handshake.
     pub(crate) relay: HandshakeResponse,
-    /// Every notification so far, as text.
+    /// Text of every notification so far.
     pub(crate) texts: Vec<String>,
-    /// The same, read.
-    pub(crate) told: Vec<Notification>,
-    /// What came while an answer was awaited.
+    /// Every notification so far.
+    pub(crate) notifications: Vec<Notification>,
+    /// Notifications that arrived before a response.
     waiting: VecDeque<Notification>,
 }
 
-impl Ear {
-    /// Connected, with these topics, and with everything after `resume_from` where that is given.
-    pub(crate) async fn open(relay: &RelayProcess, topics: &[&str], resume_from: Option<u64>) -> Ear {
+impl Recorder {
+    /// Connects with these topics, and resumes from `resume_from` if it is given.
+    pub(crate) async fn open(relay: &RelayProcess, topics: &[&str], resume_from: Option<u64>) -> Recorder {
         let handshake = Handshake {
-            client_id: "ear".to_owned(),
+            client_id: "recorder".to_owned(),
             version: API_VERSION.to_owned(),
             capabilities: topics.iter().map(|&topic| topic.to_owned()).collect(),
             resume_from,
@@ -39,19 +39,19 @@ impl Ear {
         raw.send(&ClientMessage::Handshake(handshake)).await.unwrap();
         let answer = timeout(DEADLINE, raw.next_message()).await;
         let ServerMessage::HandshakeResponse(relay) = answer.expect("an answer in time").unwrap() else {
-            panic!("the first answer is to the handshake");
+            panic!("expected a handshake_response first");
         };
         assert_eq!(relay.status, HandshakeStatus::Accepted, "{relay:?}");
-        Ear {
+        Recorder {
             raw,
             relay,
             texts: Vec::new(),
-            told: Vec::new(),
+            notifications: Vec::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    /// Has the relay watch for the payee.
+    /// Watches the wallet of the payee.
     pub(crate) async fn watch(&mut self, payee: &Payee) -> WatchResponse {
         let watch = ClientMessage::Watch(watch_of(payee));
         self.raw.send(&watch).await.unwrap();
@@ -59,10 +59,10 @@ impl Ear {
             match self.message().await {
                 (ServerMessage::WatchResponse(response), _) => return response,
                 (ServerMessage::Notification(notification), text) => {
-                    self.keep(&notification, text);
+                    self.record(&notification, text);
                     self.waiting.push_back(notification);
                 }
-                (other, _) => panic!("nothing else was asked for: {other:?}"),
+                (other, _) => panic!("unexpected message: {other:?}"),
             }
         }
     }
@@ -74,33 +74,33 @@ impl Ear {
         }
         match self.message().await {
             (ServerMessage::Notification(notification), text) => {
-                self.keep(&notification, text);
+                self.record(&notification, text);
                 notification
             }
-            (other, _) => panic!("nothing else was asked for: {other:?}"),
+            (other, _) => panic!("unexpected message: {other:?}"),
         }
     }
 
-    /// Every notification up to the first that is the one, which is the last of them.
+    /// Reads notifications up to the first that matches, which is included.
     pub(crate) async fn until(&mut self, what: impl Display, is: impl Fn(&Event) -> bool) -> Vec<Notification> {
-        let mut heard = Vec::new();
-        let listening = async {
+        let mut received = Vec::new();
+        let reading = async {
             loop {
                 let notification = self.next().await;
                 let found = is(&notification.event);
-                heard.push(notification);
+                received.push(notification);
                 if found {
                     return;
                 }
             }
         };
-        if timeout(DEADLINE, listening).await.is_err() {
-            panic!("not heard within {DEADLINE:?}: {what}; but {heard:#?}");
+        if timeout(DEADLINE, reading).await.is_err() {
+            panic!("not received within {DEADLINE:?}: {what}; received: {received:#?}");
         }
-        heard
+        received
     }
 
-    /// Every notification up to the payment of this output, in this block or (`None`) in the mempool.
+    /// Reads notifications up to the payment of this output, in this block or (`None`) in the mempool.
     pub(crate) async fn until_paid(&mut self, txid: &str, vout: u32, block: Option<&str>) -> Vec<Notification> {
         let what = format!("the payment {txid}:{vout} in {block:?}");
         self.until(what, |event| {
@@ -112,7 +112,7 @@ impl Ear {
         .await
     }
 
-    /// Every notification up to the tweaks of a block, which are the last that the log tells of it. Needs the topic.
+    /// Reads notifications up to the tweaks of a block, which are its last event. Requires the topic.
     pub(crate) async fn until_tweaks(&mut self, block: &str) -> Vec<Notification> {
         self.until(
             format!("the tweaks of {block}"),
@@ -121,7 +121,7 @@ impl Ear {
         .await
     }
 
-    /// Every notification up to the end of a block in the best chain.
+    /// Reads notifications up to the `block_disconnected` of a block.
     pub(crate) async fn until_disconnected(&mut self, block: &str) -> Vec<Notification> {
         self.until(
             format!("the end of {block}"),
@@ -135,22 +135,23 @@ impl Ear {
             let next = timeout(DEADLINE, self.raw.next()).await;
             match next.expect("a message in time").unwrap() {
                 Frame::Text(text) => {
-                    let message = serde_json::from_str(&text).unwrap_or_else(|e| panic!("no message ({e}): {text}"));
+                    let message =
+                        serde_json::from_str(&text).unwrap_or_else(|e| panic!("invalid message ({e}): {text}"));
                     return (message, text);
                 }
                 Frame::Ping(_) | Frame::Pong(_) => {}
-                other => panic!("a text, not {other:?}"),
+                other => panic!("expected text, got {other:?}"),
             }
         }
     }
 
-    fn keep(&mut self, notification: &Notification, text: String) {
+    fn record(&mut self, notification: &Notification, text: String) {
         self.texts.push(text);
-        self.told.push(notification.clone());
+        self.notifications.push(notification.clone());
     }
 }
 
-/// A watch for all that the payee can be paid.
+/// A watch with all labels of the payee.
 pub(crate) fn watch_of(payee: &Payee) -> Watch {
     Watch {
         scan_private_key: SecretHex::new(payee.scan_hex()),
@@ -162,18 +163,18 @@ pub(crate) fn watch_of(payee: &Payee) -> Watch {
     }
 }
 
-/// The payments among these that were detected.
-pub(crate) fn detected(heard: &[Notification]) -> Vec<Payment> {
-    let payments = heard.iter().filter_map(|notification| match &notification.event {
+/// The detected payments.
+pub(crate) fn detected(received: &[Notification]) -> Vec<Payment> {
+    let payments = received.iter().filter_map(|notification| match &notification.event {
         Event::PaymentDetected(payment) => Some(Payment::clone(payment)),
         _ => None,
     });
     payments.collect()
 }
 
-/// Those of a watch, and those of the log.
-pub(crate) fn by_watch(heard: Vec<Notification>) -> (Vec<Notification>, Vec<Notification>) {
-    heard
+/// Splits notifications into those of a watch, and those of the log.
+pub(crate) fn by_watch(received: Vec<Notification>) -> (Vec<Notification>, Vec<Notification>) {
+    received
         .into_iter()
         .partition(|notification| notification.event_id.is_none())
 }
