@@ -498,9 +498,9 @@ fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
 fn log_scanner(engine: &'static str, error: Option<&EngineError>) {
     match error {
         Some(error) => {
-            tracing::error!(engine, %error, "the scan engine fails: libsecp256k1 scans in its place, more slowly");
+            tracing::error!(engine, %error, "the scan engine failed; scanning with libsecp256k1 instead, which is slower");
         }
-        None => tracing::info!(engine, "the scan engine works again"),
+        None => tracing::info!(engine, "the scan engine has recovered"),
     }
 }
 
