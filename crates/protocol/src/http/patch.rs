@@ -64,7 +64,7 @@ pub struct BitcoinCorePatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlindbitPatch {
-    /// Empty: the relay computes its own tweaks. This version knows nothing else.
+    /// URL of the Oracle, `http://` or `https://`, without a user and password; empty if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 0)]
     pub url: Option<String>,
