@@ -69,7 +69,13 @@ impl Loader {
     /// The changes that are kept in this data directory.
     pub fn changes(data_dir: &Path) -> Result<Changes, ConfigError> {
         let origin = data_dir.join(CHANGES_FILE).display().to_string();
-        Changes::read(data_dir).map_err(|reason| ConfigError::Syntax { origin, reason })
+        Changes::read(data_dir).map_err(|reason| ConfigError::Syntax {
+            origin,
+            reason: format!(
+                "{}; correct the file, or delete it to take back what PUT /config has changed",
+                without_quotation(&reason)
+            ),
+        })
     }
 
     fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {

@@ -13,7 +13,7 @@ use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::TweakIndex;
-use sdk_relay_store::index::{IndexError, IndexedBlock};
+use sdk_relay_store::index::{IndexError, IndexedBlock, Rebuild};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -114,6 +114,9 @@ impl Builder {
         let damage = Arc::new(Notify::new());
         let met = Arc::clone(&damage);
         index.on_damage(move || met.notify_one());
+        if let Some(rebuild) = index.rebuild() {
+            log_rebuild(&rebuild);
+        }
         let repair = Repair::new(
             Arc::clone(&index),
             Arc::clone(&source),
@@ -166,12 +169,27 @@ impl Builder {
                         () = tokio::time::sleep(RETRY) => {}
                     }
                 }
+                Err(Stopped::Index(damage)) if damage.is_damage() => self.start_anew(damage).await,
                 Err(stopped) => {
                     let of_node = matches!(stopped, Stopped::Source(_));
                     self.state(IndexState::Failing(stopped.to_string()), of_node);
                     tokio::time::sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    /// The database was found damaged while it was in use: an empty one takes its place.
+    async fn start_anew(&self, damage: IndexError) {
+        let index = Arc::clone(&self.index);
+        let begun = blocking(move || {
+            let rebuild = index.start_anew(&damage)?;
+            log_rebuild(&rebuild);
+            Ok(())
+        });
+        if let Err(stopped) = begun.await {
+            self.state(IndexState::Failing(stopped.to_string()), false);
+            tokio::time::sleep(RETRY).await;
         }
     }
 
@@ -382,6 +400,9 @@ impl Builder {
             if status.state == state {
                 return false;
             }
+            if state == IndexState::Current {
+                self.index.rebuilt();
+            }
             match (&status.state, &state) {
                 (_, IndexState::Failing(error)) => {
                     if told {
@@ -413,6 +434,14 @@ impl Builder {
             true
         });
     }
+}
+
+fn log_rebuild(rebuild: &Rebuild) {
+    tracing::error!(
+        set_aside = %rebuild.set_aside.display(),
+        reason = rebuild.reason,
+        "the tweak index's database is damaged: it is set aside, and the index is built anew from the node"
+    );
 }
 
 /// Blocks that wait for a commit.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sdk_relay_store::index::Damage;
+use sdk_relay_store::index::{Damage, Rebuild};
 
 use crate::Index;
 use crate::status::{IndexState, IndexStatus};
@@ -17,20 +17,37 @@ impl Index {
     /// A sentence for each. `node_is_well`: what is wrong with the node is said elsewhere, and keeps the index from growing.
     pub fn problems(&self, node_is_well: bool) -> Vec<String> {
         let status = self.status.borrow().clone();
-        let unbuilt = unbuilt(&status, status.since.elapsed() >= WORTH_SAYING, node_is_well);
-        unbuilt.into_iter().chain(damaged(&self.store.damaged())).collect()
+        let lasts = status.since.elapsed() >= WORTH_SAYING;
+        let missing = match self.store.rebuild() {
+            Some(rebuild) => Some(rebuilding(&status, &rebuild)),
+            None => unbuilt(&status, lasts, node_is_well),
+        };
+        missing.into_iter().chain(damaged(&self.store.damaged())).collect()
     }
+}
+
+/// The database was damaged, which is worth saying however fast another one is built.
+fn rebuilding(status: &IndexStatus, rebuild: &Rebuild) -> String {
+    let set_aside = rebuild.set_aside.display();
+    format!(
+        "the tweak index's database was damaged and is set aside as {set_aside}: the index is built anew and {}; histories wait for it",
+        standing(status)
+    )
+}
+
+/// How far the index is.
+fn standing(status: &IndexStatus) -> String {
+    let tip = status.tip.map(|tip| tip.height);
+    let have = tip.map_or_else(|| "has no block yet".to_owned(), |tip| format!("is at block {tip}"));
+    let of = status.target.map_or_else(String::new, |target| format!(" of {target}"));
+    format!("{have}{of}")
 }
 
 /// Blocks between the index and the node's tip. What lies below the index's first block is no problem: nobody can have it.
 /// `lasts`: the index is in this state for longer than a moment.
 fn unbuilt(status: &IndexStatus, lasts: bool, node_is_well: bool) -> Option<String> {
     let (tip, target) = (status.tip.map(|t| t.height), status.target);
-    let behind = || {
-        let have = tip.map_or_else(|| "has no block yet".to_owned(), |tip| format!("is at block {tip}"));
-        let of = target.map_or_else(String::new, |target| format!(" of {target}"));
-        format!("{have}{of}")
-    };
+    let behind = || standing(status);
     match &status.state {
         IndexState::Failing(error) if node_is_well => {
             Some(format!("the tweak index {} and cannot continue: {error}", behind()))

@@ -34,7 +34,7 @@ pub enum WalletError {
         mode: u32,
     },
     /// It is not what this program writes.
-    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each", .path.display())]
+    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each. Restore it from its copy; without one, move it away, and a new wallet is made", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -68,7 +68,10 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
             mode,
         });
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(io)?);
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => WalletError::Damaged { path: path.to_owned() },
+        _ => io(error),
+    })?);
     let key = |name: &str| {
         let line = text
             .lines()

@@ -8,6 +8,8 @@ mod story;
 mod away;
 #[path = "outages/credentials.rs"]
 mod credentials;
+#[path = "outages/damaged_files.rs"]
+mod damaged_files;
 #[path = "outages/data_dir.rs"]
 mod data_dir;
 #[cfg(unix)]

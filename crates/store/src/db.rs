@@ -102,6 +102,21 @@ impl Db {
         }
     }
 
+    /// Closes the database and opens what is there after `make_way`, or makes a new one. Whoever reads at this moment reads the old one.
+    /// Where `make_way` fails the old one is opened again by the next transaction.
+    pub(crate) fn replace<T, E>(&self, make_way: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, redb::Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        drop(state.database.take());
+        state.attempt = None;
+        let made = make_way();
+        if made.is_ok() {
+            let (database, failed) = open(&*self.medium, self.options, true)?;
+            (state.database, state.failed) = (Some(database), failed);
+        }
+        Ok(made)
+    }
+
     /// `None` where the database has to be reopened first.
     fn usable<T>(&self, begin: impl FnOnce(&Database) -> T) -> Option<T> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +211,12 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
 /// Whether an error speaks of the content of a file, and not of the disk below it.
 pub(crate) fn is_damage(error: &redb::Error) -> bool {
     match error {
-        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
+        redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
+        // It is a database, and not one of ours.
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableIsMultimap(_) => true,
         redb::Error::Io(error) => matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
         _ => false,
     }

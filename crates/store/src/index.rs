@@ -7,7 +7,8 @@
 //!   instruction leaves the state before or after.
 //! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no depth that it
 //!   cannot undo.
-//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others.
+//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others; a damaged database is replaced by an
+//!   empty one (`rebuild`).
 //! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
 //!
 //! # Files (format 2)
@@ -33,6 +34,7 @@ mod damage;
 mod error;
 mod open;
 mod read;
+mod rebuild;
 mod recent;
 mod spend;
 mod write;
@@ -48,6 +50,7 @@ pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
 pub use damage::Damage;
 pub use error::IndexError;
 pub use read::IndexTip;
+pub use rebuild::Rebuild;
 
 /// Heights of one segment. On the main chain a segment grows to half a gigabyte: few files, and none too large to copy.
 pub const BLOCKS_PER_SEGMENT: u32 = 4096;
@@ -71,9 +74,11 @@ const NAME_NETWORK: &str = "network";
 pub struct TweakIndex {
     db: Db,
     dir: PathBuf,
+    network: String,
     start_height: u32,
     recent: Mutex<recent::Recent>,
     damaged: damage::Damaged,
+    rebuilding: rebuild::Rebuilding,
 }
 
 /// Where a block's bytes are.

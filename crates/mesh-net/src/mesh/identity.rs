@@ -35,7 +35,7 @@ pub enum IdentityError {
         mode: u32,
     },
     /// It is not what this program writes.
-    #[error("the mesh key {} is damaged: expected 64 hex digits", .path.display())]
+    #[error("the mesh key {} is damaged: expected 64 hex digits. Restore it from its copy, or delete it to become another relay to its peers", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -63,7 +63,10 @@ impl Identity {
         if let Some(mode) = private_file::exposed(&path).map_err(io)? {
             return Err(IdentityError::Exposed { path, mode });
         }
-        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(io)?);
+        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => IdentityError::Damaged { path: path.clone() },
+            _ => io(error),
+        })?);
         let mut secret = SecretKey::from_str(text.trim()).map_err(|_| IdentityError::Damaged { path: path.clone() })?;
         let identity = Self::new(&secret);
         secret.non_secure_erase();

@@ -8,7 +8,7 @@ use testkit::{RelayOptions, RelayProcess};
 use crate::options;
 
 /// Starts a relay that must not start. Gives the last line of its standard error.
-async fn refused(options: RelayOptions) -> String {
+pub(crate) async fn refused(options: RelayOptions) -> String {
     let ended = match RelayProcess::try_start(options).await {
         Ok(relay) => panic!("it started: {}", relay.stderr()),
         Err(ended) => ended,

@@ -12,7 +12,15 @@ pub enum IndexError {
     /// The database failed: disk full, I/O error, corruption.
     #[error("the tweak index failed: {0}")]
     Database(Box<redb::Error>),
-    /// Its database is in use, or its content is not what was written there.
+    /// The content of its database is not what was written there.
+    #[error("the file {path} of the tweak index is damaged, or not a tweak index: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        reason: String,
+    },
+    /// Its database is in use, or the disk does not give it.
     #[error("cannot open the file {path} of the tweak index ({reason}): {todo}")]
     Unusable {
         /// The file.
@@ -39,9 +47,7 @@ pub enum IndexError {
         dir: PathBuf,
     },
     /// Between two blocks one is missing.
-    #[error(
-        "block {missing} is missing in the tweak index in {dir}: stop the relay and remove the directory; the relay then builds the index again"
-    )]
+    #[error("block {missing} is missing in the tweak index in {dir}: the relay builds the index again from the node")]
     Incomplete {
         /// Directory of the index.
         dir: PathBuf,
@@ -85,7 +91,10 @@ impl IndexError {
         let todo = match &error {
             redb::Error::DatabaseAlreadyOpen => "another process is using it: stop it, or use another data_dir",
             error if is_damage(error) => {
-                "remove its directory and start the relay: it builds the index again from the node"
+                return Self::Damaged {
+                    path: path.to_owned(),
+                    reason: error.to_string(),
+                };
             }
             _ => "check the disk of data_dir",
         };
@@ -93,6 +102,24 @@ impl IndexError {
             path: path.to_owned(),
             reason: error.to_string(),
             todo,
+        }
+    }
+
+    /// Whether the content of the database is damaged as a whole: the index is to be built anew.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Incomplete { .. } => true,
+            Self::Database(error) => is_damage(error),
+            _ => false,
+        }
+    }
+
+    /// What is wrong, for a sentence that names the file itself.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Damaged { reason, .. } => reason.clone(),
+            Self::Database(error) => error.to_string(),
+            other => other.to_string(),
         }
     }
 }

@@ -3,21 +3,59 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::damage::Damaged;
+use super::rebuild::{DATABASE, Rebuild, Rebuilding, set_aside};
 use super::{
     BLOCKS, BLOCKS_PER_SEGMENT, CACHE_BYTES, FORMAT, IndexError, MARKS, META, META_FORMAT, META_START, NAME_NETWORK,
     NAMES, SPENT, TweakIndex,
 };
 use crate::db::{DatabaseFile, Db, Options};
 
-const DATABASE: &str = "index.redb";
-
 impl TweakIndex {
     /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above `start_height`
-    /// because another start was configured is emptied, and one of an older format, too; one that begins below it stays as it is.
+    /// because another start was configured is emptied, and one of an older format, too; one that begins below it stays as it is. A damaged
+    /// database is set aside, and the index is empty then ([`Self::rebuild`]).
     pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
+        match Self::open_whole(dir, network, start_height) {
+            Err(damage) if damage.is_damage() => {
+                let set_aside = set_aside(dir)?;
+                let index = Self::open_whole(dir, network, start_height)?;
+                let reason = damage.reason();
+                *index.rebuilding.lock() = Some(Rebuild { set_aside, reason });
+                Ok(index)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Why the index is being built anew; `None` where it is not, or is built ([`Self::rebuilt`]).
+    pub fn rebuild(&self) -> Option<Rebuild> {
+        self.rebuilding.lock().clone()
+    }
+
+    /// Notes that the index holds the node's tip again.
+    pub fn rebuilt(&self) {
+        drop(self.rebuilding.lock().take());
+    }
+
+    /// Sets the damaged database aside while the index is in use, and begins an empty one. `damage`: what was found.
+    pub fn start_anew(&self, damage: &IndexError) -> Result<Rebuild, IndexError> {
+        self.recent().clear();
+        self.forget_damage_above(None);
+        let dir = &self.dir;
+        let replaced = self.db.replace(|| set_aside(dir));
+        let set_aside = replaced.map_err(|e| IndexError::opening(&dir.join(DATABASE), e))??;
+        let reason = damage.reason();
+        let rebuild = Rebuild { set_aside, reason };
+        self.identify(&self.network, self.start_height)?;
+        self.cut(None)?;
+        *self.rebuilding.lock() = Some(rebuild.clone());
+        Ok(rebuild)
+    }
+
+    fn open_whole(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
         std::fs::create_dir_all(dir).map_err(|source| IndexError::File {
             path: dir.to_owned(),
             source,
@@ -34,9 +72,11 @@ impl TweakIndex {
         let mut index = Self {
             db,
             dir: dir.to_owned(),
+            network: network.to_owned(),
             start_height,
             recent: Mutex::default(),
             damaged: Damaged::default(),
+            rebuilding: Rebuilding::default(),
         };
         let (format, built_from) = index.identify(network, start_height)?;
         if format < FORMAT || built_from > start_height {
@@ -44,6 +84,7 @@ impl TweakIndex {
         } else {
             index.start_height = built_from;
         }
+        index.has_no_hole()?;
         index.cut_left_overs()?;
         Ok(index)
     }
@@ -86,6 +127,25 @@ impl TweakIndex {
         }
         let start = start.and_then(|s| u32::try_from(s).ok());
         Ok((format, start.unwrap_or(start_height)))
+    }
+
+    /// Whether each height between the first and the last has its record.
+    fn has_no_hole(&self) -> Result<(), IndexError> {
+        let table = self.db.begin_read()?.open_table(BLOCKS)?;
+        let (Some((first, _)), Some((last, _))) = (table.first()?, table.last()?) else {
+            return Ok(());
+        };
+        let (first, last) = (first.value(), last.value());
+        if table.len()? == u64::from(last - first) + 1 {
+            return Ok(());
+        }
+        for (item, expected) in table.iter()?.zip(first..) {
+            if item?.0.value() != expected {
+                let dir = self.dir.clone();
+                return Err(IndexError::Incomplete { dir, missing: expected });
+            }
+        }
+        Ok(())
     }
 
     /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after it.

@@ -429,48 +429,6 @@ fn a_damaged_block_that_leaves_the_chain_is_damaged_no_more() {
     assert_eq!(index.damaged(), Default::default());
 }
 
-/// The database's records lead to the blocks: a changed one must not hide a block, nor name another.
-#[test]
-fn a_changed_byte_of_the_database_is_named_or_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let (index, chain) = mixed(&dir);
-    drop(index);
-    let path = dir.path().join("index.redb");
-    let whole = std::fs::read(&path).unwrap();
-    let rows: Vec<_> = std::fs::read_dir(dir.path())
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .filter(|p| *p != path)
-        .collect();
-    let contents: Vec<_> = rows.iter().map(|p| std::fs::read(p).unwrap()).collect();
-    let mut named = 0;
-    for at in (0..whole.len()).filter(|at| whole[*at] != 0).step_by(29) {
-        let mut changed = whole.clone();
-        changed[at] ^= 0x41;
-        std::fs::write(&path, &changed).unwrap();
-        match TweakIndex::open(dir.path(), "regtest", 0) {
-            Err(error) => {
-                named += 1;
-                assert!(error.to_string().contains("index.redb"), "byte {at}: {error}");
-            }
-            Ok(index) => {
-                let read = index.blocks(chain[0].height, usize::MAX).unwrap();
-                let expected: Vec<_> = chain.iter().map(without_spent).collect();
-                assert_eq!(read, expected, "byte {at}");
-            }
-        }
-        for (row, content) in rows.iter().zip(&contents) {
-            assert_eq!(
-                &std::fs::read(row).unwrap(),
-                content,
-                "byte {at} has cut {}",
-                row.display()
-            );
-        }
-    }
-    assert!(named > 0, "no byte was noticed");
-}
-
 #[test]
 fn a_block_that_is_missing_between_two_is_an_error_and_not_passed_over() {
     let dir = tempfile::tempdir().unwrap();
@@ -486,4 +444,10 @@ fn a_block_that_is_missing_between_two_is_an_error_and_not_passed_over() {
             "{error}"
         );
     }
+    // At the next start the index is built anew.
+    drop(index);
+    let index = open(&dir);
+    assert_eq!((index.tip().unwrap(), index.rebuild().is_some()), (None, true));
 }
+
+mod rebuild;

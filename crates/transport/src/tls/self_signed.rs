@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use sdk_relay_config::private_file;
 use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use zeroize::Zeroizing;
 
-use super::TlsError;
+use super::{TlsError, files};
 
 /// Names of the files in the data directory.
 const CERT_FILE: &str = "tls-self-signed.crt";
@@ -19,7 +20,8 @@ const KEY_FILE: &str = "tls-self-signed.key";
 /// What a client on the same machine may call the relay.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// The files of a certificate for this machine and these addresses. One that is there and covers them stays.
+/// The files of a certificate for this machine and these addresses. One that is there and covers them stays; a damaged one is of no use to
+/// those who have trusted it either.
 pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {
     let (cert, key) = (data_dir.join(CERT_FILE), data_dir.join(KEY_FILE));
     let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
@@ -34,11 +36,13 @@ pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, Pat
             path: key.clone(),
             source,
         })?;
-        return if private {
-            Ok((cert, key))
-        } else {
-            Err(TlsError::Exposed { cert, key })
-        };
+        if !private {
+            return Err(TlsError::Exposed { cert, key });
+        }
+        match files::load(&cert, &key, &ring::default_provider()) {
+            Ok(_) => return Ok((cert, key)),
+            Err(error) => tracing::warn!(%error, "the certificate for development is damaged"),
+        }
     }
     make(&cert, &key, names)?;
     tracing::info!(file = %cert.display(), "created a self-signed certificate for development: clients must trust this file");
