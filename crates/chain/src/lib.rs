@@ -10,4 +10,6 @@ pub mod rpc;
 pub mod source;
 
 pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
-pub use source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus};
+pub use source::{
+    BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus,
+};

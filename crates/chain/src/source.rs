@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
 
@@ -98,6 +99,17 @@ pub enum Signal {
     Lost,
 }
 
+/// The connection over which a source's signals come.
+#[derive(Clone, Debug)]
+pub struct Signalling {
+    /// Its address.
+    pub url: String,
+    /// Since when it cannot be reached, and why.
+    pub unreached: Option<(Instant, String)>,
+    /// What the node does not publish there, as far as it says so itself.
+    pub missing: Option<String>,
+}
+
 /// The mempool at one moment (`getrawmempool false true`).
 #[derive(Clone, Debug, Default)]
 pub struct MempoolSnapshot {
@@ -183,4 +195,8 @@ pub trait ChainSource: Send + Sync + 'static {
     /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The queue is bounded; when it
     /// is full, signals are dropped and one `Lost` follows.
     fn signals(&self) -> Option<mpsc::Receiver<Signal>>;
+    /// How the connection stands over which signals come; `None` for a source that needs none.
+    fn signalling(&self) -> Option<Signalling> {
+        None
+    }
 }

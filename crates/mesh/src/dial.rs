@@ -144,6 +144,13 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
+    /// The configured relays that did not answer at least the last two times, and have no link.
+    pub fn unreached_seeds(&self) -> impl Iterator<Item = &str> {
+        let linked = |relay: &RelayId| *relay == self.own_id || self.links.values().any(|link| link.peer == *relay);
+        let unreached = move |seed: &&Seed| seed.failures > 1 && !seed.relay.as_ref().is_some_and(linked);
+        self.seeds.iter().filter(unreached).map(|seed| seed.address.as_str())
+    }
+
     pub(crate) fn is_seed(&self, relay: &RelayId) -> bool {
         self.seeds.iter().any(|seed| seed.relay.as_ref() == Some(relay))
     }

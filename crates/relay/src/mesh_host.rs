@@ -18,7 +18,7 @@ impl Host for Context {
     }
 
     fn status(&self) -> RelayStatus {
-        match reports::condition(self).0 {
+        match reports::serving(self).0 {
             Condition::Healthy => RelayStatus::Healthy,
             Condition::Degraded => RelayStatus::Degraded,
             Condition::Critical => RelayStatus::Critical,

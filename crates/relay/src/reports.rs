@@ -1,5 +1,7 @@
 //! What the relay says of itself: `/health`, and the payloads of the three kinds of `sync` messages.
 
+use std::time::Duration;
+
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
 use sdk_relay_index::oracle::OracleState;
@@ -11,6 +13,7 @@ use sdk_relay_protocol::{
 };
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{SOFTWARE_VERSION, WalletState};
+use tokio::time::Instant;
 
 use crate::context::Context;
 
@@ -36,8 +39,51 @@ impl Condition {
     }
 }
 
+/// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before it.
+const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
+
 /// The relay's condition and what is wrong, in a sentence each.
 pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
+    let (mut condition, mut problems) = serving(cx);
+    problems.extend(signals(cx));
+    problems.extend(cx.mesh.problems());
+    problems.extend(
+        cx.restart
+            .given_up()
+            .map(|reason| format!("the last restart was given up, and the relay goes on as it was: {reason}")),
+    );
+    if !problems.is_empty() && condition == Condition::Healthy {
+        condition = Condition::Degraded;
+    }
+    (condition, problems)
+}
+
+/// What keeps the node's signals from coming. The node is polled meanwhile.
+fn signals(cx: &Context) -> Option<String> {
+    let signalling = cx.chain.signalling()?;
+    let follow = cx.follow.borrow();
+    if !matches!(follow.state, FollowState::Following) {
+        return None;
+    }
+    let lasts = |since: Instant| since.elapsed() >= SIGNALS_WITHIN;
+    let url = &signalling.url;
+    if let Some((since, reason)) = signalling.unreached {
+        return lasts(since).then(|| {
+            format!("bitcoin_core.zmq_url {url} cannot be reached ({reason}): the node is polled, and payments are seen later")
+        });
+    }
+    follow.unsignalled.filter(|since| lasts(*since)).map(|_| {
+        let why = signalling.missing.unwrap_or_else(|| {
+            "check that it is the address of zmqpubsequence, zmqpubrawtx and zmqpubhashblock of this node".to_owned()
+        });
+        format!(
+            "bitcoin_core.zmq_url {url} is connected and does not tell of the node's changes, which is polled: {why}"
+        )
+    })
+}
+
+/// The relay's condition as far as its clients are concerned. What an operator alone has to mend is no reason to send them elsewhere.
+pub fn serving(cx: &Context) -> (Condition, Vec<String>) {
     let mut problems = Vec::new();
     let mut condition = Condition::Healthy;
     let follow = cx.follow.borrow();
@@ -86,7 +132,7 @@ pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
 
 /// Why the relay is not ready: `None` when it follows the tip and knows the mempool.
 pub fn not_ready(cx: &Context) -> Option<String> {
-    let (_, problems) = condition(cx);
+    let (_, problems) = serving(cx);
     let follow = cx.follow.borrow();
     let following = matches!(follow.state, FollowState::Following);
     if following

@@ -1,15 +1,24 @@
 //! Restarts that are asked for over HTTP.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::watch;
 
 /// How a restart is asked for. It happens after the answer: whoever runs the relay takes it down and starts it anew.
 #[derive(Debug)]
-pub struct Restart(watch::Sender<Option<String>>);
+pub struct Restart {
+    asked: watch::Sender<Option<String>>,
+    /// Why the last one was given up.
+    given_up: Mutex<Option<String>>,
+}
 
 impl Default for Restart {
     fn default() -> Self {
-        Self(watch::Sender::new(None))
+        Self {
+            asked: watch::Sender::new(None),
+            given_up: Mutex::default(),
+        }
     }
 }
 
@@ -17,14 +26,14 @@ impl Restart {
     /// Asks for it; gives the name under which the log tells of it. Whoever asks while one is under way gets the same name.
     pub fn ask(&self) -> String {
         let new = format!("restart-{:x}", unix_now());
-        self.0
+        self.asked
             .send_if_modified(|name| name.is_none() && name.replace(new).is_none());
-        self.0.borrow().clone().unwrap_or_default()
+        self.asked.borrow().clone().unwrap_or_default()
     }
 
     /// Waits until somebody has asked; gives its name.
     pub async fn asked(&self) -> String {
-        let mut asked = self.0.subscribe();
+        let mut asked = self.asked.subscribe();
         asked
             .wait_for(Option::is_some)
             .await
@@ -32,8 +41,18 @@ impl Restart {
             .unwrap_or_default()
     }
 
-    /// It will not happen: it may be asked for again.
-    pub fn refused(&self) {
-        self.0.send_replace(None);
+    /// It will not happen, for this reason: it may be asked for again.
+    pub fn give_up(&self, reason: String) {
+        *self.lock() = Some(reason);
+        self.asked.send_replace(None);
+    }
+
+    /// Why the last restart was given up; `None` where none was.
+    pub fn given_up(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

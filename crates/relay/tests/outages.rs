@@ -19,6 +19,8 @@ mod descriptors;
 mod mempool;
 #[path = "outages/network.rs"]
 mod network;
+#[path = "outages/operator.rs"]
+mod operator;
 #[path = "outages/shutdown.rs"]
 mod shutdown;
 #[path = "outages/signals.rs"]

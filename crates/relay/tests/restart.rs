@@ -157,6 +157,28 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
         relay.stderr()
     );
     mine(&relay).await;
+    let health_url = format!("{}/health", relay.http_url());
+    let health = http_get(&health_url).await.json();
+    let said = health["problems"][0].as_str().unwrap();
+    assert!(
+        said.contains("restart was given up") && said.contains("ws_url"),
+        "{health}"
+    );
+    assert_eq!(health["status"], "degraded");
+
+    // The next one that succeeds ends it.
+    assert_eq!(put(&relay, &json!({"ws_url": null})).await.status, 200);
+    assert_eq!(
+        http_post(&format!("{}/restart", relay.http_url()), &json!({}))
+            .await
+            .status,
+        200
+    );
+    eventually(DEADLINE, "a healthy relay", async || {
+        let restarted = relay.stderr().matches(" ready ws=").count() >= 3;
+        (restarted && http_get(&health_url).await.json()["status"] == "healthy").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

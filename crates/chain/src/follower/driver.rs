@@ -154,16 +154,24 @@ impl Driver {
         if self.mempool_due <= Instant::now() {
             self.stale = true;
             if self.reconcile().await? {
-                self.set_heard(false);
+                self.found_unsignalled();
             }
             return Ok(());
         }
         let before = self.chain.tip();
         self.sync_chain().await?;
         if self.chain.tip() != before {
-            self.set_heard(false);
+            self.found_unsignalled();
         }
         Ok(())
+    }
+
+    /// Something has changed, and no signal has told of it. While signals are not relied on nobody expects one.
+    fn found_unsignalled(&mut self) {
+        if self.heard {
+            self.report.unsignalled(true);
+        }
+        self.set_heard(false);
     }
 
     /// Signals that wait already, and `first` before them, as one batch.
@@ -176,6 +184,10 @@ impl Driver {
             }
             let Some(signal) = next.take() else { return batch };
             self.set_heard(true);
+            // `Lost` comes from this side of the connection: it says nothing of who publishes.
+            if signal != Signal::Lost {
+                self.report.unsignalled(false);
+            }
             batch.push(signal, &self.view);
         }
     }

@@ -22,6 +22,8 @@ pub struct FollowStatus {
     pub last_contact: Option<Instant>,
     /// Whether the source's signals come and tell its changes; otherwise it is polled.
     pub signalled: bool,
+    /// Since when changes are found by looking that no signal has told of; `None` once a signal comes.
+    pub unsignalled: Option<Instant>,
 }
 
 /// What the follower does.
@@ -91,6 +93,7 @@ impl Reporter {
             tip,
             last_contact: None,
             signalled: false,
+            unsignalled: None,
         };
         let (status, receiver) = watch::channel(first);
         (Self { status }, receiver)
@@ -124,6 +127,14 @@ impl Reporter {
     pub(super) fn signalled(&self, signalled: bool) {
         self.status
             .send_if_modified(|status| std::mem::replace(&mut status.signalled, signalled) != signalled);
+    }
+
+    /// A change was found without a signal (`true`), or a signal has come.
+    pub(super) fn unsignalled(&self, unsignalled: bool) {
+        self.status.send_if_modified(|status| {
+            let since = unsignalled.then(|| status.unsignalled.unwrap_or_else(Instant::now));
+            std::mem::replace(&mut status.unsignalled, since).is_some() != unsignalled
+        });
     }
 }
 

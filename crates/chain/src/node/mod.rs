@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
-    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, SourceError, SourceStatus},
+    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus},
 };
 use block::BlockFetcher;
 
@@ -37,7 +37,7 @@ pub struct NodeConfig {
 pub struct NodeSource {
     rpc: RpcClient,
     blocks: BlockFetcher,
-    zmq_url: Option<String>,
+    zmq: Option<zmq::Publisher>,
     /// The chain that the node must be of; `None`: any.
     chain: Option<&'static str>,
 }
@@ -52,7 +52,7 @@ impl NodeSource {
         Ok(Self {
             blocks: BlockFetcher::new(rpc.clone()),
             rpc,
-            zmq_url: config.zmq_url,
+            zmq: config.zmq_url.map(zmq::Publisher::new),
             chain: None,
         })
     }
@@ -232,8 +232,11 @@ impl ChainSource for NodeSource {
     }
 
     fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
-        let url = self.zmq_url.clone()?;
-        Some(zmq::signals(url, self.rpc.clone()))
+        Some(self.zmq.as_ref()?.signals(self.rpc.clone()))
+    }
+
+    fn signalling(&self) -> Option<Signalling> {
+        self.zmq.as_ref().map(zmq::Publisher::signalling)
     }
 }
 

@@ -387,6 +387,8 @@ async fn a_publisher_that_falls_silent_is_replaced_by_polling() {
     model.world().mine(0, false);
     consumer.settle().await;
     assert!(!consumer.follower.status().borrow().signalled);
+    let since = consumer.follower.status().borrow().unsignalled;
+    assert!(since.is_some());
     let start = Instant::now();
     model.world().add(1).unwrap();
     assert!(matches!(consumer.next().await, ChainEvent::TxsEntered(_)));
@@ -395,9 +397,13 @@ async fn a_publisher_that_falls_silent_is_replaced_by_polling() {
         "the mempool is polled like the tip"
     );
 
+    let still = consumer.follower.status().borrow().unsignalled;
+    assert_eq!(still, since, "since the first change that was not signalled");
+
     model.world().drop_signals = 0;
     model.world().mine(0, false);
     consumer.settle().await;
+    assert_eq!(consumer.follower.status().borrow().unsignalled, None);
     assert!(
         consumer.follower.status().borrow().signalled,
         "one signal is trusted again"

@@ -1,6 +1,6 @@
 //! The task that brings the state machine to life: it does what the machine says, looks at the clock, and asks at the configured intervals.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::dial::{Dial, DialError};
 use super::link::Work;
 use super::resolve::resolve;
-use super::{Mesh, Orders, identity, read_gossip};
+use super::{Mesh, Orders, identity, read_gossip, without_key};
 use crate::host::Host;
 
 /// Between two looks at this relay's own condition, and at whom clients are told.
@@ -41,8 +41,6 @@ struct Driver {
     sync_interval: Duration,
     tasks: JoinSet<Option<(String, DialError)>>,
     dials: DefaultDirectRateLimiter,
-    /// Why the configured relays were not reached last.
-    failures: HashMap<String, String>,
     told: HashSet<String>,
     /// The file of bound names is being written.
     writing: Option<JoinHandle<()>>,
@@ -94,7 +92,6 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
         sync_interval: config.sync_interval,
         tasks: JoinSet::new(),
         dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
-        failures: HashMap::new(),
         told: HashSet::new(),
         writing: None,
     };
@@ -288,14 +285,15 @@ impl Driver {
             }
         };
         let why = error.to_string();
-        let address = address.split('#').next().unwrap_or_default().to_owned();
-        if self.failures.get(&address) != Some(&why) {
+        let address = without_key(&address);
+        let mut failures = self.mesh.failures();
+        if failures.get(&address) != Some(&why) {
             tracing::warn!(
                 peer = address,
                 error = why,
                 "mesh.peers: cannot connect to a relay; retrying"
             );
-            self.failures.insert(address, why);
+            failures.insert(address, why);
         }
     }
 

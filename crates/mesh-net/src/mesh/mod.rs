@@ -85,6 +85,8 @@ pub struct Mesh {
     reach: Reach,
     /// What was found of host names that relays tell of.
     verdicts: Verdicts,
+    /// Why dials of configured relays failed last.
+    failures: Mutex<HashMap<String, String>>,
     alone: bool,
 }
 
@@ -249,6 +251,7 @@ impl Mesh {
                 address.as_deref().and_then(url_of).as_deref(),
             ),
             verdicts: Verdicts::default(),
+            failures: Mutex::default(),
             address,
             trust: config.mesh.trust.clone(),
             alone: config.standalone,
@@ -379,6 +382,24 @@ impl Mesh {
         names
     }
 
+    /// Configured relays that cannot be reached: a sentence for each.
+    pub fn problems(&self) -> Vec<String> {
+        let unreached: Vec<String> = self.look(|core, _| core.unreached_seeds().map(without_key).collect());
+        let failures = self.failures();
+        let why = unreached
+            .into_iter()
+            .filter_map(|peer| Some((failures.get(&peer)?, peer)));
+        // A list that is the same at all relays names this one too.
+        let others = why.filter(|(why, _)| !why.contains(proof::ITSELF));
+        others
+            .map(|(why, peer)| format!("mesh.peers: no link to {peer} ({why}); retrying"))
+            .collect()
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether a relay of the mesh may be announced now.
     pub(super) fn may_announce(&self) -> bool {
         self.announcements.may_announce()
@@ -412,6 +433,11 @@ impl Mesh {
     fn links(&self) -> MutexGuard<'_, HashMap<LinkId, Handle>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An address of `mesh.peers` without the key behind it.
+fn without_key(address: &str) -> String {
+    address.split('#').next().unwrap_or_default().to_owned()
 }
 
 /// The addition to a payload, where there is one that can be read.

@@ -25,6 +25,8 @@ use crate::sync::is_relay_id;
 
 /// Hex digits of a key and of a nonce.
 const HEX32: usize = 64;
+/// What is said of an address of `mesh.peers` that leads back here.
+pub(super) const ITSELF: &str = "identity: the other side is this relay itself";
 const DOMAIN: &str = "sdk_relay/mesh/handshake/1";
 
 /// What this relay brings to each handshake.
@@ -261,7 +263,7 @@ impl Proof for Dialler {
 
 fn check_self(own: &Own, relay_id: &str, public_key: &str) -> Result<(), String> {
     if public_key == own.identity.public_key() {
-        return Err("identity: the other side is this relay itself".to_owned());
+        return Err(ITSELF.to_owned());
     }
     if relay_id == own.relay_id {
         return Err("relay_id: this is the name of this relay, with another key".to_owned());

@@ -122,10 +122,12 @@ async fn keep_running(
                     error,
                     "the relay cannot start with the new configuration; returning to the old one"
                 );
-                match unless_ended(start(&old), &mut signals).await {
-                    Some(started) => started?,
-                    None => return Ok(()),
-                }
+                let Some(started) = unless_ended(start(&old), &mut signals).await else {
+                    return Ok(());
+                };
+                let relay = started?;
+                relay.context().restart.give_up(error);
+                relay
             }
         };
         signals.guard(relay.supervisor()).await?;
@@ -195,7 +197,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 }
                 Err(error) => {
                     tracing::error!(%error, restart_id, "restart refused: the configuration is invalid");
-                    cx.restart.refused();
+                    cx.restart.give_up(error.to_string());
                 }
             },
             // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.

@@ -9,13 +9,15 @@ mod reader;
 mod silence;
 mod topics;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::{sync::mpsc, time::Instant};
 use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket, ZmqError, ZmqMessage};
 
-use crate::{rpc::RpcClient, source::Signal};
+use crate::rpc::RpcClient;
+use crate::source::{Signal, Signalling};
 use frame::Topic;
 use reader::Reader;
 use silence::Silence;
@@ -38,56 +40,95 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// publishes before is lost and leaves no gap, so [`Signal::Lost`] is told only after this time.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Starts the task that listens at `url`. It ends when the receiver is dropped.
-pub(super) fn signals(url: String, rpc: RpcClient) -> mpsc::Receiver<Signal> {
-    let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
-    let mut listener = Listener {
-        url,
-        rpc,
-        queue: Queue {
-            sender: sender.clone(),
-            lost: false,
-        },
-        complained: None,
-    };
-    tokio::spawn(async move {
-        tokio::select! {
-            () = sender.closed() => {}
-            () = listener.listen() => {}
+/// The node's publisher, and how the connection to it stands.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    url: String,
+    standing: Arc<Mutex<Standing>>,
+}
+
+/// What is known of the connection.
+#[derive(Debug, Default)]
+struct Standing {
+    /// Since when it cannot be reached, and why.
+    unreached: Option<(Instant, String)>,
+    /// Topics that the node does not publish there. Logged when it changes, not at each connection.
+    missing: Option<String>,
+}
+
+impl Publisher {
+    pub(super) fn new(url: String) -> Self {
+        let standing = Arc::default();
+        Self { url, standing }
+    }
+
+    /// How the connection stands.
+    pub(super) fn signalling(&self) -> Signalling {
+        let standing = lock(&self.standing);
+        Signalling {
+            url: self.url.clone(),
+            unreached: standing.unreached.clone(),
+            missing: standing.missing.clone(),
         }
-    });
-    receiver
+    }
+
+    /// Starts the task that listens. It ends when the receiver is dropped.
+    pub(super) fn signals(&self, rpc: RpcClient) -> mpsc::Receiver<Signal> {
+        let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
+        let mut listener = Listener {
+            url: self.url.clone(),
+            rpc,
+            queue: Queue {
+                sender: sender.clone(),
+                lost: false,
+            },
+            standing: Arc::clone(&self.standing),
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sender.closed() => {}
+                () = listener.listen() => {}
+            }
+        });
+        receiver
+    }
+}
+
+fn lock(standing: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
+    standing.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Listener {
     url: String,
     rpc: RpcClient,
     queue: Queue,
-    /// What the last warning about topics said, so that it is not repeated at each connection.
-    complained: Option<String>,
+    standing: Arc<Mutex<Standing>>,
 }
 
 impl Listener {
     async fn listen(&mut self) {
-        let mut unreachable = false;
         let mut backoff = MIN_BACKOFF;
         loop {
             match connected(&self.url).await {
                 Ok((socket, events)) => {
-                    if unreachable {
+                    if lock(&self.standing).unreached.take().is_some() {
                         tracing::info!(url = self.url, "receiving ZMQ messages from the node");
                     } else {
                         tracing::debug!(url = self.url, "connected to the ZMQ publisher");
                     }
-                    (unreachable, backoff) = (false, MIN_BACKOFF);
+                    backoff = MIN_BACKOFF;
                     let reason = self.receive(socket, events).await;
                     tracing::debug!(url = self.url, reason, "connection to the ZMQ publisher ended");
                 }
                 Err(error) => {
-                    if !unreachable {
+                    let reason = error.to_string();
+                    let mut standing = lock(&self.standing);
+                    if let Some((_, known)) = &mut standing.unreached {
+                        *known = reason;
+                    } else {
                         tracing::warn!(url = self.url, %error, "cannot connect to the ZMQ publisher; polling the node and retrying");
+                        standing.unreached = Some((Instant::now(), reason));
                     }
-                    unreachable = true;
                 }
             }
             tokio::time::sleep(backoff).await;
@@ -153,13 +194,14 @@ impl Listener {
         }
     }
 
-    fn complain(&mut self, missing: Option<String>) {
+    fn complain(&self, missing: Option<String>) {
+        let mut standing = lock(&self.standing);
         if let Some(missing) = &missing
-            && self.complained.as_ref() != Some(missing)
+            && standing.missing.as_ref() != Some(missing)
         {
             tracing::warn!("{missing}");
         }
-        self.complained = missing;
+        standing.missing = missing;
     }
 }
 
