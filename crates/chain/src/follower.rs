@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::event::{BlockRef, ChainEvent};
+use crate::joined::joined;
 use crate::source::ChainSource;
 
 pub use local_chain::KEPT_BLOCKS;
@@ -47,7 +48,7 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Follower {
     status: watch::Receiver<FollowStatus>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Follower {
@@ -60,7 +61,15 @@ impl Follower {
         let (events, receiver) = mpsc::channel(options.events_ahead.max(1));
         let (driver, status) = driver::Driver::new(source, start, options, events);
         let task = AbortOnDropHandle::new(tokio::spawn(driver.run()));
-        (Self { status, _task: task }, receiver)
+        (Self { status, task }, receiver)
+    }
+
+    /// Waits for the end of the task. Dropped, it ends the task.
+    ///
+    /// # Panics
+    /// When the task has panicked: whoever waits is its owner.
+    pub async fn ended(self) {
+        joined(self.task.await);
     }
 
     /// What the follower does and waits for. Wakes its watchers when the state or the tip changes.

@@ -5,11 +5,15 @@
 
 pub mod event;
 pub mod follower;
+mod joined;
 pub mod node;
 pub mod rpc;
+mod signals;
 pub mod source;
 
 pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
+pub use joined::joined;
+pub use signals::Signals;
 pub use source::{
     BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus,
 };

@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
+use crate::signals::Signals;
+
+pub use crate::signals::Signal;
 
 /// Why a source did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -72,31 +74,6 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// What a source says without being asked. Signals are hints and may be lost; `Lost` says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// The best chain changed.
-    Chain,
-    /// A transaction entered the mempool (`A` of the ZMQ topic `sequence`).
-    Entered {
-        /// Which.
-        txid: Txid,
-        /// The transaction, where the source gave it along (ZMQ topic `rawtx`).
-        tx: Option<Box<Transaction>>,
-        /// Mempool sequence number after the change.
-        sequence: u64,
-    },
-    /// A transaction left the mempool without being mined (`R` of the ZMQ topic `sequence`).
-    Left {
-        /// Which.
-        txid: Txid,
-        /// Mempool sequence number after the change.
-        sequence: u64,
-    },
-    /// Signals were lost, or the connection is new: look at everything again.
-    Lost,
 }
 
 /// The connection over which a source's signals come.
@@ -194,7 +171,7 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError>;
     /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The queue is bounded; when it
     /// is full, signals are dropped and one `Lost` follows.
-    fn signals(&self) -> Option<mpsc::Receiver<Signal>>;
+    fn signals(&self) -> Option<Signals>;
     /// How the connection stands over which signals come; `None` for a source that needs none.
     fn signalling(&self) -> Option<Signalling> {
         None

@@ -11,14 +11,14 @@ mod node;
 
 use bitcoin::{Amount, OutPoint, Transaction};
 use node::{DEADLINE, anyones, source, spend_anyones};
-use sdk_relay_chain::{ChainSource as _, Signal};
+use sdk_relay_chain::{ChainSource as _, Signal, Signals};
 use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payer, eventually};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
 
-async fn next(signals: &mut mpsc::Receiver<Signal>) -> Signal {
+async fn next(signals: &mut Signals) -> Signal {
     timeout(DEADLINE, signals.recv())
         .await
         .expect("a signal")
@@ -32,7 +32,7 @@ async fn quiet(node: &Bitcoind) {
 }
 
 /// The next signal that is about the mempool; fails on a loss.
-async fn next_of_mempool(signals: &mut mpsc::Receiver<Signal>) -> Signal {
+async fn next_of_mempool(signals: &mut Signals) -> Signal {
     loop {
         match next(signals).await {
             Signal::Chain => {}

@@ -21,7 +21,7 @@ use super::scheduler::{Owner, PAIR, cost_of_row};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use sdk_relay_bip352::{Match, Prepared, Scanner};
-use sdk_relay_chain::BlockRef;
+use sdk_relay_chain::{BlockRef, joined};
 use sdk_relay_index::{Index, Paid, Scanned, scan_within};
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_store::index::{IndexError, IndexedBlock};
@@ -151,17 +151,17 @@ impl HistoryScanner {
         };
         let sharing = own().count().max(turns.addresses()).clamp(1, KEYS);
         let store = Arc::clone(&self.index.store);
-        let blocks = match tokio::task::spawn_blocking(move || store.blocks(from, PAIRS / sharing)).await {
-            Ok(Ok(blocks)) => blocks,
+        let blocks = match joined(tokio::task::spawn_blocking(move || store.blocks(from, PAIRS / sharing)).await) {
+            Some(Ok(blocks)) => blocks,
             // It is set aside now, and in the log: another scan goes on.
-            Ok(Err(IndexError::Corrupt { .. })) => return true,
-            Ok(Err(error)) => {
+            Some(Err(IndexError::Corrupt { .. })) => return true,
+            Some(Err(error)) => {
                 if !std::mem::replace(&mut self.reading_fails, true) {
                     tracing::error!(%error, "cannot read the tweak index for histories; retrying");
                 }
                 return false;
             }
-            Err(_) => return false,
+            None => return false,
         };
         if std::mem::replace(&mut self.reading_fails, false) {
             tracing::info!("the tweak index can be read again");

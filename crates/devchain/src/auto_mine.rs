@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sdk_relay_chain::joined;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,8 +17,11 @@ pub struct AutoMine {
 
 impl AutoMine {
     /// Waits for the end of the task, which ends only by a fault.
+    ///
+    /// # Panics
+    /// When the task has panicked.
     pub async fn ended(self) {
-        drop(self.task.await);
+        joined(self.task.await);
     }
 }
 

@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
-use tokio::sync::mpsc;
 
 use super::error::WriteError;
 use super::record::size_of;
 use super::{DevChain, info};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signal,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
     SourceError, SourceStatus,
 };
 
@@ -96,8 +95,8 @@ impl ChainSource for DevChain {
         info::block(&state.ledger, hash, &stored).ok_or(SourceError::NoSuchBlock(hash))
     }
 
-    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
-        Some(self.state().signals.subscribe())
+    fn signals(&self) -> Option<Signals> {
+        Some(self.state().signals.subscribe().into())
     }
 }
 

@@ -13,10 +13,9 @@ use sdk_relay_bip352::address::Network;
 use sdk_relay_bip352::{EligibleTx, scan};
 use tempfile::TempDir;
 use testkit::Payee;
-use tokio::sync::mpsc::Receiver;
 
 use super::*;
-use sdk_relay_chain::{BroadcastError, ChainSource, Signal, SourceError};
+use sdk_relay_chain::{BroadcastError, ChainSource, Signal, Signals, SourceError};
 
 const SATS: Amount = Amount::from_sat(100_000);
 
@@ -40,8 +39,8 @@ async fn mempool_tx(chain: &DevChain, txid: Txid) -> sdk_relay_chain::MempoolTx 
     chain.transactions(&[txid], Vec::new()).await.unwrap().remove(0)
 }
 
-fn heard(receiver: &mut Receiver<Signal>) -> Vec<Signal> {
-    std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+fn heard(signals: &mut Signals) -> Vec<Signal> {
+    std::iter::from_fn(|| signals.try_recv().ok()).collect()
 }
 
 fn entered(tx: &Transaction, sequence: u64) -> Signal {

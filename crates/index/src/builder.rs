@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bitcoin::BlockHash;
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
-use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
+use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexedBlock, Rebuild};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
@@ -59,6 +59,7 @@ enum Stopped {
     Source(#[from] SourceError),
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A thread's panic is its supervisor's: this is what is left to say meanwhile.
     #[error("a thread of the index failed")]
     Thread,
 }
@@ -304,7 +305,7 @@ impl Builder {
             )]
             let _ = fetched.await;
             let arrived = Instant::now();
-            let computed = done.await.map_err(|_| Stopped::Thread)?;
+            let computed = joined(done.await).ok_or(Stopped::Thread)?;
             self.figures.send_modify(|f| {
                 f.waited_for_node += arrived.duration_since(began).as_secs_f64();
                 f.waited_for_tweaks += arrived.elapsed().as_secs_f64();
@@ -495,8 +496,6 @@ impl Batch {
 }
 
 async fn blocking(work: impl FnOnce() -> Result<(), IndexError> + Send + 'static) -> Result<(), Stopped> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Stopped::Thread)?
-        .map_err(Stopped::from)
+    let done = joined(tokio::task::spawn_blocking(work).await);
+    done.ok_or(Stopped::Thread)?.map_err(Stopped::from)
 }

@@ -2,7 +2,10 @@
 
 use tokio::sync::oneshot;
 
-/// By how much the threads' priority is lowered, from 0 to 19: detection and sockets are served first on a busy machine.
+/// The lowest priority that Linux has.
+#[cfg(target_os = "linux")]
+const LOWEST: i32 = 19;
+/// By how much the threads' priority is lowered: detection and sockets are served first on a busy machine.
 const NICE: i32 = 10;
 
 /// `index.scan_threads` threads. Work that is given to them waits its turn; nothing else of the relay waits for it.
@@ -47,12 +50,40 @@ impl Pool {
     }
 }
 
-/// Lowers the priority of the calling thread for good, by so much (at most 19). Only Linux has priorities of single threads.
+/// Lowers the priority of the calling thread for good, by so much from what it has: an operator may run the whole process at a lower one. Only
+/// Linux has priorities of single threads.
 pub fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, nice) {
-        tracing::debug!(%error, "cannot lower the priority of a thread");
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let lowered =
+            getpriority_process(None).and_then(|now| setpriority_process(None, now.saturating_add(nice).min(LOWEST)));
+        if let Err(error) = lowered {
+            tracing::debug!(%error, "cannot lower the priority of a thread");
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = nice;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn the_priority_is_lowered_from_that_of_the_process_and_no_further_than_there_is() {
+        let of_process = getpriority_process(None).unwrap();
+        let thread = std::thread::Builder::new();
+        let lowered = thread.spawn(move || {
+            [NICE, 1, 100].map(|nice| {
+                lower_priority(nice);
+                getpriority_process(None).unwrap()
+            })
+        });
+        let expected = [NICE, NICE + 1, LOWEST].map(|nice| (of_process + nice).min(LOWEST));
+        assert_eq!(lowered.unwrap().join().unwrap(), expected);
+        assert_eq!(getpriority_process(None).unwrap(), of_process, "of that thread alone");
+    }
 }

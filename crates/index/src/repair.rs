@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sdk_relay_bip352::Scanner;
-use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
+use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{Damage, IndexError};
 
@@ -100,7 +100,8 @@ impl Repair {
 
     async fn restore(&self, height: u32) -> Outcome {
         let again = Arc::clone(&self.index);
-        if let Ok(true) = tokio::task::spawn_blocking(move || again.is_readable_again(height)).await {
+        let readable = tokio::task::spawn_blocking(move || again.is_readable_again(height));
+        if let Some(true) = joined(readable.await) {
             return Outcome::Restored;
         }
         let hash = match self.index.hash_at(height) {
@@ -123,24 +124,23 @@ impl Repair {
             return Outcome::Later("a thread of the index failed".to_owned());
         };
         let index = Arc::clone(&self.index);
-        match tokio::task::spawn_blocking(move || index.restore(&block)).await {
-            Ok(Ok(true)) => Outcome::Restored,
-            Ok(Ok(false)) => Outcome::Lost("the block of the node does not yield the original bytes".to_owned()),
-            Ok(Err(error)) => Outcome::Later(error.to_string()),
-            Err(error) => Outcome::Later(error.to_string()),
+        match joined(tokio::task::spawn_blocking(move || index.restore(&block)).await) {
+            Some(Ok(true)) => Outcome::Restored,
+            Some(Ok(false)) => Outcome::Lost("the block of the node does not yield the original bytes".to_owned()),
+            Some(Err(error)) => Outcome::Later(error.to_string()),
+            None => Outcome::Later("the runtime ends".to_owned()),
         }
     }
 
     /// Damage seldom comes alone: where the next block is damaged too, it is restored before anybody needs it.
     async fn look_at(&self, height: u32) {
         let index = Arc::clone(&self.index);
-        match tokio::task::spawn_blocking(move || index.transactions(height)).await {
+        match joined(tokio::task::spawn_blocking(move || index.transactions(height)).await) {
             // Reading it has set it aside.
-            Ok(Ok(_) | Err(IndexError::Corrupt { .. })) => {}
-            Ok(Err(error)) => {
+            Some(Ok(_) | Err(IndexError::Corrupt { .. })) | None => {}
+            Some(Err(error)) => {
                 tracing::debug!(height, %error, "cannot look up the next damaged block of the tweak index");
             }
-            Err(error) => tracing::debug!(height, %error, "cannot look up the next damaged block of the tweak index"),
         }
     }
 }

@@ -12,7 +12,7 @@ use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
 use sdk_relay_bip352::{Engine, EngineError, Receiver, Scanner};
-use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
+use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
 use sdk_relay_chain::{BlockRef, ChainSource};
@@ -70,7 +70,6 @@ pub struct Relay {
     tls: Option<Tls>,
     parts: Parts,
     _http_runtime: HttpRuntime,
-    _follower: Follower,
     _data_dir: DataDir,
 }
 
@@ -153,8 +152,8 @@ impl Relay {
         };
         let (follower, events) =
             Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
-        let mut followed = follower.status();
-        supervisor.task("follower", async move { while followed.changed().await.is_ok() {} });
+        let followed = follower.status();
+        supervisor.task("follower", follower.ended());
         let (scripts, wallet_scripts) = match config.bitcoin_core.wallet {
             Some(_) if !config.standalone => {
                 let (sender, receiver) = oneshot::channel();
@@ -177,7 +176,7 @@ impl Relay {
                     &config,
                     data_dir.path(),
                     &source,
-                    &follower,
+                    followed.clone(),
                     &supervisor,
                     scanner.clone(),
                 )?;
@@ -226,7 +225,7 @@ impl Relay {
             relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
             process: Process::new(data_dir.path()),
-            follow: follower.status(),
+            follow: followed,
             chain: Arc::clone(&source.chain),
             node: NodeFigures::default(),
             index,
@@ -303,7 +302,6 @@ impl Relay {
             tls,
             parts,
             _http_runtime: http_runtime,
-            _follower: follower,
             _data_dir: data_dir,
         })
     }
@@ -441,7 +439,7 @@ fn open_index(
     config: &Config,
     data_dir: &Path,
     source: &Source,
-    follower: &Follower,
+    followed: watch::Receiver<FollowStatus>,
     supervisor: &Supervisor,
     scanner: Scanner,
 ) -> anyhow::Result<(Index, Builder)> {
@@ -463,7 +461,7 @@ fn open_index(
         Arc::clone(&source.chain),
         Arc::clone(&pool),
         scanner,
-        follower.status(),
+        followed,
     )?;
     let index = Index {
         store,

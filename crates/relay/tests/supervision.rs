@@ -10,14 +10,18 @@
     reason = "a test"
 )]
 
+#[path = "supervision/parts.rs"]
+mod parts;
+
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bitcoin::secp256k1::PublicKey;
 use sdk_relay::cli::run_with;
 use sdk_relay::ports::Ports;
 use sdk_relay::relay::Relay;
-use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared};
+use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared, TxWithPrevouts};
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
@@ -37,6 +41,23 @@ impl Engine for Panics {
 
     fn scan(&self, _: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
         panic!("a fault of the test at {} rows", rows.len())
+    }
+}
+
+/// The index computes with it, and detection does not.
+struct PanicsInTweaks;
+
+impl Engine for PanicsInTweaks {
+    fn name(&self) -> &'static str {
+        "panics in tweaks"
+    }
+
+    fn tweaks(&self, txs: &[TxWithPrevouts<'_>]) -> Result<Vec<Option<PublicKey>>, EngineError> {
+        panic!("a fault of the test at {} transactions", txs.len())
+    }
+
+    fn scan(&self, _: &[&Prepared], _: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError> {
+        Ok(Vec::new())
     }
 }
 
@@ -64,6 +85,7 @@ impl Engine for Hangs {
 fn child() {
     let engine: Arc<dyn Engine> = match std::env::var(ENGINE).as_deref() {
         Ok("panics") => Arc::new(Panics),
+        Ok("panics in tweaks") => Arc::new(PanicsInTweaks),
         Ok("hangs") => Arc::new(Hangs),
         _ => return,
     };
@@ -77,15 +99,18 @@ fn child() {
 }
 
 async fn relay_whose_engine(engine: &str) -> RelayProcess {
+    RelayProcess::start(relay_with(engine, "false")).await
+}
+
+fn relay_with(engine: &str, index: &str) -> RelayOptions {
     let options = RelayOptions::new(std::env::current_exe().unwrap())
         .set("STANDALONE", "true")
-        .set("INDEX__ENABLED", "false")
+        .set("INDEX__ENABLED", index)
         .env(ENGINE, engine)
         .env("RUST_BACKTRACE", "0");
-    let options = ["child", "--exact", "--ignored", "--nocapture"]
+    ["child", "--exact", "--ignored", "--nocapture"]
         .into_iter()
-        .fold(options, RelayOptions::arg);
-    RelayProcess::start(options).await
+        .fold(options, RelayOptions::arg)
 }
 
 /// A transaction that detection scans.
@@ -118,6 +143,19 @@ async fn the_death_of_detection_ends_the_process_within_a_second_and_names_it() 
         "{log}"
     );
     assert!(!log.contains("stack backtrace"), "{log}");
+}
+
+#[tokio::test]
+async fn the_death_of_a_thread_of_the_index_ends_the_process_and_names_it() {
+    let options = relay_with("panics in tweaks", "true");
+    let ended = match RelayProcess::try_start(options).await {
+        Ok(mut relay) => (relay.wait().await, relay.stderr()),
+        Err(ended) => (ended.status, ended.stderr),
+    };
+    assert_eq!(ended.0.code(), Some(1), "{}", ended.1);
+    for words in ["\"index threads\" panicked", "a fault of the test", "thread=\"index-"] {
+        assert!(ended.1.contains(words), "{words} is missing in {}", ended.1);
+    }
 }
 
 #[tokio::test]

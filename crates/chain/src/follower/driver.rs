@@ -13,6 +13,7 @@ use super::mempool_view::MempoolView;
 use super::status::{FollowState, FollowStatus, Reporter};
 use super::{FollowerOptions, Start};
 use crate::event::{BlockRef, ChainEvent};
+use crate::signals::Signals;
 use crate::source::{ChainSource, Signal, SourceError};
 
 /// Why following broke off.
@@ -48,7 +49,7 @@ pub(super) struct Driver {
     /// The last attempt failed: the source is well again only when all of it has worked.
     pub(super) failing: bool,
     events: mpsc::Sender<ChainEvent>,
-    signals: Option<mpsc::Receiver<Signal>>,
+    signals: Option<Signals>,
     /// Signals have come, and nothing has happened since without them. A publisher may be missing, or go away, without a word.
     heard: bool,
 }
@@ -216,7 +217,7 @@ impl Driver {
     }
 }
 
-async fn next_signal(signals: &mut Option<mpsc::Receiver<Signal>>) -> Option<Signal> {
+async fn next_signal(signals: &mut Option<Signals>) -> Option<Signal> {
     match signals {
         Some(signals) => signals.recv().await,
         None => std::future::pending().await,

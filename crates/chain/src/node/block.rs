@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{amount::JsonOutput, spent};
 use crate::{
     event::BlockWithPrevouts,
+    joined::joined,
     rpc::{RpcClient, RpcError, code},
     source::SourceError,
 };
@@ -183,10 +184,9 @@ async fn decoded(
     hash: BlockHash,
     decode: impl FnOnce() -> Result<BlockWithPrevouts, String> + Send + 'static,
 ) -> Result<BlockWithPrevouts, SourceError> {
-    let block = match tokio::task::spawn_blocking(decode).await {
-        Ok(block) => block.map_err(|reason| malformed(hash, reason))?,
-        Err(error) => return Err(malformed(hash, error)),
-    };
+    let decoded = joined(tokio::task::spawn_blocking(decode).await);
+    let decoded = decoded.ok_or_else(|| malformed(hash, "the runtime ends"))?;
+    let block = decoded.map_err(|reason| malformed(hash, reason))?;
     let got = block.block.block_hash();
     if got == hash {
         Ok(block)

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid, consensus::encode::serialize_hex};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
+use crate::signals::Signals;
 use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
-    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus},
+    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signalling, SourceError, SourceStatus},
 };
 use block::BlockFetcher;
 
@@ -231,7 +231,7 @@ impl ChainSource for NodeSource {
             .map_err(|e| block::block_error(hash, e))
     }
 
-    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
+    fn signals(&self) -> Option<Signals> {
         Some(self.zmq.as_ref()?.signals(self.rpc.clone()))
     }
 

@@ -6,6 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::joined::joined;
+
 /// A cookie is `__cookie__:` and 64 hex digits; a file that is longer than this is something else.
 const MAX_COOKIE_BYTES: u64 = 1024;
 
@@ -129,11 +131,11 @@ async fn cookie(path: PathBuf) -> Result<Zeroizing<String>, String> {
             .read_to_string(&mut text)?;
         Ok::<_, std::io::Error>(text)
     };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(text)) if text.trim_end().is_empty() => Err("it is empty".to_owned()),
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(error.to_string()),
+    match joined(tokio::task::spawn_blocking(read).await) {
+        Some(Ok(text)) if text.trim_end().is_empty() => Err("it is empty".to_owned()),
+        Some(Ok(text)) => Ok(text),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("the runtime ends".to_owned()),
     }
 }
 

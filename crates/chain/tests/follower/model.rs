@@ -6,10 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signal,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
     SourceError, SourceStatus,
 };
-use tokio::sync::mpsc;
 
 use crate::world::World;
 
@@ -156,8 +155,8 @@ impl ChainSource for Model {
         self.answer("spenders", |world| Ok(spenders(world))).await
     }
 
-    fn signals(&self) -> Option<mpsc::Receiver<Signal>> {
-        self.world().subscribe()
+    fn signals(&self) -> Option<Signals> {
+        self.world().subscribe().map(Signals::from)
     }
 
     async fn broadcast(&self, _: &Transaction) -> Result<Txid, BroadcastError> {

@@ -17,6 +17,7 @@ use tokio::{sync::mpsc, time::Instant};
 use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket, ZmqError, ZmqMessage};
 
 use crate::rpc::RpcClient;
+use crate::signals::Signals;
 use crate::source::{Signal, Signalling};
 use frame::Topic;
 use reader::Reader;
@@ -73,7 +74,7 @@ impl Publisher {
     }
 
     /// Starts the task that listens. It ends when the receiver is dropped.
-    pub(super) fn signals(&self, rpc: RpcClient) -> mpsc::Receiver<Signal> {
+    pub(super) fn signals(&self, rpc: RpcClient) -> Signals {
         let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
         let mut listener = Listener {
             url: self.url.clone(),
@@ -84,13 +85,13 @@ impl Publisher {
             },
             standing: Arc::clone(&self.standing),
         };
-        tokio::spawn(async move {
+        let reader = async move {
             tokio::select! {
                 () = sender.closed() => {}
                 () = listener.listen() => {}
             }
-        });
-        receiver
+        };
+        Signals::read_by(reader, receiver)
     }
 }
 

@@ -86,7 +86,7 @@ fn a_truncated_or_foreign_database_is_survived() {
     let path = dir.path().join("other.redb");
     let other = redb::Database::create(&path).unwrap();
     let tx = other.begin_write().unwrap();
-    const TABLE: redb::TableDefinition<'_, u64, u64> = redb::TableDefinition::new("blocks");
+    const TABLE: TableDefinition<'_, u64, u64> = TableDefinition::new("blocks");
     tx.open_table(TABLE).unwrap().insert(1, 1).unwrap();
     tx.commit().unwrap();
     drop(other);
