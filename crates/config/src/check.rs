@@ -10,7 +10,7 @@ mod retention;
 mod tls;
 mod wallet;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +28,7 @@ use sdk_relay_bip352::{Engine, Fast};
 use crate::error::ConfigError;
 use crate::file::File;
 use crate::network::Network;
+use crate::origins::Origins;
 use crate::trusted_proxies::TrustedProxies;
 use checker::{Checker, MAX_INTERVAL};
 
@@ -104,9 +105,26 @@ pub struct Config {
     pub log_level: String,
     /// Whether log lines are JSON.
     pub log_json: bool,
+    /// For errors of values that are found wrong later.
+    pub(crate) origins: Origins,
 }
 
 impl Config {
+    /// Where the value of a key that names a file or an address stands: the file, the variable or the flag.
+    pub fn origin(&self, key: &str) -> &str {
+        self.origins.get(key).unwrap_or("the settings")
+    }
+
+    /// The value of such a key cannot be used after all: `reason` says why, and what would be right.
+    pub fn unusable(&self, key: &str, found: impl std::fmt::Display, reason: impl Into<String>) -> ConfigError {
+        ConfigError::Value {
+            origin: self.origin(key).to_owned(),
+            key: key.to_owned(),
+            found: format!("{:?}", found.to_string()),
+            expected: reason.into(),
+        }
+    }
+
     /// `origin` gives where a key's value stands, for errors.
     /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that node alone.
     pub(super) fn check(
@@ -139,7 +157,7 @@ impl Config {
             network,
             data_dir,
             ws_url: at.address("ws_url", &file.ws_url)?,
-            http_url: at.address("http_url", &file.http_url)?,
+            http_url: http_url(&at, file)?,
             dev_mode: file.dev_mode,
             standalone: file.standalone,
             bitcoin_core: BitcoinCore::check(&at, file, operator_url, network)?,
@@ -185,6 +203,7 @@ impl Config {
             mine_interval: mine_interval(&at, file)?,
             log_level: log::level(&at, file)?,
             log_json: log::is_json(&at, file)?,
+            origins: Origins::new(origin),
         })
     }
 }
@@ -199,6 +218,19 @@ fn scanner(at: &Checker<'_>, file: &File) -> Result<Fast, ConfigError> {
         let expected = format!("expected auto or, on this machine, one of {}", here.join(", "));
         at.wrong("scanner", &file.scanner, &expected)
     })
+}
+
+/// The two APIs have a port each.
+fn http_url(at: &Checker<'_>, file: &File) -> Result<SocketAddr, ConfigError> {
+    let http = at.address("http_url", &file.http_url)?;
+    let ws = at.address("ws_url", &file.ws_url)?;
+    // An unspecified address takes the port on all others; that of IPv6 takes those of IPv4 too.
+    let share = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
+    if http.port() != 0 && http.port() == ws.port() && (share(http.ip(), ws.ip()) || share(ws.ip(), http.ip())) {
+        let why = format!("expected another port than that of ws_url ({})", (at.origin)("ws_url"));
+        return Err(at.wrong("http_url", &file.http_url, &why));
+    }
+    Ok(http)
 }
 
 fn relay_id(at: &Checker<'_>, text: &str) -> Result<Option<String>, ConfigError> {

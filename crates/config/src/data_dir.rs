@@ -77,6 +77,30 @@ impl DataDir {
         })
     }
 
+    /// Whether the directory can be made and written, without leaving anything in it. Whether a relay uses it now is not looked at.
+    pub fn check(path: &Path) -> Result<(), DataDirError> {
+        let mut there = path;
+        while std::fs::symlink_metadata(there).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+            match there.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                Some(parent) => there = parent,
+                None => there = Path::new("."),
+            }
+        }
+        if !there.is_dir() {
+            // It cannot: the error is that of the start.
+            return make(path).map_err(|source| DataDirError::Io {
+                path: path.to_owned(),
+                source,
+            });
+        }
+        let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
+        let probed = File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe));
+        probed.map_err(|source| DataDirError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// Whether a relay has used the directory before.
     pub fn was_used(&self) -> bool {
         self.was_used
@@ -127,6 +151,21 @@ mod tests {
         );
         drop(first);
         DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_check_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let deeper = dir.path().join("deep/er");
+        DataDir::check(dir.path()).unwrap();
+        DataDir::check(&deeper).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let file = dir.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        for path in [&file, &file.join("deeper")] {
+            let checked = DataDir::check(path).unwrap_err().to_string();
+            assert_eq!(checked, DataDir::open(path).unwrap_err().to_string());
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
 use figment::providers::{Format, Serialized, Toml};
-use figment::value::{Dict, Map};
+use figment::util::nest;
+use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use crate::changes::{CHANGES_FILE, Changes};
@@ -56,6 +57,28 @@ impl Loader {
         self.environment.unknown()
     }
 
+    /// The file that is not there, where nothing else says anything either: no variable, no flag but those that say where it would be, no
+    /// change of `PUT /config`.
+    pub fn nothing_given(&self) -> Option<PathBuf> {
+        let is_place = |key: &str| key == "data_dir";
+        let is_silent = !self.overrides.standalone
+            && !self.overrides.tls_self_signed
+            && self.overrides.config.is_none()
+            && self.environment.keys().all(is_place);
+        let data_dir = self.data_dir();
+        let files = [FILE_NAME, CHANGES_FILE].map(|name| data_dir.join(name));
+        let [file, _] = &files;
+        (is_silent && !files.iter().any(|path| path.exists())).then(|| file.clone())
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        match (&self.overrides.data_dir, self.environment.get("data_dir")) {
+            (Some(flag), _) => flag.clone(),
+            (None, Some(variable)) => PathBuf::from(variable),
+            (None, None) => default_data_dir(),
+        }
+    }
+
     /// Reads all layers and checks them.
     pub fn load(&self) -> Result<Config, ConfigError> {
         self.read(None)
@@ -85,11 +108,7 @@ impl Loader {
                 reason: "not UTF-8".to_owned(),
             });
         }
-        let data_dir = match (&self.overrides.data_dir, self.environment.get("data_dir")) {
-            (Some(flag), _) => flag.clone(),
-            (None, Some(variable)) => PathBuf::from(variable),
-            (None, None) => default_data_dir(),
-        };
+        let data_dir = self.data_dir();
         let mut figment = Figment::new();
         let path = self
             .overrides
@@ -125,14 +144,18 @@ impl Loader {
     }
 
     fn flags(&self, mut figment: Figment) -> Figment {
+        let mut set = |name, key, value| {
+            let layers = std::mem::take(&mut figment);
+            figment = layers.merge(Flag { name, key, value });
+        };
         if let Some(flag) = &self.overrides.data_dir {
-            figment = figment.merge(Serialized::default("data_dir", flag.to_string_lossy()));
+            set("--data-dir", "data_dir", flag.to_string_lossy().as_ref().into());
         }
         if self.overrides.standalone {
-            figment = figment.merge(Serialized::default("standalone", true));
+            set("--standalone", "standalone", true.into());
         }
         if self.overrides.tls_self_signed {
-            figment = figment.merge(Serialized::default("tls.self_signed", true));
+            set("--tls-self-signed", "tls.self_signed", true.into());
         }
         figment
     }
@@ -146,6 +169,24 @@ fn with_defaults(layers: &Figment) -> Figment {
         ..File::default()
     }))
     .merge(layers)
+}
+
+/// A setting of the command line.
+struct Flag {
+    name: &'static str,
+    key: &'static str,
+    value: Value,
+}
+
+impl Provider for Flag {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = nest(self.key, self.value.clone()).into_dict();
+        Ok(Profile::Default.collect(nested.unwrap_or_default()))
+    }
 }
 
 /// A layer of TOML text with a name for errors.

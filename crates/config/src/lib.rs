@@ -13,6 +13,7 @@ mod host_name;
 mod ip_network;
 mod layers;
 mod network;
+mod origins;
 mod peer_address;
 pub mod private_file;
 mod secret;

@@ -15,6 +15,7 @@ mod key_work;
 mod mesh_host;
 mod node_figures;
 pub mod ports;
+pub mod preflight;
 mod progress;
 pub mod relay;
 pub mod reports;

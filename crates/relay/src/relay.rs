@@ -44,7 +44,7 @@ use crate::restart::Restart;
 use crate::settings::Settings;
 use crate::supervisor::{Failure, Supervisor};
 use crate::ws::{CAPABILITIES, serve_websockets};
-use crate::{first_block, http, wallet};
+use crate::{first_block, http, preflight, wallet};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
@@ -114,6 +114,7 @@ impl Relay {
         ports: &Ports,
     ) -> anyhow::Result<Self> {
         let started = Instant::now();
+        preflight::check(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;
         let scanner = Scanner::new(engine, log_scanner);
@@ -121,12 +122,11 @@ impl Relay {
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
         ports.keep_only(&[config.ws_url, config.http_url]);
-        let ws = ports
-            .listen(config.ws_url)
-            .with_context(|| format!("ws_url: cannot listen on {}", config.ws_url))?;
-        let http = ports
-            .listen(config.http_url)
-            .with_context(|| format!("http_url: cannot listen on {}", config.http_url))?;
+        let listen = |key: &str, address| {
+            let listening = ports.listen(address);
+            listening.map_err(|error| preflight::cannot_listen(&config, key, address, &error))
+        };
+        let (ws, http) = (listen("ws_url", config.ws_url)?, listen("http_url", config.http_url)?);
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
         first_block::begin(&store, &*source.chain).await?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use sdk_relay_config::{Changes, Config, ConfigError, Loader, whole};
 use sdk_relay_protocol::http::FieldError;
-use sdk_relay_transport::{TlsError, tls};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
 use toml_edit::Value as TomlValue;
+
+use crate::preflight::{self, PreflightError};
 
 /// When a change takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +130,9 @@ pub enum ReloadError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The certificate that it names cannot be served.
+    /// It cannot be used on this machine.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Preflight(#[from] PreflightError),
 }
 
 impl Settings {
@@ -172,7 +173,7 @@ impl Settings {
     /// Reads everything anew, as a restart would.
     pub fn reload(&self) -> Result<Config, ReloadError> {
         let config = self.loader.load()?;
-        tls::check(&config)?;
+        preflight::check(&config)?;
         Ok(config)
     }
 
@@ -186,10 +187,20 @@ impl Settings {
             return Err(ChangeError::Fields(wrong));
         }
         let before = self.now();
-        let after = self.loader.load_with(&changes).map_err(|e| match e {
+        let refused = |error| match error {
             ConfigError::Value { key, expected, .. } => ChangeError::Fields(vec![field(&key, &expected)]),
             other => ChangeError::Config(other),
-        })?;
+        };
+        let after = self.loader.load_with(&changes).map_err(refused)?;
+        // The next start would be refused, and this relay be gone by then.
+        for (key, address, now) in [
+            ("ws_url", after.ws_url, before.ws_url),
+            ("http_url", after.http_url, before.http_url),
+        ] {
+            if address != now {
+                preflight::address(&after, key, address).map_err(refused)?;
+            }
+        }
         if after.network != self.started_with.network {
             let why = "the event log belongs to another network: run another relay with its own data_dir";
             return Err(ChangeError::Fields(vec![field("standalone", why)]));

@@ -53,6 +53,14 @@ pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, Wal
     Ok(Receiver::new(ScanKey::from(scan), spend, [])?)
 }
 
+/// Whether [`open`] would read the keys, or make them.
+pub fn check(data_dir: &Path, given: Option<&WalletKeys>) -> Result<(), WalletError> {
+    match given.is_some() || data_dir.join(FILE_NAME).exists() {
+        true => open(data_dir, given).map(drop),
+        false => Ok(()),
+    }
+}
+
 fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
     let io = |source| WalletError::Io {
         path: path.to_owned(),

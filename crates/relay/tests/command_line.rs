@@ -261,7 +261,7 @@ fn flags_go_over_the_environment_and_that_over_the_file() {
         .output()
         .unwrap();
     has(stdout(&found), &["signet"]);
-    let unknown = sdk_relay(home.path(), &["check-config"])
+    let unknown = sdk_relay(home.path(), &["check-config", "--standalone"])
         .env("SDK_RELAY_SYNC__INTERVALS", "5")
         .output()
         .unwrap();

@@ -194,6 +194,13 @@ async fn the_wrong_is_told_by_field() {
         .collect();
     fields.sort();
     assert_eq!(fields, ["relay_id", "sync.colour"]);
+    // The next start would be refused: an address that this machine does not have (RFC 5737), and one for both.
+    let own = http_get(&format!("{}/config", relay.http_url())).await.json()["ws_url"].clone();
+    for (key, address) in [("ws_url", json!("203.0.113.7:8090")), ("http_url", own)] {
+        let refused = put(&relay, &json!({ key: address })).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        assert_eq!(refused.json()["errors"][0]["field"], key, "{}", refused.text());
+    }
     let not_an_object = put(&relay, &json!([1])).await;
     assert_eq!(not_an_object.status, 422, "{}", not_an_object.text());
     let request = Request::put(format!("{}/config", relay.http_url()))

@@ -27,7 +27,7 @@ pub use half_close::PeerFinished;
 pub use http_server::{Api, HEADERS_WITHIN, Peer, http1_builder, serve_http};
 pub use input_budget::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
 pub use last_words::LastWords;
-pub use listener::{Secured, Stream, accept, listen, secured};
+pub use listener::{Secured, Stream, accept, listen, may_listen, secured};
 pub use listener_state::ListenerState;
 pub use open_files::HTTP_CONNECTIONS;
 pub use shutdown::{Shutdown, shutdown_requested};

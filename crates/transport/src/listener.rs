@@ -48,6 +48,18 @@ pub(crate) fn broken(stream: &Secured) -> Option<io::Error> {
 
 /// Listens on a port.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    bound(address)?.listen(BACKLOG)
+}
+
+/// Whether this machine lets the process have an address, as far as can be known while another relay may listen there.
+pub fn may_listen(address: SocketAddr) -> io::Result<()> {
+    match bound(address) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -57,7 +69,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 /// The next connection; `None` at the relay's end.

@@ -53,6 +53,11 @@ impl BitcoinCore {
         ))
     }
 
+    /// Whether the cookie file is where the node keeps it unless somebody says otherwise.
+    pub fn has_default_cookie(&self, network: Network) -> bool {
+        matches!(&self.credentials, Credentials::CookieFile(path) if *path == default_cookie(network))
+    }
+
     /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that node alone.
     pub(super) fn check(
         at: &Checker<'_>,
@@ -73,9 +78,7 @@ impl BitcoinCore {
         }
         let zmq_url = zmq_url(at, &core.zmq_url)?;
         let credentials = match (core.cookie_file.as_str(), core.user.as_str(), core.password.as_str()) {
-            ("", "", "") => {
-                Credentials::CookieFile(home().join(".bitcoin").join(network.subdirectory()).join(".cookie"))
-            }
+            ("", "", "") => Credentials::CookieFile(default_cookie(network)),
             (file, "", "") => Credentials::CookieFile(PathBuf::from(file)),
             ("", user, password) if !user.is_empty() && !password.is_empty() => {
                 Credentials::UserPassword(user.to_owned(), Secret::new(password.to_owned()))
@@ -116,6 +119,10 @@ impl BitcoinCore {
             zmq_url,
         })
     }
+}
+
+fn default_cookie(network: Network) -> PathBuf {
+    home().join(".bitcoin").join(network.subdirectory()).join(".cookie")
 }
 
 /// The RPC address in the form in which addresses are compared.

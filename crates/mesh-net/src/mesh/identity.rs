@@ -73,6 +73,22 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Whether [`Self::open`] would read the key, or could make one.
+    pub fn check(given: Option<&Path>, data_dir: &Path) -> Result<(), IdentityError> {
+        let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
+        if path.exists() {
+            return Self::open(given, data_dir).map(drop);
+        }
+        // The data directory is made where it is missing.
+        let dir = path
+            .parent()
+            .filter(|dir| given.is_some() && !dir.as_os_str().is_empty());
+        match dir.map_or(Ok(()), |dir| std::fs::read_dir(dir).map(drop)) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(IdentityError::Io { path, source }),
+        }
+    }
+
     fn new(secret: &SecretKey) -> Self {
         let secp = Secp256k1::new();
         let pair = Keypair::from_secret_key(&secp, secret);

@@ -435,6 +435,11 @@ impl Mesh {
     }
 }
 
+/// Whether the relay's own key can be read, or made.
+pub fn check_identity(config: &Config) -> Result<(), IdentityError> {
+    Identity::check(config.mesh.identity.as_deref(), &config.data_dir)
+}
+
 /// An address of `mesh.peers` without the key behind it.
 fn without_key(address: &str) -> String {
     address.split('#').next().unwrap_or_default().to_owned()

@@ -9,9 +9,11 @@ mod welcome;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_transport::tls;
+
+use crate::preflight;
 
 pub use run::run_with;
 
@@ -39,7 +41,7 @@ pub struct Cli {
 enum Command {
     /// Run the relay (the default command)
     Run(Settings),
-    /// Check the configuration and exit
+    /// Check the configuration, with the files and addresses that it names, and exit
     CheckConfig(Settings),
     /// Write a configuration file with every setting and its explanation, and exit
     Init(Settings),
@@ -99,8 +101,21 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
     for variable in loader.unknown_variables() {
         say_error(&format!("sdk_relay: warning: {variable}"));
     }
+    if let Some(file) = loader.nothing_given() {
+        bail!(
+            "there is no configuration file {}, and no setting in the environment: write one with sdk_relay init, or name one with --config",
+            file.display()
+        );
+    }
     let config = loader.load()?;
-    tls::check(&config)?;
+    preflight::check(&config)?;
+    match preflight::cookie(&config) {
+        // Nobody has asked for this file: the node may be another's, or come later.
+        Err(error) if config.bitcoin_core.has_default_cookie(config.network) => {
+            say_error(&format!("sdk_relay: warning: {error}"));
+        }
+        checked => checked?,
+    }
     say(&format!(
         "The configuration is valid: {} on {}, data in {}",
         config.network,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay::supervisor::{Failure, Supervisor};
-use sdk_relay_bip352::Fast;
+use sdk_relay_bip352::{Engine, Fast, Scanner};
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::{
     BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
@@ -130,11 +130,12 @@ async fn a_panic_in_any_task_of_a_part_ends_the_part() {
                     panicked: true,
                 });
             });
-            let engine: Arc<dyn sdk_relay_bip352::Engine> = match question {
+            let engine: Arc<dyn Engine> = match question {
                 "tweaks" => Arc::new(crate::PanicsInTweaks),
                 _ => Arc::new(Fast::new()),
             };
-            let (builder, ..) = Builder::new(index, panics, Arc::new(pool.unwrap()), engine, status).unwrap();
+            let scanner = Scanner::new(engine, |_, _| {});
+            let (builder, ..) = Builder::new(index, panics, Arc::new(pool.unwrap()), scanner, status).unwrap();
             supervisor.task("index", builder.run());
         }
         let failure = timeout(DEADLINE, supervisor.failed()).await;

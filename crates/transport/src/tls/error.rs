@@ -63,3 +63,14 @@ pub enum TlsError {
     #[error("cannot set up TLS: {0}")]
     Library(rustls::Error),
 }
+
+impl TlsError {
+    /// The key whose value is wrong; `None` where it is none of the operator's.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { key, .. } | Self::Content { key, .. } => Some(key),
+            Self::Mismatch { .. } => Some("tls.key"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether this machine can do what a configuration says: what a start and a restart would refuse, found before anything is opened. The same
+//! for `check-config`, which the sentences are from then on.
+
+use std::io::Read;
+use std::net::SocketAddr;
+
+use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
+use sdk_relay_mesh_net::{IdentityError, check_identity};
+use sdk_relay_transport::{TlsError, may_listen, tls};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+
+use crate::wallet::{self, WalletError};
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// A value names what is not there, or not for this process.
+    #[error(transparent)]
+    Value(#[from] ConfigError),
+    /// The certificate cannot be served.
+    #[error("{origin}{error}")]
+    Tls {
+        /// The file, the variable or the flag, where it is one of the operator's files.
+        origin: String,
+        /// What is wrong.
+        error: TlsError,
+    },
+    /// The wallet's key cannot be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The relay's key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+/// All that can be known without the network, and without disturbing a relay that runs with the same data directory.
+pub fn check(config: &Config) -> Result<(), PreflightError> {
+    if let Err(error) = DataDir::check(&config.data_dir) {
+        let found = config.data_dir.display();
+        return Err(config.unusable("data_dir", found, error.to_string()).into());
+    }
+    certificate(config)?;
+    address(config, "ws_url", config.ws_url)?;
+    address(config, "http_url", config.http_url)?;
+    trust(config)?;
+    wallet::check(&config.data_dir, config.wallet.as_ref())?;
+    Ok(check_identity(config)?)
+}
+
+/// The certificate and its key.
+pub fn certificate(config: &Config) -> Result<(), PreflightError> {
+    tls::check(config).map_err(|error| PreflightError::Tls {
+        origin: error
+            .key()
+            .map_or_else(String::new, |key| format!("{}: ", config.origin(key))),
+        error,
+    })
+}
+
+/// Whether the process may listen there; a port that is in use may be its own.
+pub fn address(config: &Config, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
+    may_listen(address).map_err(|error| cannot_listen(config, key, address, &error))
+}
+
+/// The sentence for an address that cannot be had.
+pub fn cannot_listen(config: &Config, key: &str, address: SocketAddr, error: &std::io::Error) -> ConfigError {
+    let reason = format!(
+        "cannot listen there: {error}; expected an address of this machine, and a port that is free and open to this user"
+    );
+    config.unusable(key, address, reason)
+}
+
+/// The cookie that the node has written. A start does not need it: the node may come later.
+pub fn cookie(config: &Config) -> Result<(), ConfigError> {
+    let Credentials::CookieFile(path) = &config.bitcoin_core.credentials else {
+        return Ok(());
+    };
+    if config.standalone {
+        return Ok(());
+    }
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0]));
+    read.map(drop).map_err(|error| {
+        let reason = format!(
+            "cannot be read: {error}; expected the file .cookie of the node, which is there while the node runs, readable by this user"
+        );
+        config.unusable("bitcoin_core.cookie_file", path.display(), reason)
+    })
+}
+
+/// The certificates that other relays must come from.
+fn trust(config: &Config) -> Result<(), ConfigError> {
+    let Some(path) = &config.mesh.trust else { return Ok(()) };
+    let wrong = |why: String| {
+        let reason = format!("{why}; expected a PEM file of certificates that this user may read");
+        config.unusable("mesh.trust", path.display(), reason)
+    };
+    let text = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    // The library's own words quote the file.
+    match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(()),
+        _ => Err(wrong("there is no certificate in it".to_owned())),
+    }
+}
