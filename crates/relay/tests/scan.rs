@@ -6,6 +6,9 @@
 #[path = "payments/stage.rs"]
 mod stage;
 
+#[path = "scan/access.rs"]
+mod access;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;

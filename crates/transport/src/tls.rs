@@ -108,6 +108,11 @@ pub fn check(config: &Config) -> Result<(), TlsError> {
     files::load(cert, key, &ring::default_provider()).map(drop)
 }
 
+/// The certificate that a program on this machine may trust without asking: the one that the relay has made itself.
+pub fn own_certificate(config: &Config) -> Option<PathBuf> {
+    (config.tls == Some(TlsFiles::SelfSigned)).then(|| self_signed::certificate(&config.data_dir))
+}
+
 impl Files {
     fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         files::load(&self.cert, &self.key, provider)

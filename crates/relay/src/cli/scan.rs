@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
-use sdk_relay_client::{Client, ClientEvent, Event, Events, HistoryState, Topic};
-use sdk_relay_config::{Loader, Secret};
+use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, Topic};
+use sdk_relay_config::Loader;
+use sdk_relay_transport::tls;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -37,8 +38,10 @@ pub(super) struct Arguments {
     /// Last block to scan [default: the tip]
     #[arg(long, value_name = "HEIGHT")]
     to: Option<u32>,
-    /// File with the scan private key and the spend public key, in hex [default: prompt for them, or read them from a
-    /// pipe]
+    /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
+    ///
+    /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by a blank or a line break, and
+    /// nothing else. Keep the file private: whoever has the scan key sees all payments of the wallet.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached
@@ -51,6 +54,12 @@ pub(super) struct Arguments {
     /// WebSocket URL of the relay [default: the configured listen address, on this machine]
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
+    /// PEM file of certificates to trust for a wss:// relay, in place of those of the system: the relay's own, or that of a private authority
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// File with the relay's read token [default with this machine's relay: auth.read_token of the configuration]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -58,7 +67,7 @@ pub(super) struct Arguments {
 /// Prints each payment as a line of JSON on standard output, and the progress on standard error.
 pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
     let keys = match &arguments.keys {
-        Some(file) => from_file(file)?,
+        Some(file) => from_file("key", file)?,
         None => typed()?,
     };
     let mut words = keys.split_whitespace();
@@ -73,36 +82,69 @@ pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
         to_height: arguments.to,
         message_id: None,
     };
-    let (url, token) = match arguments.relay {
+    let given = arguments.token_file.as_deref().map(token_from_file).transpose()?;
+    let (url, token, own_ca) = match arguments.relay {
         // Our own token is not for another relay.
-        Some(url) => (url, None),
+        Some(url) => (url, None, None),
         None => {
             let config = Loader::new(arguments.settings.overrides()).load()?;
             let scheme = if config.tls.is_some() { "wss" } else { "ws" };
             let url = format!("{scheme}://127.0.0.1:{}", config.ws_url.port());
-            (url, config.auth.read_token)
+            let token = config
+                .auth
+                .read_token
+                .as_ref()
+                .map(|token| Zeroizing::new(token.expose().to_owned()));
+            (url, token, tls::own_certificate(&config))
         }
+    };
+    if arguments.ca.is_some() && !url.starts_with("wss://") {
+        bail!("--ca is for a wss:// relay, and {url} is none: nothing is encrypted there");
+    }
+    let access = Access {
+        url: &url,
+        token: given.or(token),
+        ca: arguments.ca.or(own_ca),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
     let wait = Duration::from_secs(arguments.wait);
-    runtime.block_on(follow(&url, token.as_ref(), wait, watch))
+    runtime.block_on(follow(access, wait, watch))
 }
 
-async fn follow(url: &str, token: Option<&Secret>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
+/// How to get to the relay.
+struct Access<'a> {
+    url: &'a str,
+    token: Option<Zeroizing<String>>,
+    ca: Option<PathBuf>,
+}
+
+async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
+    let Access { url, token, ca } = access;
     let from = watch.from_height.unwrap_or_default();
     let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
         .topics([] as [Topic; 0]);
     if let Some(token) = token {
-        builder = builder.token(token.expose());
+        builder = builder.token(token.as_str());
     }
-    let (client, mut events) =
-        builder.reconnect(false).connect().await.with_context(|| {
-            format!("cannot connect to a relay at {url}: start one, or choose another with --relay")
-        })?;
+    if let Some(ca) = ca {
+        builder = builder.trust(ca);
+    }
+    let (client, mut events) = builder.reconnect(false).connect().await.map_err(|error| {
+        let todo = match &error {
+            ConnectError::Tls { .. } | ConnectError::Trust { .. } => {
+                format!("the certificate of {url} is not trusted: name it, or that of its authority, with --ca")
+            }
+            ConnectError::Rejected { .. } => {
+                format!("{url} refuses the scan: if it needs a token, give it with --token-file")
+            }
+            _ => format!("cannot connect to a relay at {url}: start one, or choose another with --relay"),
+        };
+        anyhow::Error::new(error).context(todo)
+    })?;
     let registered = client.watch(watch).await?;
     let mut waits = registered.history == Some(HistoryState::Waiting);
     let mut missing = registered.missing;
@@ -196,8 +238,20 @@ async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> R
     }
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let cannot = || format!("cannot read the key file {}", path.display());
+fn token_from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = from_file("token", path)?;
+    let token = text.trim();
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        bail!(
+            "the token file {} is wrong: expected one word, the auth.read_token of the relay",
+            path.display()
+        );
+    }
+    Ok(Zeroizing::new(token.to_owned()))
+}
+
+fn from_file(kind: &str, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let cannot = || format!("cannot read the {kind} file {}", path.display());
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
     let file = std::fs::File::open(path).with_context(cannot)?;
     file.take(MAX_KEY_FILE).read_to_string(&mut text).with_context(cannot)?;

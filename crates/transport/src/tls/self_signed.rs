@@ -20,6 +20,11 @@ const KEY_FILE: &str = "tls-self-signed.key";
 /// What a client on the same machine may call the relay.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
+/// Where the certificate is kept.
+pub(super) fn certificate(data_dir: &Path) -> PathBuf {
+    data_dir.join(CERT_FILE)
+}
+
 /// The files of a certificate for this machine and these addresses. One that is there and covers them stays; a damaged one is of no use to
 /// those who have trusted it either.
 pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {
