@@ -146,6 +146,20 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
     hearer.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
+    // An index has no holes: it has begun anew at the first block that the node keeps, and says so of all blocks below.
+    let tip = node.height().await;
+    index_is_current(&relay, tip).await;
+    let health = http_get(&format!("{}/health", relay.http_url())).await.json();
+    assert_eq!(health["index"]["first_height"], json!(kept), "{health}");
+    assert_eq!(health["status"], "healthy", "{health}");
+    let mut late = Hearer::open(&relay, &payee, 1, None).await;
+    let below = MissingBlocks { from: 1, ..hole };
+    assert_eq!(
+        (late.response.start_height, &late.response.missing),
+        (Some(kept), &vec![below])
+    );
+    late.until_told().await;
+    assert_eq!(late.progress()[late.progress().len() - 1].missing, [below]);
 }
 
 fn signal(relay: &RelayProcess, name: &str) {
