@@ -6,15 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::{Gossip, Heard, RelayEntry, RelayId};
+use sdk_relay_protocol::mesh::{Gossip, Heard, RelayId};
 
 use crate::Mesh;
 use crate::distance;
 use crate::keys::Keys;
-use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_PROBES};
+use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_LIST_BYTES, MAX_PROBES};
 use crate::link::Batch;
 use crate::mesh::NEWCOMER;
 use crate::output::LinkId;
+use crate::space::{self, Space};
 use crate::table::{Place, Table};
 
 /// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
@@ -49,11 +50,14 @@ impl<K: Keys> Mesh<K> {
             ..Gossip::default()
         };
         let no_room = link.passing && !link.dialled && !link.peer_passing;
-        if !link.greeted && !no_room {
+        let mut space = Space::new(MAX_LIST_BYTES);
+        if !link.greeted
+            && !no_room
+            && let Some(own) = self.table.row(self.own)
+        {
             self.spare.take();
-            gossip
-                .entries
-                .extend(self.table.row(self.own).map(|row| Arc::clone(&row.entry)));
+            space.take(space::entry(&own.entry));
+            gossip.entries.push(Arc::clone(&own.entry));
         }
         if no_room {
             // It is sent on.
@@ -68,11 +72,14 @@ impl<K: Keys> Mesh<K> {
             return gossip;
         }
 
-        self.tell_news(now, id, &mut gossip);
+        self.tell_news(now, id, &mut gossip, &mut space);
         let Some(link) = self.links.get_mut(&id) else {
             return gossip;
         };
         for (name, entry, accusation) in wanted {
+            if !space.take(space::name(&name) * (usize::from(entry) + usize::from(accusation))) {
+                break;
+            }
             self.asked.insert(name.clone(), (id, now));
             link.asking.push(name.clone());
             if entry {
@@ -84,22 +91,29 @@ impl<K: Keys> Mesh<K> {
         }
 
         // What is left over is taken for refused by the other end, which asks elsewhere; it goes with the next message all the same.
-        let mut bytes = 0;
+        let mut space_of_entries = Space::new(MAX_ENTRY_BYTES);
         while gossip.entries.len() < MAX_ENTRIES
-            && bytes < MAX_ENTRY_BYTES
-            && let Some(place) = link.owed.pop_first()
+            && let Some(&place) = link.owed.first()
         {
             if let Some(row) = self.table.row(place) {
-                bytes += size(&row.entry);
+                let bytes = space::entry(&row.entry);
+                if !(space_of_entries.take(bytes) && space.take(bytes)) {
+                    break;
+                }
                 gossip.entries.push(Arc::clone(&row.entry));
             }
+            link.owed.pop_first();
         }
         while gossip.accusations.len() < MAX_ACCUSATIONS
-            && let Some(place) = link.owed_accusations.pop_first()
+            && let Some(&place) = link.owed_accusations.first()
         {
-            gossip
-                .accusations
-                .extend(self.table.row(place).and_then(|row| row.accusation()).map(Arc::clone));
+            if let Some(accusation) = self.table.row(place).and_then(|row| row.accusation()) {
+                if !space.take(space::accusation(accusation)) {
+                    break;
+                }
+                gossip.accusations.push(Arc::clone(accusation));
+            }
+            link.owed_accusations.pop_first();
         }
         self.counters.entries_sent += gossip.entries.len() as u64;
         if link.send_buckets {
@@ -112,17 +126,21 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// The next batch of names, unless too many are under way.
-    fn tell_news(&mut self, now: Duration, id: LinkId, gossip: &mut Gossip) {
+    fn tell_news(&mut self, now: Duration, id: LinkId, gossip: &mut Gossip, space: &mut Space) {
         let Some(link) = self.links.get_mut(&id).filter(|link| link.told.len() < MAX_TOLD) else {
             return;
         };
         let mut places = Vec::new();
         while places.len() < MAX_HAVE
-            && let Some(place) = link.pending.pop_first()
+            && let Some(&place) = link.pending.first()
         {
-            if self.table.row(place).is_some_and(|row| row.known_by & link.bit == 0) {
+            if let Some(row) = self.table.row(place).filter(|row| row.known_by & link.bit == 0) {
+                if !space.take(space::have(&row.entry.relay_id)) {
+                    break;
+                }
                 places.push(place);
             }
+            link.pending.pop_first();
         }
         if places.is_empty() {
             return;
@@ -283,16 +301,4 @@ impl<K: Keys> Mesh<K> {
             link.send_buckets = true;
         }
     }
-}
-
-/// Bytes of an entry in JSON: its texts, and 240 for names of fields and for numbers.
-fn size(entry: &RelayEntry) -> usize {
-    let capabilities: usize = entry.capabilities.iter().map(|name| name.len() + 3).sum();
-    let texts = [
-        &entry.public_key,
-        &entry.address,
-        &entry.software_version,
-        &entry.signature,
-    ];
-    240 + entry.relay_id.as_str().len() + capabilities + texts.iter().map(|text| text.len()).sum::<usize>()
 }

@@ -52,6 +52,7 @@ mod phi;
 mod random;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+mod space;
 mod spare;
 mod table;
 pub mod view;
