@@ -37,7 +37,11 @@ impl<K: Keys> Mesh<K> {
     /// What is to be told over this link now. Only a request `asks`: the response has the entries, or is the refusal.
     pub(crate) fn compose(&mut self, now: Duration, id: LinkId, asks: bool) -> Gossip {
         let lasting = self.lasting_links();
-        let wanted = if asks { self.wanted(now, id) } else { Vec::new() };
+        let wanted = if asks && !self.left {
+            self.wanted(now, id)
+        } else {
+            Vec::new()
+        };
         let Some(link) = self.links.get_mut(&id) else {
             return Gossip::default();
         };
@@ -49,7 +53,8 @@ impl<K: Keys> Mesh<K> {
             ack: link.ack,
             ..Gossip::default()
         };
-        let no_room = link.passing && !link.dialled && !link.peer_passing;
+        // A goodbye goes to everybody.
+        let no_room = link.passing && !link.dialled && !link.peer_passing && !self.left;
         let mut space = Space::new(MAX_LIST_BYTES);
         if !link.greeted
             && !no_room

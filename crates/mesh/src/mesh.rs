@@ -68,7 +68,7 @@ pub struct Mesh<K> {
     /// This relay stands accused of silence and has not answered yet.
     pub(crate) must_refute: bool,
     pub(crate) refuted: Option<Duration>,
-    left: bool,
+    pub(crate) left: bool,
 }
 
 impl<K: Keys> Mesh<K> {

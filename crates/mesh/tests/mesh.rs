@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use sdk_relay_mesh::Config;
-use sdk_relay_mesh::simulation::{Shape, Simulation, name};
+use sdk_relay_mesh::simulation::{Shape, SimulatedKeys, Simulation, lone, name};
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Output, Peer};
 use sdk_relay_protocol::http::RelayHealth;
-use sdk_relay_protocol::mesh::RelayStatus;
+use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 
 fn mesh(count: usize, shape: Shape, seed: u64) -> Simulation {
     let mut simulation = Simulation::new(count, shape, Config::default(), seed);
@@ -52,6 +52,28 @@ fn a_status_travels_and_is_a_warning() {
         .unwrap()
         .health;
     assert_eq!(health, RelayHealth::Warning);
+}
+
+#[test]
+fn a_goodbye_goes_over_each_link_whoever_dialled() {
+    let mut mesh = lone(Config::default());
+    for (link, dial) in [(1, None), (2, Some(DialId(7)))] {
+        let peer = Peer {
+            relay_id: RelayId::new(&name(link)).unwrap(),
+            public_key: SimulatedKeys::new(link as u64).public_key(),
+            dial,
+            latency: Duration::from_millis(20),
+        };
+        mesh.link_up(Duration::ZERO, LinkId(link as u64), peer);
+    }
+    while mesh.poll().is_some() {}
+    mesh.leave(Duration::from_secs(1));
+    let goodbyes = std::iter::from_fn(|| mesh.poll()).filter_map(|output| match output {
+        Output::Request { link, gossip, .. } => Some((link.0, gossip.entries.first()?.status)),
+        _ => None,
+    });
+    let goodbyes: Vec<_> = goodbyes.collect();
+    assert_eq!(goodbyes, [(1, RelayStatus::Left), (2, RelayStatus::Left)]);
 }
 
 #[test]
