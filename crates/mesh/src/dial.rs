@@ -9,7 +9,9 @@ use sdk_relay_protocol::mesh::RelayId;
 use crate::Mesh;
 use crate::distance::FARTHEST;
 use crate::keys::Keys;
-use crate::limits::{DIAL_TIMEOUT, MAX_CONTESTED_DIALS, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS};
+use crate::limits::{
+    DIAL_TIMEOUT, MAX_ACCUSED_DIALS, MAX_CONTESTED_DIALS, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS,
+};
 use crate::output::{DialId, Output};
 use crate::table::{Place, Row};
 
@@ -32,9 +34,20 @@ pub(crate) struct Dialling {
     pub(crate) entrance: bool,
     /// Nobody here has ever heard from it.
     pub(crate) unproven: bool,
-    /// Another key claims its name.
-    contested: bool,
+    /// Why it is dialled though nobody here has heard from it.
+    cause: Cause,
     since: Duration,
+}
+
+/// Dials of relays that nobody here has ever heard from are bounded for each of these.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// For a link, or to look.
+    Any,
+    /// Another key claims its name.
+    Contested,
+    /// It stands accused.
+    Accused,
 }
 
 /// A configured address.
@@ -96,6 +109,9 @@ impl<K: Keys> Mesh<K> {
             let local = row.local();
             local.failures = local.failures.saturating_add(1);
             local.dial_after = now + pause;
+            if let Some(doubt) = &mut local.doubt {
+                doubt.silent = true;
+            }
             if row.is_trusted() && row.link().is_none() {
                 self.suspect(now, place);
             }
@@ -117,6 +133,10 @@ impl<K: Keys> Mesh<K> {
         match self.contested(&relay) {
             Some(place) => self.disprove(now, place),
             None => self.leave_alone(now, &relay, MAX_BACKOFF),
+        }
+        let local = self.table.find_mut(relay.as_str()).and_then(|row| row.local.as_mut());
+        if let Some(doubt) = local.and_then(|local| local.doubt.as_mut()) {
+            doubt.silent = true;
         }
     }
 
@@ -289,18 +309,17 @@ impl<K: Keys> Mesh<K> {
         let expect = Some((relay.clone(), key));
         // A name that two claim is settled before others are looked at.
         let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
-        let contested = self.contested(&relay).is_some();
+        let doubted = self.table.row(place).is_some_and(|row| row.accusation().is_some());
+        let (cause, most) = match self.contested(&relay) {
+            Some(_) => (Cause::Contested, MAX_CONTESTED_DIALS),
+            None if doubted => (Cause::Accused, MAX_ACCUSED_DIALS),
+            None => (Cause::Any, MAX_UNPROVEN_DIALS),
+        };
         let same = self
             .dials
             .values()
-            .filter(|dialling| dialling.unproven && dialling.contested == contested);
-        let of_unproven = same.count();
-        let most = if contested {
-            MAX_CONTESTED_DIALS
-        } else {
-            MAX_UNPROVEN_DIALS
-        };
-        if unproven && of_unproven >= most {
+            .filter(|dialling| dialling.unproven && dialling.cause == cause);
+        if unproven && same.count() >= most {
             return;
         }
         self.dial(
@@ -312,7 +331,7 @@ impl<K: Keys> Mesh<K> {
                 probe,
                 entrance,
                 unproven,
-                contested,
+                cause,
                 since: now,
             },
         );
@@ -342,7 +361,7 @@ impl<K: Keys> Mesh<K> {
                 probe,
                 entrance: !probe,
                 unproven: false,
-                contested: false,
+                cause: Cause::Any,
                 since: now,
             },
         )

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayStatus};
+use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
 
 use crate::Mesh;
 use crate::distance::FARTHEST;
@@ -12,7 +12,7 @@ use crate::limits::{
     MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
 use crate::output::{CloseReason, LinkId, Output};
-use crate::table::{Claim, Place, Row, order};
+use crate::table::{Claim, Doubt, Place, Row, order};
 
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
@@ -136,11 +136,19 @@ impl<K: Keys> Mesh<K> {
         }
         self.forgotten.remove(&entry.relay_id);
         let name = entry.relay_id.clone();
+        let offers = self.links.values().filter_map(|link| {
+            let offer = link.offers.get(&name)?;
+            ((offer.incarnation, offer.version) == order(&entry)).then(|| (link.peer.clone(), offer.distance))
+        });
+        let others: Vec<(RelayId, u8)> = offers.collect();
         let left = entry.status == RelayStatus::Left;
         let row = Row::new(entry, now);
         let place = match introduction {
             Some((introducer, distance)) => {
                 let place = self.table.insert(row.introduced_by(introducer.clone(), distance));
+                for (other, distance) in others {
+                    self.table.also_told_by(place, &other, distance);
+                }
                 self.keep_quota(now, &introducer);
                 place
             }
@@ -217,9 +225,11 @@ impl<K: Keys> Mesh<K> {
         if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
             return;
         }
+        // Who passes on what this relay is accused of believes it, and others with it: it is answered whoever said it first.
+        let believed_there = place == self.own && link.peer != accusation.by;
         let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
             let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
-            strikes < MAX_STRIKES && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
+            (strikes < MAX_STRIKES || believed_there) && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
         });
         let signed = accuser.is_some_and(|accuser| {
             accusation.signature.len() == SIGNATURE
@@ -242,7 +252,14 @@ impl<K: Keys> Mesh<K> {
         self.settle(place);
         if let Some(row) = self.table.row_mut(place) {
             row.known_by = bit;
-            row.local().doubted_until = now + self.config.interval * 3;
+            let cannot_be_asked = row.entry.address.is_empty();
+            let local = row.local();
+            local.doubt = Some(Doubt {
+                until: now + self.config.interval * 3,
+                silent: cannot_be_asked,
+            });
+            // An earlier dial that led nowhere says nothing about now.
+            local.dial_after = local.dial_after.min(now + self.config.interval * 2);
         }
         self.touch(now, place);
     }

@@ -10,7 +10,7 @@ use crate::keys::Keys;
 use crate::limits::{INTRODUCED_AT_FIRST, INTRODUCED_PER_INTERVAL, MAX_INTRODUCED, MAX_RELAYS};
 use crate::link::Link;
 use crate::output::{LinkId, Output};
-use crate::table::{Place, Row, order};
+use crate::table::{Hearsay, Place, Row, order};
 
 impl<K: Keys> Mesh<K> {
     /// What this link may still introduce.
@@ -70,6 +70,13 @@ impl<K: Keys> Mesh<K> {
         };
         let Some(hearsay) = row.hearsay() else { return };
         let own_word = hearsay.introducer == link.peer;
+        if !own_word {
+            let peer = link.peer.clone();
+            self.table.also_told_by(place, &peer, told);
+        }
+        let (Some(link), Some(hearsay)) = (self.links.get(&id), self.table.row(place).and_then(Row::hearsay)) else {
+            return;
+        };
         if told == hearsay.distance || (told > hearsay.distance && !own_word) {
             return;
         }
@@ -87,16 +94,30 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Where this linked peer has introduced more than it may, the farthest makes way.
+    /// Where this linked peer has introduced more than it may, the farthest makes way; unless another peer told of it too, which may introduce one more.
     pub(crate) fn keep_quota(&mut self, now: Duration, peer: &RelayId) {
-        let Some(link) = self.links.values().find(|link| link.peer == *peer) else {
+        let Some(link) = self
+            .link_to(peer)
+            .filter(|link| self.allowance(now, link).is_exceeded())
+        else {
             return;
         };
-        if self.allowance(now, link).is_exceeded()
-            && let Some(place) = self.table.farthest_of(&link.peer)
-        {
-            self.evict(place);
+        let Some(place) = self.table.farthest_of(&link.peer) else {
+            return;
+        };
+        let others = self.table.row(place).and_then(Row::hearsay).map(Hearsay::others);
+        let able = others.into_iter().flatten().filter_map(|(other, told)| {
+            let distance = self.allowance(now, self.link_to(other)?).distance(*told)?;
+            Some((distance, other.clone()))
+        });
+        match able.min() {
+            Some((distance, other)) => self.table.attribute(place, other, distance),
+            None => self.evict(place),
         }
+    }
+
+    fn link_to(&self, peer: &RelayId) -> Option<&Link> {
+        self.links.values().find(|link| link.peer == *peer)
     }
 
     /// How far a row is, as it is told to others.

@@ -12,13 +12,16 @@ pub const MAX_FORGOTTEN: usize = 4096;
 pub const MAX_PASSING: usize = 16;
 
 /// Most dials of relays that were learned of, at a time. Configured addresses have their own bound.
-pub const MAX_DIALS: usize = 14;
+pub const MAX_DIALS: usize = 18;
 
 /// Of these, most dials of relays that nobody here has ever heard from: addresses that were invented and do not answer must not delay the others.
 pub const MAX_UNPROVEN_DIALS: usize = 4;
 
 /// Of these, most dials of such relays whose names other keys claim.
 pub const MAX_CONTESTED_DIALS: usize = 8;
+
+/// Of these, most dials of such relays that stand accused.
+pub const MAX_ACCUSED_DIALS: usize = 4;
 
 /// Names known by hearsay that one link may claim for other keys at a time: each is settled by a dial.
 pub const MAX_CLAIMS: usize = 4;

@@ -36,6 +36,9 @@ pub(crate) struct Link {
     /// The other end has answered, or asked again: it has this relay's entry.
     pub(crate) greeted: bool,
 
+    /// This end only looked and is done: it hangs up then, unless the other end still asks.
+    pub(crate) leaves: Option<Duration>,
+
     /// When the next request is due.
     pub(crate) next: Duration,
     /// When the last one went.
@@ -126,6 +129,7 @@ impl Link {
             peer_passing: false,
             peer_links: 0,
             greeted: false,
+            leaves: None,
             next,
             sent: now,
             outstanding: None,

@@ -30,6 +30,9 @@ const TRIES: u32 = 4;
 /// Requests beyond the regular one, per interval and link: they end an exchange at once that has more to tell.
 const MAX_EXTRA: u32 = 24;
 
+/// Who only looked hangs up when the other end has asked for nothing for this part of an interval: longer than news waits there.
+const LOOKS_ON: u32 = 5;
+
 /// One relay's part of the mesh.
 pub struct Mesh<K> {
     pub(crate) keys: K,
@@ -200,7 +203,13 @@ impl<K: Keys> Mesh<K> {
             false => _ = new.pending.insert(self.own),
         }
         if let Some(row) = known.and_then(|place| self.table.row_mut(place)) {
+            // It may not have heard that it stands accused.
+            let accused = row.accusation().is_some();
             let local = row.local();
+            if let (Some(place), true) = (known, accused) {
+                new.pending.insert(place);
+                local.dial_after = local.dial_after.max(now + self.config.interval);
+            }
             local.link = Some(link);
             local.failures = 0;
             local.latency.get_or_insert(new.latency);
@@ -240,6 +249,9 @@ impl<K: Keys> Mesh<K> {
         let buckets = !gossip.buckets.is_empty();
         let links = gossip.links;
         let their_passing = gossip.passing;
+        if let Some(at) = self.links.get_mut(&link).filter(|at| at.leaves.is_some()) {
+            at.leaves = Some(now + self.config.interval / LOOKS_ON);
+        }
         self.take(now, link, *gossip);
         if !their_passing && links <= 1 {
             self.make_room(now, link);
@@ -293,7 +305,11 @@ impl<K: Keys> Mesh<K> {
         }
         let done = at.is_quiet() || at.extra >= MAX_EXTRA || (at.pending.is_empty() && !can_ask && !at.send_buckets);
         if at.passing && at.dialled && done {
-            self.close(now, link, CloseReason::Passing);
+            // What the other end was told it asks for with a request of its own.
+            match at.batches > 0 && at.digest != Some(self.table.digest()) {
+                true => at.leaves = Some(now + self.config.interval / LOOKS_ON),
+                false => self.close(now, link, CloseReason::Passing),
+            }
         } else if at.dialled && at.peer_passing && !at.passing {
             let peer = at.peer.clone();
             self.postpone(now, &peer);

@@ -37,6 +37,32 @@ pub(crate) struct Hearsay {
     pub(crate) introducer: RelayId,
     /// The shortest way to it that this relay was told of.
     pub(crate) distance: u8,
+    /// Other peers that told of it by themselves, a few of them, and how far it is by their words.
+    others: Vec<(RelayId, u8)>,
+}
+
+/// Most peers of [`Hearsay::others`]: one of them is needed, where it may introduce one more.
+const MAX_OTHERS: usize = 8;
+
+impl Hearsay {
+    fn new(introducer: RelayId, distance: u8) -> Self {
+        Self {
+            introducer,
+            distance,
+            others: Vec::new(),
+        }
+    }
+
+    pub(crate) fn others(&self) -> &[(RelayId, u8)] {
+        &self.others
+    }
+
+    fn also_told_by(&mut self, peer: &RelayId, distance: u8) {
+        self.others.retain(|(other, _)| other != peer);
+        if self.others.len() < MAX_OTHERS && self.introducer != *peer {
+            self.others.push((peer.clone(), distance));
+        }
+    }
 }
 
 /// At first hand. Most rows of a large mesh have none of it.
@@ -50,8 +76,8 @@ pub(crate) struct Local {
     pub(crate) latency: Option<Duration>,
     /// It does not answer: since when, and when others were asked.
     pub(crate) suspicion: Option<Suspicion>,
-    /// With an accusation: when it becomes critical.
-    pub(crate) doubted_until: Duration,
+    /// It stands accused.
+    pub(crate) doubt: Option<Doubt>,
     /// Critical, or gone with a goodbye, and told so.
     pub(crate) gone: Option<Duration>,
     pub(crate) failures: u32,
@@ -62,6 +88,14 @@ pub(crate) struct Local {
     pub(crate) contested: bool,
     /// The entry of that key, where it came by hearsay: it takes the place.
     pub(crate) claim: Option<Claim>,
+}
+
+/// Whether an accused relay is critical: it has its time to say that it lives, and then must not answer this relay either.
+#[derive(Clone, Copy)]
+pub(crate) struct Doubt {
+    pub(crate) until: Duration,
+    /// It did not answer since, or cannot be asked.
+    pub(crate) silent: bool,
 }
 
 /// An entry for a name that another key has here.
@@ -101,7 +135,7 @@ impl Row {
 
     /// Known by this peer's word.
     pub(crate) fn introduced_by(mut self, introducer: RelayId, distance: u8) -> Self {
-        self.hearsay = Some(Hearsay { introducer, distance });
+        self.hearsay = Some(Hearsay::new(introducer, distance));
         self
     }
 
@@ -318,16 +352,30 @@ impl Table {
         let Some(row) = self.row_mut(place).filter(|row| row.is_hearsay()) else {
             return;
         };
-        let before = row.hearsay.replace(Hearsay {
-            introducer: introducer.clone(),
-            distance,
-        });
+        let mut hearsay = Hearsay::new(introducer.clone(), distance);
+        let before = row.hearsay.take();
+        if let Some(before) = &before {
+            hearsay.others.clone_from(&before.others);
+            hearsay.also_told_by(&introducer, distance);
+            hearsay.also_told_by(&before.introducer, before.distance);
+        }
+        row.hearsay = Some(hearsay);
         self.one_less(before.as_ref());
         self.introduced.entry(introducer).or_default().add(distance);
     }
 
+    /// Another peer than its introducer told of a row that is known by hearsay.
+    pub(crate) fn also_told_by(&mut self, place: Place, peer: &RelayId, distance: u8) {
+        if let Some(hearsay) = self.row_mut(place).and_then(|row| row.hearsay.as_mut()) {
+            hearsay.also_told_by(peer, distance);
+        }
+    }
+
     fn one_less(&mut self, hearsay: Option<&Hearsay>) {
-        let Some(Hearsay { introducer, distance }) = hearsay else {
+        let Some(Hearsay {
+            introducer, distance, ..
+        }) = hearsay
+        else {
             return;
         };
         if let Some(counts) = self.introduced.get_mut(introducer) {
@@ -388,6 +436,9 @@ impl Table {
         row.given = false;
         row.learned = now;
         let refuted = row.accusation.take();
+        if let Some(local) = row.local.as_mut() {
+            local.doubt = None;
+        }
         let after = row.hash();
         self.toggle(&id, before ^ after);
         refuted

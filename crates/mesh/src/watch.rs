@@ -16,7 +16,7 @@ use crate::keys::{Keys, accusation_bytes};
 use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES};
 use crate::output::{CloseReason, LinkId, Output};
 use crate::phi::LATE;
-use crate::table::{Forgotten, Place, Row, Suspicion};
+use crate::table::{Doubt, Forgotten, Place, Row, Suspicion};
 use crate::view::RelayView;
 
 /// Relays that are looked for on behalf of others at a time: each costs a dial.
@@ -83,6 +83,7 @@ impl<K: Keys> Mesh<K> {
             return told;
         }
         let interval = self.config.interval;
+        let local = row.local.as_deref();
         if let Some(link) = row.link().and_then(|link| self.links.get(&link)) {
             let (silence, late) = (link.arrivals.silence(now), link.arrivals.phi(now, interval) >= LATE);
             return match late {
@@ -103,8 +104,10 @@ impl<K: Keys> Mesh<K> {
         if !accused && row.suspicion().is_none() || silence.is_some_and(|silence| silence < interval) {
             return told;
         }
-        let doubted_until = row.local.as_ref().map_or(Duration::MAX, |local| local.doubted_until);
-        match accused && now >= doubted_until {
+        let gone = local
+            .and_then(|local| local.doubt)
+            .is_some_and(|doubt| doubt.silent && now >= doubt.until);
+        match accused && gone {
             true => RelayHealth::Critical,
             false => RelayHealth::Warning,
         }
@@ -261,7 +264,8 @@ impl<K: Keys> Mesh<K> {
             let silence = link.arrivals.silence(now);
             let late = link.arrivals.phi(now, interval) >= LATE;
             if !link.lasts() {
-                if now.saturating_sub(link.up) > interval * 2 {
+                let leaves = link.leaves.is_some_and(|at| at <= now);
+                if leaves || now.saturating_sub(link.up) > interval * 2 {
                     over.push((*id, CloseReason::Passing));
                 }
             } else if late {
@@ -287,6 +291,7 @@ impl<K: Keys> Mesh<K> {
         let interval = self.config.interval;
         self.helping.retain(|helping| helping.until > now);
         self.settle_claims(now);
+        self.ask_accused(now);
         for place in self.table.trouble.clone() {
             let Some(row) = self.table.row(place) else { continue };
             let trusted = row.is_trusted();
@@ -334,6 +339,21 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
+    /// Who stands accused for two intervals is dialled, before it is taken for critical by the word of others: it may not have heard of it.
+    fn ask_accused(&mut self, now: Duration) {
+        let interval = self.config.interval;
+        let due = self.table.trouble.iter().filter_map(|place| {
+            let row = self.table.row(*place).filter(|row| row.accusation().is_some())?;
+            let doubt = row.local.as_ref()?.doubt?;
+            (!doubt.silent && now + interval >= doubt.until).then(|| (self.distance(*place, row), *place))
+        });
+        let mut due: Vec<(u8, Place)> = due.collect();
+        due.sort_unstable();
+        for (_, place) in due {
+            self.dial_row(now, place, true);
+        }
+    }
+
     fn accuse(&mut self, now: Duration, place: Place, since: Duration) {
         let Some(row) = self.table.row(place) else { return };
         let (incarnation, version) = row.order();
@@ -347,7 +367,10 @@ impl<K: Keys> Mesh<K> {
         accusation.signature = self.keys.sign(&accusation_bytes(&accusation));
         self.table.accuse(place, Arc::new(accusation));
         if let Some(row) = self.table.row_mut(place) {
-            row.local().doubted_until = since + self.config.interval * 3;
+            row.local().doubt = Some(Doubt {
+                until: since + self.config.interval * 3,
+                silent: true,
+            });
         }
         self.counters.accused += 1;
         self.touch(now, place);

@@ -180,22 +180,93 @@ fn an_older_entry_changes_nothing() {
     assert_eq!(mesh.relay(ROUND, "relay-2").unwrap().entry.version, 5);
 }
 
+fn accuse(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, accusation: Arc<Accusation>) {
+    let gossip = Gossip {
+        accusations: vec![accusation],
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(gossip));
+}
+
+/// The dial of this relay that the clock brings about by `now`, while this link goes on.
+fn dial_of(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, n: u64) -> Option<DialId> {
+    mesh.heard(now, LinkId(over));
+    mesh.tick(now);
+    let dials = std::iter::from_fn(|| mesh.poll()).filter_map(|output| match output {
+        Output::Dial {
+            dial,
+            expect: Some((relay, _)),
+            ..
+        } if relay == id(n) => Some(dial),
+        _ => None,
+    });
+    dials.last()
+}
+
 #[test]
-fn an_accusation_is_a_warning_until_the_accused_had_its_time() {
+fn an_accusation_is_a_warning_until_the_accused_had_its_time_and_did_not_answer() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     let accused = entry(2, 1, 1, 2);
     bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1), Arc::clone(&accused)]);
-    let gossip = Gossip {
-        accusations: vec![accusation(&accused, 1)],
-        ..Gossip::default()
-    };
-    mesh.request(ROUND, LinkId(1), Box::new(gossip));
+    accuse(&mut mesh, ROUND, 1, accusation(&accused, 1));
     let health = |mesh: &Mesh<_>, now| mesh.relay(now, "relay-2").unwrap().health;
     assert_eq!(health(&mesh, ROUND), RelayHealth::Warning);
+    assert_eq!(dial_of(&mut mesh, ROUND * 2, 1, 2), None, "it has its time");
+    let dial = dial_of(&mut mesh, ROUND * 7 / 2, 1, 2).unwrap();
+    assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Warning);
+    mesh.dial_failed(ROUND * 7 / 2, dial);
+    assert_eq!(health(&mesh, ROUND * 7 / 2), RelayHealth::Warning);
     assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Critical);
     bring(&mut mesh, ROUND * 4, 1, vec![entry(2, 1, 2, 2)]);
     assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Healthy);
+}
+
+#[test]
+fn an_accused_relay_that_answers_is_not_critical_and_hears_of_what_it_stands_accused() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    let accused = entry(2, 1, 1, 2);
+    bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1), Arc::clone(&accused)]);
+    accuse(&mut mesh, ROUND, 1, accusation(&accused, 1));
+    let now = ROUND * 7 / 2;
+    let dial = dial_of(&mut mesh, now, 1, 2).unwrap();
+    let peer = Peer {
+        relay_id: id(2),
+        public_key: SimulatedKeys::new(2).public_key(),
+        dial: Some(dial),
+        latency: Duration::from_millis(20),
+    };
+    mesh.link_up(now, LinkId(2), peer);
+    let told = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
+        Output::Request {
+            link: LinkId(2),
+            gossip,
+            ..
+        } => Some(gossip.have),
+        _ => None,
+    });
+    assert!(told.unwrap().contains(&Have(id(2), 1, 1, 1)));
+    assert_ne!(mesh.relay(ROUND * 5, "relay-2").unwrap().health, RelayHealth::Critical);
+}
+
+#[test]
+fn who_accused_wrongly_too_often_is_answered_only_where_another_believes_it() {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, 1, 1);
+    link(&mut mesh, ROUND, 3, 3);
+    bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1)]);
+    for version in 1..=64 {
+        let accused = entry(2, 1, version, 2);
+        bring(&mut mesh, ROUND, 1, vec![Arc::clone(&accused)]);
+        accuse(&mut mesh, ROUND, 1, accusation(&accused, 1));
+    }
+    bring(&mut mesh, ROUND, 1, vec![entry(2, 1, 65, 2)]);
+    let of_itself = accusation(mesh.own(), 1);
+    accuse(&mut mesh, ROUND, 1, Arc::clone(&of_itself));
+    assert_eq!(mesh.counters().refuted, 0);
+    accuse(&mut mesh, ROUND, 3, of_itself);
+    assert_eq!(mesh.counters().refuted, 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
 use super::{SimulatedKeys, Simulation, address, name};
@@ -10,14 +11,14 @@ use crate::keys::{accusation_bytes, entry_bytes};
 use crate::limits::BUCKETS;
 
 /// Relays that one invents.
-const INVENTED: u64 = 500;
+const INVENTED: u64 = 1000;
 /// Names, entries or accusations that a message gets.
 const AT_A_TIME: u64 = 256;
 
 /// What a hostile relay does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostility {
-    /// It tells of hundreds of relays that do not exist, each with a key of its own.
+    /// It tells of a thousand relays that do not exist, each with a key of its own.
     Invents,
     /// It tells of entries in others' names, with its own key and larger numbers than theirs.
     Squats,
@@ -39,18 +40,29 @@ impl Simulation {
 
     /// All honest relays know all honest relays by their own keys.
     pub fn honest_know_each_other(&self) -> bool {
+        self.misjudged_by_honest(|_| false).is_none()
+    }
+
+    /// All honest relays list all honest relays, by their own keys, as healthy.
+    pub fn honest_take_each_other_for_healthy(&self) -> bool {
+        self.misjudged_by_honest(|health| health != RelayHealth::Healthy)
+            .is_none()
+    }
+
+    /// An honest relay that does not know another one, or has it in a health that is `wrong`: who, and whom.
+    pub fn misjudged_by_honest(&self, wrong: impl Fn(RelayHealth) -> bool) -> Option<(RelayId, RelayId)> {
         let honest = || {
             self.relays
                 .iter()
                 .filter(|relay| relay.alive && relay.hostility.is_none())
         };
-        honest().all(|relay| {
-            honest().all(|other| {
-                let own = other.mesh.own();
-                let view = relay.mesh.relay(self.local(relay), own.relay_id.as_str());
-                view.is_some_and(|view| view.entry.public_key == own.public_key)
-            })
-        })
+        let pairs = honest().flat_map(|relay| honest().map(move |other| (relay, other.mesh.own())));
+        let mut misjudged = pairs.filter(|(relay, own)| {
+            let view = relay.mesh.relay(self.local(relay), own.relay_id.as_str());
+            view.is_none_or(|view| view.entry.public_key != own.public_key || wrong(view.health))
+        });
+        let (relay, own) = misjudged.next()?;
+        Some((relay.mesh.own().relay_id.clone(), own.relay_id.clone()))
     }
 
     /// What a relay sends in place of this gossip, with the answer to what it was asked for; `None`: nothing.

@@ -251,7 +251,8 @@ impl Simulation {
         let Some(relay) = self.relays.get(target).filter(|relay| relay.alive) else {
             return;
         };
-        if self.is_cut(n, target) {
+        let hostile = |n: usize| self.relays.get(n).is_some_and(|relay| relay.hostility.is_some());
+        if self.is_cut(n, target) || hostile(n) || hostile(target) {
             return;
         }
         let wrong = self.now.saturating_sub(since.max(self.healed).max(relay.born));
