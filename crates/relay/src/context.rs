@@ -14,7 +14,7 @@ use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
-use sdk_relay_transport::InputBudget;
+use sdk_relay_transport::{AnswerBudget, InputBudget};
 use tokio::sync::watch;
 
 use crate::dev::DevTools;
@@ -55,6 +55,8 @@ pub struct Context {
     pub private_registry: Registry,
     /// Memory for input that is not complete.
     pub input: Arc<InputBudget>,
+    /// Memory for answers that are not read.
+    pub answers: AnswerBudget,
     /// Turns for computing with the keys of watches.
     pub key_work: KeyWork,
     /// What detection says of itself.

@@ -28,7 +28,7 @@ use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
 use sdk_relay_transport::http_runtime::HttpRuntime;
-use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
+use sdk_relay_transport::{AnswerBudget, InputBudget, ListenerState, Tls, TlsError, serve_http};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -239,6 +239,7 @@ impl Relay {
             registry,
             private_registry,
             input,
+            answers: AnswerBudget::default(),
             key_work: KeyWork::default(),
             vitals,
             log,

@@ -1,9 +1,10 @@
 //! What both ports share: connections are accepted and bounded, speak TLS where it is configured, and end with the relay.
 //!
 //! Guarantees: every wait for a client has a deadline (handshake, headers, unfinished input, an answer that is not taken), every kind of
-//! connection and the memory of unfinished input have a bound, and one address cannot use up the bound of all.
+//! connection, the memory of unfinished input and that of answers that are not read have a bound, and one address cannot use up the bound of all.
 
 mod admission;
+mod answer_budget;
 mod client_address;
 mod client_network;
 mod connection_slots;
@@ -21,6 +22,7 @@ pub mod tls;
 mod write_timeout;
 
 pub use admission::{Admission, Permit, Seat};
+pub use answer_budget::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 pub use client_address::ClientAddress;
 pub use client_network::network_of;
 pub use half_close::PeerFinished;

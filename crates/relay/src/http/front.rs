@@ -1,5 +1,5 @@
 //! What holds for every request, in one place before the routes: it is counted, limited by its client's address, checked for its host and the
-//! origin of its page, and answered within a bounded time, whatever its handler does.
+//! origin of its page, and answered within a bounded time and bounded memory, whatever its handler does.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -23,6 +23,7 @@ use super::blindbit::{Turns, is_blindbit};
 use super::host::{CheckedHost, RequestHost};
 use super::origins::Page;
 use super::problem::ApiError;
+use super::unread;
 use crate::context::Context;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
@@ -80,7 +81,10 @@ impl Front {
         request.extensions_mut().insert(host);
         let response = match page.as_ref().and_then(Page::preflight) {
             Some(response) => response,
-            None => within(ANSWER_WITHIN, self.routes.call(request)).await,
+            None => {
+                let response = within(ANSWER_WITHIN, self.routes.call(request)).await;
+                unread::within(&cx.answers, client.ip(), response).await
+            }
         };
         match page {
             Some(page) => page.allow(response),

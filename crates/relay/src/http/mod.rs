@@ -24,6 +24,7 @@ mod relays;
 mod restart;
 mod sync;
 mod tx;
+mod unread;
 mod ws;
 
 use std::sync::Arc;
@@ -76,7 +77,7 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         .route("/events", get(events::events))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
-        .merge(blindbit::routes())
+        .merge(blindbit::routes(cx))
         .merge(posting);
     // Tokens are read at the start alone.
     if cx.config().auth.read_token.is_some() {

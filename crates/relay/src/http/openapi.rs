@@ -143,7 +143,10 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
             StatusCode::INTERNAL_SERVER_ERROR,
             "A fault of the relay; its log has the details",
         ),
-        (StatusCode::SERVICE_UNAVAILABLE, "No answer within 60 s"),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "No answer within 60 s, or too many bytes of answers are not read yet (`Retry-After`)",
+        ),
     ];
     if needs_token(operation, config) {
         errors.push((StatusCode::UNAUTHORIZED, "A token is required, or the token is wrong"));

@@ -3,7 +3,7 @@
 //!
 //! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and cut-through leave out
 //! whole transactions, never single outputs, so that what has k > 0 stays findable; a block that is not in the index is an error, never an
-//! empty answer; wallets that scan wait for their turn and are not refused.
+//! empty answer; wallets that scan wait for their turn, and for memory, and are refused where too much waits alone.
 
 mod answer;
 mod block;
@@ -12,10 +12,12 @@ mod path;
 mod turns;
 pub(super) mod v1;
 pub(super) mod v2;
+mod waiting;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
@@ -25,7 +27,7 @@ pub(super) use self::path::is_blindbit;
 pub(super) use self::turns::Turns;
 
 /// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
-pub(super) fn routes() -> Router<Arc<Context>> {
+pub(super) fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
     Router::new()
         .route("/blindbit/v1/info", get(v1::info::info))
         .route("/blindbit/v1/block-height", get(v1::block_height::block_height))
@@ -49,5 +51,7 @@ pub(super) fn routes() -> Router<Arc<Context>> {
             get(v2::compute_index::compute_index),
         )
         .route("/blindbit/v2/full-block/{height}", get(v2::full_block::full_block))
+        // Inside: what is compressed has no known size, and its input is what takes memory.
+        .layer(from_fn_with_state(Arc::clone(cx), waiting::in_turn))
         .layer(CompressionLayer::new())
 }

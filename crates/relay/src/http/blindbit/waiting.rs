@@ -1,0 +1,95 @@
+//! BlindBit's large answers wait for memory where those of other routes are refused ([`unread`](super::super::unread)): a wallet that scans asks
+//! for some hundred blocks at once, and takes a 503 for the end of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::{Method, StatusCode};
+use sdk_relay_transport::{AnswerBudget, ClientAddress};
+
+use super::super::unread::{REASON, held, held_by, later};
+use super::answer::Refusal;
+use crate::context::Context;
+
+/// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
+/// take in all (60 s).
+const WAITS: Duration = Duration::from_secs(20);
+
+/// An answer that does not fit is dropped, and made again when it does.
+pub(super) async fn in_turn(
+    State(cx): State<Arc<Context>>,
+    Extension(client): Extension<ClientAddress>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        // What they answer is small.
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let again = Request::from_parts(parts.clone(), Body::empty());
+    let answer = next.clone().run(Request::from_parts(parts, body)).await;
+    waiting(&cx.answers, client.ip(), answer, || next.run(again)).await
+}
+
+async fn waiting<F: Future<Output = Response>>(
+    budget: &AnswerBudget,
+    client: IpAddr,
+    answer: Response,
+    again: impl FnOnce() -> F,
+) -> Response {
+    let bytes = match held(budget, client, answer).await {
+        Ok(answer) => return answer,
+        Err(bytes) => bytes,
+    };
+    match tokio::time::timeout(WAITS, budget.wait(client, bytes)).await {
+        // It is as large as before, unless the chain has changed meanwhile.
+        Ok(Some(share)) => held_by(|_| Some(share), again().await)
+            .await
+            .unwrap_or_else(|_| refused()),
+        Ok(None) | Err(_) => refused(),
+    }
+}
+
+fn refused() -> Response {
+    later(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, REASON))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const FAR: [u8; 4] = [192, 0, 2, 7];
+
+    fn large() -> Response {
+        vec![7_u8; 1 << 20].into_response()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wallet_waits_and_its_answer_is_made_again() {
+        let budget = AnswerBudget::default();
+        let mut kept = Vec::new();
+        while let Ok(answer) = held(&budget, FAR.into(), large()).await {
+            kept.push(answer);
+        }
+        let began = Instant::now();
+        let refused = waiting(&budget, FAR.into(), large(), || async { panic!("it does not fit") }).await;
+        assert_eq!((refused.status().as_u16(), began.elapsed()), (503, WAITS));
+        assert_eq!(refused.headers()["retry-after"], "1");
+        let (answer, ()) = tokio::join!(waiting(&budget, FAR.into(), large(), || async { large() }), async {
+            tokio::time::sleep(WAITS / 2).await;
+            kept.pop();
+        });
+        assert_eq!(answer.status(), 200);
+        assert!(held(&budget, FAR.into(), large()).await.is_err(), "it has the share");
+    }
+}

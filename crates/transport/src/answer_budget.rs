@@ -1,0 +1,189 @@
+//! Memory for answers that are not sent: those of more than 64 KiB, until the client has read them.
+//!
+//! A client decides when it reads an answer, and may ask on every connection that it may have: a BlindBit `full-block` of 1.5 MB on each of
+//! 640 connections would be a gigabyte. The sum over all clients has a bound, and so has that of one address, so that nobody uses up the
+//! bound of all.
+//!
+//! The share belongs to the bytes themselves. A slice of them keeps the whole allocation, wherever it is held (in the buffer of hyper, in an
+//! encoder): the share is given back when the last slice is dropped, not when the body has handed out its last one.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use axum::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::client_network::network_of;
+
+/// Answers of up to so many bytes have no share. All HTTP connections (1,024) with one each hold 64 MiB; most of it is with the system, which
+/// accepts 128 KiB of a client that does not read.
+pub const SMALL_ANSWER: u64 = 64 << 10;
+/// Bytes of larger answers of all clients.
+const ALL: u32 = 64 << 20;
+/// Bytes of larger answers of one address (IPv6: of one /64).
+const PER_ADDRESS: u32 = 16 << 20;
+/// Addresses that are remembered before those without a share are forgotten.
+const ADDRESSES: usize = 1000;
+
+/// Gives shares of the memory for answers that are not sent.
+#[derive(Debug)]
+pub struct AnswerBudget {
+    all: Arc<Semaphore>,
+    per_address: u32,
+    by_address: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
+}
+
+/// Memory for one answer; dropping it gives it back.
+#[derive(Debug)]
+pub struct AnswerShare {
+    _of_address: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Default for AnswerBudget {
+    fn default() -> Self {
+        Self::new(ALL, PER_ADDRESS)
+    }
+}
+
+impl AnswerBudget {
+    fn new(all: u32, per_address: u32) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(all as usize)),
+            per_address,
+            by_address: Mutex::default(),
+        }
+    }
+
+    /// A share for an answer of so many bytes, if it fits.
+    pub fn share(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
+        let permits = self.permits(bytes);
+        Some(AnswerShare {
+            _of_address: self.of(client).try_acquire_many_owned(permits).ok()?,
+            _of_all: Arc::clone(&self.all).try_acquire_many_owned(permits).ok()?,
+        })
+    }
+
+    /// The same, as soon as it fits: in the order in which they were requested. `None` never comes: nothing closes the budget.
+    pub async fn wait(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
+        let permits = self.permits(bytes);
+        // First of the address: what waits for its own address takes nothing of the others.
+        let of_address = self.of(client).acquire_many_owned(permits).await.ok()?;
+        Some(AnswerShare {
+            _of_address: of_address,
+            _of_all: Arc::clone(&self.all).acquire_many_owned(permits).await.ok()?,
+        })
+    }
+
+    /// An answer that is larger than the bound of an address takes all of that.
+    fn permits(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(self.per_address)
+    }
+
+    fn of(&self, client: IpAddr) -> Arc<Semaphore> {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if by_address.len() >= ADDRESSES {
+            // Shares and those who wait for them keep the semaphore of their address.
+            by_address.retain(|_, semaphore| semaphore.strong_count() > 0);
+        }
+        let known = by_address.entry(network_of(client)).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Semaphore::new(self.per_address as usize));
+            *known = Arc::downgrade(&new);
+            new
+        })
+    }
+}
+
+impl AnswerShare {
+    /// The bytes, which keep the share until the last slice of them is dropped.
+    pub fn hold(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held { bytes, _share: self })
+    }
+}
+
+struct Held {
+    bytes: Bytes,
+    _share: AnswerShare,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Duration, timeout};
+
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn an_address_has_its_bound_and_all_have_theirs() {
+        let budget = AnswerBudget::new(100, 40);
+        let first = budget.share(address(1), 30).unwrap();
+        assert!(budget.share(address(1), 11).is_none(), "of the address");
+        let _second = budget.share(address(1), 10).unwrap();
+        let _third = budget.share(address(2), 1000).unwrap();
+        assert!(
+            budget.share(address(2), 1).is_none(),
+            "a larger answer takes all of its address"
+        );
+        assert!(budget.share(address(3), 21).is_none(), "of all");
+        drop(first);
+        assert!(budget.share(address(3), 40).is_some() && budget.share(address(1), 30).is_some());
+        let near: IpAddr = "2001:db8::1".parse().unwrap();
+        let _share = budget.share(near, 40).unwrap();
+        assert!(budget.share("2001:db8::2".parse().unwrap(), 1).is_none(), "one /64");
+    }
+
+    #[test]
+    fn the_last_slice_gives_the_share_back() {
+        let budget = AnswerBudget::new(100, 100);
+        let bytes = budget.share(address(1), 100).unwrap().hold(Bytes::from(vec![7; 100]));
+        let slice = bytes.slice(99..);
+        drop(bytes);
+        assert!(budget.share(address(1), 1).is_none());
+        assert_eq!(&*slice, [7]);
+        drop(slice);
+        assert!(budget.share(address(1), 100).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_gets_what_is_given_back_and_takes_nothing_of_others() {
+        let budget = AnswerBudget::new(100, 40);
+        let held = budget.share(address(1), 40).unwrap();
+        let mut waits = Box::pin(budget.wait(address(1), 40));
+        assert!(timeout(Duration::from_secs(60), &mut waits).await.is_err());
+        let others = [2, 3].map(|n| budget.share(address(n), 30));
+        assert!(others.iter().all(Option::is_some));
+        drop(held);
+        let share = waits.await.unwrap();
+        // One that is given up leaves its place.
+        assert!(
+            timeout(Duration::from_secs(60), budget.wait(address(1), 40))
+                .await
+                .is_err()
+        );
+        drop((share, others));
+        assert!(budget.share(address(1), 40).is_some());
+    }
+
+    #[test]
+    fn addresses_without_a_share_are_forgotten() {
+        let budget = AnswerBudget::new(100, 40);
+        let kept = budget.share(address(1), 40);
+        for n in 0..3 * ADDRESSES as u32 {
+            assert!(budget.share(IpAddr::from((n + (1 << 24)).to_be_bytes()), 40).is_some());
+        }
+        assert!(budget.by_address.lock().unwrap().len() <= ADDRESSES);
+        assert!(budget.share(address(1), 1).is_none(), "it has a share");
+        drop(kept);
+    }
+}
