@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a link stands, both ends proven | [`Mesh::link_up`] |
 //! | a link broke | [`Mesh::link_down`] |
+//! | the driver cannot serve a link | [`Mesh::fail`] |
 //! | a dial failed (refused, timeout, other key) | [`Mesh::dial_failed`] |
 //! | a `StateSync` request with `gossip` came | [`Mesh::request`]: it returns the `gossip` of the response |
 //! | a `StateSync` response with `gossip` came | [`Mesh::response`] |
@@ -20,7 +21,7 @@
 //!
 //! ```text
 //! Mesh::new(config: Config, own: Own, keys: K, seed: u64, now) -> Mesh<K>      // seed: from the system's randomness
-//! link_up(now, L, Peer)      link_down(now, L)      dial_failed(now, DialId)
+//! link_up(now, L, Peer)      link_down(now, L)      fail(now, L)      dial_failed(now, DialId)
 //! request(now, L, Box<Gossip>) -> Gossip            response(now, L, Token, Box<Gossip>)
 //! heard(now, L)              latency(now, L, Duration)
 //! set_status(now, RelayStatus)   set_address(now, String)   set_interval(now, Duration)   leave(now)

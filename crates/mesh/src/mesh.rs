@@ -236,6 +236,11 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
+    /// The driver cannot serve this link any more.
+    pub fn fail(&mut self, now: Duration, link: LinkId) {
+        self.close(now, link, CloseReason::Failed);
+    }
+
     /// A request with gossip came. Returns the gossip of the response.
     pub fn request(&mut self, now: Duration, link: LinkId, gossip: Box<Gossip>) -> Gossip {
         if !self.links.contains_key(&link) || self.left {

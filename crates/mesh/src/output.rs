@@ -90,4 +90,6 @@ pub enum CloseReason {
     Own,
     /// This relay leaves the mesh.
     Leaving,
+    /// The driver cannot serve it.
+    Failed,
 }

@@ -1,4 +1,8 @@
 //! The task that brings the state machine to life: it does what the machine says, looks at the clock, and asks at the configured intervals.
+//!
+//! It is a part of the relay: its panic, and that of the writer of names, ends the process ([`run`] is run by the relay's supervisor). The tasks that it
+//! starts for other relays ([`Purpose`]) handle what those send: the panic of one is logged with what it was for and ends that link, dial or sync
+//! alone, so that no peer can end the relay.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -11,12 +15,14 @@ use sdk_relay_mesh::{Mesh as Core, Output};
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::dial::{Dial, DialError};
+use super::dial::Dial;
 use super::link::Work;
+use super::order::Order;
 use super::resolve::resolve;
+use super::tasks::{Ended, Purpose, Tasks};
 use super::{Mesh, Orders, identity, read_gossip, without_key};
 use crate::host::Host;
 
@@ -39,7 +45,7 @@ struct Driver {
     host: Arc<dyn Host>,
     /// Between two syncs of state.
     sync_interval: Duration,
-    tasks: JoinSet<Option<(String, DialError)>>,
+    tasks: Tasks,
     dials: DefaultDirectRateLimiter,
     told: HashSet<String>,
     /// The file of bound names is being written.
@@ -86,15 +92,7 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
     let mut metrics = Clock::new(SyncType::MetricsSync, config.metrics_interval);
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut driver = Driver {
-        mesh,
-        host: Arc::clone(&host),
-        sync_interval: config.sync_interval,
-        tasks: JoinSet::new(),
-        dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
-        told: HashSet::new(),
-        writing: None,
-    };
+    let mut driver = Driver::new(mesh, host, config.sync_interval);
     loop {
         driver.act().await;
         let deadline = driver.mesh.began + driver.mesh.look(|core, _| core.deadline());
@@ -110,13 +108,8 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
             }
             _ = look.tick() => driver.look(),
             Some(order) = orders.recv() => {
-                for target in order.target_relays.clone() {
-                    let order = super::Order { sync_id: order.sync_id.clone(), sync_types: order.sync_types.clone(), target_relays: Vec::new() };
-                    let (mesh, host) = (Arc::clone(&driver.mesh), Arc::clone(&host));
-                    driver.tasks.spawn(async move {
-                        mesh.carry_out(host, order, target).await;
-                        None
-                    });
+                for target in &order.target_relays {
+                    driver.carry_out(Order { target_relays: vec![target.clone()], ..order.clone() });
                 }
             }
             () = sleep_until(health.next) => {
@@ -127,8 +120,17 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
                 driver.ask_all(metrics.sync_type);
                 metrics.passed();
             }
-            Some(ended) = driver.tasks.join_next(), if !driver.tasks.is_empty() => driver.ended(ended),
+            ended = driver.tasks.next() => driver.ended(ended),
+            ended = written(&mut driver.writing) => driver.written(ended),
         }
+    }
+}
+
+/// The end of the writing, where there is one. Cancel-safe.
+async fn written(writing: &mut Option<JoinHandle<()>>) -> Result<(), JoinError> {
+    match writing {
+        Some(writing) => writing.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -151,7 +153,7 @@ impl Mesh {
         if self.bindings.is_unwritten() {
             let bindings = Arc::clone(&self.bindings);
             let written = tokio::task::spawn_blocking(move || bindings.write());
-            if timeout(WRITTEN_WITHIN, written).await.is_err() {
+            if !matches!(timeout(WRITTEN_WITHIN, written).await, Ok(Ok(()))) {
                 tracing::warn!("could not write mesh.names in time; the newest names are bound again later");
             }
         }
@@ -166,6 +168,18 @@ impl Mesh {
 }
 
 impl Driver {
+    fn new(mesh: Arc<Mesh>, host: Arc<dyn Host>, sync_interval: Duration) -> Self {
+        Self {
+            mesh,
+            host,
+            sync_interval,
+            tasks: Tasks::default(),
+            dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
+            told: HashSet::new(),
+            writing: None,
+        }
+    }
+
     /// Does what the machine says.
     async fn act(&mut self) {
         let mut came_or_went = false;
@@ -177,7 +191,7 @@ impl Driver {
                     // Sent at once: what follows, a close perhaps, comes behind it.
                     let pending = self.mesh.begin(&*self.host, handle, SyncType::StateSync, Some(gossip));
                     let mesh = Arc::clone(&self.mesh);
-                    self.tasks.spawn(async move {
+                    self.tasks.spawn(pending.purpose(), async move {
                         if let Ok(answered) = pending.end().await {
                             let gossip = read_gossip(Some(&answered.reply.payload)).unwrap_or_default();
                             mesh.with(|core, now| core.response(now, link, token, gossip));
@@ -190,13 +204,17 @@ impl Driver {
                         self.mesh.with(|core, now| core.dial_deferred(now, dial));
                         continue;
                     }
+                    let purpose = Purpose::Dial {
+                        dial,
+                        address: address.clone(),
+                    };
                     let dial = Dial {
                         id: dial,
                         address,
                         expect,
                     };
                     self.tasks
-                        .spawn(Arc::clone(&self.mesh).dial(Arc::clone(&self.host), dial));
+                        .spawn(purpose, Arc::clone(&self.mesh).dial(Arc::clone(&self.host), dial));
                 }
                 Output::Close { link, reason } => {
                     if let Some(handle) = self.mesh.handle(link) {
@@ -239,7 +257,7 @@ impl Driver {
                 tracing::debug!(relay = handle.relay_id, %refused, "the name of a relay will not be bound across restarts");
             }
         }
-        if self.mesh.bindings.is_unwritten() && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
+        if self.mesh.bindings.is_unwritten() && self.writing.is_none() {
             let bindings = Arc::clone(&self.mesh.bindings);
             self.writing = Some(tokio::task::spawn_blocking(move || bindings.write()));
         }
@@ -249,7 +267,7 @@ impl Driver {
     fn resolve_names(&mut self) {
         for url in self.mesh.unresolved() {
             let mesh = Arc::clone(&self.mesh);
-            self.tasks.spawn(async move {
+            self.tasks.spawn(Purpose::Resolve(url.clone()), async move {
                 let fits = resolve(&url, Some(&mesh.reach)).await.is_ok();
                 mesh.verdicts.set(url, fits);
                 None
@@ -263,7 +281,7 @@ impl Driver {
             let link = handle.id;
             let pending = self.mesh.begin(&*self.host, handle, sync_type, None);
             let mesh = Arc::clone(&self.mesh);
-            self.tasks.spawn(async move {
+            self.tasks.spawn(pending.purpose(), async move {
                 if let Ok(answered) = pending.end().await {
                     mesh.with(|core, now| core.latency(now, link, answered.latency));
                 }
@@ -272,17 +290,44 @@ impl Driver {
         }
     }
 
+    /// One target of a forced sync.
+    fn carry_out(&mut self, order: Order) {
+        let (mesh, host) = (Arc::clone(&self.mesh), Arc::clone(&self.host));
+        self.tasks.spawn(Purpose::Order(order.clone()), async move {
+            mesh.carry_out(host, order).await;
+            None
+        });
+    }
+
+    /// The bound names are written.
+    fn written(&mut self, ended: Result<(), JoinError>) {
+        self.writing = None;
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            tracing::error!("writing mesh.names panicked");
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+
+    /// Ends what a task was for that panicked, and nothing else.
+    fn clean_up(&self, purpose: Purpose) {
+        tracing::error!(task = %purpose, "a task for another relay panicked: please report this bug");
+        match purpose {
+            Purpose::Answer { link, .. } => self.mesh.with(|core, now| core.fail(now, link)),
+            // Where the link stood already it is down, and nobody waits for the dial.
+            Purpose::Dial { dial, .. } => self.mesh.with(|core, now| core.dial_failed(now, dial)),
+            Purpose::Resolve(url) => self.mesh.verdicts.set(url, false),
+            Purpose::Order(order) => self.mesh.give_up(&order),
+        }
+    }
+
     /// A configured relay that cannot be reached is told once, and again when the reason is another.
-    fn ended(&mut self, ended: Result<Option<(String, DialError)>, JoinError>) {
+    fn ended(&mut self, ended: Ended) {
         let (address, error) = match ended {
-            Ok(Some(failed)) => failed,
-            Ok(None) => return,
-            Err(error) => {
-                if error.is_panic() {
-                    tracing::error!("a task of the mesh panicked: please report this bug");
-                }
-                return;
-            }
+            Ended::Done => return,
+            Ended::NotReached(address, error) => (address, error),
+            Ended::Panicked(purpose) => return self.clean_up(purpose),
         };
         let why = error.to_string();
         let address = without_key(&address);
@@ -336,3 +381,6 @@ impl Driver {
 fn connection_of(relay_id: &str) -> String {
     format!("mesh-{relay_id}")
 }
+
+#[cfg(test)]
+mod tests;

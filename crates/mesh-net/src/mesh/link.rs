@@ -128,5 +128,6 @@ fn word(reason: CloseReason) -> &'static str {
         CloseReason::Dishonest => "the other relay sent invalid gossip",
         CloseReason::Own => "the other side is this relay itself",
         CloseReason::Leaving => "the relay is leaving the mesh",
+        CloseReason::Failed => "an internal error of this relay",
     }
 }

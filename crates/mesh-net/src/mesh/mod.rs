@@ -17,11 +17,13 @@ mod proof;
 mod reach;
 mod resolve;
 mod syncing;
+mod tasks;
 mod verdicts;
 mod views;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -147,7 +149,11 @@ pub(crate) struct Up {
 impl Drop for Up {
     fn drop(&mut self) {
         self.mesh.links().remove(&self.id);
-        self.mesh.with(|core, now| core.link_down(now, self.id));
+        let down = || self.mesh.with(|core, now| core.link_down(now, self.id));
+        // Where a panic ends the link, a second one on the way would end the process.
+        if catch_unwind(AssertUnwindSafe(down)).is_err() {
+            tracing::error!(relay = self.relay_id, "ending a link panicked: please report this bug");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use sdk_relay_protocol::SyncType;
 
 /// A forced sync.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Order {
     /// Its name.
     pub sync_id: String,

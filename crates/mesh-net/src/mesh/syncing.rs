@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::Mesh;
 use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
 use super::order::Order;
+use super::tasks::Purpose;
 use crate::host::Host;
 use crate::sync::{Answer, Asker, message_id};
 
@@ -106,30 +107,68 @@ impl Mesh {
     }
 
     /// Asks every target of an order for every kind, one kind after the other.
-    pub(super) async fn carry_out(self: Arc<Self>, host: Arc<dyn Host>, order: Order, target: String) {
-        for sync_type in order.sync_types {
-            let handle = self.links().values().find(|h| h.relay_id == target).cloned();
-            let ended = match handle {
-                Some(handle) => self.begin(&*host, handle, sync_type, None).end().await,
-                None => Err("the link has ended".to_owned()),
-            };
-            let (status, latency, error) = match ended {
-                Ok(answered) => (SyncOutcome::Success, Some(milliseconds(answered.latency)), None),
-                Err(error) => (SyncOutcome::Failed, None, Some(error)),
-            };
-            let result = ForcedResult {
-                target_relay: target.clone(),
-                sync_type,
-                status,
-                latency,
-                error,
-            };
-            self.syncs.forced.ended(&order.sync_id, result);
+    pub(super) async fn carry_out(self: Arc<Self>, host: Arc<dyn Host>, order: Order) {
+        for target in &order.target_relays {
+            for sync_type in order.sync_types.iter().copied() {
+                let handle = self.links().values().find(|h| h.relay_id == *target).cloned();
+                let ended = match handle {
+                    Some(handle) => self.begin(&*host, handle, sync_type, None).end().await,
+                    None => Err("the link has ended".to_owned()),
+                };
+                self.report(&order, target, sync_type, ended);
+            }
         }
+    }
+
+    /// What is left of an order has failed.
+    pub(super) fn give_up(&self, order: &Order) {
+        let results = self.syncs.forced.get(&order.sync_id).map(|forced| forced.results);
+        let has_ended = |target: &str, sync_type| {
+            let mut ended = results.iter().flatten();
+            ended.any(|result| result.target_relay == target && result.sync_type == sync_type)
+        };
+        for target in &order.target_relays {
+            for sync_type in order
+                .sync_types
+                .iter()
+                .copied()
+                .filter(|kind| !has_ended(target, *kind))
+            {
+                self.report(
+                    order,
+                    target,
+                    sync_type,
+                    Err("an internal error of this relay".to_owned()),
+                );
+            }
+        }
+    }
+
+    fn report(&self, order: &Order, target: &str, sync_type: SyncType, ended: Result<Answered, String>) {
+        let (status, latency, error) = match ended {
+            Ok(answered) => (SyncOutcome::Success, Some(milliseconds(answered.latency)), None),
+            Err(error) => (SyncOutcome::Failed, None, Some(error)),
+        };
+        let result = ForcedResult {
+            target_relay: target.to_owned(),
+            sync_type,
+            status,
+            latency,
+            error,
+        };
+        self.syncs.forced.ended(&order.sync_id, result);
     }
 }
 
 impl Pending {
+    /// What the task is for that waits for the answer.
+    pub(super) fn purpose(&self) -> Purpose {
+        Purpose::Answer {
+            link: self.handle.id,
+            relay_id: self.handle.relay_id.clone(),
+        }
+    }
+
     fn send(&mut self) {
         let (reply, answer) = oneshot::channel();
         let ask = Ask {

@@ -1,0 +1,164 @@
+use std::path::Path;
+use std::pin::Pin;
+
+use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_protocol::SyncPayload;
+use sdk_relay_protocol::http::{ForcedState, SyncOutcome};
+use sdk_relay_protocol::mesh::RelayStatus;
+use sdk_relay_store::{Retention, Store};
+use sdk_relay_telemetry::Counters;
+use tokio::sync::watch;
+
+use super::*;
+use crate::mesh::Inbound;
+use crate::mesh::known::KnownRelay;
+use crate::mesh::link::LinkStep;
+use crate::mesh::proof::Proven;
+use crate::sync::{History, Syncs};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A relay that cannot say how it is.
+struct Panics(watch::Sender<Arc<Config>>);
+
+impl Host for Panics {
+    fn config(&self) -> watch::Receiver<Arc<Config>> {
+        self.0.subscribe()
+    }
+
+    fn status(&self) -> RelayStatus {
+        RelayStatus::Healthy
+    }
+
+    fn payload(&self, _: SyncType) -> SyncPayload {
+        panic!("a fault of the test")
+    }
+
+    fn log(&self, _: Event) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+fn relay(dir: &Path) -> (Arc<Mesh>, Arc<dyn Host>, Orders) {
+    let file = dir.join("sdk_relay.toml");
+    std::fs::write(&file, "standalone = true\n").unwrap();
+    let loader = Loader::new(Overrides {
+        config: Some(file),
+        data_dir: Some(dir.to_owned()),
+        ..Overrides::default()
+    });
+    let config = loader.load().unwrap();
+    let retention = Retention {
+        events: 1000,
+        bytes: 1 << 20,
+    };
+    let store = Arc::new(Store::open(&dir.join("relay.redb"), "regtest", retention).unwrap());
+    let history = Arc::new(History::open(store).unwrap());
+    let syncs = Arc::new(Syncs::new("own".to_owned(), history, Arc::new(Counters::default())));
+    let (mesh, orders) = Mesh::open(&config, dir, "ws://192.0.2.1:8090", &[], syncs).unwrap();
+    let host = Arc::new(Panics(watch::Sender::new(Arc::new(config))));
+    (mesh, host, orders)
+}
+
+fn driver(mesh: &Arc<Mesh>, host: &Arc<dyn Host>) -> Driver {
+    Driver::new(Arc::clone(mesh), Arc::clone(host), SOON)
+}
+
+fn linked(mesh: &Arc<Mesh>, relay_id: &str, key: char) -> Inbound {
+    let peer = Proven {
+        relay_id: relay_id.to_owned(),
+        public_key: key.to_string().repeat(64),
+    };
+    let learned = KnownRelay {
+        version: "1".to_owned(),
+    };
+    mesh.joined(&peer, [192, 0, 2, 7].into(), Duration::from_millis(1), learned)
+}
+
+async fn next(driver: &mut Driver) {
+    let ended = timeout(SOON, driver.tasks.next()).await.unwrap();
+    driver.ended(ended);
+}
+
+#[tokio::test]
+async fn a_panic_over_what_a_peer_sent_ends_its_link_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mesh, host, _orders) = relay(dir.path());
+    let mut driver = driver(&mesh, &host);
+    let (mut bad, good) = (linked(&mesh, "bad", 'a'), linked(&mesh, "good", 'b'));
+    let purpose = Purpose::Answer {
+        link: bad.id(),
+        relay_id: "bad".to_owned(),
+    };
+    driver.tasks.spawn(purpose, async { panic!("a fault of the test") });
+    next(&mut driver).await;
+    driver.act().await;
+    let step = timeout(SOON, bad.next()).await.unwrap();
+    assert!(
+        matches!(step, LinkStep::Close("an internal error of this relay")),
+        "{step:?}"
+    );
+    assert!(mesh.look(|core, _| core.is_up(good.id()) && !core.is_up(bad.id())));
+}
+
+#[tokio::test]
+async fn a_panic_while_a_link_is_served_leaves_it_down_and_the_others_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mesh, host, _orders) = relay(dir.path());
+    let mut driver = driver(&mesh, &host);
+    let (bad, good) = (linked(&mesh, "bad", 'a'), linked(&mesh, "good", 'b'));
+    let id = bad.id();
+    let purpose = Purpose::Dial {
+        dial: sdk_relay_mesh::DialId(7),
+        address: "192.0.2.7:8090".to_owned(),
+    };
+    driver.tasks.spawn(purpose, async move {
+        let _served = bad;
+        panic!("a fault of the test")
+    });
+    next(&mut driver).await;
+    assert!(mesh.look(|core, _| core.is_up(good.id()) && !core.is_up(id)));
+    assert_eq!(mesh.linked(), ["good"]);
+}
+
+#[tokio::test]
+async fn a_forced_sync_that_panics_ends_as_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mesh, host, _orders) = relay(dir.path());
+    let mut driver = driver(&mesh, &host);
+    let _good = linked(&mesh, "good", 'b');
+    let (sync_types, target_relays) = (
+        vec![SyncType::HealthSync, SyncType::MetricsSync],
+        vec!["good".to_owned()],
+    );
+    let sync_id = mesh.syncs.forced.begin(sync_types.clone(), target_relays.clone());
+    driver.carry_out(Order {
+        sync_id: sync_id.clone(),
+        sync_types,
+        target_relays,
+    });
+    next(&mut driver).await;
+    let forced = mesh.syncs.forced.get(&sync_id).unwrap();
+    assert_eq!((forced.status, forced.results.len()), (ForcedState::Failed, 2));
+    assert!(forced.results.iter().all(|result| result.status == SyncOutcome::Failed));
+}
+
+/// Who runs the mesh is the relay's supervisor: for it this is the panic of the part "mesh".
+#[tokio::test]
+async fn a_panic_of_the_driver_or_of_its_writer_reaches_who_runs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mesh, host, orders) = relay(dir.path());
+    let mut of_writer = driver(&mesh, &host);
+    let panicked = tokio::spawn(async move {
+        of_writer.writing = Some(tokio::task::spawn_blocking(|| panic!("a fault of the test")));
+        let ended = written(&mut of_writer.writing).await;
+        of_writer.written(ended);
+    });
+    assert!(timeout(SOON, panicked).await.unwrap().unwrap_err().is_panic());
+
+    let _link = linked(&mesh, "good", 'b');
+    let running = tokio::spawn(run(Arc::clone(&host), Arc::clone(&mesh), orders));
+    // A goodbye is one of its own syncs, and says how the relay is.
+    mesh.with(Core::leave);
+    assert!(timeout(SOON, running).await.unwrap().unwrap_err().is_panic());
+}
