@@ -32,6 +32,9 @@ def before_call(context, case, kwargs):
         for key in ("ws_url", "http_url"):
             if isinstance(case.body.get(key), str):
                 case.body[key] = os.environ["SDK_RELAY_" + key.upper()]
+        # A standalone relay, as this one is, has a chain that no Oracle knows.
+        if isinstance(case.body.get("blindbit"), dict) and isinstance(case.body["blindbit"].get("url"), str):
+            case.body["blindbit"]["url"] = ""
 
 
 @schemathesis.hook

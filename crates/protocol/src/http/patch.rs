@@ -64,9 +64,12 @@ pub struct BitcoinCorePatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlindbitPatch {
-    /// URL of the Oracle, `http://` or `https://`, without a user and password; empty if there is none.
+    /// URL of the Oracle, `http://` or `https://`, without a user and password; empty if there is none. A standalone relay refuses any other value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 0)]
+    #[schema(
+        pattern = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^$",
+        examples("https://oracle.example.com")
+    )]
     pub url: Option<String>,
 }
 
