@@ -69,6 +69,10 @@ async fn answers_that_are_not_read_have_bounded_memory_and_others_get_theirs() {
     .await;
     let fit = PER_ADDRESS / size;
     assert!((8..64).contains(&fit), "{size} bytes");
+    let request = Request::get(&url).header("Accept-Encoding", "gzip");
+    let compressed = http_send(request.body(Full::default()).unwrap()).await;
+    assert_eq!(compressed.headers["content-encoding"], "gzip");
+    assert!(compressed.body.len() < size);
 
     let address = http.split_once("://").unwrap().1;
     let mut clients = JoinSet::new();

@@ -98,14 +98,15 @@ impl AnswerBudget {
 
 impl AnswerShare {
     /// The bytes, which keep the share until the last slice of them is dropped.
-    pub fn hold(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Held { bytes, _share: self })
+    pub fn hold(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        let _share = Arc::clone(self);
+        Bytes::from_owner(Held { bytes, _share })
     }
 }
 
 struct Held {
     bytes: Bytes,
-    _share: AnswerShare,
+    _share: Arc<AnswerShare>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -146,7 +147,9 @@ mod tests {
     #[test]
     fn the_last_slice_gives_the_share_back() {
         let budget = AnswerBudget::new(100, 100);
-        let bytes = budget.share(address(1), 100).unwrap().hold(Bytes::from(vec![7; 100]));
+        let share = Arc::new(budget.share(address(1), 100).unwrap());
+        let bytes = share.hold(Bytes::from(vec![7; 100]));
+        drop(share);
         let slice = bytes.slice(99..);
         drop(bytes);
         assert!(budget.share(address(1), 1).is_none());

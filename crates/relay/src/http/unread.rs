@@ -2,9 +2,11 @@
 //! dropped at once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::body::{HttpBody, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use sdk_relay_transport::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 
@@ -17,10 +19,24 @@ pub(super) const REASON: &str = "too many bytes of answers are not read yet, of 
 
 /// The answer, with its share where it is large; else 503.
 pub(super) async fn within(budget: &AnswerBudget, client: IpAddr, response: Response) -> Response {
-    match held(budget, client, response).await {
-        Ok(response) => response,
+    match held(budget, client, 0, response).await {
+        Ok(response) => compressed(response),
         Err(_) => later(ApiError::unavailable(REASON)),
     }
+}
+
+/// What is compressed keeps its share until it ends, as its encoder does.
+fn compressed(mut response: Response) -> Response {
+    let share = response.extensions_mut().remove::<Arc<AnswerShare>>();
+    let Some(share) = share.filter(|_| response.body().size_hint().exact().is_none()) else {
+        return response;
+    };
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _kept = &share;
+            frame
+        }))
+    })
 }
 
 /// The refusal, with the word that it is for a moment.
@@ -32,26 +48,37 @@ pub(super) fn later(refusal: impl IntoResponse) -> Response {
     response
 }
 
-/// The answer with its share, or the size of what does not fit.
-pub(super) async fn held(budget: &AnswerBudget, client: IpAddr, response: Response) -> Result<Response, usize> {
-    held_by(|bytes| budget.share(client, bytes), response).await
+/// The answer with its share, or the size of what does not fit. `encoder` is the memory that compressing it takes: an answer with an
+/// `Arc<AnswerShare>` among its extensions has a share of that too, and no other may be compressed.
+pub(super) async fn held(
+    budget: &AnswerBudget,
+    client: IpAddr,
+    encoder: usize,
+    response: Response,
+) -> Result<Response, usize> {
+    held_by(|bytes| budget.share(client, bytes), encoder, response).await
 }
 
 /// The same, where the share comes from elsewhere.
 pub(super) async fn held_by(
     share: impl FnOnce(usize) -> Option<AnswerShare>,
-    response: Response,
+    encoder: usize,
+    mut response: Response,
 ) -> Result<Response, usize> {
     // Streams have bounds of their own.
-    if response
-        .body()
-        .size_hint()
-        .exact()
-        .is_none_or(|size| size <= SMALL_ANSWER)
-    {
+    let Some(size) = response.body().size_hint().exact() else {
+        return Ok(response);
+    };
+    if size <= SMALL_ANSWER {
+        // It is sent in any case: as it is, where there is no memory for an encoder.
+        if encoder > 0
+            && let Some(share) = share(encoder)
+        {
+            response.extensions_mut().insert(Arc::new(share));
+        }
         return Ok(response);
     }
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, usize::MAX).await else {
         tracing::error!("the body of an answer ends early: please report this bug");
         return Ok(ApiError::internal().into_response());
@@ -60,13 +87,20 @@ pub(super) async fn held_by(
     if !bytes.is_unique() {
         return Ok(Response::from_parts(parts, bytes.into()));
     }
-    let share = share(bytes.len()).ok_or(bytes.len())?;
+    let whole = bytes.len().saturating_add(encoder);
+    let share = Arc::new(share(whole).ok_or(whole)?);
+    if encoder > 0 {
+        parts.extensions.insert(Arc::clone(&share));
+    }
     Ok(Response::from_parts(parts, share.hold(bytes).into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use axum::body::Bytes;
+    use futures_util::stream::pending;
 
     use super::*;
 
@@ -80,7 +114,7 @@ mod tests {
     async fn many(budget: &AnswerBudget) -> Vec<Response> {
         let mut kept = Vec::new();
         loop {
-            match held(budget, FAR.into(), large()).await {
+            match held(budget, FAR.into(), 0, large()).await {
                 Ok(response) => kept.push(response),
                 Err(bytes) => {
                     assert_eq!(bytes, LARGE);
@@ -120,5 +154,25 @@ mod tests {
         assert_eq!(many(&budget).await.len(), 15, "it is counted once");
         assert_eq!(to_bytes(twice.into_body(), LARGE).await.unwrap(), vec![7; LARGE]);
         assert_eq!(many(&budget).await.len(), 16);
+    }
+
+    #[tokio::test]
+    async fn an_encoder_has_a_share_until_what_it_compresses_ends() {
+        let budget = AnswerBudget::default();
+        let has_share = |response: &Response| response.extensions().get::<Arc<AnswerShare>>().is_some();
+        for body in [vec![7_u8; 100], vec![7; LARGE]] {
+            let answer = held(&budget, FAR.into(), LARGE, body.into_response()).await.unwrap();
+            assert!(has_share(&answer));
+            // As the layer that compresses does: the bytes are gone, and the encoder is not.
+            let compressing = answer.map(|_| Body::from_stream(pending::<Result<Bytes, Infallible>>()));
+            let sent = within(&budget, FAR.into(), compressing).await;
+            assert!(many(&budget).await.len() < 16);
+            drop(sent);
+            assert_eq!(many(&budget).await.len(), 16);
+        }
+        let kept = many(&budget).await;
+        let plain = held(&budget, FAR.into(), LARGE, "small".into_response()).await.unwrap();
+        assert!(!has_share(&plain), "it is not compressed");
+        drop(kept);
     }
 }

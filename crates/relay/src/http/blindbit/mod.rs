@@ -17,9 +17,14 @@ mod waiting;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Extensions;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use hyper::header::HeaderMap;
+use hyper::{StatusCode, Version};
+use sdk_relay_transport::AnswerShare;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 
 use crate::context::Context;
 
@@ -53,5 +58,10 @@ pub(super) fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         .route("/blindbit/v2/full-block/{height}", get(v2::full_block::full_block))
         // Inside: what is compressed has no known size, and its input is what takes memory.
         .layer(from_fn_with_state(Arc::clone(cx), waiting::in_turn))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(has_memory)))
+}
+
+/// Whether there is memory for the encoder of this answer.
+fn has_memory(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Arc<AnswerShare>>().is_some()
 }

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 use hyper::{Method, StatusCode};
 use sdk_relay_transport::{AnswerBudget, ClientAddress};
 
@@ -20,6 +21,8 @@ use crate::context::Context;
 /// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
 /// take in all (60 s).
 const WAITS: Duration = Duration::from_secs(20);
+/// Memory of an encoder of gzip: about 300 KiB of tables and window, and output that it holds.
+const ENCODER: usize = 384 << 10;
 
 /// An answer that does not fit is dropped, and made again when it does.
 pub(super) async fn in_turn(
@@ -32,29 +35,37 @@ pub(super) async fn in_turn(
         // What they answer is small.
         return next.run(request).await;
     }
+    let encoder = if takes_gzip(request.headers()) { ENCODER } else { 0 };
     let (parts, body) = request.into_parts();
     let again = Request::from_parts(parts.clone(), Body::empty());
     let answer = next.clone().run(Request::from_parts(parts, body)).await;
-    waiting(&cx.answers, client.ip(), answer, || next.run(again)).await
+    waiting(&cx.answers, client.ip(), encoder, answer, || next.run(again)).await
 }
 
 async fn waiting<F: Future<Output = Response>>(
     budget: &AnswerBudget,
     client: IpAddr,
+    encoder: usize,
     answer: Response,
     again: impl FnOnce() -> F,
 ) -> Response {
-    let bytes = match held(budget, client, answer).await {
+    let bytes = match held(budget, client, encoder, answer).await {
         Ok(answer) => return answer,
         Err(bytes) => bytes,
     };
     match tokio::time::timeout(WAITS, budget.wait(client, bytes)).await {
         // It is as large as before, unless the chain has changed meanwhile.
-        Ok(Some(share)) => held_by(|_| Some(share), again().await)
+        Ok(Some(share)) => held_by(|_| Some(share), encoder, again().await)
             .await
             .unwrap_or_else(|_| refused()),
         Ok(None) | Err(_) => refused(),
     }
+}
+
+/// Whether an answer may be compressed: one that is not in the end takes a larger share than it needs.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let mut given = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    given.any(|list| list.to_ascii_lowercase().contains("gzip") || list.contains('*'))
 }
 
 fn refused() -> Response {
@@ -78,18 +89,18 @@ mod tests {
     async fn a_wallet_waits_and_its_answer_is_made_again() {
         let budget = AnswerBudget::default();
         let mut kept = Vec::new();
-        while let Ok(answer) = held(&budget, FAR.into(), large()).await {
+        while let Ok(answer) = held(&budget, FAR.into(), 0, large()).await {
             kept.push(answer);
         }
         let began = Instant::now();
-        let refused = waiting(&budget, FAR.into(), large(), || async { panic!("it does not fit") }).await;
+        let refused = waiting(&budget, FAR.into(), 0, large(), || async { panic!("it does not fit") }).await;
         assert_eq!((refused.status().as_u16(), began.elapsed()), (503, WAITS));
         assert_eq!(refused.headers()["retry-after"], "1");
-        let (answer, ()) = tokio::join!(waiting(&budget, FAR.into(), large(), || async { large() }), async {
+        let (answer, ()) = tokio::join!(waiting(&budget, FAR.into(), 0, large(), || async { large() }), async {
             tokio::time::sleep(WAITS / 2).await;
             kept.pop();
         });
         assert_eq!(answer.status(), 200);
-        assert!(held(&budget, FAR.into(), large()).await.is_err(), "it has the share");
+        assert!(held(&budget, FAR.into(), 0, large()).await.is_err(), "it has the share");
     }
 }
