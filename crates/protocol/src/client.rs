@@ -134,7 +134,18 @@ fn envelope(text: &str) -> Result<Envelope, Refusal> {
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|e| without_position(&e))
+    serde_json::from_str(text).map_err(|e| match path_of_mistake::<T>(text) {
+        Some(path) => shorten(format!("{path}: {}", without_position(&e))),
+        None => without_position(&e),
+    })
+}
+
+/// Where the invalid value is: `from_height`, `labels[0]`. Costs a second pass, which a valid message is spared.
+fn path_of_mistake<'a, T: Deserialize<'a>>(text: &'a str) -> Option<String> {
+    let json = &mut serde_json::Deserializer::from_str(text);
+    let mistake = serde_path_to_error::deserialize::<_, T>(json).err()?;
+    let path = mistake.path();
+    path.iter().next().is_some().then(|| path.to_string())
 }
 
 /// Removes serde's position: most clients send their JSON on one line, so it does not help.
@@ -143,6 +154,10 @@ fn without_position(error: &serde_json::Error) -> String {
     if let Some(end) = text.rfind(" at line ") {
         text.truncate(end);
     }
+    shorten(text)
+}
+
+fn shorten(mut text: String) -> String {
     if text.len() > REASON {
         text.truncate(text.floor_char_boundary(REASON));
         text.push('…');

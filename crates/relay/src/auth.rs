@@ -10,6 +10,15 @@ pub(crate) fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
         || carries(headers, auth.admin_token.as_ref())
 }
 
+/// The tokens of which a handshake must show one; empty where anybody may read.
+pub(crate) fn reading_tokens(auth: &Auth) -> Vec<Secret> {
+    let tokens = [auth.read_token.as_ref(), auth.admin_token.as_ref()];
+    match auth.read_token {
+        Some(_) => tokens.into_iter().flatten().cloned().collect(),
+        None => Vec::new(),
+    }
+}
+
 /// Whether the one `Authorization` header of a request is this bearer token.
 pub(crate) fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     let mut lines = headers.get_all(AUTHORIZATION).iter();

@@ -170,6 +170,12 @@ impl Settings {
         &self.started_with
     }
 
+    /// A restart with `wanted` failed, and this relay started with the configuration of before: what needs no restart takes effect all the same, and
+    /// the rest waits for the next restart.
+    pub fn keep_pending(&self, wanted: Config) {
+        self.now.send_replace(Arc::new(wanted));
+    }
+
     /// Reads everything anew, as a restart would.
     pub fn reload(&self) -> Result<Config, ReloadError> {
         let config = self.loader.load()?;

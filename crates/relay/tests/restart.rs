@@ -150,7 +150,15 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let changed = put(&relay, &json!({"ws_url": taken.local_addr().unwrap().to_string()})).await;
     assert_eq!(changed.json()["restart_required"], true, "{}", changed.text());
+    // This one needs no restart, and is not undone by one that fails.
+    assert_eq!(put(&relay, &json!({"sync": {"interval": 25}})).await.status, 200);
     restart(&relay).await;
+    let config = http_get(&format!("{}/config", relay.http_url())).await.json();
+    assert_eq!(
+        (&config["sync"]["interval"], &config["restart_required"]),
+        (&json!(25), &json!(true)),
+        "{config}"
+    );
     assert!(
         relay.stderr().contains("returning to the old one"),
         "{}",
@@ -167,7 +175,14 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     assert_eq!(health["status"], "degraded");
 
     // The next one that succeeds ends it.
-    assert_eq!(put(&relay, &json!({"ws_url": null})).await.status, 200);
+    let undone = put(&relay, &json!({"ws_url": null})).await;
+    assert_eq!(
+        undone.json()["changes"].as_array().unwrap().len(),
+        1,
+        "{}",
+        undone.text()
+    );
+    assert_eq!(undone.json()["restart_required"], false);
     assert_eq!(
         http_post(&format!("{}/restart", relay.http_url()), &json!({}))
             .await

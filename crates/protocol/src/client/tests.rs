@@ -130,9 +130,26 @@ fn a_key_in_the_wrong_place_is_not_quoted() {
         let refusal = parse_client_message(&text).unwrap_err();
         assert!(!refusal.message.contains(&key[..16]), "{}", refusal.message);
         assert!(
-            refusal.message.starts_with("watch: invalid type: a string"),
+            refusal.message.starts_with("watch: labels[0]: invalid type: a string"),
             "{}",
             refusal.message
         );
+    }
+}
+
+#[test]
+fn an_invalid_value_is_named_by_its_field() {
+    let watch = r#"{"type":"watch","scan_private_key":"k","spend_public_key":"p""#;
+    for (text, expected) in [
+        (format!(r#"{watch},"from_height":-1}}"#), "watch: from_height: "),
+        (format!(r#"{watch},"labels":[1,-1]}}"#), "watch: labels[1]: "),
+        (
+            r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":[],"resume_from":"5"}"#.to_owned(),
+            "handshake: resume_from: ",
+        ),
+        (r#"{"type":"unwatch"}"#.to_owned(), "unwatch: missing field `watch_id`"),
+    ] {
+        let refusal = parse_client_message(&text).unwrap_err();
+        assert!(refusal.message.starts_with(expected), "{}", refusal.message);
     }
 }

@@ -127,6 +127,7 @@ async fn keep_running(
                 };
                 let relay = started?;
                 relay.context().restart.give_up(error);
+                relay.context().settings.keep_pending(config.clone());
                 relay
             }
         };

@@ -88,7 +88,7 @@ pub(super) fn document(config: &Config) -> Value {
                 "readToken": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "`auth.read_token`, in the header `Authorization` or as `token` in the handshake",
+                    "description": "`auth.read_token` or `auth.admin_token`, in the header `Authorization` or as `token` in the handshake",
                 },
             },
         },

@@ -32,6 +32,7 @@ use self::pending::Pending;
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
+use crate::auth;
 use crate::context::Context;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
@@ -179,10 +180,10 @@ impl Connection {
         ending: Shutdown,
     ) -> (Self, Socket<S>) {
         let (mailbox, mail) = cx.detection.mailbox(network_of(client.ip()));
-        let gate = if authorized {
-            None
+        let tokens = if authorized {
+            Vec::new()
         } else {
-            cx.config().auth.read_token.clone()
+            auth::reading_tokens(&cx.config().auth)
         };
         let most = cx.config().max_watches_per_connection;
         let at_once = u32::try_from(most)
@@ -192,7 +193,7 @@ impl Connection {
         let connection = Self {
             number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             client,
-            session: Session::new(most, gate),
+            session: Session::new(most, tokens),
             relay: None,
             proving: None,
             link: None,

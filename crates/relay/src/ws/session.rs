@@ -35,8 +35,8 @@ pub(super) struct Session {
     max_watches: usize,
     /// A relay's handshake whose proof is awaited.
     proving: Option<Handshake>,
-    /// The token that the handshake must show, where the request has not.
-    gate: Option<Secret>,
+    /// The tokens of which the handshake must show one, where the request has not. Empty: none is required.
+    tokens: Vec<Secret>,
 }
 
 /// A client that has shaken hands.
@@ -94,10 +94,10 @@ pub(super) enum Action {
 }
 
 impl Session {
-    pub(super) fn new(max_watches: usize, gate: Option<Secret>) -> Self {
+    pub(super) fn new(max_watches: usize, tokens: Vec<Secret>) -> Self {
         Self {
             max_watches,
-            gate,
+            tokens,
             ..Self::default()
         }
     }
@@ -173,8 +173,8 @@ impl Session {
             return Action::Reject(reason, CloseCode::Protocol);
         }
         let shown = handshake.token.as_ref().map_or("", |t| t.expose());
-        if self.gate.as_ref().is_some_and(|gate| !gate.is(shown)) {
-            let reason = "token: missing or wrong; this relay requires auth.read_token".to_owned();
+        if !self.tokens.is_empty() && !self.tokens.iter().any(|token| token.is(shown)) {
+            let reason = "token: missing or wrong; this relay requires auth.read_token or auth.admin_token".to_owned();
             return Action::Reject(reason, CloseCode::Policy);
         }
         if handshake.role == Some(Role::Relay) && handshake.identity.is_some() {

@@ -6,7 +6,7 @@ const HELLO: &str =
     r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","notifications","flying"]}"#;
 
 fn open() -> Session {
-    let mut session = Session::new(2, None);
+    let mut session = Session::new(2, Vec::new());
     assert_eq!(session.read(HELLO), Action::Welcome { begin: Begin::Now });
     session
 }
@@ -43,7 +43,7 @@ fn what_is_no_handshake_is_rejected_first() {
         r#"{"type":"handshake","client_id":"a","version":"1.0.0","capabilities":[],"role":"relay"}"#,
     ];
     for text in bad {
-        let mut session = Session::new(2, None);
+        let mut session = Session::new(2, Vec::new());
         assert!(
             matches!(session.read(text), Action::Reject(_, CloseCode::Protocol)),
             "{text}"
@@ -55,14 +55,17 @@ fn what_is_no_handshake_is_rejected_first() {
         "é".repeat(129)
     );
     assert!(matches!(
-        Session::new(2, None).read(&long),
+        Session::new(2, Vec::new()).read(&long),
         Action::Reject(_, CloseCode::Protocol)
     ));
     let fits = format!(
         r#"{{"type":"handshake","client_id":"{}","version":"1.9.3-rc.1","capabilities":[]}}"#,
         "é".repeat(128)
     );
-    assert!(matches!(Session::new(2, None).read(&fits), Action::Welcome { .. }));
+    assert!(matches!(
+        Session::new(2, Vec::new()).read(&fits),
+        Action::Welcome { .. }
+    ));
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn topics_come_and_go() {
 fn sync_needs_its_capability() {
     let sync = r#"{"type":"sync","sync_type":"StateSync","message_id":"m"}"#;
     assert!(matches!(open().read(sync), Action::Sync(_)));
-    let mut session = Session::new(2, None);
+    let mut session = Session::new(2, Vec::new());
     session.read(r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":[]}"#);
     assert_eq!(code(session.read(sync)), ErrorCode::NotAuthorized);
 }
@@ -149,17 +152,23 @@ fn ten_errors_in_a_row_end_it_and_a_good_message_starts_anew() {
 
 #[test]
 fn a_token_is_asked_for_where_one_is_set() {
-    let gated = || Session::new(2, Secret::some("0123456789abcdef"));
+    let gated = || {
+        Session::new(
+            2,
+            ["0123456789abcdef", "fedcba9876543210"]
+                .map(|token| Secret::new(token.to_owned()))
+                .into(),
+        )
+    };
     let with = |token: &str| HELLO.replace(r#""client_id""#, &format!(r#""token":"{token}","client_id""#));
     assert!(matches!(gated().read(HELLO), Action::Reject(_, CloseCode::Policy)));
     assert!(matches!(
         gated().read(&with("0123456789abcdeF")),
         Action::Reject(_, CloseCode::Policy)
     ));
-    assert!(matches!(
-        gated().read(&with("0123456789abcdef")),
-        Action::Welcome { .. }
-    ));
+    for right in ["0123456789abcdef", "fedcba9876543210"] {
+        assert!(matches!(gated().read(&with(right)), Action::Welcome { .. }));
+    }
 }
 
 proptest! {
