@@ -60,6 +60,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         in_flight: InFlight::default(),
         watches: Watches::default(),
         last_queued: begin,
+        resumed_until: 0,
         backoff: Backoff::default(),
     };
     tokio::spawn(driver.run(connection, stopped));
@@ -82,6 +83,8 @@ struct Driver {
     topics: Topics,
     /// `event_id` of the last notification that was put into `events`.
     last_queued: u64,
+    /// `event_id` of the last event from before this connection.
+    resumed_until: u64,
     backoff: Backoff,
 }
 
@@ -177,7 +180,7 @@ impl Driver {
 
     async fn received(&mut self, connection: &mut Connection, message: ServerMessage) -> Result<(), Disconnect> {
         match message {
-            ServerMessage::Notification(notification) => self.notified(notification).await,
+            ServerMessage::Notification(notification) => self.notified(connection, notification).await?,
             ServerMessage::WatchProgress(mut progress) => {
                 self.watches.set_progress(&progress);
                 if let Some(id) = self.watches.id(&progress.watch_id) {
@@ -195,22 +198,29 @@ impl Driver {
         Ok(())
     }
 
-    async fn notified(&mut self, mut notification: Notification) {
+    async fn notified(
+        &mut self,
+        connection: &mut Connection,
+        mut notification: Notification,
+    ) -> Result<(), Disconnect> {
         if notification.event_id.is_some_and(|id| id <= self.last_queued) {
-            return;
+            return Ok(());
         }
         if let Event::Tweaks(part) = notification.event {
             // A block counts as received with its last part: after a reconnect the client resumes before it.
-            let Some(block) = self.parts.take(part) else { return };
+            let Some(block) = self.parts.take(part) else {
+                return Ok(());
+            };
             notification.event = Event::Tweaks(block);
         }
         if let Some(id) = notification.event_id {
             self.last_queued = id;
         }
         match self.reported.observe(&notification.event) {
-            Verdict::Known => return,
+            Verdict::Known => return Ok(()),
             Verdict::New(disconnected) => {
                 for block in disconnected {
+                    self.replaced(notification.event_id, block.block_height);
                     let notification = Notification {
                         timestamp: block.timestamp,
                         event: Event::BlockDisconnected(block),
@@ -220,8 +230,32 @@ impl Driver {
                 }
             }
         }
+        match &notification.event {
+            Event::BlockDisconnected(block) => self.replaced(notification.event_id, block.block_height),
+            // The blocks that replace others have begun: the relay's history has them.
+            Event::BlockMined(_) => self.rescan(connection).await?,
+            _ => {}
+        }
         self.watches.translate(&mut notification);
         self.waiting = Some(ClientEvent::Notification(Box::new(notification)));
+        Ok(())
+    }
+
+    /// A block was replaced. What happened before the reconnect the relay's watches of this connection have not seen.
+    fn replaced(&mut self, event_id: Option<u64>, height: u32) {
+        if event_id.is_some_and(|id| id <= self.resumed_until) {
+            self.watches.replaced(height);
+        }
+    }
+
+    /// Registers again the watches that have missed blocks.
+    async fn rescan(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
+        for rescan in self.watches.rescans() {
+            // First: a connection has a limit of watches.
+            self.unwatch(connection, &rescan.relay_id).await?;
+            self.register_watch(connection, rescan.id, rescan.watch).await?;
+        }
+        Ok(())
     }
 
     async fn ask(&mut self, connection: &mut Connection, mut request: Request) -> Result<(), Disconnect> {
@@ -285,7 +319,10 @@ impl Driver {
                 Purpose::App(reply).answer(result);
             }
             Purpose::RegisterWatch(watch_id) => match answer {
-                ServerMessage::WatchResponse(r) => self.watches.registered(&watch_id, &r.watch_id),
+                ServerMessage::WatchResponse(r) => {
+                    self.watches.registered(&watch_id, &r.watch_id);
+                    self.rescan(connection).await?;
+                }
                 ServerMessage::Error(error) if error.code == ErrorCode::Unavailable => {
                     if let Some(watch) = self.watches.without_history(&watch_id) {
                         self.register_watch(connection, watch_id.clone(), watch).await?;

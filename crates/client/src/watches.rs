@@ -16,6 +16,18 @@ struct Entry {
     relay_id: Option<String>,
     watch: Watch,
     backfill: Backfill,
+    /// First block of the history that was requested after a reconnect.
+    renewed_from: Option<u32>,
+    /// Blocks from this height on were replaced before that: it has to be registered again, from there.
+    rescan_from: Option<u32>,
+}
+
+/// A watch that has to be registered again, and the id that the relay has for it until then.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rescan {
+    pub(crate) id: String,
+    pub(crate) relay_id: String,
+    pub(crate) watch: Watch,
 }
 
 /// State of the history of a watch.
@@ -42,6 +54,8 @@ impl Watches {
             relay_id: Some(relay_id.to_owned()),
             backfill: watch.from_height.map_or(Backfill::Complete(None), Backfill::From),
             watch,
+            renewed_from: None,
+            rescan_from: None,
         });
         id
     }
@@ -78,9 +92,41 @@ impl Watches {
                 }
             }
             e.backfill = watch.from_height.map_or(e.backfill, Backfill::From);
+            (e.renewed_from, e.rescan_from) = (watch.from_height, None);
             (e.id.clone(), watch)
         };
         self.entries.iter_mut().map(renew).collect()
+    }
+
+    /// Blocks from this height on were replaced while the client was disconnected: watches that continued above it have missed what replaced them.
+    pub(crate) fn replaced(&mut self, height: u32) {
+        for entry in &mut self.entries {
+            let from = height.max(entry.watch.from_height.unwrap_or(0));
+            if entry.renewed_from.is_some_and(|renewed| renewed > from) {
+                entry.renewed_from = Some(from);
+                entry.rescan_from = Some(from);
+            }
+        }
+    }
+
+    /// Returns the watches that have to be registered again and that the relay has answered, and forgets their ids of the relay. The others follow
+    /// with their answer.
+    pub(crate) fn rescans(&mut self) -> Vec<Rescan> {
+        let rescan = |e: &mut Entry| {
+            let from = e.rescan_from.filter(|_| e.relay_id.is_some())?;
+            e.rescan_from = None;
+            e.backfill = Backfill::From(from);
+            Some(Rescan {
+                id: e.id.clone(),
+                relay_id: e.relay_id.take()?,
+                watch: Watch {
+                    from_height: Some(from),
+                    to_height: None,
+                    ..e.watch.clone()
+                },
+            })
+        };
+        self.entries.iter_mut().filter_map(rescan).collect()
     }
 
     /// Returns the request without its history, if the relay cannot provide it. `None` if no history was requested.
@@ -90,6 +136,7 @@ impl Watches {
             return None;
         }
         entry.backfill = Backfill::Complete(None);
+        entry.renewed_from = None;
         let mut watch = entry.watch.clone();
         (watch.from_height, watch.to_height) = (None, None);
         Some(watch)
@@ -174,6 +221,47 @@ mod tests {
         watches.remove("w2");
         assert_eq!(watches.add(watch("c"), "w1"), "w1#2");
         assert_eq!(watches.id("w1"), Some("w1#2"));
+    }
+
+    #[test]
+    fn watches_scan_again_from_where_blocks_were_replaced() {
+        let mut watches = Watches::default();
+        watches.add(watch("a"), "w1");
+        let mut young = watch("b");
+        young.from_height = Some(98);
+        watches.add(young, "w2");
+        watches.replaced(90);
+        assert_eq!(watches.rescans(), [], "they saw it on their connection");
+
+        let ended = WatchProgress {
+            watch_id: "w2".to_owned(),
+            progress: 1.0,
+            height: 100,
+            missing: Vec::new(),
+            timestamp: 1,
+        };
+        watches.set_progress(&ended);
+        watches.registrations(Some(100));
+        watches.registered("w1", "r1");
+        watches.replaced(99);
+        watches.replaced(96);
+        let again = watches.rescans();
+        assert_eq!(
+            (
+                again.len(),
+                &*again[0].id,
+                &*again[0].relay_id,
+                again[0].watch.from_height
+            ),
+            (1, "w1", "r1", Some(96))
+        );
+        assert_eq!(watches.relay_id("w1"), None);
+        // The other is registered again once it has its answer, and not below its own first block.
+        watches.registered("w2", "r2");
+        let again = watches.rescans();
+        assert_eq!((&*again[0].id, again[0].watch.from_height), ("w2", Some(98)));
+        watches.replaced(97);
+        assert_eq!(watches.rescans(), [], "scanned from 96 and 98 already");
     }
 
     #[test]

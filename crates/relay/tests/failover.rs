@@ -136,3 +136,61 @@ async fn a_client_goes_on_at_another_relay() {
     assert_eq!(app.paid, BTreeMap::from(once), "each payment once");
     assert_eq!(app.moved_to.as_deref(), Some("a"));
 }
+
+/// The client's watches continue above its last block: what replaced blocks below it has to be scanned all the same.
+#[tokio::test]
+async fn a_payment_in_a_block_that_replaced_another_while_the_client_was_away_is_found() {
+    let node = Bitcoind::start(Options::default()).await;
+    let mut payer = Payer::funded(&node).await;
+    payer
+        .split(&node, InputKind::P2wpkh, 2, Amount::from_sat(1_000_000))
+        .await;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let mut relay = RelayProcess::start(options).await;
+    let (client, mut events) = Client::builder(&relay.ws_url())
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
+    let payee = Payee::new(&[]);
+    client.watch(watch_of(&payee)).await.unwrap();
+    let fork = node.height().await + 1;
+    node.mine(3).await;
+    until(
+        &mut events,
+        "the last block before",
+        |event| matches!(event, Event::BlockMined(block) if block.block_height == fork + 2),
+    )
+    .await;
+
+    relay.kill9();
+    node.invalidate(node.hash_at(fork).await).await;
+    let tx = payer.pay(
+        &[InputKind::P2wpkh],
+        &[Recipient::Silent(payee.address(), Amount::from_sat(20_000))],
+    );
+    node.send_raw(&tx).await;
+    // The payment is in the first of them.
+    node.mine(4).await;
+    let first = node.hash_at(fork).await.to_string();
+    relay.start_again().await;
+    let txid = tx.compute_txid().to_string();
+    until(&mut events, "the payment in the block that replaced another", |event| {
+        matches!(event, Event::PaymentDetected(p)
+            if p.txid == txid && p.watch_id.is_some() && p.block_hash.as_deref() == Some(first.as_str()))
+    })
+    .await;
+}
+
+async fn until(events: &mut Events, what: &str, is: impl Fn(&Event) -> bool) {
+    let found = async {
+        loop {
+            match events.recv().await.expect("the client keeps running") {
+                ClientEvent::Notification(n) if is(&n.event) => return,
+                ClientEvent::WatchLost { error, .. } => panic!("{error:?}"),
+                _ => {}
+            }
+        }
+    };
+    assert!(tokio::time::timeout(DEADLINE, found).await.is_ok(), "{what}");
+}
