@@ -18,6 +18,11 @@ pub fn check_url(url: &str) -> Result<String, WrongUrl> {
             "it must not have a user or password, because anybody may read it",
         )),
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it must not have a query")),
+        (Some("http" | "https"), Some(at))
+            if at.as_str() != at.host() && at.port_u16().is_none_or(|port| port == 0) =>
+        {
+            Err(WrongUrl("the port must be a number from 1 to 65535"))
+        }
         (Some("http" | "https"), Some(at)) => {
             let scheme = uri.scheme_str().unwrap_or("http");
             Ok(format!("{scheme}://{at}{}", uri.path().trim_end_matches('/')))

@@ -31,6 +31,8 @@ use super::watches::Watches;
 
 /// Between two tries to commit when the store fails: a full disk is looked at again soon after somebody has made room.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
+/// Outcomes of scans that are taken while an event of the chain waits: some 10 ms, if each has payments for as many watches as it may have.
+const OUTCOMES_PER_EVENT: u32 = 16;
 
 pub(super) struct Worker {
     parts: Parts,
@@ -104,20 +106,28 @@ impl Worker {
         stop: CancellationToken,
     ) {
         let mut first_scripts = self.parts.wallet_scripts.take();
+        let mut outcomes_in_a_row = 0;
         loop {
+            let chain_waits = first_scripts.is_none() && !events.is_empty();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 // Commands first: a watch that is ordered before a payment hears of it. They are served from the start on, whether the node is there or not.
                 Some(command) = commands.recv() => self.obey(command, &stop).await,
-                // Taken before more is pushed, so that the scheduler never waits for the chain.
-                Some(outcome) = outcomes.recv() => self.scanned(outcome),
+                // Taken before more is pushed, so that the scheduler never waits for the chain; but however much is found, the chain waits for a few only.
+                Some(outcome) = outcomes.recv(), if !chain_waits || outcomes_in_a_row < OUTCOMES_PER_EVENT => {
+                    outcomes_in_a_row = if chain_waits { outcomes_in_a_row + 1 } else { 0 };
+                    self.scanned(outcome);
+                }
                 scripts = scripts(&mut first_scripts), if first_scripts.is_some() => {
                     first_scripts = None;
                     self.wallet_scripts = scripts;
                 }
                 event = events.recv(), if first_scripts.is_none() => match event {
-                    Some(event) => self.apply(event, &stop).await,
+                    Some(event) => {
+                        outcomes_in_a_row = 0;
+                        self.apply(event, &stop).await;
+                    }
                     None => break,
                 },
             }

@@ -145,6 +145,7 @@ impl Relay {
         let vitals = Arc::new(Vitals::new(recent.last().map(|b| b.height)));
 
         let supervisor = Supervisor::default();
+        let starting = supervisor.start_guard();
         let stop = CancellationToken::new();
         let parts = Parts {
             supervisor: supervisor.clone(),
@@ -295,6 +296,7 @@ impl Relay {
         let http = http_runtime.adopt(http).context("cannot use the HTTP port")?;
         let serve_http = serve_http(http::api(Arc::clone(&cx)), http, listeners);
         supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
+        starting.started();
         Ok(Self {
             cx,
             ws_addr,

@@ -198,6 +198,11 @@ impl Supervisor {
         self.0.stopping.store(true, Ordering::Release);
     }
 
+    /// Ends all tasks when it is dropped, unless the start succeeds: a start that is given up is no failure of its parts.
+    pub fn start_guard(&self) -> StartGuard {
+        StartGuard(Some(self.clone()))
+    }
+
     /// Ends all tasks, and waits for nothing.
     pub fn abandon(&self) {
         self.begin_stop();
@@ -256,6 +261,25 @@ impl Drop for ConnectionGuard {
     }
 }
 
+/// See [`Supervisor::start_guard`].
+#[derive(Debug)]
+pub struct StartGuard(Option<Supervisor>);
+
+impl StartGuard {
+    /// The start has succeeded.
+    pub fn started(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StartGuard {
+    fn drop(&mut self) {
+        if let Some(supervisor) = &self.0 {
+            supervisor.abandon();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,6 +292,20 @@ mod tests {
 
     fn ended(part: &'static str, panicked: bool) -> Failure {
         Failure { part, panicked }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_given_up_is_no_failure_of_its_parts() {
+        let supervisor = Supervisor::default();
+        supervisor.task("lasting", std::future::pending());
+        drop(supervisor.start_guard());
+        assert_eq!(supervisor.stop(SOON).await, Vec::<&str>::new());
+        assert_eq!(supervisor.failure(), None);
+
+        let supervisor = Supervisor::default();
+        supervisor.start_guard().started();
+        supervisor.task("task", async {});
+        assert_eq!(failure(&supervisor).await, ended("task", false));
     }
 
     #[tokio::test]

@@ -215,6 +215,12 @@ fn authority(url: &str) -> Result<String, RpcError> {
             refuse("user and password have their own settings")
         }
         (Some("http"), Some(_)) if !matches!(uri.path(), "" | "/") => refuse("it must not have a path"),
+        // What does not fit into 16 bits would be left out, and the credentials go to port 80.
+        (Some("http"), Some(authority))
+            if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) =>
+        {
+            refuse("the port must be a number from 1 to 65535")
+        }
         (Some("http"), Some(authority)) => Ok(authority.as_str().to_owned()),
         (Some(_), _) => refuse("the scheme must be http"),
         (None, _) => refuse("the scheme http is missing"),

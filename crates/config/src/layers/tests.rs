@@ -221,6 +221,17 @@ fn a_misspelt_level_of_the_log_is_refused() {
     }
 }
 
+/// It would be left out, and the node's credentials sent to port 80.
+#[test]
+fn a_port_that_cannot_be_is_refused() {
+    for port in ["99999", "65536", "0", "", "x"] {
+        for key in ["bitcoin_core", "blindbit"] {
+            let refused = message(&format!("[{key}]\nurl = \"http://127.0.0.1:{port}\"\n"), &[]);
+            assert!(refused.contains(&format!("{key}.url")), "{port}: {refused}");
+        }
+    }
+}
+
 #[test]
 fn the_scanner_is_one_that_this_machine_has() {
     for engine in Fast::all() {

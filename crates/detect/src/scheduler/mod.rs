@@ -33,6 +33,8 @@ pub(super) const PAIR: u64 = 20;
 const LABELS_PER_UNIT: u64 = 6;
 /// A piece of work, in the same units: 6 ms with IFMA. Whoever comes next waits for one piece on each thread at most.
 pub(super) const PIECE: u64 = 60_000;
+/// Notifying one watch of one payment: detection encodes it, and the connection sends it.
+const NOTIFY: u64 = 100;
 /// Rows of a piece at least, so that the engine's batches pay.
 const ROWS_AT_LEAST: usize = 16;
 /// Rows of a piece at most.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use sdk_relay_bip352::{Prepared, Search};
 
 use super::fair::Fair;
-use super::{Batch, Class, Client, Keys, Owner, PIECE};
+use super::{Batch, Class, Client, Keys, NOTIFY, Owner, PIECE};
 
 /// Rows of the mempool and of blocks that may wait for one connection: 80 full blocks of the main network. A connection that is further behind
 /// is closed: it has more keys than its share of the processors can scan.
@@ -264,7 +264,11 @@ impl Queue {
     }
 
     /// A search was worked on, at this cost.
-    pub(super) fn searched(&mut self, searching: Searching, cost: u64) {
+    /// `found`: payments that its watches are notified of. Each owner pays for its own, so that many watches of one key delay nobody else.
+    pub(super) fn searched(&mut self, searching: Searching, cost: u64, found: usize) {
+        for to in &searching.to {
+            self.charge(to.owner, (found * to.watches.len()) as u64 * NOTIFY);
+        }
         if let Some(payer) = searching.to.first() {
             let (owner, serial) = (payer.owner, payer.serial);
             if let Some(task) = self.task(owner, serial) {

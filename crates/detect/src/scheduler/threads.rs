@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
-use sdk_relay_bip352::{EligibleTx, Prepared, Scanner, Search, wipe_stack_below};
+use sdk_relay_bip352::{EligibleTx, Match, Prepared, Scanner, Search, wipe_stack_below};
 use sdk_relay_index::lower_priority;
 use tokio::sync::mpsc;
 
@@ -15,8 +15,11 @@ use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::spawn::SpawnThread;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails. One is about a transaction,
-/// of which 2,300 outputs at most may pay a watch where nodes relay it, 200 KB: 26 MB in all.
-const OUTCOMES_AHEAD: usize = 128;
+/// of which 2,300 outputs at most may pay a watch where nodes relay it, 200 KB: 6 MB in all. Few, so that what is found for one client next does not wait
+/// long behind what was found for another.
+const OUTCOMES_AHEAD: usize = 32;
+/// Watches of one outcome: some 0.5 ms of detection for each payment.
+const WATCHES_OF_OUTCOME: usize = 64;
 /// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client is reported while all
 /// others scan a block.
 const NICE: i32 = 5;
@@ -143,11 +146,11 @@ impl Thread {
                 if searched.is_err() {
                     searching.search = None;
                 }
-                let (outcome, cost) = self.unless_failed(searched, || searching.owners().collect())?;
-                if let Some(outcome) = outcome {
-                    self.send(outcome)?;
+                let (matches, cost) = self.unless_failed(searched, || searching.owners().collect())?;
+                if !matches.is_empty() {
+                    self.report_found(&searching, &matches)?;
                 }
-                self.shared.lock().queue.searched(searching, cost);
+                self.shared.lock().queue.searched(searching, cost, matches.len());
             }
         }
         // There may be searches now, the next batch of an owner, or ends to report.
@@ -178,6 +181,19 @@ impl Thread {
         Ok(value)
     }
 
+    /// In small outcomes, between which detection sees to the chain.
+    fn report_found(&self, searching: &Searching, matches: &[Match]) -> Result<(), Ended> {
+        let watches = searching.watches();
+        watches.chunks(WATCHES_OF_OUTCOME).try_for_each(|watches| {
+            self.send(Outcome::Found {
+                batch: Arc::clone(&searching.batch),
+                row: searching.row,
+                watches: watches.to_vec(),
+                matches: matches.to_vec(),
+            })
+        })
+    }
+
     fn report(&self, ended: Vec<(Owner, Arc<Batch>)>) -> Result<(), Ended> {
         ended
             .into_iter()
@@ -191,25 +207,18 @@ impl Thread {
 
 /// Goes on with a search for one piece, below the caller's frame. Gives what it has found, and what that has cost.
 #[inline(never)]
-fn search(searching: &mut Searching) -> (Option<Outcome>, u64) {
+fn search(searching: &mut Searching) -> (Vec<Match>, u64) {
     let row = searching.batch.rows.get(searching.row).map(Arc::clone);
     let receiver = searching.receiver.upgrade().filter(|_| !searching.batch.is_cancelled());
     let (Some(row), Some(receiver)) = (row, receiver) else {
         // The watch has ended, or the block has left the chain.
         searching.search = None;
-        return (None, 0);
+        return (Vec::new(), 0);
     };
     let before = searching.search.as_ref().map_or(0, |search| search.spent());
     let search = searching
         .search
         .get_or_insert_with(|| Box::new(Search::new(&receiver, &row.eligible)));
     let matches = search.advance(&receiver, &row.eligible, PIECE);
-    let cost = search.spent() - before;
-    let outcome = (!matches.is_empty()).then(|| Outcome::Found {
-        batch: Arc::clone(&searching.batch),
-        row: searching.row,
-        watches: searching.watches(),
-        matches,
-    });
-    (outcome, cost)
+    (matches, search.spent() - before)
 }

@@ -28,8 +28,11 @@ const ADDRESSES: usize = 10_000;
 /// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that they were there: `Forwarded`,
 /// `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` … Programs that ask a server directly, curl and browsers among
 /// them, send none of these; one that does loses a convenience, and is told which header it was.
-const FORWARDING: [&str; 18] = [
+const FORWARDING: [&str; 21] = [
     "forwarded",
+    "forwarder",
+    "originating-ip",
+    "unique-id",
     "real-ip",
     "real-port",
     "client-ip",
@@ -50,7 +53,9 @@ const FORWARDING: [&str; 18] = [
 ];
 /// Beginnings of the names of headers that one kind of proxy adds: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly, Akamai, Vercel, Netlify, Tailscale,
 /// ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
-const PREFIXES: [&str; 28] = [
+const PREFIXES: [&str; 30] = [
+    "x-traefik-",
+    "x-edge-",
     "cf-",
     "x-amzn-",
     "x-amz-cf-",
@@ -81,8 +86,10 @@ const PREFIXES: [&str; 28] = [
     "x-ssl-",
 ];
 /// Further headers of proxies, by their whole name.
-const OF_PROXIES: [&str; 12] = [
+const OF_PROXIES: [&str; 14] = [
     "via",
+    "max-forwards",
+    "x-cache",
     "x-via",
     "cdn-loop",
     "x-host",
@@ -287,6 +294,11 @@ mod tests {
             "x-real-ip",
             "x-client-ip",
             "x-cluster-client-ip",
+            "x-unique-id",
+            "x-originating-ip",
+            "x-traefik-router",
+            "max-forwards",
+            "x-cache",
             "fastly-client-ip",
             "x-azure-clientip",
             "true-client-ip",

@@ -105,7 +105,7 @@ fn equal_keys_are_scanned_once_for_all_who_have_them() {
     };
     assert_eq!((search.row, search.watches()), (1, vec![10, 11, 20]));
     queue.leave(1);
-    queue.searched(search, 5);
+    queue.searched(search, 5, 1);
     assert_eq!(ended(&mut queue), [(2, 7)]);
     assert!(queue.owners.is_empty());
 }
@@ -250,7 +250,7 @@ fn what_is_found_is_reported_in_the_order_of_the_rows() {
     while let Some(Piece::Search(search)) = queue.next(false) {
         assert!(queue.next(false).is_none(), "one after the other");
         found.push(search.row);
-        queue.searched(search, 1);
+        queue.searched(search, 1, 0);
     }
     assert!(found.len() > 4 && found.is_sorted(), "{found:?}");
     assert_eq!(ended(&mut queue), [(1, 1)]);
@@ -316,7 +316,7 @@ fn nobody_waits_for_the_searches_of_another() {
     };
     let row = Arc::clone(&search.batch.rows[0]);
     search.search = Some(Box::new(Search::new(&attacker, &row.eligible)));
-    queue.searched(search, 50 * PIECE);
+    queue.searched(search, 50 * PIECE, 0);
     queue
         .push(&batch(Class::Mempool, 1, 2), &client(2, 2, &[(&honest, &[2])]))
         .unwrap();
@@ -324,6 +324,37 @@ fn nobody_waits_for_the_searches_of_another() {
         panic!("the honest one goes first")
     };
     assert_eq!(scan.owners().collect::<Vec<_>>(), [2]);
+}
+
+/// Thousands of watches with one key are scanned once, and detection notifies each of them.
+#[test]
+fn nobody_waits_for_the_notifications_of_another() {
+    let (attacker, honest) = (receiver(1), receiver(2));
+    let many: Vec<u64> = (1..=100).collect();
+    let mut queue = Queue::default();
+    for owner in 1..=60 {
+        let keys = [(&attacker, &*many)];
+        queue
+            .push(&batch(Class::Mempool, 1, 1), &client(owner, 1, &keys))
+            .unwrap();
+    }
+    let Some(Piece::Scan(scan)) = queue.next(true) else {
+        panic!("a piece")
+    };
+    queue.scanned(scan, [(0, 0)]);
+    let Some(Piece::Search(mut search)) = queue.next(true) else {
+        panic!("a search")
+    };
+    let row = Arc::clone(&search.batch.rows[0]);
+    search.search = Some(Box::new(Search::new(&attacker, &row.eligible)));
+    queue.searched(search, 1, 50);
+    queue
+        .push(&batch(Class::Mempool, 1, 2), &client(99, 2, &[(&honest, &[1])]))
+        .unwrap();
+    let Some(Piece::Scan(scan)) = queue.next(true) else {
+        panic!("the honest one goes first")
+    };
+    assert_eq!(scan.owners().next(), Some(99));
 }
 
 proptest! {
