@@ -60,7 +60,6 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         in_flight: InFlight::default(),
         watches: Watches::default(),
         last_queued: begin,
-        resumed_until: 0,
         backoff: Backoff::default(),
     };
     tokio::spawn(driver.run(connection, stopped));
@@ -83,8 +82,6 @@ struct Driver {
     topics: Topics,
     /// `event_id` of the last notification that was put into `events`.
     last_queued: u64,
-    /// `event_id` of the last event from before this connection.
-    resumed_until: u64,
     backoff: Backoff,
 }
 
@@ -220,7 +217,7 @@ impl Driver {
             Verdict::Known => return Ok(()),
             Verdict::New(disconnected) => {
                 for block in disconnected {
-                    self.replaced(notification.event_id, block.block_height);
+                    self.watches.replaced(block.block_height);
                     let notification = Notification {
                         timestamp: block.timestamp,
                         event: Event::BlockDisconnected(block),
@@ -231,7 +228,7 @@ impl Driver {
             }
         }
         match &notification.event {
-            Event::BlockDisconnected(block) => self.replaced(notification.event_id, block.block_height),
+            Event::BlockDisconnected(block) => self.watches.replaced(block.block_height),
             // The blocks that replace others have begun: the relay's history has them.
             Event::BlockMined(_) => self.rescan(connection).await?,
             _ => {}
@@ -239,13 +236,6 @@ impl Driver {
         self.watches.translate(&mut notification);
         self.waiting = Some(ClientEvent::Notification(Box::new(notification)));
         Ok(())
-    }
-
-    /// A block was replaced. What happened before the reconnect the relay's watches of this connection have not seen.
-    fn replaced(&mut self, event_id: Option<u64>, height: u32) {
-        if event_id.is_some_and(|id| id <= self.resumed_until) {
-            self.watches.replaced(height);
-        }
     }
 
     /// Registers again the watches that have missed blocks.

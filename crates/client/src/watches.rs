@@ -98,7 +98,8 @@ impl Watches {
         self.entries.iter_mut().map(renew).collect()
     }
 
-    /// Blocks from this height on were replaced while the client was disconnected: watches that continued above it have missed what replaced them.
+    /// Blocks from this height on were replaced: watches that continued above it after the reconnect may have missed what replaced them, as the relay
+    /// may have followed them before it knew the watch. A payment that it found nevertheless is reported again.
     pub(crate) fn replaced(&mut self, height: u32) {
         for entry in &mut self.entries {
             let from = height.max(entry.watch.from_height.unwrap_or(0));

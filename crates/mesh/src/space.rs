@@ -30,7 +30,7 @@ impl Space {
 /// A text with its quotes. Names and addresses may have characters that JSON escapes.
 fn text(text: &str) -> usize {
     let byte = |byte: u8| match byte {
-        b'"' | b'\\' => 2,
+        b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0c | b'\r' => 2,
         0..0x20 => 6,
         _ => 1,
     };
@@ -89,7 +89,7 @@ mod tests {
             incarnation: u64::MAX,
             version: u64::MAX,
             status: RelayStatus::Degraded,
-            software_version: "\n".repeat(64),
+            software_version: "\n\u{1}".repeat(32),
             capabilities: vec!["\"".repeat(32); 16],
             started: u64::MAX,
             signature: "f".repeat(128),

@@ -145,7 +145,9 @@ async fn a_payment_in_a_block_that_replaced_another_while_the_client_was_away_is
     payer
         .split(&node, InputKind::P2wpkh, 2, Amount::from_sat(1_000_000))
         .await;
-    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .node(&node)
+        .fixed_ports();
     let mut relay = RelayProcess::start(options).await;
     let (client, mut events) = Client::builder(&relay.ws_url())
         .topics([Topic::Notifications])

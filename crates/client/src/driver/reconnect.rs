@@ -87,7 +87,6 @@ impl Driver {
             resume = relay.resume.unwrap_or(Resume::Gap);
             self.last_queued = relay.resumed_after.unwrap_or(relay.last_event_id);
         }
-        self.resumed_until = relay.last_event_id;
         if resume == Resume::Gap {
             self.reported.clear();
         }

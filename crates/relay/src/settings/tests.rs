@@ -171,7 +171,7 @@ async fn credentials_belong_to_the_address_that_they_were_configured_with() {
     assert!(!sends(&f.settings.now()) && !sends(&f.settings.reload().unwrap()));
     // Another change says it again, and another address is no way around.
     assert_eq!(change(&f, json!({"dev_mode": true})).await.unwrap().warnings.len(), 1);
-    assert_eq!(to(json!("http://node:1.thief")).await.warnings.len(), 1);
+    assert_eq!(to(json!("http://node.thief:1")).await.warnings.len(), 1);
     // The operator's own address, whether written out or taken back, is no change.
     assert!(to(json!("http://node:1/")).await.warnings.is_empty());
     to(json!("http://thief:1")).await;
