@@ -9,14 +9,16 @@
 //! | anything | the same again | nothing |
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bitcoin::{OutPoint, Txid};
 use sdk_relay_protocol::{Event, Payment};
 
-/// Payments to one wallet, as they were told last. Reverted and buried ones are not kept.
+/// Payments to one wallet, as they were told last. Reverted and buried ones are not kept. Watches with equal keys share the payments: a ledger has
+/// their places only.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    by_txid: HashMap<Txid, Vec<(u32, Payment)>>,
+    by_txid: HashMap<Txid, Vec<(u32, Arc<Payment>)>>,
 }
 
 /// A payment about which there is news.
@@ -26,7 +28,7 @@ pub(super) struct Change {
     /// What to tell.
     pub(super) event: Event,
     /// What holds now: to be kept, or `None` to be forgotten.
-    pub(super) kept: Option<Payment>,
+    pub(super) kept: Option<Arc<Payment>>,
 }
 
 impl Ledger {
@@ -38,20 +40,22 @@ impl Ledger {
                 .by_txid
                 .entry(outpoint.txid)
                 .or_default()
-                .push((outpoint.vout, payment));
+                .push((outpoint.vout, Arc::new(payment)));
         }
         ledger
     }
 
     /// An output was seen, in the mempool or in a block as the payment says.
-    pub(super) fn seen(&mut self, outpoint: OutPoint, payment: Payment) -> Option<Change> {
+    pub(super) fn seen(&mut self, outpoint: OutPoint, payment: Arc<Payment>) -> Option<Change> {
         let outputs = self.by_txid.entry(outpoint.txid).or_default();
         match outputs.iter_mut().find(|(vout, _)| *vout == outpoint.vout) {
-            Some((_, told)) if told.block_hash.is_none() && payment.block_hash.is_some() => *told = payment.clone(),
+            Some((_, told)) if told.block_hash.is_none() && payment.block_hash.is_some() => {
+                *told = Arc::clone(&payment);
+            }
             Some(_) => return None,
-            None => outputs.push((outpoint.vout, payment.clone())),
+            None => outputs.push((outpoint.vout, Arc::clone(&payment))),
         }
-        let event = Event::PaymentDetected(Box::new(payment.clone()));
+        let event = Event::PaymentDetected(Box::new(Payment::clone(&payment)));
         Some(Change {
             outpoint,
             event,
@@ -121,7 +125,7 @@ impl Ledger {
         let mut changes = Vec::new();
         outputs.retain(|(vout, payment)| {
             if wanted(payment) {
-                let mut told = payment.clone();
+                let mut told = Payment::clone(payment);
                 told.replaced_by = by.map(|t| t.to_string());
                 let event = Event::PaymentReverted(Box::new(told));
                 changes.push(Change {

@@ -97,12 +97,11 @@ impl Row {
         found: &Match,
         place: Place,
         address: String,
-        watch: Option<&str>,
+        is_of_watch: bool,
     ) -> (OutPoint, Payment) {
         let mut payment = self.facts.payment(place, found.vout, found.amount.to_sat(), address);
         payment.label = found.label;
-        payment.tweak = watch.map(|_| SecretHex::new(found.tweak.to_hex()));
-        payment.watch_id = watch.map(str::to_owned);
+        payment.tweak = is_of_watch.then(|| SecretHex::new(found.tweak.to_hex()));
         (
             OutPoint {
                 txid: self.facts.txid,

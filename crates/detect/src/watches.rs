@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use bitcoin::Txid;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
+use bitcoin::{OutPoint, Txid};
 use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
-use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{Event, MissingBlocks, Notification, Payment, ServerMessage, WatchProgress};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::commands::{Heights, WatchOrder, WatchRefused};
@@ -20,6 +20,9 @@ use super::mailbox::{Letter, Mailbox};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
+
+/// Payments of one row, by their places.
+type Payments = Vec<(OutPoint, Arc<Payment>)>;
 
 /// One client's keys, and what it has been told.
 pub(super) struct Watch {
@@ -279,28 +282,36 @@ impl Watch {
         }
     }
 
-    /// Tells the owner of payments that a row holds for it. Gives how many were news.
-    pub(super) fn found(&mut self, row: &Row, matches: &[Match], place: Place) -> usize {
+    /// What a row holds, for all watches with these keys: they share it, so that many of them keep little more than one.
+    pub(super) fn payments(&self, row: &Row, matches: &[Match], place: Place) -> Payments {
+        let payment = |found: &Match| {
+            // Change is a payment to the plain address as far as anybody else may know.
+            let label = found.label.filter(|m| *m != 0);
+            let address = self.addresses.get(&label).cloned().unwrap_or_default();
+            let (outpoint, payment) = row.payment(found, place, address, true);
+            (outpoint, Arc::new(payment))
+        };
+        matches.iter().map(payment).collect()
+    }
+
+    /// Notifies the owner of these payments, as far as they are news. Gives how many were.
+    pub(super) fn found(&mut self, payments: &Payments) -> usize {
         if self.mailbox.is_dead() {
             return 0;
         }
-        let changes = self.changes(row, matches, place);
+        let changes = self.changes(payments);
         let news = changes.len();
         changes.into_iter().for_each(|c| self.tell(c));
         news
     }
 
     /// What is news of these payments.
-    fn changes(&mut self, row: &Row, matches: &[Match], place: Place) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for found in matches {
-            // Change is a payment to the plain address as far as anybody else may know.
-            let label = found.label.filter(|m| *m != 0);
-            let address = self.addresses.get(&label).cloned().unwrap_or_default();
-            let (outpoint, payment) = row.payment(found, place, address, Some(&self.id));
-            changes.extend(self.ledger.seen(outpoint, payment));
-        }
-        changes
+    fn changes(&mut self, payments: &Payments) -> Vec<Change> {
+        let seen = payments
+            .iter()
+            .map(|(outpoint, payment)| (*outpoint, Arc::clone(payment)));
+        seen.filter_map(|(outpoint, payment)| self.ledger.seen(outpoint, payment))
+            .collect()
     }
 
     pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) {
@@ -377,7 +388,8 @@ impl Watch {
         let mut news = 0;
         for found in stretch.found.iter().filter(|f| f.at.height <= until) {
             let place = Place::Past(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
-            for change in self.changes(&found.row, &found.matches, place) {
+            let payments = self.payments(&found.row, &found.matches, place);
+            for change in self.changes(&payments) {
                 self.post(change);
                 news += 1;
             }
@@ -450,7 +462,7 @@ impl Watch {
 
     /// A watch's events are in no log and have no number.
     fn tell(&mut self, change: Change) {
-        let Some(letter) = self.mailbox.letter(encoded(change)) else {
+        let Some(letter) = self.mailbox.letter(encoded(change, &self.id)) else {
             return;
         };
         let news: Vec<Letter> = match &mut self.past {
@@ -462,11 +474,14 @@ impl Watch {
     }
 
     fn post(&self, change: Change) {
-        self.mailbox.post(encoded(change));
+        self.mailbox.post(encoded(change, &self.id));
     }
 }
 
-fn encoded(change: Change) -> Frame {
+fn encoded(mut change: Change, watch_id: &str) -> Frame {
+    if let Event::PaymentDetected(payment) | Event::PaymentReverted(payment) = &mut change.event {
+        payment.watch_id = Some(watch_id.to_owned());
+    }
     let notification = Notification {
         event: change.event,
         timestamp: unix_now(),

@@ -313,12 +313,14 @@ impl Worker {
                 let Some(place) = self.place(&batch, row.facts.txid) else {
                     return;
                 };
+                let mut payments = None;
                 for number in watches {
                     // It may have ended while its rows were scanned.
                     let Some(watch) = self.watches.by_number(number) else {
                         continue;
                     };
-                    let news = watch.found(row, &matches, place);
+                    let payments = payments.get_or_insert_with(|| watch.payments(row, &matches, place));
+                    let news = watch.found(payments);
                     self.parts.counters.watching.payments_detected.inc_by(news as u64);
                 }
             }
@@ -555,7 +557,7 @@ impl Worker {
         }
         let payments = to_scripts(facts, tx, place, &self.wallet_scripts, self.parts.network);
         for (outpoint, payment) in payments {
-            story.payments(self.ledger.seen(outpoint, payment));
+            story.payments(self.ledger.seen(outpoint, Arc::new(payment)));
         }
     }
 
@@ -563,8 +565,8 @@ impl Worker {
         for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
             for found in &matches {
-                let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), None);
-                story.payments(self.ledger.seen(outpoint, payment));
+                let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), false);
+                story.payments(self.ledger.seen(outpoint, Arc::new(payment)));
             }
         }
     }
@@ -590,7 +592,7 @@ impl Worker {
         let payments = kept
             .into_iter()
             .chain(forgotten.into_iter().map(|o| (o, None)))
-            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
+            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&*p)).transpose()?)))
             .collect::<Result<Vec<_>, EncodeError>>();
         let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
             Ok((events, payments)) => Batch {
@@ -656,7 +658,7 @@ fn entry(id: u64, topic: Topic, event: Event) -> Result<LogEntry, EncodeError> {
 #[derive(Default)]
 struct Story {
     events: Vec<(Topic, Event)>,
-    kept: Vec<(OutPoint, Option<Payment>)>,
+    kept: Vec<(OutPoint, Option<Arc<Payment>>)>,
     forgotten: Vec<OutPoint>,
 }
 

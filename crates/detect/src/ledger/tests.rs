@@ -11,8 +11,8 @@ fn outpoint(n: u8) -> OutPoint {
     OutPoint { txid: txid(n), vout: 0 }
 }
 
-fn payment(n: u8, block: Option<(u32, &str)>) -> Payment {
-    Payment {
+fn payment(n: u8, block: Option<(u32, &str)>) -> Arc<Payment> {
+    Arc::new(Payment {
         txid: txid(n).to_string(),
         block_height: block.map(|b| b.0),
         block_hash: block.map(|b| b.1.to_owned()),
@@ -30,7 +30,7 @@ fn payment(n: u8, block: Option<(u32, &str)>) -> Payment {
         fee_sats: None,
         replaced_by: None,
         historical: false,
-    }
+    })
 }
 
 fn word(change: &Change) -> (&'static str, u32) {
@@ -97,7 +97,7 @@ fn a_replacement_names_what_replaced() {
 
 #[test]
 fn what_the_mempool_lost_while_nobody_looked() {
-    let mut ledger = Ledger::of([(outpoint(1), payment(1, None)), (outpoint(2), payment(2, None))]);
+    let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), Payment::clone(&payment(n, None)))));
     ledger.seen(outpoint(3), payment(3, Some((7, "b7"))));
     let changes = ledger.mempool_is(|t| *t == txid(2));
     assert_eq!(changes.iter().map(|c| c.outpoint).collect::<Vec<_>>(), [outpoint(1)]);
