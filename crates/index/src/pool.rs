@@ -82,7 +82,7 @@ mod tests {
                 getpriority_process(None).unwrap()
             })
         });
-        let expected = [NICE, NICE + 1, LOWEST].map(|nice| (of_process + nice).min(LOWEST));
+        let expected = [of_process + NICE, of_process + NICE + 1, LOWEST].map(|nice| nice.min(LOWEST));
         assert_eq!(lowered.unwrap().join().unwrap(), expected);
         assert_eq!(getpriority_process(None).unwrap(), of_process, "of that thread alone");
     }
