@@ -1,6 +1,7 @@
 //! Where a BlindBit Oracle can be.
 
 use hyper::Uri;
+use sdk_relay_chain::rpc::has_usable_port;
 
 /// What is wrong with an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,9 +19,7 @@ pub fn check_url(url: &str) -> Result<String, WrongUrl> {
             "it must not have a user or password, because anybody may read it",
         )),
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it must not have a query")),
-        (Some("http" | "https"), Some(at))
-            if at.as_str() != at.host() && at.port_u16().is_none_or(|port| port == 0) =>
-        {
+        (Some("http" | "https"), Some(at)) if !has_usable_port(at) => {
             Err(WrongUrl("the port must be a number from 1 to 65535"))
         }
         (Some("http" | "https"), Some(at)) => {

@@ -7,13 +7,12 @@
 //! The share belongs to the bytes themselves. A slice of them keeps the whole allocation, wherever it is held (in the buffer of hyper, in an
 //! encoder): the share is given back when the last slice is dropped, not when the body has handed out its last one.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use axum::body::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::address_permits::{AddressPermit, AddressPermits};
 use crate::client_network::network_of;
 
 /// Answers of up to so many bytes have no share. All HTTP connections (1,024) with one each hold 64 MiB; most of it is with the system, which
@@ -23,22 +22,18 @@ pub const SMALL_ANSWER: u64 = 64 << 10;
 const ALL: u32 = 64 << 20;
 /// Bytes of larger answers of one address (IPv6: of one /64).
 const PER_ADDRESS: u32 = 16 << 20;
-/// Addresses that are remembered before those without a share are forgotten.
-const ADDRESSES: usize = 1000;
 
 /// Gives shares of the memory for answers that are not sent.
 #[derive(Debug)]
 pub struct AnswerBudget {
-    all: Arc<Semaphore>,
+    bytes: AddressPermits,
     per_address: u32,
-    by_address: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
 }
 
 /// Memory for one answer; dropping it gives it back.
 #[derive(Debug)]
 pub struct AnswerShare {
-    _of_address: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
+    _bytes: AddressPermit,
 }
 
 impl Default for AnswerBudget {
@@ -50,49 +45,26 @@ impl Default for AnswerBudget {
 impl AnswerBudget {
     fn new(all: u32, per_address: u32) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(all as usize)),
+            bytes: AddressPermits::new(all as usize, per_address as usize),
             per_address,
-            by_address: Mutex::default(),
         }
     }
 
     /// A share for an answer of so many bytes, if it fits.
     pub fn share(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
-        let permits = self.permits(bytes);
-        Some(AnswerShare {
-            _of_address: self.of(client).try_acquire_many_owned(permits).ok()?,
-            _of_all: Arc::clone(&self.all).try_acquire_many_owned(permits).ok()?,
-        })
+        let _bytes = self.bytes.try_acquire(network_of(client), self.permits(bytes))?;
+        Some(AnswerShare { _bytes })
     }
 
     /// The same, as soon as it fits: in the order in which they were requested. `None` never comes: nothing closes the budget.
     pub async fn wait(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
-        let permits = self.permits(bytes);
-        // First of the address: what waits for its own address takes nothing of the others.
-        let of_address = self.of(client).acquire_many_owned(permits).await.ok()?;
-        Some(AnswerShare {
-            _of_address: of_address,
-            _of_all: Arc::clone(&self.all).acquire_many_owned(permits).await.ok()?,
-        })
+        let _bytes = self.bytes.acquire(network_of(client), self.permits(bytes)).await.ok()?;
+        Some(AnswerShare { _bytes })
     }
 
     /// An answer that is larger than the bound of an address takes all of that.
     fn permits(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.per_address)
-    }
-
-    fn of(&self, client: IpAddr) -> Arc<Semaphore> {
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_address.len() >= ADDRESSES {
-            // Shares and those who wait for them keep the semaphore of their address.
-            by_address.retain(|_, semaphore| semaphore.strong_count() > 0);
-        }
-        let known = by_address.entry(network_of(client)).or_default();
-        known.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(Semaphore::new(self.per_address as usize));
-            *known = Arc::downgrade(&new);
-            new
-        })
     }
 }
 
@@ -176,17 +148,5 @@ mod tests {
         );
         drop((share, others));
         assert!(budget.share(address(1), 40).is_some());
-    }
-
-    #[test]
-    fn addresses_without_a_share_are_forgotten() {
-        let budget = AnswerBudget::new(100, 40);
-        let kept = budget.share(address(1), 40);
-        for n in 0..3 * ADDRESSES as u32 {
-            assert!(budget.share(IpAddr::from((n + (1 << 24)).to_be_bytes()), 40).is_some());
-        }
-        assert!(budget.by_address.lock().unwrap().len() <= ADDRESSES);
-        assert!(budget.share(address(1), 1).is_none(), "it has a share");
-        drop(kept);
     }
 }

@@ -3,6 +3,7 @@
 //! Guarantees: every wait for a client has a deadline (handshake, headers, unfinished input, an answer that is not taken), every kind of
 //! connection, the memory of unfinished input and that of answers that are not read have a bound, and one address cannot use up the bound of all.
 
+mod address_permits;
 mod admission;
 mod answer_budget;
 mod client_address;
@@ -21,6 +22,7 @@ mod spawn;
 pub mod tls;
 mod write_timeout;
 
+pub use address_permits::{AddressPermit, AddressPermits};
 pub use admission::{Admission, Permit, Seat};
 pub use answer_budget::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 pub use client_address::ClientAddress;

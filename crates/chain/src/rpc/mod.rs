@@ -18,7 +18,7 @@ use serde_json::{Value, value::RawValue};
 pub use auth::Auth;
 pub(crate) use error::words;
 pub use error::{RpcError, ServerError, code};
-pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes};
+pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
 
 use envelope::RawOutcome;
 use transport::Transport;

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    http::uri::Authority,
 };
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -201,6 +202,11 @@ impl fmt::Debug for Transport {
 }
 
 /// `HOST:PORT` of an `http` URL. The URL itself is not repeated in the error: it may hold a password.
+/// Whether the port, where one is given, is a number from 1 to 65535. The library leaves out any other, and the scheme's own is used.
+pub fn has_usable_port(authority: &Authority) -> bool {
+    authority.as_str() == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
+}
+
 fn authority(url: &str) -> Result<String, RpcError> {
     let refuse = |reason: &str| {
         Err(RpcError::Address {
@@ -215,10 +221,8 @@ fn authority(url: &str) -> Result<String, RpcError> {
             refuse("user and password have their own settings")
         }
         (Some("http"), Some(_)) if !matches!(uri.path(), "" | "/") => refuse("it must not have a path"),
-        // What does not fit into 16 bits would be left out, and the credentials go to port 80.
-        (Some("http"), Some(authority))
-            if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) =>
-        {
+        // The credentials would go to port 80.
+        (Some("http"), Some(authority)) if !has_usable_port(authority) => {
             refuse("the port must be a number from 1 to 65535")
         }
         (Some("http"), Some(authority)) => Ok(authority.as_str().to_owned()),

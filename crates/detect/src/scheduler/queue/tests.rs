@@ -300,13 +300,8 @@ fn many_owners_share_the_pieces_of_a_block() {
     assert_eq!(ended(&mut queue).len(), 200);
 }
 
-#[test]
-fn nobody_waits_for_the_searches_of_another() {
-    let (attacker, honest) = (receiver(1), receiver(2));
-    let mut queue = Queue::default();
-    queue
-        .push(&batch(Class::Mempool, 1, 1), &client(1, 1, &[(&attacker, &[1])]))
-        .unwrap();
+/// The search for what was found in the first row, which the batches of all clients share, once it has begun.
+fn first_search(queue: &mut Queue, receiver: &Receiver) -> Searching {
     let Some(Piece::Scan(scan)) = queue.next(true) else {
         panic!("a piece")
     };
@@ -315,7 +310,18 @@ fn nobody_waits_for_the_searches_of_another() {
         panic!("a search")
     };
     let row = Arc::clone(&search.batch.rows[0]);
-    search.search = Some(Box::new(Search::new(&attacker, &row.eligible)));
+    search.search = Some(Box::new(Search::new(receiver, &row.eligible)));
+    search
+}
+
+#[test]
+fn nobody_waits_for_the_searches_of_another() {
+    let (attacker, honest) = (receiver(1), receiver(2));
+    let mut queue = Queue::default();
+    queue
+        .push(&batch(Class::Mempool, 1, 1), &client(1, 1, &[(&attacker, &[1])]))
+        .unwrap();
+    let search = first_search(&mut queue, &attacker);
     queue.searched(search, 50 * PIECE, 0);
     queue
         .push(&batch(Class::Mempool, 1, 2), &client(2, 2, &[(&honest, &[2])]))
@@ -338,15 +344,7 @@ fn nobody_waits_for_the_notifications_of_another() {
             .push(&batch(Class::Mempool, 1, 1), &client(owner, 1, &keys))
             .unwrap();
     }
-    let Some(Piece::Scan(scan)) = queue.next(true) else {
-        panic!("a piece")
-    };
-    queue.scanned(scan, [(0, 0)]);
-    let Some(Piece::Search(mut search)) = queue.next(true) else {
-        panic!("a search")
-    };
-    let row = Arc::clone(&search.batch.rows[0]);
-    search.search = Some(Box::new(Search::new(&attacker, &row.eligible)));
+    let search = first_search(&mut queue, &attacker);
     queue.searched(search, 1, 50);
     queue
         .push(&batch(Class::Mempool, 1, 2), &client(99, 2, &[(&honest, &[1])]))
