@@ -1,32 +1,34 @@
 //! A relay from start to end: opens everything in order, wires it, and takes it down in the reverse order.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bitcoin::ScriptBuf;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
 use sdk_relay_bip352::{Engine, EngineError, Receiver, Scanner};
 use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
-use sdk_relay_chain::node::{NodeConfig, NodeSource, NodeWallet, WalletError};
+use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
 use sdk_relay_chain::{BlockRef, ChainSource};
 use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, Loader};
-use sdk_relay_detect::Detection;
+use sdk_relay_detect::{NodeWalletKeeper, own_wallet};
 use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_index::{Builder, Index, Pool};
 use sdk_relay_mesh_net::{History, Host, Mesh, REPORT_TOPICS, Syncs};
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_service::dev::{DevTools, Faucet};
+use sdk_relay_service::{
+    CAPABILITIES, Context, DRAIN_WITHIN, Failure, KeyWork, Restart, Settings, node_figures, preflight,
+};
 use sdk_relay_store::{Retention, Store, TweakIndex};
 use sdk_relay_telemetry::clock::unix_now;
-use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals, WalletState};
+use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::http_runtime::HttpRuntime;
 use sdk_relay_transport::{AnswerBudget, InputBudget, ListenerState, Tls, TlsError, serve_http};
 use tokio::sync::{oneshot, watch};
@@ -34,32 +36,20 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::context::Context;
-use crate::dev::{DevTools, Faucet};
-use crate::key_work::KeyWork;
-use crate::node_figures::node_figures;
 use crate::ports::Ports;
 use crate::progress::show_progress;
-use crate::restart::Restart;
-use crate::settings::Settings;
-use crate::supervisor::{Failure, Supervisor};
-use crate::ws::{CAPABILITIES, serve_websockets};
-use crate::{first_block, http, preflight, wallet};
+use crate::supervisor::Supervisor;
+use crate::ws::serve_websockets;
+use crate::{first_block, http};
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
 /// Directory of the tweak index in the data directory.
 const INDEX_DIRECTORY: &str = "index";
-/// Clients and requests get this long to end; then they are cut off.
-pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that were cut off get this long to drop what they hold.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// Tasks and threads get this long to end after that. A commit waits for the disk, which may never answer.
 const JOIN_WITHIN: Duration = Duration::from_secs(5);
-/// Between two tries to open the node's wallet while the node is away.
-const WALLET_RETRY: Duration = Duration::from_secs(3);
-/// Between two looks at the wallet's scripts: it stays 1,000 addresses ahead, and hands out few between two looks.
-const WALLET_SCRIPTS_EVERY: Duration = Duration::from_secs(60);
 
 /// A running relay.
 pub struct Relay {
@@ -118,7 +108,7 @@ impl Relay {
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;
         let scanner = Scanner::new(engine, log_scanner);
-        let own = Arc::new(scanner.prepare(wallet::open(data_dir.path(), config.wallet.as_ref())?));
+        let own = Arc::new(scanner.prepare(own_wallet::open(data_dir.path(), config.wallet.as_ref())?));
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
         ports.keep_only(&[config.ws_url, config.http_url]);
@@ -247,11 +237,11 @@ impl Relay {
             ws_addr,
             dev,
             started,
-            supervisor: supervisor.clone(),
+            failure: supervisor.failures(),
         });
         if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config().bitcoin_core.wallet)
         {
-            let wallet = Wallet {
+            let wallet = NodeWalletKeeper {
                 rpc: rpc.clone(),
                 chain: Arc::clone(&source.chain),
                 name: name.clone(),
@@ -510,53 +500,4 @@ fn default_relay_id(own: &Receiver) -> String {
     let hash = sha256::Hash::hash(&own.scan_public_key().serialize());
     let short: Vec<u8> = hash.as_byte_array().iter().take(4).copied().collect();
     format!("relay-{}", short.to_lower_hex_string())
-}
-
-/// The node's wallet: opened as soon as the node answers, its scripts kept up to date.
-struct Wallet {
-    rpc: RpcClient,
-    chain: Arc<dyn ChainSource>,
-    name: String,
-    vitals: Arc<Vitals>,
-    handle: watch::Sender<Option<NodeWallet>>,
-}
-
-impl Wallet {
-    /// Never ends. `first` gets the scripts once; on a node without wallets it is dropped, and detection goes on without.
-    async fn keep(self, first: oneshot::Sender<HashSet<ScriptBuf>>, detection: Detection) {
-        let mut first = Some(first);
-        loop {
-            match self.scripts().await {
-                Ok(scripts) => {
-                    self.vitals.set_wallet(WalletState::Open);
-                    match first.take() {
-                        Some(first) => drop(first.send(scripts)),
-                        None => detection.wallet_scripts(scripts).await,
-                    }
-                    tokio::time::sleep(WALLET_SCRIPTS_EVERY).await;
-                }
-                Err(error) => {
-                    let away = matches!(error, WalletError::Source(_));
-                    let told = format!("bitcoin_core.wallet {:?}: {error}", self.name);
-                    if self.vitals.wallet() != WalletState::Unavailable(told.clone()) {
-                        tracing::warn!("{told}");
-                        self.vitals.set_wallet(WalletState::Unavailable(told));
-                    }
-                    if !away {
-                        drop(first.take());
-                    }
-                    tokio::time::sleep(WALLET_RETRY).await;
-                }
-            }
-        }
-    }
-
-    async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
-        // On a node of another network nothing is opened, let alone made.
-        self.chain.status().await?;
-        let wallet = NodeWallet::open(&self.rpc, &self.name).await?;
-        let scripts = wallet.scripts().await?;
-        self.handle.send_replace(Some(wallet));
-        Ok(scripts)
-    }
 }

@@ -5,7 +5,6 @@
 //! a panic in one is logged and ends that connection alone, so that no client can end the relay for the others.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sdk_relay_detect::SpawnThread;
+use sdk_relay_service::Failure;
 use sdk_relay_transport::SpawnConnection;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -39,22 +39,6 @@ struct Shared {
     cut: CancellationToken,
     running: Mutex<BTreeMap<u64, &'static str>>,
     next: AtomicU64,
-}
-
-/// A part of the relay that ended by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Its name.
-    pub part: &'static str,
-    /// Whether it panicked.
-    pub panicked: bool,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.panicked { "panicked" } else { "ended by itself" };
-        write!(f, "the relay's part {:?} {how}", self.part)
-    }
 }
 
 impl Default for Supervisor {
@@ -175,6 +159,11 @@ impl Supervisor {
     /// The part that failed first; one that panicked before one that merely ended, as it may have done so for want of the other.
     pub fn failure(&self) -> Option<Failure> {
         self.0.failure.borrow().clone()
+    }
+
+    /// [`Self::failure`], and each change of it.
+    pub fn failures(&self) -> watch::Receiver<Option<Failure>> {
+        self.0.failure.subscribe()
     }
 
     /// Waits until a part fails.

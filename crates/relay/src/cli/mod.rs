@@ -12,8 +12,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
-
-use crate::preflight;
+use sdk_relay_service::preflight;
 
 pub use run::run_with;
 

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_service::reports;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
 use sdk_relay_transport::{http_runtime, open_files};
 use tokio::time::timeout;
@@ -182,7 +183,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 }
                 Signal::Reload => reload_certificate(&relay),
             },
-            () = cx.ready(), if !ready => {
+            () = reports::ready(&cx), if !ready => {
                 ready = true;
                 tracing::info!(%ws, %http, "ready");
                 if cx.config().standalone {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
+use sdk_relay_service::ChangeError;
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
@@ -11,7 +12,6 @@ use serde_json::{Map, Value};
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
-use crate::settings::ChangeError;
 
 /// Changes the configuration while the relay runs.
 ///

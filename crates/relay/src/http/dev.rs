@@ -5,13 +5,13 @@ use axum::extract::State;
 use bitcoin::Amount;
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
+use sdk_relay_service::Context;
+use sdk_relay_service::dev::{DevError, DevTools, MOST_BLOCKS};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
-use crate::context::Context;
-use crate::dev::{DevError, DevTools, MOST_BLOCKS};
 
 /// Mines blocks. Without a body: one block.
 #[utoipa::path(

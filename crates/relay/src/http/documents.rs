@@ -1,10 +1,10 @@
 //! What describes the API: made once when the relay starts, as nothing that it depends on changes before the next start.
 
 use axum::body::Bytes;
+use sdk_relay_service::Context;
 use serde_json::Value;
 
 use super::{asyncapi, openapi};
-use crate::context::Context;
 
 /// The documents, ready to be sent.
 #[derive(Clone, Debug)]

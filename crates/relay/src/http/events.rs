@@ -17,13 +17,13 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_events::{Cursor, Frame, Next};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
+use sdk_relay_service::Context;
 use sdk_relay_transport::{ClientAddress, ListenerState, PeerFinished, Permit, Shutdown, shutdown_requested};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
 use super::problem::ApiError;
 use super::query::digits;
-use crate::context::Context;
 
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use sdk_relay_mesh_net::{LONGEST_SYNC, Order};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
+use sdk_relay_service::Context;
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
 use super::body::Body;
 use super::problem::ApiError;
 use super::sync::KINDS;
-use crate::context::Context;
 
 /// Syncs immediately with relays to which this one has a link.
 ///

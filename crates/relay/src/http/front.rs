@@ -15,16 +15,15 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
+use sdk_relay_service::{CheckedHost, Context, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
 
 use super::access::Pace;
 use super::blindbit::{Turns, is_blindbit};
-use super::host::{CheckedHost, RequestHost};
 use super::origins::Page;
 use super::problem::ApiError;
 use super::unread;
-use crate::context::Context;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{Health, Live, Ready};
+use sdk_relay_service::reports::{self, Condition};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use crate::reports::{self, Condition};
 
 /// Returns the health of the relay: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[utoipa::path(

@@ -13,7 +13,6 @@ mod events;
 mod force;
 mod front;
 mod health;
-mod host;
 mod logs;
 mod metrics;
 mod openapi;
@@ -35,12 +34,11 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use hyper::StatusCode;
 
-use crate::context::Context;
 use documents::Documents;
 use problem::ApiError;
+use sdk_relay_service::Context;
 
 pub use front::Front;
-pub use host::{HostError, RequestHost};
 
 type Cx = State<Arc<Context>>;
 

@@ -9,8 +9,8 @@ use hyper::header::{
 };
 use hyper::{Method, StatusCode};
 use sdk_relay_config::Config;
+use sdk_relay_service::RequestHost;
 
-use super::host::RequestHost;
 use super::problem::ApiError;
 
 /// What any page may post: it changes nothing of the relay.

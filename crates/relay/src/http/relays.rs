@@ -10,15 +10,13 @@ use sdk_relay_protocol::http::{
     Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
     RelaySyncs,
 };
+use sdk_relay_service::{CAPABILITIES, Context, reports};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
 use super::problem::ApiError;
 use super::{Cx, query};
-use crate::context::Context;
-use crate::reports;
-use crate::ws::CAPABILITIES;
 
 /// Filters of `GET /relays`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

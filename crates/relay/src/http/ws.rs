@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
+use sdk_relay_service::may_read;
 use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
 
 use super::Cx;
 use super::problem::ApiError;
-use crate::auth::may_read;
 use crate::ws::{self, Arrival};
 
 /// Opens a WebSocket: the API of `/asyncapi.json`.

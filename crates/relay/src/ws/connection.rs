@@ -22,6 +22,7 @@ use sdk_relay_mesh_net::{Asker, Inbound, LinkStep, Listener, connection_id};
 use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, Topic, message_id,
 };
+use sdk_relay_service::{Context, reading_tokens};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,8 +33,6 @@ use self::pending::Pending;
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
-use crate::auth;
-use crate::context::Context;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -183,7 +182,7 @@ impl Connection {
         let tokens = if authorized {
             Vec::new()
         } else {
-            auth::reading_tokens(&cx.config().auth)
+            reading_tokens(&cx.config().auth)
         };
         let most = cx.config().max_watches_per_connection;
         let at_once = u32::try_from(most)

@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use sdk_relay_service::{Context, may_read};
 use sdk_relay_transport::{
     ClientAddress, HEADERS_WITHIN, LastWords, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
@@ -20,8 +21,6 @@ use tokio::time::timeout;
 
 use super::connection::{Arrival, serve};
 use super::upgrade::open;
-use crate::auth::may_read;
-use crate::context::Context;
 
 /// Serves WebSocket clients until the relay's end.
 pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners: ListenerState) {

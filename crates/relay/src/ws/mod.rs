@@ -14,6 +14,5 @@ mod watch;
 
 pub use connection::{Arrival, serve};
 pub use listener::serve_websockets;
-pub use session::CAPABILITIES;
 pub use socket::MAX_MESSAGE;
 pub use upgrade::{Refused, open, upgrade};

@@ -7,11 +7,10 @@ use sdk_relay_protocol::{
     ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
     Topics, Unwatch, Watch, parse_client_message,
 };
+use sdk_relay_service::CAPABILITIES;
 
 use super::begin::Begin;
 
-/// What the relay offers, as `handshake_response` says it.
-pub const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];
 /// Errors in a row after which a client is taken for broken.
 const ERRORS_IN_A_ROW: u32 = 10;
 /// Longest `client_id`, in characters.

@@ -7,8 +7,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use sdk_relay_config::Config;
-
-use crate::http::{HostError, RequestHost};
+use sdk_relay_service::{HostError, RequestHost};
 
 /// What the key is hashed with (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

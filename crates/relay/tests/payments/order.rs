@@ -10,6 +10,7 @@ use sdk_relay::ws::{Arrival, serve};
 use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage, encode_text};
 use sdk_relay_client::{Event, Notification};
 use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_service::reports;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Admission, ClientAddress, LastWords};
 use testkit::{Payee, eventually};
@@ -44,7 +45,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
     let cx = Arc::clone(relay.context());
-    cx.ready().await;
+    reports::ready(&cx).await;
     let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
     let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
     let permit = Admission::new(1, 1).admit(client.ip()).expect("a place");

@@ -8,10 +8,10 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATC
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::encode;
 use sdk_relay_protocol::http::Problem;
+use sdk_relay_service::Context;
 use serde::Serialize;
 
 use super::super::problem::ApiError;
-use crate::context::Context;
 
 /// How long an answer stays right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use hyper::StatusCode;
 use sdk_relay_config::Network;
 use sdk_relay_index::{Index, IndexState};
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
+use sdk_relay_service::Context;
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
 use super::super::query::digits;
 use super::answer::{Keeps, Refusal};
-use crate::context::Context;
 
 /// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.
 const BURIED: u32 = 100;

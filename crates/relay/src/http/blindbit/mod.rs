@@ -22,11 +22,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use hyper::header::HeaderMap;
 use hyper::{StatusCode, Version};
+use sdk_relay_service::Context;
 use sdk_relay_transport::AnswerShare;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
-
-use crate::context::Context;
 
 pub(super) use self::path::is_blindbit;
 pub(super) use self::turns::Turns;

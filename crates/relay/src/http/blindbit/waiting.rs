@@ -12,11 +12,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 use hyper::{Method, StatusCode};
+use sdk_relay_service::Context;
 use sdk_relay_transport::{AnswerBudget, ClientAddress};
 
 use super::super::unread::{REASON, held, held_by, later};
 use super::answer::Refusal;
-use crate::context::Context;
 
 /// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
 /// take in all (60 s).

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use sdk_relay_bip352::wipe_stack_below;
 use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
+use sdk_relay_service::Context;
 
 use super::super::session::refusal;
 use super::super::watch::{Keys, check_sizes, keys};
-use crate::context::Context;
 
 /// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once. One takes
 /// 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.

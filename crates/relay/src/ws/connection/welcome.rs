@@ -3,12 +3,12 @@
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, HandshakeResponse, HandshakeStatus, ServerMessage, SubscribeResponse, Topic,
 };
+use sdk_relay_service::CAPABILITIES;
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::begin::Begin;
-use super::super::session::CAPABILITIES;
 use super::super::socket::Socket;
 use super::{Connection, End, Step, failed};
 

@@ -5,12 +5,11 @@ use std::io::Read;
 use std::net::SocketAddr;
 
 use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
+use sdk_relay_detect::own_wallet::{self, WalletError};
 use sdk_relay_mesh_net::{IdentityError, check_identity};
 use sdk_relay_transport::{TlsError, may_listen, tls};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-
-use crate::wallet::{self, WalletError};
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +43,7 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
     address(config, "ws_url", config.ws_url)?;
     address(config, "http_url", config.http_url)?;
     trust(config)?;
-    wallet::check(&config.data_dir, config.wallet.as_ref())?;
+    own_wallet::check(&config.data_dir, config.wallet.as_ref())?;
     Ok(check_identity(config)?)
 }
 

@@ -16,13 +16,13 @@ use bitcoin::transaction::Version;
 use bitcoin::{Address, Amount, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use sdk_relay_bip352::SilentPaymentAddress;
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
-use sdk_relay_chain::node::{NodeWallet, WalletError};
+use sdk_relay_chain::node::NodeWallet;
 use sdk_relay_chain::rpc::RpcClient;
 use sdk_relay_chain::{BroadcastError, ChainSource};
 use sdk_relay_config::Network;
 use tokio::sync::watch;
 
-use super::DevError;
+use super::error::DevError;
 
 /// Fee of the second transaction, some 111 virtual bytes: four times what any node relays.
 const FEE: Amount = Amount::from_sat(500);
@@ -160,14 +160,4 @@ fn spend(
         input.witness = Witness::p2wpkh(&signature, &public.0);
     }
     Ok(tx)
-}
-
-impl From<WalletError> for DevError {
-    fn from(error: WalletError) -> Self {
-        match error {
-            WalletError::Refused(_) => Self::Amount(error.to_string()),
-            WalletError::Unavailable { .. } => Self::Unavailable(error.to_string()),
-            WalletError::Source(error) => Self::Source(error),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
@@ -18,14 +18,10 @@ use sdk_relay_transport::{AnswerBudget, InputBudget};
 use tokio::sync::watch;
 
 use crate::dev::DevTools;
+use crate::failure::Failure;
 use crate::key_work::KeyWork;
-use crate::reports;
 use crate::restart::Restart;
 use crate::settings::Settings;
-use crate::supervisor::Supervisor;
-
-/// Between two looks whether the relay is ready.
-const READY_LOOK: Duration = Duration::from_millis(10);
 
 /// The relay, as its connections and requests see it. Nothing in it can be changed but by its own parts.
 pub struct Context {
@@ -81,24 +77,14 @@ pub struct Context {
     pub dev: Option<DevTools>,
     /// When the relay started.
     pub started: Instant,
-    /// Knows which part of the relay has failed.
-    pub supervisor: Supervisor,
+    /// Which part of the relay has failed.
+    pub failure: watch::Receiver<Option<Failure>>,
 }
 
 impl Context {
     /// The configuration as it is now.
     pub fn config(&self) -> Arc<Config> {
         self.settings.now()
-    }
-
-    /// Waits until the relay follows the tip and knows the mempool.
-    pub async fn ready(&self) {
-        let mut follow = self.follow.clone();
-        while reports::not_ready(self).is_some() {
-            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
-            // Either way the next look decides.
-            drop(tokio::time::timeout(READY_LOOK, follow.changed()).await);
-        }
     }
 
     /// Links to other relays now.

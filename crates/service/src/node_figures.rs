@@ -5,7 +5,7 @@ use sdk_relay_protocol::http::BitcoinMetrics;
 use serde_json::Value;
 
 /// The node's figures; none while it does not answer, of which the follower notifies the operator.
-pub(crate) async fn node_figures(chain: &dyn ChainSource) -> BitcoinMetrics {
+pub async fn node_figures(chain: &dyn ChainSource) -> BitcoinMetrics {
     chain.info().await.map_or_else(
         |_| BitcoinMetrics::default(),
         |info| BitcoinMetrics {

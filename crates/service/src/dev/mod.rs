@@ -1,13 +1,14 @@
 //! Play money: what is behind `/dev/mine` and `/dev/pay`.
 
+mod error;
 mod faucet;
 
 use std::sync::Arc;
 
 use bitcoin::{Amount, BlockHash, Txid};
-use sdk_relay_chain::SourceError;
-use sdk_relay_devchain::{DevChain, PayError};
+use sdk_relay_devchain::DevChain;
 
+pub use error::DevError;
 pub use faucet::Faucet;
 
 /// Blocks that one request may mine: a month's worth takes a node a second.
@@ -19,26 +20,6 @@ pub enum DevTools {
     Embedded(Arc<DevChain>),
     /// The node mines, its wallet pays.
     Node(Faucet),
-}
-
-/// Why there is no block or no payment.
-#[derive(Debug, thiserror::Error)]
-pub enum DevError {
-    /// The address is none, or of another network.
-    #[error("{0}")]
-    Address(String),
-    /// The amount cannot be paid.
-    #[error("{0}")]
-    Amount(String),
-    /// What it needs is not there: a wallet, or blocks that anybody may mine.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The node did not answer.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A fault of the program.
-    #[error("{0}")]
-    Failed(String),
 }
 
 impl DevTools {
@@ -72,16 +53,4 @@ async fn on_a_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| DevError::Failed(e.to_string()))
-}
-
-impl From<PayError> for DevError {
-    fn from(error: PayError) -> Self {
-        let told = error.to_string();
-        match error {
-            PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
-            PayError::Amount(_) => Self::Amount(told),
-            PayError::Refused(_) => Self::Unavailable(told),
-            PayError::Write(_) => Self::Failed(told),
-        }
-    }
 }

@@ -4,14 +4,14 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use sdk_relay_config::{Auth, Secret};
 
 /// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read too.
-pub(crate) fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
+pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
     auth.read_token.is_none()
         || carries(headers, auth.read_token.as_ref())
         || carries(headers, auth.admin_token.as_ref())
 }
 
 /// The tokens of which a handshake must show one; empty where anybody may read.
-pub(crate) fn reading_tokens(auth: &Auth) -> Vec<Secret> {
+pub fn reading_tokens(auth: &Auth) -> Vec<Secret> {
     let tokens = [auth.read_token.as_ref(), auth.admin_token.as_ref()];
     match auth.read_token {
         Some(_) => tokens.into_iter().flatten().cloned().collect(),
@@ -20,7 +20,7 @@ pub(crate) fn reading_tokens(auth: &Auth) -> Vec<Secret> {
 }
 
 /// Whether the one `Authorization` header of a request is this bearer token.
-pub(crate) fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
+pub fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let only = lines.next().filter(|_| lines.next().is_none());
     let given = only.and_then(|v| v.to_str().ok()).and_then(|v| {

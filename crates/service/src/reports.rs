@@ -42,6 +42,9 @@ impl Condition {
 /// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before it.
 const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
 
+/// Between two looks whether the relay is ready.
+const READY_LOOK: Duration = Duration::from_millis(10);
+
 /// The relay's condition and what is wrong, in a sentence each.
 pub fn condition(cx: &Context) -> (Condition, Vec<String>) {
     let (mut condition, mut problems) = serving(cx);
@@ -123,7 +126,7 @@ pub fn serving(cx: &Context) -> (Condition, Vec<String>) {
         problems.push("events cannot be written: check the disk of data_dir".to_owned());
         condition = Condition::Critical;
     }
-    if let Some(failure) = cx.supervisor.failure() {
+    if let Some(failure) = &*cx.failure.borrow() {
         problems.insert(0, format!("{failure}: the process is exiting"));
         condition = Condition::Critical;
     }
@@ -139,7 +142,7 @@ pub fn not_ready(cx: &Context) -> Option<String> {
         && cx.vitals.mempool_known()
         && follow.tip.map(|t| t.height) == cx.vitals.tip()
         && !cx.vitals.store_fails()
-        && cx.supervisor.failure().is_none()
+        && cx.failure.borrow().is_none()
     {
         return None;
     }
@@ -149,6 +152,16 @@ pub fn not_ready(cx: &Context) -> Option<String> {
             .next()
             .unwrap_or_else(|| "the mempool is being scanned".to_owned()),
     )
+}
+
+/// Waits until the relay follows the tip and knows the mempool.
+pub async fn ready(cx: &Context) {
+    let mut follow = cx.follow.clone();
+    while not_ready(cx).is_some() {
+        // The status wakes at every change of the follower; what detection does behind it takes a moment more.
+        // Either way the next look decides.
+        drop(tokio::time::timeout(READY_LOOK, follow.changed()).await);
+    }
 }
 
 /// `GET /health`.

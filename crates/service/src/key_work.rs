@@ -28,7 +28,7 @@ impl KeyWork {
 
     /// Waits for a turn: first among those of the address, in the order in which they came, then among the addresses. Dropping it lets the next one
     /// begin.
-    pub(crate) async fn turn(&self, address: IpAddr) -> Result<AddressPermit, AcquireError> {
+    pub async fn turn(&self, address: IpAddr) -> Result<AddressPermit, AcquireError> {
         self.0.acquire(address, 1).await
     }
 }

@@ -1,9 +1,13 @@
 //! Restarts that are asked for over HTTP.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::watch;
+
+/// Clients and requests get this long to end when the relay stops or restarts; then they are cut off.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a restart is asked for. It happens after the answer: whoever runs the relay takes it down and starts it anew.
 #[derive(Debug)]

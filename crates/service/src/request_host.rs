@@ -11,7 +11,7 @@ use sdk_relay_config::{Config, normal_name};
 
 /// The host of a request, where no page of another site can have it; an extension of every request.
 #[derive(Clone, Debug)]
-pub(super) struct CheckedHost(pub(super) Option<RequestHost>);
+pub struct CheckedHost(pub Option<RequestHost>);
 
 /// Why a request names no host. RFC 9112 has all of them answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

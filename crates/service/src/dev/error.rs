@@ -1,0 +1,47 @@
+//! What can go wrong with mining and paying.
+
+use sdk_relay_chain::SourceError;
+use sdk_relay_chain::node::WalletError;
+use sdk_relay_devchain::PayError;
+
+/// Why there is no block or no payment.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// The address is none, or of another network.
+    #[error("{0}")]
+    Address(String),
+    /// The amount cannot be paid.
+    #[error("{0}")]
+    Amount(String),
+    /// What it needs is not there: a wallet, or blocks that anybody may mine.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The node did not answer.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A fault of the program.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<PayError> for DevError {
+    fn from(error: PayError) -> Self {
+        let told = error.to_string();
+        match error {
+            PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
+            PayError::Amount(_) => Self::Amount(told),
+            PayError::Refused(_) => Self::Unavailable(told),
+            PayError::Write(_) => Self::Failed(told),
+        }
+    }
+}
+
+impl From<WalletError> for DevError {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::Refused(_) => Self::Amount(error.to_string()),
+            WalletError::Unavailable { .. } => Self::Unavailable(error.to_string()),
+            WalletError::Source(error) => Self::Source(error),
+        }
+    }
+}
