@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::history::Stretch;
-use super::mailbox::{MailBudget, Mailbox, MailboxReceiver};
+use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::past::{Outlook, Standing};
 
 /// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and
@@ -29,7 +29,7 @@ pub struct Detection {
     commands: mpsc::Sender<Command>,
     /// A connection has left whose command found no place: its mailbox is closed, and has to be looked for.
     left_unsaid: Arc<AtomicBool>,
-    mail: Arc<MailBudget>,
+    mail: Arc<Mailboxes>,
     scanner: Scanner,
 }
 
@@ -195,7 +195,7 @@ mod tests {
         WatchOrder {
             receiver: Prepared::plain(Receiver::new(ScanKey::from(key), spend, []).expect("no labels")),
             addresses: HashMap::new(),
-            mailbox: Arc::<MailBudget>::default().mailbox(IpAddr::from([127, 0, 0, 1])).0,
+            mailbox: Arc::<Mailboxes>::default().mailbox(IpAddr::from([127, 0, 0, 1])).0,
             history: None,
         }
     }

@@ -8,17 +8,20 @@
 //! | 1 confirmation | its block disconnected | `payment_reverted` |
 //! | anything | the same again | nothing |
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use bitcoin::{OutPoint, Txid};
-use sdk_relay_protocol::{Event, Payment};
+use bitcoin::{BlockHash, OutPoint, Txid};
+use sdk_relay_protocol::Event;
 
-/// Payments to one wallet, as they were told last. Reverted and buried ones are not kept. Watches with equal keys share the payments: a ledger has
-/// their places only.
+use super::known_payment::KnownPayment;
+
+/// Memory for each payment: nodes of the map are half full at least, or nearly.
+const PAYMENT_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
+
+/// Payments to one wallet, as they were told last. Reverted and buried ones are not kept.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    by_txid: HashMap<Txid, Vec<(u32, Arc<Payment>)>>,
+    payments: BTreeMap<OutPoint, KnownPayment>,
 }
 
 /// A payment about which there is news.
@@ -27,117 +30,90 @@ pub(super) struct Change {
     pub(super) outpoint: OutPoint,
     /// What to tell.
     pub(super) event: Event,
-    /// What holds now: to be kept, or `None` to be forgotten.
-    pub(super) kept: Option<Arc<Payment>>,
+}
+
+impl Change {
+    /// A payment that was not known, or not in this block.
+    pub(super) fn detected(outpoint: OutPoint, payment: &KnownPayment) -> Self {
+        Self {
+            outpoint,
+            event: Event::PaymentDetected(Box::new(payment.to_payment(outpoint))),
+        }
+    }
 }
 
 impl Ledger {
     /// A ledger of payments that were told before.
-    pub(super) fn of(payments: impl IntoIterator<Item = (OutPoint, Payment)>) -> Self {
-        let mut ledger = Self::default();
-        for (outpoint, payment) in payments {
-            ledger
-                .by_txid
-                .entry(outpoint.txid)
-                .or_default()
-                .push((outpoint.vout, Arc::new(payment)));
+    pub(super) fn of(payments: impl IntoIterator<Item = (OutPoint, KnownPayment)>) -> Self {
+        Self {
+            payments: payments.into_iter().collect(),
         }
-        ledger
+    }
+
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.payments.len() * PAYMENT_BYTES
     }
 
     /// An output was seen, in the mempool or in a block as the payment says.
-    pub(super) fn seen(&mut self, outpoint: OutPoint, payment: Arc<Payment>) -> Option<Change> {
-        let outputs = self.by_txid.entry(outpoint.txid).or_default();
-        match outputs.iter_mut().find(|(vout, _)| *vout == outpoint.vout) {
-            Some((_, told)) if told.block_hash.is_none() && payment.block_hash.is_some() => {
-                *told = Arc::clone(&payment);
-            }
-            Some(_) => return None,
-            None => outputs.push((outpoint.vout, Arc::clone(&payment))),
-        }
-        let event = Event::PaymentDetected(Box::new(Payment::clone(&payment)));
-        Some(Change {
-            outpoint,
-            event,
-            kept: Some(payment),
+    pub(super) fn seen(&mut self, outpoint: OutPoint, payment: KnownPayment) -> Option<Change> {
+        let is_news = self
+            .payments
+            .get(&outpoint)
+            .is_none_or(|told| told.block.is_none() && payment.block.is_some());
+        is_news.then(|| {
+            let change = Change::detected(outpoint, &payment);
+            self.payments.insert(outpoint, payment);
+            change
         })
     }
 
     /// A transaction left the mempool without being mined.
     pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) -> Vec<Change> {
-        self.revert(txid, replaced_by, |p| p.block_hash.is_none())
+        let outputs = OutPoint { txid, vout: 0 }..=OutPoint { txid, vout: u32::MAX };
+        let waiting = self.payments.range(outputs).filter(|(_, p)| p.block.is_none());
+        let waiting = waiting.map(|(outpoint, _)| *outpoint).collect();
+        self.revert(waiting, replaced_by)
     }
 
     /// A block left the best chain.
-    pub(super) fn disconnected(&mut self, block_hash: &str) -> Vec<Change> {
-        let of_block = |p: &Payment| p.block_hash.as_deref() == Some(block_hash);
-        self.txids_where(of_block)
-            .into_iter()
-            .flat_map(|txid| self.revert(txid, None, of_block))
-            .collect()
+    pub(super) fn disconnected(&mut self, block: BlockHash) -> Vec<Change> {
+        let outpoints = self.outpoints_where(|_, p| p.block.is_some_and(|(_, hash)| hash == block));
+        self.revert(outpoints, None)
     }
 
     /// The mempool is known as a whole: whatever was told to be in it and is not, is gone.
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) -> Vec<Change> {
-        let waiting = self.txids_where(|p| p.block_hash.is_none());
-        waiting
-            .into_iter()
-            .filter(|txid| !contains(txid))
-            .flat_map(|txid| self.left(txid, None))
-            .collect()
+        let gone = self.outpoints_where(|outpoint, p| p.block.is_none() && !contains(&outpoint.txid));
+        self.revert(gone, None)
     }
 
     /// Forgets what lies in blocks up to `height`: no reorganisation that can be told reaches it. Gives what was forgotten.
     pub(super) fn bury(&mut self, height: u32) -> Vec<OutPoint> {
-        let is_buried = |p: &Payment| p.block_height.is_some_and(|h| h <= height);
-        let mut buried = Vec::new();
-        self.by_txid.retain(|txid, outputs| {
-            outputs.retain(|(vout, payment)| {
-                if is_buried(payment) {
-                    buried.push(OutPoint {
-                        txid: *txid,
-                        vout: *vout,
-                    });
-                }
-                !is_buried(payment)
-            });
-            !outputs.is_empty()
-        });
+        let buried = self.outpoints_where(|_, p| p.block.is_some_and(|(of, _)| of <= height));
+        for outpoint in &buried {
+            self.payments.remove(outpoint);
+        }
         buried
     }
 
-    fn txids_where(&self, wanted: impl Fn(&Payment) -> bool) -> Vec<Txid> {
-        let mut txids: Vec<Txid> = self
-            .by_txid
-            .iter()
-            .filter(|(_, o)| o.iter().any(|(_, p)| wanted(p)))
-            .map(|(t, _)| *t)
-            .collect();
-        // The map has no order of its own, and two relays should tell the same story.
-        txids.sort_unstable();
-        txids
+    /// In the order of txid and output, so that two relays send the same.
+    fn outpoints_where(&self, wanted: impl Fn(&OutPoint, &KnownPayment) -> bool) -> Vec<OutPoint> {
+        let found = self.payments.iter().filter(|(outpoint, p)| wanted(outpoint, p));
+        found.map(|(outpoint, _)| *outpoint).collect()
     }
 
-    fn revert(&mut self, txid: Txid, by: Option<Txid>, wanted: impl Fn(&Payment) -> bool) -> Vec<Change> {
-        let Some(outputs) = self.by_txid.get_mut(&txid) else {
-            return Vec::new();
-        };
-        let mut changes = Vec::new();
-        outputs.retain(|(vout, payment)| {
-            if wanted(payment) {
-                let mut told = Payment::clone(payment);
-                told.replaced_by = by.map(|t| t.to_string());
-                let event = Event::PaymentReverted(Box::new(told));
+    fn revert(&mut self, outpoints: Vec<OutPoint>, by: Option<Txid>) -> Vec<Change> {
+        let mut changes = Vec::with_capacity(outpoints.len());
+        for outpoint in outpoints {
+            if let Some(told) = self.payments.remove(&outpoint) {
+                let mut payment = told.to_payment(outpoint);
+                payment.replaced_by = by.map(|t| t.to_string());
                 changes.push(Change {
-                    outpoint: OutPoint { txid, vout: *vout },
-                    event,
-                    kept: None,
+                    outpoint,
+                    event: Event::PaymentReverted(Box::new(payment)),
                 });
             }
-            !wanted(payment)
-        });
-        if outputs.is_empty() {
-            self.by_txid.remove(&txid);
         }
         changes
     }

@@ -7,8 +7,10 @@
 //! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else. The scheduler finds them beside
 //! detection, which never waits for it: a connection whose watches are still being scanned sees no event that comes after what is scanned.
 
+mod budget;
 mod commands;
 mod history;
+mod known_payment;
 mod ledger;
 mod mailbox;
 mod mempool;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use sdk_relay_events::Frame;
 use tokio::sync::{Notify, watch};
 
+use super::budget::{Budget, Share};
 use super::scheduler::Owner;
 
 /// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has not read this much is too slow.
@@ -17,9 +18,13 @@ const HISTORY_BYTES: usize = 512 << 10;
 /// What one payment takes at most, [`OVERHEAD`] included: its longest texts are an address (119 characters) and four hashes.
 const PAYMENT_BYTES: usize = 1 << 10;
 /// Bytes that wait for all connections. Beyond them the address for which most waits loses its largest mailbox.
-const ALL_BYTES: usize = 64 << 20;
+const ALL_MAILBOXES: usize = 64 << 20;
 /// What a message takes beside its text: its place in the queue, and the allocator's part.
 const OVERHEAD: usize = size_of::<Letter>() + 16;
+/// Bytes of the ledgers of one connection's watches: some 20,000 payments that can still be reverted. Fees of a few dollars make thousands.
+const CONNECTION_LEDGERS: usize = 8 << 20;
+/// Bytes of all ledgers. Beyond them the address with the most loses its connection with the most.
+const ALL_LEDGERS: usize = 64 << 20;
 
 /// Numbers mailboxes for as long as the process runs.
 static MAILBOXES: AtomicU64 = AtomicU64::new(1);
@@ -28,23 +33,15 @@ const NOT_GIVEN_UP: u8 = 0;
 const TOO_FULL: u8 = 1;
 const TOO_FAR_BEHIND: u8 = 2;
 const FAILED: u8 = 3;
+const TOO_MANY_PAYMENTS: u8 = 4;
 
-/// Counts what waits in all mailboxes.
-#[derive(Debug, Default)]
-pub(super) struct MailBudget(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: usize,
-    /// Mailboxes that are read and not given up.
-    boxes: HashMap<Owner, Counted>,
-}
-
+/// All mailboxes, and what is kept for their connections.
 #[derive(Debug)]
-struct Counted {
-    address: IpAddr,
-    bytes: usize,
-    shared: Weak<Shared>,
+pub(super) struct Mailboxes {
+    /// Those that are read and not given up.
+    open: Mutex<HashMap<Owner, Weak<Shared>>>,
+    waiting: Arc<Budget>,
+    ledgers: Arc<Budget>,
 }
 
 /// A message that waits. It counts in its connection's mailbox from the moment it is made, wherever it lies.
@@ -54,12 +51,11 @@ pub(super) struct Letter {
     _share: Share,
 }
 
-/// Bytes of a mailbox; dropping it gives them back.
+/// What the ledgers of a connection's watches take.
 #[derive(Debug)]
-struct Share {
-    budget: Arc<MailBudget>,
-    owner: Owner,
-    bytes: usize,
+pub(super) struct LedgerShare {
+    mailbox: Mailbox,
+    share: Share,
 }
 
 /// Where detection leaves a connection's payments.
@@ -77,10 +73,10 @@ pub struct MailboxReceiver {
 struct Shared {
     number: Owner,
     address: IpAddr,
-    budget: Arc<MailBudget>,
+    all: Arc<Mailboxes>,
     letters: Mutex<VecDeque<Letter>>,
     arrived: Notify,
-    /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`].
+    /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`], [`TOO_MANY_PAYMENTS`].
     given_up: AtomicU8,
     /// The connection has ended.
     closed: AtomicBool,
@@ -88,26 +84,33 @@ struct Shared {
     barrier: watch::Sender<u64>,
 }
 
-impl MailBudget {
+impl Default for Mailboxes {
+    fn default() -> Self {
+        Self {
+            open: Mutex::default(),
+            waiting: Budget::new(MAILBOX_BYTES, ALL_MAILBOXES),
+            ledgers: Budget::new(CONNECTION_LEDGERS, ALL_LEDGERS),
+        }
+    }
+}
+
+impl Mailboxes {
     /// A mailbox for a client from this address.
     pub(super) fn mailbox(self: &Arc<Self>, address: IpAddr) -> (Mailbox, MailboxReceiver) {
         let (barrier, seen) = watch::channel(u64::MAX);
         let shared = Arc::new(Shared {
             number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
             address,
-            budget: Arc::clone(self),
+            all: Arc::clone(self),
             letters: Mutex::default(),
             arrived: Notify::new(),
             given_up: AtomicU8::new(NOT_GIVEN_UP),
             closed: AtomicBool::new(false),
             barrier,
         });
-        let counted = Counted {
-            address,
-            bytes: 0,
-            shared: Arc::downgrade(&shared),
-        };
-        self.lock().boxes.insert(shared.number, counted);
+        self.waiting.enter(shared.number, address);
+        self.ledgers.enter(shared.number, address);
+        self.open().insert(shared.number, Arc::downgrade(&shared));
         let receiver = MailboxReceiver {
             shared: Arc::clone(&shared),
             barrier: seen,
@@ -115,81 +118,38 @@ impl MailBudget {
         (Mailbox(shared), receiver)
     }
 
-    /// Bytes that wait for a connection; none where its mailbox is gone.
-    fn bytes_of(&self, owner: Owner) -> usize {
-        self.lock().boxes.get(&owner).map_or(0, |counted| counted.bytes)
-    }
-
-    /// Counts bytes. Gives the mailboxes that have to be given up for it, which are not counted any more.
-    fn add(&self, owner: Owner, bytes: usize) -> Vec<Arc<Shared>> {
-        let mut waiting = self.lock();
-        let Some(counted) = waiting.boxes.get_mut(&owner) else {
-            return Vec::new();
-        };
-        counted.bytes += bytes;
-        let is_full = counted.bytes > MAILBOX_BYTES;
-        waiting.bytes += bytes;
-        let mut given_up = Vec::new();
-        if is_full {
-            given_up.extend(waiting.remove(owner));
-        }
-        while waiting.bytes > ALL_BYTES
-            && let Some(largest) = waiting.largest()
-        {
-            given_up.extend(waiting.remove(largest));
-        }
-        given_up
-    }
-
-    fn give_back(&self, owner: Owner, bytes: usize) {
-        let mut waiting = self.lock();
-        if let Some(counted) = waiting.boxes.get_mut(&owner) {
-            counted.bytes -= bytes;
-            waiting.bytes -= bytes;
+    /// Gives up the mailboxes of these connections.
+    fn give_up(&self, owners: Vec<Owner>, reason: u8) {
+        for owner in owners {
+            let shared = self.open().get(&owner).and_then(Weak::upgrade);
+            if let Some(shared) = shared {
+                shared.give_up(reason);
+            }
         }
     }
 
     fn remove(&self, owner: Owner) {
-        // Dropped outside the lock, which its letters need.
-        let gone = self.lock().remove(owner);
-        drop(gone);
+        self.waiting.leave(owner);
+        self.ledgers.leave(owner);
+        self.open().remove(&owner);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiting {
-    /// Of the address for which most waits.
-    fn largest(&self) -> Option<Owner> {
-        let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
-        for counted in self.boxes.values() {
-            *by_address.entry(counted.address).or_default() += counted.bytes;
-        }
-        let (address, _) = by_address.into_iter().max_by_key(|(_, bytes)| *bytes)?;
-        let of_address = self.boxes.iter().filter(|(_, counted)| counted.address == address);
-        of_address
-            .max_by_key(|(_, counted)| counted.bytes)
-            .map(|(owner, _)| *owner)
-    }
-
-    fn remove(&mut self, owner: Owner) -> Option<Arc<Shared>> {
-        let counted = self.boxes.remove(&owner)?;
-        self.bytes -= counted.bytes;
-        counted.shared.upgrade()
+    fn open(&self) -> MutexGuard<'_, HashMap<Owner, Weak<Shared>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.give_back(self.owner, self.bytes);
+impl LedgerShare {
+    /// Counts so many bytes from now on. A connection that has too many is given up.
+    pub(super) fn resize(&mut self, bytes: usize) {
+        let given_up = self.share.resize(bytes);
+        self.mailbox.0.all.give_up(given_up, TOO_MANY_PAYMENTS);
     }
 }
 
 impl Shared {
     fn give_up(&self, reason: u8) {
-        self.budget.remove(self.number);
+        self.all.remove(self.number);
         self.given_up.store(reason, Ordering::Release);
         self.clear();
         // Wakes the connection, which may wait for a frame, or for an event that it may see.
@@ -198,7 +158,7 @@ impl Shared {
     }
 
     fn close(&self) {
-        self.budget.remove(self.number);
+        self.all.remove(self.number);
         self.closed.store(true, Ordering::Release);
         self.clear();
     }
@@ -231,14 +191,9 @@ impl Mailbox {
         if self.is_dead() {
             return None;
         }
-        let share = Share {
-            budget: Arc::clone(&self.0.budget),
-            owner: self.0.number,
-            bytes: frame.len() + OVERHEAD,
-        };
-        for shared in self.0.budget.add(share.owner, share.bytes) {
-            shared.give_up(TOO_FULL);
-        }
+        let mut share = Share::new(&self.0.all.waiting, self.0.number);
+        let given_up = share.resize(frame.len() + OVERHEAD);
+        self.0.all.give_up(given_up, TOO_FULL);
         (!self.is_dead()).then_some(Letter { frame, _share: share })
     }
 
@@ -254,7 +209,15 @@ impl Mailbox {
 
     /// Whether news may be held back for a history: half of what may wait is for what the client can have now.
     pub(super) fn may_hold(&self) -> bool {
-        self.0.budget.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
+        self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
+    }
+
+    /// For the ledger of one of its watches.
+    pub(super) fn ledger_share(&self) -> LedgerShare {
+        LedgerShare {
+            mailbox: self.clone(),
+            share: Share::new(&self.0.all.ledgers, self.0.number),
+        }
     }
 
     /// Whose it is.
@@ -296,7 +259,7 @@ impl Mailbox {
 
     /// How many payments a scan may leave: a scan waits for a client that does not read, in place of the relay's memory.
     pub(super) fn room(&self) -> usize {
-        HISTORY_BYTES.saturating_sub(self.0.budget.bytes_of(self.0.number)) / PAYMENT_BYTES
+        HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / PAYMENT_BYTES
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -341,6 +304,9 @@ impl MailboxReceiver {
             TOO_FAR_BEHIND => {
                 Some("the scans of your watches are too far behind: connect again with fewer watches or labels")
             }
+            TOO_MANY_PAYMENTS => Some(
+                "your watches have too many payments in the mempool and the newest 2,016 blocks: spread them over more connections",
+            ),
             _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
         }
     }

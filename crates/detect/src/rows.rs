@@ -7,7 +7,9 @@ use bitcoin::{Address, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{EligibleTx, Match, Scanner, TxWithPrevouts};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_config::Network;
-use sdk_relay_protocol::{Payment, SecretHex, TweakOutput, TweakTx, btc};
+use sdk_relay_protocol::{TweakOutput, TweakTx};
+
+use super::known_payment::KnownPayment;
 
 /// An eligible transaction (BIP352) with what its notifications need.
 #[derive(Debug)]
@@ -47,30 +49,23 @@ impl Facts {
         }
     }
 
-    /// The payment that the output `vout` is.
-    fn payment(&self, place: Place, vout: u32, amount_sats: u64, address: String) -> Payment {
+    /// The payment that one of its outputs is.
+    fn payment(&self, place: Place, amount_sats: u64, address: Arc<str>) -> KnownPayment {
         let (block, timestamp, confirmations) = match place {
             Place::Mempool(seen) => (None, seen, 0),
             Place::Block(at, time) => (Some(at), time, 1),
             Place::Past(at, time, confirmations) => (Some(at), time, confirmations),
         };
-        Payment {
-            txid: self.txid.to_string(),
-            block_height: block.map(|b| b.height),
-            block_hash: block.map(|b| b.hash.to_string()),
-            amount: btc(amount_sats),
-            address,
+        KnownPayment {
+            block: block.map(|at| (at.height, at.hash)),
             confirmations,
             timestamp,
-            fee: self.fee.map(btc),
-            size: self.size,
-            vout,
-            tweak: None,
-            label: None,
-            watch_id: None,
             amount_sats,
             fee_sats: self.fee,
-            replaced_by: None,
+            size: self.size,
+            address,
+            label: None,
+            tweak: None,
             historical: matches!(place, Place::Past(..)),
         }
     }
@@ -96,12 +91,12 @@ impl Row {
         &self,
         found: &Match,
         place: Place,
-        address: String,
+        address: Arc<str>,
         is_of_watch: bool,
-    ) -> (OutPoint, Payment) {
-        let mut payment = self.facts.payment(place, found.vout, found.amount.to_sat(), address);
+    ) -> (OutPoint, KnownPayment) {
+        let mut payment = self.facts.payment(place, found.amount.to_sat(), address);
         payment.label = found.label;
-        payment.tweak = is_of_watch.then(|| SecretHex::new(found.tweak.to_hex()));
+        payment.tweak = is_of_watch.then(|| found.tweak.clone());
         (
             OutPoint {
                 txid: self.facts.txid,
@@ -134,14 +129,14 @@ pub(super) fn to_scripts(
     place: Place,
     scripts: &HashSet<ScriptBuf>,
     network: Network,
-) -> Vec<(OutPoint, Payment)> {
+) -> Vec<(OutPoint, KnownPayment)> {
     let own = (0u32..)
         .zip(&tx.output)
         .filter(|(_, o)| scripts.contains(&o.script_pubkey));
     own.map(|(vout, output)| {
         let address = Address::from_script(&output.script_pubkey, network.params());
         let address = address.map_or_else(|_| output.script_pubkey.to_hex_string(), |a| a.to_string());
-        let payment = facts.payment(place, vout, output.value.to_sat(), address);
+        let payment = facts.payment(place, output.value.to_sat(), address.into());
         (OutPoint { txid: facts.txid, vout }, payment)
     })
     .collect()

@@ -6,32 +6,35 @@ use std::time::Instant;
 
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
-use bitcoin::{OutPoint, Txid};
+use bitcoin::{BlockHash, OutPoint, Txid};
 use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
-use sdk_relay_protocol::{Event, MissingBlocks, Notification, Payment, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::commands::{Heights, WatchOrder, WatchRefused};
 use super::history::{Scan, Stretch};
+use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
-use super::mailbox::{Letter, Mailbox};
+use super::mailbox::{LedgerShare, Letter, Mailbox};
 use super::past::{Outlook, Past, Progress, Standing};
 use super::rows::{Place, Row};
 use super::scheduler::{Client, Entry, Owner};
 
 /// Payments of one row, by their places.
-type Payments = Vec<(OutPoint, Arc<Payment>)>;
+type Payments = Vec<(OutPoint, KnownPayment)>;
 
 /// One client's keys, and what it has been told.
 pub(super) struct Watch {
     id: String,
     number: u64,
     pub(super) receiver: Arc<Prepared>,
-    addresses: HashMap<Option<u32>, String>,
+    addresses: HashMap<Option<u32>, Arc<str>>,
     mailbox: Mailbox,
     ledger: Ledger,
+    ledger_share: LedgerShare,
     /// What is yet to be told of the past.
     past: Option<Past>,
 }
@@ -86,6 +89,7 @@ impl Watches {
             history: _,
         } = order;
         let receiver = self.shared(receiver);
+        let addresses = addresses.into_iter().map(|(label, address)| (label, address.into()));
         let owner = mailbox.owner();
         let connection = self.owners.entry(owner).or_insert_with(|| Connection {
             client: Client {
@@ -102,7 +106,8 @@ impl Watches {
             id,
             number,
             receiver,
-            addresses,
+            addresses: addresses.collect(),
+            ledger_share: mailbox.ledger_share(),
             mailbox,
             ledger: Ledger::default(),
             past,
@@ -282,14 +287,13 @@ impl Watch {
         }
     }
 
-    /// What a row holds, for all watches with these keys: they share it, so that many of them keep little more than one.
+    /// What a row holds, for all watches with these keys.
     pub(super) fn payments(&self, row: &Row, matches: &[Match], place: Place) -> Payments {
         let payment = |found: &Match| {
             // Change is a payment to the plain address as far as anybody else may know.
             let label = found.label.filter(|m| *m != 0);
             let address = self.addresses.get(&label).cloned().unwrap_or_default();
-            let (outpoint, payment) = row.payment(found, place, address, true);
-            (outpoint, Arc::new(payment))
+            row.payment(found, place, address, true)
         };
         matches.iter().map(payment).collect()
     }
@@ -307,21 +311,32 @@ impl Watch {
 
     /// What is news of these payments.
     fn changes(&mut self, payments: &Payments) -> Vec<Change> {
-        let seen = payments
-            .iter()
-            .map(|(outpoint, payment)| (*outpoint, Arc::clone(payment)));
-        seen.filter_map(|(outpoint, payment)| self.ledger.seen(outpoint, payment))
-            .collect()
+        self.in_ledger(|ledger| {
+            let seen = payments.iter();
+            seen.filter_map(|(outpoint, payment)| ledger.seen(*outpoint, payment.clone()))
+                .collect()
+        })
+    }
+
+    /// Changes the ledger, and counts what it takes then: the connection is given up where that is too much.
+    fn in_ledger<T>(&mut self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let before = self.ledger.bytes();
+        let changed = change(&mut self.ledger);
+        let bytes = self.ledger.bytes();
+        if bytes != before {
+            self.ledger_share.resize(bytes);
+        }
+        changed
     }
 
     pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) {
-        let changes = self.ledger.left(txid, replaced_by);
+        let changes = self.in_ledger(|ledger| ledger.left(txid, replaced_by));
         changes.into_iter().for_each(|c| self.tell(c));
     }
 
     /// A block left the chain, whose tip is then at `tip`.
-    pub(super) fn disconnected(&mut self, height: u32, block_hash: &str, tip: u32) {
-        let changes = self.ledger.disconnected(block_hash);
+    pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
+        let changes = self.in_ledger(|ledger| ledger.disconnected(block));
         changes.into_iter().for_each(|c| self.tell(c));
         if let Some(past) = &mut self.past {
             past.disconnected(height);
@@ -369,7 +384,7 @@ impl Watch {
 
     /// Tells what a scan found, as far as it is news, and where the scan goes on. `tip` is that of the chain, and the stretch lies in it.
     pub(super) fn past(&mut self, stretch: &Stretch, tip: u32) -> (Standing, usize) {
-        let Some(past) = &mut self.past else {
+        let Some(past) = self.past.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (Standing::Done, 0);
         };
         let until = match past.range() {
@@ -385,11 +400,22 @@ impl Watch {
             }),
             None => past.through(stretch.through),
         }
+        let buried = tip.checked_sub(KEPT_BLOCKS);
         let mut news = 0;
         for found in stretch.found.iter().filter(|f| f.at.height <= until) {
             let place = Place::Past(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
             let payments = self.payments(&found.row, &found.matches, place);
-            for change in self.changes(&payments) {
+            let is_buried = buried.is_some_and(|buried| found.at.height <= buried);
+            let changes = if is_buried {
+                // Each block of a history is scanned once, and no reorganisation that can be told reaches these.
+                payments
+                    .iter()
+                    .map(|(o, payment)| Change::detected(*o, payment))
+                    .collect()
+            } else {
+                self.changes(&payments)
+            };
+            for change in changes {
                 self.post(change);
                 news += 1;
             }
@@ -452,12 +478,12 @@ impl Watch {
     }
 
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) {
-        let changes = self.ledger.mempool_is(contains);
+        let changes = self.in_ledger(|ledger| ledger.mempool_is(contains));
         changes.into_iter().for_each(|c| self.tell(c));
     }
 
     pub(super) fn bury(&mut self, height: u32) {
-        self.ledger.bury(height);
+        self.in_ledger(|ledger| ledger.bury(height));
     }
 
     /// A watch's events are in no log and have no number.
@@ -489,3 +515,6 @@ fn encoded(mut change: Change, watch_id: &str) -> Frame {
     };
     Frame::encode(&ServerMessage::Notification(notification))
 }
+
+#[cfg(test)]
+mod tests;

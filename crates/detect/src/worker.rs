@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Detection, Registered, WatchOrder, WatchRefused};
 use super::history::Stretch;
+use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::mempool::{Mempool, Segment};
 use super::parts::{Parts, StartError};
@@ -38,7 +39,7 @@ pub(super) struct Worker {
     parts: Parts,
     detection: Detection,
     /// The plain address of the relay's own wallet.
-    own_address: String,
+    own_address: Arc<str>,
     ledger: Ledger,
     watches: Watches,
     /// The chain as it was told, its newest blocks.
@@ -72,17 +73,16 @@ impl Worker {
         scheduler: Scheduler,
     ) -> Result<Self, StartError> {
         let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
-            let payment: Result<Payment, _> = serde_json::from_slice(&bytes);
-            payment
+            KnownPayment::from_store(&bytes)
                 .inspect_err(
                     |error| tracing::error!(%outpoint, %error, "ignoring a stored payment that cannot be decoded"),
                 )
                 .ok()
-                .map(|p| (outpoint, p))
+                .map(|payment| (outpoint, payment))
         });
         let ledger = Ledger::of(payments);
         Ok(Self {
-            own_address: parts.own.address(parts.network.silent_payment()).to_string(),
+            own_address: parts.own.address(parts.network.silent_payment()).to_string().into(),
             next_event_id: parts.store.next_event_id()?,
             recent: parts.store.recent_blocks()?.into_iter().collect(),
             history,
@@ -496,11 +496,11 @@ impl Worker {
         self.parts.counters.blocks_disconnected.inc();
         let hash = at.hash.to_string();
         // Payments are taken back before the block that held them, the reverse of how they were told.
-        story.payments(self.ledger.disconnected(&hash));
+        story.payments(self.ledger.disconnected(at.hash));
         let tip = at.height.saturating_sub(1);
         self.watches
             .iter_mut()
-            .for_each(|w| w.disconnected(at.height, &hash, tip));
+            .for_each(|w| w.disconnected(at.height, at.hash, tip));
         // What is still being scanned of it is of no use to anybody.
         for block in self.underway.extract_if(.., |block| block.hash == at.hash) {
             block.rows.cancel();
@@ -557,7 +557,7 @@ impl Worker {
         }
         let payments = to_scripts(facts, tx, place, &self.wallet_scripts, self.parts.network);
         for (outpoint, payment) in payments {
-            story.payments(self.ledger.seen(outpoint, Arc::new(payment)));
+            story.payments(self.ledger.seen(outpoint, payment));
         }
     }
 
@@ -565,8 +565,8 @@ impl Worker {
         for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
             for found in &matches {
-                let (outpoint, payment) = row.payment(found, place, self.own_address.clone(), false);
-                story.payments(self.ledger.seen(outpoint, Arc::new(payment)));
+                let (outpoint, payment) = row.payment(found, place, Arc::clone(&self.own_address), false);
+                story.payments(self.ledger.seen(outpoint, payment));
             }
         }
     }
@@ -592,7 +592,7 @@ impl Worker {
         let payments = kept
             .into_iter()
             .chain(forgotten.into_iter().map(|o| (o, None)))
-            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&*p)).transpose()?)))
+            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
             .collect::<Result<Vec<_>, EncodeError>>();
         let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
             Ok((events, payments)) => Batch {
@@ -658,13 +658,17 @@ fn entry(id: u64, topic: Topic, event: Event) -> Result<LogEntry, EncodeError> {
 #[derive(Default)]
 struct Story {
     events: Vec<(Topic, Event)>,
-    kept: Vec<(OutPoint, Option<Arc<Payment>>)>,
+    kept: Vec<(OutPoint, Option<Payment>)>,
     forgotten: Vec<OutPoint>,
 }
 
 impl Story {
     fn payments(&mut self, changes: impl IntoIterator<Item = Change>) {
-        for Change { outpoint, event, kept } in changes {
+        for Change { outpoint, event } in changes {
+            let kept = match &event {
+                Event::PaymentDetected(payment) => Some(Payment::clone(payment)),
+                _ => None,
+            };
             self.kept.push((outpoint, kept));
             self.events.push((Topic::Notifications, event));
         }

@@ -2,7 +2,7 @@ use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
 
 use super::*;
-use crate::mailbox::MailBudget;
+use crate::mailbox::Mailboxes;
 
 fn receiver(n: u16) -> Arc<Prepared> {
     let mut bytes = [1; 32];
@@ -13,7 +13,7 @@ fn receiver(n: u16) -> Arc<Prepared> {
 }
 
 fn scans(address: u8, keys: &[Arc<Prepared>]) -> Vec<Scan> {
-    let (mailbox, _letters) = Arc::<MailBudget>::default().mailbox([192, 0, 2, address].into());
+    let (mailbox, _letters) = Arc::<Mailboxes>::default().mailbox([192, 0, 2, address].into());
     let scan = |receiver: &Arc<Prepared>| Scan {
         watch_id: String::new(),
         receiver: Arc::clone(receiver),

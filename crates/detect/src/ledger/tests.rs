@@ -11,26 +11,24 @@ fn outpoint(n: u8) -> OutPoint {
     OutPoint { txid: txid(n), vout: 0 }
 }
 
-fn payment(n: u8, block: Option<(u32, &str)>) -> Arc<Payment> {
-    Arc::new(Payment {
-        txid: txid(n).to_string(),
-        block_height: block.map(|b| b.0),
-        block_hash: block.map(|b| b.1.to_owned()),
-        amount: "1".into(),
-        address: "sprt1".into(),
+/// A block, by a name of one byte.
+fn block(name: u8) -> BlockHash {
+    BlockHash::from_byte_array([name; 32])
+}
+
+fn payment(block: Option<(u32, BlockHash)>) -> KnownPayment {
+    KnownPayment {
+        block,
         confirmations: block.map_or(0, |_| 1),
         timestamp: 1,
-        fee: None,
-        size: 1,
-        vout: 0,
-        tweak: None,
-        label: None,
-        watch_id: None,
         amount_sats: 100_000_000,
         fee_sats: None,
-        replaced_by: None,
+        size: 1,
+        address: "sprt1".into(),
+        label: None,
+        tweak: None,
         historical: false,
-    })
+    }
 }
 
 fn word(change: &Change) -> (&'static str, u32) {
@@ -44,18 +42,15 @@ fn word(change: &Change) -> (&'static str, u32) {
 #[test]
 fn seen_confirmed_and_again() {
     let mut ledger = Ledger::default();
+    assert_eq!(word(&ledger.seen(outpoint(1), payment(None)).unwrap()), ("detected", 0));
+    assert!(ledger.seen(outpoint(1), payment(None)).is_none());
     assert_eq!(
-        word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()),
-        ("detected", 0)
-    );
-    assert!(ledger.seen(outpoint(1), payment(1, None)).is_none());
-    assert_eq!(
-        word(&ledger.seen(outpoint(1), payment(1, Some((5, "b5")))).unwrap()),
+        word(&ledger.seen(outpoint(1), payment(Some((5, block(b'b'))))).unwrap()),
         ("detected", 1)
     );
-    assert!(ledger.seen(outpoint(1), payment(1, Some((5, "b5")))).is_none());
+    assert!(ledger.seen(outpoint(1), payment(Some((5, block(b'b'))))).is_none());
     assert!(
-        ledger.seen(outpoint(1), payment(1, None)).is_none(),
+        ledger.seen(outpoint(1), payment(None)).is_none(),
         "a confirmed one is not in the mempool"
     );
     assert!(
@@ -67,18 +62,15 @@ fn seen_confirmed_and_again() {
 #[test]
 fn a_reorganisation_takes_back_and_tells_again() {
     let mut ledger = Ledger::default();
-    ledger.seen(outpoint(1), payment(1, Some((5, "b5"))));
-    assert!(ledger.disconnected("other").is_empty());
+    ledger.seen(outpoint(1), payment(Some((5, block(b'b')))));
+    assert!(ledger.disconnected(block(b'o')).is_empty());
     assert_eq!(
-        ledger.disconnected("b5").iter().map(word).collect::<Vec<_>>(),
+        ledger.disconnected(block(b'b')).iter().map(word).collect::<Vec<_>>(),
         [("reverted", 1)]
     );
+    assert_eq!(word(&ledger.seen(outpoint(1), payment(None)).unwrap()), ("detected", 0));
     assert_eq!(
-        word(&ledger.seen(outpoint(1), payment(1, None)).unwrap()),
-        ("detected", 0)
-    );
-    assert_eq!(
-        word(&ledger.seen(outpoint(1), payment(1, Some((6, "c6")))).unwrap()),
+        word(&ledger.seen(outpoint(1), payment(Some((6, block(b'c'))))).unwrap()),
         ("detected", 1)
     );
 }
@@ -86,7 +78,7 @@ fn a_reorganisation_takes_back_and_tells_again() {
 #[test]
 fn a_replacement_names_what_replaced() {
     let mut ledger = Ledger::default();
-    ledger.seen(outpoint(1), payment(1, None));
+    ledger.seen(outpoint(1), payment(None));
     let changes = ledger.left(txid(1), Some(txid(2)));
     let Event::PaymentReverted(reverted) = &changes[0].event else {
         panic!("not reverted")
@@ -97,8 +89,8 @@ fn a_replacement_names_what_replaced() {
 
 #[test]
 fn what_the_mempool_lost_while_nobody_looked() {
-    let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), Payment::clone(&payment(n, None)))));
-    ledger.seen(outpoint(3), payment(3, Some((7, "b7"))));
+    let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), payment(None))));
+    ledger.seen(outpoint(3), payment(Some((7, block(b'b')))));
     let changes = ledger.mempool_is(|t| *t == txid(2));
     assert_eq!(changes.iter().map(|c| c.outpoint).collect::<Vec<_>>(), [outpoint(1)]);
 }
@@ -106,11 +98,14 @@ fn what_the_mempool_lost_while_nobody_looked() {
 #[test]
 fn buried_payments_are_forgotten() {
     let mut ledger = Ledger::default();
-    ledger.seen(outpoint(1), payment(1, Some((5, "b5"))));
-    ledger.seen(outpoint(2), payment(2, Some((6, "b6"))));
+    ledger.seen(outpoint(1), payment(Some((5, block(5)))));
+    ledger.seen(outpoint(2), payment(Some((6, block(6)))));
+    let bytes = ledger.bytes();
     assert_eq!(ledger.bury(5), [outpoint(1)]);
-    assert!(ledger.disconnected("b5").is_empty());
-    assert_eq!(ledger.disconnected("b6").len(), 1);
+    assert_eq!(ledger.bytes(), bytes / 2);
+    assert!(ledger.disconnected(block(5)).is_empty());
+    assert_eq!(ledger.disconnected(block(6)).len(), 1);
+    assert_eq!(ledger.bytes(), 0);
 }
 
 proptest! {
@@ -118,13 +113,13 @@ proptest! {
     #[test]
     fn the_story_of_each_payment_makes_sense(steps in proptest::collection::vec((0u8..5, 0u8..3), 0..60)) {
         let mut ledger = Ledger::default();
-        let mut told: HashMap<OutPoint, Option<u32>> = HashMap::new();
+        let mut told: BTreeMap<OutPoint, Option<u32>> = BTreeMap::new();
         for (step, n) in steps {
             let changes: Vec<Change> = match step {
-                0 => ledger.seen(outpoint(n), payment(n, None)).into_iter().collect(),
-                1 => ledger.seen(outpoint(n), payment(n, Some((n.into(), "b")))).into_iter().collect(),
+                0 => ledger.seen(outpoint(n), payment(None)).into_iter().collect(),
+                1 => ledger.seen(outpoint(n), payment(Some((n.into(), block(b'b'))))).into_iter().collect(),
                 2 => ledger.left(txid(n), None),
-                3 => ledger.disconnected("b"),
+                3 => ledger.disconnected(block(b'b')),
                 _ => ledger.mempool_is(|t| *t == txid(n)),
             };
             for change in changes {
@@ -134,7 +129,7 @@ proptest! {
                     ("detected", _) => { prop_assert!(before != Some(1)); Some(1) }
                     (_, confirmations) => { prop_assert_eq!(before, Some(confirmations)); None }
                 };
-                prop_assert_eq!(change.kept.as_ref().map(|p| p.confirmations), now);
+                prop_assert_eq!(ledger.payments.get(&change.outpoint).map(|p| p.confirmations), now);
                 told.insert(change.outpoint, now);
             }
         }

@@ -7,11 +7,7 @@ impl Letter {
     pub(in super::super) fn of(text: String) -> Self {
         Self {
             frame: text_frame(text),
-            _share: Share {
-                budget: Arc::default(),
-                owner: 0,
-                bytes: 0,
-            },
+            _share: Share::new(&Budget::new(0, 0), 0),
         }
     }
 }
@@ -34,14 +30,14 @@ fn address(last: u8) -> IpAddr {
     [192, 0, 2, last].into()
 }
 
-fn waiting(budget: &MailBudget) -> usize {
-    budget.lock().bytes
+fn waiting(all: &Mailboxes) -> usize {
+    all.waiting.bytes()
 }
 
 #[test]
 fn a_mailbox_is_bounded_in_bytes_whatever_the_messages_are() {
     for size in [1 << 10, 64 << 10, MAILBOX_BYTES / 2] {
-        let budget = Arc::<MailBudget>::default();
+        let budget = Arc::<Mailboxes>::default();
         let (mailbox, mut letters) = budget.mailbox(address(1));
         for _ in 0..MAILBOX_BYTES / size {
             mailbox.post(of_bytes(size));
@@ -66,7 +62,7 @@ fn a_mailbox_is_bounded_in_bytes_whatever_the_messages_are() {
 
 #[test]
 fn news_that_are_held_for_a_history_count_in_the_mailbox() {
-    let budget = Arc::<MailBudget>::default();
+    let budget = Arc::<Mailboxes>::default();
     let (mailbox, letters) = budget.mailbox(address(1));
     let mut held = Vec::new();
     while mailbox.may_hold() {
@@ -84,14 +80,14 @@ fn news_that_are_held_for_a_history_count_in_the_mailbox() {
 
 #[test]
 fn all_mailboxes_are_bounded_and_the_address_with_most_pays_for_it() {
-    let budget = Arc::<MailBudget>::default();
+    let budget = Arc::<Mailboxes>::default();
     let megabyte = || of_bytes(1 << 20);
     let (busy, _kept) = budget.mailbox(address(1));
     (0..3).for_each(|_| busy.post(megabyte()));
-    let greedy: Vec<_> = (0..ALL_BYTES >> 20).map(|_| budget.mailbox(address(2))).collect();
+    let greedy: Vec<_> = (0..ALL_MAILBOXES >> 20).map(|_| budget.mailbox(address(2))).collect();
     for (mailbox, _) in &greedy {
         mailbox.post(megabyte());
-        assert!(waiting(&budget) <= ALL_BYTES);
+        assert!(waiting(&budget) <= ALL_MAILBOXES);
     }
     let given_up = greedy.iter().filter(|(mailbox, _)| mailbox.is_dead()).count();
     assert_eq!((given_up, busy.is_dead()), (3, false));
@@ -99,9 +95,36 @@ fn all_mailboxes_are_bounded_and_the_address_with_most_pays_for_it() {
     assert_eq!(waiting(&budget), 3 << 20);
 }
 
+#[test]
+fn all_ledgers_are_bounded_and_the_address_with_most_pays_for_it() {
+    let all = Arc::<Mailboxes>::default();
+    let mailbox = |last| {
+        let (mailbox, receiver) = all.mailbox(address(last));
+        (mailbox.ledger_share(), mailbox, receiver)
+    };
+    let (mut busy, busy_mailbox, _kept) = mailbox(1);
+    busy.resize(CONNECTION_LEDGERS);
+    let mut greedy: Vec<_> = (0..ALL_LEDGERS / (CONNECTION_LEDGERS / 2))
+        .map(|_| mailbox(2))
+        .collect();
+    for (share, ..) in &mut greedy {
+        share.resize(CONNECTION_LEDGERS / 2);
+        assert!(all.ledgers.bytes() <= ALL_LEDGERS);
+    }
+    let given_up = greedy.iter().filter(|(_, mailbox, _)| mailbox.is_dead()).count();
+    assert_eq!((given_up, busy_mailbox.is_dead()), (2, false));
+    // What is freed is counted no longer.
+    drop(greedy);
+    busy.resize(1);
+    assert_eq!(all.ledgers.bytes(), 1);
+    busy.resize(CONNECTION_LEDGERS + 1);
+    assert!(busy_mailbox.is_dead());
+    assert_eq!(all.ledgers.bytes(), 0);
+}
+
 #[tokio::test]
 async fn whoever_waits_for_a_letter_learns_of_it_and_of_the_end() {
-    let budget = Arc::<MailBudget>::default();
+    let budget = Arc::<Mailboxes>::default();
     let (mailbox, mut letters) = budget.mailbox(address(1));
     let reader = tokio::spawn(async move {
         let mut read = Vec::new();
