@@ -12,4 +12,4 @@ pub mod ports;
 mod progress;
 pub mod relay;
 pub mod supervisor;
-pub mod ws;
+pub mod wiring;

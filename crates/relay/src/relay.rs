@@ -31,16 +31,17 @@ use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::http_runtime::HttpRuntime;
 use sdk_relay_transport::{AnswerBudget, InputBudget, ListenerState, Tls, TlsError, serve_http};
+use sdk_relay_ws::serve_websockets;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::first_block;
 use crate::ports::Ports;
 use crate::progress::show_progress;
 use crate::supervisor::Supervisor;
-use crate::ws::serve_websockets;
-use crate::{first_block, http};
+use crate::wiring::http_api;
 
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
@@ -284,7 +285,7 @@ impl Relay {
         );
         let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
         let http = http_runtime.adopt(http).context("cannot use the HTTP port")?;
-        let serve_http = serve_http(http::api(Arc::clone(&cx)), http, listeners);
+        let serve_http = serve_http(http_api(&cx), http, listeners);
         supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
         starting.started();
         Ok(Self {

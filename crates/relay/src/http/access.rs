@@ -13,11 +13,11 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use sdk_relay_config::Config;
+use sdk_relay_http_common::ApiError;
 use sdk_relay_service::{CheckedHost, RequestHost, carries, may_read};
 use sdk_relay_transport::{Peer, network_of};
 
 use super::Cx;
-use super::problem::ApiError;
 
 /// Requests at once, in seconds' worth of the average: a page that opens asks for a dozen things.
 const BURST_SECONDS: u32 = 3;

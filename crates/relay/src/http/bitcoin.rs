@@ -5,12 +5,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use bitcoin::BlockHash;
 use sdk_relay_chain::SourceError;
+use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails};
 use sdk_relay_telemetry::clock::unix_now;
 use serde::de::DeserializeOwned;
 
 use super::Cx;
-use super::problem::ApiError;
 
 /// Returns `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo` of the node.
 #[utoipa::path(

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
+use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
 use sdk_relay_service::ChangeError;
 use sdk_relay_telemetry::SOFTWARE_VERSION;
@@ -10,8 +11,6 @@ use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
 use super::Cx;
-use super::body::Body;
-use super::problem::ApiError;
 
 /// Changes the configuration while the relay runs.
 ///

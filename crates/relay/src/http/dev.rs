@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use bitcoin::Amount;
+use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
 use sdk_relay_service::Context;
@@ -10,8 +11,6 @@ use sdk_relay_service::dev::{DevError, DevTools, MOST_BLOCKS};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use super::body::Body;
-use super::problem::ApiError;
 
 /// Mines blocks. Without a body: one block.
 #[utoipa::path(
@@ -38,7 +37,7 @@ pub(super) async fn mine(
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
     }
-    let mined = dev.mine(blocks).await?;
+    let mined = dev.mine(blocks).await.map_err(refused)?;
     Ok(Json(MineResponse {
         height: cx.chain.tip().await?.height,
         blocks: mined.iter().map(ToString::to_string).collect(),
@@ -69,7 +68,7 @@ pub(super) async fn pay(
     let dev = tools(&cx)?;
     let Body(PayRequest { address, amount }) = body?;
     let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
-    let txid = dev.pay(&address, Amount::from_sat(sats)).await?;
+    let txid = dev.pay(&address, Amount::from_sat(sats)).await.map_err(refused)?;
     Ok(Json(PayResponse {
         txid: txid.to_string(),
         address,
@@ -88,17 +87,15 @@ fn tools(cx: &Context) -> Result<&DevTools, ApiError> {
         .ok_or_else(|| ApiError::not_found("/dev/* is not available: dev_mode is false"))
 }
 
-impl From<DevError> for ApiError {
-    fn from(error: DevError) -> Self {
-        match error {
-            DevError::Address(reason) => Self::field("address", reason),
-            DevError::Amount(reason) => Self::field("amount", reason),
-            DevError::Source(error) => error.into(),
-            DevError::Unavailable(reason) => Self::unavailable(reason),
-            DevError::Failed(reason) => {
-                tracing::error!(error = reason, "a /dev request failed");
-                Self::internal()
-            }
+fn refused(error: DevError) -> ApiError {
+    match error {
+        DevError::Address(reason) => ApiError::field("address", reason),
+        DevError::Amount(reason) => ApiError::field("amount", reason),
+        DevError::Source(error) => error.into(),
+        DevError::Unavailable(reason) => ApiError::unavailable(reason),
+        DevError::Failed(reason) => {
+            tracing::error!(error = reason, "a /dev request failed");
+            ApiError::internal()
         }
     }
 }

@@ -15,6 +15,7 @@ use futures_util::stream;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_events::{Cursor, Frame, Next};
+use sdk_relay_http_common::{ApiError, query::digits};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_service::Context;
@@ -22,8 +23,6 @@ use sdk_relay_transport::{ClientAddress, ListenerState, PeerFinished, Permit, Sh
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Cx;
-use super::problem::ApiError;
-use super::query::digits;
 
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

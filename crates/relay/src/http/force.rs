@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_mesh_net::{LONGEST_SYNC, Order};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
@@ -10,8 +11,6 @@ use sdk_relay_service::Context;
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use super::body::Body;
-use super::problem::ApiError;
 use super::sync::KINDS;
 
 /// Syncs immediately with relays to which this one has a link.

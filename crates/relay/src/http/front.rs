@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
+use sdk_relay_http_common::{ApiError, unread};
 use sdk_relay_service::{CheckedHost, Context, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
@@ -22,8 +24,6 @@ use tower::Service;
 use super::access::Pace;
 use super::blindbit::{Turns, is_blindbit};
 use super::origins::Page;
-use super::problem::ApiError;
-use super::unread;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -39,6 +39,14 @@ struct Shared {
     cx: Arc<Context>,
     pace: Pace,
     turns: Turns,
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Front {

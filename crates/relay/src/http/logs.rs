@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use sdk_relay_http_common::{ApiError, query};
 use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
 use sdk_relay_telemetry::clock::{rfc3339, unix_now};
 use sdk_relay_telemetry::log::{Line, Value, Wanted};
 use serde::Deserialize;
 use serde_json::Number;
 
-use super::problem::ApiError;
-use super::{Cx, query};
+use super::Cx;
 
 /// Longest text that is searched for, in characters.
 const SEARCH_CHARS: usize = 256;
@@ -26,7 +26,7 @@ pub(super) struct LogsQuery {
     level: Option<String>,
     /// Maximum number of lines: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
-    #[serde(default, deserialize_with = "super::query::number")]
+    #[serde(default, deserialize_with = "query::number")]
     limit: Option<u64>,
     /// Text that the message, the module or a field contains, in any case.
     #[param(max_length = 256, nullable = false)]

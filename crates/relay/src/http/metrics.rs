@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
+use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 use sdk_relay_service::{CheckedHost, Context, reports};
 use sdk_relay_telemetry::clock::unix_now;
@@ -15,7 +16,6 @@ use sdk_relay_transport::Peer;
 use super::Cx;
 use super::access::may_administer;
 use super::origins::is_foreign_page;
-use super::problem::ApiError;
 
 /// Room for the JSON, so that it is not copied while it grows.
 const JSON_BYTES: usize = 2 << 10;

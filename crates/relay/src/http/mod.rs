@@ -1,10 +1,8 @@
-//! The HTTP API: one small file for each resource, errors from [`problem`] alone.
+//! The HTTP API: one small file for each resource, errors as problem documents.
 
 mod access;
-mod asyncapi;
 mod bitcoin;
 mod blindbit;
-mod body;
 mod config;
 mod dev;
 mod docs;
@@ -17,14 +15,10 @@ mod logs;
 mod metrics;
 mod openapi;
 mod origins;
-mod problem;
-mod query;
 mod relays;
 mod restart;
 mod sync;
 mod tx;
-mod unread;
-mod ws;
 
 use std::sync::Arc;
 
@@ -35,21 +29,23 @@ use axum::{Extension, Router};
 use hyper::StatusCode;
 
 use documents::Documents;
-use problem::ApiError;
+use sdk_relay_http_common::{ApiError, Edge};
 use sdk_relay_service::Context;
 
 pub use front::Front;
 
 type Cx = State<Arc<Context>>;
 
-/// The whole API: its routes behind [`Front`].
-pub fn api(cx: Arc<Context>) -> Front {
-    Front::new(routes(&cx).with_state(Arc::clone(&cx)), cx)
+/// The whole API: its routes and those of other edges, behind [`Front`].
+pub fn api(cx: Arc<Context>, edges: Vec<Edge>) -> Front {
+    let documents = Documents::of(&cx, &edges);
+    let routes = routes(&cx, documents, edges);
+    Front::new(routes, cx)
 }
 
 /// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what holds for all routes is
 /// in [`Front`], and a layer lies over those routes alone that need it.
-fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
+fn routes(cx: &Arc<Context>, documents: Documents, edges: Vec<Edge>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))
         .route("/restart", post(restart::restart))
@@ -76,7 +72,16 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
         .merge(blindbit::routes(cx))
-        .merge(posting);
+        .merge(posting)
+        .with_state(Arc::clone(cx));
+    let mut open = Router::new();
+    for edge in edges {
+        if edge.needs_read_token {
+            reading = reading.merge(edge.routes);
+        } else {
+            open = open.merge(edge.routes);
+        }
+    }
     // Tokens are read at the start alone.
     if cx.config().auth.read_token.is_some() {
         reading = reading.route_layer(from_fn_with_state(Arc::clone(cx), access::read));
@@ -84,17 +89,15 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
     // What supervisors and load balancers ask needs no token, nor does what describes the API: they tell nothing.
     let described = Router::new()
         .route("/openapi.json", get(openapi::openapi))
-        .route("/asyncapi.json", get(asyncapi::asyncapi))
         .route("/docs", get(docs::page))
-        .layer(Extension(Documents::of(cx)));
-    let open = Router::new()
+        .layer(Extension(documents));
+    let health = Router::new()
         .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        // Its handshake asks for the token.
-        .route("/ws", get(ws::open));
-    open.merge(described)
+        .route("/health/ready", get(health::ready));
+    open.merge(health.with_state(Arc::clone(cx)))
+        .merge(described)
         .merge(reading)
-        .merge(admin)
+        .merge(admin.with_state(Arc::clone(cx)))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
 }

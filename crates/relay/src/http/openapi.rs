@@ -8,14 +8,15 @@ use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use sdk_relay_config::Config;
+use sdk_relay_http_common::{Edge, gathered};
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::Problem;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use super::documents::{Documents, gathered};
+use super::documents::Documents;
 
-/// The handlers. A route that is missing here fails the test of `documents`.
+/// The handlers. A route that is missing here fails a test (`documents`, with the HTTP API's).
 #[derive(OpenApi)]
 #[openapi(
     paths(
@@ -36,6 +37,8 @@ use super::documents::{Documents, gathered};
         super::bitcoin::info,
         super::bitcoin::block,
         super::tx::broadcast,
+        super::events::events,
+        openapi,
         super::blindbit::v1::info::info,
         super::blindbit::v1::block_height::block_height,
         super::blindbit::v1::block_hash::block_hash,
@@ -52,13 +55,6 @@ use super::documents::{Documents, gathered};
         super::blindbit::v2::spent_outputs::spent_outputs,
         super::blindbit::v2::compute_index::compute_index,
         super::blindbit::v2::full_block::full_block,
-        super::events::events,
-        super::ws::open,
-        super::dev::mine,
-        super::dev::pay,
-        openapi,
-        super::asyncapi::asyncapi,
-        super::docs::page,
     ),
     components(schemas(Problem)),
     tags(
@@ -68,12 +64,21 @@ use super::documents::{Documents, gathered};
         (name = "Operation", description = "Configuration, restart and log"),
         (name = "Bitcoin", description = "State of the node, and broadcasting of transactions"),
         (name = "BlindBit", description = "The routes of a BlindBit Oracle, for wallets that were built for one"),
+    ),
+)]
+struct Handlers;
+
+/// What stands in the document behind the parts of other edges.
+#[derive(OpenApi)]
+#[openapi(
+    paths(super::dev::mine, super::dev::pay, super::docs::page),
+    tags(
         (name = "Events", description = "Notifications as they happen: a stream of server-sent events, and the WebSocket API"),
         (name = "Development", description = "Mine blocks and send payments in development: with `dev_mode`, on regtest, signet and standalone"),
         (name = "Documents", description = "Descriptions of the APIs, for programs and for people"),
     ),
 )]
-struct Handlers;
+struct LastHandlers;
 
 const ABOUT: &str = "Read the state of the relay, broadcast transactions, and administer the relay. For notifications as they happen, use the \
     WebSocket API (`/asyncapi.json`) or `GET /events`.\n\nAmounts are strings in BTC, each with a counterpart in satoshis. Timestamps are in \
@@ -93,8 +98,13 @@ pub(super) async fn openapi(Extension(documents): Extension<Documents>) -> Respo
 }
 
 /// What the handlers say, and what this relay adds.
-pub(super) fn document(config: &Config, with_dev: bool) -> Value {
-    let mut document = gathered(&Handlers::openapi());
+pub(super) fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
+    let mut handlers = Handlers::openapi();
+    for edge in edges {
+        handlers.merge(edge.description.clone());
+    }
+    handlers.merge(LastHandlers::openapi());
+    let mut document = gathered(&handlers);
     document["info"] = json!({
         "title": "sdk_relay",
         "description": ABOUT,

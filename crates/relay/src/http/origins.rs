@@ -9,9 +9,8 @@ use hyper::header::{
 };
 use hyper::{Method, StatusCode};
 use sdk_relay_config::Config;
+use sdk_relay_http_common::ApiError;
 use sdk_relay_service::RequestHost;
-
-use super::problem::ApiError;
 
 /// What any page may post: it changes nothing of the relay.
 const ANYBODY_POSTS: [&str; 2] = ["/tx", "/blindbit/v1/forward-tx"];

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use sdk_relay_config::{url_of, without_scheme};
+use sdk_relay_http_common::{ApiError, query};
 use sdk_relay_mesh_net::MeshRelay;
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::{
@@ -15,8 +16,7 @@ use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-use super::problem::ApiError;
-use super::{Cx, query};
+use super::Cx;
 
 /// Filters of `GET /relays`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -27,7 +27,7 @@ pub(super) struct RelaysQuery {
     status: Option<String>,
     /// Maximum number of relays: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
-    #[serde(default, deserialize_with = "super::query::number")]
+    #[serde(default, deserialize_with = "query::number")]
     limit: Option<u64>,
 }
 

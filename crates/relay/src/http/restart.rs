@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
+use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::RestartResponse;
 use sdk_relay_service::DRAIN_WITHIN;
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use super::problem::ApiError;
 
 /// Restarts the relay.
 ///

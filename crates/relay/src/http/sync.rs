@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use sdk_relay_http_common::{ApiError, query};
 use sdk_relay_mesh_net::HistoryFilter;
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-use super::problem::ApiError;
-use super::{Cx, query};
+use super::Cx;
 
 /// Failed syncs that `/sync/status` shows; the history has the others.
 const FAILURES_SHOWN: usize = 10;
@@ -66,11 +66,11 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
 pub(super) struct HistoryQuery {
     /// Maximum number of entries: 1 to 1000, default 100.
     #[param(minimum = 1, maximum = 1000, default = 100, nullable = false)]
-    #[serde(default, deserialize_with = "super::query::number")]
+    #[serde(default, deserialize_with = "query::number")]
     limit: Option<u64>,
     /// Oldest entry, in Unix seconds, inclusive.
     #[param(nullable = false)]
-    #[serde(default, deserialize_with = "super::query::number")]
+    #[serde(default, deserialize_with = "query::number")]
     since: Option<u64>,
     /// `StateSync`, `HealthSync` or `MetricsSync`.
     #[param(value_type = Option<SyncType>, inline, nullable = false)]

@@ -5,12 +5,11 @@ use axum::extract::State;
 use bitcoin::Transaction;
 use bitcoin::consensus::encode::deserialize_hex;
 use sdk_relay_chain::BroadcastError;
+use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::Cx;
-use super::body::Body;
-use super::problem::ApiError;
 
 /// Broadcasts a transaction: `sendrawtransaction` of the node.
 #[utoipa::path(

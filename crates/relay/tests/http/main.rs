@@ -12,6 +12,7 @@
 mod wire;
 
 mod away;
+mod documents;
 mod errors;
 mod half_close;
 mod metrics;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use sdk_relay::relay::Relay;
-use sdk_relay::ws::{self, Arrival};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{CloseCode, Topic};
 use sdk_relay_service::Context;
 use sdk_relay_store::LogEntry;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Admission, ClientAddress, LastWords};
+use sdk_relay_ws::{self as ws, Arrival};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::watch;

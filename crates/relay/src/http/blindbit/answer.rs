@@ -6,12 +6,11 @@ use bitcoin::hashes::{Hash, sha256};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use sdk_relay_chain::SourceError;
+use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::encode;
 use sdk_relay_protocol::http::Problem;
 use sdk_relay_service::Context;
 use serde::Serialize;
-
-use super::super::problem::ApiError;
 
 /// How long an answer stays right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use hyper::StatusCode;
 use sdk_relay_config::Network;
+use sdk_relay_http_common::query::digits;
 use sdk_relay_index::{Index, IndexState};
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
 use sdk_relay_service::Context;
@@ -13,7 +14,6 @@ use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
-use super::super::query::digits;
 use super::answer::{Keeps, Refusal};
 
 /// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.

@@ -1,4 +1,4 @@
-//! BlindBit's large answers wait for memory where those of other routes are refused ([`unread`](super::super::unread)): a wallet that scans asks
+//! BlindBit's large answers wait for memory where those of other routes are refused ([`unread`](sdk_relay_http_common::unread)): a wallet that scans asks
 //! for some hundred blocks at once, and takes a 503 for the end of it.
 
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 use hyper::{Method, StatusCode};
+use sdk_relay_http_common::unread::{REASON, held, held_by, later};
 use sdk_relay_service::Context;
 use sdk_relay_transport::{AnswerBudget, ClientAddress};
 
-use super::super::unread::{REASON, held, held_by, later};
 use super::answer::Refusal;
 
 /// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may

@@ -8,11 +8,10 @@ use bitcoin::consensus::encode::deserialize_hex;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use sdk_relay_chain::BroadcastError;
+use sdk_relay_http_common::{ApiError, Bytes};
 use sdk_relay_protocol::blindbit::ForwardTx;
 
 use super::super::super::Cx;
-use super::super::super::body::Bytes;
-use super::super::super::problem::ApiError;
 use super::super::answer::Refusal;
 
 /// Broadcasts a transaction and returns its txid. (An Oracle returns nothing; spdk expects a txid.)

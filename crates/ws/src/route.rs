@@ -1,18 +1,41 @@
-//! `GET /ws`: the WebSocket API on this port too.
+//! What the WebSocket API adds to the HTTP port: `GET /ws` opens a WebSocket there too, `GET /asyncapi.json` describes the API.
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
-use sdk_relay_service::may_read;
+use sdk_relay_http_common::{ApiError, Edge};
+use sdk_relay_service::{Context, may_read};
 use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
+use utoipa::OpenApi;
 
-use super::Cx;
-use super::problem::ApiError;
-use crate::ws::{self, Arrival};
+use crate::asyncapi::{self, Document};
+use crate::connection::{Arrival, serve};
+use crate::upgrade;
+
+#[derive(OpenApi)]
+#[openapi(paths(open, asyncapi::asyncapi))]
+struct Described;
+
+/// The routes. None needs a token: the handshake asks for it.
+pub fn edge(cx: &Arc<Context>) -> Edge {
+    let described = Router::new()
+        .route("/asyncapi.json", get(asyncapi::asyncapi))
+        .layer(Extension(Document::of(cx.settings.started_with())));
+    Edge {
+        routes: Router::new()
+            .route("/ws", get(open))
+            .merge(described)
+            .with_state(Arc::clone(cx)),
+        needs_read_token: false,
+        description: Described::openapi(),
+        pace: None,
+    }
+}
 
 /// Opens a WebSocket: the API of `/asyncapi.json`.
 ///
@@ -36,8 +59,8 @@ use crate::ws::{self, Arrival};
         (status = 426, description = "The request is not a WebSocket upgrade, or requests another version than 13", body = String, content_type = "text/plain"),
     ),
 )]
-pub(super) async fn open(
-    State(cx): Cx,
+async fn open(
+    State(cx): State<Arc<Context>>,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     Extension(last_words): Extension<LastWords>,
@@ -57,7 +80,7 @@ pub(super) async fn open(
             }
         },
     };
-    let (response, upgraded) = match ws::open::<Body, Body>(&mut request, &cx.config()) {
+    let (response, upgraded) = match upgrade::open::<Body, Body>(&mut request, &cx.config()) {
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };
@@ -71,7 +94,7 @@ pub(super) async fn open(
     let connection = async move {
         let _refusal = refusal;
         if let Ok(stream) = upgraded.await {
-            ws::serve(cx, TokioIo::new(stream), arrival, ending).await;
+            serve(cx, TokioIo::new(stream), arrival, ending).await;
         }
     };
     listeners.spawner.spawn(Box::pin(connection));

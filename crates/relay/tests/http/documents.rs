@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use sdk_relay::http::Front;
+use sdk_relay::relay::Relay;
+use sdk_relay::wiring::http_api;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_protocol::blindbit::*;
@@ -10,14 +12,13 @@ use sdk_relay_protocol::http::*;
 use sdk_relay_transport::Peer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tower::ServiceExt;
-
-use super::*;
-use crate::relay::Relay;
 
 /// A relay with its document.
 struct Fixture {
     relay: Relay,
+    api: Front,
     document: Value,
     _dir: tempfile::TempDir,
 }
@@ -34,17 +35,16 @@ impl Fixture {
         });
         let config = loader.load().unwrap();
         let relay = Relay::start(loader, config, Default::default()).await.unwrap();
-        let document = serde_json::from_slice(&Documents::of(relay.context()).openapi).unwrap();
+        let api = http_api(relay.context());
+        let answer = api.clone().oneshot(request("GET", "/openapi.json")).await.unwrap();
+        let bytes = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let document = serde_json::from_slice(&bytes).unwrap();
         Self {
             relay,
+            api,
             document,
             _dir: dir,
         }
-    }
-
-    fn router(&self) -> Router {
-        let cx = self.relay.context();
-        crate::http::routes(cx).with_state(std::sync::Arc::clone(cx))
     }
 
     fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -58,9 +58,17 @@ impl Fixture {
     }
 }
 
-/// The paths of a router. It tells them only to who debugs it.
-fn paths_of(router: &Router) -> BTreeSet<String> {
-    let text = format!("{router:?}");
+/// A request as it comes from a program on the same machine.
+fn request(method: &str, path: &str) -> Request {
+    let request = Request::builder().method(method).uri(path).header("host", "localhost");
+    let mut request = request.body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Peer(([127, 0, 0, 1], 1).into()));
+    request
+}
+
+/// The paths of the routes. A router names them only to who debugs it.
+fn paths_of(api: &Front) -> BTreeSet<String> {
+    let text = format!("{api:?}");
     let paths = text
         .split("RouteId(")
         .filter_map(|part| part.split_once("): \"/")?.1.split('"').next());
@@ -70,15 +78,9 @@ fn paths_of(router: &Router) -> BTreeSet<String> {
 }
 
 /// What a path answers, by the header `Allow` of an answer to a method that nothing answers.
-async fn methods_of(router: &Router, path: &str) -> BTreeSet<String> {
+async fn methods_of(api: &Front, path: &str) -> BTreeSet<String> {
     let path = path.replace(['{', '}'], "");
-    let mut request = Request::builder()
-        .method("TRACE")
-        .uri(path)
-        .body(Body::empty())
-        .unwrap();
-    request.extensions_mut().insert(Peer(([127, 0, 0, 1], 1).into()));
-    let response = router.clone().oneshot(request).await.unwrap();
+    let response = api.clone().oneshot(request("TRACE", &path)).await.unwrap();
     assert_eq!(response.status(), 405);
     let allow = response.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
     // HEAD comes with every GET.
@@ -88,14 +90,13 @@ async fn methods_of(router: &Router, path: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn the_document_has_every_route_and_no_other() {
     let fixture = Fixture::new("").await;
-    let router = fixture.router();
     let mut documented: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, method, _) in fixture.operations() {
         documented.entry(path.to_owned()).or_default().insert(method.to_owned());
     }
-    assert_eq!(paths_of(&router), documented.keys().cloned().collect());
+    assert_eq!(paths_of(&fixture.api), documented.keys().cloned().collect());
     for (path, methods) in documented {
-        assert_eq!(methods_of(&router, &path).await, methods, "{path}");
+        assert_eq!(methods_of(&fixture.api, &path).await, methods, "{path}");
     }
     fixture.relay.shut_down(CloseCode::GoingAway).await;
 }

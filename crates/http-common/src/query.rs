@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
-use super::problem::ApiError;
+use crate::problem::ApiError;
 
 /// Entries listed when the client does not say how many.
 const DEFAULT_LIMIT: u64 = 100;
@@ -13,20 +13,20 @@ const DEFAULT_LIMIT: u64 = 100;
 const MOST: u64 = 1000;
 
 /// A whole number of digits alone. Rust reads `+5` as a number too, which no client means: in a query it is a blank before a five.
-pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
+pub fn digits<T: FromStr>(text: &str) -> Option<T> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
 }
 
 /// The same for a parameter of a query that may be left out.
-pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     let read = |text: String| digits(&text).ok_or_else(|| Error::custom("expected a whole number (digits only)"));
     text.map(read).transpose()
 }
 
 /// The value of `limit`.
-pub(super) fn limit(given: Option<u64>) -> Result<u64, ApiError> {
+pub fn limit(given: Option<u64>) -> Result<u64, ApiError> {
     let limit = given.unwrap_or(DEFAULT_LIMIT);
     if (1..=MOST).contains(&limit) {
         Ok(limit)
@@ -36,7 +36,7 @@ pub(super) fn limit(given: Option<u64>) -> Result<u64, ApiError> {
 }
 
 /// One of the words of an enum, as JSON writes it.
-pub(super) fn word<T: DeserializeOwned>(field: &str, given: Option<&str>, words: &str) -> Result<Option<T>, ApiError> {
+pub fn word<T: DeserializeOwned>(field: &str, given: Option<&str>, words: &str) -> Result<Option<T>, ApiError> {
     let Some(given) = given else { return Ok(None) };
     serde_json::from_value(given.into())
         .map(Some)

@@ -10,15 +10,15 @@ use http_body_util::BodyExt;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use sdk_relay_transport::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 
-use super::problem::ApiError;
+use crate::problem::ApiError;
 
 /// Seconds in `Retry-After`.
 const AGAIN_AFTER: u16 = 1;
 /// Why an answer is not sent.
-pub(super) const REASON: &str = "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later";
+pub const REASON: &str = "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later";
 
 /// The answer, with its share where it is large; else 503.
-pub(super) async fn within(budget: &AnswerBudget, client: IpAddr, response: Response) -> Response {
+pub async fn within(budget: &AnswerBudget, client: IpAddr, response: Response) -> Response {
     match held(budget, client, 0, response).await {
         Ok(response) => compressed(response),
         Err(_) => later(ApiError::unavailable(REASON)),
@@ -40,7 +40,7 @@ fn compressed(mut response: Response) -> Response {
 }
 
 /// The refusal, with the word that it is for a moment.
-pub(super) fn later(refusal: impl IntoResponse) -> Response {
+pub fn later(refusal: impl IntoResponse) -> Response {
     let mut response = refusal.into_response();
     response
         .headers_mut()
@@ -50,7 +50,7 @@ pub(super) fn later(refusal: impl IntoResponse) -> Response {
 
 /// The answer with its share, or the size of what does not fit. `encoder` is the memory that compressing it takes: an answer with an
 /// `Arc<AnswerShare>` among its extensions has a share of that too, and no other may be compressed.
-pub(super) async fn held(
+pub async fn held(
     budget: &AnswerBudget,
     client: IpAddr,
     encoder: usize,
@@ -60,7 +60,7 @@ pub(super) async fn held(
 }
 
 /// The same, where the share comes from elsewhere.
-pub(super) async fn held_by(
+pub async fn held_by(
     share: impl FnOnce(usize) -> Option<AnswerShare>,
     encoder: usize,
     mut response: Response,

@@ -2,14 +2,14 @@
 //! is added there is in the document.
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use hyper::header::CONTENT_TYPE;
 use sdk_relay_config::Config;
+use sdk_relay_http_common::gathered;
 use sdk_relay_protocol::{API_VERSION, ClientMessage, ServerMessage};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
-
-use super::documents::{Documents, gathered};
 
 /// One message a line, what clients say. The tests hold each against its type.
 const CLIENT_EXAMPLES: &str = include_str!("asyncapi/client.jsonl");
@@ -30,6 +30,16 @@ const ABOUT: &str = "Notifications and commands over a WebSocket. A client conne
 #[openapi(components(schemas(ClientMessage, ServerMessage)))]
 struct Messages;
 
+/// The document as text: made once when the relay starts, as nothing that it depends on changes before the next start.
+#[derive(Clone, Debug)]
+pub(crate) struct Document(Bytes);
+
+impl Document {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self(document(config).to_string().into())
+    }
+}
+
 /// The WebSocket API as an AsyncAPI document.
 #[utoipa::path(
     get,
@@ -38,12 +48,12 @@ struct Messages;
     tag = "Documents",
     responses((status = 200, description = "The document", content_type = "application/json", body = Object)),
 )]
-pub(super) async fn asyncapi(Extension(documents): Extension<Documents>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], documents.asyncapi).into_response()
+pub(crate) async fn asyncapi(Extension(Document(text)): Extension<Document>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The document of this relay.
-pub(super) fn document(config: &Config) -> Value {
+fn document(config: &Config) -> Value {
     let mut schemas = gathered(&Messages::openapi())["components"]["schemas"].take();
     let client = messages("client", schemas["ClientMessage"].take(), CLIENT_EXAMPLES);
     let server = messages("server", schemas["ServerMessage"].take(), SERVER_EXAMPLES);

@@ -15,13 +15,13 @@ use sdk_relay_transport::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::problem::ApiError;
+use crate::problem::ApiError;
 
 /// Largest request body: every request of this API fits many times over.
 const BODY_BYTES: usize = 1 << 20;
 
 /// The bytes of a body.
-pub(super) struct Bytes(pub(super) Vec<u8>);
+pub struct Bytes(pub Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for Bytes {
     type Rejection = ApiError;
@@ -77,7 +77,7 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
 }
 
 /// The body as `T`. With `Option`, a body that is left out is `None`.
-pub(super) struct Body<T>(pub(super) T);
+pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;

@@ -12,14 +12,15 @@ const REASON: usize = 240;
 
 /// An error on its way to the client.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub struct ApiError {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
 }
 
 impl ApiError {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    /// An error with this status and this text.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
@@ -27,22 +28,23 @@ impl ApiError {
         }
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    /// What is asked for is not there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     /// What the answer needs is away; the text says what.
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+    pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
     /// A token is needed, or the one given is wrong.
-    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     /// Several fields have values that are not acceptable.
-    pub(super) fn fields(errors: Vec<FieldError>) -> Self {
+    pub fn fields(errors: Vec<FieldError>) -> Self {
         let told: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -52,7 +54,7 @@ impl ApiError {
     }
 
     /// A field has a value that is not acceptable.
-    pub(super) fn field(field: &str, message: impl Into<String>) -> Self {
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -65,12 +67,12 @@ impl ApiError {
     }
 
     /// For who words its errors otherwise.
-    pub(super) fn into_parts(self) -> (StatusCode, String) {
+    pub fn into_parts(self) -> (StatusCode, String) {
         (self.status, self.detail)
     }
 
     /// A fault of the relay: the log has it, the client does not.
-    pub(super) fn internal() -> Self {
+    pub fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal error; the log of the relay has the details",

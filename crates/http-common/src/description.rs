@@ -1,0 +1,13 @@
+//! The parts of the API descriptions.
+
+use serde_json::Value;
+
+/// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI format registry.
+pub fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
+    let text = document.to_json().map(|text| text.replace("\"u-int", "\"uint"));
+    text.and_then(|text| serde_json::from_str(&text))
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "the API description is incomplete: please report this bug");
+            Value::Null
+        })
+}

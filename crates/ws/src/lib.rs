@@ -1,0 +1,22 @@
+//! The WebSocket API.
+//!
+//! In come connections: on a port of their own ([`serve_websockets`]), and over the HTTP port ([`edge`]). Out go events as the hub publishes them,
+//! and answers. [`mod@upgrade`] turns an HTTP request into a socket, [`connection`] is the actor of one socket, [`session`] decides what each
+//! message means and does no I/O, [`socket`] is the narrow waist through which bytes go in and out.
+
+mod asyncapi;
+mod begin;
+mod connection;
+mod listener;
+mod past_tweaks;
+mod route;
+mod session;
+pub mod socket;
+mod upgrade;
+mod watch;
+
+pub use connection::{Arrival, serve};
+pub use listener::serve_websockets;
+pub use route::edge;
+pub use socket::MAX_MESSAGE;
+pub use upgrade::{Refused, open, upgrade};
