@@ -89,6 +89,7 @@ impl KnownPayment {
 mod tests {
     use bitcoin::Txid;
     use bitcoin::hashes::Hash;
+    use sdk_relay_protocol::encode;
 
     use super::*;
 
@@ -111,7 +112,7 @@ mod tests {
     fn a_payment_of_the_store_is_read_as_it_was_written() {
         let outpoint = OutPoint::new(Txid::from_byte_array([5; 32]), 3);
         for block in [None, Some((800_000, BlockHash::from_byte_array([9; 32])))] {
-            let bytes = serde_json::to_vec(&own(block).to_payment(outpoint)).unwrap();
+            let bytes = encode(&own(block).to_payment(outpoint)).unwrap();
             assert_eq!(KnownPayment::from_store(&bytes).unwrap(), own(block));
         }
     }
@@ -129,7 +130,7 @@ mod tests {
             ..payment
         };
         for (payment, reason) in [(hash_alone, "not both"), (no_hash, "block_hash: ")] {
-            let error = KnownPayment::from_store(&serde_json::to_vec(&payment).unwrap()).unwrap_err();
+            let error = KnownPayment::from_store(&encode(&payment).unwrap()).unwrap_err();
             assert!(error.to_string().contains(reason), "{error}");
         }
         assert!(KnownPayment::from_store(b"{").is_err());

@@ -62,7 +62,9 @@ fn watch<'a>(watches: &'a mut Watches, all: &Arc<Mailboxes>) -> (&'a mut Watch, 
         history: None,
     };
     let past = Past::new(Heights { from: 0, to: None });
-    let watch = watches.add(order, Some(past), 100).ok().expect("a watch");
+    let Ok(watch) = watches.add(order, Some(past), 100) else {
+        panic!("refused");
+    };
     watch.settle(TIP, &index());
     (watch, letters)
 }
