@@ -15,6 +15,8 @@ pub struct Edge {
     pub routes: Router,
     /// Whether they need `auth.read_token`, where it is set.
     pub needs_read_token: bool,
+    /// Paths that a web page of any origin may post to: what is posted changes nothing of the relay.
+    pub any_page_posts: &'static [&'static str],
     /// Its part of `/openapi.json`: its paths, schemas and tags.
     pub description: OpenApi,
     /// How often an address may ask, where other limits hold than for the other routes.

@@ -8,5 +8,8 @@ use crate::http::{self, Front};
 
 /// The HTTP API: its own routes and those of the other edges.
 pub fn http_api(cx: &Arc<Context>) -> Front {
-    http::api(Arc::clone(cx), vec![sdk_relay_ws::edge(cx)])
+    http::api(
+        Arc::clone(cx),
+        vec![sdk_relay_blindbit::edge(cx), sdk_relay_ws::edge(cx)],
+    )
 }

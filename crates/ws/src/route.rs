@@ -32,6 +32,7 @@ pub fn edge(cx: &Arc<Context>) -> Edge {
             .merge(described)
             .with_state(Arc::clone(cx)),
         needs_read_token: false,
+        any_page_posts: &[],
         description: Described::openapi(),
         pace: None,
     }

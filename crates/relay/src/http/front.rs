@@ -16,13 +16,12 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
-use sdk_relay_http_common::{ApiError, unread};
+use sdk_relay_http_common::{ApiError, Pace as EdgePace, unread};
 use sdk_relay_service::{CheckedHost, Context, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
 
 use super::access::Pace;
-use super::blindbit::{Turns, is_blindbit};
 use super::origins::Page;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
@@ -38,7 +37,10 @@ pub struct Front {
 struct Shared {
     cx: Arc<Context>,
     pace: Pace,
-    turns: Turns,
+    /// Those of edges that have limits of their own.
+    paces: Vec<Box<dyn EdgePace>>,
+    /// Paths that any page may post to.
+    any_page_posts: Vec<&'static str>,
 }
 
 impl fmt::Debug for Front {
@@ -50,17 +52,31 @@ impl fmt::Debug for Front {
 }
 
 impl Front {
-    pub(super) fn new(routes: Router, cx: Arc<Context>) -> Self {
+    pub(super) fn new(
+        routes: Router,
+        cx: Arc<Context>,
+        paces: Vec<Box<dyn EdgePace>>,
+        any_page_posts: Vec<&'static str>,
+    ) -> Self {
         let pace = Pace::new(cx.config().requests_per_second);
-        let turns = Turns::new(cx.config().blindbit_requests_per_second);
         Self {
             routes,
-            shared: Arc::new(Shared { cx, pace, turns }),
+            shared: Arc::new(Shared {
+                cx,
+                pace,
+                paces,
+                any_page_posts,
+            }),
         }
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let Shared { cx, pace, turns } = &*self.shared;
+        let Shared {
+            cx,
+            pace,
+            paces,
+            any_page_posts,
+        } = &*self.shared;
         cx.counters.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             tracing::error!("a request has no client address: please report this bug");
@@ -68,10 +84,9 @@ impl Front {
         };
         let config = cx.config();
         let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
-        let paced = if is_blindbit(&mut request) {
-            turns.wait(client.ip()).await
-        } else {
-            pace.check(client.ip())
+        let paced = match paces.iter().find(|pace| pace.claims(&mut request)) {
+            Some(pace) => pace.wait(client.ip()).await,
+            None => pace.check(client.ip()),
         };
         if let Err(refused) = paced {
             return *refused;
@@ -80,7 +95,7 @@ impl Front {
             Ok(host) => CheckedHost(host.filter(|host| host.is_checked(&config))),
             Err(error) => return ApiError::new(StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         };
-        let page = match Page::of(&request, &config, host.0.as_ref()) {
+        let page = match Page::of(&request, &config, host.0.as_ref(), any_page_posts) {
             Ok(page) => page,
             Err(refused) => return refused.into_response(),
         };

@@ -2,7 +2,6 @@
 
 mod access;
 mod bitcoin;
-mod blindbit;
 mod config;
 mod dev;
 mod docs;
@@ -36,11 +35,17 @@ pub use front::Front;
 
 type Cx = State<Arc<Context>>;
 
+/// What a web page of any origin may post: it changes nothing of the relay.
+const ANY_PAGE_POSTS: [&str; 1] = ["/tx"];
+
 /// The whole API: its routes and those of other edges, behind [`Front`].
-pub fn api(cx: Arc<Context>, edges: Vec<Edge>) -> Front {
+pub fn api(cx: Arc<Context>, mut edges: Vec<Edge>) -> Front {
+    let paces = edges.iter_mut().filter_map(|edge| edge.pace.take()).collect();
+    let of_edges = edges.iter().flat_map(|edge| edge.any_page_posts);
+    let any_page_posts = ANY_PAGE_POSTS.iter().chain(of_edges).copied().collect();
     let documents = Documents::of(&cx, &edges);
     let routes = routes(&cx, documents, edges);
-    Front::new(routes, cx)
+    Front::new(routes, cx, paces, any_page_posts)
 }
 
 /// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what holds for all routes is
@@ -71,7 +76,6 @@ fn routes(cx: &Arc<Context>, documents: Documents, edges: Vec<Edge>) -> Router {
         .route("/events", get(events::events))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
-        .merge(blindbit::routes(cx))
         .merge(posting)
         .with_state(Arc::clone(cx));
     let mut open = Router::new();

@@ -12,8 +12,6 @@ use sdk_relay_config::Config;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_service::RequestHost;
 
-/// What any page may post: it changes nothing of the relay.
-const ANYBODY_POSTS: [&str; 2] = ["/tx", "/blindbit/v1/forward-tx"];
 /// What is read by those alone who may change things.
 const ADMIN_READS: [&str; 1] = ["/logs"];
 /// How long a browser may remember a preflight's answer.
@@ -31,8 +29,14 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request, where it is checked.
-    pub(super) fn of(request: &Request, config: &Config, host: Option<&RequestHost>) -> Result<Option<Self>, ApiError> {
+    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request, where it is checked;
+    /// any page may post to `any_page_posts`.
+    pub(super) fn of(
+        request: &Request,
+        config: &Config,
+        host: Option<&RequestHost>,
+        any_page_posts: &[&str],
+    ) -> Result<Option<Self>, ApiError> {
         let Some(origin) = page_origin(request.headers()) else {
             return Ok(None);
         };
@@ -40,7 +44,7 @@ impl Page {
         let preflight = request.method() == Method::OPTIONS;
         let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
         let path = request.uri().path();
-        let reads = if ANYBODY_POSTS.contains(&path) {
+        let reads = if any_page_posts.contains(&path) {
             true
         } else if ADMIN_READS.contains(&path) {
             false

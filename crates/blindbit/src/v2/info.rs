@@ -5,9 +5,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitInfo;
 
-use super::super::super::Cx;
-use super::super::answer::{Keeps, Refusal, answer};
-use super::super::block::info as looked_up;
+use crate::answer::{Keeps, Refusal, answer};
+use crate::block::info as looked_up;
+use crate::state::Cx;
 
 /// Returns the network, the newest block of the index, and the available kinds of tweaks: all of them.
 #[utoipa::path(
@@ -22,6 +22,6 @@ use super::super::block::info as looked_up;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(in crate::http) async fn info(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn info(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
     answer(&cx, &asked, Keeps::UntilNextBlock, &looked_up(&cx).await?)
 }

@@ -14,13 +14,13 @@ use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
-use super::answer::{Keeps, Refusal};
+use crate::answer::{Keeps, Refusal};
 
 /// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.
 const BURIED: u32 = 100;
 
 /// The height in the path.
-pub(in super::super) struct Height(pub(super) u32);
+pub(crate) struct Height(pub(crate) u32);
 
 impl<S: Send + Sync> FromRequestParts<S> for Height {
     type Rejection = Refusal;
@@ -34,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Height {
 }
 
 /// `dustLimit` of the query, in satoshis; 0 where there is none.
-pub(in super::super) struct DustLimit(u64);
+pub(crate) struct DustLimit(u64);
 
 #[derive(Deserialize)]
 struct DustQuery {
@@ -55,8 +55,8 @@ impl<S: Send + Sync> FromRequestParts<S> for DustLimit {
 }
 
 /// A block of the index.
-pub(super) struct Found {
-    pub(super) block: IndexedBlock,
+pub(crate) struct Found {
+    pub(crate) block: IndexedBlock,
     store: Arc<TweakIndex>,
     /// The newest block.
     tip: IndexTip,
@@ -64,7 +64,7 @@ pub(super) struct Found {
 
 impl Found {
     /// What `BlockIdentifier` says in version 2.
-    pub(super) fn identifier(&self) -> BlockIdentifier {
+    pub(crate) fn identifier(&self) -> BlockIdentifier {
         BlockIdentifier {
             block_hash: self.block.hash.to_string(),
             block_height: self.block.height,
@@ -72,24 +72,24 @@ impl Found {
     }
 
     /// How long an answer stays right which is about this block alone.
-    pub(super) fn keeps(&self) -> Keeps {
+    pub(crate) fn keeps(&self) -> Keeps {
         keeps(self.block.height, self.tip)
     }
 
     /// For each output of the block's eligible transactions, in order, whether a block spends it.
-    pub(super) fn spent(&self) -> Result<Vec<bool>, IndexError> {
+    pub(crate) fn spent(&self) -> Result<Vec<bool>, IndexError> {
         self.store.are_spent(&self.block)
     }
 
     /// Tweaks of the transactions that have a taproot output worth the limit.
-    pub(super) fn tweaks(&self, DustLimit(limit): &DustLimit) -> Vec<String> {
+    pub(crate) fn tweaks(&self, DustLimit(limit): &DustLimit) -> Vec<String> {
         let worth = |tx: &&IndexedTx| tx.places.iter().any(|place| place.amount.to_sat() >= *limit);
         let tweaks = self.block.transactions.iter().filter(worth);
         tweaks.map(|tx| hex(&tx.tweak)).collect()
     }
 
     /// Tweaks of the transactions that have a taproot output worth the limit that nobody has spent.
-    pub(super) fn tweaks_cut_through(&self, DustLimit(limit): &DustLimit) -> Result<Vec<String>, IndexError> {
+    pub(crate) fn tweaks_cut_through(&self, DustLimit(limit): &DustLimit) -> Result<Vec<String>, IndexError> {
         let mut spent = self.spent()?.into_iter();
         let mut tweaks = Vec::new();
         for tx in &self.block.transactions {
@@ -113,7 +113,7 @@ fn keeps(height: u32, tip: IndexTip) -> Keeps {
 }
 
 /// What `read` makes of the transactions of the block at this height, on a thread that may wait for the disk.
-pub(super) async fn at<T: Send + 'static>(
+pub(crate) async fn at<T: Send + 'static>(
     cx: &Context,
     height: u32,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
@@ -122,7 +122,7 @@ pub(super) async fn at<T: Send + 'static>(
 }
 
 /// The same of the block with what it spends.
-pub(super) async fn with_spent<T: Send + 'static>(
+pub(crate) async fn with_spent<T: Send + 'static>(
     cx: &Context,
     height: u32,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
@@ -150,7 +150,7 @@ async fn look_at<T: Send + 'static>(
 }
 
 /// The hash of the block at this height.
-pub(super) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
+pub(crate) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
     let index = index(cx)?.clone();
     let store = Arc::clone(&index.store);
     let found = looked(move || Ok(store.tip()?.zip(store.hash_at(height)?))).await?;
@@ -159,7 +159,7 @@ pub(super) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin
 }
 
 /// The newest block of the index.
-pub(super) async fn tip(cx: &Context) -> Result<IndexTip, Refusal> {
+pub(crate) async fn tip(cx: &Context) -> Result<IndexTip, Refusal> {
     let index = index(cx)?.clone();
     let store = Arc::clone(&index.store);
     let tip = looked(move || store.tip()).await?;
@@ -167,7 +167,7 @@ pub(super) async fn tip(cx: &Context) -> Result<IndexTip, Refusal> {
 }
 
 /// `info`, the same in both versions.
-pub(super) async fn info(cx: &Context) -> Result<BlindbitInfo, Refusal> {
+pub(crate) async fn info(cx: &Context) -> Result<BlindbitInfo, Refusal> {
     let height = tip(cx).await?.height;
     let network = cx.settings.started_with().network;
     Ok(BlindbitInfo {
@@ -184,7 +184,7 @@ pub(super) async fn info(cx: &Context) -> Result<BlindbitInfo, Refusal> {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use bitcoin::hex::DisplayHex;
     bytes.to_lower_hex_string()
 }

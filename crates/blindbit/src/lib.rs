@@ -9,9 +9,10 @@ mod answer;
 mod block;
 mod filter;
 mod path;
+mod state;
 mod turns;
-pub(super) mod v1;
-pub(super) mod v2;
+mod v1;
+mod v2;
 mod waiting;
 
 use std::sync::Arc;
@@ -22,16 +23,55 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use hyper::header::HeaderMap;
 use hyper::{StatusCode, Version};
+use sdk_relay_http_common::Edge;
 use sdk_relay_service::Context;
 use sdk_relay_transport::AnswerShare;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use utoipa::OpenApi;
 
-pub(super) use self::path::is_blindbit;
-pub(super) use self::turns::Turns;
+use turns::Turns;
+
+/// What any page may post: it changes nothing of the relay.
+const ANYBODY_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        v1::info::info,
+        v1::block_height::block_height,
+        v1::block_hash::block_hash,
+        v1::tweaks::tweaks,
+        v1::tweak_index::tweak_index,
+        v1::utxos::utxos,
+        v1::spent_index::spent_index,
+        v1::filters::new_utxos,
+        v1::filters::spent,
+        v1::forward_tx::forward_tx,
+        v2::info::info,
+        v2::tweaks::tweaks,
+        v2::utxos::utxos,
+        v2::spent_outputs::spent_outputs,
+        v2::compute_index::compute_index,
+        v2::full_block::full_block,
+    ),
+    tags((name = "BlindBit", description = "The routes of a BlindBit Oracle, for wallets that were built for one")),
+)]
+struct Described;
+
+/// The routes of both versions, for the HTTP port.
+pub fn edge(cx: &Arc<Context>) -> Edge {
+    Edge {
+        routes: routes(cx).with_state(Arc::clone(cx)),
+        needs_read_token: true,
+        any_page_posts: &ANYBODY_POSTS,
+        description: Described::openapi(),
+        pace: Some(Box::new(Turns::new(cx.config().blindbit_requests_per_second))),
+    }
+}
 
 /// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
-pub(super) fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
+fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
     Router::new()
         .route("/blindbit/v1/info", get(v1::info::info))
         .route("/blindbit/v1/block-height", get(v1::block_height::block_height))

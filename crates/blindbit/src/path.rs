@@ -10,7 +10,7 @@ const PREFIX: &str = "/blindbit/";
 
 /// Whether the request is for one of BlindBit's routes. Such a path then has neither doubled slashes nor one at its end: `//blindbit/v1//info/`
 /// is the same route as `/blindbit/v1/info`.
-pub(in super::super) fn is_blindbit(request: &mut Request) -> bool {
+pub(crate) fn is_blindbit(request: &mut Request) -> bool {
     let path = request.uri().path();
     if path.starts_with(PREFIX) && !path.contains("//") && !path.ends_with('/') {
         return true;

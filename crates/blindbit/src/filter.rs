@@ -7,7 +7,7 @@ use bitcoin::hashes::{Hash, HashEngine, sha256};
 use sdk_relay_protocol::blindbit::BlindbitFilter;
 use sdk_relay_store::index::{IndexedBlock, SpentOutput};
 
-use super::block::hex;
+use crate::block::hex;
 
 /// BIP158: bits of a remainder.
 const P: u8 = 19;
@@ -17,19 +17,19 @@ const M: u64 = 784_931;
 const FILTER_TYPE: u8 = 4;
 
 /// Of the x-only keys of the eligible transactions' taproot outputs.
-pub(super) fn new_utxos(block: &IndexedBlock) -> BlindbitFilter {
+pub(crate) fn new_utxos(block: &IndexedBlock) -> BlindbitFilter {
     let keys = block.transactions.iter().flat_map(|tx| &tx.keys);
     filter(block, keys.map(<[u8; 32]>::as_slice))
 }
 
 /// Of what `spent-index` lists.
-pub(super) fn spent(block: &IndexedBlock) -> BlindbitFilter {
+pub(crate) fn spent(block: &IndexedBlock) -> BlindbitFilter {
     let spent: Vec<_> = spent_hashes(block).collect();
     filter(block, spent.iter().map(<[u8; 8]>::as_slice))
 }
 
 /// SHA256(outpoint ‖ block hash), its first 8 bytes, for each taproot output that the block spends.
-pub(super) fn spent_hashes(block: &IndexedBlock) -> impl Iterator<Item = [u8; 8]> + '_ {
+pub(crate) fn spent_hashes(block: &IndexedBlock) -> impl Iterator<Item = [u8; 8]> + '_ {
     block.spent.iter().map(|spent| spent_hash(spent, block.hash))
 }
 

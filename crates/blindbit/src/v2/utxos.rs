@@ -5,9 +5,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::{BlindbitOutputs, Output};
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, at, hex};
+use crate::answer::{Refusal, answer};
+use crate::block::{Found, Height, at, hex};
+use crate::state::Cx;
 
 /// Returns the taproot outputs of the eligible transactions of a block, including spent ones.
 #[utoipa::path(
@@ -27,11 +27,7 @@ use super::super::block::{Found, Height, at, hex};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn utxos(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let (keeps, utxos) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
     answer(&cx, &asked, keeps, &utxos)
 }

@@ -5,9 +5,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitBlockHash;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Height, hash_at};
+use crate::answer::{Refusal, answer};
+use crate::block::{Height, hash_at};
+use crate::state::Cx;
 
 /// Returns the hash of the block at a height.
 #[utoipa::path(
@@ -27,11 +27,7 @@ use super::super::block::{Height, hash_at};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn block_hash(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn block_hash(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let (keeps, hash) = hash_at(&cx, height).await?;
     let block_hash = hash.to_string();
     answer(&cx, &asked, keeps, &BlindbitBlockHash { block_hash })

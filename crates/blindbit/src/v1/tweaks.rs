@@ -1,19 +1,18 @@
-//! `GET tweaks/H` of version 2.
+//! `GET tweaks/H` of version 1.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use sdk_relay_protocol::blindbit::BlindbitTweaks;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{DustLimit, Height, at};
+use crate::answer::{Keeps, Refusal, answer};
+use crate::block::{DustLimit, Height, at};
+use crate::state::Cx;
 
-/// Returns the tweaks of all eligible transactions of a block.
+/// Returns the tweaks of the transactions of a block that still have an unspent taproot output (cut-through).
 #[utoipa::path(
     get,
-    path = "/blindbit/v2/tweaks/{height}",
-    operation_id = "blindbitV2Tweaks",
+    path = "/blindbit/v1/tweaks/{height}",
+    operation_id = "blindbitV1Tweaks",
     tag = "BlindBit",
     security(("readToken" = []), ("adminToken" = [])),
     params(
@@ -21,25 +20,21 @@ use super::super::block::{DustLimit, Height, at};
         ("dustLimit" = Option<u64>, Query, nullable = false, description = "In satoshis: excludes transactions whose largest output is below it", minimum = 0),
     ),
     responses(
-        (status = 200, description = "Tweak of each transaction, 33 bytes in hex, in block order", body = BlindbitTweaks),
+        (status = 200, description = "Tweak of each transaction, 33 bytes in hex, in block order", body = Vec<String>),
         (status = 304, description = "Not modified: `If-None-Match` matches"),
         (status = 400, description = "The height or the dust limit is not a number"),
         (status = 404, description = "The block does not exist, or is below the first block of the index"),
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn tweaks(
+pub(crate) async fn tweaks(
     State(cx): Cx,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
     let read = at(&cx, height, move |found| {
-        let tweaks = BlindbitTweaks {
-            block_identifier: found.identifier(),
-            index: found.tweaks(&limit),
-        };
-        Ok((found.keeps(), tweaks))
+        Ok((Keeps::UntilNextBlock, found.tweaks_cut_through(&limit)?))
     });
     let (keeps, tweaks) = read.await?;
     answer(&cx, &asked, keeps, &tweaks)

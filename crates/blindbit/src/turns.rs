@@ -4,16 +4,20 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
+use sdk_relay_http_common::Pace;
 use sdk_relay_transport::network_of;
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::Refusal;
+use crate::answer::Refusal;
+use crate::path::is_blindbit;
 
 /// Requests of one address that wait at most: spdk asks 600 at once, in three times 200.
 const WAITING: u32 = 1000;
@@ -24,7 +28,7 @@ const ADDRESSES: usize = 10_000;
 
 /// Requests by address: each has its turn at a fixed interval, after a second's worth at once.
 #[derive(Debug)]
-pub(in super::super) struct Turns {
+pub(crate) struct Turns {
     interval: Duration,
     /// How far ahead of its turns an address may be without waiting.
     at_once: Duration,
@@ -34,7 +38,7 @@ pub(in super::super) struct Turns {
 }
 
 impl Turns {
-    pub(in super::super) fn new(per_second: NonZeroU32) -> Self {
+    pub(crate) fn new(per_second: NonZeroU32) -> Self {
         let interval = Duration::from_secs(1) / per_second.get();
         Self {
             interval,
@@ -46,7 +50,7 @@ impl Turns {
 
     /// Waits for the turn of a request from this address; refuses it where too many wait already. One that is given up has had its turn. Loopback
     /// is free, as for all routes.
-    pub(in super::super) async fn wait(&self, address: IpAddr) -> Result<(), Box<Response>> {
+    async fn turn_of(&self, address: IpAddr) -> Result<(), Box<Response>> {
         if address.to_canonical().is_loopback() {
             return Ok(());
         }
@@ -80,6 +84,16 @@ impl Turns {
     }
 }
 
+impl Pace for Turns {
+    fn claims(&self, request: &mut Request) -> bool {
+        is_blindbit(request)
+    }
+
+    fn wait(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = Result<(), Box<Response>>> + Send + '_>> {
+        Box::pin(self.turn_of(address))
+    }
+}
+
 fn refused(address: IpAddr, after: Duration) -> Box<Response> {
     let seconds = after.as_secs() + 1;
     let reason = format!("too many requests from {address} are waiting: try again in {seconds} s");
@@ -104,12 +118,12 @@ mod tests {
         let began = Instant::now();
         // A second's worth at once, and then one every 10 ms, in the order in which they came.
         for n in 0..600 {
-            assert!(turns.wait(far).await.is_ok(), "request {n}");
+            assert!(turns.turn_of(far).await.is_ok(), "request {n}");
         }
         assert!((Duration::from_secs(5)..Duration::from_millis(5100)).contains(&began.elapsed()));
         let began = Instant::now();
-        assert!(turns.wait("192.0.2.8".parse().unwrap()).await.is_ok());
-        assert!(turns.wait("127.0.0.1".parse().unwrap()).await.is_ok());
+        assert!(turns.turn_of("192.0.2.8".parse().unwrap()).await.is_ok());
+        assert!(turns.turn_of("127.0.0.1".parse().unwrap()).await.is_ok());
         assert_eq!(began.elapsed(), Duration::ZERO, "others do not wait");
     }
 
@@ -119,7 +133,7 @@ mod tests {
         let now = Instant::now();
         let served = (0..5000).take_while(|_| turns.turn(far, now).is_ok()).count();
         assert_eq!(served, 100 + WAITING as usize);
-        let refused = turns.wait(far).await.unwrap_err();
+        let refused = turns.turn_of(far).await.unwrap_err();
         assert_eq!(
             (refused.status().as_u16(), &refused.headers()["retry-after"]),
             (429, &HeaderValue::from(1))

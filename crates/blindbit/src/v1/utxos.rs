@@ -6,9 +6,9 @@ use axum::response::Response;
 use sdk_relay_bip352::TaprootOutput;
 use sdk_relay_protocol::blindbit::BlindbitUtxo;
 
-use super::super::super::Cx;
-use super::super::answer::{Keeps, Refusal, answer};
-use super::super::block::{Found, Height, at, hex};
+use crate::answer::{Keeps, Refusal, answer};
+use crate::block::{Found, Height, at, hex};
+use crate::state::Cx;
 
 /// Returns the taproot outputs of the eligible transactions of a block, including spent ones, which a wallet needs to
 /// count k.
@@ -29,11 +29,7 @@ use super::super::block::{Found, Height, at, hex};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn utxos(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let (keeps, utxos) = at(&cx, height, |found| {
         Ok((Keeps::UntilNextBlock, listed(found, &found.spent()?)))
     })

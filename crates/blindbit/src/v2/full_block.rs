@@ -6,9 +6,9 @@ use axum::response::Response;
 use sdk_relay_protocol::blindbit::{BlindbitFullBlock, FullTx, LightOutput};
 use sdk_relay_store::index::{IndexedBlock, IndexedTx};
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, hex, with_spent};
+use crate::answer::{Refusal, answer};
+use crate::block::{Found, Height, hex, with_spent};
+use crate::state::Cx;
 
 /// Returns the eligible transactions of a block with their taproot inputs and outputs.
 #[utoipa::path(
@@ -28,11 +28,7 @@ use super::super::block::{Found, Height, hex, with_spent};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn full_block(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn full_block(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let (keeps, full_block) = with_spent(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
     answer(&cx, &asked, keeps, &full_block)
 }

@@ -5,9 +5,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitSpentOutputs;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, hex, with_spent};
+use crate::answer::{Refusal, answer};
+use crate::block::{Found, Height, hex, with_spent};
+use crate::state::Cx;
 
 /// Returns the taproot outputs that a block spends.
 #[utoipa::path(
@@ -27,7 +27,7 @@ use super::super::block::{Found, Height, hex, with_spent};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn spent_outputs(
+pub(crate) async fn spent_outputs(
     State(cx): Cx,
     Height(height): Height,
     asked: HeaderMap,

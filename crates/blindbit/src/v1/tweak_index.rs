@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{DustLimit, Height, at};
+use crate::answer::{Refusal, answer};
+use crate::block::{DustLimit, Height, at};
+use crate::state::Cx;
 
 /// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
@@ -27,7 +27,7 @@ use super::super::block::{DustLimit, Height, at};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn tweak_index(
+pub(crate) async fn tweak_index(
     State(cx): Cx,
     Height(height): Height,
     limit: DustLimit,

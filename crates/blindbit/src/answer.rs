@@ -14,7 +14,7 @@ use serde::Serialize;
 
 /// How long an answer stays right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeps {
+pub(crate) enum Keeps {
     /// For ever: it is about a buried block, and about nothing that comes after it.
     Forever,
     /// Until the next block: ask again, with the tag of what is at hand.
@@ -22,7 +22,7 @@ pub(super) enum Keeps {
 }
 
 /// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a weak one.
-pub(super) fn answer(
+pub(crate) fn answer(
     cx: &Context,
     asked: &HeaderMap,
     keeps: Keeps,
@@ -62,7 +62,7 @@ fn has(asked: &HeaderMap, tag: &str) -> bool {
 /// A refusal: a problem document as everywhere in this API, which also has what BlindBit's clients look for: `error` (version 1), `success`
 /// and `data` (version 2).
 #[derive(Debug)]
-pub(in super::super) struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     detail: String,
 }
@@ -82,14 +82,14 @@ struct Data {
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
         }
     }
 
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal error; the log of the relay has the details",

@@ -5,9 +5,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitBlockHeight;
 
-use super::super::super::Cx;
-use super::super::answer::{Keeps, Refusal, answer};
-use super::super::block::tip;
+use crate::answer::{Keeps, Refusal, answer};
+use crate::block::tip;
+use crate::state::Cx;
 
 /// Returns the height of the newest block in the index.
 #[utoipa::path(
@@ -22,7 +22,7 @@ use super::super::block::tip;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(in crate::http) async fn block_height(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn block_height(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
     let block_height = tip(&cx).await?.height;
     answer(
         &cx,

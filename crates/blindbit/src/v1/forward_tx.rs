@@ -11,8 +11,8 @@ use sdk_relay_chain::BroadcastError;
 use sdk_relay_http_common::{ApiError, Bytes};
 use sdk_relay_protocol::blindbit::ForwardTx;
 
-use super::super::super::Cx;
-use super::super::answer::Refusal;
+use crate::answer::Refusal;
+use crate::state::Cx;
 
 /// Broadcasts a transaction and returns its txid. (An Oracle returns nothing; spdk expects a txid.)
 #[utoipa::path(
@@ -29,7 +29,7 @@ use super::super::answer::Refusal;
         (status = 503, description = "The node is unavailable"),
     ),
 )]
-pub(in crate::http) async fn forward_tx(
+pub(crate) async fn forward_tx(
     State(cx): Cx,
     headers: HeaderMap,
     body: Result<Bytes, ApiError>,

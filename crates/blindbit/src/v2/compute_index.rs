@@ -6,9 +6,9 @@ use axum::response::Response;
 use sdk_relay_protocol::blindbit::{BlindbitComputeIndex, ComputeItem};
 use sdk_relay_store::index::IndexedTx;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Found, Height, at, hex};
+use crate::answer::{Refusal, answer};
+use crate::block::{Found, Height, at, hex};
+use crate::state::Cx;
 
 /// Returns the eligible transactions of a block with their tweaks and the first bytes of their outputs, to find
 /// payments.
@@ -29,7 +29,7 @@ use super::super::block::{Found, Height, at, hex};
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn compute_index(
+pub(crate) async fn compute_index(
     State(cx): Cx,
     Height(height): Height,
     asked: HeaderMap,

@@ -16,7 +16,7 @@ use sdk_relay_http_common::unread::{REASON, held, held_by, later};
 use sdk_relay_service::Context;
 use sdk_relay_transport::{AnswerBudget, ClientAddress};
 
-use super::answer::Refusal;
+use crate::answer::Refusal;
 
 /// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
 /// take in all (60 s).
@@ -25,7 +25,7 @@ const WAITS: Duration = Duration::from_secs(20);
 const ENCODER: usize = 384 << 10;
 
 /// An answer that does not fit is dropped, and made again when it does.
-pub(super) async fn in_turn(
+pub(crate) async fn in_turn(
     State(cx): State<Arc<Context>>,
     Extension(client): Extension<ClientAddress>,
     request: Request,

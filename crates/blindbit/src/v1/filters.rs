@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitFilter;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Height, at, with_spent};
-use super::super::filter;
+use crate::answer::{Refusal, answer};
+use crate::block::{Height, at, with_spent};
+use crate::filter;
+use crate::state::Cx;
 
 /// Returns a filter of the x-only keys that the eligible transactions of a block pay.
 #[utoipa::path(
@@ -28,11 +28,7 @@ use super::super::filter;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn new_utxos(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn new_utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let read = at(&cx, height, |found| {
         Ok((found.keeps(), filter::new_utxos(&found.block)))
     });
@@ -58,11 +54,7 @@ pub(in crate::http) async fn new_utxos(
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn spent(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn spent(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let (keeps, filter) = with_spent(&cx, height, |found| Ok((found.keeps(), filter::spent(&found.block)))).await?;
     answer(&cx, &asked, keeps, &filter)
 }

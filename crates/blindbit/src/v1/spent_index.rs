@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitSpentIndex;
 
-use super::super::super::Cx;
-use super::super::answer::{Refusal, answer};
-use super::super::block::{Height, hex, with_spent};
-use super::super::filter::spent_hashes;
+use crate::answer::{Refusal, answer};
+use crate::block::{Height, hex, with_spent};
+use crate::filter::spent_hashes;
+use crate::state::Cx;
 
 /// Returns the taproot outputs that a block spends, as short hashes. Only somebody who knows an output can recognise
 /// its hash.
@@ -29,11 +29,7 @@ use super::super::filter::spent_hashes;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(in crate::http) async fn spent_index(
-    State(cx): Cx,
-    Height(height): Height,
-    asked: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(crate) async fn spent_index(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
     let read = with_spent(&cx, height, |found| {
         let data = spent_hashes(&found.block).map(|hash| hex(&hash)).collect();
         let block_hash = found.block.hash.to_string();

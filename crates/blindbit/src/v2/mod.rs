@@ -1,0 +1,8 @@
+//! Version 2 over HTTP, one file for each route. Its other way, gRPC, is not offered.
+
+pub(crate) mod compute_index;
+pub(crate) mod full_block;
+pub(crate) mod info;
+pub(crate) mod spent_outputs;
+pub(crate) mod tweaks;
+pub(crate) mod utxos;
