@@ -33,7 +33,7 @@ use utoipa::OpenApi;
 use turns::Turns;
 
 /// What any page may post: it changes nothing of the relay.
-const ANYBODY_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
+const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -64,7 +64,7 @@ pub fn edge(cx: &Arc<Context>) -> Edge {
     Edge {
         routes: routes(cx).with_state(Arc::clone(cx)),
         needs_read_token: true,
-        any_page_posts: &ANYBODY_POSTS,
+        any_page_posts: &ANY_PAGE_POSTS,
         description: Described::openapi(),
         pace: Some(Box::new(Turns::new(cx.config().blindbit_requests_per_second))),
     }

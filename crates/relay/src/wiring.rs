@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use sdk_relay_http::Front;
 use sdk_relay_service::Context;
-
-use crate::http::{self, Front};
 
 /// The HTTP API: its own routes and those of the other edges.
 pub fn http_api(cx: &Arc<Context>) -> Front {
-    http::api(
+    sdk_relay_http::api(
         Arc::clone(cx),
         vec![sdk_relay_blindbit::edge(cx), sdk_relay_ws::edge(cx)],
     )

@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use sdk_relay::http::Front;
 use sdk_relay::relay::Relay;
 use sdk_relay::wiring::http_api;
 use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_http::Front;
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_protocol::blindbit::*;
 use sdk_relay_protocol::http::*;

@@ -10,7 +10,7 @@ use sdk_relay_telemetry::log::{Line, Value, Wanted};
 use serde::Deserialize;
 use serde_json::Number;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Longest text that is searched for, in characters.
 const SEARCH_CHARS: usize = 256;

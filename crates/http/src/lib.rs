@@ -1,11 +1,14 @@
-//! The HTTP API: one small file for each resource, errors as problem documents.
+//! The HTTP API.
+//!
+//! In come requests; out go answers, errors as problem documents, and the stream of `GET /events`. There is one small file for each resource. [`api`]
+//! puts the routes of this crate and those of other edges behind [`Front`], where everything happens that holds for all of them, and makes one
+//! description of all.
 
 mod access;
 mod bitcoin;
 mod config;
 mod dev;
 mod docs;
-mod documents;
 mod events;
 mod force;
 mod front;
@@ -16,24 +19,23 @@ mod openapi;
 mod origins;
 mod relays;
 mod restart;
+mod state;
 mod sync;
 mod tx;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use hyper::StatusCode;
 
-use documents::Documents;
+use openapi::Document;
 use sdk_relay_http_common::{ApiError, Edge};
 use sdk_relay_service::Context;
 
 pub use front::Front;
-
-type Cx = State<Arc<Context>>;
 
 /// What a web page of any origin may post: it changes nothing of the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/tx"];
@@ -43,14 +45,14 @@ pub fn api(cx: Arc<Context>, mut edges: Vec<Edge>) -> Front {
     let paces = edges.iter_mut().filter_map(|edge| edge.pace.take()).collect();
     let of_edges = edges.iter().flat_map(|edge| edge.any_page_posts);
     let any_page_posts = ANY_PAGE_POSTS.iter().chain(of_edges).copied().collect();
-    let documents = Documents::of(&cx, &edges);
-    let routes = routes(&cx, documents, edges);
+    let document = Document::of(cx.settings.started_with(), cx.dev.is_some(), &edges);
+    let routes = routes(&cx, document, edges);
     Front::new(routes, cx, paces, any_page_posts)
 }
 
 /// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what holds for all routes is
 /// in [`Front`], and a layer lies over those routes alone that need it.
-fn routes(cx: &Arc<Context>, documents: Documents, edges: Vec<Edge>) -> Router {
+fn routes(cx: &Arc<Context>, document: Document, edges: Vec<Edge>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))
         .route("/restart", post(restart::restart))
@@ -94,7 +96,7 @@ fn routes(cx: &Arc<Context>, documents: Documents, edges: Vec<Edge>) -> Router {
     let described = Router::new()
         .route("/openapi.json", get(openapi::openapi))
         .route("/docs", get(docs::page))
-        .layer(Extension(documents));
+        .layer(Extension(document));
     let health = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));

@@ -8,7 +8,7 @@ use sdk_relay_protocol::http::{Health, Live, Ready};
 use sdk_relay_service::reports::{self, Condition};
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Returns the health of the relay: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[utoipa::path(

@@ -10,7 +10,7 @@ use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails};
 use sdk_relay_telemetry::clock::unix_now;
 use serde::de::DeserializeOwned;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Returns `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo` of the node.
 #[utoipa::path(

@@ -21,8 +21,8 @@ use sdk_relay_service::{CheckedHost, Context, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
 
-use super::access::Pace;
-use super::origins::Page;
+use crate::access::Pace;
+use crate::origins::Page;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);

@@ -13,9 +13,9 @@ use sdk_relay_service::{CheckedHost, Context, reports};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::Peer;
 
-use super::Cx;
-use super::access::may_administer;
-use super::origins::is_foreign_page;
+use crate::access::may_administer;
+use crate::origins::is_foreign_page;
+use crate::state::Cx;
 
 /// Room for the JSON, so that it is not copied while it grows.
 const JSON_BYTES: usize = 2 << 10;

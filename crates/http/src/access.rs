@@ -17,7 +17,7 @@ use sdk_relay_http_common::ApiError;
 use sdk_relay_service::{CheckedHost, RequestHost, carries, may_read};
 use sdk_relay_transport::{Peer, network_of};
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Requests at once, in seconds' worth of the average: a page that opens asks for a dozen things.
 const BURST_SECONDS: u32 = 3;

@@ -10,7 +10,7 @@ use sdk_relay_service::Context;
 use sdk_relay_service::dev::{DevError, DevTools, MOST_BLOCKS};
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Mines blocks. Without a body: one block.
 #[utoipa::path(

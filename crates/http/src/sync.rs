@@ -10,7 +10,7 @@ use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, Syn
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Failed syncs that `/sync/status` shows; the history has the others.
 const FAILURES_SHOWN: usize = 10;

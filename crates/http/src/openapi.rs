@@ -4,6 +4,7 @@
 //! relay: a document that asks for a token which the relay does not ask for would be wrong.
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
@@ -13,8 +14,6 @@ use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::Problem;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
-
-use super::documents::Documents;
 
 /// The handlers. A route that is missing here fails a test (`documents`, with the HTTP API's).
 #[derive(OpenApi)]
@@ -68,6 +67,16 @@ const ABOUT: &str = "Read the state of the relay, broadcast transactions, and ad
     Unix seconds. Unknown values are `null`. Objects in responses may get further fields: ignore those that you do not know. Errors are \
     RFC 9457 problem documents. If a path does not support a method, the status is 405, and `Allow` lists the methods that it supports.";
 
+/// The document as text: made once when the relay starts, as nothing that it depends on changes before the next start.
+#[derive(Clone, Debug)]
+pub(super) struct Document(Bytes);
+
+impl Document {
+    pub(super) fn of(config: &Config, with_dev: bool, edges: &[Edge]) -> Self {
+        Self(document(config, with_dev, edges).to_string().into())
+    }
+}
+
 /// The document of this relay.
 #[utoipa::path(
     get,
@@ -76,12 +85,12 @@ const ABOUT: &str = "Read the state of the relay, broadcast transactions, and ad
     tag = "Documents",
     responses((status = 200, description = "This document", content_type = "application/json", body = Object)),
 )]
-pub(super) async fn openapi(Extension(documents): Extension<Documents>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], documents.openapi).into_response()
+pub(super) async fn openapi(Extension(Document(text)): Extension<Document>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// What the handlers say, and what this relay adds.
-pub(super) fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
+fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
     let mut handlers = Handlers::openapi();
     for edge in edges {
         handlers.merge(edge.description.clone());

@@ -8,7 +8,7 @@ use sdk_relay_protocol::http::RestartResponse;
 use sdk_relay_service::DRAIN_WITHIN;
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Restarts the relay.
 ///

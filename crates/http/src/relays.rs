@@ -16,7 +16,7 @@ use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Filters of `GET /relays`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -9,7 +9,7 @@ use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Broadcasts a transaction: `sendrawtransaction` of the node.
 #[utoipa::path(

@@ -10,8 +10,8 @@ use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, 
 use sdk_relay_service::Context;
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::Cx;
-use super::sync::KINDS;
+use crate::state::Cx;
+use crate::sync::KINDS;
 
 /// Syncs immediately with relays to which this one has a link.
 ///

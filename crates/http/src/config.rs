@@ -10,7 +10,7 @@ use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
-use super::Cx;
+use crate::state::Cx;
 
 /// Changes the configuration while the relay runs.
 ///
