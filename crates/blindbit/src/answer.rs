@@ -9,8 +9,9 @@ use sdk_relay_chain::SourceError;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::encode;
 use sdk_relay_protocol::http::Problem;
-use sdk_relay_service::Context;
 use serde::Serialize;
+
+use crate::state::Handles;
 
 /// How long an answer stays right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(crate) enum Keeps {
 
 /// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a weak one.
 pub(crate) fn answer(
-    cx: &Context,
+    handles: &Handles,
     asked: &HeaderMap,
     keeps: Keeps,
     value: &impl Serialize,
@@ -31,7 +32,7 @@ pub(crate) fn answer(
     let body = encode(value).map_err(|_| Refusal::internal())?;
     let hash = sha256::Hash::hash(&body).to_string();
     let tag = format!("W/\"{}\"", &hash[..32]);
-    let scope = if cx.config().auth.read_token.is_some() {
+    let scope = if handles.settings.now().auth.read_token.is_some() {
         "private"
     } else {
         "public"

@@ -9,12 +9,12 @@ use sdk_relay_config::Network;
 use sdk_relay_http_common::query::digits;
 use sdk_relay_index::{Index, IndexState};
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
-use sdk_relay_service::Context;
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
 use crate::answer::{Keeps, Refusal};
+use crate::state::Handles;
 
 /// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.
 const BURIED: u32 = 100;
@@ -114,29 +114,29 @@ fn keeps(height: u32, tip: IndexTip) -> Keeps {
 
 /// What `read` makes of the transactions of the block at this height, on a thread that may wait for the disk.
 pub(crate) async fn at<T: Send + 'static>(
-    cx: &Context,
+    handles: &Handles,
     height: u32,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
 ) -> Result<(Keeps, T), Refusal> {
-    look_at(cx, height, TweakIndex::transactions, read).await
+    look_at(handles, height, TweakIndex::transactions, read).await
 }
 
 /// The same of the block with what it spends.
 pub(crate) async fn with_spent<T: Send + 'static>(
-    cx: &Context,
+    handles: &Handles,
     height: u32,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
 ) -> Result<(Keeps, T), Refusal> {
-    look_at(cx, height, TweakIndex::block, read).await
+    look_at(handles, height, TweakIndex::block, read).await
 }
 
 async fn look_at<T: Send + 'static>(
-    cx: &Context,
+    handles: &Handles,
     height: u32,
     block: fn(&TweakIndex, u32) -> Result<Option<IndexedBlock>, IndexError>,
     read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
 ) -> Result<(Keeps, T), Refusal> {
-    let index = index(cx)?.clone();
+    let index = index(handles)?.clone();
     let look = {
         let store = Arc::clone(&index.store);
         move || {
@@ -150,8 +150,8 @@ async fn look_at<T: Send + 'static>(
 }
 
 /// The hash of the block at this height.
-pub(crate) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
-    let index = index(cx)?.clone();
+pub(crate) async fn hash_at(handles: &Handles, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
+    let index = index(handles)?.clone();
     let store = Arc::clone(&index.store);
     let found = looked(move || Ok(store.tip()?.zip(store.hash_at(height)?))).await?;
     let (tip, hash) = found.ok_or_else(|| missing(&index, height))?;
@@ -159,17 +159,17 @@ pub(crate) async fn hash_at(cx: &Context, height: u32) -> Result<(Keeps, bitcoin
 }
 
 /// The newest block of the index.
-pub(crate) async fn tip(cx: &Context) -> Result<IndexTip, Refusal> {
-    let index = index(cx)?.clone();
+pub(crate) async fn tip(handles: &Handles) -> Result<IndexTip, Refusal> {
+    let index = index(handles)?.clone();
     let store = Arc::clone(&index.store);
     let tip = looked(move || store.tip()).await?;
     tip.ok_or_else(|| unfinished(&index))
 }
 
 /// `info`, the same in both versions.
-pub(crate) async fn info(cx: &Context) -> Result<BlindbitInfo, Refusal> {
-    let height = tip(cx).await?.height;
-    let network = cx.settings.started_with().network;
+pub(crate) async fn info(handles: &Handles) -> Result<BlindbitInfo, Refusal> {
+    let height = tip(handles).await?.height;
+    let network = handles.settings.started_with().network;
     Ok(BlindbitInfo {
         network: match network {
             Network::Testnet => "testnet".to_owned(),
@@ -189,10 +189,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.to_lower_hex_string()
 }
 
-fn index(cx: &Context) -> Result<&Index, Refusal> {
+fn index(handles: &Handles) -> Result<&Index, Refusal> {
     let why = "this relay has no tweak index (index.enabled = false)";
     let none = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why);
-    cx.index.as_ref().ok_or_else(none)
+    handles.index.as_ref().ok_or_else(none)
 }
 
 async fn looked<T: Send + 'static>(

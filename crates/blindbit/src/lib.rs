@@ -24,13 +24,14 @@ use axum::routing::{get, post};
 use hyper::header::HeaderMap;
 use hyper::{StatusCode, Version};
 use sdk_relay_http_common::Edge;
-use sdk_relay_service::Context;
 use sdk_relay_transport::AnswerShare;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use utoipa::OpenApi;
 
 use turns::Turns;
+
+pub use state::Handles;
 
 /// What any page may post: it changes nothing of the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
@@ -60,18 +61,20 @@ const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
 struct Described;
 
 /// The routes of both versions, for the HTTP port.
-pub fn edge(cx: &Arc<Context>) -> Edge {
+pub fn edge(handles: Handles) -> Edge {
+    let pace = Turns::new(handles.settings.now().blindbit_requests_per_second);
+    let handles = Arc::new(handles);
     Edge {
-        routes: routes(cx).with_state(Arc::clone(cx)),
+        routes: routes(&handles).with_state(handles),
         needs_read_token: true,
         any_page_posts: &ANY_PAGE_POSTS,
         description: Described::openapi(),
-        pace: Some(Box::new(Turns::new(cx.config().blindbit_requests_per_second))),
+        pace: Some(Box::new(pace)),
     }
 }
 
 /// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
-fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
+fn routes(handles: &Arc<Handles>) -> Router<Arc<Handles>> {
     Router::new()
         .route("/blindbit/v1/info", get(v1::info::info))
         .route("/blindbit/v1/block-height", get(v1::block_height::block_height))
@@ -96,7 +99,7 @@ fn routes(cx: &Arc<Context>) -> Router<Arc<Context>> {
         )
         .route("/blindbit/v2/full-block/{height}", get(v2::full_block::full_block))
         // Inside: what is compressed has no known size, and its input is what takes memory.
-        .layer(from_fn_with_state(Arc::clone(cx), waiting::in_turn))
+        .layer(from_fn_with_state(Arc::clone(handles), waiting::in_turn))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(has_memory)))
 }
 

@@ -13,10 +13,10 @@ use axum::response::Response;
 use hyper::header::{ACCEPT_ENCODING, HeaderMap};
 use hyper::{Method, StatusCode};
 use sdk_relay_http_common::unread::{REASON, held, held_by, later};
-use sdk_relay_service::Context;
 use sdk_relay_transport::{AnswerBudget, ClientAddress};
 
 use crate::answer::Refusal;
+use crate::state::Handles;
 
 /// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
 /// take in all (60 s).
@@ -26,7 +26,7 @@ const ENCODER: usize = 384 << 10;
 
 /// An answer that does not fit is dropped, and made again when it does.
 pub(crate) async fn in_turn(
-    State(cx): State<Arc<Context>>,
+    State(handles): State<Arc<Handles>>,
     Extension(client): Extension<ClientAddress>,
     request: Request,
     next: Next,
@@ -39,7 +39,7 @@ pub(crate) async fn in_turn(
     let (parts, body) = request.into_parts();
     let again = Request::from_parts(parts.clone(), Body::empty());
     let answer = next.clone().run(Request::from_parts(parts, body)).await;
-    waiting(&cx.answers, client.ip(), encoder, answer, || next.run(again)).await
+    waiting(&handles.answers, client.ip(), encoder, answer, || next.run(again)).await
 }
 
 async fn waiting<F: Future<Output = Response>>(

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -14,10 +15,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use sdk_relay_config::Config;
 use sdk_relay_http_common::ApiError;
-use sdk_relay_service::{CheckedHost, RequestHost, carries, may_read};
+use sdk_relay_service::{CheckedHost, RequestHost, Settings, carries, may_read};
 use sdk_relay_transport::{Peer, network_of};
-
-use crate::state::Cx;
 
 /// Requests at once, in seconds' worth of the average: a page that opens asks for a dozen things.
 const BURST_SECONDS: u32 = 3;
@@ -145,8 +144,8 @@ impl Pace {
 }
 
 /// Lets through who may read.
-pub(super) async fn read(State(cx): Cx, request: Request, next: Next) -> Response {
-    if may_read(&cx.config().auth, request.headers()) {
+pub(super) async fn read(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
+    if may_read(&settings.now().auth, request.headers()) {
         return next.run(request).await;
     }
     ApiError::unauthorized("a token is required for reading: send Authorization: Bearer TOKEN with auth.read_token")
@@ -155,13 +154,13 @@ pub(super) async fn read(State(cx): Cx, request: Request, next: Next) -> Respons
 
 /// Lets through who may change things and read the log.
 pub(super) async fn admin(
-    State(cx): Cx,
+    State(settings): State<Arc<Settings>>,
     Extension(Peer(peer)): Extension<Peer>,
     Extension(CheckedHost(host)): Extension<CheckedHost>,
     request: Request,
     next: Next,
 ) -> Response {
-    match may_administer(&cx.config(), peer.ip(), host.as_ref(), request.headers()) {
+    match may_administer(&settings.now(), peer.ip(), host.as_ref(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }

@@ -1,16 +1,16 @@
 //! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: asked of the node at each request, never remembered.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use bitcoin::BlockHash;
-use sdk_relay_chain::SourceError;
+use sdk_relay_chain::{ChainSource, SourceError};
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails};
 use sdk_relay_telemetry::clock::unix_now;
 use serde::de::DeserializeOwned;
-
-use crate::state::Cx;
 
 /// Returns `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo` of the node.
 #[utoipa::path(
@@ -24,8 +24,8 @@ use crate::state::Cx;
         (status = 503, description = "The node is unavailable"),
     ),
 )]
-pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
-    let info = cx.chain.info().await?;
+pub(super) async fn info(State(chain): State<Arc<dyn ChainSource>>) -> Result<Json<BitcoinInfo>, ApiError> {
+    let info = chain.info().await?;
     Ok(Json(BitcoinInfo {
         blockchain_info: read("getblockchaininfo", info.blockchain)?,
         network_info: read("getnetworkinfo", info.network)?,
@@ -55,14 +55,14 @@ pub(super) async fn info(State(cx): Cx) -> Result<Json<BitcoinInfo>, ApiError> {
     ),
 )]
 pub(super) async fn block(
-    State(cx): Cx,
+    State(chain): State<Arc<dyn ChainSource>>,
     block_hash: Result<Path<String>, PathRejection>,
 ) -> Result<Json<BlockDetails>, ApiError> {
     let Path(block_hash) = block_hash?;
     let hash: BlockHash = block_hash
         .parse()
         .map_err(|_| ApiError::field("block_hash", "expected a block hash of 64 hex digits"))?;
-    let mut block: BlockDetails = read("getblock", cx.chain.block_info(hash).await?)?;
+    let mut block: BlockDetails = read("getblock", chain.block_info(hash).await?)?;
     block.timestamp = unix_now();
     Ok(Json(block))
 }

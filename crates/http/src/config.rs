@@ -1,16 +1,16 @@
 //! `GET /config` and `PUT /config`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
 use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
-use sdk_relay_service::ChangeError;
+use sdk_relay_service::{ChangeError, Identity, Settings};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
-
-use crate::state::Cx;
 
 /// Changes the configuration while the relay runs.
 ///
@@ -33,10 +33,10 @@ use crate::state::Cx;
     ),
 )]
 pub(super) async fn change(
-    State(cx): Cx,
+    State(settings): State<Arc<Settings>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> Result<Json<ConfigChanged>, ApiError> {
-    let changed = cx.settings.change(&patch).await.map_err(|error| match error {
+    let changed = settings.change(&patch).await.map_err(|error| match error {
         ChangeError::Fields(errors) => ApiError::fields(errors),
         ChangeError::Config(error) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
         ChangeError::Unwritable(_) => {
@@ -62,10 +62,13 @@ pub(super) async fn change(
     security(("readToken" = []), ("adminToken" = [])),
     responses((status = 200, description = "The configuration, including changes that wait for a restart", body = ConfigView)),
 )]
-pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
-    let config = cx.config();
+pub(super) async fn config(
+    State(settings): State<Arc<Settings>>,
+    State(identity): State<Arc<Identity>>,
+) -> Json<ConfigView> {
+    let config = settings.now();
     Json(ConfigView {
-        relay_id: cx.relay_id.clone(),
+        relay_id: identity.relay_id.clone(),
         network: config.network.name().to_owned(),
         ws_url: config.ws_url.to_string(),
         http_url: config.http_url.to_string(),
@@ -85,8 +88,8 @@ pub(super) async fn config(State(cx): Cx) -> Json<ConfigView> {
         dev_mode: config.dev_mode,
         standalone: config.standalone,
         timestamp: unix_now(),
-        silent_payment_address: cx.address.clone(),
+        silent_payment_address: identity.address.clone(),
         software_version: SOFTWARE_VERSION.to_owned(),
-        restart_required: cx.settings.restart_required(),
+        restart_required: settings.restart_required(),
     })
 }

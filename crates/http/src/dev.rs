@@ -1,16 +1,17 @@
 //! `POST /dev/mine` and `POST /dev/pay`: there in `dev_mode` only, on regtest, signet and standalone.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use bitcoin::Amount;
+use sdk_relay_chain::ChainSource;
 use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
-use sdk_relay_service::Context;
+use sdk_relay_service::Settings;
 use sdk_relay_service::dev::{DevError, DevTools, MOST_BLOCKS};
 use sdk_relay_telemetry::clock::unix_now;
-
-use crate::state::Cx;
 
 /// Mines blocks. Without a body: one block.
 #[utoipa::path(
@@ -29,17 +30,19 @@ use crate::state::Cx;
     ),
 )]
 pub(super) async fn mine(
-    State(cx): Cx,
+    State(settings): State<Arc<Settings>>,
+    State(dev): State<Option<Arc<DevTools>>>,
+    State(chain): State<Arc<dyn ChainSource>>,
     body: Result<Option<Body<MineRequest>>, ApiError>,
 ) -> Result<Json<MineResponse>, ApiError> {
-    let dev = tools(&cx)?;
+    let dev = tools(&settings, dev)?;
     let blocks = body?.and_then(|Body(request)| request.blocks).unwrap_or(1);
     if !(1..=MOST_BLOCKS).contains(&blocks) {
         return Err(ApiError::field("blocks", format!("expected 1 to {MOST_BLOCKS}")));
     }
     let mined = dev.mine(blocks).await.map_err(refused)?;
     Ok(Json(MineResponse {
-        height: cx.chain.tip().await?.height,
+        height: chain.tip().await?.height,
         blocks: mined.iter().map(ToString::to_string).collect(),
         timestamp: unix_now(),
     }))
@@ -62,10 +65,11 @@ pub(super) async fn mine(
     ),
 )]
 pub(super) async fn pay(
-    State(cx): Cx,
+    State(settings): State<Arc<Settings>>,
+    State(dev): State<Option<Arc<DevTools>>>,
     body: Result<Body<PayRequest>, ApiError>,
 ) -> Result<Json<PayResponse>, ApiError> {
-    let dev = tools(&cx)?;
+    let dev = tools(&settings, dev)?;
     let Body(PayRequest { address, amount }) = body?;
     let sats = parse_btc(&amount).map_err(|e| ApiError::field("amount", e.to_string()))?;
     let txid = dev.pay(&address, Amount::from_sat(sats)).await.map_err(refused)?;
@@ -79,11 +83,9 @@ pub(super) async fn pay(
 }
 
 /// There in `dev_mode` alone; it can be turned on and off while the relay runs.
-fn tools(cx: &Context) -> Result<&DevTools, ApiError> {
-    let on = cx.config().dev_mode;
-    cx.dev
-        .as_ref()
-        .filter(|_| on)
+fn tools(settings: &Settings, dev: Option<Arc<DevTools>>) -> Result<Arc<DevTools>, ApiError> {
+    let on = settings.now().dev_mode;
+    dev.filter(|_| on)
         .ok_or_else(|| ApiError::not_found("/dev/* is not available: dev_mode is false"))
 }
 

@@ -14,15 +14,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use sdk_relay_events::{Cursor, Frame, Next};
+use sdk_relay_events::{Cursor, Frame, Hub, Next};
 use sdk_relay_http_common::{ApiError, query::digits};
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_service::Context;
+use sdk_relay_telemetry::Counters;
 use sdk_relay_transport::{ClientAddress, ListenerState, PeerFinished, Permit, Shutdown, shutdown_requested};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-
-use crate::state::Cx;
 
 /// A comment this often keeps proxies from closing a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -48,7 +46,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     ),
 )]
 pub(super) async fn events(
-    State(cx): Cx,
+    State(hub): State<Arc<Hub>>,
+    State(counters): State<Arc<Counters>>,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     Extension(finished): Extension<PeerFinished>,
@@ -56,18 +55,18 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let place = Arc::clone(&listeners.streams).try_acquire_owned();
     let (Some(permit), Ok(place)) = (listeners.admission.admit(client.ip()), place) else {
-        cx.counters.connections_refused.inc();
+        counters.connections_refused.inc();
         return Err(ApiError::unavailable(
             "too many connections: try again later, or at another relay",
         ));
     };
-    let head = cx.hub.head();
+    let head = hub.head();
     let (cursor, resume) = match last_event_id(&headers)? {
         // Before the first block is known, what happens is not in the log.
-        None => (cx.hub.live(), cx.hub.tip().is_none().then_some(Resume::Gap)),
+        None => (hub.live(), hub.tip().is_none().then_some(Resume::Gap)),
         Some(from) => {
-            let hub = Arc::clone(&cx.hub);
-            let resumed = tokio::task::spawn_blocking(move || hub.resume(from)).await;
+            let log = Arc::clone(&hub);
+            let resumed = tokio::task::spawn_blocking(move || log.resume(from)).await;
             match resumed {
                 Ok(Ok((cursor, resume))) => (cursor, Some(resume)),
                 _ => return Err(ApiError::internal()),
@@ -88,7 +87,8 @@ pub(super) async fn events(
         finished,
         head,
         cursor,
-        cx,
+        hub,
+        counters,
         _permit: permit,
         _place: place,
     };
@@ -118,7 +118,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// One client's stream.
 struct Feed {
-    cx: Arc<Context>,
+    hub: Arc<Hub>,
+    counters: Arc<Counters>,
     cursor: Cursor,
     topics: Topics,
     /// What opens the stream, until it is sent.
@@ -142,9 +143,9 @@ impl Feed {
             if let Some(frame) = self.waiting.pop_front() {
                 return Some(event_text(&frame));
             }
-            match self.cx.hub.next(&mut self.cursor, self.topics).await {
+            match self.hub.next(&mut self.cursor, self.topics).await {
                 Ok(Next::Frames(frames)) => {
-                    self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
+                    self.counters.notifications_sent.inc_by(frames.len() as u64);
                     self.waiting.extend(frames);
                 }
                 Ok(Next::UpToDate) => tokio::select! {
@@ -155,7 +156,7 @@ impl Feed {
                     () = self.finished.finished() => return None,
                 },
                 Ok(Next::Lagged) => {
-                    self.cx.counters.slow_clients_cut.inc();
+                    self.counters.slow_clients_cut.inc();
                     return None;
                 }
                 // The browser connects again with the id of its last event, and is sent a `gap`.

@@ -1,16 +1,17 @@
 //! `POST /sync/force` and `GET /sync/force/{sync_id}`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use sdk_relay_http_common::{ApiError, Body};
-use sdk_relay_mesh_net::{LONGEST_SYNC, Order};
+use sdk_relay_mesh_net::{LONGEST_SYNC, Mesh, Order, Syncs};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
-use sdk_relay_service::Context;
+use sdk_relay_service::Identity;
 use sdk_relay_telemetry::clock::unix_now;
 
-use crate::state::Cx;
 use crate::sync::KINDS;
 
 /// Syncs immediately with relays to which this one has a link.
@@ -30,7 +31,9 @@ use crate::sync::KINDS;
     ),
 )]
 pub(super) async fn force(
-    State(cx): Cx,
+    State(mesh): State<Arc<Mesh>>,
+    State(syncs): State<Arc<Syncs>>,
+    State(identity): State<Arc<Identity>>,
     body: Option<Body<ForceSyncRequest>>,
 ) -> Result<Json<ForceSyncResponse>, ApiError> {
     let ForceSyncRequest {
@@ -38,20 +41,24 @@ pub(super) async fn force(
         target_relays,
     } = body.map_or_else(ForceSyncRequest::default, |Body(request)| request);
     let (sync_types, mut errors) = kinds(sync_types);
-    errors.extend(target_relays.iter().filter_map(|names| no_targets(&cx, names)));
+    errors.extend(
+        target_relays
+            .iter()
+            .filter_map(|names| no_targets(&mesh, &identity.relay_id, names)),
+    );
     if !errors.is_empty() {
         return Err(ApiError::fields(errors));
     }
-    let mut target_relays = target_relays.unwrap_or_else(|| cx.mesh.linked());
+    let mut target_relays = target_relays.unwrap_or_else(|| mesh.linked());
     target_relays.sort();
     target_relays.dedup();
-    let sync_id = cx.syncs.forced.begin(sync_types.clone(), target_relays.clone());
+    let sync_id = syncs.forced.begin(sync_types.clone(), target_relays.clone());
     let order = Order {
         sync_id: sync_id.clone(),
         sync_types: sync_types.clone(),
         target_relays: target_relays.clone(),
     };
-    if !target_relays.is_empty() && !cx.mesh.order(order) {
+    if !target_relays.is_empty() && !mesh.order(order) {
         return Err(ApiError::unavailable(
             "too many forced syncs are waiting: try again later",
         ));
@@ -86,11 +93,11 @@ pub(super) async fn force(
     ),
 )]
 pub(super) async fn follow(
-    State(cx): Cx,
+    State(syncs): State<Arc<Syncs>>,
     sync_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ForcedSync>, ApiError> {
     let Path(sync_id) = sync_id?;
-    cx.syncs
+    syncs
         .forced
         .get(&sync_id)
         .map(Json)
@@ -125,13 +132,13 @@ fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
 }
 
 /// Why these cannot be asked.
-fn no_targets(cx: &Context, names: &[String]) -> Option<FieldError> {
-    let linked = cx.mesh.linked();
+fn no_targets(mesh: &Mesh, relay_id: &str, names: &[String]) -> Option<FieldError> {
+    let linked = mesh.linked();
     let wrong = names.iter().find(|name| !linked.contains(name));
     let message = match wrong {
         None if names.is_empty() => "expected one or more names; omit it for all linked relays".to_owned(),
         None => return None,
-        Some(name) if *name == cx.relay_id => "this relay does not sync with itself".to_owned(),
+        Some(name) if *name == relay_id => "this relay does not sync with itself".to_owned(),
         Some(_) => "this relay has no link to a relay with this name".to_owned(),
     };
     Some(FieldError {

@@ -17,12 +17,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
 use sdk_relay_http_common::{ApiError, Pace as EdgePace, unread};
-use sdk_relay_service::{CheckedHost, Context, RequestHost};
+use sdk_relay_service::{CheckedHost, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
 
 use crate::access::Pace;
 use crate::origins::Page;
+use crate::state::Handles;
 
 /// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -31,11 +32,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Front {
     routes: Router,
-    shared: Arc<Shared>,
+    limits: Arc<Limits>,
 }
 
-struct Shared {
-    cx: Arc<Context>,
+struct Limits {
+    handles: Arc<Handles>,
     pace: Pace,
     /// Those of edges that have limits of their own.
     paces: Vec<Box<dyn EdgePace>>,
@@ -54,15 +55,15 @@ impl fmt::Debug for Front {
 impl Front {
     pub(super) fn new(
         routes: Router,
-        cx: Arc<Context>,
+        handles: Arc<Handles>,
         paces: Vec<Box<dyn EdgePace>>,
         any_page_posts: Vec<&'static str>,
     ) -> Self {
-        let pace = Pace::new(cx.config().requests_per_second);
+        let pace = Pace::new(handles.settings.now().requests_per_second);
         Self {
             routes,
-            shared: Arc::new(Shared {
-                cx,
+            limits: Arc::new(Limits {
+                handles,
                 pace,
                 paces,
                 any_page_posts,
@@ -71,18 +72,18 @@ impl Front {
     }
 
     async fn answer(mut self, mut request: Request) -> Response {
-        let Shared {
-            cx,
+        let Limits {
+            handles,
             pace,
             paces,
             any_page_posts,
-        } = &*self.shared;
-        cx.counters.http_requests.inc();
+        } = &*self.limits;
+        handles.counters.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             tracing::error!("a request has no client address: please report this bug");
             return ApiError::internal().into_response();
         };
-        let config = cx.config();
+        let config = handles.settings.now();
         let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
         let paced = match paces.iter().find(|pace| pace.claims(&mut request)) {
             Some(pace) => pace.wait(client.ip()).await,
@@ -105,7 +106,7 @@ impl Front {
             Some(response) => response,
             None => {
                 let response = within(ANSWER_WITHIN, self.routes.call(request)).await;
-                unread::within(&cx.answers, client.ip(), response).await
+                unread::within(&handles.answers, client.ip(), response).await
             }
         };
         match page {

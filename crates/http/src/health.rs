@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{Health, Live, Ready};
-use sdk_relay_service::reports::{self, Condition};
+use sdk_relay_service::Condition;
+use sdk_relay_service::Status;
 use sdk_relay_telemetry::clock::unix_now;
-
-use crate::state::Cx;
 
 /// Returns the health of the relay: 200 with `healthy` or `degraded`, 503 with `critical`.
 #[utoipa::path(
@@ -22,8 +21,8 @@ use crate::state::Cx;
         (status = 503, description = "`critical`: the relay can serve nothing useful", body = Health),
     ),
 )]
-pub(super) async fn health(State(cx): Cx) -> Response {
-    let (condition, health) = reports::health(&cx);
+pub(super) async fn health(State(status): State<Status>) -> Response {
+    let (condition, health) = status.health();
     let status = if condition == Condition::Critical {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
@@ -58,8 +57,8 @@ pub(super) async fn live() -> Json<Live> {
         (status = 503, description = "Not ready; `reason` says what the relay waits for", body = Ready),
     ),
 )]
-pub(super) async fn ready(State(cx): Cx) -> Response {
-    let reason = reports::not_ready(&cx);
+pub(super) async fn ready(State(status): State<Status>) -> Response {
+    let reason = status.not_ready();
     let (status, word) = match reason {
         None => (StatusCode::OK, "ready"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),

@@ -33,34 +33,37 @@ use hyper::StatusCode;
 
 use openapi::Document;
 use sdk_relay_http_common::{ApiError, Edge};
-use sdk_relay_service::Context;
+
+use state::Shared;
 
 pub use front::Front;
+pub use state::{Figures, Handles};
 
 /// What a web page of any origin may post: it changes nothing of the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/tx"];
 
 /// The whole API: its routes and those of other edges, behind [`Front`].
-pub fn api(cx: Arc<Context>, mut edges: Vec<Edge>) -> Front {
+pub fn api(handles: Handles, mut edges: Vec<Edge>) -> Front {
     let paces = edges.iter_mut().filter_map(|edge| edge.pace.take()).collect();
     let of_edges = edges.iter().flat_map(|edge| edge.any_page_posts);
     let any_page_posts = ANY_PAGE_POSTS.iter().chain(of_edges).copied().collect();
-    let document = Document::of(cx.settings.started_with(), cx.dev.is_some(), &edges);
-    let routes = routes(&cx, document, edges);
-    Front::new(routes, cx, paces, any_page_posts)
+    let document = Document::of(handles.settings.started_with(), handles.dev.is_some(), &edges);
+    let handles = Arc::new(handles);
+    let routes = routes(&Shared(Arc::clone(&handles)), document, edges);
+    Front::new(routes, handles, paces, any_page_posts)
 }
 
 /// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what holds for all routes is
 /// in [`Front`], and a layer lies over those routes alone that need it.
-fn routes(cx: &Arc<Context>, document: Document, edges: Vec<Edge>) -> Router {
+fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))
         .route("/restart", post(restart::restart))
         .route("/sync/force", post(force::force))
         .route("/logs", get(logs::logs))
-        .route_layer(from_fn_with_state(Arc::clone(cx), access::admin));
+        .route_layer(from_fn_with_state(state.clone(), access::admin));
     let mut posting = Router::new().route("/tx", post(tx::broadcast));
-    if cx.dev.is_some() {
+    if state.0.dev.is_some() {
         let dev = Router::new()
             .route("/dev/mine", post(dev::mine))
             .route("/dev/pay", post(dev::pay));
@@ -79,7 +82,7 @@ fn routes(cx: &Arc<Context>, document: Document, edges: Vec<Edge>) -> Router {
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
         .merge(posting)
-        .with_state(Arc::clone(cx));
+        .with_state(state.clone());
     let mut open = Router::new();
     for edge in edges {
         if edge.needs_read_token {
@@ -89,8 +92,8 @@ fn routes(cx: &Arc<Context>, document: Document, edges: Vec<Edge>) -> Router {
         }
     }
     // Tokens are read at the start alone.
-    if cx.config().auth.read_token.is_some() {
-        reading = reading.route_layer(from_fn_with_state(Arc::clone(cx), access::read));
+    if state.0.settings.now().auth.read_token.is_some() {
+        reading = reading.route_layer(from_fn_with_state(state.clone(), access::read));
     }
     // What supervisors and load balancers ask needs no token, nor does what describes the API: they tell nothing.
     let described = Router::new()
@@ -100,10 +103,10 @@ fn routes(cx: &Arc<Context>, document: Document, edges: Vec<Edge>) -> Router {
     let health = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
-    open.merge(health.with_state(Arc::clone(cx)))
+    open.merge(health.with_state(state.clone()))
         .merge(described)
         .merge(reading)
-        .merge(admin.with_state(Arc::clone(cx)))
+        .merge(admin.with_state(state.clone()))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
 }

@@ -1,16 +1,18 @@
 //! `GET /logs`: the newest lines of the relay's own log.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use sdk_relay_http_common::{ApiError, query};
 use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
+use sdk_relay_service::Identity;
+use sdk_relay_telemetry::LogTap;
 use sdk_relay_telemetry::clock::{rfc3339, unix_now};
 use sdk_relay_telemetry::log::{Line, Value, Wanted};
 use serde::Deserialize;
 use serde_json::Number;
-
-use crate::state::Cx;
 
 /// Longest text that is searched for, in characters.
 const SEARCH_CHARS: usize = 256;
@@ -49,7 +51,8 @@ pub(super) struct LogsQuery {
     ),
 )]
 pub(super) async fn logs(
-    State(cx): Cx,
+    State(log): State<LogTap>,
+    State(identity): State<Arc<Identity>>,
     query: Result<Query<LogsQuery>, QueryRejection>,
 ) -> Result<Json<Logs>, ApiError> {
     let Query(LogsQuery { level, limit, search }) = query?;
@@ -66,12 +69,12 @@ pub(super) async fn logs(
         search: search.clone(),
         limit: limit as usize,
     };
-    let log = cx.log.clone();
+    let log = log.clone();
     let found = tokio::task::spawn_blocking(move || log.search(&wanted))
         .await
         .map_err(|_| ApiError::internal())?;
     Ok(Json(Logs {
-        logs: found.lines.iter().map(|line| shown(line, &cx.relay_id)).collect(),
+        logs: found.lines.iter().map(|line| shown(line, &identity.relay_id)).collect(),
         total: found.total,
         levels: found.levels,
         filters: LogFilters { level, limit, search },

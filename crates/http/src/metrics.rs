@@ -1,21 +1,24 @@
 //! `GET /metrics`: the reference's JSON, or the text that Prometheus reads; the same figures either way.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
+use sdk_relay_events::Hub;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
-use sdk_relay_service::{CheckedHost, Context, reports};
+use sdk_relay_service::{CheckedHost, Settings, Status};
+use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::Peer;
 
 use crate::access::may_administer;
 use crate::origins::is_foreign_page;
-use crate::state::Cx;
+use crate::state::{Figures, Shared};
 
 /// Room for the JSON, so that it is not copied while it grows.
 const JSON_BYTES: usize = 2 << 10;
@@ -42,18 +45,18 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     )),
 )]
 pub(super) async fn metrics(
-    State(cx): Cx,
+    State(view): State<View>,
     Extension(Peer(peer)): Extension<Peer>,
     Extension(CheckedHost(host)): Extension<CheckedHost>,
     headers: HeaderMap,
 ) -> Response {
-    let config = cx.config();
+    let config = view.settings.now();
     // A page that may not read the log may not read these through its visitor's loopback either.
     let is_administrator = !is_foreign_page(&headers, &config, host.as_ref())
         && may_administer(&config, peer.ip(), host.as_ref(), &headers).is_ok();
-    let figures = figures(&cx, is_administrator);
+    let figures = figures(&view, is_administrator);
     if prefers_text(&headers) {
-        return match text(&cx, &figures) {
+        return match text(&view.figures, &figures) {
             Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
             Err(_) => ApiError::internal().into_response(),
         };
@@ -66,29 +69,57 @@ pub(super) async fn metrics(
     }
 }
 
-fn figures(cx: &Context, is_administrator: bool) -> Metrics {
-    let counters = &cx.counters;
+/// Where the figures come from.
+#[derive(Clone)]
+pub(super) struct View {
+    settings: Arc<Settings>,
+    status: Status,
+    counters: Arc<Counters>,
+    hub: Arc<Hub>,
+    figures: Arc<Figures>,
+}
+
+impl FromRef<Shared> for View {
+    fn from_ref(shared: &Shared) -> Self {
+        Self {
+            settings: FromRef::from_ref(shared),
+            status: FromRef::from_ref(shared),
+            counters: FromRef::from_ref(shared),
+            hub: FromRef::from_ref(shared),
+            figures: FromRef::from_ref(shared),
+        }
+    }
+}
+
+fn figures(view: &View, is_administrator: bool) -> Metrics {
+    let View {
+        status,
+        counters,
+        hub,
+        figures,
+        ..
+    } = view;
     let private = |figure: u64| is_administrator.then_some(figure);
-    let process = cx.process.figures();
+    let process = status.process();
     Metrics {
-        sync_metrics: reports::sync_metrics(cx),
+        sync_metrics: status.sync_metrics(),
         system_metrics: SystemMetrics {
             memory_usage: process.memory_usage.clone(),
             cpu_usage: process.cpu_usage.clone(),
-            active_connections: cx.connections(),
+            active_connections: status.connections(),
             total_requests: counters.http_requests.get() + counters.messages_received.get(),
-            uptime: cx.uptime(),
+            uptime: status.uptime(),
             memory_bytes: process.memory_bytes,
             cpu_percent: process.cpu_percent,
             disk_usage: process.disk_usage.clone(),
             disk_bytes: process.disk_bytes,
         },
-        bitcoin_metrics: cx.node.figures(),
+        bitcoin_metrics: figures.node.figures(),
         timestamp: unix_now(),
         relay_metrics: RelayMetrics {
-            last_event_id: cx.hub.newest(),
-            tip_height: cx.vitals.tip(),
-            watches: private(cx.vitals.watches() as u64),
+            last_event_id: hub.newest(),
+            tip_height: figures.vitals.tip(),
+            watches: private(figures.vitals.watches() as u64),
             watch_payments_detected: private(counters.watching.payments_detected.get()),
             watch_messages_received: private(counters.watching.messages_received.get()),
             watch_messages_sent: private(counters.watching.messages_sent.get()),
@@ -104,11 +135,11 @@ fn figures(cx: &Context, is_administrator: bool) -> Metrics {
 }
 
 /// The counters, then the figures of now that are no counters.
-fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
+fn text(shown: &Figures, figures: &Metrics) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    prometheus_client::encoding::text::encode_registry(&mut text, &cx.registry)?;
+    prometheus_client::encoding::text::encode_registry(&mut text, &shown.registry)?;
     if figures.relay_metrics.watches.is_some() {
-        prometheus_client::encoding::text::encode_registry(&mut text, &cx.private_registry)?;
+        prometheus_client::encoding::text::encode_registry(&mut text, &shown.private_registry)?;
     }
     let Metrics {
         system_metrics: system,
@@ -117,8 +148,8 @@ fn text(cx: &Context, figures: &Metrics) -> Result<String, std::fmt::Error> {
         sync_metrics: sync,
         ..
     } = figures;
-    let index = cx.index.as_ref().map(|index| index.status.borrow().clone());
-    let building = cx.index.as_ref().map(|index| *index.figures.borrow());
+    let index = shown.index.as_ref().map(|index| index.status.borrow().clone());
+    let building = shown.index.as_ref().map(|index| *index.figures.borrow());
     let gauges = [
         ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
         (

@@ -1,22 +1,24 @@
 //! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those of its mesh. Who has not proven who it is, is none of them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRef, Path, Query, State};
 use sdk_relay_config::{url_of, without_scheme};
 use sdk_relay_http_common::{ApiError, query};
-use sdk_relay_mesh_net::MeshRelay;
+use sdk_relay_mesh_net::{Mesh, MeshRelay};
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::{
     Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,
     RelaySyncs,
 };
-use sdk_relay_service::{CAPABILITIES, Context, reports};
+use sdk_relay_service::{CAPABILITIES, Identity, Settings, Status};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-use crate::state::Cx;
+use crate::state::Shared;
 
 /// Filters of `GET /relays`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -46,13 +48,13 @@ pub(super) struct RelaysQuery {
     ),
 )]
 pub(super) async fn list(
-    State(cx): Cx,
+    State(view): State<View>,
     query: Result<Query<RelaysQuery>, QueryRejection>,
 ) -> Result<Json<RelayList>, ApiError> {
     let Query(RelaysQuery { status, limit }) = query?;
     let limit = query::limit(limit)?;
     let status: Option<RelayHealth> = query::word("status", status.as_deref(), "healthy, warning, critical")?;
-    let all = std::iter::once(own(&cx)).chain(others(&cx));
+    let all = std::iter::once(own(&view)).chain(others(&view));
     let matching: Vec<RelayDetails> = all.filter(|r| status.is_none() || r.health == status).collect();
     let count = |health| matching.iter().filter(|r| r.health == Some(health)).count() as u64;
     Ok(Json(RelayList {
@@ -80,21 +82,41 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn one(
-    State(cx): Cx,
+    State(view): State<View>,
     relay_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RelayDetails>, ApiError> {
     let Path(relay_id) = relay_id?;
-    if relay_id == cx.relay_id {
-        return Ok(Json(own(&cx)));
+    if relay_id == view.identity.relay_id {
+        return Ok(Json(own(&view)));
     }
-    others(&cx).find(|r| r.relay_id == relay_id).map(Json).ok_or_else(|| {
+    others(&view).find(|r| r.relay_id == relay_id).map(Json).ok_or_else(|| {
         ApiError::not_found("this relay does not know a relay with this name: GET /relays lists the known ones")
     })
 }
 
+/// Where the answers come from.
+#[derive(Clone)]
+pub(super) struct View {
+    settings: Arc<Settings>,
+    status: Status,
+    identity: Arc<Identity>,
+    mesh: Arc<Mesh>,
+}
+
+impl FromRef<Shared> for View {
+    fn from_ref(shared: &Shared) -> Self {
+        Self {
+            settings: FromRef::from_ref(shared),
+            status: FromRef::from_ref(shared),
+            identity: FromRef::from_ref(shared),
+            mesh: FromRef::from_ref(shared),
+        }
+    }
+}
+
 /// Those of the mesh: the nearest first, then by name.
-fn others(cx: &Context) -> impl Iterator<Item = RelayDetails> {
-    let mut all: Vec<RelayDetails> = cx.mesh.relays().into_iter().map(of_mesh).collect();
+fn others(view: &View) -> impl Iterator<Item = RelayDetails> {
+    let mut all: Vec<RelayDetails> = view.mesh.relays().into_iter().map(of_mesh).collect();
     all.sort_by(|a, b| {
         let far = |r: &RelayDetails| r.latency.unwrap_or(f64::INFINITY);
         far(a).total_cmp(&far(b))
@@ -138,25 +160,26 @@ fn of_mesh(relay: MeshRelay) -> RelayDetails {
     }
 }
 
-fn own(cx: &Context) -> RelayDetails {
-    let config = cx.config();
-    let (_, health) = reports::health(cx);
+fn own(view: &View) -> RelayDetails {
+    let config = view.settings.now();
+    let (_, health) = view.status.health();
+    let syncs = view.status.sync_metrics();
     let now = unix_now();
     RelayDetails {
-        relay_id: cx.relay_id.clone(),
-        address: cx.mesh.address().map(|address| without_scheme(address).to_owned()),
+        relay_id: view.identity.relay_id.clone(),
+        address: view.mesh.address().map(|address| without_scheme(address).to_owned()),
         version: API_VERSION.to_owned(),
-        uptime: Some(cx.uptime()),
+        uptime: Some(view.status.uptime()),
         health: RelayHealth::from_status(&health.status),
         last_seen: now,
         capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
-        connections: Some(cx.connections()),
+        connections: Some(view.status.connections()),
         metrics: RelayMetricsDetails {
-            sync_requests: Some(cx.counters.sync_requests.get()),
-            sync_responses: Some(cx.counters.sync_responses.get()),
-            avg_latency: cx.counters.sync_latency_ms(),
-            error_count: Some(cx.counters.sync_errors.get()),
-            success_rate: cx.counters.sync_success_rate(),
+            sync_requests: Some(syncs.sync_requests),
+            sync_responses: Some(syncs.sync_responses),
+            avg_latency: syncs.avg_latency,
+            error_count: Some(syncs.error_count),
+            success_rate: syncs.success_rate,
         },
         configuration: RelayConfiguration {
             network: Some(config.network.name().to_owned()),
@@ -171,10 +194,10 @@ fn own(cx: &Context) -> RelayDetails {
         },
         timestamp: now,
         latency: None,
-        public_key: Some(cx.mesh.public_key().to_owned()),
-        url: cx.mesh.address().and_then(url_of),
+        public_key: Some(view.mesh.public_key().to_owned()),
+        url: view.mesh.address().and_then(url_of),
         link: Link::Own,
-        last_block: cx.vitals.tip(),
+        last_block: view.status.tip(),
         software_version: Some(SOFTWARE_VERSION.to_owned()),
     }
 }

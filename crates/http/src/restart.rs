@@ -1,14 +1,14 @@
 //! `POST /restart`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::RestartResponse;
-use sdk_relay_service::DRAIN_WITHIN;
+use sdk_relay_service::{DRAIN_WITHIN, Restart, Settings};
 use sdk_relay_telemetry::clock::unix_now;
-
-use crate::state::Cx;
 
 /// Restarts the relay.
 ///
@@ -25,11 +25,14 @@ use crate::state::Cx;
         (status = 422, description = "The configuration is invalid; the relay keeps running"),
     ),
 )]
-pub(super) async fn restart(State(cx): Cx) -> Result<Json<RestartResponse>, ApiError> {
-    cx.settings
+pub(super) async fn restart(
+    State(settings): State<Arc<Settings>>,
+    State(restart): State<Arc<Restart>>,
+) -> Result<Json<RestartResponse>, ApiError> {
+    settings
         .reload()
         .map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
-    let restart_id = cx.restart.ask();
+    let restart_id = restart.ask();
     Ok(Json(RestartResponse {
         status: "restarting".to_owned(),
         timestamp: unix_now(),

@@ -1,16 +1,17 @@
 //! `GET /sync/status` and `GET /sync/history`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use sdk_relay_http_common::{ApiError, query};
-use sdk_relay_mesh_net::HistoryFilter;
+use sdk_relay_mesh_net::{HistoryFilter, Mesh, Syncs};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
+use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
-
-use crate::state::Cx;
 
 /// Failed syncs that `/sync/status` shows; the history has the others.
 const FAILURES_SHOWN: usize = 10;
@@ -26,18 +27,22 @@ pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
     security(("readToken" = []), ("adminToken" = [])),
     responses((status = 200, description = "Counts since the start, and pending requests", body = SyncStatus)),
 )]
-pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
-    let active_syncs = cx.mesh.active();
+pub(super) async fn status(
+    State(mesh): State<Arc<Mesh>>,
+    State(syncs): State<Arc<Syncs>>,
+    State(counters): State<Arc<Counters>>,
+) -> Json<SyncStatus> {
+    let active_syncs = mesh.active();
     let failed = HistoryFilter {
         status: Some(SyncOutcome::Failed),
         ..HistoryFilter::default()
     };
-    let errors = cx.syncs.history.page(&failed, FAILURES_SHOWN).records;
-    let (good, bad) = (cx.counters.sync_responses.get(), cx.counters.sync_errors.get());
+    let errors = syncs.history.page(&failed, FAILURES_SHOWN).records;
+    let (good, bad) = (counters.sync_responses.get(), counters.sync_errors.get());
     Json(SyncStatus {
         status: if active_syncs.is_empty() { "idle" } else { "syncing" }.to_owned(),
-        last_sync: cx.syncs.history.last(),
-        next_sync: cx.syncs.next.at(),
+        last_sync: syncs.history.last(),
+        next_sync: syncs.next.at(),
         sync_types: SyncType::ALL.to_vec(),
         errors: errors
             .into_iter()
@@ -52,8 +57,8 @@ pub(super) async fn status(State(cx): Cx) -> Json<SyncStatus> {
             total_syncs: good + bad,
             successful_syncs: good,
             failed_syncs: bad,
-            success_rate: cx.counters.sync_success_rate(),
-            avg_duration: cx.counters.sync_latency_ms(),
+            success_rate: counters.sync_success_rate(),
+            avg_duration: counters.sync_latency_ms(),
         },
         active_syncs,
         timestamp: unix_now(),
@@ -98,7 +103,7 @@ pub(super) struct HistoryQuery {
     ),
 )]
 pub(super) async fn history(
-    State(cx): Cx,
+    State(syncs): State<Arc<Syncs>>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<SyncHistory>, ApiError> {
     let Query(asked) = query?;
@@ -109,7 +114,7 @@ pub(super) async fn history(
         target_relay: asked.target_relay,
         status: query::word("status", asked.status.as_deref(), "success, failed")?,
     };
-    let page = cx.syncs.history.page(&filter, limit as usize);
+    let page = syncs.history.page(&filter, limit as usize);
     Ok(Json(SyncHistory {
         history: page.records,
         total: page.successful + page.failed,

@@ -1,15 +1,15 @@
 //! `POST /tx`: sends a transaction to the network.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use bitcoin::Transaction;
 use bitcoin::consensus::encode::deserialize_hex;
-use sdk_relay_chain::BroadcastError;
+use sdk_relay_chain::{BroadcastError, ChainSource};
 use sdk_relay_http_common::{ApiError, Body};
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
 use sdk_relay_telemetry::clock::unix_now;
-
-use crate::state::Cx;
 
 /// Broadcasts a transaction: `sendrawtransaction` of the node.
 #[utoipa::path(
@@ -26,12 +26,12 @@ use crate::state::Cx;
     ),
 )]
 pub(super) async fn broadcast(
-    State(cx): Cx,
+    State(chain): State<Arc<dyn ChainSource>>,
     Body(TxRequest { hex }): Body<TxRequest>,
 ) -> Result<Json<TxResponse>, ApiError> {
     let tx: Transaction =
         deserialize_hex(&hex).map_err(|e| ApiError::field("hex", format!("not a transaction: {e}")))?;
-    let txid = cx.chain.broadcast(&tx).await.map_err(|error| match error {
+    let txid = chain.broadcast(&tx).await.map_err(|error| match error {
         BroadcastError::Rejected(reason) => {
             ApiError::field("hex", format!("the node rejects the transaction: {reason}"))
         }

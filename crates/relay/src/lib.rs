@@ -5,9 +5,8 @@
 //! put all of it together, [`supervisor`] owns its tasks and threads, [`cli`] is the command line.
 
 pub mod cli;
-mod first_block;
 pub mod ports;
 mod progress;
 pub mod relay;
 pub mod supervisor;
-pub mod wiring;
+mod wiring;

@@ -6,47 +6,36 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use bitcoin::hashes::{Hash, sha256};
-use bitcoin::hex::DisplayHex;
 use prometheus_client::registry::Registry;
-use sdk_relay_bip352::{Engine, EngineError, Receiver, Scanner};
-use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
-use sdk_relay_chain::node::{NodeConfig, NodeSource};
-use sdk_relay_chain::rpc::{Auth, RpcClient};
-use sdk_relay_chain::{BlockRef, ChainSource};
-use sdk_relay_config::{BitcoinCore, Config, Credentials, DataDir, IndexConfig, Loader};
+use sdk_relay_bip352::{Engine, EngineError, Scanner};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
+use sdk_relay_config::{Config, DataDir, Loader};
 use sdk_relay_detect::{NodeWalletKeeper, own_wallet};
-use sdk_relay_devchain::DevChain;
 use sdk_relay_events::Hub;
-use sdk_relay_index::oracle::Oracle;
-use sdk_relay_index::{Builder, Index, Pool};
-use sdk_relay_mesh_net::{History, Host, Mesh, REPORT_TOPICS, Syncs};
+use sdk_relay_http::Front;
+use sdk_relay_mesh_net::{History, Host, Mesh, Syncs};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_service::dev::{DevTools, Faucet};
 use sdk_relay_service::{
-    CAPABILITIES, Context, DRAIN_WITHIN, Failure, KeyWork, Restart, Settings, node_figures, preflight,
+    CAPABILITIES, DRAIN_WITHIN, Failure, Identity, MeshHost, Restart, Settings, Sources, Status, node_figures,
+    preflight,
 };
-use sdk_relay_store::{Retention, Store, TweakIndex};
-use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::http_runtime::HttpRuntime;
-use sdk_relay_transport::{AnswerBudget, InputBudget, ListenerState, Tls, TlsError, serve_http};
+use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
 use sdk_relay_ws::serve_websockets;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
-use crate::first_block;
 use crate::ports::Ports;
 use crate::progress::show_progress;
 use crate::supervisor::Supervisor;
-use crate::wiring::http_api;
+use crate::wiring::{
+    Kind, Service, begin_log, default_relay_id, open_index, open_oracle, open_source, open_store, spawn_mesh,
+};
 
-/// Name of the store in the data directory.
-const STORE_FILE: &str = "relay.redb";
-/// Directory of the tweak index in the data directory.
-const INDEX_DIRECTORY: &str = "index";
 /// Connections that were cut off get this long to drop what they hold.
 const CUT_WITHIN: Duration = Duration::from_secs(1);
 /// Tasks and threads get this long to end after that. A commit waits for the disk, which may never answer.
@@ -54,7 +43,9 @@ const JOIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running relay.
 pub struct Relay {
-    cx: Arc<Context>,
+    service: Service,
+    websockets: Arc<sdk_relay_ws::Handles>,
+    http_api: Front,
     ws_addr: SocketAddr,
     http_addr: SocketAddr,
     ending: watch::Sender<Option<CloseCode>>,
@@ -76,17 +67,6 @@ impl Drop for Parts {
         self.supervisor.abandon();
         self.stop.cancel();
     }
-}
-
-/// Where blocks come from, and what goes with it.
-struct Source {
-    chain: Arc<dyn ChainSource>,
-    kind: Kind,
-}
-
-enum Kind {
-    Embedded(Arc<DevChain>),
-    Node(RpcClient),
 }
 
 impl Relay {
@@ -120,7 +100,7 @@ impl Relay {
         let (ws, http) = (listen("ws_url", config.ws_url)?, listen("http_url", config.http_url)?);
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
-        first_block::begin(&store, &*source.chain).await?;
+        begin_log(&store, &*source.chain).await?;
         let recent: Vec<BlockRef> = store
             .recent_blocks()?
             .into_iter()
@@ -153,14 +133,7 @@ impl Relay {
             }
             _ => (None, None),
         };
-        let oracle = match &config.blindbit_url {
-            Some(url) => {
-                let oracle = Oracle::new(url, config.network).context("blindbit.url")?;
-                oracle.counters().register(&mut registry);
-                Some(Arc::new(oracle))
-            }
-            None => None,
-        };
+        let oracle = open_oracle(&config, &mut registry)?;
         let (index, builder) = match config.index {
             Some(wanted) => {
                 let (index, builder) = open_index(
@@ -192,14 +165,16 @@ impl Relay {
             sdk_relay_detect::start(for_detection, events, stop, &supervisor)?;
 
         let (node_wallet, wallet_handle) = watch::channel(None);
-        let dev = config.network.is_for_development().then(|| match &source.kind {
-            Kind::Embedded(chain) => DevTools::Embedded(Arc::clone(chain)),
-            Kind::Node(rpc) => DevTools::Node(Faucet {
-                rpc: rpc.clone(),
-                chain: Arc::clone(&source.chain),
-                wallet: wallet_handle,
-                network: config.network,
-            }),
+        let dev = config.network.is_for_development().then(|| {
+            Arc::new(match &source.kind {
+                Kind::Embedded(chain) => DevTools::Embedded(Arc::clone(chain)),
+                Kind::Node(rpc) => DevTools::Node(Faucet {
+                    rpc: rpc.clone(),
+                    chain: Arc::clone(&source.chain),
+                    wallet: wallet_handle,
+                    network: config.network,
+                }),
+            })
         });
         let input = InputBudget::new(config.input_memory, counters.unfinished_inputs_cut.clone());
         let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(&own));
@@ -211,85 +186,117 @@ impl Relay {
         ));
         let listens_on = format!("{scheme}://{ws_addr}");
         let (mesh, orders) = Mesh::open(&config, data_dir.path(), &listens_on, &CAPABILITIES, Arc::clone(&syncs))?;
-        let cx = Arc::new(Context {
-            mesh,
-            syncs,
+        let identity = Arc::new(Identity {
             relay_id,
             address: own.address(config.network.silent_payment()).to_string(),
-            process: Process::new(data_dir.path()),
-            follow: followed,
+        });
+        let settings = Arc::new(Settings::new(loader, config));
+        let (restart, rate, node) = (
+            Arc::<Restart>::default(),
+            Arc::<Rate>::default(),
+            Arc::<NodeFigures>::default(),
+        );
+        let status = Status::new(Sources {
+            settings: Arc::clone(&settings),
+            restart: Arc::clone(&restart),
             chain: Arc::clone(&source.chain),
-            node: NodeFigures::default(),
-            index,
-            oracle,
-            rate: Rate::default(),
-            settings: Settings::new(loader, config),
-            restart: Restart::default(),
-            hub,
-            detection,
-            counters,
-            registry,
-            private_registry,
-            input,
-            answers: AnswerBudget::default(),
-            key_work: KeyWork::default(),
-            vitals,
-            log,
-            ws_addr,
-            dev,
+            follow: followed,
+            counters: Arc::clone(&counters),
+            vitals: Arc::clone(&vitals),
+            log: log.clone(),
+            process: Process::new(data_dir.path()),
+            index: index.clone(),
+            oracle: oracle.clone(),
+            rate: Arc::clone(&rate),
+            mesh: Arc::clone(&mesh),
             started,
             failure: supervisor.failures(),
         });
-        if let (Some(scripts), Kind::Node(rpc), Some(name)) = (scripts, &source.kind, &cx.config().bitcoin_core.wallet)
+        let host: Arc<dyn Host> = Arc::new(MeshHost {
+            settings: Arc::clone(&settings),
+            status: status.clone(),
+            detection: detection.clone(),
+        });
+        let service = Service {
+            status,
+            settings,
+            restart,
+            identity,
+            chain: Arc::clone(&source.chain),
+            hub,
+            detection,
+            index,
+            mesh,
+            syncs,
+            host,
+            dev,
+            log,
+            counters,
+            vitals,
+            node,
+            input,
+            answers: Arc::default(),
+        };
+        if let (Some(scripts), Kind::Node(rpc), Some(name)) =
+            (scripts, &source.kind, &service.settings.now().bitcoin_core.wallet)
         {
             let wallet = NodeWalletKeeper {
                 rpc: rpc.clone(),
                 chain: Arc::clone(&source.chain),
                 name: name.clone(),
-                vitals: Arc::clone(&cx.vitals),
+                vitals: Arc::clone(&service.vitals),
                 handle: node_wallet,
             };
-            supervisor.task("wallet", wallet.keep(scripts, cx.detection.clone()));
+            supervisor.task("wallet", wallet.keep(scripts, service.detection.clone()));
         }
-        if let (Kind::Embedded(chain), Some(every)) = (&source.kind, cx.config().mine_interval) {
+        if let (Kind::Embedded(chain), Some(every)) = (&source.kind, service.settings.now().mine_interval) {
             let miner = chain.auto_mine(every);
             supervisor.task("miner", miner.ended());
         }
         if let Some(history) = history {
             supervisor.task("history", history.run());
         }
-        if let Some(oracle) = &cx.oracle {
+        if let Some(oracle) = &oracle {
             supervisor.task("oracle", Arc::clone(oracle).keep_looking());
         }
         if let Some(builder) = builder {
             supervisor.task("index", builder.run());
         }
-        if let Some(index) = &cx.index {
+        if let Some(index) = &service.index {
             supervisor.task("index progress", show_progress(index.status.clone()));
         }
-        spawn_reports(&supervisor, &cx);
-        let host: Arc<dyn Host> = Arc::<Context>::clone(&cx);
-        supervisor.task("mesh", sdk_relay_mesh_net::run(host, Arc::clone(&cx.mesh), orders));
-        supervisor.task("sync history", sync_history.save_regularly());
+        spawn_figures(&supervisor, &service, rate);
+        spawn_mesh(
+            &supervisor,
+            &service.host,
+            &service.mesh,
+            orders,
+            &service.syncs,
+            &service.hub,
+        );
         let (ending, ends) = watch::channel(None);
         let listeners = ListenerState::new(
-            &cx.config(),
-            Arc::clone(&cx.input),
+            &service.settings.now(),
+            Arc::clone(&service.input),
             tls.clone(),
             ends,
             Arc::new(supervisor.clone()),
         );
+        let websockets = service.websockets();
         supervisor.task(
             "WebSocket server",
-            serve_websockets(Arc::clone(&cx), ws, listeners.clone()),
+            serve_websockets(Arc::clone(&websockets), ws, listeners.clone()),
         );
         let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
         let http = http_runtime.adopt(http).context("cannot use the HTTP port")?;
-        let serve_http = serve_http(http_api(&cx), http, listeners);
+        let http_api = service.http(&websockets, registry, private_registry);
+        let serve_http = serve_http(http_api.clone(), http, listeners);
         supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
         starting.started();
         Ok(Self {
-            cx,
+            service,
+            websockets,
+            http_api,
             ws_addr,
             http_addr,
             ending,
@@ -310,9 +317,39 @@ impl Relay {
         self.http_addr
     }
 
-    /// What connections and requests look at.
-    pub fn context(&self) -> &Arc<Context> {
-        &self.cx
+    /// The name of the relay, and the address of its wallet.
+    pub fn identity(&self) -> &Identity {
+        &self.service.identity
+    }
+
+    /// Its condition, and whether it is ready.
+    pub fn status(&self) -> &Status {
+        &self.service.status
+    }
+
+    /// Its configuration.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.service.settings
+    }
+
+    /// How its restart is asked for.
+    pub fn restart(&self) -> &Arc<Restart> {
+        &self.service.restart
+    }
+
+    /// Mines and pays, where the network is for development.
+    pub fn dev(&self) -> Option<&Arc<DevTools>> {
+        self.service.dev.as_ref()
+    }
+
+    /// What its WebSocket connections see of it.
+    pub fn websockets(&self) -> &Arc<sdk_relay_ws::Handles> {
+        &self.websockets
+    }
+
+    /// Its HTTP API.
+    pub fn http_api(&self) -> &Front {
+        &self.http_api
     }
 
     /// The certificate's file, where both ports speak TLS.
@@ -338,7 +375,7 @@ impl Relay {
     /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed. Everything has a deadline.
     pub async fn shut_down(self, code: CloseCode) {
         self.parts.supervisor.begin_stop();
-        self.cx.mesh.leave().await;
+        self.service.mesh.leave().await;
         self.ending.send_replace(Some(code));
         if !self.parts.supervisor.drain(DRAIN_WITHIN).await {
             tracing::warn!(
@@ -358,7 +395,7 @@ impl Relay {
                 "some tasks did not end in time; abandoning them (committed data is complete)"
             );
         }
-        let history = Arc::clone(&self.cx.syncs.history);
+        let history = Arc::clone(&self.service.syncs.history);
         // Writing blocks, and a thread that computes is not at an await.
         let saved = tokio::task::spawn_blocking(move || history.save());
         if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
@@ -367,123 +404,16 @@ impl Relay {
     }
 }
 
-/// Opens the store. Where an earlier one is gone (an operator has moved a damaged one away), the new log begins above every id of it: a client
-/// that resumes with one of those is sent the gap, where it would else be taken for an id of the new log. Unix milliseconds are above all
-/// ids of a log that grew by fewer than 1,000 events a second, and JavaScript's numbers hold them.
-fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
-    let path = data_dir.path().join(STORE_FILE);
-    let is_missing = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
-    let retention = Retention {
-        events: config.retention.events,
-        bytes: config.retention.bytes,
-    };
-    let store = Store::open(&path, config.network.name(), retention)?;
-    if is_missing && data_dir.was_used() {
-        let first = unix_now().saturating_mul(1000);
-        store.begin_log(first)?;
-        tracing::warn!(
-            first_event_id = first,
-            "the event log of this data directory is missing: starting a new one; clients that resume get a gap"
-        );
-    }
-    Ok(store)
-}
-
-fn open_source(config: &Config) -> anyhow::Result<Source> {
-    if config.standalone {
-        let chain = DevChain::open(&config.data_dir).context("cannot open the development chain")?;
-        return Ok(Source {
-            chain: Arc::clone(&chain) as Arc<dyn ChainSource>,
-            kind: Kind::Embedded(chain),
-        });
-    }
-    let BitcoinCore {
-        url,
-        credentials,
-        zmq_url,
-        ..
-    } = &config.bitcoin_core;
-    let auth = match credentials {
-        Credentials::CookieFile(path) => Auth::CookieFile(path.clone()),
-        Credentials::UserPassword(user, password) => Auth::UserPassword {
-            user: user.clone(),
-            password: Zeroizing::new(password.expose().to_owned()),
-        },
-        Credentials::Withheld { .. } => Auth::None,
-    };
-    if let Some(warning) = config.bitcoin_core.withheld() {
-        tracing::warn!(warning, "sending no credentials to the node");
-    }
-    let node = NodeSource::new(NodeConfig {
-        rpc_url: url.clone(),
-        auth,
-        zmq_url: zmq_url.clone(),
-    })?
-    .of_chain(config.network.chain());
-    let rpc = node.rpc().clone();
-    Ok(Source {
-        chain: Arc::new(node),
-        kind: Kind::Node(rpc),
-    })
-}
-
-/// The index, and what builds it.
-fn open_index(
-    wanted: IndexConfig,
-    config: &Config,
-    data_dir: &Path,
-    source: &Source,
-    followed: watch::Receiver<FollowStatus>,
-    supervisor: &Supervisor,
-    scanner: Scanner,
-) -> anyhow::Result<(Index, Builder)> {
-    let store = TweakIndex::open(
-        &data_dir.join(INDEX_DIRECTORY),
-        config.network.name(),
-        wanted.start_height,
-    )?;
-    let supervisor = supervisor.clone();
-    let pool = Pool::with_panic_handler(wanted.scan_threads, move || {
-        supervisor.fail(Failure {
-            part: "index threads",
-            panicked: true,
-        });
-    })?;
-    let (store, pool) = (Arc::new(store), Arc::new(pool));
-    let (builder, status, figures) = Builder::new(
-        Arc::clone(&store),
-        Arc::clone(&source.chain),
-        Arc::clone(&pool),
-        scanner,
-        followed,
-    )?;
-    let index = Index {
-        store,
-        status,
-        figures,
-        pool,
-    };
-    Ok((index, builder))
-}
-
-fn spawn_reports(supervisor: &Supervisor, cx: &Arc<Context>) {
-    for (topic, _) in REPORT_TOPICS {
-        let host: Arc<dyn Host> = Arc::<Context>::clone(cx);
-        let reports = Arc::clone(&cx.syncs).report_regularly(host, Arc::clone(&cx.hub), topic);
-        supervisor.task("reports", reports);
-    }
-    let sampled = Arc::clone(cx);
+/// What is measured all the time.
+fn spawn_figures(supervisor: &Supervisor, service: &Service, rate: Arc<Rate>) {
+    let counters = Arc::clone(&service.counters);
     supervisor.task("message rate", async move {
-        let counters = &sampled.counters;
-        sampled
-            .rate
-            .sample(|| counters.messages_received.get() + counters.messages_sent.get())
+        rate.sample(|| counters.messages_received.get() + counters.messages_sent.get())
             .await;
     });
-    let looking = Arc::clone(cx);
+    let (chain, node) = (Arc::clone(&service.chain), Arc::clone(&service.node));
     supervisor.task("node figures", async move {
-        let chain = &*looking.chain;
-        looking.node.poll(|| node_figures(chain)).await;
+        node.poll(|| node_figures(&*chain)).await;
     });
 }
 
@@ -494,11 +424,4 @@ fn log_scanner(engine: &'static str, error: Option<&EngineError>) {
         }
         None => tracing::info!(engine, "the scan engine has recovered"),
     }
-}
-
-/// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.
-fn default_relay_id(own: &Receiver) -> String {
-    let hash = sha256::Hash::hash(&own.scan_public_key().serialize());
-    let short: Vec<u8> = hash.as_byte_array().iter().take(4).copied().collect();
-    format!("relay-{}", short.to_lower_hex_string())
 }

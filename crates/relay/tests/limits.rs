@@ -13,7 +13,6 @@ use axum::body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use sdk_relay::relay::Relay;
-use sdk_relay::wiring::http_api;
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_client::{Frame, RawClient};
 use sdk_relay_config::{Loader, Overrides};
@@ -200,7 +199,7 @@ async fn who_asks_too_often_from_afar_is_429() {
     });
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
-    let api = http_api(relay.context());
+    let api = relay.http_api().clone();
     let ask = async |from: &str| {
         let peer: SocketAddr = from.parse().unwrap();
         let request = Request::get("/health/live").header("host", "x").extension(Peer(peer));

@@ -4,21 +4,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use sdk_relay_config::Config;
+use sdk_relay_detect::Detection;
 use sdk_relay_mesh_net::Host;
 use sdk_relay_protocol::mesh::RelayStatus;
 use sdk_relay_protocol::{Event, SyncPayload, SyncType};
 use tokio::sync::watch;
 
-use crate::context::Context;
-use crate::reports::{self, Condition};
+use crate::settings::Settings;
+use crate::status::{Condition, Status};
 
-impl Host for Context {
+/// What the mesh asks of the relay.
+pub struct MeshHost {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The reports.
+    pub status: Status,
+    /// Adds events to the log.
+    pub detection: Detection,
+}
+
+impl Host for MeshHost {
     fn config(&self) -> watch::Receiver<Arc<Config>> {
         self.settings.watch()
     }
 
     fn status(&self) -> RelayStatus {
-        match reports::serving(self).0 {
+        match self.status.serving().0 {
             Condition::Healthy => RelayStatus::Healthy,
             Condition::Degraded => RelayStatus::Degraded,
             Condition::Critical => RelayStatus::Critical,
@@ -26,7 +37,7 @@ impl Host for Context {
     }
 
     fn payload(&self, sync_type: SyncType) -> SyncPayload {
-        reports::payload(self, sync_type)
+        self.status.payload(sync_type)
     }
 
     fn log(&self, event: Event) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -22,7 +22,7 @@ use sdk_relay_mesh_net::{Asker, Inbound, LinkStep, Listener, connection_id};
 use sdk_relay_protocol::{
     CloseCode, ErrorCode, Event, Pong, RelayConnected, RelayDisconnected, ServerMessage, Topic, message_id,
 };
-use sdk_relay_service::{Context, reading_tokens};
+use sdk_relay_service::reading_tokens;
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -33,6 +33,7 @@ use self::pending::Pending;
 use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
+use crate::handles::Handles;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -84,7 +85,12 @@ pub struct Arrival {
 
 /// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
 /// place is closed with 1013, so that it learns why.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: S, arrival: Arrival, ending: Shutdown) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    handles: Arc<Handles>,
+    stream: S,
+    arrival: Arrival,
+    ending: Shutdown,
+) {
     let Arrival {
         client,
         permit,
@@ -92,17 +98,17 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
         last_words,
     } = arrival;
     let Some(permit) = permit else {
-        cx.counters.connections_refused.inc();
-        return refuse(stream, last_words, &cx).await;
+        handles.counters.connections_refused.inc();
+        return refuse(stream, last_words, &handles).await;
     };
-    let gauge = Gauged::new(&cx);
-    let (mut connection, mut socket) = Connection::new(Arc::clone(&cx), stream, client, authorized, ending);
+    let gauge = Gauged::new(&handles);
+    let (mut connection, mut socket) = Connection::new(Arc::clone(&handles), stream, client, authorized, ending);
     socket.set_last_words(last_words);
     let end = connection.run(&mut socket).await;
     connection.leave();
     if let End::Close(code, reason) = end {
         if code == CloseCode::TryAgain {
-            cx.counters.slow_clients_cut.inc();
+            handles.counters.slow_clients_cut.inc();
         }
         tracing::debug!(connection = %connection.name(), client = %connection.client, code = code.code(), reason, "closing a connection");
         socket.close(code, &reason).await;
@@ -113,8 +119,8 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(cx: Arc<Context>, stream: 
 }
 
 /// Tells a client that there is no place for it, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, cx: &Context) {
-    let mut socket = Socket::new(stream, Arc::clone(&cx.input));
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, handles: &Handles) {
+    let mut socket = Socket::new(stream, Arc::clone(&handles.input));
     socket.set_last_words(last_words);
     socket
         .close(
@@ -125,12 +131,12 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWo
 }
 
 /// Counts the connection for as long as it lives.
-struct Gauged(Arc<Context>);
+struct Gauged(Arc<Handles>);
 
 impl Gauged {
-    fn new(cx: &Arc<Context>) -> Self {
-        cx.counters.connections.inc();
-        Self(Arc::clone(cx))
+    fn new(handles: &Arc<Handles>) -> Self {
+        handles.counters.connections.inc();
+        Self(Arc::clone(handles))
     }
 }
 
@@ -141,7 +147,7 @@ impl Drop for Gauged {
 }
 
 struct Connection {
-    cx: Arc<Context>,
+    handles: Arc<Handles>,
     number: u64,
     client: ClientAddress,
     session: Session,
@@ -172,19 +178,19 @@ struct Connection {
 
 impl Connection {
     fn new<S: AsyncRead + AsyncWrite + Unpin>(
-        cx: Arc<Context>,
+        handles: Arc<Handles>,
         stream: S,
         client: ClientAddress,
         authorized: bool,
         ending: Shutdown,
     ) -> (Self, Socket<S>) {
-        let (mailbox, mail) = cx.detection.mailbox(network_of(client.ip()));
+        let (mailbox, mail) = handles.detection.mailbox(network_of(client.ip()));
         let tokens = if authorized {
             Vec::new()
         } else {
-            reading_tokens(&cx.config().auth)
+            reading_tokens(&handles.settings.now().auth)
         };
-        let most = cx.config().max_watches_per_connection;
+        let most = handles.settings.now().max_watches_per_connection;
         let at_once = u32::try_from(most)
             .ok()
             .and_then(NonZeroU32::new)
@@ -199,9 +205,9 @@ impl Connection {
             mac: None,
             cursor: None,
             behind: false,
-            head: cx.hub.head(),
-            reports: cx.hub.reports(),
-            pending: Pending::new(Arc::clone(&cx), mailbox.clone()),
+            head: handles.hub.head(),
+            reports: handles.hub.reports(),
+            pending: Pending::new(Arc::clone(&handles), mailbox.clone()),
             mailbox,
             barrier: mail.barrier(),
             mail,
@@ -210,9 +216,9 @@ impl Connection {
             watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
             past_tweaks: None,
             ending,
-            cx,
+            handles,
         };
-        let socket = Socket::new(stream, Arc::clone(&connection.cx.input));
+        let socket = Socket::new(stream, Arc::clone(&connection.handles.input));
         (connection, socket)
     }
 
@@ -233,7 +239,7 @@ impl Connection {
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
                 () = std::future::ready(()), if self.behind => self.advance(socket).await,
                 () = barrier_changed(&mut self.barrier), if self.session.is_open() => self.advance(socket).await,
-                frames = next_past(&mut self.past_tweaks, &self.cx.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
+                frames = next_past(&mut self.past_tweaks, &self.handles.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
                     self.tell_past(socket, frames).await
                 }
                 step = link_step(&mut self.link) => self.link_step(socket, step).await,
@@ -269,7 +275,7 @@ impl Connection {
         };
         self.count_received(&text);
         if let Some(link) = &self.link {
-            self.cx.mesh.heard(link.id(), link.relay_id());
+            self.handles.mesh.heard(link.id(), link.relay_id());
         }
         let action = if self.session.is_open() && self.messages.check().is_err() {
             let message = format!(
@@ -295,12 +301,12 @@ impl Connection {
                 capabilities,
                 version,
             } => {
-                if let Err(reason) = self.cx.mesh.lets_unproven(&relay_id) {
+                if let Err(reason) = self.handles.mesh.lets_unproven(&relay_id) {
                     return self.reject(socket, reason, CloseCode::Policy).await;
                 }
                 self.welcome(socket, begin).await?;
                 let address = match address {
-                    Some(claimed) => self.cx.mesh.claimed_address(claimed),
+                    Some(claimed) => self.handles.mesh.claimed_address(claimed),
                     None => Some(self.client.to_string()),
                 };
                 self.relay_joined(RelayConnected {
@@ -314,7 +320,7 @@ impl Connection {
                 Ok(())
             }
             Action::Reject(reason, code) => self.reject(socket, reason, code).await,
-            Action::Challenge(handshake) => match self.cx.mesh.challenge(&handshake, self.client.ip()) {
+            Action::Challenge(handshake) => match self.handles.mesh.challenge(&handshake, self.client.ip()) {
                 Ok((listener, challenge)) => {
                     self.proving = Some((listener, Instant::now()));
                     self.send(socket, &ServerMessage::RelayChallenge(challenge)).await
@@ -330,20 +336,20 @@ impl Connection {
             }
             Action::Pong => {
                 let pong = Pong {
-                    relay_id: self.cx.relay_id.clone(),
+                    relay_id: self.handles.identity.relay_id.clone(),
                     timestamp: unix_now(),
                 };
                 self.send(socket, &ServerMessage::Pong(pong)).await
             }
             Action::Subscribed { added, tweaks_from } => {
                 if let Some(from) = tweaks_from {
-                    let Some(index) = &self.cx.index else {
+                    let Some(index) = &self.handles.index else {
                         let message = "from_height: this relay has no tweak index (index.enabled = false)";
                         return self
                             .refuse(socket, refusal(ErrorCode::Unavailable, message, None))
                             .await;
                     };
-                    let past = PastTweaks::new(index.clone(), from, &self.cx.hub, self.cursor.as_ref());
+                    let past = PastTweaks::new(index.clone(), from, &self.handles.hub, self.cursor.as_ref());
                     self.past_tweaks = Some(past);
                 }
                 let response = ServerMessage::SubscribeResponse(self.topics("subscribed"));
@@ -362,17 +368,20 @@ impl Connection {
                 let link = self.link.as_ref();
                 if let Some(link) = link {
                     let payload = request.payload.as_ref();
-                    self.cx
+                    self.handles
                         .mesh
                         .told(link.id(), link.relay_id(), request.sync_type, payload);
                 }
                 let connection = Asker::Connection(self.number);
                 let asker = link.map_or(&connection, Inbound::peer);
-                let answer = self.cx.mesh.answer(&*self.cx, &request, asker, link.map(Inbound::id));
+                let answer = self
+                    .handles
+                    .mesh
+                    .answer(&*self.handles.host, &request, asker, link.map(Inbound::id));
                 // It may be large, and the answer may have to wait for the client.
                 request.payload = None;
                 let sent = self.send_frame(socket, &answer.frame).await;
-                answer.ended(&self.cx.syncs, sent.as_ref().err().map(End::reason));
+                answer.ended(&self.handles.syncs, sent.as_ref().err().map(End::reason));
                 sent
             }
             Action::Watch(watch) => self.watch(socket, watch).await,
@@ -404,17 +413,17 @@ impl Connection {
     /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but itself.
     fn count_received(&self, text: &str) {
         if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
-            self.cx.counters.watching.messages_received.inc();
+            self.handles.counters.watching.messages_received.inc();
         } else {
-            self.cx.counters.messages_received.inc();
+            self.handles.counters.messages_received.inc();
         }
     }
 
     fn count_sent(&self, frame: &Frame) {
         if frame.is_private() {
-            self.cx.counters.watching.messages_sent.inc();
+            self.handles.counters.watching.messages_sent.inc();
         } else {
-            self.cx.counters.messages_sent.inc();
+            self.handles.counters.messages_sent.inc();
         }
     }
 
@@ -428,9 +437,9 @@ impl Connection {
     /// Cleans up behind the client: its keys are wiped, and nothing is scanned for it any more.
     fn leave(&self) {
         if self.session.has_watches() {
-            self.cx.detection.leave(&self.mailbox);
+            self.handles.detection.leave(&self.mailbox);
         }
-        self.cx.syncs.forget(&Asker::Connection(self.number));
+        self.handles.syncs.forget(&Asker::Connection(self.number));
     }
 
     /// Logs what the connection has brought about, its end included, where a relay was at the other end.
@@ -449,7 +458,7 @@ impl Connection {
                 timestamp: unix_now(),
                 connection_id,
             };
-            self.cx.detection.log(Event::RelayDisconnected(gone)).await;
+            self.handles.detection.log(Event::RelayDisconnected(gone)).await;
         }
     }
 }

@@ -7,6 +7,7 @@
 mod asyncapi;
 mod begin;
 mod connection;
+mod handles;
 mod listener;
 mod past_tweaks;
 mod route;
@@ -16,6 +17,7 @@ mod upgrade;
 mod watch;
 
 pub use connection::{Arrival, serve};
+pub use handles::Handles;
 pub use listener::serve_websockets;
 pub use route::edge;
 pub use socket::MAX_MESSAGE;

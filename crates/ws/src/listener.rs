@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use sdk_relay_service::{Context, may_read};
+use sdk_relay_service::may_read;
 use sdk_relay_transport::{
     ClientAddress, HEADERS_WITHIN, LastWords, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
@@ -21,9 +21,10 @@ use tokio::time::timeout;
 
 use super::connection::{Arrival, serve};
 use super::upgrade::open;
+use crate::handles::Handles;
 
 /// Serves WebSocket clients until the relay's end.
-pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners: ListenerState) {
+pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, listeners: ListenerState) {
     let ListenerState {
         admission,
         tls,
@@ -33,7 +34,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
         ..
     } = listeners;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
-        let shares_an_address = cx.config().trusted_proxies.contains(peer.ip());
+        let shares_an_address = handles.settings.now().trusted_proxies.contains(peer.ip());
         let seat = admission.arrive((!shares_an_address).then(|| peer.ip()));
         let refusal = match &seat {
             Some(_) => None,
@@ -41,12 +42,12 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
             None => match Arc::clone(&refusals).try_acquire_owned() {
                 Ok(refusal) => Some(refusal),
                 Err(_) => {
-                    cx.counters.connections_refused.inc();
+                    handles.counters.connections_refused.inc();
                     continue;
                 }
             },
         };
-        let (cx, tls, mut ending) = (Arc::clone(&cx), tls.clone(), ending.clone());
+        let (handles, tls, mut ending) = (Arc::clone(&handles), tls.clone(), ending.clone());
         let connection = async move {
             let _refusal = refusal;
             let last_words = stream.last_words();
@@ -54,7 +55,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
                 return;
             };
             let connection = (peer, last_words);
-            websocket(cx, stream, connection, seat, ending).await;
+            websocket(handles, stream, connection, seat, ending).await;
         };
         spawner.spawn(Box::pin(connection));
     }
@@ -63,7 +64,7 @@ pub async fn serve_websockets(cx: Arc<Context>, listener: TcpListener, listeners
 /// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
 /// permit is for is known with the request: a trusted proxy names its client there.
 async fn websocket<S>(
-    cx: Arc<Context>,
+    handles: Arc<Handles>,
     stream: S,
     (peer, last_words): (SocketAddr, LastWords),
     seat: Option<Seat>,
@@ -73,7 +74,7 @@ async fn websocket<S>(
 {
     let upgraded: Arc<Mutex<Option<(OnUpgrade, ClientAddress, bool)>>> = Arc::default();
     let slot = Arc::clone(&upgraded);
-    let config = cx.config();
+    let config = handles.settings.now();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let response: Response<String> = match open(&mut request, &config) {
             Ok((response, on_upgrade)) => {
@@ -122,5 +123,5 @@ async fn websocket<S>(
         authorized,
         last_words,
     };
-    serve(cx, TokioIo::new(stream), arrival, ending).await;
+    serve(handles, TokioIo::new(stream), arrival, ending).await;
 }

@@ -9,12 +9,13 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
 use sdk_relay_http_common::{ApiError, Edge};
-use sdk_relay_service::{Context, may_read};
+use sdk_relay_service::may_read;
 use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
 use utoipa::OpenApi;
 
 use crate::asyncapi::{self, Document};
 use crate::connection::{Arrival, serve};
+use crate::handles::Handles;
 use crate::upgrade;
 
 #[derive(OpenApi)]
@@ -22,15 +23,15 @@ use crate::upgrade;
 struct Described;
 
 /// The routes. None needs a token: the handshake asks for it.
-pub fn edge(cx: &Arc<Context>) -> Edge {
+pub fn edge(handles: &Arc<Handles>) -> Edge {
     let described = Router::new()
         .route("/asyncapi.json", get(asyncapi::asyncapi))
-        .layer(Extension(Document::of(cx.settings.started_with())));
+        .layer(Extension(Document::of(handles.settings.started_with())));
     Edge {
         routes: Router::new()
             .route("/ws", get(open))
             .merge(described)
-            .with_state(Arc::clone(cx)),
+            .with_state(Arc::clone(handles)),
         needs_read_token: false,
         any_page_posts: &[],
         description: Described::openapi(),
@@ -61,13 +62,13 @@ pub fn edge(cx: &Arc<Context>) -> Edge {
     ),
 )]
 async fn open(
-    State(cx): State<Arc<Context>>,
+    State(handles): State<Arc<Handles>>,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     Extension(last_words): Extension<LastWords>,
     mut request: Request,
 ) -> Response {
-    let authorized = may_read(&cx.config().auth, request.headers());
+    let authorized = may_read(&handles.settings.now().auth, request.headers());
     let permit = listeners.admission.admit(client.ip());
     // To say why a WebSocket is refused takes a descriptor and a task, which are bounded too.
     let refusal = match &permit {
@@ -75,13 +76,13 @@ async fn open(
         None => match Arc::clone(&listeners.refusals).try_acquire_owned() {
             Ok(refusal) => Some(refusal),
             Err(_) => {
-                cx.counters.connections_refused.inc();
+                handles.counters.connections_refused.inc();
                 return ApiError::unavailable("too many connections: try again later, or at another relay")
                     .into_response();
             }
         },
     };
-    let (response, upgraded) = match upgrade::open::<Body, Body>(&mut request, &cx.config()) {
+    let (response, upgraded) = match upgrade::open::<Body, Body>(&mut request, &handles.settings.now()) {
         Ok(opened) => opened,
         Err(refused) => return refused.response(),
     };
@@ -95,7 +96,7 @@ async fn open(
     let connection = async move {
         let _refusal = refusal;
         if let Ok(stream) = upgraded.await {
-            serve(cx, TokioIo::new(stream), arrival, ending).await;
+            serve(handles, TokioIo::new(stream), arrival, ending).await;
         }
     };
     listeners.spawner.spawn(Box::pin(connection));

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitBlockHash;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, hash_at};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the hash of the block at a height.
 #[utoipa::path(
@@ -27,8 +27,12 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn block_hash(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let (keeps, hash) = hash_at(&cx, height).await?;
+pub(crate) async fn block_hash(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, hash) = hash_at(&handles, height).await?;
     let block_hash = hash.to_string();
-    answer(&cx, &asked, keeps, &BlindbitBlockHash { block_hash })
+    answer(&handles, &asked, keeps, &BlindbitBlockHash { block_hash })
 }

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitBlockHeight;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::tip;
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the height of the newest block in the index.
 #[utoipa::path(
@@ -22,10 +22,10 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn block_height(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
-    let block_height = tip(&cx).await?.height;
+pub(crate) async fn block_height(State(handles): Routes, asked: HeaderMap) -> Result<Response, Refusal> {
+    let block_height = tip(&handles).await?.height;
     answer(
-        &cx,
+        &handles,
         &asked,
         Keeps::UntilNextBlock,
         &BlindbitBlockHeight { block_height },

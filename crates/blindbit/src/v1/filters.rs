@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitFilter;
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, at, with_spent};
 use crate::filter;
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns a filter of the x-only keys that the eligible transactions of a block pay.
 #[utoipa::path(
@@ -28,12 +28,16 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn new_utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let read = at(&cx, height, |found| {
+pub(crate) async fn new_utxos(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let read = at(&handles, height, |found| {
         Ok((found.keeps(), filter::new_utxos(&found.block)))
     });
     let (keeps, filter) = read.await?;
-    answer(&cx, &asked, keeps, &filter)
+    answer(&handles, &asked, keeps, &filter)
 }
 
 /// Returns a filter of the short hashes of the taproot outputs that a block spends.
@@ -54,7 +58,14 @@ pub(crate) async fn new_utxos(State(cx): Cx, Height(height): Height, asked: Head
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn spent(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let (keeps, filter) = with_spent(&cx, height, |found| Ok((found.keeps(), filter::spent(&found.block)))).await?;
-    answer(&cx, &asked, keeps, &filter)
+pub(crate) async fn spent(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, filter) = with_spent(&handles, height, |found| {
+        Ok((found.keeps(), filter::spent(&found.block)))
+    })
+    .await?;
+    answer(&handles, &asked, keeps, &filter)
 }

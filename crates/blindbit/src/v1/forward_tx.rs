@@ -12,7 +12,7 @@ use sdk_relay_http_common::{ApiError, Bytes};
 use sdk_relay_protocol::blindbit::ForwardTx;
 
 use crate::answer::Refusal;
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Broadcasts a transaction and returns its txid. (An Oracle returns nothing; spdk expects a txid.)
 #[utoipa::path(
@@ -30,7 +30,7 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn forward_tx(
-    State(cx): Cx,
+    State(handles): Routes,
     headers: HeaderMap,
     body: Result<Bytes, ApiError>,
 ) -> Result<Json<String>, Refusal> {
@@ -41,7 +41,7 @@ pub(crate) async fn forward_tx(
     let ForwardTx { data } = read(&headers, &body)?;
     let tx: Transaction = deserialize_hex(&data)
         .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("data: not a transaction: {e}")))?;
-    let sent = cx.chain.broadcast(&tx).await;
+    let sent = handles.chain.broadcast(&tx).await;
     let txid = sent.map_err(|error| match error {
         BroadcastError::Rejected(reason) => Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitInfo;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::info as looked_up;
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the network, the newest block of the index, and the available kinds of tweaks: all of them.
 #[utoipa::path(
@@ -22,6 +22,6 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn info(State(cx): Cx, asked: HeaderMap) -> Result<Response, Refusal> {
-    answer(&cx, &asked, Keeps::UntilNextBlock, &looked_up(&cx).await?)
+pub(crate) async fn info(State(handles): Routes, asked: HeaderMap) -> Result<Response, Refusal> {
+    answer(&handles, &asked, Keeps::UntilNextBlock, &looked_up(&handles).await?)
 }

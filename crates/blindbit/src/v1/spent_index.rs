@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentIndex;
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, hex, with_spent};
 use crate::filter::spent_hashes;
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the taproot outputs that a block spends, as short hashes. Only somebody who knows an output can recognise
 /// its hash.
@@ -29,12 +29,16 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn spent_index(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let read = with_spent(&cx, height, |found| {
+pub(crate) async fn spent_index(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let read = with_spent(&handles, height, |found| {
         let data = spent_hashes(&found.block).map(|hash| hex(&hash)).collect();
         let block_hash = found.block.hash.to_string();
         Ok((found.keeps(), BlindbitSpentIndex { block_hash, data }))
     });
     let (keeps, spent) = read.await?;
-    answer(&cx, &asked, keeps, &spent)
+    answer(&handles, &asked, keeps, &spent)
 }

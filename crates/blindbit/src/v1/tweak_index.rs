@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
@@ -28,11 +28,11 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn tweak_index(
-    State(cx): Cx,
+    State(handles): Routes,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, tweaks) = at(&cx, height, move |found| Ok((found.keeps(), found.tweaks(&limit)))).await?;
-    answer(&cx, &asked, keeps, &tweaks)
+    let (keeps, tweaks) = at(&handles, height, move |found| Ok((found.keeps(), found.tweaks(&limit)))).await?;
+    answer(&handles, &asked, keeps, &tweaks)
 }

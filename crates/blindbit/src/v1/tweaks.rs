@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the tweaks of the transactions of a block that still have an unspent taproot output (cut-through).
 #[utoipa::path(
@@ -28,14 +28,14 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn tweaks(
-    State(cx): Cx,
+    State(handles): Routes,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let read = at(&cx, height, move |found| {
+    let read = at(&handles, height, move |found| {
         Ok((Keeps::UntilNextBlock, found.tweaks_cut_through(&limit)?))
     });
     let (keeps, tweaks) = read.await?;
-    answer(&cx, &asked, keeps, &tweaks)
+    answer(&handles, &asked, keeps, &tweaks)
 }

@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitUtxo;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::{Found, Height, at, hex};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the taproot outputs of the eligible transactions of a block, including spent ones, which a wallet needs to
 /// count k.
@@ -29,12 +29,16 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let (keeps, utxos) = at(&cx, height, |found| {
+pub(crate) async fn utxos(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, utxos) = at(&handles, height, |found| {
         Ok((Keeps::UntilNextBlock, listed(found, &found.spent()?)))
     })
     .await?;
-    answer(&cx, &asked, keeps, &utxos)
+    answer(&handles, &asked, keeps, &utxos)
 }
 
 fn listed(found: &Found, spent: &[bool]) -> Vec<BlindbitUtxo> {

@@ -8,7 +8,7 @@ use sdk_relay_store::index::IndexedTx;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, at, hex};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the eligible transactions of a block with their tweaks and the first bytes of their outputs, to find
 /// payments.
@@ -30,12 +30,12 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn compute_index(
-    State(cx): Cx,
+    State(handles): Routes,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, compute_index) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&cx, &asked, keeps, &compute_index)
+    let (keeps, compute_index) = at(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&handles, &asked, keeps, &compute_index)
 }
 
 fn listed(found: &Found) -> BlindbitComputeIndex {

@@ -8,7 +8,7 @@ use sdk_relay_store::index::{IndexedBlock, IndexedTx};
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, hex, with_spent};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the eligible transactions of a block with their taproot inputs and outputs.
 #[utoipa::path(
@@ -28,9 +28,13 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn full_block(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let (keeps, full_block) = with_spent(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&cx, &asked, keeps, &full_block)
+pub(crate) async fn full_block(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, full_block) = with_spent(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&handles, &asked, keeps, &full_block)
 }
 
 fn listed(found: &Found) -> BlindbitFullBlock {

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentOutputs;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, hex, with_spent};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the taproot outputs that a block spends.
 #[utoipa::path(
@@ -28,12 +28,12 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn spent_outputs(
-    State(cx): Cx,
+    State(handles): Routes,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, spent_outputs) = with_spent(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&cx, &asked, keeps, &spent_outputs)
+    let (keeps, spent_outputs) = with_spent(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&handles, &asked, keeps, &spent_outputs)
 }
 
 fn listed(found: &Found) -> BlindbitSpentOutputs {

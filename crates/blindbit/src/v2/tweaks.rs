@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitTweaks;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
@@ -29,12 +29,12 @@ use crate::state::Cx;
     ),
 )]
 pub(crate) async fn tweaks(
-    State(cx): Cx,
+    State(handles): Routes,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let read = at(&cx, height, move |found| {
+    let read = at(&handles, height, move |found| {
         let tweaks = BlindbitTweaks {
             block_identifier: found.identifier(),
             index: found.tweaks(&limit),
@@ -42,5 +42,5 @@ pub(crate) async fn tweaks(
         Ok((found.keeps(), tweaks))
     });
     let (keeps, tweaks) = read.await?;
-    answer(&cx, &asked, keeps, &tweaks)
+    answer(&handles, &asked, keeps, &tweaks)
 }

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::{BlindbitOutputs, Output};
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, at, hex};
-use crate::state::Cx;
+use crate::state::Routes;
 
 /// Returns the taproot outputs of the eligible transactions of a block, including spent ones.
 #[utoipa::path(
@@ -27,9 +27,13 @@ use crate::state::Cx;
         (status = 503, description = "The relay has no tweak index, or the index has not reached this block"),
     ),
 )]
-pub(crate) async fn utxos(State(cx): Cx, Height(height): Height, asked: HeaderMap) -> Result<Response, Refusal> {
-    let (keeps, utxos) = at(&cx, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&cx, &asked, keeps, &utxos)
+pub(crate) async fn utxos(
+    State(handles): Routes,
+    Height(height): Height,
+    asked: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (keeps, utxos) = at(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
+    answer(&handles, &asked, keeps, &utxos)
 }
 
 fn listed(found: &Found) -> BlindbitOutputs {

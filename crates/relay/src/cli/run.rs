@@ -9,7 +9,6 @@ use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_service::reports;
 use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
 use sdk_relay_transport::{http_runtime, open_files};
 use tokio::time::timeout;
@@ -127,8 +126,8 @@ async fn keep_running(
                     return Ok(());
                 };
                 let relay = started?;
-                relay.context().restart.give_up(error);
-                relay.context().settings.keep_pending(config.clone());
+                relay.restart().give_up(error);
+                relay.settings().keep_pending(config.clone());
                 relay
             }
         };
@@ -169,8 +168,13 @@ enum End {
 
 async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
     let (ws, http) = (relay.ws_addr(), relay.http_addr());
-    let cx = Arc::clone(relay.context());
-    tracing::info!(%ws, %http, address = cx.address, "listening");
+    let (status, restart, settings) = (
+        relay.status().clone(),
+        Arc::clone(relay.restart()),
+        Arc::clone(relay.settings()),
+    );
+    let address = relay.identity().address.clone();
+    tracing::info!(%ws, %http, address, "listening");
     let mut ready = false;
     loop {
         tokio::select! {
@@ -183,23 +187,23 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 }
                 Signal::Reload => reload_certificate(&relay),
             },
-            () = reports::ready(&cx), if !ready => {
+            () = status.ready(), if !ready => {
                 ready = true;
                 tracing::info!(%ws, %http, "ready");
-                if cx.config().standalone {
-                    super::say(&welcome::text(&cx.address, ws, http, relay.certificate()));
+                if settings.now().standalone {
+                    super::say(&welcome::text(&address, ws, http, relay.certificate()));
                 }
             }
-            restart_id = cx.restart.asked() => match cx.settings.reload() {
+            restart_id = restart.asked() => match settings.reload() {
                 Ok(new) => {
                     tracing::info!(restart_id, "restarting");
-                    let old = cx.settings.started_with().clone();
+                    let old = settings.started_with().clone();
                     relay.shut_down(CloseCode::Restart).await;
                     return Ok(End::Restart(Box::new(new), Box::new(old)));
                 }
                 Err(error) => {
                     tracing::error!(%error, restart_id, "restart refused: the configuration is invalid");
-                    cx.restart.give_up(error.to_string());
+                    restart.give_up(error.to_string());
                 }
             },
             // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.

@@ -3,7 +3,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use sdk_relay::relay::Relay;
-use sdk_relay::wiring::http_api;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_http::Front;
 use sdk_relay_protocol::CloseCode;
@@ -35,7 +34,7 @@ impl Fixture {
         });
         let config = loader.load().unwrap();
         let relay = Relay::start(loader, config, Default::default()).await.unwrap();
-        let api = http_api(relay.context());
+        let api = relay.http_api().clone();
         let answer = api.clone().oneshot(request("GET", "/openapi.json")).await.unwrap();
         let bytes = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         let document = serde_json::from_slice(&bytes).unwrap();

@@ -9,7 +9,6 @@ use sdk_relay::relay::Relay;
 use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMessage, encode_text};
 use sdk_relay_client::{Event, Notification};
 use sdk_relay_config::{Loader, Overrides};
-use sdk_relay_service::reports;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Admission, ClientAddress, LastWords};
 use sdk_relay_ws::{Arrival, serve};
@@ -44,8 +43,8 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
     let loader = Loader::new(overrides);
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
-    let cx = Arc::clone(relay.context());
-    reports::ready(&cx).await;
+    relay.status().ready().await;
+    let counters = Arc::clone(&relay.websockets().counters);
     let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
     let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
     let permit = Admission::new(1, 1).admit(client.ip()).expect("a place");
@@ -56,7 +55,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
         authorized: true,
         last_words: LastWords::default(),
     };
-    let serving = tokio::spawn(serve(Arc::clone(&cx), theirs, arrival, ends));
+    let serving = tokio::spawn(serve(Arc::clone(relay.websockets()), theirs, arrival, ends));
 
     let payee = Payee::new(&[]);
     let mut client = ClientBuilder::new().take_over(ours);
@@ -71,10 +70,11 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
     say(&mut client, &ClientMessage::Watch(watch_of(&payee))).await;
     hear(&mut client).await;
 
-    let dev = cx.dev.as_ref().expect("standalone has it");
+    let hub = Arc::clone(&relay.websockets().hub);
+    let dev = relay.dev().expect("standalone has it");
     for round in 0..ROUNDS {
         // The relay is stuck in the middle of a first block; what comes next waits, the payment and its block.
-        let sent = || cx.counters.notifications_sent.get() + cx.counters.watching.messages_sent.get();
+        let sent = || counters.notifications_sent.get() + counters.watching.messages_sent.get();
         // One of them answered the watch.
         let before = 1 + u64::from(round) * PER_ROUND;
         eventually(DEADLINE, "the end of the last round", async || {
@@ -86,16 +86,16 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
             .await
             .unwrap();
         // Mined at once, it might never be seen in the mempool.
-        let seen = || cx.counters.watching.payments_detected.get();
+        let seen = || counters.watching.payments_detected.get();
         let mempool = u64::from(round) * 2 + 1;
         eventually(DEADLINE, "the payment in the mempool", async || {
             (seen() == mempool).then_some(())
         })
         .await;
         let block = dev.mine(1).await.unwrap()[0].to_string();
-        let height = cx.chain.tip().await.unwrap().height;
         eventually(DEADLINE, "detection at the tip", async || {
-            (cx.vitals.tip() == Some(height)).then_some(())
+            let newest = hub.tip().and_then(|height| hub.hash_at(height));
+            newest.filter(|hash| hash.to_string() == block)
         })
         .await;
         assert!(sent() < before + PER_ROUND, "the relay waits for its client");

@@ -8,7 +8,6 @@ use futures_util::{SinkExt, StreamExt};
 use sdk_relay::relay::Relay;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{CloseCode, Topic};
-use sdk_relay_service::Context;
 use sdk_relay_store::LogEntry;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Admission, ClientAddress, LastWords};
@@ -51,17 +50,13 @@ impl House {
         }
     }
 
-    fn context(&self) -> &Arc<Context> {
-        self.relay.context()
-    }
-
     /// A client behind a pipe that holds so many bytes each way.
     fn connect(&self, pipe: usize) -> Client {
         let (near, far) = tokio::io::duplex(pipe);
         let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let permit = Admission::new(1, 1).admit(client.ip()).unwrap();
         let actor = ws::serve(
-            Arc::clone(self.context()),
+            Arc::clone(self.relay.websockets()),
             far,
             Arrival {
                 client,
@@ -80,7 +75,7 @@ impl House {
 
     /// Tells so many events of the topic `tweaks`.
     fn tell(&self, events: u64) {
-        let hub = &self.context().hub;
+        let hub = &self.relay.websockets().hub;
         let newest = *hub.head().borrow();
         let entry = |id| LogEntry {
             id,
@@ -91,7 +86,7 @@ impl House {
     }
 
     fn cut(&self) -> u64 {
-        self.context().counters.slow_clients_cut.get()
+        self.relay.websockets().counters.slow_clients_cut.get()
     }
 }
 
@@ -179,7 +174,7 @@ async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
     let mut reader = house.connect(1024);
     deaf.greet().await;
     reader.greet().await;
-    let newest = *house.context().hub.head().borrow();
+    let newest = *house.relay.websockets().hub.head().borrow();
     house.tell(1000);
     for id in newest + 1..=newest + 1000 {
         let frame = reader.next().await;

@@ -16,7 +16,7 @@ impl Connection {
         let Some(cursor) = self.cursor.as_mut() else {
             return Ok(());
         };
-        match self.cx.hub.next(cursor, self.session.topics()).await {
+        match self.handles.hub.next(cursor, self.session.topics()).await {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
                 self.behind = true;
@@ -27,8 +27,8 @@ impl Connection {
                     socket.feed(frame).await?;
                 }
                 socket.flush().await?;
-                self.cx.counters.messages_sent.inc_by(frames.len() as u64);
-                self.cx.counters.notifications_sent.inc_by(frames.len() as u64);
+                self.handles.counters.messages_sent.inc_by(frames.len() as u64);
+                self.handles.counters.notifications_sent.inc_by(frames.len() as u64);
             }
             Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
             Ok(Next::Hole) => {
@@ -92,7 +92,7 @@ impl Connection {
         socket.feed(frame).await?;
         self.count_sent(frame);
         if !frame.is_private() {
-            self.cx.counters.notifications_sent.inc();
+            self.handles.counters.notifications_sent.inc();
         }
         Ok(())
     }

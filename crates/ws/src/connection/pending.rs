@@ -10,10 +10,10 @@ use std::sync::Arc;
 use sdk_relay_bip352::wipe_stack_below;
 use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
-use sdk_relay_service::Context;
 
 use super::super::session::refusal;
 use super::super::watch::{Keys, check_sizes, keys};
+use crate::handles::Handles;
 
 /// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once. One takes
 /// 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.
@@ -49,7 +49,7 @@ type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// The commands of one connection.
 pub(super) struct Pending {
-    cx: Arc<Context>,
+    handles: Arc<Handles>,
     mailbox: Mailbox,
     waiting: VecDeque<Command>,
     running: Option<Running>,
@@ -57,9 +57,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(cx: Arc<Context>, mailbox: Mailbox) -> Self {
+    pub(super) fn new(handles: Arc<Handles>, mailbox: Mailbox) -> Self {
         Self {
-            cx,
+            handles,
             mailbox,
             waiting: VecDeque::new(),
             running: None,
@@ -79,7 +79,7 @@ impl Pending {
         }
         let command = match command {
             // It may have a megabyte: it is not kept until its turn comes.
-            Command::Watch(watch) => check_sizes(&watch, self.cx.config().max_labels_per_watch)
+            Command::Watch(watch) => check_sizes(&watch, self.handles.settings.now().max_labels_per_watch)
                 .map_or_else(Command::Refuse, |()| Command::Watch(watch)),
             other => other,
         };
@@ -99,7 +99,7 @@ impl Pending {
                 return std::future::pending().await;
             };
             self.runs_log = matches!(command, Command::Log(_));
-            self.running = Some(Box::pin(run(Arc::clone(&self.cx), self.mailbox.clone(), command)));
+            self.running = Some(Box::pin(run(Arc::clone(&self.handles), self.mailbox.clone(), command)));
         }
     }
 
@@ -110,17 +110,17 @@ impl Pending {
         }
         for command in self.waiting {
             if let Command::Log(event) = command {
-                self.cx.detection.log(event).await;
+                self.handles.detection.log(event).await;
             }
         }
     }
 }
 
-async fn run(cx: Arc<Context>, mailbox: Mailbox, command: Command) -> Done {
+async fn run(handles: Arc<Handles>, mailbox: Mailbox, command: Command) -> Done {
     match command {
-        Command::Watch(watch) => order(&cx, mailbox, watch).await.unwrap_or_else(Done::Refused),
+        Command::Watch(watch) => order(&handles, mailbox, watch).await.unwrap_or_else(Done::Refused),
         Command::Unwatch(unwatch) => {
-            if cx.detection.unwatch(unwatch.watch_id.clone()).await {
+            if handles.detection.unwatch(unwatch.watch_id.clone()).await {
                 return Done::Unwatched(unwatch);
             }
             let message = "the watch ends as soon as the relay can write events again (GET /health may say why)";
@@ -128,18 +128,18 @@ async fn run(cx: Arc<Context>, mailbox: Mailbox, command: Command) -> Done {
         }
         Command::Refuse(refusal) => Done::Refused(refusal),
         Command::Log(event) => {
-            cx.detection.log(event).await;
+            handles.detection.log(event).await;
             Done::Logged
         }
     }
 }
 
-async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
+async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
     let in_reply_to = watch.message_id.clone();
-    let network = cx.config().network.silent_payment();
-    let (max_labels, has_index) = (cx.config().max_labels_per_watch, cx.index.is_some());
-    let scanner = cx.detection.scanner().clone();
-    let turn = cx.key_work.turn(mailbox.address()).await;
+    let network = handles.settings.now().network.silent_payment();
+    let (max_labels, has_index) = (handles.settings.now().max_labels_per_watch, handles.index.is_some());
+    let scanner = handles.detection.scanner().clone();
+    let turn = handles.key_work.turn(mailbox.address()).await;
     // A hundred labels take some 10 ms: not on the threads that serve all sockets.
     let keys = tokio::task::spawn_blocking(move || {
         let keys = keys(&watch, network, max_labels, has_index, &scanner);
@@ -169,7 +169,7 @@ async fn order(cx: &Context, mailbox: Mailbox, watch: Watch) -> Result<Done, Ref
         mailbox,
         history,
     };
-    match cx.detection.watch(order).await {
+    match handles.detection.watch(order).await {
         Ok(registered) => Ok(Done::Watched {
             registered,
             address,

@@ -25,7 +25,7 @@ impl Connection {
                 )
                 .await;
         };
-        let (peer, mac) = match self.cx.mesh.verify(listener, proof) {
+        let (peer, mac) = match self.handles.mesh.verify(listener, proof) {
             Ok(proven) => proven,
             Err(reason) => return self.reject(socket, reason, CloseCode::Policy).await,
         };
@@ -40,7 +40,7 @@ impl Connection {
         self.welcome(socket, Begin::Now).await?;
         let version = handshake.version.chars().take(32).collect();
         let from = self.client.ip();
-        self.link = Some(self.cx.mesh.joined(&peer, from, latency, KnownRelay { version }));
+        self.link = Some(self.handles.mesh.joined(&peer, from, latency, KnownRelay { version }));
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Connection {
 
     pub(super) fn relay_joined(&mut self, relay: RelayConnected) {
         // Only watches are ever refused.
-        if self.cx.mesh.may_announce_unproven()
+        if self.handles.mesh.may_announce_unproven()
             && self
                 .pending
                 .push(Command::Log(Event::RelayConnected(relay.clone())))

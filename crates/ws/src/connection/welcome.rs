@@ -17,7 +17,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let place = begin.place(&self.cx.hub).await.map_err(|error| failed(&error))?;
+        let place = begin.place(&self.handles.hub).await.map_err(|error| failed(&error))?;
         let response = HandshakeResponse {
             resume: place.resume,
             resumed_after: place.resumed_after,
@@ -46,20 +46,20 @@ impl Connection {
     pub(super) fn handshake_response(&mut self, status: HandshakeStatus, reason: Option<String>) -> HandshakeResponse {
         HandshakeResponse {
             status,
-            relay_id: self.cx.relay_id.clone(),
+            relay_id: self.handles.identity.relay_id.clone(),
             version: API_VERSION.to_owned(),
             capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
             timestamp: unix_now(),
             reason,
             connection_id: Some(self.name()),
-            network: self.cx.config().network.name().to_owned(),
+            network: self.handles.settings.now().network.name().to_owned(),
             last_event_id: *self.head.borrow(),
-            silent_payment_address: Some(self.cx.address.clone()),
+            silent_payment_address: Some(self.handles.identity.address.clone()),
             software_version: SOFTWARE_VERSION.to_owned(),
             resume: None,
             resumed_after: None,
             mac: self.mac.clone(),
-            relays: self.cx.mesh.around().others.clone(),
+            relays: self.handles.mesh.around().others.clone(),
             unknown_capabilities: self.session.unknown_capabilities(),
         }
     }
@@ -68,7 +68,7 @@ impl Connection {
         SubscribeResponse {
             status: status.to_owned(),
             subscriptions: self.session.topics().iter().collect(),
-            relay_id: self.cx.relay_id.clone(),
+            relay_id: self.handles.identity.relay_id.clone(),
             timestamp: unix_now(),
         }
     }
@@ -79,7 +79,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         for topic in added {
-            if let Some(frame) = self.cx.syncs.report(&*self.cx, topic) {
+            if let Some(frame) = self.handles.syncs.report(&*self.handles.host, topic) {
                 self.send_frame(socket, &frame).await?;
             }
         }

@@ -1,0 +1,267 @@
+//! The condition of the relay, what is wrong, and whether it is ready: `GET /health`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay_chain::SourceError;
+use sdk_relay_chain::follower::FollowState;
+use sdk_relay_index::oracle::OracleState;
+use sdk_relay_index::{Index, IndexState, IndexStatus};
+use sdk_relay_protocol::API_VERSION;
+use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services};
+use sdk_relay_telemetry::clock::unix_now;
+use sdk_relay_telemetry::{ProcessFigures, SOFTWARE_VERSION, WalletState};
+use tokio::time::Instant;
+
+use crate::sources::Sources;
+
+/// Overall condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All is well.
+    Healthy,
+    /// Something is amiss; what can be served is served.
+    Degraded,
+    /// Nothing useful can be served.
+    Critical,
+}
+
+impl Condition {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before it.
+const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between two looks whether the relay is ready.
+const READY_LOOK: Duration = Duration::from_millis(10);
+
+/// The status of the relay, and the reports on it. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Status(pub(crate) Arc<Sources>);
+
+impl Status {
+    /// Of a relay with these sources.
+    pub fn new(sources: Sources) -> Self {
+        Self(Arc::new(sources))
+    }
+
+    /// Seconds since the start.
+    pub fn uptime(&self) -> u64 {
+        self.0.started.elapsed().as_secs()
+    }
+
+    /// WebSocket connections now.
+    pub fn connections(&self) -> u64 {
+        u64::try_from(self.0.counters.connections.get()).unwrap_or(0)
+    }
+
+    /// Links to other relays now.
+    pub(crate) fn mesh_connections(&self) -> u64 {
+        self.0.mesh.linked().len() as u64
+    }
+
+    /// Relays known, this one included.
+    pub(crate) fn known_relays(&self) -> u64 {
+        self.0.mesh.around().known + 1
+    }
+
+    /// The highest block that detection has committed.
+    pub fn tip(&self) -> Option<u32> {
+        self.0.vitals.tip()
+    }
+
+    /// Memory, processor and disk.
+    pub fn process(&self) -> Arc<ProcessFigures> {
+        self.0.process.figures()
+    }
+
+    /// The relay's condition and what is wrong, in a sentence each.
+    pub fn condition(&self) -> (Condition, Vec<String>) {
+        let (mut condition, mut problems) = self.serving();
+        problems.extend(self.signals());
+        problems.extend(self.0.mesh.problems());
+        problems.extend(
+            self.0
+                .restart
+                .given_up()
+                .map(|reason| format!("the last restart was given up, and the relay goes on as it was: {reason}")),
+        );
+        if !problems.is_empty() && condition == Condition::Healthy {
+            condition = Condition::Degraded;
+        }
+        (condition, problems)
+    }
+
+    /// What keeps the node's signals from coming. The node is polled meanwhile.
+    fn signals(&self) -> Option<String> {
+        let signalling = self.0.chain.signalling()?;
+        let follow = self.0.follow.borrow();
+        if !matches!(follow.state, FollowState::Following) {
+            return None;
+        }
+        let lasts = |since: Instant| since.elapsed() >= SIGNALS_WITHIN;
+        let url = &signalling.url;
+        if let Some((since, reason)) = signalling.unreached {
+            return lasts(since).then(|| {
+                format!("bitcoin_core.zmq_url {url} cannot be reached ({reason}): the node is polled, and payments are seen later")
+            });
+        }
+        follow.unsignalled.filter(|since| lasts(*since)).map(|_| {
+            let why = signalling.missing.unwrap_or_else(|| {
+                "check that it is the address of zmqpubsequence, zmqpubrawtx and zmqpubhashblock of this node".to_owned()
+            });
+            format!(
+                "bitcoin_core.zmq_url {url} is connected and does not tell of the node's changes, which is polled: {why}"
+            )
+        })
+    }
+
+    /// The relay's condition as far as its clients are concerned. What an operator alone has to mend is no reason to send them elsewhere.
+    pub fn serving(&self) -> (Condition, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut condition = Condition::Healthy;
+        let follow = self.0.follow.borrow();
+        match &follow.state {
+            FollowState::Following => {}
+            FollowState::Connecting => problems.push("the node has not answered yet".to_owned()),
+            FollowState::Unreachable { error } => problems.push(error.to_string()),
+            FollowState::WaitingForNode { blocks, headers } => {
+                problems.push(format!("the node is synchronising: block {blocks} of {headers}"));
+            }
+            FollowState::CatchingUp { at, target } => problems.push(format!("catching up: block {at} of {target}")),
+        }
+        if let WalletState::Unavailable(why) = self.0.vitals.wallet() {
+            problems.push(why);
+        }
+        if let Some(oracle) = &self.0.oracle {
+            problems.extend(oracle.state().problem(oracle.url()));
+        }
+        if let Some(index) = &self.0.index {
+            problems.extend(index.problems(matches!(follow.state, FollowState::Following)));
+        }
+        if !problems.is_empty() {
+            condition = Condition::Degraded;
+        }
+        let node_away = matches!(follow.state, FollowState::Unreachable { .. } | FollowState::Connecting);
+        if node_away && self.0.vitals.tip().is_none() {
+            condition = Condition::Critical;
+        }
+        if let FollowState::Unreachable {
+            error: SourceError::WrongChain { .. },
+        } = &follow.state
+        {
+            // It will not pass by itself, and the node's other answers are about another chain.
+            condition = Condition::Critical;
+        }
+        if self.0.vitals.store_fails() {
+            problems.push("events cannot be written: check the disk of data_dir".to_owned());
+            condition = Condition::Critical;
+        }
+        if let Some(failure) = &*self.0.failure.borrow() {
+            problems.insert(0, format!("{failure}: the process is exiting"));
+            condition = Condition::Critical;
+        }
+        (condition, problems)
+    }
+
+    /// Why the relay is not ready: `None` when it follows the tip and knows the mempool.
+    pub fn not_ready(&self) -> Option<String> {
+        let (_, problems) = self.serving();
+        let follow = self.0.follow.borrow();
+        let following = matches!(follow.state, FollowState::Following);
+        if following
+            && self.0.vitals.mempool_known()
+            && follow.tip.map(|t| t.height) == self.0.vitals.tip()
+            && !self.0.vitals.store_fails()
+            && self.0.failure.borrow().is_none()
+        {
+            return None;
+        }
+        Some(
+            problems
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| "the mempool is being scanned".to_owned()),
+        )
+    }
+
+    /// Waits until the relay follows the tip and knows the mempool.
+    pub async fn ready(&self) {
+        let mut follow = self.0.follow.clone();
+        while self.not_ready().is_some() {
+            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
+            // Either way the next look decides.
+            drop(tokio::time::timeout(READY_LOOK, follow.changed()).await);
+        }
+    }
+
+    /// `GET /health`.
+    pub fn health(&self) -> (Condition, Health) {
+        let (condition, problems) = self.condition();
+        let bitcoin_core = match &self.0.follow.borrow().state {
+            // It answers; what we need is not loaded yet.
+            FollowState::Unreachable {
+                error: SourceError::Warming { .. },
+            }
+            | FollowState::WaitingForNode { .. }
+            | FollowState::CatchingUp { .. } => "syncing",
+            FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
+            FollowState::Following => "connected",
+        };
+        let (tweaks, tweaks_come) = self.source_of_tweaks();
+        let health = Health {
+            status: condition.word().to_owned(),
+            uptime: self.uptime(),
+            version: API_VERSION.to_owned(),
+            timestamp: unix_now(),
+            services: Services {
+                bitcoin_core: bitcoin_core.to_owned(),
+                blindbit: tweaks.to_owned(),
+                websocket: "listening".to_owned(),
+                sync_manager: "active".to_owned(),
+            },
+            checks: Checks {
+                bitcoin_rpc: bitcoin_core != "disconnected",
+                blindbit_api: tweaks_come,
+                websocket_server: true,
+                sync_manager: true,
+            },
+            software_version: SOFTWARE_VERSION.to_owned(),
+            problems,
+            index: self.0.index.as_ref().map(|index| index_health(&index.status.borrow())),
+        };
+        (condition, health)
+    }
+
+    /// Where the index's tweaks come from, in a word, and whether they come.
+    fn source_of_tweaks(&self) -> (&'static str, bool) {
+        if let Some(oracle) = &self.0.oracle {
+            let state = oracle.state();
+            return (state.as_str(), matches!(state, OracleState::Connected(_)));
+        }
+        let failing = |index: &Index| matches!(index.status.borrow().state, IndexState::Failing(_));
+        ("own_index", !self.0.index.as_ref().is_some_and(failing))
+    }
+}
+
+fn index_health(status: &IndexStatus) -> IndexHealth {
+    IndexHealth {
+        state: status.as_str().to_owned(),
+        first_height: status.first,
+        height: status.tip.map(|t| t.height),
+        target: status.target,
+        progress: (status.progress() * 1000.0).floor() / 1000.0,
+        error: match &status.state {
+            IndexState::Failing(error) => Some(error.clone()),
+            _ => None,
+        },
+    }
+}

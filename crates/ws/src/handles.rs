@@ -1,0 +1,37 @@
+//! What connections see of the relay.
+
+use std::sync::Arc;
+
+use sdk_relay_detect::Detection;
+use sdk_relay_events::Hub;
+use sdk_relay_index::Index;
+use sdk_relay_mesh_net::{Host, Mesh, Syncs};
+use sdk_relay_service::{Identity, KeyWork, Settings};
+use sdk_relay_telemetry::Counters;
+use sdk_relay_transport::InputBudget;
+
+/// The handles that a connection needs.
+pub struct Handles {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The relay's name, and the address of its wallet.
+    pub identity: Arc<Identity>,
+    /// Fan-out of events.
+    pub hub: Arc<Hub>,
+    /// Where watches go.
+    pub detection: Detection,
+    /// The tweak index; `None` where `index.enabled` is off.
+    pub index: Option<Index>,
+    /// The mesh of relays that have proven who they are.
+    pub mesh: Arc<Mesh>,
+    /// Syncs with other relays and clients.
+    pub syncs: Arc<Syncs>,
+    /// The reports that syncs carry.
+    pub host: Arc<dyn Host>,
+    /// Turns for computing with the keys of watches.
+    pub key_work: KeyWork,
+    /// Memory for input that is not complete.
+    pub input: Arc<InputBudget>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
