@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use sdk_relay_protocol::{
-    ClientMessage, ErrorCode, Event, HandshakeResponse, Notification, ServerMessage, Topic, Topics, Unwatch, Watch,
+    ClientMessage, ErrorCode, Event, HandshakeResponse, Notification, Resume, ServerMessage, Topic, Topics, Unwatch,
+    Watch,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -60,6 +61,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         in_flight: InFlight::default(),
         watches: Watches::default(),
         last_queued: begin,
+        resume: Resume::Complete,
         backoff: Backoff::default(),
     };
     tokio::spawn(driver.run(connection, stopped));
@@ -82,6 +84,8 @@ struct Driver {
     topics: Topics,
     /// `event_id` of the last notification that was put into `events`.
     last_queued: u64,
+    /// Whether the connection goes on where the last one ended.
+    resume: Resume,
     backoff: Backoff,
 }
 

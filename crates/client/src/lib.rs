@@ -33,7 +33,8 @@
 //!   that the other relay never had. It sends scan keys of watches only to relays that the app has named, unless
 //!   [`ClientBuilder::trust_mesh`] is on, and the token only to relays that the app has named.
 //! - **Watches continue.** After a reconnect, a relay with an index reports the payments of the blocks in between as
-//!   `historical`. If the relay has no index, [`ClientEvent::WatchGap`] says that they are missing.
+//!   `historical`. After a gap it also scans the 100 blocks before the disconnect again, as they may have been replaced, and
+//!   reports their payments once more. If the relay has no index, [`ClientEvent::WatchGap`] says that they are missing.
 //! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one notification with
 //!   the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the first parts be missing:
 //!   `part` is then not 1.

@@ -1,6 +1,8 @@
 //! The watches of the app, with ids that outlive a connection.
 
-use sdk_relay_protocol::{Event, Notification, Watch, WatchProgress};
+use sdk_relay_protocol::{Event, Notification, Resume, Watch, WatchProgress};
+
+use crate::defaults::REORGANISATION;
 
 /// Active watches. A relay assigns a new id when a watch is registered again; the app keeps the first one.
 #[derive(Debug, Default)]
@@ -79,8 +81,9 @@ impl Watches {
     }
 
     /// Returns the ids and requests to register after a reconnect, and forgets the ids of the relay. Blocks since the
-    /// disconnect become history; `tip` is the last reported block.
-    pub(crate) fn registrations(&mut self, tip: Option<u32>) -> Vec<(String, Watch)> {
+    /// disconnect become history; `tip` is the last reported block. After a gap the newest blocks before the disconnect
+    /// do too, as those that replaced them may be in the gap: payments in them are reported again.
+    pub(crate) fn registrations(&mut self, tip: Option<u32>, resume: Resume) -> Vec<(String, Watch)> {
         let renew = |e: &mut Entry| {
             e.relay_id = None;
             let mut watch = e.watch.clone();
@@ -90,6 +93,11 @@ impl Watches {
                     watch.from_height = tip.or(last).map(|height| height.saturating_add(1));
                     watch.to_height = None;
                 }
+            }
+            if resume == Resume::Gap {
+                let lowest = e.watch.from_height.unwrap_or(0);
+                let from = |height: u32| height.saturating_sub(REORGANISATION).max(lowest);
+                watch.from_height = watch.from_height.map(from);
             }
             e.backfill = watch.from_height.map_or(e.backfill, Backfill::From);
             (e.renewed_from, e.rescan_from) = (watch.from_height, None);
@@ -207,7 +215,7 @@ mod tests {
         assert_eq!(watches.add(watch("b"), "w2"), "w2");
 
         let again: Vec<_> = watches
-            .registrations(None)
+            .registrations(None, Resume::Complete)
             .into_iter()
             .map(|(id, w)| (id, w.spend_public_key))
             .collect();
@@ -242,7 +250,7 @@ mod tests {
             timestamp: 1,
         };
         watches.set_progress(&ended);
-        watches.registrations(Some(100));
+        watches.registrations(Some(100), Resume::Complete);
         watches.registered("w1", "r1");
         watches.replaced(99);
         watches.replaced(96);
@@ -266,6 +274,34 @@ mod tests {
     }
 
     #[test]
+    fn after_a_gap_watches_scan_what_a_reorganisation_can_have_replaced() {
+        let mut watches = Watches::default();
+        let from = |height| Watch {
+            from_height: height,
+            ..watch("a")
+        };
+        watches.add(from(None), "w1");
+        watches.add(from(Some(950)), "w2");
+        watches.add(from(Some(10)), "w3");
+        let progress = |watch_id: &str, progress, height| WatchProgress {
+            watch_id: watch_id.to_owned(),
+            progress,
+            height,
+            missing: Vec::new(),
+            timestamp: 1,
+        };
+        watches.set_progress(&progress("w2", 1.0, 1_000));
+        watches.set_progress(&progress("w3", 0.5, 499));
+        let again = watches.registrations(Some(1_000), Resume::Gap).into_iter();
+        let heights: Vec<_> = again.map(|(_, w)| w.from_height).collect();
+        assert_eq!(heights, [Some(901), Some(950), Some(400)]);
+        // A disconnect before the history has come further loses nothing either.
+        let again = watches.registrations(Some(1_000), Resume::Complete).into_iter();
+        let heights: Vec<_> = again.map(|(_, w)| w.from_height).collect();
+        assert_eq!(heights, [Some(901), Some(950), Some(400)]);
+    }
+
+    #[test]
     fn a_history_goes_on_where_it_was() {
         let progress = |watch_id: &str, progress, height| WatchProgress {
             watch_id: watch_id.to_owned(),
@@ -275,7 +311,7 @@ mod tests {
             timestamp: 1,
         };
         let heights = |watches: &mut Watches, tip| -> Vec<(Option<u32>, Option<u32>)> {
-            let again = watches.registrations(tip).into_iter();
+            let again = watches.registrations(tip, Resume::Complete).into_iter();
             again.map(|(_, w)| (w.from_height, w.to_height)).collect()
         };
         let mut watches = Watches::default();

@@ -130,6 +130,28 @@ async fn a_relay_that_lost_its_log_is_a_gap_and_heard_again() {
 }
 
 #[tokio::test]
+async fn after_a_gap_watches_scan_again_below_the_last_block() {
+    // The disconnect of block 1 makes block 0 the last one.
+    for (resume, from) in [(Resume::Complete, 1), (Resume::Gap, 0)] {
+        let relay = FakeRelay::bind().await;
+        let (client, _events, mut link) = connected(&relay, 0).await;
+        let talk = async {
+            let watch = link.next().await;
+            link.say(watching(&watch, "w1")).await;
+            link.say(block(1)).await;
+        };
+        let (registered, ()) = tokio::join!(client.watch(keys()), talk);
+        registered.unwrap();
+        link.close(1012).await;
+        let (mut link, _) = relay.welcome(1, Some(resume)).await;
+        match link.next().await {
+            ClientMessage::Watch(watch) => assert_eq!(watch.from_height, Some(from), "{resume:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn topics_and_watches_are_there_again() {
     let relay = FakeRelay::bind().await;
     let builder = Client::builder(&relay.url()).topics([Topic::Notifications, Topic::Sync]);

@@ -90,6 +90,7 @@ impl Driver {
         if resume == Resume::Gap {
             self.reported.clear();
         }
+        self.resume = resume;
         self.routes.set_current(url);
         if self.builder.follow_mesh && !relay.relays.is_empty() {
             self.routes.set_listed(&relay.relays);
@@ -102,7 +103,7 @@ impl Driver {
     /// Restores the state of the old connection: registers watches, and unsubscribes from topics that the handshake
     /// had to request.
     pub(super) async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
-        for (id, watch) in self.watches.registrations(self.reported.tip()) {
+        for (id, watch) in self.watches.registrations(self.reported.tip(), self.resume) {
             self.register_watch(connection, id, watch).await?;
         }
         let named: Topics = topics_of(&self.capabilities()).collect();
