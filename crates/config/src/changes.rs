@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use crate::regular_file::open_regular;
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 /// Name of the file.
@@ -20,7 +21,7 @@ pub struct Changes(DocumentMut);
 impl Changes {
     /// The changes of a data directory; none where there is no file.
     pub(super) fn read(data_dir: &Path) -> Result<Self, String> {
-        match std::fs::read_to_string(data_dir.join(CHANGES_FILE)) {
+        match open_regular(&data_dir.join(CHANGES_FILE)).and_then(std::io::read_to_string) {
             Ok(text) => text.parse().map(Self).map_err(|e: toml_edit::TomlError| e.to_string()),
             // A data directory that cannot be one is told of when it is opened.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Self::default()),

@@ -15,6 +15,7 @@ use crate::data_dir::default_data_dir;
 use crate::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
 use crate::error::{ConfigError, is_secret};
 use crate::file::File;
+use crate::regular_file::open_regular;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
@@ -69,6 +70,12 @@ impl Loader {
         let files = [FILE_NAME, CHANGES_FILE].map(|name| data_dir.join(name));
         let [file, _] = &files;
         (is_silent && !files.iter().any(|path| path.exists())).then(|| file.clone())
+    }
+
+    /// Where the configuration file is, or would be.
+    pub fn file(&self) -> PathBuf {
+        let in_data_dir = || self.data_dir().join(FILE_NAME);
+        self.overrides.config.clone().unwrap_or_else(in_data_dir)
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -206,7 +213,8 @@ impl Provider for Layer<'_> {
 }
 
 fn readable(path: &Path) -> Result<(), ConfigError> {
-    std::fs::read_to_string(path)
+    open_regular(path)
+        .and_then(std::io::read_to_string)
         .map(drop)
         .map_err(|e| ConfigError::Unreadable {
             path: path.to_owned(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
-use sdk_relay_config::{WalletKeys, private_file};
+use sdk_relay_config::{WalletKeys, open_regular, private_file};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -76,7 +76,8 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
             mode,
         });
     }
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| match error.kind() {
+    let text = open_regular(path).and_then(std::io::read_to_string);
+    let text = Zeroizing::new(text.map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => WalletError::Damaged { path: path.to_owned() },
         _ => io(error),
     })?);

@@ -142,6 +142,25 @@ fn init_writes_what_check_config_accepts() {
             .success()
     );
     assert!(home.path().join("data/sdk_relay.toml").exists());
+    // A flag that it would ignore is refused.
+    let standalone = run(home.path(), &["init", "--data-dir", "other", "--standalone"]);
+    assert_eq!(standalone.status.code(), Some(2));
+    has(stderr(&standalone), &["--standalone"]);
+}
+
+#[test]
+fn init_writes_where_the_relay_reads() {
+    let home = tempfile::tempdir().unwrap();
+    let with_variable = |args: &[&str]| {
+        let mut command = sdk_relay(home.path(), args);
+        command
+            .env("SDK_RELAY_DATA_DIR", home.path().join("data"))
+            .output()
+            .unwrap()
+    };
+    assert!(with_variable(&["init"]).status.success());
+    assert!(home.path().join("data/sdk_relay.toml").exists());
+    assert!(with_variable(&["check-config"]).status.success());
 }
 
 #[test]

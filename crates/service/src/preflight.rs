@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::net::SocketAddr;
 
-use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
+use sdk_relay_config::{Config, ConfigError, Credentials, DataDir, open_regular};
 use sdk_relay_detect::own_wallet::{self, WalletError};
 use sdk_relay_mesh_net::{IdentityError, check_identity};
 use sdk_relay_transport::{TlsError, may_listen, tls};
@@ -78,7 +78,7 @@ pub fn cookie(config: &Config) -> Result<(), ConfigError> {
     if config.standalone {
         return Ok(());
     }
-    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0]));
+    let read = open_regular(path).and_then(|mut file| file.read(&mut [0]));
     read.map(drop).map_err(|error| {
         let reason = format!(
             "cannot be read: {error}; expected the file .cookie of the node, which is there while the node runs, readable by this user"
@@ -94,7 +94,10 @@ fn trust(config: &Config) -> Result<(), ConfigError> {
         let reason = format!("{why}; expected a PEM file of certificates that this user may read");
         config.unusable("mesh.trust", path.display(), reason)
     };
-    let text = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let mut text = Vec::new();
+    open_regular(path)
+        .and_then(|mut file| file.read_to_end(&mut text))
+        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
     // The library's own words quote the file.
     match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(()),

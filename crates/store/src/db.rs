@@ -228,8 +228,18 @@ pub(crate) struct DatabaseFile(pub(crate) PathBuf);
 
 impl Medium for DatabaseFile {
     fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>> {
-        if create && std::fs::metadata(&self.0).map_or(true, |file| file.len() == 0) {
-            self.make()?;
+        match std::fs::metadata(&self.0) {
+            Ok(file) if !file.is_file() => return Err(io::Error::other("it is not a regular file")),
+            // A database is never empty: what was in it is lost, and a new one in its place would not say so.
+            Ok(file) if file.len() == 0 => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")),
+            Ok(_) => {}
+            Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
+                if self.0.is_symlink() {
+                    return Err(io::Error::other("it is a link to a file that does not exist"));
+                }
+                self.make()?;
+            }
+            Err(error) => return Err(error),
         }
         let file = OpenOptions::new().read(true).write(true).open(&self.0)?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))

@@ -94,11 +94,38 @@ fn a_store_has_one_owner_and_one_network() {
 fn what_a_cut_making_left_is_no_hindrance() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
-    std::fs::write(&path, b"").unwrap();
     std::fs::write(dir.path().join("relay.redb.new"), vec![0; 10_000]).unwrap();
     drop(Store::open(&path, "regtest", WIDE).unwrap());
     assert!(!dir.path().join("relay.redb.new").exists());
     Store::open(&path, "regtest", WIDE).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_stands_in_the_place_of_a_store_is_named_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let refused = |why: &str| {
+        let error = Store::open(&path, "regtest", WIDE).unwrap_err();
+        let error = format!("{error}: {:?}", std::error::Error::source(&error));
+        assert!(error.contains("relay.redb") && error.contains(why), "{error}");
+    };
+    std::fs::write(&path, b"").unwrap();
+    refused("it is empty");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    std::fs::remove_file(&path).unwrap();
+
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), &path).unwrap();
+    refused("it is a link to a file that does not exist");
+    assert!(path.is_symlink());
+    std::fs::remove_file(&path).unwrap();
+
+    std::fs::create_dir(&path).unwrap();
+    refused("it is not a regular file");
+    std::fs::remove_dir(&path).unwrap();
+
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    refused("it is not a regular file");
 }
 
 #[test]

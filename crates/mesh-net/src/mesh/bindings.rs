@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sdk_relay_config::open_regular;
 use sdk_relay_telemetry::clock::unix_now;
 
 use crate::sync::is_relay_id;
@@ -88,11 +89,12 @@ impl Bindings {
     /// Reads the table of this data directory. A line that cannot be read is left out.
     pub(super) fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
         let path = data_dir.join(FILE_NAME);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        let mut bytes = Vec::new();
+        match open_regular(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
-        };
+        }
         let text = String::from_utf8_lossy(&bytes);
         let mut names = BTreeMap::new();
         let (mut lines, mut readable) = (0, true);

@@ -9,7 +9,7 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_config::private_file;
+use sdk_relay_config::{open_regular, private_file};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -63,7 +63,8 @@ impl Identity {
         if let Some(mode) = private_file::exposed(&path).map_err(io)? {
             return Err(IdentityError::Exposed { path, mode });
         }
-        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        let text = open_regular(&path).and_then(std::io::read_to_string);
+        let text = Zeroizing::new(text.map_err(|error| match error.kind() {
             std::io::ErrorKind::InvalidData => IdentityError::Damaged { path: path.clone() },
             _ => io(error),
         })?);

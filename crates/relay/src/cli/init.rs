@@ -4,17 +4,13 @@ use std::fs::File;
 use std::io::Write;
 
 use anyhow::Context;
-use sdk_relay_config::{FILE_NAME, Overrides, default_data_dir, template};
+use sdk_relay_config::{Loader, template};
 
-use super::say;
+use super::{Paths, say};
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
-pub(super) fn init(overrides: &Overrides) -> anyhow::Result<()> {
-    let path = match (&overrides.config, &overrides.data_dir) {
-        (Some(file), _) => file.clone(),
-        (None, Some(dir)) => dir.join(FILE_NAME),
-        (None, None) => default_data_dir().join(FILE_NAME),
-    };
+pub(super) fn init(paths: Paths) -> anyhow::Result<()> {
+    let path = Loader::new(paths.overrides()).file();
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }

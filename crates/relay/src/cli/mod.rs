@@ -43,19 +43,25 @@ enum Command {
     /// Check the configuration, with the files and addresses that it names, and exit
     CheckConfig(Settings),
     /// Write a configuration file with every setting and its explanation, and exit
-    Init(Settings),
+    Init(Paths),
     /// Scan the history of a running relay for payments to a wallet, print them, and exit
     Scan(scan::Arguments),
 }
 
 #[derive(Debug, Args)]
-struct Settings {
+struct Paths {
     /// Configuration file [default: sdk_relay.toml in the data directory]
     #[arg(long, value_name = "FILE", env = "SDK_RELAY_CONFIG")]
     config: Option<PathBuf>,
     /// Directory of the event log, the tweak index and the keys [default: ~/.sdk_relay]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    #[command(flatten)]
+    paths: Paths,
     /// Run on an embedded development chain, without a node
     #[arg(long)]
     standalone: bool,
@@ -71,7 +77,7 @@ impl Cli {
             None => run::run(self.settings.overrides()),
             Some(Command::Run(settings)) => run::run(settings.overrides()),
             Some(Command::CheckConfig(settings)) => check(settings.overrides()),
-            Some(Command::Init(settings)) => init::init(&settings.overrides()),
+            Some(Command::Init(paths)) => init::init(paths),
             Some(Command::Scan(arguments)) => scan::scan(arguments),
         };
         match done {
@@ -84,13 +90,22 @@ impl Cli {
     }
 }
 
-impl Settings {
+impl Paths {
     fn overrides(self) -> Overrides {
         Overrides {
             config: self.config,
             data_dir: self.data_dir,
+            ..Overrides::default()
+        }
+    }
+}
+
+impl Settings {
+    fn overrides(self) -> Overrides {
+        Overrides {
             standalone: self.standalone,
             tls_self_signed: self.tls_self_signed,
+            ..self.paths.overrides()
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A certificate and its key from PEM files (RFC 7468).
 
+use std::io::Read;
 use std::path::Path;
 
+use sdk_relay_config::open_regular;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -60,11 +62,15 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
 }
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|source| TlsError::Unreadable {
-        key,
-        path: path.to_owned(),
-        source,
-    })
+    let mut text = Vec::new();
+    open_regular(path)
+        .and_then(|mut file| file.read_to_end(&mut text))
+        .map_err(|source| TlsError::Unreadable {
+            key,
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(text)
 }
 
 /// The library's own words quote the file, and the file may hold a secret.
