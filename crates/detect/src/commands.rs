@@ -1,4 +1,4 @@
-//! How connections talk with detection, and detection with connections.
+//! Commands from connections to detection.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -12,28 +12,28 @@ use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::history::Stretch;
+use super::backfill::{Heights, HistoryPlan, NextScan};
+use super::history::ScannedRange;
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
-use super::past::{Outlook, Standing};
 
 /// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and
 /// their addresses, about 20 KB: 5 MB in all.
 const COMMANDS_AHEAD: usize = 256;
 
-/// A `watch` or `unwatch` is answered within this time. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
+/// Deadline for the answer to a `watch` or `unwatch`. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Detection, as connections see it.
 #[derive(Clone, Debug)]
 pub struct Detection {
     commands: mpsc::Sender<Command>,
-    /// A connection has left whose command found no place: its mailbox is closed, and has to be looked for.
-    left_unsaid: Arc<AtomicBool>,
+    /// A connection has ended while the queue of commands was full: detection has to look for closed mailboxes.
+    left_without_command: Arc<AtomicBool>,
     mail: Arc<Mailboxes>,
     scanner: Scanner,
 }
 
-/// Keys to watch for, and where to tell of them.
+/// Keys to watch for, and where their payments go.
 #[derive(Debug)]
 pub struct WatchOrder {
     /// Scan key, spend key, labels.
@@ -42,17 +42,8 @@ pub struct WatchOrder {
     pub addresses: HashMap<Option<u32>, String>,
     /// Whose watch it is.
     pub mailbox: Mailbox,
-    /// The blocks of the past that are to be scanned.
+    /// The blocks of the history that are to be scanned.
     pub history: Option<Heights>,
-}
-
-/// A range of heights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heights {
-    /// The first.
-    pub from: u32,
-    /// The last; `None`: the tip.
-    pub to: Option<u32>,
 }
 
 /// A watch that was taken.
@@ -61,7 +52,7 @@ pub struct Registered {
     /// Its name.
     pub watch_id: String,
     /// What becomes of its history.
-    pub history: Outlook,
+    pub history: HistoryPlan,
 }
 
 /// Why a watch is not taken.
@@ -87,10 +78,10 @@ pub(super) enum Command {
         watch_id: String,
         ended: oneshot::Sender<()>,
     },
-    /// Nobody reads this mailbox any more.
+    /// The connection of this mailbox has ended.
     Left(Mailbox),
-    /// What a scan of the past has brought, for several watches.
-    Past(Vec<Stretch>, oneshot::Sender<Vec<Standing>>),
+    /// Results of scans of the history, for several watches.
+    Scanned(Vec<ScannedRange>, oneshot::Sender<Vec<NextScan>>),
     /// Events of the mesh; they are numbered and logged like all others.
     Log(Box<Event>),
     WalletScripts(HashSet<ScriptBuf>),
@@ -101,7 +92,7 @@ impl Detection {
         let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
         let detection = Self {
             commands,
-            left_unsaid: Arc::default(),
+            left_without_command: Arc::default(),
             mail: Arc::default(),
             scanner,
         };
@@ -119,7 +110,8 @@ impl Detection {
         &self.scanner
     }
 
-    /// Registers a watch, or gives up after [`ANSWERED_WITHIN`]: detection does not register a watch whose answer nobody awaits.
+    /// Registers a watch, or returns [`WatchRefused::Stalled`] after [`ANSWERED_WITHIN`]: detection does not register a watch once the caller has stopped
+    /// waiting.
     pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
         let registered = async {
@@ -142,20 +134,20 @@ impl Detection {
         timeout(ANSWERED_WITHIN, unwatched).await.is_ok()
     }
 
-    /// Ends all watches of a connection. It does not wait: a connection that ends holds its slot for nobody.
+    /// Ends all watches of a connection. It does not wait, so that the slot of a connection is free as soon as the connection ends.
     pub fn leave(&self, mailbox: &Mailbox) {
         mailbox.close();
         if self.commands.try_send(Command::Left(mailbox.clone())).is_err() {
-            self.left_unsaid.store(true, Ordering::Release);
+            self.left_without_command.store(true, Ordering::Release);
         }
     }
 
-    /// Whether a connection has left without a command since this was asked last.
-    pub(super) fn take_left_unsaid(&self) -> bool {
-        self.left_unsaid.swap(false, Ordering::AcqRel)
+    /// Whether a connection has ended without a command since the last call.
+    pub(super) fn take_left_without_command(&self) -> bool {
+        self.left_without_command.swap(false, Ordering::AcqRel)
     }
 
-    /// Logs an event of the mesh and tells it to every subscriber.
+    /// Logs an event of the mesh and sends it to every subscriber.
     pub async fn log(&self, event: Event) {
         self.send(Command::Log(Box::new(event))).await;
     }
@@ -165,12 +157,12 @@ impl Detection {
         self.send(Command::WalletScripts(scripts)).await;
     }
 
-    /// Tells of the past, and learns where each scan goes on.
-    pub(super) async fn past(&self, stretches: Vec<Stretch>) -> Vec<Standing> {
+    /// Applies the results of scans of the history. Returns where each scan continues.
+    pub(super) async fn report_scanned(&self, scanned_ranges: Vec<ScannedRange>) -> Vec<NextScan> {
         let (reply, answer) = oneshot::channel();
-        let scans = stretches.len();
-        self.send(Command::Past(stretches, reply)).await;
-        answer.await.unwrap_or_else(|_| vec![Standing::Done; scans])
+        let scans = scanned_ranges.len();
+        self.send(Command::Scanned(scanned_ranges, reply)).await;
+        answer.await.unwrap_or_else(|_| vec![NextScan::Done; scans])
     }
 
     async fn send(&self, command: Command) {

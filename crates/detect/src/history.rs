@@ -1,19 +1,19 @@
 //! The task that scans the index for watches with `from_height`.
 //!
 //! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded. Scans of others whose next blocks lie in the
-//! same stretch share the turn, as many of each address as whoever has the turn, unless they are deep in debt: a stretch of the index is read
+//! same range share the turn, as many of each address as the owner of the turn has, unless they are deep in debt: a range of the index is read
 //! once, and each of its rows is decompressed once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those behind catch up
 //! and share; every few turns the one that has waited longest goes.
-//! Work is done by the index's own threads. Detection decides what of the found is told, and where a scan goes on (`past`).
+//! The threads of the index do the work. Detection decides which of the payments are sent, and where a scan continues (`backfill`).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backfill::NextScan;
 use super::commands::Detection;
 use super::mailbox::Mailbox;
-use super::past::Standing;
 use super::rows::{Facts, Row};
 use super::scan_queue::ScanQueue;
 use super::scheduler::fair::Fair;
@@ -27,7 +27,7 @@ use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_store::index::{IndexError, IndexedBlock};
 
 /// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new one, is noticed between two
-/// turns: whoever comes with a single key waits for at most one turn of others.
+/// turns: a client with a single key waits for at most one turn of others.
 const PAIRS: usize = 8_192;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
@@ -35,7 +35,7 @@ const ROWS_AT_LEAST: usize = 256;
 const KEYS: usize = PAIRS / ROWS_AT_LEAST;
 /// Keys of one turn at least: a row is decompressed once for all of them, which costs about as much as scanning it for one key.
 const KEYS_AT_LEAST: usize = 4;
-/// What a turn may cost, in units of [`PAIR`], and its search of transactions that pay somebody as much again.
+/// What a turn may cost, in units of [`PAIR`], and its search of transactions with matches as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
 /// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of an owner with many.
 const QUANTUM: u64 = TURN / 8;
@@ -57,7 +57,7 @@ pub(super) struct Scan {
 }
 
 /// A part of a watch's history: what was found from its next block through this one.
-pub(super) struct Stretch {
+pub(super) struct ScannedRange {
     pub(super) watch_id: String,
     pub(super) from: u32,
     pub(super) through: BlockRef,
@@ -66,13 +66,13 @@ pub(super) struct Stretch {
     pub(super) missing: Option<MissingReason>,
 }
 
-impl Stretch {
+impl ScannedRange {
     fn payments(&self) -> usize {
         self.found.iter().map(|found| found.matches.len()).sum()
     }
 }
 
-/// A transaction of the past that pays a watch.
+/// A transaction of the history that pays a watch.
 pub(super) struct Found {
     pub(super) at: BlockRef,
     pub(super) time: u32,
@@ -133,10 +133,10 @@ impl HistoryScanner {
         }
     }
 
-    /// Scans one stretch. `false` when there is nothing to scan for now.
+    /// Scans one range. `false` when there is nothing to scan for now.
     async fn turn(&mut self, turn: u64, turns: &mut Turns, scans: &mut Vec<Scan>) -> bool {
         // One that has come to a damaged block waits until that is restored; the others go on.
-        let is_ready = |s: &Scan| s.mailbox.has_room() && self.index.can_read(s.next);
+        let is_ready = |s: &Scan| s.mailbox.has_capacity() && self.index.can_read(s.next);
         let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s))) else {
             return false;
         };
@@ -180,9 +180,9 @@ impl HistoryScanner {
         let shares = |s: &Scan| s.mailbox.owner() == owner || companions.contains(&s.mailbox.owner());
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
-            .filter(|s| shares(s) && s.mailbox.has_room() && (from..=last).contains(&s.next))
+            .filter(|s| shares(s) && s.mailbox.has_capacity() && (from..=last).contains(&s.next))
             .collect();
-        // Whoever has the turn comes first, and of its scans the lowest.
+        // The scans of the owner of the turn come first, the lowest of them before the others.
         in_range.sort_by_key(|s| (s.mailbox.owner() != owner, s.next));
         let is_shared = in_range.last().is_some_and(|s| s.mailbox.owner() != owner);
         let mut share = Share::new(owner, rows, is_shared);
@@ -208,23 +208,25 @@ impl HistoryScanner {
         let Some((blocks, found)) = self.index.pool.run(work).await else {
             return false;
         };
-        let (mut stretches, mut going) = (Vec::new(), Vec::new());
+        let (mut scanned_ranges, mut going) = (Vec::new(), Vec::new());
         // What the scans of one connection may leave in its mailbox they share.
         let mut left: HashMap<Owner, usize> = HashMap::new();
         for (column, scan) in sharing {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
-            let left = left.entry(scan.mailbox.owner()).or_insert_with(|| scan.mailbox.room());
-            if let Some(stretch) = scan.stretch(&blocks, found, *left) {
-                *left = left.saturating_sub(stretch.payments());
-                stretches.push(stretch);
+            let left = left
+                .entry(scan.mailbox.owner())
+                .or_insert_with(|| scan.mailbox.capacity());
+            if let Some(scanned) = scan.scanned(&blocks, found, *left) {
+                *left = left.saturating_sub(scanned.payments());
+                scanned_ranges.push(scanned);
                 going.push(scan);
             }
         }
-        let standings = self.detection.past(stretches).await;
+        let next_scans = self.detection.report_scanned(scanned_ranges).await;
         let mut went_on = false;
-        for (scan, standing) in going.into_iter().zip(standings) {
-            went_on |= scan.go_on(standing);
+        for (scan, next_scan) in going.into_iter().zip(next_scans) {
+            went_on |= scan.go_on(next_scan);
         }
         scans.retain(|s| s.next <= s.until);
         went_on
@@ -234,19 +236,19 @@ impl HistoryScanner {
     /// the node had pruned what came next.
     async fn skip_missing(&self, scans: &mut Vec<Scan>) {
         let mut skipping = Vec::new();
-        let mut stretches = Vec::new();
+        let mut scanned_ranges = Vec::new();
         for scan in scans.iter_mut() {
             if let Some(missing) = self.index.missing_from(scan.next) {
-                stretches.push(scan.missing(missing));
+                scanned_ranges.push(scan.missing(missing));
                 skipping.push(scan);
             }
         }
-        if stretches.is_empty() {
+        if scanned_ranges.is_empty() {
             return;
         }
-        let standings = self.detection.past(stretches).await;
-        for (scan, standing) in skipping.into_iter().zip(standings) {
-            scan.go_on(standing);
+        let next_scans = self.detection.report_scanned(scanned_ranges).await;
+        for (scan, next_scan) in skipping.into_iter().zip(next_scans) {
+            scan.go_on(next_scan);
         }
         scans.retain(|s| s.next <= s.until);
     }
@@ -289,7 +291,7 @@ impl Turns {
         self.addresses
     }
 
-    /// Who may share the turns of others: not whoever had so much that others come first, who would lengthen their turns.
+    /// The owners that may share the turns of others: not those whose debt is so large that others come first, as they would lengthen their turns.
     fn companions(&self) -> HashSet<Owner> {
         self.fair.companions(usize::MAX).into_iter().collect()
     }
@@ -309,15 +311,15 @@ struct Share {
     /// Keys at most of the owner whose turn it is.
     most_own: usize,
     receivers: Vec<Arc<Prepared>>,
-    /// By the receiver's place in memory, which only tells it apart.
+    /// By the address of the receiver in memory, which serves as its identity.
     columns: HashMap<usize, usize>,
-    /// Keys that were added, by address; those of whoever has the turn are counted apart.
+    /// Keys that were added, by address; those of the owner of the turn are counted separately.
     by_address: HashMap<IpAddr, usize>,
     own: usize,
 }
 
 impl Share {
-    /// For a stretch of `rows` rows. `is_shared`: other owners have scans in it, for which half of the keys are reserved.
+    /// For a range of `rows` rows. `is_shared`: other owners have scans in it, for which half of the keys are reserved.
     fn new(owner: Owner, rows: usize, is_shared: bool) -> Self {
         let most = (PAIRS / rows.max(1)).clamp(KEYS_AT_LEAST, KEYS);
         Self {
@@ -361,8 +363,8 @@ impl Share {
 }
 
 impl Scan {
-    /// What of the found is this scan's, as far as `room` payments go: whole blocks, at least one. `None` where not even that is finished.
-    fn stretch(&self, blocks: &[IndexedBlock], found: Scanned, mut room: usize) -> Option<Stretch> {
+    /// The results for this scan, up to `capacity` payments: whole blocks, at least one. `None` if not even one block is finished.
+    fn scanned(&self, blocks: &[IndexedBlock], found: Scanned, mut capacity: usize) -> Option<ScannedRange> {
         let Scanned { paid, unfinished } = found;
         if unfinished.is_some_and(|height| height <= self.next) {
             return None;
@@ -382,10 +384,10 @@ impl Scan {
                 of_block.push(next);
             }
             let payments = of_block.iter().map(|f| f.matches.len()).sum();
-            if payments > room && block.height > self.next {
+            if payments > capacity && block.height > self.next {
                 break;
             }
-            room = room.saturating_sub(payments);
+            capacity = capacity.saturating_sub(payments);
             through = block.height;
             taken.extend(of_block);
         }
@@ -396,7 +398,7 @@ impl Scan {
             },
             place,
         );
-        Some(Stretch {
+        Some(ScannedRange {
             watch_id: self.watch_id.clone(),
             from: self.next,
             through: at,
@@ -406,8 +408,8 @@ impl Scan {
     }
 
     /// Blocks from the next one on that cannot be scanned.
-    fn missing(&self, MissingBlocks { to, reason, .. }: MissingBlocks) -> Stretch {
-        Stretch {
+    fn missing(&self, MissingBlocks { to, reason, .. }: MissingBlocks) -> ScannedRange {
+        ScannedRange {
             watch_id: self.watch_id.clone(),
             from: self.next,
             through: BlockRef {
@@ -419,12 +421,12 @@ impl Scan {
         }
     }
 
-    /// Goes on where detection says; `false` where its stretch could not be used.
-    fn go_on(&mut self, standing: Standing) -> bool {
-        let (used, next, until) = match standing {
-            Standing::Go { next, until } => (true, next, until),
-            Standing::Stale { next, until } => (false, next, until),
-            Standing::Done => (true, 1, 0),
+    /// Continues where detection says; `false` if its range could not be used.
+    fn go_on(&mut self, next_scan: NextScan) -> bool {
+        let (used, next, until) = match next_scan {
+            NextScan::Go { next, until } => (true, next, until),
+            NextScan::Stale { next, until } => (false, next, until),
+            NextScan::Done => (true, 1, 0),
         };
         (self.next, self.until) = (next, until);
         used

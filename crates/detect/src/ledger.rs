@@ -1,6 +1,6 @@
-//! What has been told of each payment to one wallet: a function of what is seen, without I/O.
+//! The state in which each payment to one wallet was last reported. No I/O.
 //!
-//! | told last | seen | told now |
+//! | last reported | now | event |
 //! |---|---|---|
 //! | nothing | in the mempool | `payment_detected`, 0 confirmations |
 //! | nothing, or 0 confirmations | in a block | `payment_detected`, 1 confirmation |
@@ -18,17 +18,17 @@ use super::known_payment::KnownPayment;
 /// Memory for each payment: nodes of the map are half full at least, or nearly.
 const PAYMENT_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
 
-/// Payments to one wallet, as they were told last. Reverted and buried ones are not kept.
+/// Payments to one wallet, as they were last reported. Reverted and buried ones are not kept.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     payments: BTreeMap<OutPoint, KnownPayment>,
 }
 
-/// A payment about which there is news.
+/// A change of the state of a payment.
 #[derive(Debug, PartialEq)]
 pub(super) struct Change {
     pub(super) outpoint: OutPoint,
-    /// What to tell.
+    /// The event that reports it.
     pub(super) event: Event,
 }
 
@@ -43,7 +43,7 @@ impl Change {
 }
 
 impl Ledger {
-    /// A ledger of payments that were told before.
+    /// A ledger of payments that were reported before.
     pub(super) fn of(payments: impl IntoIterator<Item = (OutPoint, KnownPayment)>) -> Self {
         Self {
             payments: payments.into_iter().collect(),
@@ -57,11 +57,11 @@ impl Ledger {
 
     /// An output was seen, in the mempool or in a block as the payment says.
     pub(super) fn seen(&mut self, outpoint: OutPoint, payment: KnownPayment) -> Option<Change> {
-        let is_news = self
+        let is_change = self
             .payments
             .get(&outpoint)
-            .is_none_or(|told| told.block.is_none() && payment.block.is_some());
-        is_news.then(|| {
+            .is_none_or(|known| known.block.is_none() && payment.block.is_some());
+        is_change.then(|| {
             let change = Change::detected(outpoint, &payment);
             self.payments.insert(outpoint, payment);
             change
@@ -82,13 +82,13 @@ impl Ledger {
         self.revert(outpoints, None)
     }
 
-    /// The mempool is known as a whole: whatever was told to be in it and is not, is gone.
+    /// The mempool is known as a whole: reverts the unconfirmed payments that are not in it.
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) -> Vec<Change> {
         let gone = self.outpoints_where(|outpoint, p| p.block.is_none() && !contains(&outpoint.txid));
         self.revert(gone, None)
     }
 
-    /// Forgets what lies in blocks up to `height`: no reorganisation that can be told reaches it. Gives what was forgotten.
+    /// Removes the payments in blocks up to `height`, which no reorganisation that the relay can follow reaches. Returns what was removed.
     pub(super) fn bury(&mut self, height: u32) -> Vec<OutPoint> {
         let buried = self.outpoints_where(|_, p| p.block.is_some_and(|(of, _)| of <= height));
         for outpoint in &buried {
@@ -106,8 +106,8 @@ impl Ledger {
     fn revert(&mut self, outpoints: Vec<OutPoint>, by: Option<Txid>) -> Vec<Change> {
         let mut changes = Vec::with_capacity(outpoints.len());
         for outpoint in outpoints {
-            if let Some(told) = self.payments.remove(&outpoint) {
-                let mut payment = told.to_payment(outpoint);
+            if let Some(known) = self.payments.remove(&outpoint) {
+                let mut payment = known.to_payment(outpoint);
                 payment.replaced_by = by.map(|t| t.to_string());
                 changes.push(Change {
                     outpoint,

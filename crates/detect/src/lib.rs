@@ -1,12 +1,13 @@
 //! Detection: the one task that turns chain events into notifications.
 //!
-//! It owns all that detection knows, and is the only writer of the store. Per chain event: find the payments, number and encode the events,
+//! It owns the state of detection, and is the only writer of the event log. Per chain event: find the payments, number and encode the events,
 //! commit them together with the new tip, then hand them to the hub. A kill between any two of these steps neither loses nor repeats an
-//! event: what is not committed has been told to nobody, and the follower tells it again after the restart.
+//! event: what is not committed was not sent to anybody, and the follower emits it again after the restart.
 //!
 //! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else. The scheduler finds them beside
 //! detection, which never waits for it: a connection whose watches are still being scanned sees no event that comes after what is scanned.
 
+mod backfill;
 mod budget;
 mod commands;
 mod history;
@@ -17,12 +18,12 @@ mod mempool;
 mod node_wallet;
 pub mod own_wallet;
 mod parts;
-mod past;
 mod rows;
 mod scan;
 mod scan_queue;
 mod scheduler;
 mod spawn;
+mod watch;
 mod watches;
 mod worker;
 
@@ -32,12 +33,12 @@ use sdk_relay_chain::ChainEvent;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use commands::{Detection, Heights, Registered, WatchOrder, WatchRefused};
+pub use backfill::{Heights, HistoryPlan};
+pub use commands::{Detection, Registered, WatchOrder, WatchRefused};
 pub use history::HistoryScanner;
 pub use mailbox::{Mailbox, MailboxReceiver};
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
-pub use past::Outlook;
 pub use spawn::SpawnThread;
 
 use scan_queue::ScanQueue;

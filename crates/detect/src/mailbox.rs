@@ -1,4 +1,4 @@
-//! Where detection leaves what it has for a connection's watches. Bounded in bytes, for each connection and for all together.
+//! The queue from detection to a connection, for the messages about its watches. Bounded in bytes, for each connection and for all together.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -13,14 +13,14 @@ use super::scheduler::Owner;
 
 /// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has not read this much is too slow.
 const MAILBOX_BYTES: usize = 4 << 20;
-/// Bytes of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not four. Live news cannot.
+/// Bytes of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not four. Live notifications cannot.
 const HISTORY_BYTES: usize = 512 << 10;
 /// What one payment takes at most, [`OVERHEAD`] included: its longest texts are an address (119 characters) and four hashes.
 const PAYMENT_BYTES: usize = 1 << 10;
 /// Bytes that wait for all connections. Beyond them the address for which most waits loses its largest mailbox.
 const ALL_MAILBOXES: usize = 64 << 20;
 /// What a message takes beside its text: its place in the queue, and the allocator's part.
-const OVERHEAD: usize = size_of::<Letter>() + 16;
+const OVERHEAD: usize = size_of::<QueuedFrame>() + 16;
 /// Bytes of the ledgers of one connection's watches: some 20,000 payments that can still be reverted. Fees of a few dollars make thousands.
 const CONNECTION_LEDGERS: usize = 8 << 20;
 /// Bytes of all ledgers. Beyond them the address with the most loses its connection with the most.
@@ -46,7 +46,7 @@ pub(super) struct Mailboxes {
 
 /// A message that waits. It counts in its connection's mailbox from the moment it is made, wherever it lies.
 #[derive(Debug)]
-pub(super) struct Letter {
+pub(super) struct QueuedFrame {
     frame: Frame,
     _share: Share,
 }
@@ -58,11 +58,11 @@ pub(super) struct LedgerShare {
     share: Share,
 }
 
-/// Where detection leaves a connection's payments.
+/// The sending end, for detection.
 #[derive(Clone, Debug)]
 pub struct Mailbox(Arc<Shared>);
 
-/// The connection's end of its mailbox.
+/// The receiving end, for the connection.
 #[derive(Debug)]
 pub struct MailboxReceiver {
     shared: Arc<Shared>,
@@ -74,7 +74,7 @@ struct Shared {
     number: Owner,
     address: IpAddr,
     all: Arc<Mailboxes>,
-    letters: Mutex<VecDeque<Letter>>,
+    frames: Mutex<VecDeque<QueuedFrame>>,
     arrived: Notify,
     /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`], [`TOO_MANY_PAYMENTS`].
     given_up: AtomicU8,
@@ -102,7 +102,7 @@ impl Mailboxes {
             number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
             address,
             all: Arc::clone(self),
-            letters: Mutex::default(),
+            frames: Mutex::default(),
             arrived: Notify::new(),
             given_up: AtomicU8::new(NOT_GIVEN_UP),
             closed: AtomicBool::new(false),
@@ -166,48 +166,48 @@ impl Shared {
     /// Frees what waits. Nothing is put in any more, since the mailbox is dead.
     fn clear(&self) {
         // Freed outside the lock.
-        let letters = std::mem::take(&mut *self.letters());
-        drop(letters);
+        let frames = std::mem::take(&mut *self.frames());
+        drop(frames);
     }
 
     fn is_dead(&self) -> bool {
         self.closed.load(Ordering::Acquire) || self.given_up.load(Ordering::Acquire) != NOT_GIVEN_UP
     }
 
-    fn letters(&self) -> MutexGuard<'_, VecDeque<Letter>> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn frames(&self) -> MutexGuard<'_, VecDeque<QueuedFrame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mailbox {
     pub(super) fn post(&self, frame: Frame) {
-        if let Some(letter) = self.letter(frame) {
-            self.put(letter);
+        if let Some(queued) = self.queued(frame) {
+            self.put(queued);
         }
     }
 
-    /// A message for this mailbox, which counts from now on; `None` where the mailbox is given up, as it may be for want of capacity.
-    pub(super) fn letter(&self, frame: Frame) -> Option<Letter> {
+    /// A message for this mailbox, which counts from now on; `None` if the mailbox is given up, which this message may cause.
+    pub(super) fn queued(&self, frame: Frame) -> Option<QueuedFrame> {
         if self.is_dead() {
             return None;
         }
         let mut share = Share::new(&self.0.all.waiting, self.0.number);
         let given_up = share.resize(frame.len() + OVERHEAD);
         self.0.all.give_up(given_up, TOO_FULL);
-        (!self.is_dead()).then_some(Letter { frame, _share: share })
+        (!self.is_dead()).then_some(QueuedFrame { frame, _share: share })
     }
 
-    pub(super) fn put(&self, letter: Letter) {
-        let mut letters = self.0.letters();
-        // Looked at within the lock: whoever gives it up frees what lies in it afterwards.
+    pub(super) fn put(&self, queued: QueuedFrame) {
+        let mut frames = self.0.frames();
+        // Checked within the lock: giving up a mailbox sets the state first, and then takes the lock to free the frames.
         if !self.is_dead() {
-            letters.push_back(letter);
-            drop(letters);
+            frames.push_back(queued);
+            drop(frames);
             self.0.arrived.notify_one();
         }
     }
 
-    /// Whether news may be held back for a history: half of what may wait is for what the client can have now.
+    /// Whether live notifications may be held back for a history: half of the capacity is for what the client can have now.
     pub(super) fn may_hold(&self) -> bool {
         self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
     }
@@ -252,13 +252,13 @@ impl Mailbox {
         self.0.close();
     }
 
-    /// Whether a scan may leave payments here: half of what it may leave at most waits still.
-    pub(super) fn has_room(&self) -> bool {
-        self.room() >= HISTORY_BYTES / PAYMENT_BYTES / 2
+    /// Whether a scan may add payments: at most half of the capacity for histories is used.
+    pub(super) fn has_capacity(&self) -> bool {
+        self.capacity() >= HISTORY_BYTES / PAYMENT_BYTES / 2
     }
 
-    /// How many payments a scan may leave: a scan waits for a client that does not read, in place of the relay's memory.
-    pub(super) fn room(&self) -> usize {
+    /// How many payments a scan may add. A scan waits for a client that does not read, so that it does not use memory.
+    pub(super) fn capacity(&self) -> usize {
         HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / PAYMENT_BYTES
     }
 
@@ -272,7 +272,7 @@ impl Mailbox {
 }
 
 impl MailboxReceiver {
-    /// The next payment. `None` when the mailbox was given up: the client must start anew.
+    /// The next message. `None` if the mailbox was given up: the client must connect again.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if self.why_given_up().is_some() {
@@ -287,11 +287,11 @@ impl MailboxReceiver {
 
     /// Another one, if it is there already.
     pub fn try_next(&mut self) -> Option<Frame> {
-        let letter = self.shared.letters().pop_front();
-        letter.map(|letter| letter.frame)
+        let queued = self.shared.frames().pop_front();
+        queued.map(|queued| queued.frame)
     }
 
-    /// The last event that the connection may see while scans for its watches are underway.
+    /// The last event that the connection may see while scans for its watches are in progress.
     pub fn barrier(&self) -> watch::Receiver<u64> {
         self.barrier.clone()
     }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub struct Parts {
     /// Where events become durable.
     pub store: Arc<Store>,
-    /// Where they are told.
+    /// Publishes them.
     pub hub: Arc<Hub>,
     /// What is counted.
     pub counters: Arc<Counters>,

@@ -35,8 +35,8 @@ pub(super) enum Place {
     Mempool(u64),
     /// In a block with this time.
     Block(BlockRef, u64),
-    /// In a block of the past with this time and so many confirmations.
-    Past(BlockRef, u64, u32),
+    /// In a block of the history with this time and so many confirmations.
+    History(BlockRef, u64, u32),
 }
 
 impl Facts {
@@ -54,7 +54,7 @@ impl Facts {
         let (block, timestamp, confirmations) = match place {
             Place::Mempool(seen) => (None, seen, 0),
             Place::Block(at, time) => (Some(at), time, 1),
-            Place::Past(at, time, confirmations) => (Some(at), time, confirmations),
+            Place::History(at, time, confirmations) => (Some(at), time, confirmations),
         };
         KnownPayment {
             block: block.map(|at| (at.height, at.hash)),
@@ -66,13 +66,13 @@ impl Facts {
             address,
             label: None,
             tweak: None,
-            historical: matches!(place, Place::Past(..)),
+            historical: matches!(place, Place::History(..)),
         }
     }
 }
 
 impl Row {
-    /// The rows of many transactions, in order: `None` for one that pays nobody silently. Together they cost far less than one by one.
+    /// The rows of many transactions, in order: `None` for one that is not eligible (BIP352). A batch costs far less per transaction.
     pub(super) fn of(scanner: &Scanner, facts: &[Facts], txs: &[TxWithPrevouts<'_>]) -> Vec<Option<Arc<Self>>> {
         let tweaks = scanner.tweaks(txs).into_iter();
         let row = |(tweak, ((tx, _), facts)): (Option<_>, (&TxWithPrevouts<'_>, &Facts))| {

@@ -49,7 +49,7 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
 
     let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST, true);
     let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
-    assert_eq!(own, KEYS / 2, "others have scans in the same stretch");
+    assert_eq!(own, KEYS / 2, "others have scans in the same scanned");
     assert_eq!(share.take(&honest[0]), Some(own), "and share the turn");
 
     for (rows, most) in [

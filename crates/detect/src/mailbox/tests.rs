@@ -2,7 +2,7 @@ use sdk_relay_protocol::{Event, Notification, Payment, ServerMessage};
 
 use super::*;
 
-impl Letter {
+impl QueuedFrame {
     /// One of no mailbox.
     pub(in super::super) fn of(text: String) -> Self {
         Self {
@@ -12,7 +12,7 @@ impl Letter {
     }
 }
 
-impl PartialEq for Letter {
+impl PartialEq for QueuedFrame {
     fn eq(&self, other: &Self) -> bool {
         self.frame == other.frame
     }
@@ -38,43 +38,39 @@ fn waiting(all: &Mailboxes) -> usize {
 fn a_mailbox_is_bounded_in_bytes_whatever_the_messages_are() {
     for size in [1 << 10, 64 << 10, MAILBOX_BYTES / 2] {
         let budget = Arc::<Mailboxes>::default();
-        let (mailbox, mut letters) = budget.mailbox(address(1));
+        let (mailbox, mut frames) = budget.mailbox(address(1));
         for _ in 0..MAILBOX_BYTES / size {
             mailbox.post(of_bytes(size));
         }
-        assert!(!mailbox.is_dead() && letters.try_next().is_some(), "{size}");
+        assert!(!mailbox.is_dead() && frames.try_next().is_some(), "{size}");
         mailbox.post(of_bytes(size));
         assert_eq!((mailbox.is_dead(), waiting(&budget)), (false, MAILBOX_BYTES), "{size}");
         mailbox.post(of_bytes(size));
         assert!(mailbox.is_dead(), "{size}");
         assert!(
-            letters
+            frames
                 .why_given_up()
                 .is_some_and(|why| why.contains("reads too slowly"))
         );
-        assert_eq!(
-            (letters.try_next(), waiting(&budget)),
-            (None, 0),
-            "what waited is freed"
-        );
+        assert_eq!((frames.try_next(), waiting(&budget)), (None, 0), "what waited is freed");
     }
 }
 
 #[test]
 fn news_that_are_held_for_a_history_count_in_the_mailbox() {
     let budget = Arc::<Mailboxes>::default();
-    let (mailbox, letters) = budget.mailbox(address(1));
+    let (mailbox, frames) = budget.mailbox(address(1));
     let mut held = Vec::new();
     while mailbox.may_hold() {
-        held.extend(mailbox.letter(of_bytes(100 << 10)));
+        held.extend(mailbox.queued(of_bytes(100 << 10)));
     }
     assert!(held.len() * (100 << 10) > MAILBOX_BYTES / 2 && waiting(&budget) < MAILBOX_BYTES);
-    assert!(!mailbox.has_room(), "a scan waits for the client too");
+    assert!(!mailbox.has_capacity(), "a scan waits for the client too");
     let all = held.into_iter();
-    all.for_each(|letter| mailbox.put(letter));
+    all.for_each(|queued| mailbox.put(queued));
     assert!(!mailbox.is_dead() && !mailbox.may_hold());
-    drop(letters);
-    assert!(mailbox.is_dead() && mailbox.letter(of_bytes(100)).is_none());
+    drop(frames);
+    assert!(mailbox.is_dead() && mailbox.queued(of_bytes(100)).is_none());
     assert_eq!(waiting(&budget), 0);
 }
 
@@ -125,13 +121,13 @@ fn all_ledgers_are_bounded_and_the_address_with_most_pays_for_it() {
 #[tokio::test]
 async fn whoever_waits_for_a_letter_learns_of_it_and_of_the_end() {
     let budget = Arc::<Mailboxes>::default();
-    let (mailbox, mut letters) = budget.mailbox(address(1));
+    let (mailbox, mut frames) = budget.mailbox(address(1));
     let reader = tokio::spawn(async move {
         let mut read = Vec::new();
-        while let Some(frame) = letters.next().await {
+        while let Some(frame) = frames.next().await {
             read.push(frame.len());
         }
-        (read, letters.why_given_up())
+        (read, frames.why_given_up())
     });
     for bytes in 1..=100 {
         mailbox.post(text_frame("x".repeat(bytes)));

@@ -56,7 +56,7 @@ impl Fair {
         }
     }
 
-    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: whoever of them waits for the same rows
+    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: those of them that wait for the same rows
     /// may share a piece.
     pub(crate) fn companions(&self, most: usize) -> Vec<Owner> {
         let least = -DEBT_OF_COMPANIONS * self.quantum;
@@ -133,7 +133,7 @@ impl<K: Copy + Eq + Hash> Ring<K> {
         self.order.iter().filter(is_ready).copied()
     }
 
-    /// The first that is ready and has a deficit left. Whoever rests without a debt leaves the circle.
+    /// The first that is ready and has a deficit left. An owner that is idle and has no debt leaves the ring.
     fn pick(&mut self, quantum: i64) -> Option<K> {
         loop {
             let key = *self.order.front()?;

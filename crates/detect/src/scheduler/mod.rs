@@ -31,7 +31,7 @@ pub(super) type Owner = u64;
 pub(super) const PAIR: u64 = 20;
 /// Labels of a receiver that cost as much as one unit for each row: an addition shared among the lanes.
 const LABELS_PER_UNIT: u64 = 6;
-/// A piece of work, in the same units: 6 ms with IFMA. Whoever comes next waits for one piece on each thread at most.
+/// A piece of work, in the same units: 6 ms with IFMA. The next one waits for one piece on each thread at most.
 pub(super) const PIECE: u64 = 60_000;
 /// Notifying one watch of one payment: detection encodes it, and the connection sends it.
 const NOTIFY: u64 = 100;
@@ -92,7 +92,7 @@ impl Batch {
         }
     }
 
-    /// Nobody wants to know any more: what is not being scanned yet will not be.
+    /// The result is not needed any more: what is not being scanned yet will not be.
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -159,6 +159,6 @@ pub(super) enum Outcome {
     },
     /// The batch, which has a mark, is scanned for this owner, and everything found was reported.
     Done { owner: Owner, batch: Arc<Batch> },
-    /// A scan failed for this owner: what it has been told is not all.
+    /// A scan failed for this owner, and payments may be missing.
     Failed { owner: Owner },
 }

@@ -264,7 +264,7 @@ impl Queue {
     }
 
     /// A search was worked on, at this cost.
-    /// `found`: payments that its watches are notified of. Each owner pays for its own, so that many watches of one key delay nobody else.
+    /// `found`: payments that its watches are notified of. Each owner pays for its own, so that many watches of one key do not delay others.
     pub(super) fn searched(&mut self, searching: Searching, cost: u64, found: usize) {
         for to in &searching.to {
             self.charge(to.owner, (found * to.watches.len()) as u64 * NOTIFY);
@@ -344,7 +344,7 @@ impl Queue {
         Some(Piece::Scan(scan))
     }
 
-    /// Queues a search with whoever pays for it: the first that is still there.
+    /// Queues a search for the owner that pays for it: the first that has not left.
     fn hand_on(&mut self, mut searching: Searching) {
         searching.to.retain(|to| self.task(to.owner, to.serial).is_some());
         let Some(payer) = searching.to.first().cloned() else {

@@ -165,7 +165,7 @@ impl Thread {
         self.scanner.suspects(&receivers, &rows)
     }
 
-    /// An engine does not panic; if one did, its owners would have to begin anew.
+    /// An engine does not panic; if one did, the connections of its owners would be closed.
     fn unless_failed<T: Default>(
         &self,
         result: thread::Result<T>,

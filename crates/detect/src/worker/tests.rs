@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::mpsc as blocking;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version as BlockVersion};
@@ -12,20 +13,23 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use bitcoin::transaction::Version;
 use bitcoin::{
-    Amount, Block, CompactTarget, CompressedPublicKey, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness,
+    Amount, Block, CompactTarget, CompressedPublicKey, OutPoint, Sequence, Transaction, TxIn, TxMerkleNode, TxOut,
+    Witness,
 };
 use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_bip352::{
-    EligibleTx, Engine, EngineError, Fast, Pair, Prepared, Receiver, ScanKey, Scanner, SilentPaymentAddress,
+    EligibleTx, Engine, EngineError, Fast, Hit, Pair, Prepared, Receiver, ScanKey, Scanner, SilentPaymentAddress,
 };
+use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
 use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
-use sdk_relay_protocol::Topics;
+use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
 use sdk_relay_store::{ReadLimit, Retention, Store};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
 use super::*;
+use crate::commands::WatchOrder;
 use crate::spawn::SpawnThread;
 use crate::start;
 
@@ -53,7 +57,7 @@ impl Threads {
     }
 }
 
-/// The fast engine, once somebody has opened the gate for its blocks.
+/// The fast engine, which waits for the gate before it scans a block.
 struct Gated(Mutex<Option<blocking::Receiver<()>>>);
 
 impl Engine for Gated {
@@ -147,14 +151,14 @@ fn block(height: u32, txs: Vec<(Transaction, Vec<TxOut>)>) -> ChainEvent {
     }
 }
 
-/// What the log tells: the height of a block, the confirmations of a payment.
+/// Events of the log: the height of a block, the confirmations of a payment.
 #[derive(Debug, PartialEq)]
-enum Told {
+enum Logged {
     Block(u32),
     Payment(u32),
 }
 
-fn told(store: &Store) -> Vec<Told> {
+fn told(store: &Store) -> Vec<Logged> {
     let limit = ReadLimit {
         events: 1_000,
         bytes: usize::MAX,
@@ -163,8 +167,8 @@ fn told(store: &Store) -> Vec<Told> {
     let events = entries.map(|entry| serde_json::from_slice(&entry.payload).expect("a message"));
     let told = events.filter_map(|message| match message {
         ServerMessage::Notification(n) => match n.event {
-            Event::BlockMined(block) => Some(Told::Block(block.block_height)),
-            Event::PaymentDetected(payment) => Some(Told::Payment(payment.confirmations)),
+            Event::BlockMined(block) => Some(Logged::Block(block.block_height)),
+            Event::PaymentDetected(payment) => Some(Logged::Payment(payment.confirmations)),
             _ => None,
         },
         _ => None,
@@ -202,8 +206,8 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     let stop = CancellationToken::new();
     let threads = Threads::default();
     let started = start(parts, events, stop.clone(), &threads).expect("detection");
-    let (mailbox, mut letters) = started.detection.mailbox(IpAddr::from([127, 0, 0, 1]));
-    let mut cursor = hub.live().held_by(letters.barrier());
+    let (mailbox, mut frames) = started.detection.mailbox(IpAddr::from([127, 0, 0, 1]));
+    let mut cursor = hub.live().held_by(frames.barrier());
     for n in 1..MANY {
         let order = WatchOrder {
             receiver: scanner.prepare(receiver(n)),
@@ -245,7 +249,12 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     .expect("in time")
     .expect("a hub");
     // All is in the log: whoever has no watches sees it now.
-    let all = [Told::Block(1), Told::Payment(1), Told::Payment(0), Told::Block(2)];
+    let all = [
+        Logged::Block(1),
+        Logged::Payment(1),
+        Logged::Payment(0),
+        Logged::Block(2),
+    ];
     assert_eq!(told(&store), all);
     let topics: Topics = [Topic::Notifications].into_iter().collect();
     let next = hub.next(&mut cursor, topics).await.expect("the log");
@@ -253,12 +262,12 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
         matches!(next, Next::UpToDate),
         "the connection with watches sees nothing of it: {next:?}"
     );
-    assert!(letters.try_next().is_none());
+    assert!(frames.try_next().is_none());
 
     drop(open);
-    let letter = timeout(DEADLINE, letters.next()).await.expect("in time");
-    assert!(letter.is_some() && letters.try_next().is_none());
-    let mut barrier = letters.barrier();
+    let queued = timeout(DEADLINE, frames.next()).await.expect("in time");
+    assert!(queued.is_some() && frames.try_next().is_none());
+    let mut barrier = frames.barrier();
     timeout(DEADLINE, barrier.wait_for(|last| *last == u64::MAX))
         .await
         .expect("in time")

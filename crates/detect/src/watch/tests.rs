@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use bitcoin::Amount;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
@@ -6,9 +8,11 @@ use sdk_relay_chain::BlockRef;
 use sdk_relay_index::IndexState;
 
 use super::*;
+use crate::commands::WatchOrder;
 use crate::history::Found;
 use crate::mailbox::{MailboxReceiver, Mailboxes};
 use crate::rows::Facts;
+use crate::watches::Watches;
 
 const TIP: u32 = 5_000;
 
@@ -53,7 +57,7 @@ fn paid(n: u32, outputs: u32) -> (Row, Vec<Match>) {
 
 /// A watch with a history of all blocks up to the tip.
 fn watch<'a>(watches: &'a mut Watches, all: &Arc<Mailboxes>) -> (&'a mut Watch, MailboxReceiver) {
-    let (mailbox, letters) = all.mailbox([192, 0, 2, 1].into());
+    let (mailbox, frames) = all.mailbox([192, 0, 2, 1].into());
     let spend = secret().public_key(&Secp256k1::new());
     let order = WatchOrder {
         receiver: Prepared::plain(Receiver::new(ScanKey::from(secret()), spend, []).unwrap()),
@@ -61,12 +65,12 @@ fn watch<'a>(watches: &'a mut Watches, all: &Arc<Mailboxes>) -> (&'a mut Watch, 
         mailbox,
         history: None,
     };
-    let past = Past::new(Heights { from: 0, to: None });
-    let Ok(watch) = watches.add(order, Some(past), 100) else {
+    let backfill = Backfill::new(Heights { from: 0, to: None });
+    let Ok(watch) = watches.add(order, Some(backfill), 100) else {
         panic!("refused");
     };
     watch.settle(TIP, &index());
-    (watch, letters)
+    (watch, frames)
 }
 
 fn index() -> IndexStatus {
@@ -82,8 +86,8 @@ fn index() -> IndexStatus {
     }
 }
 
-/// One transaction is found in the block `height`, which ends a stretch that begins at `from`.
-fn stretch(watch: &Watch, from: u32, height: u32, outputs: u32) -> Stretch {
+/// One transaction is found in the block `height`, which ends a range that begins at `from`.
+fn scanned(watch: &Watch, from: u32, height: u32, outputs: u32) -> ScannedRange {
     let (row, matches) = paid(height, outputs);
     let found = Found {
         at: at(height),
@@ -91,7 +95,7 @@ fn stretch(watch: &Watch, from: u32, height: u32, outputs: u32) -> Stretch {
         row,
         matches,
     };
-    Stretch {
+    ScannedRange {
         watch_id: watch.id().to_owned(),
         from,
         through: at(height),
@@ -103,14 +107,14 @@ fn stretch(watch: &Watch, from: u32, height: u32, outputs: u32) -> Stretch {
 #[test]
 fn payments_that_no_reorganisation_reaches_are_sent_and_not_kept() {
     let (mut watches, all) = (Watches::default(), Arc::default());
-    let (watch, mut letters) = watch(&mut watches, &all);
+    let (watch, mut frames) = watch(&mut watches, &all);
     let buried = TIP - KEPT_BLOCKS;
     for (from, height, is_kept) in [(0, 10, false), (11, buried, false), (buried + 1, buried + 1, true)] {
-        let (_, news) = watch.past(&stretch(watch, from, height, 3), TIP);
+        let (_, news) = watch.scanned(&scanned(watch, from, height, 3), TIP);
         assert_eq!((news, watch.ledger.bytes() > 0), (3, is_kept), "height {height}");
     }
     assert_eq!(
-        std::iter::from_fn(|| letters.try_next()).count(),
+        std::iter::from_fn(|| frames.try_next()).count(),
         9 + 2,
         "three times three, and the progress twice"
     );
@@ -119,24 +123,24 @@ fn payments_that_no_reorganisation_reaches_are_sent_and_not_kept() {
 #[test]
 fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     let (mut watches, all) = (Watches::default(), Arc::default());
-    let (watch, mut letters) = watch(&mut watches, &all);
+    let (watch, mut frames) = watch(&mut watches, &all);
     let mut kept = 0;
     for n in 0..1_000 {
         let (row, matches) = paid(n, 100);
         let payments = watch.payments(&row, &matches, Place::Mempool(1));
         kept += watch.found(&payments);
         // The client reads all that it is sent.
-        while letters.try_next().is_some() {}
+        while frames.try_next().is_some() {}
         if watch.mailbox.is_dead() {
             break;
         }
     }
     assert!((10_000..100_000).contains(&kept), "{kept} payments");
-    let reason = letters.why_given_up().unwrap();
+    let reason = frames.why_given_up().unwrap();
     assert!(reason.contains("too many payments"), "{reason}");
     // Nothing is kept for it any more, and a history does not go on.
     let bytes = watch.ledger.bytes();
-    assert_eq!(watch.past(&stretch(watch, 0, TIP, 1), TIP), (Standing::Done, 0));
+    assert_eq!(watch.scanned(&scanned(watch, 0, TIP, 1), TIP), (NextScan::Done, 0));
     assert_eq!(watch.ledger.bytes(), bytes);
     watches.forget_dead();
     assert_eq!(watches.len(), 0);

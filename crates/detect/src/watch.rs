@@ -1,0 +1,286 @@
+//! One watch: its keys, the payments that it knows, and its history.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bitcoin::{BlockHash, OutPoint, Txid};
+use sdk_relay_bip352::{Match, Prepared};
+use sdk_relay_events::Frame;
+use sdk_relay_index::IndexStatus;
+use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_store::format::KEPT_BLOCKS;
+use sdk_relay_telemetry::clock::unix_now;
+
+use super::backfill::{Backfill, Heights, HistoryPlan, NextScan, Progress};
+use super::history::{Scan, ScannedRange};
+use super::known_payment::KnownPayment;
+use super::ledger::{Change, Ledger};
+use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};
+use super::rows::{Place, Row};
+use super::scheduler::{Client, Entry};
+
+/// Payments of one row, by their places.
+type Payments = Vec<(OutPoint, KnownPayment)>;
+
+/// The keys of one `watch` request, and what was reported of them.
+pub(super) struct Watch {
+    pub(super) id: String,
+    pub(super) number: u64,
+    pub(super) receiver: Arc<Prepared>,
+    pub(super) addresses: HashMap<Option<u32>, Arc<str>>,
+    pub(super) mailbox: Mailbox,
+    pub(super) ledger: Ledger,
+    pub(super) ledger_share: LedgerShare,
+    /// The history that is not sent yet.
+    pub(super) backfill: Option<Backfill>,
+}
+
+impl Watch {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The client that scans the mempool, as it stands, for this watch alone.
+    pub(super) fn client(&self) -> Client {
+        Client {
+            owner: self.mailbox.owner(),
+            address: self.mailbox.address(),
+            keys: Arc::new([Entry::new(&self.receiver, vec![self.number])]),
+        }
+    }
+
+    /// What a row holds, for all watches with these keys.
+    pub(super) fn payments(&self, row: &Row, matches: &[Match], place: Place) -> Payments {
+        let payment = |found: &Match| {
+            // Label 0 is for change (BIP352), and its address is not published: the plain one is named.
+            let label = found.label.filter(|m| *m != 0);
+            let address = self.addresses.get(&label).cloned().unwrap_or_default();
+            row.payment(found, place, address, true)
+        };
+        matches.iter().map(payment).collect()
+    }
+
+    /// Notifies the owner of the payments that are not known. Returns how many these are.
+    pub(super) fn found(&mut self, payments: &Payments) -> usize {
+        if self.mailbox.is_dead() {
+            return 0;
+        }
+        let changes = self.changes(payments);
+        let count = changes.len();
+        changes.into_iter().for_each(|c| self.notify(c));
+        count
+    }
+
+    /// The changes that these payments make.
+    fn changes(&mut self, payments: &Payments) -> Vec<Change> {
+        self.in_ledger(|ledger| {
+            let seen = payments.iter();
+            seen.filter_map(|(outpoint, payment)| ledger.seen(*outpoint, payment.clone()))
+                .collect()
+        })
+    }
+
+    /// Changes the ledger, and counts what it takes then: the connection is given up where that is too much.
+    fn in_ledger<T>(&mut self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let before = self.ledger.bytes();
+        let changed = change(&mut self.ledger);
+        let bytes = self.ledger.bytes();
+        if bytes != before {
+            self.ledger_share.resize(bytes);
+        }
+        changed
+    }
+
+    pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) {
+        let changes = self.in_ledger(|ledger| ledger.left(txid, replaced_by));
+        changes.into_iter().for_each(|c| self.notify(c));
+    }
+
+    /// A block left the chain, whose tip is then at `tip`.
+    pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
+        let changes = self.in_ledger(|ledger| ledger.disconnected(block));
+        changes.into_iter().for_each(|c| self.notify(c));
+        if let Some(backfill) = &mut self.backfill {
+            backfill.disconnected(height);
+        }
+        self.finish_backfill(tip);
+    }
+
+    /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it had not before.
+    pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
+        let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
+        match (&mut self.backfill, unseen, index) {
+            (Some(backfill), _, Some(index)) => {
+                let is_settled_now = backfill.settle(tip, index);
+                if !is_settled_now && unseen.is_some() {
+                    backfill.extend(tip);
+                }
+                is_settled_now
+            }
+            (None, Some(from), Some(index)) => {
+                let mut backfill = Backfill::new(Heights { from, to: Some(tip) });
+                backfill.settle(tip, index);
+                self.backfill = Some(backfill);
+                true
+            }
+            (None, Some(from), None) => {
+                self.backfill = Some(Backfill::unseen(from, tip));
+                true
+            }
+            (_, _, _) => false,
+        }
+    }
+
+    /// Sets the end of its history, where it has one.
+    pub(super) fn settle(&mut self, tip: u32, index: &IndexStatus) {
+        if let Some(backfill) = &mut self.backfill {
+            backfill.settle(tip, index);
+        }
+    }
+
+    /// What the answer to the registration says of its history.
+    pub(super) fn plan(&self, tip: Option<u32>, index: &IndexStatus) -> HistoryPlan {
+        let backfill = self.backfill.as_ref();
+        backfill.map_or_else(HistoryPlan::live_only, |backfill| backfill.plan(tip, index))
+    }
+
+    /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is that of the chain, which contains
+    /// the range.
+    pub(super) fn scanned(&mut self, scanned: &ScannedRange, tip: u32) -> (NextScan, usize) {
+        let Some(backfill) = self.backfill.as_mut().filter(|_| !self.mailbox.is_dead()) else {
+            return (NextScan::Done, 0);
+        };
+        let until = match backfill.range() {
+            Some((next, until)) if next == scanned.from => until,
+            // A reorganisation has moved it meanwhile.
+            _ => return (self.next_scan(true), 0),
+        };
+        match scanned.missing {
+            Some(reason) => backfill.skip(MissingBlocks {
+                from: scanned.from,
+                to: scanned.through.height,
+                reason,
+            }),
+            None => backfill.through(scanned.through),
+        }
+        let buried = tip.checked_sub(KEPT_BLOCKS);
+        let mut count = 0;
+        for found in scanned.found.iter().filter(|f| f.at.height <= until) {
+            let place = Place::History(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
+            let payments = self.payments(&found.row, &found.matches, place);
+            let is_buried = buried.is_some_and(|buried| found.at.height <= buried);
+            let changes = if is_buried {
+                // Each block of a history is scanned once, and no reorganisation that the relay can follow reaches these.
+                payments
+                    .iter()
+                    .map(|(o, payment)| Change::detected(*o, payment))
+                    .collect()
+            } else {
+                self.changes(&payments)
+            };
+            for change in changes {
+                self.post(change);
+                count += 1;
+            }
+        }
+        self.report_progress(tip);
+        self.finish_backfill(tip);
+        (self.next_scan(false), count)
+    }
+
+    /// Where its scan is to go on. `stale`: what was brought could not be used.
+    pub(super) fn next_scan(&self, stale: bool) -> NextScan {
+        match self.backfill.as_ref().and_then(Backfill::range) {
+            None => NextScan::Done,
+            Some((next, until)) if stale => NextScan::Stale { next, until },
+            Some((next, until)) => NextScan::Go { next, until },
+        }
+    }
+
+    /// The scan that is due, where there is one.
+    pub(super) fn scan(&self) -> Option<Scan> {
+        let (next, until) = self.backfill.as_ref()?.range()?;
+        Some(Scan {
+            watch_id: self.id.clone(),
+            receiver: Arc::clone(&self.receiver),
+            mailbox: self.mailbox.clone(),
+            next,
+            until,
+            served: 0,
+        })
+    }
+
+    /// Sends the progress of the history, if it has changed enough.
+    pub(super) fn report_progress(&mut self, tip: u32) {
+        let progress = self.backfill.as_mut().and_then(|backfill| backfill.progress(tip));
+        if let Some(Progress { share, height, missing }) = progress {
+            self.mailbox
+                .post(Frame::encode(&ServerMessage::WatchProgress(WatchProgress {
+                    watch_id: self.id.clone(),
+                    progress: (share * 10_000.0).floor() / 10_000.0,
+                    height,
+                    missing,
+                    timestamp: unix_now(),
+                })));
+        }
+    }
+
+    /// If all of the history is sent, sends the notifications that waited for it.
+    pub(super) fn finish_backfill(&mut self, tip: u32) {
+        if self.backfill.as_ref().is_some_and(Backfill::is_over) {
+            self.report_progress(tip);
+            if let Some(mut backfill) = self.backfill.take() {
+                backfill
+                    .release()
+                    .into_iter()
+                    .for_each(|queued| self.mailbox.put(queued));
+            }
+        }
+    }
+
+    /// A block was disconnected before it was scanned to its end: unconfirmed payments of its transactions are reverted.
+    pub(super) fn left_with_block(&mut self, contains: impl Fn(&Txid) -> bool) {
+        self.mempool_is(|txid| !contains(txid));
+    }
+
+    pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) {
+        let changes = self.in_ledger(|ledger| ledger.mempool_is(contains));
+        changes.into_iter().for_each(|c| self.notify(c));
+    }
+
+    pub(super) fn bury(&mut self, height: u32) {
+        self.in_ledger(|ledger| ledger.bury(height));
+    }
+
+    /// Events of a watch are not logged, and have no `event_id`.
+    fn notify(&mut self, change: Change) {
+        let Some(queued) = self.mailbox.queued(encoded(change, &self.id)) else {
+            return;
+        };
+        let frames: Vec<QueuedFrame> = match &mut self.backfill {
+            Some(backfill) if self.mailbox.may_hold() => backfill.hold(queued),
+            Some(backfill) => backfill.release().into_iter().chain([queued]).collect(),
+            None => vec![queued],
+        };
+        frames.into_iter().for_each(|queued| self.mailbox.put(queued));
+    }
+
+    fn post(&self, change: Change) {
+        self.mailbox.post(encoded(change, &self.id));
+    }
+}
+
+fn encoded(mut change: Change, watch_id: &str) -> Frame {
+    if let Event::PaymentDetected(payment) | Event::PaymentReverted(payment) = &mut change.event {
+        payment.watch_id = Some(watch_id.to_owned());
+    }
+    let notification = Notification {
+        event: change.event,
+        timestamp: unix_now(),
+        event_id: None,
+    };
+    Frame::encode(&ServerMessage::Notification(notification))
+}
+
+#[cfg(test)]
+mod tests;

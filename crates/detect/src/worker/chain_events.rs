@@ -1,0 +1,224 @@
+//! Applies the events of the chain.
+
+use std::sync::Arc;
+
+use bitcoin::{BlockHash, Transaction, Txid};
+use sdk_relay_bip352::{Hit, TxWithPrevouts};
+use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
+use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Topic, Tweaks};
+use sdk_relay_store::BlockChange;
+use sdk_relay_store::format::KEPT_BLOCKS;
+use sdk_relay_telemetry::clock::unix_now;
+use tokio_util::sync::CancellationToken;
+
+use super::commit::PendingCommit;
+use super::{BlockScan, Worker};
+use crate::rows::{Facts, Place, Row, to_scripts};
+use crate::scan::scan;
+
+impl Worker {
+    pub(super) async fn apply(&mut self, event: ChainEvent, stop: &CancellationToken) {
+        self.watches.forget_dead();
+        self.watches.release_stalled();
+        let mut pending = PendingCommit::default();
+        let mut change = None;
+        match event {
+            ChainEvent::BlockConnected { at, block } => {
+                self.remember(at);
+                return self.connect(at, &block, stop).await;
+            }
+            ChainEvent::BlockDisconnected { at, parent } => {
+                change = Some(BlockChange::Disconnect {
+                    height: at.height,
+                    parent: parent.hash,
+                });
+                self.recent.remove(&at.height);
+                self.remember(parent);
+                self.disconnect(at, parent.hash, &mut pending);
+            }
+            ChainEvent::Jumped { at } => {
+                change = Some(BlockChange::Jump(at.height, at.hash));
+                let seen = self.tip();
+                self.recent.clear();
+                self.remember(at);
+                self.jumped(seen, at.height);
+            }
+            ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut pending),
+            ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut pending),
+            ChainEvent::MempoolSynced => {
+                let (mempool, block_scans) = (&self.mempool, &self.block_scans);
+                pending.payments(self.ledger.mempool_is(|t| mempool.contains(t)));
+                let is_waiting = |t: &Txid| mempool.contains(t) || block_scans.iter().any(|b| b.txids.contains(t));
+                self.watches.iter_mut().for_each(|w| w.mempool_is(is_waiting));
+                self.parts.vitals.set_mempool_known();
+            }
+        }
+        self.commit(pending, change, stop).await;
+        if let Some(BlockChange::Jump(height, _)) = change {
+            self.parts.vitals.set_tip(height);
+        }
+    }
+
+    pub(super) fn remember(&mut self, at: BlockRef) {
+        self.recent.insert(at.height, at.hash);
+        if let Some(last) = at.height.checked_sub(KEPT_BLOCKS) {
+            self.recent = self.recent.split_off(&(last + 1));
+        }
+    }
+
+    pub(super) async fn connect(&mut self, at: BlockRef, block: &BlockWithPrevouts, stop: &CancellationToken) {
+        let mut pending = PendingCommit::default();
+        let header = &block.block.header;
+        let place = Place::Block(at, u64::from(header.time));
+        pending.events.push((
+            Topic::Notifications,
+            Event::BlockMined(BlockMined {
+                block_height: at.height,
+                block_hash: at.hash.to_string(),
+                transactions: block.block.txdata.len() as u64,
+                size: block.size as u64,
+                timestamp: u64::from(header.time),
+                difficulty: header.difficulty_float(),
+                merkle_root: header.merkle_root.to_string(),
+            }),
+        ));
+        let txs: Vec<TxWithPrevouts<'_>> = block
+            .block
+            .txdata
+            .iter()
+            .zip(block.prevouts.iter().map(Vec::as_slice))
+            .collect();
+        let facts: Vec<Facts> = txs
+            .iter()
+            .map(|(tx, prevouts)| Facts::of(tx.compute_txid(), tx, prevouts))
+            .collect();
+        for (facts, (tx, _)) in facts.iter().zip(&txs) {
+            self.mempool.remove(&facts.txid);
+            self.find_for_wallet(*facts, tx, place, &mut pending);
+        }
+        let rows: Vec<Arc<Row>> = Row::of(&self.parts.scanner, &facts, &txs)
+            .into_iter()
+            .flatten()
+            .collect();
+        self.parts
+            .counters
+            .transactions_scanned
+            .inc_by(block.block.txdata.len() as u64);
+        self.parts.counters.blocks_connected.inc();
+        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
+        self.notify_own(hits, &rows, place, &mut pending);
+        let tweaks = Tweaks {
+            block_height: at.height,
+            block_hash: at.hash.to_string(),
+            transactions: rows.iter().map(|r| r.tweak_tx()).collect(),
+            part: 1,
+            parts: 1,
+            historical: false,
+        };
+        // All parts are in one commit, so that a block is in the log as a whole or not at all.
+        let parts = tweaks.into_parts().into_iter();
+        pending
+            .events
+            .extend(parts.map(|part| (Topic::Tweaks, Event::Tweaks(part))));
+        if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
+            pending.forgotten.extend(self.ledger.bury(deep));
+            self.watches.iter_mut().for_each(|w| w.bury(deep));
+        }
+        if let Some(batch) = self.scan_for_watches(rows, Some((at, u64::from(header.time)))) {
+            self.block_scans.push(BlockScan {
+                hash: at.hash,
+                txids: batch.rows.iter().map(|row| row.facts.txid).collect(),
+                waiting: self.watches.clients().map(|client| client.owner).collect(),
+                rows: batch,
+            });
+        }
+        self.commit(pending, Some(BlockChange::Connect(at.height, at.hash)), stop)
+            .await;
+        self.parts.vitals.set_tip(at.height);
+    }
+
+    pub(super) fn disconnect(&mut self, at: BlockRef, parent: BlockHash, pending: &mut PendingCommit) {
+        self.parts.counters.blocks_disconnected.inc();
+        let hash = at.hash.to_string();
+        // Payments are reverted before their block, in the reverse order of their detection.
+        pending.payments(self.ledger.disconnected(at.hash));
+        let tip = at.height.saturating_sub(1);
+        self.watches
+            .iter_mut()
+            .for_each(|w| w.disconnected(at.height, at.hash, tip));
+        // The rest of its scan is not needed.
+        for block in self.block_scans.extract_if(.., |block| block.hash == at.hash) {
+            block.rows.cancel();
+            let watches = self.watches.iter_mut();
+            watches.for_each(|w| w.left_with_block(|txid| block.txids.contains(txid)));
+        }
+        pending.events.push((
+            Topic::Notifications,
+            Event::BlockDisconnected(BlockDisconnected {
+                block_height: at.height,
+                block_hash: hash,
+                previous_block_hash: parent.to_string(),
+                timestamp: unix_now(),
+            }),
+        ));
+        self.parts.vitals.set_tip(at.height.saturating_sub(1));
+    }
+
+    pub(super) fn enter(&mut self, txs: &[Arc<MempoolTx>], pending: &mut PendingCommit) {
+        let place = Place::Mempool(unix_now());
+        let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|t| (&t.tx, t.prevouts.as_slice())).collect();
+        let facts: Vec<Facts> = txs.iter().map(|t| Facts::of(t.txid, &t.tx, &t.prevouts)).collect();
+        let mut rows = Vec::new();
+        for (row, (facts, (tx, _))) in Row::of(&self.parts.scanner, &facts, &given)
+            .into_iter()
+            .zip(facts.iter().zip(&given))
+        {
+            self.find_for_wallet(*facts, tx, place, pending);
+            self.mempool.insert(facts.txid, row.clone());
+            rows.extend(row);
+        }
+        self.parts.counters.transactions_scanned.inc_by(txs.len() as u64);
+        if rows.is_empty() {
+            return;
+        }
+        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
+        self.notify_own(hits, &rows, place, pending);
+        self.scan_for_watches(rows, None);
+    }
+
+    pub(super) fn leave(&mut self, txid: Txid, reason: LeaveReason, pending: &mut PendingCommit) {
+        self.mempool.remove(&txid);
+        let by = match reason {
+            LeaveReason::Replaced { by } => Some(by),
+            LeaveReason::Removed => None,
+        };
+        pending.payments(self.ledger.left(txid, by));
+        self.watches.iter_mut().for_each(|w| w.left(txid, by));
+    }
+
+    pub(super) fn find_for_wallet(
+        &mut self,
+        facts: Facts,
+        tx: &Transaction,
+        place: Place,
+        pending: &mut PendingCommit,
+    ) {
+        if self.wallet_scripts.is_empty() {
+            return;
+        }
+        let payments = to_scripts(facts, tx, place, &self.wallet_scripts, self.parts.network);
+        for (outpoint, payment) in payments {
+            pending.payments(self.ledger.seen(outpoint, payment));
+        }
+    }
+
+    pub(super) fn notify_own(&mut self, hits: Vec<Hit>, rows: &[Arc<Row>], place: Place, pending: &mut PendingCommit) {
+        for Hit { row, matches, .. } in hits {
+            let Some(row) = rows.get(row) else { continue };
+            for found in &matches {
+                let (outpoint, payment) = row.payment(found, place, Arc::clone(&self.own_address), false);
+                pending.payments(self.ledger.seen(outpoint, payment));
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Commits events, and publishes them.
+
+use std::time::Duration;
+
+use bitcoin::OutPoint;
+use bytes::Bytes;
+use sdk_relay_protocol::{EncodeError, Event, Notification, Payment, ServerMessage, Topic, encode};
+use sdk_relay_store::{Batch, BlockChange, LogEntry};
+use sdk_relay_telemetry::clock::unix_now;
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use crate::ledger::Change;
+
+/// Between two attempts to commit when the store fails, so that detection resumes soon after space was freed on a full disk.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
+
+/// What one chain event causes: events to log, in order, and changes of stored payments.
+#[derive(Default)]
+pub(super) struct PendingCommit {
+    pub(super) events: Vec<(Topic, Event)>,
+    kept: Vec<(OutPoint, Option<Payment>)>,
+    pub(super) forgotten: Vec<OutPoint>,
+}
+
+impl PendingCommit {
+    pub(super) fn payments(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for Change { outpoint, event } in changes {
+            let kept = match &event {
+                Event::PaymentDetected(payment) => Some(Payment::clone(payment)),
+                _ => None,
+            };
+            self.kept.push((outpoint, kept));
+            self.events.push((Topic::Notifications, event));
+        }
+    }
+}
+
+impl Worker {
+    /// Logs and publishes an event of the mesh.
+    pub(super) async fn log(&mut self, event: Event, stop: &CancellationToken) {
+        let mut pending = PendingCommit::default();
+        pending.events.push((Topic::Notifications, event));
+        self.commit(pending, None, stop).await;
+    }
+
+    /// Commits events and payments, and then publishes them. Retries until the store accepts them: to continue without would lose events.
+    pub(super) async fn commit(
+        &mut self,
+        pending: PendingCommit,
+        block: Option<BlockChange>,
+        stop: &CancellationToken,
+    ) {
+        let PendingCommit {
+            events,
+            kept,
+            forgotten,
+        } = pending;
+        for (_, event) in &events {
+            match event {
+                Event::PaymentDetected(_) => self.parts.counters.payments_detected.inc(),
+                Event::PaymentReverted(_) => self.parts.counters.payments_reverted.inc(),
+                _ => 0,
+            };
+        }
+        let entries = (self.next_event_id..)
+            .zip(events)
+            .map(|(id, (topic, event))| entry(id, topic, event))
+            .collect::<Result<Vec<_>, _>>();
+        let payments = kept
+            .into_iter()
+            .chain(forgotten.into_iter().map(|o| (o, None)))
+            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
+            .collect::<Result<Vec<_>, EncodeError>>();
+        let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
+            Ok((events, payments)) => Batch {
+                block,
+                events,
+                payments,
+            },
+            Err(error) => {
+                // To continue would lose the event, and an empty one would be worse. The end of detection ends the relay.
+                tracing::error!(%error, "detection failed: please report this bug");
+                stop.cancel();
+                return;
+            }
+        };
+        if batch.is_empty() {
+            return;
+        }
+        while let Err(error) = self.parts.store.commit(&batch) {
+            if self.parts.vitals.set_store_fails(true) {
+                tracing::error!(%error, "cannot write events: check the disk of data_dir; detection is paused, retrying every second");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(COMMIT_RETRY) => {}
+            }
+        }
+        if self.parts.vitals.set_store_fails(false) {
+            tracing::info!("events can be written again");
+        }
+        self.next_event_id += batch.events.len() as u64;
+        self.parts.hub.publish(batch.events, batch.block);
+    }
+}
+
+fn entry(id: u64, topic: Topic, event: Event) -> Result<LogEntry, EncodeError> {
+    let notification = Notification {
+        event,
+        timestamp: unix_now(),
+        event_id: Some(id),
+    };
+    Ok(LogEntry {
+        id,
+        topic,
+        payload: Bytes::from(encode(&ServerMessage::Notification(notification))?),
+    })
+}

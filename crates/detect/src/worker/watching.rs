@@ -1,0 +1,219 @@
+//! Registers watches, and has the mempool, blocks and histories scanned for them.
+
+use std::sync::Arc;
+
+use bitcoin::Txid;
+use sdk_relay_chain::BlockRef;
+use tokio::sync::oneshot;
+
+use super::Worker;
+use crate::backfill::{Backfill, HistoryPlan, NextScan};
+use crate::commands::{Registered, WatchOrder, WatchRefused};
+use crate::history::ScannedRange;
+use crate::rows::{Place, Row};
+use crate::scheduler::{Batch as Rows, Class, Client, Outcome};
+
+impl Worker {
+    pub(super) fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
+        if reply.is_closed() {
+            // It has waited for too long, and its client was answered so.
+            return;
+        }
+        if self.scheduler.is_busy(order.mailbox.address()) {
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "a connection that is gone is noticed by its dead mailbox"
+            )]
+            let _ = reply.send(Err(WatchRefused::Busy));
+            return;
+        }
+        let tip = self.tip();
+        let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
+        // Without an index no request for history gets here.
+        let backfill = index.as_ref().and(order.history).map(Backfill::new);
+        let added = self.watches.add(order, backfill, self.parts.max_watches).map(|watch| {
+            let mut plan = HistoryPlan::live_only();
+            if let Some(index) = &index {
+                if let Some(tip) = tip {
+                    watch.settle(tip, index);
+                }
+                plan = watch.plan(tip, index);
+            }
+            let registered = Registered {
+                watch_id: watch.id().to_owned(),
+                history: plan,
+            };
+            (registered, watch.client())
+        });
+        let (answer, added) = match added {
+            Ok((registered, client)) => (Ok(registered.clone()), Some((registered.watch_id, client))),
+            Err(refused) => (Err(refused), None),
+        };
+        // Before the answer: who has it finds the watch in the figures.
+        self.parts.vitals.set_watches(self.watches.len());
+        let is_known = reply.send(answer).is_ok();
+        // After the answer: a connection that finds a frame of the watch in its mailbox has the answer too, and sends it first.
+        let Some((watch_id, client)) = added else { return };
+        if !is_known {
+            // The caller has stopped waiting, and does not know its id.
+            self.watches.remove(&watch_id);
+            return;
+        }
+        if let Some(watch) = self.watches.by_id(&watch_id) {
+            watch.report_progress(tip.unwrap_or_default());
+            watch.finish_backfill(tip.unwrap_or_default());
+            // Kept until the first block is known, where it is not yet.
+            watch.scan().into_iter().for_each(|scan| self.history.add(scan));
+        }
+        self.scan_mempool(&client);
+    }
+
+    /// Settles the histories that have waited for the first block. What the chain jumped over, from the block above `seen` on, live detection
+    /// does not see: it becomes history.
+    pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32) {
+        let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
+        for watch in self.watches.iter_mut() {
+            let is_new = watch.jumped(seen, tip, index.as_ref());
+            watch.report_progress(tip);
+            watch.finish_backfill(tip);
+            if is_new {
+                watch.scan().into_iter().for_each(|scan| self.history.add(scan));
+            }
+        }
+    }
+
+    /// Sends the results of a scan of the history to its watch, if the range is in the chain up to which events are committed.
+    pub(super) fn apply_scanned(&mut self, scanned: &ScannedRange) -> NextScan {
+        let holds = scanned.missing.is_some() || self.holds(scanned.through);
+        let tip = self.tip().unwrap_or_default();
+        let Some(watch) = self.watches.by_id(&scanned.watch_id) else {
+            return NextScan::Done;
+        };
+        if !holds {
+            return watch.next_scan(true);
+        }
+        let (next_scan, payments) = watch.scanned(scanned, tip);
+        self.parts.counters.watching.payments_detected.inc_by(payments as u64);
+        next_scan
+    }
+
+    /// Whether a block of the index is in the chain up to which events are committed. Below the recent blocks the index decides, if it contains
+    /// the lowest of them: both are then of one chain.
+    pub(super) fn holds(&self, at: BlockRef) -> bool {
+        let Some(index) = &self.parts.index else { return false };
+        let Some((height, hash)) = self.recent.range(at.height..).next() else {
+            return false;
+        };
+        if *height == at.height {
+            return *hash == at.hash;
+        }
+        let of_index = |height| index.store.hash_at(height).ok().flatten();
+        of_index(*height) == Some(*hash) && of_index(at.height) == Some(at.hash)
+    }
+
+    /// Scans the mempool as it stands for a new watch: what enters from now on is scanned for it live.
+    pub(super) fn scan_mempool(&mut self, client: &Client) {
+        let mut before = std::mem::take(&mut self.snapshot);
+        for segment in self.mempool.snapshot() {
+            let known = before.iter().position(|(known, _)| Arc::ptr_eq(known, &segment));
+            let (segment, batch) = known.map(|at| before.swap_remove(at)).unwrap_or_else(|| {
+                let batch = Rows::new(Class::Backfill, Arc::clone(&segment), 1);
+                (segment, Arc::new(batch))
+            });
+            // It is never refused: whether there is too much of it was asked before.
+            self.scheduler.push(&batch, [client]);
+            self.snapshot.push((segment, batch));
+        }
+    }
+
+    /// Has rows scanned for all watches, and their connections see no further event before that is done.
+    pub(super) fn scan_for_watches(
+        &mut self,
+        rows: Vec<Arc<Row>>,
+        block: Option<(BlockRef, u64)>,
+    ) -> Option<Arc<Rows>> {
+        if rows.is_empty() || self.watches.len() == 0 {
+            return None;
+        }
+        let mark = self.next_event_id;
+        let batch = Arc::new(Rows::live(rows.into(), self.watches.len(), mark, block));
+        self.watches.hold(mark);
+        for owner in self.scheduler.push(&batch, self.watches.clients()) {
+            tracing::warn!("closing a connection: the scans for its watches are too far behind");
+            self.watches.give_up(owner, true);
+        }
+        Some(batch)
+    }
+
+    /// A scan has brought something, or has ended.
+    pub(super) fn scanned(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Found {
+                batch,
+                row,
+                watches,
+                matches,
+            } => {
+                let Some(row) = batch.rows.get(row) else { return };
+                let Some(place) = self.place(&batch, row.facts.txid) else {
+                    return;
+                };
+                let mut payments = None;
+                for number in watches {
+                    // It may have ended while its rows were scanned.
+                    let Some(watch) = self.watches.by_number(number) else {
+                        continue;
+                    };
+                    let payments = payments.get_or_insert_with(|| watch.payments(row, &matches, place));
+                    let count = watch.found(payments);
+                    self.parts.counters.watching.payments_detected.inc_by(count as u64);
+                }
+            }
+            Outcome::Done { owner, batch } => {
+                if let Some(mark) = batch.mark {
+                    self.watches.release(owner, mark);
+                }
+                if batch.class == Class::Block {
+                    for block in self
+                        .block_scans
+                        .iter_mut()
+                        .filter(|block| Arc::ptr_eq(&block.rows, &batch))
+                    {
+                        block.waiting.remove(&owner);
+                    }
+                    self.block_scans.retain(|block| !block.waiting.is_empty());
+                }
+            }
+            Outcome::Failed { owner } => self.watches.give_up(owner, false),
+        }
+    }
+
+    /// Where the rows of a batch are now; `None` where they are no longer what they were scanned as.
+    pub(super) fn place(&self, batch: &Arc<Rows>, txid: Txid) -> Option<Place> {
+        match batch.block {
+            // Until the block is scanned for everybody, or disconnected.
+            Some((at, time)) => {
+                let is_underway = self.block_scans.iter().any(|block| Arc::ptr_eq(&block.rows, batch));
+                is_underway.then_some(Place::Block(at, time))
+            }
+            // Watches are notified of the mempool first, and then of a block whose scan is not finished.
+            None => self.is_waiting(&txid).then_some(Place::Mempool(batch.seen)),
+        }
+    }
+
+    /// Whether a transaction is in the mempool for watches: it is there, or in a block whose scan is not finished.
+    pub(super) fn is_waiting(&self, txid: &Txid) -> bool {
+        self.mempool.contains(txid) || self.block_scans.iter().any(|block| block.txids.contains(txid))
+    }
+
+    /// Drops what is scanned for connections that have no watches any more.
+    pub(super) fn drop_scans(&mut self) {
+        for owner in self.watches.gone() {
+            self.scheduler.leave(owner);
+            for block in &mut self.block_scans {
+                block.waiting.remove(&owner);
+            }
+            self.block_scans.retain(|block| !block.waiting.is_empty());
+        }
+    }
+}
