@@ -293,17 +293,17 @@ impl<K: Keys> Mesh<K> {
         place != self.own && row.link().is_none() && can_be_reached && row.dial_after() <= now && !dialling
     }
 
-    /// Dials a known relay, unless it is too early, or too many are under way.
-    pub(crate) fn dial_row(&mut self, now: Duration, place: Place, probe: bool) {
-        self.dial_known(now, place, probe, false);
+    /// Dials a known relay, unless it is too early, or too many dials are under way. Returns whether it did.
+    pub(crate) fn dial_row(&mut self, now: Duration, place: Place, probe: bool) -> bool {
+        self.dial_known(now, place, probe, false)
     }
 
-    fn dial_known(&mut self, now: Duration, place: Place, probe: bool, entrance: bool) {
+    fn dial_known(&mut self, now: Duration, place: Place, probe: bool, entrance: bool) -> bool {
         if !self.can_dial(now, place) {
-            return;
+            return false;
         }
         let Some(entry) = self.table.row(place).map(|row| &row.entry) else {
-            return;
+            return false;
         };
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
         let expect = Some((relay.clone(), key));
@@ -320,7 +320,7 @@ impl<K: Keys> Mesh<K> {
             .values()
             .filter(|dialling| dialling.unproven && dialling.cause == cause);
         if unproven && same.count() >= most {
-            return;
+            return false;
         }
         self.dial(
             address,
@@ -334,7 +334,7 @@ impl<K: Keys> Mesh<K> {
                 cause,
                 since: now,
             },
-        );
+        )
     }
 
     fn can_dial_seed(&self, now: Duration, n: usize) -> bool {

@@ -54,6 +54,8 @@ pub(crate) struct Link {
     pub(crate) allowance: Allowance,
     /// Names that it claims for other keys, by distance.
     pub(crate) claims: Counts,
+    /// When one of them was dialled last; at first, when the link came up.
+    pub(crate) claim_dialled: Duration,
 
     /// Rows that the other end may not have as they are.
     pub(crate) pending: BTreeSet<Place>,
@@ -139,6 +141,7 @@ impl Link {
             counted_from: now,
             allowance: Allowance::new(INTRODUCED_AT_FIRST, Counts::default()),
             claims: Counts::default(),
+            claim_dialled: now,
             pending: BTreeSet::new(),
             told: VecDeque::new(),
             batches: 0,

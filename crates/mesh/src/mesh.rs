@@ -513,6 +513,7 @@ impl<K: Keys> Mesh<K> {
         self.table.forget_link(link.bit);
         self.asked.retain(|_, (asked, _)| *asked != id);
         self.helping.retain(|helping| helping.link != id);
+        self.drop_claims(now, id);
         // What it was to bring is asked for elsewhere.
         for other in self.links.values_mut().filter(|other| !other.offers.is_empty()) {
             other.soon(now, self.config.interval);

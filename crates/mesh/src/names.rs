@@ -97,14 +97,16 @@ impl<K: Keys> Mesh<K> {
         claims.collect()
     }
 
-    /// Dials those whose names are claimed: first for those that came to claim them, then for one of each link, and so on, the nearest first.
+    /// Dials relays whose names are claimed, as far as [`MAX_CONTESTED_DIALS`](crate::limits::MAX_CONTESTED_DIALS) allows: first for relays that came
+    /// to claim their names, then for links of whose claims none was dialled for an interval, then one claim of each link, and so on, the nearest first.
+    /// So near claims are settled early, and yet no number of them delays the claims of another link for long.
     pub(crate) fn settle_claims(&mut self, now: Duration) {
-        let mut contested: Vec<(usize, u8, Place)> = Vec::new();
+        let mut contested: Vec<(usize, u8, Place, Option<LinkId>)> = Vec::new();
         for place in &self.table.contested {
             let row = self.table.row(*place).filter(|row| row.is_hearsay());
             let local = row.and_then(|row| row.local.as_ref());
             if local.is_some_and(|local| local.contested && local.claim.is_none()) {
-                contested.push((0, 0, *place));
+                contested.push((0, 0, *place, None));
             }
         }
         let mut claims = self.claims();
@@ -113,11 +115,41 @@ impl<K: Keys> Mesh<K> {
         for (place, link, distance) in claims {
             let turn = of_link.entry(link).or_default();
             *turn += 1;
-            contested.push((*turn, distance, place));
+            let dialled = self.links.get(&link).map_or(now, |link| link.claim_dialled);
+            let waited = *turn == 1 && now.saturating_sub(dialled) >= self.config.interval;
+            contested.push((if waited { 0 } else { *turn }, distance, place, Some(link)));
         }
         contested.sort_unstable();
-        for (_, _, place) in contested {
-            self.dial_row(now, place, true);
+        for (_, _, place, link) in contested {
+            if self.dial_row(now, place, true)
+                && let Some(link) = link.and_then(|id| self.links.get_mut(&id))
+            {
+                link.claim_dialled = now;
+            }
+        }
+    }
+
+    /// The claims of a link end with it: what it claimed could not be learned any more, and would keep the claims of other links out. These are asked for
+    /// the names instead.
+    pub(crate) fn drop_claims(&mut self, now: Duration, id: LinkId) {
+        let claims = self.claims().into_iter().filter(|(_, link, _)| *link == id);
+        let places: Vec<Place> = claims.map(|(place, ..)| place).collect();
+        for place in places {
+            self.uncontest(place);
+            if let Some(row) = self.table.row(place) {
+                let (name, distance) = (row.entry.relay_id.clone(), self.distance(place, row));
+                self.ask_all(now, &name, distance);
+            }
+        }
+    }
+
+    /// Asks each link once for a name, whether or not it has offered it.
+    fn ask_all(&mut self, now: Duration, name: &RelayId, distance: u8) {
+        for link in self.links.values_mut().filter(|link| link.lasts()) {
+            if !link.offers.contains_key(name) && link.offers.len() < MAX_RELAYS {
+                link.offer(name, (0, 0), false, distance);
+                link.soon(now, self.config.interval);
+            }
         }
     }
 
@@ -150,13 +182,8 @@ impl<K: Keys> Mesh<K> {
         if self.table.place(name.as_str()).is_some() {
             return;
         }
-        // Those who know another key for it have told so, or will not: all are asked once.
-        for link in self.links.values_mut().filter(|link| link.lasts()) {
-            if !link.offers.contains_key(&name) && link.offers.len() < MAX_RELAYS {
-                link.offer(&name, (0, 0), false, distance);
-                link.soon(now, self.config.interval);
-            }
-        }
+        // Links that know another key for it have announced it, or will not.
+        self.ask_all(now, &name, distance);
     }
 
     /// The key that has proven to be a relay's: it is bound, or there is a link with it.

@@ -21,8 +21,8 @@ const MIXES: [[Hostility; 6]; 2] = [
     [Invents, Squats, Accuses, Mute, Lies, Lies],
 ];
 
-/// One of the runs that CI has time for.
-const SEED: u64 = 12;
+/// Runs that CI has time for. In that of seed 21, claims of links that had ended kept the right keys of four relays out.
+const SEEDS: [u64; 2] = [12, 21];
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
@@ -51,8 +51,11 @@ fn the_honest_ones_judge_rightly(hostile: [Hostility; 6], seed: u64) {
 
 #[test]
 fn one_hostile_relay_in_ten_keeps_no_honest_ones_apart_and_makes_none_critical() {
-    let first = number("MESH_SEED").unwrap_or(SEED);
-    for seed in first..first + number("MESH_SEEDS").unwrap_or(1) {
+    let seeds = match number("MESH_SEED") {
+        Some(first) => (first..first + number("MESH_SEEDS").unwrap_or(1)).collect(),
+        None => SEEDS.to_vec(),
+    };
+    for seed in seeds {
         for hostile in MIXES {
             the_honest_ones_judge_rightly(hostile, seed);
         }
