@@ -217,6 +217,25 @@ async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
     assert_eq!(failed().await.len(), 1);
 }
 
+/// No sync is due for an hour: only the goodbye removes the relay that left.
+#[tokio::test]
+async fn a_goodbye_goes_over_each_link_whoever_dialled() {
+    let node = Bitcoind::start(testkit::Options::default()).await;
+    for the_listener_leaves in [true, false] {
+        let mut listens = RelayProcess::start(slow(options(&node, "listens", &[]))).await;
+        let mut dials = RelayProcess::start(slow(options(&node, "dials", &[&listens.ws_url()]))).await;
+        sees(&listens, &[("listens", "healthy"), ("dials", "healthy")]).await;
+        sees(&dials, &[("dials", "healthy"), ("listens", "healthy")]).await;
+        if the_listener_leaves {
+            assert!(listens.terminate().await.success());
+            sees(&dials, &[("dials", "healthy")]).await;
+        } else {
+            assert!(dials.terminate().await.success());
+            sees(&listens, &[("listens", "healthy")]).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_interval_that_is_changed_holds_at_once() {
     let node = Bitcoind::start(testkit::Options::default()).await;
