@@ -28,6 +28,8 @@ const PROBE_EVERY: u32 = 4;
 pub(crate) struct Dialling {
     seed: Option<usize>,
     relay: Option<RelayId>,
+    /// The key that `relay` has to prove; a configured address may have any.
+    key: Option<String>,
     /// Only to look.
     pub(crate) probe: bool,
     /// A configured relay, or one to which it sent this one on.
@@ -77,8 +79,8 @@ impl<K: Keys> Mesh<K> {
         };
         self.counters.dials_failed += 1;
         self.misses = self.misses.saturating_add(u32::from(dialling.unproven));
-        let contested = dialling.relay.as_ref().and_then(|relay| self.contested(relay));
-        if let Some(place) = contested {
+        let place = self.dialled(&dialling);
+        if let Some(place) = place.filter(|place| self.is_contested(*place)) {
             self.disprove(now, place);
             return self.settle_claims(now);
         }
@@ -96,9 +98,7 @@ impl<K: Keys> Mesh<K> {
             let sent_it = self.seeds.iter_mut().filter(|seed| seed.relay.is_some());
             sent_it.for_each(|seed| seed.after = seed.after.min(now + pause));
         }
-        let Some(place) = dialling.relay.and_then(|relay| self.table.place(relay.as_str())) else {
-            return;
-        };
+        let Some(place) = place else { return };
         let failures = self
             .table
             .row(place)
@@ -118,21 +118,32 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
+    /// The row that was dialled. If its name has gone to another key meanwhile, the dial says nothing about that key.
+    fn dialled(&self, dialling: &Dialling) -> Option<Place> {
+        let place = self.table.place(dialling.relay.as_ref()?.as_str())?;
+        let known = &self.table.row(place)?.entry.public_key;
+        dialling.key.as_ref().is_none_or(|key| key == known).then_some(place)
+    }
+
     /// A relay that is known by hearsay, and whose name another key claims.
-    fn contested(&self, relay: &RelayId) -> Option<Place> {
-        let place = self.table.place(relay.as_str())?;
-        let row = self.table.row(place)?;
-        let contested = row.local.as_ref().is_some_and(|local| local.contested);
-        (contested && row.is_hearsay() && row.link().is_none()).then_some(place)
+    fn is_contested(&self, place: Place) -> bool {
+        self.table.row(place).is_some_and(|row| {
+            let contested = row.local.as_ref().is_some_and(|local| local.contested);
+            contested && row.is_hearsay() && row.link().is_none()
+        })
     }
 
     /// The driver may not dial this address: nothing is known of the relay by that, and it is not dialled again for a while.
     pub fn dial_forbidden(&mut self, now: Duration, dial: DialId) {
-        let relay = self.dials.remove(&dial).and_then(|dialling| dialling.relay);
-        let Some(relay) = relay else { return };
-        match self.contested(&relay) {
-            Some(place) => self.disprove(now, place),
-            None => self.leave_alone(now, &relay, MAX_BACKOFF),
+        let Some(dialling) = self.dials.remove(&dial) else {
+            return;
+        };
+        let (Some(place), Some(relay)) = (self.dialled(&dialling), dialling.relay) else {
+            return;
+        };
+        match self.is_contested(place) {
+            true => self.disprove(now, place),
+            false => self.leave_alone(now, &relay, MAX_BACKOFF),
         }
         let local = self.table.find_mut(relay.as_str()).and_then(|row| row.local.as_mut());
         if let Some(doubt) = local.and_then(|local| local.doubt.as_mut()) {
@@ -306,14 +317,14 @@ impl<K: Keys> Mesh<K> {
             return false;
         };
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
-        let expect = Some((relay.clone(), key));
+        let expect = Some((relay.clone(), key.clone()));
         // A name that two claim is settled before others are looked at.
         let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
         let doubted = self.table.row(place).is_some_and(|row| row.accusation().is_some());
-        let (cause, most) = match self.contested(&relay) {
-            Some(_) => (Cause::Contested, MAX_CONTESTED_DIALS),
-            None if doubted => (Cause::Accused, MAX_ACCUSED_DIALS),
-            None => (Cause::Any, MAX_UNPROVEN_DIALS),
+        let (cause, most) = match self.is_contested(place) {
+            true => (Cause::Contested, MAX_CONTESTED_DIALS),
+            false if doubted => (Cause::Accused, MAX_ACCUSED_DIALS),
+            false => (Cause::Any, MAX_UNPROVEN_DIALS),
         };
         let same = self
             .dials
@@ -328,6 +339,7 @@ impl<K: Keys> Mesh<K> {
             Dialling {
                 seed: None,
                 relay: Some(relay),
+                key: Some(key),
                 probe,
                 entrance,
                 unproven,
@@ -358,6 +370,7 @@ impl<K: Keys> Mesh<K> {
             Dialling {
                 seed: Some(n),
                 relay,
+                key: None,
                 probe,
                 entrance: !probe,
                 unproven: false,

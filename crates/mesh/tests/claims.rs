@@ -189,3 +189,34 @@ fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
         under_way.extend(dials(&mut mesh));
     }
 }
+
+#[test]
+fn a_dial_that_fails_says_nothing_about_another_key() {
+    let (squatters, others) = (10_000, 20_000);
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, INTRODUCER);
+    bring(&mut mesh, ROUND, INTRODUCER, 2, vec![entry(OWNER, squatters)]);
+    // It does not answer once, and is dialled again.
+    let mut now = ROUND;
+    let mut dial_again = |mesh: &mut Mesh<SimulatedKeys>| {
+        for _ in 0..100 {
+            now += ROUND / 4;
+            mesh.heard(now, LinkId(INTRODUCER));
+            mesh.tick(now);
+            if let Some((dial, _)) = dials(mesh).into_iter().find(|(_, name)| *name == id(OWNER)) {
+                return (now, dial);
+            }
+        }
+        unreachable!("it is dialled now and then");
+    };
+    let (failed, dial) = dial_again(&mut mesh);
+    mesh.dial_failed(failed, dial);
+    let (now, dial) = dial_again(&mut mesh);
+    // The owner's entry takes its place before that dial has failed too.
+    link(&mut mesh, now, 2);
+    bring(&mut mesh, now, 2, 2, vec![entry(OWNER, OWNER)]);
+    mesh.dial_failed(now + NO_ANSWER, dial);
+    bring(&mut mesh, now + NO_ANSWER, INTRODUCER, 2, vec![entry(OWNER, others)]);
+    let known = mesh.relay(now + NO_ANSWER, "relay-99").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(OWNER).public_key());
+}

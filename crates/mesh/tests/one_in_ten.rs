@@ -21,8 +21,9 @@ const MIXES: [[Hostility; 6]; 2] = [
     [Invents, Squats, Accuses, Mute, Lies, Lies],
 ];
 
-/// Runs that CI has time for. In that of seed 21, claims of links that had ended kept the right keys of four relays out.
-const SEEDS: [u64; 2] = [12, 21];
+/// Runs that CI has time for. Seed 10 failed while a dial that had failed counted against a key that had got the name meanwhile, seed 21 while the claims of
+/// links that had ended stayed.
+const SEEDS: [u64; 2] = [10, 21];
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
