@@ -21,4 +21,4 @@ pub struct Handles {
 }
 
 /// Extracts them.
-pub(crate) type Routes = State<Arc<Handles>>;
+pub(crate) type HandlesState = State<Arc<Handles>>;

@@ -10,6 +10,7 @@
 mod backfill;
 mod budget;
 mod commands;
+mod first_block;
 mod history;
 mod known_payment;
 mod ledger;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backfill::{Heights, HistoryPlan};
 pub use commands::{Detection, Registered, WatchOrder, WatchRefused};
+pub use first_block::begin_log;
 pub use history::HistoryScanner;
 pub use mailbox::{Mailbox, MailboxReceiver};
 pub use node_wallet::NodeWalletKeeper;

@@ -5,8 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use sdk_relay_protocol::http::{Health, Live, Ready};
-use sdk_relay_service::Condition;
-use sdk_relay_service::Status;
+use sdk_relay_service::{Condition, Status};
 use sdk_relay_telemetry::clock::unix_now;
 
 /// Returns the health of the relay: 200 with `healthy` or `degraded`, 503 with `critical`.

@@ -69,7 +69,6 @@ pub(super) async fn logs(
         search: search.clone(),
         limit: limit as usize,
     };
-    let log = log.clone();
     let found = tokio::task::spawn_blocking(move || log.search(&wanted))
         .await
         .map_err(|_| ApiError::internal())?;

@@ -70,7 +70,6 @@ pub(super) async fn metrics(
 }
 
 /// Where the figures come from.
-#[derive(Clone)]
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,

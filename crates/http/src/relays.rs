@@ -95,7 +95,6 @@ pub(super) async fn one(
 }
 
 /// Where the answers come from.
-#[derive(Clone)]
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,

@@ -2,11 +2,8 @@
 //!
 //! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; detection (`sdk-relay-detect`) finds payments, commits them to the
 //! log and hands them to the hub (`sdk-relay-events`); each connection of `sdk-relay-ws` reads them there at its own pace. [`relay`] and [`wiring`]
-//! put all of it together, [`supervisor`] owns its tasks and threads, [`cli`] is the command line.
+//! put all of it together, [`cli`] is the command line.
 
 pub mod cli;
-pub mod ports;
-mod progress;
 pub mod relay;
-pub mod supervisor;
 mod wiring;

@@ -11,7 +11,8 @@ use sdk_relay_bip352::{Engine, EngineError, Scanner};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_config::{Config, DataDir, Loader};
-use sdk_relay_detect::{NodeWalletKeeper, own_wallet};
+use sdk_relay_console::show_progress;
+use sdk_relay_detect::{NodeWalletKeeper, begin_log, own_wallet};
 use sdk_relay_events::Hub;
 use sdk_relay_http::Front;
 use sdk_relay_mesh_net::{History, Host, Mesh, Syncs};
@@ -21,20 +22,16 @@ use sdk_relay_service::{
     CAPABILITIES, DRAIN_WITHIN, Failure, Identity, MeshHost, Restart, Settings, Sources, Status, node_figures,
     preflight,
 };
+use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::http_runtime::HttpRuntime;
-use sdk_relay_transport::{InputBudget, ListenerState, Tls, TlsError, serve_http};
+use sdk_relay_transport::{InputBudget, ListenerState, Ports, Tls, TlsError, serve_http};
 use sdk_relay_ws::serve_websockets;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::Ports;
-use crate::progress::show_progress;
-use crate::supervisor::Supervisor;
-use crate::wiring::{
-    Kind, Service, begin_log, default_relay_id, open_index, open_oracle, open_source, open_store, spawn_mesh,
-};
+use crate::wiring::{Kind, Service, default_relay_id, open_index, open_oracle, open_source, open_store, spawn_mesh};
 
 /// Connections that were cut off get this long to drop what they hold.
 const CUT_WITHIN: Duration = Duration::from_secs(1);

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay::cli::run_with;
-use sdk_relay::ports::Ports;
 use sdk_relay::relay::Relay;
 use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared, TxWithPrevouts};
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
+use sdk_relay_transport::Ports;
 use serde_json::json;
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitBlockHash;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, hash_at};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the hash of the block at a height.
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn block_hash(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitBlockHeight;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::tip;
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the height of the newest block in the index.
 #[utoipa::path(
@@ -22,7 +22,7 @@ use crate::state::Routes;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn block_height(State(handles): Routes, asked: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn block_height(State(handles): HandlesState, asked: HeaderMap) -> Result<Response, Refusal> {
     let block_height = tip(&handles).await?.height;
     answer(
         &handles,

@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitFilter;
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, at, with_spent};
 use crate::filter;
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns a filter of the x-only keys that the eligible transactions of a block pay.
 #[utoipa::path(
@@ -29,7 +29,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn new_utxos(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {
@@ -59,7 +59,7 @@ pub(crate) async fn new_utxos(
     ),
 )]
 pub(crate) async fn spent(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

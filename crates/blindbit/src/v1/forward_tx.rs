@@ -12,7 +12,7 @@ use sdk_relay_http_common::{ApiError, Bytes};
 use sdk_relay_protocol::blindbit::ForwardTx;
 
 use crate::answer::Refusal;
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Broadcasts a transaction and returns its txid. (An Oracle returns nothing; spdk expects a txid.)
 #[utoipa::path(
@@ -30,7 +30,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn forward_tx(
-    State(handles): Routes,
+    State(handles): HandlesState,
     headers: HeaderMap,
     body: Result<Bytes, ApiError>,
 ) -> Result<Json<String>, Refusal> {

@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentIndex;
 use crate::answer::{Refusal, answer};
 use crate::block::{Height, hex, with_spent};
 use crate::filter::spent_hashes;
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the taproot outputs that a block spends, as short hashes. Only somebody who knows an output can recognise
 /// its hash.
@@ -30,7 +30,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn spent_index(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn tweak_index(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,

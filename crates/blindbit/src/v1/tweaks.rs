@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the tweaks of the transactions of a block that still have an unspent taproot output (cut-through).
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn tweaks(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,

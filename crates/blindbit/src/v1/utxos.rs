@@ -8,7 +8,7 @@ use sdk_relay_protocol::blindbit::BlindbitUtxo;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::{Found, Height, at, hex};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the taproot outputs of the eligible transactions of a block, including spent ones, which a wallet needs to
 /// count k.
@@ -30,7 +30,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn utxos(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -8,7 +8,7 @@ use sdk_relay_store::index::IndexedTx;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, at, hex};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the eligible transactions of a block with their tweaks and the first bytes of their outputs, to find
 /// payments.
@@ -30,7 +30,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn compute_index(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

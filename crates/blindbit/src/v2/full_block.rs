@@ -8,7 +8,7 @@ use sdk_relay_store::index::{IndexedBlock, IndexedTx};
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, hex, with_spent};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the eligible transactions of a block with their taproot inputs and outputs.
 #[utoipa::path(
@@ -29,7 +29,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn full_block(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitInfo;
 
 use crate::answer::{Keeps, Refusal, answer};
 use crate::block::info as looked_up;
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the network, the newest block of the index, and the available kinds of tweaks: all of them.
 #[utoipa::path(
@@ -22,6 +22,6 @@ use crate::state::Routes;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn info(State(handles): Routes, asked: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn info(State(handles): HandlesState, asked: HeaderMap) -> Result<Response, Refusal> {
     answer(&handles, &asked, Keeps::UntilNextBlock, &looked_up(&handles).await?)
 }

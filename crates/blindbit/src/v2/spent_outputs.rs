@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitSpentOutputs;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{Found, Height, hex, with_spent};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the taproot outputs that a block spends.
 #[utoipa::path(
@@ -28,7 +28,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn spent_outputs(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     asked: HeaderMap,
 ) -> Result<Response, Refusal> {

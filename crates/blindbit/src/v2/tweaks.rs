@@ -7,7 +7,7 @@ use sdk_relay_protocol::blindbit::BlindbitTweaks;
 
 use crate::answer::{Refusal, answer};
 use crate::block::{DustLimit, Height, at};
-use crate::state::Routes;
+use crate::state::HandlesState;
 
 /// Returns the tweaks of all eligible transactions of a block.
 #[utoipa::path(
@@ -29,7 +29,7 @@ use crate::state::Routes;
     ),
 )]
 pub(crate) async fn tweaks(
-    State(handles): Routes,
+    State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
     asked: HeaderMap,

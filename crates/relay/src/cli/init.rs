@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::Write;
 
 use anyhow::Context;
-use sdk_relay_config::{Loader, template};
-
-use super::{Paths, say};
+use sdk_relay_config::{Loader, Overrides, template};
+use sdk_relay_console::say;
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
-pub(super) fn init(paths: Paths) -> anyhow::Result<()> {
-    let path = Loader::new(paths.overrides()).file();
+pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
+    let path = Loader::new(overrides).file();
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }

@@ -2,7 +2,6 @@
 
 mod init;
 mod run;
-mod scan;
 mod signals;
 mod welcome;
 
@@ -12,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
+use sdk_relay_console::{say, say_error};
 use sdk_relay_service::preflight;
 
 pub use run::run_with;
@@ -45,7 +45,7 @@ enum Command {
     /// Write a configuration file with every setting and its explanation, and exit
     Init(Paths),
     /// Scan the history of a running relay for payments to a wallet, print them, and exit
-    Scan(scan::Arguments),
+    Scan(ScanArguments),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +70,14 @@ struct Settings {
     tls_self_signed: bool,
 }
 
+#[derive(Debug, Args)]
+struct ScanArguments {
+    #[command(flatten)]
+    scan: sdk_relay_scan::Arguments,
+    #[command(flatten)]
+    settings: Settings,
+}
+
 impl Cli {
     /// Runs the command. An error is one message on standard error, and exit code 1.
     pub fn run(self) -> ExitCode {
@@ -77,8 +85,8 @@ impl Cli {
             None => run::run(self.settings.overrides()),
             Some(Command::Run(settings)) => run::run(settings.overrides()),
             Some(Command::CheckConfig(settings)) => check(settings.overrides()),
-            Some(Command::Init(paths)) => init::init(paths),
-            Some(Command::Scan(arguments)) => scan::scan(arguments),
+            Some(Command::Init(paths)) => init::init(paths.overrides()),
+            Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -157,14 +165,4 @@ fn source(config: &Config) -> String {
     } else {
         config.bitcoin_core.url.clone()
     }
-}
-
-#[allow(clippy::print_stdout, reason = "this is the command line")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[allow(clippy::print_stderr, reason = "this is the command line")]
-fn say_error(text: &str) {
-    eprintln!("{text}");
 }

@@ -8,19 +8,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
+use sdk_relay_console::{Log, log_panic, say};
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_telemetry::{LogTap, SOFTWARE_VERSION};
-use sdk_relay_transport::{http_runtime, open_files};
+use sdk_relay_telemetry::SOFTWARE_VERSION;
+use sdk_relay_transport::{Ports, http_runtime, open_files};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
-use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use super::welcome;
 use crate::cli::source;
-use crate::ports::Ports;
-use crate::progress::AboveBars;
 use crate::relay::Relay;
 
 /// Time that blocking work of the runtime gets at the end of the process.
@@ -59,18 +56,6 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
     ended
 }
 
-/// Logs a panic.
-fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let thread = std::thread::current();
-    let message = panic.payload_as_str().unwrap_or("no message");
-    let place = panic.location().map(ToString::to_string);
-    tracing::error!(
-        thread = thread.name(),
-        place,
-        "panic: {message}: please report this bug (RUST_BACKTRACE=1 logs a backtrace)"
-    );
-}
-
 /// Checks that the system allows this many threads, because the runtime panics if it does not.
 fn threads_are_there(count: usize) -> std::io::Result<()> {
     let gate = Mutex::new(());
@@ -104,7 +89,7 @@ async fn keep_running(
         );
         let start = |config: &Config| {
             let engine = engine.clone().unwrap_or_else(|| Arc::new(config.scanner));
-            let (loader, config, log, ports) = (loader.clone(), config.clone(), log.tap.clone(), ports.clone());
+            let (loader, config, log, ports) = (loader.clone(), config.clone(), log.tap().clone(), ports.clone());
             let start = async move { Relay::start_with(loader, config, log, engine, &ports).await };
             // On a task of its own: parts of it wait for the disk, and a signal is to end it all the same.
             AbortOnDropHandle::new(tokio::spawn(start))
@@ -191,7 +176,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 ready = true;
                 tracing::info!(%ws, %http, "ready");
                 if settings.now().standalone {
-                    super::say(&welcome::text(&address, ws, http, relay.certificate()));
+                    say(&welcome::text(&address, ws, http, relay.certificate()));
                 }
             }
             restart_id = restart.asked() => match settings.reload() {
@@ -222,42 +207,5 @@ fn reload_certificate(relay: &Relay) {
         Ok(true) => {}
         Ok(false) => tracing::info!("SIGHUP ignored: TLS is not configured"),
         Err(error) => tracing::error!(%error, "SIGHUP: the new certificate cannot be used; keeping the old one"),
-    }
-}
-
-/// The log: lines on standard error, and the ring of `GET /logs`. Its level can be changed.
-struct Log {
-    tap: LogTap,
-    filter: reload::Handle<EnvFilter, Registry>,
-}
-
-impl Log {
-    fn to_stderr(config: &Config) -> anyhow::Result<Self> {
-        use std::io::IsTerminal;
-        let tap = LogTap::default();
-        let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level).context("log.level")?);
-        let lines = tracing_subscriber::fmt::layer()
-            .with_writer(|| AboveBars)
-            .with_ansi(std::io::stderr().is_terminal());
-        let lines = if config.log_json {
-            lines.json().boxed()
-        } else {
-            lines.boxed()
-        };
-        tracing_subscriber::registry()
-            .with(filter)
-            .with(tap.clone())
-            .with(lines)
-            .try_init()
-            .context("cannot set up logging")?;
-        Ok(Self { tap, filter: handle })
-    }
-
-    fn level(&self, config: &Config) {
-        if let Ok(filter) = EnvFilter::try_new(&config.log_level)
-            && let Err(error) = self.filter.reload(filter)
-        {
-            tracing::error!(%error, "log.level cannot be changed; keeping the old level");
-        }
     }
 }

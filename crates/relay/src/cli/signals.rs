@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use sdk_relay_supervisor::Supervisor;
 use tokio::sync::mpsc;
-
-use crate::supervisor::Supervisor;
 
 /// A process whose part has failed ends within a second: its clients get most of it to be closed in order.
 pub(super) const FAILURE_ENDS_WITHIN: Duration = Duration::from_millis(900);

@@ -12,10 +12,10 @@ use sdk_relay_index::oracle::Oracle;
 use sdk_relay_index::{Builder, Index, Pool};
 use sdk_relay_service::Failure;
 use sdk_relay_store::TweakIndex;
+use sdk_relay_supervisor::Supervisor;
 use tokio::sync::watch;
 
 use super::chain::Source;
-use crate::supervisor::Supervisor;
 
 /// Directory of the tweak index in the data directory.
 const INDEX_DIRECTORY: &str = "index";

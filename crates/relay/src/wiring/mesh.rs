@@ -7,8 +7,7 @@ use bitcoin::hex::DisplayHex;
 use sdk_relay_bip352::Receiver;
 use sdk_relay_events::Hub;
 use sdk_relay_mesh_net::{Host, Mesh, Orders, REPORT_TOPICS, Syncs};
-
-use crate::supervisor::Supervisor;
+use sdk_relay_supervisor::Supervisor;
 
 /// Runs the mesh and the reports.
 pub(crate) fn spawn_mesh(

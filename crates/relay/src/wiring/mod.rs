@@ -2,14 +2,12 @@
 
 mod chain;
 mod edges;
-mod first_block;
 mod index;
 mod mesh;
 mod store;
 
 pub(crate) use chain::{Kind, open_source};
 pub(crate) use edges::Service;
-pub(crate) use first_block::begin_log;
 pub(crate) use index::{open_index, open_oracle};
 pub(crate) use mesh::{default_relay_id, spawn_mesh};
 pub(crate) use store::open_store;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
-use sdk_relay::supervisor::Supervisor;
 use sdk_relay_bip352::{Engine, Fast, Scanner};
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::{
@@ -15,6 +14,7 @@ use sdk_relay_devchain::DevChain;
 use sdk_relay_index::{Builder, Pool};
 use sdk_relay_service::Failure;
 use sdk_relay_store::TweakIndex;
+use sdk_relay_supervisor::Supervisor;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 

@@ -11,14 +11,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
 use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, Topic};
-use sdk_relay_config::Loader;
+use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_console::{new_bar, say, say_error};
 use sdk_relay_transport::tls;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
-
-use super::{Settings, say};
-use crate::progress::new_bar;
 
 /// Maximum size of the key file: two keys and some whitespace.
 const MAX_KEY_FILE: u64 = 4096;
@@ -31,7 +29,8 @@ const SILENCE: Duration = Duration::from_secs(15 * 60);
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+#[expect(missing_docs, reason = "a doc comment would be a part of the help")]
+pub struct Arguments {
     /// First block to scan: the birthday of the wallet
     #[arg(long, value_name = "HEIGHT")]
     from: u32,
@@ -60,12 +59,10 @@ pub(super) struct Arguments {
     /// File with the relay's read token [default with this machine's relay: auth.read_token of the configuration]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    #[command(flatten)]
-    settings: Settings,
 }
 
 /// Prints each payment as a line of JSON on standard output, and the progress on standard error.
-pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
+pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
     let keys = match &arguments.keys {
         Some(file) => from_file("key", file)?,
         None => typed()?,
@@ -87,7 +84,7 @@ pub(super) fn scan(arguments: Arguments) -> anyhow::Result<()> {
         // Our own token is not for another relay.
         Some(url) => (url, None, None),
         None => {
-            let config = Loader::new(arguments.settings.overrides()).load()?;
+            let config = Loader::new(settings).load()?;
             let scheme = if config.tls.is_some() { "wss" } else { "ws" };
             let url = format!("{scheme}://127.0.0.1:{}", config.ws_url.port());
             let token = config
@@ -158,9 +155,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
         let hint = || {
             if !std::mem::replace(&mut hinted, true) {
                 bar.suspend(|| {
-                    super::say_error(
-                        "the relay has not sent anything yet: GET /health of the relay says what it waits for",
-                    );
+                    say_error("the relay has not sent anything yet: GET /health of the relay says what it waits for");
                 });
             }
         };
@@ -192,7 +187,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
                     if progress.height < from {
                         bail!("block {from} does not exist yet");
                     }
-                    super::say_error(&format!("{payments} payments up to block {}", progress.height));
+                    say_error(&format!("{payments} payments up to block {}", progress.height));
                     client.close().await;
                     if !missing.is_empty() {
                         let ranges: Vec<_> = missing.iter().map(ToString::to_string).collect();
@@ -213,7 +208,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
                 // A reorganisation took back what was printed.
                 Event::PaymentReverted(payment) => {
                     payments = payments.saturating_sub(1);
-                    bar.suspend(|| super::say_error(&format!("reverted: {}:{}", payment.txid, payment.vout)));
+                    bar.suspend(|| say_error(&format!("reverted: {}:{}", payment.txid, payment.vout)));
                 }
                 _ => {}
             },

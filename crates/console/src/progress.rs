@@ -32,7 +32,7 @@ impl Write for AboveBars {
 }
 
 /// Shows how the index grows, each time that it lags behind by more than a moment. Ends with its builder.
-pub(crate) async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
+pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
     let terminal = io::stderr().is_terminal();
     let mut bar: Option<ProgressBar> = None;
     let mut line = Instant::now();
@@ -57,7 +57,7 @@ pub(crate) async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
 }
 
 /// A bar of heights.
-pub(crate) fn new_bar(from: u64) -> ProgressBar {
+pub fn new_bar(from: u64) -> ProgressBar {
     let bar = BARS.add(ProgressBar::new(from).with_position(from));
     // The template is ours; should it ever be wrong, the default does as well.
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {

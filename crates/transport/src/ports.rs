@@ -4,8 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sdk_relay_transport::listen;
 use tokio::net::TcpListener;
+
+use crate::listener::listen;
 
 /// The sockets of one process. Clones are handles to the same ones.
 #[derive(Clone, Debug, Default)]
@@ -21,14 +22,14 @@ struct Port {
 
 impl Ports {
     /// Closes those that the next relay does not listen on, which may be in the way of others.
-    pub(crate) fn keep_only(&self, addresses: &[SocketAddr]) {
+    pub fn keep_only(&self, addresses: &[SocketAddr]) {
         let mut ports = self.lock();
         ports.retain(|port| addresses.contains(&port.address));
         ports.iter_mut().for_each(|port| port.is_used = false);
     }
 
     /// Listens on an address, on the socket that was kept for it where there is one.
-    pub(crate) fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+    pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let mut ports = self.lock();
         let kept = ports.iter_mut().find(|port| port.address == address && !port.is_used);
         if let Some(port) = kept {

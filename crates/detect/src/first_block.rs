@@ -13,7 +13,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// Commits the source's tip as the first block of a new store. Where the source does not answer, or synchronises, the log begins with the first
 /// tip that it names later, and clients that come before are sent `"resume": "gap"`.
-pub(crate) async fn begin_log(store: &Store, source: &dyn ChainSource) -> Result<(), StoreError> {
+pub async fn begin_log(store: &Store, source: &dyn ChainSource) -> Result<(), StoreError> {
     if !store.recent_blocks()?.is_empty() {
         return Ok(());
     }
