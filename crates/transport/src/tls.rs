@@ -81,8 +81,10 @@ impl Tls {
     /// Reads the files anew. New connections get the new certificate; when it is wrong, the old one stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         let new = self.files.load(self.acceptor.config().crypto_provider())?;
-        tracing::info!(fingerprint = fingerprint(&new), file = %self.files.cert.display(), "reloaded the certificate");
+        let fingerprint = fingerprint(&new);
         *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        // After the change: whoever reads this line may rely on it.
+        tracing::info!(fingerprint, file = %self.files.cert.display(), "reloaded the certificate");
         Ok(())
     }
 
