@@ -16,14 +16,12 @@ const ROUNDS: u32 = 15;
 /// Rounds for which it is to stay so.
 const AFTER: u32 = 3;
 
-const MIXES: [[Hostility; 6]; 2] = [
-    [Invents, Invents, Squats, Accuses, Mute, Lies],
-    [Invents, Squats, Accuses, Mute, Lies, Lies],
-];
+const TWO_INVENT: [Hostility; 6] = [Invents, Invents, Squats, Accuses, Mute, Lies];
+const TWO_LIE: [Hostility; 6] = [Invents, Squats, Accuses, Mute, Lies, Lies];
 
 /// Runs that CI has time for. Seed 10 failed while a dial that had failed counted against a key that had got the name meanwhile, seed 21 while the claims of
 /// links that had ended stayed.
-const SEEDS: [u64; 2] = [10, 21];
+const RUNS: [(u64, [Hostility; 6]); 3] = [(10, TWO_INVENT), (21, TWO_INVENT), (12, TWO_LIE)];
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
@@ -52,13 +50,13 @@ fn the_honest_ones_judge_rightly(hostile: [Hostility; 6], seed: u64) {
 
 #[test]
 fn one_hostile_relay_in_ten_keeps_no_honest_ones_apart_and_makes_none_critical() {
-    let seeds = match number("MESH_SEED") {
-        Some(first) => (first..first + number("MESH_SEEDS").unwrap_or(1)).collect(),
-        None => SEEDS.to_vec(),
+    let runs = match number("MESH_SEED") {
+        Some(first) => (first..first + number("MESH_SEEDS").unwrap_or(1))
+            .flat_map(|seed| [(seed, TWO_INVENT), (seed, TWO_LIE)])
+            .collect(),
+        None => RUNS.to_vec(),
     };
-    for seed in seeds {
-        for hostile in MIXES {
-            the_honest_ones_judge_rightly(hostile, seed);
-        }
+    for (seed, hostile) in runs {
+        the_honest_ones_judge_rightly(hostile, seed);
     }
 }
