@@ -10,7 +10,9 @@
 //! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with its block ([`Batch::cancel`]).
 
 pub(super) mod fair;
+mod pieces;
 mod queue;
+mod tasks;
 mod threads;
 
 use std::net::IpAddr;

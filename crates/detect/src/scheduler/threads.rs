@@ -10,7 +10,8 @@ use sdk_relay_bip352::{EligibleTx, Match, Prepared, Scanner, Search, wipe_stack_
 use sdk_relay_index::lower_priority;
 use tokio::sync::mpsc;
 
-use super::queue::{Behind, Piece, Queue, Scan, Searching};
+use super::pieces::{Piece, Scan, Searching};
+use super::queue::{Behind, Queue};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::spawn::SpawnThread;
 

@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use bitcoin::{Amount, Txid};
 use proptest::prelude::*;
-use sdk_relay_bip352::{EligibleTx, Receiver, ScanKey, TaprootOutput};
+use sdk_relay_bip352::{EligibleTx, Prepared, Receiver, ScanKey, Search, TaprootOutput};
 
 use super::*;
 use crate::rows::{Facts, Row};
-use crate::scheduler::Entry;
+use crate::scheduler::tasks::ROWS_BEHIND;
+use crate::scheduler::{Entry, Keys};
 
 fn receiver(n: u8) -> Arc<Prepared> {
     let key = SecretKey::from_slice(&[n; 32]).unwrap();
