@@ -34,11 +34,23 @@ pub(crate) struct Dialling {
     pub(crate) probe: bool,
     /// A configured relay, or one to which it sent this one on.
     pub(crate) entrance: bool,
-    /// Nobody here has ever heard from it.
-    pub(crate) unproven: bool,
+    /// By whose word alone it is known; `None` if something was received from itself.
+    introducer: Option<RelayId>,
     /// Why it is dialled though nobody here has heard from it.
     cause: Cause,
     since: Duration,
+}
+
+impl Dialling {
+    /// Nobody here has ever heard from it.
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.introducer.is_some()
+    }
+
+    /// It stood accused.
+    pub(crate) fn is_of_accused(&self) -> bool {
+        self.cause == Cause::Accused
+    }
 }
 
 /// Dials of relays that nobody here has ever heard from are bounded for each of these.
@@ -77,8 +89,17 @@ impl<K: Keys> Mesh<K> {
         let Some(dialling) = self.dials.remove(&dial) else {
             return;
         };
+        let of_accused = dialling.is_of_accused();
+        self.count_failure(now, dialling);
+        // The next one in turn, before any other dial takes its place.
+        if of_accused {
+            self.ask_accused(now);
+        }
+    }
+
+    fn count_failure(&mut self, now: Duration, dialling: Dialling) {
         self.counters.dials_failed += 1;
-        self.misses = self.misses.saturating_add(u32::from(dialling.unproven));
+        self.misses = self.misses.saturating_add(u32::from(dialling.is_unproven()));
         let place = self.dialled(&dialling);
         if let Some(place) = place.filter(|place| self.is_contested(*place)) {
             self.disprove(now, place);
@@ -126,7 +147,7 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// A relay that is known by hearsay, and whose name another key claims.
-    fn is_contested(&self, place: Place) -> bool {
+    pub(crate) fn is_contested(&self, place: Place) -> bool {
         self.table.row(place).is_some_and(|row| {
             let contested = row.local.as_ref().is_some_and(|local| local.contested);
             contested && row.is_hearsay() && row.link().is_none()
@@ -294,7 +315,13 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    fn can_dial(&self, now: Duration, place: Place) -> bool {
+    /// By whose word the relays are known that are dialled because they stand accused.
+    pub(crate) fn introducers_of_accused(&self) -> impl Iterator<Item = &RelayId> {
+        let dials = self.dials.values().filter(|dialling| dialling.is_of_accused());
+        dials.filter_map(|dialling| dialling.introducer.as_ref())
+    }
+
+    pub(crate) fn can_dial(&self, now: Duration, place: Place) -> bool {
         let Some(row) = self.table.row(place) else { return false };
         let dialling = self
             .dials
@@ -319,8 +346,12 @@ impl<K: Keys> Mesh<K> {
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
         let expect = Some((relay.clone(), key.clone()));
         // A name that two claim is settled before others are looked at.
-        let unproven = self.table.row(place).is_some_and(Row::is_hearsay);
         let doubted = self.table.row(place).is_some_and(|row| row.accusation().is_some());
+        let introducer = self
+            .table
+            .row(place)
+            .and_then(Row::hearsay)
+            .map(|hearsay| hearsay.introducer.clone());
         let (cause, most) = match self.is_contested(place) {
             true => (Cause::Contested, MAX_CONTESTED_DIALS),
             false if doubted => (Cause::Accused, MAX_ACCUSED_DIALS),
@@ -329,8 +360,8 @@ impl<K: Keys> Mesh<K> {
         let same = self
             .dials
             .values()
-            .filter(|dialling| dialling.unproven && dialling.cause == cause);
-        if unproven && same.count() >= most {
+            .filter(|dialling| dialling.is_unproven() && dialling.cause == cause);
+        if introducer.is_some() && same.count() >= most {
             return false;
         }
         self.dial(
@@ -342,7 +373,7 @@ impl<K: Keys> Mesh<K> {
                 key: Some(key),
                 probe,
                 entrance,
-                unproven,
+                introducer,
                 cause,
                 since: now,
             },
@@ -373,7 +404,7 @@ impl<K: Keys> Mesh<K> {
                 key: None,
                 probe,
                 entrance: !probe,
-                unproven: false,
+                introducer: None,
                 cause: Cause::Any,
                 since: now,
             },

@@ -36,6 +36,7 @@
 //! [`limits::MAX_DIALS`] dials at a time, and its messages stay below the wire's limit. What it keeps of a relay is signed by that relay; what others say
 //! of it can make it `warning`, and `critical` only when it does not answer for three intervals.
 
+mod accused;
 pub mod config;
 mod dial;
 mod distance;

@@ -20,7 +20,7 @@ pub const MAX_UNPROVEN_DIALS: usize = 4;
 /// Of these, most dials of such relays whose names other keys claim.
 pub const MAX_CONTESTED_DIALS: usize = 8;
 
-/// Of these, most dials of such relays that stand accused.
+/// Of these, most dials of such relays that stand accused. The peers by whose word they are known take turns.
 pub const MAX_ACCUSED_DIALS: usize = 4;
 
 /// Names known by hearsay that one link may claim for other keys at a time: each is settled by a dial.

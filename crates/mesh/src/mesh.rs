@@ -56,6 +56,8 @@ pub struct Mesh<K> {
     pub(crate) helping: Vec<Helping>,
     /// Dials that failed of relays that nobody here has ever heard from, since one succeeded.
     pub(crate) misses: u32,
+    /// When a relay that stands accused was dialled last, by the peer by whose word it is known.
+    pub(crate) accused_dialled: BTreeMap<RelayId, Duration>,
     /// Entries that may be given away a second time.
     pub(crate) spare: Spare,
     pub(crate) out: VecDeque<Output>,
@@ -114,6 +116,7 @@ impl<K: Keys> Mesh<K> {
             disproven: BTreeMap::new(),
             helping: Vec::new(),
             misses: 0,
+            accused_dialled: BTreeMap::new(),
             spare: Spare::new(now),
             out: VecDeque::new(),
             counters: Counters::default(),
@@ -148,7 +151,7 @@ impl<K: Keys> Mesh<K> {
     pub fn link_up(&mut self, now: Duration, link: LinkId, peer: Peer) {
         let dialling = peer.dial.and_then(|dial| self.dials.remove(&dial));
         if let Some(dialling) = &dialling {
-            self.misses = if dialling.unproven { 0 } else { self.misses };
+            self.misses = if dialling.is_unproven() { 0 } else { self.misses };
             self.seed_answered(now, dialling, &peer.relay_id);
         }
         if self.left {
@@ -217,6 +220,9 @@ impl<K: Keys> Mesh<K> {
         self.links.insert(link, new);
         self.count_introductions(now, link);
         self.peer_heard(now, link);
+        if dialling.is_some_and(|dialling| dialling.is_of_accused()) {
+            self.ask_accused(now);
+        }
         self.run_links(now);
     }
 

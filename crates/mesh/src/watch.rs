@@ -339,21 +339,6 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Who stands accused for two intervals is dialled, before it is taken for critical by the word of others: it may not have heard of it.
-    fn ask_accused(&mut self, now: Duration) {
-        let interval = self.config.interval;
-        let due = self.table.trouble.iter().filter_map(|place| {
-            let row = self.table.row(*place).filter(|row| row.accusation().is_some())?;
-            let doubt = row.local.as_ref()?.doubt?;
-            (!doubt.silent && now + interval >= doubt.until).then(|| (self.distance(*place, row), *place))
-        });
-        let mut due: Vec<(u8, Place)> = due.collect();
-        due.sort_unstable();
-        for (_, place) in due {
-            self.dial_row(now, place, true);
-        }
-    }
-
     fn accuse(&mut self, now: Duration, place: Place, since: Duration) {
         let Some(row) = self.table.row(place) else { return };
         let (incarnation, version) = row.order();

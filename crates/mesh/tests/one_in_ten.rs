@@ -19,9 +19,9 @@ const AFTER: u32 = 3;
 const TWO_INVENT: [Hostility; 6] = [Invents, Invents, Squats, Accuses, Mute, Lies];
 const TWO_LIE: [Hostility; 6] = [Invents, Squats, Accuses, Mute, Lies, Lies];
 
-/// Runs that CI has time for. Seed 10 failed while a dial that had failed counted against a key that had got the name meanwhile, seed 21 while the claims of
-/// links that had ended stayed.
-const RUNS: [(u64, [Hostility; 6]); 3] = [(10, TWO_INVENT), (21, TWO_INVENT), (12, TWO_LIE)];
+/// Runs that CI has time for. Seed 10 failed while a dial that had failed counted against a key that had got the name meanwhile, seed 20 while near inventions
+/// were dialled before honest relays that stood accused.
+const RUNS: [(u64, [Hostility; 6]); 3] = [(10, TWO_INVENT), (20, TWO_INVENT), (12, TWO_LIE)];
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
