@@ -85,6 +85,8 @@ pub struct Signalling {
     pub unreached: Option<(Instant, String)>,
     /// What the node does not publish there, as far as it says so itself.
     pub missing: Option<String>,
+    /// Among that are changes of the mempool or of the chain: these have to be polled.
+    pub is_partial: bool,
 }
 
 /// The mempool at one moment (`getrawmempool false true`).
@@ -175,5 +177,9 @@ pub trait ChainSource: Send + Sync + 'static {
     /// How the connection stands over which signals come; `None` for a source that needs none.
     fn signalling(&self) -> Option<Signalling> {
         None
+    }
+    /// Whether every change of the mempool and of the chain is signalled, as far as is known; otherwise they are polled beside the signals.
+    fn signals_all(&self) -> bool {
+        true
     }
 }

@@ -1,12 +1,24 @@
 //! Prints the notifications of a relay: `cargo run -p sdk-relay-client --example listen [URL [PEM]]`. With a PEM
 //! file, only the certificates in it are trusted.
-// A command-line program: its output belongs on standard output.
-#![allow(clippy::print_stdout)]
+// A command-line program: its output belongs on the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
 
 use sdk_relay_client::{Client, ClientEvent, Topic};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match listen().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("listen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn listen() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "ws://127.0.0.1:8090".to_owned());

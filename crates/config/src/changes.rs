@@ -3,10 +3,10 @@
 //! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::Path;
 
-use crate::regular_file::open_regular;
+use crate::regular_file::{is_absent, open_regular};
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 /// Name of the file.
@@ -21,10 +21,12 @@ pub struct Changes(DocumentMut);
 impl Changes {
     /// The changes of a data directory; none where there is no file.
     pub(super) fn read(data_dir: &Path) -> Result<Self, String> {
-        match open_regular(&data_dir.join(CHANGES_FILE)).and_then(std::io::read_to_string) {
+        let path = data_dir.join(CHANGES_FILE);
+        if is_absent(&path).map_err(|e| e.to_string())? {
+            return Ok(Self::default());
+        }
+        match open_regular(&path).and_then(std::io::read_to_string) {
             Ok(text) => text.parse().map(Self).map_err(|e: toml_edit::TomlError| e.to_string()),
-            // A data directory that cannot be one is told of when it is opened.
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Self::default()),
             Err(e) => Err(e.to_string()),
         }
     }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the lock file. It is never deleted: a lock on a deleted file would protect nothing.
 const LOCK: &str = "relay.lock";
+/// Files of a relay that was here before: the lock, and the keys, which a backup restores without it.
+const OF_A_RELAY: [&str; 3] = [LOCK, "wallet.key", "mesh.key"];
 
 /// Holds the data directory for this process; dropping it lets it go, and so does the death of the process.
 #[derive(Debug)]
@@ -44,7 +46,10 @@ impl DataDir {
             source,
         };
         make(path).map_err(io)?;
-        let was_used = path.join(LOCK).try_exists().map_err(io)?;
+        let mut was_used = false;
+        for name in OF_A_RELAY {
+            was_used |= path.join(name).try_exists().map_err(io)?;
+        }
         let mut options = File::options();
         let mut lock = options
             .read(true)
@@ -151,6 +156,18 @@ mod tests {
         );
         drop(first);
         DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_with_the_keys_of_a_relay_was_used() {
+        for name in OF_A_RELAY {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(name), "x").unwrap();
+            assert!(DataDir::open(dir.path()).unwrap().was_used(), "{name}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("sdk_relay.toml"), "x").unwrap();
+        assert!(!DataDir::open(dir.path()).unwrap().was_used());
     }
 
     #[test]

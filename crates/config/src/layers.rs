@@ -15,7 +15,7 @@ use crate::data_dir::default_data_dir;
 use crate::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
 use crate::error::{ConfigError, is_secret};
 use crate::file::File;
-use crate::regular_file::open_regular;
+use crate::regular_file::{is_absent, open_regular};
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
@@ -38,6 +38,8 @@ pub struct Overrides {
 pub struct Loader {
     overrides: Overrides,
     environment: Environment,
+    /// The file was there when this was made: at a restart it has to be there still.
+    had_file: bool,
 }
 
 impl Loader {
@@ -47,10 +49,14 @@ impl Loader {
     }
 
     fn with_environment(overrides: Overrides, environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        Self {
+        let mut loader = Self {
             overrides,
             environment: Environment::new(environment),
-        }
+            had_file: false,
+        };
+        // What cannot be told apart from a file that is there is an error when it is read.
+        loader.had_file = !is_absent(&loader.file()).unwrap_or(false);
+        loader
     }
 
     /// The environment variables that begin like ours and are no setting. They are ignored.
@@ -69,7 +75,7 @@ impl Loader {
         let data_dir = self.data_dir();
         let files = [FILE_NAME, CHANGES_FILE].map(|name| data_dir.join(name));
         let [file, _] = &files;
-        (is_silent && !files.iter().any(|path| path.exists())).then(|| file.clone())
+        (is_silent && !files.iter().any(|path| !is_absent(path).unwrap_or(false))).then(|| file.clone())
     }
 
     /// Where the configuration file is, or would be.
@@ -117,12 +123,8 @@ impl Loader {
         }
         let data_dir = self.data_dir();
         let mut figment = Figment::new();
-        let path = self
-            .overrides
-            .config
-            .clone()
-            .unwrap_or_else(|| data_dir.join(FILE_NAME));
-        if self.overrides.config.is_some() || path.exists() {
+        let path = self.file();
+        if self.needs_file(&path)? {
             readable(&path)?;
             figment = figment.merge(Toml::file_exact(&path));
         }
@@ -148,6 +150,20 @@ impl Loader {
         let figment = with_defaults(&figment);
         let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
         Config::check(&file, &operator_url, &data_dir, &|key| origin(&figment, key))
+    }
+
+    /// Whether the file is read: it is named, or was there at the start, or is there now. Without it a relay would go on with the defaults, which open it
+    /// to everybody.
+    fn needs_file(&self, path: &Path) -> Result<bool, ConfigError> {
+        if self.overrides.config.is_some() || self.had_file {
+            return Ok(true);
+        }
+        is_absent(path)
+            .map(|absent| !absent)
+            .map_err(|e| ConfigError::Unreadable {
+                path: path.to_owned(),
+                reason: e.to_string(),
+            })
     }
 
     fn flags(&self, mut figment: Figment) -> Figment {

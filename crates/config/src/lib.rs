@@ -37,7 +37,7 @@ pub use ip_network::{IpNetwork, WrongIpNetwork};
 pub use layers::{FILE_NAME, Loader, Overrides};
 pub use network::Network;
 pub use peer_address::{PeerAddress, host_and_port, url_of, without_scheme};
-pub use regular_file::open_regular;
+pub use regular_file::{is_absent, open_regular};
 pub use secret::Secret;
 pub use template::template;
 pub use trusted_proxies::{ForwardingHeader, TrustedProxies};

@@ -210,15 +210,17 @@ impl HistoryScanner {
         };
         let (mut scanned_ranges, mut going) = (Vec::new(), Vec::new());
         // What the scans of one connection may leave in its mailbox they share.
-        let mut left: HashMap<Owner, usize> = HashMap::new();
+        let mut left: HashMap<Owner, Left> = HashMap::new();
         for (column, scan) in sharing {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
-            let left = left
-                .entry(scan.mailbox.owner())
-                .or_insert_with(|| scan.mailbox.capacity());
-            if let Some(scanned) = scan.scanned(&blocks, found, *left) {
-                *left = left.saturating_sub(scanned.payments());
+            let left = left.entry(scan.mailbox.owner()).or_insert_with(|| Left {
+                payments: scan.mailbox.capacity(),
+                is_untouched: true,
+            });
+            if let Some(scanned) = scan.scanned(&blocks, found, left) {
+                left.payments = left.payments.saturating_sub(scanned.payments());
+                left.is_untouched = false;
                 scanned_ranges.push(scanned);
                 going.push(scan);
             }
@@ -362,9 +364,18 @@ impl Share {
     }
 }
 
+/// What the scans of one connection may still add to its mailbox in a turn.
+struct Left {
+    payments: usize,
+    /// No scan has added anything.
+    is_untouched: bool,
+}
+
 impl Scan {
-    /// The results for this scan, up to `capacity` payments: whole blocks, at least one. `None` if not even one block is finished.
-    fn scanned(&self, blocks: &[IndexedBlock], found: Scanned, mut capacity: usize) -> Option<ScannedRange> {
+    /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other scan of the connection has used
+    /// any. `None` if not even one block is finished or fits; then the scan gets a later turn.
+    fn scanned(&self, blocks: &[IndexedBlock], found: Scanned, left: &Left) -> Option<ScannedRange> {
+        let mut capacity = left.payments;
         let Scanned { paid, unfinished } = found;
         if unfinished.is_some_and(|height| height <= self.next) {
             return None;
@@ -384,8 +395,13 @@ impl Scan {
                 of_block.push(next);
             }
             let payments = of_block.iter().map(|f| f.matches.len()).sum();
-            if payments > capacity && block.height > self.next {
-                break;
+            if payments > capacity {
+                if block.height > self.next {
+                    break;
+                }
+                if !left.is_untouched {
+                    return None;
+                }
             }
             capacity = capacity.saturating_sub(payments);
             through = block.height;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
-use sdk_relay_config::{WalletKeys, open_regular, private_file};
+use sdk_relay_config::{WalletKeys, is_absent, open_regular, private_file};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -55,9 +55,11 @@ pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, Wal
 
 /// Whether [`open`] would read the keys, or make them.
 pub fn check(data_dir: &Path, given: Option<&WalletKeys>) -> Result<(), WalletError> {
-    match given.is_some() || data_dir.join(FILE_NAME).exists() {
-        true => open(data_dir, given).map(drop),
-        false => Ok(()),
+    let path = data_dir.join(FILE_NAME);
+    let absent = is_absent(&path).map_err(|source| WalletError::Io { path, source });
+    match given.is_none() && absent? {
+        true => Ok(()),
+        false => open(data_dir, given).map(drop),
     }
 }
 
@@ -66,7 +68,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
         path: path.to_owned(),
         source,
     };
-    if !path.try_exists().map_err(io)? {
+    if is_absent(path).map_err(io)? {
         create(path).map_err(io)?;
         tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
     }
@@ -128,6 +130,20 @@ mod tests {
                 Err(WalletError::Exposed { mode: 0o644, .. })
             ));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_keys_that_are_not_there_is_an_error_and_no_new_wallet() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::os::unix::fs::symlink(dir.path().join("volume/wallet.key"), &path).unwrap();
+        for tried in [open(dir.path(), None).map(drop), check(dir.path(), None)] {
+            let error = tried.unwrap_err();
+            let error = format!("{error}: {:?}", std::error::Error::source(&error));
+            assert!(error.contains(FILE_NAME) && error.contains("does not exist"), "{error}");
+        }
+        assert!(path.is_symlink());
     }
 
     #[test]

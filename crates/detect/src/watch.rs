@@ -170,7 +170,7 @@ impl Watch {
             let payments = self.payments(&found.row, &found.matches, place);
             let is_buried = buried.is_some_and(|buried| found.at.height <= buried);
             let changes = if is_buried {
-                // Each block of a history is scanned once, and no reorganisation that the relay can follow reaches these.
+                // Each block of a history is scanned once, and payments that deep are not reverted.
                 payments
                     .iter()
                     .map(|(o, payment)| Change::detected(*o, payment))

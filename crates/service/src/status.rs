@@ -114,12 +114,13 @@ impl Status {
                 format!("bitcoin_core.zmq_url {url} cannot be reached ({reason}): the node is polled, and payments are seen later")
             });
         }
-        follow.unsignalled.filter(|since| lasts(*since)).map(|_| {
+        let is_silent = follow.unsignalled.is_some_and(lasts);
+        (signalling.is_partial || is_silent).then(|| {
             let why = signalling.missing.unwrap_or_else(|| {
                 "check that it is the address of zmqpubsequence, zmqpubrawtx and zmqpubhashblock of this node".to_owned()
             });
             format!(
-                "bitcoin_core.zmq_url {url} is connected and does not tell of the node's changes, which is polled: {why}"
+                "bitcoin_core.zmq_url {url} is connected, but not all changes of the node arrive there: the node is polled, and payments are seen later: {why}"
             )
         })
     }

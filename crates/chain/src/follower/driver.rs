@@ -152,6 +152,9 @@ impl Driver {
     /// Looks without having been told to. What it finds should have been signalled; a signal that is merely late mends that at once.
     async fn poll(&mut self) -> Result<(), Stop> {
         self.subscribe();
+        if self.heard && !self.source.signals_all() {
+            self.set_heard(false);
+        }
         if self.mempool_due <= Instant::now() {
             self.stale = true;
             if self.reconcile().await? {
@@ -179,12 +182,13 @@ impl Driver {
     pub(super) fn drain(&mut self, first: Option<Signal>) -> Batch {
         let mut batch = Batch::default();
         let mut next = first;
+        let all = self.source.signals_all();
         loop {
             if next.is_none() && !batch.is_full() {
                 next = self.signals.as_mut().and_then(|signals| signals.try_recv().ok());
             }
             let Some(signal) = next.take() else { return batch };
-            self.set_heard(true);
+            self.set_heard(all);
             // `Lost` comes from this side of the connection: it says nothing of who publishes.
             if signal != Signal::Lost {
                 self.report.unsignalled(false);

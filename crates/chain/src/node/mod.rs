@@ -238,6 +238,10 @@ impl ChainSource for NodeSource {
     fn signalling(&self) -> Option<Signalling> {
         self.zmq.as_ref().map(zmq::Publisher::signalling)
     }
+
+    fn signals_all(&self) -> bool {
+        self.zmq.as_ref().is_none_or(zmq::Publisher::signals_all)
+    }
 }
 
 /// Whether an error of `sendrawtransaction` is about the transaction, not about the node.

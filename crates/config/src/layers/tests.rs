@@ -331,3 +331,41 @@ fn hosts_and_proxies_are_checked() {
     assert!(!behind.local_admin && behind.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
     assert!(!from("[http]\nlocal_admin = false\n", &[]).unwrap().local_admin);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_that_has_gone_is_an_error_and_not_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let loader = || {
+        let overrides = Overrides {
+            data_dir: Some(dir.path().to_owned()),
+            ..Overrides::default()
+        };
+        Loader::with_environment(overrides, std::iter::empty())
+    };
+    let path = dir.path().join(FILE_NAME);
+    // A relay may run without one.
+    loader().load().unwrap();
+    // But one that had one at its start does not go on without it.
+    std::fs::write(&path, "[auth]\nread_token = \"0123456789abcdef0123\"\n").unwrap();
+    let started = loader();
+    assert!(started.load().unwrap().auth.read_token.is_some());
+    std::fs::remove_file(&path).unwrap();
+    let error = started.load().unwrap_err().to_string();
+    assert!(error.contains(FILE_NAME), "{error}");
+    // Nor does one start where a link leads nowhere: its volume may not be mounted.
+    std::os::unix::fs::symlink(dir.path().join("volume/relay.toml"), &path).unwrap();
+    let error = loader().load().unwrap_err().to_string();
+    assert!(error.contains(FILE_NAME), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    assert!(loader().load().is_err());
+    std::fs::remove_file(&path).unwrap();
+    let changes = dir.path().join(CHANGES_FILE);
+    std::os::unix::fs::symlink(dir.path().join("volume/settings.toml"), &changes).unwrap();
+    let error = loader().load().unwrap_err().to_string();
+    assert!(
+        error.contains(CHANGES_FILE) && error.contains("does not exist"),
+        "{error}"
+    );
+}

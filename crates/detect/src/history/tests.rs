@@ -1,5 +1,7 @@
+use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use sdk_relay_bip352::{Receiver, ScanKey};
+use bitcoin::{Amount, Txid};
+use sdk_relay_bip352::{EligibleTx, Match, OutputTweak, Receiver, ScanKey};
 
 use super::*;
 use crate::mailbox::Mailboxes;
@@ -49,7 +51,7 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
 
     let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST, true);
     let own = greedy.iter().filter(|scan| share.take(scan).is_some()).count();
-    assert_eq!(own, KEYS / 2, "others have scans in the same scanned");
+    assert_eq!(own, KEYS / 2, "others have scans in the same range");
     assert_eq!(share.take(&honest[0]), Some(own), "and share the turn");
 
     for (rows, most) in [
@@ -128,4 +130,67 @@ fn who_is_deep_in_debt_shares_no_turn_of_others() {
     let companions = turns.companions();
     assert!([honest, other].iter().all(|owner| companions.contains(owner)));
     assert!(!companions.contains(&greedy), "{companions:?}");
+}
+
+/// Two blocks, of which each pays with so many outputs.
+fn paid(outputs: u32) -> (Vec<IndexedBlock>, Scanned) {
+    let key = SecretKey::from_slice(&[7; 32]).unwrap().public_key(&Secp256k1::new());
+    let at = |height| BlockRef {
+        height,
+        hash: BlockHash::all_zeros(),
+    };
+    let block = |height| IndexedBlock {
+        height,
+        hash: BlockHash::all_zeros(),
+        time: 1,
+        transactions: Vec::new(),
+        spent: Vec::new(),
+    };
+    let found = |vout| Match {
+        vout,
+        key: [0; 32],
+        amount: Amount::ZERO,
+        k: vout,
+        label: None,
+        tweak: OutputTweak::from_bytes([1; 32]),
+    };
+    let paid = |height| Paid {
+        at: at(height),
+        time: 1,
+        eligible: EligibleTx {
+            txid: Txid::from_byte_array([7; 32]),
+            tweak: key,
+            outputs: Vec::new(),
+        },
+        fee: None,
+        size: 1,
+        matches: (0..outputs).map(found).collect(),
+    };
+    let scanned = Scanned {
+        paid: vec![paid(0), paid(1)],
+        unfinished: None,
+    };
+    (vec![block(0), block(1)], scanned)
+}
+
+#[test]
+fn the_scans_of_a_connection_add_no_more_than_its_mailbox_takes_but_one_block() {
+    let scans = scans(1, &[receiver(1)]);
+    let through = |outputs, payments, is_untouched| {
+        let (blocks, scanned) = paid(outputs);
+        let left = Left { payments, is_untouched };
+        scans[0]
+            .scanned(&blocks, scanned, &left)
+            .map(|range| range.through.height)
+    };
+    assert_eq!(through(100, 200, true), Some(1));
+    assert_eq!(through(100, 199, true), Some(0));
+    assert_eq!(through(100, 99, true), Some(0), "a block is not divided");
+    assert_eq!(through(100, 100, false), Some(0));
+    assert_eq!(
+        through(100, 99, false),
+        None,
+        "another scan of the connection has used the rest"
+    );
+    assert_eq!(through(0, 0, false), Some(1), "blocks without payments take nothing");
 }

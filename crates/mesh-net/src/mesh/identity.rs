@@ -9,7 +9,7 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_config::{open_regular, private_file};
+use sdk_relay_config::{is_absent, open_regular, private_file};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -57,7 +57,7 @@ impl Identity {
             path: path.clone(),
             source,
         };
-        if !path.try_exists().map_err(io)? {
+        if is_absent(&path).map_err(io)? {
             create(&path).map_err(io)?;
         }
         if let Some(mode) = private_file::exposed(&path).map_err(io)? {
@@ -77,7 +77,11 @@ impl Identity {
     /// Whether [`Self::open`] would read the key, or could make one.
     pub fn check(given: Option<&Path>, data_dir: &Path) -> Result<(), IdentityError> {
         let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
-        if path.exists() {
+        let absent = is_absent(&path).map_err(|source| IdentityError::Io {
+            path: path.clone(),
+            source,
+        });
+        if !absent? {
             return Self::open(given, data_dir).map(drop);
         }
         // The data directory is made where it is missing.
@@ -158,6 +162,23 @@ fn create(path: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_key_that_is_not_there_is_an_error_and_no_new_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        std::os::unix::fs::symlink(dir.path().join("volume/mesh.key"), &path).unwrap();
+        for tried in [
+            Identity::open(None, dir.path()).map(drop),
+            Identity::check(None, dir.path()),
+        ] {
+            let error = tried.unwrap_err();
+            let error = format!("{error}: {:?}", std::error::Error::source(&error));
+            assert!(error.contains(FILE_NAME) && error.contains("does not exist"), "{error}");
+        }
+        assert!(path.is_symlink());
+    }
 
     #[test]
     fn the_same_key_at_each_start_in_a_file_of_its_owner() {

@@ -201,10 +201,16 @@ impl Mesh {
         let listens_on = Some(listens_on.to_owned()).filter(|url| !is_own_machine(url));
         let address = config.mesh.advertise.clone().or(listens_on);
         if address.is_none() && !config.standalone {
-            tracing::warn!(
-                ws_url = %config.ws_url,
-                "this relay does not advertise an address, because other machines cannot use its listen address: set mesh.advertise so that relays and their clients can connect to it"
+            let (message, ws_url) = (
+                "this relay does not advertise an address, because other machines cannot use its listen address: set mesh.advertise so that relays and their clients can connect to it",
+                &config.ws_url,
             );
+            // Without peers, and where only this machine can connect, there is no mesh that would need it.
+            if config.mesh.peers.is_empty() && config.ws_url.ip().is_loopback() {
+                tracing::info!(%ws_url, "{message}");
+            } else {
+                tracing::warn!(%ws_url, "{message}");
+            }
         }
         let own = CoreOwn {
             relay_id: RelayId::new(relay_id)?,

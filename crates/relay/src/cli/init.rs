@@ -1,23 +1,39 @@
 //! `sdk_relay init`.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use sdk_relay_config::{Loader, Overrides, template};
 use sdk_relay_console::say;
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
 pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
+    let how = match (&overrides.config, &overrides.data_dir) {
+        (Some(file), _) => format!(" --config {}", file.display()),
+        (None, Some(dir)) => format!(" --data-dir {}", dir.display()),
+        (None, None) => String::new(),
+    };
     let path = Loader::new(overrides).file();
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
-    let mut file = File::create_new(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    // Passwords and tokens are added to it.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow!("{} exists: edit it, or remove it to start anew", path.display()),
+        _ => anyhow!("cannot write {}: {error}", path.display()),
+    })?;
     file.write_all(template().as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     say(&format!(
-        "Wrote {} with every setting and its default. Change what you need, then run sdk_relay.",
+        "Wrote {} with every setting and its default. Change what you need, then run sdk_relay{how}.",
         path.display()
     ));
     Ok(())

@@ -20,7 +20,7 @@ pub use run::run_with;
 ///
 /// It follows a Bitcoin node, finds silent payments in the mempool and in blocks, and notifies its clients over a
 /// WebSocket API (port 8090). State and administration are available over an HTTP API (port 8091). To try it without
-/// a node: sdk_relay --standalone
+/// a node: sdk_relay --standalone --data-dir try
 #[derive(Debug, Parser)]
 #[command(
     name = "sdk_relay",

@@ -45,6 +45,33 @@ async fn a_zmq_address_that_cannot_be_reached() {
 }
 
 #[tokio::test]
+async fn a_zmq_address_where_the_mempool_is_not_published() {
+    let mut node = Bitcoind::start(Options::default()).await;
+    let url = node.zmq_url();
+    node.stop().await;
+    let args = ["rawtx", "hashblock"].map(|topic| format!("-zmqpub{topic}={url}"));
+    let in_part = Options {
+        args: args.to_vec(),
+        ..without_zmq()
+    };
+    node.start_again_with(in_part).await;
+    let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
+    let words = ["bitcoin_core.zmq_url", "not all changes", "zmqpubsequence="];
+    degraded(&relay, &words).await;
+    // The signal of a block changes nothing about that.
+    node.mine(1).await;
+    eventually(DEADLINE, "the block", async || {
+        let (_, health) = health(&relay).await;
+        (health.index?.height? == 1).then_some(())
+    })
+    .await;
+    degraded(&relay, &words).await;
+    node.stop().await;
+    node.start_again_with(Options::default()).await;
+    well(&relay).await;
+}
+
+#[tokio::test]
 async fn a_zmq_address_that_does_not_tell_of_the_nodes_changes() {
     let node = Bitcoind::start(without_zmq()).await;
     let other = Bitcoind::start(Options::default()).await;

@@ -2,6 +2,7 @@
 
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::node::WalletError;
+use sdk_relay_chain::rpc::code;
 use sdk_relay_devchain::PayError;
 
 /// Why there is no block or no payment.
@@ -39,6 +40,8 @@ impl From<PayError> for DevError {
 impl From<WalletError> for DevError {
     fn from(error: WalletError) -> Self {
         match error {
+            // It is loading, or cannot estimate a fee: no other amount helps.
+            WalletError::Refused(ref reason) if reason.code == code::WALLET => Self::Unavailable(error.to_string()),
             WalletError::Refused(_) => Self::Amount(error.to_string()),
             WalletError::Unavailable { .. } => Self::Unavailable(error.to_string()),
             WalletError::Source(error) => Self::Source(error),

@@ -22,6 +22,7 @@ use crate::source::{Signal, Signalling};
 use frame::Topic;
 use reader::Reader;
 use silence::Silence;
+use topics::Missing;
 
 /// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at everything anew, which is
 /// cheaper than a queue of this length.
@@ -54,7 +55,16 @@ struct Standing {
     /// Since when it cannot be reached, and why.
     unreached: Option<(Instant, String)>,
     /// Topics that the node does not publish there. Logged when it changes, not at each connection.
-    missing: Option<String>,
+    missing: Option<Missing>,
+    /// A message of the topic `sequence` has come over this connection, whatever the node says: it may be published at another address, from where a
+    /// proxy brings it here.
+    has_sequence: bool,
+}
+
+impl Standing {
+    fn is_partial(&self) -> bool {
+        !self.has_sequence && self.missing.as_ref().is_some_and(|missing| missing.lacks_sequence)
+    }
 }
 
 impl Publisher {
@@ -69,8 +79,14 @@ impl Publisher {
         Signalling {
             url: self.url.clone(),
             unreached: standing.unreached.clone(),
-            missing: standing.missing.clone(),
+            is_partial: standing.is_partial(),
+            missing: standing.missing.as_ref().map(|missing| missing.advice.clone()),
         }
+    }
+
+    /// Whether the node publishes every change, as far as it is known.
+    pub(super) fn signals_all(&self) -> bool {
+        !lock(&self.standing).is_partial()
     }
 
     /// Starts the task that listens. It ends when the receiver is dropped.
@@ -140,6 +156,8 @@ impl Listener {
     /// Passes on what one connection brings; returns why it ended.
     async fn receive(&mut self, mut socket: SubSocket, mut events: Events) -> String {
         let mut reader = Reader::default();
+        let mut has_sequence = false;
+        lock(&self.standing).has_sequence = false;
         let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
         tokio::pin!(settled);
         let mut fresh = true;
@@ -154,6 +172,10 @@ impl Listener {
                     Ok(message) => {
                         silence.heard();
                         self.pass_on(&mut reader, message);
+                        if !has_sequence && reader.has_sequence() {
+                            has_sequence = true;
+                            lock(&self.standing).has_sequence = true;
+                        }
                     }
                     Err(error) => return error.to_string(),
                 },
@@ -195,12 +217,12 @@ impl Listener {
         }
     }
 
-    fn complain(&self, missing: Option<String>) {
+    fn complain(&self, missing: Option<Missing>) {
         let mut standing = lock(&self.standing);
         if let Some(missing) = &missing
             && standing.missing.as_ref() != Some(missing)
         {
-            tracing::warn!("{missing}");
+            tracing::warn!("{}", missing.advice);
         }
         standing.missing = missing;
     }

@@ -57,6 +57,11 @@ impl Reader {
         })
     }
 
+    /// Whether a message of the topic `sequence` has come.
+    pub(super) fn has_sequence(&self) -> bool {
+        self.sequence.0.is_some()
+    }
+
     fn signal(&mut self, body: Body) -> Option<Signal> {
         match body {
             Body::RawTx(raw) => {

@@ -14,14 +14,25 @@ struct Notifier {
     address: String,
 }
 
-/// What a person has to know about topics that the node does not publish at `url`. `None` when there is nothing to say, or the node cannot be
-/// asked: that is told elsewhere.
-pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<String> {
+/// Topics that the node does not publish at an address.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Missing {
+    /// What to do, for the operator.
+    pub(super) advice: String,
+    /// `sequence` is among them, the only one that reports every change of the mempool and of the chain.
+    pub(super) lacks_sequence: bool,
+}
+
+/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or cannot be asked, which is reported elsewhere.
+pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
     match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
         Ok(notifiers) => complaint(&notifiers, &url),
-        Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(format!(
-            "the node was built without ZMQ, but another program listens at {url}: remove bitcoin_core.zmq_url to poll the node"
-        )),
+        Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(Missing {
+            advice: format!(
+                "the node was built without ZMQ, but another program listens at {url}: remove bitcoin_core.zmq_url to poll the node"
+            ),
+            lacks_sequence: true,
+        }),
         Err(error) => {
             tracing::debug!(%error, "the node does not report which ZMQ topics it publishes");
             None
@@ -29,7 +40,7 @@ pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<String> {
     }
 }
 
-fn complaint(notifiers: &[Notifier], url: &str) -> Option<String> {
+fn complaint(notifiers: &[Notifier], url: &str) -> Option<Missing> {
     // Hosts differ in their spelling, and by what lies between the node and us; only the port is comparable.
     let here = |notifier: &&Notifier| port(&notifier.address) == port(url);
     let lacks = |topic: &Topic| {
@@ -43,11 +54,12 @@ fn complaint(notifiers: &[Notifier], url: &str) -> Option<String> {
         .filter(lacks)
         .map(|topic| format!("zmqpub{}={url}", topic.name()))
         .collect();
-    (!options.is_empty()).then(|| {
-        format!(
+    (!options.is_empty()).then(|| Missing {
+        advice: format!(
             "the node does not publish all ZMQ topics at {url}: add {} to its configuration and restart it; until then changes are detected later",
             options.join(", ")
-        )
+        ),
+        lacks_sequence: lacks(&Topic::Sequence),
     })
 }
 
@@ -74,10 +86,14 @@ mod tests {
             notifier("pubsequence", "tcp://0.0.0.0:28333"),
         ];
         let complaint_here = |notifiers: &[Notifier]| complaint(notifiers, "tcp://127.0.0.1:28332");
-        let text = complaint_here(&notifiers).unwrap();
+        let found = complaint_here(&notifiers).unwrap();
+        let text = &found.advice;
         assert!(text.contains("add zmqpubsequence=tcp://127.0.0.1:28332 to"), "{text}");
+        assert!(found.lacks_sequence);
         notifiers.push(notifier("pubsequence", "tcp://0.0.0.0:28332"));
         assert_eq!(complaint_here(&notifiers), None);
+        notifiers.remove(0);
+        assert!(complaint_here(&notifiers).is_some_and(|found| !found.lacks_sequence));
     }
 
     #[tokio::test]
@@ -98,7 +114,7 @@ mod tests {
             ..testkit::Options::default()
         })
         .await;
-        let text = missing(rpc, node.zmq_url()).await.unwrap();
+        let Missing { advice: text, .. } = missing(rpc, node.zmq_url()).await.unwrap();
         assert!(
             text.contains("zmqpubsequence=") && text.contains("zmqpubhashblock="),
             "{text}"
