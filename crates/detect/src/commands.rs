@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::backfill::{Heights, HistoryPlan, NextScan};
-use super::history::ScannedRange;
+use super::history_scan::ScannedRange;
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 
 /// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and

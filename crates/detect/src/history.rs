@@ -11,20 +11,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backfill::NextScan;
+use sdk_relay_bip352::{Prepared, Scanner};
+use sdk_relay_chain::joined;
+use sdk_relay_index::{Index, scan_within};
+use sdk_relay_store::index::IndexError;
+
 use super::commands::Detection;
-use super::mailbox::Mailbox;
-use super::rows::{Facts, Row};
+use super::history_scan::{Left, Scan};
 use super::scan_queue::ScanQueue;
 use super::scheduler::fair::Fair;
 use super::scheduler::{Owner, PAIR, cost_of_row};
-use bitcoin::BlockHash;
-use bitcoin::hashes::Hash;
-use sdk_relay_bip352::{Match, Prepared, Scanner};
-use sdk_relay_chain::{BlockRef, joined};
-use sdk_relay_index::{Index, Paid, Scanned, scan_within};
-use sdk_relay_protocol::{MissingBlocks, MissingReason};
-use sdk_relay_store::index::{IndexError, IndexedBlock};
 
 /// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new one, is noticed between two
 /// turns: a client with a single key waits for at most one turn of others.
@@ -43,61 +39,6 @@ const QUANTUM: u64 = TURN / 8;
 const TURNS: u64 = 4;
 /// Between two looks at a mailbox that is full, and at an index that is behind.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// A history that is to be scanned.
-#[derive(Debug)]
-pub(super) struct Scan {
-    pub(super) watch_id: String,
-    pub(super) receiver: Arc<Prepared>,
-    pub(super) mailbox: Mailbox,
-    pub(super) next: u32,
-    pub(super) until: u32,
-    /// The turn in which it was served last.
-    pub(super) served: u64,
-}
-
-/// A part of a watch's history: what was found from its next block through this one.
-pub(super) struct ScannedRange {
-    pub(super) watch_id: String,
-    pub(super) from: u32,
-    pub(super) through: BlockRef,
-    pub(super) found: Vec<Found>,
-    /// These blocks cannot be scanned, and why; nothing is found then, and the hash of `through` says nothing.
-    pub(super) missing: Option<MissingReason>,
-}
-
-impl ScannedRange {
-    fn payments(&self) -> usize {
-        self.found.iter().map(|found| found.matches.len()).sum()
-    }
-}
-
-/// A transaction of the history that pays a watch.
-pub(super) struct Found {
-    pub(super) at: BlockRef,
-    pub(super) time: u32,
-    pub(super) row: Row,
-    pub(super) matches: Vec<Match>,
-}
-
-impl From<Paid> for Found {
-    fn from(paid: Paid) -> Self {
-        let facts = Facts {
-            txid: paid.eligible.txid,
-            fee: paid.fee,
-            size: u64::from(paid.size),
-        };
-        Self {
-            at: paid.at,
-            time: paid.time,
-            row: Row {
-                eligible: paid.eligible,
-                facts,
-            },
-            matches: paid.matches,
-        }
-    }
-}
 
 /// The scanning task.
 pub struct HistoryScanner {
@@ -361,98 +302,6 @@ impl Share {
         self.receivers.push(Arc::clone(&scan.receiver));
         self.columns.insert(keys, column);
         Some(column)
-    }
-}
-
-/// What the scans of one connection may still add to its mailbox in a turn.
-struct Left {
-    payments: usize,
-    /// No scan has added anything.
-    is_untouched: bool,
-}
-
-impl Scan {
-    /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other scan of the connection has used
-    /// any. `None` if not even one block is finished or fits; then the scan gets a later turn.
-    fn scanned(&self, blocks: &[IndexedBlock], found: Scanned, left: &Left) -> Option<ScannedRange> {
-        let mut capacity = left.payments;
-        let Scanned { paid, unfinished } = found;
-        if unfinished.is_some_and(|height| height <= self.next) {
-            return None;
-        }
-        let is_finished = |height: u32| unfinished.is_none_or(|unfinished| height < unfinished);
-        let own = |height: u32| (self.next..=self.until).contains(&height) && is_finished(height);
-        let mut through = self.next;
-        let mut found = paid
-            .into_iter()
-            .map(Found::from)
-            .filter(|f| own(f.at.height))
-            .peekable();
-        let mut taken = Vec::new();
-        for block in blocks.iter().filter(|b| own(b.height)) {
-            let mut of_block = Vec::new();
-            while let Some(next) = found.next_if(|f| f.at.height == block.height) {
-                of_block.push(next);
-            }
-            let payments = of_block.iter().map(|f| f.matches.len()).sum();
-            if payments > capacity {
-                if block.height > self.next {
-                    break;
-                }
-                if !left.is_untouched {
-                    return None;
-                }
-            }
-            capacity = capacity.saturating_sub(payments);
-            through = block.height;
-            taken.extend(of_block);
-        }
-        let at = blocks.iter().find(|b| b.height == through).map_or_else(
-            || BlockRef {
-                height: through,
-                hash: BlockHash::all_zeros(),
-            },
-            place,
-        );
-        Some(ScannedRange {
-            watch_id: self.watch_id.clone(),
-            from: self.next,
-            through: at,
-            found: taken,
-            missing: None,
-        })
-    }
-
-    /// Blocks from the next one on that cannot be scanned.
-    fn missing(&self, MissingBlocks { to, reason, .. }: MissingBlocks) -> ScannedRange {
-        ScannedRange {
-            watch_id: self.watch_id.clone(),
-            from: self.next,
-            through: BlockRef {
-                height: to,
-                hash: BlockHash::all_zeros(),
-            },
-            found: Vec::new(),
-            missing: Some(reason),
-        }
-    }
-
-    /// Continues where detection says; `false` if its range could not be used.
-    fn go_on(&mut self, next_scan: NextScan) -> bool {
-        let (used, next, until) = match next_scan {
-            NextScan::Go { next, until } => (true, next, until),
-            NextScan::Stale { next, until } => (false, next, until),
-            NextScan::Done => (true, 1, 0),
-        };
-        (self.next, self.until) = (next, until);
-        used
-    }
-}
-
-fn place(block: &IndexedBlock) -> BlockRef {
-    BlockRef {
-        height: block.height,
-        hash: block.hash,
     }
 }
 

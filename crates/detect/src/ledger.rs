@@ -15,8 +15,8 @@ use sdk_relay_protocol::Event;
 
 use super::known_payment::KnownPayment;
 
-/// Memory for each payment: nodes of the map are half full at least, or nearly.
-const PAYMENT_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
+/// Memory for the entry of each payment: nodes of the map are half full at least, or nearly.
+const ENTRY_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
 
 /// Payments to one wallet, as they were last reported. Reverted and buried ones are not kept.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Ledger {
 
     /// Memory that it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.payments.len() * PAYMENT_BYTES
+        self.payments.len() * ENTRY_BYTES
     }
 
     /// An output was seen, in the mempool or in a block as the payment says.

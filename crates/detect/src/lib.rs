@@ -12,6 +12,7 @@ mod budget;
 mod commands;
 mod first_block;
 mod history;
+mod history_scan;
 mod known_payment;
 mod ledger;
 mod mailbox;

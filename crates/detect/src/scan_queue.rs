@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::history::Scan;
+use super::history_scan::Scan;
 use super::mailbox::Mailbox;
 
 /// Holds one scan at most for each watch, so that it is bounded by `limits.watches` and never has to refuse one.

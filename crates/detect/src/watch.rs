@@ -12,7 +12,7 @@ use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 
 use super::backfill::{Backfill, Heights, HistoryPlan, NextScan, Progress};
-use super::history::{Scan, ScannedRange};
+use super::history_scan::{Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};

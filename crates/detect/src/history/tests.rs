@@ -1,7 +1,10 @@
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
-use bitcoin::{Amount, Txid};
+use bitcoin::{Amount, BlockHash, Txid};
 use sdk_relay_bip352::{EligibleTx, Match, OutputTweak, Receiver, ScanKey};
+use sdk_relay_chain::BlockRef;
+use sdk_relay_index::{Paid, Scanned};
+use sdk_relay_store::index::IndexedBlock;
 
 use super::*;
 use crate::mailbox::Mailboxes;

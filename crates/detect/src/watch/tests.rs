@@ -9,7 +9,7 @@ use sdk_relay_index::IndexState;
 
 use super::*;
 use crate::commands::WatchOrder;
-use crate::history::Found;
+use crate::history_scan::Found;
 use crate::mailbox::{MailboxReceiver, Mailboxes};
 use crate::rows::Facts;
 use crate::watches::Watches;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::Worker;
 use crate::backfill::{Backfill, HistoryPlan, NextScan};
 use crate::commands::{Registered, WatchOrder, WatchRefused};
-use crate::history::ScannedRange;
+use crate::history_scan::ScannedRange;
 use crate::rows::{Place, Row};
 use crate::scheduler::{Batch as Rows, Class, Client, Outcome};
 
