@@ -1,4 +1,4 @@
-//! Signatures of every kind, and blocks that are full. What a node says to other faults is compared in `tests/dev_node.rs`.
+//! Signatures of every kind, and blocks that are full. What a node says to other faults is compared in `tests/it/node.rs`.
 
 use std::collections::HashSet;
 

@@ -1,0 +1,209 @@
+//! Mempool look-ups, broadcasts and information of a real node.
+
+use crate::node::{anyones, logged, source, spend_anyones};
+use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
+use sdk_relay_chain::{BroadcastError, ChainSource as _};
+use testkit::{Bitcoind, InputKind, Options, Payer};
+
+const AMOUNT: Amount = Amount::from_sat(2_000_000);
+
+/// How often the node was asked over HTTP so far.
+fn requests(node: &Bitcoind) -> usize {
+    logged(node, "Received a POST request")
+}
+
+async fn node_and_payer() -> (Bitcoind, Payer) {
+    let node = Bitcoind::start(Options {
+        args: vec!["-debug=http".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    let payer = Payer::funded(&node).await;
+    (node, payer)
+}
+
+/// Sends `length` transactions, each of which spends the one before.
+async fn chain(node: &Bitcoind, payer: &mut Payer, length: usize) -> Vec<Transaction> {
+    let mut txs = vec![payer.pay(&InputKind::ALL, &[(anyones(), AMOUNT)])];
+    node.send_raw(&txs[0]).await;
+    while txs.len() < length {
+        let last = txs.last().unwrap();
+        let child = spend_anyones(
+            OutPoint {
+                txid: last.compute_txid(),
+                vout: 0,
+            },
+            last.output[0].value,
+        );
+        node.send_raw(&child).await;
+        txs.push(child);
+    }
+    txs
+}
+
+/// What the inputs of `tx` spend, from the transactions themselves or from the node one by one.
+async fn prevouts(node: &Bitcoind, tx: &Transaction, others: &[Transaction]) -> Vec<TxOut> {
+    let mut prevouts = Vec::new();
+    for input in &tx.input {
+        let outpoint = input.previous_output;
+        let parent = others.iter().find(|other| other.compute_txid() == outpoint.txid);
+        prevouts.push(match parent {
+            Some(parent) => parent.output[outpoint.vout as usize].clone(),
+            None => node.txout(outpoint).await.unwrap(),
+        });
+    }
+    prevouts
+}
+
+#[tokio::test]
+async fn a_lone_transaction_that_came_along_costs_one_request() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let txs = chain(&node, &mut payer, 2).await;
+    // The first spends four confirmed coins, the second an output that is in the mempool alone.
+    for tx in &txs {
+        let expected = prevouts(&node, tx, &txs).await;
+        let before = requests(&node);
+        let found = source
+            .transactions(&[tx.compute_txid()], vec![tx.clone()])
+            .await
+            .unwrap();
+        assert_eq!(requests(&node) - before, 1);
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].tx, &found[0].prevouts), (tx, &expected));
+        assert_eq!(found[0].txid, tx.compute_txid());
+        assert!(found[0].fee() >= Amount::from_sat(1_000));
+    }
+}
+
+#[tokio::test]
+async fn a_chain_in_the_mempool_is_complete_in_any_order() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let txs = chain(&node, &mut payer, 5).await;
+    let txids: Vec<Txid> = txs.iter().map(Transaction::compute_txid).collect();
+    let snapshot = source.mempool().await.unwrap();
+    assert_eq!(snapshot.txids.len(), 5);
+    assert!(txids.iter().all(|txid| snapshot.txids.contains(txid)));
+    assert!(snapshot.sequence >= 5);
+
+    let mut backwards = txids.clone();
+    backwards.reverse();
+    for wanted in [&txids[..], &backwards, &txids[2..3], &txids[4..]] {
+        let found = source.transactions(wanted, vec![]).await.unwrap();
+        assert_eq!(found.iter().map(|tx| tx.txid).collect::<Vec<_>>(), wanted);
+        for found in found {
+            let tx = txs.iter().find(|tx| tx.compute_txid() == found.txid).unwrap();
+            assert_eq!((&found.tx, &found.prevouts), (tx, &prevouts(&node, tx, &txs).await));
+        }
+    }
+
+    let spent: Vec<OutPoint> = txs.iter().map(|tx| tx.input[0].previous_output).collect();
+    let unspent = OutPoint {
+        txid: txids[4],
+        vout: 0,
+    };
+    let spenders = source.spenders(&[&spent[..], &[unspent]].concat()).await.unwrap();
+    assert_eq!(spenders[..5], txids.iter().copied().map(Some).collect::<Vec<_>>());
+    assert_eq!(spenders[5], None);
+}
+
+#[tokio::test]
+async fn many_at_once() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    payer.split(&node, InputKind::P2wpkh, 300, AMOUNT * 2).await;
+    let mut txs = Vec::new();
+    for _ in 0..300 {
+        let tx = payer.pay(&[InputKind::P2wpkh], &[(anyones(), Amount::from_sat(1_000_000))]);
+        let child = spend_anyones(
+            OutPoint {
+                txid: tx.compute_txid(),
+                vout: 0,
+            },
+            tx.output[0].value,
+        );
+        node.send_raw(&tx).await;
+        node.send_raw(&child).await;
+        txs.extend([tx, child]);
+    }
+    let wanted: Vec<Txid> = txs.iter().map(Transaction::compute_txid).collect();
+    let before = requests(&node);
+    let found = source.transactions(&wanted, vec![]).await.unwrap();
+    assert_eq!(found.len(), 600);
+    assert!(
+        requests(&node) - before <= 6,
+        "{} requests for 600 transactions",
+        requests(&node) - before
+    );
+
+    // The children alone: their parents are in the mempool, and were not asked for.
+    let children: Vec<Txid> = wanted.iter().skip(1).step_by(2).copied().collect();
+    assert_eq!(source.transactions(&children, vec![]).await.unwrap().len(), 300);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_left_out() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let mined = payer.pay(&[InputKind::P2tr], &[(anyones(), AMOUNT)]);
+    node.send_raw(&mined).await;
+    node.mine(1).await;
+    let replaced = payer.pay(&[InputKind::P2tr], &[(anyones(), AMOUNT)]);
+    node.send_raw(&replaced).await;
+    let child = spend_anyones(
+        OutPoint {
+            txid: replaced.compute_txid(),
+            vout: 0,
+        },
+        AMOUNT,
+    );
+    node.send_raw(&child).await;
+    let replacement = payer.replace(&replaced, &[(anyones(), AMOUNT / 2)]);
+    node.send_raw(&replacement).await;
+
+    let never = Txid::from_byte_array([9; 32]);
+    let here = replacement.compute_txid();
+    let wanted = [
+        mined.compute_txid(),
+        never,
+        replaced.compute_txid(),
+        here,
+        child.compute_txid(),
+    ];
+    // `child` came along, but what it spends is gone.
+    let found = source.transactions(&wanted, vec![child]).await.unwrap();
+    assert_eq!(found.iter().map(|tx| tx.txid).collect::<Vec<_>>(), [here]);
+    assert!(source.transactions(&[], vec![]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn broadcasts_are_taken_or_refused_with_the_nodes_reason() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let tx = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
+    assert_eq!(source.broadcast(&tx).await.unwrap(), tx.compute_txid());
+    assert_eq!(node.mempool().await, [tx.compute_txid()]);
+
+    let orphan = spend_anyones(
+        OutPoint {
+            txid: Txid::from_byte_array([9; 32]),
+            vout: 0,
+        },
+        AMOUNT,
+    );
+    let mut unsigned = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
+    unsigned.input[0].witness.clear();
+    unsigned.input[0].script_sig = ScriptBuf::from_bytes(vec![1, 1]);
+    for (tx, reason) in [(orphan, "missingorspent"), (unsigned, "")] {
+        match source.broadcast(&tx).await {
+            Err(BroadcastError::Rejected(words)) => assert!(!words.is_empty() && words.contains(reason), "{words}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    let info = source.info().await.unwrap();
+    assert_eq!(info.blockchain["chain"], "regtest");
+    assert!(info.network["subversion"].is_string());
+    assert_eq!(info.mempool["size"], 1);
+}

@@ -1,0 +1,220 @@
+//! Names that several keys claim: in which order they are settled, and what becomes of a claim whose link ends.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sdk_relay_mesh::keys::entry_bytes;
+use sdk_relay_mesh::limits::{MAX_CLAIMS, MAX_CONTESTED_DIALS};
+use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
+use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer};
+use sdk_relay_protocol::mesh::{Gossip, Have, RelayEntry, RelayId, RelayStatus};
+
+const ROUND: Duration = Duration::from_secs(30);
+
+/// Seconds after which a dial that nobody answers has failed.
+const NO_ANSWER: Duration = Duration::from_secs(10);
+
+/// The relay whose name is at stake.
+const OWNER: u64 = 99;
+
+/// The peer that introduces all names with wrong keys.
+const INTRODUCER: u64 = 1;
+
+fn id(n: u64) -> RelayId {
+    RelayId::new(&format!("relay-{n}")).unwrap()
+}
+
+fn mesh() -> Mesh<SimulatedKeys> {
+    lone(Config {
+        max_links: 32,
+        ..Config::default()
+    })
+}
+
+fn link(mesh: &mut Mesh<SimulatedKeys>, now: Duration, link: u64) {
+    let peer = Peer {
+        relay_id: id(link),
+        public_key: SimulatedKeys::new(link).public_key(),
+        dial: None,
+        latency: Duration::from_millis(20),
+    };
+    mesh.link_up(now, LinkId(link), peer);
+}
+
+fn entry(n: u64, key: u64) -> Arc<RelayEntry> {
+    let keys = SimulatedKeys::new(key);
+    let mut entry = RelayEntry {
+        relay_id: id(n),
+        public_key: keys.public_key(),
+        address: format!("relay-{n}.example.com:8090"),
+        incarnation: key,
+        version: 1,
+        status: RelayStatus::Healthy,
+        software_version: "0.1.0".to_owned(),
+        capabilities: Vec::new(),
+        started: 0,
+        signature: String::new(),
+    };
+    entry.signature = keys.sign(&entry_bytes(&entry));
+    Arc::new(entry)
+}
+
+/// The other end of a link announces these entries at this distance, and sends them.
+fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
+    let announced = Gossip {
+        batch: 1,
+        have: entries
+            .iter()
+            .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
+            .collect(),
+        distances: vec![distance; entries.len()],
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(announced));
+    let sent = Gossip {
+        entries,
+        ..Gossip::default()
+    };
+    mesh.request(now, LinkId(over), Box::new(sent));
+}
+
+/// The introducer brings wrong keys for the owner's name, and for 100 names of relays that do not exist.
+fn with_wrong_keys() -> Mesh<SimulatedKeys> {
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, INTRODUCER);
+    let names = std::iter::once(OWNER).chain(100..200);
+    bring(
+        &mut mesh,
+        ROUND,
+        INTRODUCER,
+        2,
+        names.map(|n| entry(n, 10_000 + n)).collect(),
+    );
+    mesh
+}
+
+/// A link claims a name for another key, as one that exists or as one that does not.
+fn claim(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, name: u64) {
+    bring(mesh, now, over, distance, vec![entry(name, name)]);
+}
+
+/// Dials that began, in their order, and whom they are for.
+fn dials(mesh: &mut Mesh<SimulatedKeys>) -> Vec<(DialId, RelayId)> {
+    let outputs = std::iter::from_fn(|| mesh.poll());
+    outputs
+        .filter_map(|output| match output {
+            Output::Dial { dial, expect, .. } => Some((dial, expect?.0)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn claims_of_links_that_are_gone_delay_no_others() {
+    let mut mesh = with_wrong_keys();
+    // Links that only look around, one after the other.
+    for over in 2..=11 {
+        link(&mut mesh, ROUND, over);
+        for n in 0..MAX_CLAIMS as u64 {
+            claim(&mut mesh, ROUND, over, 1, 100 + over * MAX_CLAIMS as u64 + n);
+        }
+        mesh.link_down(ROUND, LinkId(over));
+    }
+    let under_way = dials(&mut mesh);
+    assert!(under_way.len() >= MAX_CONTESTED_DIALS);
+    link(&mut mesh, ROUND, 20);
+    claim(&mut mesh, ROUND, 20, 6, OWNER);
+    let later = ROUND + NO_ANSWER;
+    for (dial, _) in under_way {
+        mesh.dial_failed(later, dial);
+    }
+    mesh.tick(later);
+    assert!(dials(&mut mesh).iter().any(|(_, name)| *name == id(OWNER)));
+}
+
+#[test]
+fn what_a_link_that_is_gone_claimed_is_asked_of_the_others() {
+    let mut mesh = with_wrong_keys();
+    for over in 2..=4 {
+        link(&mut mesh, ROUND, over);
+    }
+    // All dials are busy.
+    for n in 0..MAX_CLAIMS as u64 {
+        claim(&mut mesh, ROUND, 2, 1, 100 + n);
+        claim(&mut mesh, ROUND, 3, 1, 110 + n);
+    }
+    claim(&mut mesh, ROUND, 4, 1, OWNER);
+    assert!(dials(&mut mesh).iter().all(|(_, name)| *name != id(OWNER)));
+    mesh.link_down(ROUND, LinkId(4));
+    mesh.tick(ROUND + ROUND / 4);
+    let asked = std::iter::from_fn(|| mesh.poll()).any(|output| match output {
+        Output::Request { gossip, .. } => gossip.want.contains(&id(OWNER)),
+        _ => false,
+    });
+    assert!(asked);
+}
+
+#[test]
+fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
+    let mut mesh = with_wrong_keys();
+    let many = 2..2 + 2 * MAX_CONTESTED_DIALS as u64;
+    let (mut names, mut claimed) = (100.., BTreeMap::new());
+    for over in many.clone() {
+        link(&mut mesh, ROUND, over);
+        let name = names.next().unwrap();
+        claim(&mut mesh, ROUND, over, 1, name);
+        claimed.insert(id(name), over);
+    }
+    link(&mut mesh, ROUND, 50);
+    claim(&mut mesh, ROUND, 50, 6, OWNER);
+    let (mut now, mut under_way) = (ROUND, dials(&mut mesh));
+    while !under_way.iter().any(|(_, name)| *name == id(OWNER)) {
+        now += NO_ANSWER;
+        assert!(now < 4 * ROUND, "the far claim is never dialled");
+        for (dial, name) in std::mem::take(&mut under_way) {
+            // A link whose claim is about to be settled has the next one.
+            if let Some(over) = claimed.remove(&name) {
+                let name = names.next().unwrap();
+                claim(&mut mesh, now, over, 1, name);
+                claimed.insert(id(name), over);
+            }
+            mesh.dial_failed(now, dial);
+        }
+        for over in many.clone().chain([INTRODUCER, 50]) {
+            mesh.heard(now, LinkId(over));
+        }
+        mesh.tick(now);
+        under_way.extend(dials(&mut mesh));
+    }
+}
+
+#[test]
+fn a_dial_that_fails_says_nothing_about_another_key() {
+    let (squatters, others) = (10_000, 20_000);
+    let mut mesh = mesh();
+    link(&mut mesh, ROUND, INTRODUCER);
+    bring(&mut mesh, ROUND, INTRODUCER, 2, vec![entry(OWNER, squatters)]);
+    // It does not answer once, and is dialled again.
+    let mut now = ROUND;
+    let mut dial_again = |mesh: &mut Mesh<SimulatedKeys>| {
+        for _ in 0..100 {
+            now += ROUND / 4;
+            mesh.heard(now, LinkId(INTRODUCER));
+            mesh.tick(now);
+            if let Some((dial, _)) = dials(mesh).into_iter().find(|(_, name)| *name == id(OWNER)) {
+                return (now, dial);
+            }
+        }
+        unreachable!("it is dialled now and then");
+    };
+    let (failed, dial) = dial_again(&mut mesh);
+    mesh.dial_failed(failed, dial);
+    let (now, dial) = dial_again(&mut mesh);
+    // The owner's entry takes its place before that dial has failed too.
+    link(&mut mesh, now, 2);
+    bring(&mut mesh, now, 2, 2, vec![entry(OWNER, OWNER)]);
+    mesh.dial_failed(now + NO_ANSWER, dial);
+    bring(&mut mesh, now + NO_ANSWER, INTRODUCER, 2, vec![entry(OWNER, others)]);
+    let known = mesh.relay(now + NO_ANSWER, "relay-99").unwrap();
+    assert_eq!(known.entry.public_key, SimulatedKeys::new(OWNER).public_key());
+}

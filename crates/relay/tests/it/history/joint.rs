@@ -1,0 +1,77 @@
+//! History is told while the chain goes on and turns back: nothing is missed, and nothing told twice.
+
+use std::collections::BTreeMap;
+
+use testkit::{InputKind, Payee, http_get};
+use tokio::time::{interval, timeout};
+
+use crate::history::hearer::{Heard, Hearer};
+use crate::stage::{Stage, silent};
+use crate::support::DEADLINE;
+
+/// Clients come at every moment of a chain that grows and is reorganised. In the end each of them knows the chain that holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_chain_does_meanwhile_all_is_told_once() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[]);
+    let mut hearers: Vec<Hearer> = Vec::new();
+    let mut paid: BTreeMap<(String, u32), String> = BTreeMap::new();
+    let mut chain: Vec<(bitcoin::BlockHash, String)> = Vec::new();
+    for round in 0..12usize {
+        let tx = stage.payer.pay(
+            &[InputKind::ALL[round % 4]],
+            &[silent(payee.address(), 20_000 + round as u64)],
+        );
+        let block = stage.node.mine_with(std::slice::from_ref(&tx)).await;
+        chain.push((block, tx.compute_txid().to_string()));
+        hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+        if round % 3 == 2 {
+            let depth = 1 + round / 3;
+            let (fork, _) = chain[chain.len() - depth];
+            stage.node.invalidate(fork).await;
+            chain.truncate(chain.len() - depth);
+            // What was in the blocks waits in the mempool again, and comes with the next block.
+            hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+            let blocks = stage.node.mine(u32::try_from(depth).unwrap() + 1).await;
+            for hash in blocks {
+                for tx in stage.node.block(hash).await.txdata.iter().skip(1) {
+                    chain.push((hash, tx.compute_txid().to_string()));
+                }
+            }
+            hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+        }
+    }
+    let last = stage.payer.pay(&[InputKind::P2tr], &[silent(payee.address(), 99_000)]);
+    let end = stage.node.mine_with(std::slice::from_ref(&last)).await;
+    chain.push((end, last.compute_txid().to_string()));
+    for (block, txid) in chain {
+        paid.insert((txid, 0), block.to_string());
+    }
+    let (last, end) = (last.compute_txid().to_string(), end.to_string());
+    assert_eq!(hearers.len(), 20);
+    for hearer in &mut hearers {
+        hearer.until_paid(&last, Some(&end)).await;
+        let is_told = |h: &Hearer| {
+            h.heard
+                .iter()
+                .any(|m| matches!(m, Heard::Progress(p) if p.progress >= 1.0))
+        };
+        if !is_told(hearer) {
+            hearer.until_told().await;
+        }
+        assert_eq!(hearer.holds(), paid);
+    }
+    // Who goes away ends its watch, and its scan with it.
+    drop(hearers);
+    let gone = async {
+        let mut again = interval(std::time::Duration::from_millis(20));
+        loop {
+            again.tick().await;
+            let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
+            if metrics["relay_metrics"]["watches"] == 0 {
+                return;
+            }
+        }
+    };
+    timeout(DEADLINE, gone).await.expect("all watches end");
+}

@@ -1,0 +1,205 @@
+//! Blocks that the relay cannot have: a client is sent which, and why.
+
+use sdk_relay_client::protocol::{
+    API_VERSION, ClientMessage, CloseCode, Handshake, HistoryState, MissingBlocks, MissingReason,
+};
+use sdk_relay_client::{Frame, RawClient};
+use serde_json::json;
+use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, http_get};
+use tokio::time::timeout;
+
+use crate::history::hearer::{Heard, Hearer};
+use crate::history::order::index_is_current;
+use crate::history::tweaks::left_out_and_told;
+use crate::stage::silent;
+use crate::support::DEADLINE;
+
+/// Prunes the node; gives the lowest block that it keeps.
+async fn prune(node: &Bitcoind) -> u32 {
+    node.rpc().call("pruneblockchain", json!([600])).await.unwrap();
+    let info = node.rpc().call("getblockchaininfo", json!([])).await.unwrap();
+    u32::try_from(info["pruneheight"].as_u64().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
+    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    let node = Bitcoind::start(Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    let mut payer = Payer::funded(&node).await;
+    node.mine(800).await;
+    let payee = Payee::new(&[]);
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    node.mine_with(std::slice::from_ref(&tx)).await;
+    let kept = prune(&node).await;
+    let tip = node.height().await;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let relay = RelayProcess::start_listening(options).await;
+    // Asked for in the first moment, when nothing of it is known yet, and later.
+    let mut early = Hearer::open(&relay, &payee, 10, None).await;
+    index_is_current(&relay, tip).await;
+    let mut late = Hearer::open(&relay, &payee, 10, None).await;
+    let pruned = MissingBlocks {
+        from: 10,
+        to: kept - 1,
+        reason: MissingReason::Pruned,
+    };
+    assert_eq!(
+        (
+            late.response.history,
+            late.response.start_height,
+            &late.response.missing
+        ),
+        (Some(HistoryState::Scanning), Some(kept), &vec![pruned])
+    );
+    for hearer in [&mut early, &mut late] {
+        hearer.until_told().await;
+        let progress = hearer.progress();
+        let (first, last) = (progress[0], progress[progress.len() - 1]);
+        assert_eq!((first.progress, first.height), (0.0, kept - 1), "{progress:?}");
+        assert_eq!((last.height, &last.missing), (tip, &vec![pruned]), "{progress:?}");
+        assert_eq!(hearer.detected().len(), 1);
+    }
+    // Nothing of what was asked for is there.
+    let mut none = Hearer::open(&relay, &payee, 10, Some(20)).await;
+    let all = MissingBlocks { to: 20, ..pruned };
+    assert_eq!(
+        (
+            none.response.history,
+            none.response.start_height,
+            &none.response.missing
+        ),
+        (Some(HistoryState::None), Some(tip + 1), &vec![all])
+    );
+    none.until_told().await;
+    let [last] = none.progress()[..] else {
+        panic!("{:?}", none.heard)
+    };
+    assert_eq!((last.height, &last.missing), (20, &vec![all]));
+
+    // Who scans for itself learns the same.
+    let (left_out, heights) = left_out_and_told(&relay, 10, tip).await;
+    let range = format!("blocks 10 to {} (pruned", kept - 1);
+    assert!(matches!(&left_out[..], [one] if one.contains(&range)), "{left_out:?}");
+    assert_eq!(heights, (kept..=tip).collect::<Vec<_>>());
+
+    let health = http_get(&format!("{}/health", relay.http_url())).await.json();
+    assert_eq!(
+        (&health["status"], &health["index"]["first_height"]),
+        (&json!("healthy"), &json!(kept)),
+        "{health}"
+    );
+}
+
+/// The relay sleeps while its node mines on and prunes: what it did not see is history of a watch that asked for none.
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_every_watch() {
+    let node = Bitcoind::start(Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    })
+    .await;
+    let mut payer = Payer::funded(&node).await;
+    let payee = Payee::new(&[]);
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+    let relay = RelayProcess::start(options).await;
+    let seen = node.height().await;
+    index_is_current(&relay, seen).await;
+    let mut hearer = Hearer::open(&relay, &payee, seen + 1, None).await;
+    hearer.until_told().await;
+    let handshake = Handshake {
+        client_id: "listener".to_owned(),
+        version: API_VERSION.to_owned(),
+        capabilities: vec!["notifications".to_owned()],
+        ..Handshake::default()
+    };
+    let mut listener = RawClient::connect(&relay.ws_url()).await.unwrap();
+    listener.send(&ClientMessage::Handshake(handshake)).await.unwrap();
+    let answer = listener.next().await.unwrap();
+    assert!(matches!(answer, Frame::Text(_)), "{answer:?}");
+    signal(&relay, "STOP");
+    node.mine(800).await;
+    let kept = prune(&node).await;
+    signal(&relay, "CONT");
+    let named = |heard: &Heard| matches!(heard, Heard::Progress(p) if p.progress >= 1.0 && !p.missing.is_empty());
+    hearer.until("the hole", named).await;
+    let hole = MissingBlocks {
+        from: seen + 1,
+        to: kept - 1,
+        reason: MissingReason::Pruned,
+    };
+    assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, [hole]);
+    // A client of blocks is closed, so that it comes back and is sent the gap: no block says that others are missing.
+    let code = loop {
+        let frame = timeout(DEADLINE, listener.next()).await.expect("a close").unwrap();
+        if let Frame::Close(code, _) = frame {
+            break code;
+        }
+    };
+    assert_eq!(code, CloseCode::TryAgain.code());
+    // Behind it the watch is live as before.
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
+    hearer.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
+    // An index has no holes: it has begun anew at the first block that the node keeps, and says so of all blocks below.
+    let tip = node.height().await;
+    index_is_current(&relay, tip).await;
+    let health = http_get(&format!("{}/health", relay.http_url())).await.json();
+    assert_eq!(health["index"]["first_height"], json!(kept), "{health}");
+    assert_eq!(health["status"], "healthy", "{health}");
+    let mut late = Hearer::open(&relay, &payee, 1, None).await;
+    let below = MissingBlocks { from: 1, ..hole };
+    assert_eq!(
+        (late.response.start_height, &late.response.missing),
+        (Some(kept), &vec![below])
+    );
+    late.until_told().await;
+    assert_eq!(late.progress()[late.progress().len() - 1].missing, [below]);
+}
+
+fn signal(relay: &RelayProcess, name: &str) {
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", relay.pid())])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_below_the_start_height_of_the_index_is_named() {
+    let node = Bitcoind::start(Options::default()).await;
+    let mut payer = Payer::funded(&node).await;
+    let payee = Payee::new(&[]);
+    let below = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    node.mine_with(std::slice::from_ref(&below)).await;
+    let start = node.height().await + 1;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .node(&node)
+        .set("INDEX__START_HEIGHT", start.to_string());
+    let relay = RelayProcess::start(options).await;
+    let mut nothing = Hearer::open(&relay, &payee, start - 1, None).await;
+    let missing = vec![MissingBlocks {
+        from: start - 1,
+        to: start - 1,
+        reason: MissingReason::BelowStartHeight,
+    }];
+    nothing.until_told().await;
+    assert_eq!(nothing.progress()[nothing.progress().len() - 1].missing, missing);
+    assert!(nothing.detected().is_empty());
+
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    node.mine_with(std::slice::from_ref(&tx)).await;
+    index_is_current(&relay, start).await;
+    let mut hearer = Hearer::open(&relay, &payee, start - 1, None).await;
+    assert_eq!(
+        (hearer.response.start_height, &hearer.response.missing),
+        (Some(start), &missing)
+    );
+    hearer.until_told().await;
+    assert_eq!(hearer.detected().len(), 1);
+    assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, missing);
+}

@@ -1,0 +1,62 @@
+//! Bad input of every kind, some 10,000 pieces of it: each gets an error, a close code or the end of its connection; the relay lives, and a
+//! bystander loses nothing.
+//!
+//! Random input is seeded; a failing run prints its seed, and `RELAY_TEST_SEED` runs it again.
+
+mod bystander;
+mod messages;
+mod mutation;
+mod sockets;
+mod unfinished;
+
+use bitcoin::secp256k1::rand::rngs::StdRng;
+use bitcoin::secp256k1::rand::{self, Rng, SeedableRng};
+use testkit::RelayProcess;
+
+use crate::hostile::bystander::Bystander;
+use crate::wire::{get, start};
+
+/// Environment variable with the seed of an earlier run.
+const SEED: &str = "RELAY_TEST_SEED";
+/// Beyond what a relay with a few hundred connections needs, far below what one megabyte kept for each bad message would take.
+const MEMORY: u64 = 200_000_000;
+
+/// A relay under attack, and somebody who has nothing to do with it.
+struct Stage {
+    relay: RelayProcess,
+    bystander: Bystander,
+    rng: StdRng,
+}
+
+impl Stage {
+    async fn set() -> Stage {
+        let seed = match std::env::var(SEED) {
+            Ok(seed) => seed.parse().unwrap_or_else(|e| panic!("{SEED}={seed}: {e}")),
+            Err(_) => rand::thread_rng().r#gen(),
+        };
+        println!("the seed is {seed}: {SEED}={seed} runs this again");
+        let relay = start().await;
+        Stage {
+            bystander: Bystander::connect(&relay).await,
+            relay,
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    fn url(&self) -> String {
+        self.relay.ws_url()
+    }
+
+    /// The relay lives, serves, and has nothing to complain of itself; the bystander has heard every block.
+    async fn end(self) {
+        println!("{} blocks meanwhile", self.bystander.blocks());
+        self.bystander.end(&self.relay).await;
+        assert_eq!(get(&self.relay, "/health").await["status"], "healthy");
+        let log = self.relay.stderr();
+        for word in ["panicked", "ERROR"] {
+            assert!(!log.contains(word), "{word}:\n{log}");
+        }
+        let memory = self.relay.resident_bytes();
+        assert!(memory < MEMORY, "{memory} bytes of memory");
+    }
+}

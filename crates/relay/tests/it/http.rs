@@ -1,0 +1,9 @@
+//! The HTTP API as its contract has it, from outside the process.
+
+mod away;
+mod documents;
+mod errors;
+mod half_close;
+mod metrics;
+mod secrets;
+mod shapes;

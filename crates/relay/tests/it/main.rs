@@ -1,0 +1,47 @@
+//! The relay from outside: its program, its ports and its files, with real nodes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a failure in here is a failed test"
+)]
+
+mod access;
+mod autobahn;
+mod blindbit;
+mod check_config;
+mod command_line;
+mod crashes;
+mod events;
+mod failover;
+mod fairness;
+mod history;
+mod hostile;
+mod http;
+mod index;
+mod limits;
+mod logs;
+mod mesh;
+#[cfg(target_os = "linux")]
+mod network_namespaces;
+mod oracle;
+mod outages;
+mod payments;
+mod reference_clients;
+mod relays_and_sync;
+mod reorganisations;
+mod restart;
+mod samples;
+mod scan;
+mod slow_clients;
+mod stage;
+mod story;
+mod supervision;
+mod support;
+mod tls;
+mod unread_answers;
+mod websocket;
+mod wire;

@@ -1,0 +1,160 @@
+//! An Oracle that is away, behind, or something else: the index grows all the same, and the relay says why it helps itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use testkit::{RelayProcess, eventually};
+
+use crate::oracle::proxy::{Answer, proxy};
+use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oracle_may_go_and_come_back() {
+    let mut scene = Scene::new().await;
+    let url = format!("{}/blindbit/v2", scene.truth.http_url());
+    let relay = RelayProcess::start(scene.options(&url)).await;
+    until_oracle_is(&relay, "connected").await;
+    scene.indexed(&relay).await;
+
+    scene.truth.kill9();
+    scene.pay().await;
+    scene.indexed(&relay).await;
+    let health = until_oracle_is(&relay, "disconnected").await;
+    assert_eq!(
+        (&health["status"], &health["checks"]["blindbit_api"]),
+        (&json!("degraded"), &json!(false))
+    );
+    assert!(health["problems"].to_string().contains(&url), "{health}");
+    assert!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await >= 1);
+    assert!(metric(&relay, "sdk_relay_blindbit_failures_total").await >= 1);
+
+    scene.truth.start_again().await;
+    scene.indexed(&scene.truth).await;
+    let health = until_oracle_is(&relay, "connected").await;
+    assert_eq!(health["problems"], json!([]));
+    let before = metric(&relay, "sdk_relay_blindbit_blocks_total").await;
+    scene.pay().await;
+    scene.indexed(&relay).await;
+    scene.indexed(&scene.truth).await;
+    scene.assert_same(&relay).await;
+    // The Oracle hears of a block when the relay does: it is asked until it has it.
+    let after = metric(&relay, "sdk_relay_blindbit_blocks_total").await
+        + metric(&relay, "sdk_relay_blindbit_own_blocks_total").await;
+    assert!(after > before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oracle_that_is_behind_is_not_waited_for_and_degrades() {
+    let mut scene = Scene::new().await;
+    let newest = Arc::new(AtomicU32::new(scene.node.height().await - 2));
+    let (truth, last) = (format!("{}/blindbit/v2", scene.truth.http_url()), Arc::clone(&newest));
+    let behind = proxy(&truth, move |path, told| {
+        let last = last.load(Ordering::Relaxed);
+        let height = path.rsplit('/').next().and_then(|h| h.parse::<u32>().ok());
+        match height {
+            Some(height) if height > last => Answer::Status(500),
+            Some(_) => Answer::Json(told),
+            None => Answer::Json(with(told, "height", json!(last))),
+        }
+    })
+    .await;
+    let relay = RelayProcess::start(scene.options(&behind)).await;
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 2);
+    let stuck = newest.load(Ordering::Relaxed);
+    let told = until_oracle_is(&relay, "behind").await;
+    assert_eq!(
+        (&told["status"], &told["checks"]["blindbit_api"]),
+        (&json!("degraded"), &json!(false))
+    );
+    let problem = format!("{behind} is behind: it lacks blocks {} to {}", stuck + 1, stuck + 2);
+    assert!(told["problems"].to_string().contains(&problem), "{told}");
+
+    // It catches up: noticed without a new block.
+    newest.store(u32::MAX, Ordering::Relaxed);
+    let told = until_oracle_is(&relay, "connected").await;
+    assert_eq!(told["status"], "healthy", "{told}");
+    scene.pay().await;
+    scene.indexed(&relay).await;
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_implausible_total").await, 0);
+}
+
+/// As a relay answers that has too many requests from this address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_an_oracle_asks_for_is_kept() {
+    let scene = Scene::new().await;
+    let truth = format!("{}/blindbit/v2", scene.truth.http_url());
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let busy = proxy(&truth, move |_, told| match count.fetch_add(1, Ordering::Relaxed) {
+        // Twice in a row, for whatever is asked.
+        2 | 3 => Answer::Busy(1),
+        _ => Answer::Json(told),
+    })
+    .await;
+    let relay = RelayProcess::start(scene.options(&busy)).await;
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    assert!(asked.load(Ordering::Relaxed) > 4);
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 0);
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_failures_total").await, 0);
+
+    // One that asks for an hour is not asked meanwhile, and the relay says so.
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let closed = proxy(&truth, move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Answer::Busy(3600)
+    })
+    .await;
+    let relay = RelayProcess::start(scene.options(&closed)).await;
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    let told = until_oracle_is(&relay, "disconnected").await;
+    assert!(
+        told["problems"].to_string().contains("a Retry-After of 3600 s"),
+        "{told}"
+    );
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_oracle_of_this_network_is_named() {
+    let scene = Scene::new().await;
+    let truth = format!("{}/blindbit/v2", scene.truth.http_url());
+    let other = proxy(&truth, |path, told| match path {
+        "/info" => Answer::Json(with(told, "network", json!("signet"))),
+        _ => Answer::Json(told),
+    })
+    .await;
+    let endless = proxy(&truth, |path, told| match path {
+        "/info" => Answer::Json(told),
+        _ => Answer::Endless,
+    })
+    .await;
+    let unreadable = proxy(&truth, |_, _| Answer::Json(json!([1, 2]))).await;
+    let cases = [
+        (other, "\\\"signet\\\""),
+        (endless, "exceeds"),
+        (unreadable, "cannot parse"),
+        (scene.truth.http_url(), "404"),
+        ("http://127.0.0.1:1".to_owned(), "127.0.0.1:1"),
+    ];
+    for (url, why) in cases {
+        let relay = RelayProcess::start(scene.options(&url)).await;
+        let said = eventually(DEADLINE, why, async || {
+            let problems: Value = health(&relay).await["problems"].clone();
+            problems.to_string().contains(why).then_some(problems)
+        });
+        said.await;
+        scene.indexed(&relay).await;
+        scene.assert_same(&relay).await;
+    }
+}
+
+fn with(mut object: Value, field: &str, value: Value) -> Value {
+    object[field] = value;
+    object
+}

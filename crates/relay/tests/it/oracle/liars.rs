@@ -1,0 +1,182 @@
+//! Oracles that are wrong: noticed, counted, and nothing of it is in the index. One wrong block costs that block; an Oracle is left alone when it is
+//! wrong of one after the other.
+
+use serde_json::{Value, json};
+use testkit::{RelayProcess, eventually};
+
+use crate::oracle::proxy::{Answer, proxy};
+use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
+
+/// The generator: a point, and nobody's tweak.
+const OTHER: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+/// An x coordinate beyond the field.
+const NO_POINT: &str = "02ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+/// Blocks of payments beyond which an Oracle that is wrong of all is left alone.
+const ALL_WRONG: u32 = 8;
+
+/// Whether it is wrong, and how.
+type Change = (bool, fn(&mut Vec<Value>));
+
+const OF_VERSION_2: [Change; 7] = [
+    (true, |txs| txs[0]["tweak"] = OTHER.into()),
+    (true, |txs| txs[0]["tweak"] = NO_POINT.into()),
+    // Where an annex of over 33 bytes stands beside the NUMS point, an Oracle leaves out what is eligible …
+    (true, |txs| drop(txs.pop())),
+    (true, |txs| txs[0]["tweak"] = txs[1]["tweak"].clone()),
+    (true, |txs| {
+        let mut again = txs[0].clone();
+        again["tweak"] = OTHER.into();
+        txs.push(again);
+    }),
+    // … and with an input of witness version 2 it names what is not. So it does after a reorganisation, with what was in the other block.
+    (false, |txs| {
+        txs.push(json!({"txid": "ab".repeat(32), "tweak": OTHER, "outputs": []}));
+    }),
+    (false, |txs| txs.push(txs[0].clone())),
+];
+
+const OF_VERSION_1: [Change; 3] = [
+    (true, |tweaks| tweaks[0] = OTHER.into()),
+    (true, |tweaks| drop(tweaks.pop())),
+    (false, |tweaks| tweaks.push(OTHER.into())),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_transaction_costs_its_block_alone() {
+    let scene = Scene::new().await;
+    for (n, (wrong, change)) in OF_VERSION_2.into_iter().enumerate() {
+        let truth = format!("{}/blindbit/v2", scene.truth.http_url());
+        let liar = proxy(&truth, move |path, mut told| {
+            if path.starts_with("/compute-index/") {
+                of_payments(&mut told["index"], change);
+            }
+            Answer::Json(told)
+        });
+        costs_these_blocks_alone(&scene, &liar.await, wrong, &format!("version 2, {n}")).await;
+    }
+    for (n, (wrong, change)) in OF_VERSION_1.into_iter().enumerate() {
+        let truth = format!("{}/blindbit/v1", scene.truth.http_url());
+        let liar = proxy(&truth, move |path, mut told| {
+            if path.starts_with("/tweak-index/") {
+                of_payments(&mut told, change);
+            }
+            Answer::Json(told)
+        });
+        costs_these_blocks_alone(&scene, &liar.await, wrong, &format!("version 1, {n}")).await;
+    }
+}
+
+/// Of the three blocks of four payments alone: the others are as they are.
+fn of_payments(list: &mut Value, change: fn(&mut Vec<Value>)) {
+    if let Some(list) = list.as_array_mut().filter(|list| list.len() == 4) {
+        change(list);
+    }
+}
+
+async fn costs_these_blocks_alone(scene: &Scene, liar: &str, wrong: bool, which: &str) {
+    let relay = RelayProcess::start(scene.options(liar)).await;
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    let cost = if wrong { 3 } else { 0 };
+    assert_eq!(
+        metric(&relay, "sdk_relay_blindbit_implausible_total").await,
+        cost,
+        "{which}"
+    );
+    assert_eq!(
+        metric(&relay, "sdk_relay_blindbit_own_blocks_total").await,
+        cost,
+        "{which}"
+    );
+    let beside = metric(&relay, "sdk_relay_blindbit_other_tweaks_total").await;
+    assert_eq!(beside, if wrong { 0 } else { 3 }, "{which}");
+    assert_eq!(
+        relay.stderr().contains("is wrong about a block"),
+        wrong,
+        "{}",
+        relay.stderr()
+    );
+    // It goes on being asked.
+    let health = until_oracle_is(&relay, "connected").await;
+    assert_eq!(health["status"], "healthy", "{which}: {health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oracle_that_is_wrong_of_every_block_is_left_alone() {
+    let mut scene = Scene::new().await;
+    let truth = format!("{}/blindbit/v2", scene.truth.http_url());
+    let liar = proxy(&truth, move |path, mut told| {
+        if path.starts_with("/compute-index/")
+            && let Some(list) = told["index"].as_array_mut()
+        {
+            list.iter_mut().for_each(|tx| tx["tweak"] = OTHER.into());
+        }
+        Answer::Json(told)
+    })
+    .await;
+    for _ in 0..ALL_WRONG {
+        scene.pay().await;
+    }
+    scene.indexed(&scene.truth).await;
+    let relay = RelayProcess::start(scene.options(&liar)).await;
+    let health = until_oracle_is(&relay, "implausible").await;
+    let problems = health["problems"].to_string();
+    assert!(
+        problems.contains("wrong about eight blocks in a row") && problems.contains(&liar),
+        "{problems}"
+    );
+    assert_eq!(
+        (&health["status"], &health["checks"]["blindbit_api"]),
+        (&json!("degraded"), &json!(false))
+    );
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    // It is not asked any more.
+    let asked = metric(&relay, "sdk_relay_blindbit_requests_total").await;
+    scene.pay().await;
+    scene.indexed(&relay).await;
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_requests_total").await, asked);
+}
+
+/// A real Oracle of version 2 names the transactions of a block that a reorganisation has removed under the hash of the block in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reorganisation_has_removed_may_be_named_beside() {
+    let mut scene = Scene::new().await;
+    let height = scene.node.height().await;
+    let truth = format!("{}/blindbit/v2", scene.truth.http_url());
+    let removed = testkit::http_get(&format!("{truth}/compute-index/{height}"))
+        .await
+        .json();
+    let removed = removed["index"].as_array().unwrap().clone();
+    assert_eq!(removed.len(), 4);
+    let keeps = proxy(&truth, move |path, mut told| {
+        if path == format!("/compute-index/{height}")
+            && let Some(list) = told["index"].as_array_mut()
+        {
+            let orphans = removed
+                .iter()
+                .filter(|tx| !list.contains(tx))
+                .cloned()
+                .collect::<Vec<_>>();
+            list.extend(orphans);
+        }
+        Answer::Json(told)
+    })
+    .await;
+    let fork = scene.node.tip().await;
+    scene.node.invalidate(fork).await;
+    // In its place is a block of other payments.
+    scene.pay().await;
+    scene.pay().await;
+    scene.indexed(&scene.truth).await;
+    let relay = RelayProcess::start(scene.options(&keeps)).await;
+    scene.indexed(&relay).await;
+    scene.assert_same(&relay).await;
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_other_tweaks_total").await, 4);
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_implausible_total").await, 0);
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 0);
+    eventually(DEADLINE, "a healthy relay", async || {
+        (health(&relay).await["status"] == "healthy").then_some(())
+    })
+    .await;
+}

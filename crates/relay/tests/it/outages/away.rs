@@ -1,0 +1,133 @@
+//! The node is away: stopped, killed, not yet started.
+
+use std::time::Duration;
+
+use sdk_relay_client::{Client, ClientEvent, Notification, Topic};
+use testkit::{InputKind, Options, RelayProcess};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::outages::{unwell, well};
+use crate::story::listener::Listener;
+use crate::story::scene::{DEADLINE, Scene};
+
+/// How long an operator's restart of a node takes.
+const OUTAGE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn away_for_30_seconds() {
+    let mut scene = Scene::new(Options::default()).await;
+    let relay = RelayProcess::start(scene.relay()).await;
+    scene.meet(&relay).await;
+    let listener = Listener::start(relay.ws_url());
+    let app = Client::builder(&relay.ws_url()).topics([Topic::Notifications, Topic::Tweaks]);
+    let (client, mut events) = app.resume_from(Some(0)).connect().await.unwrap();
+    scene.everyday_life().await;
+    let waiting = scene.pay(&[InputKind::P2tr], &[7_000]).await;
+    scene.agrees(&listener).await;
+
+    let away_since = Instant::now();
+    scene.node.stop().await;
+    let address = scene.node.rpc_url().replace("http://", "");
+    assert!(unwell(&relay, "degraded", "does not answer").await.contains(&address));
+    // It lives on where the relay cannot see it: with a password that the relay does not have, and without signals.
+    let hidden = Options {
+        zmq: false,
+        user: Some(("another".to_owned(), "password".to_owned())),
+        ..Options::default()
+    };
+    scene.node.start_again_with(hidden).await;
+    scene.mempool_loaded().await;
+    scene.replace(&waiting, &[8_000]).await;
+    scene.everyday_life().await;
+    assert!(
+        unwell(&relay, "degraded", "refuses the credentials")
+            .await
+            .contains(&address)
+    );
+    scene.node.stop().await;
+    unwell(&relay, "degraded", "does not answer").await;
+    client.ping().await.expect("clients are served meanwhile");
+    sleep_until(away_since + OUTAGE).await;
+    unwell(&relay, "degraded", "does not answer").await;
+
+    scene.node.start_again_with(Options::default()).await;
+    scene.mempool_loaded().await;
+    scene.agrees(&listener).await;
+    well(&relay).await;
+    scene.everyday_life().await;
+    scene.agrees(&listener).await;
+
+    assert_eq!(listener.connections(), 1, "no client lost its connection");
+    let told = listener.told();
+    assert_eq!(take(&mut events, told.len()).await, told, "to the SDK's client as well");
+    // Down, refused, down: a line for each news, not for each attempt. One of a node that is still loading may come at the end.
+    let log = relay.stderr();
+    let news = log
+        .lines()
+        .filter(|line| line.contains("cannot follow the chain") && !line.contains("is not ready"));
+    assert_eq!(news.count(), 3, "{log}");
+}
+
+/// A kill takes the mempool along, and blocks that the node had not yet written: what the relay has told of them is taken back.
+#[tokio::test]
+async fn killed() {
+    let mut scene = Scene::new(Options::default()).await;
+    // What was there at the start is on disk.
+    scene.node.stop().await;
+    scene.node.start_again().await;
+    let relay = RelayProcess::start(scene.relay()).await;
+    scene.meet(&relay).await;
+    let listener = Listener::start(relay.ws_url());
+    scene.everyday_life().await;
+    let before = scene.agrees(&listener).await;
+    assert!(
+        before.payments.values().any(|(block, _)| block.is_none()),
+        "a payment waits"
+    );
+
+    scene.node.kill();
+    unwell(&relay, "degraded", "does not answer").await;
+    scene.node.start_again().await;
+    scene.mempool_loaded().await;
+    let after = scene.agrees(&listener).await;
+    assert!(
+        after.payments.values().all(|(block, _)| block.is_some()),
+        "the mempool was lost"
+    );
+    well(&relay).await;
+    scene.everyday_life().await;
+    scene.agrees(&listener).await;
+    assert_eq!(listener.connections(), 1);
+}
+
+#[tokio::test]
+async fn started_after_the_relay() {
+    let mut scene = Scene::new(Options::default()).await;
+    scene.node.stop().await;
+    let relay = RelayProcess::start_listening(scene.relay()).await;
+    // Nothing was ever known of the chain: there is nothing useful to serve.
+    let problem = unwell(&relay, "critical", "does not answer").await;
+    assert!(
+        problem.contains(&scene.node.rpc_url().replace("http://", "")),
+        "{problem}"
+    );
+    let listener = Listener::start(relay.ws_url());
+    scene.meet(&relay).await;
+    scene.node.start_again().await;
+    well(&relay).await;
+    scene.everyday_life().await;
+    scene.agrees(&listener).await;
+    assert_eq!(listener.connections(), 1);
+}
+
+/// So many events, and not a word of a lost connection between them.
+async fn take(events: &mut sdk_relay_client::Events, how_many: usize) -> Vec<Notification> {
+    let mut taken = Vec::new();
+    while taken.len() < how_many {
+        match timeout(DEADLINE, events.recv()).await.expect("the next event") {
+            Some(ClientEvent::Notification(notification)) => taken.push(*notification),
+            other => panic!("a notification, not {other:?}"),
+        }
+    }
+    taken
+}

@@ -1,0 +1,110 @@
+//! What only an operator can mend: `/health` says it for as long as it lasts, and what is served is served.
+
+use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, eventually};
+
+use crate::outages::{health, options, well};
+use crate::story::scene::DEADLINE;
+
+/// Waits for a relay that is degraded, with a problem that has all these words.
+async fn degraded(relay: &RelayProcess, words: &[&str]) {
+    let mut last = None;
+    let found = eventually(DEADLINE, format!("a degraded relay with {words:?}"), async || {
+        let (code, health) = health(relay).await;
+        let found = health
+            .problems
+            .iter()
+            .any(|p| words.iter().all(|word| p.contains(word)));
+        let found = found && health.status == "degraded" && code == 200;
+        last = Some(health);
+        found.then_some(())
+    });
+    found.await;
+    let health = last.unwrap();
+    // The node is well, and is followed.
+    assert_eq!(health.services.bitcoin_core, "connected", "{health:?}");
+}
+
+fn without_zmq() -> Options {
+    Options {
+        zmq: false,
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn a_zmq_address_that_cannot_be_reached() {
+    let mut node = Bitcoind::start(Options::default()).await;
+    let url = node.zmq_url();
+    node.stop().await;
+    node.start_again_with(without_zmq()).await;
+    let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
+    degraded(&relay, &["bitcoin_core.zmq_url", &url, "cannot be reached"]).await;
+    node.stop().await;
+    node.start_again_with(Options::default()).await;
+    well(&relay).await;
+}
+
+#[tokio::test]
+async fn a_zmq_address_where_the_mempool_is_not_published() {
+    let mut node = Bitcoind::start(Options::default()).await;
+    let url = node.zmq_url();
+    node.stop().await;
+    let args = ["rawtx", "hashblock"].map(|topic| format!("-zmqpub{topic}={url}"));
+    let in_part = Options {
+        args: args.to_vec(),
+        ..without_zmq()
+    };
+    node.start_again_with(in_part).await;
+    let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
+    let words = ["bitcoin_core.zmq_url", "not all changes", "zmqpubsequence="];
+    degraded(&relay, &words).await;
+    // The signal of a block changes nothing about that.
+    node.mine(1).await;
+    eventually(DEADLINE, "the block", async || {
+        let (_, health) = health(&relay).await;
+        (health.index?.height? == 1).then_some(())
+    })
+    .await;
+    degraded(&relay, &words).await;
+    node.stop().await;
+    node.start_again_with(Options::default()).await;
+    well(&relay).await;
+}
+
+#[tokio::test]
+async fn a_zmq_address_that_does_not_tell_of_the_nodes_changes() {
+    let node = Bitcoind::start(without_zmq()).await;
+    let other = Bitcoind::start(Options::default()).await;
+    let url = other.zmq_url();
+    let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
+    // Silence alone is no problem: nothing has happened yet.
+    eventually(DEADLINE, "a degraded relay", async || {
+        node.mine(1).await;
+        let (_, health) = health(&relay).await;
+        let problem = health.problems.iter().find(|p| p.contains("bitcoin_core.zmq_url"))?;
+        assert!(
+            problem.contains(&url) && problem.contains("zmqpubsequence"),
+            "{problem}"
+        );
+        (health.status == "degraded").then_some(())
+    })
+    .await;
+    // A signal comes at last.
+    other.mine(1).await;
+    well(&relay).await;
+}
+
+#[tokio::test]
+async fn a_configured_relay_that_is_not_there() {
+    let node = Bitcoind::start(Options::default()).await;
+    let relay = || -> RelayOptions { options().node(&node).in_mesh().set("SYNC__INTERVAL", "1") };
+    let mut peer = RelayProcess::start(relay().set("RELAY_ID", "peer")).await;
+    let url = peer.ws_url();
+    let own = relay().set("RELAY_ID", "own").set("MESH__PEERS", &url);
+    let relay = RelayProcess::start(own).await;
+    well(&relay).await;
+    peer.kill9();
+    degraded(&relay, &["mesh.peers", &url]).await;
+    peer.start_again().await;
+    well(&relay).await;
+}

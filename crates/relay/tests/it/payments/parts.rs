@@ -1,0 +1,149 @@
+//! A block whose tweaks would be longer than common clients let a message be: it comes in parts, live, on resuming, and as history.
+
+use std::time::Duration;
+
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::{Amount, ScriptBuf, WitnessProgram, WitnessVersion};
+use sdk_relay_client::protocol::{ClientMessage, LARGEST_MESSAGE, ServerMessage, Subscribe, Tweaks};
+use sdk_relay_client::{Client, ClientEvent, Event, Frame, RawClient, Topic};
+use testkit::InputKind::P2tr;
+use testkit::{Payee, Recipient, eventually, http_get};
+use tokio::time::timeout;
+
+use crate::payments::tweaks::found;
+use crate::stage::{Stage, silent};
+use crate::support::DEADLINE;
+use crate::support::recorder::Recorder;
+
+/// Outputs of the one large transaction: 1.2 MB of tweaks message.
+const OUTPUTS: usize = 10_000;
+/// Of these the payee has the first, one in the middle, and the last.
+const PAID: [usize; 3] = [0, OUTPUTS / 2, OUTPUTS - 1];
+/// Far more than a block of one transaction takes to be indexed.
+const INDEXED: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_of_a_large_block_is_longer_than_clients_take() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[]);
+    let url = stage.relay.ws_url();
+    let mut recorder = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
+    let began = recorder.relay.last_event_id;
+    let (client, mut events) = Client::builder(&url).topics([Topic::Tweaks]).connect().await.unwrap();
+
+    let to: Vec<_> = (0..OUTPUTS).map(|n| recipient(n, &payee)).collect();
+    let tx = stage.payer.pay(&[P2tr], &to);
+    let block = stage.node.mine_with(std::slice::from_ref(&tx)).await.to_string();
+
+    // Live: parts with numbers and event ids in a row.
+    recorder.until_tweaks(&block).await;
+    assert!(recorder.texts.iter().all(|text| text.len() <= LARGEST_MESSAGE));
+    let parts = parts(&recorder);
+    assert!(parts.len() >= 3, "{} parts", parts.len());
+    for (n, (id, part, _)) in (0u32..).zip(&parts) {
+        assert_eq!((part.part as usize, part.parts as usize), (n as usize + 1, parts.len()));
+        assert_eq!((*id, &part.block_hash), (parts[0].0 + u64::from(n), &block));
+        assert_eq!(part.transactions[0].continues, part.part < part.parts);
+    }
+    is_whole(parts.iter().map(|(_, part, _)| part.clone()), &payee);
+
+    // Who resumes inside the block gets what is left of it, byte for byte.
+    for (n, (id, ..)) in parts.iter().enumerate().take(parts.len() - 1) {
+        let mut late = Recorder::open(&stage.relay, &["notifications", "tweaks"], Some(*id)).await;
+        late.until_tweaks(&block).await;
+        let left: Vec<_> = parts[n + 1..].iter().map(|(.., text)| text.clone()).collect();
+        assert_eq!(late.texts, left);
+    }
+
+    // The client puts them together, and its place in the log is never inside a block.
+    let told = timeout(DEADLINE, events.recv()).await.expect("the block in time");
+    let Some(ClientEvent::Notification(told)) = told else {
+        panic!("{told:?}")
+    };
+    let Event::Tweaks(whole) = told.event else {
+        panic!("another topic")
+    };
+    assert_eq!((whole.part, whole.parts), (1, 1));
+    is_whole([whole], &payee);
+    assert_eq!(told.event_id, parts.last().map(|(id, ..)| *id));
+    assert_eq!(Some(client.last_event_id()), told.event_id);
+    assert!(client.last_event_id() > began + 3);
+
+    let history = history(&stage, &block).await;
+    assert_eq!(history.len(), parts.len());
+    is_whole(history, &payee);
+}
+
+fn recipient(n: usize, payee: &Payee) -> Recipient {
+    const SATS: u64 = 330;
+    if PAID.contains(&n) {
+        return silent(payee.address(), SATS);
+    }
+    // Half of these are no point of the curve: nobody can spend them, and everybody must be told of them.
+    let key = sha256::Hash::hash(&n.to_le_bytes()).to_byte_array();
+    let program = WitnessProgram::new(WitnessVersion::V1, &key).unwrap();
+    Recipient::Script(ScriptBuf::new_witness_program(&program), Amount::from_sat(SATS))
+}
+
+/// Each part with its event id and its text.
+fn parts(recorder: &Recorder) -> Vec<(u64, Tweaks, String)> {
+    let pairs = recorder.notifications.iter().zip(&recorder.texts);
+    let parts = pairs.filter_map(|(told, text)| match &told.event {
+        Event::Tweaks(part) => Some((told.event_id?, part.clone(), text.clone())),
+        _ => None,
+    });
+    parts.collect()
+}
+
+/// Together the parts are the block of the large transaction, and whoever scans them finds what it pays.
+fn is_whole(parts: impl IntoIterator<Item = Tweaks>, payee: &Payee) {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().unwrap();
+    parts.for_each(|part| whole.append(part));
+    assert_eq!(whole.transactions.len(), 1);
+    let tx = &whole.transactions[0];
+    let vouts: Vec<_> = tx.outputs.iter().map(|output| output.vout as usize).collect();
+    assert_eq!(vouts, (0..OUTPUTS).collect::<Vec<_>>());
+    let paid: Vec<_> = found(payee, tx).iter().map(|found| found.1 as usize).collect();
+    assert_eq!(paid, PAID);
+}
+
+/// The parts of the block as the history of the topic brings them.
+async fn history(stage: &Stage, block: &str) -> Vec<Tweaks> {
+    let height = stage.node.height().await;
+    let index = format!("{}/blindbit/v1/block-hash/{height}", stage.relay.http_url());
+    eventually(INDEXED, "the block in the index", async || {
+        (http_get(&index).await.status == 200).then_some(())
+    })
+    .await;
+    let mut raw = RawClient::connect(&stage.relay.ws_url()).await.unwrap();
+    let handshake = r#"{"type":"handshake","client_id":"late","version":"1.0.0","capabilities":[]}"#;
+    raw.send_text(handshake).await.unwrap();
+    let subscribe = Subscribe {
+        subscriptions: vec![Topic::Tweaks],
+        from_height: Some(height - 1),
+        client_id: None,
+        timestamp: None,
+    };
+    raw.send(&ClientMessage::Subscribe(subscribe)).await.unwrap();
+    let mut parts = Vec::new();
+    loop {
+        let next = timeout(DEADLINE, raw.next()).await.expect("a message in time").unwrap();
+        let Frame::Text(text) = next else { continue };
+        assert!(text.len() <= LARGEST_MESSAGE, "{} bytes", text.len());
+        let ServerMessage::Notification(told) = serde_json::from_str(&text).unwrap() else {
+            continue;
+        };
+        let Event::Tweaks(part) = told.event else {
+            panic!("another topic")
+        };
+        assert!(part.historical && told.event_id.is_none());
+        if part.block_hash == block {
+            let last = part.part == part.parts;
+            parts.push(part);
+            if last {
+                return parts;
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The sample clients of the API reference, unchanged but for the ports: JavaScript, Python, curl.
+//!
+//! The reference is named by `API_REFERENCE`; without it these tests say loudly that they did not run.
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use testkit::{RelayOptions, RelayProcess};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The reference's text; `None` where nobody has named it.
+fn reference() -> Option<String> {
+    let Some(path) = std::env::var_os("API_REFERENCE") else {
+        eprintln!("NOT RUN: API_REFERENCE names no API reference");
+        return None;
+    };
+    Some(std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", Path::new(&path).display())))
+}
+
+/// The part of the text that begins and ends so.
+fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text
+        .find(from)
+        .unwrap_or_else(|| panic!("no {from:?} in the reference"));
+    let end = text[start..]
+        .find(to)
+        .unwrap_or_else(|| panic!("no {to:?} in the reference"))
+        + start
+        + to.len();
+    &text[start..end]
+}
+
+/// As the samples expect it: `relay-1`, with notifications to hear of soon.
+async fn relay() -> RelayProcess {
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .arg("--standalone")
+        .fixed_ports()
+        .set("RELAY_ID", "relay-1")
+        .set("DEV__MINE_INTERVAL", "1");
+    RelayProcess::start(options).await
+}
+
+fn with_ports(code: &str, relay: &RelayProcess) -> String {
+    let port = |url: String| url.rsplit_once(':').unwrap().1.trim_end_matches('/').to_owned();
+    code.replace("8090", &port(relay.ws_url()))
+        .replace("8091", &port(relay.http_url()))
+}
+
+/// Runs a client until it has said all of these.
+async fn runs_until(mut command: Command, wanted: &[&str]) {
+    let mut client: Child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut said = String::new();
+    let all = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            said.push_str(&line);
+            said.push('\n');
+            if wanted.iter().all(|w| said.contains(w)) {
+                return true;
+            }
+        }
+        false
+    };
+    let done = timeout(DEADLINE, all).await;
+    if done != Ok(true) {
+        client.start_kill().unwrap();
+        let errors = client.wait_with_output().await.unwrap().stderr;
+        panic!(
+            "the client said:\n{said}\nand on standard error:\n{}",
+            String::from_utf8_lossy(&errors)
+        );
+    }
+    client.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_javascript_client() {
+    let Some(reference) = reference() else { return };
+    let relay = relay().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("client.js");
+    std::fs::write(
+        &file,
+        with_ports(
+            part(&reference, "class SdkRelayClient {", "main().catch(console.error);"),
+            &relay,
+        ),
+    )
+    .unwrap();
+    let mut node = Command::new("node");
+    node.args(["--experimental-websocket", "--dns-result-order=ipv4first"])
+        .arg(&file);
+    runs_until(
+        node,
+        &[
+            "Connecté à sdk_relay",
+            "Handshake accepté",
+            "Métriques:",
+            "Notification: block_mined",
+            "Sync: StateSync",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_python_client() {
+    let Some(reference) = reference() else { return };
+    let relay = relay().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("client.py");
+    let code = part(
+        &reference,
+        "import asyncio\nimport aiohttp",
+        "if __name__ == \"__main__\":\n    asyncio.run(main())",
+    );
+    std::fs::write(&file, with_ports(code, &relay)).unwrap();
+    let mut python = Command::new(python().await);
+    python.arg("-u").arg(&file);
+    runs_until(
+        python,
+        &[
+            "Métriques:",
+            "Handshake accepté par relay-1",
+            "Notification block_mined",
+            "Sync StateSync",
+        ],
+    )
+    .await;
+}
+
+async fn python() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/python-tools");
+    let found = Command::new(script)
+        .args(["aiohttp==3.14.5", "websockets==17.4"])
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        found.status.success(),
+        "scripts/python-tools failed; its reason is above"
+    );
+    PathBuf::from(String::from_utf8(found.stdout).unwrap().lines().last().unwrap())
+}
+
+#[tokio::test]
+async fn the_curl_commands() {
+    let Some(reference) = reference() else { return };
+    let relay = relay().await;
+    let commands = with_ports(part(&reference, "## Vérifier la santé\ncurl", "/restart\n"), &relay);
+    let commands: Vec<String> = commands
+        .replace("\\\n", " ")
+        .lines()
+        .filter(|l| l.starts_with("curl "))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(commands.len(), 11, "{commands:#?}");
+    for command in commands {
+        let command = command.replacen("curl ", "curl --silent --show-error --write-out '\\n%{http_code}' ", 1);
+        let done = Command::new("sh").args(["-c", &command]).output().await.unwrap();
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr),
+        );
+        // The one block that the reference names does not exist, and its hash is none.
+        let expected = if command.contains("/bitcoin/blocks/abc123...") {
+            "422"
+        } else {
+            "200"
+        };
+        assert!(stdout.ends_with(expected), "{command}\n{stdout}{stderr}");
+    }
+}

@@ -1,0 +1,430 @@
+//! Every example of `docs/API.md`, run against a relay on a real node, top to bottom.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bitcoin::Amount;
+use bitcoin::consensus::encode::serialize_hex;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use serde_json::{Value, json};
+use testkit::{
+    Bitcoind, HttpReply, InputKind, Options, Payer, Recipient, RelayOptions, RelayProcess, eventually, http_get,
+    http_send,
+};
+use tokio::time::timeout;
+
+use crate::samples::page::{Act, Example, examples};
+use crate::wire::json::{Json, departures};
+use crate::wire::{DEADLINE, Wire};
+
+/// Values that are compared and not only their types, at the top of a message: they follow from what was asked.
+const EXACT: [&str; 8] = [
+    "type",
+    "status",
+    "subscriptions",
+    "message",
+    "changes",
+    "detail",
+    "errors",
+    "sync_types",
+];
+/// Where there may be nothing now where the example has something, or the other way round.
+const MAY_BE_NULL: [&str; 14] = [
+    "resume",
+    "data.fee",
+    "data.fee_sats",
+    "data.block_height",
+    "data.block_hash",
+    "data.replaced_by",
+    "payload.health.network_latency",
+    "payload.health.last_error",
+    "payload.metrics.avg_latency",
+    "payload.metrics.success_rate",
+    "sync_metrics.avg_latency",
+    "sync_metrics.success_rate",
+    "relays.metrics.avg_latency",
+    "in_reply_to",
+];
+
+#[tokio::test]
+async fn every_example_of_the_page_is_true() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/API.md")).unwrap();
+    let all = examples(&page);
+    let mut stage = Stage::new().await;
+    // A restart ends the connection: it comes last.
+    let (last, first): (Vec<_>, Vec<_>) = all
+        .iter()
+        .partition(|e| e.act == Act::Answer("POST /restart".to_owned()));
+    for example in first {
+        stage.run(example).await;
+    }
+    stage.nothing_is_without_example(&all).await;
+    for example in last {
+        stage.run(example).await;
+    }
+}
+
+struct Stage {
+    node: Bitcoind,
+    payer: Payer,
+    relay: RelayProcess,
+    own: String,
+    client: Option<Wire>,
+    /// The last body for each `METHOD path`.
+    bodies: HashMap<String, Value>,
+    sync_id: String,
+    watch_id: String,
+    other: Option<Wire>,
+    /// A relay that is linked to this one.
+    linked: Option<RelayProcess>,
+    paid_in: Option<u32>,
+    /// The newest event before the last thing that was brought about: what is told again to a client that resumes is older.
+    before: u64,
+}
+
+impl Stage {
+    async fn new() -> Stage {
+        let node = Options {
+            wallet: true,
+            ..Options::default()
+        };
+        let node = Bitcoind::start(node).await;
+        let payer = Payer::funded(&node).await;
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&node)
+            .in_mesh()
+            .set("RELAY_ID", "relay-1")
+            .set("DEV_MODE", "true")
+            .set("BITCOIN_CORE__WALLET", "faucet")
+            .set("LOG__LEVEL", "info");
+        let relay = RelayProcess::start(options).await;
+        let config = http_get(&format!("{}/config", relay.http_url())).await.json();
+        let stage = Stage {
+            own: config["silent_payment_address"].as_str().unwrap().to_owned(),
+            node,
+            payer,
+            relay,
+            client: None,
+            bodies: HashMap::new(),
+            sync_id: String::new(),
+            watch_id: String::new(),
+            other: None,
+            linked: None,
+            paid_in: None,
+            before: 0,
+        };
+        // Coins for the wallet that `/dev/pay` pays from: the first can be spent after a hundred blocks more.
+        let mined = stage.http("POST", "/dev/mine", Some(&json!({"blocks": 101}))).await;
+        assert_eq!(mined.status, 200, "{}", mined.text());
+        eventually(DEADLINE, "the node's figures", async || {
+            let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
+            let unknown = |part: &str| metrics[part].as_object().unwrap().values().any(Value::is_null);
+            // What happens from now on is then what the examples bring about.
+            let caught_up = metrics["relay_metrics"]["tip_height"] == stage.node.height().await;
+            (caught_up && !unknown("bitcoin_metrics") && !unknown("system_metrics")).then_some(())
+        })
+        .await;
+        stage
+    }
+
+    async fn run(&mut self, example: &Example) {
+        match &example.act {
+            Act::Send => {
+                let message = self.filled(example);
+                self.send(message).await;
+            }
+            Act::Receive => self.receive(example).await,
+            Act::Request(target) => {
+                let body = self.filled(example);
+                self.bodies.insert(target.clone(), body);
+            }
+            Act::Answer(target) => {
+                let reply = self.ask(target).await;
+                assert_eq!(reply.status, 200, "line {}: {}", example.line, reply.text());
+                if target == "POST /sync/force" {
+                    self.sync_id = reply.json()["sync_id"].as_str().unwrap().to_owned();
+                }
+                compare(example, reply.text());
+            }
+            Act::Refused(target) => {
+                let reply = self.ask(target).await;
+                assert!(
+                    reply.status.is_client_error(),
+                    "line {}: {}",
+                    example.line,
+                    reply.text()
+                );
+                assert_eq!(reply.headers["content-type"], "application/problem+json");
+                compare(example, reply.text());
+            }
+        }
+    }
+
+    /// The example's JSON with what the page cuts or cannot know filled in.
+    fn filled(&mut self, example: &Example) -> Value {
+        let mut text = example
+            .text
+            .replace("sprt1q…", &self.own)
+            .replace("watch-1", &self.watch_id);
+        if text.contains("0200…") {
+            let to = [Recipient::Silent(self.own.parse().unwrap(), Amount::from_sat(100_000))];
+            text = text.replace("0200…", &serialize_hex(&self.payer.pay(&[InputKind::P2wpkh], &to)));
+        }
+        assert!(!text.contains('…'), "line {}: {text}", example.line);
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("line {}: {e}", example.line))
+    }
+
+    async fn send(&mut self, message: Value) {
+        if message["type"] == "handshake" {
+            self.client = Some(Wire::open(&self.relay.ws_url()).await);
+        }
+        self.client().say(message).await;
+    }
+
+    fn client(&mut self) -> &mut Wire {
+        self.client.as_mut().expect("a handshake before")
+    }
+
+    async fn receive(&mut self, example: &Example) {
+        let expected: Value = serde_json::from_str(&example.text).unwrap();
+        if let Some(kind) = expected["notification_type"].as_str() {
+            self.bring_about(kind).await;
+        }
+        let before = self.before;
+        let same = |message: &Value| {
+            let is_new = message["event_id"].as_u64().is_none_or(|id| id > before);
+            let kind = ["type", "notification_type", "sync_type"];
+            is_new && kind.iter().all(|key| message[key] == expected[key])
+        };
+        // Reports come every few seconds: one deadline for the message, not one for each that is not it.
+        let mut passed_over = Vec::new();
+        let found = timeout(DEADLINE, async {
+            loop {
+                let text = self.client().heard_text().await;
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if same(&message) {
+                    break (message, text);
+                }
+                passed_over.push(text);
+            }
+        });
+        let found = found.await;
+        let (message, text) = found.unwrap_or_else(|_| {
+            panic!(
+                "docs/API.md, line {}: never came; what did: {passed_over:#?}",
+                example.line
+            );
+        });
+        if let Some(watch_id) = message["watch_id"].as_str() {
+            self.watch_id = watch_id.to_owned();
+        }
+        compare(example, &text);
+    }
+
+    /// What the relay is to tell of.
+    async fn bring_about(&mut self, kind: &str) {
+        // It goes together with the payment that was taken back.
+        if kind != "block_disconnected" {
+            let metrics = http_get(&format!("{}/metrics", self.relay.http_url())).await.json();
+            self.before = metrics["relay_metrics"]["last_event_id"].as_u64().unwrap();
+        }
+        match kind {
+            "payment_detected" => {
+                let body = json!({"address": self.own, "amount": "0.001"});
+                let paid = self.http("POST", "/dev/pay", Some(&body)).await;
+                assert_eq!(paid.status, 200, "{}", paid.text());
+            }
+            "block_mined" | "tweaks" => drop(self.node.mine(1).await),
+            // The block of the payment goes; that it has gone is told after what went with it.
+            "payment_reverted" => self.node.invalidate(self.node.tip().await).await,
+            "block_disconnected" => {}
+            "relay_connected" => {
+                let handshake = json!({
+                    "type": "handshake", "client_id": "relay-4", "version": "1.0.0", "capabilities": ["sync", "notifications"],
+                    "role": "relay", "relay_id": "relay-4", "address": "relay-4.example.com:8090"
+                });
+                self.other = Some(Wire::shake(&self.relay.ws_url(), handshake).await.0);
+            }
+            "relay_disconnected" => drop(self.other.take()),
+            other => panic!("nothing brings about {other}"),
+        }
+    }
+
+    async fn ask(&mut self, target: &str) -> HttpReply {
+        let (method, path) = target.split_once(' ').unwrap();
+        let mut path = path.replace("{sync_id}", &self.sync_id);
+        if target.contains("{sync_id}") {
+            let url = format!("{}{path}", self.relay.http_url());
+            eventually(DEADLINE, "the end of the sync", async || {
+                (http_get(&url).await.json()["status"] != "in_progress").then_some(())
+            })
+            .await;
+        }
+        if path.contains("{block_hash}") {
+            path = path.replace("{block_hash}", &self.node.tip().await.to_string());
+        }
+        if path.contains("{relay_id}") {
+            self.another_relay().await;
+            path = path.replace("{relay_id}", "relay-2");
+        }
+        if path.contains("{height}") {
+            path = path.replace("{height}", &self.a_block_with_a_payment().await.to_string());
+        }
+        let body = self.bodies.remove(target);
+        self.http(method, &path, body.as_ref()).await
+    }
+
+    /// Height of a block in the index with a payment from a taproot output, so that no list is empty.
+    async fn a_block_with_a_payment(&mut self) -> u32 {
+        if let Some(height) = self.paid_in {
+            return height;
+        }
+        let to = [Recipient::Silent(self.own.parse().unwrap(), Amount::from_sat(100_000))];
+        let tx = self.payer.pay(&[InputKind::P2tr], &to);
+        self.node.send_raw(&tx).await;
+        let hash = self.node.mine(1).await[0].to_string();
+        let height = self.node.height().await;
+        let url = format!("{}/blindbit/v1/block-hash/{height}", self.relay.http_url());
+        eventually(DEADLINE, "the block in the index", async || {
+            let reply = http_get(&url).await;
+            (reply.status == 200 && reply.json()["block_hash"] == hash.as_str()).then_some(())
+        })
+        .await;
+        self.paid_in = Some(height);
+        height
+    }
+
+    /// Relay 2 links to this one, and both know what the page shows of it.
+    async fn another_relay(&mut self) {
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .node(&self.node)
+            .in_mesh()
+            .set("RELAY_ID", "relay-2")
+            .set("SYNC__INTERVAL", "1")
+            .set("SYNC__HEALTH_INTERVAL", "1")
+            .set("SYNC__METRICS_INTERVAL", "1")
+            .set("MESH__PEERS", self.relay.ws_url());
+        self.linked = Some(RelayProcess::start(options).await);
+        let url = format!("{}/relays/relay-2", self.relay.http_url());
+        eventually(DEADLINE, "all figures of the other relay", async || {
+            let reply = http_get(&url).await;
+            let known = |value: &Value| !value.is_null();
+            (reply.status == 200 && {
+                let relay = reply.json();
+                ["address", "url", "latency", "uptime", "last_block"]
+                    .iter()
+                    .all(|field| known(&relay[*field]))
+                    && relay["metrics"].as_object().unwrap().values().all(known)
+            })
+            .then_some(())
+        })
+        .await;
+    }
+
+    async fn http(&self, method: &str, path: &str, body: Option<&Value>) -> HttpReply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.relay.http_url()));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body: Full<Bytes> = body.map(|body| Full::from(body.to_string())).unwrap_or_default();
+        http_send(request.body(body).unwrap()).await
+    }
+
+    /// What the relay's own descriptions name has an example: every endpoint that answers JSON, every message.
+    async fn nothing_is_without_example(&self, all: &[Example]) {
+        let open = http_get(&format!("{}/openapi.json", self.relay.http_url()))
+            .await
+            .json();
+        let described: BTreeSet<String> = open["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(move |m| format!("{} {path}", m.to_uppercase()))
+            })
+            // Two documents, a page, and two streams.
+            .filter(|target| {
+                !["/openapi.json", "/asyncapi.json", "/docs", "/events", "/ws"]
+                    .iter()
+                    .any(|p| target.ends_with(p))
+            })
+            // `dev_mode` is off by now; with it they are described, and were run above.
+            .chain(["POST /dev/mine".to_owned(), "POST /dev/pay".to_owned()])
+            .collect();
+        let shown: BTreeSet<String> = all
+            .iter()
+            .filter_map(|e| match &e.act {
+                Act::Answer(target) => Some(target.split('?').next().unwrap().to_owned()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            described.difference(&shown).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "without an example"
+        );
+
+        let asynchronous = http_get(&format!("{}/asyncapi.json", self.relay.http_url()))
+            .await
+            .json();
+        let messages: BTreeSet<String> = asynchronous["components"]["messages"]
+            .as_object()
+            .unwrap()
+            .keys()
+            // They need a key: `mesh.rs` has them.
+            .filter(|m| !["client.relay_proof", "client.sync_response", "server.relay_challenge"].contains(&m.as_str()))
+            .cloned()
+            .collect();
+        let kind = |e: &Example| {
+            serde_json::from_str::<Value>(&e.text).unwrap_or(Value::Null)["type"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let shown: BTreeSet<String> = all
+            .iter()
+            .filter_map(|e| match e.act {
+                Act::Send => Some(format!("client.{}", kind(e))),
+                Act::Receive => Some(format!("server.{}", kind(e))),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            messages.difference(&shown).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "without an example"
+        );
+    }
+}
+
+/// Panics where the example and what came differ in fields, types or order, or in values that follow from what was asked.
+fn compare(example: &Example, actual: &str) {
+    let (shown, came) = (Json::parse(&example.text), Json::parse(actual));
+    let mut wrong = departures(&shown, &came, &MAY_BE_NULL);
+    wrong.extend(
+        departures(&came, &shown, &MAY_BE_NULL)
+            .into_iter()
+            .map(|w| format!("on the page {w}")),
+    );
+    let (shown, came): (Value, Value) = (
+        serde_json::from_str(&example.text).unwrap(),
+        serde_json::from_str(actual).unwrap(),
+    );
+    for key in EXACT {
+        if shown[key] != came[key] {
+            wrong.push(format!("{key} is {}, not {}", came[key], shown[key]));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "docs/API.md, line {}: {wrong:#?}\nin {actual}",
+        example.line
+    );
+}

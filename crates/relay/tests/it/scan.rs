@@ -1,0 +1,335 @@
+//! `sdk_relay scan`: the history of a wallet on a terminal.
+
+mod access;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bitcoin::BlockHash;
+use sdk_relay_client::Payment;
+use testkit::{InputKind, Options, Payee, RelayOptions, RelayProcess, eventually, http_get};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::stage::{Stage, silent};
+
+/// Far more than a scan of some hundred blocks takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What the program said, and how it ended.
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    fn payments(&self) -> Vec<Payment> {
+        let lines = self.stdout.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The one line of an error.
+    fn refused(&self) -> &str {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        let line = self.stderr.strip_suffix('\n').expect("a line");
+        assert!(line.starts_with("sdk_relay: ") && !line.contains('\n'), "{line}");
+        line
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sdk_relay"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SDK_RELAY_")) {
+        command.env_remove(name);
+    }
+    command.arg("scan").args(arguments).kill_on_drop(true);
+    command
+}
+
+/// Runs `sdk_relay scan` with this on standard input.
+async fn scan(arguments: &[&str], input: &str) -> Said {
+    run(command(arguments), input).await
+}
+
+async fn run(mut command: Command, input: &str) -> Said {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // It may have ended without reading.
+    drop(stdin.write_all(input.as_bytes()).await);
+    drop(stdin);
+    let output = timeout(DEADLINE, child.wait_with_output())
+        .await
+        .expect("an end")
+        .unwrap();
+    Said {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn keys_of(payee: &Payee) -> String {
+    format!("{}\n{}\n", payee.scan_hex(), payee.spend_public_key())
+}
+
+fn key_file(dir: &Path, content: &str) -> String {
+    let path = dir.join("keys");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Two blocks that pay the payee and its label 3, and others beside it; and what is to be found of them.
+async fn paid(stage: &mut Stage, payee: &Payee) -> Vec<Payment> {
+    let mut blocks: Vec<(bitcoin::Transaction, BlockHash)> = Vec::new();
+    for kind in [InputKind::P2wpkh, InputKind::P2tr] {
+        let to = [
+            silent(payee.address(), 20_000),
+            silent(Payee::new(&[]).address(), 25_000),
+            silent(payee.labelled_address(3), 30_000),
+        ];
+        let tx = stage.payer.pay(&[kind], &to);
+        let block = stage.node.mine_with(std::slice::from_ref(&tx)).await;
+        blocks.push((tx, block));
+        stage.node.mine(3).await;
+    }
+    let height = stage.node.height().await;
+    let url = format!("{}/health", stage.relay.http_url());
+    eventually(DEADLINE, "the index at the tip", async || {
+        let index = http_get(&url).await.json()["index"].clone();
+        (index["state"] == "current" && index["height"] == height).then_some(())
+    })
+    .await;
+    let mut expected = Vec::new();
+    for (tx, block) in &blocks {
+        for (vout, label, address) in [(0, None, payee.address()), (2, Some(3), payee.labelled_address(3))] {
+            let payment = stage.confirmed(tx, vout, address, *block).await;
+            expected.push(Payment {
+                confirmations: height - payment.block_height.unwrap() + 1,
+                historical: true,
+                label,
+                ..payment
+            });
+        }
+    }
+    expected
+}
+
+/// Without what is the watch's own.
+fn bare(payments: Vec<Payment>) -> Vec<Payment> {
+    let bare = payments.into_iter().map(|payment| {
+        assert!(payment.tweak.is_some() && payment.watch_id.is_some(), "{payment:?}");
+        Payment {
+            tweak: None,
+            watch_id: None,
+            ..payment
+        }
+    });
+    bare.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finds_what_was_paid_with_keys_from_a_file_a_pipe_or_a_terminal() {
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[3]);
+    let birthday = stage.node.height().await + 1;
+    let expected = paid(&mut stage, &payee).await;
+    let (tip, url) = (stage.node.height().await, stage.relay.ws_url());
+    let (from, keys) = (birthday.to_string(), keys_of(&payee));
+    let dir = tempfile::tempdir().unwrap();
+    let file = key_file(dir.path(), &keys);
+    let arguments = ["--from", &from, "--relay", &url, "--labels", "3"];
+
+    let said = scan(&[&arguments[..], &["--keys", &file]].concat(), "").await;
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(bare(said.payments()), expected);
+    assert_eq!(said.stderr, format!("4 payments up to block {tip}\n"));
+
+    let said = scan(&arguments, &keys).await;
+    assert_eq!(
+        (said.code, bare(said.payments())),
+        (Some(0), expected.clone()),
+        "{}",
+        said.stderr
+    );
+
+    // A part of it, and one label less.
+    let to = expected[0].block_height.unwrap().to_string();
+    let part = ["--from", &from, "--to", &to, "--relay", &url, "--keys", &file];
+    let said = scan(&part, "").await;
+    assert_eq!((said.code, bare(said.payments())), (Some(0), expected[..1].to_vec()));
+    assert_eq!(said.stderr, format!("1 payments up to block {to}\n"));
+
+    let shown = on_a_terminal(&arguments, &payee).await;
+    for payment in &expected {
+        assert!(shown.contains(&payment.txid), "{shown}");
+    }
+    assert!(shown.contains("4 payments up to block"), "{shown}");
+    assert!(!shown.contains(&payee.scan_hex()), "the key is not shown: {shown}");
+}
+
+/// What a terminal shows, on which the keys are typed in when they are asked for. `script` is the terminal; it is part of every Debian.
+async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
+    let line = format!("{} scan {}", env!("CARGO_BIN_EXE_sdk_relay"), arguments.join(" "));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let answers = [
+        ("Scan private key", payee.scan_hex()),
+        ("Spend public key", payee.spend_public_key().to_string()),
+    ];
+    for (question, answer) in answers {
+        let asked = async {
+            while !String::from_utf8_lossy(&shown).contains(question) {
+                let read = stdout.read_buf(&mut shown).await.unwrap();
+                assert!(read > 0, "it asks for the {question}");
+            }
+        };
+        timeout(DEADLINE, asked).await.expect("a question");
+        stdin.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+    }
+    let rest = timeout(DEADLINE, stdout.read_to_end(&mut shown)).await;
+    rest.expect("an end").unwrap();
+    let status = timeout(DEADLINE, child.wait()).await.expect("an end").unwrap();
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(status.success(), "{shown}");
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn says_in_one_line_why_it_cannot() {
+    let stage = Stage::new().await;
+    let payee = Payee::new(&[]);
+    let url = stage.relay.ws_url();
+    let dir = tempfile::tempdir().unwrap();
+    let with = async |keys: &str, arguments: &[&str]| {
+        let file = key_file(dir.path(), keys);
+        scan(&[&["--relay", &url, "--keys", &file][..], arguments].concat(), "").await
+    };
+    let good = keys_of(&payee);
+    let one = payee.scan_hex();
+    let not_a_key = format!("{} {}", "f".repeat(64), payee.spend_public_key());
+    for (keys, arguments, why) in [
+        (one.as_str(), &["--from", "0"][..], "expected two keys in hex"),
+        (&format!("{good} more"), &["--from", "0"], "expected two keys in hex"),
+        ("", &["--from", "0"], "expected two keys in hex"),
+        (&not_a_key, &["--from", "0"], "scan_private_key"),
+        (&format!("{one} 02aa"), &["--from", "0"], "spend_public_key"),
+        (&good, &["--from", "9", "--to", "3"], "to_height"),
+        (&good, &["--from", "4000000"], "block 4000000 does not exist"),
+    ] {
+        let said = with(keys, arguments).await;
+        let line = said.refused();
+        assert!(line.contains(why), "{line}");
+        assert!(!line.contains(&one) && !line.contains(&"f".repeat(64)), "{line}");
+    }
+    let missing = dir.path().join("nowhere").to_str().unwrap().to_owned();
+    let said = scan(&["--from", "0", "--relay", &url, "--keys", &missing], "").await;
+    assert!(said.refused().contains(&missing), "{}", said.stderr);
+    let said = scan(&["--from", "0", "--relay", "ws://127.0.0.1:1"], &good).await;
+    let line = said.refused();
+    assert!(line.contains("ws://127.0.0.1:1") && line.contains("--relay"), "{line}");
+
+    // A key is no argument, however it is tried: the command line ends with 2 as for any unknown one.
+    let payee = payee.scan_hex();
+    for tried in [
+        &["--from", "0", &payee][..],
+        &["--from", "0", "--scan-private-key", &payee],
+    ] {
+        let said = scan(tried, "").await;
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{}", said.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_address_it_is_the_relay_of_the_configuration() {
+    const TOKEN: &str = "a-token-for-reading";
+    let mut stage = Stage::new().await;
+    let payee = Payee::new(&[3]);
+    let from = (stage.node.height().await + 1).to_string();
+    let expected = paid(&mut stage, &payee).await;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&stage.node);
+    let relay = RelayProcess::start(options.set("AUTH__READ_TOKEN", TOKEN)).await;
+    let mut command = command(&["--from", &from, "--labels", "3"]);
+    command
+        .env("SDK_RELAY_NETWORK", "regtest")
+        .env("SDK_RELAY_DATA_DIR", relay.data_dir())
+        .env("SDK_RELAY_WS_URL", relay.ws_url().trim_start_matches("ws://"))
+        .env("SDK_RELAY_AUTH__READ_TOKEN", TOKEN);
+    let said = run(command, &keys_of(&payee)).await;
+    assert_eq!(
+        (said.code, bare(said.payments())),
+        (Some(0), expected),
+        "{}",
+        said.stderr
+    );
+
+    // Another relay does not get our token.
+    let said = scan(&["--from", "0", "--relay", &relay.ws_url()], &keys_of(&payee)).await;
+    assert!(said.refused().contains("auth.read_token"), "{}", said.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_without_an_index_has_no_history() {
+    let stage = Stage::with(Options::default(), |options| options.set("INDEX__ENABLED", "false")).await;
+    let said = scan(
+        &["--from", "0", "--relay", &stage.relay.ws_url()],
+        &keys_of(&Payee::new(&[])),
+    )
+    .await;
+    assert!(said.refused().contains("index.enabled"), "{}", said.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_cannot_begin_yet_is_not_waited_for_without_end() {
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .set("BITCOIN_CORE__URL", "http://127.0.0.1:1")
+        .set("BITCOIN_CORE__USER", "somebody")
+        .set("BITCOIN_CORE__PASSWORD", "else");
+    let relay = RelayProcess::start_listening(options).await;
+    let arguments = ["--from", "0", "--wait", "1", "--relay", &relay.ws_url()];
+    let said = scan(&arguments, &keys_of(&Payee::new(&[]))).await;
+    let line = said.refused();
+    assert!(
+        line.contains("node is unavailable") && line.contains("--wait"),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_that_the_relay_cannot_scan_are_named_and_no_success() {
+    let node = Options {
+        prune: Some(1),
+        args: vec!["-fastprune".to_owned()],
+        ..Options::default()
+    };
+    let node = testkit::Bitcoind::start(node).await;
+    let mut payer = testkit::Payer::funded(&node).await;
+    node.mine(800).await;
+    let payee = Payee::new(&[]);
+    let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    node.mine_with(std::slice::from_ref(&tx)).await;
+    let call = async |method: &str, params| node.rpc().call(method, params).await.unwrap();
+    call("pruneblockchain", serde_json::json!([600])).await;
+    let kept = call("getblockchaininfo", serde_json::json!([])).await["pruneheight"].clone();
+    let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
+    let (url, keys) = (relay.ws_url(), keys_of(&payee));
+    let said = scan(&["--from", "10", "--relay", &url], &keys).await;
+    // What was found is there; what was not looked at is said in words and in the exit status.
+    assert_eq!((said.code, said.payments().len()), (Some(1), 1), "{}", said.stderr);
+    let range = format!("blocks 10 to {} (pruned", kept.as_u64().unwrap() - 1);
+    assert!(said.stderr.contains(&range), "{}", said.stderr);
+    let said = scan(&["--from", &kept.to_string(), "--relay", &url], &keys).await;
+    assert_eq!((said.code, said.payments().len()), (Some(0), 1), "{}", said.stderr);
+}

@@ -1,0 +1,188 @@
+//! A thousand clients that send a byte a second to each port, and a thousand that never read: the others do not notice, memory stays bounded,
+//! and the slow are cut off.
+use std::time::{Duration, Instant};
+
+use sdk_relay_client::{Client, ClientEvent, Disconnect, Event, RawClient, Resume, Topic};
+use sdk_relay_transport::open_files;
+use serde_json::json;
+use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
+
+/// Of each kind.
+const CLIENTS: usize = 1000;
+/// Streams of `GET /events` that are never read.
+const STREAMS: usize = 100;
+/// What the relay may use in all. Without bounds, what the never-readers miss would be a thousand times the events: gigabytes.
+const MEMORY: u64 = 256_000_000;
+/// By then they are cut off: headers have 10 s, a WebSocket that takes nothing 20 s, an HTTP client 30 s.
+const CUT_BY: Duration = Duration::from_secs(50);
+/// About 850 KB: enough to fill what the systems of both sides hold for a stream, [`RECEIVED`] among it.
+const EVENTS: usize = 2000;
+/// What the system takes for a stream that nobody reads. Left to itself it would take megabytes.
+const RECEIVED: u32 = 16 << 10;
+/// Blocks for each payment: two events each, one of them on the topic `tweaks`.
+const BLOCKS: u32 = 50;
+
+fn address(url: &str) -> String {
+    url.split_once("://").unwrap().1.to_owned()
+}
+
+/// Sends a request's headers, a byte a second, until it is cut off; says after how long.
+async fn dribble(address: String) -> Duration {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let began = Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let mut tick = interval(Duration::from_secs(1));
+    let mut end = [0; 1];
+    loop {
+        tokio::select! {
+            read = reading.read(&mut end) => match read {
+                Ok(0) | Err(_) => return began.elapsed(),
+                Ok(_) => {}
+            },
+            _ = tick.tick() => if writing.write_all(b"a").await.is_err() {
+                return began.elapsed();
+            },
+        }
+    }
+}
+
+/// A client that has subscribed to everything and reads no more.
+async fn deaf(url: String) -> RawClient {
+    let mut client = RawClient::connect(&url).await.unwrap();
+    let handshake = json!({"type": "handshake", "client_id": "deaf", "version": "1.0.0", "capabilities": ["notifications", "tweaks"]});
+    client.send_text(handshake.to_string()).await.unwrap();
+    client.next_message().await.unwrap();
+    client
+}
+
+/// A stream of events of which the first line alone is read.
+async fn deaf_stream(address: String) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(RECEIVED).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream
+        .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
+    open_files::to_the_most();
+    let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).arg("--standalone")).await;
+    let (ws, http) = (relay.ws_url(), relay.http_url());
+    let wallet = http_get(&format!("{http}/config")).await.json()["silent_payment_address"].clone();
+    let at_rest = relay.resident_bytes();
+
+    let mut clients = JoinSet::new();
+    let mut streams = JoinSet::new();
+    for n in 0..CLIENTS {
+        clients.spawn(deaf(ws.clone()));
+        if n < STREAMS {
+            streams.spawn(deaf_stream(address(&http)));
+        }
+    }
+    let (mut clients, streams) = (clients.join_all().await, streams.join_all().await);
+    let mut dribblers = JoinSet::new();
+    for url in [&ws, &http] {
+        for _ in 0..CLIENTS {
+            dribblers.spawn(dribble(address(url)));
+        }
+    }
+
+    // One who reads gets everything meanwhile.
+    let (reader, mut events) = Client::builder(&ws)
+        .topics([Topic::Notifications])
+        .connect()
+        .await
+        .unwrap();
+    let (mut most, mut took) = (0, Vec::new());
+    let cut = async || {
+        let metrics = http_get(&format!("{http}/metrics")).await.json();
+        metrics["relay_metrics"]["slow_clients_cut"].as_u64().unwrap() as usize
+    };
+    let mut heard = 0;
+    let all_cut = async {
+        while cut().await < CLIENTS || heard < EVENTS {
+            let paid = http_post(
+                &format!("{http}/dev/pay"),
+                &json!({"address": wallet, "amount": "0.001"}),
+            )
+            .await;
+            assert_eq!(paid.status, 200, "{}", paid.text());
+            let mined = http_post(&format!("{http}/dev/mine"), &json!({"blocks": BLOCKS})).await;
+            assert_eq!(mined.status, 200, "{}", mined.text());
+            let asked = Instant::now();
+            assert_eq!(http_get(&format!("{http}/health")).await.status, 200);
+            took.push(asked.elapsed());
+            most = most.max(relay.resident_bytes());
+            let mut blocks = 0;
+            while blocks < BLOCKS {
+                if let Some(ClientEvent::Notification(told)) = events.recv().await {
+                    blocks += u32::from(matches!(told.event, Event::BlockMined(_)));
+                    heard += 1;
+                }
+            }
+        }
+    };
+    timeout(CUT_BY, all_cut).await.expect("the slow are cut off in time");
+    assert!(most < MEMORY, "{most} bytes");
+
+    // Each of them finds the code when it reads at last, behind all that it had been sent.
+    for client in clients.iter_mut().step_by(50) {
+        let end = timeout(CUT_BY, async {
+            loop {
+                if let Err(end) = client.next_message().await {
+                    return end;
+                }
+            }
+        });
+        let end = end.await.expect("an end");
+        assert!(matches!(end, Disconnect::Closed { code: 1013, .. }), "{end}");
+    }
+    let dribbled = timeout(CUT_BY, dribblers.join_all())
+        .await
+        .expect("the dribblers are cut off");
+    // On the HTTP port some make way for others before.
+    assert!(dribbled.iter().filter(|time| time.as_secs() >= 9).count() >= CLIENTS);
+    let longest = dribbled.iter().max().unwrap();
+    assert!(longest.as_secs() < 30, "{longest:?}");
+    let ended = timeout(CUT_BY, async {
+        for mut stream in streams {
+            // A reset is an end too.
+            drop(stream.read_to_end(&mut Vec::new()).await);
+        }
+    });
+    drop(clients);
+    ended.await.expect("the streams are cut off");
+
+    // All places are free again, but for the one who reads; and who was cut off resumes.
+    let connections =
+        async || http_get(&format!("{http}/metrics")).await.json()["system_metrics"]["active_connections"].as_u64();
+    eventually(CUT_BY, "one connection", async || {
+        (connections().await == Some(1)).then_some(())
+    })
+    .await;
+    reader.ping().await.unwrap();
+    let (again, _events) = Client::builder(&ws).resume_from(Some(0)).connect().await.unwrap();
+    assert_eq!(again.relay().resume, Some(Resume::Complete));
+
+    took.sort();
+    println!(
+        "health beside the slow: p50 {:?}, p99 {:?}, of {}; memory {} MB at rest, {} MB at most; {heard} events",
+        took[took.len() / 2],
+        took[took.len() * 99 / 100],
+        took.len(),
+        at_rest / 1_000_000,
+        most / 1_000_000
+    );
+}

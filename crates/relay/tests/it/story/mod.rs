@@ -1,0 +1,169 @@
+//! What a client was told, folded into what it must believe by now; and the node's truth, to hold that against.
+
+pub(crate) mod listener;
+pub(crate) mod scene;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bitcoin::{Transaction, Txid};
+use sdk_relay_client::{Event, Notification, Payment};
+use testkit::Bitcoind;
+
+/// Blocks below the first tip that a test may reorganise.
+pub(crate) const SLACK: u32 = 6;
+
+/// Outputs that pay the relay's wallet, by txid and index, with the hash of their block (`None`: in the mempool) and their satoshis.
+pub(crate) type Payments = BTreeMap<(String, u32), (Option<String>, u64)>;
+
+/// A state of the world: the end of the best chain, and the payments that stand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct World {
+    /// Block hashes by height.
+    pub(crate) blocks: BTreeMap<u32, String>,
+    /// Payments to the relay's wallet.
+    pub(crate) payments: Payments,
+}
+
+/// A transaction that was made, and its outputs that pay the relay's wallet.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) tx: Transaction,
+    /// Index and satoshis.
+    pub(crate) paid: Vec<(u32, u64)>,
+}
+
+impl Sent {
+    /// The payer puts its recipients first, in their order: here all of them are the relay's wallet.
+    pub(crate) fn new(tx: Transaction, amounts: &[u64]) -> Sent {
+        let paid = (0..).zip(amounts.iter().copied()).collect();
+        Sent { tx, paid }
+    }
+
+    pub(crate) fn txid(&self) -> Txid {
+        self.tx.compute_txid()
+    }
+}
+
+impl World {
+    /// The world before the first event: the node's blocks up to the tip at which the relay began.
+    pub(crate) async fn at_start(node: &Bitcoind) -> World {
+        World::of(node, node.height().await.saturating_sub(SLACK), &[]).await
+    }
+
+    /// The node's own word: its blocks from `lowest` up, and where each of `sent` is.
+    pub(crate) async fn of(node: &Bitcoind, lowest: u32, sent: &[Sent]) -> World {
+        let mut world = World::default();
+        let mut places: HashMap<Txid, Option<String>> = HashMap::new();
+        places.extend(node.mempool().await.into_iter().map(|txid| (txid, None)));
+        for height in lowest..=node.height().await {
+            let hash = node.hash_at(height).await;
+            let txs = node.block(hash).await.txdata;
+            places.extend(txs.iter().map(|tx| (tx.compute_txid(), Some(hash.to_string()))));
+            world.blocks.insert(height, hash.to_string());
+        }
+        for sent in sent {
+            let Some(place) = places.get(&sent.txid()) else {
+                continue;
+            };
+            for (vout, sats) in &sent.paid {
+                let key = (sent.txid().to_string(), *vout);
+                world.payments.insert(key, (place.clone(), *sats));
+            }
+        }
+        world
+    }
+
+    pub(crate) fn lowest(&self) -> u32 {
+        *self.blocks.keys().next().expect("a block")
+    }
+
+    fn tip(&self) -> (u32, &str) {
+        let (height, hash) = self.blocks.last_key_value().expect("a block");
+        (*height, hash)
+    }
+}
+
+/// Folds what was told, in order, onto the world at the start. Panics where the story contradicts itself: an event that is missing, comes twice,
+/// or does not follow from what was told before. The events are those of the topics `notifications` and `tweaks`, from the first one on.
+pub(crate) fn fold(start: &World, told: &[Notification]) -> World {
+    let mut world = start.clone();
+    // The block whose tweaks are to come.
+    let mut tweaks_of: Option<String> = None;
+    for (expected, notification) in (1..).zip(told) {
+        let id = notification.event_id.expect("an event of the log");
+        assert_eq!(
+            id, expected,
+            "event ids have no hole and no repetition: {notification:?}"
+        );
+        match &notification.event {
+            Event::BlockMined(block) => {
+                assert_eq!(tweaks_of, None, "{id}: a block before the tweaks of the last");
+                assert_eq!(block.block_height, world.tip().0 + 1, "{id}: a block on the tip");
+                world.blocks.insert(block.block_height, block.block_hash.clone());
+                tweaks_of = Some(block.block_hash.clone());
+            }
+            Event::Tweaks(tweaks) => {
+                assert_eq!(
+                    tweaks_of.take().as_ref(),
+                    Some(&tweaks.block_hash),
+                    "{id}: tweaks of a block"
+                );
+                assert_eq!(world.tip(), (tweaks.block_height, tweaks.block_hash.as_str()));
+            }
+            Event::BlockDisconnected(block) => {
+                assert_eq!(
+                    world.tip(),
+                    (block.block_height, block.block_hash.as_str()),
+                    "{id}: the tip goes"
+                );
+                let left = |(place, _): &(Option<String>, u64)| place.as_ref() == Some(&block.block_hash);
+                assert!(
+                    !world.payments.values().any(left),
+                    "{id}: a payment stays in a block that goes"
+                );
+                world.blocks.remove(&block.block_height);
+                if let Some(parent) = world.blocks.get(&(block.block_height - 1)) {
+                    assert_eq!(
+                        *parent, block.previous_block_hash,
+                        "{id}: the block below the tip holds again"
+                    );
+                }
+            }
+            Event::PaymentDetected(payment) => {
+                let before = world
+                    .payments
+                    .insert(key(payment), (payment.block_hash.clone(), payment.amount_sats));
+                match &payment.block_hash {
+                    None => assert_eq!(
+                        (before, payment.confirmations),
+                        (None, 0),
+                        "{id}: told before: {payment:?}"
+                    ),
+                    Some(hash) => {
+                        assert!(
+                            before.is_none_or(|(place, _)| place.is_none()),
+                            "{id}: told before: {payment:?}"
+                        );
+                        assert_eq!(
+                            (payment.block_height, payment.confirmations),
+                            (Some(world.tip().0), 1),
+                            "{id}"
+                        );
+                        assert_eq!(hash, world.tip().1, "{id}: a payment of the tip");
+                    }
+                }
+            }
+            Event::PaymentReverted(payment) => {
+                let before = world.payments.remove(&key(payment));
+                let was = Some((payment.block_hash.clone(), payment.amount_sats));
+                assert_eq!(before, was, "{id}: what was told last is taken back: {payment:?}");
+            }
+            other => panic!("{id}: nobody else is here: {other:?}"),
+        }
+    }
+    world
+}
+
+fn key(payment: &Payment) -> (String, u32) {
+    (payment.txid.clone(), payment.vout)
+}

@@ -1,0 +1,185 @@
+//! What the tests of both APIs share: a relay on its embedded chain, a client that says what it likes, JSON with its order, and the samples
+//! of the API reference.
+
+pub(crate) mod json;
+pub(crate) mod reference;
+
+use std::time::Duration;
+
+use sdk_relay_client::{Frame, RawClient};
+use serde_json::{Value, json};
+use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
+use tokio::time::timeout;
+
+/// Nothing that is awaited here takes this long, on a busy machine either.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A relay on its embedded chain.
+pub(crate) fn standalone() -> RelayOptions {
+    RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).arg("--standalone")
+}
+
+/// The same, running, as it is configured by default.
+pub(crate) async fn start() -> RelayProcess {
+    RelayProcess::start(standalone()).await
+}
+
+/// Mines blocks; gives their hashes.
+pub(crate) async fn mine(relay: &RelayProcess, blocks: u32) -> Vec<String> {
+    let url = format!("{}/dev/mine", relay.http_url());
+    let reply = http_post(&url, &json!({ "blocks": blocks })).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let hashes = reply.json()["blocks"].as_array().expect("hashes").clone();
+    hashes.iter().map(|h| h.as_str().expect("a hash").to_owned()).collect()
+}
+
+/// Mines thousands of blocks, and waits until the index has them; gives the tip.
+pub(crate) async fn mine_history(relay: &RelayProcess, thousands: u32) -> u64 {
+    for _ in 0..thousands {
+        mine(relay, 1000).await;
+    }
+    eventually(DEADLINE, "the index of all blocks", async || {
+        let info = get(relay, "/bitcoin/info").await;
+        let tip = info["blockchain_info"]["blocks"].as_u64()?;
+        (get(relay, "/health").await["index"]["height"] == tip).then_some(tip)
+    })
+    .await
+}
+
+/// `GET path` as JSON.
+pub(crate) async fn get(relay: &RelayProcess, path: &str) -> Value {
+    http_get(&format!("{}{path}", relay.http_url())).await.json()
+}
+
+/// A handshake with these capabilities.
+pub(crate) fn handshake(capabilities: &[&str]) -> Value {
+    json!({"type": "handshake", "client_id": "test", "version": "1.0.0", "capabilities": capabilities})
+}
+
+/// A WebSocket client.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    pub(crate) raw: RawClient,
+}
+
+impl Wire {
+    /// Connected, and nothing said yet.
+    pub(crate) async fn open(url: &str) -> Wire {
+        let raw = RawClient::connect(url).await;
+        Wire {
+            raw: raw.unwrap_or_else(|e| panic!("{url}: {e}")),
+        }
+    }
+
+    /// Connected, and accepted with these capabilities; the first reports, where there are any, are still to come.
+    pub(crate) async fn greet(url: &str, capabilities: &[&str]) -> Wire {
+        let (wire, response) = Wire::shake(url, handshake(capabilities)).await;
+        assert_eq!(response["status"], "accepted", "{response}");
+        wire
+    }
+
+    /// Connected, with the answer to this handshake.
+    pub(crate) async fn shake(url: &str, handshake: Value) -> (Wire, Value) {
+        let mut wire = Wire::open(url).await;
+        wire.say(handshake).await;
+        let response = wire.heard().await;
+        assert_eq!(response["type"], "handshake_response", "{response}");
+        (wire, response)
+    }
+
+    pub(crate) async fn say(&mut self, message: Value) {
+        self.say_text(message.to_string()).await;
+    }
+
+    pub(crate) async fn say_text(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        let sent = timeout(DEADLINE, self.raw.send_text(text)).await;
+        sent.expect("the relay reads").expect("the relay is there");
+    }
+
+    /// The next frame, pings and pongs left out.
+    pub(crate) async fn frame(&mut self) -> Frame {
+        loop {
+            let next = timeout(DEADLINE, self.raw.next()).await;
+            match next.expect("a frame in time").expect("a frame") {
+                Frame::Ping(_) | Frame::Pong(_) => {}
+                frame => return frame,
+            }
+        }
+    }
+
+    /// The next message as text.
+    pub(crate) async fn heard_text(&mut self) -> String {
+        match self.frame().await {
+            Frame::Text(text) => text,
+            other => panic!("no text: {other:?}"),
+        }
+    }
+
+    /// The next message.
+    pub(crate) async fn heard(&mut self) -> Value {
+        let text = self.heard_text().await;
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON ({e}): {text}"))
+    }
+
+    /// The next message that answers something: reports and notifications are passed over.
+    pub(crate) async fn answer_text(&mut self) -> String {
+        self.first(|frame| match frame {
+            Frame::Text(text) if is_told(&text) => None,
+            Frame::Text(text) => Some(text),
+            other => panic!("no text: {other:?}"),
+        })
+        .await
+    }
+
+    /// Says something and gives the answer.
+    pub(crate) async fn ask(&mut self, message: Value) -> Value {
+        self.say(message).await;
+        let text = self.answer_text().await;
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The next notification.
+    pub(crate) async fn notification(&mut self) -> Value {
+        self.first(|frame| match frame {
+            Frame::Text(text) => {
+                let message: Value = serde_json::from_str(&text).expect("JSON");
+                (message["type"] == "notification").then_some(message)
+            }
+            other => panic!("no text: {other:?}"),
+        })
+        .await
+    }
+
+    /// The code and the reason of the close that must come; what was sent before it is passed over.
+    pub(crate) async fn closed(&mut self) -> (u16, String) {
+        self.first(|frame| match frame {
+            Frame::Close(code, reason) => Some((code, reason)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Proves that the connection stays: a ping is answered.
+    pub(crate) async fn lives(&mut self) {
+        let pong = self.ask(json!({"type": "ping"})).await;
+        assert_eq!(pong["type"], "pong", "{pong}");
+    }
+
+    /// What `wanted` makes of the first frame that it wants. Frames that it does not want prolong nothing.
+    async fn first<T>(&mut self, wanted: impl Fn(Frame) -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = wanted(self.frame().await) {
+                    return found;
+                }
+            }
+        };
+        timeout(DEADLINE, looking).await.expect("it comes in time")
+    }
+}
+
+/// Whether a message comes by itself, and answers nothing.
+fn is_told(text: &str) -> bool {
+    text.starts_with(r#"{"type":"sync","#) || text.starts_with(r#"{"type":"notification","#)
+}

@@ -1,0 +1,12 @@
+//! The store on a disk that fails.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a failure in here is a failed test"
+)]
+
+mod storage_faults;

@@ -1,0 +1,69 @@
+//! No process outlives the program that started it, though that program drops no handle.
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use testkit::{GuardedChild, eventually};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+/// The variable that makes this program one that starts processes, and says how it ends.
+const ENDS: &str = "ORPHANS_ENDS";
+
+#[test]
+#[ignore = "the program that the other tests start"]
+fn child() {
+    let Ok(ends) = std::env::var(ENDS) else { return };
+    let sleep = || GuardedChild::spawn(Command::new("sleep").arg("600").stdout(Stdio::null())).unwrap();
+    let (left, dropped, also_left) = (sleep(), sleep(), sleep());
+    println!("\nstarted {} {} {}", left.id(), dropped.id(), also_left.id());
+    std::io::stdout().flush().unwrap();
+    drop(dropped);
+    match ends.as_str() {
+        "exit" => std::process::exit(0),
+        "forget" => std::mem::forget((left, also_left)),
+        _ => loop {
+            std::thread::park();
+        },
+    }
+}
+
+/// The program, and the processes that it has started.
+fn start(ends: &str) -> (Child, Vec<PathBuf>) {
+    let mut program = Command::new(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .env(ENDS, ends)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let started = lines.map(Result::unwrap).find(|line| line.starts_with("started "));
+    let started = started.unwrap();
+    let processes = started.split(' ').skip(1).map(|pid| Path::new("/proc").join(pid));
+    (program, processes.collect())
+}
+
+async fn all_end(processes: &[PathBuf]) {
+    eventually(DEADLINE, format!("the end of {processes:?}"), async || {
+        processes.iter().all(|process| !process.exists()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn processes_end_with_a_program_that_drops_nothing() {
+    for ends in ["exit", "forget"] {
+        let (mut program, processes) = start(ends);
+        // Its words have no reader any more: the status does not matter.
+        program.wait().unwrap();
+        all_end(&processes).await;
+    }
+}
+
+#[tokio::test]
+async fn processes_end_with_a_program_that_is_killed() {
+    let (mut program, processes) = start("never");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    all_end(&processes).await;
+}
