@@ -1,4 +1,5 @@
 //! Relays that stand accused: in which order they are dialled.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Names that several keys claim: in which order they are settled, and what becomes of a claim whose link ends.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! What goes wrong: loss, a cut, restarts, deaths, slow and fast rounds; at more than a hundred relays.
+
 use std::time::Duration;
 
 use sdk_relay_mesh::Config;

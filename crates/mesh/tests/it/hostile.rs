@@ -1,4 +1,5 @@
 //! Whatever a peer sends: no panic, no growth beyond the bounds, no lie about others.
+
 use std::sync::Arc;
 use std::time::Duration;
 

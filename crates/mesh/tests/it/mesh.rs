@@ -1,4 +1,5 @@
 //! Small meshes, every message read back from its bytes.
+
 use std::time::Duration;
 
 use sdk_relay_mesh::simulation::{Shape, SimulatedKeys, Simulation, lone, name};

@@ -1,6 +1,7 @@
 //! One hostile relay in ten: the honest ones find each other, and judge each other rightly.
 //!
 //! `MESH_SEED` is the first seed, `MESH_SEEDS` how many there are (`scripts/soak mesh`). A seed gives the same run each time.
+
 use sdk_relay_mesh::Config;
 use sdk_relay_mesh::simulation::Hostility::{self, Accuses, Invents, Lies, Mute, Squats};
 use sdk_relay_mesh::simulation::{Shape, Simulation};

@@ -1,4 +1,5 @@
 //! No message exceeds what every client takes, whatever its parts are.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Who may change things: web pages, proxies, tunnels and strangers, each met from outside the process.
+
 mod addresses;
 mod credentials;
 mod hosts;

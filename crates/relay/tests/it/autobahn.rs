@@ -3,6 +3,7 @@
 //! `AUTOBAHN` names the command that runs the suite (`COMMAND WS_URL REPORT_DIR CASES`); without it this test says loudly that it did not run.
 //! `AUTOBAHN_CASES` chooses other cases than those of CI, `AUTOBAHN_SUMMARY` names a file for the result as a table: `just autobahn` runs
 //! everything and renews `docs/autobahn.md`.
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;

@@ -1,4 +1,5 @@
 //! `GET /events`, `GET /ws`, `POST /tx`, and the tokens, from outside the process.
+
 use std::time::Duration;
 
 use sdk_relay_client::{Client, ClientEvent, Topic};

@@ -1,4 +1,5 @@
 //! The tweak index against a real node: what is in it, through reorganisations and kills.
+
 mod chain;
 mod kills;
 mod kinds;

@@ -1,4 +1,5 @@
 //! The bounds of both ports, each met from outside.
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

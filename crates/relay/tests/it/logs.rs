@@ -1,4 +1,5 @@
 //! `GET /logs`, from outside the process.
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;

@@ -1,4 +1,5 @@
 //! Three relays on one node: they find each other, sync, notice who goes and comes back, and keep impostors and strangers out.
+
 use std::time::Duration;
 
 use bytes::Bytes;

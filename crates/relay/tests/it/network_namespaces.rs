@@ -2,6 +2,7 @@
 //! loopback.
 //!
 //! Where the machine does not let the test make namespaces (no Linux, no `ip`, no privilege), it says so on standard error and does nothing.
+
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;

@@ -1,6 +1,7 @@
 //! The sample clients of the API reference, unchanged but for the ports: JavaScript, Python, curl.
 //!
 //! The reference is named by `API_REFERENCE`; without it these tests say loudly that they did not run.
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;

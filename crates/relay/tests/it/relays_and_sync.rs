@@ -1,4 +1,5 @@
 //! `/relays`, `/sync/status`, `/sync/force` and `/sync/history`, from outside the process.
+
 use std::time::Duration;
 
 use sdk_relay_client::{Client, SyncType};

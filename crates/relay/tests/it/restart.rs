@@ -1,4 +1,5 @@
 //! `PUT /config` and `POST /restart`, from outside the process.
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -2,6 +2,7 @@
 //! answer has all fields of its sample, with the same names, nesting, types and order.
 //!
 //! The reference is named by `API_REFERENCE`. A sample that these tests do not know, or do not come to, fails them.
+
 mod docs;
 mod document;
 mod http;

@@ -1,5 +1,6 @@
 //! A thousand clients that send a byte a second to each port, and a thousand that never read: the others do not notice, memory stays bounded,
 //! and the slow are cut off.
+
 use std::time::{Duration, Instant};
 
 use sdk_relay_client::{Client, ClientEvent, Disconnect, Event, RawClient, Resume, Topic};

@@ -99,7 +99,7 @@ fn relay_with(engine: &str, index: &str) -> RelayOptions {
         .set("INDEX__ENABLED", index)
         .env(ENGINE, engine)
         .env("RUST_BACKTRACE", "0");
-    ["child", "--exact", "--ignored", "--nocapture"]
+    ["supervision::child", "--exact", "--ignored", "--nocapture"]
         .into_iter()
         .fold(options, RelayOptions::arg)
 }

@@ -1,4 +1,5 @@
 //! TLS on both ports, from outside the process.
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! No process outlives the program that started it, though that program drops no handle.
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,7 +32,7 @@ fn child() {
 /// The program, and the processes that it has started.
 fn start(ends: &str) -> (Child, Vec<PathBuf>) {
     let mut program = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .args(["orphans::child", "--exact", "--ignored", "--nocapture"])
         .env(ENDS, ends)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,4 +1,5 @@
 //! A relay that says what the test tells it to, so that every order of messages and every loss can be had on demand.
+
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
