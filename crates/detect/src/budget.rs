@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::scheduler::Owner;
+use sdk_relay_scheduler::Owner;
 
 /// Counts bytes of one kind.
 #[derive(Debug)]

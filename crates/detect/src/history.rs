@@ -14,13 +14,12 @@ use std::time::Duration;
 use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_chain::joined;
 use sdk_relay_index::{Index, scan_within};
+use sdk_relay_scheduler::{Fair, Owner, PAIR, cost_of_row};
 use sdk_relay_store::index::IndexError;
 
 use super::commands::Detection;
 use super::history_scan::{Left, Scan};
 use super::scan_queue::ScanQueue;
-use super::scheduler::fair::Fair;
-use super::scheduler::{Owner, PAIR, cost_of_row};
 
 /// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new one, is noticed between two
 /// turns: a client with a single key waits for at most one turn of others.

@@ -8,11 +8,11 @@ use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::{Paid, Scanned};
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
+use sdk_relay_scheduler::{Facts, Row};
 use sdk_relay_store::index::IndexedBlock;
 
 use super::backfill::NextScan;
 use super::mailbox::Mailbox;
-use super::rows::{Facts, Row};
 
 /// A history that is to be scanned.
 #[derive(Debug)]

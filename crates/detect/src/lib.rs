@@ -23,8 +23,6 @@ mod parts;
 mod rows;
 mod scan;
 mod scan_queue;
-mod scheduler;
-mod spawn;
 mod watch;
 mod watches;
 mod worker;
@@ -32,6 +30,7 @@ mod worker;
 use std::sync::Arc;
 
 use sdk_relay_chain::ChainEvent;
+use sdk_relay_scheduler::Scheduler;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +41,9 @@ pub use history::HistoryScanner;
 pub use mailbox::{Mailbox, MailboxReceiver};
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
-pub use spawn::SpawnThread;
+pub use sdk_relay_scheduler::SpawnThread;
 
 use scan_queue::ScanQueue;
-use scheduler::Scheduler;
 use worker::Worker;
 
 /// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is cancelled or the stream

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sdk_relay_events::Frame;
+use sdk_relay_scheduler::Owner;
 use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Share};
-use super::scheduler::Owner;
 
 /// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has not read this much is too slow.
 const MAILBOX_BYTES: usize = 4 << 20;

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bitcoin::Txid;
-
-use super::rows::Row;
+use sdk_relay_scheduler::Row;
 
 /// Rows of a segment from which on it is not merged with others.
 const LARGE: usize = 1_024;
@@ -78,9 +77,9 @@ mod tests {
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
     use proptest::prelude::*;
     use sdk_relay_bip352::EligibleTx;
+    use sdk_relay_scheduler::Facts;
 
     use super::*;
-    use crate::rows::Facts;
 
     fn txid(n: u16) -> Txid {
         Txid::hash(&n.to_le_bytes())

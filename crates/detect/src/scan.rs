@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism, scope};
 
 use sdk_relay_bip352::{EligibleTx, Hit, Prepared, Scanner};
-
-use super::rows::Row;
+use sdk_relay_scheduler::Row;
 
 /// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's work.
 const PAIRS_A_THREAD: usize = 5_000;

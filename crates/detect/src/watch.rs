@@ -8,6 +8,7 @@ use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
 use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 
@@ -16,8 +17,7 @@ use super::history_scan::{Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};
-use super::rows::{Place, Row};
-use super::scheduler::{Client, Entry};
+use super::rows::{Place, payment_of};
 
 /// Payments of one row, by their places.
 type Payments = Vec<(OutPoint, KnownPayment)>;
@@ -55,7 +55,7 @@ impl Watch {
             // Label 0 is for change (BIP352), and its address is not published: the plain one is named.
             let label = found.label.filter(|m| *m != 0);
             let address = self.addresses.get(&label).cloned().unwrap_or_default();
-            row.payment(found, place, address, true)
+            payment_of(row, found, place, address, true)
         };
         matches.iter().map(payment).collect()
     }

@@ -7,12 +7,12 @@ use std::time::Instant;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::Prepared;
+use sdk_relay_scheduler::{Client, Entry, Owner};
 
 use super::backfill::Backfill;
 use super::commands::{WatchOrder, WatchRefused};
 use super::ledger::Ledger;
 use super::mailbox::Mailbox;
-use super::scheduler::{Client, Entry, Owner};
 use super::watch::Watch;
 
 /// All watches, in the order in which they came.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bitcoin::{BlockHash, ScriptBuf, Txid};
 use sdk_relay_chain::ChainEvent;
+use sdk_relay_scheduler::{Batch as Rows, Outcome, Owner, Scheduler};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,6 @@ use super::ledger::Ledger;
 use super::mempool::{Mempool, Segment};
 use super::parts::{Parts, StartError};
 use super::scan_queue::ScanQueue;
-use super::scheduler::{Batch as Rows, Outcome, Owner, Scheduler};
 use super::watches::Watches;
 
 /// Outcomes of scans that are taken while an event of the chain waits: some 10 ms, if each has payments for as many watches as it may have.

@@ -6,12 +6,12 @@ use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use sdk_relay_bip352::{EligibleTx, OutputTweak, Receiver, ScanKey};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::IndexState;
+use sdk_relay_scheduler::Facts;
 
 use super::*;
 use crate::commands::WatchOrder;
 use crate::history_scan::Found;
 use crate::mailbox::{MailboxReceiver, Mailboxes};
-use crate::rows::Facts;
 use crate::watches::Watches;
 
 const TIP: u32 = 5_000;

@@ -6,6 +6,7 @@ use bitcoin::{BlockHash, Transaction, Txid};
 use sdk_relay_bip352::{Hit, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
 use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Topic, Tweaks};
+use sdk_relay_scheduler::{Facts, Row};
 use sdk_relay_store::BlockChange;
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::commit::PendingCommit;
 use super::{BlockScan, Worker};
-use crate::rows::{Facts, Place, Row, to_scripts};
+use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
 
 impl Worker {
@@ -90,13 +91,13 @@ impl Worker {
             .collect();
         let facts: Vec<Facts> = txs
             .iter()
-            .map(|(tx, prevouts)| Facts::of(tx.compute_txid(), tx, prevouts))
+            .map(|(tx, prevouts)| facts_of(tx.compute_txid(), tx, prevouts))
             .collect();
         for (facts, (tx, _)) in facts.iter().zip(&txs) {
             self.mempool.remove(&facts.txid);
             self.find_for_wallet(*facts, tx, place, &mut pending);
         }
-        let rows: Vec<Arc<Row>> = Row::of(&self.parts.scanner, &facts, &txs)
+        let rows: Vec<Arc<Row>> = rows_of(&self.parts.scanner, &facts, &txs)
             .into_iter()
             .flatten()
             .collect();
@@ -110,7 +111,7 @@ impl Worker {
         let tweaks = Tweaks {
             block_height: at.height,
             block_hash: at.hash.to_string(),
-            transactions: rows.iter().map(|r| r.tweak_tx()).collect(),
+            transactions: rows.iter().map(|r| tweak_tx(r)).collect(),
             part: 1,
             parts: 1,
             historical: false,
@@ -167,9 +168,9 @@ impl Worker {
     pub(super) fn enter(&mut self, txs: &[Arc<MempoolTx>], pending: &mut PendingCommit) {
         let place = Place::Mempool(unix_now());
         let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|t| (&t.tx, t.prevouts.as_slice())).collect();
-        let facts: Vec<Facts> = txs.iter().map(|t| Facts::of(t.txid, &t.tx, &t.prevouts)).collect();
+        let facts: Vec<Facts> = txs.iter().map(|t| facts_of(t.txid, &t.tx, &t.prevouts)).collect();
         let mut rows = Vec::new();
-        for (row, (facts, (tx, _))) in Row::of(&self.parts.scanner, &facts, &given)
+        for (row, (facts, (tx, _))) in rows_of(&self.parts.scanner, &facts, &given)
             .into_iter()
             .zip(facts.iter().zip(&given))
         {
@@ -216,7 +217,7 @@ impl Worker {
         for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
             for found in &matches {
-                let (outpoint, payment) = row.payment(found, place, Arc::clone(&self.own_address), false);
+                let (outpoint, payment) = payment_of(row, found, place, Arc::clone(&self.own_address), false);
                 pending.payments(self.ledger.seen(outpoint, payment));
             }
         }

@@ -24,13 +24,13 @@ use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
 use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
+use sdk_relay_scheduler::SpawnThread;
 use sdk_relay_store::{ReadLimit, Retention, Store};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
 use super::*;
 use crate::commands::WatchOrder;
-use crate::spawn::SpawnThread;
 use crate::start;
 
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -10,8 +10,9 @@ use super::Worker;
 use crate::backfill::{Backfill, HistoryPlan, NextScan};
 use crate::commands::{Registered, WatchOrder, WatchRefused};
 use crate::history_scan::ScannedRange;
-use crate::rows::{Place, Row};
-use crate::scheduler::{Batch as Rows, Class, Client, Outcome};
+use crate::rows::Place;
+use sdk_relay_scheduler::Row;
+use sdk_relay_scheduler::{Batch as Rows, Class, Client, Outcome};
 
 impl Worker {
     pub(super) fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {

@@ -8,9 +8,8 @@ use proptest::prelude::*;
 use sdk_relay_bip352::{EligibleTx, Prepared, Receiver, ScanKey, Search, TaprootOutput};
 
 use super::*;
-use crate::rows::{Facts, Row};
-use crate::scheduler::tasks::ROWS_BEHIND;
-use crate::scheduler::{Entry, Keys};
+use crate::tasks::ROWS_BEHIND;
+use crate::{Entry, Facts, Keys, Row};
 
 fn receiver(n: u8) -> Arc<Prepared> {
     let key = SecretKey::from_slice(&[n; 32]).unwrap();

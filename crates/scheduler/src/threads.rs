@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::pieces::{Piece, Scan, Searching};
 use super::queue::{Behind, Queue};
 use super::{Batch, Client, Outcome, Owner, PIECE};
-use crate::spawn::SpawnThread;
+use crate::SpawnThread;
 
 /// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails. One is about a transaction,
 /// of which 2,300 outputs at most may pay a watch where nodes relay it, 200 KB: 6 MB in all. Few, so that what is found for one client next does not wait
@@ -27,7 +27,7 @@ const NICE: i32 = 5;
 
 /// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; their owner waits for them.
 #[derive(Debug)]
-pub(crate) struct Scheduler {
+pub struct Scheduler {
     shared: Arc<Shared>,
 }
 
@@ -45,10 +45,7 @@ struct State {
 
 impl Scheduler {
     /// Starts one thread for each processor, and one for the mempool alone.
-    pub(crate) fn start(
-        scanner: &Scanner,
-        threads: &dyn SpawnThread,
-    ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
+    pub fn start(scanner: &Scanner, threads: &dyn SpawnThread) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
         let scheduler = Self { shared: Arc::default() };
         for n in 0..=available_parallelism().map_or(1, NonZero::get) {
@@ -70,7 +67,7 @@ impl Scheduler {
     }
 
     /// Has the batch scanned for these clients. Gives those that are too far behind, for which it is not.
-    pub(crate) fn push<'c>(&self, batch: &Arc<Batch>, clients: impl IntoIterator<Item = &'c Client>) -> Vec<Owner> {
+    pub fn push<'c>(&self, batch: &Arc<Batch>, clients: impl IntoIterator<Item = &'c Client>) -> Vec<Owner> {
         let mut state = self.shared.lock();
         let refused = |client: &&Client| state.queue.push(batch, client) == Err(Behind);
         let behind = clients.into_iter().filter(refused).map(|client| client.owner).collect();
@@ -80,12 +77,12 @@ impl Scheduler {
     }
 
     /// Whether so much backfill waits for this address, or for all, that no more should be pushed.
-    pub(crate) fn is_busy(&self, address: IpAddr) -> bool {
+    pub fn is_busy(&self, address: IpAddr) -> bool {
         self.shared.lock().queue.is_busy(address)
     }
 
     /// Drops everything that waits for this owner.
-    pub(crate) fn leave(&self, owner: Owner) {
+    pub fn leave(&self, owner: Owner) {
         self.shared.lock().queue.leave(owner);
         // What others share with it has changed hands.
         self.shared.work.notify_all();

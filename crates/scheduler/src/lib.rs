@@ -9,9 +9,11 @@
 //! - Owners that wait for the same rows share a piece, and equal keys in it are scanned once.
 //! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with its block ([`Batch::cancel`]).
 
-pub(super) mod fair;
+mod fair;
 mod pieces;
 mod queue;
+mod row;
+mod spawn;
 mod tasks;
 mod threads;
 
@@ -23,18 +25,20 @@ use sdk_relay_bip352::{Match, Prepared, Receiver};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::rows::Row;
-pub(super) use threads::Scheduler;
+pub use fair::Fair;
+pub use row::{Facts, Row};
+pub use spawn::SpawnThread;
+pub use threads::Scheduler;
 
 /// A connection that has watches: its mailbox's number, which no other has.
-pub(super) type Owner = u64;
+pub type Owner = u64;
 
 /// What a pair of row and receiver costs, in tenths of a microsecond: about 2 µs with IFMA.
-pub(super) const PAIR: u64 = 20;
+pub const PAIR: u64 = 20;
 /// Labels of a receiver that cost as much as one unit for each row: an addition shared among the lanes.
 const LABELS_PER_UNIT: u64 = 6;
 /// A piece of work, in the same units: 6 ms with IFMA. The next one waits for one piece on each thread at most.
-pub(super) const PIECE: u64 = 60_000;
+pub const PIECE: u64 = 60_000;
 /// Notifying one watch of one payment: detection encodes it, and the connection sends it.
 const NOTIFY: u64 = 100;
 /// Rows of a piece at least, so that the engine's batches pay.
@@ -44,7 +48,7 @@ const ROWS_AT_MOST: usize = 1_024;
 
 /// What a batch is of, in the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub enum Class {
     /// Transactions that entered the mempool.
     Mempool,
     /// A block that connected.
@@ -55,23 +59,25 @@ pub(super) enum Class {
 
 /// Rows that are scanned for several owners.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) class: Class,
-    pub(super) rows: Arc<[Arc<Row>]>,
+pub struct Batch {
+    /// How urgent it is.
+    pub class: Class,
+    /// Eligible transactions, in order.
+    pub rows: Arc<[Arc<Row>]>,
     /// The block that holds the rows, with its time; `None`: they were in the mempool.
-    pub(super) block: Option<(BlockRef, u64)>,
+    pub block: Option<(BlockRef, u64)>,
     /// When the relay saw the rows, Unix seconds.
-    pub(super) seen: u64,
+    pub seen: u64,
     /// The first event that an owner may not see before this batch is scanned for it; `None`: it waits for nothing.
-    pub(super) mark: Option<u64>,
+    pub mark: Option<u64>,
     /// Rows of one piece.
     chunk: usize,
     cancelled: AtomicBool,
 }
 
 impl Batch {
-    /// `receivers`: for how many it will be scanned, about.
-    pub(super) fn new(class: Class, rows: Arc<[Arc<Row>]>, receivers: usize) -> Self {
+    /// Rows that wait for nothing. `receivers`: for how many it will be scanned, about.
+    pub fn new(class: Class, rows: Arc<[Arc<Row>]>, receivers: usize) -> Self {
         let pairs = usize::try_from(PIECE / PAIR).unwrap_or(usize::MAX);
         Self {
             class,
@@ -85,7 +91,7 @@ impl Batch {
     }
 
     /// Of a block, where one is given. Its clients see no event from `mark` on before it is scanned for them.
-    pub(super) fn live(rows: Arc<[Arc<Row>]>, receivers: usize, mark: u64, block: Option<(BlockRef, u64)>) -> Self {
+    pub fn live(rows: Arc<[Arc<Row>]>, receivers: usize, mark: u64, block: Option<(BlockRef, u64)>) -> Self {
         let class = if block.is_some() { Class::Block } else { Class::Mempool };
         Self {
             block,
@@ -95,7 +101,7 @@ impl Batch {
     }
 
     /// The result is not needed any more: what is not being scanned yet will not be.
-    pub(super) fn cancel(&self) {
+    pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
@@ -106,7 +112,7 @@ impl Batch {
 
 /// Keys of a connection, and the watches that have them.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Held by the watches alone: the keys are wiped when the last of them ends, whatever waits here.
     receiver: Weak<Prepared>,
     /// Cost of one row.
@@ -116,7 +122,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(receiver: &Arc<Prepared>, watches: Vec<u64>) -> Self {
+    /// Keys that these watches of one connection have in common.
+    pub fn new(receiver: &Arc<Prepared>, watches: Vec<u64>) -> Self {
         Self {
             cost: cost_of_row(receiver),
             receiver: Arc::downgrade(receiver),
@@ -134,33 +141,48 @@ impl Entry {
 }
 
 /// What a row costs for these keys.
-pub(super) fn cost_of_row(receiver: &Receiver) -> u64 {
+pub fn cost_of_row(receiver: &Receiver) -> u64 {
     PAIR + receiver.labels().count() as u64 / LABELS_PER_UNIT
 }
 
 /// All keys of a connection, or of one new watch.
-pub(super) type Keys = Arc<[Entry]>;
+pub type Keys = Arc<[Entry]>;
 
 /// For whom a batch is scanned.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) owner: Owner,
-    pub(super) address: IpAddr,
-    pub(super) keys: Keys,
+pub struct Client {
+    /// Its connection.
+    pub owner: Owner,
+    /// Who shares the processors with other addresses.
+    pub address: IpAddr,
+    /// What its watches have.
+    pub keys: Keys,
 }
 
 /// What the scheduler reports.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// A row holds payments to these watches.
     Found {
+        /// What was scanned.
         batch: Arc<Batch>,
+        /// Index in its rows.
         row: usize,
+        /// The numbers of the watches.
         watches: Vec<u64>,
+        /// The payments.
         matches: Vec<Match>,
     },
     /// The batch, which has a mark, is scanned for this owner, and everything found was reported.
-    Done { owner: Owner, batch: Arc<Batch> },
+    Done {
+        /// For whom.
+        owner: Owner,
+        /// What was scanned.
+        batch: Arc<Batch>,
+    },
     /// A scan failed for this owner, and payments may be missing.
-    Failed { owner: Owner },
+    Failed {
+        /// For whom.
+        owner: Owner,
+    },
 }

@@ -14,7 +14,7 @@ const DEBT_OF_COMPANIONS: i64 = 4;
 
 /// Who is served next.
 #[derive(Debug)]
-pub(crate) struct Fair {
+pub struct Fair {
     addresses: Ring<IpAddr>,
     owners: HashMap<IpAddr, Ring<Owner>>,
     quantum: i64,
@@ -22,7 +22,7 @@ pub(crate) struct Fair {
 
 impl Fair {
     /// With this quantum of cost for each address, and for each owner of one address, in a round.
-    pub(crate) fn new(quantum: u64) -> Self {
+    pub fn new(quantum: u64) -> Self {
         Self {
             addresses: Ring::default(),
             owners: HashMap::new(),
@@ -31,20 +31,20 @@ impl Fair {
     }
 
     /// There is something to do for this owner. No-op where that is known.
-    pub(crate) fn enter(&mut self, address: IpAddr, owner: Owner) {
+    pub fn enter(&mut self, address: IpAddr, owner: Owner) {
         self.owners.entry(address).or_default().enter(owner);
         self.addresses.enter(address);
     }
 
     /// There is nothing to do for this owner now. Its debt stays.
-    pub(crate) fn rest(&mut self, address: IpAddr, owner: Owner) {
+    pub fn rest(&mut self, address: IpAddr, owner: Owner) {
         if let Some(owners) = self.owners.get_mut(&address) {
             owners.rest(owner);
         }
     }
 
     /// The owner whose turn it is; it stays the same until it is charged, rests, or its deficit is used up.
-    pub(crate) fn pick(&mut self) -> Option<Owner> {
+    pub fn pick(&mut self) -> Option<Owner> {
         loop {
             let address = self.addresses.pick(self.quantum)?;
             let owners = self.owners.get_mut(&address)?;
@@ -58,7 +58,7 @@ impl Fair {
 
     /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: those of them that wait for the same rows
     /// may share a piece.
-    pub(crate) fn companions(&self, most: usize) -> Vec<Owner> {
+    pub fn companions(&self, most: usize) -> Vec<Owner> {
         let least = -DEBT_OF_COMPANIONS * self.quantum;
         let addresses = self
             .addresses
@@ -68,7 +68,7 @@ impl Fair {
     }
 
     /// What was done for this owner has cost so much.
-    pub(crate) fn charge(&mut self, address: IpAddr, owner: Owner, cost: u64) {
+    pub fn charge(&mut self, address: IpAddr, owner: Owner, cost: u64) {
         let cost = i64::try_from(cost).unwrap_or(i64::MAX);
         self.addresses.charge(address, cost);
         if let Some(owners) = self.owners.get_mut(&address) {
