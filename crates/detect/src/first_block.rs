@@ -6,22 +6,22 @@
 use std::time::Duration;
 
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
-use sdk_relay_store::{Batch, BlockChange, Store, StoreError};
+use sdk_relay_store::{Batch, BlockChange, EventLog, StoreError};
 
 /// The start waits for the node's answer this long. A node that is down refuses at once; one that loads its chain answers so at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Commits the source's tip as the first block of a new store. Where the source does not answer, or synchronises, the log begins with the first
+/// Commits the source's tip as the first block of a new log. Where the source does not answer, or synchronises, the log begins with the first
 /// tip that it names later, and clients that come before are sent `"resume": "gap"`.
-pub async fn begin_log(store: &Store, source: &dyn ChainSource) -> Result<(), StoreError> {
-    if !store.recent_blocks()?.is_empty() {
+pub async fn begin_log(log: &dyn EventLog, source: &dyn ChainSource) -> Result<(), StoreError> {
+    if !log.recent_blocks()?.is_empty() {
         return Ok(());
     }
     let Some(BlockRef { height, hash }) = tip(source).await else {
         return Ok(());
     };
     tracing::info!(height, %hash, "starting at the tip of the node");
-    store.commit(&Batch {
+    log.commit(&Batch {
         block: Some(BlockChange::Jump(height, hash)),
         ..Batch::default()
     })

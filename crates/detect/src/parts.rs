@@ -8,14 +8,14 @@ use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
-use sdk_relay_store::{Store, StoreError};
+use sdk_relay_store::{EventLog, StoreError};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::sync::oneshot;
 
 /// What detection works with.
 pub struct Parts {
     /// Where events become durable.
-    pub store: Arc<Store>,
+    pub store: Arc<dyn EventLog>,
     /// Publishes them.
     pub hub: Arc<Hub>,
     /// What is counted.

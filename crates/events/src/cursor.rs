@@ -4,14 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use bitcoin::BlockHash;
-use memchr::memmem;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_store::{ReadLimit, StoreError};
+use sdk_relay_store::{EventKind, ReadLimit, StoreError};
 use tokio::sync::watch;
 
 use crate::frame::Frame;
 use crate::hub::{Chain, Hub};
-use crate::logged;
 
 /// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
 const STEP: ReadLimit = ReadLimit {
@@ -19,12 +17,9 @@ const STEP: ReadLimit = ReadLimit {
     bytes: 256 << 10,
 };
 
-/// How far back a block is looked for, for a client that comes from another relay: some days of blocks. Clients can ask for it as often as they
-/// shake hands.
-const LOOK_BACK: ReadLimit = ReadLimit {
-    events: 8192,
-    bytes: 4 << 20,
-};
+/// Events among which a block is looked for, for a client that comes from another relay: some days of blocks. Clients can ask for it as often as
+/// they shake hands.
+pub(super) const LOOK_BACK: usize = 8192;
 
 /// A client's place in the log: everything up to it has been handed over or was not on its topics.
 #[derive(Debug)]
@@ -87,7 +82,7 @@ impl Hub {
 
     /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the runtime's own threads.
     pub fn resume(&self, from: u64) -> Result<(Cursor, Resume), StoreError> {
-        let complete_from = self.store.complete_from()?;
+        let complete_from = self.log.complete_from()?;
         let newest = *self.head.borrow();
         if from > newest {
             // These ids are of another log: nothing here is known to be new or old for the client.
@@ -115,11 +110,7 @@ impl Hub {
         let Some(block) = blocks.iter().find(|hash| known.contains(*hash)) else {
             return Ok((self.live(), Resume::Gap));
         };
-        let kind = memmem::Finder::new("\"notification_type\":\"block_mined\"");
-        let hash = format!("\"block_hash\":\"{block}\"");
-        let hash = memmem::Finder::new(&hash);
-        let tells = |payload: &[u8]| hash.find(payload).is_some() && kind.find(payload).is_some();
-        match self.store.newest_event(Topic::Notifications, LOOK_BACK, tells)? {
+        match self.log.newest_about(EventKind::BlockMined, *block, LOOK_BACK)? {
             Some(event) => self.resume(event),
             None => Ok((self.live(), Resume::Gap)),
         }
@@ -144,17 +135,17 @@ impl Hub {
         if cursor.live {
             return Ok(Next::Lagged);
         }
-        let (store, after) = (Arc::clone(&self.store), cursor.after);
+        let (log, after) = (Arc::clone(&self.log), cursor.after);
         let barrier = cursor.barrier.clone();
         let read = move || {
-            let mut entries = store.read_after(after, STEP)?;
+            let mut entries = log.read_after(after, STEP)?;
             if entries.first().is_some_and(|first| first.id == after + 1) {
                 let last = last_allowed(barrier.as_ref());
                 entries.retain(|entry| entry.id <= last);
             }
             let ends = entries.first().map(|e| e.id).zip(entries.last().map(|e| e.id));
-            let wanted = entries.into_iter().filter(|e| topics.contains(e.topic));
-            Ok::<_, StoreError>((ends, wanted.flat_map(logged::frames).collect()))
+            let wanted = entries.iter().filter(|e| topics.contains(e.topic));
+            Ok::<_, StoreError>((ends, wanted.flat_map(Frame::of_entry).collect()))
         };
         let Ok(read) = tokio::task::spawn_blocking(read).await else {
             return Ok(Next::Lagged);

@@ -1,7 +1,10 @@
 //! A message as bytes, made once and shared by all who get it.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use sdk_relay_protocol::{Event, ServerMessage, encode};
+use sdk_relay_store::LogEntry;
 
 /// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever be, its client and the
 /// operator learn of it.
@@ -11,6 +14,7 @@ const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a mess
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     text: Bytes,
+    event_id: Option<NonZeroU64>,
     is_private: bool,
 }
 
@@ -25,18 +29,40 @@ impl Frame {
                 Bytes::from_static(NOT_ENCODED.as_bytes())
             }
         };
+        let event_id = match message {
+            ServerMessage::Notification(notification) => notification.event_id,
+            _ => None,
+        };
         Self {
             text,
+            event_id: event_id.and_then(NonZeroU64::new),
             is_private: is_private(message),
         }
     }
 
-    /// Takes over the text of an event of the log that was encoded before.
-    pub fn from_text(text: Bytes) -> Self {
+    /// The text of the event of the log with this id, which was encoded before.
+    pub fn logged(event_id: u64, text: Bytes) -> Self {
         Self {
             text,
+            event_id: NonZeroU64::new(event_id),
             is_private: false,
         }
+    }
+
+    /// The messages of an event that is read from the log. The last of them has its id: a client that resumes after an earlier one gets all of them
+    /// again.
+    pub(crate) fn of_entry(entry: &LogEntry) -> impl Iterator<Item = Self> + '_ {
+        let mut messages = entry.messages().peekable();
+        std::iter::from_fn(move || {
+            let text = messages.next()?;
+            let id = if messages.peek().is_none() { entry.id } else { 0 };
+            Some(Self::logged(id, text))
+        })
+    }
+
+    /// The `event_id` that its text has; `None` where that is `null`, or absent.
+    pub fn event_id(&self) -> Option<u64> {
+        self.event_id.map(NonZeroU64::get)
     }
 
     /// Whether it is about a watch, or may be: no public counter counts it.

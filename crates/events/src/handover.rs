@@ -1,7 +1,6 @@
 //! Where history ends for a client whose topic became live in the middle of the log.
 
-use sdk_relay_protocol::{Event, Notification, Topic};
-use sdk_relay_store::{ReadLimit, StoreError};
+use sdk_relay_store::{EventKind, ReadLimit, StoreError};
 
 use crate::hub::Hub;
 
@@ -17,18 +16,16 @@ impl Hub {
     pub fn settled_as_of(&self, event: u64) -> Result<Option<u32>, StoreError> {
         let (mut at, mut tip, mut left) = (event, None, u32::MAX);
         loop {
-            let entries = self.store.read_after(at, STEP)?;
+            let entries = self.log.read_after(at, STEP)?;
             let Some(last) = entries.last() else { break };
             at = last.id;
-            for entry in entries.iter().filter(|e| e.topic == Topic::Notifications) {
-                let Ok(told) = serde_json::from_slice::<Notification>(&entry.payload) else {
-                    continue;
-                };
-                match told.event {
-                    Event::BlockMined(block) => drop(tip.get_or_insert(block.block_height.checked_sub(1))),
-                    Event::BlockDisconnected(block) => {
-                        tip.get_or_insert(Some(block.block_height));
-                        left = left.min(block.block_height);
+            for entry in &entries {
+                let Some(height) = entry.height else { continue };
+                match entry.kind {
+                    EventKind::BlockMined => drop(tip.get_or_insert(height.checked_sub(1))),
+                    EventKind::BlockDisconnected => {
+                        tip.get_or_insert(Some(height));
+                        left = left.min(height);
                     }
                     _ => {}
                 }
@@ -43,40 +40,24 @@ impl Hub {
 mod tests {
     use std::sync::Arc;
 
-    use sdk_relay_protocol::{BlockDisconnected, BlockMined};
-    use sdk_relay_store::{Batch, LogEntry, Retention, Store};
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash;
+    use sdk_relay_store::testing::MemoryLog;
+    use sdk_relay_store::testing::conformance::{WIDE, about, append};
 
     use super::*;
 
-    fn mined(block_height: u32) -> Event {
-        Event::BlockMined(BlockMined {
-            block_height,
-            block_hash: String::new(),
-            transactions: 1,
-            size: 1,
-            timestamp: 1,
-            difficulty: 1.0,
-            merkle_root: String::new(),
-        })
+    fn mined(height: u32) -> (EventKind, u32) {
+        (EventKind::BlockMined, height)
     }
 
-    fn left(block_height: u32) -> Event {
-        Event::BlockDisconnected(BlockDisconnected {
-            block_height,
-            block_hash: String::new(),
-            previous_block_hash: String::new(),
-            timestamp: 1,
-        })
+    fn left(height: u32) -> (EventKind, u32) {
+        (EventKind::BlockDisconnected, height)
     }
 
     #[test]
     fn the_tip_of_then_as_far_as_it_has_stayed() {
-        let dir = tempfile::tempdir().unwrap();
-        let retention = Retention {
-            events: 100,
-            bytes: 1 << 20,
-        };
-        let store = Arc::new(Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap());
+        let log = Arc::new(MemoryLog::new(WIDE));
         let events = [
             mined(0),
             mined(1),
@@ -87,24 +68,9 @@ mod tests {
             mined(2),
             mined(3),
         ];
-        let entry = |(id, event)| {
-            let notification = Notification {
-                event,
-                timestamp: 1,
-                event_id: Some(id),
-            };
-            LogEntry {
-                id,
-                topic: Topic::Notifications,
-                payload: sdk_relay_protocol::encode(&notification).unwrap().into(),
-            }
-        };
-        let batch = Batch {
-            events: (1..).zip(events).map(entry).collect(),
-            ..Batch::default()
-        };
-        store.commit(&batch).unwrap();
-        let hub = Hub::new(store).unwrap();
+        let entry = |(id, (kind, height))| about(id, kind, height, BlockHash::all_zeros());
+        append(&*log, (1..).zip(events).map(entry));
+        let hub = Hub::new(log).unwrap();
         let as_of: Vec<_> = (0..8).map(|event| hub.settled_as_of(event).unwrap()).collect();
         // Before the genesis block there is none. Of the tips 2 and 3 the blocks from 2 on left later.
         let expected = [None, Some(0), Some(1), Some(1), Some(1), Some(1), Some(1), Some(2)];

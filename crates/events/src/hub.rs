@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::BlockHash;
 use sdk_relay_protocol::Topic;
-use sdk_relay_store::{BlockChange, LogEntry, Store, StoreError};
+use sdk_relay_store::{BlockChange, EventLog, LogEntry, StoreError};
 use tokio::sync::{broadcast, watch};
 
 use crate::frame::Frame;
@@ -28,7 +28,7 @@ pub struct Report {
 /// The hub of one relay.
 #[derive(Debug)]
 pub struct Hub {
-    pub(crate) store: Arc<Store>,
+    pub(crate) log: Arc<dyn EventLog>,
     pub(crate) ring: RwLock<Ring>,
     pub(crate) head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
@@ -52,15 +52,15 @@ const LEFT_BLOCKS: usize = 4096;
 const CHAIN_BLOCKS: usize = 2048;
 
 impl Hub {
-    /// A hub over the store's log.
-    pub fn new(store: Arc<Store>) -> Result<Self, StoreError> {
-        let newest = store.next_event_id()? - 1;
-        let hole_before = store.hole_before()?;
-        let blocks = store.recent_blocks()?.into_iter().collect();
+    /// A hub over a log.
+    pub fn new(log: Arc<impl EventLog>) -> Result<Self, StoreError> {
+        let newest = log.next_event_id()? - 1;
+        let hole_before = log.hole_before()?;
+        let blocks = log.recent_blocks()?.into_iter().collect();
         let (head, _) = watch::channel(newest);
         let (reports, _) = broadcast::channel(REPORTS_AHEAD);
         Ok(Self {
-            store,
+            log,
             ring: RwLock::new(Ring::new(newest)),
             head,
             reports,
@@ -72,7 +72,7 @@ impl Hub {
         })
     }
 
-    /// Publishes events that the store has committed, in the order of their ids. `change` is what they change in the chain.
+    /// Publishes events that are committed to the log, in the order of their ids. `change` is what they change in the chain.
     pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         let jumps = matches!(change, Some(BlockChange::Jump(..)));
@@ -94,7 +94,7 @@ impl Hub {
             return;
         };
         for entry in entries {
-            ring.push(entry.id, entry.topic, Frame::from_text(entry.payload));
+            ring.push(entry.id, entry.topic, Frame::logged(entry.id, entry.payload));
         }
         drop(ring);
         self.head.send_replace(newest);

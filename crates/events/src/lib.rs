@@ -8,7 +8,6 @@ mod cursor;
 mod frame;
 mod handover;
 mod hub;
-mod logged;
 mod ring;
 
 pub use cursor::{Cursor, Next};

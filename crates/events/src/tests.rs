@@ -1,3 +1,5 @@
+mod migrated;
+
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
@@ -5,7 +7,9 @@ use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use proptest::prelude::*;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_store::{Batch, BlockChange, LogEntry, Retention, Store};
+use sdk_relay_store::testing::MemoryLog;
+use sdk_relay_store::testing::conformance::{about, append, change};
+use sdk_relay_store::{BlockChange, EventKind, LogEntry, Retention};
 use tokio::sync::watch;
 
 use super::*;
@@ -13,24 +17,16 @@ use super::*;
 const NOTIFICATIONS: Topic = Topic::Notifications;
 
 struct Fixture {
-    store: Arc<Store>,
+    log: Arc<MemoryLog>,
     hub: Arc<Hub>,
     next: u64,
-    _dir: tempfile::TempDir,
 }
 
 impl Fixture {
     fn new(events: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let retention = Retention { events, bytes: 1 << 30 };
-        let store = Arc::new(Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap());
-        let hub = Arc::new(Hub::new(Arc::clone(&store)).unwrap());
-        Self {
-            store,
-            hub,
-            next: 1,
-            _dir: dir,
-        }
+        let log = Arc::new(MemoryLog::new(Retention { events, bytes: 1 << 30 }));
+        let hub = Arc::new(Hub::new(Arc::clone(&log)).unwrap());
+        Self { log, hub, next: 1 }
     }
 
     /// Commits and tells `n` events, every third one on the topic `tweaks`.
@@ -39,34 +35,27 @@ impl Fixture {
             .map(|id| LogEntry {
                 id,
                 topic: if id % 3 == 0 { Topic::Tweaks } else { NOTIFICATIONS },
+                kind: EventKind::Unknown,
+                height: None,
+                block_hash: None,
                 payload: Bytes::from(id.to_string()),
             })
             .collect();
         self.next += n;
-        self.store
-            .commit(&Batch {
-                events: entries.clone(),
-                ..Batch::default()
-            })
-            .unwrap();
+        append(&*self.log, entries.clone());
         self.hub.publish(entries, None);
     }
 
     /// The chain goes on from another block, without those between.
     fn jump(&self, height: u32) {
-        let change = BlockChange::Jump(height, BlockHash::from_byte_array([height as u8; 32]));
-        self.store
-            .commit(&Batch {
-                block: Some(change),
-                ..Batch::default()
-            })
-            .unwrap();
-        self.hub.publish(Vec::new(), Some(change));
+        let jump = BlockChange::Jump(height, BlockHash::from_byte_array([height as u8; 32]));
+        change(&*self.log, jump);
+        self.hub.publish(Vec::new(), Some(jump));
     }
 
-    /// The hub of the same store after a restart.
+    /// The hub of the same log after a restart.
     fn restart(&mut self) {
-        self.hub = Arc::new(Hub::new(Arc::clone(&self.store)).unwrap());
+        self.hub = Arc::new(Hub::new(Arc::clone(&self.log)).unwrap());
     }
 
     async fn read(&self, cursor: &mut Cursor, topics: Topics) -> Vec<u64> {
@@ -169,6 +158,66 @@ async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_befo
     assert_eq!(resume, Resume::Gap, "and stays one");
     assert_eq!(f.read(&mut cursor, all).await, [4], "nothing behind it is left out");
     assert_eq!(f.hub.resume(4).unwrap().1, Resume::Complete);
+}
+
+/// By the column of the event: other events are about the block too, and their text names it.
+#[tokio::test]
+async fn a_client_of_another_relay_resumes_behind_the_newest_event_that_its_block_was_mined() {
+    let mut f = Fixture::new(100_000);
+    let block = |n: u8| BlockHash::from_byte_array([n; 32]);
+    let mut mine = |height: u32| {
+        let hash = block(height as u8);
+        let kinds = [
+            EventKind::PaymentDetected,
+            EventKind::BlockMined,
+            EventKind::PaymentDetected,
+            EventKind::Tweaks,
+        ];
+        let entries: Vec<_> = (f.next..)
+            .zip(kinds)
+            .map(|(id, kind)| about(id, kind, height, hash))
+            .collect();
+        f.next += 4;
+        append(&*f.log, entries.clone());
+        f.hub.publish(entries, Some(BlockChange::Connect(height, hash)));
+    };
+    (1..=3).for_each(&mut mine);
+    let resumed = |f: &Fixture, blocks: &[BlockHash]| {
+        let (cursor, resume) = f.hub.resume_after(blocks).unwrap();
+        (cursor.after(), resume)
+    };
+    assert_eq!(resumed(&f, &[block(9), block(2), block(1)]), (6, Resume::Complete));
+    assert_eq!(resumed(&f, &[block(9)]), (12, Resume::Gap));
+    let disconnected = about(13, EventKind::BlockDisconnected, 3, block(3));
+    append(&*f.log, [disconnected.clone()]);
+    let change = BlockChange::Disconnect {
+        height: 3,
+        parent: block(2),
+    };
+    f.hub.publish(vec![disconnected], Some(change));
+    assert_eq!(
+        resumed(&f, &[block(3)]),
+        (13, Resume::Gap),
+        "it is not in the chain any more"
+    );
+    assert_eq!(resumed(&f, &[block(3), block(2)]), (6, Resume::Complete));
+    f.next = 14;
+    f.tell(cursor::LOOK_BACK as u64);
+    assert_eq!(resumed(&f, &[block(2)]).1, Resume::Gap, "too far back");
+}
+
+#[tokio::test]
+async fn frames_have_the_number_of_their_event() {
+    let mut f = Fixture::new(100);
+    f.tell(4);
+    f.restart();
+    f.tell(4);
+    let (mut cursor, _) = f.hub.resume(0).unwrap();
+    let mut ids = Vec::new();
+    while let Next::Frames(frames) = f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap() {
+        ids.extend(frames.iter().map(Frame::event_id));
+    }
+    assert_eq!(ids, [1, 2, 4, 5, 7, 8].map(Some), "from the store and from memory");
 }
 
 #[tokio::test]

@@ -174,12 +174,9 @@ impl Feed {
 fn event_text(frame: &Frame) -> Bytes {
     let text = frame.text();
     let mut event = Vec::with_capacity(text.len() + 32);
-    let id = frame_id(&text);
     // An empty id would make the browser forget where it is.
-    if !id.is_empty() {
-        event.extend_from_slice(b"id: ");
-        event.extend_from_slice(id.as_bytes());
-        event.push(b'\n');
+    if let Some(id) = frame.event_id() {
+        event.extend_from_slice(format!("id: {id}\n").as_bytes());
     }
     event.extend_from_slice(b"data: ");
     event.extend_from_slice(&text);
@@ -187,27 +184,24 @@ fn event_text(frame: &Frame) -> Bytes {
     Bytes::from(event)
 }
 
-/// The number at the end of a notification of the log: `…,"event_id":7}`.
-fn frame_id(text: &[u8]) -> String {
-    let digits = text.iter().rev().skip(1).take_while(|b| b.is_ascii_digit());
-    let mut digits: Vec<u8> = digits.copied().collect();
-    digits.reverse();
-    digits.into_iter().map(char::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use sdk_relay_protocol::ServerMessage;
+
     use super::*;
 
     #[test]
     fn an_event_carries_its_number() {
-        let frame = Frame::from_text(Bytes::from_static(
-            br#"{"type":"notification","data":{"event_id":3},"event_id":1204}"#,
-        ));
+        let logged = Bytes::from_static(br#"{"type":"notification","data":{"event_id":3},"event_id":1204}"#);
+        let frame = Frame::logged(1204, logged);
         let text = event_text(&frame);
         assert!(text.starts_with(b"id: 1204\ndata: {\"type\""), "{text:?}");
         assert!(text.ends_with(b"}\n\n"));
-        let without = Frame::from_text(Bytes::from_static(br#"{"type":"notification","event_id":null}"#));
-        assert!(event_text(&without).starts_with(b"data: {"));
+        let message: ServerMessage = serde_json::from_value(serde_json::json!({
+            "type": "notification", "notification_type": "tweaks", "timestamp": 1, "event_id": null,
+            "data": {"block_height": 1, "block_hash": "ab", "transactions": []},
+        }))
+        .unwrap();
+        assert!(event_text(&Frame::encode(&message)).starts_with(b"data: {"));
     }
 }

@@ -22,6 +22,7 @@ use sdk_relay_service::{
     CAPABILITIES, DRAIN_WITHIN, Failure, Identity, MeshHost, Restart, Settings, Sources, Status, node_figures,
     preflight,
 };
+use sdk_relay_store::EventLog;
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Process, Rate, Vitals};
 use sdk_relay_transport::http_runtime::HttpRuntime;
@@ -97,7 +98,7 @@ impl Relay {
         let (ws, http) = (listen("ws_url", config.ws_url)?, listen("http_url", config.http_url)?);
         let (ws_addr, http_addr) = (ws.local_addr()?, http.local_addr()?);
 
-        begin_log(&store, &*source.chain).await?;
+        begin_log(&*store, &*source.chain).await?;
         let recent: Vec<BlockRef> = store
             .recent_blocks()?
             .into_iter()

@@ -1,26 +1,45 @@
-//! The file `relay.redb`, a redb database (format 1). All integers are redb's own little-endian encodings.
+//! The file `relay.redb`, a redb database (format 2). All integers are redb's own little-endian encodings.
 //!
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | name | `format`, `log_bytes`, `complete_from`, `next_event`, `hole_before` as `u64` |
 //! | `names` | name | `network` as text |
 //! | `blocks` | height `u32` | block hash, 32 bytes in consensus order |
-//! | `events` | event id `u64` | one byte of topic, then the notification's JSON text |
+//! | `log` | event id `u64` | an event: its columns, then its payload, as below |
 //! | `payments` | outpoint: txid 32 bytes in consensus order, vout `u32` big-endian | opaque bytes of the writer |
 //! | `sync_history` | sequence `u64` | opaque bytes of the writer (the relay: the JSON text of an entry of `/sync/history`) |
 //!
 //! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain up to which events are logged, without holes; its last entry is the tip.
-//! - `events` has no holes; its oldest entries go when the log is over its bounds.
+//! - `log` has no holes; its oldest entries are removed when the log is over its bounds. `log_bytes` is the sum of its payloads.
 //! - `complete_from` is the lowest event id from which the log is without loss; `next_event` the id of the next event.
-//! - `hole_before` is the first event id after blocks that could not be followed; absent where there are none. A file of format 1 from before has no such
-//!   entry.
-//! - `sync_history` has the newest [`KEPT_SYNCS`], without holes. A file of format 1 that was written before there was this table gets it
-//!   when it is opened; a program from before leaves it alone.
+//! - `hole_before` is the first event id after blocks that could not be followed; absent where there are none.
+//! - `sync_history` has the newest [`KEPT_SYNCS`], without holes.
+//!
+//! # An event
+//!
+//! | offset | bytes | column |
+//! |---|---|---|
+//! | 0 | 1 | topic: 0 `notifications`, 1 `health`, 2 `metrics`, 3 `sync`, 4 `tweaks` |
+//! | 1 | 1 | kind: the number of an [`EventKind`](crate::EventKind) |
+//! | 2 | 1 | bit 0: there is a height; bit 1: there is a block hash |
+//! | 3 | 4 | height of the block, `u32` little-endian; 0 without one |
+//! | 7 | 32 | block hash in consensus order; zeros without one |
+//! | 39 | | payload: the notification's JSON text, as it is sent |
+//!
+//! # Format 1
+//!
+//! Version 0.1 wrote it. It has a table `events` in the place of `log`, in which a value is one byte of topic and then the JSON text; `log_bytes` counts
+//! that byte too. `hole_before`, and the table `sync_history`, may be missing. The tweaks of a large block may be one event longer than a
+//! message may be. `migrate` moves the events to `log` when the file is opened. The first step of it sets `format` to 2; as long as there is a table
+//! `events`, it is not finished, and the next start continues.
+//!
+//! The tables have different names because version 0.1 creates its tables in a file before it looks at `format`. With one name of two types it
+//! would call a file of format 2 damaged. As it is, it leaves an empty table `events`, which the next start of a newer version removes.
 
 use redb::TableDefinition;
 
 /// Format that this program writes.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// Recent blocks that the store remembers, as many as a difficulty period has: the deepest reorganisation that it can tell block by block.
 pub const KEPT_BLOCKS: u32 = 2016;
@@ -32,7 +51,9 @@ pub const KEPT_SYNCS: u64 = 10_000;
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(crate) const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
 pub(crate) const BLOCKS: TableDefinition<'_, u32, &[u8; 32]> = TableDefinition::new("blocks");
-pub(crate) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+pub(crate) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+/// Of format 1.
+pub(crate) const EVENTS_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 pub(crate) const PAYMENTS: TableDefinition<'_, &[u8; 36], &[u8]> = TableDefinition::new("payments");
 pub(crate) const SYNC_HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sync_history");
 

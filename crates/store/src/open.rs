@@ -1,24 +1,14 @@
-//! The store as a whole: opened, checked, and what it knows of the chain.
+//! The store as a whole: opened, checked, migrated.
 
 use std::path::Path;
 use std::sync::Mutex;
 
-use bitcoin::BlockHash;
-use bitcoin::hashes::Hash;
 use redb::ReadableTable;
 
 use crate::db::{DatabaseFile, Db, Medium, Options, is_damage};
-use crate::format::{BLOCKS, EVENTS, FORMAT, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
-use crate::{OpenError, StoreError};
-
-/// Bounds of the event log. The oldest events go first; the newest one always stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Events at most.
-    pub events: u64,
-    /// Bytes of events at most.
-    pub bytes: u64,
-}
+use crate::format::{BLOCKS, FORMAT, LOG, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
+use crate::migrate::{self, Slice};
+use crate::{OpenError, Retention, StoreError};
 
 /// Memory that the database may use for its pages. The log is written at its end and read near its end: little is needed.
 const CACHE_BYTES: usize = 4 << 20;
@@ -33,7 +23,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, or makes it. A store belongs to one network for good.
+    /// Opens the file, or makes it. A store belongs to one network for good. A file of an older format is migrated first, which takes some seconds.
     pub fn open(path: &Path, network: &str, retention: Retention) -> Result<Self, OpenError> {
         Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
     }
@@ -44,6 +34,17 @@ impl Store {
         path: &Path,
         network: &str,
         retention: Retention,
+    ) -> Result<Self, OpenError> {
+        Self::open_in_slices(medium, path, network, retention, migrate::SLICE)
+    }
+
+    /// The same with another size of the steps of a migration.
+    pub(crate) fn open_in_slices(
+        medium: Box<dyn Medium>,
+        path: &Path,
+        network: &str,
+        retention: Retention,
+        slice: Slice,
     ) -> Result<Self, OpenError> {
         let options = Options {
             cache_bytes: CACHE_BYTES,
@@ -69,12 +70,7 @@ impl Store {
             },
         };
         let db = Db::open(medium, options).map_err(failed)?;
-        let store = Self {
-            db,
-            retention,
-            uncertain_syncs: Mutex::new(None),
-        };
-        let (format, found) = store.identify(network).map_err(file)?;
+        let (format, found) = identify(&db, network).map_err(file)?;
         if format > FORMAT {
             return Err(OpenError::NewerFormat {
                 path: path.to_owned(),
@@ -90,39 +86,35 @@ impl Store {
                 wanted,
             });
         }
-        Ok(store)
+        migrate::to_current(&db, format, path, slice).map_err(file)?;
+        Ok(Self {
+            db,
+            retention,
+            uncertain_syncs: Mutex::new(None),
+        })
     }
+}
 
-    /// Recent blocks of the chain up to which events are logged, oldest first, without holes; the last is the tip.
-    pub fn recent_blocks(&self) -> Result<Vec<(u32, BlockHash)>, StoreError> {
-        let table = self.db.begin_read()?.open_table(BLOCKS)?;
-        let mut blocks = Vec::new();
-        for item in table.iter()? {
-            let (height, hash) = item?;
-            blocks.push((height.value(), BlockHash::from_byte_array(*hash.value())));
+/// Format and network of the file. A new file gets those of this program, and its tables; into one that this program cannot use nothing is written.
+fn identify(db: &Db, network: &str) -> Result<(u64, String), StoreError> {
+    let tx = db.begin_write()?;
+    let (format, found) = {
+        let mut meta = tx.open_table(META)?;
+        let mut names = tx.open_table(NAMES)?;
+        let format = meta.get(META_FORMAT)?.map(|v| v.value());
+        let found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
+        if format.is_none() {
+            meta.insert(META_FORMAT, FORMAT)?;
+            names.insert(NAME_NETWORK, network)?;
         }
-        Ok(blocks)
-    }
-
-    /// Makes the tables and writes format and network into a new file; gives those that the file has.
-    fn identify(&self, network: &str) -> Result<(u64, String), StoreError> {
-        let tx = self.db.begin_write()?;
-        let identity = {
-            let mut meta = tx.open_table(META)?;
-            let mut names = tx.open_table(NAMES)?;
-            tx.open_table(BLOCKS)?;
-            tx.open_table(EVENTS)?;
-            tx.open_table(PAYMENTS)?;
-            tx.open_table(SYNC_HISTORY)?;
-            let format = meta.get(META_FORMAT)?.map(|v| v.value());
-            let found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
-            if format.is_none() {
-                meta.insert(META_FORMAT, FORMAT)?;
-                names.insert(NAME_NETWORK, network)?;
-            }
-            (format.unwrap_or(FORMAT), found.unwrap_or_else(|| network.to_owned()))
-        };
+        (format.unwrap_or(FORMAT), found.unwrap_or_else(|| network.to_owned()))
+    };
+    if format <= FORMAT && found == network {
+        tx.open_table(BLOCKS)?;
+        tx.open_table(LOG)?;
+        tx.open_table(PAYMENTS)?;
+        tx.open_table(SYNC_HISTORY)?;
         tx.commit()?;
-        Ok(identity)
     }
+    Ok((format, found))
 }

@@ -19,7 +19,7 @@ impl PartialEq for QueuedFrame {
 }
 
 fn text_frame(text: String) -> Frame {
-    Frame::from_text(text.into_bytes().into())
+    Frame::logged(1, text.into_bytes().into())
 }
 
 fn of_bytes(bytes: usize) -> Frame {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bitcoin::{BlockHash, Transaction, Txid};
 use sdk_relay_bip352::{Hit, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
-use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Topic, Tweaks};
+use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Tweaks};
 use sdk_relay_scheduler::{Facts, Row};
 use sdk_relay_store::BlockChange;
 use sdk_relay_store::format::KEPT_BLOCKS;
@@ -71,18 +71,15 @@ impl Worker {
         let mut pending = PendingCommit::default();
         let header = &block.block.header;
         let place = Place::Block(at, u64::from(header.time));
-        pending.events.push((
-            Topic::Notifications,
-            Event::BlockMined(BlockMined {
-                block_height: at.height,
-                block_hash: at.hash.to_string(),
-                transactions: block.block.txdata.len() as u64,
-                size: block.size as u64,
-                timestamp: u64::from(header.time),
-                difficulty: header.difficulty_float(),
-                merkle_root: header.merkle_root.to_string(),
-            }),
-        ));
+        pending.events.push(Event::BlockMined(BlockMined {
+            block_height: at.height,
+            block_hash: at.hash.to_string(),
+            transactions: block.block.txdata.len() as u64,
+            size: block.size as u64,
+            timestamp: u64::from(header.time),
+            difficulty: header.difficulty_float(),
+            merkle_root: header.merkle_root.to_string(),
+        }));
         let txs: Vec<TxWithPrevouts<'_>> = block
             .block
             .txdata
@@ -118,9 +115,7 @@ impl Worker {
         };
         // All parts are in one commit, so that a block is in the log as a whole or not at all.
         let parts = tweaks.into_parts().into_iter();
-        pending
-            .events
-            .extend(parts.map(|part| (Topic::Tweaks, Event::Tweaks(part))));
+        pending.events.extend(parts.map(Event::Tweaks));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
             pending.forgotten.extend(self.ledger.bury(deep));
             self.watches.iter_mut().for_each(|w| w.bury(deep));
@@ -153,15 +148,12 @@ impl Worker {
             let watches = self.watches.iter_mut();
             watches.for_each(|w| w.left_with_block(|txid| block.txids.contains(txid)));
         }
-        pending.events.push((
-            Topic::Notifications,
-            Event::BlockDisconnected(BlockDisconnected {
-                block_height: at.height,
-                block_hash: hash,
-                previous_block_hash: parent.to_string(),
-                timestamp: unix_now(),
-            }),
-        ));
+        pending.events.push(Event::BlockDisconnected(BlockDisconnected {
+            block_height: at.height,
+            block_hash: hash,
+            previous_block_hash: parent.to_string(),
+            timestamp: unix_now(),
+        }));
         self.parts.vitals.set_tip(at.height.saturating_sub(1));
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bitcoin::OutPoint;
 use bytes::Bytes;
-use sdk_relay_protocol::{EncodeError, Event, Notification, Payment, ServerMessage, Topic, encode};
-use sdk_relay_store::{Batch, BlockChange, LogEntry};
+use sdk_relay_protocol::{EncodeError, Event, Notification, Payment, ServerMessage, encode};
+use sdk_relay_store::{Batch, BlockChange, InvalidBlockHash, LogEntry};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// What one chain event causes: events to log, in order, and changes of stored payments.
 #[derive(Default)]
 pub(super) struct PendingCommit {
-    pub(super) events: Vec<(Topic, Event)>,
+    pub(super) events: Vec<Event>,
     kept: Vec<(OutPoint, Option<Payment>)>,
     pub(super) forgotten: Vec<OutPoint>,
 }
@@ -31,7 +31,7 @@ impl PendingCommit {
                 _ => None,
             };
             self.kept.push((outpoint, kept));
-            self.events.push((Topic::Notifications, event));
+            self.events.push(event);
         }
     }
 }
@@ -40,7 +40,7 @@ impl Worker {
     /// Logs and publishes an event of the mesh.
     pub(super) async fn log(&mut self, event: Event, stop: &CancellationToken) {
         let mut pending = PendingCommit::default();
-        pending.events.push((Topic::Notifications, event));
+        pending.events.push(event);
         self.commit(pending, None, stop).await;
     }
 
@@ -56,7 +56,7 @@ impl Worker {
             kept,
             forgotten,
         } = pending;
-        for (_, event) in &events {
+        for event in &events {
             match event {
                 Event::PaymentDetected(_) => self.parts.counters.payments_detected.inc(),
                 Event::PaymentReverted(_) => self.parts.counters.payments_reverted.inc(),
@@ -65,13 +65,13 @@ impl Worker {
         }
         let entries = (self.next_event_id..)
             .zip(events)
-            .map(|(id, (topic, event))| entry(id, topic, event))
+            .map(|(id, event)| entry(id, event))
             .collect::<Result<Vec<_>, _>>();
         let payments = kept
             .into_iter()
             .chain(forgotten.into_iter().map(|o| (o, None)))
             .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
-            .collect::<Result<Vec<_>, EncodeError>>();
+            .collect::<Result<Vec<_>, InvalidEvent>>();
         let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
             Ok((events, payments)) => Batch {
                 block,
@@ -105,15 +105,24 @@ impl Worker {
     }
 }
 
-fn entry(id: u64, topic: Topic, event: Event) -> Result<LogEntry, EncodeError> {
-    let notification = Notification {
+/// An event cannot be logged: a fault of the program.
+#[derive(Debug, thiserror::Error)]
+enum InvalidEvent {
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    BlockHash(#[from] InvalidBlockHash),
+}
+
+fn entry(id: u64, event: Event) -> Result<LogEntry, InvalidEvent> {
+    let entry = LogEntry::new(id, &event, Bytes::new())?;
+    let message = ServerMessage::Notification(Notification {
         event,
         timestamp: unix_now(),
         event_id: Some(id),
-    };
+    });
     Ok(LogEntry {
-        id,
-        topic,
-        payload: Bytes::from(encode(&ServerMessage::Notification(notification))?),
+        payload: encode(&message)?.into(),
+        ..entry
     })
 }

@@ -25,7 +25,7 @@ use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
 use sdk_relay_scheduler::SpawnThread;
-use sdk_relay_store::{ReadLimit, Retention, Store};
+use sdk_relay_store::{EventLog, ReadLimit, Retention, Store};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
 
@@ -191,7 +191,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     });
     let own = Arc::new(scanner.prepare(receiver(0)));
     let parts = Parts {
-        store: Arc::clone(&store),
+        store: Arc::<Store>::clone(&store),
         hub: Arc::clone(&hub),
         counters: Arc::new(Counters::default()),
         vitals: Arc::new(Vitals::new(None)),

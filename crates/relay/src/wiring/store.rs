@@ -1,7 +1,7 @@
 //! The store.
 
 use sdk_relay_config::{Config, DataDir};
-use sdk_relay_store::{Retention, Store};
+use sdk_relay_store::{EventLog, Retention, Store};
 use sdk_relay_telemetry::clock::unix_now;
 
 /// Name of the store in the data directory.

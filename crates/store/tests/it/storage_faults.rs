@@ -1,6 +1,7 @@
 //! The store on a disk that fails: nothing is lost, nothing is there twice, nothing panics, and it goes on once the fault is gone.
 
 mod disk;
+mod migration;
 mod run;
 
 use std::time::{Duration, Instant};

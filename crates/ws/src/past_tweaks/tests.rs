@@ -3,7 +3,7 @@ use bitcoin::hashes::Hash;
 use bytes::Bytes;
 use sdk_relay_index::{IndexFigures, IndexState, IndexStatus, Pool};
 use sdk_relay_protocol::Topic;
-use sdk_relay_store::{BlockChange, LogEntry, Retention, Store};
+use sdk_relay_store::{BlockChange, EventKind, LogEntry, Retention, Store};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,6 +28,9 @@ fn publish(hub: &Hub, change: BlockChange) {
     let entry = LogEntry {
         id: hub.newest() + 1,
         topic: Topic::Notifications,
+        kind: EventKind::Unknown,
+        height: None,
+        block_hash: None,
         payload: Bytes::from_static(b"{}"),
     };
     hub.publish(vec![entry], Some(change));

@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use sdk_relay::relay::Relay;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{CloseCode, Topic};
-use sdk_relay_store::LogEntry;
+use sdk_relay_store::{EventKind, LogEntry};
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Admission, ClientAddress, LastWords};
 use sdk_relay_ws::{self as ws, Arrival};
@@ -80,6 +80,9 @@ impl House {
         let entry = |id| LogEntry {
             id,
             topic: Topic::Tweaks,
+            kind: EventKind::Tweaks,
+            height: None,
+            block_hash: None,
             payload: format!(r#"{{"type":"notification","event_id":{id}}}"#).into(),
         };
         hub.publish((newest + 1..=newest + events).map(entry).collect(), None);

@@ -62,13 +62,23 @@ pub(crate) struct Disk(Arc<Mutex<State>>);
 impl Disk {
     /// With an empty database: the product makes one under another name, and renames it once it is whole.
     pub(crate) fn made() -> Self {
+        Self::holding(|_| {})
+    }
+
+    /// With what is written into an empty database.
+    pub(crate) fn holding(write: impl FnOnce(&redb::Database)) -> Self {
         let disk = Self::default();
-        let database = redb::Database::builder().create_with_backend(Self(Arc::clone(&disk.0)));
-        drop(database.expect("a database"));
+        write(&disk.database());
         let mut state = disk.state();
         (state.writes, state.syncs) = (0, 0);
         drop(state);
         disk
+    }
+
+    /// The database as any program sees it.
+    pub(crate) fn database(&self) -> redb::Database {
+        let database = redb::Database::builder().create_with_backend(Self(Arc::clone(&self.0)));
+        database.expect("a database")
     }
 
     pub(crate) fn with(fault: Fault) -> Self {

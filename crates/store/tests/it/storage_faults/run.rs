@@ -7,7 +7,9 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint, Txid};
 use bytes::Bytes;
 use sdk_relay_protocol::Topic;
-use sdk_relay_store::{Batch, BlockChange, LogEntry, OpenError, ReadLimit, Retention, Store, StoreError};
+use sdk_relay_store::{
+    Batch, BlockChange, EventKind, EventLog, LogEntry, OpenError, ReadLimit, Retention, Store, StoreError,
+};
 
 use crate::storage_faults::disk::{Disk, Operation};
 
@@ -102,6 +104,9 @@ fn batch(number: usize, model: &Model) -> Batch {
         } else {
             Topic::Tweaks
         },
+        kind: EventKind::BlockMined,
+        height: Some(number as u32),
+        block_hash: Some(hash(n)),
         payload: Bytes::from(format!(
             "{{\"batch\":{number},\"event\":{k},\"filler\":\"{}\"}}",
             "x".repeat(300)

@@ -1,52 +1,18 @@
-//! What one commit changes, and how.
+//! How one commit changes the file.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint};
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::format::{
-    BLOCKS, EVENTS, KEPT_BLOCKS, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS,
+    BLOCKS, KEPT_BLOCKS, LOG, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS,
 };
-use crate::{LogEntry, Retention, Store, StoreError};
-
-/// A change of the tip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlockChange {
-    /// The block at this height becomes the tip.
-    Connect(u32, BlockHash),
-    /// The tip goes; its parent holds again, and is known from now on if it was not.
-    Disconnect {
-        /// Of the block that goes.
-        height: u32,
-        /// Hash of the block below it.
-        parent: BlockHash,
-    },
-    /// The chain goes on from this block, with a hole before it: events of the hole are lost.
-    Jump(u32, BlockHash),
-}
-
-/// What is committed together.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// The tip's change, if any.
-    pub block: Option<BlockChange>,
-    /// New events. Their ids go on from [`Store::next_event_id`] without holes.
-    pub events: Vec<LogEntry>,
-    /// Payments of the relay's own wallets: `Some` is written, `None` is deleted.
-    pub payments: Vec<(OutPoint, Option<Vec<u8>>)>,
-}
-
-impl Batch {
-    /// Whether there is nothing to commit.
-    pub fn is_empty(&self) -> bool {
-        self.block.is_none() && self.events.is_empty() && self.payments.is_empty()
-    }
-}
+use crate::meta::value;
+use crate::record::{self, Record};
+use crate::{Batch, BlockChange, LogEntry, Retention, Store, StoreError};
 
 impl Store {
-    /// Makes the batch durable: when this returns, it survives a kill and a power cut. After an error of the database all of it is in the store or
-    /// nothing: the same batch is to be committed again, which changes nothing where it is there already.
-    pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let tx = self.db.begin_write()?;
         {
             let mut meta = tx.open_table(META)?;
@@ -68,17 +34,6 @@ impl Store {
         tx.commit()?;
         Ok(())
     }
-
-    /// The payments of the relay's own wallets, in no order.
-    pub fn payments(&self) -> Result<Vec<(OutPoint, Vec<u8>)>, StoreError> {
-        let table = self.db.begin_read()?.open_table(PAYMENTS)?;
-        let mut all = Vec::new();
-        for item in table.iter()? {
-            let (key, value) = item?;
-            all.push((outpoint_from(key.value()), value.value().to_vec()));
-        }
-        Ok(all)
-    }
 }
 
 /// Whether these events are the newest of the log: a commit that failed while the disk took its last bytes may have succeeded all the same.
@@ -90,9 +45,9 @@ fn is_there(tx: &WriteTransaction, meta: &Table<'_, &str, u64>, events: &[LogEnt
     if value(meta, META_NEXT_EVENT, 1)? != last.id.saturating_add(1) {
         return Ok(false);
     }
-    let table = tx.open_table(EVENTS)?;
+    let table = tx.open_table(LOG)?;
     let newest = table.get(last.id)?;
-    Ok(newest.is_some_and(|record| record.value() == last.to_record().as_slice()))
+    Ok(newest.is_some_and(|record| record.value() == record::encode(last)))
 }
 
 fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: BlockChange) -> Result<(), StoreError> {
@@ -111,6 +66,8 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
                 blocks.insert(below, &parent.to_byte_array())?;
             }
         }
+        // It is committed again: it would be a hole behind itself.
+        BlockChange::Jump(height, hash) if is_only_block(&blocks, height, hash)? => {}
         BlockChange::Jump(height, hash) => {
             let next = value(meta, META_NEXT_EVENT, 1)?;
             meta.insert(META_COMPLETE_FROM, next)?;
@@ -125,6 +82,12 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
     Ok(())
 }
 
+fn is_only_block(blocks: &Table<'_, u32, &[u8; 32]>, height: u32, hash: BlockHash) -> Result<bool, StoreError> {
+    let newest = blocks.last()?;
+    let is_it = newest.is_some_and(|(h, known)| h.value() == height && *known.value() == hash.to_byte_array());
+    Ok(is_it && blocks.len()? == 1)
+}
+
 fn append(
     tx: &WriteTransaction,
     meta: &mut Table<'_, &str, u64>,
@@ -134,7 +97,7 @@ fn append(
     let Some(first_new) = new.first().map(|entry| entry.id) else {
         return Ok(());
     };
-    let mut events = tx.open_table(EVENTS)?;
+    let mut events = tx.open_table(LOG)?;
     let mut next = value(meta, META_NEXT_EVENT, 1)?;
     let mut bytes = value(meta, META_LOG_BYTES, 0)?;
     for entry in new {
@@ -144,9 +107,8 @@ fn append(
                 found: entry.id,
             });
         }
-        let record = entry.to_record();
-        bytes += record.len() as u64;
-        events.insert(entry.id, record.as_slice())?;
+        bytes += entry.payload.len() as u64;
+        events.insert(entry.id, record::encode(entry).as_slice())?;
         next += 1;
     }
     // What was committed last stays whatever its size, the parts of a large block together: a log that forgets at once would make every resume
@@ -156,23 +118,18 @@ fn append(
         if events.len()? <= retention.events && (bytes <= retention.bytes || !is_old) {
             break;
         }
-        let Some((id, size)) = events.pop_first()?.map(|(k, v)| (k.value(), v.value().len() as u64)) else {
+        let Some((id, record)) = events.pop_first()? else {
             break;
         };
-        bytes = bytes.saturating_sub(size);
+        let id = id.value();
+        // A damaged record must not keep the log from being written.
+        let size = Record::parse(record.value()).map_or(0, |record| record.payload().len());
+        bytes = bytes.saturating_sub(size as u64);
         meta.insert(META_COMPLETE_FROM, value(meta, META_COMPLETE_FROM, 1)?.max(id + 1))?;
     }
     meta.insert(META_NEXT_EVENT, next)?;
     meta.insert(META_LOG_BYTES, bytes)?;
     Ok(())
-}
-
-pub(crate) fn value(
-    meta: &impl ReadableTable<&'static str, u64>,
-    name: &'static str,
-    default: u64,
-) -> Result<u64, StoreError> {
-    Ok(meta.get(name)?.map_or(default, |v| v.value()))
 }
 
 fn outpoint_key(outpoint: OutPoint) -> [u8; 36] {
@@ -182,7 +139,7 @@ fn outpoint_key(outpoint: OutPoint) -> [u8; 36] {
     key
 }
 
-fn outpoint_from(key: &[u8; 36]) -> OutPoint {
+pub(crate) fn outpoint_from(key: &[u8; 36]) -> OutPoint {
     let (mut txid, mut vout) = ([0; 32], [0; 4]);
     txid.copy_from_slice(&key[..32]);
     vout.copy_from_slice(&key[32..]);

@@ -1,0 +1,111 @@
+//! From format 1 to the current one, at the first start of a program that writes it.
+//!
+//! Events are moved from table to table in slices, each a transaction of its own: a kill or a power cut leaves a file of which a part is moved, and the next
+//! start moves the rest. Nothing reads the log before. An event that cannot be decoded is moved too, without columns: clients are sent it as
+//! before, and the log has no hole.
+
+mod decode;
+
+use std::path::Path;
+
+use redb::{ReadableTableMetadata, TableError};
+
+use crate::StoreError;
+use crate::db::Db;
+use crate::format::{EVENTS_1, FORMAT, LOG, META, META_FORMAT, META_LOG_BYTES};
+use crate::meta::value;
+use crate::record;
+
+/// What one transaction moves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slice {
+    pub(crate) events: u64,
+    /// Of events; the one that exceeds it is still moved.
+    pub(crate) bytes: u64,
+}
+
+/// Memory and disk for as much, and for one event beyond it.
+pub(crate) const SLICE: Slice = Slice {
+    events: 4096,
+    bytes: 4 << 20,
+};
+/// Between two lines of the log: about a second's work.
+const REPORT_EVERY: u64 = 32 << 20;
+
+/// What was moved so far.
+#[derive(Debug, Default)]
+struct Moved {
+    events: u64,
+    bytes: u64,
+    /// Events that could not be decoded.
+    unknown: u64,
+}
+
+/// Migrates the file, unless its format is the current one. `path` is its name in the log.
+pub(crate) fn to_current(db: &Db, format: u64, path: &Path, slice: Slice) -> Result<(), StoreError> {
+    let left = match db.begin_read()?.open_table(EVENTS_1) {
+        Ok(events) => events.len()?,
+        Err(TableError::TableDoesNotExist(_)) if format == FORMAT => return Ok(()),
+        Err(TableError::TableDoesNotExist(_)) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    // Nothing is left where version 0.1 has looked at a file of the current format.
+    let is_news = left > 0 || format != FORMAT;
+    let path = path.display();
+    if is_news {
+        tracing::info!(%path, format, to = FORMAT, events = left, "migrating the event log; do not start an older version from now on");
+    }
+    let (mut moved, mut reported) = (Moved::default(), 0);
+    while move_slice(db, slice, &mut moved)? {
+        if moved.bytes - reported >= REPORT_EVERY {
+            reported = moved.bytes;
+            tracing::info!(%path, events = moved.events, of = left, "migrating the event log");
+        }
+    }
+    if is_news {
+        tracing::info!(%path, events = moved.events, "the event log is migrated");
+    }
+    if moved.unknown > 0 {
+        let events = moved.unknown;
+        tracing::warn!(%path, events, "events of the log could not be decoded; clients get them as they are");
+    }
+    Ok(())
+}
+
+/// Moves the oldest events. `false` once there are none, and their table is removed.
+fn move_slice(db: &Db, most: Slice, moved: &mut Moved) -> Result<bool, StoreError> {
+    let tx = db.begin_write()?;
+    let mut slice = Moved::default();
+    let is_empty = {
+        let mut meta = tx.open_table(META)?;
+        // From the first event that is moved on, a program of format 1 would miss some.
+        meta.insert(META_FORMAT, FORMAT)?;
+        let (mut events, mut log) = (tx.open_table(EVENTS_1)?, tx.open_table(LOG)?);
+        let mut log_bytes = value(&meta, META_LOG_BYTES, 0)?;
+        while slice.events < most.events && slice.bytes < most.bytes {
+            let Some((id, old)) = events.pop_first()? else { break };
+            let (id, old) = (id.value(), old.value());
+            let entry = decode::entry(id, old).unwrap_or_else(|(entry, error)| {
+                if moved.unknown + slice.unknown == 0 {
+                    tracing::warn!(event_id = id, %error, "cannot decode an event of the log; keeping it as it is");
+                }
+                slice.unknown += 1;
+                entry
+            });
+            log.insert(id, record::encode(&entry).as_slice())?;
+            log_bytes = log_bytes.saturating_sub(old.len() as u64) + entry.payload.len() as u64;
+            slice.events += 1;
+            slice.bytes += old.len() as u64;
+        }
+        meta.insert(META_LOG_BYTES, log_bytes)?;
+        events.is_empty()?
+    };
+    if is_empty {
+        tx.delete_table(EVENTS_1)?;
+    }
+    tx.commit()?;
+    moved.events += slice.events;
+    moved.bytes += slice.bytes;
+    moved.unknown += slice.unknown;
+    Ok(!is_empty)
+}
