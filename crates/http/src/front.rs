@@ -20,6 +20,7 @@ use sdk_relay_http_common::{ApiError, Pace as EdgePace, unread};
 use sdk_relay_service::{CheckedHost, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
+use tracing::Instrument as _;
 
 use crate::access::Pace;
 use crate::origins::Page;
@@ -105,7 +106,8 @@ impl Front {
         let response = match page.as_ref().and_then(Page::preflight) {
             Some(response) => response,
             None => {
-                let response = within(ANSWER_WITHIN, self.routes.call(request)).await;
+                let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
+                let response = within(ANSWER_WITHIN, self.routes.call(request)).instrument(span).await;
                 unread::within(&handles.answers, client.ip(), response).await
             }
         };

@@ -4,19 +4,21 @@
 //! several at a time, added in order, and committed in batches. Every block must name the one before it, so that a reorganisation in
 //! between is noticed and looked at again. What is not committed is fetched again after a kill.
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitcoin::BlockHash;
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
 use sdk_relay_store::TweakIndex;
-use sdk_relay_store::index::{IndexError, IndexedBlock, Rebuild};
+use sdk_relay_store::index::{IndexError, Rebuild};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use self::batch::{Batch, Computed};
 use crate::oracle::Oracle;
 use crate::pool::Pool;
 use crate::repair::Repair;
@@ -27,10 +29,6 @@ use crate::tweaks::indexed;
 const FETCHES: usize = 2;
 /// Blocks that are fetched, computed, or wait for their turn. A large one takes some 20 MB with its prevouts.
 const BLOCKS_AHEAD: usize = 6;
-/// A commit synchronises two files: it is worth at least so many transactions, or so many blocks, or so much time.
-const BATCH_TRANSACTIONS: usize = 50_000;
-const BATCH_BLOCKS: usize = 100;
-const BATCH_TIME: Duration = Duration::from_secs(2);
 /// Between two looks at the node's tip, where nothing tells of a new one.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries while the node or the disk fails.
@@ -79,12 +77,6 @@ struct InFlight {
     /// The node's part is done.
     fetched: oneshot::Receiver<()>,
     done: AbortOnDropHandle<Result<Option<Computed>, Stopped>>,
-}
-
-struct Computed {
-    previous: BlockHash,
-    transactions: usize,
-    block: IndexedBlock,
 }
 
 impl Builder {
@@ -375,7 +367,7 @@ impl Builder {
         let (index, count) = (Arc::clone(&self.index), blocks.len() as u64);
         let eligible: usize = blocks.iter().map(|b| b.transactions.len()).sum();
         blocking(move || index.append(previous, &blocks)).await?;
-        let transactions = std::mem::take(&mut batch.looked_at) as u64;
+        let transactions = batch.take_transactions() as u64;
         self.figures.send_modify(|f| {
             f.blocks += count;
             f.transactions += transactions;
@@ -443,56 +435,6 @@ fn log_rebuild(rebuild: &Rebuild) {
         reason = rebuild.reason,
         "the tweak index's database is damaged: it is set aside, and the index is built anew from the node"
     );
-}
-
-/// Blocks that wait for a commit.
-struct Batch {
-    previous: Option<BlockHash>,
-    last: Option<BlockHash>,
-    blocks: Vec<IndexedBlock>,
-    eligible: usize,
-    looked_at: usize,
-    since: Instant,
-}
-
-impl Batch {
-    fn after(tip: Option<BlockHash>) -> Self {
-        Self {
-            previous: tip,
-            last: tip,
-            blocks: Vec::new(),
-            eligible: 0,
-            looked_at: 0,
-            since: Instant::now(),
-        }
-    }
-
-    fn follows(&self, previous: BlockHash) -> bool {
-        self.last.is_none_or(|last| last == previous)
-    }
-
-    fn push(&mut self, computed: Computed) {
-        if self.blocks.is_empty() {
-            self.previous = Some(computed.previous);
-            self.since = Instant::now();
-        }
-        self.last = Some(computed.block.hash);
-        self.eligible += computed.block.transactions.len();
-        self.looked_at += computed.transactions;
-        self.blocks.push(computed.block);
-    }
-
-    fn is_full(&self) -> bool {
-        self.eligible >= BATCH_TRANSACTIONS || self.blocks.len() >= BATCH_BLOCKS || self.since.elapsed() >= BATCH_TIME
-    }
-
-    fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>)> {
-        if self.blocks.is_empty() {
-            return None;
-        }
-        self.eligible = 0;
-        Some((self.previous?, std::mem::take(&mut self.blocks)))
-    }
 }
 
 async fn blocking(work: impl FnOnce() -> Result<(), IndexError> + Send + 'static) -> Result<(), Stopped> {

@@ -24,7 +24,7 @@ use sdk_relay_protocol::{
 };
 use sdk_relay_service::reading_tokens;
 use sdk_relay_telemetry::clock::unix_now;
-use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown, network_of, shutdown_requested};
+use sdk_relay_transport::{ClientAddress, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
@@ -52,7 +52,7 @@ static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Why a connection ends.
 #[derive(Debug)]
-enum End {
+pub(crate) enum End {
     /// The peer is gone already.
     Gone,
     /// We close it.
@@ -60,7 +60,7 @@ enum End {
 }
 
 impl End {
-    fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Gone => "the connection was lost",
             Self::Close(_, reason) => reason,
@@ -70,86 +70,11 @@ impl End {
 
 type Step = Result<(), End>;
 
-/// A client that has come in.
-#[derive(Debug)]
-pub struct Arrival {
-    /// Where it comes from.
-    pub client: ClientAddress,
-    /// Its place among the connections; `None` where there is none left.
-    pub permit: Option<Permit>,
-    /// Whether its request carried a token that allows reading, or none is needed.
-    pub authorized: bool,
-    /// Has the system take a close frame that the client does not read yet.
-    pub last_words: LastWords,
-}
-
-/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
-/// place is closed with 1013, so that it learns why.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    handles: Arc<Handles>,
-    stream: S,
-    arrival: Arrival,
-    ending: Shutdown,
-) {
-    let Arrival {
-        client,
-        permit,
-        authorized,
-        last_words,
-    } = arrival;
-    let Some(permit) = permit else {
-        handles.counters.connections_refused.inc();
-        return refuse(stream, last_words, &handles).await;
-    };
-    let gauge = Gauged::new(&handles);
-    let (mut connection, mut socket) = Connection::new(Arc::clone(&handles), stream, client, authorized, ending);
-    socket.set_last_words(last_words);
-    let end = connection.run(&mut socket).await;
-    connection.leave();
-    if let End::Close(code, reason) = end {
-        if code == CloseCode::TryAgain {
-            handles.counters.slow_clients_cut.inc();
-        }
-        tracing::debug!(connection = %connection.name(), client = %connection.client, code = code.code(), reason, "closing a connection");
-        socket.close(code, &reason).await;
-    }
-    // What is still to be logged may have to wait for the store. It waits without a slot.
-    drop((gauge, permit));
-    connection.log_the_rest().await;
-}
-
-/// Tells a client that there is no place for it, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, handles: &Handles) {
-    let mut socket = Socket::new(stream, Arc::clone(&handles.input));
-    socket.set_last_words(last_words);
-    socket
-        .close(
-            CloseCode::TryAgain,
-            "too many connections: try again later, or at another relay",
-        )
-        .await;
-}
-
-/// Counts the connection for as long as it lives.
-struct Gauged(Arc<Handles>);
-
-impl Gauged {
-    fn new(handles: &Arc<Handles>) -> Self {
-        handles.counters.connections.inc();
-        Self(Arc::clone(handles))
-    }
-}
-
-impl Drop for Gauged {
-    fn drop(&mut self) {
-        self.0.counters.connections.dec();
-    }
-}
-
-struct Connection {
+/// One connection.
+pub(crate) struct Connection {
     handles: Arc<Handles>,
     number: u64,
-    client: ClientAddress,
+    pub(crate) client: ClientAddress,
     session: Session,
     /// The relay at the other end, where it is one and its coming was told.
     relay: Option<RelayConnected>,
@@ -177,7 +102,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(crate) fn new<S: AsyncRead + AsyncWrite + Unpin>(
         handles: Arc<Handles>,
         stream: S,
         client: ClientAddress,
@@ -222,11 +147,11 @@ impl Connection {
         (connection, socket)
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         connection_id(self.number)
     }
 
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
         let deadline = Instant::now() + HANDSHAKE_WITHIN;
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
@@ -435,7 +360,7 @@ impl Connection {
     }
 
     /// Cleans up behind the client: its keys are wiped, and nothing is scanned for it any more.
-    fn leave(&self) {
+    pub(crate) fn leave(&self) {
         if self.session.has_watches() {
             self.handles.detection.leave(&self.mailbox);
         }
@@ -443,7 +368,7 @@ impl Connection {
     }
 
     /// Logs what the connection has brought about, its end included, where a relay was at the other end.
-    async fn log_the_rest(self) {
+    pub(crate) async fn log_the_rest(self) {
         self.pending.log_the_rest().await;
         if let Some(RelayConnected {
             relay_id,

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::connection::{Arrival, serve};
+use super::serve::{Arrival, serve};
 use super::upgrade::open;
 use crate::handles::Handles;
 

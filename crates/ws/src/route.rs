@@ -14,8 +14,8 @@ use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
 use utoipa::OpenApi;
 
 use crate::asyncapi::{self, Document};
-use crate::connection::{Arrival, serve};
 use crate::handles::Handles;
+use crate::serve::{Arrival, serve};
 use crate::upgrade;
 
 #[derive(OpenApi)]

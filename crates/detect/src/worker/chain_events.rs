@@ -11,14 +11,33 @@ use sdk_relay_store::BlockChange;
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::commit::PendingCommit;
 use super::{BlockScan, Worker};
 use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
 
+/// What log lines are about while detection handles this event. Payments have no span: whoever reads the log is not told whose they are.
+fn span_of(event: &ChainEvent) -> Span {
+    match event {
+        ChainEvent::BlockConnected { at, .. } => tracing::info_span!("block", height = at.height, hash = %at.hash),
+        ChainEvent::BlockDisconnected { at, .. } => {
+            tracing::info_span!("disconnected_block", height = at.height, hash = %at.hash)
+        }
+        ChainEvent::Jumped { at } => tracing::info_span!("jump", height = at.height, hash = %at.hash),
+        ChainEvent::TxsEntered(txs) => tracing::debug_span!("mempool", entered = txs.len()),
+        ChainEvent::TxLeft { .. } | ChainEvent::MempoolSynced => Span::none(),
+    }
+}
+
 impl Worker {
     pub(super) async fn apply(&mut self, event: ChainEvent, stop: &CancellationToken) {
+        let span = span_of(&event);
+        self.apply_event(event, stop).instrument(span).await;
+    }
+
+    async fn apply_event(&mut self, event: ChainEvent, stop: &CancellationToken) {
         self.watches.forget_dead();
         self.watches.release_stalled();
         let mut pending = PendingCommit::default();

@@ -8,7 +8,9 @@ use hyper::Request;
 use sdk_relay_client::protocol::{SecretHex, encode_text};
 use sdk_relay_client::{Client, RawClient, SyncType, Watch};
 use serde_json::{Value, json};
-use testkit::{Bitcoind, HttpReply, Options, RelayOptions, RelayProcess, http_get, http_send};
+use testkit::{Bitcoind, HttpReply, Options, RelayOptions, RelayProcess, eventually, http_get, http_send};
+
+use crate::support::DEADLINE;
 
 fn options() -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).set("RELAY_ID", "relay-1")
@@ -188,4 +190,23 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
     }
     // The search would find them: it finds what is there.
     assert!(as_admin(&relay, "/logs?search=listening", ADMIN_TOKEN).await.json()["total"].as_u64() > Some(0));
+}
+
+#[tokio::test]
+async fn lines_of_a_connection_say_which() {
+    let relay = RelayProcess::start(options().arg("--standalone").set("LOG__LEVEL", "info,sdk_relay=debug")).await;
+    let client = RawClient::connect(&relay.ws_url()).await.unwrap();
+    drop(client);
+    let lines = eventually(DEADLINE, "the end of the connection", async || {
+        let stderr = relay.stderr();
+        let lines = stderr.lines().filter(|line| line.contains(" connection{id="));
+        let lines: Vec<_> = lines.map(str::to_owned).collect();
+        let is_end = |line: &String| line.contains("the connection was lost client=");
+        lines.iter().any(is_end).then_some(lines)
+    })
+    .await;
+    assert!(
+        lines[0].contains("a client has connected client=127.0.0.1"),
+        "{lines:?}"
+    );
 }

@@ -1,0 +1,74 @@
+//! Blocks that wait for a commit.
+
+use std::time::{Duration, Instant};
+
+use bitcoin::BlockHash;
+use sdk_relay_store::index::IndexedBlock;
+
+/// A commit synchronises two files: it is worth at least so many transactions, or so many blocks, or so much time.
+const BATCH_TRANSACTIONS: usize = 50_000;
+const BATCH_BLOCKS: usize = 100;
+const BATCH_TIME: Duration = Duration::from_secs(2);
+
+/// A block with its tweaks.
+pub(super) struct Computed {
+    pub(super) previous: BlockHash,
+    /// All of the block, eligible or not.
+    pub(super) transactions: usize,
+    pub(super) block: IndexedBlock,
+}
+
+/// Blocks that wait for a commit.
+pub(super) struct Batch {
+    previous: Option<BlockHash>,
+    last: Option<BlockHash>,
+    blocks: Vec<IndexedBlock>,
+    eligible: usize,
+    transactions: usize,
+    since: Instant,
+}
+
+impl Batch {
+    pub(super) fn after(tip: Option<BlockHash>) -> Self {
+        Self {
+            previous: tip,
+            last: tip,
+            blocks: Vec::new(),
+            eligible: 0,
+            transactions: 0,
+            since: Instant::now(),
+        }
+    }
+
+    pub(super) fn follows(&self, previous: BlockHash) -> bool {
+        self.last.is_none_or(|last| last == previous)
+    }
+
+    pub(super) fn push(&mut self, computed: Computed) {
+        if self.blocks.is_empty() {
+            self.previous = Some(computed.previous);
+            self.since = Instant::now();
+        }
+        self.last = Some(computed.block.hash);
+        self.eligible += computed.block.transactions.len();
+        self.transactions += computed.transactions;
+        self.blocks.push(computed.block);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.eligible >= BATCH_TRANSACTIONS || self.blocks.len() >= BATCH_BLOCKS || self.since.elapsed() >= BATCH_TIME
+    }
+
+    pub(super) fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>)> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        self.eligible = 0;
+        Some((self.previous?, std::mem::take(&mut self.blocks)))
+    }
+
+    /// How many transactions the blocks had that were taken, eligible or not.
+    pub(super) fn take_transactions(&mut self) -> usize {
+        std::mem::take(&mut self.transactions)
+    }
+}

@@ -1,0 +1,98 @@
+//! Serves one client: admits it, runs its connection, and closes it.
+
+use std::sync::Arc;
+
+use sdk_relay_protocol::CloseCode;
+use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
+
+use crate::connection::{Connection, End};
+use crate::handles::Handles;
+use crate::socket::Socket;
+
+/// A client that has come in.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub client: ClientAddress,
+    /// Its place among the connections; `None` where there is none left.
+    pub permit: Option<Permit>,
+    /// Whether its request carried a token that allows reading, or none is needed.
+    pub authorized: bool,
+    /// Has the system take a close frame that the client does not read yet.
+    pub last_words: LastWords,
+}
+
+/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
+/// place is closed with 1013, so that it learns why.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    handles: Arc<Handles>,
+    stream: S,
+    arrival: Arrival,
+    ending: Shutdown,
+) {
+    let Arrival {
+        client,
+        permit,
+        authorized,
+        last_words,
+    } = arrival;
+    let Some(permit) = permit else {
+        handles.counters.connections_refused.inc();
+        return refuse(stream, last_words, &handles).await;
+    };
+    let gauge = Gauged::new(&handles);
+    let (mut connection, mut socket) = Connection::new(Arc::clone(&handles), stream, client, authorized, ending);
+    socket.set_last_words(last_words);
+    let span = tracing::debug_span!("connection", id = connection.name());
+    let end = async {
+        tracing::debug!(client = %connection.client, "a client has connected");
+        connection.run(&mut socket).await
+    };
+    let end = end.instrument(span.clone()).await;
+    connection.leave();
+    match end {
+        End::Gone => span.in_scope(|| tracing::debug!(client = %connection.client, "the connection was lost")),
+        End::Close(code, reason) => {
+            if code == CloseCode::TryAgain {
+                handles.counters.slow_clients_cut.inc();
+            }
+            span.in_scope(
+                || tracing::debug!(client = %connection.client, code = code.code(), reason, "closing the connection"),
+            );
+            socket.close(code, &reason).await;
+        }
+    }
+    // What is still to be logged may have to wait for the store. It waits without a slot.
+    drop((gauge, permit));
+    connection.log_the_rest().await;
+}
+
+/// Tells a client that there is no place for it, and closes.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, handles: &Handles) {
+    let mut socket = Socket::new(stream, Arc::clone(&handles.input));
+    socket.set_last_words(last_words);
+    socket
+        .close(
+            CloseCode::TryAgain,
+            "too many connections: try again later, or at another relay",
+        )
+        .await;
+}
+
+/// Counts the connection for as long as it lives.
+struct Gauged(Arc<Handles>);
+
+impl Gauged {
+    fn new(handles: &Arc<Handles>) -> Self {
+        handles.counters.connections.inc();
+        Self(Arc::clone(handles))
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        self.0.counters.connections.dec();
+    }
+}
