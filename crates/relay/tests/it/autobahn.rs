@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -35,15 +34,9 @@ const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_case_is_passed_strictly() {
-    let Some(suite) = std::env::var_os("AUTOBAHN") else {
-        eprintln!("NOT RUN: AUTOBAHN names no suite");
+    let Some(suite) = testkit::needed_file("AUTOBAHN", "autobahn") else {
         return;
     };
-    assert!(
-        Path::new(&suite).is_file(),
-        "AUTOBAHN: no file {}",
-        Path::new(&suite).display()
-    );
     let cases = std::env::var("AUTOBAHN_CASES").unwrap_or_else(|_| CASES.to_owned());
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,10 +1,9 @@
 //! Relays and clients in network namespaces of their own: a link between relays is cut and healed, and a wallet scans from an address that is not
 //! loopback.
 //!
-//! Where the machine does not let the test make namespaces (no Linux, no `ip`, no privilege), it says so on standard error and does nothing.
+//! They need Linux, `ip` and privilege, and fail without; `WITHOUT=namespaces` leaves them out.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::mpsc;
@@ -17,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get, is_left_out};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const PORT: u16 = 8090;
@@ -76,20 +75,16 @@ fn cabled([a, b]: [char; 2]) -> Result<(Namespace, Namespace), String> {
     Ok((a, b))
 }
 
-/// The same, or `None` where the machine makes no namespaces: that is said past the capture of the test's output, to be read.
-fn cabled_or_not(letters: [char; 2], what: &str) -> Option<(Namespace, Namespace)> {
-    match cabled(letters) {
-        Ok(namespaces) => Some(namespaces),
-        Err(why) => {
-            let mut stderr = std::io::stderr();
-            writeln!(
-                stderr,
-                "\n*** NOT TESTED: {what}. This machine makes no network namespaces: {why}\n"
-            )
-            .unwrap();
-            None
-        }
+/// The same; `None` where they are left out.
+fn cabled_or_not(letters: [char; 2]) -> Option<(Namespace, Namespace)> {
+    if is_left_out("namespaces") {
+        return None;
     }
+    let namespaces = cabled(letters);
+    Some(
+        namespaces
+            .unwrap_or_else(|why| panic!("no network namespaces: {why}; WITHOUT=namespaces leaves these tests out")),
+    )
 }
 
 /// Runs this on a thread inside a namespace: sockets and processes that it makes are there.
@@ -183,7 +178,7 @@ async fn sees(relay: &RelayProcess, wanted: Wanted) {
 
 #[test]
 fn a_link_that_is_cut_and_healed() {
-    let Some((a, b)) = cabled_or_not(['a', 'b'], "a link between relays that is cut and healed") else {
+    let Some((a, b)) = cabled_or_not(['a', 'b']) else {
         return;
     };
     let at_a = Inside::new(&a, "a", "10.231.0.1", None);
@@ -208,7 +203,7 @@ const SCANS: u32 = 3;
 
 #[test]
 fn a_wallet_that_scans_from_another_machine_is_not_refused() {
-    let Some((a, b)) = cabled_or_not(['c', 'd'], "a wallet that scans from another machine") else {
+    let Some((a, b)) = cabled_or_not(['c', 'd']) else {
         return;
     };
     let (ready, is_ready) = mpsc::sync_channel(1);

@@ -13,13 +13,10 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The reference's text; `None` where nobody has named it.
+/// The reference's text; `None` where it is left out.
 fn reference() -> Option<String> {
-    let Some(path) = std::env::var_os("API_REFERENCE") else {
-        eprintln!("NOT RUN: API_REFERENCE names no API reference");
-        return None;
-    };
-    Some(std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", Path::new(&path).display())))
+    let path = testkit::needed_file("API_REFERENCE", "reference")?;
+    Some(std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }
 
 /// The part of the text that begins and ends so.

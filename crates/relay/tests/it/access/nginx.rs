@@ -1,6 +1,6 @@
 //! A real nginx before the relay, with the configurations that docs/reverse-proxy.md gives.
 //!
-//! `scripts/nginx` finds it, or unpacks Debian's; without one these tests fail, unless `WITHOUT_NGINX=1` says that this is meant.
+//! `scripts/nginx` finds it, or unpacks Debian's; without one these tests fail, unless `WITHOUT=nginx` leaves them out.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,7 @@ const NAME: &str = "relay.example.com";
 fn exe() -> Option<&'static Path> {
     static EXE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = EXE.get_or_init(|| {
-        if std::env::var_os("WITHOUT_NGINX").is_some_and(|v| v == "1") {
-            eprintln!("NOT RUN: WITHOUT_NGINX=1");
+        if testkit::is_left_out("nginx") {
             return None;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/nginx");
@@ -41,7 +40,7 @@ fn exe() -> Option<&'static Path> {
         let output = output.unwrap_or_else(|e| panic!("{} cannot be started: {e}", script.display()));
         assert!(
             output.status.success(),
-            "{} finds no nginx (its reason is above); WITHOUT_NGINX=1 does without these tests",
+            "{} finds no nginx (its reason is above); WITHOUT=nginx leaves these tests out",
             script.display()
         );
         let stdout = String::from_utf8(output.stdout).unwrap();

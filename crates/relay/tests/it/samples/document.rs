@@ -22,7 +22,7 @@ pub(crate) struct Document(Vec<Sample>);
 impl Document {
     /// `None` where no reference is named, which is said.
     pub(crate) fn open() -> Option<Document> {
-        let reference = Reference::open("every sample of the reference")?;
+        let reference = Reference::open()?;
         Some(Document(samples(reference.text())))
     }
 

@@ -55,7 +55,7 @@ async fn accepted_with_every_field_in_order() {
 
 #[tokio::test]
 async fn the_reference_sample_is_accepted() {
-    let Some(reference) = Reference::open("the sample of the handshake") else {
+    let Some(reference) = Reference::open() else {
         return;
     };
     let relay = start().await;

@@ -123,7 +123,7 @@ async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
 
 #[tokio::test]
 async fn it_has_the_shape_of_the_reference() {
-    let Some(reference) = Reference::open("the sample of relay_connected") else {
+    let Some(reference) = Reference::open() else {
         return;
     };
     let relay = start().await;

@@ -67,7 +67,7 @@ async fn the_three_types_are_answered_with_this_relays_own() {
 
 #[tokio::test]
 async fn the_reference_samples_are_answered_in_their_shape() {
-    let Some(reference) = Reference::open("the samples of sync") else {
+    let Some(reference) = Reference::open() else {
         return;
     };
     let relay = start().await;

@@ -163,7 +163,7 @@ async fn each_topic_brings_its_own() {
 
 #[tokio::test]
 async fn messages_have_the_shapes_of_the_reference() {
-    let Some(reference) = Reference::open("the samples of topics, reports and blocks") else {
+    let Some(reference) = Reference::open() else {
         return;
     };
     let relay = without_intervals().await;

@@ -1,7 +1,5 @@
 //! The samples of the API reference, read out of the document that `API_REFERENCE` names.
 
-use std::io::Write;
-
 use super::json::{Json, departures};
 
 /// Environment variable with the path of the API reference.
@@ -14,18 +12,9 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The reference; `None` when the variable is not set, which is said so that nobody takes the test for run.
-    pub(crate) fn open(test: &str) -> Option<Reference> {
-        let Some(path) = std::env::var_os(VARIABLE) else {
-            // Not by a macro: the harness would keep it to itself.
-            writeln!(
-                std::io::stderr(),
-                "\n*** NOT RUN: {test} compares with the API reference. Set {VARIABLE} to the path of its document. ***\n"
-            )
-            .expect("standard error");
-            return None;
-        };
-        let path = std::path::PathBuf::from(path);
+    /// The reference; `None` where it is left out.
+    pub(crate) fn open() -> Option<Reference> {
+        let path = testkit::needed_file(VARIABLE, "reference")?;
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|e| panic!("{VARIABLE} names {}, which cannot be read: {e}", path.display()));
         Some(Reference { text })
