@@ -9,8 +9,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PASSING, MAX_PROBES, MAX_RELAYS};
-use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer, Token};
+use sdk_relay_mesh_sim::{SimulatedKeys, lone};
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
 /// One thing that happens. Small numbers name relays and links, so that they meet.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use sdk_relay_mesh::Config;
-use sdk_relay_mesh::simulation::{Shape, Simulation};
+use sdk_relay_mesh_sim::{Shape, Simulation};
 use serde_json::json;
 
 use crate::report::{Report, Table};

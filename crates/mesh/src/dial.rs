@@ -7,13 +7,13 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
-use crate::distance::FARTHEST;
 use crate::keys::Keys;
 use crate::limits::{
     DIAL_TIMEOUT, MAX_ACCUSED_DIALS, MAX_CONTESTED_DIALS, MAX_DIALS, MAX_SEED_DIALS, MAX_UNPROVEN_DIALS,
 };
 use crate::output::{DialId, Output};
-use crate::table::{Place, Row};
+use sdk_relay_mesh_table::distance::FARTHEST;
+use sdk_relay_mesh_table::{Row, Slot};
 
 /// Longest pause between two dials of the same relay, in intervals.
 const MAX_BACKOFF: u32 = 8;
@@ -100,9 +100,9 @@ impl<K: Keys> Mesh<K> {
     fn count_failure(&mut self, now: Duration, dialling: Dialling) {
         self.counters.dials_failed += 1;
         self.misses = self.misses.saturating_add(u32::from(dialling.is_unproven()));
-        let place = self.dialled(&dialling);
-        if let Some(place) = place.filter(|place| self.is_contested(*place)) {
-            self.disprove(now, place);
+        let slot = self.dialled(&dialling);
+        if let Some(slot) = slot.filter(|slot| self.is_contested(*slot)) {
+            self.disprove(now, slot);
             return self.settle_claims(now);
         }
         if let Some(n) = dialling.seed {
@@ -119,36 +119,36 @@ impl<K: Keys> Mesh<K> {
             let sent_it = self.seeds.iter_mut().filter(|seed| seed.relay.is_some());
             sent_it.for_each(|seed| seed.after = seed.after.min(now + pause));
         }
-        let Some(place) = place else { return };
+        let Some(slot) = slot else { return };
         let failures = self
             .table
-            .row(place)
+            .row(slot)
             .and_then(|row| row.local.as_ref())
             .map_or(0, |local| local.failures);
         let pause = self.backoff(failures);
-        if let Some(row) = self.table.row_mut(place) {
+        if let Some(row) = self.table.row_mut(slot) {
             let local = row.local();
             local.failures = local.failures.saturating_add(1);
             local.dial_after = now + pause;
-            if let Some(doubt) = &mut local.doubt {
-                doubt.silent = true;
+            if let Some(accused) = &mut local.accused {
+                accused.unresponsive = true;
             }
             if row.is_trusted() && row.link().is_none() {
-                self.suspect(now, place);
+                self.suspect(now, slot);
             }
         }
     }
 
     /// The row that was dialled. If its name has gone to another key meanwhile, the dial says nothing about that key.
-    fn dialled(&self, dialling: &Dialling) -> Option<Place> {
-        let place = self.table.place(dialling.relay.as_ref()?.as_str())?;
-        let known = &self.table.row(place)?.entry.public_key;
-        dialling.key.as_ref().is_none_or(|key| key == known).then_some(place)
+    fn dialled(&self, dialling: &Dialling) -> Option<Slot> {
+        let slot = self.table.slot(dialling.relay.as_ref()?.as_str())?;
+        let known = &self.table.row(slot)?.entry.public_key;
+        dialling.key.as_ref().is_none_or(|key| key == known).then_some(slot)
     }
 
     /// A relay that is known by hearsay, and whose name another key claims.
-    pub(crate) fn is_contested(&self, place: Place) -> bool {
-        self.table.row(place).is_some_and(|row| {
+    pub(crate) fn is_contested(&self, slot: Slot) -> bool {
+        self.table.row(slot).is_some_and(|row| {
             let contested = row.local.as_ref().is_some_and(|local| local.contested);
             contested && row.is_hearsay() && row.link().is_none()
         })
@@ -159,16 +159,16 @@ impl<K: Keys> Mesh<K> {
         let Some(dialling) = self.dials.remove(&dial) else {
             return;
         };
-        let (Some(place), Some(relay)) = (self.dialled(&dialling), dialling.relay) else {
+        let (Some(slot), Some(relay)) = (self.dialled(&dialling), dialling.relay) else {
             return;
         };
-        match self.is_contested(place) {
-            true => self.disprove(now, place),
+        match self.is_contested(slot) {
+            true => self.disprove(now, slot),
             false => self.leave_alone(now, &relay, MAX_BACKOFF),
         }
         let local = self.table.find_mut(relay.as_str()).and_then(|row| row.local.as_mut());
-        if let Some(doubt) = local.and_then(|local| local.doubt.as_mut()) {
-            doubt.silent = true;
+        if let Some(accused) = local.and_then(|local| local.accused.as_mut()) {
+            accused.unresponsive = true;
         }
     }
 
@@ -181,14 +181,14 @@ impl<K: Keys> Mesh<K> {
     }
 
     fn leave_alone(&mut self, now: Duration, relay: &RelayId, intervals: u32) {
-        let pause = self.random.around(self.config.interval * intervals);
+        let pause = self.random.jittered(self.config.interval * intervals);
         if let Some(row) = self.table.find_mut(relay.as_str()) {
             row.local().dial_after = now + pause;
         }
     }
 
     pub(crate) fn seed_answered(&mut self, now: Duration, dialling: &Dialling, relay: &RelayId) {
-        let looked = now + self.random.around(self.config.interval * FULL_FOR);
+        let looked = now + self.random.jittered(self.config.interval * FULL_FOR);
         if let Some(seed) = dialling.seed.and_then(|n| self.seeds.get_mut(n)) {
             seed.relay = Some(relay.clone());
             seed.failures = 0;
@@ -209,7 +209,7 @@ impl<K: Keys> Mesh<K> {
 
     /// It has no room: not again for a while.
     pub(crate) fn postpone(&mut self, now: Duration, relay: &RelayId) {
-        let pause = self.random.around(self.config.interval * FULL_FOR);
+        let pause = self.random.jittered(self.config.interval * FULL_FOR);
         let of_it = self.seeds.iter_mut().filter(|seed| seed.relay.as_ref() == Some(relay));
         of_it.for_each(|seed| seed.after = now + pause);
         if let Some(row) = self.table.find_mut(relay.as_str()) {
@@ -241,77 +241,81 @@ impl<K: Keys> Mesh<K> {
                 missing = missing.saturating_sub(1);
             }
         }
-        let sent_on = self.sent_on.take().and_then(|name| self.table.place(name.as_str()));
-        if let Some(place) = sent_on {
-            self.dial_known(now, place, false, true);
+        let sent_on = self.sent_on.take().and_then(|name| self.table.slot(name.as_str()));
+        if let Some(slot) = sent_on {
+            self.dial_known(now, slot, false, true);
             missing = missing.saturating_sub(1);
         }
         // One at a time: those that are known later are less of a neighbourhood.
         if missing > 0 {
             let alone = links == 0;
-            if let Some(place) = self.draw(now, |row| row.is_trusted() || alone) {
-                self.dial_row(now, place, false);
+            if let Some(slot) = self.draw(now, |row| row.is_trusted() || alone) {
+                self.dial_row(now, slot, false);
             }
         }
         if now >= self.next_probe {
             // While some are gone it looks more often: they may be back, or the way to them.
-            let pause = if self.table.trouble.is_empty() { PROBE_EVERY } else { 1 };
-            self.next_probe = now + self.random.around(self.config.interval * pause);
+            let pause = if self.table.unhealthy.is_empty() {
+                PROBE_EVERY
+            } else {
+                1
+            };
+            self.next_probe = now + self.random.jittered(self.config.interval * pause);
             // Configured ones too, where they are not linked: those who came through them must not stay among themselves.
             let unlinked = (0..self.seeds.len()).filter(|n| self.can_dial_seed(now, *n)).count();
             let any = self.random.below(unlinked + 1);
             let seed = (0..self.seeds.len()).filter(|n| self.can_dial_seed(now, *n)).nth(any);
             if let Some(n) = seed {
                 self.dial_seed(now, n, true);
-            } else if let Some(place) = self.draw(now, |_| true) {
-                self.dial_row(now, place, true);
+            } else if let Some(slot) = self.draw(now, |_| true) {
+                self.dial_row(now, slot, true);
             }
         }
     }
 
     /// Any row that can be dialled; rather a near one, while relays that nobody here has heard from do not answer.
-    fn draw(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Place> {
-        let fit: Vec<Place> = self
+    fn draw(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
+        let fit: Vec<Slot> = self
             .table
             .iter()
-            .filter(|(place, row)| fits(row) && self.can_dial(now, *place))
-            .map(|(place, _)| place)
+            .filter(|(slot, row)| fits(row) && self.can_dial(now, *slot))
+            .map(|(slot, _)| slot)
             .collect();
         self.any_of(fit, self.misses > 0)
     }
 
     /// Any row, rather a near one.
-    pub(crate) fn pick(&mut self, fits: impl Fn(&Row) -> bool) -> Option<Place> {
-        let fit: Vec<Place> = self
+    pub(crate) fn pick(&mut self, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
+        let fit: Vec<Slot> = self
             .table
             .iter()
-            .filter(|(place, row)| fits(row) && *place != self.own)
-            .map(|(place, _)| place)
+            .filter(|(slot, row)| fits(row) && *slot != self.own)
+            .map(|(slot, _)| slot)
             .collect();
         self.any_of(fit, true)
     }
 
     /// Any of these. Rather `near` ones, which are less likely invented: of each distance half of what the nearer ones leave.
-    fn any_of(&mut self, places: Vec<Place>, near: bool) -> Option<Place> {
-        let mut places = places;
+    fn any_of(&mut self, slots: Vec<Slot>, near: bool) -> Option<Slot> {
+        let mut slots = slots;
         if near {
-            let mut classes: BTreeMap<u8, Vec<Place>> = BTreeMap::new();
-            for place in places {
-                let distance = self.table.row(place).map_or(FARTHEST, |row| self.distance(place, row));
-                classes.entry(distance).or_default().push(place);
+            let mut classes: BTreeMap<u8, Vec<Slot>> = BTreeMap::new();
+            for slot in slots {
+                let distance = self.table.row(slot).map_or(FARTHEST, |row| self.distance(slot, row));
+                classes.entry(distance).or_default().push(slot);
             }
-            places = Vec::new();
+            slots = Vec::new();
             for (_, class) in classes {
                 let here = self.random.next().is_multiple_of(2);
-                places = class;
+                slots = class;
                 if here {
                     break;
                 }
             }
         }
-        match places.is_empty() {
+        match slots.is_empty() {
             true => None,
-            false => Some(places.swap_remove(self.random.below(places.len()))),
+            false => Some(slots.swap_remove(self.random.below(slots.len()))),
         }
     }
 
@@ -321,38 +325,38 @@ impl<K: Keys> Mesh<K> {
         dials.filter_map(|dialling| dialling.introducer.as_ref())
     }
 
-    pub(crate) fn can_dial(&self, now: Duration, place: Place) -> bool {
-        let Some(row) = self.table.row(place) else { return false };
+    pub(crate) fn can_dial(&self, now: Duration, slot: Slot) -> bool {
+        let Some(row) = self.table.row(slot) else { return false };
         let dialling = self
             .dials
             .values()
             .any(|dialling| dialling.relay.as_ref() == Some(&row.entry.relay_id));
         let can_be_reached = !row.entry.address.is_empty() && !row.has_left();
-        place != self.own && row.link().is_none() && can_be_reached && row.dial_after() <= now && !dialling
+        slot != self.own && row.link().is_none() && can_be_reached && row.dial_after() <= now && !dialling
     }
 
     /// Dials a known relay, unless it is too early, or too many dials are under way. Returns whether it did.
-    pub(crate) fn dial_row(&mut self, now: Duration, place: Place, probe: bool) -> bool {
-        self.dial_known(now, place, probe, false)
+    pub(crate) fn dial_row(&mut self, now: Duration, slot: Slot, probe: bool) -> bool {
+        self.dial_known(now, slot, probe, false)
     }
 
-    fn dial_known(&mut self, now: Duration, place: Place, probe: bool, entrance: bool) -> bool {
-        if !self.can_dial(now, place) {
+    fn dial_known(&mut self, now: Duration, slot: Slot, probe: bool, entrance: bool) -> bool {
+        if !self.can_dial(now, slot) {
             return false;
         }
-        let Some(entry) = self.table.row(place).map(|row| &row.entry) else {
+        let Some(entry) = self.table.row(slot).map(|row| &row.entry) else {
             return false;
         };
         let (address, relay, key) = (entry.address.clone(), entry.relay_id.clone(), entry.public_key.clone());
         let expect = Some((relay.clone(), key.clone()));
         // A name that two claim is settled before others are looked at.
-        let doubted = self.table.row(place).is_some_and(|row| row.accusation().is_some());
+        let doubted = self.table.row(slot).is_some_and(|row| row.accusation().is_some());
         let introducer = self
             .table
-            .row(place)
+            .row(slot)
             .and_then(Row::hearsay)
             .map(|hearsay| hearsay.introducer.clone());
-        let (cause, most) = match self.is_contested(place) {
+        let (cause, most) = match self.is_contested(slot) {
             true => (Cause::Contested, MAX_CONTESTED_DIALS),
             false if doubted => (Cause::Accused, MAX_ACCUSED_DIALS),
             false => (Cause::Any, MAX_UNPROVEN_DIALS),
@@ -429,6 +433,6 @@ impl<K: Keys> Mesh<K> {
     fn backoff(&mut self, failures: u32) -> Duration {
         let quarters = 1u32 << failures.min(5);
         let pause = (self.config.interval / 4 * quarters).min(self.config.interval * MAX_BACKOFF);
-        self.random.around(pause)
+        self.random.jittered(pause)
     }
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{Gossip, Heard, RelayId};
 
 use crate::Mesh;
-use crate::distance;
 use crate::keys::Keys;
 use crate::limits::{BUCKETS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_LIST_BYTES, MAX_PROBES};
 use crate::link::Batch;
 use crate::mesh::NEWCOMER;
-use crate::output::LinkId;
 use crate::space::{self, Space};
-use crate::table::{Place, Table};
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::distance;
+use sdk_relay_mesh_table::{Slot, Table};
 
 /// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
 const HINTS: usize = 1;
@@ -69,7 +69,7 @@ impl<K: Keys> Mesh<K> {
             let peer = link.peer.clone();
             for _ in 0..HINTS {
                 let hint = self.pick(|row| row.is_trusted() && row.entry.relay_id != peer);
-                if let Some(row) = hint.and_then(|place| self.table.row(place)) {
+                if let Some(row) = hint.and_then(|slot| self.table.row(slot)) {
                     self.spare.take();
                     gossip.entries.push(Arc::clone(&row.entry));
                 }
@@ -98,9 +98,9 @@ impl<K: Keys> Mesh<K> {
         // What is left over is taken for refused by the other end, which asks elsewhere; it goes with the next message all the same.
         let mut space_of_entries = Space::new(MAX_ENTRY_BYTES);
         while gossip.entries.len() < MAX_ENTRIES
-            && let Some(&place) = link.owed.first()
+            && let Some(&slot) = link.owed.first()
         {
-            if let Some(row) = self.table.row(place) {
+            if let Some(row) = self.table.row(slot) {
                 let bytes = space::entry(&row.entry);
                 if !(space_of_entries.take(bytes) && space.take(bytes)) {
                     break;
@@ -110,9 +110,9 @@ impl<K: Keys> Mesh<K> {
             link.owed.pop_first();
         }
         while gossip.accusations.len() < MAX_ACCUSATIONS
-            && let Some(&place) = link.owed_accusations.first()
+            && let Some(&slot) = link.owed_accusations.first()
         {
-            if let Some(accusation) = self.table.row(place).and_then(|row| row.accusation()) {
+            if let Some(accusation) = self.table.row(slot).and_then(|row| row.accusation()) {
                 if !space.take(space::accusation(accusation)) {
                     break;
                 }
@@ -135,30 +135,28 @@ impl<K: Keys> Mesh<K> {
         let Some(link) = self.links.get_mut(&id).filter(|link| link.told.len() < MAX_TOLD) else {
             return;
         };
-        let mut places = Vec::new();
-        while places.len() < MAX_HAVE
-            && let Some(&place) = link.pending.first()
+        let mut slots = Vec::new();
+        while slots.len() < MAX_HAVE
+            && let Some(&slot) = link.pending.first()
         {
-            if let Some(row) = self.table.row(place).filter(|row| row.known_by & link.bit == 0) {
+            if let Some(row) = self.table.row(slot).filter(|row| row.known_by & link.bit == 0) {
                 if !space.take(space::have(&row.entry.relay_id)) {
                     break;
                 }
-                places.push(place);
+                slots.push(slot);
             }
             link.pending.pop_first();
         }
-        if places.is_empty() {
+        if slots.is_empty() {
             return;
         }
         link.batches = link.batches.wrapping_add(1);
         gossip.batch = link.batches;
-        let rows = places
-            .iter()
-            .filter_map(|place| Some((*place, self.table.row(*place)?)));
-        (gossip.have, gossip.distances) = rows.map(|(place, row)| (row.have(), self.distance(place, row))).unzip();
+        let rows = slots.iter().filter_map(|slot| Some((*slot, self.table.row(*slot)?)));
+        (gossip.have, gossip.distances) = rows.map(|(slot, row)| (row.have(), self.distance(slot, row))).unzip();
         let batch = Batch {
             number: gossip.batch,
-            places,
+            slots,
             at: now,
         };
         if let Some(link) = self.links.get_mut(&id) {
@@ -173,10 +171,10 @@ impl<K: Keys> Mesh<K> {
         link.peer_passing = gossip.passing;
         link.digest = Some(gossip.digest);
         while let Some(batch) = link.told.pop_front_if(|batch| batch.number <= gossip.ack) {
-            for place in batch.places {
+            for slot in batch.slots {
                 // What changed meanwhile is pending again.
-                if !link.pending.contains(&place)
-                    && let Some(row) = self.table.row_mut(place)
+                if !link.pending.contains(&slot)
+                    && let Some(row) = self.table.row_mut(slot)
                 {
                     row.known_by |= link.bit;
                 }
@@ -190,7 +188,7 @@ impl<K: Keys> Mesh<K> {
                 link.ack = gossip.batch;
             }
             for (n, have) in gossip.have.iter().take(MAX_HAVE).enumerate() {
-                let told = distance::told(gossip.distances.get(n).copied());
+                let told = distance::from_announced(gossip.distances.get(n).copied());
                 self.take_have(now, id, have, told);
             }
         }
@@ -226,31 +224,31 @@ impl<K: Keys> Mesh<K> {
         let late = |batch: &Batch| now.saturating_sub(batch.at) >= patience;
         if link.told.front().is_some_and(late) {
             link.batches = link.told.front().map_or(0, |batch| batch.number - 1);
-            link.pending.extend(link.told.drain(..).flat_map(|batch| batch.places));
+            link.pending.extend(link.told.drain(..).flat_map(|batch| batch.slots));
             link.soon(now, self.config.interval);
         }
     }
 
     /// What the other end asks for goes into the next message, as far as this relay's share allows.
     fn take_wants(&mut self, now: Duration, id: LinkId, want: &[RelayId], doubt: &[RelayId]) {
-        let places = |table: &Table, names: &[RelayId]| -> Vec<Place> {
-            names.iter().filter_map(|name| table.place(name.as_str())).collect()
+        let slots = |table: &Table, names: &[RelayId]| -> Vec<Slot> {
+            names.iter().filter_map(|name| table.slot(name.as_str())).collect()
         };
         self.spare.grow(now, self.config.interval, self.table.len());
-        let mut wanted = places(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want));
+        let mut wanted = slots(&self.table, want.get(..MAX_ENTRIES).unwrap_or(want));
         // What is to spare is not for what is far.
-        wanted.sort_by_key(|place| self.table.row(*place).map(|row| self.distance(*place, row)));
+        wanted.sort_by_key(|slot| self.table.row(*slot).map(|row| self.distance(*slot, row)));
         let Some(link) = self.links.get_mut(&id) else { return };
-        for place in wanted {
-            let Some(row) = self.table.row_mut(place) else { continue };
+        for slot in wanted {
+            let Some(row) = self.table.row_mut(slot) else { continue };
             let spare = self.spare.take();
-            if spare || !row.given {
-                row.given = true;
-                link.owed.insert(place);
+            if spare || !row.sent_once {
+                row.sent_once = true;
+                link.owed.insert(slot);
             }
         }
         link.owed_accusations
-            .extend(places(&self.table, doubt.get(..MAX_ACCUSATIONS).unwrap_or(doubt)));
+            .extend(slots(&self.table, doubt.get(..MAX_ACCUSATIONS).unwrap_or(doubt)));
     }
 
     /// The other end has other things in some parts: all of them are told.
@@ -263,10 +261,10 @@ impl<K: Keys> Mesh<K> {
         }
         let differing = self.table.differing(buckets);
         link.compared = Some((self.table.digest(), digest));
-        for place in differing {
-            if let Some(row) = self.table.row_mut(place) {
+        for slot in differing {
+            if let Some(row) = self.table.row_mut(slot) {
                 row.known_by &= !link.bit;
-                link.pending.insert(place);
+                link.pending.insert(slot);
             }
         }
         if !link.pending.is_empty() {
@@ -289,7 +287,7 @@ impl<K: Keys> Mesh<K> {
         let first = link.compared.is_none();
         if first && (relays <= NEWCOMER || self.table.len() <= usize::from(NEWCOMER)) {
             link.compared = Some((own, theirs));
-            link.pending.extend(self.table.iter().map(|(place, _)| place));
+            link.pending.extend(self.table.iter().map(|(slot, _)| slot));
             return;
         }
         // While relays are invented it is never quiet, and what had to make way is not told again.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
 
 use crate::Mesh;
-use crate::distance::FARTHEST;
 use crate::keys::{Keys, accusation_bytes, entry_bytes};
 use crate::limits::{
     MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
-use crate::output::{CloseReason, LinkId, Output};
-use crate::table::{Claim, Doubt, Place, Row, order};
+use crate::output::{CloseReason, Output};
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::distance::FARTHEST;
+use sdk_relay_mesh_table::{Accused, Claim, Row, Slot, order};
 
 /// Signatures that a link may have checked per interval. More than a full exchange needs.
 const MAX_CHECKED: usize = 2 * MAX_RELAYS;
@@ -33,16 +34,16 @@ impl<K: Keys> Mesh<K> {
         if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
             self.asked.remove(&entry.relay_id);
         }
-        let mut place = self.table.place(entry.relay_id.as_str());
+        let mut slot = self.table.slot(entry.relay_id.as_str());
         // A row that another key has under this name.
         let mut rival = None;
-        if let Some(row) = place.and_then(|place| self.table.row_mut(place)) {
+        if let Some(row) = slot.and_then(|slot| self.table.row_mut(slot)) {
             if row.entry == entry {
                 row.known_by |= if row.accusation().is_none() { bit } else { 0 };
                 return;
             }
             if row.entry.public_key != entry.public_key {
-                rival = place.take();
+                rival = slot.take();
             } else if row.order() >= order(&entry) {
                 return;
             }
@@ -73,7 +74,7 @@ impl<K: Keys> Mesh<K> {
         if !refused
             && bound.is_none()
             && let Some(rival) = rival
-            && self.table.row(rival).is_some_and(|row| !row.gives_way())
+            && self.table.row(rival).is_some_and(|row| !row.is_replaceable())
         {
             let claim = Claim {
                 entry: Arc::clone(&entry),
@@ -95,7 +96,7 @@ impl<K: Keys> Mesh<K> {
             self.counters.refused += 1;
             return;
         }
-        if place == Some(self.own) {
+        if slot == Some(self.own) {
             return self.outlive(now, &entry);
         }
         if self
@@ -109,16 +110,16 @@ impl<K: Keys> Mesh<K> {
             self.set_disproven(now, rival);
             self.evict(rival);
         }
-        let Some(place) = place else {
+        let Some(slot) = slot else {
             return self.learn(now, id, entry, told);
         };
-        if let Some(accusation) = self.table.renew(place, entry, now) {
+        if let Some(accusation) = self.table.update(slot, entry, now) {
             self.strike(&accusation.by);
         }
-        if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
+        if let Some(local) = self.table.row_mut(slot).and_then(|row| row.local.as_mut()) {
             local.suspicion = None;
         }
-        self.taken(now, place, bit);
+        self.taken(now, slot, bit);
     }
 
     /// A relay that was not known, if there is room for it.
@@ -143,14 +144,14 @@ impl<K: Keys> Mesh<K> {
         let others: Vec<(RelayId, u8)> = offers.collect();
         let left = entry.status == RelayStatus::Left;
         let row = Row::new(entry, now);
-        let place = match introduction {
+        let slot = match introduction {
             Some((introducer, distance)) => {
-                let place = self.table.insert(row.introduced_by(introducer.clone(), distance));
+                let slot = self.table.insert(row.introduced_by(introducer.clone(), distance));
                 for (other, distance) in others {
-                    self.table.also_told_by(place, &other, distance);
+                    self.table.add_announcer(slot, &other, distance);
                 }
                 self.keep_quota(now, &introducer);
-                place
+                slot
             }
             None => self.table.insert(row),
         };
@@ -158,39 +159,39 @@ impl<K: Keys> Mesh<K> {
             // Nobody here had heard of it: it goes as it came.
             true => self
                 .table
-                .row_mut(place)
+                .row_mut(slot)
                 .into_iter()
-                .for_each(|row| row.local().gone = Some(now)),
+                .for_each(|row| row.local().down_since = Some(now)),
             false => self.out.push_back(Output::Connected(name)),
         }
-        self.taken(now, place, bit);
+        self.taken(now, slot, bit);
     }
 
     /// An entry is in its place: it is passed on.
-    fn taken(&mut self, now: Duration, place: Place, bit: u64) {
+    fn taken(&mut self, now: Duration, slot: Slot, bit: u64) {
         self.counters.entries_taken += 1;
         self.spare.learned();
-        self.settle(place);
+        self.settle(slot);
         let links = &self.links;
-        if let Some(row) = self.table.row_mut(place) {
+        if let Some(row) = self.table.row_mut(slot) {
             row.known_by = bit;
             let linked = links.iter().find(|(_, link)| link.peer == row.entry.relay_id);
             if let Some((id, link)) = linked {
                 let local = row.local();
                 local.link = Some(*id);
-                local.heard.get_or_insert(link.up);
+                local.last_received.get_or_insert(link.up);
                 local.latency.get_or_insert(link.latency);
             }
             let linked = linked.is_some();
-            if row.local.as_ref().is_some_and(|local| local.gone.is_some()) || row.has_left() {
-                self.table.trouble.insert(place);
+            if row.local.as_ref().is_some_and(|local| local.down_since.is_some()) || row.has_left() {
+                self.table.unhealthy.insert(slot);
             }
             if linked {
-                self.table.proven(place);
+                self.table.mark_first_hand(slot);
             }
         }
-        self.review(now, place);
-        self.touch(now, place);
+        self.review(now, slot);
+        self.touch(now, slot);
     }
 
     fn is_signed(&self, entry: &RelayEntry) -> bool {
@@ -218,15 +219,15 @@ impl<K: Keys> Mesh<K> {
         {
             self.asked.remove(&accusation.relay_id);
         }
-        let Some(place) = self.table.place(accusation.relay_id.as_str()) else {
+        let Some(slot) = self.table.slot(accusation.relay_id.as_str()) else {
             return;
         };
-        let Some(row) = self.table.row(place) else { return };
+        let Some(row) = self.table.row(slot) else { return };
         if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
             return;
         }
         // Who passes on what this relay is accused of believes it, and others with it: it is answered whoever said it first.
-        let believed_there = place == self.own && link.peer != accusation.by;
+        let believed_there = slot == self.own && link.peer != accusation.by;
         let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
             let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
             (strikes < MAX_STRIKES || believed_there) && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
@@ -244,24 +245,24 @@ impl<K: Keys> Mesh<K> {
             self.counters.refused += 1;
             return;
         }
-        if place == self.own {
+        if slot == self.own {
             self.must_refute = true;
             return self.look_after_own(now);
         }
-        self.table.accuse(place, accusation);
-        self.settle(place);
-        if let Some(row) = self.table.row_mut(place) {
+        self.table.accuse(slot, accusation);
+        self.settle(slot);
+        if let Some(row) = self.table.row_mut(slot) {
             row.known_by = bit;
             let cannot_be_asked = row.entry.address.is_empty();
             let local = row.local();
-            local.doubt = Some(Doubt {
-                until: now + self.config.interval * 3,
-                silent: cannot_be_asked,
+            local.accused = Some(Accused {
+                deadline: now + self.config.interval * 3,
+                unresponsive: cannot_be_asked,
             });
             // An earlier dial that led nowhere says nothing about now.
             local.dial_after = local.dial_after.min(now + self.config.interval * 2);
         }
-        self.touch(now, place);
+        self.touch(now, slot);
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::{RelayEntry, RelayId};
 
 use crate::Mesh;
-use crate::distance::{Allowance, Counts, FARTHEST, NEAR};
 use crate::keys::Keys;
 use crate::limits::{INTRODUCED_AT_FIRST, INTRODUCED_PER_INTERVAL, MAX_INTRODUCED, MAX_RELAYS};
 use crate::link::Link;
-use crate::output::{LinkId, Output};
-use crate::table::{Hearsay, Place, Row, order};
+use crate::output::Output;
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::distance::{Allowance, Counts, FARTHEST, NEAR};
+use sdk_relay_mesh_table::{Hearsay, Row, Slot, order};
 
 impl<K: Keys> Mesh<K> {
     /// What this link may still introduce.
@@ -34,7 +35,7 @@ impl<K: Keys> Mesh<K> {
         if link.allowance.is_used_up() {
             let (table, peer, allowance) = (&self.table, &link.peer, &link.allowance);
             link.offers.retain(|name, offer| {
-                name == peer || allowance.distance(offer.distance).is_some() || table.place(name.as_str()).is_some()
+                name == peer || allowance.distance(offer.distance).is_some() || table.slot(name.as_str()).is_some()
             });
         }
     }
@@ -64,17 +65,17 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// The other end of a link tells of a row, as it is here, that it is so far away: a shorter way counts, and what it said itself before counts no more.
-    pub(crate) fn told_distance(&mut self, now: Duration, id: LinkId, place: Place, told: u8) {
-        let (Some(link), Some(row)) = (self.links.get(&id), self.table.row(place)) else {
+    pub(crate) fn told_distance(&mut self, now: Duration, id: LinkId, slot: Slot, told: u8) {
+        let (Some(link), Some(row)) = (self.links.get(&id), self.table.row(slot)) else {
             return;
         };
         let Some(hearsay) = row.hearsay() else { return };
         let own_word = hearsay.introducer == link.peer;
         if !own_word {
             let peer = link.peer.clone();
-            self.table.also_told_by(place, &peer, told);
+            self.table.add_announcer(slot, &peer, told);
         }
-        let (Some(link), Some(hearsay)) = (self.links.get(&id), self.table.row(place).and_then(Row::hearsay)) else {
+        let (Some(link), Some(hearsay)) = (self.links.get(&id), self.table.row(slot).and_then(Row::hearsay)) else {
             return;
         };
         if told == hearsay.distance || (told > hearsay.distance && !own_word) {
@@ -89,7 +90,7 @@ impl<K: Keys> Mesh<K> {
         };
         if let Some(distance) = distance {
             let peer = link.peer.clone();
-            self.table.attribute(place, peer.clone(), distance);
+            self.table.attribute(slot, peer.clone(), distance);
             self.keep_quota(now, &peer);
         }
     }
@@ -102,17 +103,17 @@ impl<K: Keys> Mesh<K> {
         else {
             return;
         };
-        let Some(place) = self.table.farthest_of(&link.peer) else {
+        let Some(slot) = self.table.farthest_of(&link.peer) else {
             return;
         };
-        let others = self.table.row(place).and_then(Row::hearsay).map(Hearsay::others);
+        let others = self.table.row(slot).and_then(Row::hearsay).map(Hearsay::announcers);
         let able = others.into_iter().flatten().filter_map(|(other, told)| {
             let distance = self.allowance(now, self.link_to(other)?).distance(*told)?;
             Some((distance, other.clone()))
         });
         match able.min() {
-            Some((distance, other)) => self.table.attribute(place, other, distance),
-            None => self.evict(place),
+            Some((distance, other)) => self.table.attribute(slot, other, distance),
+            None => self.evict(slot),
         }
     }
 
@@ -121,11 +122,11 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// How far a row is, as it is told to others.
-    pub(crate) fn distance(&self, place: Place, row: &Row) -> u8 {
+    pub(crate) fn distance(&self, slot: Slot, row: &Row) -> u8 {
         let lasts = |link: LinkId| self.links.get(&link).is_some_and(Link::lasts);
         match row.hearsay() {
-            _ if place == self.own => 0,
-            Some(_) if row.gives_way() => FARTHEST,
+            _ if slot == self.own => 0,
+            Some(_) if row.is_replaceable() => FARTHEST,
             Some(hearsay) => hearsay.distance,
             None if row.link().is_some_and(lasts) => 1,
             None => NEAR,
@@ -139,26 +140,28 @@ impl<K: Keys> Mesh<K> {
         if self.table.len() < MAX_RELAYS {
             return true;
         }
-        let gone = |place: &Place| {
+        let gone = |slot: &Slot| {
             self.table
-                .row(*place)
-                .is_some_and(|row| row.gone().is_some() && row.link().is_none())
+                .row(*slot)
+                .is_some_and(|row| row.down_since().is_some() && row.link().is_none())
         };
-        if let Some(place) = self.table.trouble.iter().copied().find(gone) {
-            self.forget(now, place);
+        if let Some(slot) = self.table.unhealthy.iter().copied().find(gone) {
+            self.forget(now, slot);
             return true;
         }
         let least = match introduction {
             Some((introducer, distance)) => {
                 let fair = self.table.introduced(introducer).all() + 1;
-                self.table.gives_room(*distance, fair)
+                self.table.eviction_candidate(*distance, fair)
             }
-            None => self.table.gives_room(0, 0).or_else(|| {
+            None => self.table.eviction_candidate(0, 0).or_else(|| {
                 let unlinked = self
                     .table
                     .iter()
-                    .filter(|(place, row)| *place != self.own && row.link().is_none() && !row.is_hearsay());
-                unlinked.min_by_key(|(_, row)| row.heard()).map(|(place, _)| place)
+                    .filter(|(slot, row)| *slot != self.own && row.link().is_none() && !row.is_hearsay());
+                unlinked
+                    .min_by_key(|(_, row)| row.last_received())
+                    .map(|(slot, _)| slot)
             }),
         };
         let Some(least) = least else { return false };
@@ -167,10 +170,10 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// Takes a relay out of the table that has not died: it may come back at once.
-    pub(crate) fn evict(&mut self, place: Place) {
-        let Some(row) = self.take_out(place) else { return };
+    pub(crate) fn evict(&mut self, slot: Slot) {
+        let Some(row) = self.take_out(slot) else { return };
         self.counters.evicted += 1;
-        if row.gone().is_none() && !row.has_left() {
+        if row.down_since().is_none() && !row.has_left() {
             self.out.push_back(Output::Disconnected {
                 relay_id: row.entry.relay_id.clone(),
                 address: row.entry.address.clone(),

@@ -39,7 +39,6 @@
 mod accused;
 pub mod config;
 mod dial;
-mod distance;
 mod exchange;
 mod intake;
 mod introductions;
@@ -51,17 +50,14 @@ mod names;
 mod offers;
 pub mod output;
 mod phi;
-mod random;
-#[cfg(feature = "simulation")]
-pub mod simulation;
 mod space;
 mod spare;
-mod table;
 pub mod view;
 mod watch;
 
 pub use config::{Config, Own};
 pub use keys::Keys;
 pub use mesh::Mesh;
-pub use output::{CloseReason, DialId, LinkId, Output, Peer, Token};
+pub use output::{CloseReason, DialId, Output, Peer, Token};
+pub use sdk_relay_mesh_table::LinkId;
 pub use view::{Counters, RelayView};

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+pub use sdk_relay_mesh_table::BUCKETS;
+pub use sdk_relay_mesh_table::distance::MAX_NEAR;
+
 /// Most relays that are known. Four times the largest mesh that is simulated; their entries take a few megabytes.
 pub const MAX_RELAYS: usize = 4096;
 
@@ -39,9 +42,6 @@ pub const INTRODUCED_PER_INTERVAL: usize = 32;
 /// The most that one peer may introduce, however long its link lasts; and what a configured relay may introduce at once.
 pub const MAX_INTRODUCED: usize = MAX_RELAYS / 4;
 
-/// Of these, relays that one peer may introduce as its own links. Three times the usual `max_links`; what one invents beyond it is far for all others.
-pub const MAX_NEAR: usize = 24;
-
 /// A dial without a result for so long has failed.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -60,9 +60,6 @@ pub const MAX_LIST_BYTES: usize = 500 << 10;
 
 /// Most accusations that one message brings.
 pub const MAX_ACCUSATIONS: usize = 256;
-
-/// Parts of the digest. More would cost more per comparison (20 bytes each), fewer would tell more of what the other has.
-pub const BUCKETS: usize = 64;
 
 /// Relays that a message may ask about, or answer for.
 pub const MAX_PROBES: usize = 8;

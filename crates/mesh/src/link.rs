@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sdk_relay_protocol::mesh::{Heard, RelayId};
 
-use crate::distance::{Allowance, Counts};
 use crate::limits::INTRODUCED_AT_FIRST;
 use crate::phi::Arrivals;
-use crate::table::Place;
 use crate::{Peer, Token};
+use sdk_relay_mesh_table::Slot;
+use sdk_relay_mesh_table::distance::{Allowance, Counts};
 
 /// Longest wait of news, however long the interval is.
 const NEWS_WAITS: Duration = Duration::from_secs(2);
@@ -22,7 +22,7 @@ pub(crate) struct Link {
     /// The other end is how this one comes into the mesh.
     pub(crate) entrance: bool,
     pub(crate) up: Duration,
-    /// Its bit in [`Row::known_by`](crate::table::Row::known_by).
+    /// Its bit in [`Row::known_by`](sdk_relay_mesh_table::Row::known_by).
     pub(crate) bit: u64,
     pub(crate) arrivals: Arrivals,
     pub(crate) latency: Duration,
@@ -58,7 +58,7 @@ pub(crate) struct Link {
     pub(crate) claim_dialled: Duration,
 
     /// Rows that the other end may not have as they are.
-    pub(crate) pending: BTreeSet<Place>,
+    pub(crate) pending: BTreeSet<Slot>,
     /// Those that were told and not yet acknowledged, in the order of their numbers.
     pub(crate) told: VecDeque<Batch>,
     /// The number of the last one.
@@ -72,8 +72,8 @@ pub(crate) struct Link {
     /// What the outstanding request asks for.
     pub(crate) asking: Vec<RelayId>,
     /// What the other end asked for.
-    pub(crate) owed: BTreeSet<Place>,
-    pub(crate) owed_accusations: BTreeSet<Place>,
+    pub(crate) owed: BTreeSet<Slot>,
+    pub(crate) owed_accusations: BTreeSet<Slot>,
 
     /// The other end's digest when it last spoke.
     pub(crate) digest: Option<u64>,
@@ -92,7 +92,7 @@ pub(crate) struct Link {
 /// Rows that were told in one message.
 pub(crate) struct Batch {
     pub(crate) number: u64,
-    pub(crate) places: Vec<Place>,
+    pub(crate) slots: Vec<Slot>,
     pub(crate) at: Duration,
 }
 

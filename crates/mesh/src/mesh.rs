@@ -11,12 +11,13 @@ use crate::dial::{Dialling, Seed};
 use crate::keys::{Keys, entry_bytes};
 use crate::limits::{MAX_ENTRIES, MAX_PASSING};
 use crate::link::{Link, Outstanding};
-use crate::output::{CloseReason, DialId, LinkId, Output, Peer, Token};
-use crate::random::Random;
+use crate::output::{CloseReason, DialId, Output, Peer, Token};
 use crate::spare::Spare;
-use crate::table::{Forgotten, Place, Row, Table};
 use crate::view::Counters;
 use crate::watch::Helping;
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::random::Random;
+use sdk_relay_mesh_table::{Forgotten, Row, Slot, Table};
 
 /// Most links that can be asked for: each needs a bit of a row's 64, and passing ones need some too.
 const MAX_LINKS: usize = 64 - MAX_PASSING;
@@ -37,7 +38,7 @@ const LOOKS_ON: u32 = 5;
 pub struct Mesh<K> {
     pub(crate) keys: K,
     pub(crate) config: Config,
-    pub(crate) own: Place,
+    pub(crate) own: Slot,
     pub(crate) own_id: RelayId,
     own_entry: Arc<RelayEntry>,
     pub(crate) table: Table,
@@ -98,11 +99,11 @@ impl<K: Keys> Mesh<K> {
         entry.signature = keys.sign(&entry_bytes(&entry));
         let mut table = Table::new();
         let own_entry = Arc::new(entry);
-        let place = table.insert(Row::new(Arc::clone(&own_entry), now));
+        let slot = table.insert(Row::new(Arc::clone(&own_entry), now));
         let seeds = config.seeds.iter().map(|address| Seed::new(address.clone())).collect();
         Self {
             keys,
-            own: place,
+            own: slot,
             own_id: own.relay_id,
             own_entry,
             table,
@@ -123,7 +124,7 @@ impl<K: Keys> Mesh<K> {
             next_token: 0,
             next_dial: 0,
             chores: now,
-            next_probe: now + random.around(config.interval * 2),
+            next_probe: now + random.jittered(config.interval * 2),
             next_pardon: now,
             must_refute: false,
             refuted: None,
@@ -169,7 +170,7 @@ impl<K: Keys> Mesh<K> {
             self.counters.refused += 1;
             return self.close_at_once(link, CloseReason::Dishonest);
         }
-        let known = self.table.place(peer.relay_id.as_str());
+        let known = self.table.slot(peer.relay_id.as_str());
         let other = self
             .links
             .iter()
@@ -192,7 +193,7 @@ impl<K: Keys> Mesh<K> {
         let next = if dialled {
             now
         } else {
-            now + self.random.around(self.config.interval)
+            now + self.random.jittered(self.config.interval)
         };
         let mut new = Link::new(peer, bit, next, now);
         new.entrance = dialling.as_ref().is_some_and(|dialling| dialling.entrance);
@@ -202,15 +203,15 @@ impl<K: Keys> Mesh<K> {
         };
         // A newcomer tells all that it knows; who knows much compares first.
         match self.table.len() <= usize::from(NEWCOMER) {
-            true => new.pending.extend(self.table.iter().map(|(place, _)| place)),
+            true => new.pending.extend(self.table.iter().map(|(slot, _)| slot)),
             false => _ = new.pending.insert(self.own),
         }
-        if let Some(row) = known.and_then(|place| self.table.row_mut(place)) {
+        if let Some(row) = known.and_then(|slot| self.table.row_mut(slot)) {
             // It may not have heard that it stands accused.
             let accused = row.accusation().is_some();
             let local = row.local();
-            if let (Some(place), true) = (known, accused) {
-                new.pending.insert(place);
+            if let (Some(slot), true) = (known, accused) {
+                new.pending.insert(slot);
                 local.dial_after = local.dial_after.max(now + self.config.interval);
             }
             local.link = Some(link);
@@ -237,8 +238,8 @@ impl<K: Keys> Mesh<K> {
         if gone.passing || gone.peer_passing {
             return;
         }
-        if let Some(place) = self.table.place(gone.peer.as_str()) {
-            self.suspect(now, place);
+        if let Some(slot) = self.table.slot(gone.peer.as_str()) {
+            self.suspect(now, slot);
         }
     }
 
@@ -272,7 +273,7 @@ impl<K: Keys> Mesh<K> {
                 // Parts are answered with parts, in responses only: it ends there.
                 at.send_buckets = buckets;
                 let response = self.compose(now, link, false);
-                let (more, pause) = (self.can_ask(now, link), self.random.around(self.config.interval));
+                let (more, pause) = (self.can_ask(now, link), self.random.jittered(self.config.interval));
                 if let Some(at) = self.links.get_mut(&link) {
                     at.greeted = true;
                     // One exchange per round is enough, whoever began it.
@@ -391,7 +392,7 @@ impl<K: Keys> Mesh<K> {
             return;
         }
         if self.chores <= now {
-            self.chores = now + self.random.around(self.config.interval / 4);
+            self.chores = now + self.random.jittered(self.config.interval / 4);
             self.look_after_links(now);
             self.look_after_troubled(now);
             self.look_after_dials(now);
@@ -425,20 +426,20 @@ impl<K: Keys> Mesh<K> {
         change(&mut entry);
         entry.signature = self.keys.sign(&entry_bytes(&entry));
         self.own_entry = Arc::new(entry);
-        self.table.renew(self.own, Arc::clone(&self.own_entry), now);
+        self.table.update(self.own, Arc::clone(&self.own_entry), now);
         self.touch(now, self.own);
     }
 
     /// A row changed: every link has to be told, soon but not one by one.
-    pub(crate) fn touch(&mut self, now: Duration, place: Place) {
-        let Some(known_by) = self.table.row(place).map(|row| row.known_by) else {
+    pub(crate) fn touch(&mut self, now: Duration, slot: Slot) {
+        let Some(known_by) = self.table.row(slot).map(|row| row.known_by) else {
             return;
         };
         let interval = self.config.interval;
         for link in self.links.values_mut() {
             // Who only passes hears it elsewhere.
-            if known_by & link.bit == 0 && (link.lasts() || place == self.own) {
-                link.pending.insert(place);
+            if known_by & link.bit == 0 && (link.lasts() || slot == self.own) {
+                link.pending.insert(slot);
                 link.soon(now, interval);
             }
         }
@@ -477,7 +478,7 @@ impl<K: Keys> Mesh<K> {
         self.count_introductions(now, id);
         let gossip = self.compose(now, id, true);
         let interval = self.config.interval;
-        let next = now + self.random.around(interval);
+        let next = now + self.random.jittered(interval);
         let token = Token(self.next_token);
         let Some(link) = self.links.get_mut(&id) else { return };
         self.next_token += 1;
@@ -516,7 +517,7 @@ impl<K: Keys> Mesh<K> {
     fn drop_link(&mut self, now: Duration, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
         self.bits &= !link.bit;
-        self.table.forget_link(link.bit);
+        self.table.clear_link(link.bit);
         self.asked.retain(|_, (asked, _)| *asked != id);
         self.helping.retain(|helping| helping.link != id);
         self.drop_claims(now, id);

@@ -8,8 +8,9 @@ use sdk_relay_protocol::mesh::RelayId;
 use crate::Mesh;
 use crate::keys::Keys;
 use crate::limits::{MAX_CLAIMS, MAX_FORGOTTEN, MAX_RELAYS};
-use crate::output::{LinkId, Peer};
-use crate::table::{Claim, Place, Row};
+use crate::output::Peer;
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::{Claim, Row, Slot};
 
 /// Intervals for which an entry is not taken again whose owner did not answer when another claimed its name. The true owner, if it was only away,
 /// gets its name by a link of its own.
@@ -22,9 +23,9 @@ impl<K: Keys> Mesh<K> {
         if bound.as_ref().is_some_and(|key| *key != peer.public_key) {
             return false;
         }
-        let place = self.table.place(peer.relay_id.as_str());
-        let other = place.filter(|place| {
-            let row = self.table.row(*place);
+        let slot = self.table.slot(peer.relay_id.as_str());
+        let other = slot.filter(|slot| {
+            let row = self.table.row(*slot);
             row.is_some_and(|row| row.entry.public_key != peer.public_key)
         });
         let linked = self
@@ -32,10 +33,10 @@ impl<K: Keys> Mesh<K> {
             .values()
             .any(|link| link.peer == peer.relay_id && link.public_key != peer.public_key);
         match other {
-            _ if bound.is_some() => other.into_iter().for_each(|place| self.evict(place)),
-            Some(place) if self.table.row(place).is_some_and(Row::gives_way) => self.evict(place),
-            Some(place) => {
-                self.contest(now, place, None);
+            _ if bound.is_some() => other.into_iter().for_each(|slot| self.evict(slot)),
+            Some(slot) if self.table.row(slot).is_some_and(Row::is_replaceable) => self.evict(slot),
+            Some(slot) => {
+                self.contest(now, slot, None);
                 return false;
             }
             None if linked => return false,
@@ -54,21 +55,21 @@ impl<K: Keys> Mesh<K> {
 
     /// Another key claims the name of a relay that is known by hearsay alone: it is dialled, and loses the name if it does not answer.
     /// What it `claims` is kept until then.
-    pub(crate) fn contest(&mut self, now: Duration, place: Place, claim: Option<Claim>) {
-        let Some(row) = self.table.row_mut(place) else { return };
+    pub(crate) fn contest(&mut self, now: Duration, slot: Slot, claim: Option<Claim>) {
+        let Some(row) = self.table.row_mut(slot) else { return };
         if row.is_hearsay() && row.link().is_none() {
             let local = row.local();
             local.contested = true;
             local.claim = local.claim.take().or(claim);
-            self.table.contested.insert(place);
+            self.table.contested.insert(slot);
             self.settle_claims(now);
         }
     }
 
     /// A link brought an entry with another key for a name. A few at a time, the nearest: each costs a dial, and claims can be invented too.
-    pub(crate) fn claim(&mut self, now: Duration, place: Place, claim: Claim) {
+    pub(crate) fn claim(&mut self, now: Duration, slot: Slot, claim: Claim) {
         let open = self.claims().into_iter().filter(|(_, link, _)| *link == claim.link);
-        let open: Vec<(Place, u8)> = open.map(|(place, _, distance)| (place, distance)).collect();
+        let open: Vec<(Slot, u8)> = open.map(|(slot, _, distance)| (slot, distance)).collect();
         if open.len() >= MAX_CLAIMS {
             let farthest = open.into_iter().max_by_key(|(_, distance)| *distance);
             let Some((farthest, _)) = farthest.filter(|(_, distance)| *distance > claim.distance) else {
@@ -76,23 +77,23 @@ impl<K: Keys> Mesh<K> {
             };
             self.uncontest(farthest);
         }
-        self.contest(now, place, Some(claim));
+        self.contest(now, slot, Some(claim));
     }
 
     /// Nobody claims this name any more.
-    pub(crate) fn uncontest(&mut self, place: Place) {
-        if self.table.contested.remove(&place)
-            && let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut())
+    pub(crate) fn uncontest(&mut self, slot: Slot) {
+        if self.table.contested.remove(&slot)
+            && let Some(local) = self.table.row_mut(slot).and_then(|row| row.local.as_mut())
         {
             (local.contested, local.claim) = (false, None);
         }
     }
 
     /// Claims that are not settled: what is claimed, over which link, and from how far.
-    pub(crate) fn claims(&self) -> Vec<(Place, LinkId, u8)> {
-        let claims = self.table.contested.iter().filter_map(|place| {
-            let claim = self.table.row(*place)?.local.as_ref()?.claim.as_ref()?;
-            Some((*place, claim.link, claim.distance))
+    pub(crate) fn claims(&self) -> Vec<(Slot, LinkId, u8)> {
+        let claims = self.table.contested.iter().filter_map(|slot| {
+            let claim = self.table.row(*slot)?.local.as_ref()?.claim.as_ref()?;
+            Some((*slot, claim.link, claim.distance))
         });
         claims.collect()
     }
@@ -101,27 +102,27 @@ impl<K: Keys> Mesh<K> {
     /// to claim their names, then for links of whose claims none was dialled for an interval, then one claim of each link, and so on, the nearest first.
     /// So near claims are settled early, and yet no number of them delays the claims of another link for long.
     pub(crate) fn settle_claims(&mut self, now: Duration) {
-        let mut contested: Vec<(usize, u8, Place, Option<LinkId>)> = Vec::new();
-        for place in &self.table.contested {
-            let row = self.table.row(*place).filter(|row| row.is_hearsay());
+        let mut contested: Vec<(usize, u8, Slot, Option<LinkId>)> = Vec::new();
+        for slot in &self.table.contested {
+            let row = self.table.row(*slot).filter(|row| row.is_hearsay());
             let local = row.and_then(|row| row.local.as_ref());
             if local.is_some_and(|local| local.contested && local.claim.is_none()) {
-                contested.push((0, 0, *place, None));
+                contested.push((0, 0, *slot, None));
             }
         }
         let mut claims = self.claims();
         claims.sort_by_key(|(_, _, distance)| *distance);
         let mut of_link: BTreeMap<LinkId, usize> = BTreeMap::new();
-        for (place, link, distance) in claims {
+        for (slot, link, distance) in claims {
             let turn = of_link.entry(link).or_default();
             *turn += 1;
             let dialled = self.links.get(&link).map_or(now, |link| link.claim_dialled);
             let waited = *turn == 1 && now.saturating_sub(dialled) >= self.config.interval;
-            contested.push((if waited { 0 } else { *turn }, distance, place, Some(link)));
+            contested.push((if waited { 0 } else { *turn }, distance, slot, Some(link)));
         }
         contested.sort_unstable();
-        for (_, _, place, link) in contested {
-            if self.dial_row(now, place, true)
+        for (_, _, slot, link) in contested {
+            if self.dial_row(now, slot, true)
                 && let Some(link) = link.and_then(|id| self.links.get_mut(&id))
             {
                 link.claim_dialled = now;
@@ -133,11 +134,11 @@ impl<K: Keys> Mesh<K> {
     /// the names instead.
     pub(crate) fn drop_claims(&mut self, now: Duration, id: LinkId) {
         let claims = self.claims().into_iter().filter(|(_, link, _)| *link == id);
-        let places: Vec<Place> = claims.map(|(place, ..)| place).collect();
-        for place in places {
-            self.uncontest(place);
-            if let Some(row) = self.table.row(place) {
-                let (name, distance) = (row.entry.relay_id.clone(), self.distance(place, row));
+        let slots: Vec<Slot> = claims.map(|(slot, ..)| slot).collect();
+        for slot in slots {
+            self.uncontest(slot);
+            if let Some(row) = self.table.row(slot) {
+                let (name, distance) = (row.entry.relay_id.clone(), self.distance(slot, row));
                 self.ask_all(now, &name, distance);
             }
         }
@@ -153,8 +154,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    pub(crate) fn set_disproven(&mut self, now: Duration, place: Place) {
-        if let Some(row) = self.table.row(place).filter(|row| row.is_hearsay() && !row.has_left())
+    pub(crate) fn set_disproven(&mut self, now: Duration, slot: Slot) {
+        if let Some(row) = self.table.row(slot).filter(|row| row.is_hearsay() && !row.has_left())
             && self.disproven.len() < MAX_FORGOTTEN
         {
             let until = now + self.config.interval * DISPROVEN_FOR;
@@ -164,22 +165,22 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// A contested name was not answered for: it is not learned again with this key for a while.
-    pub(crate) fn disprove(&mut self, now: Duration, place: Place) {
-        self.set_disproven(now, place);
-        let row = self.table.row_mut(place);
+    pub(crate) fn disprove(&mut self, now: Duration, slot: Slot) {
+        self.set_disproven(now, slot);
+        let row = self.table.row_mut(slot);
         let claim = row.and_then(|row| row.local().claim.take());
         let lost = self
             .table
-            .row(place)
-            .map(|row| (row.entry.relay_id.clone(), self.distance(place, row)));
-        self.evict(place);
+            .row(slot)
+            .map(|row| (row.entry.relay_id.clone(), self.distance(slot, row)));
+        self.evict(slot);
         let Some((name, distance)) = lost else { return };
         if let Some(Claim { entry, link, distance }) = claim
-            && self.table.place(name.as_str()).is_none()
+            && self.table.slot(name.as_str()).is_none()
         {
             self.learn(now, link, entry, distance);
         }
-        if self.table.place(name.as_str()).is_some() {
+        if self.table.slot(name.as_str()).is_some() {
             return;
         }
         // Links that know another key for it have announced it, or will not.

@@ -8,9 +8,9 @@ use crate::Mesh;
 use crate::keys::Keys;
 use crate::limits::{MAX_CLAIMS, MAX_ENTRIES, MAX_RELAYS};
 use crate::link::{Link, Offer};
-use crate::output::LinkId;
-use crate::random::mix;
-use crate::table::{Place, Row, Table, spread};
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::random::mix;
+use sdk_relay_mesh_table::{Row, Slot, Table, name_hash};
 
 impl<K: Keys> Mesh<K> {
     pub(crate) fn take_have(&mut self, now: Duration, id: LinkId, have: &Have, told: u8) {
@@ -20,24 +20,24 @@ impl<K: Keys> Mesh<K> {
         let remembered = self.forgotten.get(name).is_some_and(|forgotten| {
             theirs <= forgotten.order && self.keys.bound_key(name).is_none_or(|key| key == forgotten.public_key)
         });
-        let place = self.table.place(name.as_str());
+        let slot = self.table.slot(name.as_str());
         let Some(link) = self.links.get_mut(&id) else { return };
         let offers = link.offers.len() < MAX_RELAYS && link.mistaken.get(name).is_none_or(|until| *until <= now);
-        let Some(place) = place else {
+        let Some(slot) = slot else {
             // From who may introduce nobody more, offers would only have to be looked through again and again.
             if !remembered && offers && (link.allowance.distance(told).is_some() || *name == link.peer) {
                 link.offer(name, theirs, accused, told);
             }
             return;
         };
-        if self.table.row(place).is_some_and(|row| row.order() == theirs) {
-            self.told_distance(now, id, place, told);
+        if self.table.row(slot).is_some_and(|row| row.order() == theirs) {
+            self.told_distance(now, id, slot, told);
         }
         let Some(link) = self.links.get_mut(&id) else { return };
-        let Some(row) = self.table.row_mut(place) else { return };
+        let Some(row) = self.table.row_mut(slot) else { return };
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
         // It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
-        let another = row.gives_way() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
+        let another = row.is_replaceable() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
         if another && offers {
             link.offer(name, theirs, accused, told);
             return link.soon(now, self.config.interval);
@@ -48,19 +48,19 @@ impl<K: Keys> Mesh<K> {
             }
             (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
                 row.known_by |= link.bit;
-                link.pending.remove(&place);
+                link.pending.remove(&slot);
             }
             _ => {
                 row.known_by &= !link.bit;
-                link.pending.insert(place);
+                link.pending.insert(slot);
                 link.soon(now, self.config.interval);
             }
         }
     }
 
     /// What other links offer of it and is here now need not be asked for.
-    pub(crate) fn settle(&mut self, place: Place) {
-        let Some(name) = self.table.row(place).map(|row| row.entry.relay_id.clone()) else {
+    pub(crate) fn settle(&mut self, slot: Slot) {
+        let Some(name) = self.table.row(slot).map(|row| row.entry.relay_id.clone()) else {
             return;
         };
         for link in self.links.values_mut() {
@@ -132,7 +132,7 @@ impl<K: Keys> Mesh<K> {
             if !entry && !accusation {
                 settled.push(name.clone());
             } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
-                if self.table.place(name.as_str()).is_none() && *name != link.peer {
+                if self.table.slot(name.as_str()).is_none() && *name != link.peer {
                     let Some(distance) = allowance.distance(offer.distance) else {
                         continue;
                     };
@@ -151,7 +151,7 @@ impl<K: Keys> Mesh<K> {
 
     /// Of the links that offer it, any, but always the same.
     fn asked_here(&self, now: Duration, id: LinkId, name: &RelayId) -> bool {
-        let seed = spread(name);
+        let seed = name_hash(name);
         let rank = |id: LinkId| mix(seed ^ id.0);
         let own = rank(id);
         self.links.iter().all(|(other, link)| {
@@ -167,7 +167,7 @@ impl<K: Keys> Mesh<K> {
 
     /// The response is here: what was asked for and is not in it is asked for elsewhere.
     pub(crate) fn not_given(&mut self, now: Duration, id: LinkId) {
-        let later = now + self.random.around(self.config.interval / 2);
+        let later = now + self.random.jittered(self.config.interval / 2);
         let Some(link) = self.links.get_mut(&id) else { return };
         let mut refused = Vec::new();
         for name in std::mem::take(&mut link.asking) {
@@ -193,7 +193,7 @@ impl<K: Keys> Mesh<K> {
 
 /// It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
 fn may_be_claim(row: &Row, offer: &Offer) -> bool {
-    row.is_hearsay() && row.order().0 != offer.incarnation && !row.gives_way()
+    row.is_hearsay() && row.order().0 != offer.incarnation && !row.is_replaceable()
 }
 
 /// Whether this relay lacks the offered entry, and whether it lacks the accusation.
@@ -207,7 +207,7 @@ fn lacks(table: &Table, id: &RelayId, offer: &Offer) -> (bool, bool) {
     match table.find(id.as_str()) {
         None => (true, accused),
         Some(row) if row.order() < (incarnation, version) => (true, accused),
-        Some(row) if row.gives_way() && row.order() != (incarnation, version) => (true, accused),
+        Some(row) if row.is_replaceable() && row.order() != (incarnation, version) => (true, accused),
         Some(row) if row.is_hearsay() && row.order().0 != incarnation => (true, accused),
         Some(row) => {
             let same = row.order() == (incarnation, version);

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use sdk_relay_mesh_table::LinkId;
 use sdk_relay_protocol::mesh::{Gossip, RelayId};
-
-/// A link, named by the driver; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
 
 /// A dial, named by the state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

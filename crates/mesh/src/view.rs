@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sdk_relay_mesh_table::LinkId;
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::RelayEntry;
-
-use crate::LinkId;
 
 /// A relay as this one sees it.
 #[derive(Clone, Debug)]

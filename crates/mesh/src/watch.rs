@@ -14,10 +14,11 @@ use crate::Mesh;
 use crate::intake::{MAX_STRIKES, PARDON};
 use crate::keys::{Keys, accusation_bytes};
 use crate::limits::{HELPERS, MAX_FORGOTTEN, MAX_PROBES};
-use crate::output::{CloseReason, LinkId, Output};
+use crate::output::{CloseReason, Output};
 use crate::phi::LATE;
-use crate::table::{Doubt, Forgotten, Place, Row, Suspicion};
 use crate::view::RelayView;
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_mesh_table::{Accused, Forgotten, Row, Slot, Suspicion};
 
 /// Relays that are looked for on behalf of others at a time: each costs a dial.
 const MAX_HELPING: usize = 32;
@@ -40,16 +41,15 @@ impl<K: Keys> Mesh<K> {
         let others = self
             .table
             .iter()
-            .filter(|(place, row)| *place != self.own && !row.has_left());
-        own.chain(others.map(|(place, row)| self.view(now, place, row)))
-            .collect()
+            .filter(|(slot, row)| *slot != self.own && !row.has_left());
+        own.chain(others.map(|(slot, row)| self.view(now, slot, row))).collect()
     }
 
     /// One of them.
     pub fn relay(&self, now: Duration, relay_id: &str) -> Option<RelayView> {
-        let place = self.table.place(relay_id)?;
-        let row = self.table.row(place).filter(|row| !row.has_left())?;
-        Some(self.view(now, place, row))
+        let slot = self.table.slot(relay_id)?;
+        let row = self.table.row(slot).filter(|row| !row.has_left())?;
+        Some(self.view(now, slot, row))
     }
 
     /// Hash of all that this relay knows of all: equal at two relays that agree.
@@ -57,29 +57,29 @@ impl<K: Keys> Mesh<K> {
         self.table.digest()
     }
 
-    fn view(&self, now: Duration, place: Place, row: &Row) -> RelayView {
+    fn view(&self, now: Duration, slot: Slot, row: &Row) -> RelayView {
         let local = row.local.as_deref();
         let link = row.link();
-        let vouched = local.and_then(|local| local.vouched);
+        let vouched = local.and_then(|local| local.indirect_ack);
         let measured = link.and_then(|link| self.links.get(&link)).map(|link| link.latency);
-        let learned = [Some(row.learned), row.heard(), vouched];
+        let learned = [Some(row.updated), row.last_received(), vouched];
         RelayView {
             entry: Arc::clone(&row.entry),
-            health: self.health(now, place, row),
-            heard: row.heard(),
-            learned: learned.into_iter().flatten().max().unwrap_or(row.learned),
+            health: self.health(now, slot, row),
+            heard: row.last_received(),
+            learned: learned.into_iter().flatten().max().unwrap_or(row.updated),
             link,
             latency: measured.or(local.and_then(|local| local.latency)),
         }
     }
 
-    fn health(&self, now: Duration, place: Place, row: &Row) -> RelayHealth {
+    fn health(&self, now: Duration, slot: Slot, row: &Row) -> RelayHealth {
         let told = match row.entry.status {
             RelayStatus::Healthy => RelayHealth::Healthy,
             RelayStatus::Degraded => RelayHealth::Warning,
             RelayStatus::Critical | RelayStatus::Left => RelayHealth::Critical,
         };
-        if place == self.own || told == RelayHealth::Critical {
+        if slot == self.own || told == RelayHealth::Critical {
             return told;
         }
         let interval = self.config.interval;
@@ -92,7 +92,7 @@ impl<K: Keys> Mesh<K> {
                 false => told,
             };
         }
-        let silence = row.heard().map(|heard| now.saturating_sub(heard));
+        let silence = row.last_received().map(|heard| now.saturating_sub(heard));
         // Who accused wrongly too often is not believed in what he said before either: those who no longer listen do not pass it on to the accused.
         let strikes = |by: &RelayId| {
             let accuser = self.table.find(by.as_str()).and_then(|row| row.local.as_ref());
@@ -105,8 +105,8 @@ impl<K: Keys> Mesh<K> {
             return told;
         }
         let gone = local
-            .and_then(|local| local.doubt)
-            .is_some_and(|doubt| doubt.silent && now >= doubt.until);
+            .and_then(|local| local.accused)
+            .is_some_and(|accused| accused.unresponsive && now >= accused.deadline);
         match accused && gone {
             true => RelayHealth::Critical,
             false => RelayHealth::Warning,
@@ -117,44 +117,44 @@ impl<K: Keys> Mesh<K> {
     pub(crate) fn peer_heard(&mut self, now: Duration, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.arrivals.heard(now, self.config.interval);
-        let Some(place) = self.table.place(link.peer.as_str()) else {
+        let Some(slot) = self.table.slot(link.peer.as_str()) else {
             return;
         };
-        let Some(row) = self.table.row_mut(place) else { return };
+        let Some(row) = self.table.row_mut(slot) else { return };
         let local = row.local();
-        local.heard = Some(now);
+        local.last_received = Some(now);
         local.link = Some(id);
-        let back = local.suspicion.take().is_some() || local.gone.is_some();
-        self.uncontest(place);
-        self.table.proven(place);
+        let back = local.suspicion.take().is_some() || local.down_since.is_some();
+        self.uncontest(slot);
+        self.table.mark_first_hand(slot);
         if back {
-            self.answer_seekers(now, place);
-            self.review(now, place);
+            self.answer_seekers(now, slot);
+            self.review(now, slot);
         }
     }
 
     /// A relay does not answer.
-    pub(crate) fn suspect(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.table.row_mut(place) else { return };
-        if place == self.own || row.has_left() || row.suspicion().is_some() || row.gone().is_some() {
+    pub(crate) fn suspect(&mut self, now: Duration, slot: Slot) {
+        let Some(row) = self.table.row_mut(slot) else { return };
+        if slot == self.own || row.has_left() || row.suspicion().is_some() || row.down_since().is_some() {
             return;
         }
         let local = row.local();
         let since = local
-            .heard
+            .last_received
             .unwrap_or(now)
             .max(now.saturating_sub(self.config.interval * 2));
-        local.suspicion = Some(Suspicion { since, asked: None });
-        self.table.trouble.insert(place);
-        self.ask_others(now, place);
+        local.suspicion = Some(Suspicion { since, probed: None });
+        self.table.unhealthy.insert(slot);
+        self.ask_others(now, slot);
     }
 
     /// SWIM's indirect probe: can others reach it?
-    fn ask_others(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.table.row_mut(place) else { return };
+    fn ask_others(&mut self, now: Duration, slot: Slot) {
+        let Some(row) = self.table.row_mut(slot) else { return };
         let target = row.entry.relay_id.clone();
         if let Some(suspicion) = &mut row.local().suspicion {
-            suspicion.asked = Some(now);
+            suspicion.probed = Some(now);
         }
         let mut helpers: Vec<LinkId> = self
             .links
@@ -176,23 +176,23 @@ impl<K: Keys> Mesh<K> {
 
     /// Another asks whether this relay has heard of `target`.
     pub(crate) fn help(&mut self, now: Duration, link: LinkId, target: RelayId) {
-        let Some(place) = self.table.place(target.as_str()).filter(|place| *place != self.own) else {
+        let Some(slot) = self.table.slot(target.as_str()).filter(|slot| *slot != self.own) else {
             return;
         };
-        let heard = self.table.row(place).and_then(Row::heard);
+        let heard = self.table.row(slot).and_then(Row::last_received);
         if heard.is_some_and(|heard| now.saturating_sub(heard) <= self.config.interval) {
             return self.answer(now, link, &target, heard);
         }
         if self.helping.len() < MAX_HELPING && !self.helping.iter().any(|h| h.target == target && h.link == link) {
             let until = now + self.config.interval * 2;
             self.helping.push(Helping { target, link, until });
-            self.dial_row(now, place, true);
+            self.dial_row(now, slot, true);
         }
     }
 
-    fn answer_seekers(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.table.row(place) else { return };
-        let (name, heard) = (row.entry.relay_id.clone(), row.heard());
+    fn answer_seekers(&mut self, now: Duration, slot: Slot) {
+        let Some(row) = self.table.row(slot) else { return };
+        let (name, heard) = (row.entry.relay_id.clone(), row.last_received());
         let seekers: Vec<LinkId> = self
             .helping
             .iter()
@@ -224,7 +224,7 @@ impl<K: Keys> Mesh<K> {
         if when > suspicion.since {
             let linked = row.link().is_some();
             let local = row.local();
-            local.vouched = Some(when);
+            local.indirect_ack = Some(when);
             // It is there, only not for this relay. Without a link it is no longer this relay's business.
             if !linked {
                 local.suspicion = None;
@@ -233,25 +233,25 @@ impl<K: Keys> Mesh<K> {
     }
 
     /// Tells the driver what changed with a relay's health.
-    pub(crate) fn review(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.table.row(place) else { return };
-        let critical = self.health(now, place, row) == RelayHealth::Critical;
+    pub(crate) fn review(&mut self, now: Duration, slot: Slot) {
+        let Some(row) = self.table.row(slot) else { return };
+        let critical = self.health(now, slot, row) == RelayHealth::Critical;
         let (name, address) = (row.entry.relay_id.clone(), row.entry.address.clone());
         let goodbye = row.has_left();
-        match (critical, row.gone().is_some()) {
+        match (critical, row.down_since().is_some()) {
             (true, false) => {
                 self.out.push_back(Output::Disconnected {
                     relay_id: name,
                     address,
                     goodbye,
                 });
-                self.table.trouble.insert(place);
+                self.table.unhealthy.insert(slot);
             }
             (false, true) => self.out.push_back(Output::Connected(name)),
             _ => return,
         }
-        if let Some(row) = self.table.row_mut(place) {
-            row.local().gone = critical.then_some(now);
+        if let Some(row) = self.table.row_mut(slot) {
+            row.local().down_since = critical.then_some(now);
         }
     }
 
@@ -276,9 +276,9 @@ impl<K: Keys> Mesh<K> {
             }
         }
         for peer in silent {
-            if let Some(place) = self.table.place(peer.as_str()) {
-                self.review(now, place);
-                self.suspect(now, place);
+            if let Some(slot) = self.table.slot(peer.as_str()) {
+                self.review(now, slot);
+                self.suspect(now, slot);
             }
         }
         for (id, reason) in over {
@@ -292,55 +292,55 @@ impl<K: Keys> Mesh<K> {
         self.helping.retain(|helping| helping.until > now);
         self.settle_claims(now);
         self.ask_accused(now);
-        for place in self.table.trouble.clone() {
-            let Some(row) = self.table.row(place) else { continue };
+        for slot in self.table.unhealthy.clone() {
+            let Some(row) = self.table.row(slot) else { continue };
             let trusted = row.is_trusted();
             if trusted {
-                self.table.trouble.remove(&place);
+                self.table.unhealthy.remove(&slot);
                 continue;
             }
-            let Some(row) = self.table.row(place) else { continue };
-            if let Some(gone) = row.gone()
+            let Some(row) = self.table.row(slot) else { continue };
+            if let Some(gone) = row.down_since()
                 && row.link().is_none()
                 && now.saturating_sub(gone) >= self.config.forget_after
             {
-                self.forget(now, place);
+                self.forget(now, slot);
                 continue;
             }
             if let Some(suspicion) = row.suspicion() {
                 let vouched = row
                     .local
                     .as_ref()
-                    .and_then(|local| local.vouched)
+                    .and_then(|local| local.indirect_ack)
                     .is_some_and(|at| at > suspicion.since);
                 let (linked, accused) = (row.link().is_some(), row.accusation().is_some());
                 let due = suspicion.since + interval * if vouched { 4 } else { 2 };
                 if now >= due {
-                    if let Some(row) = self.table.row_mut(place) {
+                    if let Some(row) = self.table.row_mut(slot) {
                         // From here on the accusation speaks, or another's does already.
                         row.local().suspicion = None;
                     }
                     if !accused {
-                        self.accuse(now, place, suspicion.since);
+                        self.accuse(now, slot, suspicion.since);
                     }
                 } else {
                     if suspicion
-                        .asked
+                        .probed
                         .is_none_or(|asked| now.saturating_sub(asked) >= interval)
                     {
-                        self.ask_others(now, place);
+                        self.ask_others(now, slot);
                     }
                     if !linked {
-                        self.dial_row(now, place, true);
+                        self.dial_row(now, slot, true);
                     }
                 }
             }
-            self.review(now, place);
+            self.review(now, slot);
         }
     }
 
-    fn accuse(&mut self, now: Duration, place: Place, since: Duration) {
-        let Some(row) = self.table.row(place) else { return };
+    fn accuse(&mut self, now: Duration, slot: Slot, since: Duration) {
+        let Some(row) = self.table.row(slot) else { return };
         let (incarnation, version) = row.order();
         let mut accusation = Accusation {
             relay_id: row.entry.relay_id.clone(),
@@ -350,15 +350,15 @@ impl<K: Keys> Mesh<K> {
             signature: String::new(),
         };
         accusation.signature = self.keys.sign(&accusation_bytes(&accusation));
-        self.table.accuse(place, Arc::new(accusation));
-        if let Some(row) = self.table.row_mut(place) {
-            row.local().doubt = Some(Doubt {
-                until: since + self.config.interval * 3,
-                silent: true,
+        self.table.accuse(slot, Arc::new(accusation));
+        if let Some(row) = self.table.row_mut(slot) {
+            row.local().accused = Some(Accused {
+                deadline: since + self.config.interval * 3,
+                unresponsive: true,
             });
         }
         self.counters.accused += 1;
-        self.touch(now, place);
+        self.touch(now, slot);
     }
 
     /// This relay is accused: it says that it lives. At most four times in an interval, whatever others say.
@@ -375,9 +375,9 @@ impl<K: Keys> Mesh<K> {
             self.forgotten.retain(|_, forgotten| forgotten.until > now);
             self.disproven.retain(|_, until| *until > now);
             self.asked.retain(|_, (_, at)| now.saturating_sub(*at) < interval);
-            let places: Vec<Place> = self.table.iter().map(|(place, _)| place).collect();
-            for place in places {
-                if let Some(local) = self.table.row_mut(place).and_then(|row| row.local.as_mut()) {
+            let slots: Vec<Slot> = self.table.iter().map(|(slot, _)| slot).collect();
+            for slot in slots {
+                if let Some(local) = self.table.row_mut(slot).and_then(|row| row.local.as_mut()) {
                     local.strikes /= 2;
                 }
             }
@@ -392,8 +392,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    pub(crate) fn forget(&mut self, now: Duration, place: Place) {
-        let Some(row) = self.take_out(place) else { return };
+    pub(crate) fn forget(&mut self, now: Duration, slot: Slot) {
+        let Some(row) = self.take_out(slot) else { return };
         self.counters.forgotten += 1;
         if self.forgotten.len() >= MAX_FORGOTTEN {
             let first = self
@@ -412,15 +412,15 @@ impl<K: Keys> Mesh<K> {
         self.forgotten.insert(row.entry.relay_id.clone(), forgotten);
     }
 
-    pub(crate) fn take_out(&mut self, place: Place) -> Option<Row> {
+    pub(crate) fn take_out(&mut self, slot: Slot) -> Option<Row> {
         for link in self.links.values_mut() {
-            link.pending.remove(&place);
-            link.owed.remove(&place);
-            link.owed_accusations.remove(&place);
+            link.pending.remove(&slot);
+            link.owed.remove(&slot);
+            link.owed_accusations.remove(&slot);
             for batch in &mut link.told {
-                batch.places.retain(|told| *told != place);
+                batch.slots.retain(|told| *told != slot);
             }
         }
-        self.table.remove(place)
+        self.table.remove(slot)
     }
 }

@@ -5,30 +5,18 @@ use std::sync::Arc;
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 
-use super::{SimulatedKeys, Simulation, address, name};
-use crate::Keys;
-use crate::keys::{accusation_bytes, entry_bytes};
-use crate::limits::BUCKETS;
+use sdk_relay_mesh::Keys;
+use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
+use sdk_relay_mesh::limits::BUCKETS;
+
+use crate::hostility::Hostility;
+use crate::keys::SimulatedKeys;
+use crate::simulation::{Simulation, address, name};
 
 /// Relays that one invents.
 const INVENTED: u64 = 1000;
 /// Names, entries or accusations that a message gets.
 const AT_A_TIME: u64 = 256;
-
-/// What a hostile relay does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hostility {
-    /// It tells of a thousand relays that do not exist, each with a key of its own.
-    Invents,
-    /// It tells of entries in others' names, with its own key and larger numbers than theirs.
-    Squats,
-    /// It accuses all others of silence.
-    Accuses,
-    /// It has links and says nothing.
-    Mute,
-    /// Its digests, its parts, its counts and what it has heard of others are made up.
-    Lies,
-}
 
 impl Simulation {
     /// From here on this relay is hostile.
@@ -66,7 +54,7 @@ impl Simulation {
     }
 
     /// What a relay sends in place of this gossip, with the answer to what it was asked for; `None`: nothing.
-    pub(super) fn spoil(&mut self, n: usize, mut gossip: Gossip, want: &[RelayId]) -> Option<Gossip> {
+    pub(crate) fn spoil(&mut self, n: usize, mut gossip: Gossip, want: &[RelayId]) -> Option<Gossip> {
         let Some((hostility, spoiled)) = self.relays.get_mut(n).and_then(|relay| {
             relay.spoiled += 1;
             Some((relay.hostility?, relay.spoiled))

@@ -1,7 +1,7 @@
 //! What the mesh promises: the cost of joining and of rest, the time that a death takes, and agreement after every fault, whatever the seed.
 
 use sdk_relay_mesh::Config;
-use sdk_relay_mesh::simulation::{Shape, Simulation};
+use sdk_relay_mesh_sim::{Shape, Simulation};
 
 /// `scripts/soak` has more: MESH_SEEDS from MESH_SEED on.
 fn seeds() -> impl Iterator<Item = u64> {

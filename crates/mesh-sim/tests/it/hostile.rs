@@ -9,8 +9,8 @@ use sdk_relay_mesh::limits::{
     INTRODUCED_AT_FIRST, MAX_DIALS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HAVE, MAX_INTRODUCED, MAX_NEAR, MAX_PASSING,
     MAX_RELAYS,
 };
-use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Own, Peer, Token};
+use sdk_relay_mesh_sim::{SimulatedKeys, lone};
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 

@@ -8,7 +8,7 @@ use sdk_relay_protocol::{
 };
 
 /// A request; its serialised length.
-pub(super) fn request(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
+pub(crate) fn request(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
     ServerMessage::Sync(SyncMessage {
         sync_type: SyncType::StateSync,
         relay_id: relay_id.to_owned(),
@@ -19,7 +19,7 @@ pub(super) fn request(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
 }
 
 /// A response.
-pub(super) fn response(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
+pub(crate) fn response(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
     ServerMessage::SyncResponse(SyncResponse {
         sync_type: SyncType::StateSync,
         relay_id: relay_id.to_owned(),
@@ -48,7 +48,7 @@ fn payload(gossip: Box<Gossip>) -> SyncPayload {
 }
 
 /// The gossip of a message.
-pub(super) fn gossip(message: ServerMessage) -> Option<Box<Gossip>> {
+pub(crate) fn gossip(message: ServerMessage) -> Option<Box<Gossip>> {
     let payload = match message {
         ServerMessage::Sync(sync) => sync.payload,
         ServerMessage::SyncResponse(response) => response.payload,
@@ -61,7 +61,7 @@ pub(super) fn gossip(message: ServerMessage) -> Option<Box<Gossip>> {
 }
 
 /// Bytes of the JSON.
-pub(super) fn length(value: &impl serde::Serialize) -> u64 {
+pub(crate) fn length(value: &impl serde::Serialize) -> u64 {
     let mut count = Count(0);
     // The counter takes everything, and these types have no maps with other keys than texts.
     match serde_json::to_writer(&mut count, value) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sdk_relay_mesh::keys::entry_bytes;
 use sdk_relay_mesh::limits::{MAX_CLAIMS, MAX_CONTESTED_DIALS};
-use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer};
+use sdk_relay_mesh_sim::{SimulatedKeys, lone};
 use sdk_relay_protocol::mesh::{Gossip, Have, RelayEntry, RelayId, RelayStatus};
 
 const ROUND: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sdk_relay_mesh::Config;
-use sdk_relay_mesh::simulation::{Shape, Simulation};
+use sdk_relay_mesh_sim::{Shape, Simulation};
 
 const RELAYS: usize = 120;
 

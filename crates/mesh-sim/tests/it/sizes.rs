@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{BUCKETS, INTRODUCED_AT_FIRST, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PROBES};
-use sdk_relay_mesh::simulation::{SimulatedKeys, lone};
 use sdk_relay_mesh::{Config, Keys, LinkId, Mesh, Output, Peer};
+use sdk_relay_mesh_sim::{SimulatedKeys, lone};
 use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 use sdk_relay_protocol::{
     LARGEST_MESSAGE, ServerMessage, StatePayload, StateReport, SyncMessage, SyncPayload, SyncResponse, SyncType, encode,

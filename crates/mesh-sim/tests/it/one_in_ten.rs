@@ -3,8 +3,8 @@
 //! `MESH_SEED` is the first seed, `MESH_SEEDS` how many there are (`scripts/soak mesh`). A seed gives the same run each time.
 
 use sdk_relay_mesh::Config;
-use sdk_relay_mesh::simulation::Hostility::{self, Accuses, Invents, Lies, Mute, Squats};
-use sdk_relay_mesh::simulation::{Shape, Simulation};
+use sdk_relay_mesh_sim::Hostility::{self, Accuses, Invents, Lies, Mute, Squats};
+use sdk_relay_mesh_sim::{Shape, Simulation};
 use sdk_relay_protocol::http::RelayHealth;
 
 const RELAYS: usize = 60;

@@ -1,62 +1,22 @@
-//! What is under way: messages, dials, and relays that wake up.
+//! The network: messages, dials and closed connections.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{Gossip, RelayId};
 
-use super::{Relay, Simulation, address, wire};
-use crate::simulation::SimulatedKeys;
-use crate::{DialId, LinkId, Mesh, Output, Peer, Token};
+use sdk_relay_mesh::{DialId, LinkId, Mesh, Output, Peer};
+
+use crate::keys::SimulatedKeys;
+use crate::queue::{Connection, Event};
+use crate::simulation::{Relay, Simulation, address, name};
+use crate::wire;
 
 /// How long a dial waits where nothing answers.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 
-pub(super) struct Connection {
-    /// Who dialled, and whom.
-    pub(super) ends: [usize; 2],
-    delay: Duration,
-}
-
-pub(super) enum Event {
-    /// A relay's deadline, of its so-manieth start.
-    Wake(usize, u64),
-    Request(LinkId, usize, Token, Box<Gossip>),
-    Response(LinkId, usize, Token, Box<Gossip>),
-    HungUp(LinkId, usize),
-    /// A dial of a relay in its so-manieth life reached this one, or none.
-    Dialled(usize, u64, DialId, Option<usize>),
-}
-
-/// Events in the order of time, then of their making.
-#[derive(Default)]
-pub(super) struct Queue {
-    order: BinaryHeap<Reverse<(Duration, u64)>>,
-    events: std::collections::HashMap<u64, Event>,
-    made: u64,
-}
-
-impl Queue {
-    pub(super) fn push(&mut self, at: Duration, event: Event) {
-        self.made += 1;
-        self.order.push(Reverse((at, self.made)));
-        self.events.insert(self.made, event);
-    }
-
-    pub(super) fn pop_before(&mut self, until: Duration) -> Option<(Duration, Event)> {
-        let Reverse((at, number)) = *self.order.peek()?;
-        if at >= until {
-            return None;
-        }
-        self.order.pop();
-        self.events.remove(&number).map(|event| (at, event))
-    }
-}
-
 impl Simulation {
-    pub(super) fn happen(&mut self, event: Event) {
+    pub(crate) fn happen(&mut self, event: Event) {
         match event {
             Event::Wake(n, starts) => {
                 let due = self
@@ -75,7 +35,7 @@ impl Simulation {
                 let want = gossip.want.clone();
                 self.tell(to, |mesh, now| response = Some(mesh.request(now, link, gossip)));
                 if let Some(gossip) = response.and_then(|gossip| self.spoil(to, gossip, &want)) {
-                    let message = wire::response(&super::name(to), Box::new(gossip));
+                    let message = wire::response(&name(to), Box::new(gossip));
                     if let Some((peer, at, gossip)) = self.carry(link, to, message) {
                         self.queue.push(at, Event::Response(link, peer, token, gossip));
                     }
@@ -100,7 +60,7 @@ impl Simulation {
     }
 
     /// Something happens to a relay; what it wants then is done.
-    pub(super) fn tell(&mut self, n: usize, what: impl FnOnce(&mut Mesh<SimulatedKeys>, Duration)) {
+    pub(crate) fn tell(&mut self, n: usize, what: impl FnOnce(&mut Mesh<SimulatedKeys>, Duration)) {
         let now = self.now;
         let Some(relay) = self.relays.get_mut(n).filter(|relay| relay.alive && now >= relay.born) else {
             return;
@@ -124,7 +84,7 @@ impl Simulation {
                 let Some(gossip) = self.spoil(n, *gossip, &[]) else {
                     return;
                 };
-                let message = wire::request(&super::name(n), Box::new(gossip));
+                let message = wire::request(&name(n), Box::new(gossip));
                 if let Some((peer, at, gossip)) = self.carry(link, n, message) {
                     self.queue.push(at, Event::Request(link, peer, token, gossip));
                 }
@@ -221,7 +181,7 @@ impl Simulation {
     }
 
     /// The other end hears of it, unless the way is cut.
-    pub(super) fn hang_up(&mut self, link: LinkId, by: usize) {
+    pub(crate) fn hang_up(&mut self, link: LinkId, by: usize) {
         let Some(connection) = self.connections.get(&link) else {
             return;
         };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sdk_relay_mesh::simulation::{Shape, SimulatedKeys, Simulation, lone, name};
 use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Output, Peer};
+use sdk_relay_mesh_sim::{Shape, SimulatedKeys, Simulation, lone, name};
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 

@@ -1,7 +1,7 @@
 //! Keys that cost nothing: a signature is a hash that anyone could make. What is simulated is time and bytes; real keys are tested where they live.
 
-use crate::Keys;
-use crate::random::mix;
+use sdk_relay_mesh::Keys;
+use sdk_relay_mesh_table::random::mix;
 
 /// The key of one simulated relay.
 pub struct SimulatedKeys(String);

@@ -1,11 +1,4 @@
-//! A mesh in memory: many relays, a network with delays, loss and cuts, and a clock of its own. The same seed gives the same run, byte for byte.
-//!
-//! Bytes are those of the `sync` and `sync_response` messages as they are serialised on the wire.
-
-mod hostile;
-mod keys;
-mod network;
-mod wire;
+//! The relays, what is done to them, and what they know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,12 +6,13 @@ use std::time::Duration;
 use sdk_relay_protocol::http::RelayHealth;
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 
-pub use hostile::Hostility;
-pub use keys::SimulatedKeys;
+use sdk_relay_mesh::{Config, LinkId, Mesh, Own};
+use sdk_relay_mesh_table::random::Random;
 
-use crate::random::Random;
-use crate::{Config, LinkId, Mesh, Own};
-use network::{Connection, Event, Queue};
+use crate::hostility::Hostility;
+use crate::keys::SimulatedKeys;
+use crate::queue::{Connection, Event, Queue};
+use crate::wire;
 
 /// Whom a relay knows at its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +42,19 @@ pub struct Relay {
     pub mesh: Mesh<SimulatedKeys>,
     /// It runs.
     pub alive: bool,
-    born: Duration,
-    starts: u64,
+    pub(crate) born: Duration,
+    pub(crate) starts: u64,
     /// Its clock is off by so much.
-    skew: i64,
-    wakes: Duration,
+    pub(crate) skew: i64,
+    pub(crate) wakes: Duration,
     /// Bytes that it has sent.
     pub sent: u64,
     /// What it does to harm the others.
-    hostility: Option<Hostility>,
+    pub(crate) hostility: Option<Hostility>,
     /// How often it has done so.
-    spoiled: u64,
+    pub(crate) spoiled: u64,
     /// Since when it takes others for gone.
-    disconnected: BTreeMap<RelayId, Duration>,
+    pub(crate) disconnected: BTreeMap<RelayId, Duration>,
 }
 
 /// All of it.
@@ -71,17 +65,17 @@ pub struct Simulation {
     pub network: Network,
     /// The clock.
     pub now: Duration,
-    config: Config,
+    pub(crate) config: Config,
     shape: Shape,
-    queue: Queue,
-    connections: BTreeMap<LinkId, Connection>,
-    next_link: u64,
-    random: Random,
+    pub(crate) queue: Queue,
+    pub(crate) connections: BTreeMap<LinkId, Connection>,
+    pub(crate) next_link: u64,
+    pub(crate) random: Random,
     /// Longest time for which a relay took another for critical that lived and could be reached.
     pub longest_false: Duration,
     /// How many were taken for critical so.
     pub false_deaths: u64,
-    healed: Duration,
+    pub(crate) healed: Duration,
     /// Every message is also read back from its bytes.
     pub read_back: bool,
 }
@@ -158,7 +152,7 @@ impl Simulation {
         Mesh::new(config, own, keys, self.random.next() ^ starts, Duration::ZERO)
     }
 
-    fn chance(&mut self) -> f64 {
+    pub(crate) fn chance(&mut self) -> f64 {
         (self.random.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -294,11 +288,11 @@ impl Simulation {
         right && living == 0
     }
 
-    fn index(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
         name.strip_prefix("relay-")?.parse().ok()
     }
 
-    fn local(&self, relay: &Relay) -> Duration {
+    pub(crate) fn local(&self, relay: &Relay) -> Duration {
         self.now.saturating_sub(relay.born)
     }
 
@@ -359,6 +353,6 @@ pub fn lone(config: Config) -> Mesh<SimulatedKeys> {
     Mesh::new(config, own, SimulatedKeys::new(0), 1, Duration::ZERO)
 }
 
-fn address(n: usize) -> String {
+pub(crate) fn address(n: usize) -> String {
     format!("{}.example.com:8090", name(n))
 }
