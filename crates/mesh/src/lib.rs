@@ -36,24 +36,42 @@
 //! [`limits::MAX_DIALS`] dials at a time, and its messages stay below the wire's limit. What it keeps of a relay is signed by that relay; what others say
 //! of it can make it `warning`, and `critical` only when it does not answer for three intervals.
 
+mod accusations;
 mod accused;
+mod choose;
+mod claims;
+mod closing;
+mod compare;
+mod compose;
 pub mod config;
 mod dial;
-mod exchange;
-mod intake;
+mod dial_results;
+mod dialling;
+mod entries;
+mod forget;
+mod health;
+mod helping;
 mod introductions;
 pub mod keys;
 pub mod limits;
 mod link;
+mod links;
 mod mesh;
 mod names;
 mod offers;
 pub mod output;
+mod own;
 mod phi;
+mod probes;
+mod receive;
+mod requests;
+mod seed;
+mod seeds;
 mod space;
 mod spare;
+mod suspicion;
 pub mod view;
-mod watch;
+mod views;
 
 pub use config::{Config, Own};
 pub use keys::Keys;

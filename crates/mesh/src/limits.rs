@@ -84,3 +84,14 @@ pub const PUBLIC_KEY: usize = 64;
 
 /// Characters of a signature: 64 bytes in hex.
 pub const SIGNATURE: usize = 128;
+
+/// Up to so many rows are told without a comparison: it would cost more than it saves.
+pub(crate) const NEWCOMER: u16 = 16;
+
+/// A full relay tells those that it sends away of so many others; so many are taken from it unasked.
+pub(crate) const HINTS: usize = 1;
+
+/// Signatures that a link may have checked per interval. More than a full exchange needs.
+pub(crate) const MAX_CHECKED: usize = 2 * MAX_RELAYS;
+
+pub(crate) const PARDON: u32 = 20;

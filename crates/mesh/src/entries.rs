@@ -1,29 +1,21 @@
-//! Entries and accusations that come in: what is checked, and what they change.
+//! Received entries: checked, then added to the table.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
+use sdk_relay_mesh_table::distance::FARTHEST;
+use sdk_relay_mesh_table::{Claim, LinkId, Row, Slot, order};
+use sdk_relay_protocol::mesh::{RelayEntry, RelayId, RelayStatus};
 
 use crate::Mesh;
-use crate::keys::{Keys, accusation_bytes, entry_bytes};
+use crate::keys::{Keys, entry_bytes};
 use crate::limits::{
-    MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
+    MAX_ADDRESS, MAX_CAPABILITIES, MAX_CAPABILITY, MAX_CHECKED, MAX_RELAYS, MAX_SOFTWARE_VERSION, PUBLIC_KEY, SIGNATURE,
 };
 use crate::output::{CloseReason, Output};
-use sdk_relay_mesh_table::LinkId;
-use sdk_relay_mesh_table::distance::FARTHEST;
-use sdk_relay_mesh_table::{Accused, Claim, Row, Slot, order};
-
-/// Signatures that a link may have checked per interval. More than a full exchange needs.
-const MAX_CHECKED: usize = 2 * MAX_RELAYS;
 
 /// Intervals for which a link is not asked again for a name of which it gave another key's entry.
 const MISTAKEN_FOR: u32 = 2;
-
-/// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
-pub(crate) const MAX_STRIKES: u32 = 64;
-pub(crate) const PARDON: u32 = 20;
 
 impl<K: Keys> Mesh<K> {
     pub(crate) fn take_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
@@ -197,72 +189,6 @@ impl<K: Keys> Mesh<K> {
     fn is_signed(&self, entry: &RelayEntry) -> bool {
         self.keys
             .verify(&entry.public_key, &entry_bytes(entry), &entry.signature)
-    }
-
-    /// An entry of an earlier life of this relay is newer than the present one: the clock was set back.
-    fn outlive(&mut self, now: Duration, earlier: &RelayEntry) {
-        let (incarnation, version) = order(earlier);
-        self.change_own(now, |entry| {
-            entry.incarnation = incarnation.max(entry.incarnation);
-            entry.version = entry.version.max(version).saturating_add(1);
-        });
-    }
-
-    pub(crate) fn take_accusation(&mut self, now: Duration, id: LinkId, accusation: Arc<Accusation>) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.checked += 1;
-        let (bit, checked) = (link.bit, link.checked);
-        if self
-            .asked
-            .get(&accusation.relay_id)
-            .is_some_and(|(asked, _)| *asked == id)
-        {
-            self.asked.remove(&accusation.relay_id);
-        }
-        let Some(slot) = self.table.slot(accusation.relay_id.as_str()) else {
-            return;
-        };
-        let Some(row) = self.table.row(slot) else { return };
-        if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
-            return;
-        }
-        // Who passes on what this relay is accused of believes it, and others with it: it is answered whoever said it first.
-        let believed_there = slot == self.own && link.peer != accusation.by;
-        let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
-            let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
-            (strikes < MAX_STRIKES || believed_there) && accusation.by != accusation.relay_id && checked <= MAX_CHECKED
-        });
-        let signed = accuser.is_some_and(|accuser| {
-            accusation.signature.len() == SIGNATURE
-                && self.keys.verify(
-                    &accuser.entry.public_key,
-                    &accusation_bytes(&accusation),
-                    &accusation.signature,
-                )
-        });
-        if !signed {
-            link.offers.remove(&accusation.relay_id);
-            self.counters.refused += 1;
-            return;
-        }
-        if slot == self.own {
-            self.must_refute = true;
-            return self.look_after_own(now);
-        }
-        self.table.accuse(slot, accusation);
-        self.settle(slot);
-        if let Some(row) = self.table.row_mut(slot) {
-            row.known_by = bit;
-            let cannot_be_asked = row.entry.address.is_empty();
-            let local = row.local();
-            local.accused = Some(Accused {
-                deadline: now + self.config.interval * 3,
-                unresponsive: cannot_be_asked,
-            });
-            // An earlier dial that led nowhere says nothing about now.
-            local.dial_after = local.dial_after.min(now + self.config.interval * 2);
-        }
-        self.touch(now, slot);
     }
 }
 

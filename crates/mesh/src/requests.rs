@@ -1,0 +1,175 @@
+//! Requests and responses: when they are sent, and what follows when they arrive.
+
+use std::time::Duration;
+
+use sdk_relay_mesh_table::LinkId;
+use sdk_relay_protocol::mesh::Gossip;
+
+use crate::Mesh;
+use crate::keys::Keys;
+use crate::limits::MAX_ENTRIES;
+use crate::link::Outstanding;
+use crate::output::{CloseReason, Output, Token};
+
+/// A request is sent so often before the link waits for its next round.
+const TRIES: u32 = 4;
+
+/// Requests beyond the regular one, per interval and link: they end an exchange at once that has more to tell.
+const MAX_EXTRA: u32 = 24;
+
+/// Who only looked hangs up when the other end has asked for nothing for this part of an interval: longer than news waits there.
+const LOOKS_ON: u32 = 5;
+
+impl<K: Keys> Mesh<K> {
+    /// A request with gossip came. Returns the gossip of the response.
+    pub fn request(&mut self, now: Duration, link: LinkId, gossip: Box<Gossip>) -> Gossip {
+        if !self.links.contains_key(&link) || self.left {
+            return Gossip {
+                digest: self.table.digest(),
+                passing: true,
+                ..Gossip::default()
+            };
+        }
+        self.peer_heard(now, link);
+        let buckets = !gossip.buckets.is_empty();
+        let links = gossip.links;
+        let their_passing = gossip.passing;
+        if let Some(at) = self.links.get_mut(&link).filter(|at| at.leaves.is_some()) {
+            at.leaves = Some(now + self.config.interval / LOOKS_ON);
+        }
+        self.take(now, link, *gossip);
+        if !their_passing && links <= 1 {
+            self.make_room(now, link);
+        }
+        let response = match self.links.get_mut(&link) {
+            Some(at) => {
+                // Parts are answered with parts, in responses only: it ends there.
+                at.send_buckets = buckets;
+                let response = self.compose(now, link, false);
+                let (more, pause) = (self.can_ask(now, link), self.random.jittered(self.config.interval));
+                if let Some(at) = self.links.get_mut(&link) {
+                    at.greeted = true;
+                    // One exchange per round is enough, whoever began it.
+                    if !more && at.pending.is_empty() {
+                        at.next = now + pause;
+                    } else {
+                        at.soon(now, self.config.interval);
+                    }
+                }
+                response
+            }
+            None => Gossip::default(),
+        };
+        self.run_links(now);
+        response
+    }
+
+    /// The response to the request `token` came.
+    pub fn response(&mut self, now: Duration, link: LinkId, token: Token, gossip: Box<Gossip>) {
+        let Some(at) = self.links.get_mut(&link) else { return };
+        if let Some(outstanding) = at.outstanding.take_if(|outstanding| outstanding.token == token) {
+            at.measured(now.saturating_sub(outstanding.sent));
+        }
+        at.greeted = true;
+        self.peer_heard(now, link);
+        self.count_introductions(now, link);
+        let many = gossip.entries.len() >= MAX_ENTRIES;
+        self.take(now, link, *gossip);
+        self.not_given(now, link);
+        let (can_ask, again) = (self.can_ask(now, link), self.asks_again(now, link));
+        let Some(at) = self.links.get_mut(&link) else { return };
+        at.extra += 1;
+        if at.extra < MAX_EXTRA {
+            if at.send_buckets || (can_ask && many) {
+                at.next = now;
+            } else if can_ask || !at.pending.is_empty() {
+                at.soon(now, self.config.interval);
+            } else if let Some(again) = again {
+                at.next = at.next.min(again);
+            }
+        }
+        let done = at.is_quiet() || at.extra >= MAX_EXTRA || (at.pending.is_empty() && !can_ask && !at.send_buckets);
+        if at.passing && at.dialled && done {
+            // What the other end was told it asks for with a request of its own.
+            match at.batches > 0 && at.digest != Some(self.table.digest()) {
+                true => at.leaves = Some(now + self.config.interval / LOOKS_ON),
+                false => self.close(now, link, CloseReason::Passing),
+            }
+        } else if at.dialled && at.peer_passing && !at.passing {
+            let peer = at.peer.clone();
+            self.postpone(now, &peer);
+            self.close(now, link, CloseReason::Passing);
+        }
+        self.run_links(now);
+    }
+
+    /// Something else came over the link: the other end lives.
+    pub fn heard(&mut self, now: Duration, link: LinkId) {
+        self.peer_heard(now, link);
+    }
+
+    /// A round trip over the link was measured.
+    pub fn latency(&mut self, _now: Duration, link: LinkId, round_trip: Duration) {
+        if let Some(at) = self.links.get_mut(&link) {
+            at.measured(round_trip);
+        }
+    }
+
+    /// Sends what is due.
+    pub(crate) fn run_links(&mut self, now: Duration) {
+        let due: Vec<(LinkId, u32)> = self
+            .links
+            .iter()
+            .filter_map(|(id, link)| match link.outstanding {
+                Some(outstanding) if outstanding.until <= now => Some((*id, outstanding.tries)),
+                Some(_) => None,
+                None if link.next <= now => Some((*id, 0)),
+                None => None,
+            })
+            .collect();
+        for (id, tries) in due {
+            if tries >= TRIES {
+                // It may be back in the next round.
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.outstanding = None;
+                    link.next = now + self.config.interval / 4;
+                }
+                continue;
+            }
+            self.send(now, id, tries);
+        }
+    }
+
+    /// A request, for the `tries + 1`th time.
+    pub(crate) fn send(&mut self, now: Duration, id: LinkId, tries: u32) {
+        if tries > 0 {
+            self.lost(now, id);
+        }
+        self.count_introductions(now, id);
+        let gossip = self.compose(now, id, true);
+        let interval = self.config.interval;
+        let next = now + self.random.jittered(interval);
+        let token = Token(self.next_token);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        self.next_token += 1;
+        let (sent, until) = (now, now + link.patience(interval));
+        link.outstanding = Some(Outstanding {
+            token,
+            sent,
+            until,
+            tries: tries + 1,
+        });
+        link.sent = now;
+        link.next = next;
+        if now.saturating_sub(link.counted_from) >= interval {
+            (link.extra, link.checked, link.compares, link.counted_from) = (0, 0, 0, now);
+        }
+        self.counters.requests += 1;
+        self.counters.repeats += u64::from(tries > 0);
+        self.out.push_back(Output::Request {
+            link: id,
+            token,
+            gossip: Box::new(gossip),
+        });
+    }
+}
