@@ -15,12 +15,13 @@ use sdk_relay_transport::network_of;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
+use super::Mesh;
 use super::bindings::Origin;
+use super::inbound::Up;
 use super::known::KnownRelay;
 use super::link::{Exchange, LinkStep};
 use super::proof::{Dialler, Expected, Proven};
 use super::resolve::{AddressError, resolve};
-use super::{Mesh, Up};
 use crate::host::Host;
 use crate::sync::is_relay_id;
 

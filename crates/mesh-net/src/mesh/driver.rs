@@ -20,10 +20,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::dial::Dial;
 use super::link::Work;
+use super::links::read_gossip;
 use super::order::Order;
+use super::problems::without_key;
 use super::resolve::resolve;
 use super::tasks::{Ended, Purpose, Tasks};
-use super::{Mesh, Orders, identity, read_gossip, without_key};
+use super::{Mesh, Orders, identity};
 use crate::host::Host;
 
 /// Between two looks at this relay's own condition, and at whom clients are told.
