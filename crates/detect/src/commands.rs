@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitcoin::ScriptBuf;
+use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_protocol::Event;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::backfill::{Heights, HistoryPlan, NextScan};
-use super::history_scan::ScannedRange;
+use super::history_scan::{NextScan, ScannedRange};
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
+use super::watch_history::HistoryPlan;
 
 /// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and
 /// their addresses, about 20 KB: 5 MB in all.

@@ -11,7 +11,6 @@ use sdk_relay_protocol::{MissingBlocks, MissingReason};
 use sdk_relay_scheduler::{Facts, Row};
 use sdk_relay_store::index::IndexedBlock;
 
-use super::backfill::NextScan;
 use super::mailbox::Mailbox;
 
 /// A history that is to be scanned.
@@ -24,6 +23,17 @@ pub(super) struct Scan {
     pub(super) until: u32,
     /// The turn in which it was served last.
     pub(super) served: u64,
+}
+
+/// Where a scan continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextScan {
+    /// The next block, and the last.
+    Go { next: u32, until: u32 },
+    /// The scanned range is of another chain than detection's: the index, or detection, is about to follow.
+    Stale { next: u32, until: u32 },
+    /// All is sent, or the watch has ended.
+    Done,
 }
 
 /// A part of a watch's history: what was found from its next block through this one.

@@ -7,7 +7,6 @@
 //! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else. The scheduler finds them beside
 //! detection, which never waits for it: a connection whose watches are still being scanned sees no event that comes after what is scanned.
 
-mod backfill;
 mod budget;
 mod commands;
 mod first_block;
@@ -24,6 +23,7 @@ mod rows;
 mod scan;
 mod scan_queue;
 mod watch;
+mod watch_history;
 mod watches;
 mod worker;
 
@@ -34,7 +34,6 @@ use sdk_relay_scheduler::Scheduler;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use backfill::{Heights, HistoryPlan};
 pub use commands::{Detection, Registered, WatchOrder, WatchRefused};
 pub use first_block::begin_log;
 pub use history::HistoryScanner;
@@ -42,6 +41,7 @@ pub use mailbox::{Mailbox, MailboxReceiver};
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
 pub use sdk_relay_scheduler::SpawnThread;
+pub use watch_history::HistoryPlan;
 
 use scan_queue::ScanQueue;
 use worker::Worker;

@@ -198,12 +198,21 @@ impl Mailbox {
     }
 
     pub(super) fn put(&self, queued: QueuedFrame) {
+        self.put_all([queued]);
+    }
+
+    /// Puts in all of these before the connection takes any.
+    pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedFrame>) {
         let mut frames = self.0.frames();
         // Checked within the lock: giving up a mailbox sets the state first, and then takes the lock to free the frames.
         if !self.is_dead() {
-            frames.push_back(queued);
+            let before = frames.len();
+            frames.extend(queued);
+            let is_new = frames.len() > before;
             drop(frames);
-            self.0.arrived.notify_one();
+            if is_new {
+                self.0.arrived.notify_one();
+            }
         }
     }
 

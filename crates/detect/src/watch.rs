@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bitcoin::{BlockHash, OutPoint, Txid};
+use sdk_relay_backfill::{Heights, NextRange, Progress};
 use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
@@ -12,12 +14,12 @@ use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::backfill::{Backfill, Heights, HistoryPlan, NextScan, Progress};
-use super::history_scan::{Scan, ScannedRange};
+use super::history_scan::{NextScan, Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};
 use super::rows::{Place, payment_of};
+use super::watch_history::{self, HistoryPlan, WatchHistory};
 
 /// Payments of one row, by their places.
 type Payments = Vec<(OutPoint, KnownPayment)>;
@@ -32,7 +34,7 @@ pub(super) struct Watch {
     pub(super) ledger: Ledger,
     pub(super) ledger_share: LedgerShare,
     /// The history that is not sent yet.
-    pub(super) backfill: Option<Backfill>,
+    pub(super) history: Option<WatchHistory>,
 }
 
 impl Watch {
@@ -100,31 +102,31 @@ impl Watch {
     pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
         let changes = self.in_ledger(|ledger| ledger.disconnected(block));
         changes.into_iter().for_each(|c| self.notify(c));
-        if let Some(backfill) = &mut self.backfill {
-            backfill.disconnected(height);
+        if let Some(history) = &mut self.history {
+            history.disconnected(height);
         }
-        self.finish_backfill(tip);
+        self.finish_history(tip);
     }
 
     /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it had not before.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
         let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
-        match (&mut self.backfill, unseen, index) {
-            (Some(backfill), _, Some(index)) => {
-                let is_settled_now = backfill.settle(tip, index);
+        match (&mut self.history, unseen, index) {
+            (Some(history), _, Some(index)) => {
+                let is_settled_now = watch_history::settle(history, tip, index);
                 if !is_settled_now && unseen.is_some() {
-                    backfill.extend(tip);
+                    history.extend(tip);
                 }
                 is_settled_now
             }
             (None, Some(from), Some(index)) => {
-                let mut backfill = Backfill::new(Heights { from, to: Some(tip) });
-                backfill.settle(tip, index);
-                self.backfill = Some(backfill);
+                let mut history = watch_history::requested(Heights { from, to: Some(tip) });
+                watch_history::settle(&mut history, tip, index);
+                self.history = Some(history);
                 true
             }
             (None, Some(from), None) => {
-                self.backfill = Some(Backfill::unseen(from, tip));
+                self.history = Some(watch_history::unseen(from, tip));
                 true
             }
             (_, _, _) => false,
@@ -133,39 +135,40 @@ impl Watch {
 
     /// Sets the end of its history, where it has one.
     pub(super) fn settle(&mut self, tip: u32, index: &IndexStatus) {
-        if let Some(backfill) = &mut self.backfill {
-            backfill.settle(tip, index);
+        if let Some(history) = &mut self.history {
+            watch_history::settle(history, tip, index);
         }
     }
 
     /// What the answer to the registration says of its history.
     pub(super) fn plan(&self, tip: Option<u32>, index: &IndexStatus) -> HistoryPlan {
-        let backfill = self.backfill.as_ref();
-        backfill.map_or_else(HistoryPlan::live_only, |backfill| backfill.plan(tip, index))
+        let history = self.history.as_ref();
+        history.map_or_else(HistoryPlan::live_only, |history| {
+            watch_history::plan(history, tip, index)
+        })
     }
 
     /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is that of the chain, which contains
     /// the range.
     pub(super) fn scanned(&mut self, scanned: &ScannedRange, tip: u32) -> (NextScan, usize) {
-        let Some(backfill) = self.backfill.as_mut().filter(|_| !self.mailbox.is_dead()) else {
+        let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (NextScan::Done, 0);
         };
-        let until = match backfill.range() {
-            Some((next, until)) if next == scanned.from => until,
-            // A reorganisation has moved it meanwhile.
-            _ => return (self.next_scan(true), 0),
+        let (from, to, now) = (scanned.from, scanned.through.height, Instant::now());
+        let last = match scanned.missing {
+            Some(reason) => {
+                let left_out = history.skip(MissingBlocks { from, to, reason }, now);
+                left_out.map(|range| range.to)
+            }
+            None => history.scanned(from, to, now),
         };
-        match scanned.missing {
-            Some(reason) => backfill.skip(MissingBlocks {
-                from: scanned.from,
-                to: scanned.through.height,
-                reason,
-            }),
-            None => backfill.through(scanned.through),
-        }
+        // A reorganisation has moved it meanwhile.
+        let Some(last) = last else {
+            return (self.next_scan(true), 0);
+        };
         let buried = tip.checked_sub(KEPT_BLOCKS);
         let mut count = 0;
-        for found in scanned.found.iter().filter(|f| f.at.height <= until) {
+        for found in scanned.found.iter().filter(|f| f.at.height <= last) {
             let place = Place::History(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
             let payments = self.payments(&found.row, &found.matches, place);
             let is_buried = buried.is_some_and(|buried| found.at.height <= buried);
@@ -184,13 +187,12 @@ impl Watch {
             }
         }
         self.report_progress(tip);
-        self.finish_backfill(tip);
         (self.next_scan(false), count)
     }
 
     /// Where its scan is to go on. `stale`: what was brought could not be used.
     pub(super) fn next_scan(&self, stale: bool) -> NextScan {
-        match self.backfill.as_ref().and_then(Backfill::range) {
+        match self.range() {
             None => NextScan::Done,
             Some((next, until)) if stale => NextScan::Stale { next, until },
             Some((next, until)) => NextScan::Go { next, until },
@@ -199,7 +201,7 @@ impl Watch {
 
     /// The scan that is due, where there is one.
     pub(super) fn scan(&self) -> Option<Scan> {
-        let (next, until) = self.backfill.as_ref()?.range()?;
+        let (next, until) = self.range()?;
         Some(Scan {
             watch_id: self.id.clone(),
             receiver: Arc::clone(&self.receiver),
@@ -210,31 +212,54 @@ impl Watch {
         })
     }
 
-    /// Sends the progress of the history, if it has changed enough.
+    /// Sends the progress of the history, if it has changed enough, and ends the history if all of it is sent.
     pub(super) fn report_progress(&mut self, tip: u32) {
-        let progress = self.backfill.as_mut().and_then(|backfill| backfill.progress(tip));
-        if let Some(Progress { share, height, missing }) = progress {
-            self.mailbox
-                .post(Frame::encode(&ServerMessage::WatchProgress(WatchProgress {
-                    watch_id: self.id.clone(),
-                    progress: (share * 10_000.0).floor() / 10_000.0,
-                    height,
-                    missing,
-                    timestamp: unix_now(),
-                })));
+        if let Some(progress) = self.progress(tip) {
+            self.mailbox.post(progress);
         }
+        self.finish_history(tip);
     }
 
-    /// If all of the history is sent, sends the notifications that waited for it.
-    pub(super) fn finish_backfill(&mut self, tip: u32) {
-        if self.backfill.as_ref().is_some_and(Backfill::is_over) {
-            self.report_progress(tip);
-            if let Some(mut backfill) = self.backfill.take() {
-                backfill
-                    .release()
-                    .into_iter()
-                    .for_each(|queued| self.mailbox.put(queued));
-            }
+    /// If all of the history is sent, sends the last progress and the notifications that waited for it.
+    fn finish_history(&mut self, tip: u32) {
+        if !self.history.as_ref().is_some_and(WatchHistory::is_over) {
+            return;
+        }
+        let progress = self.last_progress(tip);
+        let waiting = self.history.take().map(|mut history| history.release());
+        // At once: a client that has received the last progress and then an event has received what waited for the history.
+        self.mailbox
+            .put_all(progress.into_iter().chain(waiting.into_iter().flatten()));
+    }
+
+    /// The progress that is due, before the end.
+    fn progress(&mut self, tip: u32) -> Option<Frame> {
+        let history = self.history.as_mut().filter(|history| !history.is_over())?;
+        let progress = history.progress(tip)?;
+        Some(self.progress_frame(progress))
+    }
+
+    fn last_progress(&mut self, tip: u32) -> Option<QueuedFrame> {
+        let progress = self.history.as_mut()?.progress(tip)?;
+        self.mailbox.queued(self.progress_frame(progress))
+    }
+
+    fn progress_frame(&self, progress: Progress) -> Frame {
+        let Progress { share, height, missing } = progress;
+        Frame::encode(&ServerMessage::WatchProgress(WatchProgress {
+            watch_id: self.id.clone(),
+            progress: (share * 10_000.0).floor() / 10_000.0,
+            height,
+            missing,
+            timestamp: unix_now(),
+        }))
+    }
+
+    /// The next block of its history, and the last.
+    fn range(&self) -> Option<(u32, u32)> {
+        match self.history.as_ref()?.next() {
+            NextRange::Scan { from, to } => Some((from, to)),
+            NextRange::Waiting | NextRange::Done => None,
         }
     }
 
@@ -257,12 +282,13 @@ impl Watch {
         let Some(queued) = self.mailbox.queued(encoded(change, &self.id)) else {
             return;
         };
-        let frames: Vec<QueuedFrame> = match &mut self.backfill {
-            Some(backfill) if self.mailbox.may_hold() => backfill.hold(queued),
-            Some(backfill) => backfill.release().into_iter().chain([queued]).collect(),
-            None => vec![queued],
-        };
-        frames.into_iter().for_each(|queued| self.mailbox.put(queued));
+        match &mut self.history {
+            Some(history) => {
+                let frames = history.live(queued, self.mailbox.may_hold());
+                self.mailbox.put_all(frames);
+            }
+            None => self.mailbox.put(queued),
+        }
     }
 
     fn post(&self, change: Change) {

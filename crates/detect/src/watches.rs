@@ -9,11 +9,11 @@ use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::Prepared;
 use sdk_relay_scheduler::{Client, Entry, Owner};
 
-use super::backfill::Backfill;
 use super::commands::{WatchOrder, WatchRefused};
 use super::ledger::Ledger;
 use super::mailbox::Mailbox;
 use super::watch::Watch;
+use super::watch_history::WatchHistory;
 
 /// All watches, in the order in which they came.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Watches {
     pub(super) fn add(
         &mut self,
         order: WatchOrder,
-        backfill: Option<Backfill>,
+        history: Option<WatchHistory>,
         most: usize,
     ) -> Result<&mut Watch, WatchRefused> {
         self.forget_dead();
@@ -86,7 +86,7 @@ impl Watches {
             ledger_share: mailbox.ledger_share(),
             mailbox,
             ledger: Ledger::default(),
-            backfill,
+            history,
         };
         self.all.insert(number, watch);
         self.list_keys(owner);
@@ -147,9 +147,9 @@ impl Watches {
     pub(super) fn release_stalled(&mut self) {
         let now = Instant::now();
         for watch in self.all.values_mut() {
-            if let Some(backfill) = &mut watch.backfill {
-                let frames = backfill.release_stalled(now);
-                frames.into_iter().for_each(|queued| watch.mailbox.put(queued));
+            if let Some(history) = &mut watch.history {
+                let frames = history.release_stalled(now);
+                watch.mailbox.put_all(frames);
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use bitcoin::secp256k1::PublicKey;
+use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner};
-use sdk_relay_detect::Heights;
 use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
 use super::session::refusal;

@@ -65,8 +65,8 @@ fn watch<'a>(watches: &'a mut Watches, all: &Arc<Mailboxes>) -> (&'a mut Watch, 
         mailbox,
         history: None,
     };
-    let backfill = Backfill::new(Heights { from: 0, to: None });
-    let Ok(watch) = watches.add(order, Some(backfill), 100) else {
+    let history = watch_history::requested(Heights { from: 0, to: None });
+    let Ok(watch) = watches.add(order, Some(history), 100) else {
         panic!("refused");
     };
     watch.settle(TIP, &index());

@@ -7,10 +7,10 @@ use sdk_relay_chain::BlockRef;
 use tokio::sync::oneshot;
 
 use super::Worker;
-use crate::backfill::{Backfill, HistoryPlan, NextScan};
 use crate::commands::{Registered, WatchOrder, WatchRefused};
-use crate::history_scan::ScannedRange;
+use crate::history_scan::{NextScan, ScannedRange};
 use crate::rows::Place;
+use crate::watch_history::{self, HistoryPlan};
 use sdk_relay_scheduler::Row;
 use sdk_relay_scheduler::{Batch as Rows, Class, Client, Outcome};
 
@@ -31,8 +31,8 @@ impl Worker {
         let tip = self.tip();
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
         // Without an index no request for history gets here.
-        let backfill = index.as_ref().and(order.history).map(Backfill::new);
-        let added = self.watches.add(order, backfill, self.parts.max_watches).map(|watch| {
+        let history = index.as_ref().and(order.history).map(watch_history::requested);
+        let added = self.watches.add(order, history, self.parts.max_watches).map(|watch| {
             let mut plan = HistoryPlan::live_only();
             if let Some(index) = &index {
                 if let Some(tip) = tip {
@@ -62,7 +62,6 @@ impl Worker {
         }
         if let Some(watch) = self.watches.by_id(&watch_id) {
             watch.report_progress(tip.unwrap_or_default());
-            watch.finish_backfill(tip.unwrap_or_default());
             // Kept until the first block is known, where it is not yet.
             watch.scan().into_iter().for_each(|scan| self.history.add(scan));
         }
@@ -76,7 +75,6 @@ impl Worker {
         for watch in self.watches.iter_mut() {
             let is_new = watch.jumped(seen, tip, index.as_ref());
             watch.report_progress(tip);
-            watch.finish_backfill(tip);
             if is_new {
                 watch.scan().into_iter().for_each(|scan| self.history.add(scan));
             }
