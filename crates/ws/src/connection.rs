@@ -30,9 +30,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
 use self::pending::Pending;
-use super::past_tweaks::{PastTweaks, next_past};
 use super::session::{Action, Session, refusal};
 use super::socket::{Heard, Socket, WriteFailed};
+use super::tweaks_history::{TweaksHistory, next_part};
 use crate::handles::Handles;
 
 /// Within this the handshake must have come (CONTRACT, "Handshake").
@@ -96,8 +96,8 @@ pub(crate) struct Connection {
     heard_at: Instant,
     messages: DefaultDirectRateLimiter,
     watches: Option<DefaultDirectRateLimiter>,
-    /// The history of the topic `tweaks` that is being told.
-    past_tweaks: Option<PastTweaks>,
+    /// The history of the topic `tweaks` that is being sent.
+    tweaks_history: Option<TweaksHistory>,
     ending: Shutdown,
 }
 
@@ -139,7 +139,7 @@ impl Connection {
             heard_at: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
             watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
-            past_tweaks: None,
+            tweaks_history: None,
             ending,
             handles,
         };
@@ -164,8 +164,8 @@ impl Connection {
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
                 () = std::future::ready(()), if self.behind => self.advance(socket).await,
                 () = barrier_changed(&mut self.barrier), if self.session.is_open() => self.advance(socket).await,
-                frames = next_past(&mut self.past_tweaks, &self.handles.hub, self.cursor.as_ref()), if self.past_tweaks.is_some() => {
-                    self.tell_past(socket, frames).await
+                frames = next_part(&mut self.tweaks_history, self.cursor.as_ref()), if self.tweaks_history.is_some() => {
+                    self.send_history(socket, frames).await
                 }
                 step = link_step(&mut self.link) => self.link_step(socket, step).await,
                 frame = self.mail.next() => self.deliver(socket, frame).await,
@@ -274,8 +274,8 @@ impl Connection {
                             .refuse(socket, refusal(ErrorCode::Unavailable, message, None))
                             .await;
                     };
-                    let past = PastTweaks::new(index.clone(), from, &self.handles.hub, self.cursor.as_ref());
-                    self.past_tweaks = Some(past);
+                    let history = TweaksHistory::new(index.clone(), from, &self.handles.hub, self.cursor.as_ref());
+                    self.tweaks_history = Some(history);
                 }
                 let response = ServerMessage::SubscribeResponse(self.topics("subscribed"));
                 self.send(socket, &response).await?;
@@ -284,7 +284,7 @@ impl Connection {
             Action::Unsubscribed => {
                 if !self.session.topics().contains(Topic::Tweaks) {
                     // A later subscription has a history only where it asks for one.
-                    self.past_tweaks = None;
+                    self.tweaks_history = None;
                 }
                 let response = ServerMessage::UnsubscribeResponse(self.topics("unsubscribed"));
                 self.send(socket, &response).await

@@ -9,11 +9,11 @@ mod begin;
 mod connection;
 mod handles;
 mod listener;
-mod past_tweaks;
 mod route;
 mod serve;
 mod session;
 pub mod socket;
+mod tweaks_history;
 mod upgrade;
 mod watch;
 

@@ -97,13 +97,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands over a part of the history of the tweaks.
-    pub(super) async fn tell_past<S>(&mut self, socket: &mut Socket<S>, frames: Option<Vec<Frame>>) -> Step
+    /// Sends a part of the history of the topic `tweaks`.
+    pub(super) async fn send_history<S>(&mut self, socket: &mut Socket<S>, frames: Option<Vec<Frame>>) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Some(frames) = frames.filter(|_| self.session.topics().contains(Topic::Tweaks)) else {
-            self.past_tweaks = None;
+            self.tweaks_history = None;
             return Ok(());
         };
         for frame in &frames {
