@@ -188,6 +188,7 @@ impl Driver {
                     progress.watch_id = id.to_owned();
                 }
                 self.waiting = Some(ClientEvent::WatchProgress(progress));
+                self.rescan(connection).await?;
             }
             ServerMessage::Sync(sync) => self.waiting = Some(ClientEvent::Sync(Box::new(sync))),
             answer => match (self.in_flight.answered_by(&answer), answer) {
@@ -221,7 +222,7 @@ impl Driver {
             Verdict::Known => return Ok(()),
             Verdict::New(disconnected) => {
                 for block in disconnected {
-                    self.watches.replaced(block.block_height);
+                    self.watches.disconnected(block.block_height);
                     let notification = Notification {
                         timestamp: block.timestamp,
                         event: Event::BlockDisconnected(block),
@@ -232,9 +233,12 @@ impl Driver {
             }
         }
         match &notification.event {
-            Event::BlockDisconnected(block) => self.watches.replaced(block.block_height),
+            Event::BlockDisconnected(block) => self.watches.disconnected(block.block_height),
             // The blocks that replace others have begun: the relay's history has them.
-            Event::BlockMined(_) => self.rescan(connection).await?,
+            Event::BlockMined(block) => {
+                self.watches.connected(block.block_height);
+                self.rescan(connection).await?;
+            }
             _ => {}
         }
         self.watches.translate(&mut notification);
@@ -300,7 +304,7 @@ impl Driver {
                         // The app stopped waiting and does not know the id, so it could not end this watch.
                         return self.unwatch(connection, &r.watch_id).await;
                     }
-                    r.watch_id = self.watches.add(watch, &r.watch_id);
+                    r.watch_id = self.watches.add(watch, &r.watch_id, self.reported.tip());
                 }
                 let result = match answer {
                     ServerMessage::Error(e) => Err(RequestError::Refused {

@@ -1,5 +1,6 @@
 //! The watches of the app, with ids that outlive a connection.
 
+use sdk_relay_backfill::{Heights, ResumePoint};
 use sdk_relay_protocol::{Event, Notification, Resume, Watch, WatchProgress};
 
 use crate::defaults::REORGANISATION;
@@ -17,11 +18,8 @@ struct Entry {
     /// Id of the relay, on this connection.
     relay_id: Option<String>,
     watch: Watch,
-    backfill: Backfill,
-    /// First block of the history that was requested after a reconnect.
-    renewed_from: Option<u32>,
-    /// Blocks from this height on were replaced before that: it has to be registered again, from there.
-    rescan_from: Option<u32>,
+    /// What was received of it.
+    received: ResumePoint,
 }
 
 /// A watch that has to be registered again, and the id that the relay has for it until then.
@@ -32,19 +30,10 @@ pub(crate) struct Rescan {
     pub(crate) watch: Watch,
 }
 
-/// State of the history of a watch.
-#[derive(Clone, Copy, Debug)]
-enum Backfill {
-    /// Complete, up to the block at this height, if it is known.
-    Complete(Option<u32>),
-    /// Not yet reported from this height on.
-    From(u32),
-}
-
 impl Watches {
     /// Adds a watch that the relay accepted. Returns its id for the app: the relay's own, unless an older watch has
-    /// it.
-    pub(crate) fn add(&mut self, watch: Watch, relay_id: &str) -> String {
+    /// it. `tip` is the last reported block.
+    pub(crate) fn add(&mut self, watch: Watch, relay_id: &str, tip: Option<u32>) -> String {
         let mut id = relay_id.to_owned();
         let mut n = 1;
         while self.contains(&id) {
@@ -54,10 +43,8 @@ impl Watches {
         self.entries.push(Entry {
             id: id.clone(),
             relay_id: Some(relay_id.to_owned()),
-            backfill: watch.from_height.map_or(Backfill::Complete(None), Backfill::From),
+            received: ResumePoint::new(heights(&watch), tip),
             watch,
-            renewed_from: None,
-            rescan_from: None,
         });
         id
     }
@@ -74,9 +61,9 @@ impl Watches {
             return;
         };
         if progress.progress >= 1.0 {
-            entry.backfill = Backfill::Complete(Some(progress.height));
+            entry.received.completed(progress.height);
         } else if progress.progress > 0.0 {
-            entry.backfill = Backfill::From(progress.height.saturating_add(1));
+            entry.received.progressed(progress.height);
         }
     }
 
@@ -84,55 +71,36 @@ impl Watches {
     /// disconnect become history; `tip` is the last reported block. After a gap the newest blocks before the disconnect
     /// do too, as those that replaced them may be in the gap: payments in them are reported again.
     pub(crate) fn registrations(&mut self, tip: Option<u32>, resume: Resume) -> Vec<(String, Watch)> {
+        let unseen = if resume == Resume::Gap { REORGANISATION } else { 0 };
         let renew = |e: &mut Entry| {
             e.relay_id = None;
-            let mut watch = e.watch.clone();
-            match e.backfill {
-                Backfill::From(height) => watch.from_height = Some(height),
-                Backfill::Complete(last) => {
-                    watch.from_height = tip.or(last).map(|height| height.saturating_add(1));
-                    watch.to_height = None;
-                }
-            }
-            if resume == Resume::Gap {
-                let lowest = e.watch.from_height.unwrap_or(0);
-                let from = |height: u32| height.saturating_sub(REORGANISATION).max(lowest);
-                watch.from_height = watch.from_height.map(from);
-            }
-            e.backfill = watch.from_height.map_or(e.backfill, Backfill::From);
-            (e.renewed_from, e.rescan_from) = (watch.from_height, None);
-            (e.id.clone(), watch)
+            let heights = e.received.reconnected(tip, unseen);
+            (e.id.clone(), with_history(&e.watch, heights))
         };
         self.entries.iter_mut().map(renew).collect()
     }
 
+    /// A block was reported as connected.
+    pub(crate) fn connected(&mut self, height: u32) {
+        self.entries.iter_mut().for_each(|e| e.received.connected(height));
+    }
+
     /// Blocks from this height on were replaced: watches that continued above it after the reconnect may have missed what replaced them, as the relay
     /// may have followed them before it knew the watch. A payment that it found nevertheless is reported again.
-    pub(crate) fn replaced(&mut self, height: u32) {
-        for entry in &mut self.entries {
-            let from = height.max(entry.watch.from_height.unwrap_or(0));
-            if entry.renewed_from.is_some_and(|renewed| renewed > from) {
-                entry.renewed_from = Some(from);
-                entry.rescan_from = Some(from);
-            }
-        }
+    pub(crate) fn disconnected(&mut self, height: u32) {
+        self.entries.iter_mut().for_each(|e| e.received.disconnected(height));
     }
 
     /// Returns the watches that have to be registered again and that the relay has answered, and forgets their ids of the relay. The others follow
     /// with their answer.
     pub(crate) fn rescans(&mut self) -> Vec<Rescan> {
         let rescan = |e: &mut Entry| {
-            let from = e.rescan_from.filter(|_| e.relay_id.is_some())?;
-            e.rescan_from = None;
-            e.backfill = Backfill::From(from);
+            e.relay_id.as_ref()?;
+            let heights = e.received.take_rescan()?;
             Some(Rescan {
                 id: e.id.clone(),
                 relay_id: e.relay_id.take()?,
-                watch: Watch {
-                    from_height: Some(from),
-                    to_height: None,
-                    ..e.watch.clone()
-                },
+                watch: with_history(&e.watch, Some(heights)),
             })
         };
         self.entries.iter_mut().filter_map(rescan).collect()
@@ -141,14 +109,8 @@ impl Watches {
     /// Returns the request without its history, if the relay cannot provide it. `None` if no history was requested.
     pub(crate) fn without_history(&mut self, id: &str) -> Option<Watch> {
         let entry = self.entries.iter_mut().find(|e| e.id == id)?;
-        if let Backfill::Complete(_) = entry.backfill {
-            return None;
-        }
-        entry.backfill = Backfill::Complete(None);
-        entry.renewed_from = None;
-        let mut watch = entry.watch.clone();
-        (watch.from_height, watch.to_height) = (None, None);
-        Some(watch)
+        let had_history = entry.received.give_up_history();
+        had_history.then(|| with_history(&entry.watch, None))
     }
 
     /// Records the new id of a watch that the relay accepted again.
@@ -191,6 +153,21 @@ impl Watches {
     }
 }
 
+/// The history that a watch requests.
+fn heights(watch: &Watch) -> Option<Heights> {
+    let to = watch.to_height;
+    watch.from_height.map(|from| Heights { from, to })
+}
+
+/// The watch with this history instead of its own.
+fn with_history(watch: &Watch, heights: Option<Heights>) -> Watch {
+    Watch {
+        from_height: heights.map(|heights| heights.from),
+        to_height: heights.and_then(|heights| heights.to),
+        ..watch.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sdk_relay_protocol::SecretHex;
@@ -208,11 +185,21 @@ mod tests {
         }
     }
 
+    fn progress(watch_id: &str, progress: f64, height: u32) -> WatchProgress {
+        WatchProgress {
+            watch_id: watch_id.to_owned(),
+            progress,
+            height,
+            missing: Vec::new(),
+            timestamp: 1,
+        }
+    }
+
     #[test]
     fn a_watch_keeps_its_name_over_connections() {
         let mut watches = Watches::default();
-        assert_eq!(watches.add(watch("a"), "w1"), "w1");
-        assert_eq!(watches.add(watch("b"), "w2"), "w2");
+        assert_eq!(watches.add(watch("a"), "w1", None), "w1");
+        assert_eq!(watches.add(watch("b"), "w2", None), "w2");
 
         let again: Vec<_> = watches
             .registrations(None, Resume::Complete)
@@ -228,32 +215,32 @@ mod tests {
         assert_eq!(watches.relay_id("w1"), Some("w2"));
 
         watches.remove("w2");
-        assert_eq!(watches.add(watch("c"), "w1"), "w1#2");
+        assert_eq!(watches.add(watch("c"), "w1", None), "w1#2");
         assert_eq!(watches.id("w1"), Some("w1#2"));
     }
 
     #[test]
     fn watches_scan_again_from_where_blocks_were_replaced() {
         let mut watches = Watches::default();
-        watches.add(watch("a"), "w1");
+        watches.add(watch("a"), "w1", None);
         let mut young = watch("b");
         young.from_height = Some(98);
-        watches.add(young, "w2");
-        watches.replaced(90);
+        watches.add(young, "w2", None);
+        watches.disconnected(90);
+        watches.connected(90);
         assert_eq!(watches.rescans(), [], "they saw it on their connection");
 
-        let ended = WatchProgress {
-            watch_id: "w2".to_owned(),
-            progress: 1.0,
-            height: 100,
-            missing: Vec::new(),
-            timestamp: 1,
-        };
-        watches.set_progress(&ended);
+        watches.set_progress(&progress("w2", 1.0, 100));
         watches.registrations(Some(100), Resume::Complete);
         watches.registered("w1", "r1");
-        watches.replaced(99);
-        watches.replaced(96);
+        watches.disconnected(99);
+        watches.disconnected(96);
+        assert_eq!(
+            watches.rescans(),
+            [],
+            "the relay has not yet connected what replaces them"
+        );
+        watches.connected(96);
         let again = watches.rescans();
         assert_eq!(
             (
@@ -269,7 +256,8 @@ mod tests {
         watches.registered("w2", "r2");
         let again = watches.rescans();
         assert_eq!((&*again[0].id, again[0].watch.from_height), ("w2", Some(98)));
-        watches.replaced(97);
+        watches.disconnected(97);
+        watches.connected(97);
         assert_eq!(watches.rescans(), [], "scanned from 96 and 98 already");
     }
 
@@ -280,16 +268,9 @@ mod tests {
             from_height: height,
             ..watch("a")
         };
-        watches.add(from(None), "w1");
-        watches.add(from(Some(950)), "w2");
-        watches.add(from(Some(10)), "w3");
-        let progress = |watch_id: &str, progress, height| WatchProgress {
-            watch_id: watch_id.to_owned(),
-            progress,
-            height,
-            missing: Vec::new(),
-            timestamp: 1,
-        };
+        watches.add(from(None), "w1", None);
+        watches.add(from(Some(950)), "w2", None);
+        watches.add(from(Some(10)), "w3", None);
         watches.set_progress(&progress("w2", 1.0, 1_000));
         watches.set_progress(&progress("w3", 0.5, 499));
         let again = watches.registrations(Some(1_000), Resume::Gap).into_iter();
@@ -303,13 +284,6 @@ mod tests {
 
     #[test]
     fn a_history_goes_on_where_it_was() {
-        let progress = |watch_id: &str, progress, height| WatchProgress {
-            watch_id: watch_id.to_owned(),
-            progress,
-            height,
-            missing: Vec::new(),
-            timestamp: 1,
-        };
         let heights = |watches: &mut Watches, tip| -> Vec<(Option<u32>, Option<u32>)> {
             let again = watches.registrations(tip, Resume::Complete).into_iter();
             again.map(|(_, w)| (w.from_height, w.to_height)).collect()
@@ -317,8 +291,8 @@ mod tests {
         let mut watches = Watches::default();
         let mut old = watch("a");
         (old.from_height, old.to_height) = (Some(100), Some(200));
-        watches.add(old, "w1");
-        watches.add(watch("b"), "w2");
+        watches.add(old, "w1", None);
+        watches.add(watch("b"), "w2", None);
         watches.set_progress(&progress("w1", 0.0, 99));
         assert_eq!(heights(&mut watches, None), [(Some(100), Some(200)), (None, None)]);
 
@@ -330,11 +304,80 @@ mod tests {
         );
         watches.registered("w1", "w1");
         watches.set_progress(&progress("w1", 1.0, 200));
-        assert_eq!(heights(&mut watches, Some(310)), [(Some(311), None), (Some(301), None)]);
+        watches.connected(310);
+        // Not yet reported: what connected between the two connections.
+        assert_eq!(heights(&mut watches, Some(310)), [(Some(301), None), (Some(301), None)]);
 
         // A relay without an index.
         let plain = watches.without_history("w2").unwrap();
         assert_eq!((plain.from_height, plain.to_height), (None, None));
         assert!(watches.without_history("w2").is_none());
+    }
+
+    /// The relay refuses a range that ends below its beginning, and the app would lose the watch.
+    #[test]
+    fn a_watch_whose_history_is_complete_requests_no_range_that_ends_before_it_begins() {
+        let mut watches = Watches::default();
+        let mut old = watch("a");
+        (old.from_height, old.to_height) = (Some(100), Some(200));
+        watches.add(old, "w1", Some(300));
+        watches.set_progress(&progress("w1", 1.0, 200));
+        for tip in 300..303 {
+            // Not one message about the watch arrives between two disconnects.
+            let again = watches.registrations(Some(tip), Resume::Complete);
+            let (from, to) = (again[0].1.from_height, again[0].1.to_height);
+            assert!(to.is_none() && from == Some(301), "{from:?} to {to:?}");
+        }
+    }
+
+    /// The relay holds back what connects during a scan: it follows the last progress.
+    #[test]
+    fn blocks_that_connect_during_a_scan_are_requested_again_until_a_block_follows_it() {
+        let mut watches = Watches::default();
+        let mut young = watch("a");
+        young.from_height = Some(90);
+        watches.add(young, "w1", Some(100));
+        watches.connected(101);
+        watches.set_progress(&progress("w1", 1.0, 100));
+        let again = watches.registrations(Some(101), Resume::Complete);
+        assert_eq!(again[0].1.from_height, Some(101));
+
+        watches.registered("w1", "w1");
+        watches.set_progress(&progress("w1", 1.0, 101));
+        watches.connected(102);
+        let again = watches.registrations(Some(102), Resume::Complete);
+        assert_eq!(again[0].1.from_height, Some(103));
+    }
+
+    #[test]
+    fn blocks_that_are_replaced_during_a_scan_are_requested_again() {
+        let mut watches = Watches::default();
+        let mut young = watch("a");
+        young.from_height = Some(90);
+        watches.add(young, "w1", Some(100));
+        watches.set_progress(&progress("w1", 0.5, 95));
+        watches.disconnected(93);
+        let again = watches.registrations(Some(92), Resume::Complete);
+        assert_eq!(again[0].1.from_height, Some(93));
+    }
+
+    /// They are above the end of the history.
+    #[test]
+    fn blocks_that_connect_during_a_disconnect_follow_a_history_that_ends_below_them() {
+        let mut watches = Watches::default();
+        let mut old = watch("a");
+        (old.from_height, old.to_height) = (Some(100), Some(200));
+        watches.add(old, "w1", Some(300));
+        watches.set_progress(&progress("w1", 0.5, 150));
+        let again = watches.registrations(Some(300), Resume::Complete);
+        assert_eq!((again[0].1.from_height, again[0].1.to_height), (Some(151), Some(200)));
+        watches.registered("w1", "r1");
+        assert_eq!(watches.rescans(), []);
+        watches.set_progress(&progress("r1", 1.0, 200));
+        let again = watches.rescans();
+        assert_eq!(
+            (again[0].watch.from_height, again[0].watch.to_height),
+            (Some(301), None)
+        );
     }
 }
