@@ -6,8 +6,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use crate::regular_file::{is_absent, open_regular};
 use toml_edit::{DocumentMut, Item, Table, Value};
+
+use crate::error::ConfigError;
+use crate::regular_file::{is_absent, open_regular};
+use crate::toml_layer;
+use crate::values::Values;
 
 /// Name of the file.
 pub const CHANGES_FILE: &str = "settings.toml";
@@ -20,19 +24,43 @@ pub struct Changes(DocumentMut);
 
 impl Changes {
     /// The changes of a data directory; none where there is no file.
-    pub(super) fn read(data_dir: &Path) -> Result<Self, String> {
+    pub(super) fn read(data_dir: &Path) -> Result<Self, ConfigError> {
         let path = data_dir.join(CHANGES_FILE);
-        if is_absent(&path).map_err(|e| e.to_string())? {
+        let origin = path.display().to_string();
+        let unreadable = |error: std::io::Error| ConfigError::Syntax {
+            origin: origin.clone(),
+            reason: with_advice(&error.to_string()),
+        };
+        if is_absent(&path).map_err(unreadable)? {
             return Ok(Self::default());
         }
-        match open_regular(&path).and_then(std::io::read_to_string) {
-            Ok(text) => text.parse().map(Self).map_err(|e: toml_edit::TomlError| e.to_string()),
-            Err(e) => Err(e.to_string()),
-        }
+        let text = open_regular(&path)
+            .and_then(std::io::read_to_string)
+            .map_err(unreadable)?;
+        text.parse().map(Self).map_err(|_| {
+            // The same error with the line in which it is.
+            let checked = toml_layer::merge(&mut Values::default(), &origin, &text).err();
+            match checked {
+                Some(ConfigError::Syntax { origin, reason }) => ConfigError::Syntax {
+                    origin,
+                    reason: with_advice(&reason),
+                },
+                _ => ConfigError::Syntax {
+                    origin: origin.clone(),
+                    reason: with_advice("not TOML"),
+                },
+            }
+        })
+    }
+
+    /// Puts the changes over the layers below.
+    pub(super) fn merge(&self, values: &mut Values, data_dir: &Path) -> Result<(), ConfigError> {
+        let name = data_dir.join(CHANGES_FILE).display().to_string();
+        toml_layer::merge(values, &name, &self.text())
     }
 
     /// Sets a key, or takes its change back with `None`.
-    pub fn set(&mut self, key: &str, value: Option<Value>) {
+    pub(crate) fn set(&mut self, key: &str, value: Option<Value>) {
         let mut table: &mut Table = self.0.as_table_mut();
         let (path, last) = key.rsplit_once('.').map_or((None, key), |(p, l)| (Some(p), l));
         for part in path.into_iter().flat_map(|p| p.split('.')) {
@@ -50,12 +78,13 @@ impl Changes {
     }
 
     /// As TOML.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         self.0.to_string()
     }
 
     /// Whether nothing is changed.
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.0
             .as_table()
             .iter()
@@ -73,6 +102,10 @@ impl Changes {
         std::fs::rename(&beside, &path)?;
         File::open(data_dir)?.sync_all()
     }
+}
+
+fn with_advice(reason: &str) -> String {
+    format!("{reason}; correct the file, or delete it to take back what PUT /config has changed")
 }
 
 #[cfg(test)]

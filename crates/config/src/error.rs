@@ -34,11 +34,3 @@ pub enum ConfigError {
         reason: String,
     },
 }
-
-/// Keys whose values are shown nowhere.
-pub(crate) fn is_secret(key: &str) -> bool {
-    matches!(
-        key,
-        "bitcoin_core.password" | "wallet.scan_private_key" | "auth.admin_token" | "auth.read_token" | "mesh.secret"
-    )
-}

@@ -3,19 +3,17 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use figment::error::Kind;
-use figment::providers::{Format, Serialized, Toml};
-use figment::util::nest;
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider, Source};
-
 use crate::changes::{CHANGES_FILE, Changes};
-use crate::check::Config;
+use crate::config::Config;
 use crate::data_dir::default_data_dir;
-use crate::environment::{ENV_PREFIX, Environment, UnknownVariable, variable};
-use crate::error::{ConfigError, is_secret};
-use crate::file::File;
+use crate::environment::{Environment, UnknownVariable};
+use crate::error::ConfigError;
 use crate::regular_file::{is_absent, open_regular};
+use crate::setting::Setting;
+use crate::settings as key;
+use crate::toml_layer;
+use crate::value::Value;
+use crate::values::Values;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
@@ -104,14 +102,7 @@ impl Loader {
 
     /// The changes that are kept in this data directory.
     pub fn changes(data_dir: &Path) -> Result<Changes, ConfigError> {
-        let origin = data_dir.join(CHANGES_FILE).display().to_string();
-        Changes::read(data_dir).map_err(|reason| ConfigError::Syntax {
-            origin,
-            reason: format!(
-                "{}; correct the file, or delete it to take back what PUT /config has changed",
-                without_quotation(&reason)
-            ),
-        })
+        Changes::read(data_dir)
     }
 
     fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {
@@ -121,35 +112,25 @@ impl Loader {
                 reason: "not UTF-8".to_owned(),
             });
         }
-        let data_dir = self.data_dir();
-        let mut figment = Figment::new();
+        let mut values = Values::default();
         let path = self.file();
         if self.needs_file(&path)? {
-            readable(&path)?;
-            figment = figment.merge(Toml::file_exact(&path));
+            let name = path.display().to_string();
+            toml_layer::merge(&mut values, &name, &readable(&path)?)?;
+            values.set_file(name);
         }
-        figment = self.flags(figment.merge(&self.environment));
+        self.environment.merge(&mut values);
+        self.flags(&mut values);
         // The file may name another data directory; the changes lie in the one that counts.
-        let named: String = with_defaults(&figment)
-            .extract_inner("data_dir")
-            .map_err(|e| from_figment(&figment, e))?;
-        let data_dir = if named.is_empty() {
-            data_dir
-        } else {
-            PathBuf::from(named)
-        };
-        let operator_url: String = with_defaults(&figment)
-            .extract_inner("bitcoin_core.url")
-            .map_err(|e| from_figment(&figment, e))?;
+        let data_dir = values.get(&key::DATA_DIR)?.unwrap_or_else(|| self.data_dir());
+        let operator_url = values.unchecked(&key::BITCOIN_CORE_URL);
         let kept = Self::changes(&data_dir)?;
-        let text = changes.unwrap_or(&kept).text();
-        figment = self.flags(figment.merge(Layer {
-            name: data_dir.join(CHANGES_FILE).display().to_string(),
-            toml: &text,
-        }));
-        let figment = with_defaults(&figment);
-        let file: File = figment.extract().map_err(|e| from_figment(&figment, e))?;
-        Config::check(&file, &operator_url, &data_dir, &|key| origin(&figment, key))
+        changes.unwrap_or(&kept).merge(&mut values, &data_dir)?;
+        self.flags(&mut values);
+        // Who runs standalone develops.
+        let is_standalone = values.unchecked(&key::STANDALONE).as_bool();
+        values.set_default(&key::DEV_MODE.setting, Value::Bool(is_standalone));
+        Config::check(&values, operator_url.as_text(), &data_dir)
     }
 
     /// Whether the file is read: it is named, or was there at the start, or is there now. Without it a relay would go on with the defaults, which open it
@@ -166,148 +147,30 @@ impl Loader {
             })
     }
 
-    fn flags(&self, mut figment: Figment) -> Figment {
-        let mut set = |name, key, value| {
-            let layers = std::mem::take(&mut figment);
-            figment = layers.merge(Flag { name, key, value });
+    fn flags(&self, values: &mut Values) {
+        let mut set = |setting: &'static Setting, value| {
+            values.set(setting, Ok(value), setting.flag.unwrap_or_default().to_owned());
         };
-        if let Some(flag) = &self.overrides.data_dir {
-            set("--data-dir", "data_dir", flag.to_string_lossy().as_ref().into());
+        if let Some(path) = &self.overrides.data_dir {
+            set(&key::DATA_DIR.setting, Value::text(&path.to_string_lossy()));
         }
         if self.overrides.standalone {
-            set("--standalone", "standalone", true.into());
+            set(&key::STANDALONE.setting, Value::Bool(true));
         }
         if self.overrides.tls_self_signed {
-            set("--tls-self-signed", "tls.self_signed", true.into());
+            set(&key::SELF_SIGNED.setting, Value::Bool(true));
         }
-        figment
     }
 }
 
-/// The defaults below the layers. Who runs standalone develops, so `dev_mode` is on there unless it is turned off.
-fn with_defaults(layers: &Figment) -> Figment {
-    let dev_mode = layers.extract_inner("standalone").unwrap_or(false);
-    Figment::from(Serialized::defaults(File {
-        dev_mode,
-        ..File::default()
-    }))
-    .merge(layers)
-}
-
-/// A setting of the command line.
-struct Flag {
-    name: &'static str,
-    key: &'static str,
-    value: Value,
-}
-
-impl Provider for Flag {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name)
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let nested = nest(self.key, self.value.clone()).into_dict();
-        Ok(Profile::Default.collect(nested.unwrap_or_default()))
-    }
-}
-
-/// A layer of TOML text with a name for errors.
-struct Layer<'a> {
-    name: String,
-    toml: &'a str,
-}
-
-impl Provider for Layer<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Toml::string(self.toml).data()
-    }
-}
-
-fn readable(path: &Path) -> Result<(), ConfigError> {
+fn readable(path: &Path) -> Result<String, ConfigError> {
     open_regular(path)
         .and_then(std::io::read_to_string)
-        .map(drop)
         .map_err(|e| ConfigError::Unreadable {
             path: path.to_owned(),
             reason: e.to_string(),
         })
 }
 
-/// Where a key's value comes from. What nobody has set is missing in the file, where there is one.
-fn origin(figment: &Figment, key: &str) -> String {
-    let is_set = |m: &&Metadata| !matches!(m.source, Some(Source::Code(_)));
-    let file = || figment.metadata().find(|m| matches!(m.source, Some(Source::File(_))));
-    figment
-        .find_metadata(key)
-        .filter(is_set)
-        .or_else(file)
-        .map_or_else(|| "the settings".to_owned(), |m| describe(m, key))
-}
-
-fn describe(metadata: &Metadata, key: &str) -> String {
-    match &metadata.source {
-        Some(Source::File(path)) => path.display().to_string(),
-        _ if metadata.name == ENV_PREFIX => variable(key),
-        _ => metadata.name.to_string(),
-    }
-}
-
-fn from_figment(figment: &Figment, error: figment::Error) -> ConfigError {
-    let error = error
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| figment::Error::from("unknown".to_owned()));
-    let key = error.path.join(".");
-    let origin = error
-        .metadata
-        .as_ref()
-        .map_or_else(|| origin(figment, &key), |m| describe(m, &key));
-    match &error.kind {
-        Kind::UnknownField(name, known) => {
-            let full = if key.is_empty() || key.ends_with(name.as_str()) {
-                key
-            } else {
-                format!("{key}.{name}")
-            };
-            let key = if full.is_empty() { name.clone() } else { full };
-            ConfigError::Syntax {
-                origin,
-                reason: format!("unknown key {key}: expected one of {}", known.join(", ")),
-            }
-        }
-        Kind::InvalidType(found, expected) if !is_secret(&key) => ConfigError::Value {
-            origin,
-            key,
-            found: found.to_string(),
-            expected: format!("expected {expected}"),
-        },
-        Kind::InvalidType(_, expected) => ConfigError::Value {
-            origin,
-            key,
-            found: "…".to_owned(),
-            expected: format!("expected {expected}"),
-        },
-        other => ConfigError::Syntax {
-            origin,
-            reason: without_quotation(&other.to_string()),
-        },
-    }
-}
-
-/// A parser's message in one line, and without the lines of the file that it quotes: they may hold a secret.
-fn without_quotation(message: &str) -> String {
-    let quoted = |line: &&str| {
-        let line = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
-        line.trim_start().starts_with('|')
-    };
-    let kept: Vec<&str> = message.lines().filter(|l| !quoted(l) && !l.is_empty()).collect();
-    kept.join(": ")
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,6 @@
-//! `GET /config` and `PUT /config`.
+//! `GET /config` and `PUT /config`. Which settings they show and change is in the table of settings.
+
+mod patch;
 
 use std::sync::Arc;
 
@@ -6,15 +8,18 @@ use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
 use sdk_relay_http_common::{ApiError, Body};
-use sdk_relay_protocol::http::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigPatch, ConfigView, SyncConfig};
-use sdk_relay_service::{ChangeError, Identity, Settings};
+use sdk_relay_protocol::http::{ConfigChanged, ConfigView};
+use sdk_relay_service::{ChangeError, Identity, Settings, shown};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_telemetry::clock::unix_now;
+use serde::Serialize;
 use serde_json::{Map, Value};
+
+use patch::ConfigPatch;
 
 /// Changes the configuration while the relay runs.
 ///
-/// The body is a JSON merge patch (RFC 7386) of what `GET /config` shows. The relay applies all changes or none, and
+/// The body is a JSON merge patch (RFC 7396) of what `GET /config` shows. The relay applies all changes or none, and
 /// keeps them across restarts. `null` reverts a change. `restart_required` is `true` if a change takes effect only
 /// after `POST /restart`. The credentials of the node belong to the address that they were configured with: after a
 /// change of `bitcoin_core.url` the relay sends none, until the operator sets the same address in the file or the
@@ -62,34 +67,58 @@ pub(super) async fn change(
     security(("readToken" = []), ("adminToken" = [])),
     responses((status = 200, description = "The configuration, including changes that wait for a restart", body = ConfigView)),
 )]
-pub(super) async fn config(
-    State(settings): State<Arc<Settings>>,
-    State(identity): State<Arc<Identity>>,
-) -> Json<ConfigView> {
+pub(super) async fn config(State(settings): State<Arc<Settings>>, State(identity): State<Arc<Identity>>) -> Json<View> {
     let config = settings.now();
-    Json(ConfigView {
+    Json(View {
         relay_id: identity.relay_id.clone(),
-        network: config.network.name().to_owned(),
-        ws_url: config.ws_url.to_string(),
-        http_url: config.http_url.to_string(),
-        bitcoin_core: BitcoinCoreConfig {
-            url: config.bitcoin_core.url.clone(),
-            wallet: config.bitcoin_core.wallet.clone().unwrap_or_default(),
-            zmq_url: config.bitcoin_core.zmq_url.clone().unwrap_or_default(),
-        },
-        blindbit: BlindbitConfig {
-            url: config.blindbit_url.clone().unwrap_or_default(),
-        },
-        sync: SyncConfig {
-            interval: config.sync_interval.as_secs(),
-            health_interval: config.health_interval.as_secs(),
-            metrics_interval: config.metrics_interval.as_secs(),
-        },
-        dev_mode: config.dev_mode,
-        standalone: config.standalone,
+        network: config.network.name(),
+        settings: shown(&config),
         timestamp: unix_now(),
         silent_payment_address: identity.address.clone(),
-        software_version: SOFTWARE_VERSION.to_owned(),
+        software_version: SOFTWARE_VERSION,
         restart_required: settings.restart_required(),
     })
+}
+
+/// A [`ConfigView`], with the settings from their table.
+#[derive(Serialize)]
+pub(super) struct View {
+    relay_id: String,
+    network: &'static str,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
+    timestamp: u64,
+    silent_payment_address: String,
+    software_version: &'static str,
+    restart_required: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use sdk_relay_config::{Loader, Overrides};
+    use sdk_relay_protocol::encode_text;
+
+    use super::*;
+
+    /// The type of the protocol, which clients read and the API's description shows, has the settings of the table, in their order.
+    #[test]
+    fn the_view_is_what_the_protocol_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let overrides = Overrides {
+            data_dir: Some(dir.path().to_owned()),
+            ..Overrides::default()
+        };
+        let view = View {
+            relay_id: "relay".to_owned(),
+            network: "mainnet",
+            settings: shown(&Loader::new(overrides).load().unwrap()),
+            timestamp: 1,
+            silent_payment_address: "sp1".to_owned(),
+            software_version: "0",
+            restart_required: false,
+        };
+        let text = encode_text(&view).unwrap();
+        let read: ConfigView = serde_json::from_str(&text).unwrap();
+        assert_eq!(encode_text(&read).unwrap(), text);
+    }
 }

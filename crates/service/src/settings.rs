@@ -3,90 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sdk_relay_config::{Changes, Config, ConfigError, Loader, whole};
+use sdk_relay_config::{Change, Config, ConfigError, Effect, Loader, Setting, TABLE, WrongKey};
 use sdk_relay_protocol::http::FieldError;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
-use toml_edit::Value as TomlValue;
 
 use crate::preflight::{self, PreflightError};
-
-/// When a change takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    AtOnce,
-    AtRestart,
-}
-
-/// A key that may be changed, how its value reads in the configuration, and when it takes effect.
-struct Key {
-    name: &'static str,
-    effect: Effect,
-    shown: fn(&Config) -> Value,
-}
-
-/// All of them: what `GET /config` shows, but for what a relay is born with.
-const KEYS: [Key; 11] = [
-    Key {
-        name: "ws_url",
-        effect: Effect::AtRestart,
-        shown: |c| c.ws_url.to_string().into(),
-    },
-    Key {
-        name: "http_url",
-        effect: Effect::AtRestart,
-        shown: |c| c.http_url.to_string().into(),
-    },
-    Key {
-        name: "bitcoin_core.url",
-        effect: Effect::AtRestart,
-        shown: |c| c.bitcoin_core.url.clone().into(),
-    },
-    Key {
-        name: "bitcoin_core.wallet",
-        effect: Effect::AtRestart,
-        shown: |c| text(c.bitcoin_core.wallet.as_ref()),
-    },
-    Key {
-        name: "bitcoin_core.zmq_url",
-        effect: Effect::AtRestart,
-        shown: |c| text(c.bitcoin_core.zmq_url.as_ref()),
-    },
-    Key {
-        name: "blindbit.url",
-        effect: Effect::AtRestart,
-        shown: |c| text(c.blindbit_url.as_ref()),
-    },
-    Key {
-        name: "sync.interval",
-        effect: Effect::AtOnce,
-        shown: |c| c.sync_interval.as_secs().into(),
-    },
-    Key {
-        name: "sync.health_interval",
-        effect: Effect::AtOnce,
-        shown: |c| c.health_interval.as_secs().into(),
-    },
-    Key {
-        name: "sync.metrics_interval",
-        effect: Effect::AtOnce,
-        shown: |c| c.metrics_interval.as_secs().into(),
-    },
-    Key {
-        name: "dev_mode",
-        effect: Effect::AtOnce,
-        shown: |c| c.dev_mode.into(),
-    },
-    Key {
-        name: "standalone",
-        effect: Effect::AtRestart,
-        shown: |c| c.standalone.into(),
-    },
-];
-
-fn text(value: Option<&String>) -> Value {
-    value.cloned().unwrap_or_default().into()
-}
 
 /// The configuration of a running relay.
 #[derive(Debug)]
@@ -161,8 +83,9 @@ impl Settings {
     /// Whether something waits for a restart.
     pub fn restart_required(&self) -> bool {
         let now = self.now();
-        KEYS.iter()
-            .any(|k| k.effect == Effect::AtRestart && (k.shown)(&now) != (k.shown)(&self.started_with))
+        changeable().any(|(_, change)| {
+            change.effect == Effect::AtRestart && (change.shown)(&now) != (change.shown)(&self.started_with)
+        })
     }
 
     /// The configuration with which this relay started.
@@ -183,15 +106,12 @@ impl Settings {
         Ok(config)
     }
 
-    /// Applies a JSON merge patch (RFC 7386), all or nothing. `null` takes a change back. What is changed is kept across restarts.
+    /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` takes a change back. What is changed is kept across restarts.
     pub async fn change(&self, patch: &Map<String, Value>) -> Result<Changed, ChangeError> {
         let _one_at_a_time = self.changing.lock().await;
         let mut changes = Loader::changes(&self.data_dir).map_err(ChangeError::Config)?;
-        let mut wrong = Vec::new();
-        apply("", patch, &self.now(), &mut changes, &mut wrong);
-        if !wrong.is_empty() {
-            return Err(ChangeError::Fields(wrong));
-        }
+        let wrong = |keys: Vec<WrongKey>| keys.iter().map(|k| field(&k.key, &k.reason)).collect();
+        changes.patch(patch).map_err(|keys| ChangeError::Fields(wrong(keys)))?;
         let before = self.now();
         let refused = |error| match error {
             ConfigError::Value { key, expected, .. } => ChangeError::Fields(vec![field(&key, &expected)]),
@@ -211,9 +131,9 @@ impl Settings {
             let why = "the event log belongs to another network: run another relay with its own data_dir";
             return Err(ChangeError::Fields(vec![field("standalone", why)]));
         }
-        let lines = KEYS.iter().filter_map(|key| {
-            let (old, new) = ((key.shown)(&before), (key.shown)(&after));
-            (old != new).then(|| format!("{}: {} -> {}", key.name, plain(&old), plain(&new)))
+        let lines = changeable().filter_map(|(setting, change)| {
+            let (old, new) = ((change.shown)(&before), (change.shown)(&after));
+            (old != new).then(|| format!("{}: {} -> {}", setting.key, plain(&old), plain(&new)))
         });
         let lines: Vec<String> = lines.collect();
         let warnings: Vec<String> = after.bitcoin_core.withheld().into_iter().collect();
@@ -233,57 +153,27 @@ impl Settings {
     }
 }
 
-/// Goes through the patch; what is wrong is collected, so that a client learns of all of it at once.
-fn apply(prefix: &str, patch: &Map<String, Value>, now: &Config, changes: &mut Changes, wrong: &mut Vec<FieldError>) {
-    for (name, value) in patch {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
-        let is_table = KEYS.iter().any(|k| {
-            k.name
-                .strip_prefix(key.as_str())
-                .is_some_and(|rest| rest.starts_with('.'))
-        });
-        let known = KEYS.iter().find(|k| k.name == key);
-        match (known, value) {
-            // "sync.interval" as one name is no key of the document: merged with `sync` it would be there twice.
-            _ if name.contains('.') => {
-                wrong.push(field(
-                    &key,
-                    "there is no such setting, or it cannot be changed; levels are objects: {\"sync\": {\"interval\": 60}}",
-                ));
-            }
-            (Some(_), Value::Null) => changes.set(&key, None),
-            // Checked here too: what a flag lies over is not looked at by the loader, and would be wrong at a start without the flag.
-            (Some(known), value) => match toml_value(value, &(known.shown)(now)) {
-                Ok(value) => changes.set(&key, Some(value)),
-                Err(expected) => wrong.push(field(&key, expected)),
-            },
-            (None, Value::Object(inner)) if is_table => apply(&key, inner, now, changes, wrong),
-            (None, _) if is_table => wrong.push(field(&key, "expected an object")),
-            (None, _) if matches!(key.as_str(), "relay_id" | "network") => {
-                wrong.push(field(
-                    &key,
-                    "cannot be changed: the event log and the peers of the relay depend on it",
-                ));
-            }
-            (None, _) => wrong.push(field(&key, "there is no such setting, or it cannot be changed")),
-        }
-    }
+/// The settings that `PUT /config` changes.
+fn changeable() -> impl Iterator<Item = (&'static Setting, &'static Change)> {
+    TABLE
+        .iter()
+        .filter_map(|setting| Some((*setting, setting.change.as_ref()?)))
 }
 
-/// The value for the file, of the same kind as the one that is `shown`; else what was expected.
-fn toml_value(value: &Value, shown: &Value) -> Result<TomlValue, &'static str> {
-    match (value, shown) {
-        (Value::Bool(b), Value::Bool(_)) => Ok((*b).into()),
-        (Value::String(s), Value::String(_)) => Ok(s.as_str().into()),
-        (Value::Number(n), Value::Number(_)) => whole(n).map(TomlValue::from).ok_or("expected a whole number"),
-        (_, Value::Bool(_)) => Err("expected true or false"),
-        (_, Value::Number(_)) => Err("expected a number"),
-        (_, _) => Err("expected a string"),
+/// What `GET /config` shows of the settings: those that can be changed.
+pub fn shown(config: &Config) -> Map<String, Value> {
+    let mut all = Map::new();
+    for (setting, change) in changeable() {
+        let value = (change.shown)(config);
+        match setting.group() {
+            "" => drop(all.insert(setting.name().to_owned(), value)),
+            group => {
+                let table = all.entry(group).or_insert_with(|| Map::new().into());
+                table[setting.name()] = value;
+            }
+        }
     }
+    all
 }
 
 fn field(name: &str, message: &str) -> FieldError {

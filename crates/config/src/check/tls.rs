@@ -1,50 +1,29 @@
 //! `[tls]`: the certificate of both ports.
 
-use std::path::PathBuf;
-
-use super::checker::Checker;
+use crate::config::TlsFiles;
 use crate::error::ConfigError;
-use crate::file::File;
-
-/// Whence the certificate comes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsFiles {
-    /// From the operator, as PEM files.
-    Given {
-        /// The chain, the relay's own certificate first.
-        cert: PathBuf,
-        /// Its private key.
-        key: PathBuf,
-    },
-    /// From the relay itself, in the data directory: for development.
-    SelfSigned,
-}
+use crate::settings as key;
+use crate::values::Values;
 
 impl TlsFiles {
     /// `None`: plain text.
-    pub(super) fn check(at: &Checker<'_>, file: &File) -> Result<Option<Self>, ConfigError> {
-        match (file.tls.cert.as_str(), file.tls.key.as_str(), file.tls.self_signed) {
-            ("", "", false) => Ok(None),
-            ("", "", true) => Ok(Some(Self::SelfSigned)),
-            ("", _, _) => Err(at.wrong(
-                "tls.cert",
-                "",
-                "expected the PEM file of a certificate, because tls.key is set",
-            )),
-            (_, "", _) => Err(at.wrong(
-                "tls.key",
-                "",
-                "expected the PEM file of the certificate's private key, because tls.cert is set",
-            )),
-            (_, _, true) => Err(at.wrong(
-                "tls.self_signed",
-                "true",
-                "expected either tls.self_signed, or tls.cert and tls.key",
-            )),
-            (cert, key, false) => Ok(Some(Self::Given {
-                cert: PathBuf::from(cert),
-                key: PathBuf::from(key),
-            })),
+    pub(super) fn check(values: &Values) -> Result<Option<Self>, ConfigError> {
+        let is_self_signed = values.get(&key::SELF_SIGNED)?;
+        match (values.get(&key::CERT)?, values.get(&key::TLS_KEY)?) {
+            (None, None) => Ok(is_self_signed.then_some(Self::SelfSigned)),
+            (None, Some(_)) => {
+                let why = "expected the PEM file of a certificate, because tls.key is set";
+                Err(values.wrong(&key::CERT, why))
+            }
+            (Some(_), None) => {
+                let why = "expected the PEM file of the certificate's private key, because tls.cert is set";
+                Err(values.wrong(&key::TLS_KEY, why))
+            }
+            (Some(_), Some(_)) if is_self_signed => {
+                let why = "expected either tls.self_signed, or tls.cert and tls.key";
+                Err(values.wrong(&key::SELF_SIGNED, why))
+            }
+            (Some(cert), Some(key)) => Ok(Some(Self::Given { cert, key })),
         }
     }
 }

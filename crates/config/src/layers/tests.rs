@@ -1,9 +1,9 @@
 use sdk_relay_bip352::{Engine, Fast};
 
 use super::*;
-use crate::{Credentials, Network, TlsFiles, template};
+use crate::{Credentials, Network, TABLE, TlsFiles, template};
 
-fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+pub(crate) fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     std::fs::write(&path, toml).unwrap();
@@ -14,35 +14,29 @@ fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Loader::with_environment(overrides, env.iter().map(|(k, v)| (k.into(), v.into()))).load()
 }
 
-fn message(toml: &str, env: &[(&str, &str)]) -> String {
+pub(crate) fn message(toml: &str, env: &[(&str, &str)]) -> String {
     from(toml, env).expect_err(toml).to_string()
 }
 
 #[test]
 fn the_template_is_the_default() {
-    let config = from(template(), &[]).unwrap();
+    let config = from(&template(), &[]).unwrap();
     assert_eq!(config.network, Network::Mainnet);
     assert_eq!(config.ws_url.port(), 8090);
-    // With every comment sign taken away it is still right: each key exists.
-    let all: String = template()
+    // With every comment sign taken away it still is: each key stands there, at its default.
+    let is_key = |line: &str| {
+        line.split_once(" = ")
+            .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+    };
+    let template = template();
+    let uncommented = template
         .lines()
-        .map(|l| match l.strip_prefix("# ") {
-            Some(key)
-                if key
-                    .split_once(" = ")
-                    .is_some_and(|(k, _)| k.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) =>
-            {
-                format!("{key}\n")
-            }
-            _ => format!("{l}\n"),
-        })
-        .collect();
-    let file: File = Figment::from(Toml::string(&all)).extract().unwrap();
-    assert_eq!(
-        serde_json::to_value(&file).unwrap(),
-        serde_json::to_value(File::default()).unwrap()
-    );
-    from(&all, &[]).unwrap();
+        .map(|l| l.strip_prefix("# ").filter(|l| is_key(l)).unwrap_or(l));
+    let all = uncommented.collect::<Vec<_>>().join("\n");
+    assert_eq!(all.lines().filter(|l| is_key(l)).count(), TABLE.len());
+    let [plain, full] = ["", &all].map(|toml| format!("{:?}", from(toml, &[]).unwrap()));
+    let without_origins = |text: &str| text.split_once(", origins: ").unwrap().0.to_owned();
+    assert_eq!(without_origins(&plain), without_origins(&full));
 }
 
 #[test]
@@ -111,7 +105,12 @@ fn a_bad_value_is_told_with_file_key_value_and_what_is_right() {
         assert!(told.contains(part), "{part} in {told}");
     }
     let told = message("[sync]\nintervals = 3\n", &[]);
-    for part in [FILE_NAME, "intervals", "health_interval"] {
+    for part in [
+        FILE_NAME,
+        ":2: ",
+        "unknown key sync.intervals",
+        "did you mean sync.interval?",
+    ] {
         assert!(told.contains(part), "{part} in {told}");
     }
     let told = message("network = \n", &[]);
@@ -368,4 +367,169 @@ fn a_configuration_that_has_gone_is_an_error_and_not_the_default() {
         error.contains(CHANGES_FILE) && error.contains("does not exist"),
         "{error}"
     );
+}
+
+#[test]
+fn an_unknown_key_has_its_line_and_the_nearest_key() {
+    for (toml, rest) in [
+        (
+            "\n\n[mesh]\npeer = []\n",
+            ":4: unknown key mesh.peer; did you mean mesh.peers?",
+        ),
+        ("netwrk = \"signet\"\n", ":1: unknown key netwrk; did you mean network?"),
+        (
+            "[mehs]\npeers = []\n",
+            ":1: unknown key mehs; expected one of relay_id, ",
+        ),
+        (
+            "[sync]\ncolour = 1\n",
+            ":2: unknown key sync.colour; expected one of interval, health_interval, ",
+        ),
+        (
+            "[sync]\n\nnetwork = \"signet\"\n",
+            ":3: unknown key sync.network; did you mean network, which stands above the first [table]?",
+        ),
+        (
+            "admin_token = \"5ec2e75ec2e7\"\n",
+            ":1: unknown key admin_token; did you mean auth.admin_token?",
+        ),
+        (
+            "[bitcoin_core]\npasswrd = \"5ec2e7\"\n",
+            ":2: unknown key bitcoin_core.passwrd; did you mean bitcoin_core.password?",
+        ),
+        ("\"sync.interval\" = 5\n", ":1: unknown key sync.interval; "),
+        (
+            "[sync.interval]\nx = 5\n",
+            ":1: sync.interval = …: expected a whole number from 1 to 86400, not a table",
+        ),
+        (
+            "sync = 3\n",
+            ":1: sync = …: expected a table: [sync], and its settings in the lines below",
+        ),
+        ("[[sync]]\ninterval = 3\n", ":1: sync = …: expected a table"),
+    ] {
+        let error = message(toml, &[]);
+        assert!(
+            error.contains(&format!("{FILE_NAME}{rest}")) && !error.contains("5ec2e7"),
+            "{toml}: {error}"
+        );
+    }
+}
+
+/// A secret may stand where it does not belong.
+#[test]
+fn no_error_quotes_a_table() {
+    for toml in [
+        "[bitcoin_core.url]\npassword = \"5ec2e7\"\n",
+        "[bitcoin_core]\nurl = { password = \"5ec2e7\" }\n",
+        "[[bitcoin_core]]\npassword = \"5ec2e7\"\n",
+        "bitcoin_core = \"me:5ec2e7\"\n",
+        "auth = [\"5ec2e7\"]\n",
+        "mesh.peers = [{ password = \"5ec2e7\" }]\n",
+        "password = \"5ec2e7\"\n",
+        "[auth.admin_token]\nvalue = \"5ec2e7\"\n",
+    ] {
+        let error = message(toml, &[]);
+        assert!(
+            !error.contains("5ec2e7") && error.contains("sdk_relay.toml:"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_value_has_its_line_and_what_it_is() {
+    for (toml, rest) in [
+        (
+            "[mesh]\nallow_private = true\n",
+            ":2: mesh.allow_private = true: expected one of the texts \"yes\", \"no\", \"auto\", not a boolean",
+        ),
+        (
+            "\n[sync]\n# every hour\ninterval = 100_000\n",
+            ":4: sync.interval = 100000: expected a whole number from 1 to 86400",
+        ),
+        (
+            "[sync]\ninterval = -1\n",
+            ":2: sync.interval = -1: expected a whole number from 1 to 86400, not a negative number",
+        ),
+        (
+            "[sync]\ninterval = 1.5\n",
+            ":2: sync.interval = 1.5: expected a whole number from 1 to 86400, not a number with a decimal point",
+        ),
+        (
+            "[http]\nhosts = \"a\"\n",
+            ":2: http.hosts = \"a\": expected a list of names such as",
+        ),
+        (
+            "[auth]\nread_token = \"5ec2e7\"\n",
+            ":2: auth.read_token = …: expected 16 or more",
+        ),
+        (
+            "[auth]\nread_token = 532277\n",
+            ":2: auth.read_token = …: expected 16 or more",
+        ),
+        (
+            "[mesh]\npeers = [\"ws://a:1\", \"ws://me:5ec2e7@a:1\"]\n",
+            ":2: mesh.peers = …@…: expected a list of ws://",
+        ),
+        (
+            "[mesh]\npeers = [\n  \"ws://a:1\",\n  2,\n]\n",
+            ":2: mesh.peers = [ \"ws://a:1\", 2, ]: expected",
+        ),
+        ("a = 1\n[auth]\nread_token = 5ec2e7-unquoted\n", ":3: "),
+        ("[auth]\nread_token = \"5ec2e7\nadmin_token = \"5ec2e7\"\n", ":2: "),
+        ("[sync]\ninterval = 1\ninterval = 2\n", ":3: duplicate key"),
+    ] {
+        let error = message(toml, &[]);
+        assert!(error.contains(&format!("{FILE_NAME}{rest}")), "{toml}: {error}");
+        assert!(
+            !error.contains("5ec2e7") && !error.contains("532277") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+}
+
+/// The error of a key says what is wrong with it, and shows the public one alone.
+#[test]
+fn a_wrong_key_of_the_wallet_is_explained() {
+    let scan = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
+    let spend = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
+    let with = |scan: &str, spend: &str| {
+        let toml = format!("[wallet]\nscan_private_key = \"{scan}\"\nspend_public_key = \"{spend}\"\n");
+        from(&toml, &[]).map(drop).map_err(|error| error.to_string())
+    };
+    with(scan, spend).unwrap();
+    with(&scan.to_uppercase(), &spend.to_uppercase()).unwrap();
+    let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+    for (scan, spend, part) in [
+        (
+            scan,
+            "02ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "no point of the curve",
+        ),
+        (scan, &format!("05{}", &spend[2..]), "begins with 02 or 03"),
+        (scan, &spend[2..], "66 hex digits, not 64"),
+        (scan, &format!("{}x", &spend[..65]), "character 66 is no hex digit"),
+        (scan, "", "because wallet.scan_private_key is set"),
+        ("", spend, "because wallet.spend_public_key is set"),
+        (&scan[1..], spend, "64 hex digits, not 63"),
+        (&format!("0x{}", &scan[2..]), spend, "character 2 is no hex digit"),
+        (order, spend, "not less than the order of the curve"),
+        (&"0".repeat(64), spend, "this number is zero"),
+    ] {
+        let error = with(scan, spend).unwrap_err();
+        assert!(error.contains(part) && error.contains("expected "), "{error}");
+        assert!(scan.is_empty() || !error.contains(scan), "{error}");
+    }
+}
+
+#[test]
+fn a_misspelt_target_of_the_log_is_a_warning() {
+    let warnings = |level: &str| from(&format!("[log]\nlevel = \"{level}\"\n"), &[]).unwrap().warnings();
+    let [warning] = warnings("info,sdk_relay_wss=debug").try_into().unwrap();
+    assert!(
+        warning.contains(":2: log.level: no log line has the target \"sdk_relay_wss\"; did you mean sdk_relay_ws?"),
+        "{warning}"
+    );
+    assert!(warnings("info,sdk_relay=debug,hyper=warn").is_empty());
 }

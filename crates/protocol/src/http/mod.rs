@@ -7,7 +7,6 @@ mod events;
 mod health;
 mod logs;
 mod metrics;
-mod patch;
 mod problem;
 mod relays;
 mod sync;
@@ -20,7 +19,6 @@ pub use events::StreamedEvent;
 pub use health::{Checks, Health, IndexHealth, Live, Ready, Services};
 pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};
-pub use patch::{BitcoinCorePatch, BlindbitPatch, ConfigPatch, SyncPatch};
 pub use problem::{FieldError, Problem};
 pub use relays::{
     Link, RelayConfiguration, RelayDetails, RelayHealth, RelayList, RelayMetricsDetails, RelayParts, RelaySummary,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
-use sdk_relay_config::{Config, Loader, Overrides};
+use sdk_relay_config::{Config, Loader, Overrides, Setting};
 use sdk_relay_console::{say, say_error};
 use sdk_relay_service::preflight;
 
@@ -53,8 +53,7 @@ struct Paths {
     /// Configuration file [default: sdk_relay.toml in the data directory]
     #[arg(long, value_name = "FILE", env = "SDK_RELAY_CONFIG")]
     config: Option<PathBuf>,
-    /// Directory of the event log, the tweak index and the keys [default: ~/.sdk_relay]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = format!("{} [default: ~/.sdk_relay]", about("data_dir")))]
     data_dir: Option<PathBuf>,
 }
 
@@ -62,11 +61,9 @@ struct Paths {
 struct Settings {
     #[command(flatten)]
     paths: Paths,
-    /// Run on an embedded development chain, without a node
-    #[arg(long)]
+    #[arg(long, help = about("standalone"))]
     standalone: bool,
-    /// Serve TLS on both ports with a self-signed certificate (for development)
-    #[arg(long)]
+    #[arg(long, help = about("tls.self_signed"))]
     tls_self_signed: bool,
 }
 
@@ -76,6 +73,11 @@ struct ScanArguments {
     scan: sdk_relay_scan::Arguments,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// The help of a flag, from the table of settings.
+fn about(key: &str) -> String {
+    sdk_relay_config::setting(key).map(Setting::summary).unwrap_or_default()
 }
 
 impl Cli {
@@ -130,6 +132,9 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
         );
     }
     let config = loader.load()?;
+    for warning in config.warnings() {
+        say_error(&format!("sdk_relay: warning: {warning}"));
+    }
     preflight::check(&config)?;
     match preflight::cookie(&config) {
         // Nobody has asked for this file: the node may be another's, or come later.
@@ -164,5 +169,32 @@ fn source(config: &Config) -> String {
         "the embedded development chain".to_owned()
     } else {
         config.bitcoin_core.url.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use sdk_relay_config::TABLE;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_of_the_table_is_there_with_its_help() {
+        let command = Cli::command();
+        for setting in TABLE {
+            let Some(flag) = setting.flag else { continue };
+            let mut arguments = command.get_arguments();
+            let argument = arguments.find(|a| a.get_long().map(|long| format!("--{long}")).as_deref() == Some(flag));
+            let help = argument
+                .unwrap_or_else(|| panic!("no {flag}"))
+                .get_help()
+                .unwrap()
+                .to_string();
+            assert!(
+                !help.is_empty() && help.starts_with(&setting.summary()),
+                "{flag}: {help}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{Log, log_panic, say};
+use sdk_relay_console::{Log, log_panic, say, say_error};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_transport::{Ports, http_runtime, open_files};
@@ -43,6 +43,7 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
     for variable in loader.unknown_variables() {
         tracing::warn!("{variable}");
     }
+    warn(&config);
     let workers = available_parallelism().map_or(1, NonZero::get);
     threads_are_there(workers + http_runtime::THREADS + FURTHER_THREADS)
         .context("the system refuses threads: raise its limit (systemd: TasksMax=, a shell: ulimit -u)")?;
@@ -54,6 +55,17 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
     // Not by dropping it, which waits for ever for a thread that waits for a disk.
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
     ended
+}
+
+/// Logs what the operator may have meant otherwise. A filter with a wrong target may hide the line, so that it goes around the log.
+fn warn(config: &Config) {
+    for warning in config.warnings() {
+        if tracing::enabled!(tracing::Level::WARN) {
+            tracing::warn!("{warning}");
+        } else {
+            say_error(&format!("sdk_relay: warning: {warning}"));
+        }
+    }
 }
 
 /// Checks that the system allows this many threads, because the runtime panics if it does not.
@@ -121,6 +133,7 @@ async fn keep_running(
             End::Signal => return Ok(()),
             End::Restart(new, old) => {
                 log.level(&new);
+                warn(&new);
                 config = *new;
                 before = Some(*old);
             }

@@ -46,13 +46,14 @@ const CASES: &[Case] = &[
     (
         "network = \"moonnet\"",
         &[],
-        &["relay.toml: network", "moonnet", "regtest"],
+        &["relay.toml:", ": network", "moonnet", "regtest"],
     ),
     (
         "ws_url = \"127.0.0.1:8090\"\nhttp_url = \"127.0.0.1:8090\"",
         &[],
         &[
-            "relay.toml: http_url",
+            "relay.toml:",
+            ": http_url",
             "127.0.0.1:8090",
             "another port than that of ws_url",
         ],
@@ -60,43 +61,43 @@ const CASES: &[Case] = &[
     (
         "ws_url = \"[::]:8090\"\nhttp_url = \"127.0.0.1:8090\"",
         &[],
-        &["relay.toml: http_url", "another port"],
+        &["relay.toml:", ": http_url", "another port"],
     ),
     (
         "ws_url = \"203.0.113.7:8090\"\nhttp_url = \"127.0.0.1:0\"",
         &[],
-        &["relay.toml: ws_url", NOT_OURS, "cannot listen there"],
+        &["relay.toml:", ": ws_url", NOT_OURS, "cannot listen there"],
     ),
     (
         "http_url = \"203.0.113.7:8090\"\nws_url = \"127.0.0.1:0\"",
         &[],
-        &["relay.toml: http_url", NOT_OURS, "cannot listen there"],
+        &["relay.toml:", ": http_url", NOT_OURS, "cannot listen there"],
     ),
     (
         "data_dir = \"/dev/null/relay\"",
         &[],
-        &["relay.toml: data_dir", "/dev/null/relay"],
+        &["relay.toml:", ": data_dir", "/dev/null/relay"],
     ),
-    ("data_dir = \"/proc\"", &[], &["relay.toml: data_dir", "/proc"]),
+    ("data_dir = \"/proc\"", &[], &["relay.toml:", ": data_dir", "/proc"]),
     (
         "[tls]\ncert = \"none.crt\"\nkey = \"none.key\"",
         &[],
-        &["relay.toml: ", "tls.cert", "none.crt", "No such file"],
+        &["relay.toml:", ": ", "tls.cert", "none.crt", "No such file"],
     ),
     (
         "[tls]\ncert = \"a.crt\"\nkey = \"none.key\"",
         &[("a.crt", "garbage", 0o644)],
-        &["relay.toml: tls.cert", "a.crt", "no certificate"],
+        &["relay.toml:", ": tls.cert", "a.crt", "no certificate"],
     ),
     (
         "[mesh]\ntrust = \"none.pem\"",
         &[],
-        &["relay.toml: mesh.trust", "none.pem", "No such file"],
+        &["relay.toml:", ": mesh.trust", "none.pem", "No such file"],
     ),
     (
         "[mesh]\ntrust = \"empty.pem\"",
         &[("empty.pem", "", 0o644)],
-        &["relay.toml: mesh.trust", "empty.pem", "no certificate"],
+        &["relay.toml:", ": mesh.trust", "empty.pem", "no certificate"],
     ),
     (
         "[mesh]\nidentity = \"mesh.id\"",
@@ -119,17 +120,17 @@ const CASES: &[Case] = &[
     (
         "",
         &[("data/settings.toml", "ws_url = \"203.0.113.7:8090\"", 0o600)],
-        &["data/settings.toml: ws_url", NOT_OURS, "cannot listen there"],
+        &["data/settings.toml:1: ws_url", NOT_OURS, "cannot listen there"],
     ),
     (
         "",
         &[("data/settings.toml", "[sync]\ninterval = 0", 0o600)],
-        &["data/settings.toml: sync.interval", "1 to 86400"],
+        &["data/settings.toml:2: sync.interval", "1 to 86400"],
     ),
     (
         "[auth]\nadmin_token = \"5ec2e7\"",
         &[],
-        &["relay.toml: auth.admin_token = …", "16 or more"],
+        &["relay.toml:", ": auth.admin_token = …", "16 or more"],
     ),
 ];
 
@@ -174,7 +175,7 @@ fn each_source_is_named() {
     };
     let file = check(&["--config", "relay.toml"], &[]);
     assert!(
-        file.starts_with("relay.toml: ws_url = \"203.0.113.7:8090\": cannot listen"),
+        file.starts_with("relay.toml:1: ws_url = \"203.0.113.7:8090\": cannot listen"),
         "{file}"
     );
     let variable = check(&[], &[("SDK_RELAY_WS_URL", NOT_OURS)]);
@@ -184,7 +185,10 @@ fn each_source_is_named() {
     let path = home.path().join(".sdk_relay/settings.toml");
     write(&path, &format!("http_url = \"{NOT_OURS}\"\n"), 0o600);
     let kept = check(&[], &[]);
-    assert!(kept.starts_with(&format!("{}: http_url = ", path.display())), "{kept}");
+    assert!(
+        kept.starts_with(&format!("{}:1: http_url = ", path.display())),
+        "{kept}"
+    );
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn a_bad_file_is_told_with_file_key_value_and_what_would_be_right() {
         has(&message, words);
     }
     let (_home, message) = checked("network = signet");
-    has(&message, &["relay.toml", "line 1"]);
+    has(&message, &["relay.toml:1: "]);
     let home = tempfile::tempdir().unwrap();
     let missing = run(home.path(), &["check-config", "--config", "nowhere.toml"]);
     has(refused(&missing), &["nowhere.toml", "No such file"]);

@@ -203,6 +203,29 @@ async fn the_wrong_is_told_by_field() {
         .collect();
     fields.sort();
     assert_eq!(fields, ["relay_id", "sync.colour"]);
+    // Each value that is wrong on its own is named, with what is right.
+    let both = json!({"sync": {"interval": -1, "health_interval": 86_401}, "bitcoin_core": {"password": "5ec2e7"}});
+    let wrong = put(&relay, &both).await;
+    assert_eq!(wrong.status, 422);
+    let expected = "expected a whole number from 1 to 86400";
+    let errors = &wrong.json()["errors"];
+    for (at, field, message) in [
+        (0, "sync.interval", format!("{expected}, not a negative number")),
+        (1, "sync.health_interval", expected.to_owned()),
+        (
+            2,
+            "bitcoin_core.password",
+            "cannot be changed over HTTP: it is set in the configuration file or the environment".to_owned(),
+        ),
+    ] {
+        assert_eq!(
+            errors[at],
+            json!({"field": field, "message": message}),
+            "{}",
+            wrong.text()
+        );
+    }
+    assert!(!wrong.text().contains("5ec2e7"));
     // The next start would be refused: an address that this machine does not have (RFC 5737), and one for both.
     let own = http_get(&format!("{}/config", relay.http_url())).await.json()["ws_url"].clone();
     for (key, address) in [("ws_url", json!("203.0.113.7:8090")), ("http_url", own)] {

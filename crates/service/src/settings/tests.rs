@@ -100,7 +100,10 @@ async fn all_or_nothing() {
             json!({"bitcoin_core": {"url": "http://node:1/path"}}),
             "bitcoin_core.url",
         ),
-        (json!({"auth": {"admin_token": "x"}}), "auth"),
+        (json!({"auth": {"admin_token": "x"}}), "auth.admin_token"),
+        (json!({"auth": {"password": "x"}}), "auth.password"),
+        (json!({"sync": {"interval": -1}}), "sync.interval"),
+        (json!({"sync": {"interval": 86_401}}), "sync.interval"),
         (json!({"timestamp": 1}), "timestamp"),
     ];
     for (patch, key) in bad {

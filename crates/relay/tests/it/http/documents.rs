@@ -158,6 +158,9 @@ fn named(node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Its schema is made from the table of settings, and the relay reads it key by key.
+type ConfigPatch = serde_json::Map<String, Value>;
+
 #[tokio::test]
 async fn every_request_and_every_answer_has_an_example_that_is_right() {
     let fixture = Fixture::new("").await;

@@ -1,0 +1,57 @@
+//! The node, and how the relay authenticates to it.
+
+use std::path::PathBuf;
+
+use crate::data_dir::home;
+use crate::network::Network;
+use crate::secret::Secret;
+
+/// The node.
+#[derive(Clone, Debug)]
+pub struct BitcoinCore {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// How the relay proves who it is.
+    pub credentials: Credentials,
+    /// The node's wallet, where one is wanted.
+    pub wallet: Option<String>,
+    /// `tcp://HOST:PORT`; `None`: poll.
+    pub zmq_url: Option<String>,
+}
+
+/// How the relay proves to the node who it is.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// The file that the node writes at each start.
+    CookieFile(PathBuf),
+    /// `rpcuser`, `rpcpassword` or `rpcauth`.
+    UserPassword(String, Secret),
+    /// None are sent: they were configured for another address than the one that `PUT /config` has set.
+    Withheld {
+        /// The address that they were configured for.
+        configured_for: String,
+    },
+}
+
+impl BitcoinCore {
+    /// Says that the credentials are withheld, where they are.
+    pub fn withheld(&self) -> Option<String> {
+        let Credentials::Withheld { configured_for } = &self.credentials else {
+            return None;
+        };
+        Some(format!(
+            "bitcoin_core.url was changed over HTTP to {}: the relay does not send the configured credentials there, because they belong to {configured_for}; to send credentials, set bitcoin_core.url to the new address in the configuration file or the environment, together with cookie_file or user and password",
+            self.url
+        ))
+    }
+
+    /// Whether the cookie file is where the node keeps it unless somebody says otherwise.
+    pub fn has_default_cookie(&self, network: Network) -> bool {
+        matches!(&self.credentials, Credentials::CookieFile(path) if *path == default_cookie(network))
+    }
+}
+
+/// Where Bitcoin Core writes the cookie file unless it is told otherwise.
+pub(crate) fn default_cookie(network: Network) -> PathBuf {
+    home().join(".bitcoin").join(network.subdirectory()).join(".cookie")
+}

@@ -1,0 +1,52 @@
+//! Names of settings, and the one that may be meant by a name that is none.
+
+use crate::setting::Setting;
+use crate::settings::{GROUPS, TABLE};
+use crate::value::shown;
+
+/// A known name with at most so many edits is suggested for an unknown one.
+const SUGGEST_WITHIN: usize = 3;
+
+/// The setting of this key.
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    TABLE.iter().copied().find(|setting| setting.key == key)
+}
+
+/// The setting whose key is closest to this one, if one is close.
+pub(crate) fn nearest(key: &str) -> Option<&'static Setting> {
+    // Short names are close to each other by chance: at most a third of the letters may differ.
+    let within = SUGGEST_WITHIN.min(key.len() / 3);
+    let distances = TABLE.iter().map(|s| (strsim::damerau_levenshtein(key, s.key), *s));
+    let close = distances.filter(|(distance, _)| *distance <= within);
+    close.min_by_key(|(distance, s)| (*distance, s.key)).map(|(_, s)| s)
+}
+
+/// Says that there is no such key in a file, and which may be meant.
+pub(crate) fn unknown(key: &str) -> String {
+    let name = shown(&key.escape_debug().to_string());
+    // The right name in the wrong table: a line below `[sync]` belongs to `sync`.
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let mut elsewhere = TABLE.iter().filter(|s| s.name() == last);
+    let meant = match (nearest(key), elsewhere.next(), elsewhere.next()) {
+        (Some(nearest), _, _) => Some(nearest),
+        (None, Some(only), None) => Some(*only),
+        _ => None,
+    };
+    match meant {
+        Some(meant) if meant.group().is_empty() && key.contains('.') => {
+            format!(
+                "unknown key {name}; did you mean {}, which stands above the first [table]?",
+                meant.key
+            )
+        }
+        Some(meant) => format!("unknown key {name}; did you mean {}?", meant.key),
+        None => {
+            let group = key.split_once('.').map_or("", |(group, _)| group);
+            let mut keys: Vec<_> = TABLE.iter().filter(|s| s.group() == group).map(|s| s.name()).collect();
+            if keys.is_empty() || group.is_empty() {
+                keys.extend(GROUPS.iter().map(|(group, _)| *group));
+            }
+            format!("unknown key {name}; expected one of {}", keys.join(", "))
+        }
+    }
+}

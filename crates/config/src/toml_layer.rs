@@ -1,0 +1,81 @@
+//! A TOML text as a layer: the file of the operator, and the changes of `PUT /config`.
+
+use std::ops::Range;
+
+use toml_edit::{ImDocument, Item, TableLike};
+
+use crate::error::ConfigError;
+use crate::names;
+use crate::settings::GROUPS;
+use crate::value::shown;
+use crate::values::Values;
+
+/// A text, and the name of its file for errors.
+pub(crate) struct TomlLayer<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+/// Puts the values of the text over those of the layers below. Errors have the line; they never quote the text, which may hold a secret.
+pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Result<(), ConfigError> {
+    let layer = TomlLayer { name, text };
+    let document = ImDocument::parse(text).map_err(|error| ConfigError::Syntax {
+        origin: layer.at(error.span()),
+        reason: error.message().lines().collect::<Vec<_>>().join(": "),
+    })?;
+    layer.table(values, "", document.as_table())
+}
+
+impl TomlLayer<'_> {
+    /// `FILE:LINE`.
+    fn at(&self, span: Option<Range<usize>>) -> String {
+        let before = span.and_then(|span| self.text.get(..span.start));
+        before.map_or_else(
+            || self.name.to_owned(),
+            |text| format!("{}:{}", self.name, text.matches('\n').count() + 1),
+        )
+    }
+
+    fn table(&self, values: &mut Values, prefix: &str, table: &dyn TableLike) -> Result<(), ConfigError> {
+        for (name, item) in table.iter() {
+            let written = table.get_key_value(name).and_then(|(key, _)| key.span());
+            let origin = self.at(written.or_else(|| item.span()));
+            let key = format!("{prefix}{name}");
+            // "sync.interval" in quotation marks is one name, and no key.
+            let setting = names::setting(&key).filter(|_| !name.contains('.'));
+            let is_group = prefix.is_empty() && GROUPS.iter().any(|(group, _)| *group == name);
+            match (setting, item.as_table_like()) {
+                (Some(setting), _) => {
+                    let value = setting.read_toml(item).map_err(|wrong| wrong.found(self.quote(item)));
+                    values.set(setting, value, origin);
+                }
+                (None, Some(inner)) if is_group => self.table(values, &format!("{key}."), inner)?,
+                (None, None) if is_group => {
+                    return Err(ConfigError::Value {
+                        origin,
+                        // It may be a secret that stands in the wrong place.
+                        found: "…".to_owned(),
+                        expected: format!("expected a table: [{key}], and its settings in the lines below"),
+                        key,
+                    });
+                }
+                (None, _) => {
+                    return Err(ConfigError::Syntax {
+                        origin,
+                        reason: names::unknown(&key),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value as it is written, without what a table has in it. The error of a secret leaves it out.
+    fn quote(&self, item: &Item) -> String {
+        let holds_table =
+            |list: &toml_edit::Array| list.iter().any(|value| value.is_inline_table() || value.is_array());
+        let is_plain = item.is_value() && !item.is_inline_table() && !item.as_array().is_some_and(holds_table);
+        let text = item.span().filter(|_| is_plain).and_then(|span| self.text.get(span));
+        shown(text.unwrap_or("…"))
+    }
+}

@@ -1,0 +1,121 @@
+//! Values as the layers have them: of the kind of their setting, and not checked further.
+
+use toml_edit::{Array, Value as Toml};
+use zeroize::Zeroizing;
+
+/// A longer value is cut in an error.
+const MAX_SHOWN: usize = 100;
+
+/// A value. It may be a secret: it is wiped when dropped, and has no `Debug`.
+#[derive(Clone)]
+pub(crate) enum Value {
+    Bool(bool),
+    Whole(u64),
+    Text(Zeroizing<String>),
+    List(Vec<String>),
+}
+
+/// Why a value is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// The part of the value that is wrong, where it is not the whole.
+    pub(crate) found: Option<String>,
+    /// What would be right, where it is not simply what the setting expects.
+    pub(crate) expected: Option<String>,
+}
+
+impl Wrong {
+    /// It is not what the setting expects.
+    pub(crate) fn unexpected() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn because(expected: impl Into<String>) -> Self {
+        Self {
+            found: None,
+            expected: Some(expected.into()),
+        }
+    }
+
+    /// One entry of a list is wrong.
+    pub(crate) fn entry(entry: &str) -> Self {
+        Self {
+            found: Some(quoted(entry)),
+            expected: None,
+        }
+    }
+
+    pub(crate) fn found(mut self, found: impl Into<String>) -> Self {
+        self.found = Some(found.into());
+        self
+    }
+}
+
+impl Value {
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Text(Zeroizing::new(text.to_owned()))
+    }
+
+    /// `false` for a value of another kind; so are the defaults of the others. The kind was compared when the value was read.
+    pub(crate) fn as_bool(&self) -> bool {
+        matches!(self, Self::Bool(true))
+    }
+
+    pub(crate) fn as_whole(&self) -> u64 {
+        match self {
+            Self::Whole(number) => *number,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    pub(crate) fn as_list(&self) -> &[String] {
+        match self {
+            Self::List(list) => list,
+            _ => &[],
+        }
+    }
+
+    /// As it would stand in the file. Not for secrets.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Whole(value) => value.to_string(),
+            Self::Text(value) => quoted(value),
+            Self::List(value) => shown(&format!("{value:?}")),
+        }
+    }
+
+    /// For the file of changes.
+    pub(crate) fn to_toml(&self) -> Toml {
+        match self {
+            Self::Bool(value) => (*value).into(),
+            Self::Whole(value) => i64::try_from(*value).unwrap_or(i64::MAX).into(),
+            Self::Text(value) => value.as_str().into(),
+            Self::List(value) => value.iter().collect::<Array>().into(),
+        }
+    }
+}
+
+/// A text for an error, in quotation marks.
+pub(crate) fn quoted(text: &str) -> String {
+    shown(&format!("{text:?}"))
+}
+
+/// A value for an error: in one line, not endless, and without what may be a password (`http://user:password@host`).
+pub(crate) fn shown(value: &str) -> String {
+    if value.contains('@') {
+        return "…@…".to_owned();
+    }
+    let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}

@@ -1,0 +1,110 @@
+//! The layers, one over the other: for each key the value that counts, and where it stands.
+
+use std::collections::BTreeMap;
+
+use crate::error::ConfigError;
+use crate::origins::Origins;
+use crate::setting::{Key, Setting};
+use crate::value::{Value, Wrong};
+
+/// The values that are set.
+#[derive(Clone, Default)]
+pub(crate) struct Values {
+    entries: BTreeMap<&'static str, Entry>,
+    /// The file, where there is one: there a value is missing that is set nowhere.
+    file: Option<String>,
+}
+
+/// A value, and where it stands. What lies under another layer is not looked at, so a wrong value is an error only once it counts.
+#[derive(Clone)]
+struct Entry {
+    value: Result<Value, Wrong>,
+    origin: String,
+}
+
+impl Values {
+    /// Over a configuration file, for errors about what is not in it.
+    pub(crate) fn set_file(&mut self, name: String) {
+        self.file = Some(name);
+    }
+
+    /// Sets a value over the one of a lower layer.
+    pub(crate) fn set(&mut self, setting: &'static Setting, value: Result<Value, Wrong>, origin: String) {
+        self.entries.insert(setting.key, Entry { value, origin });
+    }
+
+    /// Sets a value that nobody has set.
+    pub(crate) fn set_default(&mut self, setting: &'static Setting, value: Value) {
+        let origin = self.file.clone().unwrap_or_else(nowhere);
+        let unset = || Entry {
+            value: Ok(value),
+            origin,
+        };
+        self.entries.entry(setting.key).or_insert_with(unset);
+    }
+
+    /// What a setting is, checked on its own.
+    pub(crate) fn get<T>(&self, key: &Key<T>) -> Result<T, ConfigError> {
+        let setting = &key.setting;
+        let read = match self.entries.get(setting.key).map(|entry| &entry.value) {
+            Some(Ok(value)) => key.read(value),
+            Some(Err(wrong)) => Err(wrong.clone()),
+            None => key.read(&setting.kind.default()),
+        };
+        read.map_err(|wrong| self.error(setting, wrong))
+    }
+
+    /// A text as it is set, without a check.
+    pub(crate) fn unchecked<T>(&self, key: &Key<T>) -> Value {
+        match self.entries.get(key.setting.key).map(|entry| &entry.value) {
+            Some(Ok(value)) => value.clone(),
+            _ => key.setting.kind.default(),
+        }
+    }
+
+    /// The value is wrong beside others: `expected` says why, and what would be right.
+    pub(crate) fn wrong<T>(&self, key: &Key<T>, expected: impl Into<String>) -> ConfigError {
+        self.error(&key.setting, Wrong::because(expected))
+    }
+
+    fn error(&self, setting: &Setting, wrong: Wrong) -> ConfigError {
+        let value = self.entries.get(setting.key).map(|entry| &entry.value);
+        let found = match (wrong.found, value) {
+            _ if setting.is_secret => "…".to_owned(),
+            (Some(found), _) => found,
+            (None, Some(Ok(value))) => value.shown(),
+            (None, _) => setting.kind.default().shown(),
+        };
+        ConfigError::Value {
+            origin: self.origin(setting.key),
+            key: setting.key.to_owned(),
+            found,
+            expected: wrong.expected.unwrap_or_else(|| setting.expected()),
+        }
+    }
+
+    /// Where the value of a key stands.
+    pub(crate) fn origin(&self, key: &str) -> String {
+        match (self.entries.get(key), &self.file) {
+            (Some(entry), _) => entry.origin.clone(),
+            (None, Some(file)) => file.clone(),
+            (None, None) => nowhere(),
+        }
+    }
+
+    /// Where the values stand that are set.
+    pub(crate) fn origins(&self) -> Origins {
+        Origins {
+            of: self
+                .entries
+                .iter()
+                .map(|(key, entry)| (*key, entry.origin.clone()))
+                .collect(),
+            file: self.file.clone().unwrap_or_else(nowhere),
+        }
+    }
+}
+
+fn nowhere() -> String {
+    "the settings".to_owned()
+}
