@@ -2,14 +2,12 @@
 //!
 //! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
+use sdk_relay_files::{Access, is_absent, open_regular, replace};
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use crate::error::ConfigError;
-use crate::regular_file::{is_absent, open_regular};
 use crate::toml_layer;
 use crate::values::Values;
 
@@ -91,16 +89,10 @@ impl Changes {
             .all(|(_, item)| item.as_table().is_some_and(Table::is_empty))
     }
 
-    /// Writes the file beside and renames it, so that a kill leaves the old one or the new one.
+    /// Writes the file as a whole.
     pub fn write(&self, data_dir: &Path) -> std::io::Result<()> {
-        let path = data_dir.join(CHANGES_FILE);
-        let beside = path.with_extension("toml.new");
-        let mut file = File::create(&beside)?;
-        file.write_all(HEADER.as_bytes())?;
-        file.write_all(self.text().trim_start_matches(HEADER).as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &path)?;
-        File::open(data_dir)?.sync_all()
+        let text = format!("{HEADER}{}", self.text().trim_start_matches(HEADER));
+        replace(&data_dir.join(CHANGES_FILE), text.as_bytes(), Access::Umask)
     }
 }
 

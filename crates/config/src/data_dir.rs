@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use sdk_relay_files::{Access, check_regular, is_absent, make_directory};
+
 /// Name of the lock file. It is never deleted: a lock on a deleted file would protect nothing.
 const LOCK: &str = "relay.lock";
 /// Files of a relay that was here before: the lock, and the keys, which a backup restores without it.
@@ -28,6 +30,14 @@ pub enum DataDirError {
         /// Process id of the other relay, as it wrote it.
         process: String,
     },
+    /// Its lock cannot be taken.
+    #[error("cannot lock the data directory with {}: {source}", .path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// It cannot be made or written.
     #[error("cannot use the data directory {}: {source}", .path.display())]
     Io {
@@ -50,14 +60,20 @@ impl DataDir {
         for name in OF_A_RELAY {
             was_used |= path.join(name).try_exists().map_err(io)?;
         }
+        let name = path.join(LOCK);
+        check_lock(&name)?;
+        let in_lock = |source| DataDirError::Lock {
+            path: name.clone(),
+            source,
+        };
         let mut options = File::options();
         let mut lock = options
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path.join(LOCK))
-            .map_err(io)?;
+            .open(&name)
+            .map_err(in_lock)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -70,11 +86,11 @@ impl DataDir {
                     process: process.trim().to_owned(),
                 });
             }
-            Err(TryLockError::Error(e)) => return Err(io(e)),
+            Err(TryLockError::Error(e)) => return Err(in_lock(e)),
         }
-        lock.set_len(0).map_err(io)?;
-        lock.rewind().map_err(io)?;
-        writeln!(lock, "{}", std::process::id()).map_err(io)?;
+        lock.set_len(0).map_err(in_lock)?;
+        lock.rewind().map_err(in_lock)?;
+        writeln!(lock, "{}", std::process::id()).map_err(in_lock)?;
         Ok(Self {
             path: path.to_owned(),
             was_used,
@@ -98,6 +114,7 @@ impl DataDir {
                 source,
             });
         }
+        check_lock(&path.join(LOCK))?;
         let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
         let probed = File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe));
         probed.map_err(|source| DataDirError::Io {
@@ -129,15 +146,18 @@ pub(crate) fn home() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("."))
 }
 
-#[cfg(unix)]
-fn make(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+/// Whether a lock file could be opened, or made.
+fn check_lock(path: &Path) -> Result<(), DataDirError> {
+    let checked = is_absent(path).and_then(|absent| if absent { Ok(()) } else { check_regular(path).map(drop) });
+    checked.map_err(|source| DataDirError::Lock {
+        path: path.to_owned(),
+        source,
+    })
 }
 
-#[cfg(not(unix))]
+/// Of mode 0700.
 fn make(path: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(path)
+    make_directory(path, Access::Owner)
 }
 
 #[cfg(test)]
@@ -183,6 +203,18 @@ mod tests {
             let checked = DataDir::check(path).unwrap_err().to_string();
             assert_eq!(checked, DataDir::open(path).unwrap_err().to_string());
         }
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_the_lock_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(LOCK)).unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert_eq!(DataDir::check(dir.path()).unwrap_err().to_string(), error);
+        assert!(
+            error.ends_with("relay.lock: it is a directory, not a regular file"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use sdk_relay_files::{is_absent, open_regular};
+
 use crate::changes::{CHANGES_FILE, Changes};
 use crate::config::Config;
 use crate::data_dir::default_data_dir;
 use crate::environment::{Environment, UnknownVariable};
 use crate::error::ConfigError;
-use crate::regular_file::{is_absent, open_regular};
 use crate::setting::Setting;
 use crate::settings as key;
 use crate::toml_layer;

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
-use sdk_relay_config::{WalletKeys, is_absent, open_regular, private_file};
+use sdk_relay_config::WalletKeys;
+use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -72,7 +73,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
         create(path).map_err(io)?;
         tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
     }
-    if let Some(mode) = private_file::exposed(path).map_err(io)? {
+    if let Some(mode) = exposed(path).map_err(io)? {
         return Err(WalletError::Exposed {
             path: path.to_owned(),
             mode,
@@ -105,7 +106,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         keys[1].display_secret(),
     ));
     keys.iter_mut().for_each(SecretKey::non_secure_erase);
-    private_file::write(path, text.as_bytes())
+    replace(path, text.as_bytes(), Access::Owner)
 }
 
 #[cfg(test)]

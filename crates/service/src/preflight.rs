@@ -4,8 +4,9 @@
 use std::io::Read;
 use std::net::SocketAddr;
 
-use sdk_relay_config::{Config, ConfigError, Credentials, DataDir, open_regular};
+use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
 use sdk_relay_detect::own_wallet::{self, WalletError};
+use sdk_relay_files::open_regular;
 use sdk_relay_mesh_net::{IdentityError, check_identity};
 use sdk_relay_transport::{TlsError, may_listen, tls};
 use tokio_rustls::rustls::pki_types::CertificateDer;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
+use sdk_relay_files::{beside, check_regular, publish};
 
 /// Between two attempts to open a database that could not be reopened. Opening reads the whole file; readers may ask a thousand times a second.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
@@ -228,8 +229,7 @@ pub(crate) struct DatabaseFile(pub(crate) PathBuf);
 
 impl Medium for DatabaseFile {
     fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>> {
-        match std::fs::metadata(&self.0) {
-            Ok(file) if !file.is_file() => return Err(io::Error::other("it is not a regular file")),
+        match check_regular(&self.0) {
             // A database is never empty: what was in it is lost, and a new one in its place would not say so.
             Ok(file) if file.len() == 0 => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")),
             Ok(_) => {}
@@ -250,8 +250,7 @@ impl DatabaseFile {
     /// Makes an empty database. A power cut leaves none, or a whole one: what redb leaves of one that it was making it takes for another
     /// program's file afterwards.
     fn make(&self) -> io::Result<()> {
-        let mut new = self.0.clone().into_os_string();
-        new.push(".new");
+        let new = beside(&self.0);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(true).open(&new)?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
@@ -259,12 +258,7 @@ impl DatabaseFile {
             .create_with_backend(backend)
             .map_err(io::Error::other)?;
         database.close().map_err(io::Error::other)?;
-        std::fs::rename(&new, &self.0)?;
-        #[cfg(unix)]
-        if let Some(dir) = self.0.parent() {
-            std::fs::File::open(dir)?.sync_all()?;
-        }
-        Ok(())
+        publish(&new, &self.0)
     }
 }
 

@@ -56,11 +56,11 @@ fn what_stands_in_the_place_of_a_store_is_named_and_left_as_it_is() {
     std::fs::remove_file(&path).unwrap();
 
     std::fs::create_dir(&path).unwrap();
-    refused("it is not a regular file");
+    refused("it is a directory, not a regular file");
     std::fs::remove_dir(&path).unwrap();
 
     let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    refused("it is not a regular file");
+    refused("it is a socket, not a regular file");
 }
 
 #[test]

@@ -126,11 +126,7 @@ impl fmt::Debug for Credentials {
 async fn cookie(path: PathBuf) -> Result<Zeroizing<String>, String> {
     let read = move || {
         let mut text = Zeroizing::new(String::new());
-        if !std::fs::metadata(&path)?.is_file() {
-            // A named pipe would keep a thread for ever.
-            return Err(std::io::Error::other("it is not a regular file"));
-        }
-        std::fs::File::open(path)?
+        sdk_relay_files::open_regular(&path)?
             .take(MAX_COOKIE_BYTES)
             .read_to_string(&mut text)?;
         Ok::<_, std::io::Error>(text)

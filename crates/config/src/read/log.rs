@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_detect",
     "sdk_relay_devchain",
     "sdk_relay_events",
+    "sdk_relay_files",
     "sdk_relay_http",
     "sdk_relay_http_common",
     "sdk_relay_index",

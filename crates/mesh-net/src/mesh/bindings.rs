@@ -3,13 +3,13 @@
 //! Memory is the truth; the file is appended to and synced by [`Bindings::write`], which blocks and belongs off the runtime's threads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sdk_relay_config::open_regular;
+use sdk_relay_files::{Access, open_regular, replace};
 use sdk_relay_telemetry::clock::unix_now;
 
 use crate::sync::is_relay_id;
@@ -209,7 +209,7 @@ impl Bindings {
             }
         };
         let written = match anew {
-            true => self.replace(&text),
+            true => replace(&self.path, text.as_bytes(), Access::Umask),
             false => self.append(&text),
         };
         let mut state = self.state();
@@ -229,15 +229,6 @@ impl Bindings {
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()
-    }
-
-    /// Written beside and renamed, so that a kill leaves the old file or the new one.
-    fn replace(&self, text: &str) -> std::io::Result<()> {
-        let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

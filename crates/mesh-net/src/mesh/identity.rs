@@ -9,7 +9,7 @@ use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_config::{is_absent, open_regular, private_file};
+use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -60,7 +60,7 @@ impl Identity {
         if is_absent(&path).map_err(io)? {
             create(&path).map_err(io)?;
         }
-        if let Some(mode) = private_file::exposed(&path).map_err(io)? {
+        if let Some(mode) = exposed(&path).map_err(io)? {
             return Err(IdentityError::Exposed { path, mode });
         }
         let text = open_regular(&path).and_then(std::io::read_to_string);
@@ -156,7 +156,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     let mut secret = SecretKey::new(&mut OsRng);
     let text = Zeroizing::new(format!("{}\n", secret.display_secret()));
     secret.non_secure_erase();
-    private_file::write(path, text.as_bytes())
+    replace(path, text.as_bytes(), Access::Owner)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! `sdk_relay init`.
 
-use std::fs::File;
 use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, anyhow};
 use sdk_relay_config::{Loader, Overrides, template};
 use sdk_relay_console::say;
+use sdk_relay_files::create_private;
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
 pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
@@ -18,15 +18,8 @@ pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
-    let mut options = File::options();
-    options.write(true).create_new(true);
     // Passwords and tokens are added to it.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&path).map_err(|error| match error.kind() {
+    let mut file = create_private(&path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => anyhow!("{} exists: edit it, or remove it to start anew", path.display()),
         _ => anyhow!("cannot write {}: {error}", path.display()),
     })?;

@@ -110,6 +110,22 @@ const CASES: &[Case] = &[
         &["mesh key nowhere/mesh.id", "No such file"],
     ),
     ("", &[("data/mesh.key", "x", 0o644)], &["mesh.key", "chmod 600"]),
+    // Directories where files should be.
+    (
+        "",
+        &[("data/relay.lock/x", "", 0o600)],
+        &["data_dir", "relay.lock: it is a directory, not a regular file"],
+    ),
+    (
+        "",
+        &[("data/mesh.key/x", "", 0o600)],
+        &["mesh.key: it is a directory, not a regular file"],
+    ),
+    (
+        "[tls]\ncert = \"here\"\nkey = \"here\"",
+        &[("here/x", "", 0o600)],
+        &["tls.cert", "it is a directory, not a regular file"],
+    ),
     ("", &[("data/wallet.key", "x", 0o644)], &["wallet.key", "chmod 600"]),
     ("", &[("data/wallet.key", "x", 0o600)], &["wallet.key", "damaged"]),
     (
@@ -162,6 +178,22 @@ fn what_a_start_refuses_the_check_refuses_with_the_same_sentence() {
         assert!(!message.contains("5ec2e7"), "{message}");
         let started = refused(&sdk_relay(home.path(), &args, &[]));
         assert_eq!(started, message, "{whole}");
+    }
+}
+
+/// A named pipe has a mode like any other, and reading it would never end.
+#[test]
+fn a_pipe_in_the_place_of_a_key_is_named() {
+    for name in ["mesh.key", "wallet.key"] {
+        let home = tempfile::tempdir().unwrap();
+        let pipe = home.path().join(".sdk_relay").join(name);
+        std::fs::create_dir_all(pipe.parent().unwrap()).unwrap();
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let message = refused(&sdk_relay(home.path(), &["check-config", "--standalone"], &[]));
+        assert!(
+            message.ends_with(&format!("{name}: it is a named pipe, not a regular file")),
+            "{message}"
+        );
     }
 }
 

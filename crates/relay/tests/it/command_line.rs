@@ -201,6 +201,8 @@ fn a_secret_is_never_shown() {
         "[bitcoin_core]\npassword = \"5ec2e7\"",
         "[bitcoin_core]\npassword = 5ec2e7-unquoted",
         "[bitcoin_core]\nurl = \"http://me:5ec2e7@node\"",
+        "[bitcoin_core]\npasswrd = \"5ec2e7\"",
+        "[bitcoin_core.url]\npassword = \"5ec2e7\"",
     ] {
         let (_home, message) = checked(toml);
         assert!(!message.contains("5ec2e7") && !message.contains("532277"), "{message}");

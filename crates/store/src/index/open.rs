@@ -56,7 +56,7 @@ impl TweakIndex {
     }
 
     fn open_whole(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
-        std::fs::create_dir_all(dir).map_err(|source| IndexError::File {
+        sdk_relay_files::make_directory(dir, sdk_relay_files::Access::Umask).map_err(|source| IndexError::File {
             path: dir.to_owned(),
             source,
         })?;

@@ -3,7 +3,6 @@
 //! Guarantees: the damaged file is kept until the next one is set aside; the segments go, as nothing else leads to the blocks in them; what
 //! belongs to another network, a newer program or another process stays as it is.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,7 +35,7 @@ impl Rebuilding {
 /// Renames the database; gives its new name.
 pub(super) fn set_aside(dir: &Path) -> Result<PathBuf, IndexError> {
     let (path, aside) = (dir.join(DATABASE), dir.join(SET_ASIDE));
-    let moved = std::fs::rename(&path, &aside).and_then(|()| File::open(dir)?.sync_all());
+    let moved = sdk_relay_files::publish(&path, &aside);
     moved.map_err(|source| IndexError::File { path, source })?;
     Ok(aside)
 }

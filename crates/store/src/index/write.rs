@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
 
 use bitcoin::BlockHash;
@@ -229,7 +229,7 @@ impl TweakIndex {
             file.sync_data()?;
             if is_new {
                 // The file's name must survive a power cut, too.
-                File::open(&self.dir)?.sync_all()?;
+                sdk_relay_files::sync_directory(&self.dir)?;
             }
             Ok(())
         };

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use sdk_relay_config::open_regular;
+use sdk_relay_files::open_regular;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
-use sdk_relay_config::private_file;
+use sdk_relay_files::{Access, exposed, remove, replace};
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -74,9 +74,9 @@ fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
     let certificate = params.self_signed(&pair)?;
     let secret = Zeroizing::new(pair.serialize_pem());
     // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not fit.
-    private_file::remove(cert).map_err(|source| unwritable(cert, source))?;
-    private_file::write(key, secret.as_bytes()).map_err(|source| unwritable(key, source))?;
-    private_file::write(cert, certificate.pem().as_bytes()).map_err(|source| unwritable(cert, source))
+    remove(cert).map_err(|source| unwritable(cert, source))?;
+    replace(key, secret.as_bytes(), Access::Owner).map_err(|source| unwritable(key, source))?;
+    replace(cert, certificate.pem().as_bytes(), Access::Owner).map_err(|source| unwritable(cert, source))
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
@@ -88,5 +88,5 @@ fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
 
 /// Whether nobody but its owner may read a file.
 pub(super) fn is_private(path: &Path) -> std::io::Result<bool> {
-    private_file::exposed(path).map(|mode| mode.is_none())
+    exposed(path).map(|mode| mode.is_none())
 }

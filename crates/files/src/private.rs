@@ -1,0 +1,70 @@
+//! Files that only their owner may read: keys, and the configuration.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use crate::regular::check_regular;
+
+/// Makes a file of mode 0600. One that is there already is an error.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
+
+/// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have no modes. What is no
+/// regular file is an error, before anything is said about its mode.
+pub fn exposed(path: &Path) -> io::Result<Option<u32>> {
+    let metadata = check_regular(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = metadata.permissions().mode() & 0o7777;
+        Ok((mode & 0o077 != 0).then_some(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        drop(metadata);
+        Ok(None)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_private_from_its_first_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        drop(create_private(&path).unwrap());
+        assert_eq!(exposed(&path).unwrap(), None);
+        assert_eq!(create_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(exposed(&path).unwrap(), Some(0o640));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_key_is_no_question_of_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("mesh.key");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let error = exposed(&pipe).unwrap_err().to_string();
+        assert_eq!(error, "it is a named pipe, not a regular file");
+    }
+}

@@ -1,0 +1,137 @@
+//! Files and directories that operators name, and what lies there instead.
+
+use std::fs::{File, FileType, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use crate::access::Access;
+
+/// Opens a file for reading. A named pipe, which blocks until somebody writes to it, and a device, which may never end, are errors.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    check_regular(path)?;
+    File::open(path)
+}
+
+/// What is known of a regular file. What is none is an error that says what it is.
+pub fn check_regular(path: &Path) -> io::Result<Metadata> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_file() {
+        return Ok(metadata);
+    }
+    let found = name_of(metadata.file_type());
+    Err(io::Error::other(format!("it is {found}, not a regular file")))
+}
+
+/// Makes a directory and those above it. Something else in its place is an error that says what it is.
+pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if access == Access::Owner {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    #[cfg(not(unix))]
+    let _ = access;
+    builder.create(path).map_err(|error| match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_dir() => {
+            io::Error::other(format!("it is {}, not a directory", name_of(metadata.file_type())))
+        }
+        _ => error,
+    })
+}
+
+/// Whether there is nothing at a path. A link that leads nowhere is an error: what it should lead to is missing, not to be replaced.
+pub fn is_absent(path: &Path) -> io::Result<bool> {
+    let nothing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    match std::fs::symlink_metadata(path) {
+        Err(error) if nothing(&error) => return Ok(true),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    match std::fs::metadata(path) {
+        Err(error) if nothing(&error) => Err(io::Error::other("it is a link to a file that does not exist")),
+        Err(error) => Err(error),
+        Ok(_) => Ok(false),
+    }
+}
+
+#[cfg(unix)]
+fn name_of(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_file() => "a regular file",
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn name_of(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a directory" } else { "something else" }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link, circle] = ["file", "link", "circle"].map(|name| dir.path().join(name));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        assert!(is_absent(&file).unwrap());
+        assert!(is_absent(&link).unwrap_err().to_string().contains("does not exist"));
+        assert!(is_absent(&circle).is_err());
+        std::fs::write(&file, "text").unwrap();
+        assert!(!is_absent(&file).unwrap() && !is_absent(&link).unwrap());
+        assert!(is_absent(&file.join("deeper")).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_file_is_named_and_a_link_to_one_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link, socket, pipe] = ["file", "link", "socket", "pipe"].map(|name| dir.path().join(name));
+        std::fs::write(&file, "text").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(open_regular(&link).and_then(io::read_to_string).unwrap(), "text");
+        for (path, found) in [
+            (dir.path(), "a directory"),
+            (&socket, "a socket"),
+            (&pipe, "a named pipe"),
+            (Path::new("/dev/zero"), "a device"),
+        ] {
+            let error = open_regular(path).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("it is {found}, not a regular file"),
+                "{}",
+                path.display()
+            );
+        }
+        let absent = open_regular(&dir.path().join("absent")).unwrap_err();
+        assert_eq!(absent.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_no_directory_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        let error = make_directory(&file, Access::Umask).unwrap_err().to_string();
+        assert_eq!(error, "it is a regular file, not a directory");
+        make_directory(&dir.path().join("a/b"), Access::Owner).unwrap();
+        make_directory(&dir.path().join("a/b"), Access::Owner).unwrap();
+    }
+}
