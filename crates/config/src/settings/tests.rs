@@ -127,6 +127,10 @@ fn every_row_is_complete() {
             "{key} is a table too"
         );
         assert!(setting.description().ends_with(['.', ':']), "{key}");
+        let sounds_secret = ["password", "secret", "token", "private_key"]
+            .iter()
+            .any(|word| key.contains(word));
+        assert_eq!(setting.is_secret, sounds_secret, "{key}");
         assert!(
             setting.check(&setting.kind.default()).is_ok(),
             "{key}: the default is right"
