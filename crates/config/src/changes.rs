@@ -1,4 +1,5 @@
-//! What `PUT /config` has changed: a small file of its own in the data directory, read over file and environment, below the flags.
+//! What `PUT /config` has changed: a small file of its own in the data directory, read over file and environment, below
+//! the flags.
 //!
 //! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
 

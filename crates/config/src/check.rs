@@ -1,4 +1,5 @@
-//! What the settings mean together: every default worked out, and the rules between settings. One file for each group that has some.
+//! What the settings mean together: every default worked out, and the rules between settings. One file for each group
+//! that has some.
 
 mod bitcoin_core;
 mod http;

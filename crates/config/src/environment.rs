@@ -6,8 +6,8 @@ use crate::names;
 use crate::setting::{ENV_PREFIX, Setting};
 use crate::values::Values;
 
-/// A variable that begins like ours and is no setting: a typing error, or not meant for us. Kubernetes sets `SDK_RELAY_PORT=tcp://…` and
-/// others in every container beside a service that is called `sdk-relay`.
+/// A variable that begins like ours and is no setting: a typing error, or not meant for us. Kubernetes sets
+/// `SDK_RELAY_PORT=tcp://…` and others in every container beside a service that is called `sdk-relay`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Its name.
@@ -94,7 +94,8 @@ impl Environment {
         &self.unknown
     }
 
-    /// A setting that is not UTF-8. The configuration is refused then: what it was to set would be left out without a word, a token perhaps.
+    /// A setting that is not UTF-8. The configuration is refused then: what it was to set would be left out without a
+    /// word, a token perhaps.
     pub(super) fn unreadable(&self) -> Option<&str> {
         self.unreadable.as_deref()
     }

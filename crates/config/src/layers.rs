@@ -63,8 +63,8 @@ impl Loader {
         self.environment.unknown()
     }
 
-    /// The file that is not there, where nothing else says anything either: no variable, no flag but those that say where it would be, no
-    /// change of `PUT /config`.
+    /// The file that is not there, where nothing else says anything either: no variable, no flag but those that say
+    /// where it would be, no change of `PUT /config`.
     pub fn nothing_given(&self) -> Option<PathBuf> {
         let is_place = |key: &str| key == "data_dir";
         let is_silent = !self.overrides.standalone
@@ -134,8 +134,8 @@ impl Loader {
         Config::check(&values, operator_url.as_text(), &data_dir)
     }
 
-    /// Whether the file is read: it is named, or was there at the start, or is there now. Without it a relay would go on with the defaults, which open it
-    /// to everybody.
+    /// Whether the file is read: it is named, or was there at the start, or is there now. Without it a relay would go
+    /// on with the defaults, which open it to everybody.
     fn needs_file(&self, path: &Path) -> Result<bool, ConfigError> {
         if self.overrides.config.is_some() || self.had_file {
             return Ok(true);

@@ -17,8 +17,9 @@ pub struct WrongKey {
 }
 
 impl Changes {
-    /// Applies a patch; `null` takes a change back. What is wrong is collected, so that a client learns of all of it at once. Each value is
-    /// checked on its own: what a flag lies over is not looked at by the loader, and would be wrong at a start without the flag.
+    /// Applies a patch; `null` takes a change back. What is wrong is collected, so that a client learns of all of it at
+    /// once. Each value is checked on its own: what a flag lies over is not looked at by the loader, and would be wrong
+    /// at a start without the flag.
     pub fn patch(&mut self, patch: &Map<String, Json>) -> Result<(), Vec<WrongKey>> {
         let mut wrong = Vec::new();
         self.table("", patch, &mut wrong);

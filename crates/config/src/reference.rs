@@ -9,21 +9,23 @@ const WIDTH: usize = 120;
 const FILE_HEAD: &str = "\
 # Configuration of sdk_relay.
 #
-# This file lists every setting with its default. To change a setting, remove the `#` in front of it and edit the value. Environment variables
-# (SDK_RELAY_SYNC__INTERVAL=60) override this file; flags override both. `sdk_relay check-config` checks the configuration.
+# This file lists every setting with its default. To change a setting, remove the `#` in front of it and edit the
+# value. Environment variables (SDK_RELAY_SYNC__INTERVAL=60) override this file; flags override both.
+# `sdk_relay check-config` checks the configuration.
 ";
 
 const PAGE_HEAD: &str = "\
 <!-- Made from crates/config/src/settings.rs by the test `the_reference_is_that_of_the_table`; edit that file. -->
 # Configuration
 
-Every setting of the relay. [Operate a relay](operating.md#configure) shows where to set them, and which source overrides which.
+Every setting of the relay. [Operate a relay](operating.md#configure) shows where to set them, and which source
+overrides which.
 
-- **In the file** `sdk_relay.toml`, a key such as `sync.interval` stands as `interval` below `[sync]`. `sdk_relay init` writes a file with every
-  setting.
+- **In the file** `sdk_relay.toml`, a key such as `sync.interval` stands as `interval` below `[sync]`.
+  `sdk_relay init` writes a file with every setting.
 - **In the environment**, a list is written with commas: `SDK_RELAY_HTTP__HOSTS=a.example.com,b.example.com`.
-- **At runtime** says whether [`PUT /config`](API.md#change-the-configuration) changes the setting. All others take effect at the next start:
-  edit the file, then [`POST /restart`](API.md#restart-the-relay).
+- **At runtime** says whether [`PUT /config`](API.md#change-the-configuration) changes the setting. All others take
+  effect at the next start: edit the file, then [`POST /restart`](API.md#restart-the-relay).
 - **Secrets** are shown nowhere: neither in errors nor in the log nor by `GET /config`.
 ";
 

@@ -1,9 +1,9 @@
 //! The table of settings: each stands here once.
 //!
-//! A row has the key, the kind of its value with default and bounds, the function that reads it (`read`), and where it can be set; its doc
-//! comment is its documentation. From the table come the shape of the file, the environment variables, the help of the flags, what
-//! `GET /config` shows, what `PUT /config` changes and the description of its body, the file that `init` writes, and `docs/configuration.md`.
-//! Rules between settings are functions in `check`.
+//! A row has the key, the kind of its value with default and bounds, the function that reads it (`read`), and where
+//! it can be set; its doc comment is its documentation. From the table come the shape of the file, the environment
+//! variables, the help of the flags, what `GET /config` shows, what `PUT /config` changes and the description of its
+//! body, the file that `init` writes, and `docs/configuration.md`. Rules between settings are functions in `check`.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -26,13 +26,15 @@ use crate::trusted_proxies::ForwardingHeader;
 const SOCKET: &str = r"^[0-9.]+:[0-9]{1,5}$|^\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$";
 const HTTP_URL_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^$";
 const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090";
+const ORACLE: &str = "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
 const PATH: &str = "a path";
 /// Longest interval: a day.
 const DAY: u64 = 86_400;
 /// Most connections, watches and requests; enough for any machine.
 const MILLION: u64 = 1_000_000;
-/// Highest height that a block can have (BIP34 and the 32 bits of most formats aside, some ten thousand years from now).
+/// Highest height that a block can have (BIP34 and the 32 bits of most formats aside, some ten thousand years from
+/// now).
 const MAX_HEIGHT: u64 = 500_000_000;
 
 /// Makes a static of each row, and [`TABLE`] of all of them.
@@ -88,17 +90,22 @@ settings! {
     HTTP_URL: SocketAddr = text("http_url", "0.0.0.0:8091", LISTEN, read::address)
         .changes_text(AtRestart, |c| c.http_url.to_string().into(), SOCKET, "0.0.0.0:8091");
 
-    /// Instruction set that the scanner uses: `avx512-ifma`, `avx2`, or `portable` (plain 64-bit code). `auto`: the fastest that this machine
-    /// supports.
+    /// Instruction set that the scanner uses: `avx512-ifma`, `avx2`, or `portable` (plain 64-bit code). `auto`: the
+    /// fastest that this machine supports.
     SCANNER: Fast = text("scanner", "auto", "auto, avx512-ifma, avx2 or portable", read::scanner);
 
     /// RPC address of the node, without user and password. Empty: this machine, at the default port of the network.
     BITCOIN_CORE_URL: Option<String> =
         text("bitcoin_core.url", "", "http://HOST:PORT, the node's RPC address", read::node_url)
-            .changes_text(AtRestart, |c| c.bitcoin_core.url.clone().into(), "^http://[^@]+$|^$", "http://127.0.0.1:8332");
+            .changes_text(
+                AtRestart,
+                |c| c.bitcoin_core.url.clone().into(),
+                "^http://[^@]+$|^$",
+                "http://127.0.0.1:8332",
+            );
 
-    /// File with the credentials that the node writes at each start. Empty: where Bitcoin Core writes it. Set either this, or user and
-    /// password.
+    /// File with the credentials that the node writes at each start. Empty: where Bitcoin Core writes it. Set either
+    /// this, or user and password.
     COOKIE_FILE: Option<PathBuf> = text("bitcoin_core.cookie_file", "", PATH, read::path);
 
     /// User of the node's RPC interface, with `bitcoin_core.password`.
@@ -107,8 +114,8 @@ settings! {
     /// Password of that user.
     PASSWORD: Option<Secret> = text("bitcoin_core.password", "", "a password", read::password).secret();
 
-    /// Wallet of the node that `/dev/pay` pays from. Payments to it are reported like those to the relay's own wallet. The relay creates it if
-    /// it does not exist. Empty: none.
+    /// Wallet of the node that `/dev/pay` pays from. Payments to it are reported like those to the relay's own wallet.
+    /// The relay creates it if it does not exist. Empty: none.
     NODE_WALLET: Option<String> = text(
         "bitcoin_core.wallet",
         "",
@@ -117,8 +124,8 @@ settings! {
     )
     .changes(AtRestart, |c| c.bitcoin_core.wallet.clone().unwrap_or_default().into());
 
-    /// ZMQ address of the node, the same for `sequence`, `rawtx` and `hashblock`. Empty: the relay polls the node once a second. In the node's
-    /// `bitcoin.conf`:
+    /// ZMQ address of the node, the same for `sequence`, `rawtx` and `hashblock`. Empty: the relay polls the node once
+    /// a second. In the node's `bitcoin.conf`:
     ///
     /// ```text
     /// zmqpubsequence=tcp://127.0.0.1:29000
@@ -126,32 +133,34 @@ settings! {
     /// zmqpubhashblock=tcp://127.0.0.1:29000
     /// rest=1
     /// ```
-    ZMQ_URL: Option<String> = text("bitcoin_core.zmq_url", "", "tcp://HOST:PORT, or nothing to poll the node", read::zmq_url)
-        .changes_text(
-            AtRestart,
-            |c| c.bitcoin_core.zmq_url.clone().unwrap_or_default().into(),
-            "^tcp://.+:[0-9]{1,5}$|^$",
-            "tcp://127.0.0.1:28332",
-        );
-
-    /// URL of a BlindBit Oracle to compare the tweak index with, `http://HOST:PORT` or `https://HOST:PORT/PATH`, without a user and password.
-    /// The relay detects its version, 1 or 2, and computes all tweaks itself in any case. `/health` and `/metrics` report if the Oracle
-    /// differs, lacks blocks or is unavailable. A standalone relay has no Oracle. Empty: none.
-    ORACLE_URL: Option<String> =
-        text("blindbit.url", "", "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT", read::oracle_url)
+    ZMQ_URL: Option<String> =
+        text("bitcoin_core.zmq_url", "", "tcp://HOST:PORT, or nothing to poll the node", read::zmq_url)
             .changes_text(
                 AtRestart,
-                |c| c.blindbit_url.clone().unwrap_or_default().into(),
-                HTTP_URL_PATTERN,
-                "https://oracle.example.com",
+                |c| c.bitcoin_core.zmq_url.clone().unwrap_or_default().into(),
+                "^tcp://.+:[0-9]{1,5}$|^$",
+                "tcp://127.0.0.1:28332",
             );
 
-    /// Whether the relay keeps the tweak index, which serves histories, BlindBit's routes and light wallets. Without it the relay only follows
-    /// the tip, and needs few resources.
+    /// URL of a BlindBit Oracle to compare the tweak index with, `http://HOST:PORT` or `https://HOST:PORT/PATH`,
+    /// without a user and password. The relay detects its version, 1 or 2, and computes all tweaks itself in any case.
+    /// `/health` and `/metrics` report if the Oracle differs, lacks blocks or is unavailable. A standalone relay has no
+    /// Oracle. Empty: none.
+    ORACLE_URL: Option<String> =
+        text("blindbit.url", "", ORACLE, read::oracle_url).changes_text(
+            AtRestart,
+            |c| c.blindbit_url.clone().unwrap_or_default().into(),
+            HTTP_URL_PATTERN,
+            "https://oracle.example.com",
+        );
+
+    /// Whether the relay keeps the tweak index, which serves histories, BlindBit's routes and light wallets. Without it
+    /// the relay only follows the tip, and needs few resources.
     INDEX_ENABLED: bool = flag("index.enabled", true);
 
-    /// First block of the index. 0: where taproot activates (709632 on mainnet, 0 on other networks). If you lower it, the relay builds the
-    /// index again. A history that is requested from below this height begins here; the relay reports the missing blocks to the client.
+    /// First block of the index. 0: where taproot activates (709632 on mainnet, 0 on other networks). If you lower it,
+    /// the relay builds the index again. A history that is requested from below this height begins here; the relay
+    /// reports the missing blocks to the client.
     START_HEIGHT: u32 = whole("index.start_height", 0, 0, MAX_HEIGHT, read::height).unit("block height");
 
     /// Threads that build and scan the index. 0: one less than the number of processors.
@@ -169,16 +178,17 @@ settings! {
     METRICS_INTERVAL: Duration = whole("sync.metrics_interval", 120, 1, DAY, read::seconds).unit("seconds")
         .changes(AtOnce, |c| c.metrics_interval.as_secs().into());
 
-    /// Relays to connect to, at most 64; the relay discovers further relays through them. To require that the relay there proves a public key
-    /// (64 hex digits, see `GET /relays`), append it: `wss://HOST:PORT#KEY`. A standalone relay has no mesh.
+    /// Relays to connect to, at most 64; the relay discovers further relays through them. To require that the relay
+    /// there proves a public key (64 hex digits, see `GET /relays`), append it: `wss://HOST:PORT#KEY`. A standalone
+    /// relay has no mesh.
     PEERS: Vec<String> = list(
         "mesh.peers",
         "ws://HOST:PORT or wss://HOST:PORT, optionally followed by #KEY (64 hex digits in lower case)",
         read::peers,
     );
 
-    /// Address at which other relays and their clients reach this relay, `wss://relay.example.com:8090`. Empty: the listen address; none if that
-    /// is 0.0.0.0 or a loopback address.
+    /// Address at which other relays and their clients reach this relay, `wss://relay.example.com:8090`. Empty: the
+    /// listen address; none if that is 0.0.0.0 or a loopback address.
     ADVERTISE: Option<String> =
         text("mesh.advertise", "", "ws://HOST:PORT, wss://HOST:PORT or HOST:PORT", read::advertise);
 
@@ -188,24 +198,27 @@ settings! {
     /// Links to other relays that the relay keeps. Relays beyond that are known through gossip.
     MAX_LINKS: usize = whole("mesh.max_links", 8, 1, 48, read::count).unit("links");
 
-    /// Whether the relay dials addresses in private networks that other relays report, and passes them on to clients. `auto`: in the networks
-    /// (IPv4: /16, IPv6: /48) of the relays in `mesh.peers`, but never on this machine or its link, and never the metadata service of a cloud.
-    /// Exception: if all `mesh.peers` and `mesh.advertise` are on this machine, the address of `mesh.advertise` is allowed.
+    /// Whether the relay dials addresses in private networks that other relays report, and passes them on to clients.
+    /// `auto`: in the networks (IPv4: /16, IPv6: /48) of the relays in `mesh.peers`, but never on this machine or its
+    /// link, and never the metadata service of a cloud. Exception: if all `mesh.peers` and `mesh.advertise` are on this
+    /// machine, the address of `mesh.advertise` is allowed.
     ALLOW_PRIVATE: AllowPrivate = choice("mesh.allow_private", "auto", &["yes", "no", "auto"], read::allow_private);
 
     /// File with the key of this relay. Empty: `mesh.key` in the data directory, created at the first start.
     IDENTITY: Option<PathBuf> = text("mesh.identity", "", PATH, read::path);
 
-    /// PEM file with the only certificates to trust for `wss://` relays. Empty: the certificates that the system trusts.
+    /// PEM file with the only certificates to trust for `wss://` relays. Empty: the certificates that the system
+    /// trusts.
     TRUST: Option<PathBuf> = text("mesh.trust", "", PATH, read::path);
 
-    /// Scan private key of the relay's own silent-payment wallet, 32 bytes in hex. Set both keys or none. Empty: both are created at the first
-    /// start, in `wallet.key` in the data directory.
+    /// Scan private key of the relay's own silent-payment wallet, 32 bytes in hex. Set both keys or none. Empty: both
+    /// are created at the first start, in `wallet.key` in the data directory.
     SCAN_KEY: Option<SecretKey> =
         text("wallet.scan_private_key", "", "a private key of 32 bytes in hex", read::scan_key).secret();
 
     /// Spend public key of that wallet, 33 bytes in hex.
-    SPEND_KEY: Option<PublicKey> = text("wallet.spend_public_key", "", "a public key of 33 bytes in hex", read::spend_key);
+    SPEND_KEY: Option<PublicKey> =
+        text("wallet.spend_public_key", "", "a public key of 33 bytes in hex", read::spend_key);
 
     /// Events that the log keeps. The oldest are removed when this limit or the next one is exceeded.
     RETENTION_EVENTS: u64 = whole("retention.events", 100_000, 1, u64::MAX, read::number).unit("events");
@@ -220,20 +233,21 @@ settings! {
     CONNECTIONS_PER_ADDRESS: usize =
         whole("limits.connections_per_address", 64, 1, MILLION, read::count).unit("connections");
 
-    /// HTTP connections of one address (IPv6: one /64). Wallets that scan open about 600. Whatever the value, one address has at most three
-    /// quarters of all 1,024 connections, and so do all loopback addresses together.
+    /// HTTP connections of one address (IPv6: one /64). Wallets that scan open about 600. Whatever the value, one
+    /// address has at most three quarters of all 1,024 connections, and so do all loopback addresses together.
     HTTP_CONNECTIONS_PER_ADDRESS: usize =
         whole("limits.http_connections_per_address", 640, 1, MILLION, read::count).unit("connections");
 
-    /// Memory for incomplete WebSocket messages and request bodies of all clients. Beyond that the largest and oldest are dropped. Those that
-    /// are not complete after 10 s are always dropped.
+    /// Memory for incomplete WebSocket messages and request bodies of all clients. Beyond that the largest and oldest
+    /// are dropped. Those that are not complete after 10 s are always dropped.
     INPUT_MEMORY: usize = whole("limits.input_memory", 64, 2, 1 << 20, read::memory).unit("megabytes");
 
     /// Watches in total.
     WATCHES: usize = whole("limits.watches", 10_000, 0, MILLION, read::count).unit("watches");
 
     /// Watches of one connection.
-    WATCHES_PER_CONNECTION: usize = whole("limits.watches_per_connection", 100, 0, MILLION, read::count).unit("watches");
+    WATCHES_PER_CONNECTION: usize =
+        whole("limits.watches_per_connection", 100, 0, MILLION, read::count).unit("watches");
 
     /// Labels of one watch.
     LABELS_PER_WATCH: usize = whole("limits.labels_per_watch", 100, 0, MILLION, read::count).unit("labels");
@@ -242,13 +256,14 @@ settings! {
     REQUESTS_PER_SECOND: NonZeroU32 =
         whole("limits.requests_per_second", 100, 1, MILLION, read::per_second).unit("requests per second");
 
-    /// The same limit for BlindBit's routes (`/blindbit/…`). Wallets that scan request hundreds of blocks at once, so requests beyond the limit
-    /// wait for their turn. The relay answers 429 only if 1,000 requests of the address are waiting, or the wait would exceed 30 s.
+    /// The same limit for BlindBit's routes (`/blindbit/…`). Wallets that scan request hundreds of blocks at once, so
+    /// requests beyond the limit wait for their turn. The relay answers 429 only if 1,000 requests of the address are
+    /// waiting, or the wait would exceed 30 s.
     BLINDBIT_REQUESTS_PER_SECOND: NonZeroU32 =
         whole("limits.blindbit_requests_per_second", 1000, 1, MILLION, read::per_second).unit("requests per second");
 
-    /// Token for the administration endpoints (`Authorization: Bearer TOKEN`). Empty: only requests from this machine may use them; see
-    /// `http.local_admin`.
+    /// Token for the administration endpoints (`Authorization: Bearer TOKEN`). Empty: only requests from this machine
+    /// may use them; see `http.local_admin`.
     ADMIN_TOKEN: Option<Secret> = text("auth.admin_token", "", TOKEN, read::token).secret();
 
     /// Token for reading. Empty: anybody may read.
@@ -258,43 +273,47 @@ settings! {
     CORS_ORIGINS: Vec<String> =
         list("http.cors_origins", "origins such as https://app.example.com, without a path", read::origins);
 
-    /// DNS names by which clients reach this relay, at most 64. IP addresses, localhost and the host of `mesh.advertise` need no entry. Under
-    /// other names the relay refuses WebSockets, `/dev/*` and administration without a token, because a web page can make its own name resolve
-    /// to this machine.
+    /// DNS names by which clients reach this relay, at most 64. IP addresses, localhost and the host of
+    /// `mesh.advertise` need no entry. Under other names the relay refuses WebSockets, `/dev/*` and administration
+    /// without a token, because a web page can make its own name resolve to this machine.
     HOSTS: Vec<String> =
         list("http.hosts", "names such as relay.example.com, without a scheme, port or wildcard", read::hosts);
 
-    /// Without `auth.admin_token`: whether requests from a loopback address without a forwarding header may use the administration endpoints.
-    /// Set it to false if requests of others arrive from a loopback address too: behind a bare `proxy_pass`, Tor, stunnel or an ssh tunnel.
+    /// Without `auth.admin_token`: whether requests from a loopback address without a forwarding header may use the
+    /// administration endpoints. Set it to false if requests of others arrive from a loopback address too: behind a
+    /// bare `proxy_pass`, Tor, stunnel or an ssh tunnel.
     LOCAL_ADMIN: bool = flag("http.local_admin", true);
 
-    /// Addresses or networks of reverse proxies, at most 256. For requests from these, limits and the log use the client address in the
-    /// forwarding header: the rightmost one that is not such a proxy. If the list is not empty, `http.local_admin` counts as false.
+    /// Addresses or networks of reverse proxies, at most 256. For requests from these, limits and the log use the
+    /// client address in the forwarding header: the rightmost one that is not such a proxy. If the list is not empty,
+    /// `http.local_admin` counts as false.
     TRUSTED_PROXIES: Vec<IpNetwork> = list(
         "http.trusted_proxies",
         "IP addresses, or networks such as 10.0.0.0/8 or 2001:db8::/32 with zero host bits",
         read::proxies,
     );
 
-    /// Forwarding header that the proxies write. `auto`: `X-Forwarded-For`, or `Forwarded` in requests without it. Choose `forwarded` if your
-    /// proxies write `Forwarded` and pass on an `X-Forwarded-For` from the client.
+    /// Forwarding header that the proxies write. `auto`: `X-Forwarded-For`, or `Forwarded` in requests without it.
+    /// Choose `forwarded` if your proxies write `Forwarded` and pass on an `X-Forwarded-For` from the client.
     FORWARDING_HEADER: ForwardingHeader =
         choice("http.forwarding_header", "auto", &["auto", "x-forwarded-for", "forwarded"], read::forwarding_header);
 
-    /// PEM file of the certificate. With `tls.key`, both ports speak TLS only. The file may contain the chain, the relay's own certificate
-    /// first. On SIGHUP the relay reads the files again; existing connections continue.
+    /// PEM file of the certificate. With `tls.key`, both ports speak TLS only. The file may contain the chain, the
+    /// relay's own certificate first. On SIGHUP the relay reads the files again; existing connections continue.
     CERT: Option<PathBuf> = text("tls.cert", "", PATH, read::path);
 
     /// PEM file of the certificate's private key.
     TLS_KEY: Option<PathBuf> = text("tls.key", "", PATH, read::path);
 
-    /// Serve TLS on both ports with a self-signed certificate (for development). The relay keeps it in the data directory.
+    /// Serve TLS on both ports with a self-signed certificate (for development). The relay keeps it in the data
+    /// directory.
     SELF_SIGNED: bool = flag("tls.self_signed", false).flag("--tls-self-signed");
 
     /// With `standalone`: time between two automatically mined blocks. 0: none.
     MINE_INTERVAL: Duration = whole("dev.mine_interval", 0, 0, DAY, read::seconds).unit("seconds");
 
-    /// Which lines the log has: `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives with levels of single crates.
+    /// Which lines the log has: `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives with levels of single
+    /// crates.
     LOG_LEVEL: String = text(
         "log.level",
         "info",

@@ -16,7 +16,8 @@ pub(crate) struct TomlLayer<'a> {
     text: &'a str,
 }
 
-/// Puts the values of the text over those of the layers below. Errors have the line; they never quote the text, which may hold a secret.
+/// Puts the values of the text over those of the layers below. Errors have the line; they never quote the text, which
+/// may hold a secret.
 pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Result<(), ConfigError> {
     let layer = TomlLayer { name, text };
     let document = ImDocument::parse(text).map_err(|error| ConfigError::Syntax {

@@ -56,7 +56,8 @@ impl Value {
         Self::Text(Zeroizing::new(text.to_owned()))
     }
 
-    /// `false` for a value of another kind; so are the defaults of the others. The kind was compared when the value was read.
+    /// `false` for a value of another kind; the others have such a default too. The kind was compared when the value
+    /// was read.
     pub(crate) fn as_bool(&self) -> bool {
         matches!(self, Self::Bool(true))
     }

@@ -15,7 +15,8 @@ pub(crate) struct Values {
     file: Option<String>,
 }
 
-/// A value, and where it stands. What lies under another layer is not looked at, so a wrong value is an error only once it counts.
+/// A value, and where it stands. What lies under another layer is not looked at, so a wrong value is an error only once
+/// it counts.
 #[derive(Clone)]
 struct Entry {
     value: Result<Value, Wrong>,

@@ -18,8 +18,8 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have no modes. What is no
-/// regular file is an error, before anything is said about its mode.
+/// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have
+/// no modes. What is no regular file is an error, before anything is said about its mode.
 pub fn exposed(path: &Path) -> io::Result<Option<u32>> {
     let metadata = check_regular(path)?;
     #[cfg(unix)]

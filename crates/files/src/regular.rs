@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::access::Access;
 
-/// Opens a file for reading. A named pipe, which blocks until somebody writes to it, and a device, which may never end, are errors.
+/// Opens a file for reading. A named pipe, which blocks until somebody writes to it, and a device, which may never end,
+/// are errors.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     check_regular(path)?;
     File::open(path)
@@ -41,7 +42,8 @@ pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
     })
 }
 
-/// Whether there is nothing at a path. A link that leads nowhere is an error: what it should lead to is missing, not to be replaced.
+/// Whether there is nothing at a path. A link that leads nowhere is an error: what it should lead to is missing, not to
+/// be replaced.
 pub fn is_absent(path: &Path) -> io::Result<bool> {
     let nothing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     match std::fs::symlink_metadata(path) {

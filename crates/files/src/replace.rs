@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::access::Access;
 use crate::private::create_private;
 
-/// Writes a file beside its target, and renames it, so that a kill or a power cut leaves the old file or the new one. What an earlier kill has
-/// left beside it is removed, not written into: its mode could be another.
+/// Writes a file beside its target, and renames it, so that a kill or a power cut leaves the old file or the new one.
+/// What an earlier kill has left beside it is removed, not written into: its mode could be another.
 pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let new = beside(path);
     remove(&new)?;
@@ -29,7 +29,8 @@ pub fn beside(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Gives a file its own name, in the place of another. When this returns, the name survives a power cut; the content does if it was synced.
+/// Gives a file its own name, in the place of another. When this returns, the name survives a power cut; the content
+/// does if it was synced.
 pub fn publish(new: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(new, path)?;
     match path.parent() {

@@ -100,7 +100,8 @@ mod tests {
 
     use super::*;
 
-    /// The type of the protocol, which clients read and the API's description shows, has the settings of the table, in their order.
+    /// The type of the protocol, which clients read and the API's description shows, has the settings of the table, in
+    /// their order.
     #[test]
     fn the_view_is_what_the_protocol_says() {
         let dir = tempfile::tempdir().unwrap();

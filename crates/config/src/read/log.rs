@@ -48,8 +48,9 @@ pub(crate) fn level(value: &Value) -> Result<String, Wrong> {
     is_right.then(|| text.to_owned()).ok_or(Wrong::unexpected())
 }
 
-/// A sentence for each target in a filter that no line of the log has. Other libraries log too (`hyper=debug`), so only names like ours are
-/// looked at. It is no error: the names of crates change with versions, and no start should fail for that.
+/// A sentence for each target in a filter that no line of the log has. Other libraries log too (`hyper=debug`), so only
+/// names like ours are looked at. It is no error: the names of crates change with versions, and no start should fail
+/// for that.
 pub(crate) fn unknown_targets(filter: &str) -> Vec<String> {
     let targets = filter.split(',').filter_map(|directive| {
         let target = directive.trim().split(['=', '[']).next()?;
