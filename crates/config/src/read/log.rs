@@ -10,6 +10,7 @@ use crate::value::{Value, Wrong};
 /// Crates that log, as `log.level` names them. A test compares them with the folder of crates.
 const CRATES: &[&str] = &[
     "sdk_relay",
+    "sdk_relay_backfill",
     "sdk_relay_bip352",
     "sdk_relay_blindbit",
     "sdk_relay_chain",
@@ -25,6 +26,8 @@ const CRATES: &[&str] = &[
     "sdk_relay_index",
     "sdk_relay_mesh",
     "sdk_relay_mesh_net",
+    "sdk_relay_mesh_sim",
+    "sdk_relay_mesh_table",
     "sdk_relay_protocol",
     "sdk_relay_scan",
     "sdk_relay_scheduler",
