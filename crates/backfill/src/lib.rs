@@ -1,7 +1,8 @@
 //! History, then live: delivers the blocks of the past and those that connect meanwhile, each exactly once.
 //!
 //! Two state machines, without I/O and without a clock. [`Backfill`] is the sending end: one for each watch, and for each subscription to the topic
-//! `tweaks` with `from_height`. [`ResumePoint`] is the receiving end, in the client: from which block it has to request the history after a reconnect.
+//! `tweaks` with `from_height`. [`ResumePoint`] is the receiving end, in the client: from which block it has to request the history after a reconnect. [`HistoryEnd`] finds
+//! the end of a history in the log, for a subscriber that still catches up.
 //!
 //! # The rule
 //!
@@ -55,6 +56,7 @@
 
 #![forbid(unsafe_code)]
 
+mod end;
 mod heights;
 mod held;
 mod missing;
@@ -62,6 +64,7 @@ mod progress;
 mod resume;
 mod sender;
 
+pub use end::HistoryEnd;
 pub use heights::Heights;
 pub use missing::MISSING_RANGES;
 pub use progress::Progress;

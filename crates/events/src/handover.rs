@@ -1,5 +1,6 @@
 //! Where history ends for a client whose topic became live in the middle of the log.
 
+use sdk_relay_backfill::HistoryEnd;
 use sdk_relay_store::{EventKind, ReadLimit, StoreError};
 
 use crate::hub::Hub;
@@ -14,7 +15,7 @@ impl Hub {
     /// The highest block that was in the chain as of this event and has stayed there since: above it, everything is told by the events after this
     /// one. `None` where there is no such block. Reads the log up to its end: not for the runtime's own threads.
     pub fn settled_as_of(&self, event: u64) -> Result<Option<u32>, StoreError> {
-        let (mut at, mut tip, mut left) = (event, None, u32::MAX);
+        let (mut at, mut end) = (event, HistoryEnd::default());
         loop {
             let entries = self.log.read_after(at, STEP)?;
             let Some(last) = entries.last() else { break };
@@ -22,17 +23,13 @@ impl Hub {
             for entry in &entries {
                 let Some(height) = entry.height else { continue };
                 match entry.kind {
-                    EventKind::BlockMined => drop(tip.get_or_insert(height.checked_sub(1))),
-                    EventKind::BlockDisconnected => {
-                        tip.get_or_insert(Some(height));
-                        left = left.min(height);
-                    }
+                    EventKind::BlockMined => end.connected(height),
+                    EventKind::BlockDisconnected => end.disconnected(height),
                     _ => {}
                 }
             }
         }
-        let tip = tip.unwrap_or_else(|| self.tip());
-        Ok(tip.and_then(|tip| if tip < left { Some(tip) } else { left.checked_sub(1) }))
+        Ok(end.last(self.tip()))
     }
 }
 

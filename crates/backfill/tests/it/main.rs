@@ -8,5 +8,6 @@
 )]
 
 mod edges;
+mod end;
 mod model;
 mod resume;
