@@ -322,3 +322,22 @@ proptest! {
         world.check();
     }
 }
+
+/// The registration has not scanned the blocks that replace others.
+#[test]
+fn progress_does_not_count_while_another_registration_is_due() {
+    let from = |from| Some(Heights { from, to: None });
+    let mut point = ResumePoint::new(None, Some(100));
+    assert_eq!(point.reconnected(Some(100), 0), from(101));
+    point.disconnected(99);
+    point.progressed(105);
+    assert_eq!(point.take_rescan(), None, "the blocks that replace them have not begun");
+    assert_eq!(point.reconnected(Some(98), 0), from(99));
+
+    point.disconnected(97);
+    point.completed(105);
+    point.connected(97);
+    assert_eq!(point.take_rescan(), from(97));
+    assert_eq!(point.take_rescan(), None);
+    assert_eq!(point.reconnected(Some(97), 0), from(97));
+}
