@@ -52,8 +52,10 @@ pub(crate) fn to_current(db: &Db, format: u64, path: &Path, slice: Slice) -> Res
     // Nothing is left where version 0.1 has looked at a file of the current format.
     let is_news = left > 0 || format != FORMAT;
     let path = path.display();
-    if is_news {
+    if format != FORMAT {
         tracing::info!(%path, format, to = FORMAT, events = left, "migrating the event log; do not start an older version from now on");
+    } else if left > 0 {
+        tracing::info!(%path, to = FORMAT, events = left, "continuing the migration of the event log");
     }
     let (mut moved, mut reported) = (Moved::default(), 0);
     while move_slice(db, slice, &mut moved)? {

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::migrate::{SLICE, Slice};
 use crate::{Medium, OpenError, Retention, Store};
 
-pub use format_1::{Format1, tweaks_of_a_block};
+pub use format_1::{Format1, downgrade, tweaks_of_a_block};
 pub use memory::MemoryLog;
 
 /// Opens a store whose migration moves so few events in one transaction.

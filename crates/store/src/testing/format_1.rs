@@ -12,6 +12,8 @@ use sdk_relay_protocol::{
 };
 
 use super::conformance::hash;
+use crate::format::LOG;
+use crate::record::Record;
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const NAMES: TableDefinition<'_, &str, &str> = TableDefinition::new("names");
@@ -19,6 +21,17 @@ const BLOCKS: TableDefinition<'_, u32, &[u8; 32]> = TableDefinition::new("blocks
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 const PAYMENTS: TableDefinition<'_, &[u8; 36], &[u8]> = TableDefinition::new("payments");
 const SYNC_HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sync_history");
+
+/// Written out here: a number that changes in the program must not change in its tests.
+fn topic_number(topic: Topic) -> u8 {
+    match topic {
+        Topic::Notifications => 0,
+        Topic::Health => 1,
+        Topic::Metrics => 2,
+        Topic::Sync => 3,
+        Topic::Tweaks => 4,
+    }
+}
 
 /// A file of format 1, of the network `regtest`.
 #[derive(Clone, Debug)]
@@ -116,15 +129,8 @@ impl Format1 {
 
     /// Writes it into an empty database.
     pub fn write(&self, database: &Database) {
-        let topic_number = |topic: &Topic| match topic {
-            Topic::Notifications => 0,
-            Topic::Health => 1,
-            Topic::Metrics => 2,
-            Topic::Sync => 3,
-            Topic::Tweaks => 4,
-        };
         let record =
-            |(id, topic, payload): &(u64, Topic, Vec<u8>)| (*id, [&[topic_number(topic)], &payload[..]].concat());
+            |(id, topic, payload): &(u64, Topic, Vec<u8>)| (*id, [&[topic_number(*topic)], &payload[..]].concat());
         let tx = database.begin_write().unwrap();
         {
             let mut events = tx.open_table(EVENTS).unwrap();
@@ -186,6 +192,29 @@ impl Format1 {
         tx.commit().unwrap();
         format
     }
+}
+
+/// Turns a file of format 2 into one of format 1 with the same events.
+pub fn downgrade(path: &Path) {
+    let database = Database::open(path).unwrap();
+    let tx = database.begin_write().unwrap();
+    {
+        let log = tx.open_table(LOG).unwrap();
+        let mut events = tx.open_table(EVENTS).unwrap();
+        let mut bytes = 0;
+        for item in log.iter().unwrap() {
+            let (id, record) = item.unwrap();
+            let entry = Record::parse(record.value()).unwrap().to_entry(id.value()).unwrap();
+            let old = [&[topic_number(entry.topic)], &entry.payload[..]].concat();
+            bytes += old.len() as u64;
+            events.insert(entry.id, old.as_slice()).unwrap();
+        }
+        let mut meta = tx.open_table(META).unwrap();
+        meta.insert("format", 1).unwrap();
+        meta.insert("log_bytes", bytes).unwrap();
+    }
+    tx.delete_table(LOG).unwrap();
+    tx.commit().unwrap();
 }
 
 /// `block_mined` of the block at this height.

@@ -66,6 +66,43 @@ async fn it_holds_across_a_restart() {
     assert_eq!(ids(&mut wire, 2).await, [7, 8]);
 }
 
+/// The first start migrates its store; clients get what they would have got, byte for byte.
+#[tokio::test]
+async fn a_log_of_version_0_1_is_resumed_by_id_and_by_block() {
+    let mut relay = start().await;
+    let (mut wire, _) = Wire::shake(&relay.ws_url(), handshake(&["notifications", "tweaks"])).await;
+    mine(&relay, 3).await;
+    let mut before = Vec::new();
+    for _ in 0..6 {
+        before.push(wire.heard_text().await);
+    }
+    drop(wire);
+    assert!(relay.terminate().await.success());
+    sdk_relay_store::testing::downgrade(&relay.data_dir().join("relay.redb"));
+    relay.start_again().await;
+    let log = relay.stderr();
+    assert!(
+        log.contains("migrating the event log") && log.contains("the event log is migrated"),
+        "{log}"
+    );
+    let second: Value = serde_json::from_str(&before[2]).expect("the second block");
+    let mut by_block = handshake(&["notifications", "tweaks"]);
+    by_block["resume_after"] = json!([second["data"]["block_hash"]]);
+    for (message, after) in [(resume(&["notifications", "tweaks"], 0), 0), (by_block, 3)] {
+        let (mut wire, response) = Wire::shake(&relay.ws_url(), message).await;
+        assert_eq!(response["resume"], "complete", "{response}");
+        for expected in &before[after..] {
+            assert_eq!(wire.heard_text().await, *expected);
+        }
+    }
+    mine(&relay, 1).await;
+    assert!(relay.terminate().await.success());
+    relay.start_again().await;
+    let (mut wire, _) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], 5)).await;
+    assert_eq!(ids(&mut wire, 3).await, [6, 7, 8]);
+    assert!(!relay.stderr().contains("migrat"), "once is enough");
+}
+
 #[tokio::test]
 async fn a_gap_is_told_and_what_is_left_follows() {
     let relay = RelayProcess::start(standalone().set("RETENTION__EVENTS", "10")).await;
