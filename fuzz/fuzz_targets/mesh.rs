@@ -30,14 +30,14 @@ enum Step {
     },
     Request {
         link: u8,
-        gossip: Told,
+        gossip: AnyGossip,
     },
     Response {
         link: u8,
         token: u8,
-        gossip: Told,
+        gossip: AnyGossip,
     },
-    Heard {
+    Received {
         link: u8,
     },
     Latency {
@@ -58,7 +58,7 @@ enum Step {
 }
 
 #[derive(Arbitrary, Debug)]
-struct Told {
+struct AnyGossip {
     digest: Option<u64>,
     links: u16,
     relays: u16,
@@ -123,24 +123,24 @@ fn accusation((of, incarnation, version, by): (u8, u64, u64, u8)) -> Arc<Accusat
     Arc::new(accusation)
 }
 
-fn gossip(told: Told, mesh: &Mesh<SimulatedKeys>) -> Box<Gossip> {
+fn gossip(any: AnyGossip, mesh: &Mesh<SimulatedKeys>) -> Box<Gossip> {
     let ids = |names: Vec<u8>| names.into_iter().map(id).collect();
     Box::new(Gossip {
-        digest: told.digest.unwrap_or_else(|| mesh.digest()),
-        links: told.links,
-        relays: told.relays,
-        passing: told.passing,
-        batch: told.batch,
-        ack: told.ack,
-        have: told.have.into_iter().map(|(n, i, v, a)| Have(id(n), i, v, a)).collect(),
-        distances: told.distances,
-        want: ids(told.want),
-        doubt: ids(told.doubt),
-        entries: told.entries.into_iter().map(entry).collect(),
-        accusations: told.accusations.into_iter().map(accusation).collect(),
-        buckets: told.all_buckets.map_or(told.buckets, |hash| vec![hash; 64]),
-        probe: ids(told.probe),
-        heard: told.heard.into_iter().map(|(n, ago)| Heard(id(n), ago)).collect(),
+        digest: any.digest.unwrap_or_else(|| mesh.digest()),
+        links: any.links,
+        relays: any.relays,
+        passing: any.passing,
+        batch: any.batch,
+        ack: any.ack,
+        have: any.have.into_iter().map(|(n, i, v, a)| Have(id(n), i, v, a)).collect(),
+        distances: any.distances,
+        want: ids(any.want),
+        doubt: ids(any.doubt),
+        entries: any.entries.into_iter().map(entry).collect(),
+        accusations: any.accusations.into_iter().map(accusation).collect(),
+        buckets: any.all_buckets.map_or(any.buckets, |hash| vec![hash; 64]),
+        probe: ids(any.probe),
+        heard: any.heard.into_iter().map(|(n, ago)| Heard(id(n), ago)).collect(),
     })
 }
 
@@ -176,19 +176,19 @@ fuzz_target!(|steps: Vec<Step>| {
             Step::Up { .. } => {}
             Step::Down { link } => mesh.link_down(now, LinkId(u64::from(link))),
             Step::Failed { dial } => mesh.dial_failed(now, DialId(u64::from(dial))),
-            Step::Request { link, gossip: told } => {
-                let told = gossip(told, &mesh);
-                is_bounded(&mesh.request(now, LinkId(u64::from(link)), told));
+            Step::Request { link, gossip: any } => {
+                let any = gossip(any, &mesh);
+                is_bounded(&mesh.request(now, LinkId(u64::from(link)), any));
             }
             Step::Response {
                 link,
                 token,
-                gossip: told,
+                gossip: any,
             } => {
-                let told = gossip(told, &mesh);
-                mesh.response(now, LinkId(u64::from(link)), Token(u64::from(token)), told);
+                let any = gossip(any, &mesh);
+                mesh.response(now, LinkId(u64::from(link)), Token(u64::from(token)), any);
             }
-            Step::Heard { link } => mesh.heard(now, LinkId(u64::from(link))),
+            Step::Received { link } => mesh.received(now, LinkId(u64::from(link))),
             Step::Latency { link, millis } => {
                 mesh.latency(now, LinkId(u64::from(link)), Duration::from_millis(millis % 600_000));
             }

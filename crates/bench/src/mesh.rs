@@ -103,13 +103,13 @@ fn measure(relays: usize, seed: u64) -> Row {
     let (most, mean, list) = (mesh.most_sent(), mesh.mean_sent(), mesh.full_list());
     // What is still under way when the last one knows the last is no part of the rest.
     mesh.rounds(REST_ROUNDS);
-    mesh.count_anew();
+    mesh.reset_sent();
     mesh.rounds(REST_ROUNDS);
     let per_round = f64::from(REST_ROUNDS);
     let (rest, rest_most) = (mesh.mean_sent() / per_round, mesh.most_sent() as f64 / per_round);
     let dying = relays / 2;
     mesh.kill(dying, true);
-    let death = mesh.until(MOST_ROUNDS, |mesh| mesh.know_dead(dying));
+    let death = mesh.until(MOST_ROUNDS, |mesh| mesh.all_see_critical(dying));
     Row {
         relays,
         rounds,

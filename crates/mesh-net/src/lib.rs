@@ -1,7 +1,8 @@
-//! A relay's part of the mesh on the network: its links to other relays, and the syncs that it exchanges with them.
+//! The mesh on the network: links to other relays, and the syncs that travel over them.
 //!
-//! What is decided is decided by the state machine of `sdk-relay-mesh`; [`mesh`] has the keys, links and clocks around it. [`sync`] answers
-//! requests, keeps those that are over, and reports on topics. What both ask of the process that they are part of is in [`Host`].
+//! The state machine of `sdk-relay-mesh` makes the decisions; [`mesh`] has the keys, links and timers around it.
+//! [`sync`] answers requests, keeps the history of syncs, and reports on topics. [`Host`] is what both need from the
+//! process around them.
 
 mod host;
 mod mesh;

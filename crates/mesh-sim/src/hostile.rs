@@ -1,4 +1,4 @@
-//! Relays that prove their keys like all others, and harm the mesh over their links.
+//! Hostile relays: they authenticate like all others, and attack the mesh over their links.
 
 use std::sync::Arc;
 
@@ -13,58 +13,58 @@ use crate::hostility::Hostility;
 use crate::keys::SimulatedKeys;
 use crate::simulation::{Simulation, address, name};
 
-/// Relays that one invents.
+/// Relays that one hostile relay invents.
 const INVENTED: u64 = 1000;
-/// Names, entries or accusations that a message gets.
+/// Announcements, entries or accusations added to a message.
 const AT_A_TIME: u64 = 256;
 
 impl Simulation {
-    /// From here on this relay is hostile.
-    pub fn turn(&mut self, n: usize, hostility: Hostility) {
+    /// The relay is hostile from now on.
+    pub fn make_hostile(&mut self, n: usize, hostility: Hostility) {
         if let Some(relay) = self.relays.get_mut(n) {
             relay.hostility = Some(hostility);
         }
     }
 
-    /// All honest relays know all honest relays by their own keys.
+    /// All honest relays know each other under the right keys.
     pub fn honest_know_each_other(&self) -> bool {
-        self.misjudged_by_honest(|_| false).is_none()
+        self.misclassified_by_honest(|_| false).is_none()
     }
 
-    /// All honest relays list all honest relays, by their own keys, as healthy.
-    pub fn honest_take_each_other_for_healthy(&self) -> bool {
-        self.misjudged_by_honest(|health| health != RelayHealth::Healthy)
+    /// All honest relays list each other, under the right keys, as healthy.
+    pub fn honest_see_each_other_healthy(&self) -> bool {
+        self.misclassified_by_honest(|health| health != RelayHealth::Healthy)
             .is_none()
     }
 
-    /// An honest relay that does not know another one, or has it in a health that is `wrong`: who, and whom.
-    pub fn misjudged_by_honest(&self, wrong: impl Fn(RelayHealth) -> bool) -> Option<(RelayId, RelayId)> {
+    /// An honest relay to which another one is unknown or in a `wrong` health: its name, and the other's.
+    pub fn misclassified_by_honest(&self, wrong: impl Fn(RelayHealth) -> bool) -> Option<(RelayId, RelayId)> {
         let honest = || {
             self.relays
                 .iter()
                 .filter(|relay| relay.alive && relay.hostility.is_none())
         };
         let pairs = honest().flat_map(|relay| honest().map(move |other| (relay, other.mesh.own())));
-        let mut misjudged = pairs.filter(|(relay, own)| {
+        let mut misclassified = pairs.filter(|(relay, own)| {
             let view = relay.mesh.relay(self.local(relay), own.relay_id.as_str());
             view.is_none_or(|view| view.entry.public_key != own.public_key || wrong(view.health))
         });
-        let (relay, own) = misjudged.next()?;
+        let (relay, own) = misclassified.next()?;
         Some((relay.mesh.own().relay_id.clone(), own.relay_id.clone()))
     }
 
-    /// What a relay sends in place of this gossip, with the answer to what it was asked for; `None`: nothing.
-    pub(crate) fn spoil(&mut self, n: usize, mut gossip: Gossip, want: &[RelayId]) -> Option<Gossip> {
-        let Some((hostility, spoiled)) = self.relays.get_mut(n).and_then(|relay| {
-            relay.spoiled += 1;
-            Some((relay.hostility?, relay.spoiled))
+    /// What a relay sends instead of this gossip, including answers to what was requested; `None`: nothing.
+    pub(crate) fn corrupt(&mut self, n: usize, mut gossip: Gossip, want: &[RelayId]) -> Option<Gossip> {
+        let Some((hostility, corrupted)) = self.relays.get_mut(n).and_then(|relay| {
+            relay.corrupted += 1;
+            Some((relay.hostility?, relay.corrupted))
         }) else {
             return Some(gossip);
         };
         match hostility {
             Hostility::Invents => {
-                let first = spoiled * AT_A_TIME;
-                tell(
+                let first = corrupted * AT_A_TIME;
+                announce(
                     &mut gossip,
                     (first..first + AT_A_TIME).map(|k| invented(n, k % INVENTED)),
                 );
@@ -74,14 +74,14 @@ impl Simulation {
                 gossip.entries.extend(wanted.map(|k| invented(n, k)));
             }
             Hostility::Squats => {
-                // The names that it has heard of.
+                // The names that it knows.
                 let relay = self.relays.get(n)?;
                 let views = relay.mesh.relays(self.local(relay));
                 let others = views
                     .iter()
                     .skip(1)
                     .map(|view| squatted(n, view.entry.relay_id.as_str()));
-                tell(&mut gossip, others.take(AT_A_TIME as usize));
+                announce(&mut gossip, others.take(AT_A_TIME as usize));
                 gossip.entries.retain(|entry| !want.contains(&entry.relay_id));
                 gossip
                     .entries
@@ -117,14 +117,14 @@ impl Simulation {
     }
 }
 
-fn tell(gossip: &mut Gossip, entries: impl Iterator<Item = Arc<RelayEntry>>) {
+fn announce(gossip: &mut Gossip, entries: impl Iterator<Item = Arc<RelayEntry>>) {
     gossip.have = entries
         .take(AT_A_TIME as usize)
         .map(|entry| Have(entry.relay_id.clone(), entry.incarnation, entry.version, 0))
         .collect();
-    // As near as a relay can be that one tells of, and a little farther: of its own links it may introduce few only.
+    // As near as an announced relay can be, and one farther: it can introduce few as its own links.
     gossip.distances = (0..gossip.have.len()).map(|n| 1 + (n % 2) as u8).collect();
-    // Its numbers have no order: none is acknowledged, and all are looked at.
+    // Its batches are never in sequence: none is acknowledged, and all are processed.
     gossip.batch = u64::MAX;
 }
 

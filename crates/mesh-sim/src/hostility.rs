@@ -3,14 +3,14 @@
 /// What a hostile relay does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hostility {
-    /// It tells of a thousand relays that do not exist, each with a key of its own.
+    /// It announces a thousand relays that do not exist, each with a key of its own.
     Invents,
-    /// It tells of entries in others' names, with its own key and larger numbers than theirs.
+    /// It announces entries in others' names, with its own key and higher versions.
     Squats,
-    /// It accuses all others of silence.
+    /// It accuses all others.
     Accuses,
-    /// It has links and says nothing.
+    /// It keeps its links open and sends nothing.
     Mute,
-    /// Its digests, its parts, its counts and what it has heard of others are made up.
+    /// It falsifies digests, buckets, counts and answers to probes.
     Lies,
 }

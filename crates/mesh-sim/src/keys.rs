@@ -1,4 +1,5 @@
-//! Keys that cost nothing: a signature is a hash that anyone could make. What is simulated is time and bytes; real keys are tested where they live.
+//! Keys without cryptography: a signature is a hash that anybody can compute. The simulation is about time and bytes;
+//! real keys are tested in `mesh-net`.
 
 use sdk_relay_mesh::Keys;
 use sdk_relay_mesh_table::random::mix;

@@ -1,4 +1,5 @@
-//! A mesh in memory: many relays, a network with delays, loss and partitions, and a clock of its own. The same seed gives the same run, byte for byte.
+//! A mesh in memory: many relays, a network with delays, loss and partitions, and a clock of its own. The same seed
+//! gives the same run, byte for byte.
 //!
 //! Bytes are those of the `sync` and `sync_response` messages as they are serialised on the wire.
 

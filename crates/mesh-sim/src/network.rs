@@ -12,19 +12,19 @@ use crate::queue::{Connection, Event};
 use crate::simulation::{Relay, Simulation, address, name};
 use crate::wire;
 
-/// How long a dial waits where nothing answers.
+/// Timeout of a dial to an address that does not answer.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 
 impl Simulation {
-    pub(crate) fn happen(&mut self, event: Event) {
+    pub(crate) fn handle_event(&mut self, event: Event) {
         match event {
             Event::Wake(n, starts) => {
                 let due = self
                     .relays
                     .get(n)
-                    .is_some_and(|r| r.alive && r.starts == starts && r.wakes <= self.now);
+                    .is_some_and(|r| r.alive && r.starts == starts && r.next_wake <= self.now);
                 if due {
-                    self.tell(n, Mesh::tick);
+                    self.drive(n, Mesh::tick);
                 }
             }
             Event::Request(link, to, token, gossip) => {
@@ -33,20 +33,20 @@ impl Simulation {
                 }
                 let mut response = None;
                 let want = gossip.want.clone();
-                self.tell(to, |mesh, now| response = Some(mesh.request(now, link, gossip)));
-                if let Some(gossip) = response.and_then(|gossip| self.spoil(to, gossip, &want)) {
+                self.drive(to, |mesh, now| response = Some(mesh.request(now, link, gossip)));
+                if let Some(gossip) = response.and_then(|gossip| self.corrupt(to, gossip, &want)) {
                     let message = wire::response(&name(to), Box::new(gossip));
-                    if let Some((peer, at, gossip)) = self.carry(link, to, message) {
+                    if let Some((peer, at, gossip)) = self.transmit(link, to, message) {
                         self.queue.push(at, Event::Response(link, peer, token, gossip));
                     }
                 }
             }
             Event::Response(link, to, token, gossip) => {
                 if self.connections.contains_key(&link) {
-                    self.tell(to, |mesh, now| mesh.response(now, link, token, gossip));
+                    self.drive(to, |mesh, now| mesh.response(now, link, token, gossip));
                 }
             }
-            Event::HungUp(link, to) => self.tell(to, |mesh, now| mesh.link_down(now, link)),
+            Event::HungUp(link, to) => self.drive(to, |mesh, now| mesh.link_down(now, link)),
             Event::Dialled(from, starts, dial, to) => {
                 if self
                     .relays
@@ -59,33 +59,37 @@ impl Simulation {
         }
     }
 
-    /// Something happens to a relay; what it wants then is done.
-    pub(crate) fn tell(&mut self, n: usize, what: impl FnOnce(&mut Mesh<SimulatedKeys>, Duration)) {
+    /// Calls a relay's state machine, and performs its outputs.
+    pub(crate) fn drive(&mut self, n: usize, what: impl FnOnce(&mut Mesh<SimulatedKeys>, Duration)) {
         let now = self.now;
-        let Some(relay) = self.relays.get_mut(n).filter(|relay| relay.alive && now >= relay.born) else {
+        let Some(relay) = self
+            .relays
+            .get_mut(n)
+            .filter(|relay| relay.alive && now >= relay.started)
+        else {
             return;
         };
-        what(&mut relay.mesh, now.saturating_sub(relay.born));
+        what(&mut relay.mesh, now.saturating_sub(relay.started));
         while let Some(output) = self.relays.get_mut(n).and_then(|relay| relay.mesh.poll()) {
-            self.perform(n, output);
+            self.handle_output(n, output);
         }
         if let Some(relay) = self.relays.get_mut(n) {
-            let deadline = relay.mesh.deadline() + relay.born;
-            if deadline < relay.wakes || relay.wakes <= now {
-                relay.wakes = deadline.max(now + Duration::from_millis(1));
-                self.queue.push(relay.wakes, Event::Wake(n, relay.starts));
+            let deadline = relay.mesh.deadline() + relay.started;
+            if deadline < relay.next_wake || relay.next_wake <= now {
+                relay.next_wake = deadline.max(now + Duration::from_millis(1));
+                self.queue.push(relay.next_wake, Event::Wake(n, relay.starts));
             }
         }
     }
 
-    fn perform(&mut self, n: usize, output: Output) {
+    fn handle_output(&mut self, n: usize, output: Output) {
         match output {
             Output::Request { link, token, gossip } => {
-                let Some(gossip) = self.spoil(n, *gossip, &[]) else {
+                let Some(gossip) = self.corrupt(n, *gossip, &[]) else {
                     return;
                 };
                 let message = wire::request(&name(n), Box::new(gossip));
-                if let Some((peer, at, gossip)) = self.carry(link, n, message) {
+                if let Some((peer, at, gossip)) = self.transmit(link, n, message) {
                     self.queue.push(at, Event::Request(link, peer, token, gossip));
                 }
             }
@@ -95,7 +99,7 @@ impl Simulation {
                 expect,
             } => {
                 let target = self.index(name_of(&to)).filter(|target| address(*target) == to);
-                // Another one than the expected one proves another key.
+                // A relay other than the expected one fails the handshake.
                 let target = target.filter(|to| {
                     let own = self.relays.get(*to).map(|relay| relay.mesh.own());
                     expect.as_ref().is_none_or(|(name, key)| {
@@ -106,10 +110,10 @@ impl Simulation {
                     let there = self
                         .relays
                         .get(*to)
-                        .is_some_and(|relay| relay.alive && self.now >= relay.born);
+                        .is_some_and(|relay| relay.alive && self.now >= relay.started);
                     there && !self.is_cut(n, *to)
                 });
-                // A dial takes a few messages; if one is lost, the transport sends it again once.
+                // A dial takes several messages; the transport repeats a lost one once.
                 let lost = self.network.loss > 0.0 && self.chance() < self.network.loss;
                 let there = reached.filter(|_| !lost);
                 let wait = if there.is_some() { self.delay() * 4 } else { NO_ANSWER };
@@ -130,7 +134,7 @@ impl Simulation {
     fn dialled(&mut self, from: usize, dial: DialId, to: Option<usize>) {
         let alive = |n: &usize| self.relays.get(*n).is_some_and(|relay| relay.alive);
         let Some(to) = to.filter(alive).filter(|to| !self.is_cut(from, *to)) else {
-            return self.tell(from, |mesh, now| mesh.dial_failed(now, dial));
+            return self.drive(from, |mesh, now| mesh.dial_failed(now, dial));
         };
         let link = LinkId(self.next_link);
         self.next_link += 1;
@@ -152,12 +156,12 @@ impl Simulation {
             return;
         };
         let (seen_there, seen_here) = (peer(dialler, None), peer(dialled, Some(dial)));
-        self.tell(to, |mesh, now| mesh.link_up(now, link, seen_there));
-        self.tell(from, |mesh, now| mesh.link_up(now, link, seen_here));
+        self.drive(to, |mesh, now| mesh.link_up(now, link, seen_there));
+        self.drive(from, |mesh, now| mesh.link_up(now, link, seen_here));
     }
 
-    /// A message on its way: its bytes count even if it is lost. Where it arrives, and when.
-    fn carry(
+    /// Sends a message: its bytes count even if it is lost. Returns the receiver and the time of arrival.
+    fn transmit(
         &mut self,
         link: LinkId,
         from: usize,
@@ -166,7 +170,7 @@ impl Simulation {
         if let Some(relay) = self.relays.get_mut(from) {
             relay.sent += wire::length(&message);
         }
-        let message = match self.read_back {
+        let message = match self.decode_messages {
             true => serde_json::from_slice(&sdk_relay_protocol::encode(&message).ok()?).ok()?,
             false => message,
         };
@@ -180,7 +184,7 @@ impl Simulation {
         Some((to, self.now + delay, wire::gossip(message)?))
     }
 
-    /// The other end hears of it, unless the way is cut.
+    /// Closes a connection. The other end notices, unless the network is partitioned.
     pub(crate) fn hang_up(&mut self, link: LinkId, by: usize) {
         let Some(connection) = self.connections.get(&link) else {
             return;
@@ -193,18 +197,18 @@ impl Simulation {
         }
     }
 
-    /// A relay takes another for alive again: was it wrong before?
+    /// A relay considers another one alive again: was it a false positive?
     fn reconnected(&mut self, n: usize, other: &RelayId) {
         let since = self
             .relays
             .get_mut(n)
             .and_then(|relay| relay.disconnected.remove(other));
         if let Some(since) = since {
-            self.judge(n, other, since);
+            self.record_false_positive(n, other, since);
         }
     }
 
-    fn judge(&mut self, n: usize, other: &RelayId, since: Duration) {
+    fn record_false_positive(&mut self, n: usize, other: &RelayId, since: Duration) {
         let Some(target) = self.index(other.as_str()) else {
             return;
         };
@@ -215,16 +219,16 @@ impl Simulation {
         if self.is_cut(n, target) || hostile(n) || hostile(target) {
             return;
         }
-        let wrong = self.now.saturating_sub(since.max(self.healed).max(relay.born));
-        self.longest_false = self.longest_false.max(wrong);
-        self.false_deaths += 1;
+        let wrong = self.now.saturating_sub(since.max(self.healed).max(relay.started));
+        self.longest_false_positive = self.longest_false_positive.max(wrong);
+        self.false_positives += 1;
     }
 
-    /// Counts those too that are taken for critical wrongly even now.
-    pub fn count_false_deaths(&mut self) {
+    /// Also counts the relays that are wrongly considered critical at this moment.
+    pub fn count_false_positives(&mut self) {
         let mut still = Vec::new();
         for (n, relay) in self.relays.iter().enumerate().filter(|(_, relay)| relay.alive) {
-            for view in relay.mesh.relays(self.now.saturating_sub(relay.born)) {
+            for view in relay.mesh.relays(self.now.saturating_sub(relay.started)) {
                 let critical = view.health == RelayHealth::Critical;
                 if let Some(since) = relay.disconnected.get(&view.entry.relay_id).filter(|_| critical) {
                     still.push((n, view.entry.relay_id.clone(), *since));
@@ -232,7 +236,7 @@ impl Simulation {
             }
         }
         for (n, other, since) in still {
-            self.judge(n, &other, since);
+            self.record_false_positive(n, &other, since);
         }
     }
 

@@ -8,22 +8,22 @@ use sdk_relay_mesh::{DialId, LinkId, Token};
 use sdk_relay_protocol::mesh::Gossip;
 
 pub(crate) struct Connection {
-    /// Who dialled, and whom.
+    /// The relay that dialled, and the one that was dialled.
     pub(crate) ends: [usize; 2],
     pub(crate) delay: Duration,
 }
 
 pub(crate) enum Event {
-    /// A relay's deadline, of its so-manieth start.
+    /// A timer of a relay; void if it has been restarted since.
     Wake(usize, u64),
     Request(LinkId, usize, Token, Box<Gossip>),
     Response(LinkId, usize, Token, Box<Gossip>),
     HungUp(LinkId, usize),
-    /// A dial of a relay in its so-manieth life reached this one, or none.
+    /// The result of a dial; void if the relay has been restarted since.
     Dialled(usize, u64, DialId, Option<usize>),
 }
 
-/// Events in the order of time, then of their making.
+/// Events in the order of time, then of insertion.
 #[derive(Default)]
 pub(crate) struct Queue {
     order: BinaryHeap<Reverse<(Duration, u64)>>,

@@ -1,4 +1,4 @@
-//! The relays, what is done to them, and what they know.
+//! The simulation: relays, faults, and checks of what the relays know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,52 +14,52 @@ use crate::keys::SimulatedKeys;
 use crate::queue::{Connection, Event, Queue};
 use crate::wire;
 
-/// Whom a relay knows at its start.
+/// The address that each relay is configured with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// The next one: the longest way between two relays.
+    /// The next relay: the longest path between two relays.
     Ring,
-    /// Any of those that were there before.
+    /// A random earlier relay.
     Tree,
-    /// All know the same one.
+    /// All have the same one.
     Star,
 }
 
 /// How the network behaves.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Share of messages and dials that are lost.
+    /// Probability that a message or a dial is lost.
     pub loss: f64,
-    /// Relays with an index below this one cannot reach the others; 0: no cut.
+    /// Relays with an index below this one are partitioned from the others; 0: no partition.
     pub cut: usize,
-    /// Messages take between these.
+    /// Range of the delay of a message.
     pub delay: (Duration, Duration),
 }
 
 /// One simulated relay.
 pub struct Relay {
-    /// Its part of the mesh.
+    /// Its state machine.
     pub mesh: Mesh<SimulatedKeys>,
-    /// It runs.
+    /// It is running.
     pub alive: bool,
-    pub(crate) born: Duration,
+    pub(crate) started: Duration,
     pub(crate) starts: u64,
-    /// Its clock is off by so much.
+    /// Offset of its clock in seconds.
     pub(crate) skew: i64,
-    pub(crate) wakes: Duration,
-    /// Bytes that it has sent.
+    pub(crate) next_wake: Duration,
+    /// Bytes sent.
     pub sent: u64,
-    /// What it does to harm the others.
+    /// Its attack, if it is hostile.
     pub(crate) hostility: Option<Hostility>,
-    /// How often it has done so.
-    pub(crate) spoiled: u64,
-    /// Since when it takes others for gone.
+    /// Number of falsified messages.
+    pub(crate) corrupted: u64,
+    /// Relays that it reported as disconnected, and since when.
     pub(crate) disconnected: BTreeMap<RelayId, Duration>,
 }
 
-/// All of it.
+/// A simulated mesh.
 pub struct Simulation {
-    /// By index; their names are [`name`]s of it.
+    /// By index; [`name`] gives the name.
     pub relays: Vec<Relay>,
     /// How the network behaves from here on.
     pub network: Network,
@@ -71,13 +71,13 @@ pub struct Simulation {
     pub(crate) connections: BTreeMap<LinkId, Connection>,
     pub(crate) next_link: u64,
     pub(crate) random: Random,
-    /// Longest time for which a relay took another for critical that lived and could be reached.
-    pub longest_false: Duration,
-    /// How many were taken for critical so.
-    pub false_deaths: u64,
+    /// Longest time for which a relay considered another one critical that was running and reachable.
+    pub longest_false_positive: Duration,
+    /// Number of such false positives.
+    pub false_positives: u64,
     pub(crate) healed: Duration,
-    /// Every message is also read back from its bytes.
-    pub read_back: bool,
+    /// Each message is decoded from its bytes.
+    pub decode_messages: bool,
 }
 
 /// Name of the relay with this index.
@@ -86,7 +86,7 @@ pub fn name(n: usize) -> String {
 }
 
 impl Simulation {
-    /// `count` relays, started at different moments of the first round.
+    /// `count` relays, started at random times within the first round.
     pub fn new(count: usize, shape: Shape, config: Config, seed: u64) -> Self {
         let mut simulation = Self {
             relays: Vec::new(),
@@ -102,27 +102,27 @@ impl Simulation {
             connections: BTreeMap::new(),
             next_link: 0,
             random: Random::new(seed),
-            longest_false: Duration::ZERO,
-            false_deaths: 0,
+            longest_false_positive: Duration::ZERO,
+            false_positives: 0,
             healed: Duration::ZERO,
-            read_back: false,
+            decode_messages: false,
         };
         for n in 0..count {
             let mesh = simulation.start(n, count, 1, 0);
-            let born = simulation.config.interval.mul_f64(simulation.chance());
+            let started = simulation.config.interval.mul_f64(simulation.chance());
             simulation.relays.push(Relay {
                 mesh,
                 alive: true,
-                born,
+                started,
                 starts: 1,
                 skew: 0,
-                wakes: born,
+                next_wake: started,
                 sent: 0,
                 hostility: None,
-                spoiled: 0,
+                corrupted: 0,
                 disconnected: BTreeMap::new(),
             });
-            simulation.queue.push(born, Event::Wake(n, 1));
+            simulation.queue.push(started, Event::Wake(n, 1));
         }
         simulation
     }
@@ -156,13 +156,13 @@ impl Simulation {
         (self.random.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Runs for so many rounds.
+    /// Runs for this many rounds.
     pub fn rounds(&mut self, rounds: u32) {
         let until = self.now + self.config.interval * rounds;
         self.run(until);
     }
 
-    /// Runs round by round until `done`; the rounds that it took, or `None` after `most`.
+    /// Runs round by round until `done`; returns the number of rounds, or `None` after `most`.
     pub fn until(&mut self, most: u32, done: impl Fn(&Self) -> bool) -> Option<u32> {
         for round in 0..=most {
             if done(self) {
@@ -176,12 +176,12 @@ impl Simulation {
     fn run(&mut self, until: Duration) {
         while let Some((at, event)) = self.queue.pop_before(until) {
             self.now = at;
-            self.happen(event);
+            self.handle_event(event);
         }
         self.now = until;
     }
 
-    /// Ends a relay without a goodbye. Where it is `silent`, its links stay open and nothing comes any more.
+    /// Stops a relay without a leave announcement. If `silent`, its links stay open and nothing is received over them.
     pub fn kill(&mut self, n: usize, silent: bool) {
         if let Some(relay) = self.relays.get_mut(n) {
             relay.alive = false;
@@ -200,7 +200,7 @@ impl Simulation {
         }
     }
 
-    /// Starts a relay anew, with nothing but its configuration, its clock off by `skew` seconds.
+    /// Restarts a relay without any state, its clock off by `skew` seconds.
     pub fn restart(&mut self, n: usize, skew: i64) {
         self.kill(n, false);
         let count = self.relays.len();
@@ -209,29 +209,29 @@ impl Simulation {
         if let Some(relay) = self.relays.get_mut(n) {
             relay.mesh = mesh;
             relay.alive = true;
-            relay.born = self.now;
+            relay.started = self.now;
             relay.starts = starts;
             relay.skew = skew;
-            relay.wakes = self.now;
+            relay.next_wake = self.now;
             self.queue.push(self.now, Event::Wake(n, starts));
         }
     }
 
-    /// Ends the cut and the loss: from here on false deaths are counted anew.
+    /// Ends the partition and the loss, and resets the false positives.
     pub fn heal(&mut self) {
         self.network.cut = 0;
         self.network.loss = 0.0;
-        self.count_false_deaths_anew();
+        self.reset_false_positives();
     }
 
-    /// False deaths count from here on.
-    pub fn count_false_deaths_anew(&mut self) {
+    /// Counts false positives from now on.
+    pub fn reset_false_positives(&mut self) {
         self.healed = self.now;
-        self.longest_false = Duration::ZERO;
-        self.false_deaths = 0;
+        self.longest_false_positive = Duration::ZERO;
+        self.false_positives = 0;
     }
 
-    /// All living relays know the same of the same relays, and each other's newest entries.
+    /// All running relays have the same table, with each other's newest entries.
     pub fn agree(&self) -> bool {
         let mut living = self.relays.iter().filter(|relay| relay.alive);
         let Some(first) = living.next() else { return true };
@@ -251,18 +251,18 @@ impl Simulation {
         })
     }
 
-    /// They agree, take each other for healthy, and those that are dead for critical.
+    /// All running relays have the same table, and consider the running ones healthy and the stopped ones critical.
     pub fn agree_on_health(&self) -> bool {
         self.agree()
             && self
                 .relays
                 .iter()
                 .filter(|relay| relay.alive)
-                .all(|relay| self.sees_rightly(relay))
+                .all(|relay| self.sees_correct_health(relay))
     }
 
-    /// All living relays take this one for critical, or know it no more.
-    pub fn know_dead(&self, n: usize) -> bool {
+    /// All running relays consider this one critical, or do not know it any longer.
+    pub fn all_see_critical(&self, n: usize) -> bool {
         let name = name(n);
         self.relays.iter().filter(|relay| relay.alive).all(|relay| {
             relay
@@ -272,7 +272,7 @@ impl Simulation {
         })
     }
 
-    fn sees_rightly(&self, relay: &Relay) -> bool {
+    fn sees_correct_health(&self, relay: &Relay) -> bool {
         let views = relay.mesh.relays(self.local(relay));
         let mut living = self.relays.iter().filter(|other| other.alive).count();
         let right = views.iter().all(|view| {
@@ -293,7 +293,7 @@ impl Simulation {
     }
 
     pub(crate) fn local(&self, relay: &Relay) -> Duration {
-        self.now.saturating_sub(relay.born)
+        self.now.saturating_sub(relay.started)
     }
 
     /// Bytes of the full list: every relay's entry, serialised.
@@ -302,44 +302,44 @@ impl Simulation {
         entries.sum::<u64>() + 1
     }
 
-    /// Bytes that each relay has sent, from here on.
-    pub fn count_anew(&mut self) {
+    /// Counts sent bytes from now on.
+    pub fn reset_sent(&mut self) {
         self.relays.iter_mut().for_each(|relay| relay.sent = 0);
     }
 
-    /// The most that one has sent.
+    /// The most bytes that one relay has sent.
     pub fn most_sent(&self) -> u64 {
         self.relays.iter().map(|relay| relay.sent).max().unwrap_or(0)
     }
 
-    /// What a relay has sent on average.
+    /// Mean of the bytes that relays have sent.
     pub fn mean_sent(&self) -> f64 {
         self.relays.iter().map(|relay| relay.sent).sum::<u64>() as f64 / self.relays.len().max(1) as f64
     }
 
-    /// `sync.interval` of all changes, and with it what a round is.
+    /// Changes `sync.interval` of all relays, and with it the length of a round.
     pub fn set_interval(&mut self, interval: Duration) {
         self.config.interval = interval;
         for n in 0..self.relays.len() {
-            self.tell(n, |mesh, now| mesh.set_interval(now, interval));
+            self.drive(n, |mesh, now| mesh.set_interval(now, interval));
         }
     }
 
-    /// A change of a relay's own status.
+    /// Changes the status of a relay.
     pub fn set_status(&mut self, n: usize, status: RelayStatus) {
-        self.tell(n, |mesh, now| mesh.set_status(now, status));
+        self.drive(n, |mesh, now| mesh.set_status(now, status));
     }
 
-    /// A goodbye, then the end.
+    /// A relay announces that it leaves, and stops.
     pub fn leave(&mut self, n: usize) {
-        self.tell(n, Mesh::leave);
+        self.drive(n, Mesh::leave);
         if let Some(relay) = self.relays.get_mut(n) {
             relay.alive = false;
         }
     }
 }
 
-/// A relay by itself, `relay-0` with the keys 0, for whoever plays the others by hand.
+/// The state machine of one relay, `relay-0` with key 0, for tests that act as its peers.
 pub fn lone(config: Config) -> Mesh<SimulatedKeys> {
     let own = Own {
         relay_id: RelayId::new("relay-0").unwrap_or_else(|_| unreachable!("a short name")),

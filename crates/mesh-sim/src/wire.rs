@@ -1,4 +1,4 @@
-//! The messages that carry the gossip, as the relay sends them.
+//! The messages around the gossip, as a relay sends them.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use sdk_relay_protocol::{
     API_VERSION, ServerMessage, StatePayload, StateReport, SyncMessage, SyncPayload, SyncResponse, SyncType,
 };
 
-/// A request; its serialised length.
+/// A request.
 pub(crate) fn request(relay_id: &str, gossip: Box<Gossip>) -> ServerMessage {
     ServerMessage::Sync(SyncMessage {
         sync_type: SyncType::StateSync,
@@ -63,7 +63,7 @@ pub(crate) fn gossip(message: ServerMessage) -> Option<Box<Gossip>> {
 /// Bytes of the JSON.
 pub(crate) fn length(value: &impl serde::Serialize) -> u64 {
     let mut count = Count(0);
-    // The counter takes everything, and these types have no maps with other keys than texts.
+    // The writer never fails, and these types have no maps with keys other than strings.
     match serde_json::to_writer(&mut count, value) {
         Ok(()) => count.0,
         Err(_) => 0,

@@ -1,5 +1,5 @@
-//! The distance of a relay: over how many links it was announced. It limits what invented announcements can do: a peer can introduce few relays as its
-//! own links, and everything else that it announces is farther away.
+//! The distance of a relay: over how many links it was announced. It limits what invented announcements can do: a peer
+//! can introduce few relays as its own links, and everything else that it announces is farther away.
 
 /// Distance of a relay that a peer announces as linked to it.
 pub const NEAR: u8 = 2;
@@ -7,7 +7,8 @@ pub const NEAR: u8 = 2;
 /// The maximum; also an unknown distance.
 pub const FARTHEST: u8 = 15;
 
-/// Relays that one peer may introduce as its own links. Three times the default of `max_links`; what a peer invents beyond it is far for everybody.
+/// Relays that one peer may introduce as its own links. Three times the default of `max_links`; what a peer invents
+/// beyond it is far for everybody.
 pub const MAX_NEAR: usize = 24;
 
 /// The distance from here of a relay that a peer announces at this distance from itself.
@@ -67,8 +68,8 @@ impl Allowance {
         Self { quota, used }
     }
 
-    /// The distance at which one more row is accepted that the peer announces at `announced`; `None` if none is. If the peer has already introduced
-    /// [`MAX_NEAR`] relays as its links, further ones count as [`FARTHEST`].
+    /// The distance at which one more row is accepted that the peer announces at `announced`; `None` if none is. If the
+    /// peer has already introduced [`MAX_NEAR`] relays as its links, further ones count as [`FARTHEST`].
     pub fn distance(&self, announced: u8) -> Option<u8> {
         let distance = match announced <= NEAR && self.used.within(NEAR) >= MAX_NEAR {
             true => FARTHEST,

@@ -45,8 +45,9 @@ impl Table {
         self.farthest(|hearsay| hearsay.introducer == *peer)
     }
 
-    /// The row that a full table evicts for one at this distance, of a peer that will have introduced `fair` rows with it: the farthest of those that
-    /// are farther; otherwise one at the same distance, of the peer that has introduced most, if that is more than `fair`.
+    /// The row that a full table evicts for one at this distance, of a peer that will have introduced `fair` rows with
+    /// it: the farthest of those that are farther; otherwise one at the same distance, of the peer that has introduced
+    /// most, if that is more than `fair`.
     pub fn eviction_candidate(&self, distance: u8, fair: usize) -> Option<Slot> {
         self.farthest(|hearsay| hearsay.distance > distance).or_else(|| {
             let introductions = self.introductions.iter();
@@ -57,8 +58,8 @@ impl Table {
         })
     }
 
-    /// The farthest row; among equals the one that fewest links have, then the youngest. A row that many links have, and an old one, is less likely
-    /// invented.
+    /// The farthest row; among equals the one that fewest links have, then the youngest. A row that many links have,
+    /// and an old one, is less likely invented.
     fn farthest(&self, fits: impl Fn(&Hearsay) -> bool) -> Option<Slot> {
         let hearsay = self.iter().filter_map(|(slot, row)| Some((slot, row, row.hearsay()?)));
         hearsay

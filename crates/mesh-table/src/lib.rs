@@ -1,4 +1,5 @@
-//! The membership table of the mesh: a [`Row`] for each known relay, the digest by which two tables are compared, and how far each relay is.
+//! The membership table of the mesh: a [`Row`] for each known relay, the digest by which two tables are compared, and
+//! how far each relay is.
 //!
 //! The table stores and counts. What a message or a timer changes in it is decided by `sdk-relay-mesh`.
 

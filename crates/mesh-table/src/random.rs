@@ -1,4 +1,5 @@
-//! Random choices and jitter: SplitMix64 with a seed from the driver, so that a run is reproducible. No secret depends on it.
+//! Random choices and jitter: SplitMix64 with a seed from the driver, so that a run is reproducible. No secret depends
+//! on it.
 
 use std::time::Duration;
 

@@ -7,7 +7,8 @@ use sdk_relay_protocol::mesh::RelayId;
 use crate::random::mix;
 use crate::row::Row;
 
-/// Buckets of the digest. More would cost more per comparison (20 bytes each), fewer would announce more of what the other relay has.
+/// Buckets of the digest. More would cost more per comparison (20 bytes each), fewer would announce more of what the
+/// other relay has.
 pub const BUCKETS: usize = 64;
 
 /// Index of a row. Slots are reused: none is kept after its row was removed.

@@ -10,20 +10,21 @@ use crate::Mesh;
 use crate::keys::{Keys, accusation_bytes};
 use crate::limits::{MAX_CHECKED, SIGNATURE};
 
-/// Refuted accusations until a relay's further ones count for nothing. They are halved every [`PARDON`] intervals.
+/// Refuted accusations after which a relay's accusations are ignored. Strikes are halved every
+/// [`STRIKE_HALF_LIFE`](crate::limits::STRIKE_HALF_LIFE) intervals.
 pub(crate) const MAX_STRIKES: u32 = 64;
 
 impl<K: Keys> Mesh<K> {
-    pub(crate) fn take_accusation(&mut self, now: Duration, id: LinkId, accusation: Arc<Accusation>) {
+    pub(crate) fn receive_accusation(&mut self, now: Duration, id: LinkId, accusation: Arc<Accusation>) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.checked += 1;
         let (bit, checked) = (link.bit, link.checked);
         if self
-            .asked
+            .requested
             .get(&accusation.relay_id)
             .is_some_and(|(asked, _)| *asked == id)
         {
-            self.asked.remove(&accusation.relay_id);
+            self.requested.remove(&accusation.relay_id);
         }
         let Some(slot) = self.table.slot(accusation.relay_id.as_str()) else {
             return;
@@ -32,7 +33,8 @@ impl<K: Keys> Mesh<K> {
         if row.order() != (accusation.incarnation, accusation.version) || row.accusation().is_some() {
             return;
         }
-        // Who passes on what this relay is accused of believes it, and others with it: it is answered whoever said it first.
+        // A peer that forwards an accusation of this relay believes it, and so may others: it is refuted whoever the
+        // accuser is.
         let believed_there = slot == self.own && link.peer != accusation.by;
         let accuser = self.table.find(accusation.by.as_str()).filter(|accuser| {
             let strikes = accuser.local.as_ref().map_or(0, |local| local.strikes);
@@ -53,10 +55,10 @@ impl<K: Keys> Mesh<K> {
         }
         if slot == self.own {
             self.must_refute = true;
-            return self.look_after_own(now);
+            return self.refute_accusation(now);
         }
         self.table.accuse(slot, accusation);
-        self.settle(slot);
+        self.prune_offers(slot);
         if let Some(row) = self.table.row_mut(slot) {
             row.known_by = bit;
             let cannot_be_asked = row.entry.address.is_empty();
@@ -65,10 +67,10 @@ impl<K: Keys> Mesh<K> {
                 deadline: now + self.config.interval * 3,
                 unresponsive: cannot_be_asked,
             });
-            // An earlier dial that led nowhere says nothing about now.
+            // The backoff of earlier failed dials does not apply: whether it answers now decides.
             local.dial_after = local.dial_after.min(now + self.config.interval * 2);
         }
-        self.touch(now, slot);
+        self.mark_changed(now, slot);
     }
 
     pub(crate) fn accuse(&mut self, now: Duration, slot: Slot, since: Duration) {
@@ -90,10 +92,10 @@ impl<K: Keys> Mesh<K> {
             });
         }
         self.counters.accused += 1;
-        self.touch(now, slot);
+        self.mark_changed(now, slot);
     }
 
-    /// An accusation by `accuser` was wrong.
+    /// An accusation by `accuser` was refuted.
     pub(crate) fn strike(&mut self, accuser: &RelayId) {
         if let Some(row) = self.table.find_mut(accuser.as_str()) {
             let local = row.local();

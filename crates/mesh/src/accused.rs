@@ -1,4 +1,4 @@
-//! Which of the relays that stand accused are dialled, and in which order.
+//! Which accused relays are dialled, and in which order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,17 @@ use crate::keys::Keys;
 use crate::limits::MAX_ACCUSED_DIALS;
 use sdk_relay_mesh_table::{Hearsay, Slot};
 
-/// Relays that are to be dialled, the nearest last, by the peer by whose word they are known.
+/// Accused relays that are due, by introducer, the nearest last.
 type Due = BTreeMap<RelayId, Vec<(u8, Slot)>>;
 
 impl<K: Keys> Mesh<K> {
-    /// Relays that stand accused for two intervals are dialled, before they are taken for critical by the word of others: they may not know of it.
+    /// Dials relays that have been accused for two intervals, before the accusation makes them critical: they may not
+    /// have received it.
     ///
-    /// Of those from which nothing was received first hand, [`MAX_ACCUSED_DIALS`] are dialled at a time. Dials are shared between the peers by whose word
-    /// they are known: relays that do not answer delay only others of the same peer.
-    pub(crate) fn ask_accused(&mut self, now: Duration) {
-        let mut heard = Vec::new();
+    /// Of those from which nothing was received first hand, [`MAX_ACCUSED_DIALS`] are dialled at a time. Dials are
+    /// shared between introducers: relays that do not answer delay only others of the same introducer.
+    pub(crate) fn dial_accused(&mut self, now: Duration) {
+        let mut first_hand = Vec::new();
         let mut due = Due::new();
         for &slot in &self.table.unhealthy {
             let Some(row) = self.table.row(slot).filter(|_| self.is_due(now, slot)) else {
@@ -27,12 +28,12 @@ impl<K: Keys> Mesh<K> {
             };
             let distance = self.distance(slot, row);
             match row.hearsay() {
-                None => heard.push((distance, slot)),
+                None => first_hand.push((distance, slot)),
                 Some(Hearsay { introducer, .. }) => due.entry(introducer.clone()).or_default().push((distance, slot)),
             }
         }
-        heard.sort_unstable();
-        for (_, slot) in heard {
+        first_hand.sort_unstable();
+        for (_, slot) in first_hand {
             self.dial_row(now, slot, true);
         }
         for slots in due.values_mut() {
@@ -48,7 +49,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Whether a relay stands accused and is to be dialled now. Where its name is claimed too, it is dialled for that.
+    /// Whether a relay is accused and due. If its name is contested, it is dialled for that instead.
     fn is_due(&self, now: Duration, slot: Slot) -> bool {
         let row = self.table.row(slot).filter(|row| row.accusation().is_some());
         let accused = row.and_then(|row| row.local.as_ref()?.accused);
@@ -57,15 +58,16 @@ impl<K: Keys> Mesh<K> {
             && self.can_dial(now, slot)
     }
 
-    /// The peer with the fewest of these dials under way, of these the one that has waited longest, of these the one that says it is nearest to its relay.
+    /// The introducer with the fewest of these dials in progress; among equals the one that has waited longest, then
+    /// the one with the nearest relay.
     fn next_in_turn(&self, due: &Due) -> Option<RelayId> {
-        let under_way: Vec<&RelayId> = self.introducers_of_accused().collect();
-        if under_way.len() >= MAX_ACCUSED_DIALS {
+        let in_progress: Vec<&RelayId> = self.introducers_of_accused().collect();
+        if in_progress.len() >= MAX_ACCUSED_DIALS {
             return None;
         }
         let turns = due.iter().filter_map(|(peer, slots)| {
             let (distance, _) = slots.last()?;
-            let its = under_way.iter().filter(|other| **other == peer).count();
+            let its = in_progress.iter().filter(|other| **other == peer).count();
             Some((its, self.accused_dialled.get(peer), distance, peer))
         });
         turns.min().map(|(.., peer)| peer.clone())

@@ -10,30 +10,31 @@ use crate::Mesh;
 use crate::keys::Keys;
 
 impl<K: Keys> Mesh<K> {
-    /// Any row that can be dialled; rather a near one, while relays that nobody here has heard from do not answer.
-    pub(crate) fn draw(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
+    /// A random row that can be dialled; with a preference for near ones while dials of unproven relays fail.
+    pub(crate) fn choose_dialable(&mut self, now: Duration, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
         let fit: Vec<Slot> = self
             .table
             .iter()
             .filter(|(slot, row)| fits(row) && self.can_dial(now, *slot))
             .map(|(slot, _)| slot)
             .collect();
-        self.any_of(fit, self.misses > 0)
+        self.choose(fit, self.unproven_failures > 0)
     }
 
-    /// Any row, rather a near one.
-    pub(crate) fn pick(&mut self, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
+    /// A random row, with a preference for near ones.
+    pub(crate) fn choose_near(&mut self, fits: impl Fn(&Row) -> bool) -> Option<Slot> {
         let fit: Vec<Slot> = self
             .table
             .iter()
             .filter(|(slot, row)| fits(row) && *slot != self.own)
             .map(|(slot, _)| slot)
             .collect();
-        self.any_of(fit, true)
+        self.choose(fit, true)
     }
 
-    /// Any of these. Rather `near` ones, which are less likely invented: of each distance half of what the nearer ones leave.
-    fn any_of(&mut self, slots: Vec<Slot>, near: bool) -> Option<Slot> {
+    /// A random one of these. With `near`, near rows are preferred, which are less likely invented: each distance gets
+    /// half of what the nearer ones leave.
+    fn choose(&mut self, slots: Vec<Slot>, near: bool) -> Option<Slot> {
         let mut slots = slots;
         if near {
             let mut classes: BTreeMap<u8, Vec<Slot>> = BTreeMap::new();

@@ -10,8 +10,8 @@ use crate::keys::Keys;
 use crate::limits::MAX_CLAIMS;
 
 impl<K: Keys> Mesh<K> {
-    /// Another key claims the name of a relay that is known by hearsay alone: it is dialled, and loses the name if it does not answer.
-    /// What it `claims` is kept until then.
+    /// Another key claims the name of a relay that is known from hearsay only: it is dialled, and loses the name if it
+    /// does not answer. The claim is kept until then.
     pub(crate) fn contest(&mut self, now: Duration, slot: Slot, claim: Option<Claim>) {
         let Some(row) = self.table.row_mut(slot) else { return };
         if row.is_hearsay() && row.link().is_none() {
@@ -23,7 +23,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// A link brought an entry with another key for a name. A few at a time, the nearest: each costs a dial, and claims can be invented too.
+    /// A peer sent an entry with another key for a name. A few claims per link are kept, the nearest: each costs a
+    /// dial, and claims can be invented.
     pub(crate) fn claim(&mut self, now: Duration, slot: Slot, claim: Claim) {
         let open = self.claims().into_iter().filter(|(_, link, _)| *link == claim.link);
         let open: Vec<(Slot, u8)> = open.map(|(slot, _, distance)| (slot, distance)).collect();
@@ -37,7 +38,7 @@ impl<K: Keys> Mesh<K> {
         self.contest(now, slot, Some(claim));
     }
 
-    /// Nobody claims this name any more.
+    /// The name is no longer contested.
     pub(crate) fn uncontest(&mut self, slot: Slot) {
         if self.table.contested.remove(&slot)
             && let Some(local) = self.table.row_mut(slot).and_then(|row| row.local.as_mut())
@@ -46,7 +47,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Claims that are not settled: what is claimed, over which link, and from how far.
+    /// Open claims: contested row, link of the claim, and distance.
     pub(crate) fn claims(&self) -> Vec<(Slot, LinkId, u8)> {
         let claims = self.table.contested.iter().filter_map(|slot| {
             let claim = self.table.row(*slot)?.local.as_ref()?.claim.as_ref()?;
@@ -55,7 +56,7 @@ impl<K: Keys> Mesh<K> {
         claims.collect()
     }
 
-    /// A relay that is known by hearsay, and whose name another key claims.
+    /// A relay from hearsay whose name another key claims.
     pub(crate) fn is_contested(&self, slot: Slot) -> bool {
         self.table.row(slot).is_some_and(|row| {
             let contested = row.local.as_ref().is_some_and(|local| local.contested);
@@ -63,9 +64,10 @@ impl<K: Keys> Mesh<K> {
         })
     }
 
-    /// Dials relays whose names are claimed, as far as [`MAX_CONTESTED_DIALS`](crate::limits::MAX_CONTESTED_DIALS) allows: first for relays that came
-    /// to claim their names, then for links of whose claims none was dialled for an interval, then one claim of each link, and so on, the nearest first.
-    /// So near claims are settled early, and yet no number of them delays the claims of another link for long.
+    /// Dials relays whose names are contested, up to [`MAX_CONTESTED_DIALS`](crate::limits::MAX_CONTESTED_DIALS): first
+    /// for relays that connected to claim their names, then for links of whose claims none was dialled for an interval,
+    /// then one claim of each link, a second of each, and so on, the nearest first. So near claims are settled early,
+    /// and no number of them delays the claims of another link for long.
     pub(crate) fn settle_claims(&mut self, now: Duration) {
         let mut contested: Vec<(usize, u8, Slot, Option<LinkId>)> = Vec::new();
         for slot in &self.table.contested {
@@ -95,8 +97,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// The claims of a link end with it: what it claimed could not be learned any more, and would keep the claims of other links out. These are asked for
-    /// the names instead.
+    /// The claims of a link end with it: the claimed entries could not be learned any more, and would block the claims
+    /// of other links. The other links are asked for the names instead.
     pub(crate) fn drop_claims(&mut self, now: Duration, id: LinkId) {
         let claims = self.claims().into_iter().filter(|(_, link, _)| *link == id);
         let slots: Vec<Slot> = claims.map(|(slot, ..)| slot).collect();

@@ -11,7 +11,7 @@ use crate::output::{CloseReason, Output};
 use crate::phi::LATE;
 
 impl<K: Keys> Mesh<K> {
-    /// A link broke, at either end.
+    /// A link ended, at either end.
     pub fn link_down(&mut self, now: Duration, link: LinkId) {
         let Some(gone) = self.drop_link(now, link) else { return };
         if gone.passing || gone.peer_passing {
@@ -22,7 +22,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// The driver cannot serve this link any more.
+    /// The driver cannot serve this link any longer.
     pub fn fail(&mut self, now: Duration, link: LinkId) {
         self.close(now, link, CloseReason::Failed);
     }
@@ -34,7 +34,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    pub(crate) fn close_at_once(&mut self, link: LinkId, reason: CloseReason) {
+    pub(crate) fn reject(&mut self, link: LinkId, reason: CloseReason) {
         self.out.push_back(Output::Close { link, reason });
     }
 
@@ -42,12 +42,12 @@ impl<K: Keys> Mesh<K> {
         let link = self.links.remove(&id)?;
         self.bits &= !link.bit;
         self.table.clear_link(link.bit);
-        self.asked.retain(|_, (asked, _)| *asked != id);
-        self.helping.retain(|helping| helping.link != id);
+        self.requested.retain(|_, (asked, _)| *asked != id);
+        self.indirect_probes.retain(|probe| probe.link != id);
         self.drop_claims(now, id);
-        // What it was to bring is asked for elsewhere.
+        // The entries that were to arrive over it are requested over other links.
         for other in self.links.values_mut().filter(|other| !other.offers.is_empty()) {
-            other.soon(now, self.config.interval);
+            other.send_soon(now, self.config.interval);
         }
         if let Some(row) = self.table.find_mut(link.peer.as_str()) {
             let local = row.local();
@@ -57,8 +57,8 @@ impl<K: Keys> Mesh<K> {
         Some(link)
     }
 
-    /// A relay without any other link asks at a full one: who has most links gives way.
-    pub(crate) fn make_room(&mut self, now: Duration, link: LinkId) {
+    /// A relay without any other link dialled a full one, which closes the link to the peer that has the most links.
+    pub(crate) fn free_slot_for(&mut self, now: Duration, link: LinkId) {
         if !self.links.get(&link).is_some_and(|link| link.passing && !link.dialled) {
             return;
         }
@@ -66,20 +66,20 @@ impl<K: Keys> Mesh<K> {
         let others: Vec<(LinkId, u16)> = self
             .links
             .iter()
-            .filter(|(id, other)| **id != link && other.lasts() && !self.is_seed(&other.peer))
+            .filter(|(id, other)| **id != link && other.is_persistent() && !self.is_seed(&other.peer))
             .map(|(id, other)| (*id, other.peer_links))
             .collect();
         let Some(&(other, _)) = others.iter().filter(may_go).max_by_key(|(_, links)| *links) else {
             return;
         };
-        self.part(now, other, CloseReason::MakesRoom);
+        self.close_gracefully(now, other, CloseReason::SlotNeeded);
         if let Some(at) = self.links.get_mut(&link) {
             at.passing = false;
         }
     }
 
-    /// Tells the other end that the link ends for no fault of anybody, and ends it.
-    pub(crate) fn part(&mut self, now: Duration, link: LinkId, reason: CloseReason) {
+    /// Announces that the link is not needed any longer, and closes it.
+    pub(crate) fn close_gracefully(&mut self, now: Duration, link: LinkId, reason: CloseReason) {
         if let Some(at) = self.links.get_mut(&link) {
             at.passing = true;
         }
@@ -87,16 +87,16 @@ impl<K: Keys> Mesh<K> {
         self.close(now, link, reason);
     }
 
-    /// Links that went silent, and links that only passed.
-    pub(crate) fn look_after_links(&mut self, now: Duration) {
+    /// Closes links that are silent and passing links that are done.
+    pub(crate) fn check_links(&mut self, now: Duration) {
         let interval = self.config.interval;
         let mut silent = Vec::new();
         let mut over = Vec::new();
         for (id, link) in &self.links {
             let silence = link.arrivals.silence(now);
             let late = link.arrivals.phi(now, interval) >= LATE;
-            if !link.lasts() {
-                let leaves = link.leaves.is_some_and(|at| at <= now);
+            if !link.is_persistent() {
+                let leaves = link.close_at.is_some_and(|at| at <= now);
                 if leaves || now.saturating_sub(link.up) > interval * 2 {
                     over.push((*id, CloseReason::Passing));
                 }
@@ -109,7 +109,7 @@ impl<K: Keys> Mesh<K> {
         }
         for peer in silent {
             if let Some(slot) = self.table.slot(peer.as_str()) {
-                self.review(now, slot);
+                self.update_health(now, slot);
                 self.suspect(now, slot);
             }
         }

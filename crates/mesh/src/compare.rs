@@ -8,20 +8,21 @@ use crate::Mesh;
 use crate::keys::Keys;
 use crate::limits::NEWCOMER;
 
-/// Comparisons of parts that a link may ask for per interval. Two ends that differ settle it in one or two.
+/// Comparisons of buckets per interval and link. Two tables that differ need one or two.
 const MAX_COMPARES: u32 = 4;
 
-/// Exchanges with different digests and nothing to tell, until parts are compared. News under way makes digests differ for a moment.
+/// Exchanges with different digests and nothing to announce before buckets are compared. Announcements in flight make
+/// digests differ for a moment.
 const MISMATCHES: u32 = 2;
 
-/// Intervals between two comparisons, while relays do not answer that nobody here has heard from.
+/// Intervals between two comparisons while dials of unproven relays fail.
 const COMPARED_EVERY: u32 = 2;
 
 impl<K: Keys> Mesh<K> {
-    /// The other end has other things in some parts: all of them are told.
-    pub(crate) fn tell_differing(&mut self, now: Duration, id: LinkId, buckets: &[u64], digest: u64) {
+    /// Announces all rows in the buckets that differ.
+    pub(crate) fn announce_differing(&mut self, now: Duration, id: LinkId, buckets: &[u64], digest: u64) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        // Who sends made-up parts would be told everything again and again.
+        // A peer that sends invented hashes must not trigger all announcements again and again.
         link.compares += 1;
         if link.compares > MAX_COMPARES {
             return;
@@ -35,12 +36,13 @@ impl<K: Keys> Mesh<K> {
             }
         }
         if !link.pending.is_empty() {
-            link.soon(now, self.config.interval);
+            link.send_soon(now, self.config.interval);
         }
     }
 
-    /// Where both ends have nothing to tell and yet differ, parts are compared; once for each such pair, whatever comes of it.
-    pub(crate) fn compare(&mut self, now: Duration, id: LinkId, relays: u16, told: bool) {
+    /// If neither end has anything to announce and the digests differ, buckets are compared; once for each pair of
+    /// digests, whatever the result.
+    pub(crate) fn compare(&mut self, now: Duration, id: LinkId, relays: u16, announced: bool) {
         let own = self.table.digest();
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(theirs) = link.digest else { return };
@@ -50,18 +52,18 @@ impl<K: Keys> Mesh<K> {
             link.mismatches = 0;
             return;
         }
-        // Over a new link it is settled at once: the ends have never compared.
+        // A new link is settled immediately: its ends have never compared.
         let first = link.compared.is_none();
         if first && (relays <= NEWCOMER || self.table.len() <= usize::from(NEWCOMER)) {
             link.compared = Some((own, theirs));
             link.pending.extend(self.table.iter().map(|(slot, _)| slot));
             return;
         }
-        // While relays are invented it is never quiet, and what had to make way is not told again.
-        let due = self.misses > 0
+        // While hostile peers invent relays, the link is never quiet, and evicted rows are not announced again.
+        let due = self.unproven_failures > 0
             && link.pending.is_empty()
             && now.saturating_sub(link.compared_at) >= self.config.interval * COMPARED_EVERY;
-        if first || (!told && link.is_quiet()) {
+        if first || (!announced && link.is_quiet()) {
             link.mismatches += 1;
         }
         if first || due || link.mismatches >= MISMATCHES {

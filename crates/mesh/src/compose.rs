@@ -1,7 +1,8 @@
 //! What a message contains.
 //!
-//! News travels as names (`have`); who lacks an entry asks one of those that have it (`want`). So an entry crosses into each relay once, whatever the
-//! number of links. One batch of names is under way per link and direction until the other end acknowledges it: what is lost is told again.
+//! A change is announced by name and version (`have`), and a relay that lacks the entry requests it (`want`) from one
+//! of the peers that announced it. So each relay receives an entry once, whatever the number of links. A batch of
+//! announcements is repeated unless the peer acknowledges it in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +16,14 @@ use crate::limits::{HINTS, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_HA
 use crate::link::Batch;
 use crate::space::{self, Space};
 
-/// Batches of names under way on a link in one direction.
-const MAX_TOLD: usize = 4;
+/// Unacknowledged batches of announcements per link and direction.
+const MAX_UNACKNOWLEDGED: usize = 4;
 
 impl<K: Keys> Mesh<K> {
-    /// What is to be told over this link now. Only a request `asks`: the response has the entries, or is the refusal.
+    /// The gossip of the next message over this link. Only a request `asks` for entries: the response contains them, or
+    /// is the refusal.
     pub(crate) fn compose(&mut self, now: Duration, id: LinkId, asks: bool) -> Gossip {
-        let lasting = self.lasting_links();
+        let persistent = self.persistent_links();
         let wanted = if asks && !self.left {
             self.wanted(now, id)
         } else {
@@ -32,16 +34,16 @@ impl<K: Keys> Mesh<K> {
         };
         let mut gossip = Gossip {
             digest: self.table.digest(),
-            links: lasting as u16,
+            links: persistent as u16,
             relays: self.table.len() as u16,
             passing: link.passing,
             ack: link.ack,
             ..Gossip::default()
         };
-        // A goodbye goes to everybody.
+        // A leave announcement is sent to all peers.
         let no_room = link.passing && !link.dialled && !link.peer_passing && !self.left;
         let mut space = Space::new(MAX_LIST_BYTES);
-        if !link.greeted
+        if !link.knows_own_entry
             && !no_room
             && let Some(own) = self.table.row(self.own)
         {
@@ -50,10 +52,10 @@ impl<K: Keys> Mesh<K> {
             gossip.entries.push(Arc::clone(&own.entry));
         }
         if no_room {
-            // It is sent on.
+            // The peer is redirected.
             let peer = link.peer.clone();
             for _ in 0..HINTS {
-                let hint = self.pick(|row| row.is_trusted() && row.entry.relay_id != peer);
+                let hint = self.choose_near(|row| row.is_trusted() && row.entry.relay_id != peer);
                 if let Some(row) = hint.and_then(|slot| self.table.row(slot)) {
                     self.spare.take();
                     gossip.entries.push(Arc::clone(&row.entry));
@@ -62,7 +64,7 @@ impl<K: Keys> Mesh<K> {
             return gossip;
         }
 
-        self.tell_news(now, id, &mut gossip, &mut space);
+        self.announce(now, id, &mut gossip, &mut space);
         let Some(link) = self.links.get_mut(&id) else {
             return gossip;
         };
@@ -70,8 +72,8 @@ impl<K: Keys> Mesh<K> {
             if !space.take(space::name(&name) * (usize::from(entry) + usize::from(accusation))) {
                 break;
             }
-            self.asked.insert(name.clone(), (id, now));
-            link.asking.push(name.clone());
+            self.requested.insert(name.clone(), (id, now));
+            link.requesting.push(name.clone());
             if entry {
                 gossip.want.push(name.clone());
             }
@@ -80,10 +82,11 @@ impl<K: Keys> Mesh<K> {
             }
         }
 
-        // What is left over is taken for refused by the other end, which asks elsewhere; it goes with the next message all the same.
+        // The peer takes what is missing for refused and requests it elsewhere; it is sent with the next message all
+        // the same.
         let mut space_of_entries = Space::new(MAX_ENTRY_BYTES);
         while gossip.entries.len() < MAX_ENTRIES
-            && let Some(&slot) = link.owed.first()
+            && let Some(&slot) = link.to_send.first()
         {
             if let Some(row) = self.table.row(slot) {
                 let bytes = space::entry(&row.entry);
@@ -92,10 +95,10 @@ impl<K: Keys> Mesh<K> {
                 }
                 gossip.entries.push(Arc::clone(&row.entry));
             }
-            link.owed.pop_first();
+            link.to_send.pop_first();
         }
         while gossip.accusations.len() < MAX_ACCUSATIONS
-            && let Some(&slot) = link.owed_accusations.first()
+            && let Some(&slot) = link.accusations_to_send.first()
         {
             if let Some(accusation) = self.table.row(slot).and_then(|row| row.accusation()) {
                 if !space.take(space::accusation(accusation)) {
@@ -103,7 +106,7 @@ impl<K: Keys> Mesh<K> {
                 }
                 gossip.accusations.push(Arc::clone(accusation));
             }
-            link.owed_accusations.pop_first();
+            link.accusations_to_send.pop_first();
         }
         self.counters.entries_sent += gossip.entries.len() as u64;
         if link.send_buckets {
@@ -111,13 +114,17 @@ impl<K: Keys> Mesh<K> {
             gossip.buckets = self.table.buckets().to_vec();
         }
         gossip.probe = std::mem::take(&mut link.probe).into_iter().collect();
-        gossip.heard = std::mem::take(&mut link.answers);
+        gossip.heard = std::mem::take(&mut link.probe_answers);
         gossip
     }
 
-    /// The next batch of names, unless too many are under way.
-    fn tell_news(&mut self, now: Duration, id: LinkId, gossip: &mut Gossip, space: &mut Space) {
-        let Some(link) = self.links.get_mut(&id).filter(|link| link.told.len() < MAX_TOLD) else {
+    /// Adds the next batch of announcements, unless too many are unacknowledged.
+    fn announce(&mut self, now: Duration, id: LinkId, gossip: &mut Gossip, space: &mut Space) {
+        let Some(link) = self
+            .links
+            .get_mut(&id)
+            .filter(|link| link.unacknowledged.len() < MAX_UNACKNOWLEDGED)
+        else {
             return;
         };
         let mut slots = Vec::new();
@@ -145,7 +152,7 @@ impl<K: Keys> Mesh<K> {
             at: now,
         };
         if let Some(link) = self.links.get_mut(&id) {
-            link.told.push_back(batch);
+            link.unacknowledged.push_back(batch);
         }
     }
 }

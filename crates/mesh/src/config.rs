@@ -1,17 +1,17 @@
-//! What a relay's part of the mesh is told at its start.
+//! The configuration of the state machine.
 
 use std::time::Duration;
 
 use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 
-/// How to take part.
+/// How to take part in the mesh.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `sync.interval`: a round. Each link has one exchange per round from either end.
+    /// `sync.interval`: a round. Each link has one exchange per round.
     pub interval: Duration,
-    /// `mesh.max_links`: most links that are kept.
+    /// `mesh.max_links`: most persistent links.
     pub max_links: usize,
-    /// `mesh.peers`: addresses to dial first. What answers there says its name in the handshake.
+    /// `mesh.peers`: addresses to dial first. Their names are learned in the handshake.
     pub seeds: Vec<String>,
     /// How long a critical relay, or one that has left, is remembered.
     pub forget_after: Duration,
@@ -28,20 +28,21 @@ impl Default for Config {
     }
 }
 
-/// What this relay says of itself.
+/// What this relay announces about itself.
 #[derive(Clone, Debug)]
 pub struct Own {
     /// Its name.
     pub relay_id: RelayId,
     /// Where others can reach it.
     pub address: String,
-    /// Must grow with each start; Unix seconds do. Should it not (a clock set back), the relay hears of its own earlier life and passes it.
+    /// Must grow with each start; Unix seconds do. If it does not (a clock set back), the relay receives its own
+    /// earlier entry and exceeds it.
     pub incarnation: u64,
-    /// How it feels.
+    /// Its condition.
     pub status: RelayStatus,
-    /// The program's version.
+    /// Version of the program.
     pub software_version: String,
-    /// What it offers.
+    /// Its capabilities.
     pub capabilities: Vec<String>,
     /// When it started, Unix seconds.
     pub started: u64,

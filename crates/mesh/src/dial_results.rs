@@ -6,38 +6,38 @@ use sdk_relay_mesh_table::Slot;
 use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
-use crate::dialling::Dialling;
 use crate::keys::Keys;
 use crate::output::DialId;
+use crate::pending_dial::PendingDial;
 
-/// Longest pause between two dials of the same relay, in intervals.
+/// Longest backoff between two dials of the same relay, in intervals.
 const MAX_BACKOFF: u32 = 8;
 
 impl<K: Keys> Mesh<K> {
-    /// A dial led nowhere.
+    /// A dial failed.
     pub fn dial_failed(&mut self, now: Duration, dial: DialId) {
         let Some(dialling) = self.dials.remove(&dial) else {
             return;
         };
         let of_accused = dialling.is_of_accused();
-        self.count_failure(now, dialling);
-        // The next one in turn, before any other dial takes its place.
+        self.record_failure(now, dialling);
+        // The next one in turn, before any other dial uses the slot.
         if of_accused {
-            self.ask_accused(now);
+            self.dial_accused(now);
         }
     }
 
-    /// The driver may not dial this address: nothing is known of the relay by that, and it is not dialled again for a while.
+    /// The driver may not dial this address: this says nothing about the relay, which is not dialled again for a while.
     pub fn dial_forbidden(&mut self, now: Duration, dial: DialId) {
         let Some(dialling) = self.dials.remove(&dial) else {
             return;
         };
-        let (Some(slot), Some(relay)) = (self.dialled(&dialling), dialling.relay) else {
+        let (Some(slot), Some(relay)) = (self.dialled_slot(&dialling), dialling.relay) else {
             return;
         };
         match self.is_contested(slot) {
             true => self.disprove(now, slot),
-            false => self.leave_alone(now, &relay, MAX_BACKOFF),
+            false => self.back_off(now, &relay, MAX_BACKOFF),
         }
         let local = self.table.find_mut(relay.as_str()).and_then(|row| row.local.as_mut());
         if let Some(accused) = local.and_then(|local| local.accused.as_mut()) {
@@ -45,18 +45,18 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// The driver has no room for this dial now: it is tried again in the next interval.
+    /// The driver has no capacity for this dial now: it is repeated in the next interval.
     pub fn dial_deferred(&mut self, now: Duration, dial: DialId) {
         let relay = self.dials.remove(&dial).and_then(|dialling| dialling.relay);
         if let Some(relay) = relay {
-            self.leave_alone(now, &relay, 1);
+            self.back_off(now, &relay, 1);
         }
     }
 
-    fn count_failure(&mut self, now: Duration, dialling: Dialling) {
+    fn record_failure(&mut self, now: Duration, dialling: PendingDial) {
         self.counters.dials_failed += 1;
-        self.misses = self.misses.saturating_add(u32::from(dialling.is_unproven()));
-        let slot = self.dialled(&dialling);
+        self.unproven_failures = self.unproven_failures.saturating_add(u32::from(dialling.is_unproven()));
+        let slot = self.dialled_slot(&dialling);
         if let Some(slot) = slot.filter(|slot| self.is_contested(*slot)) {
             self.disprove(now, slot);
             return self.settle_claims(now);
@@ -69,8 +69,8 @@ impl<K: Keys> Mesh<K> {
                 seed.after = now + pause;
             }
         }
-        if dialling.entrance && dialling.seed.is_none() {
-            // It was sent on to nobody: it asks again who sent it.
+        if dialling.bootstrap && dialling.seed.is_none() {
+            // The redirect led nowhere: the bootstrap peers are dialled again.
             let pause = self.backoff(0);
             let sent_it = self.seeds.iter_mut().filter(|seed| seed.relay.is_some());
             sent_it.for_each(|seed| seed.after = seed.after.min(now + pause));
@@ -95,21 +95,21 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// The row that was dialled. If its name has gone to another key meanwhile, the dial says nothing about that key.
-    fn dialled(&self, dialling: &Dialling) -> Option<Slot> {
+    /// The row that was dialled. If its name belongs to another key meanwhile, the result says nothing about that key.
+    fn dialled_slot(&self, dialling: &PendingDial) -> Option<Slot> {
         let slot = self.table.slot(dialling.relay.as_ref()?.as_str())?;
         let known = &self.table.row(slot)?.entry.public_key;
         dialling.key.as_ref().is_none_or(|key| key == known).then_some(slot)
     }
 
-    fn leave_alone(&mut self, now: Duration, relay: &RelayId, intervals: u32) {
+    fn back_off(&mut self, now: Duration, relay: &RelayId, intervals: u32) {
         let pause = self.random.jittered(self.config.interval * intervals);
         if let Some(row) = self.table.find_mut(relay.as_str()) {
             row.local().dial_after = now + pause;
         }
     }
 
-    /// Doubles from a quarter of the interval.
+    /// Exponential, from a quarter of the interval.
     fn backoff(&mut self, failures: u32) -> Duration {
         let quarters = 1u32 << failures.min(5);
         let pause = (self.config.interval / 4 * quarters).min(self.config.interval * MAX_BACKOFF);

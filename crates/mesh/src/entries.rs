@@ -14,20 +14,24 @@ use crate::limits::{
 };
 use crate::output::{CloseReason, Output};
 
-/// Intervals for which a link is not asked again for a name of which it gave another key's entry.
+/// Intervals for which a link is not asked for a name for which it sent another key's entry.
 const MISTAKEN_FOR: u32 = 2;
 
 impl<K: Keys> Mesh<K> {
-    pub(crate) fn take_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
+    pub(crate) fn receive_entry(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, hint: bool) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
         let offer = link.offers.remove(&entry.relay_id);
         let asked_for = offer.is_some();
-        if self.asked.get(&entry.relay_id).is_some_and(|(asked, _)| *asked == id) {
-            self.asked.remove(&entry.relay_id);
+        if self
+            .requested
+            .get(&entry.relay_id)
+            .is_some_and(|(asked, _)| *asked == id)
+        {
+            self.requested.remove(&entry.relay_id);
         }
         let mut slot = self.table.slot(entry.relay_id.as_str());
-        // A row that another key has under this name.
+        // The row of another key with this name.
         let mut rival = None;
         if let Some(row) = slot.and_then(|slot| self.table.row_mut(slot)) {
             if row.entry == entry {
@@ -57,12 +61,12 @@ impl<K: Keys> Mesh<K> {
             refused = mistaken;
         }
         if !refused && !self.is_signed(&entry) {
-            // Whoever passes it on has not checked it, or has made it.
+            // The peer forwarded it without verifying it, or has forged it.
             self.counters.refused += 1;
-            self.close(now, id, CloseReason::Dishonest);
+            self.close(now, id, CloseReason::Misbehaving);
             return;
         }
-        let told = offer.map_or(FARTHEST, |offer| offer.distance);
+        let announced = offer.map_or(FARTHEST, |offer| offer.distance);
         if !refused
             && bound.is_none()
             && let Some(rival) = rival
@@ -71,13 +75,13 @@ impl<K: Keys> Mesh<K> {
             let claim = Claim {
                 entry: Arc::clone(&entry),
                 link: id,
-                distance: told,
+                distance: announced,
             };
             self.claim(now, rival, claim);
             (refused, mistaken) = (true, true);
         }
         if mistaken && let Some(link) = self.links.get_mut(&id) {
-            // Else its word would keep those from being asked that have the right one.
+            // Otherwise its announcement would keep this relay from requesting the right entry from others.
             link.mistaken.retain(|_, until| *until > now);
             if link.mistaken.len() < MAX_RELAYS {
                 link.mistaken
@@ -89,7 +93,7 @@ impl<K: Keys> Mesh<K> {
             return;
         }
         if slot == Some(self.own) {
-            return self.outlive(now, &entry);
+            return self.exceed(now, &entry);
         }
         if self
             .forgotten
@@ -103,7 +107,7 @@ impl<K: Keys> Mesh<K> {
             self.evict(rival);
         }
         let Some(slot) = slot else {
-            return self.learn(now, id, entry, told);
+            return self.learn(now, id, entry, announced);
         };
         if let Some(accusation) = self.table.update(slot, entry, now) {
             self.strike(&accusation.by);
@@ -114,16 +118,16 @@ impl<K: Keys> Mesh<K> {
         self.taken(now, slot, bit);
     }
 
-    /// A relay that was not known, if there is room for it.
-    pub(crate) fn learn(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, told: u8) {
+    /// Adds a relay that was unknown, if the introducer's quota and the table have capacity.
+    pub(crate) fn learn(&mut self, now: Duration, id: LinkId, entry: Arc<RelayEntry>, announced: u8) {
         let Some(link) = self.links.get(&id) else { return };
         let (bit, from_itself) = (link.bit, entry.relay_id == link.peer);
         let introduction = match from_itself {
             true => None,
-            false => self.introduction(now, id, &entry, told),
+            false => self.introduction(now, id, &entry, announced),
         };
         let exhausted = introduction.is_none() && !from_itself;
-        if exhausted || !self.has_room(now, introduction.as_ref()) {
+        if exhausted || !self.ensure_capacity(now, introduction.as_ref()) {
             self.counters.refused += 1;
             return;
         }
@@ -148,7 +152,7 @@ impl<K: Keys> Mesh<K> {
             None => self.table.insert(row),
         };
         match left {
-            // Nobody here had heard of it: it goes as it came.
+            // It was unknown here: neither its arrival nor its leaving is reported.
             true => self
                 .table
                 .row_mut(slot)
@@ -159,11 +163,11 @@ impl<K: Keys> Mesh<K> {
         self.taken(now, slot, bit);
     }
 
-    /// An entry is in its place: it is passed on.
+    /// An entry was added or replaced: it is announced to the other links.
     fn taken(&mut self, now: Duration, slot: Slot, bit: u64) {
         self.counters.entries_taken += 1;
         self.spare.learned();
-        self.settle(slot);
+        self.prune_offers(slot);
         let links = &self.links;
         if let Some(row) = self.table.row_mut(slot) {
             row.known_by = bit;
@@ -182,8 +186,8 @@ impl<K: Keys> Mesh<K> {
                 self.table.mark_first_hand(slot);
             }
         }
-        self.review(now, slot);
-        self.touch(now, slot);
+        self.update_health(now, slot);
+        self.mark_changed(now, slot);
     }
 
     fn is_signed(&self, entry: &RelayEntry) -> bool {
@@ -192,14 +196,14 @@ impl<K: Keys> Mesh<K> {
     }
 }
 
-/// Within the bounds of the wire. The name has been checked when it was read.
+/// Within the limits of the wire. The name was validated when it was parsed.
 fn is_sound(entry: &RelayEntry) -> bool {
     let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_graphic());
-    // One way to write a key: two would be two keys.
+    // One encoding per key: two would be two keys.
     let hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    // A relay that nobody can dial has no address.
+    // A relay that cannot be dialled has no address.
     hex(&entry.public_key, PUBLIC_KEY)
         && hex(&entry.signature, SIGNATURE)
         && printable(&entry.address, MAX_ADDRESS)

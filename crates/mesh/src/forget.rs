@@ -20,7 +20,7 @@ impl<K: Keys> Mesh<K> {
                 .map(|(name, _)| name.clone());
             first.and_then(|name| self.forgotten.remove(&name));
         }
-        // Others forget at about the same time; until they all have, it must not come back from them.
+        // Others remove it at about the same time; until they all have, it must not be learned from them again.
         let forgotten = Forgotten {
             public_key: row.entry.public_key.clone(),
             order: row.order(),
@@ -32,10 +32,10 @@ impl<K: Keys> Mesh<K> {
     pub(crate) fn take_out(&mut self, slot: Slot) -> Option<Row> {
         for link in self.links.values_mut() {
             link.pending.remove(&slot);
-            link.owed.remove(&slot);
-            link.owed_accusations.remove(&slot);
-            for batch in &mut link.told {
-                batch.slots.retain(|told| *told != slot);
+            link.to_send.remove(&slot);
+            link.accusations_to_send.remove(&slot);
+            for batch in &mut link.unacknowledged {
+                batch.slots.retain(|announced| *announced != slot);
             }
         }
         self.table.remove(slot)

@@ -14,13 +14,13 @@ use crate::phi::LATE;
 
 impl<K: Keys> Mesh<K> {
     pub(crate) fn health(&self, now: Duration, slot: Slot, row: &Row) -> RelayHealth {
-        let told = match row.entry.status {
+        let reported = match row.entry.status {
             RelayStatus::Healthy => RelayHealth::Healthy,
             RelayStatus::Degraded => RelayHealth::Warning,
             RelayStatus::Critical | RelayStatus::Left => RelayHealth::Critical,
         };
-        if slot == self.own || told == RelayHealth::Critical {
-            return told;
+        if slot == self.own || reported == RelayHealth::Critical {
+            return reported;
         }
         let interval = self.config.interval;
         let local = row.local.as_deref();
@@ -29,11 +29,12 @@ impl<K: Keys> Mesh<K> {
             return match late {
                 true if silence >= interval * 3 => RelayHealth::Critical,
                 true => RelayHealth::Warning,
-                false => told,
+                false => reported,
             };
         }
-        let silence = row.last_received().map(|heard| now.saturating_sub(heard));
-        // Who accused wrongly too often is not believed in what he said before either: those who no longer listen do not pass it on to the accused.
+        let silence = row.last_received().map(|at| now.saturating_sub(at));
+        // Earlier accusations by an accuser with too many strikes are ignored as well: relays that already ignore it do
+        // not forward them to the accused.
         let strikes = |by: &RelayId| {
             let accuser = self.table.find(by.as_str()).and_then(|row| row.local.as_ref());
             accuser.map_or(0, |local| local.strikes)
@@ -42,7 +43,7 @@ impl<K: Keys> Mesh<K> {
             .accusation()
             .is_some_and(|accusation| strikes(&accusation.by) < MAX_STRIKES);
         if !accused && row.suspicion().is_none() || silence.is_some_and(|silence| silence < interval) {
-            return told;
+            return reported;
         }
         let gone = local
             .and_then(|local| local.accused)
@@ -53,18 +54,18 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Tells the driver what changed with a relay's health.
-    pub(crate) fn review(&mut self, now: Duration, slot: Slot) {
+    /// Reports a change of a relay's health to the driver.
+    pub(crate) fn update_health(&mut self, now: Duration, slot: Slot) {
         let Some(row) = self.table.row(slot) else { return };
         let critical = self.health(now, slot, row) == RelayHealth::Critical;
         let (name, address) = (row.entry.relay_id.clone(), row.entry.address.clone());
-        let goodbye = row.has_left();
+        let left = row.has_left();
         match (critical, row.down_since().is_some()) {
             (true, false) => {
                 self.out.push_back(Output::Disconnected {
                     relay_id: name,
                     address,
-                    goodbye,
+                    left,
                 });
                 self.table.unhealthy.insert(slot);
             }

@@ -1,4 +1,4 @@
-//! How many relays a peer may introduce, and which of them make way.
+//! The quota of introducers, and which rows are evicted.
 
 use std::time::Duration;
 
@@ -40,15 +40,16 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// By whose word an entry is known that comes over this link: of those that offer it, who is nearest to it and may introduce one more.
+    /// The introducer of an entry that arrives over this link: of the links that announced it and have quota left, the
+    /// one with the shortest distance.
     pub(crate) fn introduction(
         &self,
         now: Duration,
         id: LinkId,
         entry: &RelayEntry,
-        told: u8,
+        announced: u8,
     ) -> Option<(RelayId, u8)> {
-        let here = self.links.get(&id).map(|link| (link, told));
+        let here = self.links.get(&id).map(|link| (link, announced));
         let others = self
             .links
             .iter()
@@ -57,15 +58,15 @@ impl<K: Keys> Mesh<K> {
                 let offer = link.offers.get(&entry.relay_id)?;
                 ((offer.incarnation, offer.version) == order(entry)).then_some((link, offer.distance))
             });
-        let able = here.into_iter().chain(others).filter_map(|(link, told)| {
-            let distance = self.allowance(now, link).distance(told)?;
+        let able = here.into_iter().chain(others).filter_map(|(link, announced)| {
+            let distance = self.allowance(now, link).distance(announced)?;
             Some((link.peer.clone(), distance))
         });
         able.min_by_key(|(_, distance)| *distance)
     }
 
-    /// The other end of a link tells of a row, as it is here, that it is so far away: a shorter way counts, and what it said itself before counts no more.
-    pub(crate) fn told_distance(&mut self, now: Duration, id: LinkId, slot: Slot, told: u8) {
+    /// A peer announced its distance to a row. A shorter path counts; a longer one only from the introducer itself.
+    pub(crate) fn update_distance(&mut self, now: Duration, id: LinkId, slot: Slot, announced: u8) {
         let (Some(link), Some(row)) = (self.links.get(&id), self.table.row(slot)) else {
             return;
         };
@@ -73,19 +74,19 @@ impl<K: Keys> Mesh<K> {
         let own_word = hearsay.introducer == link.peer;
         if !own_word {
             let peer = link.peer.clone();
-            self.table.add_announcer(slot, &peer, told);
+            self.table.add_announcer(slot, &peer, announced);
         }
         let (Some(link), Some(hearsay)) = (self.links.get(&id), self.table.row(slot).and_then(Row::hearsay)) else {
             return;
         };
-        if told == hearsay.distance || (told > hearsay.distance && !own_word) {
+        if announced == hearsay.distance || (announced > hearsay.distance && !own_word) {
             return;
         }
-        let distance = match told > hearsay.distance {
-            true => Some(told),
+        let distance = match announced > hearsay.distance {
+            true => Some(announced),
             false => self
                 .allowance(now, link)
-                .distance(told)
+                .distance(announced)
                 .filter(|distance| *distance < hearsay.distance),
         };
         if let Some(distance) = distance {
@@ -95,7 +96,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Where this linked peer has introduced more than it may, the farthest makes way; unless another peer told of it too, which may introduce one more.
+    /// If a peer has introduced more than its quota, its farthest row is attributed to another announcer that has quota
+    /// left, or evicted.
     pub(crate) fn keep_quota(&mut self, now: Duration, peer: &RelayId) {
         let Some(link) = self
             .link_to(peer)
@@ -107,8 +109,8 @@ impl<K: Keys> Mesh<K> {
             return;
         };
         let others = self.table.row(slot).and_then(Row::hearsay).map(Hearsay::announcers);
-        let able = others.into_iter().flatten().filter_map(|(other, told)| {
-            let distance = self.allowance(now, self.link_to(other)?).distance(*told)?;
+        let able = others.into_iter().flatten().filter_map(|(other, announced)| {
+            let distance = self.allowance(now, self.link_to(other)?).distance(*announced)?;
             Some((distance, other.clone()))
         });
         match able.min() {
@@ -121,9 +123,9 @@ impl<K: Keys> Mesh<K> {
         self.links.values().find(|link| link.peer == *peer)
     }
 
-    /// How far a row is, as it is told to others.
+    /// The distance of a row, as it is announced.
     pub(crate) fn distance(&self, slot: Slot, row: &Row) -> u8 {
-        let lasts = |link: LinkId| self.links.get(&link).is_some_and(Link::lasts);
+        let lasts = |link: LinkId| self.links.get(&link).is_some_and(Link::is_persistent);
         match row.hearsay() {
             _ if slot == self.own => 0,
             Some(_) if row.is_replaceable() => FARTHEST,
@@ -133,10 +135,10 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Whether one more relay can be known, of which a peer tells that it is so far away; itself, where `introduction` is `None`. Where the table is full, one that is
-    /// gone makes way; else one that is farther, or one as far of a peer that has introduced more than this one. What is known at first hand makes way only for
-    /// what comes at first hand.
-    pub(crate) fn has_room(&mut self, now: Duration, introduction: Option<&(RelayId, u8)>) -> bool {
+    /// Makes capacity for one more row with this introduction (`None`: first hand). In a full table a row that is down
+    /// is removed; otherwise a farther one, or one at the same distance of an introducer with more rows, is evicted.
+    /// First-hand rows are evicted for first-hand rows only.
+    pub(crate) fn ensure_capacity(&mut self, now: Duration, introduction: Option<&(RelayId, u8)>) -> bool {
         if self.table.len() < MAX_RELAYS {
             return true;
         }
@@ -169,7 +171,7 @@ impl<K: Keys> Mesh<K> {
         true
     }
 
-    /// Takes a relay out of the table that has not died: it may come back at once.
+    /// Removes a row of a relay that is not down: it may be learned again immediately.
     pub(crate) fn evict(&mut self, slot: Slot) {
         let Some(row) = self.take_out(slot) else { return };
         self.counters.evicted += 1;
@@ -177,7 +179,7 @@ impl<K: Keys> Mesh<K> {
             self.out.push_back(Output::Disconnected {
                 relay_id: row.entry.relay_id.clone(),
                 address: row.entry.address.clone(),
-                goodbye: false,
+                left: false,
             });
         }
     }

@@ -1,25 +1,26 @@
-//! Signatures: what is signed, and the trait behind which the keys live.
+//! Signatures: what is signed, and the trait that holds the keys.
 
 use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId, RelayStatus};
 
-/// The relay's own key, and the check of others'. Texts are hex.
+/// This relay's key, and the verification of signatures. All strings are hex.
 pub trait Keys {
-    /// The own public key.
+    /// This relay's public key.
     fn public_key(&self) -> String;
 
-    /// Signs with the own key.
+    /// Signs with this relay's key.
     fn sign(&self, message: &[u8]) -> String;
 
     /// Whether `signature` over `message` is by `public_key`. Anything malformed is `false`.
     fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool;
 
-    /// The key to which this name is bound, from earlier runs too. `None`: it is not bound, and belongs to the key that it first came with.
+    /// The key to which this name is bound, also from earlier runs. `None`: the name belongs to the key with which it
+    /// was first received.
     fn bound_key(&self, _relay_id: &RelayId) -> Option<String> {
         None
     }
 }
 
-/// What the owner of an entry signs: each field with its length, below a name of its own, so that no signature can stand for another.
+/// What the owner of an entry signs: all fields, length-prefixed, after a domain separator.
 pub fn entry_bytes(entry: &RelayEntry) -> Vec<u8> {
     let mut bytes = Bytes::below("sdk_relay/mesh/entry/1");
     bytes.text(entry.relay_id.as_str());

@@ -1,21 +1,22 @@
-//! Relays that find each other, stay in step and watch over each other: a state machine without I/O.
+//! Gossip, membership and failure detection between relays: a state machine without I/O.
 //!
-//! [`Mesh`] is one relay's part. Its driver owns the sockets, the clock and the key: it tells what happens, and does what [`Mesh::poll`] says.
+//! [`Mesh`] is the state machine of one relay. Its driver owns the sockets, the clock and the key: it reports each
+//! input, and performs each output of [`Mesh::poll`].
 //!
-//! | what happens | tell it |
+//! | input | call |
 //! |---|---|
-//! | a link stands, both ends proven | [`Mesh::link_up`] |
-//! | a link broke | [`Mesh::link_down`] |
+//! | a link is up, both ends authenticated | [`Mesh::link_up`] |
+//! | a link ended | [`Mesh::link_down`] |
 //! | the driver cannot serve a link | [`Mesh::fail`] |
 //! | a dial failed (refused, timeout, other key) | [`Mesh::dial_failed`] |
-//! | a `StateSync` request with `gossip` came | [`Mesh::request`]: it returns the `gossip` of the response |
-//! | a `StateSync` response with `gossip` came | [`Mesh::response`] |
-//! | any other message came over the link | [`Mesh::heard`] |
+//! | a `StateSync` request with `gossip` arrived | [`Mesh::request`]: returns the `gossip` of the response |
+//! | a `StateSync` response with `gossip` arrived | [`Mesh::response`] |
+//! | any other message arrived over the link | [`Mesh::received`] |
 //! | a round trip was measured | [`Mesh::latency`] |
 //! | the relay's own status or address changed | [`Mesh::set_status`], [`Mesh::set_address`] |
 //! | `sync.interval` changed | [`Mesh::set_interval`] |
 //! | the relay shuts down | [`Mesh::leave`] |
-//! | the clock reached [`Mesh::deadline`] | [`Mesh::tick`] |
+//! | [`Mesh::deadline`] has passed | [`Mesh::tick`] |
 //!
 //! Signatures (`L: LinkId`, `now: Duration`):
 //!
@@ -23,18 +24,20 @@
 //! Mesh::new(config: Config, own: Own, keys: K, seed: u64, now) -> Mesh<K>      // seed: from the system's randomness
 //! link_up(now, L, Peer)      link_down(now, L)      fail(now, L)      dial_failed(now, DialId)
 //! request(now, L, Box<Gossip>) -> Gossip            response(now, L, Token, Box<Gossip>)
-//! heard(now, L)              latency(now, L, Duration)
+//! received(now, L)           latency(now, L, Duration)
 //! set_status(now, RelayStatus)   set_address(now, String)   set_interval(now, Duration)   leave(now)
 //! tick(now)                  deadline() -> Duration         poll() -> Option<Output>
 //! relays(now) -> Vec<RelayView>   relay(now, &str) -> Option<RelayView>   own() -> &Arc<RelayEntry>
 //! links() -> usize           counters() -> Counters
 //! ```
 //!
-//! After each of these, drain [`Mesh::poll`]. `now` is the time since the driver's own start on a monotonic clock: no other clock matters.
+//! After each call, drain [`Mesh::poll`]. `now` is the time since the driver started, on a monotonic clock; no other
+//! clock is used.
 //!
-//! Guarantees: no input makes it panic. Whatever peers send, it keeps at most [`limits::MAX_RELAYS`] relays, asks for at most
-//! [`limits::MAX_DIALS`] dials at a time, and its messages stay below the wire's limit. What it keeps of a relay is signed by that relay; what others say
-//! of it can make it `warning`, and `critical` only when it does not answer for three intervals.
+//! Guarantees: no input causes a panic. Whatever peers send, the state machine keeps at most [`limits::MAX_RELAYS`]
+//! relays, requests at most [`limits::MAX_DIALS`] dials at a time, and its messages stay below the wire's limit. Each
+//! relay has signed what is stored about it. Other relays can make it `warning`, and `critical` only if it does not
+//! answer for three intervals.
 
 mod accusations;
 mod accused;
@@ -46,11 +49,10 @@ mod compose;
 pub mod config;
 mod dial;
 mod dial_results;
-mod dialling;
 mod entries;
 mod forget;
 mod health;
-mod helping;
+mod indirect_probe;
 mod introductions;
 pub mod keys;
 pub mod limits;
@@ -61,6 +63,7 @@ mod names;
 mod offers;
 pub mod output;
 mod own;
+mod pending_dial;
 mod phi;
 mod probes;
 mod receive;

@@ -1,4 +1,4 @@
-//! One link: what the other end still has to be told, what it offers, and its pace.
+//! The state of one link: announcements, offers, requests and timers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::{Peer, Token};
 use sdk_relay_mesh_table::Slot;
 use sdk_relay_mesh_table::distance::{Allowance, Counts};
 
-/// Longest wait of news, however long the interval is.
+/// Longest delay of a change, however long the interval is.
 const NEWS_WAITS: Duration = Duration::from_secs(2);
 
 pub(crate) struct Link {
@@ -19,84 +19,84 @@ pub(crate) struct Link {
     pub(crate) public_key: String,
     /// This end dialled.
     pub(crate) dialled: bool,
-    /// The other end is how this one comes into the mesh.
-    pub(crate) entrance: bool,
+    /// The peer is a bootstrap peer.
+    pub(crate) bootstrap: bool,
     pub(crate) up: Duration,
     /// Its bit in [`Row::known_by`](sdk_relay_mesh_table::Row::known_by).
     pub(crate) bit: u64,
     pub(crate) arrivals: Arrivals,
     pub(crate) latency: Duration,
 
-    /// This end has no room, or only looks whether the other is there.
+    /// This end is full, or only probes.
     pub(crate) passing: bool,
-    /// The other end says so.
+    /// The peer says so.
     pub(crate) peer_passing: bool,
-    /// Links that the other end says it has.
+    /// Number of links that the peer says it has.
     pub(crate) peer_links: u16,
-    /// The other end has answered, or asked again: it has this relay's entry.
-    pub(crate) greeted: bool,
+    /// The peer has answered or sent a further request: it has this relay's entry.
+    pub(crate) knows_own_entry: bool,
 
-    /// This end only looked and is done: it hangs up then, unless the other end still asks.
-    pub(crate) leaves: Option<Duration>,
+    /// This end only probed and is done: it closes the link at this time, unless the peer still sends requests.
+    pub(crate) close_at: Option<Duration>,
 
     /// When the next request is due.
     pub(crate) next: Duration,
-    /// When the last one went.
+    /// When the last one was sent.
     pub(crate) sent: Duration,
-    /// The request that is not answered: when it counts as lost, and how often it was sent.
+    /// The unanswered request.
     pub(crate) outstanding: Option<Outstanding>,
-    /// Requests beyond the regular ones since `counted_from`, and entries checked.
+    /// Requests beyond the regular ones since `counted_from`, signatures verified, and comparisons.
     pub(crate) extra: u32,
     pub(crate) checked: usize,
     pub(crate) compares: u32,
     pub(crate) counted_from: Duration,
-    /// Relays that the other end may still introduce.
+    /// What the peer may still introduce.
     pub(crate) allowance: Allowance,
-    /// Names that it claims for other keys, by distance.
+    /// Open claims of names for other keys, by distance.
     pub(crate) claims: Counts,
-    /// When one of them was dialled last; at first, when the link came up.
+    /// When one of them was last dialled; at first, when the link came up.
     pub(crate) claim_dialled: Duration,
 
-    /// Rows that the other end may not have as they are.
+    /// Rows that the peer may not have in their present version.
     pub(crate) pending: BTreeSet<Slot>,
-    /// Those that were told and not yet acknowledged, in the order of their numbers.
-    pub(crate) told: VecDeque<Batch>,
-    /// The number of the last one.
+    /// Announcements that are not acknowledged, in the order of their numbers.
+    pub(crate) unacknowledged: VecDeque<Batch>,
+    /// Number of the last batch.
     pub(crate) batches: u64,
-    /// The other end's last batch without a gap before it.
+    /// The peer's last batch without a gap before it.
     pub(crate) ack: u64,
-    /// What the other end has and this one has not.
+    /// Entries that the peer announced and this relay lacks.
     pub(crate) offers: BTreeMap<RelayId, Offer>,
-    /// Names for which the other end gave an entry with another key than theirs: it is not asked for them until then.
+    /// Names for which the peer sent an entry with another key: until this time it is not asked for them.
     pub(crate) mistaken: BTreeMap<RelayId, Duration>,
-    /// What the outstanding request asks for.
-    pub(crate) asking: Vec<RelayId>,
-    /// What the other end asked for.
-    pub(crate) owed: BTreeSet<Slot>,
-    pub(crate) owed_accusations: BTreeSet<Slot>,
+    /// Names that the outstanding request asks for.
+    pub(crate) requesting: Vec<RelayId>,
+    /// Entries that the peer requested.
+    pub(crate) to_send: BTreeSet<Slot>,
+    pub(crate) accusations_to_send: BTreeSet<Slot>,
 
-    /// The other end's digest when it last spoke.
+    /// The peer's last digest.
     pub(crate) digest: Option<u64>,
-    /// The digests, own and other, that have been compared part by part: a second time would bring nothing.
+    /// The digests, own and peer's, that were last compared by buckets: a second comparison would find nothing more.
     pub(crate) compared: Option<(u64, u64)>,
     /// When they were compared last.
     pub(crate) compared_at: Duration,
-    /// Exchanges in which the digests differed and neither end had anything to tell.
+    /// Exchanges in which the digests differed and neither end had anything to announce.
     pub(crate) mismatches: u32,
     pub(crate) send_buckets: bool,
 
     pub(crate) probe: BTreeSet<RelayId>,
-    pub(crate) answers: Vec<Heard>,
+    pub(crate) probe_answers: Vec<Heard>,
 }
 
-/// Rows that were told in one message.
+/// Rows that were announced in one message.
 pub(crate) struct Batch {
     pub(crate) number: u64,
     pub(crate) slots: Vec<Slot>,
     pub(crate) at: Duration,
 }
 
-/// What the other end says it has.
+/// An entry that the peer announced.
 #[derive(Clone, Copy)]
 pub(crate) struct Offer {
     pub(crate) incarnation: u64,
@@ -104,7 +104,7 @@ pub(crate) struct Offer {
     pub(crate) accused: bool,
     /// From here, over this link.
     pub(crate) distance: u8,
-    /// It was asked and did not give: others first, until then.
+    /// The peer was asked and refused: it is not asked again before this time.
     pub(crate) not_before: Duration,
 }
 
@@ -122,7 +122,7 @@ impl Link {
             peer: peer.relay_id,
             public_key: peer.public_key,
             dialled: peer.dial.is_some(),
-            entrance: false,
+            bootstrap: false,
             up: now,
             bit,
             arrivals: Arrivals::new(now),
@@ -130,8 +130,8 @@ impl Link {
             passing: false,
             peer_passing: false,
             peer_links: 0,
-            greeted: false,
-            leaves: None,
+            knows_own_entry: false,
+            close_at: None,
             next,
             sent: now,
             outstanding: None,
@@ -143,40 +143,40 @@ impl Link {
             claims: Counts::default(),
             claim_dialled: now,
             pending: BTreeSet::new(),
-            told: VecDeque::new(),
+            unacknowledged: VecDeque::new(),
             batches: 0,
             ack: 0,
             offers: BTreeMap::new(),
             mistaken: BTreeMap::new(),
-            asking: Vec::new(),
-            owed: BTreeSet::new(),
-            owed_accusations: BTreeSet::new(),
+            requesting: Vec::new(),
+            to_send: BTreeSet::new(),
+            accusations_to_send: BTreeSet::new(),
             digest: None,
             compared: None,
             compared_at: now,
             mismatches: 0,
             send_buckets: false,
             probe: BTreeSet::new(),
-            answers: Vec::new(),
+            probe_answers: Vec::new(),
         }
     }
 
-    /// Counts as one of `max_links`.
-    pub(crate) fn lasts(&self) -> bool {
+    /// Counts towards `max_links`.
+    pub(crate) fn is_persistent(&self) -> bool {
         !self.passing && !self.peer_passing
     }
 
-    /// Nothing is left to tell or to ask.
+    /// There is nothing to announce, to request or to send.
     pub(crate) fn is_quiet(&self) -> bool {
         self.pending.is_empty()
-            && self.told.is_empty()
+            && self.unacknowledged.is_empty()
             && self.offers.is_empty()
-            && self.owed.is_empty()
-            && self.owed_accusations.is_empty()
+            && self.to_send.is_empty()
+            && self.accusations_to_send.is_empty()
             && !self.send_buckets
     }
 
-    /// The other end has it.
+    /// Records an announcement.
     pub(crate) fn offer(&mut self, name: &RelayId, (incarnation, version): (u64, u64), accused: bool, distance: u8) {
         let offer = Offer {
             incarnation,
@@ -196,9 +196,9 @@ impl Link {
             .or_insert(offer);
     }
 
-    /// There is something to tell or to ask. It waits a little, so that it travels with more of its kind; longer at the end that was dialled, so that both do not
-    /// begin at once.
-    pub(crate) fn soon(&mut self, now: Duration, interval: Duration) {
+    /// There is something to announce or to request. The request is delayed a little, so that changes are sent
+    /// together; longer at the end that was dialled, so that both ends do not begin at the same time.
+    pub(crate) fn send_soon(&mut self, now: Duration, interval: Duration) {
         let pause = match self.dialled {
             true => (interval / 15).min(NEWS_WAITS),
             false => (interval / 10).min(NEWS_WAITS * 3 / 2),
@@ -207,12 +207,12 @@ impl Link {
     }
 
     /// Smoothed, so that one slow answer does not reorder the relays.
-    pub(crate) fn measured(&mut self, round_trip: Duration) {
+    pub(crate) fn update_latency(&mut self, round_trip: Duration) {
         self.latency = (self.latency * 7 + round_trip) / 8;
     }
 
-    /// When an answer counts as lost.
-    pub(crate) fn patience(&self, interval: Duration) -> Duration {
+    /// When an unanswered request is sent again.
+    pub(crate) fn retransmit_timeout(&self, interval: Duration) -> Duration {
         let least = (interval / 30).min(Duration::from_secs(1));
         (self.latency * 4).clamp(least, (interval / 4).max(least))
     }

@@ -11,27 +11,31 @@ use crate::link::Link;
 use crate::output::{CloseReason, Peer};
 
 impl<K: Keys> Mesh<K> {
-    /// A link stands, and both ends have proven who they are.
+    /// A link is up, and both ends are authenticated.
     pub fn link_up(&mut self, now: Duration, link: LinkId, peer: Peer) {
         let dialling = peer.dial.and_then(|dial| self.dials.remove(&dial));
         if let Some(dialling) = &dialling {
-            self.misses = if dialling.is_unproven() { 0 } else { self.misses };
-            self.seed_answered(now, dialling, &peer.relay_id);
+            self.unproven_failures = if dialling.is_unproven() {
+                0
+            } else {
+                self.unproven_failures
+            };
+            self.seed_connected(now, dialling, &peer.relay_id);
         }
         if self.left {
-            return self.close_at_once(link, CloseReason::Leaving);
+            return self.reject(link, CloseReason::Leaving);
         }
         let own_key = self.keys.public_key();
         if peer.relay_id == self.own_id || peer.public_key == own_key {
             let reason = match peer.relay_id == self.own_id && peer.public_key == own_key {
-                true => CloseReason::Own,
-                false => CloseReason::Dishonest,
+                true => CloseReason::SelfConnection,
+                false => CloseReason::Misbehaving,
             };
-            return self.close_at_once(link, reason);
+            return self.reject(link, reason);
         }
-        if !self.gets_name(now, &peer) {
+        if !self.may_use_name(now, &peer) {
             self.counters.refused += 1;
-            return self.close_at_once(link, CloseReason::Dishonest);
+            return self.reject(link, CloseReason::Misbehaving);
         }
         let known = self.table.slot(peer.relay_id.as_str());
         let other = self
@@ -41,13 +45,13 @@ impl<K: Keys> Mesh<K> {
             .map(|(id, other)| (*id, other.public_key == peer.public_key));
         if let Some((other, same)) = other {
             if same && !self.prefers(now, other, &peer) {
-                return self.close_at_once(link, CloseReason::Duplicate);
+                return self.reject(link, CloseReason::Duplicate);
             }
             self.close(now, other, CloseReason::Duplicate);
         }
-        let lasting = self.lasting_links();
+        let persistent = self.persistent_links();
         if self.links.len() >= self.config.max_links + MAX_PASSING {
-            return self.close_at_once(link, CloseReason::Full);
+            return self.reject(link, CloseReason::Full);
         }
         let free = !self.bits;
         let bit = free & free.wrapping_neg();
@@ -59,18 +63,18 @@ impl<K: Keys> Mesh<K> {
             now + self.random.jittered(self.config.interval)
         };
         let mut new = Link::new(peer, bit, next, now);
-        new.entrance = dialling.as_ref().is_some_and(|dialling| dialling.entrance);
+        new.bootstrap = dialling.as_ref().is_some_and(|dialling| dialling.bootstrap);
         new.passing = match &dialling {
-            Some(dialling) if dialling.probe => lasting >= self.wanted_links(),
-            _ => lasting >= self.room(),
+            Some(dialling) if dialling.probe => persistent >= self.wanted_links(),
+            _ => persistent >= self.link_capacity(),
         };
-        // A newcomer tells all that it knows; who knows much compares first.
+        // A newcomer announces everything that it knows; a relay with a larger table compares digests first.
         match self.table.len() <= usize::from(NEWCOMER) {
             true => new.pending.extend(self.table.iter().map(|(slot, _)| slot)),
             false => _ = new.pending.insert(self.own),
         }
         if let Some(row) = known.and_then(|slot| self.table.row_mut(slot)) {
-            // It may not have heard that it stands accused.
+            // It may not have received the accusation yet.
             let accused = row.accusation().is_some();
             let local = row.local();
             if let (Some(slot), true) = (known, accused) {
@@ -83,44 +87,45 @@ impl<K: Keys> Mesh<K> {
         }
         self.links.insert(link, new);
         self.count_introductions(now, link);
-        self.peer_heard(now, link);
+        self.record_arrival(now, link);
         if dialling.is_some_and(|dialling| dialling.is_of_accused()) {
-            self.ask_accused(now);
+            self.dial_accused(now);
         }
         self.run_links(now);
     }
 
-    /// Whether this link stands: the state machine has taken it and has not closed it.
+    /// Whether this link is up: it was accepted and has not been closed.
     pub fn is_up(&self, link: LinkId) -> bool {
         self.links.contains_key(&link)
     }
 
-    /// Whether a second link to the same relay is better than the first.
+    /// Whether a second link to the same relay replaces the first.
     fn prefers(&self, now: Duration, other: LinkId, peer: &Peer) -> bool {
         let Some(other) = self.links.get(&other) else {
             return true;
         };
-        // A link that only looks must not end one that lasts; an old one that went silent must not hold a new one up.
+        // A passing link must not replace a persistent one, and a stale link must not block a new one.
         let stale = other.arrivals.silence(now) > self.config.interval / 2;
         if other.dialled == peer.dial.is_some() || stale {
             return true;
         }
-        // Both dialled at once: both ends keep the one from the smaller key.
+        // Both ends dialled at the same time: both keep the link that the smaller key dialled.
         let ours_wins = self.keys.public_key() < peer.public_key;
         ours_wins == peer.dial.is_some()
     }
 
-    pub(crate) fn lasting_links(&self) -> usize {
-        self.links.values().filter(|link| link.lasts()).count()
+    pub(crate) fn persistent_links(&self) -> usize {
+        self.links.values().filter(|link| link.is_persistent()).count()
     }
 
-    /// Most links by the number of known relays: a small mesh needs fewer, and each costs a message per round, which is as much as an entry.
-    fn room(&self) -> usize {
+    /// Most links for this number of relays. A small mesh needs fewer, and each link costs a message per round, which
+    /// is as large as an entry.
+    fn link_capacity(&self) -> usize {
         let bits = usize::BITS.saturating_sub(self.table.len().leading_zeros());
         self.config.max_links.min(2 + bits as usize)
     }
 
-    /// So many are dialled for; the rest is left for others to fill.
+    /// Number of links that are dialled for; the remaining slots are for relays that dial this one.
     pub(crate) fn wanted_links(&self) -> usize {
         (self.config.max_links * 3 / 4).max(1)
     }

@@ -9,23 +9,23 @@ use sdk_relay_mesh_table::{Forgotten, LinkId, Row, Slot, Table};
 use sdk_relay_protocol::mesh::{RelayEntry, RelayId};
 
 use crate::config::{Config, Own};
-use crate::dialling::Dialling;
-use crate::helping::Helping;
+use crate::indirect_probe::IndirectProbe;
 use crate::keys::{Keys, entry_bytes};
 use crate::limits::MAX_PASSING;
 use crate::link::Link;
 use crate::output::{DialId, Output};
+use crate::pending_dial::PendingDial;
 use crate::seed::Seed;
-use crate::spare::Spare;
+use crate::spare::SpareBudget;
 use crate::view::Counters;
 
-/// Most links that can be asked for: each needs a bit of a row's 64, and passing ones need some too.
+/// Highest value of `max_links`: each link, also a passing one, uses one of the 64 bits of a row.
 const MAX_LINKS: usize = 64 - MAX_PASSING;
 
-/// Shortest round. Below it the machine would only run in circles.
+/// Shortest interval: below it, the state machine would do nothing but run timers.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// One relay's part of the mesh.
+/// The state machine of one relay.
 pub struct Mesh<K> {
     pub(crate) keys: K,
     pub(crate) config: Config,
@@ -35,41 +35,42 @@ pub struct Mesh<K> {
     pub(crate) table: Table,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) bits: u64,
-    pub(crate) dials: BTreeMap<DialId, Dialling>,
+    pub(crate) dials: BTreeMap<DialId, PendingDial>,
     pub(crate) seeds: Vec<Seed>,
-    /// Where a configured relay without room sent this one.
-    pub(crate) sent_on: Option<RelayId>,
-    /// Who was asked for what, so that two are not asked for the same.
-    pub(crate) asked: BTreeMap<RelayId, (LinkId, Duration)>,
-    /// Entries that are not learned again.
+    /// The relay to which a full bootstrap peer redirected this one.
+    pub(crate) redirected_to: Option<RelayId>,
+    /// Requested entries, the link and the time, so that no entry is requested over two links.
+    pub(crate) requested: BTreeMap<RelayId, (LinkId, Duration)>,
+    /// Removed relays that are not learned again yet.
     pub(crate) forgotten: BTreeMap<RelayId, Forgotten>,
-    /// Keys that did not answer for a name that another key claimed, and until when they are not taken for it from others.
+    /// Keys that did not answer for a name that another key claimed, and until when hearsay cannot bind the name to
+    /// them.
     pub(crate) disproven: BTreeMap<(RelayId, String), Duration>,
-    pub(crate) helping: Vec<Helping>,
-    /// Dials that failed of relays that nobody here has ever heard from, since one succeeded.
-    pub(crate) misses: u32,
-    /// When a relay that stands accused was dialled last, by the peer by whose word it is known.
+    pub(crate) indirect_probes: Vec<IndirectProbe>,
+    /// Failed dials of relays from which nothing was ever received first hand, since the last such dial that succeeded.
+    pub(crate) unproven_failures: u32,
+    /// When an accused relay was last dialled, by introducer.
     pub(crate) accused_dialled: BTreeMap<RelayId, Duration>,
-    /// Entries that may be given away a second time.
-    pub(crate) spare: Spare,
+    /// The budget for sending entries a second time.
+    pub(crate) spare: SpareBudget,
     pub(crate) out: VecDeque<Output>,
     pub(crate) random: Random,
     pub(crate) counters: Counters,
     pub(crate) next_token: u64,
     pub(crate) next_dial: u64,
-    /// When the relays that are not linked are looked after next.
-    pub(crate) chores: Duration,
+    /// When timers other than those of the links run next.
+    pub(crate) next_maintenance: Duration,
     pub(crate) next_probe: Duration,
     /// When strikes are halved next.
-    pub(crate) next_pardon: Duration,
-    /// This relay stands accused of silence and has not answered yet.
+    pub(crate) next_strike_decay: Duration,
+    /// This relay is accused and has not refuted it yet.
     pub(crate) must_refute: bool,
     pub(crate) refuted: Option<Duration>,
     pub(crate) left: bool,
 }
 
 impl<K: Keys> Mesh<K> {
-    /// A relay that knows itself and `config.seeds`. `seed` is for choices and jitter.
+    /// A relay that knows only itself and `config.seeds`. `seed` is for random choices and jitter.
     pub fn new(config: Config, own: Own, keys: K, seed: u64, now: Duration) -> Self {
         let mut random = Random::new(seed);
         let mut config = config;
@@ -102,21 +103,21 @@ impl<K: Keys> Mesh<K> {
             bits: 0,
             dials: BTreeMap::new(),
             seeds,
-            sent_on: None,
-            asked: BTreeMap::new(),
+            redirected_to: None,
+            requested: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             disproven: BTreeMap::new(),
-            helping: Vec::new(),
-            misses: 0,
+            indirect_probes: Vec::new(),
+            unproven_failures: 0,
             accused_dialled: BTreeMap::new(),
-            spare: Spare::new(now),
+            spare: SpareBudget::new(now),
             out: VecDeque::new(),
             counters: Counters::default(),
             next_token: 0,
             next_dial: 0,
-            chores: now,
+            next_maintenance: now,
             next_probe: now + random.jittered(config.interval * 2),
-            next_pardon: now,
+            next_strike_decay: now,
             must_refute: false,
             refuted: None,
             left: false,
@@ -125,44 +126,44 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// What is to be done next; `None` when all is done.
+    /// The next output; `None` if there is none.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()
     }
 
-    /// When [`Mesh::tick`] is to be called, if nothing else happens before.
+    /// When [`Mesh::tick`] is to be called, unless another input arrives before.
     pub fn deadline(&self) -> Duration {
         let links = self.links.values().map(|link| match link.outstanding {
             Some(outstanding) => outstanding.until,
             None => link.next,
         });
-        links.fold(self.chores, Duration::min)
+        links.fold(self.next_maintenance, Duration::min)
     }
 
-    /// The clock reached the deadline.
+    /// The deadline has passed.
     pub fn tick(&mut self, now: Duration) {
         if self.left {
-            self.chores = now + self.config.interval;
+            self.next_maintenance = now + self.config.interval;
             return;
         }
-        if self.chores <= now {
-            self.chores = now + self.random.jittered(self.config.interval / 4);
-            self.look_after_links(now);
-            self.look_after_troubled(now);
-            self.look_after_dials(now);
-            self.look_after_own(now);
+        if self.next_maintenance <= now {
+            self.next_maintenance = now + self.random.jittered(self.config.interval / 4);
+            self.check_links(now);
+            self.check_unhealthy(now);
+            self.maintain_dials(now);
+            self.refute_accusation(now);
         }
         self.run_links(now);
     }
 
-    /// `sync.interval` changed: links keep their pace from here on.
+    /// `sync.interval` changed: links use it from now on.
     pub fn set_interval(&mut self, now: Duration, interval: Duration) {
         self.config.interval = interval.max(MIN_INTERVAL);
         let interval = self.config.interval;
         for link in self.links.values_mut() {
             link.next = link.next.min(now + interval);
         }
-        self.chores = self.chores.min(now + interval / 4);
+        self.next_maintenance = self.next_maintenance.min(now + interval / 4);
         self.next_probe = self.next_probe.min(now + interval * 4);
     }
 
@@ -171,12 +172,12 @@ impl<K: Keys> Mesh<K> {
         &self.own_entry
     }
 
-    /// Links that last.
+    /// Number of links that count as `max_links`.
     pub fn links(&self) -> usize {
-        self.lasting_links()
+        self.persistent_links()
     }
 
-    /// What was counted.
+    /// The counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }

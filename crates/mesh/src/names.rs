@@ -10,13 +10,13 @@ use crate::keys::Keys;
 use crate::limits::{MAX_FORGOTTEN, MAX_RELAYS};
 use crate::output::Peer;
 
-/// Intervals for which an entry is not taken again whose owner did not answer when another claimed its name. The true owner, if it was only away,
-/// gets its name by a link of its own.
+/// Intervals for which the entry of a key is refused that did not answer when another key claimed its name. If it is
+/// the true owner, it gets the name back over a link of its own.
 const DISPROVEN_FOR: u32 = 20;
 
 impl<K: Keys> Mesh<K> {
-    /// Whether a relay that has proven its key may have its name here.
-    pub(crate) fn gets_name(&mut self, now: Duration, peer: &Peer) -> bool {
+    /// Whether a relay that has proven its key may use its name here.
+    pub(crate) fn may_use_name(&mut self, now: Duration, peer: &Peer) -> bool {
         let bound = self.keys.bound_key(&peer.relay_id);
         if bound.as_ref().is_some_and(|key| *key != peer.public_key) {
             return false;
@@ -43,7 +43,7 @@ impl<K: Keys> Mesh<K> {
         true
     }
 
-    /// The key under which a name is known here, unless it is known by hearsay alone: of the own table, and of the links.
+    /// The key of a name that is known first hand: from the table, or from a link.
     pub fn proven_key(&self, relay_id: &str) -> Option<&str> {
         let row = self.table.find(relay_id).filter(|row| !row.is_hearsay());
         let of_link = || self.links.values().find(|link| link.peer.as_str() == relay_id);
@@ -51,7 +51,7 @@ impl<K: Keys> Mesh<K> {
             .or_else(|| of_link().map(|link| link.public_key.as_str()))
     }
 
-    /// The key that has proven to be a relay's: it is bound, or there is a link with it.
+    /// The proven key of a name: bound, or of a link.
     pub(crate) fn owner(&self, relay_id: &RelayId) -> Option<String> {
         let linked = || {
             let link = self.links.values().find(|link| link.peer == *relay_id)?;
@@ -70,7 +70,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// A contested name was not answered for: it is not learned again with this key for a while.
+    /// The relay did not answer for its contested name: this key cannot get the name from hearsay for a while.
     pub(crate) fn disprove(&mut self, now: Duration, slot: Slot) {
         self.set_disproven(now, slot);
         let row = self.table.row_mut(slot);
@@ -89,16 +89,16 @@ impl<K: Keys> Mesh<K> {
         if self.table.slot(name.as_str()).is_some() {
             return;
         }
-        // Links that know another key for it have announced it, or will not.
+        // Links that know another key for it have already announced it.
         self.ask_all(now, &name, distance);
     }
 
-    /// Asks each link once for a name, whether or not it has offered it.
+    /// Requests a name once over each link, whether or not the peer has announced it.
     pub(crate) fn ask_all(&mut self, now: Duration, name: &RelayId, distance: u8) {
-        for link in self.links.values_mut().filter(|link| link.lasts()) {
+        for link in self.links.values_mut().filter(|link| link.is_persistent()) {
             if !link.offers.contains_key(name) && link.offers.len() < MAX_RELAYS {
                 link.offer(name, (0, 0), false, distance);
-                link.soon(now, self.config.interval);
+                link.send_soon(now, self.config.interval);
             }
         }
     }

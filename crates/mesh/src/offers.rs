@@ -1,4 +1,4 @@
-//! What the other ends of the links offer, and which of them is asked for it.
+//! Entries that peers have announced, and over which link each is requested.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use sdk_relay_mesh_table::random::mix;
 use sdk_relay_mesh_table::{Row, Slot, Table, name_hash};
 
 impl<K: Keys> Mesh<K> {
-    pub(crate) fn take_have(&mut self, now: Duration, id: LinkId, have: &Have, told: u8) {
+    pub(crate) fn receive_have(&mut self, now: Duration, id: LinkId, have: &Have, announced: u8) {
         let Have(name, incarnation, version, accused) = have;
         let (theirs, accused) = ((*incarnation, *version), *accused != 0);
-        // A name that is bound to another key is another relay's.
+        // A name that is bound to another key belongs to another relay.
         let remembered = self.forgotten.get(name).is_some_and(|forgotten| {
             theirs <= forgotten.order && self.keys.bound_key(name).is_none_or(|key| key == forgotten.public_key)
         });
@@ -24,27 +24,28 @@ impl<K: Keys> Mesh<K> {
         let Some(link) = self.links.get_mut(&id) else { return };
         let offers = link.offers.len() < MAX_RELAYS && link.mistaken.get(name).is_none_or(|until| *until <= now);
         let Some(slot) = slot else {
-            // From who may introduce nobody more, offers would only have to be looked through again and again.
-            if !remembered && offers && (link.allowance.distance(told).is_some() || *name == link.peer) {
-                link.offer(name, theirs, accused, told);
+            // A peer without quota: its announcements would only be searched again and again.
+            if !remembered && offers && (link.allowance.distance(announced).is_some() || *name == link.peer) {
+                link.offer(name, theirs, accused, announced);
             }
             return;
         };
         if self.table.row(slot).is_some_and(|row| row.order() == theirs) {
-            self.told_distance(now, id, slot, told);
+            self.update_distance(now, id, slot, announced);
         }
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(row) = self.table.row_mut(slot) else { return };
         let (ours, our_accused) = (row.order(), row.accusation().is_some());
-        // It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
+        // Possibly another relay with the same name. Different incarnations are rare otherwise: a relay that was
+        // restarted a moment ago.
         let another = row.is_replaceable() && theirs != ours || row.is_hearsay() && theirs.0 != ours.0;
         if another && offers {
-            link.offer(name, theirs, accused, told);
-            return link.soon(now, self.config.interval);
+            link.offer(name, theirs, accused, announced);
+            return link.send_soon(now, self.config.interval);
         }
         match (theirs.cmp(&ours), accused, our_accused) {
             (std::cmp::Ordering::Greater, ..) | (std::cmp::Ordering::Equal, true, false) if offers => {
-                link.offer(name, theirs, accused, told);
+                link.offer(name, theirs, accused, announced);
             }
             (std::cmp::Ordering::Equal, ..) if accused == our_accused => {
                 row.known_by |= link.bit;
@@ -53,13 +54,13 @@ impl<K: Keys> Mesh<K> {
             _ => {
                 row.known_by &= !link.bit;
                 link.pending.insert(slot);
-                link.soon(now, self.config.interval);
+                link.send_soon(now, self.config.interval);
             }
         }
     }
 
-    /// What other links offer of it and is here now need not be asked for.
-    pub(crate) fn settle(&mut self, slot: Slot) {
+    /// Removes the offers of other links that this row satisfies.
+    pub(crate) fn prune_offers(&mut self, slot: Slot) {
         let Some(name) = self.table.row(slot).map(|row| row.entry.relay_id.clone()) else {
             return;
         };
@@ -74,25 +75,25 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// Whether the other end has something that is asked of nobody else at the moment.
-    pub(crate) fn can_ask(&self, now: Duration, id: LinkId) -> bool {
+    /// Whether this link has an offer that can be requested now.
+    pub(crate) fn can_request(&self, now: Duration, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| {
             link.offers
                 .iter()
-                .any(|(name, offer)| self.may_ask(now, id, name, offer) && self.asked_here(now, id, name))
+                .any(|(name, offer)| self.may_request(now, id, name, offer) && self.is_selected(now, id, name))
         })
     }
 
-    /// When what was refused can be asked for again.
-    pub(crate) fn asks_again(&self, now: Duration, id: LinkId) -> Option<Duration> {
+    /// When a refused offer can be requested again.
+    pub(crate) fn next_retry(&self, now: Duration, id: LinkId) -> Option<Duration> {
         let offers = self.links.get(&id)?.offers.values();
         offers.map(|offer| offer.not_before).filter(|at| *at > now).min()
     }
 
-    fn may_ask(&self, now: Duration, id: LinkId, name: &RelayId, offer: &Offer) -> bool {
+    fn may_request(&self, now: Duration, id: LinkId, name: &RelayId, offer: &Offer) -> bool {
         let ask_again = now.saturating_sub(self.config.interval / 4);
         let elsewhere = self
-            .asked
+            .requested
             .get(name)
             .is_some_and(|(link, at)| *link != id && *at > ask_again);
         offer.not_before <= now
@@ -100,11 +101,11 @@ impl<K: Keys> Mesh<K> {
             && self
                 .links
                 .get(&id)
-                .is_some_and(|link| self.may_bring(link, name, offer))
+                .is_some_and(|link| self.may_deliver(link, name, offer))
     }
 
-    /// Whether this link may bring what it offers: it is known, or the other end may introduce one more.
-    fn may_bring(&self, link: &Link, name: &RelayId, offer: &Offer) -> bool {
+    /// Whether this link may deliver an offer: the relay is known, or the peer has quota left.
+    fn may_deliver(&self, link: &Link, name: &RelayId, offer: &Offer) -> bool {
         match self.table.find(name.as_str()) {
             _ if *name == link.peer => true,
             Some(row) => !may_be_claim(row, offer) || link.claims.within(offer.distance) < MAX_CLAIMS,
@@ -112,7 +113,8 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// What is asked for over this link, the nearest first: name, and whether its entry and its accusation. Where others offer the same, each is asked for its share.
+    /// Names to request over this link, the nearest first, and whether the entry and the accusation are needed. If
+    /// several links offer an entry, a hash selects one.
     pub(crate) fn wanted(&mut self, now: Duration, id: LinkId) -> Vec<(RelayId, bool, bool)> {
         let any = self.random.next() as usize;
         let Some(link) = self.links.get(&id) else {
@@ -131,7 +133,7 @@ impl<K: Keys> Mesh<K> {
             let (entry, accusation) = lacks(&self.table, name, offer);
             if !entry && !accusation {
                 settled.push(name.clone());
-            } else if self.may_ask(now, id, name, offer) && self.asked_here(now, id, name) {
+            } else if self.may_request(now, id, name, offer) && self.is_selected(now, id, name) {
                 if self.table.slot(name.as_str()).is_none() && *name != link.peer {
                     let Some(distance) = allowance.distance(offer.distance) else {
                         continue;
@@ -149,8 +151,8 @@ impl<K: Keys> Mesh<K> {
         wanted
     }
 
-    /// Of the links that offer it, any, but always the same.
-    fn asked_here(&self, now: Duration, id: LinkId, name: &RelayId) -> bool {
+    /// Whether this link is the one, of those that offer an entry, that the hash selects.
+    fn is_selected(&self, now: Duration, id: LinkId, name: &RelayId) -> bool {
         let seed = name_hash(name);
         let rank = |id: LinkId| mix(seed ^ id.0);
         let own = rank(id);
@@ -161,18 +163,18 @@ impl<K: Keys> Mesh<K> {
                 || link
                     .offers
                     .get(name)
-                    .is_none_or(|offer| offer.not_before > now || !self.may_bring(link, name, offer))
+                    .is_none_or(|offer| offer.not_before > now || !self.may_deliver(link, name, offer))
         })
     }
 
-    /// The response is here: what was asked for and is not in it is asked for elsewhere.
-    pub(crate) fn not_given(&mut self, now: Duration, id: LinkId) {
+    /// The response has arrived: what was requested and is not in it is requested elsewhere.
+    pub(crate) fn note_refusals(&mut self, now: Duration, id: LinkId) {
         let later = now + self.random.jittered(self.config.interval / 2);
         let Some(link) = self.links.get_mut(&id) else { return };
         let mut refused = Vec::new();
-        for name in std::mem::take(&mut link.asking) {
-            self.asked.remove(&name);
-            // It was asked without having offered anything.
+        for name in std::mem::take(&mut link.requesting) {
+            self.requested.remove(&name);
+            // It was requested without having been announced.
             if link.offers.get(&name).is_some_and(|offer| offer.incarnation == 0) {
                 link.offers.remove(&name);
             }
@@ -184,14 +186,15 @@ impl<K: Keys> Mesh<K> {
         for name in refused {
             for (_, link) in self.links.iter_mut().filter(|(other, _)| **other != id) {
                 if link.offers.contains_key(&name) {
-                    link.soon(now, self.config.interval);
+                    link.send_soon(now, self.config.interval);
                 }
             }
         }
     }
 }
 
-/// It may be another relay's of the same name. Incarnations that differ are rare otherwise: a relay that was restarted a moment ago.
+/// Possibly another relay with the same name. Different incarnations are rare otherwise: a relay that was restarted a
+/// moment ago.
 fn may_be_claim(row: &Row, offer: &Offer) -> bool {
     row.is_hearsay() && row.order().0 != offer.incarnation && !row.is_replaceable()
 }

@@ -1,70 +1,72 @@
-//! What the state machine asks its driver to do, and the names that both use.
+//! The outputs of the state machine, and the identifiers that it shares with its driver.
 
 use std::time::Duration;
 
 use sdk_relay_mesh_table::LinkId;
 use sdk_relay_protocol::mesh::{Gossip, RelayId};
 
-/// A dial, named by the state machine.
+/// A dial, numbered by the state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u64);
 
-/// A request, named by the state machine: the driver hands it back with the response.
+/// A request, numbered by the state machine: the driver returns it with the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
-/// Who stands at the other end of a link, proven by the handshake.
+/// The authenticated peer of a link.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Its name.
     pub relay_id: RelayId,
-    /// Its public key, 32 bytes in hex; it has signed the handshake's challenge.
+    /// Its public key, 32 bytes in hex, proven in the handshake.
     pub public_key: String,
-    /// The dial that this link comes from; `None` where the other dialled.
+    /// The dial that led to this link; `None` if the peer dialled.
     pub dial: Option<DialId>,
-    /// How long the handshake's round trip took.
+    /// Round trip of the handshake.
     pub latency: Duration,
 }
 
-/// What to do.
+/// An action for the driver.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send a `StateSync` request with this gossip. The state machine sends again by itself what stays unanswered: the driver need not.
+    /// Send a `StateSync` request with this gossip. The state machine repeats unanswered requests; the driver need not.
     Request {
-        /// Over which link.
+        /// The link.
         link: LinkId,
-        /// Goes back with the response.
+        /// To be returned with the response.
         token: Token,
-        /// The addition.
+        /// The gossip.
         gossip: Box<Gossip>,
     },
-    /// Dial, shake hands, then [`Mesh::link_up`](crate::Mesh::link_up) or [`Mesh::dial_failed`](crate::Mesh::dial_failed). An end within
-    /// [`limits::DIAL_TIMEOUT`](crate::limits::DIAL_TIMEOUT) is taken for granted.
+    /// Dial and perform the handshake, then call [`Mesh::link_up`](crate::Mesh::link_up) or
+    /// [`Mesh::dial_failed`](crate::Mesh::dial_failed) within [`limits::DIAL_TIMEOUT`](crate::limits::DIAL_TIMEOUT).
     Dial {
-        /// Goes back with the result.
+        /// To be returned with the result.
         dial: DialId,
-        /// `HOST:PORT` or a WebSocket URL. It may come from a peer: the driver refuses what the operator does not allow.
+        /// `HOST:PORT` or a WebSocket URL. It may come from a peer: the driver rejects what the configuration does not
+        /// allow.
         address: String,
-        /// Who must answer: name and key. `None` for a configured address.
+        /// Expected name and key. `None` for a configured address.
         expect: Option<(RelayId, String)>,
     },
-    /// Close the link. `link_down` need not be told for it.
+    /// Close the link. `link_down` need not be called for it.
     Close {
-        /// Which.
+        /// The link.
         link: LinkId,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// A relay joined the mesh, or is back: `relay_connected`. It need not be linked. [`Mesh::relay`](crate::Mesh::relay) has the details.
+    /// A relay joined the mesh or is back: `relay_connected`. It need not be linked.
+    /// [`Mesh::relay`](crate::Mesh::relay) has the details.
     Connected(RelayId),
     /// A relay left the mesh or is critical: `relay_disconnected`.
     Disconnected {
-        /// Which.
+        /// Its name.
         relay_id: RelayId,
-        /// Where it was reached.
+        /// Its last address.
         address: String,
-        /// Whether it said goodbye.
-        goodbye: bool,
+        /// Whether it announced that it leaves.
+        left: bool,
     },
 }
 
@@ -73,18 +75,18 @@ pub enum Output {
 pub enum CloseReason {
     /// There is another link to the same relay.
     Duplicate,
-    /// No room: the other has been told relays with room, perhaps.
+    /// All slots are in use; the peer may have been redirected.
     Full,
-    /// It was only to see whether the other is there.
+    /// The probe or exchange is complete.
     Passing,
-    /// A link makes room for a relay that has none.
-    MakesRoom,
-    /// Nothing came for three intervals.
+    /// The slot is needed for a relay without links.
+    SlotNeeded,
+    /// Nothing was received for three intervals.
     Silent,
-    /// It passed on what its owner has not signed, or is not who it was.
-    Dishonest,
-    /// It is this relay itself.
-    Own,
+    /// The peer forwarded an entry that its owner has not signed, or uses a name of another key.
+    Misbehaving,
+    /// The peer is this relay itself.
+    SelfConnection,
     /// This relay leaves the mesh.
     Leaving,
     /// The driver cannot serve it.

@@ -1,12 +1,13 @@
-//! The failure detector of a link (phi accrual, Hayashibara et al. 2004): how surprising a silence is, given how the link was so far.
+//! Phi accrual failure detector of a link (Hayashibara et al. 2004): how unlikely the present silence is, given the
+//! link's past arrivals.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Gaps that are remembered: some ten intervals.
+/// Number of inter-arrival times that are kept: some ten intervals.
 const SAMPLES: usize = 32;
 
-/// From here on a silence is no chance: one in 10^8 by the link's own measure.
+/// From this value on, a silence counts as late: its probability is 10^-8.
 pub(crate) const LATE: f64 = 8.0;
 
 pub(crate) struct Arrivals {
@@ -24,8 +25,8 @@ impl Arrivals {
         }
     }
 
-    /// Something came. What comes in one burst is one arrival: gaps below an eighth of the interval say nothing of the link's pace.
-    pub(crate) fn heard(&mut self, now: Duration, interval: Duration) {
+    /// A message arrived. A burst is one arrival: gaps below an eighth of the interval are not sampled.
+    pub(crate) fn record(&mut self, now: Duration, interval: Duration) {
         self.last = now;
         let gap = now.saturating_sub(self.last_sample);
         if gap >= interval / 8 {
@@ -41,12 +42,12 @@ impl Arrivals {
         now.saturating_sub(self.last)
     }
 
-    /// Of the present silence. Until the link has shown its pace, it is taken for one arrival per interval, give or take a quarter.
+    /// Phi of the present silence. The prior is one arrival per interval with a standard deviation of a quarter.
     pub(crate) fn phi(&self, now: Duration, interval: Duration) -> f64 {
         let interval = interval.as_secs_f64();
         let n = self.gaps.len() as f64;
         let sum: f64 = self.gaps.iter().map(|gap| f64::from(*gap)).sum();
-        // The expectation counts as four samples: a few short gaps do not make an impatient judge.
+        // The prior counts as four samples, so that a few short gaps do not make the detector too sensitive.
         let mean = (sum + 4.0 * interval) / (n + 4.0);
         let squares: f64 = self.gaps.iter().map(|gap| (f64::from(*gap) - mean).powi(2)).sum();
         let deviation = ((squares + 4.0 * (interval / 4.0).powi(2)) / (n + 4.0))
@@ -66,19 +67,19 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(30);
 
-    /// A link on which something came after each of the gaps (seconds), over and over.
+    /// A link with arrivals after each of the gaps (seconds), repeatedly.
     fn link(gaps: &[u64]) -> (Arrivals, Duration) {
         let mut now = Duration::ZERO;
         let mut arrivals = Arrivals::new(now);
         for gap in gaps.iter().cycle().take(100) {
             now += Duration::from_secs(*gap);
-            arrivals.heard(now, INTERVAL);
+            arrivals.record(now, INTERVAL);
         }
         (arrivals, now)
     }
 
     #[test]
-    fn a_silence_grows_more_surprising() {
+    fn phi_grows_with_silence() {
         let (arrivals, now) = link(&[15]);
         let at = |seconds| arrivals.phi(now + Duration::from_secs(seconds), INTERVAL);
         assert!(at(15) < 1.0, "{}", at(15));
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_link_is_given_time() {
+    fn a_slow_link_tolerates_a_longer_silence() {
         let (steady, then) = link(&[15]);
         let (slow, now) = link(&[10, 70]);
         let silence = Duration::from_secs(80);
@@ -100,7 +101,7 @@ mod tests {
         let (mut arrivals, mut now) = link(&[15]);
         for _ in 0..1000 {
             now += Duration::from_millis(1);
-            arrivals.heard(now, INTERVAL);
+            arrivals.record(now, INTERVAL);
         }
         assert!(arrivals.phi(now + Duration::from_secs(16), INTERVAL) < LATE);
     }

@@ -11,17 +11,18 @@ use crate::limits::MAX_ENTRIES;
 use crate::link::Outstanding;
 use crate::output::{CloseReason, Output, Token};
 
-/// A request is sent so often before the link waits for its next round.
+/// Transmissions of a request before the link waits for its next round.
 const TRIES: u32 = 4;
 
-/// Requests beyond the regular one, per interval and link: they end an exchange at once that has more to tell.
+/// Requests beyond the regular one, per interval and link, while there is more to exchange.
 const MAX_EXTRA: u32 = 24;
 
-/// Who only looked hangs up when the other end has asked for nothing for this part of an interval: longer than news waits there.
-const LOOKS_ON: u32 = 5;
+/// A passing link is closed if the peer has sent no request for this fraction of an interval, which is longer than
+/// changes wait there.
+const LINGER: u32 = 5;
 
 impl<K: Keys> Mesh<K> {
-    /// A request with gossip came. Returns the gossip of the response.
+    /// A request with gossip arrived. Returns the gossip of the response.
     pub fn request(&mut self, now: Duration, link: LinkId, gossip: Box<Gossip>) -> Gossip {
         if !self.links.contains_key(&link) || self.left {
             return Gossip {
@@ -30,30 +31,30 @@ impl<K: Keys> Mesh<K> {
                 ..Gossip::default()
             };
         }
-        self.peer_heard(now, link);
+        self.record_arrival(now, link);
         let buckets = !gossip.buckets.is_empty();
         let links = gossip.links;
         let their_passing = gossip.passing;
-        if let Some(at) = self.links.get_mut(&link).filter(|at| at.leaves.is_some()) {
-            at.leaves = Some(now + self.config.interval / LOOKS_ON);
+        if let Some(at) = self.links.get_mut(&link).filter(|at| at.close_at.is_some()) {
+            at.close_at = Some(now + self.config.interval / LINGER);
         }
-        self.take(now, link, *gossip);
+        self.receive(now, link, *gossip);
         if !their_passing && links <= 1 {
-            self.make_room(now, link);
+            self.free_slot_for(now, link);
         }
         let response = match self.links.get_mut(&link) {
             Some(at) => {
-                // Parts are answered with parts, in responses only: it ends there.
+                // Buckets are answered with buckets in responses only, so that the comparison ends there.
                 at.send_buckets = buckets;
                 let response = self.compose(now, link, false);
-                let (more, pause) = (self.can_ask(now, link), self.random.jittered(self.config.interval));
+                let (more, pause) = (self.can_request(now, link), self.random.jittered(self.config.interval));
                 if let Some(at) = self.links.get_mut(&link) {
-                    at.greeted = true;
-                    // One exchange per round is enough, whoever began it.
+                    at.knows_own_entry = true;
+                    // One exchange per round is enough, whichever end began it.
                     if !more && at.pending.is_empty() {
                         at.next = now + pause;
                     } else {
-                        at.soon(now, self.config.interval);
+                        at.send_soon(now, self.config.interval);
                     }
                 }
                 response
@@ -64,58 +65,59 @@ impl<K: Keys> Mesh<K> {
         response
     }
 
-    /// The response to the request `token` came.
+    /// The response to the request `token` arrived.
     pub fn response(&mut self, now: Duration, link: LinkId, token: Token, gossip: Box<Gossip>) {
         let Some(at) = self.links.get_mut(&link) else { return };
         if let Some(outstanding) = at.outstanding.take_if(|outstanding| outstanding.token == token) {
-            at.measured(now.saturating_sub(outstanding.sent));
+            at.update_latency(now.saturating_sub(outstanding.sent));
         }
-        at.greeted = true;
-        self.peer_heard(now, link);
+        at.knows_own_entry = true;
+        self.record_arrival(now, link);
         self.count_introductions(now, link);
         let many = gossip.entries.len() >= MAX_ENTRIES;
-        self.take(now, link, *gossip);
-        self.not_given(now, link);
-        let (can_ask, again) = (self.can_ask(now, link), self.asks_again(now, link));
+        self.receive(now, link, *gossip);
+        self.note_refusals(now, link);
+        let (can_request, again) = (self.can_request(now, link), self.next_retry(now, link));
         let Some(at) = self.links.get_mut(&link) else { return };
         at.extra += 1;
         if at.extra < MAX_EXTRA {
-            if at.send_buckets || (can_ask && many) {
+            if at.send_buckets || (can_request && many) {
                 at.next = now;
-            } else if can_ask || !at.pending.is_empty() {
-                at.soon(now, self.config.interval);
+            } else if can_request || !at.pending.is_empty() {
+                at.send_soon(now, self.config.interval);
             } else if let Some(again) = again {
                 at.next = at.next.min(again);
             }
         }
-        let done = at.is_quiet() || at.extra >= MAX_EXTRA || (at.pending.is_empty() && !can_ask && !at.send_buckets);
+        let done =
+            at.is_quiet() || at.extra >= MAX_EXTRA || (at.pending.is_empty() && !can_request && !at.send_buckets);
         if at.passing && at.dialled && done {
-            // What the other end was told it asks for with a request of its own.
+            // The peer requests what was announced to it with a request of its own.
             match at.batches > 0 && at.digest != Some(self.table.digest()) {
-                true => at.leaves = Some(now + self.config.interval / LOOKS_ON),
+                true => at.close_at = Some(now + self.config.interval / LINGER),
                 false => self.close(now, link, CloseReason::Passing),
             }
         } else if at.dialled && at.peer_passing && !at.passing {
             let peer = at.peer.clone();
-            self.postpone(now, &peer);
+            self.back_off_full(now, &peer);
             self.close(now, link, CloseReason::Passing);
         }
         self.run_links(now);
     }
 
-    /// Something else came over the link: the other end lives.
-    pub fn heard(&mut self, now: Duration, link: LinkId) {
-        self.peer_heard(now, link);
+    /// Another message arrived over the link.
+    pub fn received(&mut self, now: Duration, link: LinkId) {
+        self.record_arrival(now, link);
     }
 
     /// A round trip over the link was measured.
     pub fn latency(&mut self, _now: Duration, link: LinkId, round_trip: Duration) {
         if let Some(at) = self.links.get_mut(&link) {
-            at.measured(round_trip);
+            at.update_latency(round_trip);
         }
     }
 
-    /// Sends what is due.
+    /// Sends the requests that are due.
     pub(crate) fn run_links(&mut self, now: Duration) {
         let due: Vec<(LinkId, u32)> = self
             .links
@@ -129,7 +131,7 @@ impl<K: Keys> Mesh<K> {
             .collect();
         for (id, tries) in due {
             if tries >= TRIES {
-                // It may be back in the next round.
+                // The peer may answer again in the next round.
                 if let Some(link) = self.links.get_mut(&id) {
                     link.outstanding = None;
                     link.next = now + self.config.interval / 4;
@@ -140,10 +142,10 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// A request, for the `tries + 1`th time.
+    /// Sends a request for the `tries + 1`th time.
     pub(crate) fn send(&mut self, now: Duration, id: LinkId, tries: u32) {
         if tries > 0 {
-            self.lost(now, id);
+            self.requeue_unacknowledged(now, id);
         }
         self.count_introductions(now, id);
         let gossip = self.compose(now, id, true);
@@ -152,7 +154,7 @@ impl<K: Keys> Mesh<K> {
         let token = Token(self.next_token);
         let Some(link) = self.links.get_mut(&id) else { return };
         self.next_token += 1;
-        let (sent, until) = (now, now + link.patience(interval));
+        let (sent, until) = (now, now + link.retransmit_timeout(interval));
         link.outstanding = Some(Outstanding {
             token,
             sent,

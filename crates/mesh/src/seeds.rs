@@ -5,15 +5,15 @@ use std::time::Duration;
 use sdk_relay_protocol::mesh::RelayId;
 
 use crate::Mesh;
-use crate::dialling::{Cause, Dialling};
 use crate::keys::Keys;
+use crate::pending_dial::{Cause, PendingDial};
 use crate::seed::Seed;
 
-/// A relay without room is left alone for so many intervals.
+/// Intervals for which a full relay is not dialled.
 const FULL_FOR: u32 = 8;
 
 impl<K: Keys> Mesh<K> {
-    pub(crate) fn seed_answered(&mut self, now: Duration, dialling: &Dialling, relay: &RelayId) {
+    pub(crate) fn seed_connected(&mut self, now: Duration, dialling: &PendingDial, relay: &RelayId) {
         let looked = now + self.random.jittered(self.config.interval * FULL_FOR);
         if let Some(seed) = dialling.seed.and_then(|n| self.seeds.get_mut(n)) {
             seed.relay = Some(relay.clone());
@@ -22,7 +22,7 @@ impl<K: Keys> Mesh<K> {
         }
     }
 
-    /// The configured relays that did not answer at least the last two times, and have no link.
+    /// Configured relays without a link whose last two dials failed.
     pub fn unreached_seeds(&self) -> impl Iterator<Item = &str> {
         let linked = |relay: &RelayId| *relay == self.own_id || self.links.values().any(|link| link.peer == *relay);
         let unreached = move |seed: &&Seed| seed.failures > 1 && !seed.relay.as_ref().is_some_and(linked);
@@ -33,8 +33,8 @@ impl<K: Keys> Mesh<K> {
         self.seeds.iter().any(|seed| seed.relay.as_ref() == Some(relay))
     }
 
-    /// It has no room: not again for a while.
-    pub(crate) fn postpone(&mut self, now: Duration, relay: &RelayId) {
+    /// The relay is full: it is not dialled for a while.
+    pub(crate) fn back_off_full(&mut self, now: Duration, relay: &RelayId) {
         let pause = self.random.jittered(self.config.interval * FULL_FOR);
         let of_it = self.seeds.iter_mut().filter(|seed| seed.relay.as_ref() == Some(relay));
         of_it.for_each(|seed| seed.after = now + pause);
@@ -61,12 +61,12 @@ impl<K: Keys> Mesh<K> {
         self.dial(
             address,
             None,
-            Dialling {
+            PendingDial {
                 seed: Some(n),
                 relay,
                 key: None,
                 probe,
-                entrance: !probe,
+                bootstrap: !probe,
                 introducer: None,
                 cause: Cause::Any,
                 since: now,

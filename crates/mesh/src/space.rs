@@ -1,17 +1,17 @@
-//! Bytes that a message may still have, and upper bounds of what its parts take in JSON.
+//! The size budget of a message, and upper bounds of its parts in JSON.
 
 use sdk_relay_protocol::mesh::{Accusation, RelayEntry, RelayId};
 
 /// Digits of the largest number.
 const NUMBER: usize = 20;
 
-/// Names of fields, braces, the status and the numbers of an entry: 207 at most.
+/// Field names, braces, the status and the numbers of an entry: 207 at most.
 const AROUND_ENTRY: usize = 224;
 
 /// The same of an accusation: 104 at most.
 const AROUND_ACCUSATION: usize = 112;
 
-/// What is left of a message.
+/// The remaining bytes of a message.
 pub(crate) struct Space(usize);
 
 impl Space {
@@ -19,7 +19,7 @@ impl Space {
         Self(bytes)
     }
 
-    /// Uses so many bytes, where there are as many.
+    /// Uses this many bytes, if they are left.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let left = self.0.checked_sub(bytes);
         self.0 = left.unwrap_or(self.0);
@@ -27,7 +27,7 @@ impl Space {
     }
 }
 
-/// A text with its quotes. Names and addresses may have characters that JSON escapes.
+/// A string with its quotes. Names and addresses may have characters that JSON escapes.
 fn text(text: &str) -> usize {
     let byte = |byte: u8| match byte {
         b'"' | b'\\' | 0x08 | b'\t' | b'\n' | 0x0c | b'\r' => 2,
@@ -75,13 +75,13 @@ mod tests {
 
     use super::*;
 
-    /// As long as a name can be in JSON.
+    /// The longest name in JSON.
     fn longest() -> RelayId {
         RelayId::new(&"\"".repeat(64)).unwrap()
     }
 
     #[test]
-    fn nothing_takes_more_in_json_than_is_counted() {
+    fn sizes_are_upper_bounds_of_the_json() {
         let longest_entry = RelayEntry {
             relay_id: longest(),
             public_key: "f".repeat(64),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_takes_nothing() {
+    fn a_part_that_does_not_fit_uses_nothing() {
         let mut space = Space::new(10);
         assert!(space.take(4) && !space.take(7) && space.take(6) && !space.take(1));
     }

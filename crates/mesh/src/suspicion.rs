@@ -1,8 +1,10 @@
-//! Failure detection (SWIM, Das et al. 2002, over links instead of datagrams): silence, suspicion, accusation, refutation.
+//! Failure detection (SWIM, Das et al. 2002, over links instead of datagrams): silence, suspicion, accusation,
+//! refutation.
 //!
-//! Each relay watches those that it is linked to, and now and then looks at another one. Who does not answer is dialled again, and others are asked
-//! about it. If nobody has heard of it for two intervals, it is accused; the accusation travels like an entry, and a newer entry of the accused voids
-//! it. What is heard at first hand counts more than what others say.
+//! Each relay watches its links, and probes another relay now and then. A relay that does not answer is dialled again,
+//! and others are asked to probe it. If nobody has received anything from it for two intervals, it is accused; the
+//! accusation spreads like an entry, and a newer entry of the accused refutes it. First-hand evidence counts more than
+//! what others say.
 
 use std::time::Duration;
 
@@ -12,10 +14,10 @@ use crate::Mesh;
 use crate::keys::Keys;
 
 impl<K: Keys> Mesh<K> {
-    /// The other end of a link has sent something.
-    pub(crate) fn peer_heard(&mut self, now: Duration, id: LinkId) {
+    /// Something arrived over a link.
+    pub(crate) fn record_arrival(&mut self, now: Duration, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.arrivals.heard(now, self.config.interval);
+        link.arrivals.record(now, self.config.interval);
         let Some(slot) = self.table.slot(link.peer.as_str()) else {
             return;
         };
@@ -27,8 +29,8 @@ impl<K: Keys> Mesh<K> {
         self.uncontest(slot);
         self.table.mark_first_hand(slot);
         if back {
-            self.answer_seekers(now, slot);
-            self.review(now, slot);
+            self.answer_probes(now, slot);
+            self.update_health(now, slot);
         }
     }
 
@@ -45,15 +47,15 @@ impl<K: Keys> Mesh<K> {
             .max(now.saturating_sub(self.config.interval * 2));
         local.suspicion = Some(Suspicion { since, probed: None });
         self.table.unhealthy.insert(slot);
-        self.ask_others(now, slot);
+        self.probe_indirectly(now, slot);
     }
 
-    /// Those that are suspected, accused or gone.
-    pub(crate) fn look_after_troubled(&mut self, now: Duration) {
+    /// Handles rows that are suspected, accused or down.
+    pub(crate) fn check_unhealthy(&mut self, now: Duration) {
         let interval = self.config.interval;
-        self.helping.retain(|helping| helping.until > now);
+        self.indirect_probes.retain(|probe| probe.until > now);
         self.settle_claims(now);
-        self.ask_accused(now);
+        self.dial_accused(now);
         for slot in self.table.unhealthy.clone() {
             let Some(row) = self.table.row(slot) else { continue };
             let trusted = row.is_trusted();
@@ -79,7 +81,7 @@ impl<K: Keys> Mesh<K> {
                 let due = suspicion.since + interval * if vouched { 4 } else { 2 };
                 if now >= due {
                     if let Some(row) = self.table.row_mut(slot) {
-                        // From here on the accusation speaks, or another's does already.
+                        // From now on the accusation counts, this one or an earlier one.
                         row.local().suspicion = None;
                     }
                     if !accused {
@@ -90,14 +92,14 @@ impl<K: Keys> Mesh<K> {
                         .probed
                         .is_none_or(|asked| now.saturating_sub(asked) >= interval)
                     {
-                        self.ask_others(now, slot);
+                        self.probe_indirectly(now, slot);
                     }
                     if !linked {
                         self.dial_row(now, slot, true);
                     }
                 }
             }
-            self.review(now, slot);
+            self.update_health(now, slot);
         }
     }
 }

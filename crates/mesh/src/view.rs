@@ -1,4 +1,4 @@
-//! What the mesh can be asked.
+//! What the mesh reports about relays, and its counters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,34 +10,34 @@ use sdk_relay_protocol::mesh::RelayEntry;
 /// A relay as this one sees it.
 #[derive(Clone, Debug)]
 pub struct RelayView {
-    /// What it says of itself.
+    /// Its entry.
     pub entry: Arc<RelayEntry>,
-    /// From its silence and from what it says.
+    /// From its silence and from its own status.
     pub health: RelayHealth,
-    /// When this relay last heard from it over a link of its own, by the clock of `now`; `None`: never.
-    pub heard: Option<Duration>,
-    /// When this relay last learned something of it: from itself, or that it is alive from others.
-    pub learned: Duration,
+    /// When something was last received over a link to it, by the clock of `now`; `None`: never.
+    pub last_received: Option<Duration>,
+    /// When its entry last changed, or it was last known to be alive, first hand or through others.
+    pub last_update: Duration,
     /// The link to it.
     pub link: Option<LinkId>,
-    /// Round trip over that link, smoothed; the last known where the link is gone.
+    /// Smoothed round trip over that link; the last known one if the link has ended.
     pub latency: Option<Duration>,
 }
 
-/// What has been counted since the start.
+/// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Requests sent, repeated ones included.
+    /// Requests sent, repetitions included.
     pub requests: u64,
-    /// Of these, repeated because nothing came back in time.
+    /// Of these, repetitions because no response arrived in time.
     pub repeats: u64,
     /// Entries sent.
     pub entries_sent: u64,
-    /// Entries received that were new.
+    /// Received entries that were new.
     pub entries_taken: u64,
-    /// Entries and accusations refused: not asked for, out of bounds, badly signed, of another key, or no room.
+    /// Entries and accusations refused: not requested, out of bounds, wrongly signed, of another key, or over a quota.
     pub refused: u64,
-    /// Dials asked for.
+    /// Dials requested.
     pub dials: u64,
     /// Dials that failed.
     pub dials_failed: u64,
@@ -45,8 +45,8 @@ pub struct Counters {
     pub accused: u64,
     /// Accusations of itself that this relay refuted.
     pub refuted: u64,
-    /// Relays forgotten.
+    /// Relays removed after having been down.
     pub forgotten: u64,
-    /// Relays that made way: in a full table, or because their name was another's.
+    /// Relays evicted: from a full table, or because their name belongs to another key.
     pub evicted: u64,
 }

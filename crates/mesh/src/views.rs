@@ -10,7 +10,7 @@ use crate::keys::Keys;
 use crate::view::RelayView;
 
 impl<K: Keys> Mesh<K> {
-    /// All that are known, this one first, then by name. Those that have said goodbye are not among them.
+    /// All known relays, this one first, then by name; without those that have left.
     pub fn relays(&self, now: Duration) -> Vec<RelayView> {
         let own = self
             .table
@@ -31,7 +31,7 @@ impl<K: Keys> Mesh<K> {
         Some(self.view(now, slot, row))
     }
 
-    /// Hash of all that this relay knows of all: equal at two relays that agree.
+    /// Hash of everything that this relay knows about relays: equal at two relays that agree.
     pub fn digest(&self) -> u64 {
         self.table.digest()
     }
@@ -45,8 +45,8 @@ impl<K: Keys> Mesh<K> {
         RelayView {
             entry: Arc::clone(&row.entry),
             health: self.health(now, slot, row),
-            heard: row.last_received(),
-            learned: learned.into_iter().flatten().max().unwrap_or(row.updated),
+            last_received: row.last_received(),
+            last_update: learned.into_iter().flatten().max().unwrap_or(row.updated),
             link,
             latency: measured.or(local.and_then(|local| local.latency)),
         }

@@ -200,7 +200,7 @@ impl Connection {
         };
         self.count_received(&text);
         if let Some(link) = &self.link {
-            self.handles.mesh.heard(link.id(), link.relay_id());
+            self.handles.mesh.received(link.id(), link.relay_id());
         }
         let action = if self.session.is_open() && self.messages.check().is_err() {
             let message = format!(
@@ -295,7 +295,7 @@ impl Connection {
                     let payload = request.payload.as_ref();
                     self.handles
                         .mesh
-                        .told(link.id(), link.relay_id(), request.sync_type, payload);
+                        .record_sync(link.id(), link.relay_id(), request.sync_type, payload);
                 }
                 let connection = Asker::Connection(self.number);
                 let asker = link.map_or(&connection, Inbound::peer);

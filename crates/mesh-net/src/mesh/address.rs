@@ -1,17 +1,17 @@
-//! Addresses of relays: which ones a URL names, and which ones are of no public network.
+//! Which addresses a URL names, and which are not public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sdk_relay_config::host_and_port;
 
-/// The address that a URL names, where it is no host name.
+/// The IP address of a URL; `None` for a host name.
 pub(super) fn literal(url: &str) -> Option<IpAddr> {
     let (host, _) = host_and_port(url)?.rsplit_once(':')?;
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     bare.unwrap_or(host).parse().ok()
 }
 
-/// Whether a URL names this machine only: a loopback address, `localhost`, or the unspecified address, which stands for all of its own.
+/// Whether a URL names this machine only: a loopback address, `localhost`, or the unspecified address.
 pub(super) fn is_own_machine(url: &str) -> bool {
     let name = || host_and_port(url).and_then(|target| target.rsplit_once(':'));
     match literal(url).map(|ip| ip.to_canonical()) {
@@ -20,8 +20,8 @@ pub(super) fn is_own_machine(url: &str) -> bool {
     }
 }
 
-/// Whether an address is not one of the public internet: this machine, this network, reserved ranges (IANA's special-purpose registries), and
-/// those of IPv6 that stand for such an IPv4 address.
+/// Whether an address is not public: loopback, private or reserved ranges (IANA's special-purpose registries), and IPv6
+/// addresses that embed such an IPv4 address.
 pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => is_private_v4(v4),
@@ -55,7 +55,7 @@ fn is_private_v6(v6: Ipv6Addr) -> bool {
     match s {
         // NAT64 (RFC 6052) and 6to4 (RFC 3056).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
-        // Only 2000::/3 is given out; of it, 2001::/23 is special and 2001:db8::/32 for documentation.
+        // Only 2000::/3 is allocated; of it, 2001::/23 is special and 2001:db8::/32 for documentation.
         _ => s[0] & 0xe000 != 0x2000 || (s[0] == 0x2001 && (s[1] < 0x200 || s[1] == 0xdb8)),
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_ones() {
+    fn private_addresses() {
         for private in [
             "127.0.0.1",
             "10.1.2.3",
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_this_machine_only() {
+    fn urls_of_this_machine_only() {
         for own in [
             "ws://127.0.0.1:1",
             "wss://[::1]:1",

@@ -1,6 +1,7 @@
-//! Which key belongs to which name: bound once a link has lasted, kept across restarts, and refused to another key.
+//! Which key a name is bound to: bound once a link has lasted, kept across restarts, and rejected for other keys.
 //!
-//! Memory is the truth; the file is appended to and synced by [`Bindings::write`], which blocks and belongs off the runtime's threads.
+//! The table in memory is authoritative; [`Bindings::write`] appends to the file and syncs it. It blocks: call it
+//! outside the runtime's threads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::OpenOptions;
@@ -14,29 +15,29 @@ use sdk_relay_telemetry::clock::unix_now;
 
 use crate::sync::is_relay_id;
 
-/// Name of the file in the data directory: lines `NAME KEY SECOND`, the second being that at which the name was last seen. The last line of a
-/// name counts.
+/// Name of the file in the data directory: lines `NAME KEY SECOND`, with the second at which the name was last seen.
+/// The last line of a name is valid.
 const FILE_NAME: &str = "mesh.names";
-/// Names kept. As many as the mesh knows relays.
+/// Most names. As many as relays of the mesh.
 const KEPT: usize = 4096;
-/// A name that nobody has shown for so long may make way when the table is full. Younger ones make way for configured relays alone: a flood of
-/// names drives nobody out.
+/// A name that was not used for this long may be replaced in a full table. Younger ones are replaced for configured
+/// relays only, so that a flood of new names evicts no other.
 const UNSEEN: u64 = 30 * 86_400;
-/// Seen again within this time, a name is not written anew.
+/// A name that is used again within this time is not written again.
 const WRITE_EVERY: u64 = 86_400;
 /// New names of one address (IPv6: of one /64) in an hour. One machine runs one relay, a household a few.
 const NAMES_PER_ADDRESS: usize = 4;
 /// New names in an hour, of all addresses: a table of [`KEPT`] takes at least a day and a half to fill.
 const NAMES_PER_HOUR: usize = 100;
 const HOUR: u64 = 3600;
-/// Superfluous lines that the file may have before it is written anew: as many as it has names, and these.
+/// Superseded lines in addition to the number of names, after which the file is rewritten.
 const MORE_LINES: usize = 256;
 
 /// The table.
 #[derive(Debug)]
 pub(super) struct Bindings {
     path: PathBuf,
-    /// Keys of `mesh.peers`: their names are theirs, whoever had them before.
+    /// Keys of `mesh.peers`: the names that they use are bound to them, even if they were bound to other keys.
     pinned: BTreeSet<String>,
     state: Mutex<State>,
     /// Held while the file is written.
@@ -46,11 +47,11 @@ pub(super) struct Bindings {
 #[derive(Debug, Default)]
 struct State {
     names: BTreeMap<String, Bound>,
-    /// Who bound names within the last hour.
+    /// Networks that bound names within the last hour.
     recent: VecDeque<(u64, IpAddr)>,
-    /// Lines that the file lacks.
+    /// Lines to append to the file.
     unwritten: Vec<String>,
-    /// Lines of the file; `None` where it must be written anew.
+    /// Number of lines of the file; `None` if it has to be rewritten.
     lines: Option<usize>,
     /// The last write failed, and was reported.
     fails: bool,
@@ -62,7 +63,7 @@ struct Bound {
     seen: u64,
 }
 
-/// Where a name comes from.
+/// Where the relay with a name connected from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// An address of `mesh.peers`.
@@ -71,22 +72,22 @@ pub(super) enum Origin {
     Network(IpAddr),
 }
 
-/// Why a name is not a relay's, or is not bound yet.
+/// Why a name is rejected, or not bound yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameRefused {
-    /// It is another's.
+    /// It is bound to another key.
     #[error("relay_id: this name belongs to another key")]
     Taken,
-    /// There is no room for a new one.
+    /// The table is full.
     #[error("relay_id: this relay has reached its limit of names")]
     Full,
-    /// Too many new names, of this address or in all.
+    /// Too many new names, from this address or in total.
     #[error("relay_id: too many new names within an hour")]
     TooMany,
 }
 
 impl Bindings {
-    /// Reads the table of this data directory. A line that cannot be read is left out.
+    /// Reads the table of this data directory. Lines that cannot be parsed are ignored.
     pub(super) fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
         let path = data_dir.join(FILE_NAME);
         let mut bytes = Vec::new();
@@ -105,7 +106,7 @@ impl Bindings {
                 _ => readable = false,
             }
         }
-        // A line that a power cut has torn must not swallow the next one.
+        // A line that a power cut has truncated must not be joined with the next one.
         let whole = readable && (text.is_empty() || text.ends_with('\n'));
         if !readable {
             tracing::warn!(file = %path.display(), "ignoring lines of mesh.names that cannot be parsed");
@@ -127,7 +128,8 @@ impl Bindings {
         self.state().names.get(name).map(|bound| bound.key.clone())
     }
 
-    /// A relay has proven this key: whether it may have this name. Where the key is one of `mesh.peers`, the name is bound to it at once.
+    /// Whether a relay that has proven this key may use this name. If the key is one of `mesh.peers`, the name is bound
+    /// to it immediately.
     pub(super) fn admit(&self, name: &str, key: &str) -> Result<(), NameRefused> {
         let now = unix_now();
         if self.pinned.contains(key) {
@@ -190,13 +192,13 @@ impl Bindings {
         Ok(())
     }
 
-    /// Whether there is something that [`Bindings::write`] would write, or could not write last time.
+    /// Whether [`Bindings::write`] has something to write, or failed last time.
     pub(super) fn is_unwritten(&self) -> bool {
         let state = self.state();
         state.fails || !state.unwritten.is_empty()
     }
 
-    /// Writes what is new, and syncs it. It blocks. What cannot be written is written with what comes next.
+    /// Appends new names and syncs the file. It blocks. After a failure, the next call writes the whole file.
     pub(super) fn write(&self) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, lines, anew) = {
@@ -217,7 +219,7 @@ impl Bindings {
         match written {
             Ok(()) => state.fails = false,
             Err(error) => {
-                // All of it is written next time.
+                // The next call writes the whole file.
                 if !std::mem::replace(&mut state.fails, true) {
                     tracing::error!(%error, file = %self.path.display(), "cannot write mesh.names: check the disk of data_dir");
                 }
@@ -237,7 +239,7 @@ impl Bindings {
 }
 
 impl State {
-    /// A bound name was shown again.
+    /// A bound name was used again.
     fn seen(&mut self, now: u64, name: &str) {
         let Some(bound) = self.names.get_mut(name) else { return };
         if now.saturating_sub(bound.seen) >= WRITE_EVERY {

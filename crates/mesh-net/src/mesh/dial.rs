@@ -1,4 +1,4 @@
-//! Links that this relay dials: who may be dialled, and the task that serves such a link.
+//! Outbound links: dials, and the task that serves such a link.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ use super::resolve::{AddressError, resolve};
 use crate::host::Host;
 use crate::sync::is_relay_id;
 
-/// A peer that has said nothing for this long is gone: it pings every 30 s.
-const SILENT_AT_MOST: Duration = Duration::from_secs(90);
-/// Messages that the other may send per second, and at once: as many as it takes itself.
+/// A link over which nothing arrives for this long is closed: the peer pings every 30 s.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Messages that the peer may send per second, and in a burst: the same limits that it applies.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
 /// Longest `message_id` that is answered, in bytes.
 const MAX_MESSAGE_ID: usize = 128;
 
-/// Why a dial led nowhere.
+/// Why a dial failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub(super) enum DialError {
     Network(String),
 }
 
-/// What the state machine asked for.
+/// A dial that the state machine requested.
 #[derive(Debug)]
 pub(super) struct Dial {
     pub(super) id: DialId,
@@ -56,7 +56,7 @@ pub(super) struct Dial {
     pub(super) expect: Option<(RelayId, String)>,
 }
 
-/// A link that was dialled, before anybody knows of it.
+/// A dialled link that is not registered yet.
 struct Dialled {
     link: Link,
     peer: Proven,
@@ -97,7 +97,7 @@ impl Mesh {
 
     async fn connect(&self, dial: &Dial) -> Result<Dialled, DialError> {
         let (url, expect, configured) = match &dial.expect {
-            // What an operator wrote may lead anywhere.
+            // Addresses from the configuration are not restricted.
             None => {
                 let peer = PeerAddress::parse(&dial.address).ok_or(AddressError::Malformed)?;
                 let expect = Expected {
@@ -127,7 +127,7 @@ impl Mesh {
                     return Err(DialError::Network(response.network));
                 }
                 Ok((link, response)) => {
-                    // Four trips: TCP, the upgrade, the challenge, the proof.
+                    // Four round trips: TCP, the upgrade, the challenge, the proof.
                     let latency = began.elapsed() / 4;
                     let peer = dialler.proven().ok_or(DialError::Unproven)?;
                     self.admit(&peer)?;
@@ -165,23 +165,23 @@ impl Mesh {
     }
 }
 
-/// Serves a link until either side ends it.
+/// Serves a link until either end closes it.
 async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange) {
     let limit: DefaultDirectRateLimiter =
         RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE));
-    let mut heard = Instant::now();
+    let mut last_received = Instant::now();
     loop {
         tokio::select! {
             message = link.read() => {
-                heard = Instant::now();
+                last_received = Instant::now();
                 if limit.check().is_err() {
                     tracing::debug!(relay = up.relay_id, "closing a link: the other relay sends too many messages");
                     return link.close().await;
                 }
                 let done = match message {
-                    Ok(Some(message)) => hear(host, &mut link, up, &mut exchange, message).await,
+                    Ok(Some(message)) => handle_message(host, &mut link, up, &mut exchange, message).await,
                     Ok(None) => {
-                        up.mesh.heard(up.id, &up.relay_id);
+                        up.mesh.received(up.id, &up.relay_id);
                         Ok(())
                     }
                     Err(ended) => Err(ended),
@@ -203,12 +203,12 @@ async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange)
                     return link.close().await;
                 }
             },
-            () = sleep_until(heard + SILENT_AT_MOST) => return,
+            () = sleep_until(last_received + IDLE_TIMEOUT) => return,
         }
     }
 }
 
-async fn hear(
+async fn handle_message(
     host: &dyn Host,
     link: &mut Link,
     up: &Up,
@@ -225,12 +225,12 @@ async fn hear(
                 timestamp: Some(asked.timestamp),
                 message_id: asked.message_id,
             };
-            up.mesh.heard(up.id, &up.relay_id);
+            up.mesh.received(up.id, &up.relay_id);
             if request.message_id.len() > MAX_MESSAGE_ID {
                 return Ok(());
             }
             up.mesh
-                .told(up.id, &up.relay_id, request.sync_type, request.payload.as_ref());
+                .record_sync(up.id, &up.relay_id, request.sync_type, request.payload.as_ref());
             let answer = up.mesh.answer(host, &request, &up.peer, Some(up.id));
             let sent = link.send_text(&answer.frame.text()).await;
             up.mesh.counters.messages_sent.inc();
@@ -250,7 +250,7 @@ async fn hear(
         }
         _ => {}
     }
-    up.mesh.heard(up.id, &up.relay_id);
+    up.mesh.received(up.id, &up.relay_id);
     Ok(())
 }
 

@@ -1,8 +1,9 @@
-//! The task that brings the state machine to life: it does what the machine says, looks at the clock, and asks at the configured intervals.
+//! The task that drives the state machine: it performs its outputs, runs its timer, and sends syncs at the configured
+//! intervals.
 //!
-//! It is a part of the relay: its panic, and that of the writer of names, ends the process ([`run`] is run by the relay's supervisor). The tasks that it
-//! starts for other relays ([`Purpose`]) handle what those send: the panic of one is logged with what it was for and ends that link, dial or sync
-//! alone, so that no peer can end the relay.
+//! The relay's supervisor runs [`run`]: a panic of the driver, or of the task that writes the names, ends the process.
+//! The tasks that it starts for other relays ([`Purpose`]) process what those send: a panic in one is logged with its
+//! purpose and ends that link, dial or sync only, so that no peer can end the relay.
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -28,33 +29,34 @@ use super::tasks::{Ended, Purpose, Tasks};
 use super::{Mesh, Orders, identity};
 use crate::host::Host;
 
-/// Between two looks at this relay's own condition, and at whom clients are told.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Dials of addresses that relays tell of, per minute and at once: what they invent must not become a flood.
+/// Interval at which this relay's status and the snapshot for clients are refreshed.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// Dials of learned addresses, per minute and in a burst: invented addresses must not cause a flood of dials.
 const DIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 const DIALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).unwrap();
-/// A name is bound to its key once a link has lasted for so many intervals (ten minutes by default): who comes with another name each time binds none.
+/// Intervals after which a link's name is bound to its key (ten minutes by default): a peer that uses another name each
+/// time binds none.
 const BIND_AFTER: u32 = 20;
-/// A goodbye gets this long to go out.
-const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
-/// The names that are not written yet get this long, at the end.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
-/// Relays whose coming was told, and whose going is therefore.
-const TOLD: usize = 4096;
+/// Time to send the leave announcements.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time to write pending names at shutdown.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Most relays whose `relay_connected` was sent, and whose `relay_disconnected` is therefore sent too.
+const MAX_ANNOUNCED: usize = 4096;
 
 struct Driver {
     mesh: Arc<Mesh>,
     host: Arc<dyn Host>,
-    /// Between two syncs of state.
+    /// Interval of state syncs.
     sync_interval: Duration,
     tasks: Tasks,
     dials: DefaultDirectRateLimiter,
-    told: HashSet<String>,
-    /// The file of bound names is being written.
+    announced: HashSet<String>,
+    /// The task that writes the file of names.
     writing: Option<JoinHandle<()>>,
 }
 
-/// When a kind is asked for next.
+/// The timer of one type of sync.
 struct Clock {
     sync_type: SyncType,
     every: Duration,
@@ -79,25 +81,25 @@ impl Clock {
     }
 }
 
-/// Between nine and eleven tenths: relays that start together do not ask together for long.
+/// 90 to 110 %, so that relays that start together do not send their syncs together for long.
 fn jittered(every: Duration) -> Duration {
     let share = (identity::random() >> 40) as f64 / f64::from(1_u32 << 24);
     every.mul_f64(0.9 + share / 5.0)
 }
 
-/// Takes part in the mesh, for as long as the returned future is polled. Links and requests end with it.
+/// Takes part in the mesh while the returned future is polled. Links and requests end with it.
 pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
     let Orders(mut orders) = orders;
     let mut settings = host.config();
     let config = settings.borrow_and_update().clone();
     let mut health = Clock::new(SyncType::HealthSync, config.health_interval);
     let mut metrics = Clock::new(SyncType::MetricsSync, config.metrics_interval);
-    let mut look = interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut refresh = interval(REFRESH_EVERY);
+    refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut driver = Driver::new(mesh, host, config.sync_interval);
     loop {
-        driver.act().await;
-        let deadline = driver.mesh.began + driver.mesh.look(|core, _| core.deadline());
+        driver.perform_outputs().await;
+        let deadline = driver.mesh.began + driver.mesh.read(|core, _| core.deadline());
         tokio::select! {
             () = sleep_until(deadline), if !driver.mesh.alone => driver.mesh.with(Core::tick),
             () = driver.mesh.wake.notified() => {}
@@ -108,18 +110,18 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
                 health.set(config.health_interval);
                 metrics.set(config.metrics_interval);
             }
-            _ = look.tick() => driver.look(),
+            _ = refresh.tick() => driver.refresh(),
             Some(order) = orders.recv() => {
                 for target in &order.target_relays {
-                    driver.carry_out(Order { target_relays: vec![target.clone()], ..order.clone() });
+                    driver.run_forced(Order { target_relays: vec![target.clone()], ..order.clone() });
                 }
             }
             () = sleep_until(health.next) => {
-                driver.ask_all(health.sync_type);
+                driver.sync_all(health.sync_type);
                 health.passed();
             }
             () = sleep_until(metrics.next) => {
-                driver.ask_all(metrics.sync_type);
+                driver.sync_all(metrics.sync_type);
                 metrics.passed();
             }
             ended = driver.tasks.next() => driver.ended(ended),
@@ -128,7 +130,7 @@ pub async fn run(host: Arc<dyn Host>, mesh: Arc<Mesh>, orders: Orders) {
     }
 }
 
-/// The end of the writing, where there is one. Cancel-safe.
+/// Waits for the writing task, if there is one. Cancel-safe.
 async fn written(writing: &mut Option<JoinHandle<()>>) -> Result<(), JoinError> {
     match writing {
         Some(writing) => writing.await,
@@ -137,7 +139,7 @@ async fn written(writing: &mut Option<JoinHandle<()>>) -> Result<(), JoinError> 
 }
 
 impl Mesh {
-    /// Says goodbye to all links, and waits until it is out.
+    /// Announces on all links that this relay leaves, and waits until the links are closed.
     pub async fn leave(&self) {
         self.with(Core::leave);
         let gone = async {
@@ -146,7 +148,7 @@ impl Mesh {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if timeout(GOODBYE_WITHIN, gone).await.is_err() {
+        if timeout(LEAVE_TIMEOUT, gone).await.is_err() {
             tracing::debug!(
                 links = self.links().len(),
                 "some relays did not receive the leave message in time"
@@ -155,7 +157,7 @@ impl Mesh {
         if self.bindings.is_unwritten() {
             let bindings = Arc::clone(&self.bindings);
             let written = tokio::task::spawn_blocking(move || bindings.write());
-            if !matches!(timeout(WRITTEN_WITHIN, written).await, Ok(Ok(()))) {
+            if !matches!(timeout(WRITE_TIMEOUT, written).await, Ok(Ok(()))) {
                 tracing::warn!("could not write mesh.names in time; the newest names are bound again later");
             }
         }
@@ -177,20 +179,20 @@ impl Driver {
             sync_interval,
             tasks: Tasks::default(),
             dials: RateLimiter::direct(Quota::per_minute(DIALS_PER_MINUTE).allow_burst(DIALS_AT_ONCE)),
-            told: HashSet::new(),
+            announced: HashSet::new(),
             writing: None,
         }
     }
 
-    /// Does what the machine says.
-    async fn act(&mut self) {
-        let mut came_or_went = false;
+    /// Performs the outputs of the state machine.
+    async fn perform_outputs(&mut self) {
+        let mut membership_changed = false;
         while let Some(output) = self.mesh.next_output() {
-            came_or_went |= matches!(output, Output::Connected(_) | Output::Disconnected { .. });
+            membership_changed |= matches!(output, Output::Connected(_) | Output::Disconnected { .. });
             match output {
                 Output::Request { link, token, gossip } => {
                     let Some(handle) = self.mesh.handle(link) else { continue };
-                    // Sent at once: what follows, a close perhaps, comes behind it.
+                    // Queued immediately: a close that follows is queued behind it.
                     let pending = self.mesh.begin(&*self.host, handle, SyncType::StateSync, Some(gossip));
                     let mesh = Arc::clone(&self.mesh);
                     self.tasks.spawn(pending.purpose(), async move {
@@ -220,24 +222,24 @@ impl Driver {
                 }
                 Output::Close { link, reason } => {
                     if let Some(handle) = self.mesh.handle(link) {
-                        handle.leave(Work::Close(reason));
+                        handle.enqueue(Work::Close(reason));
                     }
                 }
                 Output::Connected(relay_id) => self.connected(relay_id).await,
                 Output::Disconnected { relay_id, address, .. } => self.disconnected(relay_id, address).await,
             }
         }
-        if came_or_went {
-            self.mesh.look_around();
+        if membership_changed {
+            self.mesh.refresh_snapshot();
         }
     }
 
-    fn look(&mut self) {
+    fn refresh(&mut self) {
         let status = self.host.status();
         self.mesh.with(|core, now| core.set_status(now, status));
         self.bind_names();
         self.resolve_names();
-        self.mesh.look_around();
+        self.mesh.refresh_snapshot();
         let links = self.mesh.linked().len();
         self.mesh
             .counters
@@ -245,12 +247,12 @@ impl Driver {
             .set(i64::try_from(links).unwrap_or(i64::MAX));
     }
 
-    /// Binds the names of those whose links have lasted, and has the file written where there is something new.
+    /// Binds the names of links that have lasted, and starts writing the file if there are new names.
     fn bind_names(&mut self) {
         let lasted = self.sync_interval * BIND_AFTER;
         let handles: Vec<_> = self.mesh.links().values().cloned().collect();
         for handle in handles.iter().filter(|handle| handle.since.elapsed() >= lasted) {
-            if self.mesh.look(|core, _| core.is_up(handle.id))
+            if self.mesh.read(|core, _| core.is_up(handle.id))
                 && let Err(refused) = self
                     .mesh
                     .bindings
@@ -265,7 +267,7 @@ impl Driver {
         }
     }
 
-    /// Looks up host names that relays tell of, before clients are told of them.
+    /// Resolves learned host names before clients are told about them.
     fn resolve_names(&mut self) {
         for url in self.mesh.unresolved() {
             let mesh = Arc::clone(&self.mesh);
@@ -277,7 +279,7 @@ impl Driver {
         }
     }
 
-    fn ask_all(&mut self, sync_type: SyncType) {
+    fn sync_all(&mut self, sync_type: SyncType) {
         let handles: Vec<_> = self.mesh.links().values().cloned().collect();
         for handle in handles {
             let link = handle.id;
@@ -293,15 +295,15 @@ impl Driver {
     }
 
     /// One target of a forced sync.
-    fn carry_out(&mut self, order: Order) {
+    fn run_forced(&mut self, order: Order) {
         let (mesh, host) = (Arc::clone(&self.mesh), Arc::clone(&self.host));
         self.tasks.spawn(Purpose::Order(order.clone()), async move {
-            mesh.carry_out(host, order).await;
+            mesh.run_forced(host, order).await;
             None
         });
     }
 
-    /// The bound names are written.
+    /// The writing task has ended.
     fn written(&mut self, ended: Result<(), JoinError>) {
         self.writing = None;
         if let Err(error) = ended
@@ -312,24 +314,24 @@ impl Driver {
         }
     }
 
-    /// Ends what a task was for that panicked, and nothing else.
-    fn clean_up(&self, purpose: Purpose) {
+    /// Ends what a task that panicked was for, and nothing else.
+    fn end_purpose(&self, purpose: Purpose) {
         tracing::error!(task = %purpose, "a task for another relay panicked: please report this bug");
         match purpose {
             Purpose::Answer { link, .. } => self.mesh.with(|core, now| core.fail(now, link)),
-            // Where the link stood already it is down, and nobody waits for the dial.
+            // A link that was already up is down, and nothing waits for the dial.
             Purpose::Dial { dial, .. } => self.mesh.with(|core, now| core.dial_failed(now, dial)),
             Purpose::Resolve(url) => self.mesh.verdicts.set(url, false),
             Purpose::Order(order) => self.mesh.give_up(&order),
         }
     }
 
-    /// A configured relay that cannot be reached is told once, and again when the reason is another.
+    /// An unreachable configured relay is logged once, and again if the error changes.
     fn ended(&mut self, ended: Ended) {
         let (address, error) = match ended {
             Ended::Done => return,
             Ended::NotReached(address, error) => (address, error),
-            Ended::Panicked(purpose) => return self.clean_up(purpose),
+            Ended::Panicked(purpose) => return self.end_purpose(purpose),
         };
         let why = error.to_string();
         let address = without_key(&address);
@@ -346,16 +348,19 @@ impl Driver {
 
     async fn connected(&mut self, relay_id: RelayId) {
         let relay_id = relay_id.as_str();
-        let Some(view) = self.mesh.look(|core, now| core.relay(now, relay_id)) else {
+        let Some(view) = self.mesh.read(|core, now| core.relay(now, relay_id)) else {
             return;
         };
-        if self.told.len() >= TOLD || !self.mesh.may_announce() || !self.told.insert(relay_id.to_owned()) {
+        if self.announced.len() >= MAX_ANNOUNCED
+            || !self.mesh.may_announce()
+            || !self.announced.insert(relay_id.to_owned())
+        {
             return;
         }
         tracing::info!(relay = relay_id, "relay joined the mesh");
         let event = Event::RelayConnected(RelayConnected {
             relay_id: relay_id.to_owned(),
-            address: self.mesh.address_passed_on(&view.entry.address),
+            address: self.mesh.shareable_address(&view.entry.address),
             version: API_VERSION.to_owned(),
             capabilities: view.entry.capabilities.clone(),
             timestamp: unix_now(),
@@ -365,13 +370,13 @@ impl Driver {
     }
 
     async fn disconnected(&mut self, relay_id: RelayId, address: String) {
-        if !self.told.remove(relay_id.as_str()) {
+        if !self.announced.remove(relay_id.as_str()) {
             return;
         }
         tracing::info!(relay = relay_id.as_str(), "relay left the mesh");
         let event = Event::RelayDisconnected(RelayDisconnected {
             relay_id: relay_id.as_str().to_owned(),
-            address: self.mesh.address_passed_on(&address),
+            address: self.mesh.shareable_address(&address),
             timestamp: unix_now(),
             connection_id: connection_of(relay_id.as_str()),
         });
@@ -379,7 +384,7 @@ impl Driver {
     }
 }
 
-/// The same for its coming and its going: a relay of the mesh may come over one link and go over another.
+/// The same identifier in both events: a relay may connect over one link and disconnect over another.
 fn connection_of(relay_id: &str) -> String {
     format!("mesh-{relay_id}")
 }

@@ -1,4 +1,4 @@
-//! How often relays of one address may prove who they are: each proof costs signatures, a link and a place in the tables.
+//! Rate limit of handshakes per address: each costs signatures, a link and entries of tables.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,20 +7,21 @@ use std::sync::{Mutex, PoisonError};
 use sdk_relay_transport::network_of;
 use tokio::time::Instant;
 
-/// Proofs of one address (IPv6: of one /64) at once, and then per second. A relay dials another a few times an hour, and some may share an address.
+/// Handshakes of one address (IPv6: of one /64) in a burst, and then per second. A relay dials another a few times an
+/// hour, and several may share an address.
 const AT_ONCE: f64 = 60.0;
 const PER_SECOND: f64 = 1.0;
-/// Addresses that are remembered. Beyond it strangers wait until one of them is free again, a minute at most.
+/// Addresses that are tracked. Beyond it new addresses wait until the bucket of one is full again, a minute at most.
 const ADDRESSES: usize = 4096;
 
-/// A bucket of tokens for each address that has used some.
+/// A token bucket for each address that has used tokens.
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     buckets: Mutex<HashMap<IpAddr, (Instant, f64)>>,
 }
 
 impl Handshakes {
-    /// Whether a relay of this address may prove who it is now.
+    /// Whether a relay of this address may begin a handshake now.
     pub(super) fn may_begin(&self, from: IpAddr) -> bool {
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_address_proves_so_often_and_keeps_no_other_out() {
+    async fn handshakes_are_limited_per_address() {
         let handshakes = Handshakes::default();
         let one = IpAddr::from([127, 0, 0, 1]);
         let count = |from: IpAddr| (0..1000).filter(|_| handshakes.may_begin(from)).count();
@@ -60,13 +61,13 @@ mod tests {
         assert!(handshakes.may_begin(IpAddr::from([192, 0, 2, 1])));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(count(one), 10);
-        // All addresses of an IPv6 customer are one.
+        // All addresses of an IPv6 /64 share a bucket.
         assert_eq!(count("2001:db8::1".parse().unwrap()), AT_ONCE as usize);
         assert!(!handshakes.may_begin("2001:db8::ffff:2".parse().unwrap()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_addresses_are_bounded() {
+    async fn tracked_addresses_are_limited() {
         let handshakes = Handshakes::default();
         let address = |n: u32| IpAddr::from(Ipv4Addr::from_bits(0x0100_0000 + n));
         for n in 0..ADDRESSES as u32 {

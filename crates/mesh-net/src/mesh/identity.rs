@@ -1,4 +1,4 @@
-//! The relay's own key pair among relays: made at first start, kept in a file of mode 0600, never shown.
+//! This relay's key pair: created at first start, stored in a file of mode 0600, never shown.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "mesh.key";
 
-/// Why the key cannot be had. No error shows what is in the file.
+/// Why the key is not available. No error shows the content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It cannot be read or written.
@@ -26,7 +26,7 @@ pub enum IdentityError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// Others than its owner may read it.
+    /// Other users may read it.
     #[error("the mesh key {} can be read by other users (mode {mode:04o}): run chmod 600 on it, or delete it to get a new identity", .path.display())]
     Exposed {
         /// The file.
@@ -34,7 +34,7 @@ pub enum IdentityError {
         /// Its permissions.
         mode: u32,
     },
-    /// It is not what this program writes.
+    /// It does not contain a key.
     #[error("the mesh key {} is damaged: expected 64 hex digits. Restore it from its copy, or delete it to become another relay to its peers", .path.display())]
     Damaged {
         /// The file.
@@ -42,7 +42,7 @@ pub enum IdentityError {
     },
 }
 
-/// The key pair. `Debug` shows the public key alone.
+/// The key pair. `Debug` shows the public key only.
 pub struct Identity {
     secp: Secp256k1<All>,
     pair: Keypair,
@@ -50,7 +50,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the key from the file that is given, else from this data directory; makes it where it is missing.
+    /// Reads the key from the given file, or from this data directory; creates it if it is missing.
     pub fn open(given: Option<&Path>, data_dir: &Path) -> Result<Self, IdentityError> {
         let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
         let io = |source| IdentityError::Io {
@@ -74,7 +74,7 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Whether [`Self::open`] would read the key, or could make one.
+    /// Whether [`Self::open`] would read the key, or could create one.
     pub fn check(given: Option<&Path>, data_dir: &Path) -> Result<(), IdentityError> {
         let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
         let absent = is_absent(&path).map_err(|source| IdentityError::Io {
@@ -84,7 +84,7 @@ impl Identity {
         if !absent? {
             return Self::open(given, data_dir).map(drop);
         }
-        // The data directory is made where it is missing.
+        // The data directory is created if it is missing.
         let dir = path
             .parent()
             .filter(|dir| given.is_some() && !dir.as_os_str().is_empty());
@@ -115,7 +115,7 @@ impl Identity {
             .to_lower_hex_string()
     }
 
-    /// Whether it is this key's signature of this message. Anything malformed is not.
+    /// Whether it is this key's signature of this message. Malformed input is not.
     pub fn verify(&self, public_key: &str, message: &[u8], signature: &str) -> bool {
         let key = <[u8; 32]>::from_hex(public_key)
             .ok()
@@ -134,20 +134,20 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// 32 bytes that nobody can guess, in hex.
+/// 32 random bytes in hex.
 pub(super) fn nonce() -> String {
     let mut bytes = [0; 32];
     OsRng.fill_bytes(&mut bytes);
     bytes.to_lower_hex_string()
 }
 
-/// A number that nobody can guess.
+/// A random number.
 pub(super) fn random() -> u64 {
     OsRng.next_u64()
 }
 
-/// A number that two names always make, and that says nothing about either.
-pub(super) fn mixed(a: &str, b: &str) -> u64 {
+/// A hash of two names: a different, stable order of names at each relay.
+pub(super) fn pair_hash(a: &str, b: &str) -> u64 {
     let hash = sha256::Hash::hash(format!("{a} {b}").as_bytes()).to_byte_array();
     hash.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
 }
@@ -165,7 +165,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_a_key_that_is_not_there_is_an_error_and_no_new_identity() {
+    fn a_dangling_symlink_to_a_key_is_an_error_and_no_new_identity() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         std::os::unix::fs::symlink(dir.path().join("volume/mesh.key"), &path).unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_at_each_start_in_a_file_of_its_owner() {
+    fn the_key_persists_in_a_private_file() {
         let dir = tempfile::tempdir().unwrap();
         let first = Identity::open(None, dir.path()).unwrap();
         let again = Identity::open(None, dir.path()).unwrap();
@@ -210,7 +210,7 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         std::fs::write(&file, "nonsense").unwrap();
-        let told = Identity::open(None, dir.path()).unwrap_err().to_string();
-        assert!(told.contains("damaged") && !told.contains("nonsense"), "{told}");
+        let shown = Identity::open(None, dir.path()).unwrap_err().to_string();
+        assert!(shown.contains("damaged") && !shown.contains("nonsense"), "{shown}");
     }
 }

@@ -10,13 +10,13 @@ use super::Mesh;
 use super::link::{Exchange, LinkStep};
 use crate::sync::Asker;
 
-/// The end of a link at which the other has dialled: it lives as long as the connection.
+/// A link that the peer dialled; it ends with its connection.
 pub struct Inbound {
     pub(super) exchange: Exchange,
     pub(super) up: Up,
 }
 
-/// A link that stands. Dropped, it is down.
+/// A link that is up. Dropping it takes it down.
 pub(crate) struct Up {
     pub(crate) id: LinkId,
     pub(crate) relay_id: String,
@@ -28,7 +28,7 @@ impl Drop for Up {
     fn drop(&mut self) {
         self.mesh.links().remove(&self.id);
         let down = || self.mesh.with(|core, now| core.link_down(now, self.id));
-        // Where a panic ends the link, a second one on the way would end the process.
+        // During a panic that ends the link, a second panic would abort the process.
         if catch_unwind(AssertUnwindSafe(down)).is_err() {
             tracing::error!(relay = self.relay_id, "ending a link panicked: please report this bug");
         }
@@ -36,27 +36,27 @@ impl Drop for Up {
 }
 
 impl Inbound {
-    /// The next thing to do with the socket. Cancel-safe.
+    /// The next step for the socket. Cancel-safe.
     pub async fn next(&mut self) -> LinkStep {
         self.exchange.next().await
     }
 
-    /// An answer came. False when nobody waits for it.
+    /// A response arrived. Returns false if no request waits for it.
     pub fn answered(&mut self, reply: SyncReply) -> bool {
         self.exchange.answered(reply)
     }
 
-    /// Its name.
+    /// Its identifier.
     pub fn id(&self) -> LinkId {
         self.up.id
     }
 
-    /// The other relay.
+    /// The name of the peer.
     pub fn relay_id(&self) -> &str {
         &self.up.relay_id
     }
 
-    /// The other relay, as the cache of answers and the history name it.
+    /// The peer, as the response cache and the history identify it.
     pub fn peer(&self) -> &Asker {
         &self.up.peer
     }

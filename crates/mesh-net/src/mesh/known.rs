@@ -1,4 +1,4 @@
-//! What this relay knows of others beside the state machine: their handshakes, and what their syncs told.
+//! What this relay knows about others beside the state machine: from their handshakes and their syncs.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use sdk_relay_protocol::http::{Link, RelayHealth};
 
 use crate::sync::Facts;
 
-/// What a handshake told.
+/// What a relay announced in its handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownRelay {
-    /// API version that it speaks.
+    /// Its API version.
     pub version: String,
 }
 
@@ -29,17 +29,17 @@ pub struct MeshRelay {
     pub relay_id: String,
     /// Its key in hex.
     pub public_key: String,
-    /// The WebSocket URL that it advertises, where this relay would dial that.
+    /// The WebSocket URL that it advertises, if this relay would dial it.
     pub url: Option<String>,
     /// API version.
     pub version: String,
-    /// What it offers.
+    /// Its capabilities.
     pub capabilities: Vec<String>,
-    /// From its silence and from what it says.
+    /// From its silence and from its own status.
     pub health: RelayHealth,
-    /// Unix second of the last sign of life.
+    /// Unix second at which it was last known to be alive.
     pub last_seen: u64,
-    /// Seconds since its start, by its own clock, where that can be true.
+    /// Seconds since its start by its own clock, if plausible.
     pub uptime: Option<u64>,
     /// Its program's version.
     pub software_version: String,
@@ -47,11 +47,11 @@ pub struct MeshRelay {
     pub link: Link,
     /// Round trip over the link.
     pub latency: Option<Duration>,
-    /// What its syncs told.
+    /// What its syncs reported.
     pub facts: Facts,
 }
 
-/// A look at the mesh. A list of a thousand relays costs more than the answer to `GET /metrics` that counts them.
+/// A snapshot of the mesh, so that `GET /metrics` does not list a thousand relays.
 #[derive(Debug, Default)]
 pub struct Around {
     /// Other relays that are known; those that have left are not counted.

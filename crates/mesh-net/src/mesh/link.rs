@@ -1,4 +1,4 @@
-//! One end of a link: requests that go out, and the answers that belong to them. The same whoever dialled.
+//! One end of a link: outgoing requests, and the responses to them; the same for both directions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use super::bindings::Origin;
 use super::proof::Proven;
 use crate::sync::Asker;
 
-/// Work that waits for a link's task. Each of a handful of timers leaves one at a time.
-const WORK_AHEAD: usize = 32;
-/// Requests whose answer is awaited. When there are as many, the next fails at once.
-const AWAITED: usize = 64;
-/// For an answer. The other takes milliseconds; this is several retransmissions.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Capacity of the queue of a link's task. A handful of timers send one item at a time.
+const WORK_QUEUE: usize = 32;
+/// Most requests that wait for a response; the next one fails immediately.
+const MAX_PENDING: usize = 64;
+/// Timeout of a response. Responses take milliseconds; this covers several retransmissions.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a link's task is to do.
+/// Work for a link's task.
 #[derive(Debug)]
 pub(super) enum Work {
     Ask(Ask),
     Close(CloseReason),
 }
 
-/// A request, and where its answer goes.
+/// A request, and the receiver of its response.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) frame: Frame,
@@ -36,13 +36,13 @@ pub(super) struct Ask {
     pub(super) reply: oneshot::Sender<SyncReply>,
 }
 
-/// How a link's task is reached.
+/// The handle of a link's task.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
     pub(super) id: LinkId,
     pub(super) relay_id: String,
     pub(super) dialled: bool,
-    /// Who stands at the other end, as the cache of answers and the history name it.
+    /// The peer, as the response cache and the history identify it.
     pub(super) peer: Arc<Asker>,
     pub(super) public_key: String,
     pub(super) origin: Origin,
@@ -51,20 +51,20 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// False when the link is gone, or has more to do than it can.
-    pub(super) fn leave(&self, work: Work) -> bool {
+    /// Returns false if the link has ended or its queue is full.
+    pub(super) fn enqueue(&self, work: Work) -> bool {
         self.work.try_send(work).is_ok()
     }
 }
 
-/// The task's own part of a link.
+/// The task's half of a link.
 #[derive(Debug)]
 pub(super) struct Exchange {
     work: mpsc::Receiver<Work>,
     awaited: HashMap<String, oneshot::Sender<SyncReply>>,
 }
 
-/// What is to be done with the socket.
+/// A step for the socket.
 #[derive(Debug)]
 pub enum LinkStep {
     /// Send this.
@@ -74,7 +74,7 @@ pub enum LinkStep {
 }
 
 pub(super) fn link(id: LinkId, peer: &Proven, dialled: bool, origin: Origin) -> (Handle, Exchange) {
-    let (sender, work) = mpsc::channel(WORK_AHEAD);
+    let (sender, work) = mpsc::channel(WORK_QUEUE);
     let handle = Handle {
         id,
         relay_id: peer.relay_id.clone(),
@@ -93,15 +93,15 @@ pub(super) fn link(id: LinkId, peer: &Proven, dialled: bool, origin: Origin) -> 
 }
 
 impl Exchange {
-    /// The next thing to do. Cancel-safe.
+    /// The next step. Cancel-safe.
     pub(super) async fn next(&mut self) -> LinkStep {
         loop {
             match self.work.recv().await {
-                Some(Work::Close(reason)) => return LinkStep::Close(word(reason)),
+                Some(Work::Close(reason)) => return LinkStep::Close(reason_text(reason)),
                 None => return LinkStep::Close("the relay is leaving the mesh"),
                 Some(Work::Ask(ask)) => {
                     self.awaited.retain(|_, reply| !reply.is_closed());
-                    if self.awaited.len() < AWAITED {
+                    if self.awaited.len() < MAX_PENDING {
                         self.awaited.insert(ask.message_id, ask.reply);
                         return LinkStep::Send(ask.frame);
                     }
@@ -110,7 +110,7 @@ impl Exchange {
         }
     }
 
-    /// An answer came. False when nobody waits for it.
+    /// A response arrived. Returns false if no request waits for it.
     pub(super) fn answered(&mut self, reply: SyncReply) -> bool {
         self.awaited
             .remove(&reply.in_reply_to)
@@ -118,15 +118,15 @@ impl Exchange {
     }
 }
 
-fn word(reason: CloseReason) -> &'static str {
+fn reason_text(reason: CloseReason) -> &'static str {
     match reason {
         CloseReason::Duplicate => "duplicate link: the relays already have another one",
         CloseReason::Full => "all link slots are in use",
         CloseReason::Passing => "the exchange is complete",
-        CloseReason::MakesRoom => "the link slot is needed for another relay",
+        CloseReason::SlotNeeded => "the link slot is needed for another relay",
         CloseReason::Silent => "nothing received for too long",
-        CloseReason::Dishonest => "the other relay sent invalid gossip",
-        CloseReason::Own => "the other side is this relay itself",
+        CloseReason::Misbehaving => "the other relay sent invalid gossip",
+        CloseReason::SelfConnection => "the other side is this relay itself",
         CloseReason::Leaving => "the relay is leaving the mesh",
         CloseReason::Failed => "an internal error of this relay",
     }

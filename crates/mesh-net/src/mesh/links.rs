@@ -19,7 +19,7 @@ use super::link::{self, Exchange, Handle};
 use super::proof::Proven;
 
 impl Mesh {
-    /// A relay that dialled from this address is in.
+    /// A relay that dialled from this address was accepted.
     pub fn joined(self: &Arc<Self>, peer: &Proven, from: IpAddr, latency: Duration, learned: KnownRelay) -> Inbound {
         let (up, exchange) = self.up(peer, None, Origin::Network(network_of(from)), latency, learned);
         Inbound { exchange, up }
@@ -41,9 +41,9 @@ impl Mesh {
             peer: Arc::clone(&handle.peer),
             mesh: Arc::clone(self),
         };
-        // Before the state machine knows of it: what that says of the link finds it.
+        // Registered before the state machine knows the link, so that its outputs find it.
         self.links().insert(id, handle);
-        // The name was checked with the handshake.
+        // The name was validated in the handshake.
         if let Ok(relay_id) = RelayId::new(&peer.relay_id) {
             let peer = Peer {
                 relay_id,
@@ -62,24 +62,24 @@ impl Mesh {
         (up, exchange)
     }
 
-    /// Gossip that came with a request over a link: gives the answer's. What is no gossip is none.
+    /// Gossip of a request that arrived over a link: returns the gossip of the response. Invalid gossip is ignored.
     pub fn gossip(&self, link: LinkId, payload: Option<&Map<String, Value>>) -> Option<Box<Gossip>> {
         let gossip = read_gossip(payload)?;
         Some(Box::new(self.with(|core, now| core.request(now, link, gossip))))
     }
 
-    /// Something came over a link.
-    pub fn heard(&self, link: LinkId, relay_id: &str) {
+    /// A message arrived over a link.
+    pub fn received(&self, link: LinkId, relay_id: &str) {
         let up = self.with(|core, now| {
-            core.heard(now, link);
+            core.received(now, link);
             core.is_up(link)
         });
         if up {
-            self.seen(relay_id);
+            self.mark_seen(relay_id);
         }
     }
 
-    /// Names of relays that this one has a link to.
+    /// Names of the relays to which this one has a link.
     pub fn linked(&self) -> Vec<String> {
         let mut names: Vec<String> = self.links().values().map(|h| h.relay_id.clone()).collect();
         names.sort();
@@ -92,7 +92,7 @@ impl Mesh {
     }
 }
 
-/// The addition to a payload, where there is one that can be read.
+/// The gossip of a payload, if it can be decoded.
 pub(super) fn read_gossip(payload: Option<&Map<String, Value>>) -> Option<Box<Gossip>> {
     serde_json::from_value(payload?.get("gossip")?.clone()).ok()
 }

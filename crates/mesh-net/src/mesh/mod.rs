@@ -1,8 +1,9 @@
-//! This relay's part of the mesh: keys, links and clocks around the state machine of `sdk-relay-mesh`.
+//! The mesh of this relay: keys, links and timers around the state machine of `sdk-relay-mesh`.
 //!
-//! What others say reaches the machine only over links whose other end has proven its key ([`proof`]) under a name that is its own
-//! ([`bindings`]). The machine decides whom to dial and what to say; [`driver`] does it, and asks at the intervals of the configuration. A link
-//! is served by the connection's task where the other dialled, by a task of the driver where this relay did.
+//! Gossip reaches the state machine only over links whose peer has proven its key ([`proof`]) under a name that belongs
+//! to it ([`bindings`]). The state machine decides which relays are dialled and what is sent; [`driver`] does it, and
+//! sends syncs at the configured intervals. A link is served by the task of its connection if the peer dialled, and by
+//! a task of the driver if this relay did.
 
 mod address;
 mod admission;
@@ -58,7 +59,7 @@ use own_keys::OwnKeys;
 use reach::Reach;
 use verdicts::Verdicts;
 
-/// This relay in its mesh.
+/// The mesh of this relay.
 pub struct Mesh {
     own: proof::Own,
     bindings: Arc<Bindings>,
@@ -75,20 +76,20 @@ pub struct Mesh {
     syncs: Arc<Syncs>,
     announcements: Announcements,
     counters: Arc<Counters>,
-    /// `None`: no other machine can use it.
+    /// `None`: no other machine can reach it.
     address: Option<String>,
-    /// Certificates that other relays' must come from.
+    /// Root certificates for the links to other relays.
     trust: Option<PathBuf>,
-    /// Which addresses that relays tell of may be dialled and passed on.
+    /// Which learned addresses may be dialled and passed on to clients.
     reach: Reach,
-    /// What was found of host names that relays tell of.
+    /// Results of resolving learned host names.
     verdicts: Verdicts,
-    /// Why dials of configured relays failed last.
+    /// The last error of each configured relay that could not be dialled.
     failures: Mutex<HashMap<String, String>>,
     alone: bool,
 }
 
-/// What the driver takes with it.
+/// The forced syncs, for the driver.
 #[derive(Debug)]
 pub struct Orders(mpsc::Receiver<Order>);
 
@@ -98,7 +99,7 @@ impl Mesh {
         self.own.identity.public_key()
     }
 
-    /// Where this relay is reached, as it tells others; `None` where no other machine can reach it.
+    /// The advertised address; `None` if no other machine can reach this relay.
     pub fn address(&self) -> Option<&str> {
         self.address.as_deref()
     }
@@ -108,12 +109,12 @@ impl Mesh {
         self.announcements.may_announce()
     }
 
-    /// Whether a relay that has proven no key may be announced now.
+    /// Whether a relay without a key may be announced now.
     pub fn may_announce_unproven(&self) -> bool {
         self.announcements.may_announce_unproven()
     }
 
-    /// Does something to the state machine, and has the driver look after what follows.
+    /// Gives the state machine an input, and wakes the driver for its outputs.
     fn with<T>(&self, act: impl FnOnce(&mut Core<OwnKeys>, Duration) -> T) -> T {
         let now = self.now();
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,8 +124,8 @@ impl Mesh {
         result
     }
 
-    /// Asks the state machine, without waking the driver.
-    fn look<T>(&self, ask: impl FnOnce(&Core<OwnKeys>, Duration) -> T) -> T {
+    /// Reads the state machine without waking the driver.
+    fn read<T>(&self, ask: impl FnOnce(&Core<OwnKeys>, Duration) -> T) -> T {
         let now = self.now();
         ask(&self.core.lock().unwrap_or_else(PoisonError::into_inner), now)
     }

@@ -1,4 +1,4 @@
-//! Opening the mesh: the key, the names and the state machine from the configuration.
+//! Opens the mesh: key, names and state machine from the configuration.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,25 +24,25 @@ use super::verdicts::Verdicts;
 use super::{Mesh, Orders, proof};
 use crate::sync::{Announcements, Syncs};
 
-/// Forced syncs that wait for the driver. Each is asked for by a person.
-const ORDERS_AHEAD: usize = 16;
+/// Capacity of the queue of forced syncs. An operator requests each of them.
+const ORDERS_QUEUE: usize = 16;
 
-/// Why the mesh cannot be taken part in.
+/// Why the mesh cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum MeshError {
-    /// There is no key.
+    /// The key cannot be read or created.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The names cannot be read.
+    /// The file of names cannot be read.
     #[error("cannot read mesh.names in the data directory: {0}")]
     Names(std::io::Error),
-    /// The name cannot be a relay's.
+    /// The configured name is not valid for a relay.
     #[error("relay_id: {0}")]
     Name(#[from] sdk_relay_protocol::mesh::RelayIdError),
 }
 
 impl Mesh {
-    /// The relay that makes these syncs, which listens on `listens_on` and offers `capabilities`. [`driver`] brings it to life.
+    /// Opens the mesh of a relay that listens on `listens_on` and offers `capabilities`. [`run`](super::run) drives it.
     pub fn open(
         config: &Config,
         data_dir: &Path,
@@ -62,7 +62,7 @@ impl Mesh {
                 "this relay does not advertise an address, because other machines cannot use its listen address: set mesh.advertise so that relays and their clients can connect to it",
                 &config.ws_url,
             );
-            // Without peers, and where only this machine can connect, there is no mesh that would need it.
+            // Without peers, and if only this machine can connect, no mesh needs the address.
             if config.mesh.peers.is_empty() && config.ws_url.ip().is_loopback() {
                 tracing::info!(%ws_url, "{message}");
             } else {
@@ -71,7 +71,7 @@ impl Mesh {
         }
         let own = CoreOwn {
             relay_id: RelayId::new(relay_id)?,
-            // Relays do not dial one without an address.
+            // Relays without an address are not dialled.
             address: address.clone().unwrap_or_default(),
             incarnation: unix_now(),
             status: RelayStatus::Healthy,
@@ -85,7 +85,7 @@ impl Mesh {
             seeds: config.mesh.peers.clone(),
             ..CoreConfig::default()
         };
-        let (orders, ordered) = mpsc::channel(ORDERS_AHEAD);
+        let (orders, ordered) = mpsc::channel(ORDERS_QUEUE);
         let seed = identity::random();
         let mesh = Self {
             core: Mutex::new(Core::new(
@@ -129,7 +129,7 @@ impl Mesh {
     }
 }
 
-/// Whether the relay's own key can be read, or made.
+/// Whether this relay's key can be read, or created.
 pub fn check_identity(config: &Config) -> Result<(), IdentityError> {
     Identity::check(config.mesh.identity.as_deref(), &config.data_dir)
 }

@@ -1,14 +1,14 @@
-//! Syncs that a person asked for.
+//! Forced syncs.
 
 use sdk_relay_protocol::SyncType;
 
 /// A forced sync.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Its name.
+    /// Its identifier.
     pub sync_id: String,
-    /// What to ask for.
+    /// Types to request.
     pub sync_types: Vec<SyncType>,
-    /// Whom to ask.
+    /// Relays to send them to.
     pub target_relays: Vec<String>,
 }

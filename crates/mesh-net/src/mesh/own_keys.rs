@@ -1,4 +1,4 @@
-//! The keys and names of this relay, for the state machine.
+//! The key and the bound names of this relay, as the state machine uses them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sdk_relay_protocol::mesh::RelayId;
 use super::bindings::Bindings;
 use super::identity::Identity;
 
-/// The identity and the bound names, as the state machine uses them.
+/// Identity and bound names.
 #[derive(Debug)]
 pub(super) struct OwnKeys(pub(super) Arc<Identity>, pub(super) Arc<Bindings>);
 

@@ -8,12 +8,12 @@ use super::{Mesh, proof};
 impl Mesh {
     /// Configured relays that cannot be reached: a sentence for each.
     pub fn problems(&self) -> Vec<String> {
-        let unreached: Vec<String> = self.look(|core, _| core.unreached_seeds().map(without_key).collect());
+        let unreached: Vec<String> = self.read(|core, _| core.unreached_seeds().map(without_key).collect());
         let failures = self.failures();
         let why = unreached
             .into_iter()
             .filter_map(|peer| Some((failures.get(&peer)?, peer)));
-        // A list that is the same at all relays names this one too.
+        // A list of peers that is the same at all relays contains this relay, too.
         let others = why.filter(|(why, _)| !why.contains(proof::ITSELF));
         others
             .map(|(why, peer)| format!("mesh.peers: no link to {peer} ({why}); retrying"))
@@ -25,7 +25,7 @@ impl Mesh {
     }
 }
 
-/// An address of `mesh.peers` without the key behind it.
+/// An address of `mesh.peers` without its key.
 pub(super) fn without_key(address: &str) -> String {
     address.split('#').next().unwrap_or_default().to_owned()
 }

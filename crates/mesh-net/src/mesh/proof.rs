@@ -1,4 +1,4 @@
-//! Who is who, between two relays: a handshake of two signatures, without I/O.
+//! Mutual authentication of two relays: a handshake of two signatures, without I/O.
 //!
 //! ```text
 //! dialler   handshake        name, address, key, nonce
@@ -7,9 +7,9 @@
 //! listener  handshake_response accepted, mac
 //! ```
 //!
-//! Each signature is over the side that makes it, the network, and both names, keys and nonces: recorded on another connection it is of no use,
-//! and sent back to its maker neither. With `mesh.secret` the dialler shows first that it knows it; who does not learns nothing that it could
-//! check a guess by, except from a relay that dials it.
+//! Each signature covers the side that makes it, the network, and both names, keys and nonces: it cannot be replayed on
+//! another connection or reflected to its maker. With `mesh.secret` the dialler proves first that it knows the secret;
+//! a peer without it receives nothing to test guesses against, except from a relay that dials it.
 
 use std::sync::Arc;
 
@@ -25,24 +25,24 @@ use crate::sync::is_relay_id;
 
 /// Hex digits of a key and of a nonce.
 const HEX32: usize = 64;
-/// What is said of an address of `mesh.peers` that leads back here.
+/// The error for an address of `mesh.peers` that leads back to this relay.
 pub(super) const ITSELF: &str = "identity: the other side is this relay itself";
 const DOMAIN: &str = "sdk_relay/mesh/handshake/1";
 
-/// What this relay brings to each handshake.
+/// This relay's side of every handshake.
 #[derive(Clone, Debug)]
 pub struct Own {
     /// Its key.
     pub identity: Arc<Identity>,
     /// Its name.
     pub relay_id: String,
-    /// Its Bitcoin network: relays of another one are no peers.
+    /// Its Bitcoin network: relays of another one are rejected.
     pub network: &'static str,
     /// `mesh.secret`.
     pub secret: Option<Secret>,
 }
 
-/// A relay that has proven who it is.
+/// An authenticated relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
     /// Its name.
@@ -51,7 +51,7 @@ pub struct Proven {
     pub public_key: String,
 }
 
-/// What both sides sign.
+/// The bytes that both sides sign.
 #[derive(Clone, Debug)]
 struct Transcript(Vec<u8>);
 
@@ -80,13 +80,13 @@ impl Transcript {
             .to_lower_hex_string()
     }
 
-    /// Whether a peer knows the secret. Where there is none, whatever it says is fine.
+    /// Whether a peer knows the secret. Without a secret, any MAC is accepted.
     fn knows(&self, secret: Option<&Secret>, side: &str, mac: Option<&str>) -> bool {
         secret.is_none_or(|secret| Secret::new(self.mac(secret, side)).is(mac.unwrap_or_default()))
     }
 }
 
-/// With its length before it, so that no two lists of parts make the same bytes.
+/// Length-prefixed, so that different lists of parts have different bytes.
 fn put(bytes: &mut Vec<u8>, part: &str) {
     bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
     bytes.extend_from_slice(part.as_bytes());
@@ -108,7 +108,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A relay's handshake came; gives the challenge.
+    /// A handshake of a relay arrived; returns the challenge.
     pub fn challenge(own: &Own, handshake: &Handshake) -> Result<(Self, RelayChallenge), String> {
         let (Some(relay_id), Some(identity)) = (&handshake.relay_id, &handshake.identity) else {
             return Err("identity: relay_id and public_key are required".to_owned());
@@ -139,7 +139,7 @@ impl Listener {
         Ok((Self { own, transcript, peer }, challenge))
     }
 
-    /// The dialler's proof came. Gives who it is, and the own mac.
+    /// The dialler's proof arrived. Returns the authenticated peer, and this relay's MAC.
     pub fn verify(self, proof: &RelayProof) -> Result<(Proven, Option<String>), String> {
         let said = self.transcript.of(DIALLER);
         if !self.own.identity.verify(&self.peer.public_key, &said, &proof.signature) {
@@ -164,7 +164,7 @@ pub(super) struct Dialler {
     answered: Option<(Transcript, Proven)>,
 }
 
-/// Who must answer.
+/// The expected peer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected {
     /// This name.
@@ -174,7 +174,7 @@ pub(super) struct Expected {
 }
 
 impl Dialler {
-    /// Begins: what to say first is in [`Dialler::identity`].
+    /// Begins a handshake; [`Dialler::identity`] is part of its first message.
     pub(super) fn new(own: Own, address: String, expect: Expected) -> Self {
         Self {
             own,
@@ -185,7 +185,7 @@ impl Dialler {
         }
     }
 
-    /// For the handshake.
+    /// The identity for the first message.
     pub(super) fn identity(&self) -> protocol::Identity {
         protocol::Identity {
             public_key: self.own.identity.public_key().to_owned(),
@@ -193,7 +193,7 @@ impl Dialler {
         }
     }
 
-    /// Who has answered, once the handshake is through.
+    /// The authenticated peer, once the handshake is complete.
     pub(super) fn proven(self) -> Option<Proven> {
         self.answered.map(|(_, peer)| peer)
     }

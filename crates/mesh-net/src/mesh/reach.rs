@@ -1,4 +1,4 @@
-//! Which addresses that relays tell of may be dialled, and may be passed on to clients.
+//! Which learned addresses may be dialled, and passed on to clients.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +8,8 @@ use sdk_relay_config::{AllowPrivate, PeerAddress};
 
 use super::address::{is_own_machine, is_private, literal};
 
-/// Services of clouds that give credentials to whoever asks from the machine: AWS and others, AWS over IPv6, Alibaba, Oracle, Azure.
+/// Metadata services of clouds, which give credentials to local clients: AWS and others, AWS over IPv6, Alibaba,
+/// Oracle, Azure.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
@@ -17,22 +18,22 @@ const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
 ];
 
-/// Networks that configured peers open, at most: each of 64 peers has a few addresses.
+/// Most networks that configured peers allow: each of 64 peers has a few addresses.
 const NETWORKS: usize = 256;
 
 /// The rule of `mesh.allow_private`.
 #[derive(Debug)]
 pub(super) struct Reach {
     mode: AllowPrivate,
-    /// The private networks in which configured peers were found.
+    /// Private networks of configured peers.
     networks: RwLock<BTreeSet<IpAddr>>,
-    /// The address of a mesh that lies on one machine as a whole.
+    /// This relay's loopback address, if the whole mesh is on one machine.
     loopback: Option<IpAddr>,
 }
 
 impl Reach {
-    /// With `auto`, an address of this machine is open only where this relay itself is reached at exactly that address and no configured peer is
-    /// elsewhere: then only programs of this machine can take part, as in tests and development.
+    /// With `auto`, a loopback address is allowed only if this relay advertises exactly that address and no configured
+    /// peer is on another machine: then only programs of this machine can take part, as in tests and development.
     pub(super) fn new(mode: AllowPrivate, peers: &[String], own: Option<&str>) -> Self {
         let elsewhere = |peer: &String| PeerAddress::parse(peer).is_none_or(|peer| !is_own_machine(&peer.url));
         let loopback = own.and_then(literal).filter(IpAddr::is_loopback);
@@ -43,7 +44,7 @@ impl Reach {
         }
     }
 
-    /// A configured peer is there: with `auto` its network is open.
+    /// A configured peer has this address: with `auto` its network is allowed.
     pub(super) fn open(&self, ip: IpAddr) {
         let Some(network) = network(ip) else { return };
         let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
@@ -52,7 +53,7 @@ impl Reach {
         }
     }
 
-    /// Whether an address that a relay tells of may be dialled.
+    /// Whether a learned address may be dialled.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         if !is_private(ip) && !METADATA.contains(&ip) {
@@ -69,8 +70,8 @@ impl Reach {
     }
 }
 
-/// The network of an address that people give to their own machines: of IPv4 a /16, as container engines and sites use them; of IPv6 the /48 of
-/// a site. `None` for all other addresses: this machine, its link, reserved ranges, and services of the cloud.
+/// The network of a private address: of IPv4 a /16, as container engines and sites use them; of IPv6 the /48 of a site.
+/// `None` for all other addresses: loopback, link-local, reserved ranges, and metadata services.
 fn network(ip: IpAddr) -> Option<IpAddr> {
     let ip = ip.to_canonical();
     match ip {
@@ -116,7 +117,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_private_peer_opens_its_network_and_never_this_machine_its_link_or_the_cloud() {
+    fn a_private_peer_allows_its_network_but_never_loopback_link_local_or_metadata() {
         let peers = ["ws://10.1.2.3:8090".to_owned()];
         for own in [None, Some("ws://127.0.0.1:8090"), Some("wss://relay.example:8090")] {
             let reach = Reach::new(AllowPrivate::Auto, &peers, own);
@@ -133,14 +134,14 @@ mod tests {
             assert_eq!(allowed(&reach, &asked), ["10.1.9.9", "fd12:3456:789a:2::1"]);
             NEVER.iter().for_each(|never| reach.open(ip(never)));
             assert_eq!(allowed(&reach, &NEVER), [""; 0]);
-            // Nor does a peer beside the metadata service open that.
+            // Nor does a peer next to the metadata service allow that.
             reach.open(ip("100.100.1.1"));
             assert_eq!(allowed(&reach, &["100.100.100.200", "100.100.2.2"]), ["100.100.2.2"]);
         }
     }
 
     #[test]
-    fn loopback_is_open_only_within_a_mesh_on_one_machine() {
+    fn loopback_is_allowed_only_in_a_mesh_on_one_machine() {
         let here = "ws://127.0.0.1:8090".to_owned();
         let asked = ["127.0.0.1", "127.0.0.2", "::1", "10.0.0.1"];
         let reach = |peers: &[String], own| Reach::new(AllowPrivate::Auto, peers, own);
@@ -149,7 +150,7 @@ mod tests {
             allowed(&reach(std::slice::from_ref(&here), Some(&here)), &asked),
             ["127.0.0.1"]
         );
-        // A tunnel to elsewhere, and a relay that is reached from elsewhere.
+        // A tunnel to another machine, and a relay that is reached from other machines.
         let mixed = [here.clone(), "wss://relay.example:1".to_owned()];
         assert_eq!(allowed(&reach(&mixed, Some(&here)), &asked), [""; 0]);
         for own in [
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn no_closes_all_and_yes_opens_all_that_is_an_address() {
+    fn no_denies_and_yes_allows_all_private_addresses() {
         let private = ["10.0.0.1", "127.0.0.1", "fd00::1"];
         let no = Reach::new(AllowPrivate::No, &[], Some("ws://127.0.0.1:1"));
         no.open(ip("10.0.0.1"));

@@ -1,4 +1,4 @@
-//! Requests to other relays: each matched with its answer, timed, tried twice, counted, and kept in the history.
+//! Requests to other relays: matched with their responses, timed, repeated once, counted, and kept in the history.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -13,18 +13,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Mesh;
-use super::link::{ANSWER_WITHIN, Ask, Handle, Work};
+use super::link::{Ask, Handle, RESPONSE_TIMEOUT, Work};
 use super::order::Order;
 use super::tasks::Purpose;
 use crate::host::Host;
 use crate::sync::{Answer, Asker, message_id};
 
-/// A request is sent so often. The second has the first one's `message_id`: the other answers it from its cache, if it did get the first.
+/// Transmissions of a request. The second one has the same `message_id`: the peer answers it from its cache if it
+/// received the first.
 const TRIES: u32 = 2;
-/// The longest that a sync can take.
-pub const LONGEST_SYNC: Duration = ANSWER_WITHIN.saturating_mul(TRIES);
+/// The longest duration of a sync.
+pub const LONGEST_SYNC: Duration = RESPONSE_TIMEOUT.saturating_mul(TRIES);
 
-/// A request that is on its way.
+/// A request that waits for its response.
 pub(super) struct Pending {
     mesh: Arc<Mesh>,
     handle: Handle,
@@ -35,14 +36,14 @@ pub(super) struct Pending {
     reply: Option<oneshot::Receiver<SyncReply>>,
 }
 
-/// An answer, and how long it took.
+/// A response, and its latency.
 pub(super) struct Answered {
     pub(super) reply: SyncReply,
     pub(super) latency: Duration,
 }
 
 impl Mesh {
-    /// Syncs under way, by their begin.
+    /// Syncs in progress, in the order of their start.
     pub fn active(&self) -> Vec<ActiveSync> {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<ActiveSync> = active.values().cloned().collect();
@@ -50,18 +51,18 @@ impl Mesh {
         all
     }
 
-    /// Has the driver do it. False when it has too much to do.
+    /// Queues a forced sync for the driver. Returns false if the queue is full.
     pub fn order(&self, order: Order) -> bool {
         self.orders.try_send(order).is_ok()
     }
 
-    /// Answers a `sync` request that came over a link of the mesh, where it is named, or over a connection that is none.
+    /// Answers a `sync` request that arrived over a link of the mesh, or over a connection that is not one.
     pub fn answer(&self, host: &dyn Host, request: &Sync, asker: &Asker, link: Option<LinkId>) -> Answer {
         let gossip = || self.gossip(link?, request.payload.as_ref());
         self.syncs.answer(host, request, asker, gossip)
     }
 
-    /// Sends a request; its answer is awaited by [`Pending::end`].
+    /// Sends a request; [`Pending::end`] waits for its response.
     pub(super) fn begin(
         self: &Arc<Self>,
         host: &dyn Host,
@@ -106,8 +107,8 @@ impl Mesh {
         self.links().get(&link).cloned()
     }
 
-    /// Asks every target of an order for every kind, one kind after the other.
-    pub(super) async fn carry_out(self: Arc<Self>, host: Arc<dyn Host>, order: Order) {
+    /// Sends all types of a forced sync to all of its targets, one after the other.
+    pub(super) async fn run_forced(self: Arc<Self>, host: Arc<dyn Host>, order: Order) {
         for target in &order.target_relays {
             for sync_type in order.sync_types.iter().copied() {
                 let handle = self.links().values().find(|h| h.relay_id == *target).cloned();
@@ -120,7 +121,7 @@ impl Mesh {
         }
     }
 
-    /// What is left of an order has failed.
+    /// Reports the remaining syncs of a forced one as failed.
     pub(super) fn give_up(&self, order: &Order) {
         let results = self.syncs.forced.get(&order.sync_id).map(|forced| forced.results);
         let has_ended = |target: &str, sync_type| {
@@ -161,7 +162,7 @@ impl Mesh {
 }
 
 impl Pending {
-    /// What the task is for that waits for the answer.
+    /// The purpose of the task that waits for the response.
     pub(super) fn purpose(&self) -> Purpose {
         Purpose::Answer {
             link: self.handle.id,
@@ -177,10 +178,10 @@ impl Pending {
             reply,
         };
         self.mesh.counters.sync_requests.inc();
-        self.reply = self.handle.leave(Work::Ask(ask)).then_some(answer);
+        self.reply = self.handle.enqueue(Work::Ask(ask)).then_some(answer);
     }
 
-    /// Waits for the answer, learns from it, and keeps it in the history.
+    /// Waits for the response, records what it reports, and adds it to the history.
     pub(super) async fn end(mut self) -> Result<Answered, String> {
         let ended = self.answer().await;
         let took = self.began.elapsed();
@@ -190,7 +191,7 @@ impl Pending {
                 counters.sync_responses.inc();
                 counters.sync_seconds.inc_by(answered.latency.as_secs_f64());
                 let size = encode(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
-                self.mesh.told(
+                self.mesh.record_sync(
                     self.handle.id,
                     &self.handle.relay_id,
                     self.sync_type,
@@ -229,7 +230,7 @@ impl Pending {
             let Some(reply) = self.reply.take() else {
                 return Err("the queue of the link is full".to_owned());
             };
-            match timeout(ANSWER_WITHIN, reply).await {
+            match timeout(RESPONSE_TIMEOUT, reply).await {
                 Ok(Ok(reply)) if reply.sync_type == self.sync_type && reply.relay_id == self.handle.relay_id => {
                     let latency = sent.elapsed();
                     return Ok(Answered { reply, latency });
@@ -254,7 +255,7 @@ impl Drop for Pending {
     }
 }
 
-/// To a thousandth.
+/// With three decimals.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1000.0
 }

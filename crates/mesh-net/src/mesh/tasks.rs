@@ -1,4 +1,4 @@
-//! The tasks that serve other relays, and what each is for: one that panics is known by it.
+//! The tasks for other relays, and the purpose of each, which is logged if it panics.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,16 +9,16 @@ use tokio::task::{Id, JoinSet};
 use super::dial::DialError;
 use super::order::Order;
 
-/// What a task is for.
+/// The purpose of a task.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// It waits for an answer over a link.
+    /// It waits for a response over a link.
     Answer { link: LinkId, relay_id: String },
-    /// It dials, and serves the link that comes of it.
+    /// It dials, and serves the resulting link.
     Dial { dial: DialId, address: String },
-    /// It resolves the host name of this URL.
+    /// It resolves the host of this URL.
     Resolve(String),
-    /// It carries out a forced sync.
+    /// It runs a forced sync.
     Order(Order),
 }
 
@@ -36,18 +36,18 @@ impl fmt::Display for Purpose {
 /// How a task ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// As it should.
+    /// Normally.
     Done,
-    /// A configured relay was not reached: its address, and why.
+    /// A configured relay could not be dialled: its address, and the error.
     NotReached(String, DialError),
     /// It panicked.
     Panicked(Purpose),
 }
 
-/// What a task comes to: a configured relay that was not reached.
+/// The result of a task: a configured relay that could not be dialled.
 pub(super) type Outcome = Option<(String, DialError)>;
 
-/// All of them. They end with it.
+/// All tasks. Dropping it aborts them.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     running: JoinSet<Outcome>,
@@ -60,7 +60,7 @@ impl Tasks {
         self.purposes.insert(id, purpose);
     }
 
-    /// The next one that ends. Cancel-safe.
+    /// The next task that ends. Cancel-safe.
     pub(super) async fn next(&mut self) -> Ended {
         let Some(ended) = self.running.join_next_with_id().await else {
             return std::future::pending().await;

@@ -1,4 +1,4 @@
-//! Host names that relays advertise: whether they lead where this relay would dial. Clients are told of those alone.
+//! Learned host names: whether they resolve to addresses that this relay would dial. Clients receive only those.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A verdict holds for so long: names are moved now and then.
-const HOLDS: Duration = Duration::from_secs(3600);
-/// What could not be resolved, or leads inside, is looked at again after this.
-const AGAIN: Duration = Duration::from_secs(600);
-/// Names that are looked up per look, which there is each second: what relays invent must not become a flood at the name server.
+/// How long a result is valid: names move now and then.
+const TTL: Duration = Duration::from_secs(3600);
+/// How long a negative result is valid.
+const RETRY_AFTER: Duration = Duration::from_secs(600);
+/// Names resolved per refresh, which runs each second: invented names must not flood the name server.
 const AT_A_TIME: usize = 2;
-/// Names that are remembered: as many as there can be relays.
+/// Most names: as many as there can be relays.
 const KEPT: usize = 4096;
 
-/// By URL.
+/// Results by URL.
 #[derive(Debug, Default)]
 pub(super) struct Verdicts(Mutex<HashMap<String, (bool, Instant)>>);
 
 impl Verdicts {
-    /// Whether clients may be told; `None` where that is not known yet.
+    /// Whether clients may receive the URL; `None` if it was not resolved yet.
     pub(super) fn get(&self, url: &str) -> Option<bool> {
         let verdicts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         verdicts.get(url).map(|(fits, _)| *fits)
@@ -44,7 +44,7 @@ impl Verdicts {
         let verdicts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = |url: &String| {
             let verdict = verdicts.get(url);
-            verdict.is_none_or(|(fits, at)| at.elapsed() >= if *fits { HOLDS } else { AGAIN })
+            verdict.is_none_or(|(fits, at)| at.elapsed() >= if *fits { TTL } else { RETRY_AFTER })
         };
         urls.filter(due).take(AT_A_TIME).collect()
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_name_is_resolved_now_and_then_and_a_few_at_a_time() {
+    async fn names_are_resolved_periodically_a_few_at_a_time() {
         let verdicts = Verdicts::default();
         let urls = || (0..5).map(|n| format!("ws://r{n}.example:1"));
         let due = verdicts.due(urls());
@@ -69,9 +69,9 @@ mod tests {
             (verdicts.get("ws://r0.example:1"), verdicts.get("ws://r1.example:1")),
             (Some(false), Some(true))
         );
-        tokio::time::advance(AGAIN).await;
+        tokio::time::advance(RETRY_AFTER).await;
         assert_eq!(verdicts.due(urls()), ["ws://r0.example:1"]);
-        tokio::time::advance(HOLDS - AGAIN).await;
+        tokio::time::advance(TTL - RETRY_AFTER).await;
         assert_eq!(verdicts.due(urls()).len(), AT_A_TIME);
     }
 

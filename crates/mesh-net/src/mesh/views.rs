@@ -1,4 +1,4 @@
-//! The other relays, as clients and operators see them: what the state machine says of each, joined with what was heard of it.
+//! The other relays, as clients and operators see them: from the state machine, their handshakes and their syncs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ use super::address::{is_own_machine, literal};
 use super::known::{Around, Known, KnownRelay, MeshRelay};
 use super::{Mesh, identity};
 
-/// Relays that a client is told. It needs one; the others are for when that one is away too.
-const TOLD: usize = 16;
+/// Most relays that a client receives. It needs one; the others are for when that one is down too.
+const MAX_OTHERS: usize = 16;
 
-/// Mean round trip to those that are linked, in milliseconds.
+/// Mean round trip to the linked relays, in milliseconds.
 fn mean_ms(relays: &[MeshRelay]) -> Option<f64> {
     let linked = relays.iter().filter(|r| r.link != Link::Gossip);
     let linked: Vec<f64> = linked.filter_map(|r| Some(r.latency?.as_secs_f64() * 1000.0)).collect();
@@ -27,12 +27,12 @@ fn mean_ms(relays: &[MeshRelay]) -> Option<f64> {
     (!linked.is_empty()).then(|| (mean * 1000.0).round() / 1000.0)
 }
 
-/// The first second of 2020: no relay of this kind started earlier.
+/// The first second of 2020: no relay of this program started earlier.
 const EARLIEST: u64 = 1_577_836_800;
-/// Clocks of other relays may be ahead by so much.
+/// Clocks of other relays may be ahead by this much.
 const CLOCK_AHEAD: u64 = 86_400;
 
-/// Seconds since a start that another relay tells of; `None` where it cannot be true.
+/// Seconds since the start that another relay reports; `None` if that is not plausible.
 fn uptime_since(now: u64, started: u64) -> Option<u64> {
     (EARLIEST..=now.saturating_add(CLOCK_AHEAD))
         .contains(&started)
@@ -42,7 +42,7 @@ fn uptime_since(now: u64, started: u64) -> Option<u64> {
 impl Mesh {
     /// The other relays, by name. Those that have left are not listed.
     pub fn relays(&self) -> Vec<MeshRelay> {
-        let (views, now) = self.look(|core, now| (core.relays(now), now));
+        let (views, now) = self.read(|core, now| (core.relays(now), now));
         let known = self.known();
         let links = self.links();
         let dialled: HashMap<&str, bool> = links.values().map(|h| (h.relay_id.as_str(), h.dialled)).collect();
@@ -54,10 +54,10 @@ impl Mesh {
             .map(|view| {
                 let name = view.entry.relay_id.as_str();
                 let of_link = known.get(name);
-                let ago = now.saturating_sub(view.heard.unwrap_or(view.learned).max(view.learned));
+                let ago = now.saturating_sub(view.last_received.unwrap_or(view.last_update).max(view.last_update));
                 MeshRelay {
                     public_key: view.entry.public_key.clone(),
-                    url: self.passed_on(&view.entry.address),
+                    url: self.shareable_url(&view.entry.address),
                     version: of_link.map_or_else(|| API_VERSION.to_owned(), |k| k.version.clone()),
                     capabilities: view.entry.capabilities.clone(),
                     health: view.health,
@@ -88,14 +88,15 @@ impl Mesh {
         of_it.last_seen = unix_now();
     }
 
-    pub(super) fn seen(&self, relay_id: &str) {
+    pub(super) fn mark_seen(&self, relay_id: &str) {
         if let Some(known) = self.known().get_mut(relay_id) {
             known.last_seen = unix_now();
         }
     }
 
-    /// The URL of an advertised address that clients may be told: one that this relay itself would dial. A host name counts once it was resolved.
-    pub(super) fn passed_on(&self, address: &str) -> Option<String> {
+    /// The URL of an advertised address, if clients may receive it: only if this relay itself would dial it. A host
+    /// name has to be resolved first.
+    pub(super) fn shareable_url(&self, address: &str) -> Option<String> {
         let url = url_of(address)?;
         let fits = match literal(&url) {
             Some(ip) => self.reach.allows(ip),
@@ -104,29 +105,30 @@ impl Mesh {
         fits.then_some(url)
     }
 
-    /// `HOST:PORT` of an advertised address that clients may be told.
-    pub(super) fn address_passed_on(&self, address: &str) -> Option<String> {
-        self.passed_on(address).map(|url| without_scheme(&url).to_owned())
+    /// `HOST:PORT` of an advertised address, if clients may receive it.
+    pub(super) fn shareable_address(&self, address: &str) -> Option<String> {
+        self.shareable_url(address).map(|url| without_scheme(&url).to_owned())
     }
 
-    /// What clients may be sent of the address that a relay without a key gives for itself: nothing that names this machine or a network that this
-    /// relay would not dial. Host names pass unresolved: nobody resolves what anybody may send.
+    /// The address that a relay without a key claims, if clients may receive it: not one of this machine or of a
+    /// network that this relay would not dial. Host names are passed on unresolved: names that anybody can send are not
+    /// looked up.
     pub fn claimed_address(&self, address: String) -> Option<String> {
         let url = url_of(&address)?;
         let fits = literal(&url).map_or_else(|| !is_own_machine(&url), |ip| self.reach.allows(ip));
         fits.then_some(address)
     }
 
-    /// Host names that are to be resolved before clients may be told of them, a few at a time.
+    /// Host names that have to be resolved before clients may receive them, a few at a time.
     pub(super) fn unresolved(&self) -> Vec<String> {
-        let views = self.look(Core::relays);
+        let views = self.read(Core::relays);
         let urls = views.iter().filter_map(|view| url_of(&view.entry.address));
         self.verdicts.due(urls.filter(|url| literal(url).is_none()))
     }
 
-    /// A relay's sync told this of itself, over a link that the state machine has taken.
-    pub fn told(&self, link: LinkId, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
-        if !self.look(|core, _| core.is_up(link)) {
+    /// Records what a relay's sync reported about itself, over a link that the state machine has accepted.
+    pub fn record_sync(&self, link: LinkId, relay_id: &str, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
+        if !self.read(|core, _| core.is_up(link)) {
             return;
         }
         if let Some(known) = self.known().get_mut(relay_id) {
@@ -134,26 +136,26 @@ impl Mesh {
         }
     }
 
-    /// What is asked often, as it was at the last look.
+    /// The snapshot of the last refresh.
     pub fn around(&self) -> Arc<Around> {
         Arc::clone(&self.around.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Works out what is asked often and whom to tell clients, and forgets what the state machine has forgotten.
-    pub(super) fn look_around(&self) {
+    /// Refreshes the snapshot, and removes relays that the state machine has removed.
+    pub(super) fn refresh_snapshot(&self) {
         let mut relays = self.relays();
         let (known, latency_ms) = (relays.len() as u64, mean_ms(&relays));
         self.known()
             .retain(|name, _| relays.iter().any(|r| r.relay_id == *name));
         relays.retain(|r| r.health == RelayHealth::Healthy && r.url.is_some());
-        // The ones without a link stand behind those with one, in an order that is another at each relay: their load is spread.
+        // Relays without a link come last, in a different order at each relay, so that their load is spread.
         relays.sort_by_cached_key(|r| {
             (
                 r.latency.unwrap_or(Duration::MAX),
-                identity::mixed(&self.own.relay_id, &r.relay_id),
+                identity::pair_hash(&self.own.relay_id, &r.relay_id),
             )
         });
-        let others = relays.into_iter().take(TOLD).filter_map(|r| {
+        let others = relays.into_iter().take(MAX_OTHERS).filter_map(|r| {
             Some(OtherRelay {
                 relay_id: r.relay_id,
                 url: r.url?,
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_that_cannot_be_true_is_no_uptime() {
+    fn an_implausible_start_gives_no_uptime() {
         let now = 1_800_000_000;
         assert_eq!(uptime_since(now, now - 60), Some(60));
         assert_eq!(uptime_since(now, now + 60), Some(0), "a clock that is ahead");

@@ -1,4 +1,4 @@
-//! Who asks over `sync`: what was proven, and never what a message claims.
+//! The sender of a `sync` request: what it has proven, never what its message claims.
 
 /// The other side of a sync.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,12 +10,12 @@ pub enum Asker {
         /// Its key in hex.
         public_key: String,
     },
-    /// A connection of this number, whatever the other end calls itself.
+    /// The connection with this number, whatever name the peer uses.
     Connection(u64),
 }
 
 impl Asker {
-    /// As the history names it: the proven name, else the `connection_id`.
+    /// Its name in the history: the proven name, otherwise the `connection_id`.
     pub fn name(&self) -> String {
         match self {
             Self::Proven { relay_id, .. } => relay_id.clone(),
@@ -23,13 +23,13 @@ impl Asker {
         }
     }
 
-    /// Whether it has proven who it is.
+    /// Whether it has proven its key.
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Proven { .. })
     }
 }
 
-/// The name of the connection of this number.
+/// The `connection_id` of a connection.
 pub fn connection_id(number: u64) -> String {
     format!("conn-{number}")
 }

@@ -1,4 +1,4 @@
-//! Answers to `sync` requests, kept so that a repeated request is not processed again.
+//! Responses to `sync` requests, so that a repeated request is not processed again.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 use super::Asker;
 
-/// How long an answer is kept (CONTRACT, "Sync").
+/// How long a response is kept (CONTRACT, "Sync").
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// Bytes that are kept, in all. Beyond it the one who has most loses his oldest: a repeated request is then merely answered anew.
+/// Most bytes in total. Beyond it the peer with the most bytes loses its oldest response: a repeated request is then
+/// processed again.
 const MOST: usize = 8 << 20;
-/// Bytes that are kept for one who asks. An answer with news of hundreds of relays has some 100 KB, all others about a kilobyte.
+/// Most bytes per peer. A response with changes of hundreds of relays has some 100 KB, all others about a kilobyte.
 const MOST_OF_ONE: usize = 1 << 20;
-/// What an answer costs beside its own bytes and its name: entries of the tables.
+/// Overhead of a response beside its bytes and its identifier: entries of the tables.
 const OVERHEAD: usize = 256;
 
-/// Answers by who asked, and `message_id`.
+/// Responses by peer and `message_id`.
 #[derive(Debug, Default)]
 pub(super) struct SyncCache {
     inner: Mutex<Inner>,
@@ -27,13 +28,13 @@ pub(super) struct SyncCache {
 #[derive(Debug, Default)]
 struct Inner {
     askers: HashMap<Arc<Asker>, Answers>,
-    /// By bytes, so that the largest is found at once.
+    /// Peers by bytes, to find the largest.
     sizes: BTreeSet<(usize, Arc<Asker>)>,
     bytes: usize,
     swept: Option<Instant>,
 }
 
-/// The answers of one who asked, oldest first in `ages`.
+/// The responses to one peer, oldest first in `ages`.
 #[derive(Debug, Default)]
 struct Answers {
     frames: HashMap<Arc<str>, Frame>,
@@ -42,14 +43,14 @@ struct Answers {
 }
 
 impl SyncCache {
-    /// The answer that was given for this message, not longer than ten minutes ago.
+    /// The response to this message, if it is not older than ten minutes.
     pub(super) fn get(&self, asker: &Asker, message_id: &str) -> Option<Frame> {
         let mut inner = self.lock();
         inner.expire(Instant::now());
         inner.askers.get(asker)?.frames.get(message_id).cloned()
     }
 
-    /// Keeps an answer, as far as there is room.
+    /// Keeps a response, if it fits.
     pub(super) fn put(&self, asker: &Asker, message_id: &str, answer: Frame) {
         let mut inner = self.lock();
         let now = Instant::now();
@@ -67,7 +68,7 @@ impl SyncCache {
         }
     }
 
-    /// A connection ended: what it was told is not asked for again.
+    /// A connection ended: its responses are removed.
     pub(super) fn forget(&self, asker: &Asker) {
         let mut inner = self.lock();
         let known = inner.askers.get_key_value(asker).map(|(key, _)| Arc::clone(key));
@@ -88,7 +89,7 @@ impl SyncCache {
 }
 
 impl Inner {
-    /// Changes the answers of one, and keeps the sums. Who has none left is forgotten.
+    /// Changes the responses of one peer, and keeps the sums. A peer without responses is removed.
     fn change(&mut self, asker: &Arc<Asker>, change: impl FnOnce(&mut Answers)) {
         let answers = self.askers.entry(Arc::clone(asker)).or_default();
         let before = answers.bytes;
@@ -103,7 +104,7 @@ impl Inner {
         }
     }
 
-    /// Looks at all answers, but once in a second at most.
+    /// Removes expired responses, at most once per second.
     fn expire(&mut self, now: Instant) {
         if self
             .swept
@@ -167,11 +168,11 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str) -> Frame {
-        Frame::logged(1, Bytes::from_static(text.as_bytes()))
+        Frame::from_text(Bytes::from_static(text.as_bytes()))
     }
 
     fn large(bytes: usize) -> Frame {
-        Frame::logged(1, vec![b'a'; bytes].into())
+        Frame::from_text(vec![b'a'; bytes].into())
     }
 
     fn relay(n: u64) -> Asker {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn kept_for_ten_minutes_and_for_who_asked_alone() {
+    async fn kept_for_ten_minutes_and_per_peer() {
         let cache = SyncCache::default();
         cache.put(&relay(1), "msg-1", frame("a"));
         assert_eq!(cache.get(&relay(1), "msg-1"), Some(frame("a")));
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bounded_in_bytes_for_each_and_in_all_and_the_largest_pays() {
+    async fn bounded_in_bytes_per_peer_and_in_total() {
         let cache = SyncCache::default();
         cache.put(&relay(1), "small", frame("a"));
         for n in 0..100_u64 {

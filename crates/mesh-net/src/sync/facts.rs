@@ -1,20 +1,20 @@
-//! What a relay's syncs tell of it. It is another one's word: each value is taken only when it can be true, and nothing else is kept.
+//! What a relay's syncs report about it. Values that are not plausible are ignored.
 
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::RelayHealth;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-/// Longest text that is kept, in bytes.
+/// Longest string, in bytes.
 const TEXT_BYTES: usize = 64;
 /// Longest uptime, in seconds: twenty years.
 const LONGEST: u64 = 20 * 365 * 86_400;
-/// Largest number: the largest that every JSON reader keeps whole.
+/// Largest number that every JSON parser represents exactly.
 const LARGEST: u64 = (1 << 53) - 1;
-/// The networks there are.
+/// The Bitcoin networks.
 const NETWORKS: [&str; 5] = ["mainnet", "testnet", "testnet4", "signet", "regtest"];
 
-/// What a relay told; `None` for what it has not.
+/// Reported values; `None` if there was none.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(
     missing_docs,
@@ -33,15 +33,15 @@ pub struct Facts {
     pub success_rate: Option<f64>,
     /// It has sent a sync.
     pub syncs: bool,
-    /// Its uptime, and when it told it.
+    /// Its uptime, and when that was reported.
     uptime: Option<(u64, Instant)>,
 }
 
 impl Facts {
-    /// Seconds since its start: what it told, and what has gone by since.
+    /// Seconds since its start: the reported uptime plus the time since.
     pub fn uptime(&self) -> Option<u64> {
         self.uptime
-            .map(|(told, at)| told.saturating_add(at.elapsed().as_secs()))
+            .map(|(reported, at)| reported.saturating_add(at.elapsed().as_secs()))
     }
 
     pub(crate) fn learn_from(&mut self, sync_type: SyncType, payload: Option<&Map<String, Value>>) {
@@ -51,65 +51,66 @@ impl Facts {
             SyncType::HealthSync => "health",
             SyncType::MetricsSync => "metrics",
         };
-        let Some(told) = payload.and_then(|p| p.get(part)).and_then(Value::as_object) else {
+        let Some(reported) = payload.and_then(|p| p.get(part)).and_then(Value::as_object) else {
             return;
         };
         match sync_type {
-            SyncType::StateSync => self.state(told),
-            SyncType::HealthSync => keep(&mut self.health, health(told)),
-            SyncType::MetricsSync => self.metrics(told),
+            SyncType::StateSync => self.state(reported),
+            SyncType::HealthSync => keep(&mut self.health, health(reported)),
+            SyncType::MetricsSync => self.metrics(reported),
         }
     }
 
-    fn state(&mut self, told: &Map<String, Value>) {
+    fn state(&mut self, reported: &Map<String, Value>) {
         keep(
             &mut self.uptime,
-            number(told, "uptime")
+            number(reported, "uptime")
                 .filter(|uptime| *uptime <= LONGEST)
                 .map(|uptime| (uptime, Instant::now())),
         );
-        keep(&mut self.health, health(told));
+        keep(&mut self.health, health(reported));
         keep(
             &mut self.network,
-            text(told, "network").filter(|n| NETWORKS.contains(&n.as_str())),
+            text(reported, "network").filter(|n| NETWORKS.contains(&n.as_str())),
         );
         keep(
             &mut self.last_block,
-            number(told, "last_block").and_then(|h| u32::try_from(h).ok()),
+            number(reported, "last_block").and_then(|h| u32::try_from(h).ok()),
         );
-        keep(&mut self.connections, number(told, "connections"));
-        keep(&mut self.software_version, text(told, "software_version"));
+        keep(&mut self.connections, number(reported, "connections"));
+        keep(&mut self.software_version, text(reported, "software_version"));
     }
 
-    fn metrics(&mut self, told: &Map<String, Value>) {
-        let share = |name| told.get(name).and_then(Value::as_f64).filter(|n| *n >= 0.0);
-        keep(&mut self.sync_requests, number(told, "sync_requests"));
-        keep(&mut self.sync_responses, number(told, "sync_responses"));
+    fn metrics(&mut self, reported: &Map<String, Value>) {
+        let share = |name| reported.get(name).and_then(Value::as_f64).filter(|n| *n >= 0.0);
+        keep(&mut self.sync_requests, number(reported, "sync_requests"));
+        keep(&mut self.sync_responses, number(reported, "sync_responses"));
         keep(&mut self.avg_latency, share("avg_latency"));
-        keep(&mut self.error_count, number(told, "error_count"));
+        keep(&mut self.error_count, number(reported, "error_count"));
         keep(&mut self.success_rate, share("success_rate").filter(|n| *n <= 100.0));
     }
 }
 
-/// What is told anew takes the place of what was known.
-fn keep<T>(known: &mut Option<T>, told: Option<T>) {
-    if told.is_some() {
-        *known = told;
+/// Replaces a known value by a newly reported one.
+fn keep<T>(known: &mut Option<T>, reported: Option<T>) {
+    if reported.is_some() {
+        *known = reported;
     }
 }
 
-fn health(told: &Map<String, Value>) -> Option<RelayHealth> {
-    told.get("status")
+fn health(reported: &Map<String, Value>) -> Option<RelayHealth> {
+    reported
+        .get("status")
         .and_then(Value::as_str)
         .and_then(RelayHealth::from_status)
 }
 
-fn number(told: &Map<String, Value>, name: &str) -> Option<u64> {
-    told.get(name).and_then(Value::as_u64).filter(|n| *n <= LARGEST)
+fn number(reported: &Map<String, Value>, name: &str) -> Option<u64> {
+    reported.get(name).and_then(Value::as_u64).filter(|n| *n <= LARGEST)
 }
 
-fn text(told: &Map<String, Value>, name: &str) -> Option<String> {
-    let text = told.get(name).and_then(Value::as_str)?;
+fn text(reported: &Map<String, Value>, name: &str) -> Option<String> {
+    let text = reported.get(name).and_then(Value::as_str)?;
     let fits = (1..=TEXT_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| text.to_owned())
 }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn takes_what_can_be_true() {
+    async fn plausible_values_are_recorded() {
         let mut facts = Facts::default();
         let state = json!({"state": {
             "uptime": 1800, "version": "1.0.0", "network": "signet", "status": "degraded", "last_block": 12345, "connections": 3,
@@ -155,7 +156,7 @@ mod tests {
             (Some(38.5), Some(1), Some(96.67))
         );
 
-        // What cannot be true changes nothing.
+        // Implausible values change nothing.
         let wrong = json!({"state": {
             "uptime": -1, "network": "moon", "status": "well", "last_block": 1_u64 << 40, "connections": "3",
             "software_version": "x".repeat(65)
@@ -171,7 +172,7 @@ mod tests {
             &json!({"state": {"status": "healthy"}}),
         );
         learn(&mut facts, SyncType::HealthSync, &Value::Null);
-        // Nor what is beyond all numbers of such things.
+        // Nor do values beyond the limits.
         let wrong = json!({"state": {"uptime": u64::MAX, "connections": u64::MAX}});
         learn(&mut facts, SyncType::StateSync, &wrong);
         assert_eq!(facts, known);

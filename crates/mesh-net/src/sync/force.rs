@@ -1,4 +1,4 @@
-//! Syncs that were asked for over HTTP, and how far each of them is.
+//! Syncs forced over HTTP, and their progress.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::names::sync_id;
 
-/// How long one can be asked after. Whoever forced it looks within seconds.
+/// How long the result is available. Operators look within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// Kept at most; the oldest go early.
+/// Most forced syncs that are kept; the oldest are removed first.
 const KEPT_MOST: usize = 256;
 
-/// Forced syncs, by name.
+/// Forced syncs by identifier.
 #[derive(Debug, Default)]
 pub struct Forced {
     runs: Mutex<VecDeque<Run>>,
@@ -34,7 +34,8 @@ struct Run {
 }
 
 impl Forced {
-    /// Begins one, and names it. Each target is to be asked for each kind; with no target it is over at once.
+    /// Registers one and returns its identifier. Each target receives each type; without a target it is finished
+    /// immediately.
     pub fn begin(&self, sync_types: Vec<SyncType>, target_relays: Vec<String>) -> String {
         let sync_id = sync_id();
         let now = unix_now();
@@ -56,7 +57,7 @@ impl Forced {
         sync_id
     }
 
-    /// Tells how one sync of a forced one ended. The last one ends the forced one.
+    /// Records the result of one sync of a forced one. The last result finishes it.
     pub fn ended(&self, sync_id: &str, result: ForcedResult) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(run) = runs.iter_mut().find(|run| run.sync_id == sync_id) else {
@@ -71,7 +72,7 @@ impl Forced {
         }
     }
 
-    /// How far one is; `None` when it is unknown, or forgotten.
+    /// Its progress; `None` if it is unknown or has expired.
     pub fn get(&self, sync_id: &str) -> Option<ForcedSync> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         expire(&mut runs);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn over_when_every_target_is() {
+    fn finished_when_all_targets_are() {
         let forced = Forced::default();
         let state = |id: &str| forced.get(id).unwrap().status;
         let nobody = forced.begin(SyncType::ALL.to_vec(), Vec::new());

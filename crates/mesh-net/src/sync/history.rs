@@ -1,4 +1,4 @@
-//! Syncs that are over: in memory for who asks, and in the store so that they survive restarts.
+//! Completed syncs: in memory, and in the store so that they survive restarts.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -14,19 +14,20 @@ use tokio::sync::Notify;
 
 use super::Asker;
 
-/// Between two writes. Each makes the disk spin, and clients decide how many syncs there are; a crash costs the entries of this time at most.
+/// Interval of writes. Each syncs the disk, and clients decide how many syncs there are; a crash loses the entries of
+/// this time at most.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Entries kept, in memory and in the store.
 const KEPT: usize = KEPT_SYNCS as usize;
-/// Longest reason of a failure, in bytes; longer ones are cut. All else of an entry is bounded where it is read, so that the history takes some
-/// megabytes at most.
+/// Longest error of an entry in bytes; longer ones are truncated. All other fields are limited when they are parsed, so
+/// that the history uses some megabytes at most.
 const ERROR_BYTES: usize = 256;
-/// Syncs of connections that have not proven who they are: so many at once, and then six a minute, are in the history. Anybody can make
-/// more, and would push those of the mesh out of it within two minutes.
+/// Syncs of unauthenticated connections in the history: a burst, and then six per minute. Without a limit, anybody
+/// could evict those of the mesh within two minutes.
 const UNPROVEN_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const UNPROVEN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6).unwrap();
 
-/// The newest syncs. Their number is bounded by [`KEPT_SYNCS`], and so is what waits to be written.
+/// The newest syncs, at most [`KEPT_SYNCS`], which also limits those that are not saved yet.
 #[derive(Debug)]
 pub struct History {
     store: Arc<Store>,
@@ -41,7 +42,7 @@ pub struct History {
 struct Inner {
     /// Oldest first.
     records: VecDeque<SyncRecord>,
-    /// So many of the newest are not in the store yet.
+    /// Number of the newest that are not in the store yet.
     unsaved: usize,
 }
 
@@ -50,32 +51,32 @@ struct Saving {
     fails: bool,
 }
 
-/// Which entries are wanted.
+/// A filter for entries.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryFilter {
     /// Of this Unix second and later.
     pub since: Option<u64>,
-    /// Of this kind.
+    /// Of this type.
     pub sync_type: Option<SyncType>,
     /// With this other side.
     pub target_relay: Option<String>,
-    /// With this end.
+    /// With this outcome.
     pub status: Option<SyncOutcome>,
 }
 
-/// What a look at the history brings.
+/// The result of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// The newest that match, newest first.
     pub records: Vec<SyncRecord>,
-    /// All that match and did not fail.
+    /// Number of matching entries that succeeded.
     pub successful: u64,
-    /// All that match and failed.
+    /// Number of matching entries that failed.
     pub failed: u64,
 }
 
 impl History {
-    /// With what the store has. An entry that cannot be read is left out.
+    /// Opens the history with the entries of the store. Those that cannot be decoded are ignored.
     pub fn open(store: Arc<Store>) -> Result<Self, StoreError> {
         let records: VecDeque<SyncRecord> = store
             .syncs()?
@@ -97,7 +98,7 @@ impl History {
         })
     }
 
-    /// Adds a sync with this other side that is over. Of those that have not proven who they are, only so many are kept: the counters have all.
+    /// Adds a completed sync. Those of unauthenticated peers are rate-limited; the counters include all.
     pub fn add(&self, asker: &Asker, mut record: SyncRecord) {
         if !asker.is_proven() && self.unproven.check().is_err() {
             return;
@@ -115,7 +116,7 @@ impl History {
         self.new.notify_one();
     }
 
-    /// The newest `limit` that match, and how many match.
+    /// The newest `limit` entries that match, and the number of all that match.
     pub fn page(&self, filter: &HistoryFilter, limit: usize) -> Page {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let mut page = Page {
@@ -123,7 +124,7 @@ impl History {
             successful: 0,
             failed: 0,
         };
-        for record in inner.records.iter().rev().filter(|r| filter.lets(r)) {
+        for record in inner.records.iter().rev().filter(|r| filter.matches(r)) {
             match record.status {
                 SyncOutcome::Success => page.successful += 1,
                 SyncOutcome::Failed => page.failed += 1,
@@ -141,7 +142,7 @@ impl History {
         inner.records.back().map(|r| r.timestamp)
     }
 
-    /// Writes new entries again and again, for as long as the returned future is polled.
+    /// Saves new entries while the returned future is polled.
     pub async fn save_regularly(self: Arc<Self>) {
         loop {
             self.new.notified().await;
@@ -153,7 +154,7 @@ impl History {
         }
     }
 
-    /// Writes what is new. What cannot be written stays, and is written with what comes next.
+    /// Saves new entries. After a failure they are saved with the next ones.
     pub fn save(&self) {
         let mut saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = self.unsaved();
@@ -189,7 +190,7 @@ impl History {
 }
 
 impl HistoryFilter {
-    fn lets(&self, record: &SyncRecord) -> bool {
+    fn matches(&self, record: &SyncRecord) -> bool {
         self.since.is_none_or(|since| record.timestamp >= since)
             && self.sync_type.is_none_or(|t| record.sync_type == t)
             && self.target_relay.as_ref().is_none_or(|t| record.target_relay == *t)

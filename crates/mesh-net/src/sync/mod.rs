@@ -1,4 +1,4 @@
-//! `sync` messages: answers to requests, and the reports on the topics of the same kinds.
+//! `sync` messages: responses to requests, and the reports on the topics of the same types.
 
 mod asker;
 mod cache;
@@ -33,19 +33,19 @@ pub use relays::is_relay_id;
 
 use crate::host::Host;
 
-/// The topics that bring `sync` messages, and what each brings.
+/// The topics on which `sync` messages are sent, and the type of each.
 pub const REPORT_TOPICS: [(Topic, SyncType); 3] = [
     (Topic::Sync, SyncType::StateSync),
     (Topic::Health, SyncType::HealthSync),
     (Topic::Metrics, SyncType::MetricsSync),
 ];
 
-/// What this relay keeps of its syncs.
+/// The syncs of this relay.
 #[derive(Debug)]
 pub struct Syncs {
-    /// Those that are over.
+    /// Completed syncs.
     pub history: Arc<History>,
-    /// Those that were forced.
+    /// Forced syncs.
     pub forced: Forced,
     /// When the next own one is due.
     pub next: Planned,
@@ -54,10 +54,10 @@ pub struct Syncs {
     counters: Arc<Counters>,
 }
 
-/// The answer to a `sync` request, on its way. [`Answer::ended`] is to be told how it went.
+/// The response to a `sync` request, until it is sent. Call [`Answer::ended`] with the result.
 #[derive(Debug)]
 pub struct Answer {
-    /// What is to be sent.
+    /// The response.
     pub frame: Frame,
     received: Instant,
     made_after: Duration,
@@ -67,7 +67,7 @@ pub struct Answer {
 }
 
 impl Syncs {
-    /// Of the relay of this name, which counts them and keeps those that are over.
+    /// The syncs of the relay with this name.
     pub fn new(relay_id: String, history: Arc<History>, counters: Arc<Counters>) -> Self {
         Self {
             history,
@@ -79,8 +79,9 @@ impl Syncs {
         }
     }
 
-    /// Answers a `sync` request: from the cache when the same one has asked with the same `message_id` within ten minutes. What the request says
-    /// of its sender is not looked at. An answer with this relay's state brings gossip, where there is some.
+    /// Answers a `sync` request; from the cache if the same peer has sent one with the same `message_id` within ten
+    /// minutes. What the request says about its sender is ignored. A response with this relay's state contains gossip,
+    /// if there is any.
     pub(crate) fn answer(
         &self,
         host: &dyn Host,
@@ -112,7 +113,7 @@ impl Syncs {
         }
     }
 
-    /// A connection ended: the answers to it are not asked for again.
+    /// A connection ended: its responses are removed from the cache.
     pub fn forget(&self, asker: &Asker) {
         self.cache.forget(asker);
     }
@@ -140,7 +141,7 @@ impl Syncs {
         }))
     }
 
-    /// This relay's report on a topic now; `None` for the topics that bring none.
+    /// This relay's report on a topic; `None` for topics without one.
     pub fn report(&self, host: &dyn Host, topic: Topic) -> Option<Frame> {
         let (_, sync_type) = REPORT_TOPICS.into_iter().find(|(t, _)| *t == topic)?;
         Some(Frame::encode(&ServerMessage::Sync(SyncMessage {
@@ -152,7 +153,7 @@ impl Syncs {
         })))
     }
 
-    /// Reports on a topic at its interval, which may change meanwhile, for as long as the returned future is polled.
+    /// Publishes reports on a topic at its interval, which may change meanwhile, while the returned future is polled.
     pub async fn report_regularly(self: Arc<Self>, host: Arc<dyn Host>, hub: Arc<Hub>, topic: Topic) {
         let mut settings = host.config();
         let mut last = Instant::now();
@@ -168,7 +169,7 @@ impl Syncs {
                         hub.report(Report { topic, frame });
                     }
                 }
-                // The relay holds the sender for as long as this runs.
+                // The relay owns the sender while this runs.
                 _ = settings.changed() => {}
             }
         }
@@ -176,7 +177,7 @@ impl Syncs {
 }
 
 impl Answer {
-    /// Counts it and keeps it in the history: `failed` says why the answer did not reach the other side.
+    /// Counts the response and adds it to the history. `failed` is the reason why it could not be sent.
     pub fn ended(self, syncs: &Syncs, failed: Option<&str>) {
         if failed.is_some() {
             syncs.counters.sync_errors.inc();

@@ -1,20 +1,20 @@
-//! Names of messages and of forced syncs: nobody can guess them.
+//! Identifiers of messages and of forced syncs: random.
 
 use bitcoin::hex::DisplayHex;
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::rand::rngs::OsRng;
 
-/// A name for a message, which nobody can guess and no other message has.
+/// A unique, random `message_id`.
 pub(crate) fn message_id() -> String {
     format!("msg-{}", unguessable())
 }
 
-/// A name for a forced sync, as the names of messages.
+/// A unique, random `sync_id`.
 pub(super) fn sync_id() -> String {
     format!("sync-{}", unguessable())
 }
 
-/// 128 random bits of the system in hex.
+/// 128 random bits in hex.
 fn unguessable() -> String {
     let mut bytes = [0; 16];
     OsRng.fill_bytes(&mut bytes);
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_messages_say_nothing_about_the_next_one() {
+    fn message_ids_are_unpredictable() {
         let names: HashSet<String> = (0..1000).map(|_| message_id()).collect();
         assert_eq!(names.len(), 1000);
         for name in &names {
@@ -38,7 +38,7 @@ mod tests {
                 "{name}"
             );
         }
-        // No part of 32 bits is shared, as a second or a count would be.
+        // No 32 bits are shared, as those of a timestamp or a counter would be.
         let parts: HashSet<&str> = names.iter().map(|name| &name[4..12]).collect();
         assert!(parts.len() > 990);
     }

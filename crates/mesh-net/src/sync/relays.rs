@@ -1,17 +1,17 @@
-//! How often the coming and going of relays is announced.
+//! Rate limit of `relay_connected` events.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Comings of relays that are announced and logged, at once and then per interval. Relays are few and stay; without a bound anybody
-/// could push every other event out of the log by connecting again and again.
+/// Announcements in a burst, and then one per interval. Relays are few and stay connected; without a limit anybody
+/// could evict all other events from the log by reconnecting.
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const EVERY: Duration = Duration::from_secs(30);
 
-/// The bounds of `relay_connected` events: one for the relays of the mesh together, and one for those without a key, so that whoever connects
-/// without a key uses up nothing of what the mesh may announce. `relay_disconnected` is sent where `relay_connected` was.
+/// Two limits: one for the relays of the mesh together, and one for those without a key, so that those cannot use up
+/// the announcements of the mesh. `relay_disconnected` is sent if `relay_connected` was.
 #[derive(Debug)]
 pub(crate) struct Announcements {
     mesh: Option<DefaultDirectRateLimiter>,
@@ -50,7 +50,7 @@ impl Announcements {
     }
 }
 
-/// Whether a text can name a relay.
+/// Whether a string is a valid name of a relay.
 pub fn is_relay_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relays_without_a_key_use_up_nothing_of_the_mesh() {
+    fn relays_without_a_key_do_not_use_the_limit_of_the_mesh() {
         let announcements = Announcements::default();
         while announcements.may_announce_unproven() {}
         assert!(announcements.may_announce());

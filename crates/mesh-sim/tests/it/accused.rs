@@ -1,4 +1,4 @@
-//! Relays that stand accused: in which order they are dialled.
+//! The order in which accused relays are dialled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, RelayEntry, RelayId, Re
 
 const ROUND: Duration = Duration::from_secs(30);
 
-/// Seconds after which a dial that nobody answers has failed.
+/// A dial that is not answered fails after this time.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 
 /// The peer that accuses everybody.
@@ -74,7 +74,7 @@ fn accusation(of: u64) -> Arc<Accusation> {
     Arc::new(accusation)
 }
 
-/// The other end of a link announces these relays at this distance, and sends their entries; the accuser accuses them.
+/// A peer announces these relays at this distance and sends their entries; the accuser accuses them.
 fn bring_accused(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, names: &[u64]) {
     let announced = Gossip {
         batch: 1,
@@ -95,7 +95,7 @@ fn bring_accused(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, dista
     mesh.request(now, LinkId(ACCUSER), Box::new(accused));
 }
 
-/// Dials that began, in their order, and whom they are for.
+/// New dials, in their order, and the relays that they are for.
 fn dials(mesh: &mut Mesh<SimulatedKeys>) -> Vec<(DialId, u64)> {
     let outputs = std::iter::from_fn(|| mesh.poll());
     outputs
@@ -126,7 +126,7 @@ fn rounds_until_dialled(inventors: u64) -> u32 {
         };
         mesh.request(ROUND, LinkId(*n), Box::new(own));
         if *n == INVENTOR {
-            // In a mesh of so many there is room for all these links.
+            // In a mesh of so many relays there are slots for all these links.
             let names: Vec<u64> = invented.by_ref().take(64).collect();
             bring_accused(&mut mesh, ROUND, INVENTOR, 2, &names);
         }
@@ -138,7 +138,7 @@ fn rounds_until_dialled(inventors: u64) -> u32 {
         for n in 0..inventors {
             let names: Vec<u64> = invented.by_ref().take(8).collect();
             bring_accused(&mut mesh, now, INVENTOR + n, 2, &names);
-            // It also asks whether they live.
+            // It also asks for probes of them.
             let asks = Gossip {
                 probe: names.into_iter().map(id).collect(),
                 ..Gossip::default()
@@ -147,7 +147,7 @@ fn rounds_until_dialled(inventors: u64) -> u32 {
         }
         now += NO_ANSWER;
         for n in &links {
-            mesh.heard(now, LinkId(*n));
+            mesh.received(now, LinkId(*n));
         }
         let failed = std::mem::take(&mut under_way);
         failed.into_iter().for_each(|dial| mesh.dial_failed(now, dial));
@@ -175,13 +175,13 @@ fn rounds_until_dialled(inventors: u64) -> u32 {
 }
 
 #[test]
-fn relays_that_a_peer_invents_do_not_delay_the_dials_of_those_of_another_peer() {
+fn invented_relays_do_not_delay_dials_of_another_introducer() {
     // They are due after two rounds.
     assert!(rounds_until_dialled(2) <= 3);
 }
 
 #[test]
-fn more_inventors_than_dials_delay_them_by_their_share_only() {
+fn more_inventors_than_dial_slots_delay_dials_by_their_share_only() {
     let inventors = MAX_ACCUSED_DIALS + 2;
     // Each of these dials fails three times in a round, and of so many that fail, each peer has one.
     let share = (EXIST.len() * inventors).div_ceil(3 * MAX_ACCUSED_DIALS);

@@ -1,4 +1,4 @@
-//! Names that several keys claim: in which order they are settled, and what becomes of a claim whose link ends.
+//! Contested names: the order in which claims are settled, and what becomes of a claim whose link ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use sdk_relay_protocol::mesh::{Gossip, Have, RelayEntry, RelayId, RelayStatus};
 
 const ROUND: Duration = Duration::from_secs(30);
 
-/// Seconds after which a dial that nobody answers has failed.
+/// A dial that is not answered fails after this time.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 
-/// The relay whose name is at stake.
+/// The relay whose name is contested.
 const OWNER: u64 = 99;
 
 /// The peer that introduces all names with wrong keys.
@@ -60,7 +60,7 @@ fn entry(n: u64, key: u64) -> Arc<RelayEntry> {
     Arc::new(entry)
 }
 
-/// The other end of a link announces these entries at this distance, and sends them.
+/// A peer announces these entries at this distance, and sends them.
 fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
     let announced = Gossip {
         batch: 1,
@@ -79,7 +79,7 @@ fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8,
     mesh.request(now, LinkId(over), Box::new(sent));
 }
 
-/// The introducer brings wrong keys for the owner's name, and for 100 names of relays that do not exist.
+/// The introducer sends wrong keys for the owner's name, and for 100 names of relays that do not exist.
 fn with_wrong_keys() -> Mesh<SimulatedKeys> {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, INTRODUCER);
@@ -94,12 +94,12 @@ fn with_wrong_keys() -> Mesh<SimulatedKeys> {
     mesh
 }
 
-/// A link claims a name for another key, as one that exists or as one that does not.
+/// A link claims a name for another key.
 fn claim(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, name: u64) {
     bring(mesh, now, over, distance, vec![entry(name, name)]);
 }
 
-/// Dials that began, in their order, and whom they are for.
+/// New dials, in their order, and the relays that they are for.
 fn dials(mesh: &mut Mesh<SimulatedKeys>) -> Vec<(DialId, RelayId)> {
     let outputs = std::iter::from_fn(|| mesh.poll());
     outputs
@@ -111,9 +111,9 @@ fn dials(mesh: &mut Mesh<SimulatedKeys>) -> Vec<(DialId, RelayId)> {
 }
 
 #[test]
-fn claims_of_links_that_are_gone_delay_no_others() {
+fn claims_of_ended_links_delay_no_others() {
     let mut mesh = with_wrong_keys();
-    // Links that only look around, one after the other.
+    // Links that only probe, one after the other.
     for over in 2..=11 {
         link(&mut mesh, ROUND, over);
         for n in 0..MAX_CLAIMS as u64 {
@@ -134,12 +134,12 @@ fn claims_of_links_that_are_gone_delay_no_others() {
 }
 
 #[test]
-fn what_a_link_that_is_gone_claimed_is_asked_of_the_others() {
+fn names_claimed_by_an_ended_link_are_requested_from_other_links() {
     let mut mesh = with_wrong_keys();
     for over in 2..=4 {
         link(&mut mesh, ROUND, over);
     }
-    // All dials are busy.
+    // All dial slots are in use.
     for n in 0..MAX_CLAIMS as u64 {
         claim(&mut mesh, ROUND, 2, 1, 100 + n);
         claim(&mut mesh, ROUND, 3, 1, 110 + n);
@@ -156,7 +156,7 @@ fn what_a_link_that_is_gone_claimed_is_asked_of_the_others() {
 }
 
 #[test]
-fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
+fn near_claims_of_many_links_do_not_starve_a_far_one() {
     let mut mesh = with_wrong_keys();
     let many = 2..2 + 2 * MAX_CONTESTED_DIALS as u64;
     let (mut names, mut claimed) = (100.., BTreeMap::new());
@@ -173,7 +173,7 @@ fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
         now += NO_ANSWER;
         assert!(now < 4 * ROUND, "the far claim is never dialled");
         for (dial, name) in std::mem::take(&mut under_way) {
-            // A link whose claim is about to be settled has the next one.
+            // A link whose claim is about to be settled has the next one ready.
             if let Some(over) = claimed.remove(&name) {
                 let name = names.next().unwrap();
                 claim(&mut mesh, now, over, 1, name);
@@ -182,7 +182,7 @@ fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
             mesh.dial_failed(now, dial);
         }
         for over in many.clone().chain([INTRODUCER, 50]) {
-            mesh.heard(now, LinkId(over));
+            mesh.received(now, LinkId(over));
         }
         mesh.tick(now);
         under_way.extend(dials(&mut mesh));
@@ -190,7 +190,7 @@ fn near_claims_of_many_links_do_not_keep_a_far_one_waiting() {
 }
 
 #[test]
-fn a_dial_that_fails_says_nothing_about_another_key() {
+fn a_failed_dial_does_not_count_against_another_key() {
     let (squatters, others) = (10_000, 20_000);
     let mut mesh = mesh();
     link(&mut mesh, ROUND, INTRODUCER);
@@ -200,7 +200,7 @@ fn a_dial_that_fails_says_nothing_about_another_key() {
     let mut dial_again = |mesh: &mut Mesh<SimulatedKeys>| {
         for _ in 0..100 {
             now += ROUND / 4;
-            mesh.heard(now, LinkId(INTRODUCER));
+            mesh.received(now, LinkId(INTRODUCER));
             mesh.tick(now);
             if let Some((dial, _)) = dials(mesh).into_iter().find(|(_, name)| *name == id(OWNER)) {
                 return (now, dial);
@@ -211,7 +211,7 @@ fn a_dial_that_fails_says_nothing_about_another_key() {
     let (failed, dial) = dial_again(&mut mesh);
     mesh.dial_failed(failed, dial);
     let (now, dial) = dial_again(&mut mesh);
-    // The owner's entry takes its place before that dial has failed too.
+    // The owner's entry replaces it before that dial has failed too.
     link(&mut mesh, now, 2);
     bring(&mut mesh, now, 2, 2, vec![entry(OWNER, OWNER)]);
     mesh.dial_failed(now + NO_ANSWER, dial);

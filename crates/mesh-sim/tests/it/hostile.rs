@@ -1,4 +1,4 @@
-//! Whatever a peer sends: no panic, no growth beyond the bounds, no lie about others.
+//! Whatever a peer sends: no panic, no growth beyond the limits, no falsified state of others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,11 +65,11 @@ fn link(mesh: &mut Mesh<SimulatedKeys>, now: Duration, link: u64, peer: u64) {
 }
 
 fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, entries: Vec<Arc<RelayEntry>>) {
-    bring_told(mesh, now, over, 1, Vec::new(), entries);
+    bring_batch(mesh, now, over, 1, Vec::new(), entries);
 }
 
-/// Tells of these in this batch, and brings them in the order in which they are asked for.
-fn bring_told(
+/// Announces these entries in this batch, and sends them in the order in which they are requested.
+fn bring_batch(
     mesh: &mut Mesh<SimulatedKeys>,
     now: Duration,
     over: u64,
@@ -81,22 +81,22 @@ fn bring_told(
         .iter()
         .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
         .collect();
-    let told = Gossip {
+    let announced = Gossip {
         batch,
         have,
         distances,
         ..Gossip::default()
     };
-    mesh.request(now, LinkId(over), Box::new(told));
-    let brought = Gossip {
+    mesh.request(now, LinkId(over), Box::new(announced));
+    let sent = Gossip {
         entries,
         ..Gossip::default()
     };
-    mesh.request(now, LinkId(over), Box::new(brought));
+    mesh.request(now, LinkId(over), Box::new(sent));
 }
 
 #[test]
-fn an_entry_that_its_owner_did_not_sign_ends_the_link() {
+fn a_forged_entry_ends_the_link() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     let mut forged = RelayEntry::clone(&entry(2, 1, 1, 2));
@@ -119,7 +119,7 @@ fn a_name_stays_with_its_key() {
     bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 3)]);
     let known = mesh.relay(ROUND, "relay-2").unwrap();
     assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
-    // Nor can a link take the name.
+    // Nor can a link use the name.
     let thief = Peer {
         relay_id: id(2),
         public_key: SimulatedKeys::new(3).public_key(),
@@ -130,7 +130,7 @@ fn a_name_stays_with_its_key() {
     assert!(mesh.relay(ROUND, "relay-2").unwrap().link.is_none());
 }
 
-/// An entry with every text as long as it may be.
+/// An entry in which every string has its maximum length.
 fn longest_entry(n: u64) -> Arc<RelayEntry> {
     let keys = SimulatedKeys::new(n);
     let mut entry = RelayEntry::clone(&entry(n, u64::MAX, u64::MAX, n));
@@ -143,7 +143,7 @@ fn longest_entry(n: u64) -> Arc<RelayEntry> {
 }
 
 #[test]
-fn the_entries_of_one_message_are_bounded_in_bytes() {
+fn entries_of_one_message_are_limited_in_bytes() {
     let mut mesh = mesh();
     let mut names = Vec::new();
     for introducer in 1..=3 {
@@ -170,7 +170,7 @@ fn the_entries_of_one_message_are_bounded_in_bytes() {
 }
 
 #[test]
-fn an_older_entry_changes_nothing() {
+fn an_older_entry_is_ignored() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     bring(&mut mesh, ROUND, 1, vec![entry(2, 2, 5, 2)]);
@@ -187,9 +187,9 @@ fn accuse(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, accusation: 
     mesh.request(now, LinkId(over), Box::new(gossip));
 }
 
-/// The dial of this relay that the clock brings about by `now`, while this link goes on.
+/// The dial of this relay that is due by `now`, while this link is alive.
 fn dial_of(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, n: u64) -> Option<DialId> {
-    mesh.heard(now, LinkId(over));
+    mesh.received(now, LinkId(over));
     mesh.tick(now);
     let dials = std::iter::from_fn(|| mesh.poll()).filter_map(|output| match output {
         Output::Dial {
@@ -203,7 +203,7 @@ fn dial_of(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, n: u64) -> 
 }
 
 #[test]
-fn an_accusation_is_a_warning_until_the_accused_had_its_time_and_did_not_answer() {
+fn an_accused_relay_is_critical_only_after_its_deadline_and_an_unanswered_dial() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     let accused = entry(2, 1, 1, 2);
@@ -211,7 +211,11 @@ fn an_accusation_is_a_warning_until_the_accused_had_its_time_and_did_not_answer(
     accuse(&mut mesh, ROUND, 1, accusation(&accused, 1));
     let health = |mesh: &Mesh<_>, now| mesh.relay(now, "relay-2").unwrap().health;
     assert_eq!(health(&mesh, ROUND), RelayHealth::Warning);
-    assert_eq!(dial_of(&mut mesh, ROUND * 2, 1, 2), None, "it has its time");
+    assert_eq!(
+        dial_of(&mut mesh, ROUND * 2, 1, 2),
+        None,
+        "its time to refute is not over"
+    );
     let dial = dial_of(&mut mesh, ROUND * 7 / 2, 1, 2).unwrap();
     assert_eq!(health(&mesh, ROUND * 4), RelayHealth::Warning);
     mesh.dial_failed(ROUND * 7 / 2, dial);
@@ -222,7 +226,7 @@ fn an_accusation_is_a_warning_until_the_accused_had_its_time_and_did_not_answer(
 }
 
 #[test]
-fn an_accused_relay_that_answers_is_not_critical_and_hears_of_what_it_stands_accused() {
+fn an_accused_relay_that_answers_is_not_critical_and_receives_the_accusation() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     let accused = entry(2, 1, 1, 2);
@@ -237,7 +241,7 @@ fn an_accused_relay_that_answers_is_not_critical_and_hears_of_what_it_stands_acc
         latency: Duration::from_millis(20),
     };
     mesh.link_up(now, LinkId(2), peer);
-    let told = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
+    let announced = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
         Output::Request {
             link: LinkId(2),
             gossip,
@@ -245,12 +249,12 @@ fn an_accused_relay_that_answers_is_not_critical_and_hears_of_what_it_stands_acc
         } => Some(gossip.have),
         _ => None,
     });
-    assert!(told.unwrap().contains(&Have(id(2), 1, 1, 1)));
+    assert!(announced.unwrap().contains(&Have(id(2), 1, 1, 1)));
     assert_ne!(mesh.relay(ROUND * 5, "relay-2").unwrap().health, RelayHealth::Critical);
 }
 
 #[test]
-fn who_accused_wrongly_too_often_is_answered_only_where_another_believes_it() {
+fn accusations_of_a_relay_with_too_many_strikes_are_refuted_only_if_another_forwards_them() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     link(&mut mesh, ROUND, 3, 3);
@@ -269,7 +273,7 @@ fn who_accused_wrongly_too_often_is_answered_only_where_another_believes_it() {
 }
 
 #[test]
-fn an_accusation_in_anothers_name_counts_for_nothing() {
+fn a_forged_accusation_is_ignored() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     let accused = entry(2, 1, 1, 2);
@@ -297,12 +301,12 @@ fn flood(mesh: &mut Mesh<SimulatedKeys>, over: u64, from: u64, relays: u64, now:
 }
 
 #[test]
-fn one_link_introduces_a_bounded_number_of_relays_and_more_only_as_it_lasts() {
+fn the_quota_of_a_link_grows_only_with_its_age() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     flood(&mut mesh, 1, 10, 4200, ROUND);
     assert_eq!(mesh.relays(ROUND).len(), 1 + INTRODUCED_AT_FIRST);
-    // It comes again: it is the same relay.
+    // It reconnects: it is the same relay.
     mesh.link_down(ROUND, LinkId(1));
     link(&mut mesh, ROUND, 2, 1);
     flood(&mut mesh, 2, 5000, 4200, ROUND);
@@ -318,14 +322,14 @@ fn one_link_introduces_a_bounded_number_of_relays_and_more_only_as_it_lasts() {
         "{}",
         mesh.relays(now).len()
     );
-    // A newcomer, and whom another link tells of, find their places at once.
+    // A newcomer and a relay that another link introduces are added immediately.
     link(&mut mesh, now, 3, 2);
     bring(&mut mesh, now, 3, vec![entry(2, 1, 1, 2), entry(3, 1, 1, 3)]);
     assert!(mesh.relay(now, "relay-2").is_some() && mesh.relay(now, "relay-3").is_some());
 }
 
 #[test]
-fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_does_for_hearsay() {
+fn a_full_table_evicts_hearsay_of_the_largest_introducer_and_never_first_hand_rows() {
     let mut mesh = mesh();
     let mut now = ROUND;
     for at in 1..=8 {
@@ -335,7 +339,7 @@ fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_
     for round in 0..40 {
         now += ROUND;
         for at in 1..=8 {
-            mesh.heard(now, LinkId(at));
+            mesh.received(now, LinkId(at));
             flood(&mut mesh, at, at * 100_000 + round * 1000, 200, now);
         }
     }
@@ -345,36 +349,39 @@ fn in_a_full_table_who_introduced_most_makes_way_and_first_hand_knowledge_never_
     }
     link(&mut mesh, now, 9, 9);
     bring(&mut mesh, now, 9, vec![entry(9, 1, 1, 9), entry(99, 1, 1, 99)]);
-    assert!(mesh.relay(now, "relay-9").is_some(), "a newcomer that is linked");
-    assert!(mesh.relay(now, "relay-99").is_some(), "whom a newcomer introduces");
+    assert!(mesh.relay(now, "relay-9").is_some(), "a linked newcomer");
+    assert!(
+        mesh.relay(now, "relay-99").is_some(),
+        "a relay that a newcomer introduces"
+    );
     assert_eq!(mesh.relays(now).len(), MAX_RELAYS);
     assert!(mesh.counters().evicted >= 2);
 }
 
-/// Tells of these as so far from the teller, and brings them.
+/// Announces these entries at this distance, and sends them.
 fn bring_from(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
-    bring_told(mesh, now, over, u64::MAX, vec![distance; entries.len()], entries);
+    bring_batch(mesh, now, over, u64::MAX, vec![distance; entries.len()], entries);
 }
 
-/// How far a relay is, as a newcomer is told.
-fn told_distance(mesh: &mut Mesh<SimulatedKeys>, newcomer: u64, of: u64) -> Option<u8> {
+/// The distance of a relay, as it is announced to a newcomer.
+fn announced_distance(mesh: &mut Mesh<SimulatedKeys>, newcomer: u64, of: u64) -> Option<u8> {
     link(mesh, ROUND, newcomer, newcomer);
     let first = Gossip {
         relays: 1,
         ..Gossip::default()
     };
-    let told = mesh.request(ROUND, LinkId(newcomer), Box::new(first));
-    assert_eq!(told.have.len(), told.distances.len());
+    let announced = mesh.request(ROUND, LinkId(newcomer), Box::new(first));
+    assert_eq!(announced.have.len(), announced.distances.len());
     mesh.link_down(ROUND, LinkId(newcomer));
-    let names = told.have.iter().map(|have| have.0.clone());
+    let names = announced.have.iter().map(|have| have.0.clone());
     names
-        .zip(told.distances)
+        .zip(announced.distances)
         .find(|(name, _)| *name == id(of))
         .map(|(_, distance)| distance)
 }
 
 #[test]
-fn inventions_that_are_far_make_way_for_near_relays_of_the_same_peer_and_few_are_near() {
+fn near_relays_replace_far_ones_of_the_same_peer_and_only_few_are_near() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     bring_from(
@@ -394,54 +401,54 @@ fn inventions_that_are_far_make_way_for_near_relays_of_the_same_peer_and_few_are
 }
 
 #[test]
-fn a_shorter_way_counts_and_a_longer_one_that_another_tells_of_does_not() {
+fn the_shortest_announced_path_counts() {
     let mut mesh = mesh();
     for peer in 1..=3 {
         link(&mut mesh, ROUND, peer, peer);
     }
     bring_from(&mut mesh, ROUND, 1, 5, vec![entry(9, 1, 1, 9)]);
-    assert_eq!(told_distance(&mut mesh, 101, 9), Some(6));
+    assert_eq!(announced_distance(&mut mesh, 101, 9), Some(6));
     bring_from(&mut mesh, ROUND, 2, 1, vec![entry(9, 1, 1, 9)]);
-    assert_eq!(told_distance(&mut mesh, 102, 9), Some(2));
+    assert_eq!(announced_distance(&mut mesh, 102, 9), Some(2));
     bring_from(&mut mesh, ROUND, 3, 12, vec![entry(9, 1, 1, 9)]);
-    assert_eq!(told_distance(&mut mesh, 103, 9), Some(2));
+    assert_eq!(announced_distance(&mut mesh, 103, 9), Some(2));
     bring_from(&mut mesh, ROUND, 2, 7, vec![entry(9, 1, 1, 9)]);
     assert_eq!(
-        told_distance(&mut mesh, 104, 9),
+        announced_distance(&mut mesh, 104, 9),
         Some(8),
-        "its own word it may take back"
+        "an introducer can correct itself"
     );
 }
 
 #[test]
-fn whom_a_relay_has_heard_itself_is_near_whatever_others_say() {
+fn a_first_hand_relay_is_near_whatever_others_announce() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     link(&mut mesh, ROUND, 2, 2);
     bring(&mut mesh, ROUND, 1, vec![entry(1, 1, 1, 1)]);
     bring_from(&mut mesh, ROUND, 2, 14, vec![entry(1, 1, 1, 1)]);
-    assert_eq!(told_distance(&mut mesh, 101, 1), Some(1));
+    assert_eq!(announced_distance(&mut mesh, 101, 1), Some(1));
     mesh.link_down(ROUND, LinkId(1));
-    assert_eq!(told_distance(&mut mesh, 102, 1), Some(2), "its link is gone");
+    assert_eq!(announced_distance(&mut mesh, 102, 1), Some(2), "its link is gone");
 }
 
 #[test]
-fn a_peer_that_tells_no_distances_is_understood_and_what_it_tells_is_far() {
+fn announcements_without_distances_are_accepted_as_far() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
-    let told = r#"{"digest":1,"batch":1,"have":[["relay-9",1,1,0]]}"#;
-    let told: Gossip = serde_json::from_str(told).unwrap();
-    mesh.request(ROUND, LinkId(1), Box::new(told));
-    let brought = Gossip {
+    let announced = r#"{"digest":1,"batch":1,"have":[["relay-9",1,1,0]]}"#;
+    let announced: Gossip = serde_json::from_str(announced).unwrap();
+    mesh.request(ROUND, LinkId(1), Box::new(announced));
+    let sent = Gossip {
         entries: vec![entry(9, 1, 1, 9)],
         ..Gossip::default()
     };
-    mesh.request(ROUND, LinkId(1), Box::new(brought));
-    assert_eq!(told_distance(&mut mesh, 101, 9), Some(15));
+    mesh.request(ROUND, LinkId(1), Box::new(sent));
+    assert_eq!(announced_distance(&mut mesh, 101, 9), Some(15));
 }
 
 #[test]
-fn what_a_peer_tells_has_names_of_four_parts_as_before_distances_were_told() {
+fn announcements_have_four_parts_and_distances_are_a_list_of_their_own() {
     let gossip = Gossip {
         have: vec![Have(id(9), 1, 2, 0)],
         distances: vec![3],
@@ -453,7 +460,7 @@ fn what_a_peer_tells_has_names_of_four_parts_as_before_distances_were_told() {
 }
 
 #[test]
-fn the_name_of_a_linked_relay_is_not_taken_before_it_has_told_its_entry() {
+fn the_name_of_a_linked_relay_is_protected_before_its_entry_arrives() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     link(&mut mesh, ROUND, 2, 2);
@@ -465,7 +472,7 @@ fn the_name_of_a_linked_relay_is_not_taken_before_it_has_told_its_entry() {
 }
 
 #[test]
-fn an_entry_that_was_refused_for_anothers_takes_its_place_once_the_other_does_not_answer() {
+fn a_claiming_entry_replaces_one_whose_owner_does_not_answer() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     link(&mut mesh, ROUND, 3, 3);
@@ -503,7 +510,7 @@ impl Keys for Bound {
 }
 
 #[test]
-fn a_bound_name_is_its_owners_after_a_restart_too_whoever_gossips_it() {
+fn a_bound_name_belongs_to_its_key_after_a_restart() {
     let keys = Bound(SimulatedKeys::new(0), id(2), SimulatedKeys::new(2).public_key());
     let own = Own {
         relay_id: id(0),
@@ -526,12 +533,12 @@ fn a_bound_name_is_its_owners_after_a_restart_too_whoever_gossips_it() {
         mesh.is_up(LinkId(at))
     };
     let bring = |mesh: &mut Mesh<Bound>, at: u64, entry: Arc<RelayEntry>| {
-        let told = Gossip {
+        let announced = Gossip {
             batch: 1,
             have: vec![Have(entry.relay_id.clone(), entry.incarnation, entry.version, 0)],
             ..Gossip::default()
         };
-        mesh.request(ROUND, LinkId(at), Box::new(told));
+        mesh.request(ROUND, LinkId(at), Box::new(announced));
         let entries = Gossip {
             entries: vec![entry],
             ..Gossip::default()
@@ -541,7 +548,7 @@ fn a_bound_name_is_its_owners_after_a_restart_too_whoever_gossips_it() {
     assert!(up(&mut mesh, 1, 1, 1));
     bring(&mut mesh, 1, entry(2, 9, 9, 1));
     assert!(mesh.relay(ROUND, "relay-2").is_none(), "signed with another key");
-    assert!(!up(&mut mesh, 2, 2, 1), "nor may a link have it");
+    assert!(!up(&mut mesh, 2, 2, 1), "nor can a link use it");
     assert!(up(&mut mesh, 3, 2, 2));
     bring(&mut mesh, 3, entry(2, 1, 1, 2));
     let known = mesh.relay(ROUND, "relay-2").unwrap();
@@ -550,7 +557,7 @@ fn a_bound_name_is_its_owners_after_a_restart_too_whoever_gossips_it() {
 }
 
 #[test]
-fn a_name_known_by_hearsay_alone_is_its_claimants_once_the_other_does_not_answer() {
+fn a_connecting_claimant_gets_a_hearsay_name_whose_owner_does_not_answer() {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, 1, 1);
     bring(&mut mesh, ROUND, 1, vec![entry(2, 9, 9, 1)]);
@@ -558,7 +565,7 @@ fn a_name_known_by_hearsay_alone_is_its_claimants_once_the_other_does_not_answer
         link(mesh, ROUND, at, 2);
         mesh.is_up(LinkId(at))
     };
-    assert!(!claim(&mut mesh, 2), "the other is asked first");
+    assert!(!claim(&mut mesh, 2), "the other key is dialled first");
     let dial = std::iter::from_fn(|| mesh.poll()).find_map(|output| match output {
         Output::Dial { dial, expect, .. } => expect.filter(|(name, _)| *name == id(2)).map(|_| dial),
         _ => None,
@@ -568,14 +575,14 @@ fn a_name_known_by_hearsay_alone_is_its_claimants_once_the_other_does_not_answer
     bring(&mut mesh, ROUND, 3, vec![entry(2, 1, 1, 2)]);
     let known = mesh.relay(ROUND, "relay-2").unwrap();
     assert_eq!(known.entry.public_key, SimulatedKeys::new(2).public_key());
-    // From here on it is known at first hand: hearsay changes nothing, and no other link gets it.
+    // From now on it is known first hand: hearsay changes nothing, and no other link gets the name.
     bring(&mut mesh, ROUND, 1, vec![entry(2, 99, 9, 1)]);
     assert_eq!(mesh.relay(ROUND, "relay-2").unwrap().entry, known.entry);
     assert_eq!(mesh.proven_key("relay-2"), Some(known.entry.public_key.as_str()));
 }
 
 #[test]
-fn a_dial_that_is_put_off_or_forbidden_says_nothing_about_the_relay() {
+fn a_deferred_or_forbidden_dial_accuses_nobody() {
     for forbidden in [false, true] {
         let mut mesh = mesh();
         link(&mut mesh, ROUND, 1, 1);
@@ -584,7 +591,7 @@ fn a_dial_that_is_put_off_or_forbidden_says_nothing_about_the_relay() {
         let mut dials = 0;
         for _ in 0..40 {
             now += ROUND / 4;
-            mesh.heard(now, LinkId(1));
+            mesh.received(now, LinkId(1));
             mesh.tick(now);
             while let Some(output) = mesh.poll() {
                 if let Output::Dial { dial, .. } = output {
@@ -603,7 +610,7 @@ fn a_dial_that_is_put_off_or_forbidden_says_nothing_about_the_relay() {
 }
 
 #[test]
-fn configured_relays_that_do_not_answer_delay_none_that_does() {
+fn unreachable_configured_relays_delay_no_other() {
     let seeds: Vec<String> = (0..20).map(|n| format!("seed-{n}.example.com:8090")).collect();
     let mut mesh = lone(Config {
         seeds: seeds.clone(),
@@ -705,7 +712,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn nothing_that_comes_breaks_the_bounds(inputs in prop::collection::vec(any_input(), 1..60)) {
+    fn no_input_exceeds_the_limits(inputs in prop::collection::vec(any_input(), 1..60)) {
         let mut mesh = mesh();
         let mut now = Duration::ZERO;
         let mut used = std::collections::BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The mesh in its simulated network: thousands of relays, lost messages, hostile relays.
+//! The mesh on a simulated network: a thousand relays, lost messages, partitions, hostile relays.
 
 #![allow(
     clippy::unwrap_used,

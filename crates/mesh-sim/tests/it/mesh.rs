@@ -1,4 +1,4 @@
-//! Small meshes, every message read back from its bytes.
+//! Small meshes; each message is decoded from its bytes.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
 
 fn mesh(count: usize, shape: Shape, seed: u64) -> Simulation {
     let mut simulation = Simulation::new(count, shape, Config::default(), seed);
-    simulation.read_back = true;
+    simulation.decode_messages = true;
     assert!(simulation.until(15, Simulation::agree_on_health).is_some());
     simulation
 }
 
 #[test]
-fn all_know_all_whatever_the_shape() {
+fn relays_know_each_other_in_any_shape() {
     for (shape, seed) in [(Shape::Ring, 1), (Shape::Tree, 2), (Shape::Star, 3)] {
         let simulation = mesh(40, shape, seed);
         for relay in &simulation.relays {
@@ -26,7 +26,7 @@ fn all_know_all_whatever_the_shape() {
 }
 
 #[test]
-fn two_relays_and_one_alone() {
+fn a_mesh_of_two_and_of_one() {
     assert_eq!(mesh(2, Shape::Ring, 1).relays[0].mesh.links(), 1);
     assert_eq!(mesh(1, Shape::Ring, 1).relays[0].mesh.links(), 0);
 }
@@ -41,7 +41,7 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn a_status_travels_and_is_a_warning() {
+fn a_degraded_status_spreads_as_a_warning() {
     let mut simulation = mesh(20, Shape::Tree, 1);
     simulation.set_status(3, RelayStatus::Degraded);
     assert!(simulation.until(10, Simulation::agree).is_some());
@@ -54,7 +54,7 @@ fn a_status_travels_and_is_a_warning() {
 }
 
 #[test]
-fn a_goodbye_goes_over_each_link_whoever_dialled() {
+fn leave_is_announced_on_every_link_whichever_end_dialled() {
     let mut mesh = lone(Config::default());
     for (link, dial) in [(1, None), (2, Some(DialId(7)))] {
         let peer = Peer {
@@ -67,19 +67,23 @@ fn a_goodbye_goes_over_each_link_whoever_dialled() {
     }
     while mesh.poll().is_some() {}
     mesh.leave(Duration::from_secs(1));
-    let goodbyes = std::iter::from_fn(|| mesh.poll()).filter_map(|output| match output {
+    let leaving = std::iter::from_fn(|| mesh.poll()).filter_map(|output| match output {
         Output::Request { link, gossip, .. } => Some((link.0, gossip.entries.first()?.status)),
         _ => None,
     });
-    let goodbyes: Vec<_> = goodbyes.collect();
-    assert_eq!(goodbyes, [(1, RelayStatus::Left), (2, RelayStatus::Left)]);
+    let leaving: Vec<_> = leaving.collect();
+    assert_eq!(leaving, [(1, RelayStatus::Left), (2, RelayStatus::Left)]);
 }
 
 #[test]
-fn a_goodbye_is_no_death() {
+fn a_relay_that_leaves_is_not_accused() {
     let mut simulation = mesh(20, Shape::Ring, 1);
     simulation.leave(5);
-    assert!(simulation.until(10, |simulation| simulation.know_dead(5)).is_some());
+    assert!(
+        simulation
+            .until(10, |simulation| simulation.all_see_critical(5))
+            .is_some()
+    );
     let accused: u64 = simulation
         .relays
         .iter()
@@ -90,7 +94,7 @@ fn a_goodbye_is_no_death() {
 }
 
 #[test]
-fn the_dead_are_forgotten_and_may_come_back() {
+fn stopped_relays_are_removed_and_can_rejoin() {
     let config = Config {
         forget_after: Duration::from_secs(600),
         ..Config::default()
@@ -106,27 +110,27 @@ fn the_dead_are_forgotten_and_may_come_back() {
     };
     assert!(simulation.until(60, gone).is_some());
     simulation.rounds(10);
-    assert!(gone(&simulation), "nobody brings it back");
+    assert!(gone(&simulation), "no relay reintroduces it");
     simulation.restart(4, 0);
     assert!(simulation.until(15, Simulation::agree_on_health).is_some());
 }
 
 #[test]
-fn a_relay_whose_clock_was_set_back_passes_its_earlier_life() {
+fn a_relay_whose_clock_was_set_back_exceeds_its_earlier_incarnation() {
     let mut simulation = mesh(12, Shape::Ring, 1);
     simulation.restart(4, -100_000);
     assert!(simulation.until(15, Simulation::agree_on_health).is_some());
 }
 
 #[test]
-fn a_slow_link_is_no_dead_relay() {
+fn slow_links_cause_no_false_positives() {
     let mut simulation = Simulation::new(10, Shape::Ring, Config::default(), 1);
     simulation.network.delay = (Duration::from_secs(1), Duration::from_secs(4));
     assert!(simulation.until(15, Simulation::agree).is_some());
     simulation.rounds(20);
-    simulation.count_anew();
-    simulation.count_false_deaths_anew();
+    simulation.reset_sent();
+    simulation.reset_false_positives();
     simulation.rounds(40);
-    simulation.count_false_deaths();
-    assert_eq!(simulation.false_deaths, 0);
+    simulation.count_false_positives();
+    assert_eq!(simulation.false_positives, 0);
 }

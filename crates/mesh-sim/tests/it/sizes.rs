@@ -1,4 +1,4 @@
-//! No message exceeds what every client takes, whatever its parts are.
+//! No message exceeds the limit of clients, whatever it contains.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use sdk_relay_protocol::{
 
 const ROUND: Duration = Duration::from_secs(30);
 
-/// As long as a name can be: JSON escapes its quotes.
+/// The longest name: JSON escapes its quotes.
 fn longest(n: u64) -> RelayId {
     RelayId::new(&format!("{n:\">64}")).unwrap()
 }
@@ -59,7 +59,7 @@ fn link(mesh: &mut Mesh<SimulatedKeys>, n: u64) {
     mesh.link_up(ROUND, LinkId(n), peer);
 }
 
-fn told(names: impl Iterator<Item = u64>) -> Gossip {
+fn announcement(names: impl Iterator<Item = u64>) -> Gossip {
     Gossip {
         batch: 1,
         have: names.map(|n| Have(longest(n), u64::MAX, u64::MAX, 1)).collect(),
@@ -67,7 +67,7 @@ fn told(names: impl Iterator<Item = u64>) -> Gossip {
     }
 }
 
-/// Bytes of the message that carries it, with the longest texts around it.
+/// Bytes of the message around the gossip, with the longest strings.
 fn frame(gossip: Gossip, response: bool) -> usize {
     let (relay_id, message_id) = ("\"".repeat(64), "\u{1}".repeat(128));
     let payload = SyncPayload::State(StatePayload {
@@ -105,9 +105,10 @@ fn frame(gossip: Gossip, response: bool) -> usize {
     encode(&message).unwrap().len()
 }
 
-/// Nine peers introduce 1,152 relays with the longest entries, all of them accused; the tenth asks for everything, and tells of a thousand more.
+/// Nine peers introduce 1,152 relays with the longest entries, all of them accused; the tenth requests everything, and
+/// announces a thousand more.
 #[test]
-fn a_message_with_all_of_its_parts_at_their_bounds_is_no_longer_than_clients_take() {
+fn a_message_with_all_lists_at_their_limits_fits_the_message_limit() {
     let mut mesh = lone(Config {
         max_links: 40,
         ..Config::default()
@@ -118,20 +119,20 @@ fn a_message_with_all_of_its_parts_at_their_bounds_is_no_longer_than_clients_tak
         link(&mut mesh, n + 1);
         let its = known.start + n * each..known.start + (n + 1) * each;
         let entries = its.clone().map(entry).collect();
-        mesh.request(ROUND, LinkId(n + 1), Box::new(told(its.clone())));
-        let brought = Gossip {
+        mesh.request(ROUND, LinkId(n + 1), Box::new(announcement(its.clone())));
+        let sent = Gossip {
             entries,
             accusations: its.map(|n| accusation(n, known.start + 1)).collect(),
             ..Gossip::default()
         };
-        mesh.request(ROUND, LinkId(n + 1), Box::new(brought));
+        mesh.request(ROUND, LinkId(n + 1), Box::new(sent));
     }
     assert_eq!(mesh.relays(ROUND).len() as u64, 1 + each * peers);
     link(&mut mesh, 99);
     let all = |first: u64, count: usize| (first..first + count as u64).map(longest).collect::<Vec<_>>();
     let mut now = ROUND;
     let (mut asked, mut longest_frame, mut parts) = (None, 0, Gossip::default());
-    // What is owed and does not fit waits: after a few exchanges every part is at its bound at once.
+    // What does not fit is sent later: after a few exchanges every list is at its limit at the same time.
     for exchange in 0..6 {
         now += Duration::from_secs(5);
         let everything = || {
@@ -146,7 +147,7 @@ fn a_message_with_all_of_its_parts_at_their_bounds_is_no_longer_than_clients_tak
                     .into_iter()
                     .map(|id| Heard(id, u64::MAX))
                     .collect(),
-                ..told(100_000..100_000 + MAX_HAVE as u64)
+                ..announcement(100_000..100_000 + MAX_HAVE as u64)
             })
         };
         let mut frames = Vec::new();

@@ -44,7 +44,7 @@ fn a_name_that_only_proved_its_key_is_not_bound() {
 }
 
 #[test]
-fn the_file_of_earlier_versions_is_read_and_damage_costs_its_line_alone() {
+fn files_of_earlier_versions_are_read_and_damaged_lines_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (key(1), key(2));
     let mut text = format!("a {a} 1700000000\nnot a line\nb {b} 1700000001\n").into_bytes();
@@ -63,7 +63,7 @@ fn the_file_of_earlier_versions_is_read_and_damage_costs_its_line_alone() {
 }
 
 #[test]
-fn new_names_are_appended_and_not_the_whole_file_written_each_time() {
+fn new_names_are_appended() {
     let dir = tempfile::tempdir().unwrap();
     let names = open(dir.path());
     let mut written = 0;
@@ -90,7 +90,7 @@ fn new_names_are_appended_and_not_the_whole_file_written_each_time() {
 }
 
 #[test]
-fn one_address_binds_a_few_names_an_hour_and_all_of_them_a_bounded_number() {
+fn new_names_per_hour_are_limited_per_address_and_in_total() {
     let dir = tempfile::tempdir().unwrap();
     let names = open(dir.path());
     let bind = |now: u64, n: usize, from: u8| names.bind_at(now, &format!("r{n}"), &key(n), network(from));
@@ -106,7 +106,7 @@ fn one_address_binds_a_few_names_an_hour_and_all_of_them_a_bounded_number() {
 }
 
 #[test]
-fn a_key_of_mesh_peers_has_its_name_whoever_had_it_before() {
+fn a_key_of_mesh_peers_gets_its_name_from_another_key() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).bind("b", &key(1), network(1)).unwrap();
     let names = Bindings::open(dir.path(), BTreeSet::from([key(2)])).unwrap();
@@ -118,7 +118,7 @@ fn a_key_of_mesh_peers_has_its_name_whoever_had_it_before() {
 }
 
 #[test]
-fn a_flood_drives_nobody_out_and_does_not_keep_configured_relays_out() {
+fn a_flood_of_names_evicts_no_name_and_blocks_no_configured_relay() {
     let dir = tempfile::tempdir().unwrap();
     let text: String = (0..KEPT)
         .map(|n| format!("r{n} {} {}\n", key(n), NOW + n as u64))

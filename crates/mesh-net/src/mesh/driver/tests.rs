@@ -81,7 +81,7 @@ async fn next(driver: &mut Driver) {
 }
 
 #[tokio::test]
-async fn a_panic_over_what_a_peer_sent_ends_its_link_alone() {
+async fn a_panic_in_processing_a_message_ends_its_link_only() {
     let dir = tempfile::tempdir().unwrap();
     let (mesh, host, _orders) = relay(dir.path());
     let mut driver = driver(&mesh, &host);
@@ -92,17 +92,17 @@ async fn a_panic_over_what_a_peer_sent_ends_its_link_alone() {
     };
     driver.tasks.spawn(purpose, async { panic!("a fault of the test") });
     next(&mut driver).await;
-    driver.act().await;
+    driver.perform_outputs().await;
     let step = timeout(SOON, bad.next()).await.unwrap();
     assert!(
         matches!(step, LinkStep::Close("an internal error of this relay")),
         "{step:?}"
     );
-    assert!(mesh.look(|core, _| core.is_up(good.id()) && !core.is_up(bad.id())));
+    assert!(mesh.read(|core, _| core.is_up(good.id()) && !core.is_up(bad.id())));
 }
 
 #[tokio::test]
-async fn a_panic_while_a_link_is_served_leaves_it_down_and_the_others_up() {
+async fn a_panic_in_serving_a_link_ends_that_link_only() {
     let dir = tempfile::tempdir().unwrap();
     let (mesh, host, _orders) = relay(dir.path());
     let mut driver = driver(&mesh, &host);
@@ -117,7 +117,7 @@ async fn a_panic_while_a_link_is_served_leaves_it_down_and_the_others_up() {
         panic!("a fault of the test")
     });
     next(&mut driver).await;
-    assert!(mesh.look(|core, _| core.is_up(good.id()) && !core.is_up(id)));
+    assert!(mesh.read(|core, _| core.is_up(good.id()) && !core.is_up(id)));
     assert_eq!(mesh.linked(), ["good"]);
 }
 
@@ -132,7 +132,7 @@ async fn a_forced_sync_that_panics_ends_as_failed() {
         vec!["good".to_owned()],
     );
     let sync_id = mesh.syncs.forced.begin(sync_types.clone(), target_relays.clone());
-    driver.carry_out(Order {
+    driver.run_forced(Order {
         sync_id: sync_id.clone(),
         sync_types,
         target_relays,
@@ -145,7 +145,7 @@ async fn a_forced_sync_that_panics_ends_as_failed() {
 
 /// Who runs the mesh is the relay's supervisor: for it this is the panic of the part "mesh".
 #[tokio::test]
-async fn a_panic_of_the_driver_or_of_its_writer_reaches_who_runs_it() {
+async fn a_panic_of_the_driver_or_its_writer_is_propagated() {
     let dir = tempfile::tempdir().unwrap();
     let (mesh, host, orders) = relay(dir.path());
     let mut of_writer = driver(&mesh, &host);

@@ -47,7 +47,7 @@ fn accepted(mac: Option<String>) -> HandshakeResponse {
 }
 
 #[test]
-fn both_learn_who_the_other_is() {
+fn both_sides_authenticate() {
     for secret in ["", "a secret of the mesh"] {
         let (a, b) = (own("a", secret), own("b", secret));
         let mut dialler = dialler(&a);
@@ -69,7 +69,7 @@ fn both_learn_who_the_other_is() {
 }
 
 #[test]
-fn what_was_recorded_is_of_no_use() {
+fn a_replayed_handshake_is_rejected() {
     let (a, b) = (own("a", ""), own("b", ""));
     let mut first = dialler(&a);
     let said = hello(&first);
@@ -84,7 +84,7 @@ fn what_was_recorded_is_of_no_use() {
 }
 
 #[test]
-fn what_is_reflected_or_altered_is_refused() {
+fn a_reflected_or_altered_handshake_is_rejected() {
     let (a, b, c) = (own("a", ""), own("b", ""), own("c", ""));
     // The listener's own signature sent back.
     let mut honest = dialler(&a);
@@ -125,7 +125,7 @@ fn what_is_reflected_or_altered_is_refused() {
 }
 
 #[test]
-fn the_secret_keeps_strangers_out_on_both_sides() {
+fn both_sides_reject_a_peer_without_the_secret() {
     let (a, b) = (own("a", "the right secret"), own("b", "another secret!!"));
     let open = own("c", "");
     for from in [&a, &open] {
@@ -146,7 +146,7 @@ fn the_secret_keeps_strangers_out_on_both_sides() {
 }
 
 #[test]
-fn a_pinned_key_and_an_expected_name_must_be_right() {
+fn a_wrong_key_or_name_is_rejected() {
     let (a, b) = (own("a", ""), own("b", ""));
     let key = b.identity.public_key().to_owned();
     for (relay_id, public_key, right) in [

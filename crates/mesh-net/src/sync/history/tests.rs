@@ -128,7 +128,7 @@ async fn written_at_most_once_in_a_second() {
 }
 
 #[test]
-fn who_has_not_proven_who_it_is_pushes_nobody_out() {
+fn unauthenticated_peers_evict_no_other_entries() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(&dir);
     history.add(&relay(), record(1));
@@ -150,7 +150,7 @@ fn who_has_not_proven_who_it_is_pushes_nobody_out() {
 }
 
 #[test]
-fn a_reason_is_cut_within_its_bytes() {
+fn an_error_is_truncated() {
     let dir = tempfile::tempdir().unwrap();
     let history = open(&dir);
     let mut long = record(1);

@@ -4,42 +4,42 @@ use std::time::Duration;
 
 use sdk_relay_protocol::mesh::RelayId;
 
-/// A dial under way.
-pub(crate) struct Dialling {
+/// A dial in progress.
+pub(crate) struct PendingDial {
     pub(crate) seed: Option<usize>,
     pub(crate) relay: Option<RelayId>,
-    /// The key that `relay` has to prove; a configured address may have any.
+    /// The key that `relay` has to prove; `None` for a configured address, whose key the driver checks.
     pub(crate) key: Option<String>,
-    /// Only to look.
+    /// To probe, not for a link.
     pub(crate) probe: bool,
-    /// A configured relay, or one to which it sent this one on.
-    pub(crate) entrance: bool,
-    /// By whose word alone it is known; `None` if something was received from itself.
+    /// A configured relay, or one to which it redirected this one.
+    pub(crate) bootstrap: bool,
+    /// The introducer, if nothing was received first hand.
     pub(crate) introducer: Option<RelayId>,
-    /// Why it is dialled though nobody here has heard from it.
+    /// Why it is dialled although it is unproven.
     pub(crate) cause: Cause,
     pub(crate) since: Duration,
 }
 
-impl Dialling {
-    /// Nobody here has ever heard from it.
+impl PendingDial {
+    /// Nothing was ever received from it first hand.
     pub(crate) fn is_unproven(&self) -> bool {
         self.introducer.is_some()
     }
 
-    /// It stood accused.
+    /// It is dialled because it is accused.
     pub(crate) fn is_of_accused(&self) -> bool {
         self.cause == Cause::Accused
     }
 }
 
-/// Dials of relays that nobody here has ever heard from are bounded for each of these.
+/// Dials of unproven relays have a limit for each cause.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// For a link, or to look.
+    /// For a link, or to probe.
     Any,
     /// Another key claims its name.
     Contested,
-    /// It stands accused.
+    /// It is accused.
     Accused,
 }
