@@ -4,26 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_mesh::keys::entry_bytes;
 use sdk_relay_mesh::limits::{MAX_CLAIMS, MAX_CONTESTED_DIALS};
-use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Mesh, Output, Peer};
+use sdk_relay_mesh::{Config, Keys, LinkId, Mesh, Output};
 use sdk_relay_mesh_sim::{SimulatedKeys, lone};
-use sdk_relay_protocol::mesh::{Gossip, Have, RelayEntry, RelayId, RelayStatus};
+use sdk_relay_protocol::mesh::RelayEntry;
 
-const ROUND: Duration = Duration::from_secs(30);
-
-/// A dial that is not answered fails after this time.
-const NO_ANSWER: Duration = Duration::from_secs(10);
+use crate::peers::{self, NO_ANSWER, ROUND, announce_and_send, dials, id, peer};
 
 /// The relay whose name is contested.
 const OWNER: u64 = 99;
 
 /// The peer that introduces all names with wrong keys.
 const INTRODUCER: u64 = 1;
-
-fn id(n: u64) -> RelayId {
-    RelayId::new(&format!("relay-{n}")).unwrap()
-}
 
 fn mesh() -> Mesh<SimulatedKeys> {
     lone(Config {
@@ -33,50 +25,16 @@ fn mesh() -> Mesh<SimulatedKeys> {
 }
 
 fn link(mesh: &mut Mesh<SimulatedKeys>, now: Duration, link: u64) {
-    let peer = Peer {
-        relay_id: id(link),
-        public_key: SimulatedKeys::new(link).public_key(),
-        dial: None,
-        latency: Duration::from_millis(20),
-    };
-    mesh.link_up(now, LinkId(link), peer);
+    mesh.link_up(now, LinkId(link), peer(link, None));
 }
 
 fn entry(n: u64, key: u64) -> Arc<RelayEntry> {
-    let keys = SimulatedKeys::new(key);
-    let mut entry = RelayEntry {
-        relay_id: id(n),
-        public_key: keys.public_key(),
-        address: format!("relay-{n}.example.com:8090"),
-        incarnation: key,
-        version: 1,
-        status: RelayStatus::Healthy,
-        software_version: "0.1.0".to_owned(),
-        capabilities: Vec::new(),
-        started: 0,
-        signature: String::new(),
-    };
-    entry.signature = keys.sign(&entry_bytes(&entry));
-    Arc::new(entry)
+    peers::entry(n, key, 1, key)
 }
 
 /// A peer announces these entries at this distance, and sends them.
-fn bring(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
-    let announced = Gossip {
-        batch: 1,
-        have: entries
-            .iter()
-            .map(|e| Have(e.relay_id.clone(), e.incarnation, e.version, 0))
-            .collect(),
-        distances: vec![distance; entries.len()],
-        ..Gossip::default()
-    };
-    mesh.request(now, LinkId(over), Box::new(announced));
-    let sent = Gossip {
-        entries,
-        ..Gossip::default()
-    };
-    mesh.request(now, LinkId(over), Box::new(sent));
+fn send(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, entries: Vec<Arc<RelayEntry>>) {
+    announce_and_send(mesh, now, over, 1, vec![distance; entries.len()], entries);
 }
 
 /// The introducer sends wrong keys for the owner's name, and for 100 names of relays that do not exist.
@@ -84,7 +42,7 @@ fn with_wrong_keys() -> Mesh<SimulatedKeys> {
     let mut mesh = mesh();
     link(&mut mesh, ROUND, INTRODUCER);
     let names = std::iter::once(OWNER).chain(100..200);
-    bring(
+    send(
         &mut mesh,
         ROUND,
         INTRODUCER,
@@ -96,18 +54,7 @@ fn with_wrong_keys() -> Mesh<SimulatedKeys> {
 
 /// A link claims a name for another key.
 fn claim(mesh: &mut Mesh<SimulatedKeys>, now: Duration, over: u64, distance: u8, name: u64) {
-    bring(mesh, now, over, distance, vec![entry(name, name)]);
-}
-
-/// New dials, in their order, and the relays that they are for.
-fn dials(mesh: &mut Mesh<SimulatedKeys>) -> Vec<(DialId, RelayId)> {
-    let outputs = std::iter::from_fn(|| mesh.poll());
-    outputs
-        .filter_map(|output| match output {
-            Output::Dial { dial, expect, .. } => Some((dial, expect?.0)),
-            _ => None,
-        })
-        .collect()
+    send(mesh, now, over, distance, vec![entry(name, name)]);
 }
 
 #[test]
@@ -121,12 +68,12 @@ fn claims_of_ended_links_delay_no_others() {
         }
         mesh.link_down(ROUND, LinkId(over));
     }
-    let under_way = dials(&mut mesh);
-    assert!(under_way.len() >= MAX_CONTESTED_DIALS);
+    let in_progress = dials(&mut mesh);
+    assert!(in_progress.len() >= MAX_CONTESTED_DIALS);
     link(&mut mesh, ROUND, 20);
     claim(&mut mesh, ROUND, 20, 6, OWNER);
     let later = ROUND + NO_ANSWER;
-    for (dial, _) in under_way {
+    for (dial, _) in in_progress {
         mesh.dial_failed(later, dial);
     }
     mesh.tick(later);
@@ -148,11 +95,11 @@ fn names_claimed_by_an_ended_link_are_requested_from_other_links() {
     assert!(dials(&mut mesh).iter().all(|(_, name)| *name != id(OWNER)));
     mesh.link_down(ROUND, LinkId(4));
     mesh.tick(ROUND + ROUND / 4);
-    let asked = std::iter::from_fn(|| mesh.poll()).any(|output| match output {
+    let requested = std::iter::from_fn(|| mesh.poll()).any(|output| match output {
         Output::Request { gossip, .. } => gossip.want.contains(&id(OWNER)),
         _ => false,
     });
-    assert!(asked);
+    assert!(requested);
 }
 
 #[test]
@@ -168,11 +115,11 @@ fn near_claims_of_many_links_do_not_starve_a_far_one() {
     }
     link(&mut mesh, ROUND, 50);
     claim(&mut mesh, ROUND, 50, 6, OWNER);
-    let (mut now, mut under_way) = (ROUND, dials(&mut mesh));
-    while !under_way.iter().any(|(_, name)| *name == id(OWNER)) {
+    let (mut now, mut in_progress) = (ROUND, dials(&mut mesh));
+    while !in_progress.iter().any(|(_, name)| *name == id(OWNER)) {
         now += NO_ANSWER;
         assert!(now < 4 * ROUND, "the far claim is never dialled");
-        for (dial, name) in std::mem::take(&mut under_way) {
+        for (dial, name) in std::mem::take(&mut in_progress) {
             // A link whose claim is about to be settled has the next one ready.
             if let Some(over) = claimed.remove(&name) {
                 let name = names.next().unwrap();
@@ -185,7 +132,7 @@ fn near_claims_of_many_links_do_not_starve_a_far_one() {
             mesh.received(now, LinkId(over));
         }
         mesh.tick(now);
-        under_way.extend(dials(&mut mesh));
+        in_progress.extend(dials(&mut mesh));
     }
 }
 
@@ -194,7 +141,7 @@ fn a_failed_dial_does_not_count_against_another_key() {
     let (squatters, others) = (10_000, 20_000);
     let mut mesh = mesh();
     link(&mut mesh, ROUND, INTRODUCER);
-    bring(&mut mesh, ROUND, INTRODUCER, 2, vec![entry(OWNER, squatters)]);
+    send(&mut mesh, ROUND, INTRODUCER, 2, vec![entry(OWNER, squatters)]);
     // It does not answer once, and is dialled again.
     let mut now = ROUND;
     let mut dial_again = |mesh: &mut Mesh<SimulatedKeys>| {
@@ -213,9 +160,9 @@ fn a_failed_dial_does_not_count_against_another_key() {
     let (now, dial) = dial_again(&mut mesh);
     // The owner's entry replaces it before that dial has failed too.
     link(&mut mesh, now, 2);
-    bring(&mut mesh, now, 2, 2, vec![entry(OWNER, OWNER)]);
+    send(&mut mesh, now, 2, 2, vec![entry(OWNER, OWNER)]);
     mesh.dial_failed(now + NO_ANSWER, dial);
-    bring(&mut mesh, now + NO_ANSWER, INTRODUCER, 2, vec![entry(OWNER, others)]);
+    send(&mut mesh, now + NO_ANSWER, INTRODUCER, 2, vec![entry(OWNER, others)]);
     let known = mesh.relay(now + NO_ANSWER, "relay-99").unwrap();
     assert_eq!(known.entry.public_key, SimulatedKeys::new(OWNER).public_key());
 }

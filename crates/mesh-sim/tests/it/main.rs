@@ -9,11 +9,16 @@
     reason = "a failure in here is a failed test"
 )]
 
+mod accusations;
 mod accused;
 mod bounds;
 mod claims;
+mod entries;
 mod faults;
 mod hostile;
+mod introductions;
 mod mesh;
+mod names;
 mod one_in_ten;
+mod peers;
 mod sizes;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sdk_relay_mesh::{Config, DialId, Keys, LinkId, Output, Peer};
-use sdk_relay_mesh_sim::{Shape, SimulatedKeys, Simulation, lone, name};
+use sdk_relay_mesh::{Config, DialId, LinkId, Output};
+use sdk_relay_mesh_sim::{Shape, Simulation, lone, name};
 use sdk_relay_protocol::http::RelayHealth;
-use sdk_relay_protocol::mesh::{RelayId, RelayStatus};
+use sdk_relay_protocol::mesh::RelayStatus;
+
+use crate::peers::peer;
 
 fn mesh(count: usize, shape: Shape, seed: u64) -> Simulation {
     let mut simulation = Simulation::new(count, shape, Config::default(), seed);
@@ -57,13 +59,7 @@ fn a_degraded_status_spreads_as_a_warning() {
 fn leave_is_announced_on_every_link_whichever_end_dialled() {
     let mut mesh = lone(Config::default());
     for (link, dial) in [(1, None), (2, Some(DialId(7)))] {
-        let peer = Peer {
-            relay_id: RelayId::new(&name(link)).unwrap(),
-            public_key: SimulatedKeys::new(link as u64).public_key(),
-            dial,
-            latency: Duration::from_millis(20),
-        };
-        mesh.link_up(Duration::ZERO, LinkId(link as u64), peer);
+        mesh.link_up(Duration::ZERO, LinkId(link), peer(link, dial));
     }
     while mesh.poll().is_some() {}
     mesh.leave(Duration::from_secs(1));

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_mesh::keys::{accusation_bytes, entry_bytes};
 use sdk_relay_mesh::limits::{BUCKETS, INTRODUCED_AT_FIRST, MAX_ACCUSATIONS, MAX_ENTRIES, MAX_HAVE, MAX_PROBES};
-use sdk_relay_mesh::{Config, Keys, LinkId, Mesh, Output, Peer};
+use sdk_relay_mesh::{Config, LinkId, Mesh, Output};
 use sdk_relay_mesh_sim::{SimulatedKeys, lone};
-use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
+use sdk_relay_protocol::mesh::{Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
 use sdk_relay_protocol::{
     LARGEST_MESSAGE, ServerMessage, StatePayload, StateReport, SyncMessage, SyncPayload, SyncResponse, SyncType, encode,
 };
 
-const ROUND: Duration = Duration::from_secs(30);
+use crate::peers::{ROUND, accusation, peer, signed};
 
 /// The longest name: JSON escapes its quotes.
 fn longest(n: u64) -> RelayId {
@@ -20,10 +19,9 @@ fn longest(n: u64) -> RelayId {
 }
 
 fn entry(n: u64) -> Arc<RelayEntry> {
-    let keys = SimulatedKeys::new(n);
-    let mut entry = RelayEntry {
+    let entry = RelayEntry {
         relay_id: longest(n),
-        public_key: keys.public_key(),
+        public_key: String::new(),
         address: "\\".repeat(300),
         incarnation: u64::MAX,
         version: u64::MAX,
@@ -33,30 +31,11 @@ fn entry(n: u64) -> Arc<RelayEntry> {
         started: u64::MAX,
         signature: String::new(),
     };
-    entry.signature = keys.sign(&entry_bytes(&entry));
-    Arc::new(entry)
-}
-
-fn accusation(n: u64, by: u64) -> Arc<Accusation> {
-    let mut accusation = Accusation {
-        relay_id: longest(n),
-        incarnation: u64::MAX,
-        version: u64::MAX,
-        by: longest(by),
-        signature: String::new(),
-    };
-    accusation.signature = SimulatedKeys::new(by).sign(&accusation_bytes(&accusation));
-    Arc::new(accusation)
+    signed(entry, n)
 }
 
 fn link(mesh: &mut Mesh<SimulatedKeys>, n: u64) {
-    let peer = Peer {
-        relay_id: RelayId::new(&format!("peer-{n}")).unwrap(),
-        public_key: SimulatedKeys::new(n).public_key(),
-        dial: None,
-        latency: Duration::from_millis(20),
-    };
-    mesh.link_up(ROUND, LinkId(n), peer);
+    mesh.link_up(ROUND, LinkId(n), peer(n, None));
 }
 
 fn announcement(names: impl Iterator<Item = u64>) -> Gossip {
@@ -115,6 +94,7 @@ fn a_message_with_all_lists_at_their_limits_fits_the_message_limit() {
     });
     let (each, peers) = (INTRODUCED_AT_FIRST as u64, 9);
     let known = 1_000..1_000 + each * peers;
+    let by = known.start + 1;
     for n in 0..peers {
         link(&mut mesh, n + 1);
         let its = known.start + n * each..known.start + (n + 1) * each;
@@ -122,7 +102,7 @@ fn a_message_with_all_lists_at_their_limits_fits_the_message_limit() {
         mesh.request(ROUND, LinkId(n + 1), Box::new(announcement(its.clone())));
         let sent = Gossip {
             entries,
-            accusations: its.map(|n| accusation(n, known.start + 1)).collect(),
+            accusations: its.map(|n| accusation(&entry(n), longest(by), by)).collect(),
             ..Gossip::default()
         };
         mesh.request(ROUND, LinkId(n + 1), Box::new(sent));
