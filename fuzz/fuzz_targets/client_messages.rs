@@ -1,4 +1,5 @@
-//! Whatever a client, or a relay that dials, says on a WebSocket: handshakes with their identities, proofs, syncs with their gossip, watches.
+//! Whatever a client, or a relay that dials, says on a WebSocket: handshakes with their identities, proofs, syncs with
+//! their gossip, watches.
 #![no_main]
 
 use std::mem::discriminant;
@@ -10,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let _ = message_id(text);
     match parse_client_message(text) {
-        // What was understood is written so that it is understood again, as the same kind; a number of many digits may lose the last.
+        // What was understood is written so that it is understood again, as the same kind; a number of many digits may
+        // lose the last.
         Ok(message) => {
             let again = serde_json::to_string(&message).expect("a message can be written");
             let again = parse_client_message(&again).expect("what was written can be read");

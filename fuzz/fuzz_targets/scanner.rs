@@ -1,4 +1,5 @@
-//! The fast engine against libsecp256k1: arbitrary rows, points of small scalars and their opposites, payments, bytes that are no point.
+//! The fast engine against libsecp256k1: arbitrary rows, points of small scalars and their opposites, payments, bytes
+//! that are no point.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -1,14 +1,16 @@
 //! History, then live: delivers the blocks of the past and those that connect meanwhile, each exactly once.
 //!
-//! Two state machines, without I/O and without a clock. [`Backfill`] is the sending end: one for each watch, and for each subscription to the topic
-//! `tweaks` with `from_height`. [`ResumePoint`] is the receiving end, in the client: from which block it has to request the history after a reconnect. [`HistoryEnd`] finds
-//! the end of a history in the log, for a subscriber that still catches up.
+//! Two state machines, without I/O and without a clock. [`Backfill`] is the sending end: one for each watch, and for
+//! each subscription to the topic `tweaks` with `from_height`. [`ResumePoint`] is the receiving end, in the client:
+//! from which block it has to request the history after a reconnect. [`HistoryEnd`] finds the end of a history in the
+//! log, for a subscriber that still catches up.
 //!
 //! # The rule
 //!
-//! A subscriber is live from its registration: what happens in blocks that connect later is sent as it is found. Its history is the requested
-//! blocks up to the tip at registration. When one of these is disconnected, the history ends below it: the block that replaces it connects later, and
-//! is live. So each block is either below the end of the history and sent by a scan, or above it and sent live; never both, never neither.
+//! A subscriber is live from its registration: what happens in blocks that connect later is sent as it is found. Its
+//! history is the requested blocks up to the tip at registration. When one of these is disconnected, the history ends
+//! below it: the block that replaces it connects later, and is live. So each block is either below the end of the
+//! history and sent by a scan, or above it and sent live; never both, never neither.
 //!
 //! # States of a [`Backfill`]
 //!
@@ -20,8 +22,9 @@
 //!    ▼ sent at once           └──┘ live items are held, or sent at once
 //! ```
 //!
-//! *Waiting*: no tip is known, and so no end of the history. *Scanning*: `next` is the lowest block that is not sent, `last` the highest of the history.
-//! *Done*: all is sent, named as missing, or disconnected; [`Backfill::extend`] can make it scan again.
+//! *Waiting*: no tip is known, and so no end of the history. *Scanning*: `next` is the lowest block that is not sent,
+//! `last` the highest of the history. *Done*: all is sent, named as missing, or disconnected; [`Backfill::extend`] can
+//! make it scan again.
 //!
 //! | input | effect |
 //! |---|---|
@@ -44,15 +47,17 @@
 //! # What is promised
 //!
 //! - Each live item is returned exactly once, in the order of arrival.
-//! - Unless the limit of held items or of time is exceeded, or live items are [not to wait](Live::AtOnce), all of the history comes before all live items.
-//! - Each requested block that is in the chain is scanned, named as missing, or live. Above [64 ranges](MISSING_RANGES) of missing blocks the last range
-//!   also names blocks between them.
+//! - Unless the limit of held items or of time is exceeded, or live items are [not to wait](Live::AtOnce), all of the
+//!   history comes before all live items.
+//! - Each requested block that is in the chain is scanned, named as missing, or live. Above [64 ranges](MISSING_RANGES)
+//!   of missing blocks the last range also names blocks between them.
 //! - Memory is bounded by the limit of held items and by the ranges of missing blocks.
 //!
-//! The model test (`tests/it/model.rs`) compares random interleavings with a plain model of these promises; `tests/it/resume.rs` connects both ends over
-//! connections that break, and shows that no block is lost between them.
+//! The model test (`tests/it/model.rs`) compares random interleavings with a plain model of these promises;
+//! `tests/it/resume.rs` connects both ends over connections that break, and shows that no block is lost between them.
 //!
-//! Heights are block heights, both ends of a range inclusive; all of `u32` is valid. Times are [`std::time::Instant`], and only their differences matter.
+//! Heights are block heights, both ends of a range inclusive; all of `u32` is valid. Times are [`std::time::Instant`],
+//! and only their differences matter.
 
 #![forbid(unsafe_code)]
 

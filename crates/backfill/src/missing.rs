@@ -2,8 +2,8 @@
 
 use sdk_relay_protocol::MissingBlocks;
 
-/// Ranges of missing blocks that are kept for one history. With more of them, the last one is extended over what lies between: it then names more
-/// blocks than are missing, never fewer.
+/// Ranges of missing blocks that are kept for one history. With more of them, the last one is extended over what lies
+/// between: it then names more blocks than are missing, never fewer.
 pub const MISSING_RANGES: usize = 64;
 
 /// Ranges of missing blocks, in ascending order and apart from each other.

@@ -2,16 +2,19 @@
 
 use crate::heights::Heights;
 
-/// What a subscriber has received, over its connections. This is the procedure for clients in `docs/API.md`, "Resume watches".
+/// What a subscriber has received, over its connections. This is the procedure for clients in `docs/API.md`, "Resume
+/// watches".
 ///
-/// Until its history is complete, a subscriber has received the blocks below the reported progress. Afterwards it receives each block before the
-/// notification of that block, so that the last notified block says what it has. In between, blocks that connected during the scan may still wait at the
-/// sender: the end of the history counts until a higher block is notified.
+/// Until its history is complete, a subscriber has received the blocks below the reported progress. Afterwards it
+/// receives each block before the notification of that block, so that the last notified block says what it has. In
+/// between, blocks that connected during the scan may still wait at the sender: the end of the history counts until a
+/// higher block is notified.
 ///
-/// After a reconnect, the sender reports the events since the disconnect, while the subscriber is registered at the sender's tip. A block that is
-/// reported as disconnected then may lie below the requested history, and the block that replaces it below the sender's tip: neither history nor
-/// live. In this case the subscriber has to register again, from this block on ([`Self::take_rescan`]). It has to do the same after a history that ends below
-/// the tip, for the blocks that connected while it was disconnected.
+/// After a reconnect, the sender reports the events since the disconnect, while the subscriber is registered at the
+/// sender's tip. A block that is reported as disconnected then may lie below the requested history, and the block that
+/// replaces it below the sender's tip: neither history nor live. In this case the subscriber has to register again,
+/// from this block on ([`Self::take_rescan`]). It has to do the same after a history that ends below the tip, for the
+/// blocks that connected while it was disconnected.
 #[derive(Debug)]
 pub struct ResumePoint {
     /// No block below this is ever requested.
@@ -32,7 +35,8 @@ enum State {
     History {
         next: u32,
         to: Option<u32>,
-        /// Blocks from this height on are above `to`, and connected after the first registration: they are requested afterwards.
+        /// Blocks from this height on are above `to`, and connected after the first registration: they are requested
+        /// afterwards.
         above: Option<u32>,
     },
     /// The history is complete; blocks from `next` on may still wait at the sender.
@@ -132,8 +136,8 @@ impl ResumePoint {
         };
     }
 
-    /// Reconnected: the history to request, or `None` without one. `last_block` is the last notified block. `unseen`: disconnected blocks may not have been
-    /// notified, as many as this below the last block: they are requested again.
+    /// Reconnected: the history to request, or `None` without one. `last_block` is the last notified block. `unseen`:
+    /// disconnected blocks may not have been notified, as many as this below the last block: they are requested again.
     pub fn reconnected(&mut self, last_block: Option<u32>, unseen: u32) -> Option<Heights> {
         let behind = |height: u32| match unseen {
             0 => height,
@@ -168,8 +172,8 @@ impl ResumePoint {
         from.map(|from| Heights { from, to })
     }
 
-    /// If blocks are missing that neither the history nor the live part has: the history with which to register again. To be called once the sender has
-    /// answered the registration.
+    /// If blocks are missing that neither the history nor the live part has: the history with which to register again.
+    /// To be called once the sender has answered the registration.
     pub fn take_rescan(&mut self) -> Option<Heights> {
         let Rescan { from, .. } = self.rescan.take_if(|rescan| rescan.is_due)?;
         Some(Heights { from, to: None })

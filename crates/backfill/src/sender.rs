@@ -43,7 +43,8 @@ pub enum NextRange {
     Done,
 }
 
-/// The history of one subscriber, and the live items that wait for it. States, inputs and outputs: see the [crate](crate).
+/// The history of one subscriber, and the live items that wait for it. States, inputs and outputs: see the
+/// [crate](crate).
 #[derive(Debug)]
 pub struct Backfill<T> {
     requested: Heights,
@@ -109,8 +110,9 @@ impl<T> Backfill<T> {
         self.missing.ranges()
     }
 
-    /// The blocks from `from` through `to` were scanned, and are in the chain. Returns the last of them that is history: items up to it are to be
-    /// sent. `None` if the range does not begin at the next block, and must not be used: a reorganisation has moved the next block meanwhile.
+    /// The blocks from `from` through `to` were scanned, and are in the chain. Returns the last of them that is
+    /// history: items up to it are to be sent. `None` if the range does not begin at the next block, and must not be
+    /// used: a reorganisation has moved the next block meanwhile.
     pub fn scanned(&mut self, from: u32, to: u32, now: Instant) -> Option<u32> {
         let span = self.span.as_mut()?;
         let (next, last) = span.remaining()?;
@@ -123,7 +125,8 @@ impl<T> Backfill<T> {
         Some(to)
     }
 
-    /// These blocks cannot be scanned: the scan continues after them. Returns what of the range is left out; `None` if the next block is not in it.
+    /// These blocks cannot be scanned: the scan continues after them. Returns what of the range is left out; `None` if
+    /// the next block is not in it.
     pub fn skip(&mut self, missing: MissingBlocks, now: Instant) -> Option<MissingBlocks> {
         let span = self.span.as_mut()?;
         let (next, last) = span.remaining()?;
@@ -158,8 +161,8 @@ impl<T> Backfill<T> {
         }
     }
 
-    /// A live item. Returns the items to send now, in order: none if it waits, or all that waited and this one. `may_wait`: the caller has
-    /// capacity for another item that waits.
+    /// A live item. Returns the items to send now, in order: none if it waits, or all that waited and this one.
+    /// `may_wait`: the caller has capacity for another item that waits.
     pub fn live(&mut self, item: T, may_wait: bool) -> Vec<T> {
         self.held.push(item, if may_wait { self.limits.held } else { 0 })
     }

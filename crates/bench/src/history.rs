@@ -1,5 +1,5 @@
-//! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from the disk in stretches, and
-//! scanned by the index's threads.
+//! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from the
+//! disk in stretches, and scanned by the index's threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

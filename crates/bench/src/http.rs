@@ -1,5 +1,6 @@
-//! `http`: requests a second of `GET /health` and `GET /metrics`, each beside the relay's own server with an axum route that returns the same
-//! bytes as a constant. Both are measured in turns, so that what else the machine does falls on both.
+//! `http`: requests a second of `GET /health` and `GET /metrics`, each beside the relay's own server with an axum route
+//! that returns the same bytes as a constant. Both are measured in turns, so that what else the machine does falls on
+//! both.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! `index`: how fast a relay builds its index over realistic blocks of a real node, what the index weighs, and what the relay waits for.
+//! `index`: how fast a relay builds its index over realistic blocks of a real node, what the index weighs, and what the
+//! relay waits for.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! `latency`: from `sendrawtransaction` to the client's message, beside a bare ZMQ subscriber; start-to-ready time; resident memory.
+//! `latency`: from `sendrawtransaction` to the client's message, beside a bare ZMQ subscriber; start-to-ready time;
+//! resident memory.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ use crate::report::{Report, Table};
 use crate::stats::{Samples, ms, thousandths};
 use crate::zmq::RawTx;
 
-/// Payments of each kind before those that count: the ZMQ subscription reaches the node, connections and caches become warm.
+/// Payments of each kind before those that count: the ZMQ subscription reaches the node, connections and caches become
+/// warm.
 const WARM_UP: usize = 20;
 /// How long a warm-up payment may fail to show: the node may not know the subscription yet.
 const WARM_UP_WAIT: Duration = Duration::from_secs(1);
@@ -87,7 +89,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     Report::of(&to, &starts, [idle, after])
 }
 
-/// Starts the relay again and again on a store that is up to date; milliseconds each, to within the 10 ms between two looks at its log.
+/// Starts the relay again and again on a store that is up to date; milliseconds each, to within the 10 ms between two
+/// looks at its log.
 async fn start_times(relay: &mut RelayProcess) -> Result<Samples> {
     let mut times = Vec::new();
     for _ in 0..STARTS {

@@ -1,7 +1,8 @@
 //! Load generator and reports: `cargo run --release -p bench -- NAME`.
 //!
-//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against real processes, a bitcoind
-//! on regtest and the relay's own program, on loopback; `scan`, `tweaks` and `mesh` just compute. Each is bounded, stops by itself and leaves nothing behind.
+//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against
+//! real processes, a bitcoind on regtest and the relay's own program, on loopback; `scan`, `tweaks` and `mesh` just
+//! compute. Each is bounded, stops by itself and leaves nothing behind.
 
 mod blocks;
 mod fairness;

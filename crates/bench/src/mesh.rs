@@ -16,7 +16,8 @@ const MOST_ROUNDS: u32 = 40;
 /// Rounds over which the rest is measured.
 const REST_ROUNDS: u32 = 10;
 
-/// Relays that know one other each until all know all, then at rest, then one dies. No socket and no process: a network in memory, and its own clock.
+/// Relays that know one other each until all know all, then at rest, then one dies. No socket and no process: a network
+/// in memory, and its own clock.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Numbers of relays.
@@ -130,7 +131,8 @@ const RIGHT: f64 = 30.0;
 const TOP: f64 = 50.0;
 const BOTTOM: f64 = 60.0;
 
-/// Bytes per relay and round over the number of relays, both axes logarithmic, from 1 to 10^4 relays and from 1 kB to 1 MB.
+/// Bytes per relay and round over the number of relays, both axes logarithmic, from 1 to 10^4 relays and from 1 kB to 1
+/// MB.
 fn drawing(rows: &[Row]) -> Result<String, std::fmt::Error> {
     let x = |relays: f64| LEFT + relays.max(1.0).log10() / 4.0 * (WIDTH - LEFT - RIGHT);
     let y = |bytes: f64| HEIGHT - BOTTOM - (bytes.max(1e3).log10() - 3.0) / 3.0 * (HEIGHT - TOP - BOTTOM);

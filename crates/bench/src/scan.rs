@@ -21,8 +21,8 @@ const MANY_WALLETS: usize = 1_000;
 const TRANSACTIONS: usize = 40;
 /// Rows of each round on libsecp256k1, which needs many times as long.
 const BASELINE_ROWS: usize = 1_000;
-/// Field multiplications of a row without labels in vectors, a squaring counted as three quarters, for one wallet and for many: the sums of the
-/// table in `docs/scanner.md`.
+/// Field multiplications of a row without labels in vectors, a squaring counted as three quarters, for one wallet and
+/// for many: the sums of the table in `docs/scanner.md`.
 const MULTIPLICATIONS: [f64; 2] = [1_531.0, 459.0];
 /// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
 const ROUNDS: usize = 9;
@@ -187,7 +187,8 @@ impl Case {
     }
 }
 
-/// What every scanner over libsecp256k1 does for a row, its points parsed beforehand; `None` in cases that nobody has seen.
+/// What every scanner over libsecp256k1 does for a row, its points parsed beforehand; `None` in cases that nobody has
+/// seen.
 fn one_row(secp: &Secp256k1<All>, scan: &SecretKey, receiver: &Receiver, row: &EligibleTx) -> Option<bool> {
     let shared = row.tweak.mul_tweak(secp, &Scalar::from(*scan)).ok()?.serialize();
     let mut hash = sha256::HashEngine::from_midstate(midstate(), 64);

@@ -22,7 +22,8 @@ impl Samples {
         self.sorted.len()
     }
 
-    /// The value that `percent` of all values do not exceed: one that was measured (nearest rank), never one in between.
+    /// The value that `percent` of all values do not exceed: one that was measured (nearest rank), never one in
+    /// between.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.sorted.len() * percent).div_ceil(100);
         self.sorted[rank.clamp(1, self.sorted.len()) - 1]

@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         }
         ensure!(found == expected, "the engines differ");
     }
-    // What docs/scanner.md counts: a square root for each input, and doublings, additions, table and inversions for each transaction.
+    // What docs/scanner.md counts: a square root for each input, and doublings, additions, table and inversions for
+    // each transaction.
     let inputs = f64::from(arguments.inputs + 1) / 2.0;
     let bare_ns = bare_multiplication(&engine)? * (inputs * 270.0 + 750.0 + 550.0 + 145.0 + 30.0);
     let (ns, baseline_ns) = (median(times)?, median(baseline)?);

@@ -1,4 +1,5 @@
-//! `watches`: as many watches as a relay takes by default; a payment to one of them in the mempool, and a block full of strangers' payments.
+//! `watches`: as many watches as a relay takes by default; a payment to one of them in the mempool, and a block full of
+//! strangers' payments.
 
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use zeromq::{Socket, SocketRecv, SubSocket};
 
-/// Transactions that nobody took yet; a bench takes each before it makes the next, so that more than a few mean that it has ended.
+/// Transactions that nobody took yet; a bench takes each before it makes the next, so that more than a few mean that it
+/// has ended.
 const QUEUE: usize = 1024;
 
 /// A subscription. Dropped, it ends.

@@ -55,7 +55,8 @@ impl From<bitcoin::Network> for Network {
 
 /// Where a silent payment is sent: the receiver's two public keys and the chain they are for.
 ///
-/// Parsing accepts versions 0 to 30; `Display` writes version 0, which is what a payment to a later version falls back to.
+/// Parsing accepts versions 0 to 30; `Display` writes version 0, which is what a payment to a later version falls back
+/// to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SilentPaymentAddress {
     /// The chain.

@@ -23,7 +23,8 @@ pub struct Hit {
     pub matches: Vec<Match>,
 }
 
-/// A transaction as an index stores it: no point of it has been decompressed, and none of its keys need lie on the curve.
+/// A transaction as an index stores it: no point of it has been decompressed, and none of its keys need lie on the
+/// curve.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredRow<'a> {
     /// `input_hash·A`, compressed.

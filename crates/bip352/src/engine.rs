@@ -24,7 +24,8 @@ pub enum EngineError {
 /// Scans every row for every receiver. All engines give the same results for the same input. What an engine does not
 /// bring itself the reference does.
 ///
-/// A call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's threads and choose the size of a batch.
+/// A call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's
+/// threads and choose the size of a batch.
 pub trait Engine: Send + Sync {
     /// The name, for logs and settings.
     fn name(&self) -> &'static str;
@@ -49,14 +50,16 @@ pub trait Engine: Send + Sync {
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError>;
 
-    /// Which rows may hold something for which receiver, ordered by row and then by receiver: every pair that [`Engine::scan`] gives, and rarely
-    /// another. A [`crate::Search`] finds the outputs, which can cost far more than this did: whoever serves several wallets does it in steps.
+    /// Which rows may hold something for which receiver, ordered by row and then by receiver: every pair that
+    /// [`Engine::scan`] gives, and rarely another. A [`crate::Search`] finds the outputs, which can cost far more than
+    /// this did: whoever serves several wallets does it in steps.
     fn suspects(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Pair>, EngineError> {
         Ok(reference::suspects(receivers, rows))
     }
 
-    /// Which rows of an index hold at least one output of which receiver, ordered by row and then by receiver; the transaction itself
-    /// holds the rest (see [`Engine::scan`]). A row whose tweak is no point of the curve holds nothing.
+    /// Which rows of an index hold at least one output of which receiver, ordered by row and then by receiver; the
+    /// transaction itself holds the rest (see [`Engine::scan`]). A row whose tweak is no point of the curve holds
+    /// nothing.
     ///
     /// Batches of thousands of rows let an engine decompress points and invert many at once.
     fn scan_stored(&self, receivers: &[&Prepared], rows: &[StoredRow<'_>]) -> Result<Vec<Pair>, EngineError> {
@@ -64,7 +67,8 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// The reference engine: one pair of receiver and row at a time over libsecp256k1. It takes receivers that any engine prepared.
+/// The reference engine: one pair of receiver and row at a time over libsecp256k1. It takes receivers that any engine
+/// prepared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Libsecp256k1;
 

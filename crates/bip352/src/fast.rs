@@ -1,12 +1,13 @@
 //! The fast engine: many pairs of receiver and row at a time.
 //!
-//! In a history scan one scalar meets millions of points: [`one`] walks eight rows at a time through one schedule of doublings and
-//! additions. In a block one point meets thousands of scalars: [`many`] makes a table of each point that all receivers share. Both end in
-//! [`finish`]. The arithmetic is written once for any lane type of `secp_lanes`; which one
-//! is used is decided at run time.
+//! In a history scan one scalar meets millions of points: [`one`] walks eight rows at a time through one schedule of
+//! doublings and additions. In a block one point meets thousands of scalars: [`many`] makes a table of each point that
+//! all receivers share. Both end in [`finish`]. The arithmetic is written once for any lane type of `secp_lanes`; which
+//! one is used is decided at run time.
 //!
-//! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an exceptional case of
-//! the group law goes the same way, so that such a case costs time and never a payment. `docs/scanner.md` has the mathematics.
+//! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an
+//! exceptional case of the group law goes the same way, so that such a case costs time and never a payment.
+//! `docs/scanner.md` has the mathematics.
 
 mod finish;
 mod labels;
@@ -87,7 +88,8 @@ impl Fast {
         Ok(clock.spent())
     }
 
-    /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step costs at least.
+    /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step
+    /// costs at least.
     pub fn multiply_only(&self) -> usize {
         let bare = Bare { rounds: 20_000 };
         with_lanes!(self.lanes, L, token => {

@@ -21,7 +21,8 @@ sha256t_hash_newtype! {
     struct SharedSecretHash(_);
 }
 
-/// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or when the hash is no scalar below the group order.
+/// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or when the hash is no scalar below the group
+/// order.
 pub(crate) fn input_hash(outpoints: impl Iterator<Item = OutPoint>, sum: &PublicKey) -> Option<Scalar> {
     let smallest = smallest_outpoint(outpoints)?;
     Scalar::from_be_bytes(input_digest(&smallest, &sum.serialize())).ok()

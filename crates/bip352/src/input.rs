@@ -7,7 +7,8 @@ use bitcoin::{Amount, Script, Transaction, TxOut, Txid, Witness, WitnessVersion}
 use crate::curve::SECP;
 use crate::hash;
 
-/// The point H of BIP341 whose discrete logarithm nobody knows: an input with this internal key has no private key to derive from.
+/// The point H of BIP341 whose discrete logarithm nobody knows: an input with this internal key has no private key to
+/// derive from.
 const NUMS_H: [u8; 32] = [
     0x50, 0x92, 0x9b, 0x74, 0xc1, 0xa0, 0x49, 0x54, 0xb7, 0x8b, 0x4b, 0x60, 0x35, 0xe9, 0x7a, 0x5e, 0x07, 0x8a, 0x5a,
     0x0f, 0x28, 0xec, 0x96, 0xd5, 0x47, 0xbf, 0xee, 0x9a, 0xce, 0x80, 0x3a, 0xc0,
@@ -65,9 +66,9 @@ impl EligibleTx {
 
 /// The transaction's tweak, `input_hash·A`.
 ///
-/// `prevouts` has one entry for each input, in order. `None` where nothing can be derived: a coinbase, no taproot output, an input of
-/// witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond the group order, or a number of
-/// prevouts other than that of the inputs.
+/// `prevouts` has one entry for each input, in order. `None` where nothing can be derived: a coinbase, no taproot
+/// output, an input of witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond
+/// the group order, or a number of prevouts other than that of the inputs.
 pub fn tweak(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
     let (sum, input_hash) = tweak_parts(tx, prevouts)?;
     sum.mul_tweak(&SECP, &input_hash).ok()
@@ -101,8 +102,8 @@ pub fn public_key_sum(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey>
     PublicKey::combine_keys(&keys.iter().collect::<Vec<_>>()).ok()
 }
 
-/// The keys that the inputs add to the sum, compressed, as the transaction has them: one that is no point adds nothing. `None` for a
-/// transaction that has no sum whatever its keys.
+/// The keys that the inputs add to the sum, compressed, as the transaction has them: one that is no point adds nothing.
+/// `None` for a transaction that has no sum whatever its keys.
 pub(crate) fn input_keys<'a>(
     tx: &'a Transaction,
     prevouts: &'a [TxOut],
@@ -117,8 +118,8 @@ pub(crate) fn input_keys<'a>(
 
 /// The public key that an input adds to the sum, `None` for an input that adds nothing.
 ///
-/// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is taken to be valid: that its key and its
-/// redeem script hash to what the prevout asks for has been checked by the node.
+/// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is taken to be valid: that
+/// its key and its redeem script hash to what the prevout asks for has been checked by the node.
 pub fn input_public_key(prevout_script: &Script, script_sig: &Script, witness: &Witness) -> Option<PublicKey> {
     PublicKey::from_slice(&input_key(prevout_script, script_sig, witness)?).ok()
 }
@@ -145,7 +146,8 @@ fn taproot_key(script: &Script) -> Option<[u8; 32]> {
     }
 }
 
-/// A taproot output's key, unless it is spent by a script path whose internal key is H. A key off the curve is unspendable and adds nothing.
+/// A taproot output's key, unless it is spent by a script path whose internal key is H. A key off the curve is
+/// unspendable and adds nothing.
 fn taproot_input_key(key: &[u8; 32], witness: &Witness) -> Option<[u8; COMPRESSED]> {
     let has_annex = witness.len() > 1 && witness.last()?.first() == Some(&ANNEX_PREFIX);
     let stack_size = witness.len() - usize::from(has_annex);
@@ -164,8 +166,8 @@ fn pushes_p2wpkh(script_sig: &Script) -> bool {
     matches!(script_sig.as_bytes(), [22, program @ ..] if Script::from_bytes(program).is_p2wpkh())
 }
 
-/// The key in a script that may have been malleated: whatever 33 bytes hash to the prevout's hash, looked for from the end, where the
-/// standard form has them.
+/// The key in a script that may have been malleated: whatever 33 bytes hash to the prevout's hash, looked for from the
+/// end, where the standard form has them.
 fn p2pkh_input_key(prevout_script: &Script, script_sig: &Script) -> Option<[u8; COMPRESSED]> {
     let wanted = prevout_script.as_bytes().get(3..23)?;
     script_sig

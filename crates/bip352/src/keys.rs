@@ -18,8 +18,8 @@ pub const CHANGE_LABEL: u32 = 0;
 
 /// `b_scan`. Whoever has it sees every payment; it cannot spend.
 ///
-/// It is erased when dropped, and lives in one place of the heap, so that moving it leaves no copies behind. Parse it from 64 hex digits,
-/// or take it from bytes or a `SecretKey`; erasing those is left to whoever owns them.
+/// It is erased when dropped, and lives in one place of the heap, so that moving it leaves no copies behind. Parse it
+/// from 64 hex digits, or take it from bytes or a `SecretKey`; erasing those is left to whoever owns them.
 #[derive(Clone)]
 pub struct ScanKey(Box<SecretKey>);
 
@@ -159,7 +159,8 @@ impl Receiver {
         self.spend
     }
 
-    /// Equal for receivers that find the same payments: a hash of the public keys and the labels. It does not lead back to the keys.
+    /// Equal for receivers that find the same payments: a hash of the public keys and the labels. It does not lead back
+    /// to the keys.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut engine = sha256::Hash::engine();
         engine.input(&self.scan_public.serialize());

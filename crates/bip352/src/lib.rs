@@ -1,10 +1,11 @@
 //! Silent payments (BIP352, version 1.1.1): pure computation, no I/O.
 //!
-//! A transaction becomes an [`EligibleTx`] once, whatever the number of wallets: its tweak (`input_hash·A`) and its taproot outputs. An
-//! [`Engine`] then asks for each [`Receiver`] which of the outputs are its own. [`send`] makes outputs, [`spend`] the key of a found one.
+//! A transaction becomes an [`EligibleTx`] once, whatever the number of wallets: its tweak (`input_hash·A`) and its
+//! taproot outputs. An [`Engine`] then asks for each [`Receiver`] which of the outputs are its own. [`send`] makes
+//! outputs, [`spend`] the key of a found one.
 //!
-//! Guarantees: no function panics, whatever its input. Scan keys and output tweaks are erased when dropped, their `Debug` says nothing,
-//! and no error carries a secret.
+//! Guarantees: no function panics, whatever its input. Scan keys and output tweaks are erased when dropped, their
+//! `Debug` says nothing, and no error carries a secret.
 
 #![forbid(unsafe_code)]
 
@@ -35,6 +36,6 @@ pub use scanner::Scanner;
 pub use spend::OutputTweak;
 pub use stack::wipe_stack_below;
 
-/// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a hostile
-/// transaction can ask of a scanner.
+/// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a
+/// hostile transaction can ask of a scanner.
 pub const K_MAX: u32 = 2323;

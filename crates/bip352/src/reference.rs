@@ -1,7 +1,9 @@
-//! What the reference engine computes: one pair of receiver and row at a time over libsecp256k1, with a constant-time multiplication by the scan key.
+//! What the reference engine computes: one pair of receiver and row at a time over libsecp256k1, with a constant-time
+//! multiplication by the scan key.
 //!
-//! A pair without a match costs 50 to 80 µs of one core: a multiplication by the scan key (40 µs), one by t_0 (27 µs), and an addition for
-//! each label. It needs no tables and cannot fail: what another engine fails at is scanned by these functions.
+//! A pair without a match costs 50 to 80 µs of one core: a multiplication by the scan key (40 µs), one by t_0 (27 µs),
+//! and an addition for each label. It needs no tables and cannot fail: what another engine fails at is scanned by these
+//! functions.
 
 use bitcoin::secp256k1::PublicKey;
 

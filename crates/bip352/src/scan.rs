@@ -10,9 +10,9 @@ use crate::keys::{Label, Receiver};
 use crate::shared_secret::SharedSecret;
 use crate::spend::OutputTweak;
 
-/// What the steps of a scan cost, in tenths of a microsecond of one core (EPYC, libsecp256k1): `b·T`; `t_k·G` with the addition of `B_spend`;
-/// the addition of one label's point; lifting an output's x coordinate (a square root); subtracting `P_k` from a lifted output, for both of
-/// its parities.
+/// What the steps of a scan cost, in tenths of a microsecond of one core (EPYC, libsecp256k1): `b·T`; `t_k·G` with the
+/// addition of `B_spend`; the addition of one label's point; lifting an output's x coordinate (a square root);
+/// subtracting `P_k` from a lifted output, for both of its parities.
 const SECRET: u64 = 400;
 const STEP: u64 = 300;
 const ADD: u64 = 24;
@@ -50,13 +50,15 @@ pub(crate) fn pays(receiver: &Receiver, tx: &EligibleTx) -> bool {
     !search.advance(receiver, tx, 1).is_empty()
 }
 
-/// The scan of one transaction for one receiver, in steps: a transaction of 99 kvB can hold 2,300 outputs of one receiver, and with many labels each
-/// of them costs hundreds of microseconds. Whoever serves several wallets stops in between and serves the others.
+/// The scan of one transaction for one receiver, in steps: a transaction of 99 kvB can hold 2,300 outputs of one
+/// receiver, and with many labels each of them costs hundreds of microseconds. Whoever serves several wallets stops in
+/// between and serves the others.
 ///
 /// Every call takes the same receiver and transaction.
 pub struct Search {
     secret: Option<SharedSecret>,
-    /// The outputs ordered by key, by their places in the transaction, so that a look-up stays cheap however many there are.
+    /// The outputs ordered by key, by their places in the transaction, so that a look-up stays cheap however many there
+    /// are.
     order: Vec<usize>,
     /// Which of them have been found, by place in the transaction.
     found: Vec<bool>,
@@ -99,8 +101,8 @@ impl Search {
         self.spent
     }
 
-    /// Goes on for at least one step, and until `budget` (in units of [`Search::spent`]) is used up. Gives what these steps have found, in the
-    /// order of k.
+    /// Goes on for at least one step, and until `budget` (in units of [`Search::spent`]) is used up. Gives what these
+    /// steps have found, in the order of k.
     pub fn advance(&mut self, receiver: &Receiver, tx: &EligibleTx, budget: u64) -> Vec<Match> {
         let until = self.spent.saturating_add(budget);
         let mut matches = Vec::new();
@@ -134,8 +136,8 @@ impl Search {
         matches
     }
 
-    /// The key, label and tweak of the receiver's k-th output. `None` when there is none, or in the cases of negligible probability in which
-    /// BIP352 stops.
+    /// The key, label and tweak of the receiver's k-th output. `None` when there is none, or in the cases of negligible
+    /// probability in which BIP352 stops.
     fn find(&mut self, receiver: &Receiver, tx: &EligibleTx) -> Option<([u8; 32], Option<u32>, OutputTweak)> {
         self.spent += STEP;
         let t_k = self.secret.as_ref()?.output_tweak(self.k)?;
@@ -144,8 +146,8 @@ impl Search {
         if self.first_with_key(tx, &key).is_some() {
             return Some((key, None, OutputTweak::from_bytes(t_k.secret_bytes())));
         }
-        // Whatever costs less: the labels' points added to `P_k`, or `P_k` subtracted from the outputs that are left. Lifting the outputs is paid
-        // once for all later steps.
+        // Whatever costs less: the labels' points added to `P_k`, or `P_k` subtracted from the outputs that are left.
+        // Lifting the outputs is paid once for all later steps.
         let lifting = if self.lifted.is_none() { LIFT } else { 0 };
         let adding = receiver.label_points().len() as u64 * ADD;
         let subtracting = self.remaining as u64 * (SUBTRACT + lifting);
@@ -160,7 +162,8 @@ impl Search {
         Some((key, Some(label.number), OutputTweak::from_bytes(tweak.secret_bytes())))
     }
 
-    /// The first output that is `P_k` plus a label's point. Comparing x coordinates alone answers for both parities of the output.
+    /// The first output that is `P_k` plus a label's point. Comparing x coordinates alone answers for both parities of
+    /// the output.
     fn labelled_by_addition<'r>(
         &self,
         receiver: &'r Receiver,
@@ -176,8 +179,8 @@ impl Search {
             .map(|(_, key, label)| (key, label))
     }
 
-    /// The same answer for many labels: the first output which, less `P_k`, is a label's point. Outputs off the curve are nobody's, and those
-    /// that have been found already are no other k's.
+    /// The same answer for many labels: the first output which, less `P_k`, is a label's point. Outputs off the curve
+    /// are nobody's, and those that have been found already are no other k's.
     fn labelled_by_subtraction<'r>(
         &mut self,
         receiver: &'r Receiver,

@@ -15,7 +15,8 @@ use crate::reference;
 /// What is called with the engine's name when it begins to fail, and with `None` when it works again.
 pub type OnChange = fn(&'static str, Option<&EngineError>);
 
-/// An engine, and the reference engine for each call at which it fails: a lost device costs time and never a payment. Clones share it.
+/// An engine, and the reference engine for each call at which it fails: a lost device costs time and never a payment.
+/// Clones share it.
 #[derive(Clone)]
 pub struct Scanner {
     engine: Arc<dyn Engine>,

@@ -58,8 +58,9 @@ pub enum SendError {
 
 /// The x-only output keys, one for each recipient, in the recipients' order.
 ///
-/// `inputs` are all inputs of the transaction, in any order. An address that occurs several times gets as many different outputs. One
-/// transaction calls this once, with all its recipients: a second call would use the same keys again.
+/// `inputs` are all inputs of the transaction, in any order. An address that occurs several times gets as many
+/// different outputs. One transaction calls this once, with all its recipients: a second call would use the same keys
+/// again.
 pub fn output_keys(inputs: &[Input], recipients: &[SilentPaymentAddress]) -> Result<Vec<XOnlyPublicKey>, SendError> {
     let mut counts: HashMap<PublicKey, usize> = HashMap::new();
     for recipient in recipients {

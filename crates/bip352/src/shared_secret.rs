@@ -10,7 +10,8 @@ use crate::hash;
 pub(crate) struct SharedSecret(Zeroizing<[u8; 33]>);
 
 impl SharedSecret {
-    /// Multiplies in constant time: whoever sends transactions chooses the point, and a relay's answers show when it was done.
+    /// Multiplies in constant time: whoever sends transactions chooses the point, and a relay's answers show when it
+    /// was done.
     pub(crate) fn new(point: &PublicKey, scalar: &SecretKey) -> Self {
         let mut coordinates = shared_secret_point(point, scalar);
         let mut compressed = Zeroizing::new([0; 33]);

@@ -6,9 +6,11 @@ use bitcoin::hex::DisplayHex as _;
 use bitcoin::secp256k1::SecretKey;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What is added to the spend secret to have an output's secret key: `t_k`, plus the label's tweak for a labelled output.
+/// What is added to the spend secret to have an output's secret key: `t_k`, plus the label's tweak for a labelled
+/// output.
 ///
-/// With the spend key it spends; alone it links the output to its receiver. It is therefore written only where asked for by name.
+/// With the spend key it spends; alone it links the output to its receiver. It is therefore written only where asked
+/// for by name.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct OutputTweak([u8; 32]);
 
@@ -37,8 +39,8 @@ impl fmt::Debug for OutputTweak {
 
 /// The secret key of a found output, `b_spend + tweak`, ready for a key-path signature without further tweaking.
 ///
-/// Its public key may have odd y; signing with a `Keypair` negates where BIP340 asks for it. `None` when `tweak` did not come from a scan
-/// (no valid scalar, or a sum of zero).
+/// Its public key may have odd y; signing with a `Keypair` negates where BIP340 asks for it. `None` when `tweak` did
+/// not come from a scan (no valid scalar, or a sum of zero).
 pub fn secret_key(spend: &SecretKey, tweak: &OutputTweak) -> Option<SecretKey> {
     let tweak = SecretKey::from_slice(tweak.as_bytes()).ok()?;
     spend.add_tweak(&tweak.into()).ok()

@@ -2,12 +2,13 @@
 
 use zeroize::Zeroize as _;
 
-/// Words of one frame that is wiped, and frames: 64 KiB below the caller, several times what the search of a transaction takes.
+/// Words of one frame that is wiped, and frames: 64 KiB below the caller, several times what the search of a
+/// transaction takes.
 const WORDS: usize = 1_024;
 const FRAMES: usize = 8;
 
-/// Wipes the stack below the caller. Moves of an output tweak leave copies there which no type wipes, and a thread that waits for work
-/// keeps them.
+/// Wipes the stack below the caller. Moves of an output tweak leave copies there which no type wipes, and a thread that
+/// waits for work keeps them.
 pub fn wipe_stack_below() {
     wipe(FRAMES);
 }

@@ -22,7 +22,8 @@ pub(crate) enum Keeps {
     UntilNextBlock,
 }
 
-/// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a weak one.
+/// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a
+/// weak one.
 pub(crate) fn answer(
     handles: &Handles,
     asked: &HeaderMap,
@@ -60,8 +61,8 @@ fn has(asked: &HeaderMap, tag: &str) -> bool {
     given.any(|list| list.trim() == "*" || list.split(',').any(|t| opaque(t) == opaque(tag)))
 }
 
-/// A refusal: a problem document as everywhere in this API, which also has what BlindBit's clients look for: `error` (version 1), `success`
-/// and `data` (version 2).
+/// A refusal: a problem document as everywhere in this API, which also has what BlindBit's clients look for: `error`
+/// (version 1), `success` and `data` (version 2).
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,

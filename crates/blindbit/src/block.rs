@@ -16,7 +16,8 @@ use serde::Deserialize;
 use crate::answer::{Keeps, Refusal};
 use crate::state::Handles;
 
-/// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays must not come undone.
+/// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays
+/// must not come undone.
 const BURIED: u32 = 100;
 
 /// The height in the path.

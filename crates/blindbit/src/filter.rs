@@ -1,5 +1,5 @@
-//! The two filters of the BIP352 light-client specification (`setavenger/BIP0352-light-client-specification`): Golomb-coded sets as in
-//! BIP158, of other elements.
+//! The two filters of the BIP352 light-client specification (`setavenger/BIP0352-light-client-specification`):
+//! Golomb-coded sets as in BIP158, of other elements.
 
 use bitcoin::BlockHash;
 use bitcoin::bip158::GcsFilterWriter;

@@ -1,9 +1,10 @@
-//! A BlindBit Oracle's routes, so that a wallet made for one works with this relay instead: version 1 below `/blindbit/v1/`, version 2 below
-//! `/blindbit/v2/`.
+//! A BlindBit Oracle's routes, so that a wallet made for one works with this relay instead: version 1 below
+//! `/blindbit/v1/`, version 2 below `/blindbit/v2/`.
 //!
-//! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and cut-through leave out
-//! whole transactions, never single outputs, so that what has k > 0 stays findable; a block that is not in the index is an error, never an
-//! empty answer; wallets that scan wait for their turn, and for memory, and are refused where too much waits alone.
+//! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and
+//! cut-through leave out whole transactions, never single outputs, so that what has k > 0 stays findable; a block that
+//! is not in the index is an error, never an empty answer; wallets that scan wait for their turn, and for memory, and
+//! are refused where too much waits alone.
 
 mod answer;
 mod block;

@@ -1,5 +1,5 @@
-//! Paths as BlindBit's clients write them: they join the address that they were given and a route, with a slash too many where the address ends
-//! in one.
+//! Paths as BlindBit's clients write them: they join the address that they were given and a route, with a slash too
+//! many where the address ends in one.
 
 use axum::extract::Request;
 use hyper::Uri;
@@ -8,8 +8,8 @@ use hyper::http::uri::PathAndQuery;
 /// What all of BlindBit's routes begin with.
 const PREFIX: &str = "/blindbit/";
 
-/// Whether the request is for one of BlindBit's routes. Such a path then has neither doubled slashes nor one at its end: `//blindbit/v1//info/`
-/// is the same route as `/blindbit/v1/info`.
+/// Whether the request is for one of BlindBit's routes. Such a path then has neither doubled slashes nor one at its
+/// end: `//blindbit/v1//info/` is the same route as `/blindbit/v1/info`.
 pub(crate) fn is_blindbit(request: &mut Request) -> bool {
     let path = request.uri().path();
     if path.starts_with(PREFIX) && !path.contains("//") && !path.ends_with('/') {

@@ -1,5 +1,5 @@
-//! BlindBit's routes are paced by waiting where other routes refuse: a wallet that scans asks for some hundred blocks at once, and takes a 429 for
-//! the end of it.
+//! BlindBit's routes are paced by waiting where other routes refuse: a wallet that scans asks for some hundred blocks
+//! at once, and takes a 429 for the end of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,8 +48,8 @@ impl Turns {
         }
     }
 
-    /// Waits for the turn of a request from this address; refuses it where too many wait already. One that is given up has had its turn. Loopback
-    /// is free, as for all routes.
+    /// Waits for the turn of a request from this address; refuses it where too many wait already. One that is given up
+    /// has had its turn. Loopback is free, as for all routes.
     async fn turn_of(&self, address: IpAddr) -> Result<(), Box<Response>> {
         if address.to_canonical().is_loopback() {
             return Ok(());
@@ -63,7 +63,8 @@ impl Turns {
         }
     }
 
-    /// When it is the turn of a request that comes now; or after how long one may come that finds a place among those that wait.
+    /// When it is the turn of a request that comes now; or after how long one may come that finds a place among those
+    /// that wait.
     fn turn(&self, address: IpAddr, now: Instant) -> Result<Instant, Duration> {
         let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
         if used_until.len() >= ADDRESSES {

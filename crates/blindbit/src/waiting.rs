@@ -1,5 +1,6 @@
-//! BlindBit's large answers wait for memory where those of other routes are refused ([`unread`](sdk_relay_http_common::unread)): a wallet that scans asks
-//! for some hundred blocks at once, and takes a 503 for the end of it.
+//! BlindBit's large answers wait for memory where those of other routes are refused
+//! ([`unread`](sdk_relay_http_common::unread)): a wallet that scans asks for some hundred blocks at once, and takes a
+//! 503 for the end of it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use sdk_relay_transport::{AnswerBudget, ClientAddress};
 use crate::answer::Refusal;
 use crate::state::Handles;
 
-/// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and than what an answer may
-/// take in all (60 s).
+/// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and
+/// than what an answer may take in all (60 s).
 const WAITS: Duration = Duration::from_secs(20);
 /// Memory of an encoder of gzip: about 300 KiB of tables and window, and output that it holds.
 const ENCODER: usize = 384 << 10;

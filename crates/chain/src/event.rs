@@ -42,7 +42,8 @@ impl MempoolTx {
     }
 }
 
-/// The fee of a transaction: its prevouts' sum less its outputs' sum. `None` for a coinbase, or when the sums make no sense.
+/// The fee of a transaction: its prevouts' sum less its outputs' sum. `None` for a coinbase, or when the sums make no
+/// sense.
 pub fn fee(tx: &Transaction, prevouts: &[TxOut]) -> Option<Amount> {
     if tx.is_coinbase() || prevouts.len() != tx.input.len() {
         return None;
@@ -65,8 +66,9 @@ pub enum LeaveReason {
 
 /// One step of the chain or the mempool, in the order in which it is to be applied.
 ///
-/// Guarantees of the stream: `BlockConnected` always extends the tip that the stream has told before, `BlockDisconnected` always names that
-/// tip. A transaction that is mined leaves the mempool by its block alone; there is no `TxLeft` for it.
+/// Guarantees of the stream: `BlockConnected` always extends the tip that the stream has told before,
+/// `BlockDisconnected` always names that tip. A transaction that is mined leaves the mempool by its block alone; there
+/// is no `TxLeft` for it.
 #[derive(Clone, Debug)]
 pub enum ChainEvent {
     /// A block extends the tip.
@@ -83,7 +85,8 @@ pub enum ChainEvent {
         /// The tip that holds again.
         parent: BlockRef,
     },
-    /// History cannot be followed without a hole (pruned blocks, another chain): the stream goes on after `at` without the blocks between.
+    /// History cannot be followed without a hole (pruned blocks, another chain): the stream goes on after `at` without
+    /// the blocks between.
     Jumped {
         /// The tip from which the stream goes on.
         at: BlockRef,
@@ -97,8 +100,9 @@ pub enum ChainEvent {
         /// Why.
         reason: LeaveReason,
     },
-    /// Everything in the node's mempool has been told by this stream: what the consumer knows from before the stream began, and this stream has
-    /// not told, is gone. Sent after each start and after each loss of signals, after the events that it speaks of.
+    /// Everything in the node's mempool has been told by this stream: what the consumer knows from before the stream
+    /// began, and this stream has not told, is gone. Sent after each start and after each loss of signals, after the
+    /// events that it speaks of.
     MempoolSynced,
 }
 

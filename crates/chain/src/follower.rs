@@ -2,16 +2,19 @@
 //!
 //! Guarantees, beyond those of [`ChainEvent`]:
 //!
-//! - The stream may be cut anywhere, and goes on without a hole from the last block that was told: hand its recent blocks to
-//!   [`Follower::spawn`] again.
-//! - `TxLeft` names only transactions that this stream has told and not yet seen leave; `TxsEntered` names only others. After
-//!   `MempoolSynced` the mempool is therefore what this stream has told, and nothing from before.
-//! - It never ends on its own: a source that fails is asked again until it answers, and [`Follower::status`] says what it waits for.
-//! - A slow consumer makes the follower wait. What the source signals meanwhile may be dropped; it is found again by looking.
+//! - The stream may be cut anywhere, and goes on without a hole from the last block that was told: hand its recent
+//!   blocks to [`Follower::spawn`] again.
+//! - `TxLeft` names only transactions that this stream has told and not yet seen leave; `TxsEntered` names only others.
+//!   After `MempoolSynced` the mempool is therefore what this stream has told, and nothing from before.
+//! - It never ends on its own: a source that fails is asked again until it answers, and [`Follower::status`] says what
+//!   it waits for.
+//! - A slow consumer makes the follower wait. What the source signals meanwhile may be dropped; it is found again by
+//!   looking.
 //! - The task ends with its [`Follower`], or when the receiver is dropped.
 //!
-//! Signals are only ever hints. The chain is compared by hashes (`local_chain`), the mempool by snapshots (`mempool_view`) taken while
-//! the source's tip stood still at the told tip: otherwise a block in between would make mined transactions look like lost ones.
+//! Signals are only ever hints. The chain is compared by hashes (`local_chain`), the mempool by snapshots
+//! (`mempool_view`) taken while the source's tip stood still at the told tip: otherwise a block in between would make
+//! mined transactions look like lost ones.
 
 mod backoff;
 mod batch;
@@ -39,8 +42,9 @@ pub use status::{FollowState, FollowStatus};
 /// Where the consumer stands.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// Recent blocks that the consumer knows, oldest first, without holes; the last one is its tip. More than [`KEPT_BLOCKS`] are of no
-    /// use. Empty at the very first start: the stream then begins with [`ChainEvent::Jumped`] to the source's tip.
+    /// Recent blocks that the consumer knows, oldest first, without holes; the last one is its tip. More than
+    /// [`KEPT_BLOCKS`] are of no use. Empty at the very first start: the stream then begins with [`ChainEvent::Jumped`]
+    /// to the source's tip.
     pub recent: Vec<BlockRef>,
 }
 

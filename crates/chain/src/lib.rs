@@ -1,7 +1,7 @@
 //! The way to Bitcoin.
 //!
-//! A [`ChainSource`] answers questions: a node over RPC and REST ([`node`]), or the development chain (crate `devchain`). The [`follower`]
-//! turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
+//! A [`ChainSource`] answers questions: a node over RPC and REST ([`node`]), or the development chain (crate
+//! `devchain`). The [`follower`] turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
 
 pub mod event;
 pub mod follower;

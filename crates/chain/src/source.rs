@@ -125,8 +125,8 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// Whether the source is in its initial block download: its tip is none that anybody pays on. A regtest node calls itself so until its
-    /// first new block of the day.
+    /// Whether the source is in its initial block download: its tip is none that anybody pays on. A regtest node calls
+    /// itself so until its first new block of the day.
     pub fn is_syncing(&self) -> bool {
         let arrived = self.chain == "regtest" || (self.tip.height > 0 && self.tip.height == self.headers);
         self.initial_block_download && !arrived
@@ -160,8 +160,8 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError>;
     /// The mempool as it stands.
     async fn mempool(&self) -> Result<MempoolSnapshot, SourceError>;
-    /// Mempool transactions with their prevouts, in batches inside. `known` gives those that the caller already has. A transaction that is
-    /// gone, or whose parent is gone, is left out of the answer: that is no error.
+    /// Mempool transactions with their prevouts, in batches inside. `known` gives those that the caller already has. A
+    /// transaction that is gone, or whose parent is gone, is left out of the answer: that is no error.
     async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError>;
     /// For each outpoint the mempool transaction that spends it now (`gettxspendingprevout`).
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
@@ -171,14 +171,15 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn info(&self) -> Result<NodeInfo, SourceError>;
     /// Reply of `getblock HASH 1`.
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError>;
-    /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The queue is bounded; when it
-    /// is full, signals are dropped and one `Lost` follows.
+    /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The
+    /// queue is bounded; when it is full, signals are dropped and one `Lost` follows.
     fn signals(&self) -> Option<Signals>;
     /// How the connection stands over which signals come; `None` for a source that needs none.
     fn signalling(&self) -> Option<Signalling> {
         None
     }
-    /// Whether every change of the mempool and of the chain is signalled, as far as is known; otherwise they are polled beside the signals.
+    /// Whether every change of the mempool and of the chain is signalled, as far as is known; otherwise they are polled
+    /// beside the signals.
     fn signals_all(&self) -> bool {
         true
     }

@@ -45,5 +45,6 @@ pub const BACKOFF_CAP: Duration = Duration::from_secs(30);
 /// A connection that lasted this long was stable: after it, the wait starts again from [`BACKOFF_FIRST`].
 pub const SOUND_AFTER: Duration = Duration::from_secs(30);
 
-/// Blocks below the last one that a reorganisation may have replaced unseen, where a relay cannot say: as many as coinbase outputs need to mature.
+/// Blocks below the last one that a reorganisation may have replaced unseen, where a relay cannot say: as many as
+/// coinbase outputs need to mature.
 pub const REORGANISATION: u32 = 100;

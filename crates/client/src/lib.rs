@@ -21,25 +21,27 @@
 //!
 //! # Guarantees
 //! - **One task owns the socket.** It ends when the last clone of [`Client`] is dropped; [`Events`] then ends too.
-//! - **No notification twice.** A notification whose `event_id` the app has received is dropped. Notifications of a watch
-//!   have no `event_id`: after a reconnect the relay may report a mempool payment to a watch again.
-//! - **No silent loss.** The client reconnects when the connection is lost (unless [`ClientBuilder::reconnect`] is off), and
-//!   resumes after the last notification. [`ClientEvent::Reconnected`] says whether there is a gap. To resume in another
-//!   process, store the `event_id` of each notification after you have processed it, and pass the last one to
-//!   [`ClientBuilder::resume_from`].
-//! - **Failover to another relay.** After two failed attempts, the client tries the relays of [`ClientBuilder::others`], and
-//!   those that its relay has listed, nearest first. An `event_id` belongs to the relay that [`Client::relay`] names. The
-//!   client finds its position in the other relay's log by block hashes: it reports no block twice, and disconnects the blocks
-//!   that the other relay never had. It sends scan keys of watches only to relays that the app has named, unless
-//!   [`ClientBuilder::trust_mesh`] is on, and the token only to relays that the app has named.
+//! - **No notification twice.** A notification whose `event_id` the app has received is dropped. Notifications of a
+//!   watch have no `event_id`: after a reconnect the relay may report a mempool payment to a watch again.
+//! - **No silent loss.** The client reconnects when the connection is lost (unless [`ClientBuilder::reconnect`] is
+//!   off), and resumes after the last notification. [`ClientEvent::Reconnected`] says whether there is a gap. To resume
+//!   in another process, store the `event_id` of each notification after you have processed it, and pass the last one
+//!   to [`ClientBuilder::resume_from`].
+//! - **Failover to another relay.** After two failed attempts, the client tries the relays of
+//!   [`ClientBuilder::others`], and those that its relay has listed, nearest first. An `event_id` belongs to the relay
+//!   that [`Client::relay`] names. The client finds its position in the other relay's log by block hashes: it reports
+//!   no block twice, and disconnects the blocks that the other relay never had. It sends scan keys of watches only to
+//!   relays that the app has named, unless [`ClientBuilder::trust_mesh`] is on, and the token only to relays that the
+//!   app has named.
 //! - **Watches continue.** After a reconnect, a relay with an index reports the payments of the blocks in between as
-//!   `historical`. After a gap it also scans the 100 blocks before the disconnect again, as they may have been replaced, and
-//!   reports their payments once more. If the relay has no index, [`ClientEvent::WatchGap`] says that they are missing.
-//! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one notification with
-//!   the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the first parts be missing:
-//!   `part` is then not 1.
-//! - **Everything is bounded.** If the app does not read its [`Events`], the client stops reading the socket: responses wait
-//!   behind events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
+//!   `historical`. After a gap it also scans the 100 blocks before the disconnect again, as they may have been
+//!   replaced, and reports their payments once more. If the relay has no index, [`ClientEvent::WatchGap`] says that
+//!   they are missing.
+//! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one
+//!   notification with the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the
+//!   first parts be missing: `part` is then not 1.
+//! - **Everything is bounded.** If the app does not read its [`Events`], the client stops reading the socket: responses
+//!   wait behind events, and the relay closes the connection of a client that stays too slow for too long (code 1013).
 //!
 //! Sizes and timeouts are in [`defaults`].
 

@@ -85,14 +85,15 @@ impl Watches {
         self.entries.iter_mut().for_each(|e| e.received.connected(height));
     }
 
-    /// Blocks from this height on were replaced: watches that continued above it after the reconnect may have missed what replaced them, as the relay
-    /// may have followed them before it knew the watch. A payment that it found nevertheless is reported again.
+    /// Blocks from this height on were replaced: watches that continued above it after the reconnect may have missed
+    /// what replaced them, as the relay may have followed them before it knew the watch. A payment that it found
+    /// nevertheless is reported again.
     pub(crate) fn disconnected(&mut self, height: u32) {
         self.entries.iter_mut().for_each(|e| e.received.disconnected(height));
     }
 
-    /// Returns the watches that have to be registered again and that the relay has answered, and forgets their ids of the relay. The others follow
-    /// with their answer.
+    /// Returns the watches that have to be registered again and that the relay has answered, and forgets their ids of
+    /// the relay. The others follow with their answer.
     pub(crate) fn rescans(&mut self) -> Vec<Rescan> {
         let rescan = |e: &mut Entry| {
             e.relay_id.as_ref()?;

@@ -31,8 +31,8 @@ impl Config {
             .collect()
     }
 
-    /// Checks each value on its own, and then the rules between them.
-    /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that node alone.
+    /// Checks each value on its own, and then the rules between them. `operator_url` is `bitcoin_core.url` without the
+    /// changes made over HTTP: the configured credentials are for that node alone.
     pub(super) fn check(values: &Values, operator_url: &str, data_dir: &Path) -> Result<Self, ConfigError> {
         let standalone = values.get(&key::STANDALONE)?;
         let network = match values.get(&key::NETWORK)? {

@@ -98,7 +98,8 @@ impl DataDir {
         })
     }
 
-    /// Whether the directory can be made and written, without leaving anything in it. Whether a relay uses it now is not looked at.
+    /// Whether the directory can be made and written, without leaving anything in it. Whether a relay uses it now is
+    /// not looked at.
     pub fn check(path: &Path) -> Result<(), DataDirError> {
         let mut there = path;
         while std::fs::symlink_metadata(there).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {

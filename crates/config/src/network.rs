@@ -40,7 +40,8 @@ impl Network {
         }
     }
 
-    /// The height from which outputs can be taproot: on the main network the activation of BIP341, elsewhere the genesis block.
+    /// The height from which outputs can be taproot: on the main network the activation of BIP341, elsewhere the
+    /// genesis block.
     pub fn taproot_height(self) -> u32 {
         match self {
             Self::Mainnet => 709_632,

@@ -5,7 +5,8 @@ use std::net::Ipv6Addr;
 /// Longest URL: a host name has 253 characters at most.
 const MAX_URL: usize = 300;
 
-/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, from an operator perhaps with `#KEY`, the key that must answer.
+/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, from an operator perhaps with `#KEY`, the key that must
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAddress {
     /// Without the key.

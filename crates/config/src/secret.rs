@@ -25,7 +25,8 @@ impl Secret {
         &self.0
     }
 
-    /// Whether this is the same secret. The time that it takes tells nothing about where the two differ: their hashes are compared.
+    /// Whether this is the same secret. The time that it takes tells nothing about where the two differ: their hashes
+    /// are compared.
     pub fn is(&self, other: &str) -> bool {
         sha256::Hash::hash(self.0.as_bytes()) == sha256::Hash::hash(other.as_bytes())
     }

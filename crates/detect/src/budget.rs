@@ -63,8 +63,8 @@ impl Budget {
             .map_or(0, |connection| connection.bytes)
     }
 
-    /// Counts bytes. Gives the connections that have to be given up for it, which are not counted any more: this one where it has too much, and
-    /// where all have too much the largest of the address with the most bytes.
+    /// Counts bytes. Gives the connections that have to be given up for it, which are not counted any more: this one
+    /// where it has too much, and where all have too much the largest of the address with the most bytes.
     #[must_use]
     fn add(&self, owner: Owner, bytes: usize) -> Vec<Owner> {
         let mut counted = self.lock();

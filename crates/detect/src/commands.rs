@@ -17,11 +17,12 @@ use super::history_scan::{NextScan, ScannedRange};
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::watch_history::HistoryPlan;
 
-/// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest is a `watch` with 100 labels and
-/// their addresses, about 20 KB: 5 MB in all.
+/// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest
+/// is a `watch` with 100 labels and their addresses, about 20 KB: 5 MB in all.
 const COMMANDS_AHEAD: usize = 256;
 
-/// Deadline for the answer to a `watch` or `unwatch`. Detection takes a command within milliseconds, but none while a commit fails (a full disk).
+/// Deadline for the answer to a `watch` or `unwatch`. Detection takes a command within milliseconds, but none while a
+/// commit fails (a full disk).
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Detection, as connections see it.
@@ -100,8 +101,8 @@ impl Detection {
         (detection, receiver)
     }
 
-    /// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is full, or detection gives it
-    /// up, nothing more goes in, and the connection is to be closed with 1013.
+    /// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is
+    /// full, or detection gives it up, nothing more goes in, and the connection is to be closed with 1013.
     pub fn mailbox(&self, address: IpAddr) -> (Mailbox, MailboxReceiver) {
         self.mail.mailbox(address)
     }
@@ -111,8 +112,8 @@ impl Detection {
         &self.scanner
     }
 
-    /// Registers a watch, or returns [`WatchRefused::Stalled`] after [`ANSWERED_WITHIN`]: detection does not register a watch once the caller has stopped
-    /// waiting.
+    /// Registers a watch, or returns [`WatchRefused::Stalled`] after [`ANSWERED_WITHIN`]: detection does not register a
+    /// watch once the caller has stopped waiting.
     pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
         let registered = async {
@@ -124,8 +125,8 @@ impl Detection {
             .unwrap_or(Err(WatchRefused::Stalled))
     }
 
-    /// Ends a watch; its keys are wiped. When this returns `true`, nothing more of it goes into the mailbox; `false`: detection takes no commands
-    /// now, and ends the watch when it does again.
+    /// Ends a watch; its keys are wiped. When this returns `true`, nothing more of it goes into the mailbox; `false`:
+    /// detection takes no commands now, and ends the watch when it does again.
     pub async fn unwatch(&self, watch_id: String) -> bool {
         let (ended, has_ended) = oneshot::channel();
         let unwatched = async {
@@ -135,7 +136,8 @@ impl Detection {
         timeout(ANSWERED_WITHIN, unwatched).await.is_ok()
     }
 
-    /// Ends all watches of a connection. It does not wait, so that the slot of a connection is free as soon as the connection ends.
+    /// Ends all watches of a connection. It does not wait, so that the slot of a connection is free as soon as the
+    /// connection ends.
     pub fn leave(&self, mailbox: &Mailbox) {
         mailbox.close();
         if self.commands.try_send(Command::Left(mailbox.clone())).is_err() {

@@ -1,10 +1,11 @@
 //! The task that scans the index for watches with `from_height`.
 //!
-//! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded. Scans of others whose next blocks lie in the
-//! same range share the turn, as many of each address as the owner of the turn has, unless they are deep in debt: a range of the index is read
-//! once, and each of its rows is decompressed once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those behind catch up
-//! and share; every few turns the one that has waited longest goes.
-//! The threads of the index do the work. Detection decides which of the payments are sent, and where a scan continues (`backfill`).
+//! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded.
+//! Scans of others whose next blocks lie in the same range share the turn, as many of each address as the owner of the
+//! turn has, unless they are deep in debt: a range of the index is read once, and each of its rows is decompressed
+//! once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those
+//! behind catch up and share; every few turns the one that has waited longest goes. The threads of the index do the
+//! work. Detection decides which of the payments are sent, and where a scan continues (`backfill`).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -21,18 +22,20 @@ use super::commands::Detection;
 use super::history_scan::{Left, Scan};
 use super::scan_queue::ScanQueue;
 
-/// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new one, is noticed between two
-/// turns: a client with a single key waits for at most one turn of others.
+/// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new
+/// one, is noticed between two turns: a client with a single key waits for at most one turn of others.
 const PAIRS: usize = 8_192;
 /// Rows of one turn at least, so that reading pays.
 const ROWS_AT_LEAST: usize = 256;
 /// Keys of one turn at most: one block may have more rows than a turn should, and has fewer keys then.
 const KEYS: usize = PAIRS / ROWS_AT_LEAST;
-/// Keys of one turn at least: a row is decompressed once for all of them, which costs about as much as scanning it for one key.
+/// Keys of one turn at least: a row is decompressed once for all of them, which costs about as much as scanning it for
+/// one key.
 const KEYS_AT_LEAST: usize = 4;
 /// What a turn may cost, in units of [`PAIR`], and its search of transactions with matches as much again.
 const TURN: u64 = PAIRS as u64 * PAIR;
-/// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of an owner with many.
+/// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of
+/// an owner with many.
 const QUANTUM: u64 = TURN / 8;
 /// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
@@ -174,8 +177,8 @@ impl HistoryScanner {
         went_on
     }
 
-    /// Leaves out the blocks that cannot be had: damaged ones, and those below the index's first, which may have risen since a scan began, as
-    /// the node had pruned what came next.
+    /// Leaves out the blocks that cannot be had: damaged ones, and those below the index's first, which may have risen
+    /// since a scan began, as the node had pruned what came next.
     async fn skip_missing(&self, scans: &mut Vec<Scan>) {
         let mut skipping = Vec::new();
         let mut scanned_ranges = Vec::new();
@@ -233,7 +236,8 @@ impl Turns {
         self.addresses
     }
 
-    /// The owners that may share the turns of others: not those whose debt is so large that others come first, as they would lengthen their turns.
+    /// The owners that may share the turns of others: not those whose debt is so large that others come first, as they
+    /// would lengthen their turns.
     fn companions(&self) -> HashSet<Owner> {
         self.fair.companions(usize::MAX).into_iter().collect()
     }

@@ -87,8 +87,9 @@ pub(super) struct Left {
 }
 
 impl Scan {
-    /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other scan of the connection has used
-    /// any. `None` if not even one block is finished or fits; then the scan gets a later turn.
+    /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other
+    /// scan of the connection has used any. `None` if not even one block is finished or fits; then the scan gets a
+    /// later turn.
     pub(super) fn scanned(&self, blocks: &[IndexedBlock], found: Scanned, left: &Left) -> Option<ScannedRange> {
         let mut capacity = left.payments;
         let Scanned { paid, unfinished } = found;

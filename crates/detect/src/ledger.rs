@@ -88,7 +88,8 @@ impl Ledger {
         self.revert(gone, None)
     }
 
-    /// Removes the payments in blocks up to `height`, whose payments are not reverted any more, however deep a reorganisation is (API.md, Limits). Returns what was removed.
+    /// Removes the payments in blocks up to `height`, whose payments are not reverted any more, however deep a
+    /// reorganisation is (API.md, Limits). Returns what was removed.
     pub(super) fn bury(&mut self, height: u32) -> Vec<OutPoint> {
         let buried = self.outpoints_where(|_, p| p.block.is_some_and(|(of, _)| of <= height));
         for outpoint in &buried {

@@ -1,4 +1,5 @@
-//! The queue from detection to a connection, for the messages about its watches. Bounded in bytes, for each connection and for all together.
+//! The queue from detection to a connection, for the messages about its watches. Bounded in bytes, for each connection
+//! and for all together.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -11,17 +12,21 @@ use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Share};
 
-/// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has not read this much is too slow.
+/// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has
+/// not read this much is too slow.
 const MAILBOX_BYTES: usize = 4 << 20;
-/// Bytes of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not four. Live notifications cannot.
+/// Bytes of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not
+/// four. Live notifications cannot.
 const HISTORY_BYTES: usize = 512 << 10;
-/// What one payment takes at most, [`OVERHEAD`] included: its longest texts are an address (119 characters) and four hashes.
+/// What one payment takes at most, [`OVERHEAD`] included: its longest texts are an address (119 characters) and four
+/// hashes.
 const PAYMENT_BYTES: usize = 1 << 10;
 /// Bytes that wait for all connections. Beyond them the address for which most waits loses its largest mailbox.
 const ALL_MAILBOXES: usize = 64 << 20;
 /// What a message takes beside its text: its place in the queue, and the allocator's part.
 const OVERHEAD: usize = size_of::<QueuedFrame>() + 16;
-/// Bytes of the ledgers of one connection's watches: some 20,000 payments that can still be reverted. Fees of a few dollars make thousands.
+/// Bytes of the ledgers of one connection's watches: some 20,000 payments that can still be reverted. Fees of a few
+/// dollars make thousands.
 const CONNECTION_LEDGERS: usize = 8 << 20;
 /// Bytes of all ledgers. Beyond them the address with the most loses its connection with the most.
 const ALL_LEDGERS: usize = 64 << 20;
@@ -186,7 +191,8 @@ impl Mailbox {
         }
     }
 
-    /// A message for this mailbox, which counts from now on; `None` if the mailbox is given up, which this message may cause.
+    /// A message for this mailbox, which counts from now on; `None` if the mailbox is given up, which this message may
+    /// cause.
     pub(super) fn queued(&self, frame: Frame) -> Option<QueuedFrame> {
         if self.is_dead() {
             return None;
@@ -204,7 +210,8 @@ impl Mailbox {
     /// Puts in all of these before the connection takes any.
     pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedFrame>) {
         let mut frames = self.0.frames();
-        // Checked within the lock: giving up a mailbox sets the state first, and then takes the lock to free the frames.
+        // Checked within the lock: giving up a mailbox sets the state first, and then takes the lock to free the
+        // frames.
         if !self.is_dead() {
             let before = frames.len();
             frames.extend(queued);
@@ -216,7 +223,8 @@ impl Mailbox {
         }
     }
 
-    /// Whether live notifications may be held back for a history: half of the capacity is for what the client can have now.
+    /// Whether live notifications may be held back for a history: half of the capacity is for what the client can have
+    /// now.
     pub(super) fn may_hold(&self) -> bool {
         self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
     }

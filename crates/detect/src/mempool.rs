@@ -14,8 +14,8 @@ const SPARE: usize = 1_024;
 /// Some rows that were in the mempool at one time. A few of them may have left it.
 pub(super) type Segment = Arc<[Arc<Row>]>;
 
-/// Transactions now in the mempool, the eligible ones with their tweaks. Their rows lie in segments, which a snapshot shares: a new watch costs
-/// a few pointers, however large the mempool is and however many watches come.
+/// Transactions now in the mempool, the eligible ones with their tweaks. Their rows lie in segments, which a snapshot
+/// shares: a new watch costs a few pointers, however large the mempool is and however many watches come.
 #[derive(Debug, Default)]
 pub(super) struct Mempool {
     txs: HashMap<Txid, Option<Arc<Row>>>,
@@ -49,7 +49,8 @@ impl Mempool {
     pub(super) fn snapshot(&mut self) -> Vec<Segment> {
         if !self.tail.is_empty() {
             let mut merged = std::mem::take(&mut self.tail);
-            // Segments double in size from the newest to the oldest, so that there are few and each row is copied a few times in its life.
+            // Segments double in size from the newest to the oldest, so that there are few and each row is copied a few
+            // times in its life.
             while let Some(last) = self
                 .segments
                 .pop_if(|last| last.len() < LARGE && last.len() <= merged.len())

@@ -33,7 +33,8 @@ pub struct NodeWalletKeeper {
 }
 
 impl NodeWalletKeeper {
-    /// Never ends. `first` gets the scripts once; on a node without wallets it is dropped, and detection goes on without.
+    /// Never ends. `first` gets the scripts once; on a node without wallets it is dropped, and detection goes on
+    /// without.
     pub async fn keep(self, first: oneshot::Sender<HashSet<ScriptBuf>>, detection: Detection) {
         let mut first = Some(first);
         loop {

@@ -1,4 +1,5 @@
-//! The relay's own silent-payment wallet: keys given in the configuration, or made at first start and kept in a file of mode 0600.
+//! The relay's own silent-payment wallet: keys given in the configuration, or made at first start and kept in a file of
+//! mode 0600.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -32,8 +32,8 @@ pub struct Parts {
     pub index: Option<Index>,
     /// Watches at most.
     pub max_watches: usize,
-    /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that no payment to that
-    /// wallet is passed over at the start.
+    /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that
+    /// no payment to that wallet is passed over at the start.
     pub wallet_scripts: Option<oneshot::Receiver<HashSet<ScriptBuf>>>,
 }
 

@@ -33,7 +33,8 @@ pub(super) fn facts_of(txid: Txid, tx: &Transaction, prevouts: &[TxOut]) -> Fact
     }
 }
 
-/// The rows of many transactions, in order: `None` for one that is not eligible (BIP352). A batch costs far less per transaction.
+/// The rows of many transactions, in order: `None` for one that is not eligible (BIP352). A batch costs far less per
+/// transaction.
 pub(super) fn rows_of(scanner: &Scanner, facts: &[Facts], txs: &[TxWithPrevouts<'_>]) -> Vec<Option<Arc<Row>>> {
     let tweaks = scanner.tweaks(txs).into_iter();
     let row = |(tweak, ((tx, _), facts)): (Option<_>, (&TxWithPrevouts<'_>, &Facts))| {

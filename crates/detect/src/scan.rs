@@ -8,7 +8,8 @@ use std::thread::{Builder, available_parallelism, scope};
 use sdk_relay_bip352::{EligibleTx, Hit, Prepared, Scanner};
 use sdk_relay_scheduler::Row;
 
-/// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's work.
+/// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's
+/// work.
 const PAIRS_A_THREAD: usize = 5_000;
 
 /// What the engine finds, ordered by row and then by receiver.

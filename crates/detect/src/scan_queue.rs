@@ -43,7 +43,8 @@ impl ScanQueue {
         std::mem::take(&mut self.lock().scans).into_values().collect()
     }
 
-    /// What waits, once there is something; `None` when detection has ended. Nothing is lost when it is dropped half-way.
+    /// What waits, once there is something; `None` when detection has ended. Nothing is lost when it is dropped
+    /// half-way.
     pub(super) async fn next(&self) -> Option<Vec<Scan>> {
         loop {
             let added = self.added.notified();

@@ -108,7 +108,8 @@ impl Watch {
         self.finish_history(tip);
     }
 
-    /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it had not before.
+    /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it
+    /// had not before.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
         let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
         match (&mut self.history, unseen, index) {
@@ -148,8 +149,8 @@ impl Watch {
         })
     }
 
-    /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is that of the chain, which contains
-    /// the range.
+    /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is
+    /// that of the chain, which contains the range.
     pub(super) fn scanned(&mut self, scanned: &ScannedRange, tip: u32) -> (NextScan, usize) {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (NextScan::Done, 0);
@@ -227,7 +228,8 @@ impl Watch {
         }
         let progress = self.last_progress(tip);
         let waiting = self.history.take().map(|mut history| history.release());
-        // At once: a client that has received the last progress and then an event has received what waited for the history.
+        // At once: a client that has received the last progress and then an event has received what waited for the
+        // history.
         self.mailbox
             .put_all(progress.into_iter().chain(waiting.into_iter().flatten()));
     }
@@ -263,7 +265,8 @@ impl Watch {
         }
     }
 
-    /// A block was disconnected before it was scanned to its end: unconfirmed payments of its transactions are reverted.
+    /// A block was disconnected before it was scanned to its end: unconfirmed payments of its transactions are
+    /// reverted.
     pub(super) fn left_with_block(&mut self, contains: impl Fn(&Txid) -> bool) {
         self.mempool_is(|txid| !contains(txid));
     }

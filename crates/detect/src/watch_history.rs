@@ -1,9 +1,10 @@
 //! The history of a watch, read from the tweak index: the handover to live detection is [`sdk_relay_backfill`]'s.
 //!
-//! Before detection knows its first block, there is no tip at which the history could end: the request waits for that block.
+//! Before detection knows its first block, there is no tip at which the history could end: the request waits for that
+//! block.
 //!
-//! While the index is complete, live notifications wait until the history is sent, so that a client gets all in order. Building the index can take
-//! days: meanwhile live notifications are sent at once.
+//! While the index is complete, live notifications wait until the history is sent, so that a client gets all in order.
+//! Building the index can take days: meanwhile live notifications are sent at once.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,10 @@ use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::mailbox::QueuedFrame;
 
-/// Bounds for live notifications that wait for the end of a scan. With more of them, the client gets them before the rest of its history. Their
-/// bytes count in the mailbox of the connection, of whose capacity they may use half. They do not wait long for a scan without progress: a block of
-/// the index may have to be restored first, from a node that does not answer, or the disk may fail.
+/// Bounds for live notifications that wait for the end of a scan. With more of them, the client gets them before the
+/// rest of its history. Their bytes count in the mailbox of the connection, of whose capacity they may use half. They
+/// do not wait long for a scan without progress: a block of the index may have to be restored first, from a node that
+/// does not answer, or the disk may fail.
 const LIMITS: Limits = Limits {
     held: 1024,
     stalled: Duration::from_secs(30),

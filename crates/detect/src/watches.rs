@@ -197,7 +197,8 @@ impl Watches {
         connection.set_barrier();
     }
 
-    /// The scans for this connection are too far behind, or have failed: it is closed, and the client has to connect again.
+    /// The scans for this connection are too far behind, or have failed: it is closed, and the client has to connect
+    /// again.
     pub(super) fn give_up(&mut self, owner: Owner, is_behind: bool) {
         if let Some(Connection { mailbox, .. }) = self.owners.get(&owner) {
             if is_behind {

@@ -21,7 +21,8 @@ use super::parts::{Parts, StartError};
 use super::scan_queue::ScanQueue;
 use super::watches::Watches;
 
-/// Outcomes of scans that are taken while an event of the chain waits: some 10 ms, if each has payments for as many watches as it may have.
+/// Outcomes of scans that are taken while an event of the chain waits: some 10 ms, if each has payments for as many
+/// watches as it may have.
 const OUTCOMES_PER_EVENT: u32 = 16;
 
 pub(super) struct Worker {
@@ -101,10 +102,11 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                // Commands first, so that a watch is notified of a payment that comes after its registration. They are served from the start on, with or
-                // without the node.
+                // Commands first, so that a watch is notified of a payment that comes after its registration. They are
+                // served from the start on, with or without the node.
                 Some(command) = commands.recv() => self.handle_command(command, &stop).await,
-                // Taken before more is pushed, so that the scheduler never waits for the chain; but however much is found, the chain waits for a few only.
+                // Taken before more is pushed, so that the scheduler never waits for the chain; but however much is
+                // found, the chain waits for a few only.
                 Some(outcome) = outcomes.recv(), if !chain_waits || outcomes_in_a_row < OUTCOMES_PER_EVENT => {
                     outcomes_in_a_row = if chain_waits { outcomes_in_a_row + 1 } else { 0 };
                     self.scanned(outcome);

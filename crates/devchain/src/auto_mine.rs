@@ -26,8 +26,8 @@ impl AutoMine {
 }
 
 impl DevChain {
-    /// Mines one block each `interval`, the first after one interval. An interval of zero is taken as a millisecond. A block that cannot be written
-    /// is logged, and the next is tried. Must be called within a tokio runtime.
+    /// Mines one block each `interval`, the first after one interval. An interval of zero is taken as a millisecond. A
+    /// block that cannot be written is logged, and the next is tried. Must be called within a tokio runtime.
     pub fn auto_mine(self: &Arc<Self>, interval: Duration) -> AutoMine {
         let interval = interval.max(Duration::from_millis(1));
         let chain = Arc::clone(self);

@@ -61,7 +61,8 @@ impl Parent {
         self.height + 1
     }
 
-    /// Makes the next block and goes on to it. Half of all hashes are below regtest's target, so that it takes two tries on average.
+    /// Makes the next block and goes on to it. Half of all hashes are below regtest's target, so that it takes two
+    /// tries on average.
     pub(super) fn mine(&mut self, ingredients: Ingredients) -> Block {
         let Ingredients {
             payout,

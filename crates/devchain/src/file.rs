@@ -17,11 +17,13 @@ const HEADER: u64 = 12;
 /// Kind and length.
 const HEAD: usize = 5;
 const CHECKSUM: usize = 4;
-/// Bound of one record's payload: a block of 4 MB with what it spends, or a reorganisation of [`super::MAX_REORG`] blocks with a coinbase each.
+/// Bound of one record's payload: a block of 4 MB with what it spends, or a reorganisation of [`super::MAX_REORG`]
+/// blocks with a coinbase each.
 const MAX_PAYLOAD: usize = 16 << 20;
 /// The file holds the wallet's key.
 const MODE: u32 = 0o600;
-/// A program that this process is just starting has our open files, and with them our locks, until it has become another: for moments.
+/// A program that this process is just starting has our open files, and with them our locks, until it has become
+/// another: for moments.
 const LOCK_TRIES: u32 = 40;
 const LOCK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -90,7 +92,8 @@ impl RecordFile {
         })
     }
 
-    /// Reads the record that begins at the end of what was read so far. `None` at the end of the file; a torn last record is cut off.
+    /// Reads the record that begins at the end of what was read so far. `None` at the end of the file; a torn last
+    /// record is cut off.
     pub(super) fn next<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Result<Option<Record<'a>>, DevChainError> {
         match self.read_next(buffer) {
             Ok(Next::Record) => {

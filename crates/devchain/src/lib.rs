@@ -1,11 +1,14 @@
-//! The embedded development chain: a chain on regtest's parameters within the process, with real blocks and real, signed transactions.
+//! The embedded development chain: a chain on regtest's parameters within the process, with real blocks and real,
+//! signed transactions.
 //!
-//! [`DevChain`] is a [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that everything that follows it is what follows a node.
-//! Its wallet mines every block and makes the payments that it is asked for. Any regtest node would accept its blocks.
+//! [`DevChain`] is a [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that everything that follows it is
+//! what follows a node. Its wallet mines every block and makes the payments that it is asked for. Any regtest node
+//! would accept its blocks.
 //!
 //! Guarantees:
 //!
-//! - A block or transaction is in the file before anybody hears of it. After a kill at any moment the file gives back all that was told.
+//! - A block or transaction is in the file before anybody hears of it. After a kill at any moment the file gives back
+//!   all that was told.
 //! - Reopening gives the same chain, mempool and wallet. One process at a time has the file open.
 //! - The mempool holds only transactions that the next blocks can take, parents before children.
 //! - Signals are told in the order of the changes; a receiver that is too slow hears `Lost` ([`SIGNALS_AHEAD`]).
@@ -14,8 +17,8 @@
 //!
 //! # The file
 //!
-//! `devchain.dat`, mode 0600 since it holds the wallet's key, is append-only. Integers are little-endian; "Bitcoin's form" is the consensus
-//! encoding.
+//! `devchain.dat`, mode 0600 since it holds the wallet's key, is append-only. Integers are little-endian; "Bitcoin's
+//! form" is the consensus encoding.
 //!
 //! ```text
 //! file        = "sdkrdev\n"  version u32 = 1  record*
@@ -23,14 +26,16 @@
 //! checksum    = the first 4 bytes of SHA-256(kind, length, payload)
 //! kind 1      = the wallet's secret, 32 bytes; the first record
 //! kind 2      = one or more consecutive blocks: (block in Bitcoin's form, coin*)*
-//! coin        = (height << 1 | is coinbase) u32, output in Bitcoin's form; one for each input of the block's transactions after the coinbase
+//! coin        = (height << 1 | is coinbase) u32, output in Bitcoin's form; one for each input of the block's
+//!               transactions after the coinbase
 //! kind 3      = a transaction that entered the mempool, in Bitcoin's form
 //! ```
 //!
-//! The blocks of a record replace all that follow the parent of the first: a record with an older parent than the tip is a reorganisation, and
-//! is one record so that it happens wholly or not at all. What a transaction replaces, and what a reorganisation brings back, follows from the
-//! rules and is not written. A last record that was not written to its end is cut off when the file is opened. Writes are not
-//! synchronised to the disk: they outlive the process, not a power cut.
+//! The blocks of a record replace all that follow the parent of the first: a record with an older parent than the tip
+//! is a reorganisation, and is one record so that it happens wholly or not at all. What a transaction replaces, and
+//! what a reorganisation brings back, follows from the rules and is not written. A last record that was not written to
+//! its end is cut off when the file is opened. Writes are not synchronised to the disk: they outlive the process, not a
+//! power cut.
 
 mod auto_mine;
 mod block;
@@ -67,7 +72,8 @@ pub const MAX_REORG: u32 = 100;
 /// Blocks of a new chain: 20 coinbases can be spent at once, five of each kind of output.
 pub const FIRST_BLOCKS: u32 = 119;
 
-/// A chain of one's own. Its methods take microseconds for each block or transaction and do not wait for anything but the file.
+/// A chain of one's own. Its methods take microseconds for each block or transaction and do not wait for anything but
+/// the file.
 #[derive(Debug)]
 pub struct DevChain {
     state: Mutex<State>,
@@ -96,8 +102,8 @@ impl DevChain {
         Ok(hashes.collect::<Result<_, _>>()?)
     }
 
-    /// Pays `amount` to a silent-payment address (`sprt1…`) or any other regtest address, from the wallet. The transaction is in the mempool then, and
-    /// the payment is its output 0.
+    /// Pays `amount` to a silent-payment address (`sprt1…`) or any other regtest address, from the wallet. The
+    /// transaction is in the mempool then, and the payment is its output 0.
     pub fn pay(&self, address: &str, amount: Amount) -> Result<Txid, PayError> {
         let payee = payment::Payee::parse(address)?;
         let mut state = self.state();
@@ -106,8 +112,8 @@ impl DevChain {
         Ok(state.enter(accepted)?)
     }
 
-    /// Takes back one of the wallet's payments that is still in the mempool: another transaction spends the same coins back to the wallet, at a higher
-    /// fee. Gives its txid. Transactions that spent the payment go with it.
+    /// Takes back one of the wallet's payments that is still in the mempool: another transaction spends the same coins
+    /// back to the wallet, at a higher fee. Gives its txid. Transactions that spent the payment go with it.
     pub fn replace(&self, txid: Txid) -> Result<Txid, ReplaceError> {
         let mut state = self.state();
         let old = state
@@ -120,8 +126,8 @@ impl DevChain {
         Ok(state.enter(accepted)?)
     }
 
-    /// Replaces the last `depth` blocks (1 to [`MAX_REORG`]) by `depth + 1` empty ones, whose hashes it gives, lowest first. The transactions of the
-    /// replaced blocks are in the mempool again.
+    /// Replaces the last `depth` blocks (1 to [`MAX_REORG`]) by `depth + 1` empty ones, whose hashes it gives, lowest
+    /// first. The transactions of the replaced blocks are in the mempool again.
     pub fn reorg(&self, depth: u32) -> Result<Vec<BlockHash>, ReorgError> {
         self.state().reorg(depth)
     }

@@ -182,8 +182,8 @@ fn spendable(ledger: &Ledger, wallet: &Wallet) -> Vec<Spendable> {
     coins
 }
 
-/// Coins worth `amount` and the fee: the oldest one that is enough, else the largest together. `rest` is the transaction's virtual size without
-/// inputs.
+/// Coins worth `amount` and the fee: the oldest one that is enough, else the largest together. `rest` is the
+/// transaction's virtual size without inputs.
 fn choose(mut coins: Vec<Spendable>, amount: Amount, rest: u64) -> Result<(Vec<Spendable>, Amount), PayError> {
     let fee = |coins: &[Spendable]| {
         Amount::from_sat((rest + coins.iter().map(|coin| coin.kind.vsize()).sum::<u64>()) * FEE_RATE)

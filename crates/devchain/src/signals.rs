@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use sdk_relay_chain::Signal;
 
-/// Signals that a receiver may fall behind: a block's worth of small payments. When its queue is full it gets `Lost` in the last place and
-/// nothing more until it has caught up somewhat.
+/// Signals that a receiver may fall behind: a block's worth of small payments. When its queue is full it gets `Lost` in
+/// the last place and nothing more until it has caught up somewhat.
 pub const SIGNALS_AHEAD: usize = 4096;
 
 #[derive(Debug, Default)]

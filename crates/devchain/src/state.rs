@@ -174,7 +174,8 @@ fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result
                 Ok(accepted) => {
                     ledger.enter(accepted);
                 }
-                // Another version of this program had other rules. Should a block hold the transaction, it comes with the block.
+                // Another version of this program had other rules. Should a block hold the transaction, it comes with
+                // the block.
                 Err(reason) => {
                     tracing::warn!(txid = %tx.compute_txid(), %reason, "ignoring a stored transaction that is no longer valid");
                 }

@@ -17,8 +17,8 @@ const STEP: ReadLimit = ReadLimit {
     bytes: 256 << 10,
 };
 
-/// Events among which a block is looked for, for a client that comes from another relay: some days of blocks. Clients can ask for it as often as
-/// they shake hands.
+/// Events among which a block is looked for, for a client that comes from another relay: some days of blocks. Clients
+/// can ask for it as often as they shake hands.
 pub(super) const LOOK_BACK: usize = 8192;
 
 /// A client's place in the log: everything up to it has been handed over or was not on its topics.
@@ -42,7 +42,8 @@ pub enum Next {
     UpToDate,
     /// It is so far behind that what it misses is no longer held for it.
     Lagged,
-    /// Blocks could not be followed since it began, and no event is about them: the client has to know, as one that resumes before them does.
+    /// Blocks could not be followed since it began, and no event is about them: the client has to know, as one that
+    /// resumes before them does.
     Hole,
 }
 
@@ -52,8 +53,8 @@ impl Cursor {
         self.after
     }
 
-    /// Stops it behind the event that this says, for as long as it says so. The barrier has to be lowered before the events that it holds back are
-    /// committed.
+    /// Stops it behind the event that this says, for as long as it says so. The barrier has to be lowered before the
+    /// events that it holds back are committed.
     pub fn held_by(mut self, barrier: watch::Receiver<u64>) -> Self {
         self.barrier = Some(barrier);
         self
@@ -61,7 +62,8 @@ impl Cursor {
 }
 
 impl Hub {
-    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip is known.
+    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip
+    /// is known.
     pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         if cursor.after < ring.newest() {
@@ -80,7 +82,8 @@ impl Hub {
         }
     }
 
-    /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the runtime's own threads.
+    /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the
+    /// runtime's own threads.
     pub fn resume(&self, from: u64) -> Result<(Cursor, Resume), StoreError> {
         let complete_from = self.log.complete_from()?;
         let newest = *self.head.borrow();
@@ -103,8 +106,9 @@ impl Hub {
         Ok((cursor, resume))
     }
 
-    /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A gap, and new events
-    /// only, where none of them is, or that event is no longer near. Reads the store: not for the runtime's own threads.
+    /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A
+    /// gap, and new events only, where none of them is, or that event is no longer near. Reads the store: not for the
+    /// runtime's own threads.
     pub fn resume_after(&self, blocks: &[BlockHash]) -> Result<(Cursor, Resume), StoreError> {
         let known: HashSet<BlockHash> = self.told(|chain| chain.blocks.values().copied().collect());
         let Some(block) = blocks.iter().find(|hash| known.contains(*hash)) else {
@@ -190,7 +194,8 @@ impl Hub {
     }
 }
 
-/// The last event that a cursor may pass. To be read after the events were: what is committed by then has lowered the barrier before.
+/// The last event that a cursor may pass. To be read after the events were: what is committed by then has lowered the
+/// barrier before.
 fn last_allowed(barrier: Option<&watch::Receiver<u64>>) -> u64 {
     barrier.map_or(u64::MAX, |barrier| *barrier.borrow())
 }

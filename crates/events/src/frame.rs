@@ -6,8 +6,8 @@ use bytes::Bytes;
 use sdk_relay_protocol::{Event, ServerMessage, encode};
 use sdk_relay_store::LogEntry;
 
-/// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever be, its client and the
-/// operator learn of it.
+/// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever
+/// be, its client and the operator learn of it.
 const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a message could not be encoded: please report this bug","in_reply_to":null,"timestamp":0}"#;
 
 /// JSON text in one shared buffer. Cloning it copies a pointer.
@@ -49,8 +49,8 @@ impl Frame {
         }
     }
 
-    /// The messages of an event that is read from the log. The last of them has its id: a client that resumes after an earlier one gets all of them
-    /// again.
+    /// The messages of an event that is read from the log. The last of them has its id: a client that resumes after an
+    /// earlier one gets all of them again.
     pub(crate) fn of_entry(entry: &LogEntry) -> impl Iterator<Item = Self> + '_ {
         let mut messages = entry.messages().peekable();
         std::iter::from_fn(move || {

@@ -12,8 +12,8 @@ use tokio::sync::{broadcast, watch};
 use crate::frame::Frame;
 use crate::ring::Ring;
 
-/// Reports that wait for a connection. They are snapshots made every few seconds: one that is missed is replaced by the next.
-/// All connections share them, of 1 KB each.
+/// Reports that wait for a connection. They are snapshots made every few seconds: one that is missed is replaced by the
+/// next. All connections share them, of 1 KB each.
 const REPORTS_AHEAD: usize = 16;
 
 /// A report on one of the topics `sync`, `health`, `metrics`.
@@ -33,7 +33,8 @@ pub struct Hub {
     pub(crate) head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
     chain: RwLock<Chain>,
-    /// The first event after blocks that could not be followed; 0 where there are none. Each step of each client looks at it.
+    /// The first event after blocks that could not be followed; 0 where there are none. Each step of each client looks
+    /// at it.
     hole_before: AtomicU64,
 }
 
@@ -72,7 +73,8 @@ impl Hub {
         })
     }
 
-    /// Publishes events that are committed to the log, in the order of their ids. `change` is what they change in the chain.
+    /// Publishes events that are committed to the log, in the order of their ids. `change` is what they change in the
+    /// chain.
     pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         let jumps = matches!(change, Some(BlockChange::Jump(..)));
@@ -105,7 +107,8 @@ impl Hub {
         self.told(Chain::tip)
     }
 
-    /// The block at this height, as told by everything up to the newest event; `None` for one that the hub does not remember.
+    /// The block at this height, as told by everything up to the newest event; `None` for one that the hub does not
+    /// remember.
     pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
         self.told(|chain| chain.blocks.get(&height).copied())
     }

@@ -119,7 +119,8 @@ async fn what_is_gone_is_a_gap() {
     assert!(f.read(&mut cursor, all).await.is_empty());
 }
 
-/// Also for the client that was up to date, whose last event is the last before the hole: no event says that blocks are missing.
+/// Also for the client that was up to date, whose last event is the last before the hole: no event says that blocks are
+/// missing.
 #[tokio::test]
 async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_before() {
     let all = only(NOTIFICATIONS);

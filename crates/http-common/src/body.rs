@@ -1,5 +1,5 @@
-//! A request's body, read the same way everywhere: of a bounded size, within a bounded time, in memory that all clients share; and, for JSON,
-//! one object of the right content type.
+//! A request's body, read the same way everywhere: of a bounded size, within a bounded time, in memory that all clients
+//! share; and, for JSON, one object of the right content type.
 
 use std::sync::Arc;
 
@@ -115,7 +115,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(read?)
 }
 
-/// The body again, where a number such as `60.0` was refused: JSON knows one kind of number, and some languages write whole ones so.
+/// The body again, where a number such as `60.0` was refused: JSON knows one kind of number, and some languages write
+/// whole ones so.
 fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let mut body: Value = serde_json::from_slice(bytes).ok()?;
     make_whole(&mut body).then(|| serde_json::from_value(body).ok())?

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI format registry.
+/// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI
+/// format registry.
 pub fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
     let text = document.to_json().map(|text| text.replace("\"u-int", "\"uint"));
     text.and_then(|text| serde_json::from_str(&text))

@@ -1,4 +1,5 @@
-//! What another edge adds to the HTTP port. The wiring of the relay hands it to the edge that serves the port: neither knows the other.
+//! What another edge adds to the HTTP port. The wiring of the relay hands it to the edge that serves the port: neither
+//! knows the other.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,5 @@
-//! Every error of the HTTP API, as an RFC 9457 problem document. Status codes are given here and by the handlers that say which they mean.
+//! Every error of the HTTP API, as an RFC 9457 problem document. Status codes are given here and by the handlers that
+//! say which they mean.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +8,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::http::{FieldError, Problem};
 
-/// Longest message of a wrong field, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of it.
+/// Longest message of a wrong field, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of
+/// it.
 const REASON: usize = 240;
 
 /// An error on its way to the client.
@@ -109,8 +111,8 @@ impl From<JsonRejection> for ApiError {
     }
 }
 
-/// The field and the message in axum's `WORDS: FIELD: MESSAGE at line L column C`. Where a field is missing or the body is no object at all,
-/// there is no `FIELD: `.
+/// The field and the message in axum's `WORDS: FIELD: MESSAGE at line L column C`. Where a field is missing or the body
+/// is no object at all, there is no `FIELD: `.
 fn field_and_message(text: &str) -> (String, String) {
     let reason = text.split_once("target type: ").map_or(text, |(_, reason)| reason);
     let reason = reason.rfind(" at line ").map_or(reason, |end| &reason[..end]);

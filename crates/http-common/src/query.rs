@@ -1,4 +1,5 @@
-//! Values of query strings that several resources have. What does not parse is a 400 by then; what parses can still be unacceptable.
+//! Values of query strings that several resources have. What does not parse is a 400 by then; what parses can still be
+//! unacceptable.
 
 use std::str::FromStr;
 
@@ -12,7 +13,8 @@ const DEFAULT_LIMIT: u64 = 100;
 /// Entries listed at most.
 const MOST: u64 = 1000;
 
-/// A whole number of digits alone. Rust reads `+5` as a number too, which no client means: in a query it is a blank before a five.
+/// A whole number of digits alone. Rust reads `+5` as a number too, which no client means: in a query it is a blank
+/// before a five.
 pub fn digits<T: FromStr>(text: &str) -> Option<T> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?

@@ -1,5 +1,5 @@
-//! Large answers have a share of the memory for what clients have not read ([`AnswerBudget`]). What has none is not sent: its bytes are
-//! dropped at once.
+//! Large answers have a share of the memory for what clients have not read ([`AnswerBudget`]). What has none is not
+//! sent: its bytes are dropped at once.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,8 +48,8 @@ pub fn later(refusal: impl IntoResponse) -> Response {
     response
 }
 
-/// The answer with its share, or the size of what does not fit. `encoder` is the memory that compressing it takes: an answer with an
-/// `Arc<AnswerShare>` among its extensions has a share of that too, and no other may be compressed.
+/// The answer with its share, or the size of what does not fit. `encoder` is the memory that compressing it takes: an
+/// answer with an `Arc<AnswerShare>` among its extensions has a share of that too, and no other may be compressed.
 pub async fn held(
     budget: &AnswerBudget,
     client: IpAddr,

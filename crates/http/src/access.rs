@@ -23,9 +23,10 @@ const BURST_SECONDS: u32 = 3;
 /// Addresses that are remembered before the idle ones are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that they were there: `Forwarded`,
-/// `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` … Programs that ask a server directly, curl and browsers among
-/// them, send none of these; one that does loses a convenience, and is told which header it was.
+/// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that
+/// they were there: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` …
+/// Programs that ask a server directly, curl and browsers among them, send none of these; one that does loses a
+/// convenience, and is told which header it was.
 const FORWARDING: [&str; 21] = [
     "forwarded",
     "forwarder",
@@ -49,8 +50,8 @@ const FORWARDING: [&str; 21] = [
     "correlation-id",
     "trace-id",
 ];
-/// Beginnings of the names of headers that one kind of proxy adds: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly, Akamai, Vercel, Netlify, Tailscale,
-/// ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
+/// Beginnings of the names of headers that one kind of proxy adds: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly,
+/// Akamai, Vercel, Netlify, Tailscale, ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
 const PREFIXES: [&str; 30] = [
     "x-traefik-",
     "x-edge-",
@@ -128,8 +129,8 @@ impl Pace {
         })
     }
 
-    /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy that is not in `http.trusted_proxies`
-    /// everybody comes from there.
+    /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy that is not in
+    /// `http.trusted_proxies` everybody comes from there.
     fn wait(&self, address: IpAddr) -> Result<(), Duration> {
         if address.to_canonical().is_loopback() {
             return Ok(());
@@ -166,7 +167,8 @@ pub(super) async fn admin(
     }
 }
 
-/// Whether a request from this peer with this checked host and these headers may change things, and read what is not for everybody.
+/// Whether a request from this peer with this checked host and these headers may change things, and read what is not
+/// for everybody.
 pub(super) fn may_administer(
     config: &Config,
     peer: IpAddr,
@@ -186,8 +188,9 @@ pub(super) fn may_administer(
     }
 }
 
-/// Whether a request without a token comes from a program on this machine, as far as that can be seen; else why not. A loopback peer alone
-/// proves nothing: reverse proxies and tunnels are loopback peers, and so is the browser of a visitor of a hostile page.
+/// Whether a request without a token comes from a program on this machine, as far as that can be seen; else why not. A
+/// loopback peer alone proves nothing: reverse proxies and tunnels are loopback peers, and so is the browser of a
+/// visitor of a hostile page.
 fn is_local_admin(
     config: &Config,
     peer: IpAddr,

@@ -1,4 +1,5 @@
-//! `GET /docs`: one page that shows `/openapi.json` and `/asyncapi.json` to a person. It loads nothing from another host, and may not.
+//! `GET /docs`: one page that shows `/openapi.json` and `/asyncapi.json` to a person. It loads nothing from another
+//! host, and may not.
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,8 @@
 //! `GET /events`: the topic `notifications` as server-sent events, for whoever has no WebSocket at hand.
 //!
-//! Each event has its `event_id` as `id`, so that a browser resumes by itself (`Last-Event-ID`). A client that falls behind loses its
-//! connection, comes back, and resumes; where that cannot be complete, an event named `gap` comes first.
+//! Each event has its `event_id` as `id`, so that a browser resumes by itself (`Last-Event-ID`). A client that falls
+//! behind loses its connection, comes back, and resumes; where that cannot be complete, an event named `gap` comes
+//! first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

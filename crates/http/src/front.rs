@@ -1,5 +1,6 @@
-//! What holds for every request, in one place before the routes: it is counted, limited by its client's address, checked for its host and the
-//! origin of its page, and answered within a bounded time and bounded memory, whatever its handler does.
+//! What holds for every request, in one place before the routes: it is counted, limited by its client's address,
+//! checked for its host and the origin of its page, and answered within a bounded time and bounded memory, whatever its
+//! handler does.
 
 use std::any::Any;
 use std::convert::Infallible;

@@ -1,8 +1,8 @@
 //! The HTTP API.
 //!
-//! In come requests; out go answers, errors as problem documents, and the stream of `GET /events`. There is one small file for each resource. [`api`]
-//! puts the routes of this crate and those of other edges behind [`Front`], where everything happens that holds for all of them, and makes one
-//! description of all.
+//! In come requests; out go answers, errors as problem documents, and the stream of `GET /events`. There is one small
+//! file for each resource. [`api`] puts the routes of this crate and those of other edges behind [`Front`], where
+//! everything happens that holds for all of them, and makes one description of all.
 
 mod access;
 mod bitcoin;
@@ -53,8 +53,8 @@ pub fn api(handles: Handles, mut edges: Vec<Edge>) -> Front {
     Front::new(routes, handles, paces, any_page_posts)
 }
 
-/// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what holds for all routes is
-/// in [`Front`], and a layer lies over those routes alone that need it.
+/// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what
+/// holds for all routes is in [`Front`], and a layer lies over those routes alone that need it.
 fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))

@@ -1,7 +1,8 @@
-//! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, made from the handlers and the types that they answer with.
+//! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, made from the handlers and the types that
+//! they answer with.
 //!
-//! The handlers say what is their own; what every request meets on its way (tokens, origins, pace, bodies) is added here, as it is on this
-//! relay: a document that asks for a token which the relay does not ask for would be wrong.
+//! The handlers say what is their own; what every request meets on its way (tokens, origins, pace, bodies) is added
+//! here, as it is on this relay: a document that asks for a token which the relay does not ask for would be wrong.
 
 use axum::Extension;
 use axum::body::Bytes;

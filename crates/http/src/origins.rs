@@ -1,5 +1,6 @@
-//! CORS: any page may read; pages of this relay itself and of `http.cors_origins` may also change things and read the log. All others are refused
-//! even where the browser would not ask, or a page could use the loopback rule against its visitor.
+//! CORS: any page may read; pages of this relay itself and of `http.cors_origins` may also change things and read the
+//! log. All others are refused even where the browser would not ask, or a page could use the loopback rule against its
+//! visitor.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -29,8 +30,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request, where it is checked;
-    /// any page may post to `any_page_posts`.
+    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request,
+    /// where it is checked; any page may post to `any_page_posts`.
     pub(super) fn of(
         request: &Request,
         config: &Config,
@@ -101,7 +102,8 @@ pub(super) fn is_foreign_page(headers: &HeaderMap, config: &Config, host: Option
     page_origin(headers).is_some_and(|origin| !origin.is_some_and(|origin| is_known(origin, config, host)))
 }
 
-/// Whether a page makes this request, and its origin where it is named as browsers do, once: more are a reason to trust none.
+/// Whether a page makes this request, and its origin where it is named as browsers do, once: more are a reason to trust
+/// none.
 fn page_origin(headers: &HeaderMap) -> Option<Option<&HeaderValue>> {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
@@ -111,7 +113,8 @@ fn page_origin(headers: &HeaderMap) -> Option<Option<&HeaderValue>> {
     }
 }
 
-/// An origin of `http.cors_origins`, or the relay's own: a page such as `/docs` that it served under a host that is checked.
+/// An origin of `http.cors_origins`, or the relay's own: a page such as `/docs` that it served under a host that is
+/// checked.
 fn is_known(origin: &HeaderValue, config: &Config, host: Option<&RequestHost>) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     config.cors_origins.iter().any(|known| known == origin)

@@ -1,4 +1,5 @@
-//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those of its mesh. Who has not proven who it is, is none of them.
+//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those of its mesh. Who has not proven who it is, is none
+//! of them.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The task that keeps the index at the node's tip.
 //!
-//! It asks the node for its tip, takes back what is no longer in the best chain, and adds what is missing: blocks are fetched and computed
-//! several at a time, added in order, and committed in batches. Every block must name the one before it, so that a reorganisation in
-//! between is noticed and looked at again. What is not committed is fetched again after a kill.
+//! It asks the node for its tip, takes back what is no longer in the best chain, and adds what is missing: blocks are
+//! fetched and computed several at a time, added in order, and committed in batches. Every block must name the one
+//! before it, so that a reorganisation in between is noticed and looked at again. What is not committed is fetched
+//! again after a kill.
 
 mod batch;
 

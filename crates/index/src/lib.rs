@@ -1,8 +1,8 @@
 //! The tweak index while the relay runs: built in the background, read by whoever wants history.
 //!
-//! Guarantees: the index follows the node's best chain, whatever it does; what it costs is bounded (`index.scan_threads` threads of low
-//! priority, and the bounds of the [`Builder`] for what is in flight); detection never waits for it. A BlindBit Oracle is a second opinion on the
-//! tweaks ([`oracle`]), never their source.
+//! Guarantees: the index follows the node's best chain, whatever it does; what it costs is bounded
+//! (`index.scan_threads` threads of low priority, and the bounds of the [`Builder`] for what is in flight); detection
+//! never waits for it. A BlindBit Oracle is a second opinion on the tweaks ([`oracle`]), never their source.
 
 mod builder;
 mod missing;

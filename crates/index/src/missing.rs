@@ -8,14 +8,15 @@ use sdk_relay_store::index::Damage;
 use crate::Index;
 
 impl Index {
-    /// Whether the block at this height can be read now. One that is damaged can once it is restored, one above the tip once it is built.
+    /// Whether the block at this height can be read now. One that is damaged can once it is restored, one above the tip
+    /// once it is built.
     pub fn can_read(&self, height: u32) -> bool {
         let tip = self.status.borrow().tip;
         tip.is_some_and(|tip| height <= tip.height) && self.store.damage_at(height).is_none()
     }
 
-    /// The blocks from this height on that cannot be had: below the index's first, or damaged and not to be restored. `None` where this one
-    /// can, or may yet.
+    /// The blocks from this height on that cannot be had: below the index's first, or damaged and not to be restored.
+    /// `None` where this one can, or may yet.
     pub fn missing_from(&self, height: u32) -> Option<MissingBlocks> {
         let below = {
             let status = self.status.borrow();

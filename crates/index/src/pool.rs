@@ -50,8 +50,8 @@ impl Pool {
     }
 }
 
-/// Lowers the priority of the calling thread for good, by so much from what it has: an operator may run the whole process at a lower one. Only
-/// Linux has priorities of single threads.
+/// Lowers the priority of the calling thread for good, by so much from what it has: an operator may run the whole
+/// process at a lower one. Only Linux has priorities of single threads.
 pub fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
     {

@@ -10,11 +10,13 @@ use crate::status::{IndexState, IndexStatus};
 
 /// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
 pub const NEARLY: u32 = 6;
-/// A build that takes less is over before anybody has to know: a fresh index of a test chain, the blocks of a short outage.
+/// A build that takes less is over before anybody has to know: a fresh index of a test chain, the blocks of a short
+/// outage.
 const WORTH_SAYING: Duration = Duration::from_secs(10);
 
 impl Index {
-    /// A sentence for each. `node_is_well`: what is wrong with the node is said elsewhere, and keeps the index from growing.
+    /// A sentence for each. `node_is_well`: what is wrong with the node is said elsewhere, and keeps the index from
+    /// growing.
     pub fn problems(&self, node_is_well: bool) -> Vec<String> {
         let status = self.status.borrow().clone();
         let lasts = status.since.elapsed() >= WORTH_SAYING;
@@ -43,8 +45,8 @@ fn standing(status: &IndexStatus) -> String {
     format!("{have}{of}")
 }
 
-/// Blocks between the index and the node's tip. What lies below the index's first block is no problem: nobody can have it.
-/// `lasts`: the index is in this state for longer than a moment.
+/// Blocks between the index and the node's tip. What lies below the index's first block is no problem: nobody can have
+/// it. `lasts`: the index is in this state for longer than a moment.
 fn unbuilt(status: &IndexStatus, lasts: bool, node_is_well: bool) -> Option<String> {
     let (tip, target) = (status.tip.map(|t| t.height), status.target);
     let behind = || standing(status);

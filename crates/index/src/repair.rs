@@ -12,7 +12,8 @@ use sdk_relay_store::index::{Damage, IndexError};
 use crate::pool::Pool;
 use crate::tweaks::indexed;
 
-/// A block that could not be restored is tried again after this long: the operator may have put an unpruned node in place.
+/// A block that could not be restored is tried again after this long: the operator may have put an unpruned node in
+/// place.
 const LOST_AGAIN: Duration = Duration::from_secs(600);
 /// Blocks in one round, so that the index goes on growing while a whole file is restored.
 const BLOCKS_AT_ONCE: usize = 64;

@@ -22,8 +22,8 @@ pub struct Paid {
     pub matches: Vec<Match>,
 }
 
-/// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the work is shared among
-/// `threads` pieces, which run side by side when this is called on a thread of a [`crate::Pool`].
+/// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the
+/// work is shared among `threads` pieces, which run side by side when this is called on a thread of a [`crate::Pool`].
 pub fn scan(scanner: &Scanner, receivers: &[&Prepared], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
     let scanned = scan_within(scanner, receivers, blocks, threads, u64::MAX);
     scanned.into_iter().map(|scanned| scanned.paid).collect()
@@ -38,8 +38,9 @@ pub struct Scanned {
     pub unfinished: Option<u32>,
 }
 
-/// The same, with a bound (in units of [`Search::spent`]) for the search of transactions that pay somebody, which can cost far more than finding them.
-/// Beyond it whole blocks are left out, but for the first block with payments of the first receiver.
+/// The same, with a bound (in units of [`Search::spent`]) for the search of transactions that pay somebody, which can
+/// cost far more than finding them. Beyond it whole blocks are left out, but for the first block with payments of the
+/// first receiver.
 pub fn scan_within(
     scanner: &Scanner,
     receivers: &[&Prepared],
@@ -106,7 +107,8 @@ pub fn scan_within(
     found
 }
 
-/// All that the transaction holds for the receiver, and what finding it has cost. Below the caller's frame, which is wiped.
+/// All that the transaction holds for the receiver, and what finding it has cost. Below the caller's frame, which is
+/// wiped.
 #[inline(never)]
 fn search(keys: &Receiver, eligible: &EligibleTx) -> (Vec<Match>, u64) {
     let mut search = Search::new(keys, eligible);

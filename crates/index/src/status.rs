@@ -29,7 +29,8 @@ pub struct IndexStatus {
     pub start_height: u32,
     /// Lowest height that the index has, or will have.
     pub first: u32,
-    /// The index has a block, or the node has said which is the lowest that it keeps: before that, `first` may turn out to be higher.
+    /// The index has a block, or the node has said which is the lowest that it keeps: before that, `first` may turn out
+    /// to be higher.
     pub first_is_known: bool,
     /// The newest block in it.
     pub tip: Option<BlockRef>,

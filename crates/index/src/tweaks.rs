@@ -5,7 +5,8 @@ use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 
-/// Transactions of one piece of work at least: a block is one piece for each thread, and fewer would leave the engine's batches half empty.
+/// Transactions of one piece of work at least: a block is one piece for each thread, and fewer would leave the engine's
+/// batches half empty.
 const PIECE: usize = 256;
 
 /// What the index keeps of a block. On a thread of a [`crate::Pool`] all of its threads share the work.

@@ -355,7 +355,8 @@ impl Relay {
         self.tls.as_ref().map(Tls::certificate)
     }
 
-    /// Reads the certificate anew; `false` where there is none. Connections stay; when the new one is wrong, the old one does too.
+    /// Reads the certificate anew; `false` where there is none. Connections stay; when the new one is wrong, the old
+    /// one does too.
     pub fn reload_certificate(&self) -> Result<bool, TlsError> {
         self.tls.as_ref().map_or(Ok(false), |tls| tls.reload().map(|()| true))
     }
@@ -370,7 +371,8 @@ impl Relay {
         self.parts.supervisor.failed().await
     }
 
-    /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed. Everything has a deadline.
+    /// Ends the relay: no new connections, clients are closed with `code`, requests answered, the log closed.
+    /// Everything has a deadline.
     pub async fn shut_down(self, code: CloseCode) {
         self.parts.supervisor.begin_stop();
         self.service.mesh.leave().await;

@@ -39,8 +39,9 @@ pub struct Arguments {
     to: Option<u32>,
     /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
     ///
-    /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by a blank or a line break, and
-    /// nothing else. Keep the file private: whoever has the scan key sees all payments of the wallet.
+    /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by
+    /// a blank or a line break, and nothing else. Keep the file private: whoever has the scan key sees all payments of
+    /// the wallet.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached
@@ -53,7 +54,8 @@ pub struct Arguments {
     /// WebSocket URL of the relay [default: the configured listen address, on this machine]
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
-    /// PEM file of certificates to trust for a wss:// relay, in place of those of the system: the relay's own, or that of a private authority
+    /// PEM file of certificates to trust for a wss:// relay, in place of those of the system: the relay's own, or that
+    /// of a private authority
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// File with the relay's read token [default with this machine's relay: auth.read_token of the configuration]

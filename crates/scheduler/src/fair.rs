@@ -1,7 +1,8 @@
 //! Deficit round robin over cost, on two levels: addresses share equally, and so do the connections of one address.
 //!
-//! In each round an address gets a quantum of cost. It is served while its deficit is positive, and pays afterwards what the work has cost, so that the cost
-//! need not be known beforehand: a debt is paid off by the following rounds, also while there is nothing to do for it.
+//! In each round an address gets a quantum of cost. It is served while its deficit is positive, and pays afterwards
+//! what the work has cost, so that the cost need not be known beforehand: a debt is paid off by the following rounds,
+//! also while there is nothing to do for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -56,8 +57,8 @@ impl Fair {
         }
     }
 
-    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: those of them that wait for the same rows
-    /// may share a piece.
+    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: those of them
+    /// that wait for the same rows may share a piece.
     pub fn companions(&self, most: usize) -> Vec<Owner> {
         let least = -DEBT_OF_COMPANIONS * self.quantum;
         let addresses = self

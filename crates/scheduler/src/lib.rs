@@ -1,13 +1,15 @@
 //! The scan scheduler: everything that is scanned for watches, in pieces of bounded cost.
 //!
-//! Detection pushes [`Batch`]es of rows (transactions that entered the mempool, a block, the mempool as a new watch found it) for the
-//! connections that have watches, and receives [`Outcome`]s. It never waits for a scan. [`queue`] decides what is scanned next and does no I/O;
-//! [`threads`] does it.
+//! Detection pushes [`Batch`]es of rows (transactions that entered the mempool, a block, the mempool as a new watch
+//! found it) for the connections that have watches, and receives [`Outcome`]s. It never waits for a scan. [`queue`]
+//! decides what is scanned next and does no I/O; [`threads`] does it.
 //!
 //! - Addresses share the processors by cost ([`fair`]), and connections share what their address gets.
-//! - For each connection, the batches of a class are scanned in the order in which they came; the mempool goes before blocks, and both before backfill.
+//! - For each connection, the batches of a class are scanned in the order in which they came; the mempool goes before
+//!   blocks, and both before backfill.
 //! - Owners that wait for the same rows share a piece, and equal keys in it are scanned once.
-//! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with its block ([`Batch::cancel`]).
+//! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with
+//!   its block ([`Batch::cancel`]).
 
 mod fair;
 mod pieces;

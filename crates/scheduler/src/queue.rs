@@ -13,7 +13,8 @@ use super::{Batch, Class, Client, NOTIFY, Owner, PIECE};
 const BACKFILL_PER_ADDRESS: u64 = 600_000_000;
 /// The same for all addresses together: ten minutes.
 const BACKFILL: u64 = 6_000_000_000;
-/// Of so many pieces of the general threads one goes to backfill, where some waits: the mempool of a new watch is not put off for ever by others' live work.
+/// Of so many pieces of the general threads one goes to backfill, where some waits: the mempool of a new watch is not
+/// put off for ever by others' live work.
 const BACKFILL_TURN: u64 = 8;
 
 /// Owners that are asked whether they wait for the same rows.
@@ -52,7 +53,8 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Has the batch scanned for this client. Backfill is always taken (see [`Queue::is_busy`]); of the rest nothing is kept when it is refused.
+    /// Has the batch scanned for this client. Backfill is always taken (see [`Queue::is_busy`]); of the rest nothing is
+    /// kept when it is refused.
     pub(super) fn push(&mut self, batch: &Arc<Batch>, client: &Client) -> Result<(), Behind> {
         let is_backfill = batch.class == Class::Backfill;
         let tasks = self.owners.entry(client.owner).or_insert_with(|| Tasks {
@@ -160,8 +162,8 @@ impl Queue {
         }
     }
 
-    /// A search was worked on, at this cost.
-    /// `found`: payments that its watches are notified of. Each owner pays for its own, so that many watches of one key do not delay others.
+    /// A search was worked on, at this cost. `found`: payments that its watches are notified of. Each owner pays for
+    /// its own, so that many watches of one key do not delay others.
     pub(super) fn searched(&mut self, searching: Searching, cost: u64, found: usize) {
         for to in &searching.to {
             self.charge(to.owner, (found * to.watches.len()) as u64 * NOTIFY);

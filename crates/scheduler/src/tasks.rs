@@ -9,13 +9,14 @@ use sdk_relay_bip352::Prepared;
 use super::pieces::{Column, Scan, Searching, Target};
 use super::{Batch, Class, Keys, Owner};
 
-/// Rows of the mempool and of blocks that may wait for one connection: 80 full blocks of the main network. A connection that is further behind
-/// is closed: it has more keys than its share of the processors can scan.
+/// Rows of the mempool and of blocks that may wait for one connection: 80 full blocks of the main network. A connection
+/// that is further behind is closed: it has more keys than its share of the processors can scan.
 pub(super) const ROWS_BEHIND: usize = 200_000;
 /// Batches that may wait for one connection, for the same reason: they can be small.
 const BATCHES_BEHIND: usize = 4_096;
 
-/// Owners with work for the express thread (the mempool), for the general threads (mempool and blocks), and with backfill.
+/// Owners with work for the express thread (the mempool), for the general threads (mempool and blocks), and with
+/// backfill.
 #[derive(Clone, Copy)]
 pub(super) enum Ring {
     Express,
@@ -45,8 +46,8 @@ pub(super) struct Task {
     pub(super) open: usize,
     /// Pieces that are being scanned.
     pub(super) scanning: usize,
-    /// Searches that wait, and that this owner pays for, in the order of the rows. They begin when all rows are scanned, one after the other, so that
-    /// payments are reported in the order of the rows.
+    /// Searches that wait, and that this owner pays for, in the order of the rows. They begin when all rows are
+    /// scanned, one after the other, so that payments are reported in the order of the rows.
     pub(super) searches: VecDeque<Searching>,
     pub(super) is_searching: bool,
 }

@@ -15,17 +15,19 @@ use super::queue::{Behind, Queue};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::SpawnThread;
 
-/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the store fails. One is about a transaction,
-/// of which 2,300 outputs at most may pay a watch where nodes relay it, 200 KB: 6 MB in all. Few, so that what is found for one client next does not wait
-/// long behind what was found for another.
+/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the
+/// store fails. One is about a transaction, of which 2,300 outputs at most may pay a watch where nodes relay it, 200
+/// KB: 6 MB in all. Few, so that what is found for one client next does not wait long behind what was found for
+/// another.
 const OUTCOMES_AHEAD: usize = 32;
 /// Watches of one outcome: some 0.5 ms of detection for each payment.
 const WATCHES_OF_OUTCOME: usize = 64;
-/// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client is reported while all
-/// others scan a block.
+/// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client
+/// is reported while all others scan a block.
 const NICE: i32 = 5;
 
-/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; their owner waits for them.
+/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; their owner
+/// waits for them.
 #[derive(Debug)]
 pub struct Scheduler {
     shared: Arc<Shared>,
@@ -130,7 +132,8 @@ impl Thread {
         }
     }
 
-    /// Whatever it finds is reported before the queue knows that it is finished: the next batch of an owner begins after that.
+    /// Whatever it finds is reported before the queue knows that it is finished: the next batch of an owner begins
+    /// after that.
     fn work(&self, piece: Piece) -> Result<(), Ended> {
         match piece {
             Piece::Scan(scan) => {

@@ -1,4 +1,5 @@
-//! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused multiplications of doubles.
+//! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused
+//! multiplications of doubles.
 //!
 //! Doubles round to nearest here, as Rust asks of every thread.
 
@@ -163,7 +164,8 @@ impl Lane for Avx2 {
 #[inline(always)]
 fn load(_: Token, point: &Packed) -> [Avx2; 2] {
     let halves = point.0.as_ptr().cast::<__m256i>();
-    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves AVX2.
+    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves
+    // AVX2.
     unsafe { [Avx2(_mm256_load_si256(halves)), Avx2(_mm256_load_si256(halves.add(1)))] }
 }
 
@@ -188,7 +190,8 @@ const TWO_52: f64 = (1_u64 << LIMB) as f64;
 const TWO_104: f64 = TWO_52 * TWO_52;
 /// Two factors of 2^104 + 2^52 + 2^51, which is no double itself.
 const ABOVE_104: (f64, f64) = (5.0, 1_801_439_850_948_199.0 * (1_u64 << 51) as f64);
-/// What the high and the low part of a product bring to a column besides their value: the bits of 2^104 and of 2^52 + 2^51.
+/// What the high and the low part of a product bring to a column besides their value: the bits of 2^104 and of 2^52 +
+/// 2^51.
 const HIGH: u64 = TWO_104.to_bits();
 const LOW: u64 = (TWO_52 * 1.5).to_bits();
 
@@ -212,11 +215,13 @@ impl Avx2 {
         })
     }
 
-    /// Adds `a·b = high·2^52 + low` to two columns, `low` from -2^51 to 2^51, with the bits that [`HIGH`] and [`LOW`] tell.
+    /// Adds `a·b = high·2^52 + low` to two columns, `low` from -2^51 to 2^51, with the bits that [`HIGH`] and [`LOW`]
+    /// tell.
     ///
-    /// The first sum is rounded to a multiple of 2^52 by its size, which takes `a·b` to the nearest. What this has changed is subtracted
-    /// exactly, and the second sum is exact as a number from 2^52 to 2^53 (after N. Emmart, F. Zheng and C. Weems, "Faster Modular
-    /// Exponentiation Using Double Precision Floating Point Arithmetic on the GPU", ARITH 2018, who round towards zero instead).
+    /// The first sum is rounded to a multiple of 2^52 by its size, which takes `a·b` to the nearest. What this has
+    /// changed is subtracted exactly, and the second sum is exact as a number from 2^52 to 2^53 (after N. Emmart, F.
+    /// Zheng and C. Weems, "Faster Modular Exponentiation Using Double Precision Floating Point Arithmetic on the GPU",
+    /// ARITH 2018, who round towards zero instead).
     #[inline(always)]
     fn product(column: &mut [Self], low: usize, a: __m256d, b: __m256d) {
         let (high_part, low_part) = instruction!(column[low].token(), {
@@ -245,7 +250,8 @@ const fn without_bits(column: usize) -> u64 {
     (products(column).wrapping_mul(LOW).wrapping_add(high.wrapping_mul(HIGH))).wrapping_neg()
 }
 
-/// Makes columns 5 to 8 positive: each borrows 2^56 of the next, which counts 2^4 there. Column 9 is positive by itself, as all together are.
+/// Makes columns 5 to 8 positive: each borrows 2^56 of the next, which counts 2^4 there. Column 9 is positive by
+/// itself, as all together are.
 const POSITIVE: [u64; 5] = {
     let mut n = [0; 5];
     let mut i = 0;
@@ -262,7 +268,8 @@ const POSITIVE: [u64; 5] = {
     n
 };
 
-/// Makes columns 0 to 4 positive with 2^7·p, whose limbs are above all that is below zero, and takes out the bits of what folds into them.
+/// Makes columns 0 to 4 positive with 2^7·p, whose limbs are above all that is below zero, and takes out the bits of
+/// what folds into them.
 const FOLDED: [u64; 6] = {
     let mut n = [0_u64; 6];
     let mut i = 0;
@@ -279,11 +286,12 @@ const FOLDED: [u64; 6] = {
     n
 };
 
-/// From ten columns of weight 2^(52·i), with the bits of the products in them, and an addend to a weakly reduced element.
+/// From ten columns of weight 2^(52·i), with the bits of the products in them, and an addend to a weakly reduced
+/// element.
 ///
-/// The parts of the products below zero reach -5·2^51 in a column. Columns 5 to 9 are carried and fold with R260 = 2^260 mod p; what is then
-/// above 2^256 (below 2^35) folds with R256, as in `ifma.rs`, and one chain of carries ends it. The columns that it begins with are below
-/// 2^61, so that the last carry is below 2^9.
+/// The parts of the products below zero reach -5·2^51 in a column. Columns 5 to 9 are carried and fold with R260 =
+/// 2^260 mod p; what is then above 2^256 (below 2^35) folds with R256, as in `ifma.rs`, and one chain of carries ends
+/// it. The columns that it begins with are below 2^61, so that the last carry is below 2^9.
 #[inline(always)]
 fn reduce(column: [Avx2; 10], addend: &[Avx2; 5]) -> Fe<Avx2> {
     let token = column[0].token();

@@ -10,7 +10,8 @@ use crate::sums::{Scratch, Sums, ToAffine};
 /// Entries of a [`Combs`] table.
 const COMB_ENTRIES: usize = (HALF_WINDOWS - 1) * WINDOW_ENTRIES + LAST_WINDOW_ENTRIES;
 
-/// Tables of as many points as there are lanes, each for any number of scalars: odd multiples of 2^(8·i)·T, 130 KiB a point.
+/// Tables of as many points as there are lanes, each for any number of scalars: odd multiples of 2^(8·i)·T, 130 KiB a
+/// point.
 pub struct Combs<L: Lane> {
     token: L::Token,
     /// One table after the other.

@@ -1,4 +1,5 @@
-//! Each point meets a scalar of its own: the lanes are points, each with its table, and digits of which none is zero keep them in step.
+//! Each point meets a scalar of its own: the lanes are points, each with its table, and digits of which none is zero
+//! keep them in step.
 //!
 //! Points and scalars are public here (a transaction's keys and its input hash).
 
@@ -25,7 +26,8 @@ pub struct EachScalar<L: Lane> {
 }
 
 impl<L: Lane> EachScalar<L> {
-    /// For up to `pairs` pairs at a time, or a batch if that is less: memory that is not used costs as much to initialise as memory that is.
+    /// For up to `pairs` pairs at a time, or a batch if that is less: memory that is not used costs as much to
+    /// initialise as memory that is.
     pub fn new(token: L::Token, pairs: usize) -> Self {
         let vectors = pairs.div_ceil(L::LANES).min(vectors::<L>());
         Self {
@@ -111,7 +113,8 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
 }
 
 impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Walk<'_, L, D> {
-    /// What each lane's digit asks for. No closure: one that is not inlined would leave the machine's instructions behind.
+    /// What each lane's digit asks for. No closure: one that is not inlined would leave the machine's instructions
+    /// behind.
     #[inline(always)]
     fn addend(&self, token: L::Token, half: usize, window: usize) -> Affine<L> {
         let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };

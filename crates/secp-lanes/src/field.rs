@@ -263,7 +263,8 @@ impl<L: Lane> Loose<L> {
 
     /// Weakly reduced: what the last limb holds above 2^256 is folded, then every limb is carried.
     ///
-    /// The limbs are below 2^58, so that what is folded is below 2^10, and what the carry adds to the last limb below 2^7.
+    /// The limbs are below 2^58, so that what is folded is below 2^10, and what the carry adds to the last limb below
+    /// 2^7.
     #[inline(always)]
     pub fn carry(&self) -> Fe<L> {
         let mut l = self.0;
@@ -273,7 +274,8 @@ impl<L: Lane> Loose<L> {
         Self(l).chain()
     }
 
-    /// Fit for multiplications, and for nothing else. The sum is one of eight weakly reduced elements at most, subtracted ones counted twice.
+    /// Fit for multiplications, and for nothing else. The sum is one of eight weakly reduced elements at most,
+    /// subtracted ones counted twice.
     #[inline(always)]
     pub fn settle(&self) -> Fe<L> {
         if L::READS_LOOSE { Fe(self.0) } else { self.carry() }

@@ -134,7 +134,8 @@ impl Lane for Ifma {
 
     #[inline(always)]
     fn gather<'a>(token: HasIfma, point: impl Fn(usize) -> &'a Packed) -> [Self; 8] {
-        // Three rounds of exchanges transpose eight points of eight words; they are written out so that no loop is left.
+        // Three rounds of exchanges transpose eight points of eight words; they are written out so that no loop is
+        // left.
         let (a, b) = (load(token, point(0)), load(token, point(1)));
         let (c, d) = (load(token, point(2)), load(token, point(3)));
         let (e, f) = (load(token, point(4)), load(token, point(5)));
@@ -157,7 +158,8 @@ impl Lane for Ifma {
 
 #[inline(always)]
 fn load(_: Token, point: &Packed) -> Ifma {
-    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves AVX-512.
+    // SAFETY: a `Packed` is 64 bytes on an address that 64 divides, and the reference keeps it alive; the token proves
+    // AVX-512.
     unsafe { Ifma(_mm512_load_si512(std::ptr::from_ref(point).cast())) }
 }
 
@@ -213,8 +215,9 @@ impl Ifma {
 
 /// From ten columns of weight 2^(52·i), each below 2^59, to a weakly reduced element.
 ///
-/// The columns from 2^260 on are carried, as the multiplication by R260 = 2^260 mod p reads 52 bits only. What is then above 2^256 in the
-/// last column, not carried yet, is folded with R256 = 2^256 mod p (it is below 2^42), and one chain of carries ends it.
+/// The columns from 2^260 on are carried, as the multiplication by R260 = 2^260 mod p reads 52 bits only. What is then
+/// above 2^256 in the last column, not carried yet, is folded with R256 = 2^256 mod p (it is below 2^42), and one chain
+/// of carries ends it.
 #[inline(always)]
 fn reduce(c: [Ifma; 10]) -> Fe<Ifma> {
     const _: () = assert!(LIMB == 52 && M48 >> 48 == 0);

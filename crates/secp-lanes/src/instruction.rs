@@ -1,10 +1,10 @@
-//! Proofs that the processor has instructions, and calls of them. The features that are checked and those that the code is compiled with
-//! come from one list.
+//! Proofs that the processor has instructions, and calls of them. The features that are checked and those that the code
+//! is compiled with come from one list.
 
 /// Declares a token, and `switched_on`, which runs a kernel compiled with the token's instructions.
 ///
-/// The list names the features that rustc switches on implicitly, too (`rustc --print cfg -C target-feature=+avx512f` shows them): a
-/// virtual machine may hide each of them by itself. Left out are those that every x86-64 processor has.
+/// The list names the features that rustc switches on implicitly, too (`rustc --print cfg -C target-feature=+avx512f`
+/// shows them): a virtual machine may hide each of them by itself. Left out are those that every x86-64 processor has.
 macro_rules! token {
     ($(#[$doc:meta])* $visibility:vis $token:ident: $($feature:tt),+) => {
         $(#[$doc])*

@@ -16,9 +16,10 @@ pub type Mask = u8;
 
 /// Work that is compiled for a lane type with all that its machine offers.
 ///
-/// `run` has to be inlined (`#[inline(always)]`), and so has everything below it that computes: only then does the code become part of the
-/// function in which the machine's instructions are switched on. What is called instead (closures given to `map` or `array::from_fn`, say)
-/// computes without them, right and ten times slower; `scripts/vectors` finds it in the finished program.
+/// `run` has to be inlined (`#[inline(always)]`), and so has everything below it that computes: only then does the code
+/// become part of the function in which the machine's instructions are switched on. What is called instead (closures
+/// given to `map` or `array::from_fn`, say) computes without them, right and ten times slower; `scripts/vectors` finds
+/// it in the finished program.
 pub trait Kernel<L: Lane> {
     /// What it computes.
     type Output;
@@ -71,7 +72,8 @@ pub trait Lane: Copy + Send + Sync + Zeroize + 'static {
 
     /// `self + n·(2^32 + 977)`, for `n` below 2^19: what is above 2^256, folded.
     fn fold(self, n: Self) -> Self;
-    /// Whether multiplications read limbs above 52 bits, up to 2^56, so that [`crate::element::Loose::settle`] has nothing to do.
+    /// Whether multiplications read limbs above 52 bits, up to 2^56, so that [`crate::element::Loose::settle`] has
+    /// nothing to do.
     const READS_LOOSE: bool;
 
     /// `a·b + c`; the limbs of `c` are below 2^58.
@@ -85,8 +87,9 @@ pub trait Lane: Copy + Send + Sync + Zeroize + 'static {
 /// Most [`vectors`] of a batch, for any lane type.
 pub const MAX_VECTORS: usize = 256;
 
-/// Vectors of a batch. An inversion costs as much as 270 multiplications, and a batch shares it: with eight lanes 64 vectors make it a small
-/// part of a row, and all that a batch holds stays in the second-level cache; of smaller vectors more do.
+/// Vectors of a batch. An inversion costs as much as 270 multiplications, and a batch shares it: with eight lanes 64
+/// vectors make it a small part of a row, and all that a batch holds stays in the second-level cache; of smaller
+/// vectors more do.
 pub const fn vectors<L: Lane>() -> usize {
     let many = 512 / L::LANES;
     if many < MAX_VECTORS { many } else { MAX_VECTORS }

@@ -6,9 +6,9 @@
 //! | [`Avx2`] | 4 | AVX2, FMA, BMI2 |
 //! | `u64` | 1 | any machine; BMI2 where there is one |
 //!
-//! All arithmetic is written once, for any [`Lane`]: field elements ([`Fe`]), points ([`Affine`], [`Jacobian`]), tables of multiples
-//! ([`OddMultiples`], [`Combs`], [`generator_table`]), digits of scalars ([`Schedule`], [`CombDigits`], [`LockstepDigits`]), and
-//! additions that share an inversion ([`Sums`], [`XSums`], [`AnySums`]).
+//! All arithmetic is written once, for any [`Lane`]: field elements ([`Fe`]), points ([`Affine`], [`Jacobian`]), tables
+//! of multiples ([`OddMultiples`], [`Combs`], [`generator_table`]), digits of scalars ([`Schedule`], [`CombDigits`],
+//! [`LockstepDigits`]), and additions that share an inversion ([`Sums`], [`XSums`], [`AnySums`]).
 //!
 //! # Example
 //!
@@ -34,9 +34,10 @@
 //!
 //! # Safety
 //!
-//! A lane type's instructions must not run on a machine without them. [`Lane::available`] is the only function that makes a lane type's
-//! [token](Lane::Token), and a value of a lane type is made of a token or of another value; so no safe code reaches an instruction that
-//! the machine lacks. The features that `available` checks and those that the code is compiled for come from one list.
+//! A lane type's instructions must not run on a machine without them. [`Lane::available`] is the only function that
+//! makes a lane type's [token](Lane::Token), and a value of a lane type is made of a token or of another value; so no
+//! safe code reaches an instruction that the machine lacks. The features that `available` checks and those that the
+//! code is compiled for come from one list.
 //!
 //! ```compile_fail,E0423
 //! # #[cfg(target_arch = "x86_64")]
@@ -47,10 +48,10 @@
 //!
 //! # What it is not
 //!
-//! - **Not constant-time.** A [`Schedule`] follows the scalar's digits, and tables are read at secret indices. Use it where nobody
-//!   measures the machine's time or caches.
-//! - **Not complete.** No addition looks for equal or opposite points, except [`AnySums`]. A lane that meets one is marked in the
-//!   [`Mask`] that the operation returns; its result is meaningless.
+//! - **Not constant-time.** A [`Schedule`] follows the scalar's digits, and tables are read at secret indices. Use it
+//!   where nobody measures the machine's time or caches.
+//! - **Not complete.** No addition looks for equal or opposite points, except [`AnySums`]. A lane that meets one is
+//!   marked in the [`Mask`] that the operation returns; its result is meaningless.
 
 #[cfg(target_arch = "x86_64")]
 #[macro_use]

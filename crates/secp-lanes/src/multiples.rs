@@ -11,8 +11,8 @@ pub(crate) const WINDOW: usize = 8;
 
 /// Grows tables of odd multiples side by side: entry `j·columns + c` becomes (2·j + 1) times column c's point.
 ///
-/// The first `columns` entries hold the points. Each level doubles a table by adding 2^(level + 1) times the point, so that an inversion
-/// serves as many additions as there are entries already.
+/// The first `columns` entries hold the points. Each level doubles a table by adding 2^(level + 1) times the point, so
+/// that an inversion serves as many additions as there are entries already.
 pub(crate) struct Grow<'a, L, P> {
     pub(crate) columns: usize,
     pub(crate) levels: usize,
@@ -97,7 +97,8 @@ impl<L: Lane> OddMultiples<L> {
         }
     }
 
-    /// Makes the tables of `bad.len()` vectors, whose lanes with exceptional cases are marked. `point` has the vector and the lane.
+    /// Makes the tables of `bad.len()` vectors, whose lanes with exceptional cases are marked. `point` has the vector
+    /// and the lane.
     pub fn fill<'a>(&mut self, bad: &mut [Mask], point: impl Fn(usize, usize) -> &'a Packed) {
         let vectors = bad.len();
         self.vectors = vectors;

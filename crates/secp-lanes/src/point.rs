@@ -1,8 +1,9 @@
-//! Points of y² = x³ + 7 in lanes: Jacobian with one schedule for all lanes, and affine with one inversion for many additions.
+//! Points of y² = x³ + 7 in lanes: Jacobian with one schedule for all lanes, and affine with one inversion for many
+//! additions.
 //!
-//! No addition looks for its exceptional cases (equal or opposite points, infinity). They show afterwards: in Jacobian coordinates z
-//! becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such lanes are marked, and the rows that they carry
-//! are scanned by libsecp256k1.
+//! No addition looks for its exceptional cases (equal or opposite points, infinity). They show afterwards: in Jacobian
+//! coordinates z becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such lanes are
+//! marked, and the rows that they carry are scanned by libsecp256k1.
 
 use zeroize::Zeroize;
 
@@ -119,7 +120,8 @@ impl<L: Lane> Jacobian<L> {
         L::vectorize(token, Blank)
     }
 
-    /// 2·self, three multiplications and four squarings (Explicit-Formulas Database, a = 0: dbl-2009-l, with D = 4·X·B).
+    /// 2·self, three multiplications and four squarings (Explicit-Formulas Database, a = 0: dbl-2009-l, with D =
+    /// 4·X·B).
     #[inline(always)]
     pub fn double(&self) -> Self {
         let a = self.x.square();
@@ -134,7 +136,8 @@ impl<L: Lane> Jacobian<L> {
         Self { x, y, z }
     }
 
-    /// self + q, eight multiplications and three squarings (Explicit-Formulas Database: madd, after Cohen, Miyaji and Ono).
+    /// self + q, eight multiplications and three squarings (Explicit-Formulas Database: madd, after Cohen, Miyaji and
+    /// Ono).
     #[inline(always)]
     pub fn add(&self, q: &Affine<L>) -> Self {
         let zz = self.z.square();

@@ -1,5 +1,5 @@
-//! One lane of plain 64-bit code: every machine has it. On x86-64 it is compiled a second time for processors with BMI2, whose
-//! multiplication leaves flags and registers alone.
+//! One lane of plain 64-bit code: every machine has it. On x86-64 it is compiled a second time for processors with
+//! BMI2, whose multiplication leaves flags and registers alone.
 
 #![allow(unsafe_code)]
 
@@ -147,8 +147,9 @@ struct Columns {
     c2: u128,
 }
 
-/// To a weakly reduced element, in the order of libsecp256k1 (`field_5x52_int128_impl.h`, Pieter Wuille and Peter Dettman): two sums of 128
-/// bits at a time, one for the low columns and one for those that fold into them with R260 = 2^260 mod p, so that all stays in registers.
+/// To a weakly reduced element, in the order of libsecp256k1 (`field_5x52_int128_impl.h`, Pieter Wuille and Peter
+/// Dettman): two sums of 128 bits at a time, one for the low columns and one for those that fold into them with R260 =
+/// 2^260 mod p, so that all stays in registers.
 ///
 /// Column 4 is cut at bit 48 before column 5 folds: what is above counts R256 = R260/2^4 in column 0.
 #[inline(always)]

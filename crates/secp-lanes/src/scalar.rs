@@ -20,8 +20,8 @@ const ONE_PLUS_LAMBDA: Words = [
     0xa526_1c02_8812_645a,
     0x5363_ad4c_c05c_30e0,
 ];
-/// A short basis of the lattice {(a, b): a + b·λ ≡ 0 mod n}: (A1, -MINUS_B1) and (A2, A1), by the extended Euclidean algorithm
-/// (Guide to Elliptic Curve Cryptography, algorithm 3.74).
+/// A short basis of the lattice {(a, b): a + b·λ ≡ 0 mod n}: (A1, -MINUS_B1) and (A2, A1), by the extended Euclidean
+/// algorithm (Guide to Elliptic Curve Cryptography, algorithm 3.74).
 const A1: Words = [0xe86c_90e4_9284_eb15, 0x3086_d221_a7d4_6bcd, 0, 0];
 const MINUS_B1: Words = [0x6f54_7fa9_0abf_e4c3, 0xe443_7ed6_010e_8828, 0, 0];
 const A2: Words = [0x57c1_108d_9d44_cfd8, 0x14ca_50f7_a8e2_f3f6, 1, 0];
@@ -124,8 +124,8 @@ fn split(k: &Words) -> Zeroizing<(Words, Words)> {
 pub const HALF_WINDOWS: usize = 16;
 /// Entries of a window's table: the odd multiples 1 to 255.
 pub(crate) const WINDOW_ENTRIES: usize = 128;
-/// Odd multiples of the last window. A half is at most 1.28·2^128 in magnitude (the lattice's basis vectors over two, doubled, plus one),
-/// so that its last digit is at most 327.
+/// Odd multiples of the last window. A half is at most 1.28·2^128 in magnitude (the lattice's basis vectors over two,
+/// doubled, plus one), so that its last digit is at most 327.
 pub(crate) const LAST_WINDOW_ENTRIES: usize = 164;
 
 /// A digit that is odd: which odd multiple, and its sign.
@@ -137,7 +137,8 @@ pub struct Digit {
     pub minus: bool,
 }
 
-/// A secret scalar as the digits of its two halves, none of them zero: every scalar walks the same way through the tables.
+/// A secret scalar as the digits of its two halves, none of them zero: every scalar walks the same way through the
+/// tables.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct CombDigits {
     /// The digits of each half, the lowest first; the second half counts λ.
@@ -249,7 +250,8 @@ fn odd_digits<const WIDTH: u32, const COUNT: usize>(s: &Words) -> [Digit; COUNT]
 /// Windows of eight bits in a full scalar.
 pub const WINDOWS: usize = 32;
 
-/// The bytes B_i with t·G = Σ (2·B_i - 255)·2^(8·i)·(G/2), lowest first: again no digit is zero. `None` where t is zero or not below n.
+/// The bytes B_i with t·G = Σ (2·B_i - 255)·2^(8·i)·(G/2), lowest first: again no digit is zero. `None` where t is zero
+/// or not below n.
 ///
 /// Every bit of d = t + (2^256 - 1)/2 mod n counts 1 or -1: Σ (2·d_i - 1)·2^i = 2·d - (2^256 - 1) = 2·t.
 #[inline]

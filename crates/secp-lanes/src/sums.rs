@@ -36,10 +36,12 @@ impl<L: Lane> Scratch<L> {
     }
 }
 
-/// Independent products that run side by side: one alone would wait for each multiplication to end before it begins the next.
+/// Independent products that run side by side: one alone would wait for each multiplication to end before it begins the
+/// next.
 const PRODUCTS: usize = 4;
 
-/// Runs `then` on each index (from the last to the first) and the inverse of its factor, for one inversion in all (Montgomery's trick).
+/// Runs `then` on each index (from the last to the first) and the inverse of its factor, for one inversion in all
+/// (Montgomery's trick).
 ///
 /// A zero factor becomes one, and its lanes are marked in `bad[index % bad.len()]`.
 #[inline(always)]
@@ -165,8 +167,8 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
     }
 }
 
-/// x(p + q) for each of two lists, and x(q - p) as well where `difference` says so: three multiplications for a share of the inversion, then a
-/// multiplication and a squaring for each.
+/// x(p + q) for each of two lists, and x(q - p) as well where `difference` says so: three multiplications for a share
+/// of the inversion, then a multiplication and a squaring for each.
 pub struct XSums<'a, L, S> {
     /// The first points.
     pub p: &'a [Affine<L>],
@@ -228,7 +230,8 @@ fn emit<L: Lane>(i: usize, x: &Fe<L>, seen: &mut impl FnMut(usize, usize, u64)) 
 pub struct AnySums<'a, L, P> {
     /// The list.
     pub points: &'a mut [Packed],
-    /// `(vector, lane)`: the place of a sum, where its first point lies, and that of the second. Lanes may repeat a pair of their vector.
+    /// `(vector, lane)`: the place of a sum, where its first point lies, and that of the second. Lanes may repeat a
+    /// pair of their vector.
     pub pairs: P,
     /// Scratch for the sums, a vector each.
     pub sums: &'a mut [Affine<L>],
@@ -243,7 +246,8 @@ pub struct AnySums<'a, L, P> {
 impl<L: Lane, P: Fn(usize, usize) -> (usize, usize)> Kernel<L> for AnySums<'_, L, P> {
     type Output = ();
 
-    /// The slope is (y₂ - y₁)/(x₂ - x₁), and 3x²/2y where both points are one (SEC 1, 2.2.1). No point of the curve has y = 0.
+    /// The slope is (y₂ - y₁)/(x₂ - x₁), and 3x²/2y where both points are one (SEC 1, 2.2.1). No point of the curve has
+    /// y = 0.
     #[inline(always)]
     fn run(self, token: L::Token) {
         let Self {

@@ -3,7 +3,8 @@
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use sdk_relay_config::{Auth, Secret};
 
-/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read too.
+/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read
+/// too.
 pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
     auth.read_token.is_none()
         || carries(headers, auth.read_token.as_ref())

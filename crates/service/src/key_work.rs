@@ -1,7 +1,8 @@
 //! Who may compute with keys now.
 //!
-//! A `watch` with a hundred labels takes some 10 ms of a processor before anything is scanned. Each address has one such computation at a time, all
-//! of them together leave a processor to the rest of the relay: without that, the connections of one address would delay everybody's scans.
+//! A `watch` with a hundred labels takes some 10 ms of a processor before anything is scanned. Each address has one
+//! such computation at a time, all of them together leave a processor to the rest of the relay: without that, the
+//! connections of one address would delay everybody's scans.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -26,8 +27,8 @@ impl KeyWork {
         Self(AddressPermits::new(at_once, 1))
     }
 
-    /// Waits for a turn: first among those of the address, in the order in which they came, then among the addresses. Dropping it lets the next one
-    /// begin.
+    /// Waits for a turn: first among those of the address, in the order in which they came, then among the addresses.
+    /// Dropping it lets the next one begin.
     pub async fn turn(&self, address: IpAddr) -> Result<AddressPermit, AcquireError> {
         self.0.acquire(address, 1).await
     }

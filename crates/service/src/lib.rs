@@ -1,10 +1,11 @@
 //! What the edges of a relay (WebSocket, HTTP, BlindBit) may ask of it, and what decides for all of them alike.
 //!
-//! In come requests that an edge has parsed; out go values that it encodes. Each handle is narrow, and an edge takes those that it needs: [`Status`]
-//! makes the reports and knows whether the relay is ready, [`Settings`] are the configuration and its changes, [`Restart`] asks for a restart,
-//! [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`] gives turns for computing with keys. The checks that every edge makes are here too: tokens
-//! ([`may_read`], [`carries`]) and the host of a request ([`RequestHost`]). [`preflight`] checks a configuration against this machine. No edge knows
-//! another one, and nothing here knows an edge.
+//! In come requests that an edge has parsed; out go values that it encodes. Each handle is narrow, and an edge takes
+//! those that it needs: [`Status`] makes the reports and knows whether the relay is ready, [`Settings`] are the
+//! configuration and its changes, [`Restart`] asks for a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`]
+//! gives turns for computing with keys. The checks that every edge makes are here too: tokens ([`may_read`],
+//! [`carries`]) and the host of a request ([`RequestHost`]). [`preflight`] checks a configuration against this machine.
+//! No edge knows another one, and nothing here knows an edge.
 
 mod auth;
 pub mod dev;

@@ -1,5 +1,5 @@
-//! Whether this machine can do what a configuration says: what a start and a restart would refuse, found before anything is opened. The same
-//! for `check-config`, which the sentences are from then on.
+//! Whether this machine can do what a configuration says: what a start and a restart would refuse, found before
+//! anything is opened. The same for `check-config`, which the sentences are from then on.
 
 use std::io::Read;
 use std::net::SocketAddr;

@@ -1,7 +1,9 @@
-//! The host that a request names: `Host`, or the authority of a request target in absolute form (RFC 9112, section 3.2).
+//! The host that a request names: `Host`, or the authority of a request target in absolute form (RFC 9112, section
+//! 3.2).
 //!
-//! A web page can make the name of its own site resolve to the relay's address (DNS rebinding). Its requests then come from its visitor's
-//! machine, and its origin is the host that it asks. What gives it away is that host, which is a name that nobody has configured.
+//! A web page can make the name of its own site resolve to the relay's address (DNS rebinding). Its requests then come
+//! from its visitor's machine, and its origin is the host that it asks. What gives it away is that host, which is a
+//! name that nobody has configured.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -77,7 +79,8 @@ impl RequestHost {
         parse(text).map(Some).ok_or(HostError::Malformed)
     }
 
-    /// Whether no page of another site can have this host: an IP address, `localhost`, a host of `http.hosts`, or the one of `mesh.advertise`.
+    /// Whether no page of another site can have this host: an IP address, `localhost`, a host of `http.hosts`, or the
+    /// one of `mesh.advertise`.
     pub fn is_checked(&self, config: &Config) -> bool {
         match &self.name {
             Name::Ip(_) => true,
@@ -85,7 +88,8 @@ impl RequestHost {
         }
     }
 
-    /// Whether a page of this origin was served by this host. Behind a proxy that ends TLS the relay does not see which scheme its clients use.
+    /// Whether a page of this origin was served by this host. Behind a proxy that ends TLS the relay does not see which
+    /// scheme its clients use.
     pub fn is_origin(&self, origin: &str, tls: bool) -> bool {
         let (host, default_port) = match origin.split_once("://") {
             Some(("https", host)) => (host, 443),
@@ -124,7 +128,8 @@ fn parse(text: &str) -> Option<RequestHost> {
     Some(RequestHost { name: host, port })
 }
 
-/// An IPv4 address or a name. Of the characters that RFC 3986 allows, those that DNS names do not have are left to nobody's names.
+/// An IPv4 address or a name. Of the characters that RFC 3986 allows, those that DNS names do not have are left to
+/// nobody's names.
 fn name(host: &str) -> Option<Name> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return address.is_ipv4().then_some(Name::Ip(address));

@@ -27,7 +27,8 @@ impl Default for Restart {
 }
 
 impl Restart {
-    /// Asks for it; gives the name under which the log tells of it. Whoever asks while one is under way gets the same name.
+    /// Asks for it; gives the name under which the log tells of it. Whoever asks while one is under way gets the same
+    /// name.
     pub fn ask(&self) -> String {
         let new = format!("restart-{:x}", unix_now());
         self.asked

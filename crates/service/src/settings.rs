@@ -1,4 +1,5 @@
-//! The configuration while the relay runs: what `PUT /config` may change, what takes effect at once, and what waits for a restart.
+//! The configuration while the relay runs: what `PUT /config` may change, what takes effect at once, and what waits for
+//! a restart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,8 +94,8 @@ impl Settings {
         &self.started_with
     }
 
-    /// A restart with `wanted` failed, and this relay started with the configuration of before: what needs no restart takes effect all the same, and
-    /// the rest waits for the next restart.
+    /// A restart with `wanted` failed, and this relay started with the configuration of before: what needs no restart
+    /// takes effect all the same, and the rest waits for the next restart.
     pub fn keep_pending(&self, wanted: Config) {
         self.now.send_replace(Arc::new(wanted));
     }
@@ -106,7 +107,8 @@ impl Settings {
         Ok(config)
     }
 
-    /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` takes a change back. What is changed is kept across restarts.
+    /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` takes a change back. What is changed is kept
+    /// across restarts.
     pub async fn change(&self, patch: &Map<String, Value>) -> Result<Changed, ChangeError> {
         let _one_at_a_time = self.changing.lock().await;
         let mut changes = Loader::changes(&self.data_dir).map_err(ChangeError::Config)?;

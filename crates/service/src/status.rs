@@ -37,7 +37,8 @@ impl Condition {
     }
 }
 
-/// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before it.
+/// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before
+/// it.
 const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two looks whether the relay is ready.
@@ -125,7 +126,8 @@ impl Status {
         })
     }
 
-    /// The relay's condition as far as its clients are concerned. What an operator alone has to mend is no reason to send them elsewhere.
+    /// The relay's condition as far as its clients are concerned. What an operator alone has to mend is no reason to
+    /// send them elsewhere.
     pub fn serving(&self) -> (Condition, Vec<String>) {
         let mut problems = Vec::new();
         let mut condition = Condition::Healthy;

@@ -36,8 +36,8 @@ impl Store {
     }
 }
 
-/// Whether these events are the newest of the log: a commit that failed while the disk took its last bytes may have succeeded all the same.
-/// A batch without events needs no such look, as to apply it twice is to apply it once.
+/// Whether these events are the newest of the log: a commit that failed while the disk took its last bytes may have
+/// succeeded all the same. A batch without events needs no such look, as to apply it twice is to apply it once.
 fn is_there(tx: &WriteTransaction, meta: &Table<'_, &str, u64>, events: &[LogEntry]) -> Result<bool, StoreError> {
     let Some(last) = events.last() else {
         return Ok(false);
@@ -61,7 +61,8 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
         }
         BlockChange::Disconnect { height, parent } => {
             blocks.remove(height)?;
-            // The table is never left empty: without a block to go on from, the stream would begin anew and lose those in between.
+            // The table is never left empty: without a block to go on from, the stream would begin anew and lose those
+            // in between.
             if let Some(below) = height.checked_sub(1) {
                 blocks.insert(below, &parent.to_byte_array())?;
             }
@@ -111,8 +112,8 @@ fn append(
         events.insert(entry.id, record::encode(entry).as_slice())?;
         next += 1;
     }
-    // What was committed last stays whatever its size, the parts of a large block together: a log that forgets at once would make every resume
-    // a gap. Only the bound on the number of events holds for it too.
+    // What was committed last stays whatever its size, the parts of a large block together: a log that forgets at once
+    // would make every resume a gap. Only the bound on the number of events holds for it too.
     while events.len()? > 1 {
         let is_old = events.first()?.is_some_and(|(id, _)| id.value() < first_new);
         if events.len()? <= retention.events && (bytes <= retention.bytes || !is_old) {

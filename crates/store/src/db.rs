@@ -1,7 +1,8 @@
 //! A redb database that is reopened after a fault.
 //!
-//! After an I/O error (a full disk, a cable) redb refuses every transaction until the database is closed and opened again. [`Db`] does that at
-//! the next transaction, whoever asks for it, and again until it succeeds: what was durable is there again once the fault is gone.
+//! After an I/O error (a full disk, a cable) redb refuses every transaction until the database is closed and opened
+//! again. [`Db`] does that at the next transaction, whoever asks for it, and again until it succeeds: what was durable
+//! is there again once the fault is gone.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -16,7 +17,8 @@ use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 use sdk_relay_files::{beside, check_regular, publish};
 
-/// Between two attempts to open a database that could not be reopened. Opening reads the whole file; readers may ask a thousand times a second.
+/// Between two attempts to open a database that could not be reopened. Opening reads the whole file; readers may ask a
+/// thousand times a second.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
 
 /// What a database is stored on: a file, or in tests a disk that fails.
@@ -30,7 +32,8 @@ pub trait Medium: std::fmt::Debug + Send + Sync + 'static {
 pub(crate) struct Options {
     /// Memory for its pages.
     pub(crate) cache_bytes: usize,
-    /// Whether all checksums are verified at the open. redb trusts a file that was closed in order, and may panic later where it was damaged since.
+    /// Whether all checksums are verified at the open. redb trusts a file that was closed in order, and may panic later
+    /// where it was damaged since.
     pub(crate) check: bool,
 }
 
@@ -103,8 +106,8 @@ impl Db {
         }
     }
 
-    /// Closes the database and opens what is there after `make_way`, or makes a new one. Whoever reads at this moment reads the old one.
-    /// Where `make_way` fails the old one is opened again by the next transaction.
+    /// Closes the database and opens what is there after `make_way`, or makes a new one. Whoever reads at this moment
+    /// reads the old one. Where `make_way` fails the old one is opened again by the next transaction.
     pub(crate) fn replace<T, E>(&self, make_way: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, redb::Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -200,7 +203,8 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
     builder
         .set_cache_size(options.cache_bytes)
         .set_check_integrity_on_open(options.check);
-    // redb asserts some of what it reads: the one place where its panic stands for an error, as nothing is shared with it yet.
+    // redb asserts some of what it reads: the one place where its panic stands for an error, as nothing is shared with
+    // it yet.
     let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(watched)));
     let opened = opened.unwrap_or_else(|_| {
         let reason = "the file is not a database".to_owned();
@@ -247,8 +251,8 @@ impl Medium for DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Makes an empty database. A power cut leaves none, or a whole one: what redb leaves of one that it was making it takes for another
-    /// program's file afterwards.
+    /// Makes an empty database. A power cut leaves none, or a whole one: what redb leaves of one that it was making it
+    /// takes for another program's file afterwards.
     fn make(&self) -> io::Result<()> {
         let new = beside(&self.0);
         let mut options = OpenOptions::new();

@@ -21,12 +21,13 @@ pub struct LogEntry {
     pub payload: Bytes,
 }
 
-/// What an event is about. The numbers are part of the file's format: never change one. A number that a program does not know is read as
-/// [`EventKind::Unknown`].
+/// What an event is about. The numbers are part of the file's format: never change one. A number that a program does
+/// not know is read as [`EventKind::Unknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum EventKind {
-    /// Of another program; or an event of format 1 that could not be decoded. It is sent as it is. Without a payload nothing is sent.
+    /// Of another program; or an event of format 1 that could not be decoded. It is sent as it is. Without a payload
+    /// nothing is sent.
     Unknown = 0,
     /// `payment_detected`.
     PaymentDetected = 1,
@@ -42,8 +43,8 @@ pub enum EventKind {
     RelayDisconnected = 6,
     /// `tweaks`: a block, or a part of one.
     Tweaks = 7,
-    /// `tweaks` of a large block that format 1 logged as one event. The payload is its parts, one a line, of which only the last has the `event_id`:
-    /// a client that resumes after an earlier part gets the whole block again.
+    /// `tweaks` of a large block that format 1 logged as one event. The payload is its parts, one a line, of which only
+    /// the last has the `event_id`: a client that resumes after an earlier part gets the whole block again.
     TweaksInParts = 8,
 }
 
@@ -83,7 +84,8 @@ impl LogEntry {
         })
     }
 
-    /// The messages that a client is sent, in order: one, but for [`EventKind::TweaksInParts`] and for an unknown event without a payload.
+    /// The messages that a client is sent, in order: one, but for [`EventKind::TweaksInParts`] and for an unknown event
+    /// without a payload.
     pub fn messages(&self) -> impl Iterator<Item = Bytes> + '_ {
         let (whole, parts) = match self.kind {
             EventKind::TweaksInParts => (None, Some(self.payload.split(|byte| *byte == b'\n'))),

@@ -6,28 +6,31 @@ use bitcoin::{BlockHash, OutPoint};
 
 use crate::{EventKind, LogEntry, StoreError};
 
-/// The log of a relay: its events in order, the chain up to which they are logged, and the payments that can still change.
+/// The log of a relay: its events in order, the chain up to which they are logged, and the payments that can still
+/// change.
 ///
-/// One task writes, in commits that are durable as a whole or not at all; the tip and its events are in one of them, and nobody is sent what is not
-/// committed. Any number of threads read, and see whole commits only. Each implementation passes the tests of `testing::conformance`.
+/// One task writes, in commits that are durable as a whole or not at all; the tip and its events are in one of them,
+/// and nobody is sent what is not committed. Any number of threads read, and see whole commits only. Each
+/// implementation passes the tests of `testing::conformance`.
 pub trait EventLog: Debug + Send + Sync + 'static {
-    /// Makes the batch durable: when this returns, it survives a kill and a power cut. After an error of the storage all of it is in the log or
-    /// nothing: the same batch is to be committed again, which changes nothing where it is there already. A batch whose first id is not
-    /// [`Self::next_event_id`] is refused, and changes nothing.
+    /// Makes the batch durable: when this returns, it survives a kill and a power cut. After an error of the storage
+    /// all of it is in the log or nothing: the same batch is to be committed again, which changes nothing where it is
+    /// there already. A batch whose first id is not [`Self::next_event_id`] is refused, and changes nothing.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Begins an empty log at this id: a client that resumes from a lower one is sent the gap. Does nothing once the log has begun.
+    /// Begins an empty log at this id: a client that resumes from a lower one is sent the gap. Does nothing once the
+    /// log has begun.
     fn begin_log(&self, first: u64) -> Result<(), StoreError>;
 
     /// The id that the next event is to have; the newest one's plus one. The first of all is 1.
     fn next_event_id(&self) -> Result<u64, StoreError>;
 
-    /// The lowest event id from which the log is without loss. A reader that has dealt with `complete_from - 1` misses no event, and no block either
-    /// unless its id is below [`Self::hole_before`].
+    /// The lowest event id from which the log is without loss. A reader that has dealt with `complete_from - 1` misses
+    /// no event, and no block either unless its id is below [`Self::hole_before`].
     fn complete_from(&self) -> Result<u64, StoreError>;
 
-    /// The first event id after blocks that could not be followed, the newest of such; 0 where there are none. A reader that has dealt with lower ids only
-    /// misses what these blocks hold.
+    /// The first event id after blocks that could not be followed, the newest of such; 0 where there are none. A reader
+    /// that has dealt with lower ids only misses what these blocks hold.
     fn hole_before(&self) -> Result<u64, StoreError>;
 
     /// Recent blocks of the chain up to which events are logged, oldest first, without holes; the last is the tip.
@@ -86,7 +89,8 @@ pub struct ReadLimit {
     pub bytes: usize,
 }
 
-/// Bounds of the event log. The oldest events are removed first; what was committed last stays, up to the bound on the number of events.
+/// Bounds of the event log. The oldest events are removed first; what was committed last stays, up to the bound on the
+/// number of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Events at most.

@@ -9,8 +9,10 @@
 //! | `payments` | outpoint: txid 32 bytes in consensus order, vout `u32` big-endian | opaque bytes of the writer |
 //! | `sync_history` | sequence `u64` | opaque bytes of the writer (the relay: the JSON text of an entry of `/sync/history`) |
 //!
-//! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain up to which events are logged, without holes; its last entry is the tip.
-//! - `log` has no holes; its oldest entries are removed when the log is over its bounds. `log_bytes` is the sum of its payloads.
+//! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain up to which events are logged, without holes; its last entry
+//!   is the tip.
+//! - `log` has no holes; its oldest entries are removed when the log is over its bounds. `log_bytes` is the sum of its
+//!   payloads.
 //! - `complete_from` is the lowest event id from which the log is without loss; `next_event` the id of the next event.
 //! - `hole_before` is the first event id after blocks that could not be followed; absent where there are none.
 //! - `sync_history` has the newest [`KEPT_SYNCS`], without holes.
@@ -28,24 +30,27 @@
 //!
 //! # Format 1
 //!
-//! Version 0.1 wrote it. It has a table `events` in the place of `log`, in which a value is one byte of topic and then the JSON text; `log_bytes` counts
-//! that byte too. `hole_before`, and the table `sync_history`, may be missing. The tweaks of a large block may be one event longer than a
-//! message may be. `migrate` moves the events to `log` when the file is opened. The first step of it sets `format` to 2; as long as there is a table
-//! `events`, it is not finished, and the next start continues.
+//! Version 0.1 wrote it. It has a table `events` in the place of `log`, in which a value is one byte of topic and then
+//! the JSON text; `log_bytes` counts that byte too. `hole_before`, and the table `sync_history`, may be missing. The
+//! tweaks of a large block may be one event longer than a message may be. `migrate` moves the events to `log` when the
+//! file is opened. The first step of it sets `format` to 2; as long as there is a table `events`, it is not finished,
+//! and the next start continues.
 //!
-//! The tables have different names because version 0.1 creates its tables in a file before it looks at `format`. With one name of two types it
-//! would call a file of format 2 damaged. As it is, it leaves an empty table `events`, which the next start of a newer version removes.
+//! The tables have different names because version 0.1 creates its tables in a file before it looks at `format`. With
+//! one name of two types it would call a file of format 2 damaged. As it is, it leaves an empty table `events`, which
+//! the next start of a newer version removes.
 
 use redb::TableDefinition;
 
 /// Format that this program writes.
 pub(crate) const FORMAT: u64 = 2;
 
-/// Recent blocks that the store remembers, as many as a difficulty period has: the deepest reorganisation that it can tell block by block.
+/// Recent blocks that the store remembers, as many as a difficulty period has: the deepest reorganisation that it can
+/// tell block by block.
 pub const KEPT_BLOCKS: u32 = 2016;
 
-/// Entries of the sync history. A mesh of ten relays makes as many in a bit less than three hours with the default intervals; one entry
-/// has some 300 bytes, so that the table stays at a few megabytes.
+/// Entries of the sync history. A mesh of ten relays makes as many in a bit less than three hours with the default
+/// intervals; one entry has some 300 bytes, so that the table stays at a few megabytes.
 pub const KEPT_SYNCS: u64 = 10_000;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

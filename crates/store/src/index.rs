@@ -1,21 +1,23 @@
-//! The tweak index: for each block the transactions that may pay silently, and the taproot outputs that the block spends.
+//! The tweak index: for each block the transactions that may pay silently, and the taproot outputs that the block
+//! spends.
 //!
 //! Guarantees:
 //!
-//! - The index is a stretch of one chain without holes, from its first block to its tip. Readers see whole batches only.
-//! - [`TweakIndex::append`] and [`TweakIndex::rewind`] are durable when they return, and either happen or do not: a kill at any
-//!   instruction leaves the state before or after.
-//! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no depth that it
-//!   cannot undo.
-//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others; a damaged database is replaced by an
-//!   empty one (`rebuild`).
+//! - The index is a stretch of one chain without holes, from its first block to its tip. Readers see whole batches
+//!   only.
+//! - [`TweakIndex::append`] and [`TweakIndex::rewind`] are durable when they return, and either happen or do not: a
+//!   kill at any instruction leaves the state before or after.
+//! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no
+//!   depth that it cannot undo.
+//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others; a damaged
+//!   database is replaced by an empty one (`rebuild`).
 //! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
 //!
 //! # Files (format 2)
 //!
-//! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each. A segment is
-//! appended to and synchronised before the database's commit makes its bytes count; bytes behind the last block that counts are left-overs
-//! of a kill and are cut off. `block` has the layout of a block's bytes.
+//! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each.
+//! A segment is appended to and synchronised before the database's commit makes its bytes count; bytes behind the last
+//! block that counts are left-overs of a kill and are cut off. `block` has the layout of a block's bytes.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -25,8 +27,9 @@
 //! | `marks` | height `u32` | a bit for each taproot output of the block's transactions, the lowest first: set where a block spends it |
 //! | `spent` | outpoint as `u64`: first 8 bytes of the txid, little-endian, plus vout times 2⁶⁴/φ | height `u32` of the block that spends it |
 //!
-//! A spent output whose place the writer remembered (`recent`) has a bit in `marks`; any other one a row in `spent`. The key of `spent` is 64
-//! bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another by chance has a probability below 10⁻¹⁰.
+//! A spent output whose place the writer remembered (`recent`) has a bit in `marks`; any other one a row in `spent`.
+//! The key of `spent` is 64 bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another
+//! by chance has a probability below 10⁻¹⁰.
 
 mod block;
 mod bytes;
@@ -55,7 +58,8 @@ pub use rebuild::Rebuild;
 /// Heights of one segment. On the main chain a segment grows to half a gigabyte: few files, and none too large to copy.
 pub const BLOCKS_PER_SEGMENT: u32 = 4096;
 
-/// Memory for the database's pages. Its hot part is the right edge of `blocks`; `spent` is hit at random and gains little from more.
+/// Memory for the database's pages. Its hot part is the right edge of `blocks`; `spent` is hit at random and gains
+/// little from more.
 const CACHE_BYTES: usize = 32 << 20;
 
 const FORMAT: u64 = 2;

@@ -1,8 +1,10 @@
-//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets, the history of syncs.
+//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets, the history of
+//! syncs.
 //!
-//! One writer commits a [`Batch`]; the new tip, the events that it brought and the payments that they changed become durable together or not
-//! at all. Readers see whole commits only. That is [`EventLog`]; [`Store`] is one in a file, which [`mod@format`] describes. The tweak
-//! index ([`index`]) has files of its own: it is made from the chain, and may be removed and built anew.
+//! One writer commits a [`Batch`]; the new tip, the events that it brought and the payments that they changed become
+//! durable together or not at all. Readers see whole commits only. That is [`EventLog`]; [`Store`] is one in a file,
+//! which [`mod@format`] describes. The tweak index ([`index`]) has files of its own: it is made from the chain, and may
+//! be removed and built anew.
 
 mod commit;
 mod db;

@@ -1,8 +1,8 @@
 //! From format 1 to the current one, at the first start of a program that writes it.
 //!
-//! Events are moved from table to table in slices, each a transaction of its own: a kill or a power cut leaves a file of which a part is moved, and the next
-//! start moves the rest. Nothing reads the log before. An event that cannot be decoded is moved too, without columns: clients are sent it as
-//! before, and the log has no hole.
+//! Events are moved from table to table in slices, each a transaction of its own: a kill or a power cut leaves a file
+//! of which a part is moved, and the next start moves the rest. Nothing reads the log before. An event that cannot be
+//! decoded is moved too, without columns: clients are sent it as before, and the log has no hole.
 
 mod decode;
 

@@ -10,7 +10,8 @@ use crate::format::{BLOCKS, FORMAT, LOG, META, META_FORMAT, NAME_NETWORK, NAMES,
 use crate::migrate::{self, Slice};
 use crate::{OpenError, Retention, StoreError};
 
-/// Memory that the database may use for its pages. The log is written at its end and read near its end: little is needed.
+/// Memory that the database may use for its pages. The log is written at its end and read near its end: little is
+/// needed.
 const CACHE_BYTES: usize = 4 << 20;
 
 /// The store of one relay. It may be shared; one task at a time writes.
@@ -23,7 +24,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, or makes it. A store belongs to one network for good. A file of an older format is migrated first, which takes some seconds.
+    /// Opens the file, or makes it. A store belongs to one network for good. A file of an older format is migrated
+    /// first, which takes some seconds.
     pub fn open(path: &Path, network: &str, retention: Retention) -> Result<Self, OpenError> {
         Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
     }
@@ -48,7 +50,8 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let options = Options {
             cache_bytes: CACHE_BYTES,
-            // A damaged file is named here, not by a panic in the middle of the night; the log's default bound is read in less than a second.
+            // A damaged file is named here, not by a panic in the middle of the night; the log's default bound is read
+            // in less than a second.
             check: true,
         };
         let failed = |source: redb::Error| match source {
@@ -95,7 +98,8 @@ impl Store {
     }
 }
 
-/// Format and network of the file. A new file gets those of this program, and its tables; into one that this program cannot use nothing is written.
+/// Format and network of the file. A new file gets those of this program, and its tables; into one that this program
+/// cannot use nothing is written.
 fn identify(db: &Db, network: &str) -> Result<(u64, String), StoreError> {
     let tx = db.begin_write()?;
     let (format, found) = {

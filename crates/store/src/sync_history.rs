@@ -8,8 +8,9 @@ use crate::format::{KEPT_SYNCS, SYNC_HISTORY};
 use crate::{Store, StoreError};
 
 impl Store {
-    /// Adds records, oldest first, in one commit; the oldest of the table go when there are more than [`KEPT_SYNCS`]. After an error the same
-    /// records are to be added again, with later ones behind them: those that are there already are not added twice.
+    /// Adds records, oldest first, in one commit; the oldest of the table go when there are more than [`KEPT_SYNCS`].
+    /// After an error the same records are to be added again, with later ones behind them: those that are there already
+    /// are not added twice.
     pub fn add_syncs(&self, records: &[Vec<u8>]) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());

@@ -1,8 +1,9 @@
 //! The owner of the relay's tasks and threads.
 //!
-//! Each has a name. None of them ends by itself while the relay serves: the end or the panic of one is logged, makes `/health` critical, and ends
-//! the relay ([`Supervisor::failed`]), since a relay without one of its parts would only seem to serve. Connections are owned too, and may end:
-//! a panic in one is logged and ends that connection alone, so that no client can end the relay for the others.
+//! Each has a name. None of them ends by itself while the relay serves: the end or the panic of one is logged, makes
+//! `/health` critical, and ends the relay ([`Supervisor::failed`]), since a relay without one of its parts would only
+//! seem to serve. Connections are owned too, and may end: a panic in one is logged and ends that connection alone, so
+//! that no client can end the relay for the others.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +21,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// While a part panics its channels close, and parts that live from them end: their ends may be reported before the panic is.
+/// While a part panics its channels close, and parts that live from them end: their ends may be reported before the
+/// panic is.
 const CAUSE_WITHIN: Duration = Duration::from_millis(50);
 
 /// Owns the tasks and threads of one relay. Clones are handles to the same one.
@@ -156,7 +158,8 @@ impl Supervisor {
         });
     }
 
-    /// The part that failed first; one that panicked before one that merely ended, as it may have done so for want of the other.
+    /// The part that failed first; one that panicked before one that merely ended, as it may have done so for want of
+    /// the other.
     pub fn failure(&self) -> Option<Failure> {
         self.0.failure.borrow().clone()
     }
@@ -187,7 +190,8 @@ impl Supervisor {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// Ends all tasks when it is dropped, unless the start succeeds: a start that is given up is no failure of its parts.
+    /// Ends all tasks when it is dropped, unless the start succeeds: a start that is given up is no failure of its
+    /// parts.
     pub fn start_guard(&self) -> StartGuard {
         StartGuard(Some(self.clone()))
     }
@@ -198,7 +202,8 @@ impl Supervisor {
         self.0.stop.cancel();
     }
 
-    /// Ends all tasks, and waits for them and for the threads, which have been told before. Gives the names of those that did not end in time.
+    /// Ends all tasks, and waits for them and for the threads, which have been told before. Gives the names of those
+    /// that did not end in time.
     pub async fn stop(&self, within: Duration) -> Vec<&'static str> {
         self.abandon();
         self.0.parts.close();

@@ -1,7 +1,8 @@
 //! Everything that is counted, once: `/metrics` shows it as JSON and as text.
 //!
-//! What anybody may read counts no watch, no match and no message that carries one: held beside the mempool, such a counter names the
-//! transaction that paid a client. Those have counters of their own ([`WatchCounters`]), which only an administrator sees.
+//! What anybody may read counts no watch, no match and no message that carries one: held beside the mempool, such a
+//! counter names the transaction that paid a client. Those have counters of their own ([`WatchCounters`]), which only
+//! an administrator sees.
 
 use std::sync::atomic::AtomicU64;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Figures younger than this are given again: asking the system for every request would cost more than the answer, and the share of the
-/// processor needs a while to mean something.
+/// Figures younger than this are given again: asking the system for every request would cost more than the answer, and
+/// the share of the processor needs a while to mean something.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What the process uses, in numbers and in words. Unknown figures are `None`.

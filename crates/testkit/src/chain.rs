@@ -27,7 +27,8 @@ impl Bitcoind {
         read(reply["hash"].take())
     }
 
-    /// Takes a block, and all that follow it, out of the best chain (`invalidateblock`). Their transactions return to the mempool.
+    /// Takes a block, and all that follow it, out of the best chain (`invalidateblock`). Their transactions return to
+    /// the mempool.
     pub async fn invalidate(&self, hash: BlockHash) {
         self.must("invalidateblock", json!([hash])).await;
     }
@@ -92,8 +93,8 @@ impl Bitcoind {
     }
 }
 
-/// A script that nobody has the key of, another one each time: two blocks at the same height, of the same second, would otherwise be the same
-/// block, and the node would not mine one again that it was told to forget.
+/// A script that nobody has the key of, another one each time: two blocks at the same height, of the same second, would
+/// otherwise be the same block, and the node would not mine one again that it was told to forget.
 fn nobodys_descriptor() -> String {
     let program: [u8; 20] = rand::random();
     format!(

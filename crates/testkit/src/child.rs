@@ -1,8 +1,9 @@
 //! A process that does not outlive the program that started it, however that program ends.
 //!
-//! A handle that is dropped kills its process, but not every handle is dropped: a static is not, nor what a detached thread owns, nor anything
-//! of a program that is killed. The system's own means (`PR_SET_PDEATHSIG`) needs unsafe code, and ends the process with the *thread* that
-//! started it. So a shell beside the program reads process ids from a pipe until the program's end closes it, and kills what is left.
+//! A handle that is dropped kills its process, but not every handle is dropped: a static is not, nor what a detached
+//! thread owns, nor anything of a program that is killed. The system's own means (`PR_SET_PDEATHSIG`) needs unsafe
+//! code, and ends the process with the *thread* that started it. So a shell beside the program reads process ids from a
+//! pipe until the program's end closes it, and kills what is left.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};

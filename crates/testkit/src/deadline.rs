@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// Pause between two looks at a condition: short beside any deadline, long beside the cost of a look.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Asks `condition` until it gives a value. Panics, naming `what` and the caller's line, when it has given none after `deadline`.
+/// Asks `condition` until it gives a value. Panics, naming `what` and the caller's line, when it has given none after
+/// `deadline`.
 #[track_caller]
 pub fn eventually<T>(
     deadline: Duration,

@@ -263,7 +263,8 @@ impl Bitcoind {
             None => std::fs::read_to_string(self.cookie_file()).ok()?,
         };
         let rpc = Rpc::new(&self.rpc_url(), &credentials);
-        // A node that is still starting refuses the connection, or answers with an error (-28) that tells how far it is.
+        // A node that is still starting refuses the connection, or answers with an error (-28) that tells how far it
+        // is.
         match rpc.call("getblockcount", json!([])).await {
             Ok(_) => Some(rpc),
             Err(RpcError::NoReply { .. } | RpcError::Node { .. }) => None,

@@ -12,7 +12,8 @@ use sdk_relay_bip352::{OutputTweak, Receiver, ScanKey, SilentPaymentAddress};
 
 use crate::curve::SECP;
 
-/// Fee of [`Payee::spend`] for each input, of 58 virtual bytes, and the same for the rest: several times what any node relays.
+/// Fee of [`Payee::spend`] for each input, of 58 virtual bytes, and the same for the rest: several times what any node
+/// relays.
 const FEE: Amount = Amount::from_sat(500);
 
 /// Scan and spend key of a regtest wallet, and its labels.

@@ -26,14 +26,16 @@ const COIN: Amount = Amount::from_sat(10_000_000);
 /// Blocks above these coins: a reorganisation that a test makes does not reach them.
 const BURIED: u32 = 10;
 
-/// Outputs of one transaction of [`Payer::split`]: 2,000 of 43 bytes stay below the node's 100 kvB for a standard transaction.
+/// Outputs of one transaction of [`Payer::split`]: 2,000 of 43 bytes stay below the node's 100 kvB for a standard
+/// transaction.
 const SPLIT_OUTPUTS: usize = 2000;
 
 /// Satoshis per virtual byte, far above the node's minimum of 1.
 const FEE_RATE: u64 = 10;
 /// Each replacement pays so many times the fee of what it replaces. BIP125 asks for more by 1 sat/vB.
 const REPLACEMENT: u64 = 2;
-/// Virtual bytes of the largest kind of input (P2PKH: 148) and output (P2TR: 43), and of the rest: an estimate from above.
+/// Virtual bytes of the largest kind of input (P2PKH: 148) and output (P2TR: 43), and of the rest: an estimate from
+/// above.
 const VSIZE: (u64, u64, u64) = (150, 43, 12);
 /// Below this an output is dust for some script; change that small goes to the fee.
 const DUST: Amount = Amount::from_sat(1000);
@@ -59,8 +61,8 @@ impl From<(ScriptBuf, Amount)> for Recipient {
     }
 }
 
-/// Confirmed coins and their keys. It knows nothing of the node but what it has made there itself: a transaction that it signs is sent by the
-/// caller, or not.
+/// Confirmed coins and their keys. It knows nothing of the node but what it has made there itself: a transaction that
+/// it signs is sent by the caller, or not.
 #[derive(Debug)]
 pub struct Payer {
     coins: HashMap<InputKind, VecDeque<Coin>>,
@@ -103,8 +105,8 @@ impl Payer {
         self.coins.get(&kind).map_or(0, VecDeque::len)
     }
 
-    /// A signed transaction that spends one coin for each of `kinds`, pays the recipients in their order, and takes the change back in a last
-    /// P2WPKH output. It can be replaced (BIP125). Its change is not spent again.
+    /// A signed transaction that spends one coin for each of `kinds`, pays the recipients in their order, and takes the
+    /// change back in a last P2WPKH output. It can be replaced (BIP125). Its change is not spent again.
     pub fn pay<R: Into<Recipient> + Clone>(&mut self, kinds: &[InputKind], to: &[R]) -> Transaction {
         let coins: Vec<_> = kinds.iter().map(|kind| self.take(*kind)).collect();
         let to: Vec<_> = to.iter().cloned().map(Into::into).collect();
@@ -112,7 +114,8 @@ impl Payer {
         self.build(&coins, &to, fee)
     }
 
-    /// A transaction with the coins of `tx`, other recipients and twice its fee: what the node takes in the place of `tx`.
+    /// A transaction with the coins of `tx`, other recipients and twice its fee: what the node takes in the place of
+    /// `tx`.
     pub fn replace<R: Into<Recipient> + Clone>(&mut self, tx: &Transaction, to: &[R]) -> Transaction {
         let coins: Vec<_> = tx
             .input

@@ -28,8 +28,8 @@ pub struct RelayEnded {
     pub stderr: String,
 }
 
-/// A running (or ended) relay. Dropped, it is killed; its data directory goes too, unless [`RelayOptions::data_dir`] gave one. Dropped by a
-/// failing test it shows what it wrote to standard error.
+/// A running (or ended) relay. Dropped, it is killed; its data directory goes too, unless [`RelayOptions::data_dir`]
+/// gave one. Dropped by a failing test it shows what it wrote to standard error.
 #[derive(Debug)]
 pub struct RelayProcess {
     options: RelayOptions,
@@ -39,8 +39,8 @@ pub struct RelayProcess {
     http: String,
 }
 
-/// The relay's program, built with the profile of the running program (once per process; quick when nothing has changed). The relay's own
-/// tests have it from cargo: `env!("CARGO_BIN_EXE_sdk_relay")`.
+/// The relay's program, built with the profile of the running program (once per process; quick when nothing has
+/// changed). The relay's own tests have it from cargo: `env!("CARGO_BIN_EXE_sdk_relay")`.
 pub fn relay_exe() -> &'static Path {
     static EXE: OnceLock<PathBuf> = OnceLock::new();
     EXE.get_or_init(|| {
@@ -86,7 +86,8 @@ impl RelayProcess {
         Ok(relay)
     }
 
-    /// Starts a relay and waits until both of its ports are open, for one whose node is away: it is not ready before the node is.
+    /// Starts a relay and waits until both of its ports are open, for one whose node is away: it is not ready before
+    /// the node is.
     pub async fn start_listening(options: RelayOptions) -> RelayProcess {
         let mut relay = RelayProcess::not_started(options);
         let open = relay.launch_until(Status::Listening).await;
@@ -94,7 +95,8 @@ impl RelayProcess {
         relay
     }
 
-    /// Starts the ended relay again with the same options and data. Its ports are others, unless [`RelayOptions::fixed_ports`] is set.
+    /// Starts the ended relay again with the same options and data. Its ports are others, unless
+    /// [`RelayOptions::fixed_ports`] is set.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the relay runs: end it first");
         let ready = self.launch_until(Status::Ready).await;

@@ -56,7 +56,8 @@ impl Rpc {
     /// A client for `http://127.0.0.1:PORT`; `credentials` are `user:password`.
     pub(crate) fn new(url: &str, credentials: &str) -> Rpc {
         let mut connector = HttpConnector::new();
-        // Head and body of a request are two writes: with Nagle's algorithm the second would wait for the node's delayed acknowledgement.
+        // Head and body of a request are two writes: with Nagle's algorithm the second would wait for the node's
+        // delayed acknowledgement.
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -1,4 +1,5 @@
-//! Permits of something that addresses share: so many in all, and so many for each address, so that none uses up what all have.
+//! Permits of something that addresses share: so many in all, and so many for each address, so that none uses up what
+//! all have.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -42,8 +43,9 @@ impl AddressPermits {
         })
     }
 
-    /// The same, as soon as there are as many: first among the requests of the address, in the order in which they came, then among the addresses.
-    /// What waits for its own address takes nothing of the others. It never fails: nothing closes a semaphore.
+    /// The same, as soon as there are as many: first among the requests of the address, in the order in which they
+    /// came, then among the addresses. What waits for its own address takes nothing of the others. It never fails:
+    /// nothing closes a semaphore.
     pub async fn acquire(&self, address: IpAddr, permits: u32) -> Result<AddressPermit, AcquireError> {
         Ok(AddressPermit {
             _of_address: self.of(address).acquire_many_owned(permits).await?,

@@ -38,8 +38,8 @@ pub struct Permit {
 }
 
 impl Admission {
-    /// At most `most` connections, and `most_per_address` of one address. Loopback addresses count only in all: behind a reverse proxy every
-    /// client comes from there.
+    /// At most `most` connections, and `most_per_address` of one address. Loopback addresses count only in all: behind
+    /// a reverse proxy every client comes from there.
     pub fn new(most: usize, most_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -53,8 +53,8 @@ impl Admission {
         self.arrive(None)?.admit(from).ok()
     }
 
-    /// A slot for a connection that has not said yet for whom it is, where there is one. One peer has no more of these than one address has
-    /// connections; `None` is a peer that speaks for many clients.
+    /// A slot for a connection that has not said yet for whom it is, where there is one. One peer has no more of these
+    /// than one address has connections; `None` is a peer that speaks for many clients.
     pub fn arrive(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Seat> {
         let arriving = peer.and_then(counted);
         let mut counts = self.counts();

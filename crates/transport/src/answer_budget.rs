@@ -1,11 +1,12 @@
 //! Memory for answers that are not sent: those of more than 64 KiB, until the client has read them.
 //!
-//! A client decides when it reads an answer, and may ask on every connection that it may have: a BlindBit `full-block` of 1.5 MB on each of
-//! 640 connections would be a gigabyte. The sum over all clients has a bound, and so has that of one address, so that nobody uses up the
-//! bound of all.
+//! A client decides when it reads an answer, and may ask on every connection that it may have: a BlindBit `full-block`
+//! of 1.5 MB on each of 640 connections would be a gigabyte. The sum over all clients has a bound, and so has that of
+//! one address, so that nobody uses up the bound of all.
 //!
-//! The share belongs to the bytes themselves. A slice of them keeps the whole allocation, wherever it is held (in the buffer of hyper, in an
-//! encoder): the share is given back when the last slice is dropped, not when the body has handed out its last one.
+//! The share belongs to the bytes themselves. A slice of them keeps the whole allocation, wherever it is held (in the
+//! buffer of hyper, in an encoder): the share is given back when the last slice is dropped, not when the body has
+//! handed out its last one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use axum::body::Bytes;
 use crate::address_permits::{AddressPermit, AddressPermits};
 use crate::client_network::network_of;
 
-/// Answers of up to so many bytes have no share. All HTTP connections (1,024) with one each hold 64 MiB; most of it is with the system, which
-/// accepts 128 KiB of a client that does not read.
+/// Answers of up to so many bytes have no share. All HTTP connections (1,024) with one each hold 64 MiB; most of it is
+/// with the system, which accepts 128 KiB of a client that does not read.
 pub const SMALL_ANSWER: u64 = 64 << 10;
 /// Bytes of larger answers of all clients.
 const ALL: u32 = 64 << 20;
@@ -56,7 +57,8 @@ impl AnswerBudget {
         Some(AnswerShare { _bytes })
     }
 
-    /// The same, as soon as it fits: in the order in which they were requested. `None` never comes: nothing closes the budget.
+    /// The same, as soon as it fits: in the order in which they were requested. `None` never comes: nothing closes the
+    /// budget.
     pub async fn wait(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
         let _bytes = self.bytes.acquire(network_of(client), self.permits(bytes)).await.ok()?;
         Some(AnswerShare { _bytes })

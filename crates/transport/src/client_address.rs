@@ -1,7 +1,8 @@
 //! The address that a client is limited and logged by: its TCP peer, or the address that a trusted reverse proxy names.
 //!
-//! A forwarding header is believed only when the peer is listed in `http.trusted_proxies`, and is read from the right: each proxy appends the
-//! address that it saw, so everything to the left of the first untrusted address was written by the client itself.
+//! A forwarding header is believed only when the peer is listed in `http.trusted_proxies`, and is read from the right:
+//! each proxy appends the address that it saw, so everything to the left of the first untrusted address was written by
+//! the client itself.
 
 mod forwarded;
 
@@ -36,8 +37,8 @@ impl ClientAddress {
         }
     }
 
-    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the header is missing, or names
-    /// nobody, it is the last proxy that is known.
+    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the
+    /// header is missing, or names nobody, it is the last proxy that is known.
     pub fn of(proxies: &TrustedProxies, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let direct = Self::direct(peer);
         if !proxies.contains(direct.ip) {

@@ -1,6 +1,6 @@
-//! Slots for HTTP connections. When all are taken, the connection that has been without a request for longest makes way for a new one:
-//! connections that send nothing, or a byte now and then, keep nobody out. A request counts once its body is whole. One address cannot take
-//! all slots.
+//! Slots for HTTP connections. When all are taken, the connection that has been without a request for longest makes way
+//! for a new one: connections that send nothing, or a byte now and then, keep nobody out. A request counts once its
+//! body is whole. One address cannot take all slots.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +20,8 @@ use crate::client_network::network_of;
 
 /// Instead of a moment while a request is under way.
 const BUSY: u64 = 0;
-/// For so long a connection keeps its slot without a request, counted from when it is served first. When a thousand come at once, this lets
-/// each of them send its request; the newcomers wait meanwhile.
+/// For so long a connection keeps its slot without a request, counted from when it is served first. When a thousand
+/// come at once, this lets each of them send its request; the newcomers wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
 /// In this time the task of an accepted connection runs.
 const SOON: Duration = Duration::from_millis(1);
@@ -32,8 +32,8 @@ pub(crate) struct Bounds {
     pub(crate) all: usize,
     /// Of one address (IPv6: of one /64).
     pub(crate) per_address: usize,
-    /// Of loopback addresses and trusted proxies together. They speak for many clients, so it is far more than of another address; the rest is
-    /// kept for those who come by themselves.
+    /// Of loopback addresses and trusted proxies together. They speak for many clients, so it is far more than of
+    /// another address; the rest is kept for those who come by themselves.
     pub(crate) proxies: usize,
 }
 
@@ -62,7 +62,8 @@ type Address = Option<IpAddr>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     address: Address,
-    /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is served first.
+    /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is
+    /// served first.
     idle_since: AtomicU64,
     /// It has a request, whole or not.
     has_request: AtomicBool,
@@ -128,9 +129,10 @@ impl ConnectionSlots {
         })
     }
 
-    /// A slot, as soon as there is one: after a moment, unless every connection has a request under way. An address at its own bound has
-    /// the longest idle of its own connections make way, and is refused where none is. Proxies have no grace there, as who is refused may be
-    /// the client of one; but for a connection that had no request yet the newcomer waits. It is refused where all have one under way.
+    /// A slot, as soon as there is one: after a moment, unless every connection has a request under way. An address at
+    /// its own bound has the longest idle of its own connections make way, and is refused where none is. Proxies have
+    /// no grace there, as who is refused may be the client of one; but for a connection that had no request yet the
+    /// newcomer waits. It is refused where all have one under way.
     pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Slot, NoSlot> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
@@ -280,7 +282,8 @@ impl Slot {
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 
-    /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle one.
+    /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle
+    /// one.
     pub(crate) fn request(&self) -> Busy {
         self.connection.fresh.store(false, Ordering::Relaxed);
         self.connection.has_request.store(true, Ordering::Relaxed);
@@ -486,7 +489,8 @@ mod tests {
         assert!(slots.lock().by_address.len() <= 1, "{:?}", slots.lock().by_address);
     }
 
-    /// As when a thousand come while the processors are busy: those that were not served yet, and those whose request was not read, have not been idle.
+    /// As when a thousand come while the processors are busy: those that were not served yet, and those whose request
+    /// was not read, have not been idle.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_was_not_read_yet_is_not_idle_and_newcomers_wait() {
         let slots = ConnectionSlots::new(Bounds {

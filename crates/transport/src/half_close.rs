@@ -1,7 +1,8 @@
 //! HTTP clients that have sent their request, say that they send no more, and wait for the answer.
 //!
-//! What the system reports then looks the same as the end of a client that has left. So an answer that is under way is finished, but one that is
-//! awaited for long is given up, with all the work for it: a client that is still there and took a byte lately is no such case.
+//! What the system reports then looks the same as the end of a client that has left. So an answer that is under way is
+//! finished, but one that is awaited for long is given up, with all the work for it: a client that is still there and
+//! took a byte lately is no such case.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +16,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::connection_slots::{Connection, UnderWay};
 
-/// For so long an answer is awaited for a client that sends no more and takes nothing. Answers take milliseconds, but for those that ask the node.
+/// For so long an answer is awaited for a client that sends no more and takes nothing. Answers take milliseconds, but
+/// for those that ask the node.
 const LEFT_AFTER: Duration = Duration::from_secs(5);
 /// Within this the end of a body that has arrived is noticed.
 const WHOLE_WITHIN: Duration = Duration::from_millis(100);

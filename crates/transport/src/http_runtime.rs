@@ -1,7 +1,8 @@
 //! Threads of the HTTP API's own.
 //!
-//! WebSocket clients can send gigabytes at once, which the threads that read them work on for seconds. `/health/live` is asked by service managers that
-//! kill a relay for not answering: the operating system divides the processor between these threads and the others.
+//! WebSocket clients can send gigabytes at once, which the threads that read them work on for seconds. `/health/live`
+//! is asked by service managers that kill a relay for not answering: the operating system divides the processor between
+//! these threads and the others.
 
 use std::io;
 

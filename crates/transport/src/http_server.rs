@@ -21,7 +21,8 @@ use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
 
-/// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no longer.
+/// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no
+/// longer.
 pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that the headers of a request may have; hyper's least is 8 KiB.
 const HEADER_BYTES: usize = 16 << 10;
@@ -120,8 +121,8 @@ async fn requests<A: Api>(
     }
 }
 
-/// What answers requests. They carry a [`Peer`], the connection's [`LastWords`](crate::LastWords) and [`PeerFinished`](crate::PeerFinished), and the `Arc<`[`ListenerState`]`>` that they came
-/// through as extensions.
+/// What answers requests. They carry a [`Peer`], the connection's [`LastWords`](crate::LastWords) and
+/// [`PeerFinished`](crate::PeerFinished), and the `Arc<`[`ListenerState`]`>` that they came through as extensions.
 pub trait Api:
     tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
     + Clone

@@ -1,8 +1,9 @@
 //! Memory for input that is not finished: WebSocket messages and request bodies of which a part has arrived.
 //!
-//! A client decides how much of a message it sends and when it sends the rest, so the sum over all clients needs a bound of its own
-//! (`limits.input_memory`). While an input waits for more bytes its buffer lies in the [`InputBudget`]; when the sum exceeds the limit, the
-//! largest buffers are freed at once, the oldest first among equals, and their owners find out when they are next polled.
+//! A client decides how much of a message it sends and when it sends the rest, so the sum over all clients needs a
+//! bound of its own (`limits.input_memory`). While an input waits for more bytes its buffer lies in the
+//! [`InputBudget`]; when the sum exceeds the limit, the largest buffers are freed at once, the oldest first among
+//! equals, and their owners find out when they are next polled.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -12,7 +13,8 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Within this an input that has begun must be complete. The largest one is 1 MiB: a client that needs longer has 100 KiB/s or less.
+/// Within this an input that has begun must be complete. The largest one is 1 MiB: a client that needs longer has 100
+/// KiB/s or less.
 pub const INPUT_DEADLINE: Duration = Duration::from_secs(10);
 /// Largest piece of a buffer. Pieces of one size are used again for other buffers: memory is not left full of holes.
 const PIECE: usize = 16 << 10;
@@ -43,7 +45,8 @@ impl Buffer {
         self.memory
     }
 
-    /// Appends, and hands what was appended to `each`, in order. `coming` is what is known to arrive for sure, these bytes included.
+    /// Appends, and hands what was appended to `each`, in order. `coming` is what is known to arrive for sure, these
+    /// bytes included.
     pub fn append(&mut self, mut bytes: &[u8], coming: usize, mut each: impl FnMut(&mut [u8])) {
         let mut coming = coming.max(bytes.len());
         while !bytes.is_empty() {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes the system take more bytes for a connection than before: enough for the rest of a frame and a close frame, although the peer takes nothing. The
-/// system keeps sending them after the connection is closed here, for a minute or more, as long as the peer's system answers.
+/// Makes the system take more bytes for a connection than before: enough for the rest of a frame and a close frame,
+/// although the peer takes nothing. The system keeps sending them after the connection is closed here, for a minute or
+/// more, as long as the peer's system answers.
 #[derive(Clone, Debug, Default)]
 pub struct LastWords(Arc<AtomicBool>);
 

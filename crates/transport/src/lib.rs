@@ -1,7 +1,9 @@
-//! What both ports share: connections are accepted and bounded, speak TLS where it is configured, and end with the relay.
+//! What both ports share: connections are accepted and bounded, speak TLS where it is configured, and end with the
+//! relay.
 //!
-//! Guarantees: every wait for a client has a deadline (handshake, headers, unfinished input, an answer that is not taken), every kind of
-//! connection, the memory of unfinished input and that of answers that are not read have a bound, and one address cannot use up the bound of all.
+//! Guarantees: every wait for a client has a deadline (handshake, headers, unfinished input, an answer that is not
+//! taken), every kind of connection, the memory of unfinished input and that of answers that are not read have a bound,
+//! and one address cannot use up the bound of all.
 
 mod address_permits;
 mod admission;

@@ -17,19 +17,20 @@ use crate::write_timeout::WriteTimeout;
 
 /// Within this the handshake of TLS must be through, as long as headers may take.
 const TLS_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for each client that does
-/// not read; what is on its way to a client that does read is not bounded by this.
+/// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for
+/// each client that does not read; what is on its way to a client that does read is not bounded by this.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
-/// Bytes that it may hold of a connection's last words: as much as Linux allows by default (`net.core.wmem_max`), and it doubles it for its own use. It
-/// has what is unsent already, half a message at most, and the close frame.
+/// Bytes that it may hold of a connection's last words: as much as Linux allows by default (`net.core.wmem_max`), and
+/// it doubles it for its own use. It has what is unsent already, half a message at most, and the close frame.
 #[cfg(target_os = "linux")]
 const LAST_WORDS: usize = 208 << 10;
-/// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the processor.
+/// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the
+/// processor.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Connections that the system holds until they are accepted: as many as it allows (`net.core.somaxconn`). The SYN of a client beyond them is
-/// dropped, and sent again after a second.
+/// Connections that the system holds until they are accepted: as many as it allows (`net.core.somaxconn`). The SYN of a
+/// client beyond them is dropped, and sent again after a second.
 const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
 /// A connection as it was accepted.
@@ -65,7 +66,8 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     } else {
         TcpSocket::new_v6()?
     };
-    // Connections of an earlier process in TIME_WAIT keep nobody out. On Windows it would let another process take the port.
+    // Connections of an earlier process in TIME_WAIT keep nobody out. On Windows it would let another process take the
+    // port.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -103,8 +105,8 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
     }
 }
 
-/// Has the system take what is written last, although the peer has not taken what was written before. Best effort: without it the peer finds the
-/// connection ended, and no reason.
+/// Has the system take what is written last, although the peer has not taken what was written before. Best effort:
+/// without it the peer finds the connection ended, and no reason.
 #[cfg(target_os = "linux")]
 fn make_room(stream: &TcpStream) {
     let socket = SockRef::from(stream);
@@ -124,8 +126,9 @@ fn make_room(stream: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 fn make_room(_: &TcpStream) {}
 
-/// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients (scanners, and browsers
-/// with `http://` among them), and nothing that an operator could do anything about: it stays out of the log.
+/// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients
+/// (scanners, and browsers with `http://` among them), and nothing that an operator could do anything about: it stays
+/// out of the log.
 pub async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mut Shutdown) -> Option<Secured> {
     let Some(tls) = tls else {
         return Some(Either::Left(stream));

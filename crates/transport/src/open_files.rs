@@ -1,15 +1,19 @@
 //! How many files the process may have open, and who may have how many. Every connection is one.
 //!
-//! What the relay needs for itself comes first: without a descriptor for its node it follows no chain, whoever is connected.
+//! What the relay needs for itself comes first: without a descriptor for its node it follows no chain, whoever is
+//! connected.
 
 use sdk_relay_config::Config;
 
-/// HTTP connections at once. Requests are short; beyond these the longest idle one makes way, and where none is idle a new one waits.
+/// HTTP connections at once. Requests are short; beyond these the longest idle one makes way, and where none is idle a
+/// new one waits.
 pub const HTTP_CONNECTIONS: usize = 1024;
-/// WebSocket connections that are being refused at once, so that their clients learn why; beyond these a connection is closed without a word.
+/// WebSocket connections that are being refused at once, so that their clients learn why; beyond these a connection is
+/// closed without a word.
 pub const REFUSALS: usize = 64;
-/// Descriptors that no client gets: calls to the node and its signals, the log of events, the index (which opens and closes its files), links
-/// to other relays, connections that are accepted and not yet counted. A quarter of all, between these bounds.
+/// Descriptors that no client gets: calls to the node and its signals, the log of events, the index (which opens and
+/// closes its files), links to other relays, connections that are accepted and not yet counted. A quarter of all,
+/// between these bounds.
 const RESERVE: std::ops::RangeInclusive<u64> = 24..=256;
 /// What a relay that has just started has open, where that cannot be counted.
 const OPEN_AT_START: u64 = 24;

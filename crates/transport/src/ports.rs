@@ -1,4 +1,5 @@
-//! The listening sockets. They outlive a restart: while one relay ends and the next one starts, connections wait in the system's queue.
+//! The listening sockets. They outlive a restart: while one relay ends and the next one starts, connections wait in the
+//! system's queue.
 
 use std::io;
 use std::net::SocketAddr;

@@ -43,7 +43,8 @@ struct Files {
 struct Certificate(RwLock<Arc<CertifiedKey>>);
 
 impl Tls {
-    /// What the configuration asks for; `None` for plain text. A certificate for development is made where there is none.
+    /// What the configuration asks for; `None` for plain text. A certificate for development is made where there is
+    /// none.
     pub fn open(config: &Config) -> Result<Option<Self>, TlsError> {
         let files = match &config.tls {
             None => return Ok(None),

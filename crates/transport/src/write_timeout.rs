@@ -1,7 +1,8 @@
 //! A connection whose peer must take what it is sent.
 //!
-//! hyper bounds how long a request's headers may take, and nothing bounds how long an answer may: a client that asks and never reads would
-//! hold its slot, and a stream of `GET /events` its cursor, for as long as the client's machine is on.
+//! hyper bounds how long a request's headers may take, and nothing bounds how long an answer may: a client that asks
+//! and never reads would hold its slot, and a stream of `GET /events` its cursor, for as long as the client's machine
+//! is on.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +13,8 @@ use crate::last_words::LastWords;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A peer that takes not one byte for this long is given up. Longer than a WebSocket's own limit, which closes with a code.
+/// A peer that takes not one byte for this long is given up. Longer than a WebSocket's own limit, which closes with a
+/// code.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
 
 /// A stream whose writes fail with `TimedOut` when the peer takes nothing.

@@ -1,5 +1,5 @@
-//! `GET /asyncapi.json`: the WebSocket API as an AsyncAPI 3.0 document. Messages and schemas come from the protocol's own enums: a message that
-//! is added there is in the document.
+//! `GET /asyncapi.json`: the WebSocket API as an AsyncAPI 3.0 document. Messages and schemas come from the protocol's
+//! own enums: a message that is added there is in the document.
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -133,7 +133,8 @@ fn received(name: &str, server: &Map<String, Value>) -> Value {
     })
 }
 
-/// The variants of a message enum, each a message of its own. Their names are those of `type`, below the name of who says them.
+/// The variants of a message enum, each a message of its own. Their names are those of `type`, below the name of who
+/// says them.
 fn messages(who: &str, mut schema: Value, examples: &str) -> Map<String, Value> {
     let variants = match schema["oneOf"].take() {
         Value::Array(variants) => variants,

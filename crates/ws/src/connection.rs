@@ -1,7 +1,8 @@
 //! The actor of one connection: the only one that touches its socket.
 //!
-//! It waits for whatever comes first (the client, an event, a payment to a watch, a report, the clock, the relay's end), does one thing,
-//! and waits again. Nothing waits for it: events are read from the hub at the client's pace, and what others leave for it is bounded.
+//! It waits for whatever comes first (the client, an event, a payment to a watch, a report, the clock, the relay's
+//! end), does one thing, and waits again. Nothing waits for it: events are read from the hub at the client's pace, and
+//! what others leave for it is bounded.
 
 mod deliver;
 mod errors;
@@ -41,7 +42,8 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// A peer that has said nothing for this long is gone (the same).
 const SILENT_AT_MOST: Duration = Duration::from_secs(90);
-/// Messages that a client may send per second, and at once. An app sends a handful in its life; answering this many costs nothing.
+/// Messages that a client may send per second, and at once. An app sends a handful in its life; answering this many
+/// costs nothing.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
 /// New watches after the first `watches_per_connection`: each is held against the whole mempool.
@@ -335,7 +337,8 @@ impl Connection {
         Ok(())
     }
 
-    /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but itself.
+    /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but
+    /// itself.
     fn count_received(&self, text: &str) {
         if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
             self.handles.counters.watching.messages_received.inc();

@@ -1,8 +1,9 @@
 //! The WebSocket API.
 //!
-//! In come connections: on a port of their own ([`serve_websockets`]), and over the HTTP port ([`edge`]). Out go events as the hub publishes them,
-//! and answers. [`mod@upgrade`] turns an HTTP request into a socket, [`mod@serve`] admits a client, [`connection`] is the actor of one socket, [`session`] decides what each
-//! message means and does no I/O, [`socket`] is the narrow waist through which bytes go in and out.
+//! In come connections: on a port of their own ([`serve_websockets`]), and over the HTTP port ([`edge`]). Out go events
+//! as the hub publishes them, and answers. [`mod@upgrade`] turns an HTTP request into a socket, [`mod@serve`] admits a
+//! client, [`connection`] is the actor of one socket, [`session`] decides what each message means and does no I/O,
+//! [`socket`] is the narrow waist through which bytes go in and out.
 
 mod asyncapi;
 mod begin;

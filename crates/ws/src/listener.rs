@@ -61,8 +61,8 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
     }
 }
 
-/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it is closed. Whom the
-/// permit is for is known with the request: a trusted proxy names its client there.
+/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it
+/// is closed. Whom the permit is for is known with the request: a trusted proxy names its client there.
 async fn websocket<S>(
     handles: Arc<Handles>,
     stream: S,

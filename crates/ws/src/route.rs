@@ -1,4 +1,5 @@
-//! What the WebSocket API adds to the HTTP port: `GET /ws` opens a WebSocket there too, `GET /asyncapi.json` describes the API.
+//! What the WebSocket API adds to the HTTP port: `GET /ws` opens a WebSocket there too, `GET /asyncapi.json` describes
+//! the API.
 
 use std::sync::Arc;
 

@@ -24,8 +24,8 @@ pub struct Arrival {
     pub last_words: LastWords,
 }
 
-/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which code. One without a
-/// place is closed with 1013, so that it learns why.
+/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which
+/// code. One without a place is closed with 1013, so that it learns why.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     handles: Arc<Handles>,
     stream: S,

@@ -15,7 +15,8 @@ use super::begin::Begin;
 const ERRORS_IN_A_ROW: u32 = 10;
 /// Longest `client_id`, in characters.
 const MAX_CLIENT_ID: usize = 128;
-/// Capabilities of a client, and bytes of each and of its version: what a relay says of itself is passed on to every client.
+/// Capabilities of a client, and bytes of each and of its version: what a relay says of itself is passed on to every
+/// client.
 const MAX_CAPABILITIES: usize = 64;
 const MAX_WORD: usize = 64;
 /// Blocks in `resume_after`.
@@ -110,7 +111,8 @@ impl Session {
         self.client.as_ref().map_or_else(Topics::default, |c| c.topics)
     }
 
-    /// Capabilities that the client asked for and the relay does not know. They are ignored, and a misspelt one would go unnoticed.
+    /// Capabilities that the client asked for and the relay does not know. They are ignored, and a misspelt one would
+    /// go unnoticed.
     pub(super) fn unknown_capabilities(&mut self) -> Vec<String> {
         self.client
             .as_mut()

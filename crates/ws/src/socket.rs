@@ -1,8 +1,8 @@
 //! The socket: the one place that knows how WebSocket messages look on the wire (RFC 6455), the server's side of it.
 //!
-//! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up: nothing waits for it.
-//! What arrives of a message is bounded in size (`limits`), in time ([`INPUT_DEADLINE`]) and, over all connections together, in memory
-//! ([`InputBudget`]). The buffers are the relay's own, for that reason.
+//! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up:
+//! nothing waits for it. What arrives of a message is bounded in size (`limits`), in time ([`INPUT_DEADLINE`]) and,
+//! over all connections together, in memory ([`InputBudget`]). The buffers are the relay's own, for that reason.
 
 mod assembler;
 mod frame;
@@ -30,16 +30,19 @@ use outbox::Outbox;
 
 /// Largest message of a client (CONTRACT, "Close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile network's hiccup.
+/// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile
+/// network's hiccup.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the writing of a close frame may take, and what the peer may take to agree to it. A connection keeps its slot meanwhile: there are no more of
-/// those that end than there may be of those that live. Both together are less than a shutdown takes (5 s).
+/// What the writing of a close frame may take, and what the peer may take to agree to it. A connection keeps its slot
+/// meanwhile: there are no more of those that end than there may be of those that live. Both together are less than a
+/// shutdown takes (5 s).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a peer that are thrown away at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
 const REASON_BYTES: usize = 123;
-/// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go at once at a flush.
+/// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go
+/// at once at a flush.
 const FLUSH_THRESHOLD: usize = 16 << 10;
 /// Bytes of one read. They lie on the stack: a connection that is idle holds no buffer.
 const READ_BYTES: usize = 8 << 10;
@@ -211,13 +214,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         self.flush().await
     }
 
-    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection falls. One that does not read
-    /// finds the code behind what it had not read yet: what was begun is finished, and nothing else comes before the close frame.
+    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection
+    /// falls. One that does not read finds the code behind what it had not read yet: what was begun is finished, and
+    /// nothing else comes before the close frame.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
         self.push_close(close_payload(code.code(), reason));
         let written = timeout(CLOSE_TIMEOUT, self.write()).await;
-        // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes would turn the end into a reset,
-        // which takes back what the system has not sent yet.
+        // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes
+        // would turn the end into a reset, which takes back what the system has not sent yet.
         let end = async {
             match written {
                 Ok(Ok(())) => self.read_away().await,
@@ -267,8 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         drop(timeout(CLOSE_TIMEOUT, goodbye).await);
     }
 
-    /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would turn the end into a
-    /// reset that eats the code.
+    /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would
+    /// turn the end into a reset that eats the code.
     async fn read_away(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();

@@ -1,8 +1,9 @@
 //! The history of the topic `tweaks`, for a client that scans for itself.
 //!
-//! The topic is live from the moment of its subscription. The history is the blocks up to the tip as of the last event that the connection had sent by then:
-//! the next block is live, whichever of the two the connection sends first. [`sdk_relay_backfill`] says what happens when a block of the history is
-//! disconnected meanwhile. The index may follow a reorganisation before the log does: while they are on different chains, the history waits. If the client
+//! The topic is live from the moment of its subscription. The history is the blocks up to the tip as of the last event
+//! that the connection had sent by then: the next block is live, whichever of the two the connection sends first.
+//! [`sdk_relay_backfill`] says what happens when a block of the history is disconnected meanwhile. The index may follow
+//! a reorganisation before the log does: while they are on different chains, the history waits. If the client
 //! subscribes while it still catches up (`resume_from`), its history begins after that.
 //!
 //! A history that cannot continue waits for a change of the log or of the index.
@@ -25,9 +26,11 @@ use tokio::sync::watch;
 
 /// Transactions that one step reads: some hundreds of kilobytes of text, where they are ordinary.
 const STEP: usize = 1000;
-/// Bytes of messages that one step holds for its client, beyond which only the block that was begun is added: half a megabyte where blocks are full.
+/// Bytes of messages that one step holds for its client, beyond which only the block that was begun is added: half a
+/// megabyte where blocks are full.
 const STEP_BYTES: usize = 256 << 10;
-/// A wait ends after this even if neither the log nor the index changes: the last read may have failed, or a damaged block may be readable again.
+/// A wait ends after this even if neither the log nor the index changes: the last read may have failed, or a damaged
+/// block may be readable again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Live tweaks come from the log, and never wait for the history.
 const LIMITS: Limits = Limits {
@@ -86,8 +89,8 @@ impl TweaksHistory {
         }
     }
 
-    /// The next part, as soon as it can be read; `None` at the end. An empty part means that the connection has to catch up first. Nothing is lost if the
-    /// future is dropped before it completes.
+    /// The next part, as soon as it can be read; `None` at the end. An empty part means that the connection has to
+    /// catch up first. Nothing is lost if the future is dropped before it completes.
     pub(super) async fn next(&mut self, cursor: Option<&Cursor>) -> Option<Vec<Frame>> {
         loop {
             // Before the state is read: what changes afterwards ends the wait.
@@ -230,7 +233,8 @@ fn blocks_of_log(index: &TweakIndex, hub: &Hub, from: u32) -> Result<Vec<Indexed
     Ok(if is_same_chain(index, hub)? { blocks } else { Vec::new() })
 }
 
-/// Whether index and log are on the same chain: if they have the same block at the highest height of both, they have the same blocks below.
+/// Whether index and log are on the same chain: if they have the same block at the highest height of both, they have
+/// the same blocks below.
 fn is_same_chain(index: &TweakIndex, hub: &Hub) -> Result<bool, IndexError> {
     let (Some(index_tip), Some(log_tip)) = (index.tip()?, hub.tip()) else {
         return Ok(true);
@@ -260,7 +264,8 @@ fn frames(block: &IndexedBlock) -> Vec<Frame> {
     tweaks.into_parts().into_iter().map(frame).collect()
 }
 
-/// The messages of the first of these blocks, as many as have [`STEP_BYTES`] together, one block at least; and the height of the last of those blocks.
+/// The messages of the first of these blocks, as many as have [`STEP_BYTES`] together, one block at least; and the
+/// height of the last of those blocks.
 fn first_frames<'b>(blocks: impl Iterator<Item = &'b IndexedBlock>) -> Option<(u32, Vec<Frame>)> {
     let (mut all, mut bytes, mut last) = (Vec::new(), 0, None);
     for block in blocks {

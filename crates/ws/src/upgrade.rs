@@ -1,4 +1,5 @@
-//! From an HTTP request to a WebSocket (RFC 6455, section 4.2). hyper reads the request, so that its size and time are bounded as for any other.
+//! From an HTTP request to a WebSocket (RFC 6455, section 4.2). hyper reads the request, so that its size and time are
+//! bounded as for any other.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -57,8 +58,8 @@ impl Refused {
     }
 }
 
-/// [`upgrade`] for a request that names this relay. A page can open WebSockets by a name of its own that resolves to this machine (DNS
-/// rebinding).
+/// [`upgrade`] for a request that names this relay. A page can open WebSockets by a name of its own that resolves to
+/// this machine (DNS rebinding).
 pub fn open<A, B: Default>(request: &mut Request<A>, config: &Config) -> Result<(Response<B>, OnUpgrade), Refused> {
     let host = RequestHost::of(request)?;
     let opened = upgrade(request)?;

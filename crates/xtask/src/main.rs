@@ -1,9 +1,10 @@
 //! Checks of the source tree itself.
 //!
 //! ```text
-//! cargo run -p xtask -- layers            fails on an import that the table of crates in docs/ARCHITECTURE.md does not allow,
-//!                                         and on a new cycle of files inside a crate
-//! cargo run -p xtask -- layers --update   removes the entries of cycles.txt that no longer exist, and renames those of moved files
+//! cargo run -p xtask -- layers            fails on an import that the table of crates in docs/ARCHITECTURE.md
+//!                                         does not allow, and on a new cycle of files inside a crate
+//! cargo run -p xtask -- layers --update   removes the entries of cycles.txt that no longer exist, and renames
+//!                                         those of moved files
 //! ```
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]

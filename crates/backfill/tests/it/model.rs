@@ -1,5 +1,6 @@
-//! Random interleavings of blocks, reorganisations, scans and live items, against a plain model: every requested block of the final chain is delivered by the
-//! history, or live, or is named as missing, exactly one of them and exactly once; live items are delivered once and in order.
+//! Random interleavings of blocks, reorganisations, scans and live items, against a plain model: every requested block
+//! of the final chain is delivered by the history, or live, or is named as missing, exactly one of them and exactly
+//! once; live items are delivered once and in order.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};

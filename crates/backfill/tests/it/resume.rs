@@ -1,4 +1,5 @@
-//! Both ends over connections that break: every block of the final chain that the subscriber asked for has been received, whatever is lost between them.
+//! Both ends over connections that break: every block of the final chain that the subscriber asked for has been
+//! received, whatever is lost between them.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};

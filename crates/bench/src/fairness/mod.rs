@@ -1,5 +1,6 @@
-//! `fairness`: an honest client beside one that does its worst, at the same relay: payments beside labels without end, history beside thousands of watches,
-//! memory under watches that come and go, `/health/live` beside requests and messages that never end.
+//! `fairness`: an honest client beside one that does its worst, at the same relay: payments beside labels without end,
+//! history beside thousands of watches, memory under watches that come and go, `/health/live` beside requests and
+//! messages that never end.
 
 mod churn;
 mod common;

@@ -1,8 +1,9 @@
 //! A receiver's keys: `P = t·G + B` against the outputs, and the labels in whichever of two ways costs less.
 //!
-//! *Adding*: x(t·G + (B + L)) for each label L, looked up among the row's outputs: one addition for each label. *Subtracting*: x(O - P) and
-//! x(-O - P) for each output O, looked up among the receiver's labels (BIP352, "Scanning"): one inversion and two slopes for each output
-//! however many labels there are, and once for all receivers the square root that O's y coordinate takes.
+//! *Adding*: x(t·G + (B + L)) for each label L, looked up among the row's outputs: one addition for each label.
+//! *Subtracting*: x(O - P) and x(-O - P) for each output O, looked up among the receiver's labels (BIP352, "Scanning"):
+//! one inversion and two slopes for each output however many labels there are, and once for all receivers the square
+//! root that O's y coordinate takes.
 
 use secp_lanes::{Affine, Gather, Lane, MAX_VECTORS, Mask, Pack, Packed, Scratch, Sums, XSums, erase};
 
@@ -23,7 +24,8 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Chooses for each receiver: subtracting where that is cheaper, if it is by so much that it pays for lifting the outputs.
+    /// Chooses for each receiver: subtracting where that is cheaper, if it is by so much that it pays for lifting the
+    /// outputs.
     pub(crate) fn of<L: Lane>(token: L::Token, keys: &[&'a Keys], rows: &mut Rows) -> Vec<Self> {
         let saved = |keys: &Keys| (keys.labels() * rows.len() * ADDING).saturating_sub(rows.outputs() * SUBTRACTING);
         let most = keys.iter().filter(|keys| keys.may_subtract()).map(|keys| saved(keys));

@@ -110,7 +110,8 @@ impl<L: Lane> Kernel<L> for Multiply<'_, L> {
         for step in 0..STEPS {
             let into = if step == 0 { &mut *self.sums } else { &mut *self.addends };
             for chain in 0..CHAINS {
-                // Chains 0 and 2 belong to the first half, so that the first addition of chains leaves the halves apart.
+                // Chains 0 and 2 belong to the first half, so that the first addition of chains leaves the halves
+                // apart.
                 let (half, window) = (chain % 2, chain / 2 * STEPS + step);
                 for v in 0..vectors {
                     let table = self.combs.table(self.tables[v]);

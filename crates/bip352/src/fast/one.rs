@@ -86,7 +86,8 @@ impl<L: Lane> Drop for OneScalar<L> {
     }
 }
 
-/// The schedule's doublings and additions for one vector. Which come, and in which order, is the same for all rows of a scan.
+/// The schedule's doublings and additions for one vector. Which come, and in which order, is the same for all rows of a
+/// scan.
 struct Walk<'a, L: Lane> {
     schedule: &'a Schedule,
     multiples: &'a OddMultiples<L>,

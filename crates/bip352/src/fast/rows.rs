@@ -12,7 +12,8 @@ pub(crate) struct Rows {
     words: Vec<u64>,
     /// Where each row's words begin, and the end.
     starts: Vec<usize>,
-    /// The outputs compressed as if their y coordinates were even, in the rows' order; empty where nobody asks for them.
+    /// The outputs compressed as if their y coordinates were even, in the rows' order; empty where nobody asks for
+    /// them.
     keys: Vec<[u8; 33]>,
     keeps_keys: bool,
     /// The outputs that are points of the curve, once they were lifted, and where each row's begin, and the end.

@@ -68,7 +68,8 @@ impl Keys {
     }
 }
 
-/// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates, as good as random.
+/// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates,
+/// as good as random.
 pub(crate) struct WordSet(Vec<u64>);
 
 impl WordSet {

@@ -1,7 +1,7 @@
 //! Tweaks of many transactions at a time: input keys decompressed, summed and multiplied by the input hashes in lanes.
 //!
-//! Here a result is no suspicion but an answer. It is checked to lie on the curve, as a fault of the arithmetic would leave it; what fails, and
-//! every sum that meets infinity, is computed anew by libsecp256k1.
+//! Here a result is no suspicion but an answer. It is checked to lie on the curve, as a fault of the arithmetic would
+//! leave it; what fails, and every sum that meets infinity, is computed anew by libsecp256k1.
 
 use bitcoin::secp256k1::PublicKey;
 use secp_lanes::{
@@ -94,7 +94,8 @@ fn decompress<L: Lane>(token: L::Token, keys: &[[u8; COMPRESSED]], sums: &mut [S
     points
 }
 
-/// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is done.
+/// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is
+/// done.
 fn add_up<L: Lane>(token: L::Token, points: &mut [Packed], sums: &mut [Sum]) {
     // Each sum takes two points.
     let most = (points.len() / 2).div_ceil(L::LANES).min(vectors::<L>());

@@ -216,7 +216,8 @@ fn a_scan_in_steps_finds_what_a_scan_at_once_finds() {
 
 #[test]
 fn the_last_outputs_cost_no_addition_of_every_label() {
-    // One output and a thousand labels: subtracting costs two additions instead of a thousand, at the last steps of a large transaction too.
+    // One output and a thousand labels: subtracting costs two additions instead of a thousand, at the last steps of a
+    // large transaction too.
     let receiver = receiver(1..1_000);
     let address = receiver.labelled_address(Network::Regtest, 500).unwrap();
     let (_, tx) = pay(&vec![address; 30], |made| made);

@@ -1,7 +1,7 @@
 //! The fast engine against libsecp256k1, row by row: every row holds a payment that libsecp256k1 derived, or none.
 //!
-//! `DIFFERENTIAL_ROWS` sets how many, and `DIFFERENTIAL_SECONDS` how long at most; `.ci/run` asks for millions within two minutes, in release
-//! mode.
+//! `DIFFERENTIAL_ROWS` sets how many, and `DIFFERENTIAL_SECONDS` how long at most; `.ci/run` asks for millions within
+//! two minutes, in release mode.
 
 // The exemption for tests does not reach the functions that they call.
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! The official test vectors of BIP352 (`bip-0352/send_and_receive_test_vectors.json` of the BIPs' repository), every field of them.
+//! The official test vectors of BIP352 (`bip-0352/send_and_receive_test_vectors.json` of the BIPs' repository), every
+//! field of them.
 //!
 //! The environment variable `BIP352_TEST_VECTORS` names the file. `.ci/run` sets it.
 
@@ -120,7 +121,8 @@ fn check_engines(receiver: &Receiver, tx: &EligibleTx, hits: &[Hit]) {
     let engines = fast.iter().map(|engine| engine as &dyn Engine);
     for engine in engines.chain([&Libsecp256k1 as &dyn Engine]) {
         assert_eq!(engine.scan(&[receiver], &[tx]).expect("an answer"), hits);
-        // The wallet last, and each row in another lane. Thousands of outputs take seconds, and are nothing new to an engine.
+        // The wallet last, and each row in another lane. Thousands of outputs take seconds, and are nothing new to an
+        // engine.
         let companies: &[usize] = if tx.outputs.len() < 100 { &[0, 1, 7, 63] } else { &[] };
         for &company in companies {
             let receivers: Vec<&Prepared> = strangers.iter().take(company).chain([receiver]).collect();

@@ -1,4 +1,5 @@
-//! Random transactions, addresses and bytes: the same answers as an independent implementation (the `silentpayments` crate), and no panic.
+//! Random transactions, addresses and bytes: the same answers as an independent implementation (the `silentpayments`
+//! crate), and no panic.
 
 // The exemption for tests does not reach the functions that they call.
 mod address;

@@ -7,7 +7,8 @@ use bitcoin::{Transaction, Txid};
 use super::mempool_view::MempoolView;
 use crate::source::Signal;
 
-/// Transactions looked up and told at once. A batch is one round trip to the node; this many take it some ten milliseconds.
+/// Transactions looked up and told at once. A batch is one round trip to the node; this many take it some ten
+/// milliseconds.
 pub(super) const BATCH: usize = 256;
 
 /// What signals amount to: a transaction that came and went among them is not looked up.
@@ -35,7 +36,8 @@ impl Batch {
     pub(super) fn push(&mut self, signal: Signal, view: &MempoolView) {
         match signal {
             Signal::Chain => self.chain = true,
-            // Everything is looked at after this, and what came before may be from before a restart of the node: it is not so any more.
+            // Everything is looked at after this, and what came before may be from before a restart of the node: it is
+            // not so any more.
             Signal::Lost => {
                 self.lost = true;
                 self.left.clear();

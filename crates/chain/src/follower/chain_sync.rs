@@ -13,8 +13,8 @@ use crate::source::{ChainSource, SourceError, SourceStatus};
 /// Blocks that are fetched ahead of the one that is told: keeps a node's four RPC threads busy, at 10 MB each.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Looks at the source that may bring nothing new in a row. A chain that changes between two questions explains one or two; this many mean
-/// that the source contradicts itself, and it is given a pause.
+/// Looks at the source that may bring nothing new in a row. A chain that changes between two questions explains one or
+/// two; this many mean that the source contradicts itself, and it is given a pause.
 const FRUITLESS_ROUNDS: u32 = 16;
 
 /// A gap of this many blocks is told as catching up. One new block is everyday life.
@@ -105,7 +105,8 @@ impl Driver {
             match self.source.hash_at(local.height).await? {
                 Some(hash) if hash == local.hash => break,
                 Some(_) => {}
-                // A node that rebuilds its chain (-reindex, a restored backup) comes back to our block: that is no reorganisation.
+                // A node that rebuilds its chain (-reindex, a restored backup) comes back to our block: that is no
+                // reorganisation.
                 None => stop_while_syncing(&self.source.status().await?)?,
             }
             let parent = match self.chain.parent() {
@@ -122,7 +123,8 @@ impl Driver {
         Ok(moved)
     }
 
-    /// The parent of a block below what is remembered: nodes keep the blocks of abandoned branches. `None` where this one does not.
+    /// The parent of a block below what is remembered: nodes keep the blocks of abandoned branches. `None` where this
+    /// one does not.
     async fn ask_parent(&self, at: BlockRef) -> Result<Option<BlockRef>, SourceError> {
         let Some(height) = at.height.checked_sub(1) else {
             return Ok(None);

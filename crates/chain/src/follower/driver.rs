@@ -50,7 +50,8 @@ pub(super) struct Driver {
     pub(super) failing: bool,
     events: mpsc::Sender<ChainEvent>,
     signals: Option<Signals>,
-    /// Signals have come, and nothing has happened since without them. A publisher may be missing, or go away, without a word.
+    /// Signals have come, and nothing has happened since without them. A publisher may be missing, or go away, without
+    /// a word.
     heard: bool,
 }
 
@@ -149,7 +150,8 @@ impl Driver {
         }
     }
 
-    /// Looks without having been told to. What it finds should have been signalled; a signal that is merely late mends that at once.
+    /// Looks without having been told to. What it finds should have been signalled; a signal that is merely late mends
+    /// that at once.
     async fn poll(&mut self) -> Result<(), Stop> {
         self.subscribe();
         if self.heard && !self.source.signals_all() {

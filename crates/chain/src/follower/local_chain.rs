@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::event::BlockRef;
 
-/// Recent blocks that are remembered: two weeks, as deep as a reorganisation can reach across a change of difficulty, at 36 bytes each.
-/// Parents of older blocks are asked from the source.
+/// Recent blocks that are remembered: two weeks, as deep as a reorganisation can reach across a change of difficulty,
+/// at 36 bytes each. Parents of older blocks are asked from the source.
 pub const KEPT_BLOCKS: usize = 2016;
 
 /// What brings the told chain nearer to the source's.

@@ -12,8 +12,8 @@ use super::status::FollowState;
 use crate::event::{BlockRef, ChainEvent, LeaveReason, MempoolTx};
 use crate::source::{MempoolSnapshot, SourceError};
 
-/// Without signals the mempool is looked at no more often than leaves the node this many times as long in peace as one look took: a full
-/// mempool takes it a good part of a second.
+/// Without signals the mempool is looked at no more often than leaves the node this many times as long in peace as one
+/// look took: a full mempool takes it a good part of a second.
 const REST_PER_LOOK: u32 = 10;
 
 impl Driver {
@@ -59,13 +59,14 @@ impl Driver {
         Ok(differs)
     }
 
-    /// The mempool at a moment when the source's tip was the told tip, and the transactions that signals had brought along by then.
+    /// The mempool at a moment when the source's tip was the told tip, and the transactions that signals had brought
+    /// along by then.
     async fn snapshot(&mut self) -> Result<(MempoolSnapshot, HashMap<Txid, Transaction>), Stop> {
         let mut known = HashMap::new();
         loop {
             self.sync_chain().await?;
-            // What was signalled before the snapshot is in it. After a restart of the node, which counts from one again, nothing else would
-            // tell old signals from new ones.
+            // What was signalled before the snapshot is in it. After a restart of the node, which counts from one
+            // again, nothing else would tell old signals from new ones.
             loop {
                 let batch = self.drain(None);
                 self.announce |= batch.lost;

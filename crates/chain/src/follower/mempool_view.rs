@@ -8,7 +8,8 @@ use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use crate::event::{MempoolTx, Spends};
 use crate::source::MempoolSnapshot;
 
-/// Blocks whose transactions are remembered, to know a signal that comes after the block which mined its transaction: 2 MB.
+/// Blocks whose transactions are remembered, to know a signal that comes after the block which mined its transaction: 2
+/// MB.
 const MINED_BLOCKS: usize = 8;
 
 /// Every transaction that was told as entered and has not left, with what it spends.
@@ -38,8 +39,9 @@ impl MempoolView {
         self.txs.get(txid)
     }
 
-    /// Whether a signal with this mempool sequence number tells something that the last snapshot does not already have. The snapshot's own
-    /// number counts as news: telling it twice changes nothing, and nodes differ on whether it is the last change or the next.
+    /// Whether a signal with this mempool sequence number tells something that the last snapshot does not already have.
+    /// The snapshot's own number counts as news: telling it twice changes nothing, and nodes differ on whether it is
+    /// the last change or the next.
     pub(super) fn is_news(&self, sequence: u64) -> bool {
         sequence >= self.snapshot_sequence
     }
@@ -67,8 +69,8 @@ impl MempoolView {
         self.txs.remove(txid).is_some()
     }
 
-    /// Takes out what a connected block mines. Gives the transactions of the view that one of the block's double-spends, each with the
-    /// one that does; they are out as well.
+    /// Takes out what a connected block mines. Gives the transactions of the view that one of the block's
+    /// double-spends, each with the one that does; they are out as well.
     pub(super) fn mine(&mut self, hash: BlockHash, block: &Block) -> Vec<(Txid, Txid)> {
         let mut txids = HashSet::with_capacity(block.txdata.len());
         let mut spent: HashMap<OutPoint, Txid> = HashMap::new();

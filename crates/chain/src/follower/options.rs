@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-/// Between two questions for the tip. A block that no signal tells is late by this much at most, and a node that goes away is noticed as
-/// quickly; the question costs the node a fraction of a millisecond.
+/// Between two questions for the tip. A block that no signal tells is late by this much at most, and a node that goes
+/// away is noticed as quickly; the question costs the node a fraction of a millisecond.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Between two comparisons of the whole mempool where signals tell its changes. A comparison moves 20 MB on a full mempool, and finds
-/// only what was lost without a trace.
+/// Between two comparisons of the whole mempool where signals tell its changes. A comparison moves 20 MB on a full
+/// mempool, and finds only what was lost without a trace.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Events that wait for the consumer. A block with its prevouts takes up to 10 MB, so that a stalled consumer costs 80 MB at most.
+/// Events that wait for the consumer. A block with its prevouts takes up to 10 MB, so that a stalled consumer costs 80
+/// MB at most.
 const EVENTS_AHEAD: usize = 8;
 
 /// Settings of a [`Follower`](super::Follower).

@@ -1,4 +1,5 @@
-//! Blocks with what they spend: over REST where the node offers it, else `getblock` verbosity 3, which is fifty times slower.
+//! Blocks with what they spend: over REST where the node offers it, else `getblock` verbosity 3, which is fifty times
+//! slower.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,8 +18,9 @@ use crate::{
     source::SourceError,
 };
 
-/// Blocks fetched at once; each takes two requests, and others must have their turn among [`crate::rpc::MAX_IN_FLIGHT`]. A node has as many
-/// file descriptors as REST connections at most, and more readers of one disk are not faster.
+/// Blocks fetched at once; each takes two requests, and others must have their turn among
+/// [`crate::rpc::MAX_IN_FLIGHT`]. A node has as many file descriptors as REST connections at most, and more readers of
+/// one disk are not faster.
 const MAX_BLOCK_FETCHES: usize = 3;
 
 /// Fetches blocks from one node.

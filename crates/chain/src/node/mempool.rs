@@ -1,7 +1,8 @@
 //! Mempool transactions with what they spend, in as few round trips as their number allows.
 //!
-//! A prevout is an output of another mempool transaction, or it is in the UTXO set. Which of the two is not known before the node is asked, so
-//! both questions go in one batch: a lone transaction that ZMQ brought along costs one round trip.
+//! A prevout is an output of another mempool transaction, or it is in the UTXO set. Which of the two is not known
+//! before the node is asked, so both questions go in one batch: a lone transaction that ZMQ brought along costs one
+//! round trip.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 use super::amount::JsonOutput;
 use crate::{event::MempoolTx, rpc::RpcClient, source::SourceError};
 
-/// Up to this many prevouts, both questions are asked at once. For more, most of which are in the UTXO set, it is cheaper to ask for parents
-/// only where `gettxout` found nothing.
+/// Up to this many prevouts, both questions are asked at once. For more, most of which are in the UTXO set, it is
+/// cheaper to ask for parents only where `gettxout` found nothing.
 const FEW_PREVOUTS: usize = 64;
 
 /// See [`crate::ChainSource::transactions`].
@@ -33,7 +34,8 @@ pub(super) async fn transactions(
         view.ask_for(rpc, &[], &prevouts).await?;
     }
 
-    // What is in neither set so far: parents that were not asked for; and then the UTXO set again, in case a block took the parent in between.
+    // What is in neither set so far: parents that were not asked for; and then the UTXO set again, in case a block took
+    // the parent in between.
     let rest = view.unresolved(wanted);
     let parents = view.unknown(&parents(&rest));
     if !parents.is_empty() {

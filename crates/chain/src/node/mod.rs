@@ -29,7 +29,8 @@ pub struct NodeConfig {
     pub rpc_url: String,
     /// Credentials.
     pub auth: Auth,
-    /// The one address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). Without it the node is polled.
+    /// The one address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). Without it the
+    /// node is polled.
     pub zmq_url: Option<String>,
 }
 
@@ -57,8 +58,8 @@ impl NodeSource {
         })
     }
 
-    /// Takes a node's word for status and tip only where it is of this chain (`main`, `test`, `testnet4`, `signet`, `regtest`), so that a
-    /// follower tells nothing of another one. Anything else is [`SourceError::WrongChain`].
+    /// Takes a node's word for status and tip only where it is of this chain (`main`, `test`, `testnet4`, `signet`,
+    /// `regtest`), so that a follower tells nothing of another one. Anything else is [`SourceError::WrongChain`].
     #[must_use]
     pub fn of_chain(self, chain: &'static str) -> Self {
         Self {
@@ -150,8 +151,8 @@ impl ChainSource for NodeSource {
         self.blocks.block(hash).await
     }
 
-    /// A node answers before it has read back the mempool that it wrote when it stopped. What is not there yet is not gone: until then the
-    /// answer is [`SourceError::Warming`].
+    /// A node answers before it has read back the mempool that it wrote when it stopped. What is not there yet is not
+    /// gone: until then the answer is [`SourceError::Warming`].
     async fn mempool(&self) -> Result<MempoolSnapshot, SourceError> {
         // In this order: a mempool that is loaded stays loaded.
         let calls = [("getmempoolinfo", json!([])), ("getrawmempool", json!([false, true]))];

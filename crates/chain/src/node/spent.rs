@@ -1,7 +1,7 @@
 //! Reply of `/rest/spenttxouts/HASH.bin`: what a block spends, from the node's undo data.
 //!
-//! A compact size and that many transactions; for each a compact size and that many outputs in their consensus encoding (`rest_spent_txouts` in
-//! `src/rest.cpp` of Bitcoin Core 30). The first transaction's list, the coinbase's, is empty.
+//! A compact size and that many transactions; for each a compact size and that many outputs in their consensus encoding
+//! (`rest_spent_txouts` in `src/rest.cpp` of Bitcoin Core 30). The first transaction's list, the coinbase's, is empty.
 
 use bitcoin::{
     Block, TxOut, VarInt,

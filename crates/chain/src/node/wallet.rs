@@ -30,7 +30,8 @@ pub enum WalletError {
     Source(#[from] SourceError),
 }
 
-/// A loaded wallet of the node. A node that restarts forgets which wallets were loaded: the first call after that loads this one again.
+/// A loaded wallet of the node. A node that restarts forgets which wallets were loaded: the first call after that loads
+/// this one again.
 #[derive(Clone, Debug)]
 pub struct NodeWallet {
     /// The node itself.
@@ -83,8 +84,8 @@ impl NodeWallet {
         }
     }
 
-    /// Every script that the wallet may have handed out for payments to it: the range of its active external descriptors. It grows when the
-    /// wallet hands out addresses (`keypool` of the node keeps it 1,000 ahead).
+    /// Every script that the wallet may have handed out for payments to it: the range of its active external
+    /// descriptors. It grows when the wallet hands out addresses (`keypool` of the node keeps it 1,000 ahead).
     pub async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
         let Descriptors { descriptors } = self.call("listdescriptors", json!([false])).await?;
         let external = descriptors.iter().filter(|d| d.active && !d.internal);

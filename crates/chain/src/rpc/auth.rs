@@ -63,8 +63,8 @@ impl Credentials {
         }
     }
 
-    /// What to present now. A cookie file that cannot be read is no error yet: when the node is down, its cookie is gone as well, and "does
-    /// not answer" is then the truer message.
+    /// What to present now. A cookie file that cannot be read is no error yet: when the node is down, its cookie is
+    /// gone as well, and "does not answer" is then the truer message.
     pub(super) async fn present(&self) -> Presented {
         let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match cached {

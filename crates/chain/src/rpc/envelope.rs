@@ -1,6 +1,7 @@
 //! JSON-RPC messages: what goes out, and what the node makes of it.
 //!
-//! Version 1.1 as every node speaks it: errors of a single call come with HTTP 404 or 500 and the same JSON body, so the body decides.
+//! Version 1.1 as every node speaks it: errors of a single call come with HTTP 404 or 500 and the same JSON body, so
+//! the body decides.
 
 use hyper::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};

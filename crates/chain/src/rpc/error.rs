@@ -171,7 +171,8 @@ impl From<RpcError> for SourceError {
     }
 }
 
-/// What a refused REST request means. A node that is starting answers 503 to all of them (`CheckWarmup` in `src/rest.cpp`).
+/// What a refused REST request means. A node that is starting answers 503 to all of them (`CheckWarmup` in
+/// `src/rest.cpp`).
 pub(super) fn rest(at: &str, path: &str, status: StatusCode, body: &[u8]) -> RpcError {
     let reason = words(body);
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,7 +1,8 @@
 //! A JSON-RPC client for a Bitcoin node: plain HTTP/1.1 over a pool of kept-alive connections.
 //!
-//! Guarantees: no error, `Debug` or `Display` of this module shows a password or a cookie; every request has a deadline and every reply a
-//! size limit; no more than [`MAX_IN_FLIGHT`] requests are under way at once, however many tasks share the client.
+//! Guarantees: no error, `Debug` or `Display` of this module shows a password or a cookie; every request has a deadline
+//! and every reply a size limit; no more than [`MAX_IN_FLIGHT`] requests are under way at once, however many tasks
+//! share the client.
 
 mod auth;
 mod envelope;
@@ -23,10 +24,11 @@ pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
 use envelope::RawOutcome;
 use transport::Transport;
 
-/// Calls in one HTTP request. A node works a batch off in one thread, about 20 µs a call, and answers when all of it is done: a larger batch
-/// gains nothing any more and delays the first answer.
+/// Calls in one HTTP request. A node works a batch off in one thread, about 20 µs a call, and answers when all of it is
+/// done: a larger batch gains nothing any more and delays the first answer.
 pub const MAX_BATCH: usize = 200;
-/// Time for a call that a healthy node answers at once. It holds the node's validation lock during a block, for seconds at worst.
+/// Time for a call that a healthy node answers at once. It holds the node's validation lock during a block, for seconds
+/// at worst.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for calls that read blocks or wallets from disk: `getblock` verbosity 3 takes seconds on a slow disk.
 const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(180);
@@ -74,8 +76,8 @@ impl RpcClient {
         envelope::reply(self.at(), method, reply.status, &reply.body)
     }
 
-    /// Many calls, each with its own outcome, in the order given. [`MAX_BATCH`] of them go in one HTTP request; more are split and go one
-    /// request after the other.
+    /// Many calls, each with its own outcome, in the order given. [`MAX_BATCH`] of them go in one HTTP request; more
+    /// are split and go one request after the other.
     ///
     /// # Errors
     /// As [`call`](Self::call), when the batch as a whole failed; [`RpcError::Warming`] when the node is starting.
@@ -92,7 +94,8 @@ impl RpcClient {
         outcomes.collect()
     }
 
-    /// [`batch`](Self::batch) with the results as the node wrote them, for those that hold amounts: these are read as decimals, not as floats.
+    /// [`batch`](Self::batch) with the results as the node wrote them, for those that hold amounts: these are read as
+    /// decimals, not as floats.
     pub(crate) async fn batch_raw(&self, calls: &[(&str, Value)]) -> Result<Vec<RawOutcome>, RpcError> {
         let mut outcomes = Vec::with_capacity(calls.len());
         for part in calls.chunks(MAX_BATCH) {

@@ -25,14 +25,16 @@ use super::{
     error::words,
 };
 
-/// Requests under way at once. A node of older versions works with 4 threads and queues 16 requests before it answers 503; other programs
-/// ask it too.
+/// Requests under way at once. A node of older versions works with 4 threads and queues 16 requests before it answers
+/// 503; other programs ask it too.
 pub const MAX_IN_FLIGHT: usize = 8;
-/// The largest reply that is read: `getblock` verbosity 3 of a full block is about 30 MiB, its worst case three times that.
+/// The largest reply that is read: `getblock` verbosity 3 of a full block is about 30 MiB, its worst case three times
+/// that.
 pub const MAX_REPLY_BYTES: usize = 128 << 20;
 /// A node that is up accepts a connection at once, even across an ocean.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The node closes a connection that is idle for 30 s (`-rpcservertimeout`); ours go before, so that no request meets one that just closes.
+/// The node closes a connection that is idle for 30 s (`-rpcservertimeout`); ours go before, so that no request meets
+/// one that just closes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Status and whole body of a reply.
@@ -201,8 +203,8 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// `HOST:PORT` of an `http` URL. The URL itself is not repeated in the error: it may hold a password.
-/// Whether the port, where one is given, is a number from 1 to 65535. The library leaves out any other, and the scheme's own is used.
+/// `HOST:PORT` of an `http` URL. The URL itself is not repeated in the error: it may hold a password. Whether the port,
+/// where one is given, is a number from 1 to 65535. The library leaves out any other, and the scheme's own is used.
 pub fn has_usable_port(authority: &Authority) -> bool {
     authority.as_str() == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
 }

@@ -7,7 +7,8 @@ use crate::settings as key;
 use crate::values::Values;
 
 impl BitcoinCore {
-    /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that node alone.
+    /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that
+    /// node alone.
     pub(super) fn check(values: &Values, operator_url: &str, network: Network) -> Result<Self, ConfigError> {
         let url = node_url(&values.get(&key::BITCOIN_CORE_URL)?.unwrap_or_default(), network);
         let credentials = credentials(values, network)?;

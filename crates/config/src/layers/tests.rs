@@ -57,7 +57,8 @@ fn environment_goes_over_the_file_and_keeps_types() {
     assert_eq!((user.as_str(), password.expose()), ("me", "0070"));
 }
 
-/// What Kubernetes sets beside a service called sdk-relay, and typing errors: the configuration stands, and each is named.
+/// What Kubernetes sets beside a service called sdk-relay, and typing errors: the configuration stands, and each is
+/// named.
 #[test]
 fn unknown_variables_are_ignored_and_named() {
     let env = [

@@ -109,7 +109,8 @@ fn buried_payments_are_forgotten() {
 }
 
 proptest! {
-    /// Whatever happens, the events of one payment alternate: nothing is reported twice, and nothing is reverted that was not reported.
+    /// Whatever happens, the events of one payment alternate: nothing is reported twice, and nothing is reverted that
+    /// was not reported.
     #[test]
     fn the_story_of_each_payment_makes_sense(steps in proptest::collection::vec((0u8..5, 0u8..3), 0..60)) {
         let mut ledger = Ledger::default();

@@ -18,7 +18,8 @@ use super::{BlockScan, Worker};
 use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
 
-/// What log lines are about while detection handles this event. Payments have no span: whoever reads the log is not told whose they are.
+/// What log lines are about while detection handles this event. Payments have no span: whoever reads the log is not
+/// told whose they are.
 fn span_of(event: &ChainEvent) -> Span {
     match event {
         ChainEvent::BlockConnected { at, .. } => tracing::info_span!("block", height = at.height, hash = %at.hash),

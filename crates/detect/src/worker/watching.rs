@@ -53,7 +53,8 @@ impl Worker {
         // Before the answer: who has it finds the watch in the figures.
         self.parts.vitals.set_watches(self.watches.len());
         let is_known = reply.send(answer).is_ok();
-        // After the answer: a connection that finds a frame of the watch in its mailbox has the answer too, and sends it first.
+        // After the answer: a connection that finds a frame of the watch in its mailbox has the answer too, and sends
+        // it first.
         let Some((watch_id, client)) = added else { return };
         if !is_known {
             // The caller has stopped waiting, and does not know its id.
@@ -68,8 +69,8 @@ impl Worker {
         self.scan_mempool(&client);
     }
 
-    /// Settles the histories that have waited for the first block. What the chain jumped over, from the block above `seen` on, live detection
-    /// does not see: it becomes history.
+    /// Settles the histories that have waited for the first block. What the chain jumped over, from the block above
+    /// `seen` on, live detection does not see: it becomes history.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32) {
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
         for watch in self.watches.iter_mut() {
@@ -81,7 +82,8 @@ impl Worker {
         }
     }
 
-    /// Sends the results of a scan of the history to its watch, if the range is in the chain up to which events are committed.
+    /// Sends the results of a scan of the history to its watch, if the range is in the chain up to which events are
+    /// committed.
     pub(super) fn apply_scanned(&mut self, scanned: &ScannedRange) -> NextScan {
         let holds = scanned.missing.is_some() || self.holds(scanned.through);
         let tip = self.tip().unwrap_or_default();
@@ -96,8 +98,8 @@ impl Worker {
         next_scan
     }
 
-    /// Whether a block of the index is in the chain up to which events are committed. Below the recent blocks the index decides, if it contains
-    /// the lowest of them: both are then of one chain.
+    /// Whether a block of the index is in the chain up to which events are committed. Below the recent blocks the index
+    /// decides, if it contains the lowest of them: both are then of one chain.
     pub(super) fn holds(&self, at: BlockRef) -> bool {
         let Some(index) = &self.parts.index else { return false };
         let Some((height, hash)) = self.recent.range(at.height..).next() else {

@@ -117,7 +117,8 @@ impl Ledger {
         signals
     }
 
-    /// What goes with a transaction of the mempool when it goes, itself included; it stops above the most that a replacement may throw out.
+    /// What goes with a transaction of the mempool when it goes, itself included; it stops above the most that a
+    /// replacement may throw out.
     pub(crate) fn descendants(&self, txid: Txid) -> Vec<Txid> {
         let mut found = Vec::new();
         self.mempool.with_descendants(txid, MAX_REPLACED, &mut found);
@@ -153,7 +154,8 @@ impl Ledger {
         })
     }
 
-    /// Absolute and relative locks (BIP65's and BIP68's fields, by median time as of BIP113) for the block at height `next`.
+    /// Absolute and relative locks (BIP65's and BIP68's fields, by median time as of BIP113) for the block at height
+    /// `next`.
     fn check_locks(&self, tx: &Transaction, coins: &[Coin], next: u32) -> Result<(), Rejection> {
         let median = self.median_time(self.tip().hash);
         let is_final = match tx.lock_time {

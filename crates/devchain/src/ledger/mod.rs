@@ -1,4 +1,5 @@
-//! The chain's state: best chain, unspent coins, mempool. Pure: it knows neither file nor clock, and the same steps always give the same state.
+//! The chain's state: best chain, unspent coins, mempool. Pure: it knows neither file nor clock, and the same steps
+//! always give the same state.
 
 mod accept;
 mod mempool;
@@ -36,7 +37,8 @@ pub(super) struct Coin {
     pub(super) coinbase: bool,
 }
 
-/// A block of the best chain or of a branch that was left. `place` is `None` for the genesis block alone, which is in no file.
+/// A block of the best chain or of a branch that was left. `place` is `None` for the genesis block alone, which is in
+/// no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlockEntry {
     pub(super) parent: BlockHash,
@@ -109,7 +111,8 @@ impl Ledger {
         median(self.recent_times(hash))
     }
 
-    /// The coin at `outpoint`: confirmed, or made by a mempool transaction (which then counts as of the next block). Spent in the mempool or not.
+    /// The coin at `outpoint`: confirmed, or made by a mempool transaction (which then counts as of the next block).
+    /// Spent in the mempool or not.
     pub(super) fn coin(&self, outpoint: &OutPoint) -> Option<Coin> {
         if let Some(coin) = self.coins.get(outpoint) {
             return Some(coin.clone());
@@ -122,8 +125,9 @@ impl Ledger {
         })
     }
 
-    /// Replaces the blocks `old` (tip first) by `new` (lowest first). `old` is empty when the chain only grows. Gives the signals of the mempool's
-    /// changes: transactions of `old` enter it again, those that have lost their inputs leave it.
+    /// Replaces the blocks `old` (tip first) by `new` (lowest first). `old` is empty when the chain only grows. Gives
+    /// the signals of the mempool's changes: transactions of `old` enter it again, those that have lost their inputs
+    /// leave it.
     pub(super) fn apply(
         &mut self,
         old: &[StoredBlock],
@@ -204,7 +208,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes the mempool again after a reorganisation: first the transactions that come back, then those that were there, in their order.
+    /// Makes the mempool again after a reorganisation: first the transactions that come back, then those that were
+    /// there, in their order.
     fn refill(&mut self, returned: Vec<Transaction>) -> Vec<Signal> {
         let before = self.mempool.drain();
         let known: HashSet<Txid> = before.iter().map(Transaction::compute_txid).collect();

@@ -1,4 +1,5 @@
-//! What a transaction must keep to before its inputs are looked at, and the limits of relaying (defaults of Bitcoin Core).
+//! What a transaction must keep to before its inputs are looked at, and the limits of relaying (defaults of Bitcoin
+//! Core).
 
 use bitcoin::{Amount, Transaction};
 

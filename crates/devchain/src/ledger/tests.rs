@@ -1,4 +1,5 @@
-//! Signatures of every kind, and blocks that are full. What a node says to other faults is compared in `tests/it/node.rs`.
+//! Signatures of every kind, and blocks that are full. What a node says to other faults is compared in
+//! `tests/it/node.rs`.
 
 use std::collections::HashSet;
 

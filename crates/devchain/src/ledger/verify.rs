@@ -75,7 +75,8 @@ fn key_path(
         .map_err(|_| WRONG_SIGNATURE)
 }
 
-/// P2WPKH, bare or wrapped: `program` is the witness program, `script_sig` what the input must carry beside its witness.
+/// P2WPKH, bare or wrapped: `program` is the witness program, `script_sig` what the input must carry beside its
+/// witness.
 fn segwit_v0(
     cache: &mut SighashCache<&Transaction>,
     index: usize,

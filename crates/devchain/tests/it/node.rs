@@ -1,4 +1,5 @@
-//! The development chain beside a real node: the node accepts its blocks and payments, refuses what it refuses, and answers in the same shapes.
+//! The development chain beside a real node: the node accepts its blocks and payments, refuses what it refuses, and
+//! answers in the same shapes.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +45,8 @@ async fn a_node_accepts_every_block_and_every_payment() {
     let plain = payee.address().to_string();
     let labelled = payee.labelled_address(1).to_string();
     let key = Key::new();
-    // Each coin can pay most of these alone; the large ones take several, of several kinds; the last spend change that is not confirmed yet.
+    // Each coin can pay most of these alone; the large ones take several, of several kinds; the last spend change that
+    // is not confirmed yet.
     let amounts = [
         1_000,
         50_000_000,
@@ -254,8 +256,8 @@ async fn refuses_what_a_node_refuses_with_the_same_words() {
             Err(BroadcastError::Rejected(reason)) => reason,
             other => panic!("{name}: {other:?}, the node says {theirs}"),
         };
-        // Why a script fails, each says in its own words after the first. Knots tells kinds of dust apart, and newer nodes call the script's flags
-        // otherwise.
+        // Why a script fails, each says in its own words after the first. Knots tells kinds of dust apart, and newer
+        // nodes call the script's flags otherwise.
         let first = |reason: &str| reason.split([',', '(']).map(str::trim_end).next().unwrap().to_owned();
         let theirs = first(&theirs)
             .replace("dust-nonanchor", "dust")

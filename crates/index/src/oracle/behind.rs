@@ -5,9 +5,11 @@ use std::time::Duration;
 use sdk_relay_chain::BlockRef;
 use tokio::time::Instant;
 
-/// How long an Oracle that lacks a block is asked but once about that one and those above: waiting for each would slow us.
+/// How long an Oracle that lacks a block is asked but once about that one and those above: waiting for each would slow
+/// us.
 const BEHIND_FOR: Duration = Duration::from_secs(30);
-/// How long an Oracle may lack the newest block alone before it is called behind: it hears of a block when we do, and takes a moment for it.
+/// How long an Oracle may lack the newest block alone before it is called behind: it hears of a block when we do, and
+/// takes a moment for it.
 const SLOW_FOR: Duration = Duration::from_secs(30);
 
 /// What it lacks.

@@ -1,4 +1,5 @@
-//! Questions to an Oracle over HTTP. Every answer has a deadline, a largest size, and is read as what it must be or not at all.
+//! Questions to an Oracle over HTTP. Every answer has a deadline, a largest size, and is read as what it must be or not
+//! at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +28,11 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than between two blocks of a build, shorter than most servers and proxies wait.
 const IDLE_FOR: Duration = Duration::from_secs(15);
-/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, of which an Oracle says 250 bytes each.
+/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, of which an Oracle says
+/// 250 bytes each.
 const LARGEST_ANSWER: usize = 4 << 20;
-/// Statuses by which a server asks for a pause: how often one question is asked again, after a pause of so long at most.
+/// Statuses by which a server asks for a pause: how often one question is asked again, after a pause of so long at
+/// most.
 const AGAIN: usize = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A pause that is asked for without saying how long.
@@ -182,7 +185,8 @@ impl Http {
         let Some(tweaks) = has(self.get::<Vec<String>>(&path).await)? else {
             return Ok(None);
         };
-        // An Oracle that knows the block and has not looked into it yet says this, too. We ask only where there is a tweak.
+        // An Oracle that knows the block and has not looked into it yet says this, too. We ask only where there is a
+        // tweak.
         if tweaks.is_empty() {
             return Ok(None);
         }
@@ -258,7 +262,8 @@ impl Http {
     }
 }
 
-/// How long a server asks to be left alone (RFC 9110, section 10.2.3). A date instead of seconds is taken for longer than we wait for an answer.
+/// How long a server asks to be left alone (RFC 9110, section 10.2.3). A date instead of seconds is taken for longer
+/// than we wait for an answer.
 fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let given = headers.get(RETRY_AFTER);
     match (status, given) {
@@ -271,7 +276,8 @@ fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// A status other than 200 says that there is no such block: an Oracle answers 500 there, a relay 404, or 503 while it is being built.
+/// A status other than 200 says that there is no such block: an Oracle answers 500 there, a relay 404, or 503 while it
+/// is being built.
 fn has<T>(answer: Result<T, NoAnswer>) -> Result<Option<T>, NoAnswer> {
     match answer {
         Ok(said) => Ok(Some(said)),

@@ -1,8 +1,8 @@
 //! A BlindBit Oracle as a second opinion on the index's tweaks (`blindbit.url`).
 //!
-//! Guarantees: nothing gets into the index on the Oracle's word. Blocks are the node's and tweaks are computed here; what an Oracle says is held
-//! against them ([`plausible`]). Whatever it does, the index grows: a block that it does not have, or is wrong of, costs nothing but that
-//! comparison. Detection never asks it.
+//! Guarantees: nothing gets into the index on the Oracle's word. Blocks are the node's and tweaks are computed here;
+//! what an Oracle says is held against them ([`plausible`]). Whatever it does, the index grows: a block that it does
+//! not have, or is wrong of, costs nothing but that comparison. Detection never asks it.
 
 mod behind;
 mod http;
@@ -28,7 +28,8 @@ pub use self::state::{OracleCounters, OracleState};
 use crate::pool::Pool;
 use crate::tweaks::indexed;
 
-/// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes a moment for it.
+/// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes
+/// a moment for it.
 const NOT_YET: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
@@ -42,8 +43,9 @@ const LOOK_FOR_LACKED_EVERY: Duration = Duration::from_secs(5);
 /// First and longest wait between two tries to find one that is away.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// Blocks in a row of which it must be wrong before it is left alone: one odd transaction, on which Oracles differ from BIP352 (an annex of over
-/// 33 bytes beside the NUMS point, inputs of witness version 2 and above), costs no more than its block.
+/// Blocks in a row of which it must be wrong before it is left alone: one odd transaction, on which Oracles differ from
+/// BIP352 (an annex of over 33 bytes beside the NUMS point, inputs of witness version 2 and above), costs no more than
+/// its block.
 const ALL_WRONG: u32 = 8;
 /// How long one that is wrong of every block is not asked, and the longest pause that one may ask for.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(600);
@@ -168,7 +170,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// The block as the index keeps it, compared with what the Oracle says of it. `None` when a thread of the pool failed.
+    /// The block as the index keeps it, compared with what the Oracle says of it. `None` when a thread of the pool
+    /// failed.
     pub async fn index(
         &self,
         at: BlockRef,
@@ -206,7 +209,8 @@ impl Oracle {
             return false;
         };
         let mut wrong = None;
-        // Of version 1 the block and its tweaks come in two answers, and a reorganisation may lie between them: it must be wrong twice.
+        // Of version 1 the block and its tweaks come in two answers, and a reorganisation may lie between them: it must
+        // be wrong twice.
         for _ in 0..2 {
             let said = match self.said(version, at).await {
                 Ok(Some(said)) => said,

@@ -1,8 +1,9 @@
 //! What an Oracle says of a block, held against the block.
 //!
-//! The block's own tweaks are computed here in any case (`tweaks.rs`); an Oracle's answer is a second opinion. What it says of
-//! transactions that are not eligible in this block is no business of ours: an Oracle of version 2 keeps the transactions of blocks that a
-//! reorganisation has removed, and names them under the hash of the block that took their place.
+//! The block's own tweaks are computed here in any case (`tweaks.rs`); an Oracle's answer is a second opinion. What it
+//! says of transactions that are not eligible in this block is no business of ours: an Oracle of version 2 keeps the
+//! transactions of blocks that a reorganisation has removed, and names them under the hash of the block that took their
+//! place.
 
 use std::collections::HashMap;
 

@@ -57,7 +57,8 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
     ended
 }
 
-/// Logs what the operator may have meant otherwise. A filter with a wrong target may hide the line, so that it goes around the log.
+/// Logs what the operator may have meant otherwise. A filter with a wrong target may hide the line, so that it goes
+/// around the log.
 fn warn(config: &Config) {
     for warning in config.warnings() {
         if tracing::enabled!(tracing::Level::WARN) {
@@ -204,7 +205,8 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     restart.give_up(error.to_string());
                 }
             },
-            // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises it.
+            // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises
+            // it.
             failure = relay.failed() => {
                 if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
                     tracing::warn!("exiting before all connections and tasks have ended");

@@ -1,4 +1,5 @@
-//! Signals, on a thread of their own: whatever the relay is busy with or stuck in, the second one that asks for the end ends the process.
+//! Signals, on a thread of their own: whatever the relay is busy with or stuck in, the second one that asks for the end
+//! ends the process.
 
 use std::time::Duration;
 

@@ -7,9 +7,10 @@ use sdk_relay_telemetry::clock::unix_now;
 /// Name of the store in the data directory.
 const STORE_FILE: &str = "relay.redb";
 
-/// Opens the store. Where an earlier one is gone (an operator has moved a damaged one away), the new log begins above every id of it: a client
-/// that resumes with one of those is sent the gap, where it would else be taken for an id of the new log. Unix milliseconds are above all
-/// ids of a log that grew by fewer than 1,000 events a second, and JavaScript's numbers hold them.
+/// Opens the store. Where an earlier one is gone (an operator has moved a damaged one away), the new log begins above
+/// every id of it: a client that resumes with one of those is sent the gap, where it would else be taken for an id of
+/// the new log. Unix milliseconds are above all ids of a log that grew by fewer than 1,000 events a second, and
+/// JavaScript's numbers hold them.
 pub(crate) fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
     let path = data_dir.path().join(STORE_FILE);
     let is_missing = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);

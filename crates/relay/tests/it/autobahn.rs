@@ -1,8 +1,8 @@
 //! The Autobahn suite, which knows every corner of RFC 6455, against an echo over the relay's own socket code.
 //!
-//! `AUTOBAHN` names the command that runs the suite (`COMMAND WS_URL REPORT_DIR CASES`); without it this test says loudly that it did not run.
-//! `AUTOBAHN_CASES` chooses other cases than those of CI, `AUTOBAHN_SUMMARY` names a file for the result as a table: `just autobahn` runs
-//! everything and renews `docs/autobahn.md`.
+//! `AUTOBAHN` names the command that runs the suite (`COMMAND WS_URL REPORT_DIR CASES`); without it this test says
+//! loudly that it did not run. `AUTOBAHN_CASES` chooses other cases than those of CI, `AUTOBAHN_SUMMARY` names a file
+//! for the result as a table: `just autobahn` runs everything and renews `docs/autobahn.md`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,8 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// What CI runs: frames, pings, reserved bits, opcodes, fragments, UTF-8, closing, and mixed ones; half a minute. Section 9 sends large
-/// messages for minutes; 12 and 13 are about compression, which the relay does not offer.
+/// What CI runs: frames, pings, reserved bits, opcodes, fragments, UTF-8, closing, and mixed ones; half a minute.
+/// Section 9 sends large messages for minutes; 12 and 13 are about compression, which the relay does not offer.
 const CASES: &str = "1.*,2.*,3.*,4.*,5.*,6.*,7.*,10.*";
 /// The largest message of section 9.
 const LARGEST: usize = 16 << 20;

@@ -1,4 +1,5 @@
-//! What the start would refuse, `check-config` refuses with the same sentence, and each sentence says where the value stands.
+//! What the start would refuse, `check-config` refuses with the same sentence, and each sentence says where the value
+//! stands.
 
 #![cfg(unix)]
 use std::os::unix::fs::PermissionsExt;

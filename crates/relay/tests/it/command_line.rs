@@ -319,7 +319,8 @@ async fn runs_without_a_node_and_says_what_is_missing() {
     assert_eq!(log.matches("does not answer").count(), 1, "{log}");
 }
 
-/// `std::env::vars` panics at any such variable; a setting that is not UTF-8 is named instead, and a foreign variable is nobody's business.
+/// `std::env::vars` panics at any such variable; a setting that is not UTF-8 is named instead, and a foreign variable
+/// is nobody's business.
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_utf8_never_panics() {

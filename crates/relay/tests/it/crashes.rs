@@ -1,8 +1,8 @@
-//! The relay is killed at random moments of its work, again and again: every event comes exactly once to a client that resumes, and in the end
-//! the client believes what is true.
+//! The relay is killed at random moments of its work, again and again: every event comes exactly once to a client that
+//! resumes, and in the end the client believes what is true.
 //!
-//! What is done, and when the kill falls, follows from a seed. A failure prints it; `RELAY_TEST_SEED=N` runs the same again, as far as the
-//! machine's own timing allows.
+//! What is done, and when the kill falls, follows from a seed. A failure prints it; `RELAY_TEST_SEED=N` runs the same
+//! again, as far as the machine's own timing allows.
 
 mod embedded;
 mod node;
@@ -16,10 +16,12 @@ use testkit::RelayProcess;
 /// Lives of the relay that end with a kill.
 const KILLS: usize = 20;
 
-/// The kill comes so many microseconds after the work has begun: from within the first instruction of a commit to several payments later.
+/// The kill comes so many microseconds after the work has begun: from within the first instruction of a commit to
+/// several payments later.
 const KILL_AFTER: std::ops::RangeInclusive<f64> = 10.0..=50_000.0;
 
-/// A start that is cut short gets so many: the debug build opens its store, catches up and looks through the mempool within.
+/// A start that is cut short gets so many: the debug build opens its store, catches up and looks through the mempool
+/// within.
 const CUT_START_AFTER: std::ops::RangeInclusive<f64> = 2_000.0..=300_000.0;
 
 /// Random numbers from a seed that a failing test prints.
@@ -52,7 +54,8 @@ impl Chance {
         self.rng.gen_ratio(percent, 100)
     }
 
-    /// A delay of so many microseconds. Each order of magnitude is as likely: most of the work is done in the first of them.
+    /// A delay of so many microseconds. Each order of magnitude is as likely: most of the work is done in the first of
+    /// them.
     fn delay(&mut self, micros: std::ops::RangeInclusive<f64>) -> Duration {
         let exponent = self.rng.gen_range(micros.start().ln()..=micros.end().ln());
         Duration::from_secs_f64(exponent.exp() / 1e6)

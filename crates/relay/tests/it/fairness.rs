@@ -14,7 +14,8 @@ use crate::support::recorder::{Recorder, watch_of};
 const OUTPUTS: usize = 2_290;
 /// What a P2TR output has to be worth to be relayed.
 const DUST: u64 = 330;
-/// Far beyond what a payment takes on a busy machine, and far below what the scan of that transaction took for twenty watches of a hundred labels.
+/// Far beyond what a payment takes on a busy machine, and far below what the scan of that transaction took for twenty
+/// watches of a hundred labels.
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]

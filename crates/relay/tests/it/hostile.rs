@@ -1,5 +1,5 @@
-//! Bad input of every kind, some 10,000 pieces of it: each gets an error, a close code or the end of its connection; the relay lives, and a
-//! bystander loses nothing.
+//! Bad input of every kind, some 10,000 pieces of it: each gets an error, a close code or the end of its connection;
+//! the relay lives, and a bystander loses nothing.
 //!
 //! Random input is seeded; a failing run prints its seed, and `RELAY_TEST_SEED` runs it again.
 
@@ -18,7 +18,8 @@ use crate::wire::{get, start};
 
 /// Environment variable with the seed of an earlier run.
 const SEED: &str = "RELAY_TEST_SEED";
-/// Beyond what a relay with a few hundred connections needs, far below what one megabyte kept for each bad message would take.
+/// Beyond what a relay with a few hundred connections needs, far below what one megabyte kept for each bad message
+/// would take.
 const MEMORY: u64 = 200_000_000;
 
 /// A relay under attack, and somebody who has nothing to do with it.

@@ -1,4 +1,5 @@
-//! Three relays on one node: they find each other, sync, notice who goes and comes back, and keep impostors and strangers out.
+//! Three relays on one node: they find each other, sync, notice who goes and comes back, and keep impostors and
+//! strangers out.
 
 use std::time::Duration;
 
@@ -386,7 +387,8 @@ async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
             "{listed}"
         );
     }
-    // a's own can be used, and c, which knows it over a link, may not pass a loopback address on: it is reached from elsewhere.
+    // a's own can be used, and c, which knows it over a link, may not pass a loopback address on: it is reached from
+    // elsewhere.
     assert_eq!(get(&a, "/relays/a").await["url"], a.ws_url());
     assert_eq!(get(&c, "/relays/a").await["url"], Value::Null);
     for relay in [&a, &b, &c] {

@@ -1,5 +1,5 @@
-//! Relays and clients in network namespaces of their own: a link between relays is cut and healed, and a wallet scans from an address that is not
-//! loopback.
+//! Relays and clients in network namespaces of their own: a link between relays is cut and healed, and a wallet scans
+//! from an address that is not loopback.
 //!
 //! They need Linux, `ip` and privilege, and fail without; `WITHOUT=namespaces` leaves them out.
 
@@ -104,8 +104,8 @@ fn inside<T: Send + 'static>(
 /// What a relay is to see: name and health of each, itself first.
 type Wanted = [(&'static str, &'static str); 2];
 
-/// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its namespace. Dropped, it
-/// waits for the thread to stop both.
+/// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its
+/// namespace. Dropped, it waits for the thread to stop both.
 struct Inside {
     asks: Option<mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>>,
     thread: Option<thread::JoinHandle<()>>,

@@ -1,4 +1,5 @@
-//! What the relay needs is missing, wrong, or goes away: it says so in a sentence, goes on with what it can, and loses nothing.
+//! What the relay needs is missing, wrong, or goes away: it says so in a sentence, goes on with what it can, and loses
+//! nothing.
 
 mod away;
 mod credentials;

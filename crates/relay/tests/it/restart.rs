@@ -274,7 +274,8 @@ async fn connections_that_are_never_finished_do_not_stop_a_restart() {
     drop(unfinished);
 }
 
-/// A client that does not answer its close delays the restart by seconds. Others find the ports open all the while, and are answered.
+/// A client that does not answer its close delays the restart by seconds. Others find the ports open all the while, and
+/// are answered.
 #[tokio::test]
 async fn ports_stay_open_while_a_restart_waits_for_a_client() {
     let relay = RelayProcess::start(standalone()).await;

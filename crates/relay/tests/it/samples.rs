@@ -1,5 +1,5 @@
-//! Every JSON sample of the API reference, and every example of `docs/API.md`, against a relay on a real node: what they ask is asked, and each
-//! answer has all fields of its sample, with the same names, nesting, types and order.
+//! Every JSON sample of the API reference, and every example of `docs/API.md`, against a relay on a real node: what
+//! they ask is asked, and each answer has all fields of its sample, with the same names, nesting, types and order.
 //!
 //! The reference is named by `API_REFERENCE`. A sample that these tests do not know, or do not come to, fails them.
 

@@ -176,7 +176,8 @@ async fn finds_what_was_paid_with_keys_from_a_file_a_pipe_or_a_terminal() {
     assert!(!shown.contains(&payee.scan_hex()), "the key is not shown: {shown}");
 }
 
-/// What a terminal shows, on which the keys are typed in when they are asked for. `script` is the terminal; it is part of every Debian.
+/// What a terminal shows, on which the keys are typed in when they are asked for. `script` is the terminal; it is part
+/// of every Debian.
 async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
     let line = format!("{} scan {}", env!("CARGO_BIN_EXE_sdk_relay"), arguments.join(" "));
     let mut command = Command::new("script");

@@ -1,5 +1,5 @@
-//! A thousand clients that send a byte a second to each port, and a thousand that never read: the others do not notice, memory stays bounded,
-//! and the slow are cut off.
+//! A thousand clients that send a byte a second to each port, and a thousand that never read: the others do not notice,
+//! memory stays bounded, and the slow are cut off.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ use tokio::time::{interval, timeout};
 const CLIENTS: usize = 1000;
 /// Streams of `GET /events` that are never read.
 const STREAMS: usize = 100;
-/// What the relay may use in all. Without bounds, what the never-readers miss would be a thousand times the events: gigabytes.
+/// What the relay may use in all. Without bounds, what the never-readers miss would be a thousand times the events:
+/// gigabytes.
 const MEMORY: u64 = 256_000_000;
 /// By then they are cut off: headers have 10 s, a WebSocket that takes nothing 20 s, an HTTP client 30 s.
 const CUT_BY: Duration = Duration::from_secs(50);

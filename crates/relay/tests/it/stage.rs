@@ -112,8 +112,8 @@ impl Stage {
         }
     }
 
-    /// The payment with a time that is known only when it is told: when the relay saw it. Panics when that is not between the test's begin and
-    /// now.
+    /// The payment with a time that is known only when it is told: when the relay saw it. Panics when that is not
+    /// between the test's begin and now.
     pub(crate) fn seen_since(&self, expected: Payment, told: &Payment) -> Payment {
         assert!(
             (self.began..=now()).contains(&told.timestamp),

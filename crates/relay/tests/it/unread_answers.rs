@@ -1,5 +1,5 @@
-//! Clients of one address that request a large answer and do not read it: the memory for what they do not read is bounded, further answers to
-//! them are a 503, and other clients get theirs.
+//! Clients of one address that request a large answer and do not read it: the memory for what they do not read is
+//! bounded, further answers to them are a 503, and other clients get theirs.
 
 use std::time::Duration;
 

@@ -357,8 +357,8 @@ fn nobody_waits_for_the_notifications_of_another() {
 }
 
 proptest! {
-    /// Whatever comes and goes, and in which order threads finish: every pair of row and key of who stays is scanned exactly once, every batch
-    /// ends once, and nothing is left.
+    /// Whatever comes and goes, and in which order threads finish: every pair of row and key of who stays is scanned
+    /// exactly once, every batch ends once, and nothing is left.
     #[test]
     fn everything_is_scanned_once(
         batches in proptest::collection::vec((0_usize..3, 1_usize..50, any::<u8>()), 1..12),

@@ -1,7 +1,8 @@
 //! Paying from the node's wallet.
 //!
-//! A node's wallet knows no silent payments, and does not lend its keys. A payment to a silent-payment address therefore goes in two
-//! transactions: the wallet pays a key made for this payment, and that key, which we have, pays the silent address.
+//! A node's wallet knows no silent payments, and does not lend its keys. A payment to a silent-payment address
+//! therefore goes in two transactions: the wallet pays a key made for this payment, and that key, which we have, pays
+//! the silent address.
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! One block of the index, and its bytes.
 //!
-//! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by columns: tweaks
-//! (33 bytes each), output keys (32 each), txids (32 each); then for each transaction: its number of outputs, fee plus one (0: unknown), size,
-//! how many spent outputs lie between those of the transaction before it and its own, how many are its own, and for each output vout and
-//! satoshis, each number as LEB128; and last the spent outputs, as `spend` has it.
+//! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by
+//! columns: tweaks (33 bytes each), output keys (32 each), txids (32 each); then for each transaction: its number of
+//! outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the transaction before it and
+//! its own, how many are its own, and for each output vout and satoshis, each number as LEB128; and last the spent
+//! outputs, as `spend` has it.
 
 use std::ops::Range;
 
@@ -26,8 +27,8 @@ pub struct IndexedBlock {
     pub time: u32,
     /// The eligible transactions (BIP352), in block order.
     pub transactions: Vec<IndexedTx>,
-    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block order. Empty where only
-    /// the transactions were asked for.
+    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block
+    /// order. Empty where only the transactions were asked for.
     pub spent: Vec<SpentOutput>,
 }
 
@@ -80,8 +81,9 @@ pub(super) struct Stored {
 }
 
 impl IndexedBlock {
-    /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs; the coinbase's is
-    /// empty. `tweak`, asked in the block's order, gives that of each eligible transaction, and `None` for every other one.
+    /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its
+    /// inputs; the coinbase's is empty. `tweak`, asked in the block's order, gives that of each eligible transaction,
+    /// and `None` for every other one.
     pub fn with_tweaks(
         height: u32,
         hash: BlockHash,
@@ -274,8 +276,8 @@ impl IndexedTx {
         })
     }
 
-    /// As the scanner of single transactions wants it: its tweak is decompressed here. `None` where it is no point of the curve, which no
-    /// index written by this program has.
+    /// As the scanner of single transactions wants it: its tweak is decompressed here. `None` where it is no point of
+    /// the curve, which no index written by this program has.
     pub fn eligible(&self) -> Option<EligibleTx> {
         Some(EligibleTx {
             txid: self.txid,

@@ -1,7 +1,8 @@
-//! Blocks of the index whose bytes are not those that were written: they are set aside, and restored from the node's block.
+//! Blocks of the index whose bytes are not those that were written: they are set aside, and restored from the node's
+//! block.
 //!
-//! Guarantees: a restored block has the very bytes that were written, which the record's checksum proves; what blocks spend stays right; a
-//! damaged block keeps nobody from reading the others.
+//! Guarantees: a restored block has the very bytes that were written, which the record's checksum proves; what blocks
+//! spend stays right; a damaged block keeps nobody from reading the others.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -59,14 +60,16 @@ impl TweakIndex {
         self.damaged.lock().get(&height).copied()
     }
 
-    /// Notes that a damaged block cannot be restored, or (`Waiting`) that it is to be tried again. Nothing changes for any other block.
+    /// Notes that a damaged block cannot be restored, or (`Waiting`) that it is to be tried again. Nothing changes for
+    /// any other block.
     pub fn set_damage(&self, height: u32, damage: Damage) {
         if let Some(known) = self.damaged.lock().get_mut(&height) {
             *known = damage;
         }
     }
 
-    /// Reads a damaged block again: what failed may have been the disk's mood, or a lack of file descriptors. Whether it is well.
+    /// Reads a damaged block again: what failed may have been the disk's mood, or a lack of file descriptors. Whether
+    /// it is well.
     pub fn is_readable_again(&self, height: u32) -> bool {
         let well = match self.record(height) {
             Ok(Some(record)) => matches!(self.read(height, record), Ok(Some(_))),
@@ -124,7 +127,8 @@ impl TweakIndex {
             .retain(|damaged, _| height.is_some_and(|height| *damaged <= height));
     }
 
-    /// Where the outputs are that the block names by their places: the writer remembered them, so they are among the last [`OUTPUTS`].
+    /// Where the outputs are that the block names by their places: the writer remembered them, so they are among the
+    /// last [`OUTPUTS`].
     fn places_of_spent(&self, block: &IndexedBlock) -> Result<HashMap<OutPoint, Place>, IndexError> {
         let mut wanted: HashSet<OutPoint> = HashSet::new();
         {

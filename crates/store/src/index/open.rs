@@ -14,9 +14,9 @@ use super::{
 use crate::db::{DatabaseFile, Db, Options};
 
 impl TweakIndex {
-    /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above `start_height`
-    /// because another start was configured is emptied, and one of an older format, too; one that begins below it stays as it is. A damaged
-    /// database is set aside, and the index is empty then ([`Self::rebuild`]).
+    /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above
+    /// `start_height` because another start was configured is emptied, and one of an older format, too; one that begins
+    /// below it stays as it is. A damaged database is set aside, and the index is empty then ([`Self::rebuild`]).
     pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
         match Self::open_whole(dir, network, start_height) {
             Err(damage) if damage.is_damage() => {
@@ -63,8 +63,9 @@ impl TweakIndex {
         let path = dir.join(DATABASE);
         let options = Options {
             cache_bytes: CACHE_BYTES,
-            // Its records are the only way to the blocks, and have no checksums of their own: a damaged one would hide a block from every history.
-            // Some 1.4 bytes for each eligible transaction are read for that, a few hundred megabytes on the main chain.
+            // Its records are the only way to the blocks, and have no checksums of their own: a damaged one would hide
+            // a block from every history. Some 1.4 bytes for each eligible transaction are read for that, a few hundred
+            // megabytes on the main chain.
             check: true,
         };
         let db = Db::open(Box::new(DatabaseFile(path.clone())), options);
@@ -148,15 +149,16 @@ impl TweakIndex {
         Ok(())
     }
 
-    /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after it.
+    /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after
+    /// it.
     fn cut_left_overs(&self) -> Result<(), IndexError> {
         let Some((height, record)) = self.last_record()? else {
             return self.cut(None);
         };
         match self.block(height) {
             Ok(_) => self.cut(Some((height / BLOCKS_PER_SEGMENT, record.end()))),
-            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the files: it is set aside,
-            // and nothing is cut on its word.
+            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the
+            // files: it is set aside, and nothing is cut on its word.
             Err(IndexError::Corrupt { .. }) => Ok(()),
             Err(error) => Err(error),
         }

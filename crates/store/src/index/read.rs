@@ -85,9 +85,9 @@ impl TweakIndex {
         Ok(None)
     }
 
-    /// Blocks from this height on without what they spend, in order, until they hold `transactions` or 8 MiB together or the index ends: at
-    /// least one where there is one. They are blocks of one chain: each follows the one before it. They end before a damaged one; where the
-    /// first is damaged, that is an error.
+    /// Blocks from this height on without what they spend, in order, until they hold `transactions` or 8 MiB together
+    /// or the index ends: at least one where there is one. They are blocks of one chain: each follows the one before
+    /// it. They end before a damaged one; where the first is damaged, that is an error.
     pub fn blocks(&self, from: u32, transactions: usize) -> Result<Vec<IndexedBlock>, IndexError> {
         'again: loop {
             let records = self.records(from, transactions)?;
@@ -110,8 +110,8 @@ impl TweakIndex {
         }
     }
 
-    /// For each taproot output of the block's transactions, in order, whether a block of the index spends it. All answers are of the same tip;
-    /// of a block that has left the index nothing is known to be spent.
+    /// For each taproot output of the block's transactions, in order, whether a block of the index spends it. All
+    /// answers are of the same tip; of a block that has left the index nothing is known to be spent.
     pub fn are_spent(&self, block: &IndexedBlock) -> Result<Vec<bool>, IndexError> {
         let read = self.db.begin_read()?;
         let record = read.open_table(BLOCKS)?.get(block.height)?;
@@ -186,7 +186,8 @@ impl TweakIndex {
             held = held.saturating_add(usize::try_from(record.transactions).unwrap_or(usize::MAX));
             bytes = bytes.saturating_add(u64::from(record.length));
             records.push((height, record));
-            // Blocks without a transaction must not make one answer the whole index, nor blocks of a few huge ones fill the memory.
+            // Blocks without a transaction must not make one answer the whole index, nor blocks of a few huge ones fill
+            // the memory.
             if held >= transactions || records.len() >= transactions.max(1) || bytes >= READ_BYTES {
                 break;
             }
@@ -194,7 +195,8 @@ impl TweakIndex {
         Ok(records)
     }
 
-    /// What the block spends, looked up where it is named by its place. `None` where that is not what it was when the block was written.
+    /// What the block spends, looked up where it is named by its place. `None` where that is not what it was when the
+    /// block was written.
     fn whole(&self, stored: Stored) -> Result<Option<IndexedBlock>, IndexError> {
         let Stored { mut block, spends } = stored;
         let mut made: HashMap<u32, Vec<u8>> = HashMap::new();

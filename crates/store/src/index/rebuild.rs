@@ -1,7 +1,7 @@
 //! A damaged database: set aside, and an empty index in its place, since all of it can be computed again from the node.
 //!
-//! Guarantees: the damaged file is kept until the next one is set aside; the segments go, as nothing else leads to the blocks in them; what
-//! belongs to another network, a newer program or another process stays as it is.
+//! Guarantees: the damaged file is kept until the next one is set aside; the segments go, as nothing else leads to the
+//! blocks in them; what belongs to another network, a newer program or another process stays as it is.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use super::error::IndexError;
 
 /// The database's file in the directory of the index.
 pub(super) const DATABASE: &str = "index.redb";
-/// What a damaged database is called. One file: more of them would fill the disk where it is the disk that damages them.
+/// What a damaged database is called. One file: more of them would fill the disk where it is the disk that damages
+/// them.
 const SET_ASIDE: &str = "index.redb.damaged";
 
 /// Why the index is being built anew.

@@ -1,4 +1,5 @@
-//! What the writer remembers of the outputs that it has written: most outputs are spent soon, and are then named by their place.
+//! What the writer remembers of the outputs that it has written: most outputs are spent soon, and are then named by
+//! their place.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,8 +1,9 @@
 //! A spent output in a block's bytes.
 //!
-//! Layout, numbers as LEB128: 0, then the txid (32 bytes), vout, and the first 8 bytes of the key; or, for an output of a block of the index
-//! that the writer remembered, one plus the number of blocks from that one to this, the transaction's place among its eligible ones, the
-//! output's among all of theirs, and vout: 6 bytes where the other form has 42.
+//! Layout, numbers as LEB128: 0, then the txid (32 bytes), vout, and the first 8 bytes of the key; or, for an output of
+//! a block of the index that the writer remembered, one plus the number of blocks from that one to this, the
+//! transaction's place among its eligible ones, the output's among all of theirs, and vout: 6 bytes where the other
+//! form has 42.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};

@@ -28,8 +28,8 @@ pub(super) enum Rest {
 }
 
 impl TweakIndex {
-    /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must be the tip's; an empty
-    /// index begins with any block.
+    /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must
+    /// be the tip's; an empty index begins with any block.
     pub fn append(&self, previous: BlockHash, blocks: &[IndexedBlock]) -> Result<(), IndexError> {
         let appended = self.try_append(previous, blocks);
         if appended.is_err() {
@@ -116,7 +116,8 @@ impl TweakIndex {
         Ok(())
     }
 
-    /// Takes every block above `height` away; the block there is the tip then. An index that begins above it is empty then.
+    /// Takes every block above `height` away; the block there is the tip then. An index that begins above it is empty
+    /// then.
     pub fn rewind(&self, height: u32) -> Result<(), IndexError> {
         self.recent().rewind(height);
         // What the blocks spent is read back from them, a bounded number at a time, newest first.
@@ -184,7 +185,8 @@ impl TweakIndex {
         self.cut(None)
     }
 
-    /// Shortens the segment of the last block that counts to its end, and removes the segments after it; all of them, where none counts.
+    /// Shortens the segment of the last block that counts to its end, and removes the segments after it; all of them,
+    /// where none counts.
     pub(super) fn cut(&self, kept: Option<(u32, u64)>) -> Result<(), IndexError> {
         let file = |path: &std::path::Path, source| IndexError::File {
             path: path.to_owned(),

@@ -51,7 +51,8 @@ fn known(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
     Ok(LogEntry::new(id, &event, Bytes::copy_from_slice(payload))?)
 }
 
-/// Version 0.1 read files from before there were parts, with the tweaks of a large block in one event that is longer than a message may be.
+/// Version 0.1 read files from before there were parts, with the tweaks of a large block in one event that is longer
+/// than a message may be.
 fn long(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
     let Notification {
         event,

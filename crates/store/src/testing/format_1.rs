@@ -45,8 +45,8 @@ pub struct Format1 {
 }
 
 impl Format1 {
-    /// A file whose beginning was removed, with a hole, and with each kind of event, among them a block without parts that is longer than a message
-    /// may be. The block at the height `h` has the hash [`hash(h)`](hash).
+    /// A file whose beginning was removed, with a hole, and with each kind of event, among them a block without parts
+    /// that is longer than a message may be. The block at the height `h` has the hash [`hash(h)`](hash).
     pub fn sample() -> Self {
         let mut file = Self {
             events: Vec::new(),
@@ -181,7 +181,8 @@ impl Format1 {
         is_current && !tx.open_table(EVENTS).unwrap().is_empty().unwrap()
     }
 
-    /// What version 0.1 does to any file, also one of a newer format, before it looks at the format: it makes its tables. Gives the format.
+    /// What version 0.1 does to any file, also one of a newer format, before it looks at the format: it makes its
+    /// tables. Gives the format.
     pub fn open_with_version_0_1(database: &Database) -> u64 {
         let tx = database.begin_write().unwrap();
         let format = tx.open_table(META).unwrap().get("format").unwrap().unwrap().value();

@@ -146,7 +146,8 @@ impl State {
         }
     }
 
-    /// Removes the oldest events beyond the bounds; of the newest `new` ones only what is beyond the bound on their number.
+    /// Removes the oldest events beyond the bounds; of the newest `new` ones only what is beyond the bound on their
+    /// number.
     fn trim(&mut self, retention: Retention, new: usize) {
         let mut bytes: u64 = self.events.iter().map(|entry| entry.payload.len() as u64).sum();
         while self.events.len() > 1 {

@@ -241,8 +241,8 @@ fn a_file_of_another_network_is_not_migrated() {
     holds(&open(&path), &file);
 }
 
-/// Version 0.1 makes its tables in a file before it finds the format too new. It must not take the file for a damaged one, and it leaves nothing
-/// behind that harms.
+/// Version 0.1 makes its tables in a file before it finds the format too new. It must not take the file for a damaged
+/// one, and it leaves nothing behind that harms.
 #[test]
 fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! The store on a disk that fails: nothing is lost, nothing is there twice, nothing panics, and it goes on once the fault is gone.
+//! The store on a disk that fails: nothing is lost, nothing is there twice, nothing panics, and it goes on once the
+//! fault is gone.
 
 mod disk;
 mod migration;
@@ -33,7 +34,8 @@ fn a_failure_of_any_write_or_sync_loses_and_repeats_nothing() {
     }
 }
 
-/// The power is cut at each write and each sync of the run: what was committed is there, and of the batch that was being committed all or nothing.
+/// The power is cut at each write and each sync of the run: what was committed is there, and of the batch that was
+/// being committed all or nothing.
 #[test]
 fn a_power_cut_at_any_write_or_sync_loses_and_repeats_nothing() {
     let (writes, syncs) = counted();

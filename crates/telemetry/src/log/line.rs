@@ -7,7 +7,8 @@ use sdk_relay_protocol::http::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// Bytes of a message, and of the value of a field, that are kept: more than any of the relay's own lines has. What a peer says can be longer.
+/// Bytes of a message, and of the value of a field, that are kept: more than any of the relay's own lines has. What a
+/// peer says can be longer.
 pub(super) const TEXT_BYTES: usize = 2048;
 /// Fields of a line that are kept. The relay's own lines have half a dozen at most.
 pub(super) const FIELDS: usize = 32;

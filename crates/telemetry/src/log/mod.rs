@@ -17,7 +17,8 @@ pub use search::{Found, Wanted};
 
 use ring::Ring;
 
-/// A layer of the subscriber that remembers: the newest lines, how many errors there were, and the last of them. Clones share it.
+/// A layer of the subscriber that remembers: the newest lines, how many errors there were, and the last of them. Clones
+/// share it.
 #[derive(Clone, Debug, Default)]
 pub struct LogTap {
     inner: Arc<Inner>,

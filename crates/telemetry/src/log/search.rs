@@ -35,7 +35,8 @@ pub struct Found {
 pub(super) fn search(ring: &Ring, wanted: &Wanted) -> Found {
     let needle = wanted.search.as_ref().map(|text| text.to_lowercase());
     let mut found = Found::default();
-    // Lines that come from now on have higher numbers; lines that go meanwhile are the oldest, which are looked at last.
+    // Lines that come from now on have higher numbers; lines that go meanwhile are the oldest, which are looked at
+    // last.
     let mut before = ring.next();
     let mut some = Vec::with_capacity(AT_ONCE);
     loop {
@@ -85,7 +86,8 @@ fn has(line: &Line, needle: &str) -> bool {
         })
 }
 
-/// Whether a text contains another one, which is in lower case. Texts of ASCII alone, which nearly all are, need no copy.
+/// Whether a text contains another one, which is in lower case. Texts of ASCII alone, which nearly all are, need no
+/// copy.
 fn contains(text: &str, needle: &str) -> bool {
     if !text.is_ascii() {
         return text.to_lowercase().contains(needle);

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 /// Older text goes when there is more: a relay that logs each message of a long test must not fill the memory.
 const KEPT: usize = 4 * 1024 * 1024;
 
-/// The text so far. A thread reads it off the pipe, so that the relay never waits for its reader; the thread ends with the relay.
+/// The text so far. A thread reads it off the pipe, so that the relay never waits for its reader; the thread ends with
+/// the relay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<State>>);
 

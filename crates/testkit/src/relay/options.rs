@@ -13,8 +13,8 @@ use crate::ports::free_ports;
 /// What begins the name of every variable that configures the relay.
 const PREFIX: &str = "SDK_RELAY_";
 
-/// How a relay is started. Its whole configuration is given by environment variables (`SDK_RELAY_KEY`, `SDK_RELAY_TABLE__KEY`); those of the
-/// test's own environment are kept from it.
+/// How a relay is started. Its whole configuration is given by environment variables (`SDK_RELAY_KEY`,
+/// `SDK_RELAY_TABLE__KEY`); those of the test's own environment are kept from it.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
     exe: PathBuf,

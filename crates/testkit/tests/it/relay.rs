@@ -1,6 +1,7 @@
 //! A process is waited for until its ready line, its end is told with its words, and it ends with its handle.
 //!
-//! The programs here are shell scripts that do to their parent what the relay does; the relay itself is started this way by its own tests.
+//! The programs here are shell scripts that do to their parent what the relay does; the relay itself is started this
+//! way by its own tests.
 
 use std::path::PathBuf;
 

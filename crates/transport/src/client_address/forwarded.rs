@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{GetAll, HeaderValue};
 
-/// The addresses in a forwarding header, the nearest first; `None` for an element that names no address. Several lines are one list.
+/// The addresses in a forwarding header, the nearest first; `None` for an element that names no address. Several lines
+/// are one list.
 pub(super) struct Hops<'a> {
     /// The elements that are left, the last one at the end.
     elements: Vec<&'a str>,

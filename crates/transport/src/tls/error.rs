@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use tokio_rustls::rustls;
 
-/// Why TLS cannot be served: which key of the configuration, which file, and what would be right. No error shows what is in a file.
+/// Why TLS cannot be served: which key of the configuration, which file, and what would be right. No error shows what
+/// is in a file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.

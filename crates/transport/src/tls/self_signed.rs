@@ -1,4 +1,5 @@
-//! A certificate for development, signed by itself: made at the first start and kept, so that who has trusted it once need not do it again.
+//! A certificate for development, signed by itself: made at the first start and kept, so that who has trusted it once
+//! need not do it again.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,8 @@ pub(super) fn certificate(data_dir: &Path) -> PathBuf {
     data_dir.join(CERT_FILE)
 }
 
-/// The files of a certificate for this machine and these addresses. One that is there and covers them stays; a damaged one is of no use to
-/// those who have trusted it either.
+/// The files of a certificate for this machine and these addresses. One that is there and covers them stays; a damaged
+/// one is of no use to those who have trusted it either.
 pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {
     let (cert, key) = (data_dir.join(CERT_FILE), data_dir.join(KEY_FILE));
     let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
@@ -73,7 +74,8 @@ fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
         .push(DnType::CommonName, "sdk_relay, for development");
     let certificate = params.self_signed(&pair)?;
     let secret = Zeroizing::new(pair.serialize_pem());
-    // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not fit.
+    // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not
+    // fit.
     remove(cert).map_err(|source| unwritable(cert, source))?;
     replace(key, secret.as_bytes(), Access::Owner).map_err(|source| unwritable(key, source))?;
     replace(cert, certificate.pem().as_bytes(), Access::Owner).map_err(|source| unwritable(cert, source))

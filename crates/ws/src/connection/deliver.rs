@@ -20,8 +20,9 @@ impl Connection {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
                 self.behind = true;
-                // The barrier lets events through once everything that came before them is scanned for this client's watches, and what was
-                // found lies in the mailbox. It goes out first, so that a client that hears of a block has heard what its watches have in it.
+                // The barrier lets events through once everything that came before them is scanned for this client's
+                // watches, and what was found lies in the mailbox. It goes out first, so that a client that hears of a
+                // block has heard what its watches have in it.
                 self.feed_mail(socket).await?;
                 for frame in &frames {
                     socket.feed(frame).await?;
@@ -64,8 +65,9 @@ impl Connection {
         Ok(())
     }
 
-    /// A frame of the mailbox, behind the answers to the commands that are done. Detection answers a `watch` before it leaves anything in the
-    /// mailbox for it, so that the answer is here when a frame of the watch is. The end of a watch is answered behind the frame, which may be of it.
+    /// A frame of the mailbox, behind the answers to the commands that are done. Detection answers a `watch` before it
+    /// leaves anything in the mailbox for it, so that the answer is here when a frame of the watch is. The end of a
+    /// watch is answered behind the frame, which may be of it.
     async fn feed_letter<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
         let mut last = None;
         // Unconstrained: a task that has used up its budget would be told that nothing is done yet.

@@ -1,7 +1,8 @@
 //! Commands that wait for detection, beside everything else that the connection does.
 //!
-//! They are worked on one after the other, so that their answers come in the order of the requests. Detection may be busy, its store may fail, its node may
-//! be away: none of that holds up the connection's pings, its close, or its other messages.
+//! They are worked on one after the other, so that their answers come in the order of the requests. Detection may be
+//! busy, its store may fail, its node may be away: none of that holds up the connection's pings, its close, or its
+//! other messages.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -15,8 +16,8 @@ use super::super::session::refusal;
 use super::super::watch::{Keys, check_sizes, keys};
 use crate::handles::Handles;
 
-/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all of them at once. One takes
-/// 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.
+/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all
+/// of them at once. One takes 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.
 const COMMANDS_WAITING: usize = 128;
 
 /// A command that waits.

@@ -73,7 +73,8 @@ impl Connection {
             }
             Done::NotUnwatched(refusal) => self.send_error(socket, refusal).await,
             Done::Unwatched(unwatch) => {
-                // Detection has ended the watch: what it left of it lies in the mailbox, and nothing of it may come after the answer.
+                // Detection has ended the watch: what it left of it lies in the mailbox, and nothing of it may come
+                // after the answer.
                 while let Some(frame) = self.mail.try_next() {
                     self.feed_frame(socket, &frame).await?;
                 }

@@ -57,7 +57,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`. `None`: there are too few of them. Mistakes are found as early as they can be.
+    /// Reads the header at the beginning of `bytes`. `None`: there are too few of them. Mistakes are found as early as
+    /// they can be.
     pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, Broken> {
         let [first, second, rest @ ..] = bytes else {
             return match bytes {

@@ -1,4 +1,5 @@
-//! Whether text is UTF-8, piece by piece: a message may end in the middle of a character, and a wrong one is refused as soon as it shows.
+//! Whether text is UTF-8, piece by piece: a message may end in the middle of a character, and a wrong one is refused as
+//! soon as it shows.
 
 /// What has come of the text.
 #[derive(Debug, Default)]

@@ -159,7 +159,8 @@ async fn an_index_that_is_ahead_of_the_log_is_waited_for() {
     let fixture = Fixture::new();
     let mut history = fixture.history(0);
     let cursor = fixture.hub.live();
-    // The index follows a reorganisation that the log has not followed yet: blocks of the new chain are live, and not sent before.
+    // The index follows a reorganisation that the log has not followed yet: blocks of the new chain are live, and not
+    // sent before.
     fixture.reorganise_index(6);
     assert_waits(&mut history, &cursor).await;
     fixture.reorganise_log(6);

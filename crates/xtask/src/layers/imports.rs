@@ -29,8 +29,8 @@ impl Imports {
 
 /// The imports of a crate with these root files (its library and its programs).
 ///
-/// A path counts for the file that defines what it names, through re-exports. A re-export by itself (`pub use`) is no import, nor is `mod`;
-/// code below `#[cfg(test)]` is left out. Methods and fields are not seen: they need no path.
+/// A path counts for the file that defines what it names, through re-exports. A re-export by itself (`pub use`) is no
+/// import, nor is `mod`; code below `#[cfg(test)]` is left out. Methods and fields are not seen: they need no path.
 pub(crate) fn of(roots: &[PathBuf], read: Read<'_>) -> anyhow::Result<Imports> {
     let mut imports = Imports::default();
     for root in roots {

@@ -1,7 +1,7 @@
 //! The imports between crates, and between the files of each crate.
 //!
-//! Between crates the table of `docs/ARCHITECTURE.md` decides ([`table`]); inside a crate files may not import each other in a cycle, except
-//! for the edges that `cycles.txt` lists ([`baseline`]).
+//! Between crates the table of `docs/ARCHITECTURE.md` decides ([`table`]); inside a crate files may not import each
+//! other in a cycle, except for the edges that `cycles.txt` lists ([`baseline`]).
 
 mod baseline;
 mod crates;

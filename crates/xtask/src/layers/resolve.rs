@@ -14,7 +14,8 @@ pub(crate) enum Target {
     Item(usize),
 }
 
-/// What `path`, written in the module `from`, names in the crate; `None` for what is of other crates, local, or a method.
+/// What `path`, written in the module `from`, names in the crate; `None` for what is of other crates, local, or a
+/// method.
 pub(crate) fn resolve(modules: &[Module], from: usize, path: &[String]) -> Option<Target> {
     walk(modules, from, path, DEPTH)
 }
@@ -39,7 +40,8 @@ fn walk(modules: &[Module], from: usize, path: &[String], depth: usize) -> Optio
     Some(target)
 }
 
-/// What `name` is in a module. A module and an item may have the same name: `last` says that no further segment follows.
+/// What `name` is in a module. A module and an item may have the same name: `last` says that no further segment
+/// follows.
 fn member(modules: &[Module], module: usize, name: &str, last: bool, depth: usize) -> Option<Target> {
     let within = &modules[module];
     let child = within.children.get(name).map(|&child| Target::Module(child));

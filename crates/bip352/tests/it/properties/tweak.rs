@@ -28,7 +28,8 @@ proptest! {
         prop_assert_eq!(tweak(&tx, &prevouts), their_tweak(&tx, &prevouts));
     }
 
-    /// Many at a time, on the machine's lanes, as one by one: sums through infinity and of equal keys, and outputs or prevouts missing.
+    /// Many at a time, on the machine's lanes, as one by one: sums through infinity and of equal keys, and outputs or
+    /// prevouts missing.
     #[test]
     fn many_at_a_time_are_as_one_by_one(mut txs in prop::collection::vec((inputs(), 0..6_u8), 1..24)) {
         for (inputs, change) in &mut txs {

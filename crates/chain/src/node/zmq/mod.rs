@@ -1,8 +1,8 @@
 //! Signals from the node's ZMQ publisher.
 //!
-//! Guarantees: the task ends with the receiver of its signals; after every break of the connection, gap in the counters or full queue one
-//! [`Signal::Lost`] follows, so that what was not told is looked up; a publisher that is not there is tried again for as long as the receiver
-//! lives, and spoken of once.
+//! Guarantees: the task ends with the receiver of its signals; after every break of the connection, gap in the counters
+//! or full queue one [`Signal::Lost`] follows, so that what was not told is looked up; a publisher that is not there is
+//! tried again for as long as the receiver lives, and spoken of once.
 
 mod frame;
 mod reader;
@@ -24,11 +24,12 @@ use reader::Reader;
 use silence::Silence;
 use topics::Missing;
 
-/// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at everything anew, which is
-/// cheaper than a queue of this length.
+/// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at
+/// everything anew, which is cheaper than a queue of this length.
 const MAX_SIGNALS: usize = 1024;
-/// Of those, so many carry their transaction whatever its size, and the others only where it is no larger than [`SMALL_TX`]: the follower asks the node for
-/// it. Standard transactions have 400 KB at most, so that the queue holds 42 MB of them at most.
+/// Of those, so many carry their transaction whatever its size, and the others only where it is no larger than
+/// [`SMALL_TX`]: the follower asks the node for it. Standard transactions have 400 KB at most, so that the queue holds
+/// 42 MB of them at most.
 const WITH_LARGE_TX: usize = 64;
 /// Bytes of a transaction that a signal always carries.
 const SMALL_TX: usize = 16 << 10;
@@ -38,8 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest wait between attempts: a node that is back is heard within this time.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
-/// The publisher takes note of a subscription a moment after it was sent (a round trip, and up to a millisecond in libzmq). What it
-/// publishes before is lost and leaves no gap, so [`Signal::Lost`] is told only after this time.
+/// The publisher takes note of a subscription a moment after it was sent (a round trip, and up to a millisecond in
+/// libzmq). What it publishes before is lost and leaves no gap, so [`Signal::Lost`] is told only after this time.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// The node's publisher, and how the connection to it stands.
@@ -56,8 +57,8 @@ struct Standing {
     unreached: Option<(Instant, String)>,
     /// Topics that the node does not publish there. Logged when it changes, not at each connection.
     missing: Option<Missing>,
-    /// A message of the topic `sequence` has come over this connection, whatever the node says: it may be published at another address, from where a
-    /// proxy brings it here.
+    /// A message of the topic `sequence` has come over this connection, whatever the node says: it may be published at
+    /// another address, from where a proxy brings it here.
     has_sequence: bool,
 }
 
@@ -273,7 +274,8 @@ impl Queue {
 
 type Events = futures_util::stream::BoxStream<'static, SocketEvent>;
 
-/// One connection, subscribed. The library's own reconnection is not used: it waits up to 30 s between attempts and does not tell of failed ones.
+/// One connection, subscribed. The library's own reconnection is not used: it waits up to 30 s between attempts and
+/// does not tell of failed ones.
 async fn connected(url: &str) -> Result<(SubSocket, Events), ZmqError> {
     let mut options = SocketOptions::default();
     options.connect_timeout(CONNECT_TIMEOUT);

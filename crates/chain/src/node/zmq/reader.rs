@@ -11,8 +11,9 @@ use crate::source::Signal;
 pub(super) struct Reader {
     sequence: Counter,
     hashblock: Counter,
-    /// The last `rawtx`. The node publishes a transaction that enters the mempool right before the `A` that tells of it: one thread serves the
-    /// notifiers of an address, in the order of their names (`CZMQNotificationInterface`). Those of a block replace each other unread.
+    /// The last `rawtx`. The node publishes a transaction that enters the mempool right before the `A` that tells of
+    /// it: one thread serves the notifiers of an address, in the order of their names (`CZMQNotificationInterface`).
+    /// Those of a block replace each other unread.
     raw: Option<Bytes>,
     /// The block of the last `C`: `hashblock` repeats it.
     connected: Option<BlockHash>,
@@ -42,7 +43,8 @@ impl Reader {
         let message = frame::parse(frames)?;
         let missing = match message.topic {
             Topic::Sequence => self.sequence.advance(message.counter),
-            // Nothing is lost with a `rawtx`: its `A` goes without it. They come by the thousand with each block, and get lost then.
+            // Nothing is lost with a `rawtx`: its `A` goes without it. They come by the thousand with each block, and
+            // get lost then.
             Topic::RawTx => 0,
             Topic::HashBlock => self.hashblock.advance(message.counter),
         };

@@ -1,7 +1,8 @@
 //! When a connection that says nothing is given up.
 //!
-//! A publisher whose machine lost power, or a way to it that a firewall forgot, leaves a connection that is silent for ever. ZMQ has no word
-//! for "still here" that the node would send. A busy network is never silent for minutes; on a quiet one, connecting anew costs nothing.
+//! A publisher whose machine lost power, or a way to it that a firewall forgot, leaves a connection that is silent for
+//! ever. ZMQ has no word for "still here" that the node would send. A busy network is never silent for minutes; on a
+//! quiet one, connecting anew costs nothing.
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ impl Silence {
         self.heard = true;
     }
 
-    /// Whether to give the connection up. `breaks` is the number of breaks of the RPC connection by now: when that broke and this one says
-    /// nothing since, one look is enough.
+    /// Whether to give the connection up. `breaks` is the number of breaks of the RPC connection by now: when that
+    /// broke and this one says nothing since, one look is enough.
     pub(super) fn look(&mut self, breaks: u64) -> bool {
         self.silent_looks = if std::mem::take(&mut self.heard) {
             0

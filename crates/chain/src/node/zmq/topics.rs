@@ -23,7 +23,8 @@ pub(super) struct Missing {
     pub(super) lacks_sequence: bool,
 }
 
-/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or cannot be asked, which is reported elsewhere.
+/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or cannot be asked, which is
+/// reported elsewhere.
 pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
     match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
         Ok(notifiers) => complaint(&notifiers, &url),

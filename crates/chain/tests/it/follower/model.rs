@@ -1,4 +1,5 @@
-//! A node in memory as a source, with every way in which a real one lets its callers down: late answers, failures, lost signals.
+//! A node in memory as a source, with every way in which a real one lets its callers down: late answers, failures, lost
+//! signals.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

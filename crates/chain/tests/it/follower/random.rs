@@ -1,4 +1,5 @@
-//! Random histories: whatever happens, the consumer ends with the node's chain and mempool, and no event breaks a guarantee.
+//! Random histories: whatever happens, the consumer ends with the node's chain and mempool, and no event breaks a
+//! guarantee.
 
 use std::time::Duration;
 

@@ -15,7 +15,8 @@ pub(crate) struct Replica {
     pub(crate) mempool: HashSet<Txid>,
     /// Whether this stream has told the whole mempool.
     pub(crate) synced: bool,
-    /// Why transactions left. In the model none comes back: what leaves and is seen again was only mined, and should not have left.
+    /// Why transactions left. In the model none comes back: what leaves and is seen again was only mined, and should
+    /// not have left.
     pub(crate) left: HashMap<Txid, LeaveReason>,
     /// How often the stream jumped.
     pub(crate) jumps: u32,

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use crate::follower::model::Model;
 use crate::follower::replica::Replica;
 
-/// Virtual time within which everything must have been told: the longest pause after a failure, and one comparison of the mempool.
+/// Virtual time within which everything must have been told: the longest pause after a failure, and one comparison of
+/// the mempool.
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Consumer {
@@ -69,7 +70,8 @@ impl Consumer {
         .await;
     }
 
-    /// Takes events until chain and mempool are the model's, and makes sure that they stay so and that nothing more is told.
+    /// Takes events until chain and mempool are the model's, and makes sure that they stay so and that nothing more is
+    /// told.
     pub(crate) async fn settle(&mut self) {
         let settled = timeout(SETTLED, async {
             while !self.replica.matches(&self.model.world()) {

@@ -149,7 +149,8 @@ impl World {
         }
     }
 
-    /// Mines a block with the first `take` transactions of the mempool, and one that double-spends another of them when asked to.
+    /// Mines a block with the first `take` transactions of the mempool, and one that double-spends another of them when
+    /// asked to.
     pub(crate) fn mine(&mut self, take: usize, conflict: bool) {
         let mut txs: Vec<_> = self.mempool.drain(..take.min(self.mempool.len())).collect();
         let confirmed = self.unspent();
@@ -162,7 +163,8 @@ impl World {
         self.signal(Signal::Chain);
     }
 
-    /// Disconnects `depth` blocks and mines `depth + extra` others. What was mined goes back to the mempool where it can.
+    /// Disconnects `depth` blocks and mines `depth + extra` others. What was mined goes back to the mempool where it
+    /// can.
     pub(crate) fn reorganise(&mut self, depth: usize, extra: isize) {
         let depth = depth.min(self.active.len() - 1);
         let mut back = Vec::new();

@@ -27,7 +27,8 @@ async fn requests_are_limited_by_the_address_that_a_trusted_proxy_names() {
         }
     }
     assert!(last.0 == 429 && last.1.contains("203.0.113.7"), "{}", last.1);
-    // However it says it: what it writes itself stands left of what the proxy saw. Each is asked thrice, as one request a second is free.
+    // However it says it: what it writes itself stands left of what the proxy saw. Each is asked thrice, as one request
+    // a second is free.
     for same in [
         "X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n",
         "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.7:1234, 10.1.2.3\r\n",

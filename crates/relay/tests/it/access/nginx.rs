@@ -58,7 +58,8 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// With what `servers` makes of so many free ports, inside `http { … }`. A port may be lost between being found and being used: then others.
+    /// With what `servers` makes of so many free ports, inside `http { … }`. A port may be lost between being found and
+    /// being used: then others.
     async fn start(exe: &Path, ports: usize, servers: impl Fn(&[String], &Path) -> String) -> Nginx {
         for _ in 0..10 {
             let held: Vec<_> = (0..ports)
@@ -165,7 +166,8 @@ async fn the_usual_nginx_gives_no_privilege_away_and_a_bare_one_does() {
 async fn events_come_at_once_through_the_defaults_and_through_gzip() {
     let Some(exe) = exe() else { return };
     let relay = RelayProcess::start(standalone()).await;
-    // What nginx before 1.29 speaks to its upstreams unless it is told otherwise: an answer without chunks, of which it fills whole buffers.
+    // What nginx before 1.29 speaks to its upstreams unless it is told otherwise: an answer without chunks, of which it
+    // fills whole buffers.
     let old = "proxy_http_version 1.0;";
     // Compression of event streams too, which no default has: the compressor holds back what it is not told to pass on.
     let gzip = "gzip_types *; gzip_proxied any;";
@@ -362,7 +364,8 @@ async fn the_documented_nginx_carries_everything() {
 async fn clients_behind_the_documented_nginx_are_not_one() {
     let Some(exe) = exe() else { return };
     let (_relay, nginx) = as_documented(exe).await;
-    // From 127.0.0.1, which the relay trusts, as a second proxy before nginx; and from 127.0.0.2, whose word does not count.
+    // From 127.0.0.1, which the relay trusts, as a second proxy before nginx; and from 127.0.0.2, whose word does not
+    // count.
     let open = async |from: &str, named: &str| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{from}:0").parse().unwrap()).unwrap();

@@ -37,7 +37,8 @@ impl TcpProxy {
 #[tokio::test]
 async fn a_tcp_proxy_gives_the_privilege_away_unless_local_admin_is_off() {
     for (options, by_address, by_name) in [
-        // As docs/reverse-proxy.md says: nothing tells this proxy's clients from a program on this machine, but a name in Host.
+        // As docs/reverse-proxy.md says: nothing tells this proxy's clients from a program on this machine, but a name
+        // in Host.
         (standalone(), 200, 401),
         (standalone().set("HTTP__LOCAL_ADMIN", "false"), 401, 401),
         (standalone().set("AUTH__ADMIN_TOKEN", TOKEN), 401, 401),

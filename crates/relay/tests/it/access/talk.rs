@@ -11,7 +11,8 @@ use tokio::time::timeout;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const TOKEN: &str = "admin-4be1c07d95f2a836";
 
-/// What needs no token from a program on the relay's machine, and a token from everybody else. A restart ends the test's relay: last.
+/// What needs no token from a program on the relay's machine, and a token from everybody else. A restart ends the
+/// test's relay: last.
 pub(crate) const PRIVILEGED: [(&str, &str); 5] = [
     ("PUT", "/config"),
     ("GET", "/logs"),

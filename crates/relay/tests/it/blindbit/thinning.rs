@@ -1,4 +1,5 @@
-//! Dust and cut-through leave out whole transactions: a payment with k > 0 stays findable whatever became of the outputs before it.
+//! Dust and cut-through leave out whole transactions: a payment with k > 0 stays findable whatever became of the
+//! outputs before it.
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut};
 use sdk_relay_bip352::{EligibleTx, OutputTweak, scan};
@@ -19,7 +20,8 @@ async fn what_is_left_out_is_left_out_by_the_transaction() {
         let to: Vec<_> = sats.iter().map(|s| (payee.address(), Amount::from_sat(*s))).collect();
         scene.payer.pay(&[InputKind::P2wpkh], &to)
     };
-    // The first output of `mixed` is dust, the second is not: k = 1 must be found through a limit that k = 0 does not reach.
+    // The first output of `mixed` is dust, the second is not: k = 1 must be found through a limit that k = 0 does not
+    // reach.
     let mixed = pay(&mut scene, &[DUST, LARGE]);
     let dust = pay(&mut scene, &[DUST, DUST + 1]);
     let whole = pay(&mut scene, &[LARGE]);

@@ -1,5 +1,5 @@
-//! A light wallet as the BIP352 light-client specification has it: tweaks, then the filter, then the outputs, then the spent ones. It knows an
-//! address of an Oracle and nothing of this relay; its cryptography is spdk's.
+//! A light wallet as the BIP352 light-client specification has it: tweaks, then the filter, then the outputs, then the
+//! spent ones. It knows an address of an Oracle and nothing of this relay; its cryptography is spdk's.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

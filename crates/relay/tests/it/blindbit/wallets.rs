@@ -11,7 +11,8 @@ use crate::blindbit::wallet::{Coin, Wallet};
 
 const SATS: u64 = 50_000;
 
-/// Pays to each kind of address with each kind of input, several times in one transaction too, among payments to somebody else.
+/// Pays to each kind of address with each kind of input, several times in one transaction too, among payments to
+/// somebody else.
 async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
     let stranger = Payee::new(&[]);
     let all = [
@@ -38,7 +39,8 @@ async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
     txs
 }
 
-/// What the payee owns of these, by the relay's own scanner over the payer's transactions: two implementations against each other.
+/// What the payee owns of these, by the relay's own scanner over the payer's transactions: two implementations against
+/// each other.
 fn owned(payee: &Payee, txs: &[Transaction], prevouts: &dyn Fn(&OutPoint) -> TxOut) -> BTreeMap<OutPoint, Coin> {
     let receiver = payee.receiver();
     let mut coins = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! A block of the index is damaged: it is set aside, restored from the node, and logged once; other histories go on meanwhile.
+//! A block of the index is damaged: it is set aside, restored from the node, and logged once; other histories go on
+//! meanwhile.
 
 use std::path::Path;
 

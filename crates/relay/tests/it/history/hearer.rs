@@ -175,7 +175,8 @@ impl Hearer {
         payments.collect()
     }
 
-    /// What holds after all that was heard: each confirmed output and its block. Panics where something was told twice, or taken back untold.
+    /// What holds after all that was heard: each confirmed output and its block. Panics where something was told twice,
+    /// or taken back untold.
     pub(crate) fn holds(&self) -> BTreeMap<(String, u32), String> {
         let mut told: BTreeMap<(String, u32), Option<String>> = BTreeMap::new();
         for heard in &self.heard {

@@ -9,7 +9,8 @@ use crate::history::hearer::{Heard, Hearer};
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 
-/// Clients come at every moment of a chain that grows and is reorganised. In the end each of them knows the chain that holds.
+/// Clients come at every moment of a chain that grows and is reorganised. In the end each of them knows the chain that
+/// holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_chain_does_meanwhile_all_is_told_once() {
     let mut stage = Stage::new().await;

@@ -237,7 +237,8 @@ fn request(rng: &mut StdRng, n: usize) -> Vec<u8> {
     bytes
 }
 
-/// Whether `code` is one of an application (RFC 6455, 7.4.2) that the client sent: a close frame of the client's is answered with its own code.
+/// Whether `code` is one of an application (RFC 6455, 7.4.2) that the client sent: a close frame of the client's is
+/// answered with its own code.
 fn is_echo(sent: &[u8], code: u16) -> bool {
     (3000..=4999).contains(&code) && sent.windows(2).any(|pair| pair == code.to_be_bytes())
 }

@@ -1,4 +1,5 @@
-//! Requests and messages that never end: what is held of them has a budget and a deadline, and nobody else waits for them.
+//! Requests and messages that never end: what is held of them has a budget and a deadline, and nobody else waits for
+//! them.
 
 use std::time::Duration;
 
@@ -146,7 +147,8 @@ async fn in_two_halves(url: String) {
 async fn an_evicted_message_is_told_why() {
     let relay = testkit::RelayProcess::start(crate::wire::standalone().set("LIMITS__INPUT_MEMORY", "2")).await;
     let beginning = frame(0x01, &vec![b' '; MESSAGE]);
-    // Where the machine is so busy that the second message comes 10 s after the first, the first is closed for that: once more then.
+    // Where the machine is so busy that the second message comes 10 s after the first, the first is closed for that:
+    // once more then.
     let mut tries = 0..5;
     let mut young = loop {
         assert!(tries.next().is_some(), "no message was evicted");

@@ -24,8 +24,9 @@ async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
     http_send(request.body(Full::default()).unwrap()).await
 }
 
-/// Samples by name. Panics where the text is no OpenMetrics of the kind without labels: `# HELP`, `# TYPE` and `# UNIT` before the samples
-/// of their family, a counter's samples end in `_total`, a family's unit ends its name, no family comes twice, `# EOF` ends it all.
+/// Samples by name. Panics where the text is no OpenMetrics of the kind without labels: `# HELP`, `# TYPE` and `# UNIT`
+/// before the samples of their family, a counter's samples end in `_total`, a family's unit ends its name, no family
+/// comes twice, `# EOF` ends it all.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut families = HashSet::new();
@@ -220,8 +221,9 @@ async fn figures_with_units_have_numeric_twins() {
     assert!(bytes("disk_bytes") > 0.0 && bytes("memory_bytes") > 1e6, "{system}");
 }
 
-/// Held beside the mempool, a counter that counts a watch's payments names the transaction that paid its owner. So what a watch brings about
-/// leaves no trace in any figure that everybody may read: they are the same with a watch and without.
+/// Held beside the mempool, a counter that counts a watch's payments names the transaction that paid its owner. So what
+/// a watch brings about leaves no trace in any figure that everybody may read: they are the same with a watch and
+/// without.
 #[tokio::test]
 async fn public_figures_are_the_same_with_a_watch_and_without() {
     let without = figures_after_a_payment(false).await;

@@ -57,7 +57,8 @@ async fn nothing_shows_a_password_or_a_key() {
 const ADMIN: &str = "admin-token-b1f6a2";
 const READ: &str = "read-token-77c0de";
 
-/// A relay on a real node with a secret wherever there can be one, used in every way, right and wrong: all that it ever says is searched.
+/// A relay on a real node with a secret wherever there can be one, used in every way, right and wrong: all that it ever
+/// says is searched.
 #[tokio::test]
 async fn nothing_that_is_said_has_a_secret_in_it() {
     let node = Bitcoind::start(Options {

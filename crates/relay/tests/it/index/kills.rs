@@ -1,4 +1,5 @@
-//! Twenty kills while the index is being built: each start goes on where the last one was, and the index is in the end what it must be.
+//! Twenty kills while the index is being built: each start goes on where the last one was, and the index is in the end
+//! what it must be.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Every kind of input there is, in two hundred random blocks, through reorganisations: the index is what others' code makes of the node's
-//! chain.
+//! Every kind of input there is, in two hundred random blocks, through reorganisations: the index is what others' code
+//! makes of the node's chain.
 
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::secp256k1::rand::rngs::StdRng;
@@ -12,7 +12,8 @@ use crate::index::scene::{Indexing, assert_is_of_chain};
 
 const RANDOM_BLOCKS: usize = 200;
 
-/// Each kind alone and beside a key that counts, then pairs whose keys cancel out. Panics where the chain does not hold what it should.
+/// Each kind alone and beside a key that counts, then pairs whose keys cancel out. Panics where the chain does not hold
+/// what it should.
 async fn fixed_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint) {
     let x = [7; 32];
     for kind in Kind::ALL {

@@ -1,5 +1,5 @@
-//! Coins of every kind that consensus lets be spent, whether or not their keys count in a silent payment (BIP352 "Inputs For Shared Secret
-//! Derivation").
+//! Coins of every kind that consensus lets be spent, whether or not their keys count in a silent payment (BIP352
+//! "Inputs For Shared Secret Derivation").
 
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::{Hash, hash160};

@@ -1,4 +1,5 @@
-//! The index as it must be, computed slowly and by others' code: block by block from what the node says, tweaks by the crate `silentpayments`.
+//! The index as it must be, computed slowly and by others' code: block by block from what the node says, tweaks by the
+//! crate `silentpayments`.
 
 use bitcoin::consensus::serialize;
 use bitcoin::secp256k1::PublicKey;

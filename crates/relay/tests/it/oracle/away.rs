@@ -1,4 +1,5 @@
-//! An Oracle that is away, behind, or something else: the index grows all the same, and the relay says why it helps itself.
+//! An Oracle that is away, behind, or something else: the index grows all the same, and the relay says why it helps
+//! itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! Oracles that are wrong: noticed, counted, and nothing of it is in the index. One wrong block costs that block; an Oracle is left alone when it is
-//! wrong of one after the other.
+//! Oracles that are wrong: noticed, counted, and nothing of it is in the index. One wrong block costs that block; an
+//! Oracle is left alone when it is wrong of one after the other.
 
 use serde_json::{Value, json};
 use testkit::{RelayProcess, eventually};
@@ -28,7 +28,8 @@ const OF_VERSION_2: [Change; 7] = [
         again["tweak"] = OTHER.into();
         txs.push(again);
     }),
-    // … and with an input of witness version 2 it names what is not. So it does after a reorganisation, with what was in the other block.
+    // … and with an input of witness version 2 it names what is not. So it does after a reorganisation, with what was
+    // in the other block.
     (false, |txs| {
         txs.push(json!({"txid": "ab".repeat(32), "tweak": OTHER, "outputs": []}));
     }),
@@ -138,7 +139,8 @@ async fn an_oracle_that_is_wrong_of_every_block_is_left_alone() {
     assert_eq!(metric(&relay, "sdk_relay_blindbit_requests_total").await, asked);
 }
 
-/// A real Oracle of version 2 names the transactions of a block that a reorganisation has removed under the hash of the block in its place.
+/// A real Oracle of version 2 names the transactions of a block that a reorganisation has removed under the hash of the
+/// block in its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reorganisation_has_removed_may_be_named_beside() {
     let mut scene = Scene::new().await;

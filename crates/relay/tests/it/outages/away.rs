@@ -60,7 +60,8 @@ async fn away_for_30_seconds() {
     assert_eq!(listener.connections(), 1, "no client lost its connection");
     let told = listener.told();
     assert_eq!(take(&mut events, told.len()).await, told, "to the SDK's client as well");
-    // Down, refused, down: a line for each news, not for each attempt. One of a node that is still loading may come at the end.
+    // Down, refused, down: a line for each news, not for each attempt. One of a node that is still loading may come at
+    // the end.
     let log = relay.stderr();
     let news = log
         .lines()
@@ -68,7 +69,8 @@ async fn away_for_30_seconds() {
     assert_eq!(news.count(), 3, "{log}");
 }
 
-/// A kill takes the mempool along, and blocks that the node had not yet written: what the relay has told of them is taken back.
+/// A kill takes the mempool along, and blocks that the node had not yet written: what the relay has told of them is
+/// taken back.
 #[tokio::test]
 async fn killed() {
     let mut scene = Scene::new(Options::default()).await;

@@ -1,4 +1,5 @@
-//! Files of the data directory that are damaged: what can be made again is made again, and what cannot is refused by name.
+//! Files of the data directory that are damaged: what can be made again is made again, and what cannot is refused by
+//! name.
 
 use std::path::Path;
 

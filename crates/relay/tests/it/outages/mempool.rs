@@ -10,7 +10,8 @@ use crate::outages::{unwell, well};
 use crate::story::listener::Listener;
 use crate::story::scene::{DEADLINE, Scene};
 
-/// Bitcoin Core answers RPC before it has loaded `mempool.dat`, which takes minutes on the main network. What is not there yet is not gone.
+/// Bitcoin Core answers RPC before it has loaded `mempool.dat`, which takes minutes on the main network. What is not
+/// there yet is not gone.
 #[tokio::test]
 async fn payments_are_not_taken_back_while_it_loads() {
     let mut scene = Scene::new(Options::default()).await;

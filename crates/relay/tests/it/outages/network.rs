@@ -20,7 +20,8 @@ async fn nothing_is_told_of_another_chain() {
     for word in ["signet", "network", "bitcoin_core.url", address.as_str()] {
         assert!(problem.contains(word), "{problem}");
     }
-    // A block, and then several further looks of the relay: its figures ask once in 5 s, so that most of these are the follower's.
+    // A block, and then several further looks of the relay: its figures ask once in 5 s, so that most of these are the
+    // follower's.
     scene.node.mine(1).await;
     let asked = asked(&scene);
     eventually(DEADLINE, "the relay asks on", async || {

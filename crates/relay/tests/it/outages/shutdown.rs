@@ -18,7 +18,8 @@ async fn clients_are_told_and_nothing_is_lost() {
     for _ in 0..3 {
         clients.push(shaken_hands(&relay).await);
     }
-    // They would hold the relay up: one that reads nothing, one that never shakes hands, one that never says what it wants.
+    // They would hold the relay up: one that reads nothing, one that never shakes hands, one that never says what it
+    // wants.
     let mut deaf = shaken_hands(&relay).await;
     let silent = RawClient::connect(&relay.ws_url()).await.unwrap();
     let mut half = TcpStream::connect(relay.http_url().replace("http://", ""))

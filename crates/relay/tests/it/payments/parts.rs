@@ -1,4 +1,5 @@
-//! A block whose tweaks would be longer than common clients let a message be: it comes in parts, live, on resuming, and as history.
+//! A block whose tweaks would be longer than common clients let a message be: it comes in parts, live, on resuming, and
+//! as history.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What a watch leaves behind in the relay's memory: nothing.
 //!
-//! The memory is read through `/proc/PID/mem`, every mapping that can be written: what a core dump would hold, without the time to write one.
+//! The memory is read through `/proc/PID/mem`, every mapping that can be written: what a core dump would hold, without
+//! the time to write one.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,7 +17,8 @@ use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
-/// Bytes of memory that are looked through at once, and how far two such pieces overlap: longer than what is searched for.
+/// Bytes of memory that are looked through at once, and how far two such pieces overlap: longer than what is searched
+/// for.
 const PIECE: usize = 4 << 20;
 const OVERLAP: usize = 4 << 10;
 

@@ -52,7 +52,8 @@ async fn every_block_brings_the_tweaks_that_find_its_payments() {
             assert_eq!(told.transactions, []);
             continue;
         }
-        // The sender made the outputs from its private keys; that the tweak finds them proves it. The relay finds the same for a watch.
+        // The sender made the outputs from its private keys; that the tweak finds them proves it. The relay finds the
+        // same for a watch.
         assert_eq!(found.len(), INPUTS.len() * 3);
         let last = txs[INPUTS.len() - 1].compute_txid().to_string();
         owner.until_paid(&last, 2, Some(&hash.to_string())).await;
@@ -157,7 +158,8 @@ fn outputs(told: &TweakTx) -> Outputs {
     outputs.map(|o| (o.vout, o.public_key.clone(), o.amount_sats)).collect()
 }
 
-/// Every transaction of the block that may pay silently, in its order: here all inputs are eligible, so that the outputs decide.
+/// Every transaction of the block that may pay silently, in its order: here all inputs are eligible, so that the
+/// outputs decide.
 fn eligible(block: &Block) -> Vec<(String, Outputs)> {
     let txs = block.txdata[1..].iter().map(|tx| {
         let taproot = (0..).zip(&tx.output).filter(|(_, o)| o.script_pubkey.is_p2tr());

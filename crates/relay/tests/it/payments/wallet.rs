@@ -1,4 +1,5 @@
-//! Payments to the node's own wallet (`bitcoin_core.wallet`) are told like those to the relay's own silent-payment wallet.
+//! Payments to the node's own wallet (`bitcoin_core.wallet`) are told like those to the relay's own silent-payment
+//! wallet.
 
 use bitcoin::{Address, Amount, ScriptBuf};
 use sdk_relay_client::Event;

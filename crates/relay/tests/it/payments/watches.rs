@@ -72,7 +72,8 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
     }
     assert!(!quiet.notifications.iter().any(|n| !matches!(n.event, Event::Tweaks(_))));
 
-    // The payment to the relay's wallet: the same words to everybody, and nothing in them that only the wallet may know.
+    // The payment to the relay's wallet: the same words to everybody, and nothing in them that only the wallet may
+    // know.
     let of_log = |recorder: &Recorder, topic: bool| -> Vec<String> {
         let pairs = recorder.notifications.iter().zip(&recorder.texts);
         let wanted = pairs.filter(|(n, _)| n.event_id.is_some() && matches!(n.event, Event::Tweaks(_)) == topic);

@@ -34,7 +34,8 @@ async fn in_the_mempool_and_in_a_block() {
     let (log, watch) = scene.end().await;
     assert_eq!(log[..expected.len()], expected);
     let expected = of_watch(&expected);
-    // A block is scanned for a watch while the mempool goes on: the last replacement comes before the payment that replaces it, or after it.
+    // A block is scanned for a watch while the mempool goes on: the last replacement comes before the payment that
+    // replaces it, or after it.
     let at = expected.len() - 4;
     let mut swapped = expected.clone();
     swapped[at..].rotate_left(2);

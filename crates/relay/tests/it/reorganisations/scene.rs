@@ -11,7 +11,8 @@ use crate::story::{Payments, Sent, World, fold};
 use crate::support::recorder::{Recorder, by_watch};
 use crate::support::step::{Step, output, steps};
 
-/// Satoshis that each transaction pays to the relay's wallet (output 0), and to the watch in an output each (1, labelled, and 2).
+/// Satoshis that each transaction pays to the relay's wallet (output 0), and to the watch in an output each (1,
+/// labelled, and 2).
 const OWN: u64 = 10_000;
 const WATCHED: [(u32, u64); 2] = [(1, 20_000), (2, 30_000)];
 const LABEL: u32 = 9;
@@ -85,8 +86,8 @@ impl Scene {
         self.payer.replace(of, &[nobody])
     }
 
-    /// Waits until a payment is told, in a block or in the mempool, and the watch was scanned for up to there: a block that leaves before is
-    /// not scanned for it. Gives what the log has told since the last wait.
+    /// Waits until a payment is told, in a block or in the mempool, and the watch was scanned for up to there: a block
+    /// that leaves before is not scanned for it. Gives what the log has told since the last wait.
     pub(crate) async fn paid(&mut self, tx: &Transaction, block: Option<BlockHash>) -> Vec<Step> {
         let (txid, block) = (tx.compute_txid().to_string(), block.map(|b| b.to_string()));
         self.owner.until_paid(&txid, 0, block.as_deref()).await;
@@ -114,8 +115,8 @@ impl Scene {
         steps(&told.await)
     }
 
-    /// A last payment and a last block, after which nothing of what was before can follow; and what was told is held against the node's truth.
-    /// Gives all that the log has told, and all that the watch was told.
+    /// A last payment and a last block, after which nothing of what was before can follow; and what was told is held
+    /// against the node's truth. Gives all that the log has told, and all that the watch was told.
     pub(crate) async fn end(&mut self) -> (Vec<Step>, Vec<Step>) {
         let last = self.pay(&[InputKind::P2pkh]).await;
         self.paid(&last, None).await;
@@ -137,8 +138,8 @@ impl Scene {
         (steps(&of_log), steps(&of_watch))
     }
 
-    /// Folds what the owner was told of its watch, and holds it against what the log told in between: when a block is told, the watch's
-    /// payments in it have been; when it goes, they have been taken back.
+    /// Folds what the owner was told of its watch, and holds it against what the log told in between: when a block is
+    /// told, the watch's payments in it have been; when it goes, they have been taken back.
     async fn fold_watch(&self) -> Payments {
         let mut payments = Payments::new();
         let mut heard = BTreeSet::new();

@@ -79,7 +79,8 @@ struct Stage {
     /// A relay that is linked to this one.
     linked: Option<RelayProcess>,
     paid_in: Option<u32>,
-    /// The newest event before the last thing that was brought about: what is told again to a client that resumes is older.
+    /// The newest event before the last thing that was brought about: what is told again to a client that resumes is
+    /// older.
     before: u64,
 }
 
@@ -404,7 +405,8 @@ impl Stage {
     }
 }
 
-/// Panics where the example and what came differ in fields, types or order, or in values that follow from what was asked.
+/// Panics where the example and what came differ in fields, types or order, or in values that follow from what was
+/// asked.
 fn compare(example: &Example, actual: &str) {
     let (shown, came) = (Json::parse(&example.text), Json::parse(actual));
     let mut wrong = departures(&shown, &came, &MAY_BE_NULL);

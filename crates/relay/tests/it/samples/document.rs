@@ -35,8 +35,8 @@ impl Document {
     }
 }
 
-/// A sample begins with `{` and ends with `}`, each alone in a line. What it is stands in the last line before it that ends with a colon, and
-/// over HTTP in the last line that is a request's.
+/// A sample begins with `{` and ends with `}`, each alone in a line. What it is stands in the last line before it that
+/// ends with a colon, and over HTTP in the last line that is a request's.
 fn samples(text: &str) -> Vec<Sample> {
     let mut found = Vec::new();
     let (mut label, mut request) = ("", None);

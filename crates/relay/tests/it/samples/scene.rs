@@ -53,8 +53,8 @@ impl<'d> Scene<'d> {
         serde_json::from_str(&sample.text).expect("the sample is JSON")
     }
 
-    /// Panics where `actual` departs from the sample. `unknown` are the paths at which `null` is true now, `empty` those of lists in which
-    /// there is truly nothing now.
+    /// Panics where `actual` departs from the sample. `unknown` are the paths at which `null` is true now, `empty`
+    /// those of lists in which there is truly nothing now.
     pub(crate) fn hold(&mut self, name: &str, actual: &str, unknown: &[&str], empty: &[&str]) {
         let sample = self.sample(name);
         let (expected, found) = (Json::parse(&sample.text), Json::parse(actual));

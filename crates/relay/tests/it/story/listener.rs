@@ -1,4 +1,5 @@
-//! A client that never gives up: connected for as long as there is a relay, it resumes after the last event that it took.
+//! A client that never gives up: connected for as long as there is a relay, it resumes after the last event that it
+//! took.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};

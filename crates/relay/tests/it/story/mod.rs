@@ -12,7 +12,8 @@ use testkit::Bitcoind;
 /// Blocks below the first tip that a test may reorganise.
 pub(crate) const SLACK: u32 = 6;
 
-/// Outputs that pay the relay's wallet, by txid and index, with the hash of their block (`None`: in the mempool) and their satoshis.
+/// Outputs that pay the relay's wallet, by txid and index, with the hash of their block (`None`: in the mempool) and
+/// their satoshis.
 pub(crate) type Payments = BTreeMap<(String, u32), (Option<String>, u64)>;
 
 /// A state of the world: the end of the best chain, and the payments that stand.
@@ -83,8 +84,9 @@ impl World {
     }
 }
 
-/// Folds what was told, in order, onto the world at the start. Panics where the story contradicts itself: an event that is missing, comes twice,
-/// or does not follow from what was told before. The events are those of the topics `notifications` and `tweaks`, from the first one on.
+/// Folds what was told, in order, onto the world at the start. Panics where the story contradicts itself: an event that
+/// is missing, comes twice, or does not follow from what was told before. The events are those of the topics
+/// `notifications` and `tweaks`, from the first one on.
 pub(crate) fn fold(start: &World, told: &[Notification]) -> World {
     let mut world = start.clone();
     // The block whose tweaks are to come.

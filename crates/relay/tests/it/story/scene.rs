@@ -92,7 +92,8 @@ impl Scene {
         self.node.invalidate(self.node.hash_at(lowest).await).await;
     }
 
-    /// Something of everything: 2 payments that confirm, 1 that waits, 1 that was replaced, 1 that no mempool saw, a reorganisation.
+    /// Something of everything: 2 payments that confirm, 1 that waits, 1 that was replaced, 1 that no mempool saw, a
+    /// reorganisation.
     pub(crate) async fn everyday_life(&mut self) {
         self.pay(&[InputKind::P2wpkh], &[1_000, 2_000]).await;
         let replaced = self.pay(&[InputKind::P2tr], &[3_000]).await;

@@ -1,4 +1,5 @@
-//! The tasks that parts of the relay start for themselves: a panic in one is the part's, and the supervisor learns of it.
+//! The tasks that parts of the relay start for themselves: a panic in one is the part's, and the supervisor learns of
+//! it.
 
 use std::sync::Arc;
 

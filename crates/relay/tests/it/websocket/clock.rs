@@ -1,4 +1,5 @@
-//! What takes minutes: pings, silence, slowness. The relay's own connection actor over a pipe in memory, on a paused clock.
+//! What takes minutes: pings, silence, slowness. The relay's own connection actor over a pipe in memory, on a paused
+//! clock.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -189,7 +190,8 @@ async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
     }
     assert_eq!(reader.seconds(), 0, "nobody waited for the other");
     (&mut deaf.actor).await.unwrap();
-    // Twenty seconds for the write, two for a close frame that nobody reads, and two for the client to end the connection.
+    // Twenty seconds for the write, two for a close frame that nobody reads, and two for the client to end the
+    // connection.
     assert_eq!((deaf.seconds(), house.cut()), (24, 1));
     house.tell(1);
     assert!(reader.next().await.is_text());

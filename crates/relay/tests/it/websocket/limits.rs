@@ -59,7 +59,8 @@ async fn who_never_reads_is_cut_off_and_others_go_on() {
     let mining = async {
         for n in 0..BLOCKS / 1000 {
             mine(&relay, 1000).await;
-            // The relay waits for them and reads nothing. What they send now must not cost them what they have not read.
+            // The relay waits for them and reads nothing. What they send now must not cost them what they have not
+            // read.
             for bare in deaf.iter_mut().step_by(3).filter(|_| n == 1) {
                 bare.send_frame(0x89, b"ping").await;
             }

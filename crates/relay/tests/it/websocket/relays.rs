@@ -87,7 +87,8 @@ async fn without_an_address_it_is_where_it_came_from() {
     );
 }
 
-/// Clients fail over to the addresses of relays: none of them is sent to its own machine, or to a network that this relay does not dial.
+/// Clients fail over to the addresses of relays: none of them is sent to its own machine, or to a network that this
+/// relay does not dial.
 #[tokio::test]
 async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
     let relay = start().await;

@@ -215,7 +215,8 @@ async fn the_history_of_tweaks_ends_with_its_subscription() {
     let history = json!({"type": "subscribe", "subscriptions": ["tweaks"], "from_height": 0});
     let end = json!({"type": "unsubscribe", "subscriptions": ["tweaks"]});
     let live = json!({"type": "subscribe", "subscriptions": ["tweaks"]});
-    // In one piece: the history has hardly begun when it ends, and has not been read when its topic is subscribed to again.
+    // In one piece: the history has hardly begun when it ends, and has not been read when its topic is subscribed to
+    // again.
     let messages = [handshake(&[]), history, end, live].map(|message| frame(0x81, message.to_string().as_bytes()));
     assert!(bare.send(&messages.concat()).await);
     let mut answers = 0;

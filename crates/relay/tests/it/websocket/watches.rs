@@ -229,7 +229,8 @@ async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
 
 /// Thousands of blocks of a history whose scan is under way when its watch ends.
 const HISTORY: u32 = 3;
-/// Watches that end early; before their answers waited for detection, some of a hundred were followed by their progress.
+/// Watches that end early; before their answers waited for detection, some of a hundred were followed by their
+/// progress.
 const ENDED_EARLY: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]

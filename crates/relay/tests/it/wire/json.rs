@@ -66,9 +66,9 @@ impl Json {
     }
 }
 
-/// Where `actual` departs from the shape of `sample`: a field is missing, of another type, or out of order. Further fields are allowed.
-/// `null` is allowed at the paths `unknown` (such as `payload.health.network_latency`; fields of list items have the list's path), and
-/// anything where the sample has `null`.
+/// Where `actual` departs from the shape of `sample`: a field is missing, of another type, or out of order. Further
+/// fields are allowed. `null` is allowed at the paths `unknown` (such as `payload.health.network_latency`; fields of
+/// list items have the list's path), and anything where the sample has `null`.
 pub(crate) fn departures(sample: &Json, actual: &Json, unknown: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     compare(sample, actual, unknown, "", &mut found);

@@ -1,5 +1,5 @@
-//! What the tests of both APIs share: a relay on its embedded chain, a client that says what it likes, JSON with its order, and the samples
-//! of the API reference.
+//! What the tests of both APIs share: a relay on its embedded chain, a client that says what it likes, JSON with its
+//! order, and the samples of the API reference.
 
 pub(crate) mod json;
 pub(crate) mod reference;

@@ -16,8 +16,8 @@ fn whole() -> (tempfile::TempDir, Vec<u8>, Vec<IndexedBlock>) {
     (dir, whole, chain)
 }
 
-/// Opens an index with this database beside the rows of the whole one, brings it to the chain's tip, and compares it with a fresh one.
-/// Whether it was built anew.
+/// Opens an index with this database beside the rows of the whole one, brings it to the chain's tip, and compares it
+/// with a fresh one. Whether it was built anew.
 fn survives(rows: &tempfile::TempDir, database: &[u8], chain: &[IndexedBlock], what: &str) -> bool {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(rows.path().join("000000.rows"), dir.path().join("000000.rows")).unwrap();

@@ -129,7 +129,8 @@ pub fn the_newest_event_about_a_block_is_found(new: NewLog<'_>) {
     assert_eq!(find(left, 7, usize::MAX), None, "the log does not hold it any more");
 }
 
-/// While the writer commits and old events are removed: ids without holes, up to the end of a commit, and no lower end than before.
+/// While the writer commits and old events are removed: ids without holes, up to the end of a commit, and no lower end
+/// than before.
 pub fn a_reader_sees_whole_commits_in_order(new: NewLog<'_>) {
     const BATCHES: u64 = 100;
     const SIZE: u64 = 3;

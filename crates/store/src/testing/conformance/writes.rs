@@ -110,8 +110,8 @@ pub fn payments_are_written_and_deleted_with_their_events(new: NewLog<'_>) {
     assert_eq!(log.payments().unwrap(), [(outpoint(2), b"two".to_vec())]);
 }
 
-/// A kill between the two halves of a reorganisation must not leave a log that knows no block: the stream would begin anew at the node's tip, and
-/// the blocks in between would be lost.
+/// A kill between the two halves of a reorganisation must not leave a log that knows no block: the stream would begin
+/// anew at the node's tip, and the blocks in between would be lost.
 pub fn the_tip_follows_its_changes(new: NewLog<'_>) {
     let log = new(WIDE);
     let left = |height, parent| BlockChange::Disconnect {

@@ -1,4 +1,5 @@
-//! A disk in memory that fails when it is told to, and forgets or tears what was not synchronised when its power is cut.
+//! A disk in memory that fails when it is told to, and forgets or tears what was not synchronised when its power is
+//! cut.
 
 use std::collections::BTreeSet;
 use std::io;

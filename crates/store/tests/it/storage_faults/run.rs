@@ -93,7 +93,8 @@ fn outpoint(n: u64) -> OutPoint {
     }
 }
 
-/// The batch after these: a block with its events and a payment, at times its disconnection, and what comes between blocks.
+/// The batch after these: a block with its events and a payment, at times its disconnection, and what comes between
+/// blocks.
 fn batch(number: usize, model: &Model) -> Batch {
     let next = model.events.len() as u64 + 1;
     let n = number as u64;
