@@ -168,11 +168,11 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str) -> Frame {
-        Frame::from_text(Bytes::from_static(text.as_bytes()))
+        Frame::logged(1, Bytes::from_static(text.as_bytes()))
     }
 
     fn large(bytes: usize) -> Frame {
-        Frame::from_text(vec![b'a'; bytes].into())
+        Frame::logged(1, vec![b'a'; bytes].into())
     }
 
     fn relay(n: u64) -> Asker {
