@@ -43,8 +43,8 @@ pub enum NextRange {
     Done,
 }
 
-/// The history of one subscriber, and the live items that wait for it. States, inputs and outputs: see the
-/// [crate](crate).
+/// The history of one subscriber, and the live items that wait for it. States, inputs and outputs: see [the
+/// crate](crate).
 #[derive(Debug)]
 pub struct Backfill<T> {
     requested: Heights,
