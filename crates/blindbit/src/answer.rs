@@ -70,7 +70,7 @@ pub(crate) struct Refusal {
 }
 
 #[derive(Serialize)]
-struct Told {
+struct ErrorBody {
     #[serde(flatten)]
     problem: Problem,
     error: String,
@@ -108,7 +108,7 @@ impl From<SourceError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let told = Told {
+        let body = ErrorBody {
             error: self.detail.clone(),
             success: false,
             data: Data {
@@ -122,7 +122,7 @@ impl IntoResponse for Refusal {
                 errors: Vec::new(),
             },
         };
-        let mut response = (self.status, axum::Json(told)).into_response();
+        let mut response = (self.status, axum::Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

@@ -49,10 +49,10 @@ impl NodeWalletKeeper {
                 }
                 Err(error) => {
                     let away = matches!(error, WalletError::Source(_));
-                    let told = format!("bitcoin_core.wallet {:?}: {error}", self.name);
-                    if self.vitals.wallet() != WalletState::Unavailable(told.clone()) {
-                        tracing::warn!("{told}");
-                        self.vitals.set_wallet(WalletState::Unavailable(told));
+                    let problem = format!("bitcoin_core.wallet {:?}: {error}", self.name);
+                    if self.vitals.wallet() != WalletState::Unavailable(problem.clone()) {
+                        tracing::warn!("{problem}");
+                        self.vitals.set_wallet(WalletState::Unavailable(problem));
                     }
                     if !away {
                         drop(first.take());

@@ -8,10 +8,10 @@
 //! Guarantees:
 //!
 //! - A block or transaction is in the file before anybody hears of it. After a kill at any moment the file gives back
-//!   all that was told.
+//!   all that was announced.
 //! - Reopening gives the same chain, mempool and wallet. One process at a time has the file open.
 //! - The mempool holds only transactions that the next blocks can take, parents before children.
-//! - Signals are told in the order of the changes; a receiver that is too slow hears `Lost` ([`SIGNALS_AHEAD`]).
+//! - Signals are sent in the order of the changes; a receiver that is too slow receives `Lost` ([`SIGNALS_AHEAD`]).
 //!
 //! Blocks stay on disk; in memory are an index of them (about 100 bytes each), the unspent coins and the mempool.
 //!

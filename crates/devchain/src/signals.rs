@@ -1,4 +1,4 @@
-//! Tells the signals to everybody who listens.
+//! Sends the signals to all receivers.
 
 use tokio::sync::mpsc;
 

@@ -1,4 +1,4 @@
-//! The ledger with its file and its listeners: what is written, then done, then told.
+//! The ledger with its file and its listeners: what is written, then done, then announced.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -155,7 +155,7 @@ fn new_wallet(file: &mut RecordFile) -> Result<Wallet, DevChainError> {
     }
 }
 
-/// Does again what a record tells. An error is the reason why it cannot be.
+/// Does again what a record says. An error is the reason why it cannot be.
 fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result<(), String> {
     match record.kind {
         record::BLOCKS => {

@@ -39,7 +39,7 @@ async fn mempool_tx(chain: &DevChain, txid: Txid) -> sdk_relay_chain::MempoolTx 
     chain.transactions(&[txid], Vec::new()).await.unwrap().remove(0)
 }
 
-fn heard(signals: &mut Signals) -> Vec<Signal> {
+fn received(signals: &mut Signals) -> Vec<Signal> {
     std::iter::from_fn(|| signals.try_recv().ok()).collect()
 }
 
@@ -115,7 +115,7 @@ async fn signals_tell_everything_in_order_to_everybody() {
         entered(&replacing, 4),
     ];
     for ear in &mut ears {
-        assert_eq!(heard(ear), expected);
+        assert_eq!(received(ear), expected);
     }
     let snapshot = chain.mempool().await.unwrap();
     assert_eq!((snapshot.txids, snapshot.sequence), (vec![replacing.compute_txid()], 4));

@@ -62,14 +62,14 @@ impl Cursor {
 }
 
 impl Hub {
-    /// The tip, as told by everything up to the cursor; `None` while the cursor is behind the newest event, or no tip
+    /// The tip as of the cursor; `None` while the cursor is behind the newest event, or no tip
     /// is known.
     pub fn tip_at(&self, cursor: &Cursor) -> Option<u32> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         if cursor.after < ring.newest() {
             return None;
         }
-        self.told(Chain::tip)
+        self.with_chain(Chain::tip)
     }
 
     /// A cursor at the head: new events only.
@@ -106,11 +106,11 @@ impl Hub {
         Ok((cursor, resume))
     }
 
-    /// A cursor behind the event that told of the first of these blocks that is in the chain; the newest comes first. A
+    /// A cursor behind the event about the first of these blocks that is in the chain; the newest comes first. A
     /// gap, and new events only, where none of them is, or that event is no longer near. Reads the store: not for the
     /// runtime's own threads.
     pub fn resume_after(&self, blocks: &[BlockHash]) -> Result<(Cursor, Resume), StoreError> {
-        let known: HashSet<BlockHash> = self.told(|chain| chain.blocks.values().copied().collect());
+        let known: HashSet<BlockHash> = self.with_chain(|chain| chain.blocks.values().copied().collect());
         let Some(block) = blocks.iter().find(|hash| known.contains(*hash)) else {
             return Ok((self.live(), Resume::Gap));
         };

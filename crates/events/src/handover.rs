@@ -13,8 +13,8 @@ const STEP: ReadLimit = ReadLimit {
 
 impl Hub {
     /// The highest block that was in the chain as of this event and has stayed there since: above it, everything is
-    /// told by the events after this one. `None` where there is no such block. Reads the log up to its end: not for the
-    /// runtime's own threads.
+    /// reported by the events after this one. `None` where there is no such block. Reads the log up to its end: not for
+    /// the runtime's own threads.
     pub fn settled_as_of(&self, event: u64) -> Result<Option<u32>, StoreError> {
         let (mut at, mut end) = (event, HistoryEnd::default());
         loop {

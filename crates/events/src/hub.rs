@@ -1,4 +1,4 @@
-//! The hub of a relay: the newest events, the chain as they have told it, and reports.
+//! The hub of a relay: the newest events, the chain as of them, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub struct Hub {
     hole_before: AtomicU64,
 }
 
-/// The chain as the events up to the newest have told it.
+/// The chain as of the newest event.
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
     /// Its newest blocks, the tip last.
@@ -102,15 +102,15 @@ impl Hub {
         self.head.send_replace(newest);
     }
 
-    /// The tip, as told by everything up to the newest event.
+    /// The tip as of the newest event.
     pub fn tip(&self) -> Option<u32> {
-        self.told(Chain::tip)
+        self.with_chain(Chain::tip)
     }
 
-    /// The block at this height, as told by everything up to the newest event; `None` for one that the hub does not
+    /// The block at this height, as of the newest event; `None` for one that the hub does not
     /// remember.
     pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
-        self.told(|chain| chain.blocks.get(&height).copied())
+        self.with_chain(|chain| chain.blocks.get(&height).copied())
     }
 
     /// The first event after blocks that could not be followed, the newest of such; 0 where there are none.
@@ -118,13 +118,13 @@ impl Hub {
         self.hole_before.load(Ordering::Acquire)
     }
 
-    pub(crate) fn told<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
+    pub(crate) fn with_chain<T>(&self, of: impl FnOnce(&Chain) -> T) -> T {
         of(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The lowest block that left the chain after this event; `None` where none did.
     pub fn left_after(&self, event: u64) -> Option<u32> {
-        self.told(|chain| {
+        self.with_chain(|chain| {
             let left = chain.left.iter().filter(|(before, _)| *before >= event);
             left.map(|(_, height)| *height).min()
         })
@@ -135,7 +135,7 @@ impl Hub {
         *self.head.borrow()
     }
 
-    /// The newest event, and a way to hear of newer ones.
+    /// The newest event, and how to wait for newer ones.
     pub fn head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
     }

@@ -29,8 +29,8 @@ impl Fixture {
         Self { log, hub, next: 1 }
     }
 
-    /// Commits and tells `n` events, every third one on the topic `tweaks`.
-    fn tell(&mut self, n: u64) {
+    /// Commits and publishes `n` events, every third one on the topic `tweaks`.
+    fn publish(&mut self, n: u64) {
         let entries: Vec<LogEntry> = (self.next..self.next + n)
             .map(|id| LogEntry {
                 id,
@@ -83,9 +83,9 @@ fn only(topic: Topic) -> Topics {
 #[tokio::test]
 async fn a_live_client_gets_what_is_new_on_its_topics() {
     let mut f = Fixture::new(1000);
-    f.tell(5);
+    f.publish(5);
     let mut cursor = f.hub.live();
-    f.tell(5);
+    f.publish(5);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [7, 8, 10]);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0u64; 0]);
 }
@@ -93,21 +93,21 @@ async fn a_live_client_gets_what_is_new_on_its_topics() {
 #[tokio::test]
 async fn resuming_reads_the_log_and_goes_over_into_live() {
     let mut f = Fixture::new(100_000);
-    f.tell(200);
+    f.publish(200);
     f.restart();
-    f.tell(10);
+    f.publish(10);
     let (mut cursor, resume) = f.hub.resume(3).unwrap();
     assert_eq!(resume, Resume::Complete);
     let all = [NOTIFICATIONS, Topic::Tweaks].into_iter().collect();
     assert_eq!(f.read(&mut cursor, all).await, (4..=210).collect::<Vec<_>>());
-    f.tell(1);
+    f.publish(1);
     assert_eq!(f.read(&mut cursor, all).await, [211]);
 }
 
 #[tokio::test]
 async fn what_is_gone_is_a_gap() {
     let mut f = Fixture::new(10);
-    f.tell(50);
+    f.publish(50);
     f.restart();
     let (mut cursor, resume) = f.hub.resume(3).unwrap();
     assert_eq!(resume, Resume::Gap);
@@ -131,7 +131,7 @@ async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_befo
         Resume::Complete,
         "the first block leaves nothing out"
     );
-    f.tell(3);
+    f.publish(3);
     let (mut live, (mut catching_up, _)) = (f.hub.live(), f.hub.resume(1).unwrap());
     let mut head = f.hub.head();
     f.jump(90);
@@ -154,7 +154,7 @@ async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_befo
         assert_eq!(resume, Resume::Gap);
         assert!(f.read(&mut cursor, all).await.is_empty());
     }
-    f.tell(1);
+    f.publish(1);
     let (mut cursor, resume) = f.hub.resume(3).unwrap();
     assert_eq!(resume, Resume::Gap, "and stays one");
     assert_eq!(f.read(&mut cursor, all).await, [4], "nothing behind it is left out");
@@ -203,16 +203,16 @@ async fn a_client_of_another_relay_resumes_behind_the_newest_event_that_its_bloc
     );
     assert_eq!(resumed(&f, &[block(3), block(2)]), (6, Resume::Complete));
     f.next = 14;
-    f.tell(cursor::LOOK_BACK as u64);
+    f.publish(cursor::LOOK_BACK as u64);
     assert_eq!(resumed(&f, &[block(2)]).1, Resume::Gap, "too far back");
 }
 
 #[tokio::test]
 async fn frames_have_the_number_of_their_event() {
     let mut f = Fixture::new(100);
-    f.tell(4);
+    f.publish(4);
     f.restart();
-    f.tell(4);
+    f.publish(4);
     let (mut cursor, _) = f.hub.resume(0).unwrap();
     let mut ids = Vec::new();
     while let Next::Frames(frames) = f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap() {
@@ -225,14 +225,14 @@ async fn frames_have_the_number_of_their_event() {
 async fn a_live_client_that_falls_behind_is_called_slow() {
     let mut f = Fixture::new(100_000);
     let mut cursor = f.hub.live();
-    f.tell(ring::RING_EVENTS as u64 + 1);
+    f.publish(ring::RING_EVENTS as u64 + 1);
     assert!(matches!(
         f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap(),
         Next::Lagged
     ));
     // One that catches up from the log may take its time.
     let (mut cursor, _) = f.hub.resume(0).unwrap();
-    f.tell(10);
+    f.publish(10);
     assert_eq!(f.read(&mut cursor, only(Topic::Tweaks)).await.first(), Some(&3));
 }
 
@@ -244,14 +244,14 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut f = Fixture::new(100_000);
-            f.tell(50);
+            f.publish(50);
             f.restart();
             let all: Topics = [NOTIFICATIONS, Topic::Tweaks].into_iter().collect();
             let (mut cursor, _) = f.hub.resume(from).unwrap();
             let mut got = Vec::new();
             for (step, n) in steps {
                 match step {
-                    0 | 1 => f.tell(n),
+                    0 | 1 => f.publish(n),
                     2 => got.extend(f.read(&mut cursor, all).await),
                     _ => {
                         f.restart();
@@ -269,18 +269,18 @@ proptest! {
 #[tokio::test]
 async fn a_barrier_stops_a_cursor_and_makes_no_slow_client_of_it() {
     let mut f = Fixture::new(1 << 20);
-    f.tell(3);
+    f.publish(3);
     let (barrier, seen) = watch::channel(u64::MAX);
     let mut cursor = f.hub.live().held_by(seen);
-    f.tell(3);
+    f.publish(3);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [4, 5]);
     barrier.send_replace(7);
-    f.tell(3);
+    f.publish(3);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [7]);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);
     // More than the ring holds comes meanwhile.
     let many = 2 * ring::RING_EVENTS as u64;
-    f.tell(many);
+    f.publish(many);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);
     barrier.send_replace(10);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [8, 10]);

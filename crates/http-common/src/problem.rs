@@ -47,10 +47,10 @@ impl ApiError {
 
     /// Several fields have values that are not acceptable.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        let told: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+        let messages: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: told.join("; "),
+            detail: messages.join("; "),
             errors,
         }
     }

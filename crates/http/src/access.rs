@@ -26,7 +26,7 @@ const ADDRESSES: usize = 10_000;
 /// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that
 /// they were there: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` …
 /// Programs that ask a server directly, curl and browsers among them, send none of these; one that does loses a
-/// convenience, and is told which header it was.
+/// convenience, and the answer names the header.
 const FORWARDING: [&str; 21] = [
     "forwarded",
     "forwarder",

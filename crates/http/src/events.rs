@@ -153,7 +153,7 @@ impl Feed {
                     changed = self.head.changed() => changed.ok()?,
                     () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
                     _ = shutdown_requested(&mut self.ending) => return None,
-                    // Most likely it has left, which cannot be told apart: it has got what there was.
+                    // Most likely it has left, which cannot be distinguished: it has got what there was.
                     () = self.finished.finished() => return None,
                 },
                 Ok(Next::Lagged) => {

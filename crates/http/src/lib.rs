@@ -95,7 +95,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     if state.0.settings.now().auth.read_token.is_some() {
         reading = reading.route_layer(from_fn_with_state(state.clone(), access::read));
     }
-    // What supervisors and load balancers ask needs no token, nor does what describes the API: they tell nothing.
+    // What supervisors and load balancers ask needs no token, nor does what describes the API: they reveal nothing.
     let described = Router::new()
         .route("/openapi.json", get(openapi::openapi))
         .route("/docs", get(docs::page))

@@ -195,7 +195,7 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
     responses.sort_keys();
 }
 
-/// Leaves of the declared tokens those that this relay asks for, and tells whether one may be needed.
+/// Leaves of the declared tokens those that this relay asks for, and gives whether one may be needed.
 fn needs_token(operation: &mut Value, config: &Config) -> bool {
     let reads = operation["security"]
         .as_array()

@@ -30,7 +30,7 @@ use crate::tweaks::indexed;
 const FETCHES: usize = 2;
 /// Blocks that are fetched, computed, or wait for their turn. A large one takes some 20 MB with its prevouts.
 const BLOCKS_AHEAD: usize = 6;
-/// Between two looks at the node's tip, where nothing tells of a new one.
+/// Between two looks at the node's tip, where no signal announces a new one.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Between two tries while the node or the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ struct InFlight {
 }
 
 impl Builder {
-    /// A builder of this index, and where it tells how far it is. `follow` wakes it when the node has a new block.
+    /// A builder of this index, and its progress. `follow` wakes it when the node has a new block.
     pub fn new(
         index: Arc<TweakIndex>,
         source: Arc<dyn ChainSource>,
@@ -94,7 +94,7 @@ impl Builder {
             hash: t.hash,
         });
         let first = index.first()?.map_or(index.start_height(), |t| t.height);
-        let (status, told) = watch::channel(IndexStatus {
+        let (status, status_receiver) = watch::channel(IndexStatus {
             state: IndexState::Starting,
             since: Instant::now(),
             start_height: index.start_height(),
@@ -130,7 +130,7 @@ impl Builder {
             repair,
             damage,
         };
-        Ok((builder, told, shown))
+        Ok((builder, status_receiver, shown))
     }
 
     /// The same, with its tweaks compared with those of this Oracle.
@@ -388,8 +388,8 @@ impl Builder {
         Ok(())
     }
 
-    /// `told`: the reason is in the log already, from who follows the chain.
-    fn state(&self, state: IndexState, told: bool) {
+    /// `is_logged`: the reason is in the log already, from who follows the chain.
+    fn state(&self, state: IndexState, is_logged: bool) {
         self.status.send_if_modified(|status| {
             if status.state == state {
                 return false;
@@ -399,7 +399,7 @@ impl Builder {
             }
             match (&status.state, &state) {
                 (_, IndexState::Failing(error)) => {
-                    if told {
+                    if is_logged {
                         tracing::debug!(error, "tweak index: waiting for the node");
                     } else {
                         tracing::warn!(error, "cannot continue the tweak index; retrying");

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(
             unbuilt(&failing, true, false),
             None,
-            "the node's problem is told as such"
+            "the node's problem is reported as such"
         );
         assert_eq!(
             unbuilt(&status(IndexState::Current, 752, Some(900), 900), true, true),

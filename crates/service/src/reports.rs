@@ -56,7 +56,7 @@ impl Status {
         }
     }
 
-    /// How syncing goes, as `GET /metrics` and `MetricsSync` tell it.
+    /// How syncing goes, as `GET /metrics` and `MetricsSync` report it.
     pub fn sync_metrics(&self) -> SyncMetrics {
         let counters = &self.0.counters;
         SyncMetrics {

@@ -27,7 +27,7 @@ impl Default for Restart {
 }
 
 impl Restart {
-    /// Asks for it; gives the name under which the log tells of it. Whoever asks while one is under way gets the same
+    /// Asks for it; gives the name under which the log reports it. Whoever asks while one is under way gets the same
     /// name.
     pub fn ask(&self) -> String {
         let new = format!("restart-{:x}", unix_now());

@@ -76,7 +76,7 @@ impl Settings {
         Arc::clone(&self.now.borrow())
     }
 
-    /// Tells of each change.
+    /// Notifies of each change.
     pub fn watch(&self) -> watch::Receiver<Arc<Config>> {
         self.now.subscribe()
     }

@@ -46,7 +46,7 @@ use redb::TableDefinition;
 pub(crate) const FORMAT: u64 = 2;
 
 /// Recent blocks that the store remembers, as many as a difficulty period has: the deepest reorganisation that it can
-/// tell block by block.
+/// follow block by block.
 pub const KEPT_BLOCKS: u32 = 2016;
 
 /// Entries of the sync history. A mesh of ten relays makes as many in a bit less than three hours with the default

@@ -36,7 +36,7 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Look {
-    /// `None` where the system tells nothing about its processes.
+    /// `None` where the system gives nothing about its processes.
     system: Option<System>,
     at: Option<Instant>,
     figures: Arc<ProcessFigures>,

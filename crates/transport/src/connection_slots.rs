@@ -51,7 +51,7 @@ struct State {
     next: u64,
     /// In the order in which they came: of two that have been idle for as long the older one makes way.
     taken: BTreeMap<u64, Arc<Connection>>,
-    /// Connections by address, those that were told to make way not among them.
+    /// Connections by address, those that were asked to close for others not among them.
     by_address: HashMap<Address, usize>,
 }
 

@@ -45,7 +45,7 @@ struct End {
     look: Pin<Box<Sleep>>,
 }
 
-/// Tells the handler of a request that its client sends no more.
+/// Notifies the handler of a request that its client sends no more.
 #[derive(Clone, Debug)]
 pub struct PeerFinished(watch::Receiver<bool>);
 

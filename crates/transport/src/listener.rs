@@ -76,7 +76,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 
 /// The next connection; `None` at the relay's end.
 pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(Stream, SocketAddr)> {
-    let mut told = false;
+    let mut is_logged = false;
     loop {
         let accepted = tokio::select! {
             _ = shutdown_requested(ending) => return None,
@@ -96,7 +96,7 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
                 return Some((WriteTimeout::new(stream, make_room), peer));
             }
             Err(error) => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut is_logged, true) {
                     tracing::warn!(%error, "cannot accept a connection; if this happens often, raise the limit of open files");
                 }
                 tokio::time::sleep(ACCEPT_AGAIN).await;

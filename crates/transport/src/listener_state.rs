@@ -30,7 +30,7 @@ pub struct ListenerState {
     pub(crate) trusted: TrustedProxies,
     /// Memory for requests whose body is not whole.
     pub input: Arc<InputBudget>,
-    /// Tells the relay's end.
+    /// Announces the end of the relay.
     pub ending: Shutdown,
     /// Starts and owns the connections' tasks.
     pub spawner: Arc<dyn SpawnConnection>,

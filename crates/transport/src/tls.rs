@@ -103,7 +103,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Tells whether the files that the configuration names would do, without making any.
+/// Whether the files that the configuration names would do, without making any.
 pub fn check(config: &Config) -> Result<(), TlsError> {
     let Some(TlsFiles::Given { cert, key }) = &config.tls else {
         return Ok(());

@@ -159,7 +159,7 @@ fn messages(who: &str, mut schema: Value, examples: &str) -> Map<String, Value> 
     named.collect()
 }
 
-/// What tells this example from others of its type.
+/// What distinguishes this example from others of its type.
 fn name_of(example: &Value) -> &Value {
     let telling = ["notification_type", "sync_type", "role", "status"];
     telling

@@ -32,7 +32,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 
 use self::pending::Pending;
 use super::session::{Action, Session, refusal};
-use super::socket::{Heard, Socket, WriteFailed};
+use super::socket::{Received, Socket, WriteFailed};
 use super::tweaks_history::{TweaksHistory, next_part};
 use crate::handles::Handles;
 
@@ -78,7 +78,7 @@ pub(crate) struct Connection {
     number: u64,
     pub(crate) client: ClientAddress,
     session: Session,
-    /// The relay at the other end, where it is one and its coming was told.
+    /// The relay at the other end, where it is one and its arrival was reported.
     relay: Option<RelayConnected>,
     /// A relay whose proof is awaited, and since when.
     proving: Option<(Listener, Instant)>,
@@ -95,7 +95,7 @@ pub(crate) struct Connection {
     /// The last event that the client may see: its watches are scanned up to there.
     barrier: watch::Receiver<u64>,
     pending: Pending,
-    heard_at: Instant,
+    last_received: Instant,
     messages: DefaultDirectRateLimiter,
     watches: Option<DefaultDirectRateLimiter>,
     /// The history of the topic `tweaks` that is being sent.
@@ -138,7 +138,7 @@ impl Connection {
             mailbox,
             barrier: mail.barrier(),
             mail,
-            heard_at: Instant::now(),
+            last_received: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
             watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
             tweaks_history: None,
@@ -159,7 +159,7 @@ impl Connection {
         loop {
             let step = tokio::select! {
                 code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay is shutting down or restarting".to_owned())),
-                heard = socket.hear() => self.heard(socket, heard).await,
+                received = socket.receive() => self.received(socket, received).await,
                 () = sleep_until(deadline), if !self.session.is_open() => {
                     Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()))
                 }
@@ -181,24 +181,28 @@ impl Connection {
         }
     }
 
-    async fn heard<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, heard: Heard) -> Step {
-        self.heard_at = Instant::now();
-        let text = match heard {
-            Heard::Text(text) => text,
+    async fn received<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        received: Received,
+    ) -> Step {
+        self.last_received = Instant::now();
+        let text = match received {
+            Received::Text(text) => text,
             // The library has queued a pong, if it was a ping: it must go out before more is read.
-            Heard::Sign => return socket.flush().await.map_err(End::from),
-            Heard::Binary(_) => {
+            Received::Activity => return socket.flush().await.map_err(End::from),
+            Received::Binary(_) => {
                 return Err(End::Close(
                     CloseCode::Unsupported,
                     "binary message: send JSON as text".to_owned(),
                 ));
             }
             // Both deadlines end together, and this one says more.
-            Heard::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
+            Received::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
                 return Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()));
             }
-            Heard::Unfinished(code, reason) => return Err(End::Close(code, reason)),
-            Heard::Gone => return Err(End::Gone),
+            Received::Unfinished(code, reason) => return Err(End::Close(code, reason)),
+            Received::Gone => return Err(End::Gone),
         };
         self.count_received(&text);
         if let Some(link) = &self.link {
@@ -356,7 +360,7 @@ impl Connection {
     }
 
     async fn ping<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        if self.heard_at.elapsed() >= SILENT_AT_MOST {
+        if self.last_received.elapsed() >= SILENT_AT_MOST {
             return Err(End::Close(CloseCode::GoingAway, "nothing received for 90 s".to_owned()));
         }
         Ok(socket.ping().await?)

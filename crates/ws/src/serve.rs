@@ -24,7 +24,7 @@ pub struct Arrival {
     pub last_words: LastWords,
 }
 
-/// Serves a client on an upgraded stream until either side ends it. `ending` tells when the relay does, and with which
+/// Serves a client on an upgraded stream until either side ends it. `ending` says when the relay does, and with which
 /// code. One without a place is closed with 1013, so that it learns why.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     handles: Arc<Handles>,
@@ -69,7 +69,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     connection.log_the_rest().await;
 }
 
-/// Tells a client that there is no place for it, and closes.
+/// Closes the connection of a client for which there is no capacity, with the reason.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, handles: &Handles) {
     let mut socket = Socket::new(stream, Arc::clone(&handles.input));
     socket.set_last_words(last_words);

@@ -46,7 +46,7 @@ struct Client {
     /// A relay that has proven who it is.
     is_linked: bool,
     topics: Topics,
-    /// Capabilities that the relay does not know, until the client is told.
+    /// Capabilities that the relay does not know, until the client is notified.
     unknown: Vec<String>,
 }
 

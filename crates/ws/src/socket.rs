@@ -52,11 +52,11 @@ const TURN_BYTES: usize = 64 << 10;
 
 /// What a peer said.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Received {
     /// A text message.
     Text(String),
     /// A ping or a pong: it lives.
-    Sign,
+    Activity,
     /// A binary message, which the relay's API does not know.
     Binary(Bytes),
     /// A message was not completed in time, or the memory for such messages is used up. The socket is to be closed so.
@@ -156,31 +156,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// What comes next. Cancelling it loses nothing.
-    pub async fn hear(&mut self) -> Heard {
+    pub async fn receive(&mut self) -> Received {
         match poll_fn(|cx| self.poll_item(cx)).await {
             Ok(Item::Text(text)) => match String::from_utf8(text) {
-                Ok(text) => Heard::Text(text),
+                Ok(text) => Received::Text(text),
                 Err(_) => self.break_off(Broken::Utf8).await,
             },
-            Ok(Item::Binary(bytes)) => Heard::Binary(bytes.into()),
+            Ok(Item::Binary(bytes)) => Received::Binary(bytes.into()),
             Ok(Item::Ping(payload)) => {
                 self.outbox.push(Opcode::Pong, payload.into());
-                Heard::Sign
+                Received::Activity
             }
-            Ok(Item::Pong) => Heard::Sign,
+            Ok(Item::Pong) => Received::Activity,
             Ok(Item::Close(code)) => {
                 let echo = code.map_or_else(Bytes::new, |code| code.to_be_bytes().to_vec().into());
                 self.push_close(echo);
-                self.say_goodbye().await;
-                Heard::Gone
+                self.finish_close().await;
+                Received::Gone
             }
-            Err(Stop::Gone) => Heard::Gone,
+            Err(Stop::Gone) => Received::Gone,
             Err(Stop::Broken(broken)) => self.break_off(broken).await,
-            Err(Stop::Late) => Heard::Unfinished(
+            Err(Stop::Late) => Received::Unfinished(
                 CloseCode::Policy,
                 format!("a message was not complete within {} s", INPUT_DEADLINE.as_secs()),
             ),
-            Err(Stop::Evicted) => Heard::Unfinished(CloseCode::TryAgain, Evicted.to_string()),
+            Err(Stop::Evicted) => Received::Unfinished(CloseCode::TryAgain, Evicted.to_string()),
         }
     }
 
@@ -251,24 +251,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// Ends a connection whose peer has broken the protocol.
-    async fn break_off(&mut self, broken: Broken) -> Heard {
+    async fn break_off(&mut self, broken: Broken) -> Received {
         tracing::debug!(%broken, "closing a connection: protocol error");
         self.push_close(close_payload(broken.code(), &broken.to_string()));
-        let goodbye = async {
+        let closing = async {
             self.write().await?;
             self.drain().await
         };
-        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
-        Heard::Gone
+        drop(timeout(CLOSE_TIMEOUT, closing).await);
+        Received::Gone
     }
 
     /// The peer has closed, and its code was sent back.
-    async fn say_goodbye(&mut self) {
-        let goodbye = async {
+    async fn finish_close(&mut self) {
+        let closing = async {
             self.write().await?;
             self.stream.shutdown().await
         };
-        drop(timeout(CLOSE_TIMEOUT, goodbye).await);
+        drop(timeout(CLOSE_TIMEOUT, closing).await);
     }
 
     /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would

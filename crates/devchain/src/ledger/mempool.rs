@@ -93,7 +93,7 @@ impl Mempool {
         }
     }
 
-    /// Adds a transaction that nobody is told of, since nobody has been told that it was gone.
+    /// Adds a transaction without a signal, as no signal said that it was gone.
     pub(super) fn restore(&mut self, accepted: Accepted) {
         let Accepted {
             txid,

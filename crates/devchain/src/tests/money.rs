@@ -88,7 +88,7 @@ async fn a_replaced_payment_comes_back_with_what_hung_on_it() {
     let mut signals = chain.signals().unwrap();
     let replacing = chain.replace(parent).unwrap();
     assert_eq!(chain.mempool().await.unwrap().txids, [replacing]);
-    let left: Vec<_> = heard(&mut signals)
+    let left: Vec<_> = received(&mut signals)
         .into_iter()
         .filter_map(|signal| match signal {
             Signal::Left { txid, .. } => Some(txid),

@@ -143,7 +143,7 @@ impl Http {
         self.get("info").await
     }
 
-    /// Tells the versions apart by routes that only one of them has.
+    /// Distinguishes the versions by routes that only one of them has.
     pub(super) async fn version(&self, info: &BlindbitInfo) -> Result<Version, NoAnswer> {
         let second: Result<BlindbitComputeIndex, _> = self.get(&format!("compute-index/{}", info.height)).await;
         match second {

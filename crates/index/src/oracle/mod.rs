@@ -119,10 +119,10 @@ impl Oracle {
                     match self.find().await {
                         Ok(version) => {
                             retry = FIRST_RETRY;
-                            self.tell(OracleState::Connected(version));
+                            self.set_state(OracleState::Connected(version));
                         }
                         Err(why) => {
-                            self.tell(OracleState::Disconnected(why));
+                            self.set_state(OracleState::Disconnected(why));
                             // A pause that it asked for comes on top.
                             sleep(retry).await;
                             retry = (retry * 2).min(LONGEST_RETRY);
@@ -148,7 +148,7 @@ impl Oracle {
                 // `Behind` is never kept: it is what `state` makes of `Connected`.
                 OracleState::Implausible(_) | OracleState::Behind(_) => {
                     sleep(LEFT_ALONE_FOR).await;
-                    self.tell(OracleState::Asking);
+                    self.set_state(OracleState::Asking);
                 }
             }
         }
@@ -241,7 +241,7 @@ impl Oracle {
         self.counters.implausible.inc();
         if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 >= ALL_WRONG {
             self.wrong.store(0, Ordering::Relaxed);
-            return self.tell(OracleState::Implausible(why));
+            return self.set_state(OracleState::Implausible(why));
         }
         let mut warned = held(&self.warned);
         if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
@@ -257,7 +257,7 @@ impl Oracle {
     /// It does not answer, or asks to be left alone for a while.
     fn is_away(&self, error: &NoAnswer) {
         let why = self.why(error);
-        self.tell(OracleState::Disconnected(why));
+        self.set_state(OracleState::Disconnected(why));
     }
 
     /// Why there is no answer, in words; a pause that was asked for is noted.
@@ -318,7 +318,7 @@ impl Oracle {
         answer
     }
 
-    fn tell(&self, state: OracleState) {
+    fn set_state(&self, state: OracleState) {
         self.state.send_if_modified(|now| {
             if *now == state {
                 return false;

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use sdk_relay_transport::InputBudget;
 use sdk_relay_ws as ws;
-use sdk_relay_ws::socket::{Heard, Socket};
+use sdk_relay_ws::socket::{Received, Socket};
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -103,12 +103,12 @@ async fn connection(stream: TcpStream) {
 
 async fn echo(mut socket: Socket<TokioIo<hyper::upgrade::Upgraded>>) {
     loop {
-        let fed = match socket.hear().await {
-            Heard::Text(text) => socket.feed_text(text.into()).await,
-            Heard::Binary(bytes) => socket.feed_binary(bytes).await,
+        let fed = match socket.receive().await {
+            Received::Text(text) => socket.feed_text(text.into()).await,
+            Received::Binary(bytes) => socket.feed_binary(bytes).await,
             // The pong is queued.
-            Heard::Sign => Ok(()),
-            Heard::Unfinished(..) | Heard::Gone => return,
+            Received::Activity => Ok(()),
+            Received::Unfinished(..) | Received::Gone => return,
         };
         if fed.is_err() || socket.flush().await.is_err() {
             return;

@@ -27,12 +27,12 @@ pub enum DevError {
 
 impl From<PayError> for DevError {
     fn from(error: PayError) -> Self {
-        let told = error.to_string();
+        let message = error.to_string();
         match error {
-            PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(told),
-            PayError::Amount(_) => Self::Amount(told),
-            PayError::Refused(_) => Self::Unavailable(told),
-            PayError::Write(_) => Self::Failed(told),
+            PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(message),
+            PayError::Amount(_) => Self::Amount(message),
+            PayError::Refused(_) => Self::Unavailable(message),
+            PayError::Write(_) => Self::Failed(message),
         }
     }
 }

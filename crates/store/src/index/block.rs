@@ -43,7 +43,7 @@ pub struct IndexedTx {
     pub keys: Vec<[u8; 32]>,
     /// The same outputs' places and amounts, one for each key.
     pub places: Vec<OutputPlace>,
-    /// Satoshis; `None` where the prevouts do not tell.
+    /// Satoshis; `None` where the prevouts do not say.
     pub fee: Option<u64>,
     /// Serialised size in bytes, witness included.
     pub size: u32,

@@ -157,7 +157,7 @@ impl TweakIndex {
         while goes_on && !wanted.is_empty() && height > 0 {
             height -= 1;
             let Some(record) = self.record(height)? else { break };
-            // Of a damaged one nothing is known; the checksum tells whether it was needed.
+            // Of a damaged one nothing is known; the checksum shows whether it was needed.
             if let Ok(Some(stored)) = self.read(height, record) {
                 goes_on = take(&stored.block, &mut wanted);
             }

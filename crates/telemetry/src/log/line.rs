@@ -37,7 +37,7 @@ enum Target {
     /// From `tracing`.
     Static(&'static str),
     /// From the crate `log`, whose targets `tracing` carries in a field.
-    Told(String),
+    Named(String),
 }
 
 /// Value of a field.
@@ -75,7 +75,7 @@ impl Line {
     pub fn module(&self) -> &str {
         let target = match &self.target {
             Target::Static(target) => target,
-            Target::Told(target) => target.as_str(),
+            Target::Named(target) => target.as_str(),
         };
         let own = target
             .strip_prefix("sdk_relay::")
@@ -101,17 +101,17 @@ impl Line {
                     _ => 0,
                 }
         });
-        let told = match &self.target {
+        let target = match &self.target {
             Target::Static(_) => 0,
-            Target::Told(target) => target.len(),
+            Target::Named(target) => target.len(),
         };
-        size_of::<Self>() + self.message.len() + told + fields.sum::<usize>()
+        size_of::<Self>() + self.message.len() + target + fields.sum::<usize>()
     }
 
     fn add(&mut self, field: &Field, value: Value) {
         match (field.name(), value) {
             ("message", Value::Text(text)) => self.message = text,
-            ("log.target", Value::Text(text)) => self.target = Target::Told(text),
+            ("log.target", Value::Text(text)) => self.target = Target::Named(text),
             ("log.line", Value::Unsigned(number)) => self.line = u32::try_from(number).ok(),
             // The rest of what the crate `log` brings says the same again.
             ("log.module_path" | "log.file", _) => {}

@@ -51,7 +51,7 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
         .map_err(|_| bad_key("the type of its key is not supported".to_owned()))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
-        // A key that cannot tell its public half is shown wrong by the first handshake at the latest.
+        // A key that does not give its public half is shown wrong by the first handshake at the latest.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
             cert: cert.to_owned(),

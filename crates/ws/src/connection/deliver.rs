@@ -22,7 +22,7 @@ impl Connection {
                 self.behind = true;
                 // The barrier lets events through once everything that came before them is scanned for this client's
                 // watches, and what was found lies in the mailbox. It goes out first, so that a client that hears of a
-                // block has heard what its watches have in it.
+                // block has received what its watches have in it.
                 self.feed_mail(socket).await?;
                 for frame in &frames {
                     socket.feed(frame).await?;
@@ -70,7 +70,7 @@ impl Connection {
     /// watch is answered behind the frame, which may be of it.
     async fn feed_letter<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
         let mut last = None;
-        // Unconstrained: a task that has used up its budget would be told that nothing is done yet.
+        // Unconstrained: a task that has used up its budget would find nothing done yet.
         while let Some(done) = tokio::task::unconstrained(self.pending.next()).now_or_never() {
             if matches!(done, Done::Unwatched(_)) {
                 // Commands behind it have not begun.
