@@ -361,17 +361,16 @@ impl Builder {
     }
 
     async fn commit(&self, batch: &mut Batch) -> Result<(), Stopped> {
-        let Some((previous, blocks)) = batch.take() else {
+        let Some((previous, blocks, transactions)) = batch.take() else {
             return Ok(());
         };
         let began = Instant::now();
         let (index, count) = (Arc::clone(&self.index), blocks.len() as u64);
         let eligible: usize = blocks.iter().map(|b| b.transactions.len()).sum();
         blocking(move || index.append(previous, &blocks)).await?;
-        let transactions = batch.take_transactions() as u64;
         self.figures.send_modify(|f| {
             f.blocks += count;
-            f.transactions += transactions;
+            f.transactions += transactions as u64;
             f.eligible += eligible as u64;
             f.waited_for_disk += began.elapsed().as_secs_f64();
         });

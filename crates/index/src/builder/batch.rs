@@ -59,16 +59,13 @@ impl Batch {
         self.eligible >= BATCH_TRANSACTIONS || self.blocks.len() >= BATCH_BLOCKS || self.since.elapsed() >= BATCH_TIME
     }
 
-    pub(super) fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>)> {
+    /// The block before them, the blocks, and how many transactions these had, eligible or not.
+    pub(super) fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>, usize)> {
         if self.blocks.is_empty() {
             return None;
         }
         self.eligible = 0;
-        Some((self.previous?, std::mem::take(&mut self.blocks)))
-    }
-
-    /// How many transactions the blocks had that were taken, eligible or not.
-    pub(super) fn take_transactions(&mut self) -> usize {
-        std::mem::take(&mut self.transactions)
+        let transactions = std::mem::take(&mut self.transactions);
+        Some((self.previous?, std::mem::take(&mut self.blocks), transactions))
     }
 }
