@@ -56,6 +56,10 @@ deny:
     cargo fetch --locked --quiet
     "$(./scripts/cargo-deny | tail -n 1)" --offline --locked check --hide-inclusion-graph licenses bans sources
 
+# Security advisories and yanked versions of the dependencies
+advisories *args:
+    ./scripts/advisories {{args}}
+
 # A report: `just bench latency`
 bench *args:
     cargo run --release --locked -p bench -- {{args}}
