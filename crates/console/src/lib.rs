@@ -6,7 +6,9 @@
 mod log;
 mod progress;
 mod text;
+mod welcome;
 
 pub use log::{Log, LogError, log_panic};
 pub use progress::{new_bar, show_progress};
 pub use text::{say, say_error};
+pub use welcome::welcome;

@@ -2,8 +2,10 @@
 //!
 //! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; detection (`sdk-relay-detect`) finds
 //! payments, commits them to the log and hands them to the hub (`sdk-relay-events`); each connection of `sdk-relay-ws`
-//! reads them there at its own pace. [`relay`] and [`wiring`] put all of it together, [`cli`] is the command line.
+//! reads them there at its own pace. [`relay`] puts all of it together with a function of
+//! [`wiring`] for each crate, [`cli`] is the command line.
 
 pub mod cli;
 pub mod relay;
+mod start;
 mod wiring;

@@ -5,6 +5,8 @@
 //! seem to serve. Connections are owned too, and may end: a panic in one is logged and ends that connection alone, so
 //! that no client can end the relay for the others.
 
+pub mod signals;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;

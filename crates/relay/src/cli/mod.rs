@@ -2,8 +2,6 @@
 
 mod init;
 mod run;
-mod signals;
-mod welcome;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

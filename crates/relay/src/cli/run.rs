@@ -8,15 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{Log, log_panic, say, say_error};
+use sdk_relay_console::{Log, log_panic, say, say_error, welcome};
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_supervisor::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_transport::{Ports, http_runtime, open_files};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
-use super::welcome;
 use crate::cli::source;
 use crate::relay::Relay;
 
@@ -190,7 +189,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                 ready = true;
                 tracing::info!(%ws, %http, "ready");
                 if settings.now().standalone {
-                    say(&welcome::text(&address, ws, http, relay.certificate()));
+                    say(&welcome(&address, ws, http, relay.certificate()));
                 }
             }
             restart_id = restart.asked() => match settings.reload() {
@@ -205,8 +204,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     restart.give_up(error.to_string());
                 }
             },
-            // Without one of its parts the relay would only pretend: better to be started anew by whoever supervises
-            // it.
+            // Without one of its parts the relay would not do its work: the service manager has to start it again.
             failure = relay.failed() => {
                 if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
                     tracing::warn!("exiting before all connections and tasks have ended");

@@ -1,13 +1,16 @@
-//! The source of blocks.
+//! The source of blocks, and what follows it.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use sdk_relay_chain::ChainSource;
+use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
+use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource};
 use sdk_relay_config::{BitcoinCore, Config, Credentials};
 use sdk_relay_devchain::DevChain;
+use sdk_relay_supervisor::Supervisor;
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 /// Where blocks come from, and what goes with it.
@@ -58,4 +61,23 @@ pub(crate) fn open_source(config: &Config) -> anyhow::Result<Source> {
         chain: Arc::new(node),
         kind: Kind::Node(rpc),
     })
+}
+
+/// Follows the chain from the newest of these blocks that it still has.
+pub(crate) fn follow(
+    source: &Source,
+    recent: Vec<BlockRef>,
+    supervisor: &Supervisor,
+) -> (watch::Receiver<FollowStatus>, mpsc::Receiver<ChainEvent>) {
+    let (follower, events) = Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
+    let followed = follower.status();
+    supervisor.task("follower", follower.ended());
+    (followed, events)
+}
+
+/// Mines blocks regularly, where the configuration asks for it.
+pub(crate) fn spawn_miner(source: &Source, config: &Config, supervisor: &Supervisor) {
+    if let (Kind::Embedded(chain), Some(interval)) = (&source.kind, config.mine_interval) {
+        supervisor.task("miner", chain.auto_mine(interval).ended());
+    }
 }

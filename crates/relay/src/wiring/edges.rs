@@ -1,57 +1,78 @@
-//! The edges: each gets the handles that it needs.
+//! The edges: each gets the handles that it needs, and its socket.
 
 use std::sync::Arc;
 
-use prometheus_client::registry::Registry;
-use sdk_relay_chain::ChainSource;
-use sdk_relay_detect::Detection;
-use sdk_relay_events::Hub;
+use anyhow::Context as _;
 use sdk_relay_http::{Figures, Front};
 use sdk_relay_http_common::Edge;
-use sdk_relay_index::Index;
-use sdk_relay_mesh_net::{Host, Mesh, Syncs};
-use sdk_relay_service::dev::DevTools;
-use sdk_relay_service::{Identity, KeyWork, Restart, Settings, Status};
-use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Vitals};
-use sdk_relay_transport::{AnswerBudget, InputBudget};
+use sdk_relay_protocol::CloseCode;
+use sdk_relay_service::KeyWork;
+use sdk_relay_supervisor::Supervisor;
+use sdk_relay_transport::http_runtime::HttpRuntime;
+use sdk_relay_transport::{ListenerState, Tls, serve_http};
+use sdk_relay_ws::serve_websockets;
+use tokio::sync::watch;
 
-/// Every handle that some edge needs.
-pub(crate) struct Service {
-    pub(crate) status: Status,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) restart: Arc<Restart>,
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) chain: Arc<dyn ChainSource>,
-    pub(crate) hub: Arc<Hub>,
-    pub(crate) detection: Detection,
-    pub(crate) index: Option<Index>,
-    pub(crate) mesh: Arc<Mesh>,
-    pub(crate) syncs: Arc<Syncs>,
-    pub(crate) host: Arc<dyn Host>,
-    pub(crate) dev: Option<Arc<DevTools>>,
-    pub(crate) log: LogTap,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) vitals: Arc<Vitals>,
-    pub(crate) node: Arc<NodeFigures>,
-    pub(crate) input: Arc<InputBudget>,
-    pub(crate) answers: Arc<AnswerBudget>,
+use super::metrics::Registries;
+use super::service::Service;
+use super::sockets::Sockets;
+
+/// The servers of both APIs, running.
+pub(crate) struct Servers {
+    pub(crate) websockets: Arc<sdk_relay_ws::Handles>,
+    pub(crate) http_api: Front,
+    /// Closes the connections of both with this code.
+    pub(crate) ending: watch::Sender<Option<CloseCode>>,
+    _http_runtime: HttpRuntime,
+}
+
+/// Serves both APIs. The registries are those of `GET /metrics`.
+pub(crate) fn serve(
+    service: &Service,
+    sockets: Sockets,
+    tls: Option<Tls>,
+    registries: Registries,
+    supervisor: &Supervisor,
+) -> anyhow::Result<Servers> {
+    let (ending, ends) = watch::channel(None);
+    let listeners = ListenerState::new(
+        &service.settings.now(),
+        Arc::clone(&service.input_budget),
+        tls,
+        ends,
+        Arc::new(supervisor.clone()),
+    );
+    let websockets = service.websockets();
+    let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
+    let http = http_runtime.adopt(sockets.http).context("cannot use the HTTP port")?;
+    let http_api = service.http(&websockets, registries);
+    let serve_ws = serve_websockets(Arc::clone(&websockets), sockets.ws, listeners.clone());
+    supervisor.task("WebSocket server", serve_ws);
+    let serve_http = serve_http(http_api.clone(), http, listeners);
+    supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
+    Ok(Servers {
+        websockets,
+        http_api,
+        ending,
+        _http_runtime: http_runtime,
+    })
 }
 
 impl Service {
     /// The WebSocket API.
-    pub(crate) fn websockets(&self) -> Arc<sdk_relay_ws::Handles> {
+    fn websockets(&self) -> Arc<sdk_relay_ws::Handles> {
         Arc::new(sdk_relay_ws::Handles {
             settings: Arc::clone(&self.settings),
             identity: Arc::clone(&self.identity),
-            hub: Arc::clone(&self.hub),
-            detection: self.detection.clone(),
-            index: self.index.clone(),
-            mesh: Arc::clone(&self.mesh),
-            syncs: Arc::clone(&self.syncs),
+            hub: Arc::clone(&self.parts.hub),
+            detection: self.parts.detection.clone(),
+            index: self.parts.index.clone(),
+            mesh: Arc::clone(&self.parts.mesh.mesh),
+            syncs: Arc::clone(&self.parts.mesh.syncs),
             host: Arc::clone(&self.host),
             key_work: KeyWork::default(),
-            input: Arc::clone(&self.input),
-            counters: Arc::clone(&self.counters),
+            input: Arc::clone(&self.input_budget),
+            counters: Arc::clone(&self.parts.metrics.counters),
         })
     }
 
@@ -59,39 +80,34 @@ impl Service {
     fn blindbit(&self) -> Edge {
         sdk_relay_blindbit::edge(sdk_relay_blindbit::Handles {
             settings: Arc::clone(&self.settings),
-            chain: Arc::clone(&self.chain),
-            index: self.index.clone(),
+            chain: Arc::clone(&self.parts.chain),
+            index: self.parts.index.clone(),
             answers: Arc::clone(&self.answers),
         })
     }
 
     /// The HTTP API: its own routes and those of the other edges.
-    pub(crate) fn http(
-        &self,
-        websockets: &Arc<sdk_relay_ws::Handles>,
-        registry: Registry,
-        private_registry: Registry,
-    ) -> Front {
+    fn http(&self, websockets: &Arc<sdk_relay_ws::Handles>, registries: Registries) -> Front {
         let edges = vec![self.blindbit(), sdk_relay_ws::edge(websockets)];
         let figures = Figures {
-            registry,
-            private_registry,
-            vitals: Arc::clone(&self.vitals),
-            node: Arc::clone(&self.node),
-            index: self.index.clone(),
+            registry: registries.public,
+            private_registry: registries.private,
+            vitals: Arc::clone(&self.parts.metrics.vitals),
+            node: Arc::clone(&self.parts.metrics.node),
+            index: self.parts.index.clone(),
         };
         let handles = sdk_relay_http::Handles {
             status: self.status.clone(),
             settings: Arc::clone(&self.settings),
             restart: Arc::clone(&self.restart),
             identity: Arc::clone(&self.identity),
-            chain: Arc::clone(&self.chain),
-            hub: Arc::clone(&self.hub),
-            mesh: Arc::clone(&self.mesh),
-            syncs: Arc::clone(&self.syncs),
-            dev: self.dev.clone(),
-            log: self.log.clone(),
-            counters: Arc::clone(&self.counters),
+            chain: Arc::clone(&self.parts.chain),
+            hub: Arc::clone(&self.parts.hub),
+            mesh: Arc::clone(&self.parts.mesh.mesh),
+            syncs: Arc::clone(&self.parts.mesh.syncs),
+            dev: self.parts.dev.clone(),
+            log: self.parts.log.clone(),
+            counters: Arc::clone(&self.parts.metrics.counters),
             figures: Arc::new(figures),
             answers: Arc::clone(&self.answers),
         };

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
-use sdk_relay_config::{Config, IndexConfig};
+use sdk_relay_config::Config;
+use sdk_relay_console::show_progress;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_index::{Builder, Index, Pool};
 use sdk_relay_service::Failure;
@@ -21,7 +22,7 @@ use super::chain::Source;
 const INDEX_DIRECTORY: &str = "index";
 
 /// The BlindBit Oracle of the configuration, with its counters in the registry.
-pub(crate) fn open_oracle(config: &Config, registry: &mut Registry) -> anyhow::Result<Option<Arc<Oracle>>> {
+fn open_oracle(config: &Config, registry: &mut Registry) -> anyhow::Result<Option<Arc<Oracle>>> {
     let Some(url) = &config.blindbit_url else {
         return Ok(None);
     };
@@ -30,35 +31,49 @@ pub(crate) fn open_oracle(config: &Config, registry: &mut Registry) -> anyhow::R
     Ok(Some(Arc::new(oracle)))
 }
 
-/// The index, and what builds it.
-pub(crate) fn open_index(
-    wanted: IndexConfig,
+/// The tweak index and the oracle, where the configuration has them.
+pub(crate) struct Indexing {
+    pub(crate) index: Option<Index>,
+    pub(crate) oracle: Option<Arc<Oracle>>,
+    builder: Option<Builder>,
+}
+
+/// Opens them. [`Indexing::spawn`] runs what builds and compares.
+pub(crate) fn open_indexing(
     config: &Config,
     data_dir: &Path,
     source: &Source,
-    followed: watch::Receiver<FollowStatus>,
+    followed: &watch::Receiver<FollowStatus>,
+    scanner: &Scanner,
+    registry: &mut Registry,
     supervisor: &Supervisor,
-    scanner: Scanner,
-) -> anyhow::Result<(Index, Builder)> {
-    let store = TweakIndex::open(
+) -> anyhow::Result<Indexing> {
+    let oracle = open_oracle(config, registry)?;
+    let Some(wanted) = config.index else {
+        return Ok(Indexing {
+            index: None,
+            oracle,
+            builder: None,
+        });
+    };
+    let store = Arc::new(TweakIndex::open(
         &data_dir.join(INDEX_DIRECTORY),
         config.network.name(),
         wanted.start_height,
-    )?;
-    let supervisor = supervisor.clone();
-    let pool = Pool::with_panic_handler(wanted.scan_threads, move || {
-        supervisor.fail(Failure {
+    )?);
+    let for_panics = supervisor.clone();
+    let pool = Arc::new(Pool::with_panic_handler(wanted.scan_threads, move || {
+        for_panics.fail(Failure {
             part: "index threads",
             panicked: true,
         });
-    })?;
-    let (store, pool) = (Arc::new(store), Arc::new(pool));
+    })?);
     let (builder, status, figures) = Builder::new(
         Arc::clone(&store),
         Arc::clone(&source.chain),
         Arc::clone(&pool),
-        scanner,
-        followed,
+        scanner.clone(),
+        followed.clone(),
     )?;
     let index = Index {
         store,
@@ -66,5 +81,24 @@ pub(crate) fn open_index(
         figures,
         pool,
     };
-    Ok((index, builder))
+    Ok(Indexing {
+        index: Some(index),
+        builder: Some(builder.with_oracle(oracle.clone())),
+        oracle,
+    })
+}
+
+impl Indexing {
+    /// Builds the index, shows its progress, and polls the oracle.
+    pub(crate) fn spawn(&mut self, supervisor: &Supervisor) {
+        if let Some(oracle) = &self.oracle {
+            supervisor.task("oracle", Arc::clone(oracle).keep_looking());
+        }
+        if let Some(builder) = self.builder.take() {
+            supervisor.task("index", builder.run());
+        }
+        if let Some(index) = &self.index {
+            supervisor.task("index progress", show_progress(index.status.clone()));
+        }
+    }
 }

@@ -1,22 +1,50 @@
 //! The mesh, and the reports on topics.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::DisplayHex;
 use sdk_relay_bip352::Receiver;
+use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
-use sdk_relay_mesh_net::{Host, Mesh, Orders, REPORT_TOPICS, Syncs};
+use sdk_relay_mesh_net::{History, Host, Mesh, Orders, REPORT_TOPICS, Syncs};
+use sdk_relay_service::CAPABILITIES;
+use sdk_relay_store::Store;
 use sdk_relay_supervisor::Supervisor;
+use sdk_relay_telemetry::Counters;
 
-/// Runs the mesh and the reports.
+/// The mesh and the records of syncs, open.
+pub(crate) struct MeshHandles {
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) syncs: Arc<Syncs>,
+    pub(crate) relay_id: String,
+}
+
+/// Opens the mesh of a relay whose WebSocket API listens on `listens_on`. [`spawn_mesh`] runs it.
+pub(crate) fn open_mesh(
+    config: &Config,
+    data_dir: &Path,
+    listens_on: &str,
+    own: &Receiver,
+    store: Arc<Store>,
+    counters: &Arc<Counters>,
+) -> anyhow::Result<(MeshHandles, Orders)> {
+    let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(own));
+    let history = Arc::new(History::open(store)?);
+    let syncs = Arc::new(Syncs::new(relay_id.clone(), history, Arc::clone(counters)));
+    let (mesh, orders) = Mesh::open(config, data_dir, listens_on, &CAPABILITIES, Arc::clone(&syncs))?;
+    let handles = MeshHandles { mesh, syncs, relay_id };
+    Ok((handles, orders))
+}
+
+/// Runs the mesh, the reports on topics, and the writing of the sync history.
 pub(crate) fn spawn_mesh(
-    supervisor: &Supervisor,
-    host: &Arc<dyn Host>,
-    mesh: &Arc<Mesh>,
+    MeshHandles { mesh, syncs, .. }: &MeshHandles,
     orders: Orders,
-    syncs: &Arc<Syncs>,
+    host: &Arc<dyn Host>,
     hub: &Arc<Hub>,
+    supervisor: &Supervisor,
 ) {
     for (topic, _) in REPORT_TOPICS {
         let reports = Arc::clone(syncs).report_regularly(Arc::clone(host), Arc::clone(hub), topic);
@@ -30,7 +58,7 @@ pub(crate) fn spawn_mesh(
 }
 
 /// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.
-pub(crate) fn default_relay_id(own: &Receiver) -> String {
+fn default_relay_id(own: &Receiver) -> String {
     let hash = sha256::Hash::hash(&own.scan_public_key().serialize());
     let short: Vec<u8> = hash.as_byte_array().iter().take(4).copied().collect();
     format!("relay-{}", short.to_lower_hex_string())

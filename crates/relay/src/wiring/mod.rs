@@ -1,13 +1,13 @@
-//! How the crates are put together: a file for each.
+//! How the crates are put together: a file and a function for each.
 
-mod chain;
-mod edges;
-mod index;
-mod mesh;
-mod store;
-
-pub(crate) use chain::{Kind, open_source};
-pub(crate) use edges::Service;
-pub(crate) use index::{open_index, open_oracle};
-pub(crate) use mesh::{default_relay_id, spawn_mesh};
-pub(crate) use store::open_store;
+pub(crate) mod chain;
+pub(crate) mod detect;
+pub(crate) mod dev;
+pub(crate) mod edges;
+pub(crate) mod index;
+pub(crate) mod mesh;
+pub(crate) mod metrics;
+pub(crate) mod service;
+pub(crate) mod sockets;
+pub(crate) mod store;
+pub(crate) mod wallet;

@@ -1,5 +1,6 @@
 //! The store.
 
+use sdk_relay_chain::BlockRef;
 use sdk_relay_config::{Config, DataDir};
 use sdk_relay_store::{EventLog, Retention, Store};
 use sdk_relay_telemetry::clock::unix_now;
@@ -28,4 +29,10 @@ pub(crate) fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<
         );
     }
     Ok(store)
+}
+
+/// The blocks that the log has last, for the follower to begin at.
+pub(crate) fn recent_blocks(store: &Store) -> anyhow::Result<Vec<BlockRef>> {
+    let recent = store.recent_blocks()?.into_iter();
+    Ok(recent.map(|(height, hash)| BlockRef { height, hash }).collect())
 }

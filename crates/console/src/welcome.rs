@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Addresses, and commands to try a payment. `0.0.0.0` is shown as `localhost`, because clients cannot connect to it.
 /// With a certificate both ports speak TLS, and the commands trust the certificate.
-pub(super) fn text(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Option<&Path>) -> String {
+pub fn welcome(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Option<&Path>) -> String {
     let (ws, http) = (reachable(ws), reachable(http));
     let s = if certificate.is_some() { "s" } else { "" };
     let (pem, cacert) = certificate.map_or_else(Default::default, |file| {

@@ -1,62 +1,78 @@
-//! Signals, on a thread of their own: whatever the relay is busy with or stuck in, the second one that asks for the end
-//! ends the process.
+//! Signals, received on a thread of their own: the second one that requests the end exits the process, also where the
+//! relay's own threads are all blocked.
 
 use std::time::Duration;
 
-use anyhow::Context;
-use sdk_relay_supervisor::Supervisor;
 use tokio::sync::mpsc;
 
-/// A process whose part has failed ends within a second: its clients get most of it to be closed in order.
-pub(super) const FAILURE_ENDS_WITHIN: Duration = Duration::from_millis(900);
-/// Signals that the relay has not taken yet. More of them ask for nothing new.
-const AHEAD: usize = 4;
+use crate::Supervisor;
 
-/// What a signal asks for.
-pub(super) enum Signal {
+/// The process exits this long after a part has failed. Until then the relay closes its connections in order.
+pub const FAILURE_ENDS_WITHIN: Duration = Duration::from_millis(900);
+/// Signals that wait for the relay. Further ones are dropped, as they repeat a request that waits.
+const QUEUED: usize = 4;
+
+/// What a signal requests.
+pub enum Signal {
     /// The end, by the signal of this name.
     End(&'static str),
-    /// To read the certificate anew.
+    /// To reload the certificate (`SIGHUP`).
     #[cfg_attr(not(unix), allow(dead_code, reason = "there is no SIGHUP"))]
     Reload,
 }
 
-/// The signals that mean something to the relay.
-pub(super) struct Signals {
-    asked: mpsc::Receiver<Signal>,
+/// The signals that the relay handles: `SIGHUP`, `SIGINT`, `SIGTERM`; Ctrl-C where there are none.
+pub struct Signals {
+    received: mpsc::Receiver<Signal>,
     guarded: mpsc::Sender<Supervisor>,
 }
 
 impl Signals {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let (sender, asked) = mpsc::channel(AHEAD);
-        let (guarded, supervisors) = mpsc::channel(AHEAD);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// Starts the thread.
+    pub fn new() -> Result<Self, SignalsError> {
+        let (sender, received) = mpsc::channel(QUEUED);
+        let (guarded, supervisors) = mpsc::channel(QUEUED);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(SignalsError::Thread)?;
         let sources = {
             let _inside = runtime.enter();
-            Sources::new().context("cannot listen for signals")?
+            Sources::new().map_err(SignalsError::Handler)?
         };
         std::thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watch(sources, sender, supervisors)))
-            .context("cannot start the thread for signals")?;
-        Ok(Self { asked, guarded })
+            .map_err(SignalsError::Thread)?;
+        Ok(Self { received, guarded })
     }
 
-    /// The next one. Cancelling it loses nothing.
-    pub(super) async fn next(&mut self) -> Signal {
-        match self.asked.recv().await {
+    /// Waits for the next one. Cancel-safe.
+    pub async fn next(&mut self) -> Signal {
+        match self.received.recv().await {
             Some(signal) => signal,
-            // The thread has failed: without it nobody could end the relay in order.
+            // The thread has failed: no later signal would end the relay in order.
             None => Signal::End("the end of the thread for signals"),
         }
     }
 
-    /// From now on the process ends within a second after a part of this relay has failed, whatever else goes on.
-    pub(super) async fn guard(&self, supervisor: &Supervisor) -> anyhow::Result<()> {
+    /// From now on the process exits within a second after a part of this relay has failed.
+    pub async fn guard(&self, supervisor: &Supervisor) -> Result<(), SignalsError> {
         let sent = self.guarded.send(supervisor.clone()).await;
-        sent.ok().context("the thread for signals has ended")
+        sent.map_err(|_| SignalsError::Ended)
     }
+}
+
+/// Why signals are not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalsError {
+    /// The system refuses the handler.
+    #[error("cannot handle signals: {0}")]
+    Handler(std::io::Error),
+    /// The system refuses the thread, or what its runtime needs.
+    #[error("cannot start the thread for signals: {0}")]
+    Thread(std::io::Error),
+    /// It has panicked.
+    #[error("the thread for signals has ended")]
+    Ended,
 }
 
 async fn watch(mut sources: Sources, sender: mpsc::Sender<Signal>, mut supervisors: mpsc::Receiver<Supervisor>) {

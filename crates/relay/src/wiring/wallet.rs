@@ -1,0 +1,33 @@
+//! The scan engine, and the relay's own silent-payment wallet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sdk_relay_bip352::{Engine, EngineError, Prepared, Scanner};
+use sdk_relay_config::Config;
+use sdk_relay_detect::own_wallet;
+
+/// What scans, and the wallet that the relay scans for itself.
+pub(crate) struct Wallet {
+    pub(crate) scanner: Scanner,
+    pub(crate) own: Arc<Prepared>,
+}
+
+/// Opens the relay's wallet in the data directory and prepares it for this engine.
+pub(crate) fn open_wallet(engine: Arc<dyn Engine>, data_dir: &Path, config: &Config) -> anyhow::Result<Wallet> {
+    let scanner = Scanner::new(engine, log_scanner);
+    let own = scanner.prepare(own_wallet::open(data_dir, config.wallet.as_ref())?);
+    Ok(Wallet {
+        scanner,
+        own: Arc::new(own),
+    })
+}
+
+fn log_scanner(engine: &'static str, error: Option<&EngineError>) {
+    match error {
+        Some(error) => {
+            tracing::error!(engine, %error, "the scan engine failed; scanning with libsecp256k1 instead, which is slower");
+        }
+        None => tracing::info!(engine, "the scan engine has recovered"),
+    }
+}
