@@ -1,129 +1,137 @@
-//! The wire form: names, nesting and order are held fast here, byte by byte.
+//! The wire form, byte by byte: names, nesting and order of every message and body are those of the committed
+//! snapshots (`snapshots/`).
+//!
+//! After a deliberate change, `INSTA_UPDATE=always cargo test -p sdk-relay-protocol` writes them, and the commit shows
+//! what changes for clients.
 
-use sdk_relay_protocol::*;
+mod blindbit;
+mod client;
+mod http;
+mod names;
+mod server;
 
-fn json(message: &ServerMessage) -> String {
-    encode_text(message).unwrap()
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sdk_relay_protocol::encode_text;
+use sdk_relay_protocol::mesh::{Accusation, Gossip, Have, Heard, RelayEntry, RelayId, RelayStatus};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::PartialSchema;
+
+/// Bytes that must not change, under the name of their snapshot.
+struct Sample {
+    name: String,
+    bytes: String,
 }
 
-#[test]
-fn a_payment() {
-    let payment = Payment {
-        txid: "aa".into(),
-        block_height: None,
-        block_hash: None,
-        amount: "0.001".into(),
-        address: "sp1q".into(),
-        confirmations: 0,
-        timestamp: 1,
-        fee: Some("0.00001".into()),
-        size: 250,
-        vout: 2,
-        tweak: None,
-        label: Some(1),
-        watch_id: None,
-        amount_sats: 100_000,
-        fee_sats: Some(1000),
-        replaced_by: None,
-        historical: false,
-    };
-    let message = ServerMessage::Notification(Notification {
-        event: Event::PaymentDetected(Box::new(payment)),
-        timestamp: 2,
-        event_id: Some(7),
-    });
-    let text = json(&message);
-    assert_eq!(
-        text,
-        concat!(
-            r#"{"type":"notification","notification_type":"payment_detected","data":{"txid":"aa","block_height":null,"#,
-            r#""block_hash":null,"amount":"0.001","address":"sp1q","confirmations":0,"timestamp":1,"fee":"0.00001","#,
-            r#""size":250,"vout":2,"tweak":null,"label":1,"watch_id":null,"amount_sats":100000,"fee_sats":1000},"#,
-            r#""timestamp":2,"event_id":7}"#
-        )
-    );
-    assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), message);
-}
-
-#[test]
-fn a_state_sync() {
-    let message = ServerMessage::Sync(SyncMessage {
-        sync_type: SyncType::StateSync,
-        relay_id: "relay-1".into(),
-        payload: SyncPayload::State(StatePayload {
-            state: StateReport {
-                uptime: 3600,
-                version: API_VERSION.into(),
-                network: "signet".into(),
-                status: "healthy".into(),
-                last_block: Some(12345),
-                connections: 5,
-                known_relays: 3,
-                mesh_connections: 6,
-                software_version: "0.1.0".into(),
-            },
-            gossip: None,
-        }),
-        timestamp: 1,
-        message_id: "msg-123".into(),
-    });
-    let text = json(&message);
-    assert_eq!(
-        text,
-        concat!(
-            r#"{"type":"sync","sync_type":"StateSync","relay_id":"relay-1","payload":{"state":{"uptime":3600,"#,
-            r#""version":"1.0.0","network":"signet","status":"healthy","last_block":12345,"connections":5,"#,
-            r#""known_relays":3,"mesh_connections":6,"software_version":"0.1.0"}},"timestamp":1,"message_id":"msg-123"}"#
-        )
-    );
-    assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), message);
-}
-
-#[test]
-fn an_error_and_a_close() {
-    let message = ServerMessage::Error(ErrorMessage {
-        code: ErrorCode::TooManyWatches,
-        message: "no".into(),
-        in_reply_to: None,
-        timestamp: 1,
-    });
-    assert_eq!(
-        json(&message),
-        r#"{"type":"error","code":"too_many_watches","message":"no","in_reply_to":null,"timestamp":1}"#
-    );
-    assert_eq!(CloseCode::TryAgain.code(), 1013);
-}
-
-/// BlindBit's wallets read these by their names, as its documentation and its programs have them.
-#[test]
-fn blindbit_in_its_own_shapes() {
-    use sdk_relay_protocol::blindbit::*;
-    fn frozen<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(wire: &str) -> T {
-        let read: T = serde_json::from_str(wire).unwrap();
-        assert_eq!(encode_text(&read).unwrap(), wire);
-        read
+impl Sample {
+    fn new(family: &str, name: &str, value: &impl Serialize) -> Self {
+        Self {
+            name: format!("{family}-{name}"),
+            bytes: encode_text(value).unwrap(),
+        }
     }
-    frozen::<BlindbitInfo>(
-        r#"{"network":"signet","height":834761,"tweaks_only":false,"tweaks_full_basic":true,"tweaks_full_with_dust_filter":false,"tweaks_cut_through_with_dust_filter":false}"#,
-    );
-    frozen::<BlindbitBlockHeight>(r#"{"block_height":1}"#);
-    frozen::<BlindbitBlockHash>(r#"{"block_hash":"aa"}"#);
-    frozen::<BlindbitUtxo>(
-        r#"{"txid":"aa","vout":1,"value":1000,"scriptpubkey":"5120","block_height":0,"block_hash":"bb","timestamp":5,"spent":false}"#,
-    );
-    frozen::<BlindbitSpentIndex>(r#"{"block_hash":"aa","data":["cc12527ee956138b"]}"#);
-    frozen::<BlindbitFilter>(r#"{"block_hash":"aa","block_height":5,"data":"00","filter_type":4}"#);
-    frozen::<ForwardTx>(r#"{"data":"00"}"#);
-    const BLOCK: &str = r#"{"block_identifier":{"block_hash":"aa","block_height":5},"index":"#;
-    frozen::<BlindbitTweaks>(&format!("{BLOCK}[\"02\"]}}"));
-    frozen::<BlindbitOutputs>(&format!(
-        r#"{BLOCK}[{{"txid":"aa","vout":1,"amount":7,"pubkey":"bb"}}]}}"#
-    ));
-    frozen::<BlindbitSpentOutputs>(&format!("{BLOCK}[\"1234\"]}}"));
-    frozen::<BlindbitComputeIndex>(&format!(r#"{BLOCK}[{{"txid":"aa","tweak":"02","outputs":["12"]}}]}}"#));
-    frozen::<BlindbitFullBlock>(&format!(
-        r#"{BLOCK}[{{"txid":"aa","tweak":"02","inputs":["bb"],"utxos":[{{"vout":1,"amount":7,"pubkey":"cc"}}]}}]}}"#
-    ));
-    let nothing: BlindbitComputeIndex = serde_json::from_str(&format!("{BLOCK}null}}")).unwrap();
-    assert!(nothing.index.is_empty(), "an Oracle writes null for an empty list");
+
+    fn assert(&self) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(self.name.as_str(), self.bytes));
+    }
+}
+
+/// Gossip with every field.
+fn gossip() -> Gossip {
+    let id = |name| RelayId::new(name).unwrap();
+    let entry = RelayEntry {
+        relay_id: id("relay-2"),
+        public_key: "cc".into(),
+        address: "relay-2.example.com:8090".into(),
+        incarnation: 1_703_001_600,
+        version: 4,
+        status: RelayStatus::Degraded,
+        software_version: "0.1.0".into(),
+        capabilities: vec!["sync".into()],
+        started: 1_703_001_600,
+        signature: "ee".into(),
+    };
+    let accusation = Accusation {
+        relay_id: id("relay-3"),
+        incarnation: 1,
+        version: 2,
+        by: id("relay-2"),
+        signature: "ff".into(),
+    };
+    Gossip {
+        digest: u64::MAX,
+        links: 3,
+        relays: 4,
+        passing: true,
+        batch: 5,
+        ack: 6,
+        have: vec![Have(id("relay-2"), 1_703_001_600, 4, 1)],
+        distances: vec![1],
+        want: vec![id("relay-4")],
+        doubt: vec![id("relay-3")],
+        entries: vec![Arc::new(entry)],
+        accusations: vec![Arc::new(accusation)],
+        buckets: vec![0, 7],
+        probe: vec![id("relay-5")],
+        heard: vec![Heard(id("relay-6"), 1500)],
+    }
+}
+
+fn schema<T: PartialSchema>() -> Value {
+    serde_json::from_str(&encode_text(&T::schema()).unwrap()).unwrap()
+}
+
+/// The values of an enumeration, as its schema lists them.
+fn names_of<T: PartialSchema>() -> Vec<String> {
+    let names = schema::<T>()["enum"].take();
+    serde_json::from_value(names).unwrap()
+}
+
+/// The values of the field `tag` anywhere in a schema.
+fn tags(schema: &Value, tag: &str, found: &mut BTreeSet<String>) {
+    if let Some(values) = schema["properties"][tag]["enum"].as_array() {
+        found.extend(values.iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    for part in ["oneOf", "allOf"] {
+        for inner in schema[part].as_array().into_iter().flatten() {
+            tags(inner, tag, found);
+        }
+    }
+}
+
+/// Every variant that the schema of `T` has is among the samples.
+fn assert_every_tag<'a, T, S>(tag: &str, samples: impl Iterator<Item = &'a S>)
+where
+    T: PartialSchema,
+    S: Serialize + 'a,
+{
+    let mut expected = BTreeSet::new();
+    tags(&schema::<T>(), tag, &mut expected);
+    let sampled = |sample| serde_json::to_value(sample).unwrap()[tag].as_str().unwrap().to_owned();
+    assert!(!expected.is_empty());
+    assert_eq!(samples.map(sampled).collect::<BTreeSet<_>>(), expected);
+}
+
+/// A message that is gone takes its snapshot with it.
+#[test]
+fn no_snapshot_is_left_over() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots");
+    let files = std::fs::read_dir(folder).unwrap();
+    let committed: BTreeSet<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let families = [client::samples(), server::samples(), http::samples(), names::samples()];
+    let expected: Vec<String> = families
+        .into_iter()
+        .flatten()
+        .map(|sample| format!("{}.snap", sample.name))
+        .collect();
+    let distinct: BTreeSet<String> = expected.iter().cloned().collect();
+    assert_eq!(distinct.len(), expected.len(), "two samples of one name");
+    assert_eq!(committed, distinct);
 }

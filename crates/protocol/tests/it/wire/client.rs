@@ -1,0 +1,168 @@
+//! What clients and relays send to a relay.
+
+use sdk_relay_protocol::mesh::{Gossip, RelayId};
+use sdk_relay_protocol::*;
+use serde_json::json;
+
+use super::{Sample, gossip};
+
+/// Each message once with as few fields as it may have, and once with all of them.
+fn messages() -> Vec<(&'static str, ClientMessage)> {
+    let handshake = Handshake {
+        client_id: "wallet-1".into(),
+        version: API_VERSION.into(),
+        capabilities: vec!["notifications".into(), "sync".into()],
+        ..Handshake::default()
+    };
+    let relay = Handshake {
+        timestamp: Some(1_703_001_600),
+        resume_from: Some(7),
+        resume_after: vec!["aa".into(), "bb".into()],
+        token: Some(SecretHex::new("secret".into())),
+        role: Some(Role::Relay),
+        relay_id: Some("relay-2".into()),
+        address: Some("relay-2.example.com:8090".into()),
+        identity: Some(Identity {
+            public_key: "cc".into(),
+            nonce: "dd".into(),
+        }),
+        ..handshake.clone()
+    };
+    let subscribe = Subscribe {
+        subscriptions: Topic::ALL.to_vec(),
+        from_height: Some(800_000),
+        client_id: Some("wallet-1".into()),
+        timestamp: Some(1_703_001_600),
+    };
+    let few_topics = Subscribe {
+        subscriptions: vec![Topic::Health],
+        from_height: None,
+        client_id: None,
+        timestamp: None,
+    };
+    let sync = Sync {
+        sync_type: SyncType::HealthSync,
+        relay_id: None,
+        payload: None,
+        timestamp: None,
+        message_id: "msg-1".into(),
+    };
+    let payload = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let watch = Watch {
+        scan_private_key: SecretHex::new("01".into()),
+        spend_public_key: "02".into(),
+        labels: None,
+        from_height: None,
+        to_height: None,
+        message_id: None,
+    };
+    let reply = SyncReply {
+        sync_type: SyncType::MetricsSync,
+        relay_id: "relay-2".into(),
+        payload: payload(json!({"metrics": {"known_relays": 3}})),
+        timestamp: None,
+        message_id: "msg-2".into(),
+        in_reply_to: "msg-1".into(),
+    };
+    vec![
+        ("handshake", ClientMessage::Handshake(handshake)),
+        ("handshake-full", ClientMessage::Handshake(relay)),
+        ("ping", ClientMessage::Ping(Ping::default())),
+        (
+            "ping-full",
+            ClientMessage::Ping(Ping {
+                client_id: Some("wallet-1".into()),
+                timestamp: Some(1_703_001_600),
+            }),
+        ),
+        ("subscribe", ClientMessage::Subscribe(few_topics.clone())),
+        ("subscribe-full", ClientMessage::Subscribe(subscribe.clone())),
+        ("unsubscribe", ClientMessage::Unsubscribe(few_topics)),
+        ("unsubscribe-full", ClientMessage::Unsubscribe(subscribe)),
+        ("sync", ClientMessage::Sync(sync.clone())),
+        (
+            "sync-full",
+            ClientMessage::Sync(Sync {
+                sync_type: SyncType::StateSync,
+                relay_id: Some("relay-2".into()),
+                payload: Some(payload(json!({"state": {"uptime": 1}, "gossip": {"digest": 5}}))),
+                timestamp: Some(1_703_001_600),
+                ..sync
+            }),
+        ),
+        ("watch", ClientMessage::Watch(watch.clone())),
+        (
+            "watch-full",
+            ClientMessage::Watch(Watch {
+                labels: Some(vec![0, 1]),
+                from_height: Some(800_000),
+                to_height: Some(800_010),
+                message_id: Some("msg-1".into()),
+                ..watch
+            }),
+        ),
+        (
+            "unwatch",
+            ClientMessage::Unwatch(Unwatch {
+                watch_id: "watch-1".into(),
+                message_id: None,
+            }),
+        ),
+        (
+            "unwatch-full",
+            ClientMessage::Unwatch(Unwatch {
+                watch_id: "watch-1".into(),
+                message_id: Some("msg-1".into()),
+            }),
+        ),
+        (
+            "relay_proof",
+            ClientMessage::RelayProof(RelayProof {
+                signature: "ee".into(),
+                mac: None,
+            }),
+        ),
+        (
+            "relay_proof-full",
+            ClientMessage::RelayProof(RelayProof {
+                signature: "ee".into(),
+                mac: Some("ff".into()),
+            }),
+        ),
+        ("sync_response", ClientMessage::SyncResponse(reply.clone())),
+        (
+            "sync_response-full",
+            ClientMessage::SyncResponse(SyncReply {
+                timestamp: Some(1_703_001_600),
+                ..reply
+            }),
+        ),
+    ]
+}
+
+pub(super) fn samples() -> Vec<Sample> {
+    let sample = |(name, message)| Sample::new("client", name, &message);
+    let mut samples: Vec<Sample> = messages().into_iter().map(sample).collect();
+    samples.push(Sample::new("gossip", "empty", &Gossip::default()));
+    samples.push(Sample::new("gossip", "full", &gossip()));
+    samples
+}
+
+#[test]
+fn every_message_of_a_client() {
+    for sample in samples() {
+        sample.assert();
+    }
+    super::assert_every_tag::<ClientMessage, _>("type", messages().iter().map(|(_, message)| message));
+}
+
+#[test]
+fn the_relay_reads_what_the_types_write() {
+    for (name, message) in messages() {
+        let text = encode_text(&message).unwrap();
+        assert_eq!(parse_client_message(&text), Ok(message), "{name}");
+    }
+    let text = encode_text(&gossip()).unwrap();
+    assert_eq!(serde_json::from_str::<Gossip>(&text).unwrap(), gossip());
+    RelayId::new("relay 2").unwrap_err();
+}
