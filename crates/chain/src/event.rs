@@ -1,19 +1,19 @@
-//! What the follower tells: one ordered stream of chain events.
+//! The events of the follower: one ordered stream.
 
 use std::sync::Arc;
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
 
-/// A block's place in the chain.
+/// Height and hash of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockRef {
-    /// Distance from the genesis block.
+    /// Height: 0 for the genesis block.
     pub height: u32,
     /// Hash of the block's header.
     pub hash: BlockHash,
 }
 
-/// A block with everything that its transactions spend.
+/// A block with the outputs that its transactions spend.
 #[derive(Clone, Debug)]
 pub struct BlockWithPrevouts {
     /// The block as the node has it.
@@ -24,7 +24,7 @@ pub struct BlockWithPrevouts {
     pub size: usize,
 }
 
-/// A transaction of the mempool with everything that it spends.
+/// A mempool transaction with the outputs that it spends.
 #[derive(Clone, Debug)]
 pub struct MempoolTx {
     /// Hash of `tx` without its witness.
@@ -36,14 +36,14 @@ pub struct MempoolTx {
 }
 
 impl MempoolTx {
-    /// What the inputs bring beyond what the outputs take.
+    /// Sum of the inputs minus sum of the outputs.
     pub fn fee(&self) -> Amount {
         fee(&self.tx, &self.prevouts).unwrap_or(Amount::ZERO)
     }
 }
 
-/// The fee of a transaction: its prevouts' sum less its outputs' sum. `None` for a coinbase, or when the sums make no
-/// sense.
+/// The fee of a transaction: the sum of its prevouts minus the sum of its outputs. `None` for a coinbase, or if the
+/// outputs exceed the prevouts.
 pub fn fee(tx: &Transaction, prevouts: &[TxOut]) -> Option<Amount> {
     if tx.is_coinbase() || prevouts.len() != tx.input.len() {
         return None;
@@ -57,7 +57,7 @@ pub fn fee(tx: &Transaction, prevouts: &[TxOut]) -> Option<Amount> {
 pub enum LeaveReason {
     /// Another transaction spends one of its inputs.
     Replaced {
-        /// The transaction that took its place.
+        /// The transaction that replaced it.
         by: Txid,
     },
     /// Expired, evicted, or its conflict is not known.
@@ -66,32 +66,31 @@ pub enum LeaveReason {
 
 /// One step of the chain or the mempool, in the order in which it is to be applied.
 ///
-/// Guarantees of the stream: `BlockConnected` always extends the tip that the stream has told before,
-/// `BlockDisconnected` always names that tip. A transaction that is mined leaves the mempool by its block alone; there
-/// is no `TxLeft` for it.
+/// Guarantees of the stream: `BlockConnected` always extends the tip of the previous event, `BlockDisconnected` always
+/// names that tip. A transaction that is mined leaves the mempool by its block alone; there is no `TxLeft` for it.
 #[derive(Clone, Debug)]
 pub enum ChainEvent {
     /// A block extends the tip.
     BlockConnected {
-        /// Its place.
+        /// Height and hash.
         at: BlockRef,
-        /// The block and what it spends.
+        /// The block and its prevouts.
         block: Arc<BlockWithPrevouts>,
     },
     /// The tip is no longer in the best chain.
     BlockDisconnected {
-        /// The tip that goes.
+        /// The tip that is disconnected.
         at: BlockRef,
-        /// The tip that holds again.
+        /// The new tip.
         parent: BlockRef,
     },
-    /// History cannot be followed without a hole (pruned blocks, another chain): the stream goes on after `at` without
-    /// the blocks between.
+    /// History cannot be followed without a hole (pruned blocks, another chain): the stream continues after `at`,
+    /// without events for the blocks in between.
     Jumped {
-        /// The tip from which the stream goes on.
+        /// The tip after which the stream continues.
         at: BlockRef,
     },
-    /// Transactions entered the mempool, parents before children where both are here.
+    /// Transactions entered the mempool, parents before children if both are in the list.
     TxsEntered(Vec<Arc<MempoolTx>>),
     /// A transaction left the mempool without being mined.
     TxLeft {
@@ -100,11 +99,11 @@ pub enum ChainEvent {
         /// Why.
         reason: LeaveReason,
     },
-    /// Everything in the node's mempool has been told by this stream: what the consumer knows from before the stream
-    /// began, and this stream has not told, is gone. Sent after each start and after each loss of signals, after the
-    /// events that it speaks of.
+    /// The mempool as of the stream is complete: a transaction that the consumer knows from before the stream began,
+    /// and that the stream has not reported since, has left the mempool. Sent after each start and after each loss of
+    /// signals, once all their `TxsEntered` and `TxLeft` are sent.
     MempoolSynced,
 }
 
-/// An input that a mempool transaction spends: what finds the transaction that replaced another.
+/// The inputs that a mempool transaction spends. They identify the transaction that replaced another.
 pub type Spends = Box<[OutPoint]>;

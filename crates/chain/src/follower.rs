@@ -1,20 +1,20 @@
-//! Follows a [`ChainSource`] and tells what happens as one ordered, bounded stream of [`ChainEvent`]s.
+//! Follows a [`ChainSource`] and emits one ordered, bounded stream of [`ChainEvent`]s.
 //!
 //! Guarantees, beyond those of [`ChainEvent`]:
 //!
-//! - The stream may be cut anywhere, and goes on without a hole from the last block that was told: hand its recent
-//!   blocks to [`Follower::spawn`] again.
-//! - `TxLeft` names only transactions that this stream has told and not yet seen leave; `TxsEntered` names only others.
-//!   After `MempoolSynced` the mempool is therefore what this stream has told, and nothing from before.
-//! - It never ends on its own: a source that fails is asked again until it answers, and [`Follower::status`] says what
-//!   it waits for.
-//! - A slow consumer makes the follower wait. What the source signals meanwhile may be dropped; it is found again by
-//!   looking.
+//! - The stream may be cut at any event and resumed without a gap: pass the recent blocks of the consumer to
+//!   [`Follower::spawn`].
+//! - `TxLeft` names only transactions that this stream has reported with `TxsEntered` and that have not left since;
+//!   `TxsEntered` names only others. After `MempoolSynced`, the mempool therefore holds exactly the transactions that
+//!   this stream has reported.
+//! - A failure of the source does not end it: the follower retries, and [`Follower::status`] gives the reason.
+//! - A slow consumer makes the follower wait. Signals of the source may be dropped meanwhile; the follower then
+//!   compares chain and mempool with the source.
 //! - The task ends with its [`Follower`], or when the receiver is dropped.
 //!
-//! Signals are only ever hints. The chain is compared by hashes (`local_chain`), the mempool by snapshots
-//! (`mempool_view`) taken while the source's tip stood still at the told tip: otherwise a block in between would make
-//! mined transactions look like lost ones.
+//! Signals are hints. The chain is compared by hashes (`local_chain`), the mempool by snapshots (`mempool_view`) taken
+//! while the tip of the source equals the local tip: with a block in between, mined transactions would look like
+//! removed ones.
 
 mod backoff;
 mod batch;
@@ -39,16 +39,16 @@ pub use local_chain::KEPT_BLOCKS;
 pub use options::{FollowerOptions, POLL_INTERVAL, RECONCILE_INTERVAL};
 pub use status::{FollowState, FollowStatus};
 
-/// Where the consumer stands.
+/// The position of the consumer.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// Recent blocks that the consumer knows, oldest first, without holes; the last one is its tip. More than
-    /// [`KEPT_BLOCKS`] are of no use. Empty at the very first start: the stream then begins with [`ChainEvent::Jumped`]
-    /// to the source's tip.
+    /// Recent blocks that the consumer knows, oldest first, without gaps; the last one is its tip. At most
+    /// [`KEPT_BLOCKS`] are used. Empty at the first start: the stream then begins with [`ChainEvent::Jumped`] to the
+    /// source's tip.
     pub recent: Vec<BlockRef>,
 }
 
-/// Owner of the task that follows the chain; dropping it ends the task.
+/// Handle of the task that follows the chain; dropping it ends the task.
 #[derive(Debug)]
 pub struct Follower {
     status: watch::Receiver<FollowStatus>,
@@ -68,15 +68,15 @@ impl Follower {
         (Self { status, task }, receiver)
     }
 
-    /// Waits for the end of the task. Dropped, it ends the task.
+    /// Waits for the end of the task. Dropping the future ends the task.
     ///
     /// # Panics
-    /// When the task has panicked: whoever waits is its owner.
+    /// If the task has panicked.
     pub async fn ended(self) {
         joined(self.task.await);
     }
 
-    /// What the follower does and waits for. Wakes its watchers when the state or the tip changes.
+    /// State of the follower. The receiver is notified when the state or the tip changes.
     pub fn status(&self) -> watch::Receiver<FollowStatus> {
         self.status.clone()
     }

@@ -1,12 +1,11 @@
-//! Tasks that belong to another task.
+//! Propagates panics of child tasks to their owner.
 
 use std::panic::resume_unwind;
 
 use tokio::task::JoinError;
 
-/// What a task has come to, for the task that owns it. Its panic goes on in the owner, and so to whoever supervises
-/// that: dropped with the handle it would be an outcome like any other, and tried again for ever. `None`: the runtime
-/// ends.
+/// Result of a child task. A panic of the child is resumed in the calling task, so that its supervisor handles it:
+/// treated as an ordinary failure, it would be retried for ever. `None` if the runtime is shutting down.
 pub fn joined<T>(ended: Result<T, JoinError>) -> Option<T> {
     match ended {
         Ok(value) => Some(value),

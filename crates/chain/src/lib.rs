@@ -1,7 +1,7 @@
-//! The way to Bitcoin.
+//! Access to the Bitcoin chain and mempool.
 //!
-//! A [`ChainSource`] answers questions: a node over RPC and REST ([`node`]), or the development chain (crate
-//! `devchain`). The [`follower`] turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
+//! A [`ChainSource`] is a node, over RPC and REST ([`node`]), or the development chain (crate `devchain`). The
+//! [`follower`] turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
 
 pub mod event;
 pub mod follower;

@@ -1,4 +1,4 @@
-//! What a source says without being asked, and its receiving end.
+//! Signals of a source, and their receiver.
 
 use bitcoin::{Transaction, Txid};
 use tokio::sync::mpsc::{self, error::TryRecvError};
@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::joined::joined;
 
-/// What a source says without being asked. Signals are hints and may be lost; `Lost` says so.
+/// An unsolicited notification of a source. Signals are hints and may be lost; `Lost` reports a loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// The best chain changed.
@@ -15,7 +15,7 @@ pub enum Signal {
     Entered {
         /// Which.
         txid: Txid,
-        /// The transaction, where the source gave it along (ZMQ topic `rawtx`).
+        /// The transaction, if the source sent it (ZMQ topic `rawtx`).
         tx: Option<Box<Transaction>>,
         /// Mempool sequence number after the change.
         sequence: u64,
@@ -27,11 +27,11 @@ pub enum Signal {
         /// Mempool sequence number after the change.
         sequence: u64,
     },
-    /// Signals were lost, or the connection is new: look at everything again.
+    /// Signals were lost, or the connection is new: compare everything with the source.
     Lost,
 }
 
-/// Signals, and the task that receives them from the source, where there is one. Dropped, it ends.
+/// Receiver of signals, with the task that reads them from the source, if there is one. Dropping it ends the task.
 #[derive(Debug)]
 pub struct Signals {
     receiver: mpsc::Receiver<Signal>,
@@ -39,7 +39,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Signals that this task sends.
+    /// Signals that the task `reader` sends.
     pub fn read_by(reader: impl Future<Output = ()> + Send + 'static, receiver: mpsc::Receiver<Signal>) -> Self {
         let reader = Some(AbortOnDropHandle::new(tokio::spawn(reader)));
         Self { receiver, reader }
@@ -48,7 +48,7 @@ impl Signals {
     /// The next signal; `None` once they have ended. Cancel-safe.
     ///
     /// # Panics
-    /// When the task has panicked: whoever receives is its owner.
+    /// If the task has panicked.
     pub async fn recv(&mut self) -> Option<Signal> {
         let signal = self.receiver.recv().await;
         if signal.is_none()
@@ -60,7 +60,7 @@ impl Signals {
         signal
     }
 
-    /// The next signal that waits already.
+    /// The next queued signal.
     pub fn try_recv(&mut self) -> Result<Signal, TryRecvError> {
         self.receiver.try_recv()
     }

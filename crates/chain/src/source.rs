@@ -12,25 +12,25 @@ pub use crate::signals::Signal;
 /// Why a source did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Nobody answers, or the answer broke off: try again later.
+    /// The connection failed or the reply was cut off: retry later.
     #[error("{at} does not answer: {reason}")]
     Unreachable {
         /// Address of the node.
         at: String,
-        /// What happened, in the words of the transport.
+        /// Message of the transport.
         reason: String,
     },
-    /// The node answers, but not to us.
+    /// The node refuses the credentials.
     #[error(
         "{at} refuses the credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"
     )]
     Unauthorized {
         /// Address of the node.
         at: String,
-        /// What was tried, without any secret.
+        /// The credentials that were sent, without a secret.
         reason: String,
     },
-    /// The node is one of another chain: nothing that it says is about ours.
+    /// The node follows another chain.
     #[error(
         "{at} is a node of the chain {found}, and the relay is configured for {expected}: check network and bitcoin_core.url"
     )]
@@ -47,7 +47,7 @@ pub enum SourceError {
     Warming {
         /// Address of the node.
         at: String,
-        /// The node's own words, such as "Loading block index…".
+        /// Message of the node, such as "Loading block index…".
         reason: String,
     },
     /// The block is known, but its data was pruned.
@@ -66,26 +66,26 @@ pub enum SourceError {
         /// The node's message.
         message: String,
     },
-    /// The node answered something that cannot be read.
+    /// The reply cannot be parsed.
     #[error("cannot parse {what}: {reason}")]
     Malformed {
-        /// What was asked.
+        /// The request.
         what: String,
         /// What is wrong with it.
         reason: String,
     },
 }
 
-/// The connection over which a source's signals come.
+/// State of the connection that carries the signals of a source.
 #[derive(Clone, Debug)]
 pub struct Signalling {
     /// Its address.
     pub url: String,
-    /// Since when it cannot be reached, and why.
+    /// Since when it is unreachable, and why.
     pub unreached: Option<(Instant, String)>,
-    /// What the node does not publish there, as far as it says so itself.
+    /// Topics that the node does not publish there, according to the node.
     pub missing: Option<String>,
-    /// Among that are changes of the mempool or of the chain: these have to be polled.
+    /// Whether changes of the mempool or of the chain are among them and have to be polled.
     pub is_partial: bool,
 }
 
@@ -109,7 +109,7 @@ pub struct NodeInfo {
     pub mempool: serde_json::Value,
 }
 
-/// How far the source itself is.
+/// Synchronisation status of the source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceStatus {
     /// Chain name as in `getblockchaininfo`: `main`, `test`, `testnet4`, `signet`, `regtest`.
@@ -125,21 +125,21 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// Whether the source is in its initial block download: its tip is none that anybody pays on. A regtest node calls
-    /// itself so until its first new block of the day.
+    /// Whether the source is in its initial block download, so that its tip is not the tip of the network. A regtest
+    /// node reports this until a block of the last 24 hours.
     pub fn is_syncing(&self) -> bool {
         let arrived = self.chain == "regtest" || (self.tip.height > 0 && self.tip.height == self.headers);
         self.initial_block_download && !arrived
     }
 }
 
-/// What the node says when it refuses a transaction (`sendrawtransaction`).
+/// Why a broadcast failed (`sendrawtransaction`).
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BroadcastError {
     /// The transaction is not acceptable; the node's own reason.
     #[error("{0}")]
     Rejected(String),
-    /// The node could not be asked.
+    /// The request to the node failed.
     #[error(transparent)]
     Source(#[from] SourceError),
 }
@@ -150,9 +150,9 @@ pub enum BroadcastError {
 /// Every method may be called from several tasks at once. None retries by itself; the follower does.
 #[async_trait]
 pub trait ChainSource: Send + Sync + 'static {
-    /// Where the source stands now.
+    /// Current status of the source.
     async fn status(&self) -> Result<SourceStatus, SourceError>;
-    /// The best block alone: the cheap question of every poll.
+    /// The best block only; cheap enough for every poll.
     async fn tip(&self) -> Result<BlockRef, SourceError>;
     /// Hash of the block at `height` in the best chain, `None` above its tip (`getblockhash`).
     async fn hash_at(&self, height: u32) -> Result<Option<BlockHash>, SourceError>;
@@ -160,10 +160,10 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError>;
     /// The mempool as it stands.
     async fn mempool(&self) -> Result<MempoolSnapshot, SourceError>;
-    /// Mempool transactions with their prevouts, in batches inside. `known` gives those that the caller already has. A
-    /// transaction that is gone, or whose parent is gone, is left out of the answer: that is no error.
+    /// Mempool transactions with their prevouts, in batches inside. `known` holds transactions that the caller already
+    /// has. A transaction that has left the mempool, or whose parent has, is omitted from the result.
     async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError>;
-    /// For each outpoint the mempool transaction that spends it now (`gettxspendingprevout`).
+    /// For each outpoint, the mempool transaction that spends it (`gettxspendingprevout`).
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
     /// Sends a transaction to the network (`sendrawtransaction`).
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError>;
@@ -174,12 +174,12 @@ pub trait ChainSource: Send + Sync + 'static {
     /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The
     /// queue is bounded; when it is full, signals are dropped and one `Lost` follows.
     fn signals(&self) -> Option<Signals>;
-    /// How the connection stands over which signals come; `None` for a source that needs none.
+    /// State of the connection that carries the signals; `None` for a source without one.
     fn signalling(&self) -> Option<Signalling> {
         None
     }
-    /// Whether every change of the mempool and of the chain is signalled, as far as is known; otherwise they are polled
-    /// beside the signals.
+    /// Whether every change of the mempool and of the chain is signalled, as far as known; otherwise they are polled in
+    /// addition.
     fn signals_all(&self) -> bool {
         true
     }

@@ -1,19 +1,20 @@
-//! How long to wait before a source that failed is asked again.
+//! Backoff between attempts after a failure of the source.
 
 use std::time::Duration;
 
 use bitcoin::secp256k1::rand::{Rng, thread_rng};
 
-/// A broken connection to a node that runs is most often good again at once.
+/// Most connections to a running node work again at the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A node's return is noticed within this time; one question per pause costs nobody anything.
+/// Upper bound of the time until a restarted node is used again. One request per pause is a negligible load.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Share by which a pause is shortened at random, so that several relays on one node do not ask in step.
+/// Largest share by which a pause is shortened at random, so that several relays on one node do not retry at the same
+/// moment.
 const JITTER: f64 = 0.2;
 
-/// Doubling pauses, up to a bound.
+/// Exponential backoff with an upper bound.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -24,7 +25,7 @@ impl Backoff {
         Self { next: FIRST_PAUSE }
     }
 
-    /// Starts over: the source has answered.
+    /// Resets the backoff after an answer of the source.
     pub(super) fn reset(&mut self) {
         self.next = FIRST_PAUSE;
     }

@@ -1,4 +1,4 @@
-//! Signals that have come together, as what they amount to.
+//! Collapses queued signals into their net effect.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,27 @@ use bitcoin::{Transaction, Txid};
 use super::mempool_view::MempoolView;
 use crate::source::Signal;
 
-/// Transactions looked up and told at once. A batch is one round trip to the node; this many take it some ten
-/// milliseconds.
+/// Transactions looked up and emitted together. A batch is one round trip to the node, which takes about 10 ms for this
+/// many.
 pub(super) const BATCH: usize = 256;
 
-/// What signals amount to: a transaction that came and went among them is not looked up.
+/// Net effect of a sequence of signals: a transaction that entered and left within it is not looked up.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// The chain changed.
     pub(super) chain: bool,
-    /// Something was lost: look at everything.
+    /// Signals were lost: compare chain and mempool with the source.
     pub(super) lost: bool,
     /// Transactions of the view that left, in order.
     pub(super) left: Vec<Txid>,
-    /// Transactions that entered and are not in the view once `left` has left it, in order.
+    /// Transactions that entered and are not in the view after `left` is removed from it, in order.
     pub(super) entered: Vec<Txid>,
-    /// Those of `entered` that the signals brought along.
+    /// Transactions of `entered` that the signals contained.
     pub(super) known: HashMap<Txid, Transaction>,
 }
 
 impl Batch {
-    /// Whether it is as large as a batch should be.
+    /// Whether the batch has reached [`BATCH`].
     pub(super) fn is_full(&self) -> bool {
         self.entered.len() + self.left.len() >= BATCH
     }
@@ -36,22 +36,21 @@ impl Batch {
     pub(super) fn push(&mut self, signal: Signal, view: &MempoolView) {
         match signal {
             Signal::Chain => self.chain = true,
-            // Everything is looked at after this, and what came before may be from before a restart of the node: it is
-            // not so any more.
+            // A full comparison follows, and earlier signals may be from before a restart of the node: discard them.
             Signal::Lost => {
                 self.lost = true;
                 self.left.clear();
                 self.entered.clear();
                 self.known.clear();
             }
-            Signal::Entered { txid, tx, sequence } if view.is_news(sequence) => {
+            Signal::Entered { txid, tx, sequence } if view.is_newer(sequence) => {
                 let there = view.contains(&txid) && !self.left.contains(&txid);
                 if !there && !self.entered.contains(&txid) {
                     self.entered.push(txid);
                     self.known.extend(tx.map(|tx| (txid, *tx)));
                 }
             }
-            Signal::Left { txid, sequence } if view.is_news(sequence) => {
+            Signal::Left { txid, sequence } if view.is_newer(sequence) => {
                 if let Some(place) = self.entered.iter().position(|entered| *entered == txid) {
                     self.entered.remove(place);
                     self.known.remove(&txid);
@@ -101,7 +100,7 @@ mod tests {
         }
     }
 
-    /// What signals amount to beside a mempool that was told with transaction 1 in it.
+    /// The batch of `signals` for a mempool view that holds transaction 1.
     fn batch(signals: impl IntoIterator<Item = Signal>) -> Batch {
         let mut view = MempoolView::default();
         view.enter(vec![tx(1)]);
@@ -112,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_went_is_not_told() {
+    fn a_transaction_that_entered_and_left_is_not_emitted() {
         let batch = batch([entered(2, 1), entered(3, 2), left(2, 3)]);
         assert_eq!((batch.entered, batch.left), (vec![tx(3).txid], vec![]));
     }
 
     #[test]
-    fn what_went_and_came_back_is_told_as_both() {
+    fn a_transaction_that_left_and_entered_is_emitted_as_both() {
         let back = batch([left(1, 1), entered(1, 2)]);
         assert_eq!((back.entered, back.left), (vec![tx(1).txid], vec![tx(1).txid]));
         let gone = batch([left(1, 1), entered(1, 2), left(1, 3)]);
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_and_strangers_are_ignored() {
+    fn repeated_and_unknown_transactions_are_ignored() {
         let batch = batch([entered(1, 1), entered(2, 2), entered(2, 2), left(9, 3)]);
         assert_eq!((batch.entered, batch.left), (vec![tx(2).txid], vec![]));
     }
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_a_loss_is_looked_at_anew() {
+    fn signals_before_a_loss_are_discarded() {
         let batch = batch([entered(2, 1), left(1, 2), Signal::Lost, entered(3, 3)]);
         assert_eq!((batch.entered, batch.left), (vec![tx(3).txid], vec![]));
     }

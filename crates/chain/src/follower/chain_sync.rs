@@ -1,4 +1,4 @@
-//! The chain's half of the work: told tip and source's tip become one.
+//! Chain synchronisation: connects and disconnects blocks until the local tip equals the tip of the source.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use super::status::FollowState;
 use crate::event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason};
 use crate::source::{ChainSource, SourceError, SourceStatus};
 
-/// Blocks that are fetched ahead of the one that is told: keeps a node's four RPC threads busy, at 10 MB each.
+/// Blocks fetched ahead of the one that is emitted: keeps the four RPC threads of a node busy, at 10 MB per block.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Looks at the source that may bring nothing new in a row. A chain that changes between two questions explains one or
-/// two; this many mean that the source contradicts itself, and it is given a pause.
-const FRUITLESS_ROUNDS: u32 = 16;
+/// Consecutive rounds without progress before the follower backs off. A chain that changes between two requests
+/// explains one or two; this many mean that the source contradicts itself.
+const MAX_ROUNDS_WITHOUT_PROGRESS: u32 = 16;
 
-/// A gap of this many blocks is told as catching up. One new block is everyday life.
-const CATCHING_UP: u32 = 2;
+/// Missing blocks from which the status is `CatchingUp`. One new block is the normal case.
+const MIN_CATCH_UP: u32 = 2;
 
 impl Driver {
-    /// Tells blocks until the told tip is the source's.
+    /// Emits block events until the local tip equals the tip of the source.
     pub(super) async fn sync_chain(&mut self) -> Result<(), Stop> {
         let mut fruitless = 0;
-        while fruitless < FRUITLESS_ROUNDS {
+        while fruitless < MAX_ROUNDS_WITHOUT_PROGRESS {
             let target = self.source.tip().await?;
             self.report.contact();
             let moved = match self.chain.step(target) {
@@ -47,7 +47,7 @@ impl Driver {
         }))
     }
 
-    /// Connects blocks above `local` up to `target`. `false` when not even one connects.
+    /// Connects blocks above `local` up to `target`. Returns `false` if none connects.
     async fn extend(&mut self, local: BlockRef, target: BlockRef) -> Result<bool, Stop> {
         let source = Arc::clone(&self.source);
         let fetch = move |height| fetch(Arc::clone(&source), height, target);
@@ -58,7 +58,7 @@ impl Driver {
         while let Some(next) = blocks.next().await {
             match next {
                 Ok(Some((at, block))) if block.block.header.prev_blockhash == tip.hash => {
-                    if target.height - tip.height >= CATCHING_UP {
+                    if target.height - tip.height >= MIN_CATCH_UP {
                         self.report.state(FollowState::CatchingUp {
                             at: tip.height,
                             target: target.height,
@@ -67,7 +67,7 @@ impl Driver {
                     self.connect(at, block).await?;
                     tip = at;
                 }
-                // The chain changed while it was fetched: the caller looks again.
+                // The chain changed during the fetch: the caller retries.
                 Ok(_) | Err(SourceError::NoSuchBlock(_)) => break,
                 Err(SourceError::Pruned(_)) => {
                     drop(blocks);
@@ -81,7 +81,7 @@ impl Driver {
 
     async fn connect(&mut self, at: BlockRef, block: BlockWithPrevouts) -> Result<(), Stop> {
         let block = Arc::new(block);
-        self.tell(ChainEvent::BlockConnected {
+        self.emit(ChainEvent::BlockConnected {
             at,
             block: Arc::clone(&block),
         })
@@ -89,7 +89,7 @@ impl Driver {
         self.chain.connect(at);
         self.report_tip(at);
         for (txid, by) in self.view.mine(at.hash, &block.block) {
-            self.tell(ChainEvent::TxLeft {
+            self.emit(ChainEvent::TxLeft {
                 txid,
                 reason: LeaveReason::Replaced { by },
             })
@@ -98,23 +98,23 @@ impl Driver {
         Ok(())
     }
 
-    /// Disconnects blocks until the told tip is in the source's best chain. `false` when it is.
+    /// Disconnects one block unless the local tip is in the best chain of the source; returns `false` if it is.
     async fn retreat(&mut self) -> Result<bool, Stop> {
         let mut moved = false;
         while let Some(local) = self.chain.tip() {
             match self.source.hash_at(local.height).await? {
                 Some(hash) if hash == local.hash => break,
                 Some(_) => {}
-                // A node that rebuilds its chain (-reindex, a restored backup) comes back to our block: that is no
-                // reorganisation.
+                // A node that rebuilds its chain (-reindex, a restored backup) will reach the local tip again: this is
+                // not a reorganisation.
                 None => stop_while_syncing(&self.source.status().await?)?,
             }
             let parent = match self.chain.parent() {
                 Some(parent) => Some(parent),
-                None => self.ask_parent(local).await?,
+                None => self.fetch_parent(local).await?,
             };
             let Some(parent) = parent else { return self.jump().await };
-            self.tell(ChainEvent::BlockDisconnected { at: local, parent }).await?;
+            self.emit(ChainEvent::BlockDisconnected { at: local, parent }).await?;
             self.chain.disconnect(parent);
             self.view.unmine(local.hash);
             self.report_tip(parent);
@@ -123,9 +123,9 @@ impl Driver {
         Ok(moved)
     }
 
-    /// The parent of a block below what is remembered: nodes keep the blocks of abandoned branches. `None` where this
-    /// one does not.
-    async fn ask_parent(&self, at: BlockRef) -> Result<Option<BlockRef>, SourceError> {
+    /// Fetches the parent of a block that is older than the kept blocks. Nodes keep the blocks of stale branches;
+    /// `None` if this node does not.
+    async fn fetch_parent(&self, at: BlockRef) -> Result<Option<BlockRef>, SourceError> {
         let Some(height) = at.height.checked_sub(1) else {
             return Ok(None);
         };
@@ -139,18 +139,18 @@ impl Driver {
         }
     }
 
-    /// Goes on from the source's tip, once the source has one worth the name.
+    /// Continues from the tip of the source, once its initial block download is done.
     async fn jump(&mut self) -> Result<bool, Stop> {
         let status = self.source.status().await?;
         stop_while_syncing(&status)?;
         self.jump_to(status.tip).await
     }
 
-    /// Goes on from the last block whose data is gone. `tip` is the told tip, the block above it is pruned.
+    /// Continues from the last pruned block. `tip` is the local tip; the block above it is pruned.
     async fn skip_pruned(&mut self, tip: BlockRef) -> Result<bool, Stop> {
         let status = self.source.status().await?;
         let kept = status.prune_height.unwrap_or_default();
-        // A node that names no such height, or a lower one, must not make us ask for the same block for ever.
+        // A node that reports no prune height, or a lower one, must not cause endless requests for the same block.
         let height = kept.saturating_sub(1).max(tip.height + 1);
         let Some(hash) = self.source.hash_at(height).await? else {
             return Ok(false);
@@ -165,16 +165,16 @@ impl Driver {
                 tracing::warn!(from = from.height, to = at.height, hash = %at.hash, "skipping blocks that the node has pruned; no events are sent for them");
             }
         }
-        self.tell(ChainEvent::Jumped { at }).await?;
+        self.emit(ChainEvent::Jumped { at }).await?;
         self.chain.jump(at);
         self.report_tip(at);
-        // The blocks in between may have mined what is in the view.
+        // The skipped blocks may contain transactions of the view.
         self.stale = true;
         Ok(true)
     }
 }
 
-/// The block at `height` in the best chain, whose tip was `target`. `None` when the chain has become lower.
+/// The block at `height` in the best chain, whose tip was `target`. `None` if the chain has become shorter.
 async fn fetch(
     source: Arc<dyn ChainSource>,
     height: u32,
@@ -189,7 +189,7 @@ async fn fetch(
     Ok(Some((BlockRef { height, hash }, block)))
 }
 
-/// Refuses to go on from the tip of a node in its initial block download.
+/// Returns an error while the node is in its initial block download: its tip is not the tip of the network.
 fn stop_while_syncing(status: &SourceStatus) -> Result<(), Stop> {
     if status.is_syncing() {
         return Err(Stop::Syncing {

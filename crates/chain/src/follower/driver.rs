@@ -1,4 +1,4 @@
-//! The task: waits for signals and ticks, and begins anew after each failure.
+//! The task: waits for signals and ticks, and restarts with a backoff after each failure.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::event::{BlockRef, ChainEvent};
 use crate::signals::Signals;
 use crate::source::{ChainSource, Signal, SourceError};
 
-/// Why following broke off.
+/// Why the loop stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Nobody reads the events any more.
+    /// The receiver of the events was dropped.
     ConsumerGone,
     /// The source failed.
     Source(SourceError),
-    /// The source has not come as far as we are.
+    /// The source has not reached the local tip yet.
     Syncing { blocks: u32, headers: u32 },
 }
 
@@ -33,26 +33,26 @@ impl From<SourceError> for Stop {
     }
 }
 
-/// State of the task. `chain_sync` and `mempool_sync` hold the two halves of its work.
+/// State of the task; further methods are in `chain_sync` and `mempool_sync`.
 pub(super) struct Driver {
     pub(super) source: Arc<dyn ChainSource>,
     pub(super) options: FollowerOptions,
     pub(super) report: Reporter,
     pub(super) chain: LocalChain,
     pub(super) view: MempoolView,
-    /// Everything must be compared again, at once.
+    /// Chain and mempool must be compared with the source immediately.
     pub(super) stale: bool,
     /// When the whole mempool is to be compared next.
     pub(super) mempool_due: Instant,
-    /// A `MempoolSynced` is owed to the consumer.
+    /// `MempoolSynced` must be sent after the next comparison.
     pub(super) announce: bool,
-    /// The last attempt failed: the source is well again only when all of it has worked.
+    /// The last attempt failed. The status recovers only after a complete successful round.
     pub(super) failing: bool,
     events: mpsc::Sender<ChainEvent>,
     signals: Option<Signals>,
-    /// Signals have come, and nothing has happened since without them. A publisher may be missing, or go away, without
-    /// a word.
-    heard: bool,
+    /// Signals arrive, and every change since the first one was signalled. A publisher may be missing, or stop, without
+    /// an error.
+    signalled: bool,
 }
 
 impl Driver {
@@ -76,12 +76,12 @@ impl Driver {
             failing: false,
             events,
             signals: None,
-            heard: false,
+            signalled: false,
         };
         (driver, status)
     }
 
-    /// Follows until nobody reads the events any more.
+    /// Runs until the receiver of the events is dropped.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
@@ -97,8 +97,8 @@ impl Driver {
                     self.options.poll_interval
                 }
             };
-            // Who publishes signals may have been away as well, and not be back yet.
-            self.set_heard(false);
+            // The publisher of the signals may have been down as well, and may not be back yet.
+            self.set_signalled(false);
             self.failing = true;
             self.stale = true;
             self.announce = true;
@@ -110,7 +110,7 @@ impl Driver {
     }
 
     async fn follow(&mut self, backoff: &mut Backoff) -> Result<Infallible, Stop> {
-        // Signals first, snapshot second: what happens in between is told by one of them at least.
+        // Signals first, snapshot second: a change in between is in at least one of them.
         self.subscribe();
         self.reconcile().await?;
         backoff.reset();
@@ -128,10 +128,11 @@ impl Driver {
                         let batch = self.drain(Some(signal));
                         self.apply(batch).await?;
                     }
-                    // The next tick asks for new ones: a source whose signals end at once is not asked in a circle.
+                    // The next tick asks for new ones: a source whose signals end immediately must not cause a busy
+                    // loop.
                     None => {
                         self.signals = None;
-                        self.set_heard(false);
+                        self.set_signalled(false);
                     }
                 },
             }
@@ -141,21 +142,20 @@ impl Driver {
         }
     }
 
-    /// Asks for signals where there are none. Whatever was signalled before they came has to be found by looking.
+    /// Subscribes to signals if not subscribed. Changes before the subscription are found by a comparison.
     fn subscribe(&mut self) {
         if self.signals.is_none() {
-            self.set_heard(false);
+            self.set_signalled(false);
             self.signals = self.source.signals();
             self.stale |= self.signals.is_some();
         }
     }
 
-    /// Looks without having been told to. What it finds should have been signalled; a signal that is merely late mends
-    /// that at once.
+    /// Polls the source. A change found here should have been signalled; a late signal corrects the state immediately.
     async fn poll(&mut self) -> Result<(), Stop> {
         self.subscribe();
-        if self.heard && !self.source.signals_all() {
-            self.set_heard(false);
+        if self.signalled && !self.source.signals_all() {
+            self.set_signalled(false);
         }
         if self.mempool_due <= Instant::now() {
             self.stale = true;
@@ -172,15 +172,15 @@ impl Driver {
         Ok(())
     }
 
-    /// Something has changed, and no signal has told of it. While signals are not relied on nobody expects one.
+    /// A change was found without a signal. Ignored while the signals are not relied on.
     fn found_unsignalled(&mut self) {
-        if self.heard {
+        if self.signalled {
             self.report.unsignalled(true);
         }
-        self.set_heard(false);
+        self.set_signalled(false);
     }
 
-    /// Signals that wait already, and `first` before them, as one batch.
+    /// `first` and all queued signals, as one batch.
     pub(super) fn drain(&mut self, first: Option<Signal>) -> Batch {
         let mut batch = Batch::default();
         let mut next = first;
@@ -190,8 +190,8 @@ impl Driver {
                 next = self.signals.as_mut().and_then(|signals| signals.try_recv().ok());
             }
             let Some(signal) = next.take() else { return batch };
-            self.set_heard(all);
-            // `Lost` comes from this side of the connection: it says nothing of who publishes.
+            self.set_signalled(all);
+            // `Lost` is made on this side of the connection: it is no evidence of a publisher.
             if signal != Signal::Lost {
                 self.report.unsignalled(false);
             }
@@ -201,23 +201,23 @@ impl Driver {
 
     /// Whether signals can be relied on; otherwise the mempool is polled.
     pub(super) fn is_signalled(&self) -> bool {
-        self.heard
+        self.signalled
     }
 
-    fn set_heard(&mut self, heard: bool) {
-        if self.heard && !heard {
+    fn set_signalled(&mut self, signalled: bool) {
+        if self.signalled && !signalled {
             self.mempool_due = Instant::now();
         }
-        self.heard = heard;
-        self.report.signalled(heard);
+        self.signalled = signalled;
+        self.report.signalled(signalled);
     }
 
-    /// Tells the consumer, and waits for it when it is slow.
-    pub(super) async fn tell(&self, event: ChainEvent) -> Result<(), Stop> {
+    /// Sends an event to the consumer; waits while the queue is full.
+    pub(super) async fn emit(&self, event: ChainEvent) -> Result<(), Stop> {
         self.events.send(event).await.map_err(|_| Stop::ConsumerGone)
     }
 
-    /// Tells a new tip to whoever watches the status.
+    /// Publishes a new tip in the status.
     pub(super) fn report_tip(&self, tip: BlockRef) {
         self.report.tip(tip);
     }

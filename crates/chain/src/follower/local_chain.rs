@@ -1,37 +1,37 @@
-//! The chain as the stream has told it: recent blocks, and what to do when the source's tip is another one.
+//! The local chain (recent blocks of the event stream), and the next step towards the tip of the source.
 
 use std::collections::VecDeque;
 
 use crate::event::BlockRef;
 
-/// Recent blocks that are remembered: two weeks, as deep as a reorganisation can reach across a change of difficulty,
-/// at 36 bytes each. Parents of older blocks are asked from the source.
+/// Recent blocks that are kept: two weeks (one difficulty period), at 36 bytes each. Parents of older blocks are
+/// requested from the source.
 pub const KEPT_BLOCKS: usize = 2016;
 
-/// What brings the told chain nearer to the source's.
+/// The next step towards the chain of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing was ever told: begin at the source's tip.
+    /// The local chain is empty: begin at the tip of the source.
     Begin,
-    /// The told tip is the source's tip.
+    /// The local tip equals the tip of the source.
     Done,
-    /// The source is higher: the blocks above `local` should connect to it.
+    /// The source is higher: its blocks above `local` should connect.
     Extend {
-        /// The told tip.
+        /// The local tip.
         local: BlockRef,
     },
     /// The source is on another branch, and not higher.
     Retreat,
 }
 
-/// The told chain's upper end. Blocks are in order, without holes, the tip last.
+/// The most recent blocks of the local chain: in order, without gaps, the tip last.
 #[derive(Debug, Default)]
 pub(super) struct LocalChain {
     recent: VecDeque<BlockRef>,
 }
 
 impl LocalChain {
-    /// Takes over what the consumer knows. Where the heights have a hole, only the part above it counts.
+    /// Starts from the blocks that the consumer knows. If the heights have a gap, only the blocks above it are used.
     pub(super) fn new(recent: Vec<BlockRef>) -> Self {
         let mut chain = Self::default();
         for at in recent {
@@ -47,7 +47,7 @@ impl LocalChain {
         self.recent.back().copied()
     }
 
-    /// The block below the tip, where it is remembered.
+    /// The parent of the tip, if it is kept.
     pub(super) fn parent(&self) -> Option<BlockRef> {
         self.recent
             .len()
@@ -56,7 +56,7 @@ impl LocalChain {
             .copied()
     }
 
-    /// What to do now that the source's tip is `target`.
+    /// The next step if the tip of the source is `target`.
     pub(super) fn step(&self, target: BlockRef) -> Step {
         match self.tip() {
             None => Step::Begin,
@@ -66,7 +66,7 @@ impl LocalChain {
         }
     }
 
-    /// Puts a block on the tip.
+    /// Appends a block.
     pub(super) fn connect(&mut self, at: BlockRef) {
         if self.recent.len() == KEPT_BLOCKS {
             self.recent.pop_front();
@@ -74,7 +74,7 @@ impl LocalChain {
         self.recent.push_back(at);
     }
 
-    /// Takes the tip away; `parent` is the tip then.
+    /// Removes the tip; `parent` is the new tip.
     pub(super) fn disconnect(&mut self, parent: BlockRef) {
         self.recent.pop_back();
         if self.recent.is_empty() {
@@ -82,7 +82,7 @@ impl LocalChain {
         }
     }
 
-    /// Goes on from `at`, without what was before.
+    /// Restarts the chain at `at`, without earlier blocks.
     pub(super) fn jump(&mut self, at: BlockRef) {
         self.recent.clear();
         self.recent.push_back(at);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn remembers_a_bounded_number_of_blocks() {
+    fn keeps_a_bounded_number_of_blocks() {
         let mut chain = LocalChain::new((0..=KEPT_BLOCKS as u32).map(|h| at(h, 0)).collect());
         assert_eq!(chain.recent.len(), KEPT_BLOCKS);
         assert_eq!(chain.recent.front(), Some(&at(1, 0)));
@@ -128,12 +128,12 @@ mod tests {
         assert_eq!(
             chain.tip(),
             Some(at(0, 0)),
-            "below the remembered blocks the source names the parent"
+            "below the kept blocks, the source gives the parent"
         );
     }
 
     #[test]
-    fn a_hole_ends_what_is_known() {
+    fn a_gap_drops_the_older_blocks() {
         let chain = LocalChain::new(vec![at(1, 0), at(2, 0), at(4, 0), at(5, 0)]);
         assert_eq!(chain.recent, [at(4, 0), at(5, 0)]);
     }

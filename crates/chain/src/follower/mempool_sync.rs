@@ -1,4 +1,4 @@
-//! The mempool's half of the work: what was told, and what the source holds, become one.
+//! Mempool synchronisation: emits events until the view equals the mempool of the source.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use super::status::FollowState;
 use crate::event::{BlockRef, ChainEvent, LeaveReason, MempoolTx};
 use crate::source::{MempoolSnapshot, SourceError};
 
-/// Without signals the mempool is looked at no more often than leaves the node this many times as long in peace as one
-/// look took: a full mempool takes it a good part of a second.
-const REST_PER_LOOK: u32 = 10;
+/// Without signals, wait at least this many times the duration of the last snapshot: a node with a full mempool takes
+/// several hundred milliseconds for one.
+const SNAPSHOT_INTERVAL_FACTOR: u32 = 10;
 
 impl Driver {
-    /// Compares chain and mempool with the source's until nothing more is known to be lost, and tells every difference.
-    /// Whether there was one.
+    /// Compares chain and mempool with the source until no signal is known to be lost, and emits every difference.
+    /// Returns whether there was one.
     pub(super) async fn reconcile(&mut self) -> Result<bool, Stop> {
         let started = Instant::now();
         let mut differed = false;
@@ -27,14 +27,17 @@ impl Driver {
             differed |= self.reconcile_once().await?;
         }
         if self.announce {
-            self.tell(ChainEvent::MempoolSynced).await?;
+            self.emit(ChainEvent::MempoolSynced).await?;
             self.announce = false;
         }
         self.failing = false;
         self.report.state(FollowState::Following);
         let wait = match self.is_signalled() {
             true => self.options.reconcile_interval,
-            false => self.options.poll_interval.max(started.elapsed() * REST_PER_LOOK),
+            false => self
+                .options
+                .poll_interval
+                .max(started.elapsed() * SNAPSHOT_INTERVAL_FACTOR),
         };
         self.mempool_due = Instant::now() + wait;
         Ok(differed)
@@ -46,27 +49,27 @@ impl Driver {
         let differs = diff != Diff::default();
         for missing in diff.missing.chunks(BATCH) {
             let reasons = self.reasons(missing).await?;
-            self.tell_left(reasons).await?;
+            self.emit_left(reasons).await?;
         }
         for new in diff.new.chunks(BATCH) {
             let known = new.iter().filter_map(|txid| known.remove(txid)).collect();
             let found = self.source.transactions(new, known).await?;
-            self.tell_entered(found).await?;
-            // A full mempool takes minutes; what happens meanwhile is told at once.
+            self.emit_entered(found).await?;
+            // A full mempool takes minutes; changes in the meantime are emitted immediately.
             let batch = self.drain(None);
             self.apply(batch).await?;
         }
         Ok(differs)
     }
 
-    /// The mempool at a moment when the source's tip was the told tip, and the transactions that signals had brought
-    /// along by then.
+    /// The mempool at a moment when the tip of the source equalled the local tip, and the transactions that earlier
+    /// signals contained.
     async fn snapshot(&mut self) -> Result<(MempoolSnapshot, HashMap<Txid, Transaction>), Stop> {
         let mut known = HashMap::new();
         loop {
             self.sync_chain().await?;
-            // What was signalled before the snapshot is in it. After a restart of the node, which counts from one
-            // again, nothing else would tell old signals from new ones.
+            // Signals before the snapshot are covered by it. After a restart of the node, whose sequence numbers start
+            // at one, old signals could not be distinguished from new ones otherwise.
             loop {
                 let batch = self.drain(None);
                 self.announce |= batch.lost;
@@ -83,14 +86,15 @@ impl Driver {
         }
     }
 
-    /// Tells what a batch of signals amounts to.
+    /// Emits the events of a batch of signals.
     pub(super) async fn apply(&mut self, batch: Batch) -> Result<(), Stop> {
         if batch.lost {
             self.stale = true;
             self.announce = true;
         }
         if batch.chain {
-            // Before the mempool: transactions that a disconnected block gives back enter after it has gone.
+            // Before the mempool: transactions that return from a disconnected block enter after its
+            // `BlockDisconnected`.
             self.sync_chain().await?;
         }
         let known = batch.known.into_values().collect();
@@ -99,12 +103,12 @@ impl Driver {
             self.tip_unless(batch.left.is_empty()),
             self.look_up(&batch.entered, known),
         )?;
-        // A node tells of conflicts before it tells of the block that caused them; the block names who replaced whom.
+        // A node signals conflicts before the block that caused them; the block names the replacing transactions.
         if tip.is_some() && tip != self.chain.tip() {
             self.sync_chain().await?;
         }
-        self.tell_left(reasons).await?;
-        self.tell_entered(found).await
+        self.emit_left(reasons).await?;
+        self.emit_entered(found).await
     }
 
     async fn tip_unless(&self, skip: bool) -> Result<Option<BlockRef>, SourceError> {
@@ -123,7 +127,7 @@ impl Driver {
         }
     }
 
-    /// Why transactions of the view left it. Those that are not in the view are left out.
+    /// Reasons why transactions left the view. Transactions that are not in the view are omitted.
     async fn reasons(&self, left: &[Txid]) -> Result<Vec<(Txid, LeaveReason)>, SourceError> {
         let spends = left.iter().filter_map(|txid| Some((txid, self.view.spends(txid)?)));
         let spends: Vec<(Txid, OutPoint)> = spends
@@ -134,7 +138,7 @@ impl Driver {
         }
         let outpoints: Vec<_> = spends.iter().map(|(_, outpoint)| *outpoint).collect();
         let spenders = match self.source.spenders(&outpoints).await {
-            // A node without this method: the transaction has left all the same.
+            // The node does not have this method: report the removal without a replacement.
             Err(SourceError::Rpc { .. }) => Vec::new(),
             spenders => spenders?,
         };
@@ -149,17 +153,18 @@ impl Driver {
         Ok(left.iter().map(|txid| (*txid, reason(txid))).collect())
     }
 
-    async fn tell_left(&mut self, left: Vec<(Txid, LeaveReason)>) -> Result<(), Stop> {
+    async fn emit_left(&mut self, left: Vec<(Txid, LeaveReason)>) -> Result<(), Stop> {
         for (txid, reason) in left {
             if self.view.leave(&txid) {
-                self.tell(ChainEvent::TxLeft { txid, reason }).await?;
+                self.emit(ChainEvent::TxLeft { txid, reason }).await?;
             }
         }
         Ok(())
     }
 
-    async fn tell_entered(&mut self, found: Vec<MempoolTx>) -> Result<(), Stop> {
-        // In the mempool, and in a told block: the block has gone, or the look-up was older than the block.
+    async fn emit_entered(&mut self, found: Vec<MempoolTx>) -> Result<(), Stop> {
+        // In the mempool and in a connected block: either the block was disconnected, or the look-up is older than the
+        // block.
         if found.iter().any(|tx| self.view.is_mined(&tx.txid)) {
             self.sync_chain().await?;
         }
@@ -167,7 +172,7 @@ impl Driver {
         if new.is_empty() {
             Ok(())
         } else {
-            self.tell(ChainEvent::TxsEntered(new)).await
+            self.emit(ChainEvent::TxsEntered(new)).await
         }
     }
 }

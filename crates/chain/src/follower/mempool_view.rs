@@ -1,4 +1,4 @@
-//! The mempool as the stream has told it.
+//! The mempool as of the event stream.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use crate::event::{MempoolTx, Spends};
 use crate::source::MempoolSnapshot;
 
-/// Blocks whose transactions are remembered, to know a signal that comes after the block which mined its transaction: 2
+/// Blocks whose transactions are kept, to recognise a signal that arrives after the block that mined its transaction: 2
 /// MB.
 const MINED_BLOCKS: usize = 8;
 
-/// Every transaction that was told as entered and has not left, with what it spends.
+/// Every transaction that was emitted as entered and has not left, with its inputs.
 #[derive(Debug, Default)]
 pub(super) struct MempoolView {
     txs: HashMap<Txid, Spends>,
@@ -23,9 +23,9 @@ pub(super) struct MempoolView {
 /// How a snapshot differs from the view.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Diff {
-    /// In the view alone.
+    /// In the view only.
     pub(super) missing: Vec<Txid>,
-    /// In the snapshot alone, in its order.
+    /// In the snapshot only, in its order.
     pub(super) new: Vec<Txid>,
 }
 
@@ -34,15 +34,15 @@ impl MempoolView {
         self.txs.contains_key(txid)
     }
 
-    /// What a transaction of the view spends.
+    /// The inputs of a transaction of the view.
     pub(super) fn spends(&self, txid: &Txid) -> Option<&Spends> {
         self.txs.get(txid)
     }
 
-    /// Whether a signal with this mempool sequence number tells something that the last snapshot does not already have.
-    /// The snapshot's own number counts as news: telling it twice changes nothing, and nodes differ on whether it is
-    /// the last change or the next.
-    pub(super) fn is_news(&self, sequence: u64) -> bool {
+    /// Whether a signal with this mempool sequence number is not covered by the last snapshot. The number of the
+    /// snapshot itself counts as newer: applying a change twice has no effect, and node versions differ on whether it
+    /// is the number of the last change or of the next.
+    pub(super) fn is_newer(&self, sequence: u64) -> bool {
         sequence >= self.snapshot_sequence
     }
 
@@ -51,7 +51,7 @@ impl MempoolView {
         self.mined.iter().any(|(_, txids)| txids.contains(txid))
     }
 
-    /// Takes transactions in. Gives those that are new and not mined, parents before children.
+    /// Adds transactions. Returns those that are new and not mined, parents before children.
     pub(super) fn enter(&mut self, found: Vec<MempoolTx>) -> Vec<Arc<MempoolTx>> {
         let mut new = Vec::with_capacity(found.len());
         for tx in found {
@@ -64,13 +64,13 @@ impl MempoolView {
         parents_first(new)
     }
 
-    /// Takes a transaction out. `false` when it was not there.
+    /// Removes a transaction. Returns `false` if it was not in the view.
     pub(super) fn leave(&mut self, txid: &Txid) -> bool {
         self.txs.remove(txid).is_some()
     }
 
-    /// Takes out what a connected block mines. Gives the transactions of the view that one of the block's
-    /// double-spends, each with the one that does; they are out as well.
+    /// Removes the transactions of a connected block. Also removes, and returns, each transaction of the view that
+    /// conflicts with one of the block, with that one.
     pub(super) fn mine(&mut self, hash: BlockHash, block: &Block) -> Vec<(Txid, Txid)> {
         let mut txids = HashSet::with_capacity(block.txdata.len());
         let mut spent: HashMap<OutPoint, Txid> = HashMap::new();
@@ -97,12 +97,12 @@ impl MempoolView {
         conflicts
     }
 
-    /// Forgets what a disconnected block mined: its transactions may enter again.
+    /// Forgets the transactions of a disconnected block: they may enter again.
     pub(super) fn unmine(&mut self, hash: BlockHash) {
         self.mined.retain(|(mined, _)| *mined != hash);
     }
 
-    /// Compares with the source's mempool; signals that the snapshot covers are no news from now on.
+    /// Compares with the mempool of the source. Signals that the snapshot covers are not newer from now on.
     pub(super) fn compare(&mut self, snapshot: MempoolSnapshot) -> Diff {
         self.snapshot_sequence = snapshot.sequence;
         let there: HashSet<_> = snapshot.txids.iter().copied().collect();
@@ -112,7 +112,7 @@ impl MempoolView {
     }
 }
 
-/// Sorts so that a transaction stands behind those that it spends.
+/// Sorts transactions so that each comes after those that it spends.
 fn parents_first(txs: Vec<MempoolTx>) -> Vec<Arc<MempoolTx>> {
     let places: HashMap<Txid, usize> = txs.iter().enumerate().map(|(place, tx)| (tx.txid, place)).collect();
     let parents: Vec<Vec<usize>> = (txs.iter())
@@ -126,7 +126,7 @@ fn parents_first(txs: Vec<MempoolTx>) -> Vec<Arc<MempoolTx>> {
         .collect();
     let mut txs: Vec<Option<MempoolTx>> = txs.into_iter().map(Some).collect();
     let mut sorted = Vec::with_capacity(txs.len());
-    // Depth first with a stack of our own: a chain of unconfirmed transactions may be as long as the batch.
+    // Depth first with an explicit stack: a chain of unconfirmed transactions may be as long as the batch.
     for start in 0..txs.len() {
         let mut stack = vec![start];
         while let Some(&place) = stack.last() {

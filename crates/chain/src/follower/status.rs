@@ -1,4 +1,4 @@
-//! What an operator and `/health` want to know of the follower.
+//! Status of the follower, for the log and for `/health`.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -9,55 +9,56 @@ use tracing::{info, warn};
 use crate::event::BlockRef;
 use crate::source::SourceError;
 
-/// Where the follower stands.
+/// Status of the follower.
 #[derive(Clone, Debug)]
 pub struct FollowStatus {
-    /// What it does.
+    /// Current state.
     pub state: FollowState,
-    /// Since when it does that. Progress within a state does not change it.
+    /// Since when it is in this state. Progress within a state does not change it.
     pub since: Instant,
-    /// The last block that the stream has told, or what the consumer knew at the start.
+    /// The local tip: the last emitted block, or the tip of the consumer at the start.
     pub tip: Option<BlockRef>,
-    /// When the source last answered. Moves without waking the watchers.
+    /// When the source last answered. A change does not notify the receivers.
     pub last_contact: Option<Instant>,
-    /// Whether the source's signals come and tell its changes; otherwise it is polled.
+    /// Whether the signals of the source arrive and cover its changes; otherwise it is polled.
     pub signalled: bool,
-    /// Since when changes are found by looking that no signal has told of; `None` once a signal comes.
+    /// Since when changes are found by polling only; `None` after the next signal.
     pub unsignalled: Option<Instant>,
 }
 
-/// What the follower does.
+/// State of the follower.
 #[derive(Clone, Debug)]
 pub enum FollowState {
     /// The source has not answered yet.
     Connecting,
-    /// The source does not answer, refuses us, or answers nonsense; it is asked again every few seconds.
+    /// The source does not answer, refuses the credentials, or sends an invalid answer; the follower retries every few
+    /// seconds.
     Unreachable {
-        /// The last error; its text says what to do.
+        /// The last error.
         error: SourceError,
     },
-    /// The node is busy with its initial block download, and has not reached the place from which we follow.
+    /// The node is in its initial block download and has not reached the local tip.
     WaitingForNode {
-        /// Blocks that the node has connected.
+        /// Number of blocks that the node has connected.
         blocks: u32,
-        /// Headers that it knows.
+        /// Number of headers that it knows.
         headers: u32,
     },
-    /// Blocks are missing between the told tip and the source's.
+    /// Blocks are missing between the local tip and the tip of the source.
     CatchingUp {
-        /// Height of the told tip.
+        /// Height of the local tip.
         at: u32,
         /// Height of the source's tip.
         target: u32,
     },
-    /// The told tip is the source's tip.
+    /// The local tip equals the tip of the source.
     Following,
 }
 
 type Kind = (Discriminant<FollowState>, Option<Discriminant<SourceError>>);
 
 impl FollowState {
-    /// What must change for a new log line: an error of the same kind in other words is no news.
+    /// A new log line is written when this changes: not for another text of the same kind of error.
     fn kind(&self) -> Kind {
         let error = match self {
             Self::Unreachable { error } => Some(discriminant(error)),
@@ -79,7 +80,7 @@ impl FollowState {
     }
 }
 
-/// The writing end of the status.
+/// Writes the status.
 #[derive(Debug)]
 pub(super) struct Reporter {
     status: watch::Sender<FollowStatus>,
@@ -129,7 +130,7 @@ impl Reporter {
             .send_if_modified(|status| std::mem::replace(&mut status.signalled, signalled) != signalled);
     }
 
-    /// A change was found without a signal (`true`), or a signal has come.
+    /// Records a change found without a signal (`true`), or a signal (`false`).
     pub(super) fn unsignalled(&self, unsignalled: bool) {
         self.status.send_if_modified(|status| {
             let since = unsignalled.then(|| status.unsignalled.unwrap_or_else(Instant::now));

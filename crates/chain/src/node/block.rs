@@ -1,5 +1,5 @@
-//! Blocks with what they spend: over REST where the node offers it, else `getblock` verbosity 3, which is fifty times
-//! slower.
+//! Blocks with their prevouts: over REST if the node supports it, else with `getblock` verbosity 3, which is fifty
+//! times slower.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,31 +18,30 @@ use crate::{
     source::SourceError,
 };
 
-/// Blocks fetched at once; each takes two requests, and others must have their turn among
-/// [`crate::rpc::MAX_IN_FLIGHT`]. A node has as many file descriptors as REST connections at most, and more readers of
-/// one disk are not faster.
+/// Blocks fetched concurrently. Each takes two requests, and some of [`crate::rpc::MAX_IN_FLIGHT`] must remain for
+/// other callers. More concurrent reads of one disk are not faster.
 const MAX_BLOCK_FETCHES: usize = 3;
 
 /// Fetches blocks from one node.
 pub(super) struct BlockFetcher {
     rpc: RpcClient,
     turns: Semaphore,
-    /// The way that the node offers, and how often its connection had broken when that was found out.
-    way: Mutex<Option<(Way, u64)>>,
+    /// The interface that the node supports, and the number of connection breaks when it was determined.
+    api: Mutex<Option<(BlockApi, u64)>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum BlockApi {
     /// `/rest/block` and `/rest/spenttxouts`.
     Rest,
     /// `getblock` verbosity 0 and 3.
     Rpc,
 }
 
-/// What REST made of a request for a block.
+/// Outcome of a request for a block over REST.
 enum RestBlock {
     Found(Bytes, Bytes),
-    /// The node does not offer it (any more).
+    /// The node does not support it (any more).
     NotOffered,
 }
 
@@ -51,16 +50,16 @@ impl BlockFetcher {
         Self {
             rpc,
             turns: Semaphore::new(MAX_BLOCK_FETCHES),
-            way: Mutex::new(None),
+            api: Mutex::new(None),
         }
     }
 
     pub(super) async fn block(&self, hash: BlockHash) -> Result<BlockWithPrevouts, SourceError> {
         let _turn = self.turns.acquire().await.map_err(|e| malformed(hash, e))?;
-        if self.way().await? == Way::Rest {
+        if self.api().await? == BlockApi::Rest {
             match self.over_rest(hash).await? {
                 RestBlock::Found(block, spent) => return decoded(hash, move || over_rest(&block, &spent)).await,
-                RestBlock::NotOffered => self.remember(Way::Rpc),
+                RestBlock::NotOffered => self.remember(BlockApi::Rpc),
             }
         }
         let (raw, verbose) = tokio::try_join!(
@@ -71,36 +70,36 @@ impl BlockFetcher {
         decoded(hash, move || over_rpc(&raw, verbose)).await
     }
 
-    /// The way to take; asks the node at first use and after each break of the connection.
-    async fn way(&self) -> Result<Way, SourceError> {
+    /// The interface to use. It is determined at first use and after each break of the connection.
+    async fn api(&self) -> Result<BlockApi, SourceError> {
         let breaks = self.rpc.breaks();
-        let remembered = *self.way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((way, _)) = remembered.filter(|(_, then)| *then == breaks) {
-            return Ok(way);
+        let remembered = *self.api.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((api, _)) = remembered.filter(|(_, then)| *then == breaks) {
+            return Ok(api);
         }
-        // A hash that is none: the node answers 400 where it knows the path, and 404 where it does not.
+        // An invalid hash: a node that supports the path answers 400, any other answers 404.
         let (status, body) = self.rpc.rest("/rest/spenttxouts/x.bin").await?;
-        let way = match status {
-            StatusCode::BAD_REQUEST => Way::Rest,
+        let api = match status {
+            StatusCode::BAD_REQUEST => BlockApi::Rest,
             StatusCode::SERVICE_UNAVAILABLE => return Err(warming(self.rpc.at(), &body)),
-            _ => Way::Rpc,
+            _ => BlockApi::Rpc,
         };
-        if remembered.is_none_or(|(before, _)| before != way) {
-            match way {
-                Way::Rest => tracing::debug!(node = self.rpc.at(), "reading blocks over REST"),
-                Way::Rpc => tracing::warn!(
+        if remembered.is_none_or(|(before, _)| before != api) {
+            match api {
+                BlockApi::Rest => tracing::debug!(node = self.rpc.at(), "reading blocks over REST"),
+                BlockApi::Rpc => tracing::warn!(
                     node = self.rpc.at(),
                     "the node does not offer /rest/spenttxouts: reading blocks with getblock, which is much slower; set rest=1 on the node \
                      (Bitcoin Core 30, Bitcoin Knots 29.4, or newer)"
                 ),
             }
         }
-        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some((way, breaks));
-        Ok(way)
+        *self.api.lock().unwrap_or_else(PoisonError::into_inner) = Some((api, breaks));
+        Ok(api)
     }
 
-    fn remember(&self, way: Way) {
-        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some((way, self.rpc.breaks()));
+    fn remember(&self, api: BlockApi) {
+        *self.api.lock().unwrap_or_else(PoisonError::into_inner) = Some((api, self.rpc.breaks()));
     }
 
     async fn over_rest(&self, hash: BlockHash) -> Result<RestBlock, SourceError> {
@@ -113,14 +112,14 @@ impl BlockFetcher {
                 StatusCode::SERVICE_UNAVAILABLE => return Err(warming(self.rpc.at(), body)),
                 StatusCode::NOT_FOUND if body.is_empty() => return Ok(RestBlock::NotOffered),
                 status => {
-                    // The words are those of `rest_block` and `rest_spent_txouts` in `src/rest.cpp`.
-                    let words = crate::rpc::words(body);
-                    return Err(if words.contains("pruned") {
+                    // The texts are those of `rest_block` and `rest_spent_txouts` in `src/rest.cpp`.
+                    let text = crate::rpc::excerpt(body);
+                    return Err(if text.contains("pruned") {
                         SourceError::Pruned(hash)
-                    } else if words.ends_with("not found") {
+                    } else if text.ends_with("not found") {
                         SourceError::NoSuchBlock(hash)
                     } else {
-                        malformed(hash, format!("/rest/{what}: HTTP {status}: {words}"))
+                        malformed(hash, format!("/rest/{what}: HTTP {status}: {text}"))
                     });
                 }
             }
@@ -129,7 +128,7 @@ impl BlockFetcher {
     }
 }
 
-/// What the node's refusal of `getblock` or `getblockheader` means.
+/// Maps an error of `getblock` or `getblockheader`.
 pub(super) fn block_error(hash: BlockHash, error: RpcError) -> SourceError {
     match error.server() {
         Some(server) if server.code == code::NOT_FOUND => SourceError::NoSuchBlock(hash),
@@ -150,7 +149,7 @@ struct VerboseTx {
 
 #[derive(Deserialize)]
 struct VerboseInput {
-    /// Absent for a coinbase, and where the node has no undo data.
+    /// Absent for a coinbase, and if the node has no undo data.
     prevout: Option<JsonOutput>,
 }
 
@@ -181,13 +180,13 @@ fn with_prevouts(raw: &[u8], prevouts: Vec<Vec<TxOut>>) -> Result<BlockWithPrevo
     })
 }
 
-/// Decodes away from the runtime's own threads: a full block takes tens of milliseconds.
+/// Decodes on a blocking thread: a full block takes tens of milliseconds.
 async fn decoded(
     hash: BlockHash,
     decode: impl FnOnce() -> Result<BlockWithPrevouts, String> + Send + 'static,
 ) -> Result<BlockWithPrevouts, SourceError> {
     let decoded = joined(tokio::task::spawn_blocking(decode).await);
-    let decoded = decoded.ok_or_else(|| malformed(hash, "the runtime ends"))?;
+    let decoded = decoded.ok_or_else(|| malformed(hash, "the runtime is shutting down"))?;
     let block = decoded.map_err(|reason| malformed(hash, reason))?;
     let got = block.block.block_hash();
     if got == hash {
@@ -207,6 +206,6 @@ fn malformed(hash: BlockHash, reason: impl ToString) -> SourceError {
 fn warming(at: &str, body: &[u8]) -> SourceError {
     SourceError::Warming {
         at: at.to_owned(),
-        reason: crate::rpc::words(body),
+        reason: crate::rpc::excerpt(body),
     }
 }

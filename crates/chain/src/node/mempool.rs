@@ -1,8 +1,7 @@
-//! Mempool transactions with what they spend, in as few round trips as their number allows.
+//! Mempool transactions with their prevouts, in as few round trips as possible.
 //!
-//! A prevout is an output of another mempool transaction, or it is in the UTXO set. Which of the two is not known
-//! before the node is asked, so both questions go in one batch: a lone transaction that ZMQ brought along costs one
-//! round trip.
+//! A prevout is an output of another mempool transaction, or it is in the UTXO set. Which of the two is unknown in
+//! advance, so one batch requests both: a single transaction received over ZMQ costs one round trip.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +11,8 @@ use serde_json::{Value, json};
 use super::amount::JsonOutput;
 use crate::{event::MempoolTx, rpc::RpcClient, source::SourceError};
 
-/// Up to this many prevouts, both questions are asked at once. For more, most of which are in the UTXO set, it is
-/// cheaper to ask for parents only where `gettxout` found nothing.
+/// Up to this many prevouts, one batch requests both the output and the parent. With more, most are in the UTXO set,
+/// and it is cheaper to request only the parents of those that `gettxout` did not find.
 const FEW_PREVOUTS: usize = 64;
 
 /// See [`crate::ChainSource::transactions`].
@@ -25,33 +24,33 @@ pub(super) async fn transactions(
     let mut view = View::new(known);
     let txids = view.unknown(wanted);
     let mut prevouts = view.unresolved(wanted);
-    view.ask_for(rpc, &txids, &prevouts).await?;
+    view.request_with_parents(rpc, &txids, &prevouts).await?;
 
     if !txids.is_empty() {
-        // The transactions that just came have prevouts of their own.
+        // The received transactions have prevouts of their own.
         prevouts = view.unresolved(wanted);
-        prevouts.retain(|prevout| !view.asked.contains(prevout));
-        view.ask_for(rpc, &[], &prevouts).await?;
+        prevouts.retain(|prevout| !view.requested_prevouts.contains(prevout));
+        view.request_with_parents(rpc, &[], &prevouts).await?;
     }
 
-    // What is in neither set so far: parents that were not asked for; and then the UTXO set again, in case a block took
-    // the parent in between.
+    // Prevouts in neither set so far: request their parents, then the UTXO set once more, in case a block mined the
+    // parent in between.
     let rest = view.unresolved(wanted);
     let parents = view.unknown(&parents(&rest));
     if !parents.is_empty() {
-        view.ask(rpc, &parents, &rest).await?;
+        view.request(rpc, &parents, &rest).await?;
     }
     Ok(view.complete(wanted))
 }
 
-/// What is known of the mempool during one call.
+/// The part of the mempool that is known during one call.
 struct View {
     txs: HashMap<Txid, Transaction>,
     coins: HashMap<OutPoint, TxOut>,
-    /// Transactions that were asked for, whatever the answer was.
-    asked_txs: HashSet<Txid>,
-    /// Prevouts that were asked for, whatever the answer was.
-    asked: HashSet<OutPoint>,
+    /// Transactions already requested, found or not.
+    requested_txs: HashSet<Txid>,
+    /// Prevouts already requested, found or not.
+    requested_prevouts: HashSet<OutPoint>,
 }
 
 impl View {
@@ -60,15 +59,15 @@ impl View {
         Self {
             txs,
             coins: HashMap::new(),
-            asked_txs: HashSet::new(),
-            asked: HashSet::new(),
+            requested_txs: HashSet::new(),
+            requested_prevouts: HashSet::new(),
         }
     }
 
-    /// Those of `txids` that are neither here nor were asked for, each once.
+    /// The `txids` that are neither known nor requested yet, without duplicates.
     fn unknown(&self, txids: &[Txid]) -> Vec<Txid> {
         let mut seen = HashSet::new();
-        let unknown = |txid: &&Txid| !self.txs.contains_key(*txid) && !self.asked_txs.contains(*txid);
+        let unknown = |txid: &&Txid| !self.txs.contains_key(*txid) && !self.requested_txs.contains(*txid);
         txids
             .iter()
             .filter(unknown)
@@ -77,7 +76,7 @@ impl View {
             .collect()
     }
 
-    /// What the `wanted` transactions that are here spend and is not here, each once.
+    /// The unknown prevouts of the known `wanted` transactions, without duplicates.
     fn unresolved(&self, wanted: &[Txid]) -> Vec<OutPoint> {
         let mut seen = HashSet::new();
         let inputs = wanted
@@ -98,17 +97,23 @@ impl View {
         of_parent.or_else(|| self.coins.get(outpoint))
     }
 
-    /// One batch: `txids`, and `prevouts` with their parents if they are few.
-    async fn ask_for(&mut self, rpc: &RpcClient, txids: &[Txid], prevouts: &[OutPoint]) -> Result<(), SourceError> {
+    /// Requests `txids`, and `prevouts`, with their parents if they are few, in one batch.
+    async fn request_with_parents(
+        &mut self,
+        rpc: &RpcClient,
+        txids: &[Txid],
+        prevouts: &[OutPoint],
+    ) -> Result<(), SourceError> {
         let mut all = txids.to_vec();
         if prevouts.len() <= FEW_PREVOUTS {
             all.extend(self.unknown(&parents(prevouts)));
         }
-        self.ask(rpc, &all, prevouts).await
+        self.request(rpc, &all, prevouts).await
     }
 
-    /// One batch. Transactions come before coins: a parent that a block takes in between is in the UTXO set by then.
-    async fn ask(&mut self, rpc: &RpcClient, txids: &[Txid], prevouts: &[OutPoint]) -> Result<(), SourceError> {
+    /// Requests `txids` and `prevouts` in one batch. Transactions come before outputs: a parent that a block mines in
+    /// between is then in the UTXO set.
+    async fn request(&mut self, rpc: &RpcClient, txids: &[Txid], prevouts: &[OutPoint]) -> Result<(), SourceError> {
         let mut calls: Vec<(&str, Value)> = Vec::with_capacity(txids.len() + prevouts.len());
         calls.extend(txids.iter().map(|txid| ("getrawtransaction", json!([txid, 0]))));
         calls.extend(prevouts.iter().map(|o| ("gettxout", json!([o.txid, o.vout, false]))));
@@ -116,18 +121,18 @@ impl View {
             return Ok(());
         }
         let outcomes = rpc.batch_raw(&calls).await?;
-        let (of_txs, of_coins) = outcomes.split_at(txids.len().min(outcomes.len()));
+        let (of_txs, of_outputs) = outcomes.split_at(txids.len().min(outcomes.len()));
         for (txid, outcome) in txids.iter().zip(of_txs) {
-            self.asked_txs.insert(*txid);
-            // An error says that it is not in the mempool (any more), which is no error here.
+            self.requested_txs.insert(*txid);
+            // An error means that the transaction is not in the mempool (any more): it is left out.
             if let Ok(Some(raw)) = outcome {
                 let hex: &str = serde_json::from_str(raw.get()).map_err(|e| malformed(txid, e))?;
                 let tx: Transaction = consensus::encode::deserialize_hex(hex).map_err(|e| malformed(txid, e))?;
                 self.txs.insert(*txid, tx);
             }
         }
-        for (outpoint, outcome) in prevouts.iter().zip(of_coins) {
-            self.asked.insert(*outpoint);
+        for (outpoint, outcome) in prevouts.iter().zip(of_outputs) {
+            self.requested_prevouts.insert(*outpoint);
             if let Ok(Some(raw)) = outcome {
                 let output: JsonOutput = serde_json::from_str(raw.get()).map_err(|e| malformed(outpoint, e))?;
                 self.coins.insert(*outpoint, output.into());
@@ -136,7 +141,7 @@ impl View {
         Ok(())
     }
 
-    /// The `wanted` transactions that are here with all that they spend, each once, in order.
+    /// The `wanted` transactions whose prevouts are all known, without duplicates, in order.
     fn complete(mut self, wanted: &[Txid]) -> Vec<MempoolTx> {
         let mut found: Vec<(Txid, Vec<TxOut>)> = Vec::with_capacity(wanted.len());
         let mut seen = HashSet::new();

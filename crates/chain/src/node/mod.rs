@@ -1,4 +1,4 @@
-//! A Bitcoin node as the source of blocks and transactions: RPC for questions, REST for blocks, ZMQ for signals.
+//! A Bitcoin node as the source of blocks and transactions: RPC for requests, REST for blocks, ZMQ for signals.
 
 mod amount;
 mod block;
@@ -22,32 +22,32 @@ use block::BlockFetcher;
 
 pub use wallet::{NodeWallet, WalletError};
 
-/// Where a node is and how to ask it.
+/// Addresses and credentials of a node.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    /// `http://HOST:PORT` of its RPC interface, which is that of its REST interface as well.
+    /// `http://HOST:PORT` of its RPC interface, which serves its REST interface as well.
     pub rpc_url: String,
     /// Credentials.
     pub auth: Auth,
-    /// The one address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). Without it the
-    /// node is polled.
+    /// The address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). If absent, the node
+    /// is polled.
     pub zmq_url: Option<String>,
 }
 
-/// A node.
+/// A Bitcoin node.
 pub struct NodeSource {
     rpc: RpcClient,
     blocks: BlockFetcher,
     zmq: Option<zmq::Publisher>,
-    /// The chain that the node must be of; `None`: any.
+    /// The chain that the node must follow; `None`: any.
     chain: Option<&'static str>,
 }
 
 impl NodeSource {
-    /// Does no I/O: a node that is down is found out at the first question.
+    /// Does no I/O: a node that is down fails the first request.
     ///
     /// # Errors
-    /// [`RpcError::Address`] when `rpc_url` is not such an address.
+    /// [`RpcError::Address`] if `rpc_url` is not `http://HOST:PORT`.
     pub fn new(config: NodeConfig) -> Result<Self, RpcError> {
         let rpc = RpcClient::new(&config.rpc_url, config.auth)?;
         Ok(Self {
@@ -58,8 +58,8 @@ impl NodeSource {
         })
     }
 
-    /// Takes a node's word for status and tip only where it is of this chain (`main`, `test`, `testnet4`, `signet`,
-    /// `regtest`), so that a follower tells nothing of another one. Anything else is [`SourceError::WrongChain`].
+    /// Requires the node to follow this chain (`main`, `test`, `testnet4`, `signet`, `regtest`); otherwise status and
+    /// tip fail with [`SourceError::WrongChain`], and the follower emits nothing of the other chain.
     #[must_use]
     pub fn of_chain(self, chain: &'static str) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl NodeSource {
         }
     }
 
-    /// The client that this source asks with.
+    /// The RPC client of this source.
     pub fn rpc(&self) -> &RpcClient {
         &self.rpc
     }
@@ -86,7 +86,7 @@ impl NodeSource {
     }
 }
 
-/// What is needed of `getblockchaininfo`.
+/// The fields of `getblockchaininfo` that are used.
 #[derive(Deserialize)]
 struct BlockchainInfo {
     chain: String,
@@ -134,7 +134,7 @@ impl ChainSource for NodeSource {
         })
     }
 
-    /// `getblockchaininfo`: the one call that tells hash and height of the same moment.
+    /// `getblockchaininfo`: the only call that returns hash and height of the tip atomically.
     async fn tip(&self) -> Result<BlockRef, SourceError> {
         Ok(self.blockchain_info().await?.tip())
     }
@@ -151,10 +151,10 @@ impl ChainSource for NodeSource {
         self.blocks.block(hash).await
     }
 
-    /// A node answers before it has read back the mempool that it wrote when it stopped. What is not there yet is not
-    /// gone: until then the answer is [`SourceError::Warming`].
+    /// A starting node answers before it has loaded its saved mempool. Until then the mempool is incomplete, and the
+    /// result is [`SourceError::Warming`].
     async fn mempool(&self) -> Result<MempoolSnapshot, SourceError> {
-        // In this order: a mempool that is loaded stays loaded.
+        // In this order: a loaded mempool stays loaded.
         let calls = [("getmempoolinfo", json!([])), ("getrawmempool", json!([false, true]))];
         let mut outcomes = self.rpc.batch(calls.to_vec()).await?.into_iter();
         let mut next = |method| match outcomes.next() {
@@ -183,12 +183,12 @@ impl ChainSource for NodeSource {
     }
 
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError> {
-        /// Outpoints in one call, so that neither request nor reply grows without limit.
+        /// Largest number of outpoints in one call; bounds the size of request and reply.
         const MAX_OUTPOINTS: usize = 5_000;
         let mut spenders = Vec::with_capacity(outpoints.len());
         for part in outpoints.chunks(MAX_OUTPOINTS) {
-            let asked: Vec<Value> = part.iter().map(|o| json!({"txid": o.txid, "vout": o.vout})).collect();
-            let found: Vec<Spender> = self.rpc.call("gettxspendingprevout", json!([asked])).await?;
+            let outpoints: Vec<Value> = part.iter().map(|o| json!({"txid": o.txid, "vout": o.vout})).collect();
+            let found: Vec<Spender> = self.rpc.call("gettxspendingprevout", json!([outpoints])).await?;
             if found.len() != part.len() {
                 let reason = format!("{} entries for {} outpoints", found.len(), part.len());
                 return Err(RpcError::malformed("gettxspendingprevout", reason).into());
@@ -245,7 +245,7 @@ impl ChainSource for NodeSource {
     }
 }
 
-/// Whether an error of `sendrawtransaction` is about the transaction, not about the node.
+/// Whether an error of `sendrawtransaction` concerns the transaction, not the node.
 fn refuses_transaction(code: i64) -> bool {
     matches!(
         code,

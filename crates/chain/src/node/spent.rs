@@ -1,35 +1,36 @@
-//! Reply of `/rest/spenttxouts/HASH.bin`: what a block spends, from the node's undo data.
+//! Reply of `/rest/spenttxouts/HASH.bin`: the prevouts of a block, from the undo data of the node.
 //!
 //! A compact size and that many transactions; for each a compact size and that many outputs in their consensus encoding
-//! (`rest_spent_txouts` in `src/rest.cpp` of Bitcoin Core 30). The first transaction's list, the coinbase's, is empty.
+//! (`rest_spent_txouts` in `src/rest.cpp` of Bitcoin Core 30). The list of the first transaction, the coinbase, is
+//! empty.
 
 use bitcoin::{
     Block, TxOut, VarInt,
     consensus::{Decodable, encode},
 };
 
-/// Why prevouts cannot be used.
+/// Why a reply cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpentError {
     /// The bytes are not in that format.
     #[error(transparent)]
     Encoding(#[from] encode::Error),
-    /// Something follows the last list.
+    /// Trailing bytes after the last list.
     #[error("{0} bytes after the end")]
     Trailing(usize),
-    /// They are not those of the block.
+    /// The prevouts do not match the block.
     #[error("transaction {index} has {inputs} inputs and {prevouts} prevouts")]
     Mismatch {
         index: usize,
         inputs: usize,
         prevouts: usize,
     },
-    /// They are not those of the block.
+    /// The prevouts do not match the block.
     #[error("{lists} lists of prevouts for {transactions} transactions")]
     Lists { transactions: usize, lists: usize },
 }
 
-/// Reads the lists. No count is believed: memory grows with the bytes that are there.
+/// Parses the lists. Memory is allocated for received bytes only, never for an announced count.
 pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Vec<TxOut>>, SpentError> {
     let mut lists = Vec::new();
     for _ in 0..VarInt::consensus_decode(&mut bytes)?.0 {
@@ -46,7 +47,7 @@ pub(super) fn parse(mut bytes: &[u8]) -> Result<Vec<Vec<TxOut>>, SpentError> {
     }
 }
 
-/// Whether there is one prevout for each input of the block, none for the coinbase's.
+/// Checks that there is one prevout for each input of the block, and none for the coinbase.
 pub(super) fn check(block: &Block, lists: &[Vec<TxOut>]) -> Result<(), SpentError> {
     if block.txdata.len() != lists.len() {
         return Err(SpentError::Lists {
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_beyond_the_bytes_are_refused_without_room_for_them() {
+    fn counts_beyond_the_bytes_are_refused_without_allocation() {
         for bytes in [
             "ffffffffffffffffff",
             "01ffffffffffffffffff",

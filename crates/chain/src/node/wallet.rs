@@ -1,4 +1,4 @@
-//! A wallet of the node: where its payments come from, and what belongs to it.
+//! A wallet of the node: payments, addresses and scripts.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::{
     source::SourceError,
 };
 
-/// Why the wallet did not do it.
+/// Why a wallet operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WalletError {
     /// The node has no wallets: it was built without them, or runs with `disablewallet=1`.
@@ -22,26 +22,25 @@ pub enum WalletError {
         /// `HOST:PORT`.
         at: String,
     },
-    /// The wallet says no; its own reason, such as "Insufficient funds".
+    /// The wallet refused; the reason of the node, such as "Insufficient funds".
     #[error("{0}")]
     Refused(ServerError),
-    /// The node could not be asked.
+    /// The request to the node failed.
     #[error(transparent)]
     Source(#[from] SourceError),
 }
 
-/// A loaded wallet of the node. A node that restarts forgets which wallets were loaded: the first call after that loads
-/// this one again.
+/// A loaded wallet of the node. A restarted node does not load it by itself: the first call after a restart loads it.
 #[derive(Clone, Debug)]
 pub struct NodeWallet {
-    /// The node itself.
+    /// Client of the node.
     node: RpcClient,
-    /// The wallet's own endpoint.
+    /// Client of the endpoint of the wallet.
     rpc: RpcClient,
     name: String,
 }
 
-/// What is needed of an entry of `listdescriptors`.
+/// The fields of an entry of `listdescriptors` that are used.
 #[derive(Deserialize)]
 struct Descriptor {
     desc: String,
@@ -59,7 +58,7 @@ struct Descriptors {
 }
 
 impl NodeWallet {
-    /// Loads the wallet `name`, or makes it if there is none.
+    /// Loads the wallet `name`, and creates it if it does not exist.
     pub async fn open(rpc: &RpcClient, name: &str) -> Result<Self, WalletError> {
         let wallet = Self {
             node: rpc.clone(),
@@ -84,8 +83,8 @@ impl NodeWallet {
         }
     }
 
-    /// Every script that the wallet may have handed out for payments to it: the range of its active external
-    /// descriptors. It grows when the wallet hands out addresses (`keypool` of the node keeps it 1,000 ahead).
+    /// Every script of the active external descriptors of the wallet, thus of every address that it may have given out.
+    /// The range grows as the wallet gives out addresses (the `keypool` of the node keeps it 1,000 ahead).
     pub async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
         let Descriptors { descriptors } = self.call("listdescriptors", json!([false])).await?;
         let external = descriptors.iter().filter(|d| d.active && !d.internal);
@@ -101,7 +100,7 @@ impl NodeWallet {
             let addresses: Vec<Address<NetworkUnchecked>> = outcome
                 .map_err(WalletError::Refused)
                 .and_then(|value| serde_json::from_value(value).map_err(|e| malformed("deriveaddresses", e)))?;
-            // The node's own addresses are of its own network.
+            // The addresses are from the node, so they are of its network.
             scripts.extend(
                 addresses
                     .into_iter()
@@ -117,7 +116,7 @@ impl NodeWallet {
         Ok(address.assume_checked())
     }
 
-    /// Pays `amount` to `address` (`sendtoaddress`). The node checks the address, and that it is of its network.
+    /// Pays `amount` to `address` (`sendtoaddress`). The node checks the address and its network.
     pub async fn send(&self, address: &str, amount: Amount) -> Result<Txid, WalletError> {
         self.call(
             "sendtoaddress",
@@ -128,7 +127,7 @@ impl NodeWallet {
 
     async fn call<T: serde::de::DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, WalletError> {
         let outcome = match self.rpc.call(method, params.clone()).await {
-            // It was refused before anything was done: asking again does nothing twice.
+            // The call was refused before it had an effect: a retry cannot pay twice.
             Err(error) if has_code(&error, code::WALLET_NOT_FOUND) => {
                 self.load().await?;
                 self.rpc.call(method, params).await

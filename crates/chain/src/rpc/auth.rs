@@ -11,7 +11,7 @@ use crate::joined::joined;
 /// A cookie is `__cookie__:` and 64 hex digits; a file that is longer than this is something else.
 const MAX_COOKIE_BYTES: u64 = 1024;
 
-/// How to prove to the node who we are.
+/// Credentials for the node.
 #[derive(Clone)]
 pub enum Auth {
     /// The file that the node writes at each start (`.cookie` in its data directory).
@@ -20,7 +20,7 @@ pub enum Auth {
     UserPassword {
         /// User name.
         user: String,
-        /// Password; wiped from memory when dropped, and never shown.
+        /// Password; zeroised on drop, never logged.
         password: Zeroizing<String>,
     },
     /// No credentials.
@@ -40,16 +40,16 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What goes along with one request.
+/// Credentials of one request.
 #[derive(Clone)]
 pub(super) struct Presented {
-    /// Value of the header `Authorization`, if there is one to give.
+    /// Value of the header `Authorization`, if there are credentials.
     pub(super) header: Option<HeaderValue>,
-    /// What a person needs to know when the node refuses it. No secret.
+    /// Describes the credentials for an error message, without a secret.
     pub(super) description: String,
 }
 
-/// [`Auth`] with the header made from it.
+/// [`Auth`] with its cached header.
 pub(super) struct Credentials {
     auth: Auth,
     cached: Mutex<Option<Presented>>,
@@ -63,8 +63,8 @@ impl Credentials {
         }
     }
 
-    /// What to present now. A cookie file that cannot be read is no error yet: when the node is down, its cookie is
-    /// gone as well, and "does not answer" is then the truer message.
+    /// The current credentials. An unreadable cookie file is no error yet: a stopped node deletes its cookie, and "does
+    /// not answer" is then the better message.
     pub(super) async fn present(&self) -> Presented {
         let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match cached {
@@ -73,7 +73,7 @@ impl Credentials {
         }
     }
 
-    /// What to present after the node refused `refused`; `None` when there is nothing new to try.
+    /// New credentials after the node refused `refused`; `None` if they have not changed.
     pub(super) async fn renewed(&self, refused: &Presented) -> Option<Presented> {
         if !matches!(self.auth, Auth::CookieFile(_)) {
             return None;
@@ -82,7 +82,7 @@ impl Credentials {
         (now.header.is_some() && now.header != refused.header).then_some(now)
     }
 
-    /// Forgets the cookie: the next node on this address has another one.
+    /// Drops the cached cookie: a restarted node has a new one.
     pub(super) fn forget(&self) {
         *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -135,7 +135,7 @@ async fn cookie(path: PathBuf) -> Result<Zeroizing<String>, String> {
         Some(Ok(text)) if text.trim_end().is_empty() => Err("it is empty".to_owned()),
         Some(Ok(text)) => Ok(text),
         Some(Err(error)) => Err(error.to_string()),
-        None => Err("the runtime ends".to_owned()),
+        None => Err("the runtime is shutting down".to_owned()),
     }
 }
 

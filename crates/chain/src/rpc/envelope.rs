@@ -1,7 +1,7 @@
-//! JSON-RPC messages: what goes out, and what the node makes of it.
+//! JSON-RPC requests and replies.
 //!
-//! Version 1.1 as every node speaks it: errors of a single call come with HTTP 404 or 500 and the same JSON body, so
-//! the body decides.
+//! Version 1.1, which every node version supports: errors of a single call come with HTTP 404 or 500 and the same JSON
+//! body, so the body decides.
 
 use hyper::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     RpcError, ServerError,
-    error::{code, words},
+    error::{code, excerpt},
 };
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct BatchReply {
     error: Option<ServerError>,
 }
 
-/// What became of one call of a batch: its result as the node wrote it (`None` is `null`), or the node's error.
+/// Outcome of one call of a batch: its result as the node wrote it (`None` is `null`), or the error of the node.
 pub(super) type RawOutcome = Result<Option<Box<RawValue>>, ServerError>;
 
 /// Body of a single call.
@@ -44,7 +44,7 @@ pub(super) fn batch(calls: &[(&str, Value)]) -> Vec<u8> {
     format!("[{}]", calls.join(",")).into_bytes()
 }
 
-/// One call. The text of a [`Value`] is made by `Display`, which has no error.
+/// One call. `Display` of a [`Value`] cannot fail.
 fn call(id: usize, method: &str, params: &Value) -> String {
     format!(r#"{{"id":{id},"method":{},"params":{params}}}"#, Value::from(method))
 }
@@ -74,7 +74,7 @@ pub(super) fn batch_reply(
 ) -> Result<Vec<RawOutcome>, RpcError> {
     let what = calls.first().map_or("a batch", |(method, _)| method);
     let Ok(replies) = serde_json::from_slice::<Vec<BatchReply>>(body) else {
-        // A node that refuses the batch as a whole answers as to a single call.
+        // A node that refuses the whole batch answers as to a single call.
         return match reply::<Value>(at, what, status, body) {
             Ok(_) => Err(RpcError::malformed(what, "expected an array of replies")),
             Err(error) => Err(error),
@@ -101,7 +101,7 @@ fn unreadable(method: &str, status: StatusCode, body: &[u8], error: &serde_json:
     let reason = if status.is_success() {
         error.to_string()
     } else {
-        format!("HTTP {status}: {}", words(body))
+        format!("HTTP {status}: {}", excerpt(body))
     };
     RpcError::malformed(method, reason)
 }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_starting_node_is_told_apart() {
+    fn a_starting_node_is_distinguished() {
         let warming = br#"{"result":null,"error":{"code":-28,"message":"Loading block index..."},"id":0}"#;
         let calls = vec![("a", json!([]))];
         for error in [

@@ -1,11 +1,11 @@
-//! What can go wrong between us and the node.
+//! Errors of the RPC client.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 
 use crate::source::SourceError;
 
-/// Error codes of the RPC interface that mean something to us (`src/rpc/protocol.h` of Bitcoin Core).
+/// Error codes of the RPC interface that the relay handles (`src/rpc/protocol.h` of Bitcoin Core).
 pub mod code {
     /// `RPC_MISC_ERROR`: among others, block data that was pruned.
     pub const MISC: i64 = -1;
@@ -35,47 +35,47 @@ pub mod code {
     pub const METHOD_NOT_FOUND: i64 = -32601;
 }
 
-/// The node's own answer to one call that it did not fulfil.
+/// The error that the node returned for one call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{message} (code {code})")]
 pub struct ServerError {
     /// One of [`code`], or another.
     pub code: i64,
-    /// The node's words.
+    /// Message of the node.
     pub message: String,
 }
 
-/// Why a call has no result. None of it holds a secret.
+/// Why a call failed. No variant holds a secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RpcError {
-    /// The configured address cannot be one of a node.
+    /// The configured address is not `http://HOST:PORT`.
     #[error("the address of the node is not http://HOST:PORT: {reason}")]
     Address {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nobody answers, or the answer broke off, or took too long.
+    /// The connection failed, the reply was cut off, or the request timed out.
     #[error("{at} does not answer: {reason}")]
     Unreachable {
         /// `HOST:PORT`.
         at: String,
-        /// The transport's words.
+        /// Message of the transport.
         reason: String,
     },
-    /// The node has more requests than it wants to queue (HTTP 503).
+    /// The work queue of the node is full (HTTP 503).
     #[error("{at} is overloaded: {reason}")]
     Busy {
         /// `HOST:PORT`.
         at: String,
-        /// The node's words, such as "Work queue depth exceeded".
+        /// Message of the node, such as "Work queue depth exceeded".
         reason: String,
     },
-    /// The node refuses our credentials (HTTP 401), or us (HTTP 403).
+    /// The node refuses the credentials (HTTP 401), or the address of the relay (HTTP 403).
     #[error("{at} refuses the request: {reason}")]
     Unauthorized {
         /// `HOST:PORT`.
         at: String,
-        /// What was tried.
+        /// The credentials that were sent.
         reason: String,
     },
     /// The node is starting ([`code::IN_WARMUP`]).
@@ -83,32 +83,32 @@ pub enum RpcError {
     Warming {
         /// `HOST:PORT`.
         at: String,
-        /// The node's words.
+        /// Message of the node.
         reason: String,
     },
-    /// The node's own answer.
+    /// The node returned an error.
     #[error("{method}: {error}")]
     Server {
-        /// What was called.
+        /// RPC method.
         method: String,
-        /// The answer.
+        /// The error.
         #[source]
         error: ServerError,
     },
-    /// A REST request that was refused.
+    /// The node refused a REST request.
     #[error("{path}: HTTP {status}: {reason}")]
     Rest {
-        /// What was asked.
+        /// The request.
         path: String,
         /// HTTP status.
         status: u16,
         /// Start of the node's message.
         reason: String,
     },
-    /// An answer that is not what the interface promises.
+    /// The reply does not have the documented form.
     #[error("cannot parse the reply to {what}: {reason}")]
     Malformed {
-        /// What was asked.
+        /// The request.
         what: String,
         /// What is wrong with it.
         reason: String,
@@ -116,7 +116,7 @@ pub enum RpcError {
 }
 
 impl RpcError {
-    /// The node's own error, if it is one.
+    /// The error of the node, if it is one.
     pub fn server(&self) -> Option<&ServerError> {
         match self {
             Self::Server { error, .. } => Some(error),
@@ -124,7 +124,7 @@ impl RpcError {
         }
     }
 
-    /// [`RpcError::Server`], or [`RpcError::Warming`] when that is what the node says.
+    /// [`RpcError::Warming`] if the code says so, else [`RpcError::Server`].
     pub(crate) fn from_server(at: &str, method: &str, error: ServerError) -> Self {
         if error.code == code::IN_WARMUP {
             Self::Warming {
@@ -171,10 +171,9 @@ impl From<RpcError> for SourceError {
     }
 }
 
-/// What a refused REST request means. A node that is starting answers 503 to all of them (`CheckWarmup` in
-/// `src/rest.cpp`).
+/// Maps a refused REST request. A starting node answers 503 to all of them (`CheckWarmup` in `src/rest.cpp`).
 pub(super) fn rest(at: &str, path: &str, status: StatusCode, body: &[u8]) -> RpcError {
-    let reason = words(body);
+    let reason = excerpt(body);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         return RpcError::Warming {
             at: at.to_owned(),
@@ -188,11 +187,11 @@ pub(super) fn rest(at: &str, path: &str, status: StatusCode, body: &[u8]) -> Rpc
     }
 }
 
-/// The start of a body that is meant for people.
-pub(crate) fn words(body: &[u8]) -> String {
-    /// Enough for the node's longest message, and short enough for a log line.
-    const MAX_WORDS: usize = 200;
-    String::from_utf8_lossy(&body[..body.len().min(MAX_WORDS)])
+/// The start of a human-readable body.
+pub(crate) fn excerpt(body: &[u8]) -> String {
+    /// Longer than the longest message of the node, and short enough for a log line.
+    const MAX_EXCERPT: usize = 200;
+    String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT)])
         .trim()
         .to_owned()
 }

@@ -1,8 +1,7 @@
 //! A JSON-RPC client for a Bitcoin node: plain HTTP/1.1 over a pool of kept-alive connections.
 //!
 //! Guarantees: no error, `Debug` or `Display` of this module shows a password or a cookie; every request has a deadline
-//! and every reply a size limit; no more than [`MAX_IN_FLIGHT`] requests are under way at once, however many tasks
-//! share the client.
+//! and every reply a size limit; at most [`MAX_IN_FLIGHT`] requests are in flight, however many tasks share the client.
 
 mod auth;
 mod envelope;
@@ -17,20 +16,20 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 
 pub use auth::Auth;
-pub(crate) use error::words;
+pub(crate) use error::excerpt;
 pub use error::{RpcError, ServerError, code};
 pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
 
 use envelope::RawOutcome;
 use transport::Transport;
 
-/// Calls in one HTTP request. A node works a batch off in one thread, about 20 µs a call, and answers when all of it is
-/// done: a larger batch gains nothing any more and delays the first answer.
+/// Calls in one HTTP request. A node processes a batch in one thread, about 20 µs per call, and answers when it is
+/// complete: a larger batch is not faster and delays the first answer.
 pub const MAX_BATCH: usize = 200;
-/// Time for a call that a healthy node answers at once. It holds the node's validation lock during a block, for seconds
-/// at worst.
+/// Timeout of a call that a healthy node answers immediately. While it validates a block, it may hold its lock for
+/// seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time for calls that read blocks or wallets from disk: `getblock` verbosity 3 takes seconds on a slow disk.
+/// Timeout of calls that read blocks or wallets from disk: `getblock` verbosity 3 takes seconds on a slow disk.
 const LONG_CALL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A client of one node. Clones share connections and credentials.
@@ -45,7 +44,7 @@ impl RpcClient {
     /// A client for `url` (`http://HOST:PORT`). Does no I/O.
     ///
     /// # Errors
-    /// [`RpcError::Address`] when `url` is not such an address; credentials in it are refused, they belong into `auth`.
+    /// [`RpcError::Address`] when `url` is not such an address; credentials in it are refused; pass them in `auth`.
     pub fn new(url: &str, auth: Auth) -> Result<Self, RpcError> {
         Ok(Self {
             transport: Arc::new(Transport::new(url, auth)?),
@@ -53,7 +52,7 @@ impl RpcClient {
         })
     }
 
-    /// The same client, asking the wallet `name` of the node.
+    /// The same client, for the endpoint of the wallet `name`.
     pub fn wallet(&self, name: &str) -> Self {
         Self {
             transport: Arc::clone(&self.transport),
@@ -69,18 +68,18 @@ impl RpcClient {
     /// One call. `params` is a JSON array, or an object of named arguments.
     ///
     /// # Errors
-    /// Every [`RpcError`] but `Address`; what the node itself answers is [`RpcError::Server`].
+    /// Every [`RpcError`] but `Address`; an error of the node is [`RpcError::Server`].
     pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, RpcError> {
         let body = envelope::request(method, &params);
         let reply = self.transport.post(&self.path, body, timeout_of(method)).await?;
         envelope::reply(self.at(), method, reply.status, &reply.body)
     }
 
-    /// Many calls, each with its own outcome, in the order given. [`MAX_BATCH`] of them go in one HTTP request; more
-    /// are split and go one request after the other.
+    /// Many calls, each with its own outcome, in the given order. One HTTP request carries up to [`MAX_BATCH`] calls;
+    /// more are split into consecutive requests.
     ///
     /// # Errors
-    /// As [`call`](Self::call), when the batch as a whole failed; [`RpcError::Warming`] when the node is starting.
+    /// As [`call`](Self::call), if the whole batch failed; [`RpcError::Warming`] if the node is starting.
     pub async fn batch(&self, calls: Vec<(&str, Value)>) -> Result<Vec<Result<Value, ServerError>>, RpcError> {
         let outcomes = self.batch_raw(&calls).await?;
         let read = |raw: Box<RawValue>| serde_json::from_str(raw.get());
@@ -110,7 +109,7 @@ impl RpcClient {
         Ok(outcomes)
     }
 
-    /// `GET path` of the node's REST interface (`/rest/…`), which asks for no credentials. `None` when it answers 404.
+    /// `GET path` of the node's REST interface (`/rest/…`), which needs no credentials. `None` when it answers 404.
     ///
     /// # Errors
     /// [`RpcError::Rest`] for any other status than 200 and 404; transport errors as in [`call`](Self::call).
@@ -122,13 +121,13 @@ impl RpcClient {
         }
     }
 
-    /// As [`rest_get`](Self::rest_get), with the status: the node tells in the body of a 404 what it lacks.
+    /// As [`rest_get`](Self::rest_get), with status and body: the body of a 404 says what the node does not have.
     pub(crate) async fn rest(&self, path: &str) -> Result<(StatusCode, Bytes), RpcError> {
         let reply = self.transport.get(path, LONG_CALL_TIMEOUT).await?;
         Ok((reply.status, reply.body))
     }
 
-    /// How often the connection to the node broke so far: a change says that the node may be another one now.
+    /// Number of connection breaks so far. After a change the node may have been restarted, or replaced.
     pub(crate) fn breaks(&self) -> u64 {
         self.transport.breaks()
     }

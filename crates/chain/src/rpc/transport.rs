@@ -22,19 +22,19 @@ use tokio::sync::Semaphore;
 use super::{
     Auth, RpcError,
     auth::{Credentials, Presented},
-    error::words,
+    error::excerpt,
 };
 
-/// Requests under way at once. A node of older versions works with 4 threads and queues 16 requests before it answers
-/// 503; other programs ask it too.
+/// Concurrent requests. An older node has 4 threads and queues 16 requests before it answers 503; other programs need
+/// some of them.
 pub const MAX_IN_FLIGHT: usize = 8;
 /// The largest reply that is read: `getblock` verbosity 3 of a full block is about 30 MiB, its worst case three times
 /// that.
 pub const MAX_REPLY_BYTES: usize = 128 << 20;
-/// A node that is up accepts a connection at once, even across an ocean.
+/// A running node accepts a connection within one round trip, even between continents.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The node closes a connection that is idle for 30 s (`-rpcservertimeout`); ours go before, so that no request meets
-/// one that just closes.
+/// The node closes a connection that is idle for 30 s (`-rpcservertimeout`); the client closes earlier, so that no
+/// request uses a connection that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Status and whole body of a reply.
@@ -79,7 +79,7 @@ impl Transport {
         self.breaks.load(Ordering::Acquire)
     }
 
-    /// An authorised JSON request. A cookie that the node refuses is read again, once.
+    /// An authorised JSON request. If the node refuses the cookie, it is read again, once.
     pub(super) async fn post(&self, path: &str, body: Vec<u8>, timeout: Duration) -> Result<Reply, RpcError> {
         let body = Bytes::from(body);
         let mut presented = self.credentials.present().await;
@@ -104,7 +104,7 @@ impl Transport {
             }),
             StatusCode::SERVICE_UNAVAILABLE => Err(RpcError::Busy {
                 at,
-                reason: words(&reply.body),
+                reason: excerpt(&reply.body),
             }),
             _ => Ok(reply),
         }
@@ -119,11 +119,11 @@ impl Transport {
         let reply = self
             .exchange(Method::GET, path, Bytes::new(), &nothing, timeout)
             .await?;
-        // The same status as during the node's start; only the words differ (`src/httpserver.cpp`).
-        if reply.status == StatusCode::SERVICE_UNAVAILABLE && words(&reply.body).contains("queue") {
+        // The same status as during the start of the node; only the text differs (`src/httpserver.cpp`).
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE && excerpt(&reply.body).contains("queue") {
             return Err(RpcError::Busy {
                 at: self.at.clone(),
-                reason: words(&reply.body),
+                reason: excerpt(&reply.body),
             });
         }
         Ok(reply)
@@ -137,7 +137,7 @@ impl Transport {
         presented: &Presented,
         timeout: Duration,
     ) -> Result<Reply, RpcError> {
-        // The deadline runs from here, so that a request that waits for its turn fails as well.
+        // The deadline includes the wait for a permit.
         let exchange = async {
             let _turn = self.in_flight.acquire().await.map_err(|e| self.broken(e.to_string()))?;
             let request = self.request(method, path, body, presented)?;
@@ -183,7 +183,7 @@ impl Transport {
             .map_err(|e| RpcError::Address { reason: e.to_string() })
     }
 
-    /// Notes that the connection broke: the node may be another one when it is back, with another cookie.
+    /// Records a connection break: after a restart the node has another cookie.
     fn broken(&self, reason: String) -> RpcError {
         self.breaks.fetch_add(1, Ordering::AcqRel);
         self.credentials.forget();
@@ -204,7 +204,7 @@ impl fmt::Debug for Transport {
 }
 
 /// `HOST:PORT` of an `http` URL. The URL itself is not repeated in the error: it may hold a password. Whether the port,
-/// where one is given, is a number from 1 to 65535. The library leaves out any other, and the scheme's own is used.
+/// if given, is a number from 1 to 65535. The library ignores any other value and uses the default port of the scheme.
 pub fn has_usable_port(authority: &Authority) -> bool {
     authority.as_str() == authority.host() || authority.port_u16().is_some_and(|port| port > 0)
 }
@@ -233,7 +233,7 @@ fn authority(url: &str) -> Result<String, RpcError> {
     }
 }
 
-/// An error and what caused it, in one line; each layer of the transport tells only its own part.
+/// An error and what caused it, in one line; the `Display` of each layer gives its own part only.
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

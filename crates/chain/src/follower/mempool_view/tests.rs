@@ -54,7 +54,7 @@ fn block(txs: &[&MempoolTx]) -> (BlockHash, Block) {
 }
 
 #[test]
-fn a_batch_is_told_parents_first() {
+fn a_batch_is_emitted_parents_first() {
     let grandparent = spending(&[outpoint(1)], 30);
     let parent = spending(
         &[OutPoint {
@@ -77,12 +77,12 @@ fn a_batch_is_told_parents_first() {
         10,
     );
     let expected = [grandparent.txid, parent.txid, child.txid];
-    let told = MempoolView::default().enter(vec![child, grandparent, parent]);
-    assert_eq!(told.iter().map(|tx| tx.txid).collect::<Vec<_>>(), expected);
+    let entered = MempoolView::default().enter(vec![child, grandparent, parent]);
+    assert_eq!(entered.iter().map(|tx| tx.txid).collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn what_is_there_does_not_enter_again() {
+fn a_known_transaction_does_not_enter_twice() {
     let mut view = MempoolView::default();
     let tx = spending(&[outpoint(1)], 10);
     assert_eq!(view.enter(vec![tx.clone()]).len(), 1);
@@ -103,7 +103,7 @@ fn a_block_takes_its_transactions_and_replaces_double_spends() {
 }
 
 #[test]
-fn a_late_look_up_of_a_mined_transaction_does_not_enter_until_its_block_goes() {
+fn a_mined_transaction_does_not_enter_until_its_block_is_disconnected() {
     let mut view = MempoolView::default();
     let tx = spending(&[outpoint(1)], 10);
     let (hash, block) = block(&[&tx]);
@@ -114,7 +114,7 @@ fn a_late_look_up_of_a_mined_transaction_does_not_enter_until_its_block_goes() {
 }
 
 #[test]
-fn a_snapshot_tells_what_is_missing_and_new_and_which_signals_are_old() {
+fn a_snapshot_gives_missing_and_new_transactions_and_covered_signals() {
     let mut view = MempoolView::default();
     let (stays, goes, comes) = (
         spending(&[outpoint(1)], 1),
@@ -133,5 +133,5 @@ fn a_snapshot_tells_what_is_missing_and_new_and_which_signals_are_old() {
             new: vec![comes.txid]
         }
     );
-    assert!(!view.is_news(6) && view.is_news(7) && view.is_news(8));
+    assert!(!view.is_newer(6) && view.is_newer(7) && view.is_newer(8));
 }

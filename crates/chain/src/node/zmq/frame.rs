@@ -3,7 +3,7 @@
 use bitcoin::{BlockHash, Txid, hashes::Hash as _};
 use bytes::Bytes;
 
-/// What we subscribe to.
+/// The topics that the relay subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     Sequence,
@@ -32,7 +32,7 @@ pub(super) struct Message {
     pub(super) body: Body,
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// `sequence`, `C`: a block was connected.
@@ -41,15 +41,15 @@ pub(super) enum Body {
     Disconnected(BlockHash),
     /// `sequence`, `A`: a transaction entered the mempool.
     Entered { txid: Txid, sequence: u64 },
-    /// `sequence`, `R`: a transaction left it, other than by a block.
+    /// `sequence`, `R`: a transaction left it without being mined.
     Left { txid: Txid, sequence: u64 },
-    /// `rawtx`: a transaction in its consensus encoding, not yet read.
+    /// `rawtx`: a transaction in its consensus encoding, not yet decoded.
     RawTx(Bytes),
     /// `hashblock`: there is a new tip.
     Tip(BlockHash),
 }
 
-/// Why a message cannot be read.
+/// Why a message cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FrameError {
     #[error("expected 3 frames (topic, body, counter), got {0}")]
@@ -62,7 +62,7 @@ pub(super) enum FrameError {
     Body(&'static str, usize),
 }
 
-/// Reads one message.
+/// Parses one message.
 pub(super) fn parse(frames: &[Bytes]) -> Result<Message, FrameError> {
     let [topic, body, counter] = frames else {
         return Err(FrameError::Frames(frames.len()));
@@ -106,7 +106,7 @@ fn sequence(body: &[u8]) -> Option<Body> {
     }
 }
 
-/// Hashes are published in the order in which they are displayed, the reverse of that in which they are serialised.
+/// Hashes are published in the order in which they are displayed, the reverse of their serialisation.
 fn hash(bytes: &[u8]) -> Option<[u8; 32]> {
     let mut hash: [u8; 32] = bytes.try_into().ok()?;
     hash.reverse();

@@ -1,8 +1,8 @@
 //! Signals from the node's ZMQ publisher.
 //!
-//! Guarantees: the task ends with the receiver of its signals; after every break of the connection, gap in the counters
-//! or full queue one [`Signal::Lost`] follows, so that what was not told is looked up; a publisher that is not there is
-//! tried again for as long as the receiver lives, and spoken of once.
+//! Guarantees: the task ends when the receiver of its signals is dropped; after every break of the connection, gap in
+//! the counters or full queue it sends one [`Signal::Lost`], so that the follower compares with the node; it retries an
+//! unreachable publisher until the receiver is dropped, and logs it once.
 
 mod frame;
 mod reader;
@@ -21,44 +21,45 @@ use crate::signals::Signals;
 use crate::source::{Signal, Signalling};
 use frame::Topic;
 use reader::Reader;
-use silence::Silence;
+use silence::SilenceDetector;
 use topics::Missing;
 
-/// Signals that wait for the follower. A block's worth of mempool traffic fits; a follower that is slower looks at
-/// everything anew, which is cheaper than a queue of this length.
+/// Capacity of the queue to the follower: the mempool traffic of one block interval. A slower follower compares
+/// everything with the node, which is cheaper than a longer queue.
 const MAX_SIGNALS: usize = 1024;
-/// Of those, so many carry their transaction whatever its size, and the others only where it is no larger than
-/// [`SMALL_TX`]: the follower asks the node for it. Standard transactions have 400 KB at most, so that the queue holds
-/// 42 MB of them at most.
+/// Up to this many queued signals, a signal carries its transaction whatever its size; above, only if it is no larger
+/// than [`SMALL_TX`], and the follower requests other transactions from the node. Standard transactions have at most
+/// 400 KB, so the queue holds at most 42 MB of them.
 const WITH_LARGE_TX: usize = 64;
-/// Bytes of a transaction that a signal always carries.
+/// Largest transaction, in bytes, that a signal always carries.
 const SMALL_TX: usize = 16 << 10;
-/// One attempt to connect. The library retries within it, after 50, 100, 200 ms and so on.
+/// Timeout of one connection attempt. The library retries within it, after 50, 100, 200 ms and so on.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// First wait after a failed attempt.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
-/// Longest wait between attempts: a node that is back is heard within this time.
+/// Longest wait between attempts: a restarted node is connected within this time.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
-/// The publisher takes note of a subscription a moment after it was sent (a round trip, and up to a millisecond in
-/// libzmq). What it publishes before is lost and leaves no gap, so [`Signal::Lost`] is told only after this time.
+/// A subscription takes effect at the publisher some time after it was sent (a round trip, and up to a millisecond in
+/// libzmq). Messages before that are lost without a gap in the counters, so [`Signal::Lost`] is sent only after this
+/// time.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// The node's publisher, and how the connection to it stands.
+/// The ZMQ publisher of the node, and the state of the connection.
 #[derive(Debug)]
 pub(super) struct Publisher {
     url: String,
     standing: Arc<Mutex<Standing>>,
 }
 
-/// What is known of the connection.
+/// State of the connection.
 #[derive(Debug, Default)]
 struct Standing {
-    /// Since when it cannot be reached, and why.
+    /// Since when the publisher is unreachable, and why.
     unreached: Option<(Instant, String)>,
     /// Topics that the node does not publish there. Logged when it changes, not at each connection.
     missing: Option<Missing>,
-    /// A message of the topic `sequence` has come over this connection, whatever the node says: it may be published at
-    /// another address, from where a proxy brings it here.
+    /// A message of the topic `sequence` was received over this connection. This overrides `getzmqnotifications`: a
+    /// proxy may forward the topic from another address.
     has_sequence: bool,
 }
 
@@ -74,7 +75,7 @@ impl Publisher {
         Self { url, standing }
     }
 
-    /// How the connection stands.
+    /// State of the connection.
     pub(super) fn signalling(&self) -> Signalling {
         let standing = lock(&self.standing);
         Signalling {
@@ -85,12 +86,12 @@ impl Publisher {
         }
     }
 
-    /// Whether the node publishes every change, as far as it is known.
+    /// Whether the node publishes every change, as far as known.
     pub(super) fn signals_all(&self) -> bool {
         !lock(&self.standing).is_partial()
     }
 
-    /// Starts the task that listens. It ends when the receiver is dropped.
+    /// Starts the receiving task. It ends when the receiver is dropped.
     pub(super) fn signals(&self, rpc: RpcClient) -> Signals {
         let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
         let mut listener = Listener {
@@ -154,7 +155,7 @@ impl Listener {
         }
     }
 
-    /// Passes on what one connection brings; returns why it ended.
+    /// Forwards the signals of one connection; returns why it ended.
     async fn receive(&mut self, mut socket: SubSocket, mut events: Events) -> String {
         let mut reader = Reader::default();
         let mut has_sequence = false;
@@ -162,8 +163,8 @@ impl Listener {
         let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
         tokio::pin!(settled);
         let mut fresh = true;
-        let mut silence = Silence::new(self.rpc.breaks());
-        let mut looks = tokio::time::interval_at(Instant::now() + silence::LOOK, silence::LOOK);
+        let mut silence = SilenceDetector::new(self.rpc.breaks());
+        let mut looks = tokio::time::interval_at(Instant::now() + silence::CHECK_INTERVAL, silence::CHECK_INTERVAL);
         let check = topics::missing(self.rpc.clone(), self.url.clone());
         tokio::pin!(check);
         let mut checking = true;
@@ -171,7 +172,7 @@ impl Listener {
             tokio::select! {
                 message = socket.recv() => match message {
                     Ok(message) => {
-                        silence.heard();
+                        silence.on_message();
                         self.pass_on(&mut reader, message);
                         if !has_sequence && reader.has_sequence() {
                             has_sequence = true;
@@ -184,8 +185,8 @@ impl Listener {
                     Some(SocketEvent::Disconnected(_) | SocketEvent::Closed) | None => return "disconnected".to_owned(),
                     Some(_) => {}
                 },
-                _ = looks.tick() => if silence.look(self.rpc.breaks()) {
-                    return "no message for too long".to_owned();
+                _ = looks.tick() => if silence.check(self.rpc.breaks()) {
+                    return "no message for 10 minutes, or none since the node restarted".to_owned();
                 },
                 () = &mut settled, if fresh => {
                     fresh = false;
@@ -195,7 +196,7 @@ impl Listener {
                     checking = false;
                     self.complain(missing);
                 }
-                () = self.queue.room(), if self.queue.lost => {}
+                () = self.queue.send_lost(), if self.queue.lost => {}
             }
         }
     }
@@ -229,10 +230,10 @@ impl Listener {
     }
 }
 
-/// The bounded way to the follower.
+/// Bounded queue to the follower.
 struct Queue {
     sender: mpsc::Sender<Signal>,
-    /// Signals were dropped, and [`Signal::Lost`] is still to be told.
+    /// Signals were dropped, and [`Signal::Lost`] is not sent yet.
     lost: bool,
 }
 
@@ -246,11 +247,11 @@ impl Queue {
             }
             other => other,
         };
-        // What comes after the loss must not overtake the word of it.
+        // `Lost` must precede every signal after the loss.
         if self.lost {
             self.lose();
         }
-        // While the word of the loss waits for room, a signal adds nothing: everything is looked at anew.
+        // A signal before a pending `Lost` is redundant: the follower compares everything.
         if !self.lost && self.sender.try_send(signal).is_err() {
             self.lost = true;
         }
@@ -260,13 +261,13 @@ impl Queue {
         self.lost = self.sender.try_send(Signal::Lost).is_err();
     }
 
-    /// Tells of the loss as soon as there is room.
-    async fn room(&mut self) {
+    /// Sends `Lost` as soon as the queue has capacity.
+    async fn send_lost(&mut self) {
         if let Ok(permit) = self.sender.reserve().await {
             permit.send(Signal::Lost);
             self.lost = false;
         } else {
-            // The receiver is gone, and this task is about to end.
+            // The receiver was dropped: this task is about to end.
             std::future::pending::<()>().await;
         }
     }
@@ -275,7 +276,7 @@ impl Queue {
 type Events = futures_util::stream::BoxStream<'static, SocketEvent>;
 
 /// One connection, subscribed. The library's own reconnection is not used: it waits up to 30 s between attempts and
-/// does not tell of failed ones.
+/// does not report failed ones.
 async fn connected(url: &str) -> Result<(SubSocket, Events), ZmqError> {
     let mut options = SocketOptions::default();
     options.connect_timeout(CONNECT_TIMEOUT);
@@ -325,17 +326,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_drops_and_tells_of_it_once_before_anything_later() {
+    async fn a_full_queue_drops_signals_and_sends_lost_once_before_any_later_signal() {
         let (sender, mut receiver) = mpsc::channel(2);
         let mut queue = Queue { sender, lost: false };
         (0..5).for_each(|_| queue.send(Signal::Chain));
         assert!(queue.lost);
         assert_eq!(receiver.recv().await, Some(Signal::Chain));
         queue.send(Signal::Chain);
-        assert!(queue.lost, "there was room for the word of the loss alone");
+        assert!(queue.lost, "the queue had capacity for `Lost` only");
         assert_eq!(receiver.recv().await, Some(Signal::Chain));
         assert_eq!(receiver.recv().await, Some(Signal::Lost));
-        queue.room().await;
+        queue.send_lost().await;
         queue.send(Signal::Chain);
         assert_eq!(receiver.recv().await, Some(Signal::Lost));
         assert_eq!(receiver.recv().await, Some(Signal::Chain));

@@ -1,4 +1,5 @@
-//! Messages of one connection to signals: gaps in the counters, and the transaction that belongs to an `A`.
+//! Turns the messages of one connection into signals: detects gaps in the counters, and attaches the transaction to its
+//! `A`.
 
 use bitcoin::{BlockHash, Transaction, Txid, consensus};
 use bytes::Bytes;
@@ -6,29 +7,29 @@ use bytes::Bytes;
 use super::frame::{self, Body, FrameError, Topic};
 use crate::source::Signal;
 
-/// What is remembered between the messages of a connection.
+/// State between the messages of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     sequence: Counter,
     hashblock: Counter,
-    /// The last `rawtx`. The node publishes a transaction that enters the mempool right before the `A` that tells of
-    /// it: one thread serves the notifiers of an address, in the order of their names (`CZMQNotificationInterface`).
-    /// Those of a block replace each other unread.
+    /// The last `rawtx`. The node publishes a transaction that enters the mempool right before its `A`: one thread
+    /// serves the notifiers of an address, in the order of their names (`CZMQNotificationInterface`). Those of a block
+    /// replace each other unread.
     raw: Option<Bytes>,
     /// The block of the last `C`: `hashblock` repeats it.
     connected: Option<BlockHash>,
 }
 
-/// What one message came to.
+/// Result of one message.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Reading {
-    /// Messages before it are missing.
+    /// Messages before it were lost.
     pub(super) gap: Option<Gap>,
-    /// What it says, unless it says nothing new.
+    /// Its signal, unless it is redundant.
     pub(super) signal: Option<Signal>,
 }
 
-/// A hole in the counters of a topic.
+/// A gap in the counters of a topic.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{missing} messages of topic {topic} are missing before sequence number {counter}")]
 pub(super) struct Gap {
@@ -38,13 +39,13 @@ pub(super) struct Gap {
 }
 
 impl Reader {
-    /// Takes the next message of the connection.
+    /// Handles the next message of the connection.
     pub(super) fn read(&mut self, frames: &[Bytes]) -> Result<Reading, FrameError> {
         let message = frame::parse(frames)?;
         let missing = match message.topic {
             Topic::Sequence => self.sequence.advance(message.counter),
-            // Nothing is lost with a `rawtx`: its `A` goes without it. They come by the thousand with each block, and
-            // get lost then.
+            // A lost `rawtx` is no gap: its `A` is sent without a transaction. Each block publishes thousands of them,
+            // of which some are usually lost.
             Topic::RawTx => 0,
             Topic::HashBlock => self.hashblock.advance(message.counter),
         };
@@ -59,7 +60,7 @@ impl Reader {
         })
     }
 
-    /// Whether a message of the topic `sequence` has come.
+    /// Whether a message of the topic `sequence` was received.
     pub(super) fn has_sequence(&self) -> bool {
         self.sequence.0.is_some()
     }
@@ -100,7 +101,7 @@ impl Reader {
 struct Counter(Option<u32>);
 
 impl Counter {
-    /// How many messages are missing before the one numbered `counter`. None are before the first of a connection.
+    /// Number of messages missing before the one numbered `counter`; 0 for the first of a connection.
     fn advance(&mut self, counter: u32) -> u32 {
         let expected = self.0.map_or(counter, |last| last.wrapping_add(1));
         self.0 = Some(counter);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_told_and_the_counter_wraps() {
+    fn gaps_are_reported_and_the_counter_wraps() {
         let mut reader = Reader::default();
         let mut missing = |counter| {
             reader

@@ -1,47 +1,47 @@
-//! When a connection that says nothing is given up.
+//! Detects a dead ZMQ connection by its silence.
 //!
-//! A publisher whose machine lost power, or a way to it that a firewall forgot, leaves a connection that is silent for
-//! ever. ZMQ has no word for "still here" that the node would send. A busy network is never silent for minutes; on a
-//! quiet one, connecting anew costs nothing.
+//! After a power loss of the publisher's machine, or if a firewall drops the state of the connection, the connection
+//! stays open and silent for ever: the node sends no ZMQ heartbeats. A busy network is never silent for minutes; on a
+//! quiet one, a reconnect costs nothing.
 
 use std::time::Duration;
 
-/// Time between two looks.
-pub(super) const LOOK: Duration = Duration::from_secs(60);
-/// Looks in a row without a message in between, after which the connection is given up.
-const SILENT_LOOKS: u32 = 10;
+/// Interval between checks.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// Consecutive checks without a message after which the connection is closed.
+const MAX_SILENT_CHECKS: u32 = 10;
 
-/// What is remembered between the looks at one connection.
+/// State between the checks of one connection.
 #[derive(Debug)]
-pub(super) struct Silence {
-    heard: bool,
-    silent_looks: u32,
-    /// How often the RPC connection to the same node had broken when this connection was made.
+pub(super) struct SilenceDetector {
+    received: bool,
+    silent_checks: u32,
+    /// Number of breaks of the RPC connection to the same node when this connection was made.
     breaks: u64,
 }
 
-impl Silence {
+impl SilenceDetector {
     pub(super) fn new(breaks: u64) -> Self {
         Self {
-            heard: false,
-            silent_looks: 0,
+            received: false,
+            silent_checks: 0,
             breaks,
         }
     }
 
-    pub(super) fn heard(&mut self) {
-        self.heard = true;
+    pub(super) fn on_message(&mut self) {
+        self.received = true;
     }
 
-    /// Whether to give the connection up. `breaks` is the number of breaks of the RPC connection by now: when that
-    /// broke and this one says nothing since, one look is enough.
-    pub(super) fn look(&mut self, breaks: u64) -> bool {
-        self.silent_looks = if std::mem::take(&mut self.heard) {
+    /// Whether to close the connection. `breaks` is the current number of breaks of the RPC connection: if that
+    /// connection broke and this one is silent since, one check is enough.
+    pub(super) fn check(&mut self, breaks: u64) -> bool {
+        self.silent_checks = if std::mem::take(&mut self.received) {
             0
         } else {
-            self.silent_looks + 1
+            self.silent_checks + 1
         };
-        self.silent_looks >= SILENT_LOOKS || (self.silent_looks > 0 && breaks != self.breaks)
+        self.silent_checks >= MAX_SILENT_CHECKS || (self.silent_checks > 0 && breaks != self.breaks)
     }
 }
 
@@ -50,19 +50,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_silent_looks_in_a_row_are_too_many() {
-        let mut silence = Silence::new(3);
-        assert!((0..9).all(|_| !silence.look(3)));
-        silence.heard();
-        assert!((0..10).all(|_| !silence.look(3)));
-        assert!(silence.look(3));
+    fn ten_silent_checks_in_a_row_give_up() {
+        let mut silence = SilenceDetector::new(3);
+        assert!((0..9).all(|_| !silence.check(3)));
+        silence.on_message();
+        assert!((0..10).all(|_| !silence.check(3)));
+        assert!(silence.check(3));
     }
 
     #[test]
-    fn one_is_too_many_when_the_node_was_away() {
-        let mut silence = Silence::new(3);
-        silence.heard();
-        assert!(!silence.look(4));
-        assert!(silence.look(4));
+    fn one_silent_check_gives_up_after_a_break_of_the_rpc_connection() {
+        let mut silence = SilenceDetector::new(3);
+        silence.on_message();
+        assert!(!silence.check(4));
+        assert!(silence.check(4));
     }
 }

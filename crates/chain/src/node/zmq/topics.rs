@@ -1,4 +1,4 @@
-//! Whether the node publishes what we listen to.
+//! Checks that the node publishes the topics that the relay subscribes to.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -17,14 +17,14 @@ struct Notifier {
 /// Topics that the node does not publish at an address.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Missing {
-    /// What to do, for the operator.
+    /// Advice for the operator.
     pub(super) advice: String,
-    /// `sequence` is among them, the only one that reports every change of the mempool and of the chain.
+    /// Whether `sequence` is among them: the only topic that reports every change of the mempool and of the chain.
     pub(super) lacks_sequence: bool,
 }
 
-/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or cannot be asked, which is
-/// reported elsewhere.
+/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or if the request fails,
+/// which the follower reports.
 pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
     match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
         Ok(notifiers) => complaint(&notifiers, &url),
@@ -42,7 +42,7 @@ pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
 }
 
 fn complaint(notifiers: &[Notifier], url: &str) -> Option<Missing> {
-    // Hosts differ in their spelling, and by what lies between the node and us; only the port is comparable.
+    // Only the ports are compared: the host may be written differently, or be that of a proxy.
     let here = |notifier: &&Notifier| port(&notifier.address) == port(url);
     let lacks = |topic: &Topic| {
         !notifiers
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_real_node_is_asked() {
+    async fn the_topics_of_a_real_node() {
         let mut node = testkit::Bitcoind::start(testkit::Options::default()).await;
         let rpc = RpcClient::new(&node.rpc_url(), crate::rpc::Auth::CookieFile(node.cookie_file())).unwrap();
         assert_eq!(missing(rpc.clone(), node.zmq_url()).await, None);
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(
             missing(rpc.clone(), node.zmq_url()).await,
             None,
-            "a node that is down is told of elsewhere"
+            "the follower reports a node that is down"
         );
         let args = vec![format!("-zmqpubrawtx={}", node.zmq_url())];
         node.start_again_with(testkit::Options {
