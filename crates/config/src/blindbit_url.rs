@@ -1,22 +1,22 @@
-//! Where a BlindBit Oracle can be.
+//! Address of a BlindBit Oracle.
 
 use hyper::Uri;
 use sdk_relay_chain::rpc::has_usable_port;
 
-/// What is wrong with an address.
+/// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WrongUrl(
-    /// In a few words.
+    /// Reason, for an error message.
     pub &'static str,
 );
 
-/// The address without a slash at its end, if an Oracle can be there.
+/// Validates the address and removes a slash at its end.
 pub fn check_url(url: &str) -> Result<String, WrongUrl> {
     let uri: Uri = url.parse().map_err(|_| WrongUrl("not a URL"))?;
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(at)) if at.as_str().contains('@') => Err(WrongUrl(
-            "it must not have a user or password, because anybody may read it",
+            "it must not have a user or password, because GET /config shows the address",
         )),
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => Err(WrongUrl("it must not have a query")),
         (Some("http" | "https"), Some(at)) if !has_usable_port(at) => {

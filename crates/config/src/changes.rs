@@ -1,7 +1,8 @@
-//! What `PUT /config` has changed: a small file of its own in the data directory, read over file and environment, below
-//! the flags.
+//! Changes made with `PUT /config`: a file in the data directory. It overrides configuration file and environment, and
+//! is overridden by the flags.
 //!
-//! The operator's own file is left as it is. Deleting `settings.toml` takes all changes back at the next start.
+//! The configuration file of the operator is not modified. Deleting `settings.toml` reverts all changes at the next
+//! start.
 
 use std::path::Path;
 
@@ -17,12 +18,12 @@ pub const CHANGES_FILE: &str = "settings.toml";
 
 const HEADER: &str = "# Changes made with PUT /config. Delete this file to revert them.\n";
 
-/// Changes over the configuration, by key with dots between levels.
+/// Changes to the configuration, by key (levels are separated by dots).
 #[derive(Clone, Debug, Default)]
 pub struct Changes(DocumentMut);
 
 impl Changes {
-    /// The changes of a data directory; none where there is no file.
+    /// Reads the changes of a data directory; empty if there is no file.
     pub(super) fn read(data_dir: &Path) -> Result<Self, ConfigError> {
         let path = data_dir.join(CHANGES_FILE);
         let origin = path.display().to_string();
@@ -37,7 +38,7 @@ impl Changes {
             .and_then(std::io::read_to_string)
             .map_err(unreadable)?;
         text.parse().map(Self).map_err(|_| {
-            // The same error with the line in which it is.
+            // The same error, with its line.
             let checked = toml_layer::merge(&mut Values::default(), &origin, &text).err();
             match checked {
                 Some(ConfigError::Syntax { origin, reason }) => ConfigError::Syntax {
@@ -52,13 +53,13 @@ impl Changes {
         })
     }
 
-    /// Puts the changes over the layers below.
+    /// Merges the changes over the lower layers.
     pub(super) fn merge(&self, values: &mut Values, data_dir: &Path) -> Result<(), ConfigError> {
         let name = data_dir.join(CHANGES_FILE).display().to_string();
         toml_layer::merge(values, &name, &self.text())
     }
 
-    /// Sets a key, or takes its change back with `None`.
+    /// Sets a key; `None` reverts its change.
     pub(crate) fn set(&mut self, key: &str, value: Option<Value>) {
         let mut table: &mut Table = self.0.as_table_mut();
         let (path, last) = key.rsplit_once('.').map_or((None, key), |(p, l)| (Some(p), l));
@@ -98,7 +99,7 @@ impl Changes {
 }
 
 fn with_advice(reason: &str) -> String {
-    format!("{reason}; correct the file, or delete it to take back what PUT /config has changed")
+    format!("{reason}; correct the file, or delete it to revert the changes of PUT /config")
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kept_and_taken_back() {
+    fn changes_are_kept_and_reverted() {
         let dir = tempfile::tempdir().unwrap();
         let mut changes = Changes::read(dir.path()).unwrap();
         assert!(changes.is_empty());
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_told() {
+    fn a_damaged_file_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CHANGES_FILE), "= 3").unwrap();
         assert!(Changes::read(dir.path()).is_err());

@@ -1,5 +1,5 @@
-//! What the settings mean together: every default worked out, and the rules between settings. One file for each group
-//! that has some.
+//! Derives the configuration from the values: defaults that depend on other settings, and rules between settings. One
+//! file for each group that has rules.
 
 mod bitcoin_core;
 mod http;
@@ -21,7 +21,7 @@ use crate::trusted_proxies::TrustedProxies;
 use crate::values::Values;
 
 impl Config {
-    /// What an operator may have meant otherwise, and which is no error.
+    /// Settings that are valid but probably not intended.
     pub fn warnings(&self) -> Vec<String> {
         let unknown = unknown_targets(&self.log_level);
         let origin = self.origin("log.level");
@@ -32,7 +32,7 @@ impl Config {
     }
 
     /// Checks each value on its own, and then the rules between them. `operator_url` is `bitcoin_core.url` without the
-    /// changes made over HTTP: the configured credentials are for that node alone.
+    /// changes made over HTTP: the configured credentials are for that node only.
     pub(super) fn check(values: &Values, operator_url: &str, data_dir: &Path) -> Result<Self, ConfigError> {
         let standalone = values.get(&key::STANDALONE)?;
         let network = match values.get(&key::NETWORK)? {
@@ -98,11 +98,11 @@ fn dev_mode(values: &Values, network: Network) -> Result<bool, ConfigError> {
     Ok(dev_mode)
 }
 
-/// The two APIs have a port each.
+/// The two APIs need different ports.
 fn http_url(values: &Values) -> Result<SocketAddr, ConfigError> {
     let http = values.get(&key::HTTP_URL)?;
     let ws = values.get(&key::WS_URL)?;
-    // An unspecified address takes the port on all others; that of IPv6 takes those of IPv4 too.
+    // An unspecified address binds the port on all addresses; `::` includes those of IPv4.
     let share = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
     if http.port() != 0 && http.port() == ws.port() && (share(http.ip(), ws.ip()) || share(ws.ip(), http.ip())) {
         let why = format!(

@@ -22,25 +22,25 @@ use crate::trusted_proxies::TrustedProxies;
 /// The configuration, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// This relay's name; `None`: made from the wallet's key.
+    /// Name of this relay; `None`: derived from the key of the wallet.
     pub relay_id: Option<String>,
     /// Bitcoin network.
     pub network: Network,
-    /// Everything that the relay writes is in here.
+    /// Directory of all files that the relay writes.
     pub data_dir: PathBuf,
-    /// Where the WebSocket API listens.
+    /// Listen address of the WebSocket API.
     pub ws_url: SocketAddr,
-    /// Where the HTTP API listens.
+    /// Listen address of the HTTP API.
     pub http_url: SocketAddr,
-    /// Whether `/dev/*` is open.
+    /// Whether `/dev/*` is enabled.
     pub dev_mode: bool,
     /// Whether the relay runs on the embedded chain.
     pub standalone: bool,
     /// The node.
     pub bitcoin_core: BitcoinCore,
-    /// The BlindBit Oracle that the index's tweaks come from; `None`: the relay computes them.
+    /// The BlindBit Oracle that the tweak index is compared with.
     pub blindbit_url: Option<String>,
-    /// The tweak index; `None`: the relay keeps none.
+    /// The tweak index; `None`: disabled.
     pub index: Option<IndexConfig>,
     /// Interval of the topic `sync`.
     pub sync_interval: Duration,
@@ -50,59 +50,60 @@ pub struct Config {
     pub metrics_interval: Duration,
     /// Other relays.
     pub mesh: MeshConfig,
-    /// Keys of the relay's own wallet; `None`: made at first start.
+    /// Keys of the relay's own wallet; `None`: created at the first start.
     pub wallet: Option<WalletKeys>,
     /// Bounds of the event log.
     pub retention: RetentionConfig,
-    /// WebSocket connections at most.
+    /// Largest number of WebSocket connections.
     pub max_connections: usize,
-    /// Of one address (IPv6: of one /64); loopback is free.
+    /// Largest number of WebSocket connections of one address (IPv6: of one /64); loopback addresses are not counted.
     pub max_connections_per_address: usize,
     /// HTTP connections of one address (IPv6: of one /64), loopback addresses not counted.
     pub max_http_connections_per_address: usize,
-    /// Bytes of WebSocket messages and request bodies that are not complete, over all clients.
+    /// Bytes of incomplete WebSocket messages and request bodies of all clients.
     pub input_memory: usize,
-    /// Watches at most.
+    /// Largest number of watches.
     pub max_watches: usize,
-    /// Of one connection.
+    /// Largest number of watches of one connection.
     pub max_watches_per_connection: usize,
-    /// Of one watch.
+    /// Largest number of labels of one watch.
     pub max_labels_per_watch: usize,
     /// Requests of one address per second, on average.
     pub requests_per_second: NonZeroU32,
-    /// The same for BlindBit's routes, where further requests wait.
+    /// The same for the BlindBit routes, where requests beyond the limit wait.
     pub blindbit_requests_per_second: NonZeroU32,
-    /// Who may change things, and who may read.
+    /// Tokens for administration and reading.
     pub auth: Auth,
-    /// Origins of pages that may change things.
+    /// Origins of web pages that may use the administration endpoints.
     pub cors_origins: Vec<String>,
-    /// Names of this relay, beside addresses and `localhost`: in lower case, without a dot at the end.
+    /// Host names of this relay, in addition to IP addresses and `localhost`: in lower case, without a trailing dot.
     pub hosts: Vec<String>,
-    /// Whether loopback peers may change things while there is no admin token. `http.trusted_proxies` switches it off.
+    /// Whether loopback peers may use the administration endpoints while there is no admin token. False if
+    /// `http.trusted_proxies` is not empty.
     pub local_admin: bool,
-    /// Reverse proxies that name their clients.
+    /// Reverse proxies whose forwarding header is used.
     pub trusted_proxies: TrustedProxies,
-    /// Whence the certificate for TLS on both ports; `None`: plain text.
+    /// Source of the TLS certificate of both ports; `None`: plain text.
     pub tls: Option<TlsFiles>,
-    /// The engine that scans.
+    /// The scan engine.
     pub scanner: Fast,
-    /// How often the embedded chain mines by itself.
+    /// Interval between automatically mined blocks of the embedded chain.
     pub mine_interval: Option<Duration>,
     /// Filter of the log (`tracing_subscriber::EnvFilter`).
     pub log_level: String,
     /// Whether log lines are JSON.
     pub log_json: bool,
-    /// For errors of values that are found wrong later.
+    /// Origins of the values, for errors that are found later.
     pub(crate) origins: Origins,
 }
 
 impl Config {
-    /// Where the value of a key that names a file or an address stands: the file, the variable or the flag.
+    /// Origin of the value of a key that names a file or an address: the file, the variable or the flag.
     pub fn origin(&self, key: &str) -> &str {
         self.origins.get(key)
     }
 
-    /// The value of such a key cannot be used after all: `reason` says why, and what would be right.
+    /// Error for a value that turns out to be unusable: `reason` says why, and what is expected.
     pub fn unusable(&self, key: &str, found: impl std::fmt::Display, reason: impl Into<String>) -> ConfigError {
         ConfigError::Value {
             origin: self.origin(key).to_owned(),

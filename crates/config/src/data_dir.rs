@@ -1,4 +1,4 @@
-//! The data directory: made where it is missing, and used by one relay at a time.
+//! The data directory: created if missing, and locked against a second relay.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use sdk_relay_files::{Access, check_regular, is_absent, make_directory};
 
-/// Name of the lock file. It is never deleted: a lock on a deleted file would protect nothing.
+/// Name of the lock file. It is never deleted: a lock on a deleted file has no effect.
 const LOCK: &str = "relay.lock";
-/// Files of a relay that was here before: the lock, and the keys, which a backup restores without it.
+/// Files that show that a relay has used the directory: the lock, and the keys, which a backup restores without the
+/// lock.
 const OF_A_RELAY: [&str; 3] = [LOCK, "wallet.key", "mesh.key"];
 
-/// Holds the data directory for this process; dropping it lets it go, and so does the death of the process.
+/// Exclusive lock of the data directory. Released on drop and when the process ends.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -22,7 +23,7 @@ pub struct DataDir {
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another relay has it.
+    /// Another relay uses it.
     #[error("the data directory {} is in use by another relay (process {process}): stop it, or choose another one with --data-dir", .path.display())]
     InUse {
         /// The directory.
@@ -30,26 +31,26 @@ pub enum DataDirError {
         /// Process id of the other relay, as it wrote it.
         process: String,
     },
-    /// Its lock cannot be taken.
+    /// Locking failed.
     #[error("cannot lock the data directory with {}: {source}", .path.display())]
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It cannot be made or written.
+    /// It cannot be created or written.
     #[error("cannot use the data directory {}: {source}", .path.display())]
     Io {
         /// The directory or the file in it.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl DataDir {
-    /// Makes the directory (mode 0700) and takes its lock.
+    /// Creates the directory (mode 0700) and locks it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let io = |source| DataDirError::Io {
             path: path.to_owned(),
@@ -98,8 +99,8 @@ impl DataDir {
         })
     }
 
-    /// Whether the directory can be made and written, without leaving anything in it. Whether a relay uses it now is
-    /// not looked at.
+    /// Checks that the directory can be created and written, without leaving a file in it. Ignores whether a relay uses
+    /// it now.
     pub fn check(path: &Path) -> Result<(), DataDirError> {
         let mut there = path;
         while std::fs::symlink_metadata(there).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
@@ -109,7 +110,7 @@ impl DataDir {
             }
         }
         if !there.is_dir() {
-            // It cannot: the error is that of the start.
+            // Return the error that the start would return.
             return make(path).map_err(|source| DataDirError::Io {
                 path: path.to_owned(),
                 source,
@@ -135,7 +136,7 @@ impl DataDir {
     }
 }
 
-/// Where the data directory is when nobody says.
+/// Default data directory.
 pub fn default_data_dir() -> PathBuf {
     home().join(".sdk_relay")
 }
@@ -147,7 +148,7 @@ pub(crate) fn home() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("."))
 }
 
-/// Whether a lock file could be opened, or made.
+/// Checks that a lock file can be opened or created.
 fn check_lock(path: &Path) -> Result<(), DataDirError> {
     let checked = is_absent(path).and_then(|absent| if absent { Ok(()) } else { check_regular(path).map(drop) });
     checked.map_err(|source| DataDirError::Lock {
@@ -156,7 +157,7 @@ fn check_lock(path: &Path) -> Result<(), DataDirError> {
     })
 }
 
-/// Of mode 0700.
+/// Creates the directory with mode 0700.
 fn make(path: &Path) -> std::io::Result<()> {
     make_directory(path, Access::Owner)
 }
@@ -170,10 +171,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er");
         let first = DataDir::open(&path).unwrap();
-        let told = DataDir::open(&path).unwrap_err().to_string();
+        let message = DataDir::open(&path).unwrap_err().to_string();
         assert!(
-            told.contains("in use") && told.contains(&std::process::id().to_string()),
-            "{told}"
+            message.contains("in use") && message.contains(&std::process::id().to_string()),
+            "{message}"
         );
         drop(first);
         DataDir::open(&path).unwrap();
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_its_place_is_told() {
+    fn a_file_in_place_of_the_directory_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "x").unwrap();

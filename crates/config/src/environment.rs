@@ -6,13 +6,14 @@ use crate::names;
 use crate::setting::{ENV_PREFIX, Setting};
 use crate::values::Values;
 
-/// A variable that begins like ours and is no setting: a typing error, or not meant for us. Kubernetes sets
-/// `SDK_RELAY_PORT=tcp://…` and others in every container beside a service that is called `sdk-relay`.
+/// An environment variable with the prefix of the settings that is no setting: a typing error, or set by another
+/// program. Kubernetes sets `SDK_RELAY_PORT=tcp://…` and others in every container of a namespace with a service called
+/// `sdk-relay`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Its name.
     pub name: String,
-    /// The variable that may be meant, where one is close.
+    /// The most similar setting, if one is close.
     pub nearest: Option<String>,
 }
 
@@ -54,7 +55,7 @@ impl Environment {
                 continue;
             };
             let key = key.to_lowercase().replace("__", ".");
-            // `SDK_RELAY_CONFIG` is the flag `--config`.
+            // `SDK_RELAY_CONFIG` corresponds to the flag `--config`.
             if key == "config" {
                 continue;
             }
@@ -69,7 +70,7 @@ impl Environment {
                 Err(_) => drop(unreadable.get_or_insert_with(|| name.into_owned())),
             }
         }
-        // The environment has no order of its own.
+        // The order of environment variables is undefined.
         unknown.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             values,
@@ -94,13 +95,12 @@ impl Environment {
         &self.unknown
     }
 
-    /// A setting that is not UTF-8. The configuration is refused then: what it was to set would be left out without a
-    /// word, a token perhaps.
+    /// A setting that is not UTF-8. The configuration is refused, because ignoring the variable could drop a token.
     pub(super) fn unreadable(&self) -> Option<&str> {
         self.unreadable.as_deref()
     }
 
-    /// Puts the variables over the layers below.
+    /// Merges the variables over the lower layers.
     pub(super) fn merge(&self, values: &mut Values) {
         for (setting, text) in &self.values {
             values.set(setting, setting.read_text(text), setting.variable());

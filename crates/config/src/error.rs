@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-/// Why a configuration is refused: where, which key, which value, and what would be right.
+/// Why a configuration is refused: origin, key, value, and expectation.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file that `--config` names is not there.
+    /// The file of `--config` cannot be read.
     #[error("cannot read the configuration file {}: {reason}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         reason: String,
     },
     /// One value is wrong.
@@ -20,17 +20,17 @@ pub enum ConfigError {
         origin: String,
         /// The key, with dots between levels.
         key: String,
-        /// The value as it stands there; never that of a secret.
+        /// The value as written; never that of a secret.
         found: String,
-        /// What would be right.
+        /// The expectation.
         expected: String,
     },
-    /// The layers cannot be read at all.
+    /// A layer cannot be parsed.
     #[error("{origin}: {reason}")]
     Syntax {
         /// The file or the variable.
         origin: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
 }

@@ -16,7 +16,7 @@ pub struct IpNetwork {
 pub struct WrongIpNetwork;
 
 impl IpNetwork {
-    /// Whether the address lies in it. An IPv4-mapped IPv6 address is the IPv4 address.
+    /// Whether the network contains the address. An IPv4-mapped IPv6 address is the IPv4 address.
     pub fn contains(&self, ip: IpAddr) -> bool {
         bits(ip) & self.mask == self.bits
     }

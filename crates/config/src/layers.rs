@@ -1,4 +1,4 @@
-//! Defaults, file, environment, flags: read one over the other.
+//! The layers of the configuration: defaults, file, environment, flags.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::values::Values;
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
 
-/// What the command line says over file and environment.
+/// Flags of the command line, which override file and environment.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// `--config`.
@@ -32,17 +32,17 @@ pub struct Overrides {
     pub tls_self_signed: bool,
 }
 
-/// Reads the layers, as often as asked: at the start, for `PUT /config`, and at a restart.
+/// Loads the layers: at the start, for `PUT /config`, and at a restart.
 #[derive(Clone, Debug)]
 pub struct Loader {
     overrides: Overrides,
     environment: Environment,
-    /// The file was there when this was made: at a restart it has to be there still.
+    /// The file existed when this was created: it must still exist at a restart.
     had_file: bool,
 }
 
 impl Loader {
-    /// Over the environment of this process.
+    /// Uses the environment of this process.
     pub fn new(overrides: Overrides) -> Self {
         Self::with_environment(overrides, std::env::vars_os())
     }
@@ -53,18 +53,18 @@ impl Loader {
             environment: Environment::new(environment),
             had_file: false,
         };
-        // What cannot be told apart from a file that is there is an error when it is read.
+        // If the check fails, the file is assumed to exist, and reading it gives the error.
         loader.had_file = !is_absent(&loader.file()).unwrap_or(false);
         loader
     }
 
-    /// The environment variables that begin like ours and are no setting. They are ignored.
+    /// The environment variables with our prefix that are no settings. They are ignored.
     pub fn unknown_variables(&self) -> &[UnknownVariable] {
         self.environment.unknown()
     }
 
-    /// The file that is not there, where nothing else says anything either: no variable, no flag but those that say
-    /// where it would be, no change of `PUT /config`.
+    /// The path of the missing file if nothing is configured: no variable, no flag except those that give its path, no
+    /// change of `PUT /config`.
     pub fn nothing_given(&self) -> Option<PathBuf> {
         let is_place = |key: &str| key == "data_dir";
         let is_silent = !self.overrides.standalone
@@ -77,7 +77,7 @@ impl Loader {
         (is_silent && !files.iter().any(|path| !is_absent(path).unwrap_or(false))).then(|| file.clone())
     }
 
-    /// Where the configuration file is, or would be.
+    /// Path of the configuration file, whether it exists or not.
     pub fn file(&self) -> PathBuf {
         let in_data_dir = || self.data_dir().join(FILE_NAME);
         self.overrides.config.clone().unwrap_or_else(in_data_dir)
@@ -96,12 +96,12 @@ impl Loader {
         self.read(None)
     }
 
-    /// What the configuration would be with these changes in the place of those that are kept.
+    /// The configuration with these changes instead of the stored ones.
     pub fn load_with(&self, changes: &Changes) -> Result<Config, ConfigError> {
         self.read(Some(changes))
     }
 
-    /// The changes that are kept in this data directory.
+    /// The changes stored in this data directory.
     pub fn changes(data_dir: &Path) -> Result<Changes, ConfigError> {
         Changes::read(data_dir)
     }
@@ -122,20 +122,20 @@ impl Loader {
         }
         self.environment.merge(&mut values);
         self.flags(&mut values);
-        // The file may name another data directory; the changes lie in the one that counts.
+        // The file may name another data directory; the changes are read from the effective one.
         let data_dir = values.get(&key::DATA_DIR)?.unwrap_or_else(|| self.data_dir());
         let operator_url = values.unchecked(&key::BITCOIN_CORE_URL);
         let kept = Self::changes(&data_dir)?;
         changes.unwrap_or(&kept).merge(&mut values, &data_dir)?;
         self.flags(&mut values);
-        // Who runs standalone develops.
+        // Standalone mode is for development.
         let is_standalone = values.unchecked(&key::STANDALONE).as_bool();
         values.set_default(&key::DEV_MODE.setting, Value::Bool(is_standalone));
         Config::check(&values, operator_url.as_text(), &data_dir)
     }
 
-    /// Whether the file is read: it is named, or was there at the start, or is there now. Without it a relay would go
-    /// on with the defaults, which open it to everybody.
+    /// Whether the file must be read: it is given by flag or variable, existed at the start, or exists now. With the
+    /// defaults instead, a relay would lose its access tokens.
     fn needs_file(&self, path: &Path) -> Result<bool, ConfigError> {
         if self.overrides.config.is_some() || self.had_file {
             return Ok(true);

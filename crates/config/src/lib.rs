@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, overridden by environment variables, overridden by flags.
 //!
-//! Each setting stands once, in the table of `settings`. A [`Loader`] reads the layers, one over the other; [`Config`]
-//! is what they mean, checked. Every key has an effect.
+//! Each setting is defined once, in the table of `settings`. A [`Loader`] merges the layers; [`Config`] is the
+//! validated result. Every key has an effect.
 
 mod blindbit_url;
 mod changes;

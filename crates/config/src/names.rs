@@ -1,27 +1,27 @@
-//! Names of settings, and the one that may be meant by a name that is none.
+//! Names of settings, and suggestions for unknown names.
 
 use crate::setting::Setting;
 use crate::settings::{GROUPS, TABLE};
 use crate::value::shown;
 
-/// A known name with at most so many edits is suggested for an unknown one.
+/// Largest edit distance of a suggestion.
 const SUGGEST_WITHIN: usize = 3;
 
-/// The setting of this key.
+/// The setting with this key.
 pub fn setting(key: &str) -> Option<&'static Setting> {
     TABLE.iter().copied().find(|setting| setting.key == key)
 }
 
 /// The setting whose key is closest to this one, if one is close.
 pub(crate) fn nearest(key: &str) -> Option<&'static Setting> {
-    // Short names are close to each other by chance: at most a third of the letters may differ.
+    // Short names are similar by chance: at most a third of the letters may differ.
     let within = SUGGEST_WITHIN.min(key.len() / 3);
     let distances = TABLE.iter().map(|s| (strsim::damerau_levenshtein(key, s.key), *s));
     let close = distances.filter(|(distance, _)| *distance <= within);
     close.min_by_key(|(distance, s)| (*distance, s.key)).map(|(_, s)| s)
 }
 
-/// Says that there is no such key in a file, and which may be meant.
+/// Error text for an unknown key of a file, with a suggestion.
 pub(crate) fn unknown(key: &str) -> String {
     let name = shown(&key.escape_debug().to_string());
     // The right name in the wrong table: a line below `[sync]` belongs to `sync`.
@@ -35,7 +35,7 @@ pub(crate) fn unknown(key: &str) -> String {
     match meant {
         Some(meant) if meant.group().is_empty() && key.contains('.') => {
             format!(
-                "unknown key {name}; did you mean {}, which stands above the first [table]?",
+                "unknown key {name}; did you mean {}, which must be above the first [table]?",
                 meant.key
             )
         }

@@ -20,7 +20,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 5] = [
         Self::Mainnet,
         Self::Testnet,
@@ -29,7 +29,7 @@ impl Network {
         Self::Regtest,
     ];
 
-    /// The name in the configuration and on the wire.
+    /// Its name in the configuration and on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mainnet => "mainnet",
@@ -40,7 +40,7 @@ impl Network {
         }
     }
 
-    /// The height from which outputs can be taproot: on the main network the activation of BIP341, elsewhere the
+    /// First height at which outputs can be taproot: on the main network the activation of BIP341, elsewhere the
     /// genesis block.
     pub fn taproot_height(self) -> u32 {
         match self {
@@ -54,7 +54,7 @@ impl Network {
         Self::ALL.into_iter().find(|n| n.name() == name)
     }
 
-    /// What `getblockchaininfo` calls it.
+    /// Its name in `getblockchaininfo`.
     pub fn chain(self) -> &'static str {
         match self {
             Self::Mainnet => "main",
@@ -74,7 +74,7 @@ impl Network {
         }
     }
 
-    /// Where Bitcoin Core keeps this network's files, below its data directory.
+    /// Subdirectory of this network in the data directory of Bitcoin Core.
     pub(crate) fn subdirectory(self) -> &'static str {
         match self {
             Self::Mainnet => "",
@@ -83,12 +83,12 @@ impl Network {
         }
     }
 
-    /// Whether coins are worth nothing, so that `/dev/*` may exist.
+    /// Whether its coins have no value, so that `/dev/*` may be enabled.
     pub fn is_for_development(self) -> bool {
         matches!(self, Self::Signet | Self::Regtest)
     }
 
-    /// Which human-readable part silent-payment addresses have.
+    /// Network of silent-payment addresses, which determines their human-readable part.
     pub fn silent_payment(self) -> address::Network {
         match self {
             Self::Mainnet => address::Network::Main,
@@ -97,7 +97,7 @@ impl Network {
         }
     }
 
-    /// The same in the terms of the `bitcoin` crate.
+    /// The network as a type of the `bitcoin` crate.
     pub fn params(self) -> bitcoin::Network {
         match self {
             Self::Mainnet => bitcoin::Network::Bitcoin,

@@ -1,12 +1,12 @@
-//! Where the values of a configuration stand.
+//! Origins of the values of a configuration.
 
 use std::collections::BTreeMap;
 
-/// Where the values of a configuration stand, without the values.
+/// Origins of the values of a configuration, without the values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     pub(crate) of: BTreeMap<&'static str, String>,
-    /// For keys that are set nowhere.
+    /// Origin of keys that are not set.
     pub(crate) file: String,
 }
 

@@ -1,4 +1,4 @@
-//! Values of a setting's kind, from the text of a variable, from TOML and from JSON.
+//! Parses values of settings from the text of a variable, from TOML and from JSON.
 
 use serde_json::Value as Json;
 use toml_edit::{Item, Value as Toml};
@@ -8,7 +8,7 @@ use crate::value::{Value, Wrong, quoted};
 use crate::whole_number::whole;
 
 impl Setting {
-    /// The value of an environment variable or a flag. A list is written with commas.
+    /// Parses the value of an environment variable or a flag. List items are separated by commas.
     pub(crate) fn read_text(&self, text: &str) -> Result<Value, Wrong> {
         match &self.kind {
             Kind::Bool { .. } => text.parse().map(Value::Bool).map_err(|_| Wrong::unexpected()),
@@ -22,7 +22,7 @@ impl Setting {
         .map_err(|wrong: Wrong| wrong.found(quoted(text)))
     }
 
-    /// A value of a file.
+    /// Parses a value of a file.
     pub(crate) fn read_toml(&self, item: &Item) -> Result<Value, Wrong> {
         let value = match &self.kind {
             Kind::Bool { .. } => item.as_bool().map(Value::Bool),
@@ -36,7 +36,7 @@ impl Setting {
         value.ok_or_else(|| self.wrong_kind(&wrong_toml(item)))
     }
 
-    /// A value of a request.
+    /// Parses a value of a request.
     pub(crate) fn read_json(&self, json: &Json) -> Result<Value, Wrong> {
         let value = match &self.kind {
             Kind::Bool { .. } => json.as_bool().map(Value::Bool),
@@ -53,7 +53,7 @@ impl Setting {
         value.ok_or_else(|| self.wrong_kind(wrong_json(json)))
     }
 
-    /// Says that a text has to stand in quotation marks, which is what people forget.
+    /// Error for a value of the wrong kind; reminds of the quotation marks of a text, which are often forgotten.
     fn wrong_kind(&self, found: &str) -> Wrong {
         let expected = self.expected();
         match &self.kind {

@@ -1,4 +1,4 @@
-//! The body of `PUT /config`, a JSON merge patch (RFC 7396), as changes of settings.
+//! Parses the body of `PUT /config`, a JSON merge patch (RFC 7396), into changes of settings.
 
 use serde_json::{Map, Value as Json};
 
@@ -7,19 +7,18 @@ use crate::names;
 use crate::setting::Setting;
 use crate::settings::GROUPS;
 
-/// A key of a patch that is wrong, and why.
+/// An invalid key of a patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongKey {
-    /// With dots between levels.
+    /// The key, with dots between levels.
     pub key: String,
-    /// What would be right, or that there is no such setting.
+    /// The expectation, or that there is no such setting.
     pub reason: String,
 }
 
 impl Changes {
-    /// Applies a patch; `null` takes a change back. What is wrong is collected, so that a client learns of all of it at
-    /// once. Each value is checked on its own: what a flag lies over is not looked at by the loader, and would be wrong
-    /// at a start without the flag.
+    /// Applies a patch; `null` reverts a change. Collects all errors. Checks each value by itself too: the loader does
+    /// not check a value that a flag overrides, and it would fail at a start without the flag.
     pub fn patch(&mut self, patch: &Map<String, Json>) -> Result<(), Vec<WrongKey>> {
         let mut wrong = Vec::new();
         self.table("", patch, &mut wrong);
@@ -31,7 +30,7 @@ impl Changes {
             let key = format!("{prefix}{name}");
             let is_group = prefix.is_empty() && GROUPS.iter().any(|(group, _)| group == name);
             let reason = match (names::setting(&key), value) {
-                // "sync.interval" as one name is no key of the document: merged with `sync` it would be there twice.
+                // "sync.interval" as one name is not a key of the document: merged with `sync` it would be a duplicate.
                 _ if name.contains('.') => {
                     "there is no such setting; levels are objects: {\"sync\": {\"interval\": 60}}".to_owned()
                 }

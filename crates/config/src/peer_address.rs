@@ -1,12 +1,12 @@
-//! Where relays are: what an operator writes, and what relays advertise.
+//! Addresses of relays: as configured, and as advertised.
 
 use std::net::Ipv6Addr;
 
-/// Longest URL: a host name has 253 characters at most.
+/// Longest URL: a host name has at most 253 characters.
 const MAX_URL: usize = 300;
 
-/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, from an operator perhaps with `#KEY`, the key that must
-/// answer.
+/// A relay to dial: `ws://HOST:PORT` or `wss://HOST:PORT`, in the configuration optionally with `#KEY`, the public key
+/// that the relay must prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAddress {
     /// Without the key.
@@ -16,7 +16,7 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
-    /// Reads what an operator wrote.
+    /// Parses a configured address.
     pub fn parse(text: &str) -> Option<Self> {
         let (url, key) = match text.split_once('#') {
             Some((url, key)) => (url, Some(key)),
@@ -35,7 +35,7 @@ impl PeerAddress {
     }
 }
 
-/// The WebSocket URL of an advertised address: it is one, or `HOST:PORT`.
+/// The WebSocket URL of an advertised address, which is a URL or `HOST:PORT`.
 pub fn url_of(address: &str) -> Option<String> {
     let url = if address.contains("://") {
         address.to_owned()
@@ -51,7 +51,7 @@ pub fn without_scheme(address: &str) -> &str {
     address.split_once("://").map_or(address, |(_, rest)| rest)
 }
 
-/// `HOST:PORT` of a URL that has both and nothing behind them.
+/// `HOST:PORT` of a URL that has both and nothing after them.
 pub fn host_and_port(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("ws://").or_else(|| url.strip_prefix("wss://"))?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_operator_writes() {
+    fn addresses_that_an_operator_writes() {
         let key = "ab".repeat(32);
         let pinned = PeerAddress::parse(&format!("wss://relay.example:8090#{key}")).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What single values mean: one function for each kind of meaning. Rules between settings are in `check`.
+//! Parses single values: one function for each type. Rules between settings are in `check`.
 
 mod http;
 mod keys;
@@ -24,11 +24,11 @@ use crate::secret::Secret;
 use crate::trusted_proxies::ForwardingHeader;
 use crate::value::{Value, Wrong};
 
-/// Shortest token: shorter ones are guessed.
+/// Shortest token: shorter ones could be guessed.
 const MIN_TOKEN: usize = 16;
 /// Longest name of a relay.
 const MAX_RELAY_ID: usize = 64;
-/// Most configured relays: the mesh finds the others.
+/// Largest number of configured relays: the relay discovers further ones through them.
 const MAX_PEERS: usize = 64;
 
 /// A number as it is.
@@ -36,7 +36,7 @@ pub(crate) fn number(value: &Value) -> Result<u64, Wrong> {
     Ok(value.as_whole())
 }
 
-/// A number of things in memory.
+/// A number of objects in memory.
 pub(crate) fn count(value: &Value) -> Result<usize, Wrong> {
     usize::try_from(value.as_whole()).map_err(|_| Wrong::because("it is too large for this machine"))
 }
@@ -50,7 +50,7 @@ pub(crate) fn megabytes(value: &Value) -> Result<u64, Wrong> {
     Ok(value.as_whole().saturating_mul(1_000_000))
 }
 
-/// The same for what is kept in memory.
+/// Megabytes of memory, in bytes.
 pub(crate) fn memory(value: &Value) -> Result<usize, Wrong> {
     usize::try_from(megabytes(value)?).map_err(|_| Wrong::because("it is too large for this machine"))
 }
@@ -103,7 +103,7 @@ pub(crate) fn network(value: &Value) -> Result<Network, Wrong> {
     Network::from_name(value.as_text()).ok_or(Wrong::unexpected())
 }
 
-/// The engine of that name, where this machine has its instructions.
+/// The engine of that name, if this machine supports its instructions.
 pub(crate) fn scanner(value: &Value) -> Result<Fast, Wrong> {
     if value.as_text() == "auto" {
         return Ok(Fast::new());
@@ -124,7 +124,7 @@ pub(crate) fn peers(value: &Value) -> Result<Vec<String>, Wrong> {
     Ok(peers.to_vec())
 }
 
-/// Where other relays reach this one.
+/// The advertised address of this relay.
 pub(crate) fn advertise(value: &Value) -> Result<Option<String>, Wrong> {
     let text = value.as_text();
     if !text.is_empty() && url_of(text).is_none() {

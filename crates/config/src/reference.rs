@@ -1,4 +1,4 @@
-//! Texts that are made from the table: the file that `sdk_relay init` writes, and `docs/configuration.md`.
+//! Texts generated from the table: the file that `sdk_relay init` writes, and `docs/configuration.md`.
 
 use crate::setting::{Effect, Kind, Setting};
 use crate::settings::{GROUPS, TABLE};
@@ -29,7 +29,7 @@ overrides which.
 - **Secrets** are shown nowhere: neither in errors nor in the log nor by `GET /config`.
 ";
 
-/// A file with every key, each at its default and explained.
+/// The configuration file with every key at its default, with documentation.
 pub fn template() -> String {
     let mut file = FILE_HEAD.to_owned();
     for (group, about) in groups() {
@@ -45,7 +45,7 @@ pub fn template() -> String {
     file
 }
 
-/// The page about all settings, in Markdown.
+/// The page of all settings, in Markdown.
 pub fn reference() -> String {
     let mut page = PAGE_HEAD.to_owned();
     for (group, about) in groups() {

@@ -5,12 +5,12 @@ use std::fmt;
 use bitcoin::hashes::{Hash, sha256};
 use zeroize::Zeroizing;
 
-/// A password or a token. It is wiped when dropped, and `Debug` does not show it.
+/// A password or a token. It is zeroised on drop, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
@@ -20,13 +20,13 @@ impl Secret {
         (!text.is_empty()).then(|| Self::new(text.to_owned()))
     }
 
-    /// The secret itself. Not for logs, errors or disks.
+    /// The secret. Not for logs, errors or files.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the same secret. The time that it takes tells nothing about where the two differ: their hashes
-    /// are compared.
+    /// Whether this is the same secret. Compares hashes, so that the duration reveals nothing about the position of a
+    /// difference.
     pub fn is(&self, other: &str) -> bool {
         sha256::Hash::hash(self.0.as_bytes()) == sha256::Hash::hash(other.as_bytes())
     }

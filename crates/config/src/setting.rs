@@ -1,79 +1,79 @@
-//! What a row of the table of settings consists of.
+//! Type of a row of the table of settings.
 
 use serde_json::Value as Json;
 
 use crate::config::Config;
 use crate::value::{Value, Wrong};
 
-/// What the names of our environment variables begin with; `__` stands between levels.
+/// Prefix of the environment variables; `__` separates levels.
 pub(crate) const ENV_PREFIX: &str = "SDK_RELAY_";
 
-/// A setting: its key, what values it takes, where it can be set, and what it means.
+/// A setting: its key, its values, where it can be set, and its documentation.
 #[derive(Debug)]
 pub struct Setting {
     /// With a dot between table and name: `sync.interval`.
     pub key: &'static str,
-    /// Which values it takes, and its default.
+    /// Its values and its default.
     pub kind: Kind,
     /// Unit of a number; empty for one without.
     pub unit: &'static str,
-    /// Whether its value is shown nowhere.
+    /// Whether its value is never shown.
     pub is_secret: bool,
     /// Its flag on the command line.
     pub flag: Option<&'static str>,
-    /// How it changes over `PUT /config`; `None`: at a start only.
+    /// How `PUT /config` changes it; `None`: it can be set at a start only.
     pub change: Option<Change>,
-    /// Lines of its documentation, in Markdown: paragraphs, and text between fences.
+    /// Lines of its documentation, in Markdown: paragraphs, and fenced code.
     about: &'static [&'static str],
     check: fn(&Value) -> Result<(), Wrong>,
 }
 
-/// Which values a setting takes, and its default.
+/// Values of a setting, and its default.
 #[derive(Debug)]
 pub enum Kind {
     /// `true` or `false`.
     Bool {
-        /// Without a value.
+        /// Default value.
         default: bool,
     },
     /// A whole number.
     Whole {
-        /// Without a value.
+        /// Default value.
         default: u64,
         /// Smallest value.
         least: u64,
         /// Largest value.
         most: u64,
     },
-    /// One of some words.
+    /// One of several words.
     Choice {
-        /// Without a value.
+        /// Default value.
         default: &'static str,
-        /// All of them.
+        /// All values.
         of: &'static [&'static str],
     },
-    /// A text. An empty one is no value, unless there is another default.
+    /// A text. An empty text means no value, unless the default is another one.
     Text {
-        /// Without a value.
+        /// Default value.
         default: &'static str,
-        /// Which texts: "an address to listen on".
+        /// The expected text: "an address to listen on".
         expects: &'static str,
     },
-    /// A list of texts; without a value an empty one.
+    /// A list of texts; empty by default.
     List {
-        /// Which texts: "DNS names".
+        /// The expected texts: "DNS names".
         expects: &'static str,
     },
 }
 
-/// How a setting changes over `PUT /config`.
+/// How `PUT /config` changes a setting.
 #[derive(Debug)]
 pub struct Change {
     /// When a change takes effect.
     pub effect: Effect,
     /// The value as `GET /config` shows it.
     pub shown: fn(&Config) -> Json,
-    /// For a text: a regular expression for the API's description, and an example.
+    /// For a text: a regular expression for the API description, and an example.
     pub pattern: Option<(&'static str, &'static str)>,
 }
 
@@ -86,7 +86,7 @@ pub enum Effect {
     AtRestart,
 }
 
-/// A setting whose value means a `T`.
+/// A setting whose value is parsed into a `T`.
 #[derive(Debug)]
 pub(crate) struct Key<T> {
     pub(crate) setting: Setting,
@@ -133,7 +133,7 @@ impl<T> Key<T> {
         self
     }
 
-    /// The same for a text, with its pattern and an example for the API's description.
+    /// The same for a text, with a pattern and an example for the API description.
     pub(crate) const fn changes_text(
         mut self,
         effect: Effect,
@@ -149,14 +149,14 @@ impl<T> Key<T> {
         self
     }
 
-    /// Called by the macro of the table: its doc comment, and [`Self::read`] without the type.
+    /// Called by the macro of the table: adds the documentation, and a type-erased [`Self::read`].
     pub(crate) const fn row(mut self, about: &'static [&'static str], check: fn(&Value) -> Result<(), Wrong>) -> Self {
         self.setting.about = about;
         self.setting.check = check;
         self
     }
 
-    /// What a value means. It is of the setting's kind.
+    /// Parses a value, which is of the kind of the setting.
     pub(crate) fn read(&self, value: &Value) -> Result<T, Wrong> {
         self.setting.kind.allows(value)?;
         (self.read)(value)
@@ -176,17 +176,17 @@ impl Setting {
 
     /// Lines of its documentation.
     pub(crate) fn about(&self) -> impl Iterator<Item = &'static str> {
-        // A doc comment has a blank in front of each line.
+        // Each line of a doc comment starts with a space.
         self.about.iter().map(|line| line.strip_prefix(' ').unwrap_or(line))
     }
 
-    /// Its documentation without the text between fences, in one line.
+    /// Its documentation without the fenced code, in one line.
     pub fn description(&self) -> String {
         let prose: Vec<_> = self.about().take_while(|line| !line.starts_with("```")).collect();
         prose.join(" ").trim().to_owned()
     }
 
-    /// The first sentence of its documentation, without its full stop: the help of its flag.
+    /// The first sentence of its documentation, without its full stop: the help text of its flag.
     pub fn summary(&self) -> String {
         let text = self.description();
         let end = text.find(". ").unwrap_or(text.trim_end_matches('.').len());
@@ -198,12 +198,12 @@ impl Setting {
         format!("{ENV_PREFIX}{}", self.key.replace('.', "__").to_uppercase())
     }
 
-    /// Checks a value of its kind on its own, without regard to other settings.
+    /// Checks a value of its kind on its own, independently of other settings.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Wrong> {
         (self.check)(value)
     }
 
-    /// What is right, for an error.
+    /// The expected value, for an error.
     pub(crate) fn expected(&self) -> String {
         format!("expected {}", self.kind.values())
     }
@@ -222,7 +222,7 @@ impl Kind {
         }
     }
 
-    /// The value of a setting that is not set.
+    /// The default value.
     pub(crate) fn default(&self) -> Value {
         match self {
             Self::Bool { default } => Value::Bool(*default),
@@ -256,7 +256,7 @@ pub(crate) const fn flag(key: &'static str, default: bool) -> Key<bool> {
     Key::new(key, Kind::Bool { default }, |value| Ok(value.as_bool()))
 }
 
-/// A whole number that `read` understands.
+/// A whole number, parsed by `read`.
 pub(crate) const fn whole<T>(
     key: &'static str,
     default: u64,
@@ -267,7 +267,7 @@ pub(crate) const fn whole<T>(
     Key::new(key, Kind::Whole { default, least, most }, read)
 }
 
-/// One of some words.
+/// One of several words.
 pub(crate) const fn choice<T>(
     key: &'static str,
     default: &'static str,

@@ -1,9 +1,9 @@
-//! The table of settings: each stands here once.
+//! The table of settings. Each setting is defined here, and only here.
 //!
-//! A row has the key, the kind of its value with default and bounds, the function that reads it (`read`), and where
-//! it can be set; its doc comment is its documentation. From the table come the shape of the file, the environment
-//! variables, the help of the flags, what `GET /config` shows, what `PUT /config` changes and the description of its
-//! body, the file that `init` writes, and `docs/configuration.md`. Rules between settings are functions in `check`.
+//! A row has the key, the kind of its value with default and bounds, the function that reads it (`read`), and where it
+//! can be set; its doc comment is its documentation. Generated from the table: the keys of the file, the environment
+//! variables, the help of the flags, the answer of `GET /config`, the keys that `PUT /config` accepts and their schema,
+//! the file that `init` writes, and `docs/configuration.md`. Rules between settings are functions in `check`.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -29,15 +29,15 @@ const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090
 const ORACLE: &str = "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
 const PATH: &str = "a path";
-/// Longest interval: a day.
+/// Longest interval: one day.
 const DAY: u64 = 86_400;
-/// Most connections, watches and requests; enough for any machine.
+/// Largest number of connections, watches and requests; enough for any machine.
 const MILLION: u64 = 1_000_000;
 /// Highest height that a block can have (BIP34 and the 32 bits of most formats aside, some ten thousand years from
 /// now).
 const MAX_HEIGHT: u64 = 500_000_000;
 
-/// Makes a static of each row, and [`TABLE`] of all of them.
+/// Defines a static for each row, and [`TABLE`] with all of them.
 macro_rules! settings {
     ($($(#[doc = $line:literal])+ $name:ident: $means:ty = $key:expr;)+) => {
         $(
@@ -50,7 +50,7 @@ macro_rules! settings {
     };
 }
 
-/// The tables of the file, and what each is about. Keys without a table stand in front of them.
+/// The tables of the file, with their titles. Keys without a table come before them.
 pub static GROUPS: &[(&str, &str)] = &[
     ("bitcoin_core", "The Bitcoin node."),
     (

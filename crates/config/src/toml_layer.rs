@@ -10,14 +10,14 @@ use crate::settings::GROUPS;
 use crate::value::shown;
 use crate::values::Values;
 
-/// A text, and the name of its file for errors.
+/// A TOML text, and the name of its file for errors.
 pub(crate) struct TomlLayer<'a> {
     name: &'a str,
     text: &'a str,
 }
 
-/// Puts the values of the text over those of the layers below. Errors have the line; they never quote the text, which
-/// may hold a secret.
+/// Merges the values of the text over the lower layers. Errors have the line; they never quote the text, which may hold
+/// a secret.
 pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Result<(), ConfigError> {
     let layer = TomlLayer { name, text };
     let document = ImDocument::parse(text).map_err(|error| ConfigError::Syntax {
@@ -42,7 +42,7 @@ impl TomlLayer<'_> {
             let written = table.get_key_value(name).and_then(|(key, _)| key.span());
             let origin = self.at(written.or_else(|| item.span()));
             let key = format!("{prefix}{name}");
-            // "sync.interval" in quotation marks is one name, and no key.
+            // A quoted "sync.interval" is one name, not a key.
             let setting = names::setting(&key).filter(|_| !name.contains('.'));
             let is_group = prefix.is_empty() && GROUPS.iter().any(|(group, _)| *group == name);
             match (setting, item.as_table_like()) {
@@ -54,7 +54,7 @@ impl TomlLayer<'_> {
                 (None, None) if is_group => {
                     return Err(ConfigError::Value {
                         origin,
-                        // It may be a secret that stands in the wrong place.
+                        // It may be a misplaced secret.
                         found: "…".to_owned(),
                         expected: format!("expected a table: [{key}], and its settings in the lines below"),
                         key,
@@ -71,7 +71,7 @@ impl TomlLayer<'_> {
         Ok(())
     }
 
-    /// The value as it is written, without what a table has in it. The error of a secret leaves it out.
+    /// The value as written, without the contents of a table, and without a secret.
     fn quote(&self, item: &Item) -> String {
         let holds_table =
             |list: &toml_edit::Array| list.iter().any(|value| value.is_inline_table() || value.is_array());

@@ -1,4 +1,4 @@
-//! Which reverse proxies are believed, and which header of theirs.
+//! Trusted reverse proxies, and their forwarding header.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ pub enum ForwardingHeader {
     /// `X-Forwarded-For`, or `Forwarded` in a request without it.
     #[default]
     Auto,
-    /// `X-Forwarded-For` alone.
+    /// `X-Forwarded-For` only.
     XForwardedFor,
-    /// `Forwarded` alone: for proxies that pass on an `X-Forwarded-For` that the client wrote.
+    /// `Forwarded` only: for proxies that pass on an `X-Forwarded-For` that the client wrote.
     Forwarded,
 }
 
-/// The reverse proxies whose forwarding header is believed.
+/// The reverse proxies whose forwarding header is used.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Vec<IpNetwork>,
     header: ForwardingHeader,
-    /// Whether the log already says that a proxy names no client.
+    /// Whether a request without a forwarding header has been logged.
     unnamed: Arc<AtomicBool>,
 }
 
@@ -42,7 +42,7 @@ impl TrustedProxies {
         self.networks.is_empty()
     }
 
-    /// Whether a TCP peer of this address is a trusted proxy, which speaks for many clients.
+    /// Whether a TCP peer with this address is a trusted proxy, which forwards requests of many clients.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(ip))
     }
@@ -52,7 +52,7 @@ impl TrustedProxies {
         self.header
     }
 
-    /// Notes that a proxy named no client. True for the first time, which is logged.
+    /// Records that a proxy sent no client address. Returns true the first time, which is logged.
     pub fn note_unnamed(&self) -> bool {
         !self.unnamed.swap(true, Ordering::Relaxed)
     }

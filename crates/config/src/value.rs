@@ -1,12 +1,12 @@
-//! Values as the layers have them: of the kind of their setting, and not checked further.
+//! Values of the layers: of the kind of their setting, not validated further.
 
 use toml_edit::{Array, Value as Toml};
 use zeroize::Zeroizing;
 
-/// A longer value is cut in an error.
+/// A longer value is truncated in an error.
 const MAX_SHOWN: usize = 100;
 
-/// A value. It may be a secret: it is wiped when dropped, and has no `Debug`.
+/// A value. It may be a secret: it is zeroised on drop, and has no `Debug`.
 #[derive(Clone)]
 pub(crate) enum Value {
     Bool(bool),
@@ -18,14 +18,14 @@ pub(crate) enum Value {
 /// Why a value is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// The part of the value that is wrong, where it is not the whole.
+    /// The wrong part of the value, if not the whole value.
     pub(crate) found: Option<String>,
-    /// What would be right, where it is not simply what the setting expects.
+    /// The expectation, if it differs from that of the setting.
     pub(crate) expected: Option<String>,
 }
 
 impl Wrong {
-    /// It is not what the setting expects.
+    /// The value is not what the setting expects.
     pub(crate) fn unexpected() -> Self {
         Self::default()
     }
@@ -56,8 +56,8 @@ impl Value {
         Self::Text(Zeroizing::new(text.to_owned()))
     }
 
-    /// `false` for a value of another kind; the others have such a default too. The kind was compared when the value
-    /// was read.
+    /// `false` for a value of another kind, which cannot occur: the kind is checked when the value is parsed. The other
+    /// accessors have such a default too.
     pub(crate) fn as_bool(&self) -> bool {
         matches!(self, Self::Bool(true))
     }
@@ -83,7 +83,7 @@ impl Value {
         }
     }
 
-    /// As it would stand in the file. Not for secrets.
+    /// The value as written in a file. Not for secrets.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
@@ -109,7 +109,7 @@ pub(crate) fn quoted(text: &str) -> String {
     shown(&format!("{text:?}"))
 }
 
-/// A value for an error: in one line, not endless, and without what may be a password (`http://user:password@host`).
+/// A value for an error: one line, truncated, and without a possible password (`http://user:password@host`).
 pub(crate) fn shown(value: &str) -> String {
     if value.contains('@') {
         return "…@…".to_owned();

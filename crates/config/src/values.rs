@@ -1,4 +1,4 @@
-//! The layers, one over the other: for each key the value that counts, and where it stands.
+//! The merged layers: for each key the effective value and its origin.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,11 @@ use crate::value::{Value, Wrong};
 #[derive(Clone, Default)]
 pub(crate) struct Values {
     entries: BTreeMap<&'static str, Entry>,
-    /// The file, where there is one: there a value is missing that is set nowhere.
+    /// The file, if there is one: the origin of a value that is not set.
     file: Option<String>,
 }
 
-/// A value, and where it stands. What lies under another layer is not looked at, so a wrong value is an error only once
-/// it counts.
+/// A value and its origin. Overridden values are not checked: a wrong value is an error only if it is effective.
 #[derive(Clone)]
 struct Entry {
     value: Result<Value, Wrong>,
@@ -24,17 +23,17 @@ struct Entry {
 }
 
 impl Values {
-    /// Over a configuration file, for errors about what is not in it.
+    /// Sets the name of the configuration file, for errors about missing values.
     pub(crate) fn set_file(&mut self, name: String) {
         self.file = Some(name);
     }
 
-    /// Sets a value over the one of a lower layer.
+    /// Sets a value, replacing that of a lower layer.
     pub(crate) fn set(&mut self, setting: &'static Setting, value: Result<Value, Wrong>, origin: String) {
         self.entries.insert(setting.key, Entry { value, origin });
     }
 
-    /// Sets a value that nobody has set.
+    /// Sets the value of a key that is not set.
     pub(crate) fn set_default(&mut self, setting: &'static Setting, value: Value) {
         let origin = self.file.clone().unwrap_or_else(nowhere);
         let unset = || Entry {
@@ -44,7 +43,7 @@ impl Values {
         self.entries.entry(setting.key).or_insert_with(unset);
     }
 
-    /// What a setting is, checked on its own.
+    /// The parsed value of a setting, checked by itself.
     pub(crate) fn get<T>(&self, key: &Key<T>) -> Result<T, ConfigError> {
         let setting = &key.setting;
         let read = match self.entries.get(setting.key).map(|entry| &entry.value) {
@@ -55,7 +54,7 @@ impl Values {
         read.map_err(|wrong| self.error(setting, wrong))
     }
 
-    /// A text as it is set, without a check.
+    /// The value as set, without a check.
     pub(crate) fn unchecked<T>(&self, key: &Key<T>) -> Value {
         match self.entries.get(key.setting.key).map(|entry| &entry.value) {
             Some(Ok(value)) => value.clone(),
@@ -63,7 +62,7 @@ impl Values {
         }
     }
 
-    /// The value is wrong beside others: `expected` says why, and what would be right.
+    /// Error for a value that contradicts others: `expected` says why, and what is expected.
     pub(crate) fn wrong<T>(&self, key: &Key<T>, expected: impl Into<String>) -> ConfigError {
         self.error(&key.setting, Wrong::because(expected))
     }
@@ -84,7 +83,7 @@ impl Values {
         }
     }
 
-    /// Where the value of a key stands.
+    /// Origin of the value of a key.
     pub(crate) fn origin(&self, key: &str) -> String {
         match (self.entries.get(key), &self.file) {
             (Some(entry), _) => entry.origin.clone(),
@@ -93,7 +92,7 @@ impl Values {
         }
     }
 
-    /// Where the values stand that are set.
+    /// Origins of the values that are set.
     pub(crate) fn origins(&self) -> Origins {
         Origins {
             of: self

@@ -8,7 +8,7 @@ use crate::values::Values;
 
 impl BitcoinCore {
     /// `operator_url` is `bitcoin_core.url` without the changes made over HTTP: the configured credentials are for that
-    /// node alone.
+    /// node only.
     pub(super) fn check(values: &Values, operator_url: &str, network: Network) -> Result<Self, ConfigError> {
         let url = node_url(&values.get(&key::BITCOIN_CORE_URL)?.unwrap_or_default(), network);
         let credentials = credentials(values, network)?;
@@ -48,7 +48,7 @@ fn credentials(values: &Values, network: Network) -> Result<Credentials, ConfigE
     }
 }
 
-/// The RPC address in the form in which addresses are compared.
+/// The RPC address in normal form, for comparison.
 fn node_url(text: &str, network: Network) -> String {
     match text {
         "" => format!("http://127.0.0.1:{}", network.rpc_port()),

@@ -1,4 +1,4 @@
-//! `[http]`: under which names the relay is reached.
+//! `[http]`: host names of the relay.
 
 use hyper::Uri;
 
@@ -8,7 +8,7 @@ use crate::peer_address::url_of;
 use crate::settings as key;
 use crate::values::Values;
 
-/// Names of this relay, with the host of `mesh.advertise`: other relays connect by it.
+/// Names of this relay, including the host of `mesh.advertise`, which other relays use.
 pub(super) fn hosts(values: &Values) -> Result<Vec<String>, ConfigError> {
     let mut hosts = values.get(&key::HOSTS)?;
     let advertised = values.get(&key::ADVERTISE)?;

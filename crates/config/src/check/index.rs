@@ -7,14 +7,14 @@ use crate::settings as key;
 use crate::values::Values;
 
 impl IndexConfig {
-    /// `None` where the index is switched off.
+    /// `None` if the index is disabled.
     pub(super) fn check(values: &Values, network: Network) -> Result<Option<Self>, ConfigError> {
         let height = values.get(&key::START_HEIGHT)?;
         let threads = values.get(&key::SCAN_THREADS)?;
         Ok(values.get(&key::INDEX_ENABLED)?.then(|| Self {
             start_height: if height > 0 { height } else { network.taproot_height() },
             scan_threads: match threads {
-                // One is left for detection.
+                // One processor remains for detection.
                 0 => std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1)),
                 threads => threads,
             },
@@ -22,7 +22,7 @@ impl IndexConfig {
     }
 }
 
-/// The address of the BlindBit Oracle; `None` where none is set.
+/// The address of the BlindBit Oracle; `None` if none is set.
 pub(super) fn blindbit_url(values: &Values) -> Result<Option<String>, ConfigError> {
     let is_set = !values.unchecked(&key::ORACLE_URL).as_text().is_empty();
     if is_set && values.get(&key::STANDALONE)? {

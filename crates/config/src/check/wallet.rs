@@ -6,7 +6,7 @@ use crate::settings as key;
 use crate::values::Values;
 
 impl WalletKeys {
-    /// `None` where neither key is set.
+    /// `None` if neither key is set.
     pub(super) fn check(values: &Values) -> Result<Option<Self>, ConfigError> {
         match (values.get(&key::SCAN_KEY)?, values.get(&key::SPEND_KEY)?) {
             (None, None) => Ok(None),

@@ -11,30 +11,30 @@ use crate::secret::Secret;
 pub struct BitcoinCore {
     /// `http://HOST:PORT`.
     pub url: String,
-    /// How the relay proves who it is.
+    /// Credentials of the relay.
     pub credentials: Credentials,
-    /// The node's wallet, where one is wanted.
+    /// Wallet of the node, if one is configured.
     pub wallet: Option<String>,
     /// `tcp://HOST:PORT`; `None`: poll.
     pub zmq_url: Option<String>,
 }
 
-/// How the relay proves to the node who it is.
+/// Credentials of the relay at the node.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// The file that the node writes at each start.
     CookieFile(PathBuf),
     /// `rpcuser`, `rpcpassword` or `rpcauth`.
     UserPassword(String, Secret),
-    /// None are sent: they were configured for another address than the one that `PUT /config` has set.
+    /// No credentials are sent: they were configured for another address than the one set with `PUT /config`.
     Withheld {
-        /// The address that they were configured for.
+        /// The address for which they were configured.
         configured_for: String,
     },
 }
 
 impl BitcoinCore {
-    /// Says that the credentials are withheld, where they are.
+    /// A warning if the credentials are withheld.
     pub fn withheld(&self) -> Option<String> {
         let Credentials::Withheld { configured_for } = &self.credentials else {
             return None;
@@ -45,13 +45,13 @@ impl BitcoinCore {
         ))
     }
 
-    /// Whether the cookie file is where the node keeps it unless somebody says otherwise.
+    /// Whether the cookie file is at the default path.
     pub fn has_default_cookie(&self, network: Network) -> bool {
         matches!(&self.credentials, Credentials::CookieFile(path) if *path == default_cookie(network))
     }
 }
 
-/// Where Bitcoin Core writes the cookie file unless it is told otherwise.
+/// Default path of the cookie file of Bitcoin Core.
 pub(crate) fn default_cookie(network: Network) -> PathBuf {
     home().join(".bitcoin").join(network.subdirectory()).join(".cookie")
 }

@@ -9,16 +9,16 @@ use crate::secret::Secret;
 /// The tokens of the HTTP API.
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
-    /// Needed to change things; without one, loopback alone may.
+    /// Required for administration; without one, only loopback addresses may.
     pub admin_token: Option<Secret>,
-    /// Needed to read; without one, anybody may.
+    /// Required for reading; without one, reading is open.
     pub read_token: Option<Secret>,
 }
 
 /// The tweak index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexConfig {
-    /// Where it begins.
+    /// Height of its first block.
     pub start_height: u32,
     /// Threads that build and scan it.
     pub scan_threads: usize,
@@ -27,61 +27,61 @@ pub struct IndexConfig {
 /// Other relays.
 #[derive(Clone, Debug)]
 pub struct MeshConfig {
-    /// Relays to link to, as [`PeerAddress`](crate::PeerAddress) reads them.
+    /// Relays to connect to, in the format of [`PeerAddress`](crate::PeerAddress).
     pub peers: Vec<String>,
-    /// Where others reach this relay; `None`: where it listens.
+    /// Advertised address of this relay; `None`: the listen address.
     pub advertise: Option<String>,
-    /// Who does not know it does not get in.
+    /// Relays without it are rejected.
     pub secret: Option<Secret>,
-    /// Links that are kept.
+    /// Largest number of links that the relay keeps.
     pub max_links: usize,
-    /// Whether addresses that relays tell of may be private.
+    /// Whether addresses from gossip may be private.
     pub allow_private: AllowPrivate,
-    /// The file of this relay's own key; `None`: in the data directory.
+    /// File with the key of this relay; `None`: in the data directory.
     pub identity: Option<PathBuf>,
-    /// Certificates that `wss://` relays must come from, as PEM; `None`: those that the system trusts.
+    /// PEM file with the certificates trusted for `wss://` relays; `None`: those of the system.
     pub trust: Option<PathBuf>,
 }
 
-/// Whether addresses that relays tell of may be private.
+/// Whether addresses from gossip may be private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowPrivate {
-    /// They may.
+    /// Private addresses are allowed.
     Yes,
-    /// They may not.
+    /// Private addresses are rejected.
     No,
-    /// Those in the networks of configured relays.
+    /// Private addresses are allowed in the networks of configured relays.
     Auto,
 }
 
-/// Whence the certificate comes.
+/// Source of the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsFiles {
-    /// From the operator, as PEM files.
+    /// PEM files of the operator.
     Given {
         /// The chain, the relay's own certificate first.
         cert: PathBuf,
         /// Its private key.
         key: PathBuf,
     },
-    /// From the relay itself, in the data directory: for development.
+    /// A self-signed certificate in the data directory, for development.
     SelfSigned,
 }
 
 /// Keys of the relay's own wallet, from the configuration.
 #[derive(Clone, Debug)]
 pub struct WalletKeys {
-    /// Finds payments.
+    /// Scan private key.
     pub scan: SecretKey,
-    /// Whose they are.
+    /// Spend public key.
     pub spend: PublicKey,
 }
 
-/// Bounds of the event log; the oldest events go first.
+/// Bounds of the event log; the oldest events are removed first.
 #[derive(Clone, Copy, Debug)]
 pub struct RetentionConfig {
-    /// Events at most.
+    /// Largest number of events.
     pub events: u64,
-    /// Bytes of events at most.
+    /// Largest size of the events in bytes.
     pub bytes: u64,
 }

@@ -23,7 +23,7 @@ fn the_template_is_the_default() {
     let config = from(&template(), &[]).unwrap();
     assert_eq!(config.network, Network::Mainnet);
     assert_eq!(config.ws_url.port(), 8090);
-    // With every comment sign taken away it still is: each key stands there, at its default.
+    // The same with every key uncommented: each key is in the file, at its default.
     let is_key = |line: &str| {
         line.split_once(" = ")
             .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
@@ -57,8 +57,8 @@ fn environment_goes_over_the_file_and_keeps_types() {
     assert_eq!((user.as_str(), password.expose()), ("me", "0070"));
 }
 
-/// What Kubernetes sets beside a service called sdk-relay, and typing errors: the configuration stands, and each is
-/// named.
+/// What Kubernetes sets beside a service called sdk-relay, and typing errors: the configuration is accepted, and each
+/// variable is named.
 #[test]
 fn unknown_variables_are_ignored_and_named() {
     let env = [
@@ -92,52 +92,52 @@ fn unknown_variables_are_ignored_and_named() {
 }
 
 #[test]
-fn a_bad_value_is_told_with_file_key_value_and_what_is_right() {
-    let told = message("[sync]\ninterval = \"often\"\n", &[]);
+fn a_bad_value_is_reported_with_file_key_value_and_expectation() {
+    let error = message("[sync]\ninterval = \"often\"\n", &[]);
     for part in [FILE_NAME, "sync.interval", "often", "expected"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(error.contains(part), "{part} in {error}");
     }
-    let told = message("[sync]\ninterval = 0\n", &[]);
+    let error = message("[sync]\ninterval = 0\n", &[]);
     for part in [FILE_NAME, "sync.interval", "0", "1 to 86400"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(error.contains(part), "{part} in {error}");
     }
-    let told = message("", &[("SDK_RELAY_NETWORK", "moon")]);
+    let error = message("", &[("SDK_RELAY_NETWORK", "moon")]);
     for part in ["SDK_RELAY_NETWORK", "network", "moon", "mainnet"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(error.contains(part), "{part} in {error}");
     }
-    let told = message("[sync]\nintervals = 3\n", &[]);
+    let error = message("[sync]\nintervals = 3\n", &[]);
     for part in [
         FILE_NAME,
         ":2: ",
         "unknown key sync.intervals",
         "did you mean sync.interval?",
     ] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(error.contains(part), "{part} in {error}");
     }
-    let told = message("network = \n", &[]);
-    assert!(told.contains(FILE_NAME), "{told}");
+    let error = message("network = \n", &[]);
+    assert!(error.contains(FILE_NAME), "{error}");
     let nowhere = Overrides {
         config: Some("/nowhere/x.toml".into()),
         ..Overrides::default()
     };
-    let told = Loader::new(nowhere).load().unwrap_err().to_string();
-    assert!(told.contains("/nowhere/x.toml"), "{told}");
+    let error = Loader::new(nowhere).load().unwrap_err().to_string();
+    assert!(error.contains("/nowhere/x.toml"), "{error}");
 }
 
 #[test]
 fn no_error_shows_a_secret() {
-    let told = message("[wallet]\nscan_private_key = \"5ec2e75ec2e7\"\n", &[]);
+    let error = message("[wallet]\nscan_private_key = \"5ec2e75ec2e7\"\n", &[]);
     assert!(
-        told.contains("wallet.scan_private_key") && !told.contains("5ec2e7"),
-        "{told}"
+        error.contains("wallet.scan_private_key") && !error.contains("5ec2e7"),
+        "{error}"
     );
-    let told = message("[bitcoin_core]\nuser = \"u\"\npassword = 5152535\n", &[]);
+    let error = message("[bitcoin_core]\nuser = \"u\"\npassword = 5152535\n", &[]);
     assert!(
-        told.contains("bitcoin_core.password") && !told.contains("5152535"),
-        "{told}"
+        error.contains("bitcoin_core.password") && !error.contains("5152535"),
+        "{error}"
     );
-    let told = message("[bitcoin_core]\nurl = \"http://u:hunter2@localhost:1\"\n", &[]);
-    assert!(!told.contains("hunter2"), "{told}");
+    let error = message("[bitcoin_core]\nurl = \"http://u:hunter2@localhost:1\"\n", &[]);
+    assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn an_oracle_has_an_address_that_anybody_may_read() {
+fn an_oracle_address_has_no_credentials() {
     let url = |text: &str| from(&format!("[blindbit]\nurl = \"{text}\"\n"), &[]).map(|c| c.blindbit_url);
     assert_eq!(url("").unwrap(), None);
     assert_eq!(
@@ -176,8 +176,8 @@ fn an_oracle_has_an_address_that_anybody_may_read() {
         "http://oracle/?a=b",
         "http://u:hunter2@oracle",
     ] {
-        let told = message(&format!("[blindbit]\nurl = \"{wrong}\"\n"), &[]);
-        assert!(told.contains("blindbit.url") && !told.contains("hunter2"), "{told}");
+        let error = message(&format!("[blindbit]\nurl = \"{wrong}\"\n"), &[]);
+        assert!(error.contains("blindbit.url") && !error.contains("hunter2"), "{error}");
     }
 }
 
@@ -192,28 +192,28 @@ fn tls_has_both_files_or_none() {
     assert_eq!(both, Some(given));
     let env = [("SDK_RELAY_TLS__SELF_SIGNED", "true")];
     assert_eq!(from("", &env).unwrap().tls, Some(TlsFiles::SelfSigned));
-    let told = message("[tls]\ncert = \"/a\"", &[]);
+    let error = message("[tls]\ncert = \"/a\"", &[]);
     assert!(
-        told.contains("tls.key") && told.contains("expected the PEM file"),
-        "{told}"
+        error.contains("tls.key") && error.contains("expected the PEM file"),
+        "{error}"
     );
-    let told = message("[tls]\nkey = \"/b\"", &[]);
+    let error = message("[tls]\nkey = \"/b\"", &[]);
     assert!(
-        told.contains("tls.cert") && told.contains("expected the PEM file"),
-        "{told}"
+        error.contains("tls.cert") && error.contains("expected the PEM file"),
+        "{error}"
     );
-    let told = message("[tls]\ncert = \"/a\"\nkey = \"/b\"", &env);
-    assert!(told.contains("tls.self_signed") && told.contains("either"), "{told}");
+    let error = message("[tls]\ncert = \"/a\"\nkey = \"/b\"", &env);
+    assert!(error.contains("tls.self_signed") && error.contains("either"), "{error}");
 }
 
-/// The library that filters the log takes an unknown word for the name of a module, and then logs nothing else.
+/// The log filter takes an unknown word for a module name, and then logs nothing else.
 #[test]
 fn a_misspelt_level_of_the_log_is_refused() {
     for wrong in ["verbose", "loud", "warning", "info,sdk_relay", "info,sdk_relay=foo"] {
-        let told = message(&format!("[log]\nlevel = \"{wrong}\"\n"), &[]);
+        let error = message(&format!("[log]\nlevel = \"{wrong}\"\n"), &[]);
         assert!(
-            told.contains("log.level") && told.contains("expected off, error"),
-            "{wrong}: {told}"
+            error.contains("log.level") && error.contains("expected off, error"),
+            "{wrong}: {error}"
         );
     }
     for right in ["off", "WARN", "info,sdk_relay=debug", "sdk_relay[{client=x}]=trace"] {
@@ -221,9 +221,9 @@ fn a_misspelt_level_of_the_log_is_refused() {
     }
 }
 
-/// It would be left out, and the node's credentials sent to port 80.
+/// The library would ignore it and send the credentials of the node to port 80.
 #[test]
-fn a_port_that_cannot_be_is_refused() {
+fn an_invalid_port_is_refused() {
     for port in ["99999", "65536", "0", "", "x"] {
         for key in ["bitcoin_core", "blindbit"] {
             let refused = message(&format!("[{key}]\nurl = \"http://127.0.0.1:{port}\"\n"), &[]);
@@ -255,10 +255,10 @@ fn a_zmq_address_has_no_user_and_no_password() {
         "5ec2e7@",
         "ipc://me:5ec2e7@x",
     ] {
-        let told = with(url);
+        let error = with(url);
         assert!(
-            told.contains("bitcoin_core.zmq_url") && !told.contains("5ec2e7"),
-            "{told}"
+            error.contains("bitcoin_core.zmq_url") && !error.contains("5ec2e7"),
+            "{error}"
         );
     }
     for url in [
@@ -296,10 +296,10 @@ fn a_wallet_of_the_node_is_a_name_and_no_path() {
         &long,
     ];
     for wallet in wallets {
-        let told = message(&format!("[bitcoin_core]\nwallet = \"{wallet}\"\n"), &[]);
+        let error = message(&format!("[bitcoin_core]\nwallet = \"{wallet}\"\n"), &[]);
         assert!(
-            told.contains("bitcoin_core.wallet") && told.contains("expected the name of a wallet"),
-            "{told}"
+            error.contains("bitcoin_core.wallet") && error.contains("expected the name of a wallet"),
+            "{error}"
         );
     }
     for wallet in ["", "relay", "my wallet.dat", "münzen", "a.b"] {
@@ -319,14 +319,14 @@ fn hosts_and_proxies_are_checked() {
         ("trusted_proxies = [\"10.0.0.1/8\"]", "http.trusted_proxies"),
         ("forwarding_header = \"x-real-ip\"", "http.forwarding_header"),
     ] {
-        let told = message(&format!("[http]\n{line}\n"), &[]);
-        assert!(told.contains(key) && told.contains("expected"), "{told}");
+        let error = message(&format!("[http]\n{line}\n"), &[]);
+        assert!(error.contains(key) && error.contains("expected"), "{error}");
     }
     let many = vec!["\"10.0.0.1\""; 257].join(",");
     assert!(message(&format!("[http]\ntrusted_proxies = [{many}]\n"), &[]).contains("257 entries"));
     let config = from("[http]\nhosts = [\"Relay.example.com.\"]\n", &[]).unwrap();
     assert!(config.hosts == ["relay.example.com"] && config.local_admin);
-    // Where proxies are, everybody may come from a loopback address.
+    // Behind a proxy, any client may arrive from a loopback address.
     let behind = from("", &[("SDK_RELAY_HTTP__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")]).unwrap();
     assert!(!behind.local_admin && behind.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
     assert!(!from("[http]\nlocal_admin = false\n", &[]).unwrap().local_admin);
@@ -334,7 +334,7 @@ fn hosts_and_proxies_are_checked() {
 
 #[cfg(unix)]
 #[test]
-fn a_configuration_that_has_gone_is_an_error_and_not_the_default() {
+fn a_deleted_configuration_file_is_an_error_and_not_the_default() {
     let dir = tempfile::tempdir().unwrap();
     let loader = || {
         let overrides = Overrides {
@@ -344,16 +344,16 @@ fn a_configuration_that_has_gone_is_an_error_and_not_the_default() {
         Loader::with_environment(overrides, std::iter::empty())
     };
     let path = dir.path().join(FILE_NAME);
-    // A relay may run without one.
+    // A configuration file is optional.
     loader().load().unwrap();
-    // But one that had one at its start does not go on without it.
+    // A relay that had one at its start requires it at a restart.
     std::fs::write(&path, "[auth]\nread_token = \"0123456789abcdef0123\"\n").unwrap();
     let started = loader();
     assert!(started.load().unwrap().auth.read_token.is_some());
     std::fs::remove_file(&path).unwrap();
     let error = started.load().unwrap_err().to_string();
     assert!(error.contains(FILE_NAME), "{error}");
-    // Nor does one start where a link leads nowhere: its volume may not be mounted.
+    // A dangling symbolic link is an error: its volume may not be mounted.
     std::os::unix::fs::symlink(dir.path().join("volume/relay.toml"), &path).unwrap();
     let error = loader().load().unwrap_err().to_string();
     assert!(error.contains(FILE_NAME), "{error}");
@@ -388,7 +388,7 @@ fn an_unknown_key_has_its_line_and_the_nearest_key() {
         ),
         (
             "[sync]\n\nnetwork = \"signet\"\n",
-            ":3: unknown key sync.network; did you mean network, which stands above the first [table]?",
+            ":3: unknown key sync.network; did you mean network, which must be above the first [table]?",
         ),
         (
             "admin_token = \"5ec2e75ec2e7\"\n",
@@ -417,7 +417,7 @@ fn an_unknown_key_has_its_line_and_the_nearest_key() {
     }
 }
 
-/// A secret may stand where it does not belong.
+/// A secret may be at the wrong key.
 #[test]
 fn no_error_quotes_a_table() {
     for toml in [
@@ -490,7 +490,7 @@ fn a_wrong_value_has_its_line_and_what_it_is() {
     }
 }
 
-/// The error of a key says what is wrong with it, and shows the public one alone.
+/// The error of a key says what is wrong with it, and quotes only the public key.
 #[test]
 fn a_wrong_key_of_the_wallet_is_explained() {
     let scan = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
@@ -506,15 +506,15 @@ fn a_wrong_key_of_the_wallet_is_explained() {
         (
             scan,
             "02ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
-            "no point of the curve",
+            "not a point on the curve",
         ),
         (scan, &format!("05{}", &spend[2..]), "begins with 02 or 03"),
         (scan, &spend[2..], "66 hex digits, not 64"),
-        (scan, &format!("{}x", &spend[..65]), "character 66 is no hex digit"),
+        (scan, &format!("{}x", &spend[..65]), "character 66 is not a hex digit"),
         (scan, "", "because wallet.scan_private_key is set"),
         ("", spend, "because wallet.spend_public_key is set"),
         (&scan[1..], spend, "64 hex digits, not 63"),
-        (&format!("0x{}", &scan[2..]), spend, "character 2 is no hex digit"),
+        (&format!("0x{}", &scan[2..]), spend, "character 2 is not a hex digit"),
         (order, spend, "not less than the order of the curve"),
         (&"0".repeat(64), spend, "this number is zero"),
     ] {
@@ -525,7 +525,7 @@ fn a_wrong_key_of_the_wallet_is_explained() {
 }
 
 #[test]
-fn a_misspelt_target_of_the_log_is_a_warning() {
+fn a_misspelt_log_target_is_a_warning() {
     let warnings = |level: &str| from(&format!("[log]\nlevel = \"{level}\"\n"), &[]).unwrap().warnings();
     let [warning] = warnings("info,sdk_relay_wss=debug").try_into().unwrap();
     assert!(

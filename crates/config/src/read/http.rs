@@ -5,11 +5,11 @@ use crate::host_name::normal_name;
 use crate::ip_network::{IpNetwork, WrongIpNetwork};
 use crate::value::{Value, Wrong};
 
-/// Most names of this relay: each request's host is compared with all of them.
+/// Largest number of host names: the host of each request is compared with all of them.
 const MAX_HOSTS: usize = 64;
 /// Longest DNS name (RFC 1035).
 const MAX_NAME: usize = 253;
-/// Most networks of trusted proxies; large content networks have about twenty.
+/// Largest number of networks of trusted proxies; large CDNs publish about twenty.
 const MAX_PROXIES: usize = 256;
 
 /// Origins of pages, without a path.

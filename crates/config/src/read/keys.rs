@@ -12,7 +12,7 @@ const PRIVATE_DIGITS: usize = 64;
 const PUBLIC_DIGITS: usize = 66;
 const UNCOMPRESSED_DIGITS: usize = 130;
 
-/// `None` for an empty text. The error says what is wrong without the key itself.
+/// `None` for an empty text. The error does not contain the key.
 pub(crate) fn scan_key(value: &Value) -> Result<Option<SecretKey>, Wrong> {
     let text = value.as_text();
     if text.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn spend_key(value: &Value) -> Result<Option<PublicKey>, Wrong> {
     }
     let key = PublicKey::from_str(text).map_err(|_| {
         Wrong::because(
-            "expected a public key: this is no point of the curve secp256k1; compare each digit with the wallet",
+            "expected a public key: this is not a point on the curve secp256k1; compare each digit with the wallet",
         )
     })?;
     Ok(Some(key))
@@ -51,7 +51,7 @@ pub(crate) fn spend_key(value: &Value) -> Result<Option<PublicKey>, Wrong> {
 fn digits(text: &str, count: usize, key: &str) -> Result<(), Wrong> {
     if let Some(place) = text.chars().position(|c| !c.is_ascii_hexdigit()) {
         return Err(Wrong::because(format!(
-            "expected {key} in hex: character {} is no hex digit",
+            "expected {key} in hex: character {} is not a hex digit",
             place + 1
         )));
     }

@@ -42,7 +42,7 @@ const CRATES: &[&str] = &[
 /// The filter of the log.
 pub(crate) fn level(value: &Value) -> Result<String, Wrong> {
     let text = value.as_text();
-    // The library takes a misspelt level for the name of a module: nothing else would be logged.
+    // The library takes a misspelt level for a module name: nothing else would be logged.
     let is_known = |directive: &str| {
         let directive = directive.trim();
         directive.contains(['=', '[']) || LevelFilter::from_str(directive).is_ok()
@@ -51,17 +51,16 @@ pub(crate) fn level(value: &Value) -> Result<String, Wrong> {
     is_right.then(|| text.to_owned()).ok_or(Wrong::unexpected())
 }
 
-/// A sentence for each target in a filter that no line of the log has. Other libraries log too (`hyper=debug`), so only
-/// names like ours are looked at. It is no error: the names of crates change with versions, and no start should fail
-/// for that.
+/// A warning for each target of the filter that no log line has. Other libraries log too (`hyper=debug`), so only names
+/// with our prefix are checked. Not an error: crate names change between versions, and a start must not fail for that.
 pub(crate) fn unknown_targets(filter: &str) -> Vec<String> {
     let targets = filter.split(',').filter_map(|directive| {
         let target = directive.trim().split(['=', '[']).next()?;
-        // A dash is what the folder has; the target has an underscore.
+        // Directory names contain dashes; targets contain underscores.
         target.replace('-', "_").starts_with("sdk_relay").then_some(target)
     });
     let unknown = targets.filter(|target| {
-        // A directive is for all targets that begin with it.
+        // A directive applies to all targets that begin with it.
         let module_of = |name: &&&str| target.strip_prefix(**name).is_some_and(|rest| rest.starts_with("::"));
         !CRATES.iter().any(|name| name.starts_with(target)) && !CRATES.iter().any(|name| module_of(&name))
     });

@@ -6,7 +6,7 @@ use super::optional;
 use crate::blindbit_url::check_url;
 use crate::value::{Value, Wrong};
 
-/// Longest name of the node's wallet: it becomes a directory's name.
+/// Longest name of the node's wallet: it becomes the name of a directory.
 const MAX_WALLET_NAME: usize = 255;
 
 /// The node's RPC address; `None`: this machine, at the default port of the network.
@@ -16,7 +16,7 @@ pub(crate) fn node_url(value: &Value) -> Result<Option<String>, Wrong> {
         let why = "expected no user or password in the address: set bitcoin_core.user and bitcoin_core.password";
         return Err(Wrong::because(why).found("\"http://…@…\""));
     }
-    // Asked of who will use it: an address that is accepted here, over HTTP too, must not stop the next start.
+    // Validated by the RPC client: an address that is accepted here (also over HTTP) must not make the next start fail.
     if !url.is_empty() && RpcClient::new(url.trim_end_matches('/'), RpcAuth::None).is_err() {
         return Err(Wrong::unexpected());
     }

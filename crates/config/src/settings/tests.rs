@@ -10,7 +10,7 @@ use crate::layers::tests::{from, message};
 use crate::setting::Kind;
 use crate::{CHANGES_FILE, Config, Loader, Overrides, reference};
 
-/// For each key another value than its default, and what it needs beside it.
+/// For each key a value other than its default, and the settings that it requires.
 const SAMPLES: &[(&str, &str, &str)] = &[
     ("relay_id", "\"relay-1\"", ""),
     ("network", "\"signet\"", ""),
@@ -78,7 +78,7 @@ const PLUS_SPEND: &str =
 const PLUS_SCAN: &str =
     "wallet.scan_private_key = \"0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c\"";
 
-/// A configuration without where its values stand.
+/// A configuration without the origins of its values.
 fn meaning(config: &Config) -> String {
     let all = format!("{config:?}");
     format!("{} {}", config.scanner.name(), all.split_once(", origins: ").unwrap().0)
@@ -107,7 +107,7 @@ fn every_key_has_an_effect_from_the_file_and_from_the_environment() {
         let text = value.trim_matches(['[', ']', '"']);
         let by_variable = from(&together(""), &[(&setting.variable(), text)]).unwrap();
         assert_eq!(meaning(&by_variable), meaning(&set), "{key}");
-        // A secret shows nowhere.
+        // A secret is never shown.
         assert!(!setting.is_secret || !format!("{set:?}").contains(text), "{key}");
         let origin = set.origin(key);
         assert!(origin.ends_with("sdk_relay.toml:2"), "{key}: {origin}");
@@ -182,7 +182,7 @@ fn the_reference_is_that_of_the_table() {
     );
 }
 
-/// A value that no kind of setting takes: each error has the key, and in a file the line.
+/// A value that no kind of setting accepts: each error has the key, and in a file the line.
 #[test]
 fn the_error_of_each_key_names_it() {
     for setting in TABLE {
@@ -233,7 +233,7 @@ fn any_json() -> impl Strategy<Value = Json> {
     })
 }
 
-/// Texts that settings know, and others. `hunter2` is a password.
+/// Texts that settings accept, and others. `hunter2` is a password.
 fn any_text() -> impl Strategy<Value = String> {
     let known: Vec<&str> = [
         "",
@@ -271,7 +271,7 @@ fn any_setting() -> impl Strategy<Value = &'static Setting> {
     prop::sample::select(TABLE).prop_map(|setting| setting)
 }
 
-/// Each error is about the key that was set, or about one that has a rule with it, and shows no password.
+/// Each error names the key that was set, or one that shares a rule with it, and contains no password.
 fn right_or_named(
     result: Result<Config, crate::ConfigError>,
     setting: &Setting,
