@@ -1,9 +1,8 @@
 //! The task that keeps the index at the node's tip.
 //!
-//! It asks the node for its tip, takes back what is no longer in the best chain, and adds what is missing: blocks are
-//! fetched and computed several at a time, added in order, and committed in batches. Every block must name the one
-//! before it, so that a reorganisation in between is noticed and looked at again. What is not committed is fetched
-//! again after a kill.
+//! It requests the tip from the node, removes blocks that are no longer in the best chain, and adds missing ones:
+//! blocks are fetched and computed concurrently, added in order, and committed in batches. Each block must extend the
+//! previous one, so that a reorganisation in between is detected. After a kill, uncommitted blocks are fetched again.
 
 mod batch;
 
@@ -26,13 +25,14 @@ use crate::repair::Repair;
 use crate::status::{IndexFigures, IndexState, IndexStatus};
 use crate::tweaks::indexed;
 
-/// Fetches at once. The node's source allows three, and detection's must not wait behind all of them.
+/// Concurrent fetches. The source allows three, of which one remains for detection.
 const FETCHES: usize = 2;
-/// Blocks that are fetched, computed, or wait for their turn. A large one takes some 20 MB with its prevouts.
+/// Blocks in flight: being fetched, computed, or waiting for earlier ones. A large one takes about 20 MB with its
+/// prevouts.
 const BLOCKS_AHEAD: usize = 6;
-/// Between two looks at the node's tip, where no signal announces a new one.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Between two tries while the node or the disk fails.
+/// Interval of polls of the tip of the node, if no signal announces a new one.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Retry interval while the node or the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Builds the index.
@@ -47,41 +47,41 @@ pub struct Builder {
     figures: watch::Sender<IndexFigures>,
     fetches: Arc<Semaphore>,
     repair: Repair,
-    /// A damaged block was met.
+    /// Signals a newly found damaged block.
     damage: Arc<Notify>,
 }
 
-/// Why the builder cannot go on for now.
+/// Why the builder cannot continue at the moment.
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// A thread's panic is its supervisor's: this is what is left to say meanwhile.
+    /// The panic of a thread is handled by its supervisor; this error covers the time until then.
     #[error("a thread of the index failed")]
     Thread,
 }
 
-/// What a step has led to.
+/// Result of a step.
 enum Step {
-    /// The index holds the node's tip.
+    /// The index has reached the tip of the node.
     Current,
-    /// The index holds the node's tip, which is far from the chain's: the node synchronises.
+    /// The index has reached the tip of the node, which is still synchronising.
     NodeIsSyncing,
-    /// The chain may have changed: look again.
-    Again,
+    /// The chain may have changed: repeat the step.
+    Retry,
 }
 
-/// A block on its way.
+/// A block in flight.
 struct InFlight {
-    /// The node's part is done.
+    /// Resolves when the node has delivered the block.
     fetched: oneshot::Receiver<()>,
     done: AbortOnDropHandle<Result<Option<Computed>, Stopped>>,
 }
 
 impl Builder {
-    /// A builder of this index, and its progress. `follow` wakes it when the node has a new block.
+    /// A builder of this index, and its progress. `follow` notifies it of a new block of the node.
     pub fn new(
         index: Arc<TweakIndex>,
         source: Arc<dyn ChainSource>,
@@ -133,27 +133,27 @@ impl Builder {
         Ok((builder, status_receiver, shown))
     }
 
-    /// The same, with its tweaks compared with those of this Oracle.
+    /// Compares the tweaks with those of this Oracle.
     pub fn with_oracle(self, oracle: Option<Arc<Oracle>>) -> Self {
         Self { oracle, ..self }
     }
 
-    /// Keeps the index at the node's tip. Never ends.
+    /// Keeps the index at the tip of the node. Never returns.
     pub async fn run(mut self) {
         loop {
             self.follow.mark_unchanged();
-            // Before the step: only a block that can be read can be taken back.
+            // Before the step: only a readable block can be removed.
             let repairs_wait = self.repair.run().await;
             match self.step().await {
-                Ok(Step::Again) => {}
+                Ok(Step::Retry) => {}
                 Ok(Step::Current) if repairs_wait => self.state(IndexState::Current, false),
                 Ok(Step::Current) => {
                     self.state(IndexState::Current, false);
                     tokio::select! {
-                        // A follower that has ended wakes nobody any more.
+                        // A follower that has ended sends no notifications.
                         Ok(()) = self.follow.changed() => {}
                         () = self.damage.notified() => {}
-                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                        () = tokio::time::sleep(POLL_INTERVAL) => {}
                     }
                 }
                 Ok(Step::NodeIsSyncing) => {
@@ -163,7 +163,7 @@ impl Builder {
                         () = tokio::time::sleep(RETRY) => {}
                     }
                 }
-                Err(Stopped::Index(damage)) if damage.is_damage() => self.start_anew(damage).await,
+                Err(Stopped::Index(damage)) if damage.is_damage() => self.reset_damaged(damage).await,
                 Err(stopped) => {
                     let of_node = matches!(stopped, Stopped::Source(_));
                     self.state(IndexState::Failing(stopped.to_string()), of_node);
@@ -173,11 +173,11 @@ impl Builder {
         }
     }
 
-    /// The database was found damaged while it was in use: an empty one takes its place.
-    async fn start_anew(&self, damage: IndexError) {
+    /// Replaces a database that was found damaged while in use by an empty one.
+    async fn reset_damaged(&self, damage: IndexError) {
         let index = Arc::clone(&self.index);
         let begun = blocking(move || {
-            let rebuild = index.start_anew(&damage)?;
+            let rebuild = index.reset_damaged(&damage)?;
             log_rebuild(&rebuild);
             Ok(())
         });
@@ -235,13 +235,13 @@ impl Builder {
         self.build(from, status.tip.height).await
     }
 
-    /// Takes back the blocks that are not in the best chain.
+    /// Removes the blocks that are not in the best chain.
     async fn rewind(&self, target: BlockRef) -> Result<(), Stopped> {
         let Some(tip) = self.index.tip()? else { return Ok(()) };
         if self.holds(tip.height, target).await? {
             return Ok(());
         }
-        // Below a block that both chains have, they have all: halves find the highest one whatever the depth.
+        // The chains share every block below a common one: a binary search finds the highest common block at any depth.
         let Some(first) = self.index.first()? else {
             return Ok(());
         };
@@ -305,10 +305,10 @@ impl Builder {
             });
             match computed {
                 Ok(Some(computed)) if batch.follows(computed.previous) => batch.push(computed),
-                // Another chain than that of the blocks before.
+                // The chain differs from that of the previous blocks.
                 Ok(_) => {
                     self.commit(&mut batch).await?;
-                    return Ok(Step::Again);
+                    return Ok(Step::Retry);
                 }
                 Err(stopped) => {
                     self.commit(&mut batch).await?;
@@ -320,10 +320,10 @@ impl Builder {
             }
         }
         self.commit(&mut batch).await?;
-        Ok(Step::Again)
+        Ok(Step::Retry)
     }
 
-    /// `None` comes for a height that the chain no longer has.
+    /// The result is `None` if the chain no longer has this height.
     fn fetch(&self, height: u32) -> InFlight {
         let (source, pool, turns, oracle) = (
             Arc::clone(&self.source),
@@ -340,7 +340,7 @@ impl Builder {
             };
             let block = source.block(hash).await?;
             drop(turn);
-            #[expect(clippy::let_underscore_must_use, reason = "the builder may be gone by now")]
+            #[expect(clippy::let_underscore_must_use, reason = "the builder may have been dropped")]
             let _ = here.send(());
             let (previous, transactions) = (block.block.header.prev_blockhash, block.block.txdata.len());
             let at = BlockRef { height, hash };
@@ -387,7 +387,7 @@ impl Builder {
         Ok(())
     }
 
-    /// `is_logged`: the reason is in the log already, from who follows the chain.
+    /// `is_logged`: the follower has logged the reason already.
     fn state(&self, state: IndexState, is_logged: bool) {
         self.status.send_if_modified(|status| {
             if status.state == state {
@@ -419,7 +419,7 @@ impl Builder {
                     );
                 }
             }
-            // An error in other words is the same condition.
+            // Another error text is the same state.
             if std::mem::discriminant(&status.state) != std::mem::discriminant(&state) {
                 status.since = Instant::now();
             }
@@ -433,7 +433,7 @@ fn log_rebuild(rebuild: &Rebuild) {
     tracing::error!(
         set_aside = %rebuild.set_aside.display(),
         reason = rebuild.reason,
-        "the tweak index's database is damaged: it is set aside, and the index is built anew from the node"
+        "the database of the tweak index is damaged and was moved aside; rebuilding the index from the node"
     );
 }
 

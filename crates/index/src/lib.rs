@@ -1,8 +1,8 @@
-//! The tweak index while the relay runs: built in the background, read by whoever wants history.
+//! The tweak index at runtime: built in the background, read for histories and BlindBit routes.
 //!
-//! Guarantees: the index follows the node's best chain, whatever it does; what it costs is bounded
-//! (`index.scan_threads` threads of low priority, and the bounds of the [`Builder`] for what is in flight); detection
-//! never waits for it. A BlindBit Oracle is a second opinion on the tweaks ([`oracle`]), never their source.
+//! Guarantees: the index follows the best chain of the node through any reorganisation; its cost is bounded
+//! (`index.scan_threads` threads of low priority, and the bounds of the [`Builder`] for blocks in flight); detection
+//! never waits for it. The tweaks are compared with those of a BlindBit Oracle ([`oracle`]), never taken from it.
 
 mod builder;
 mod missing;
@@ -25,15 +25,15 @@ pub use problems::NEARLY;
 pub use scan::{Paid, Scanned, scan, scan_within};
 pub use status::{IndexFigures, IndexState, IndexStatus};
 
-/// The index as requests and connections see it.
+/// Handle of the index for requests and connections.
 #[derive(Clone, Debug)]
 pub struct Index {
-    /// What is in it.
+    /// Its data.
     pub store: Arc<TweakIndex>,
-    /// How far it is.
+    /// Its progress.
     pub status: watch::Receiver<IndexStatus>,
-    /// What building has cost since the start.
+    /// Cost of the build since the start.
     pub figures: watch::Receiver<IndexFigures>,
-    /// The threads that build it and scan it.
+    /// The threads that build and scan it.
     pub pool: Arc<Pool>,
 }

@@ -1,4 +1,4 @@
-//! Blocks that readers of the index cannot have, now or ever.
+//! Blocks that cannot be read from the index, temporarily or permanently.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use sdk_relay_store::index::Damage;
 use crate::Index;
 
 impl Index {
-    /// Whether the block at this height can be read now. One that is damaged can once it is restored, one above the tip
-    /// once it is built.
+    /// Whether the block at this height can be read now. A damaged block can be read once it is restored, one above the
+    /// tip once it is built.
     pub fn can_read(&self, height: u32) -> bool {
         let tip = self.status.borrow().tip;
         tip.is_some_and(|tip| height <= tip.height) && self.store.damage_at(height).is_none()
     }
 
-    /// The blocks from this height on that cannot be had: below the index's first, or damaged and not to be restored.
-    /// `None` where this one can, or may yet.
+    /// The blocks from this height that are permanently missing: below the first of the index, or damaged and not
+    /// restorable. `None` if this one is available, or may become so.
     pub fn missing_from(&self, height: u32) -> Option<MissingBlocks> {
         let below = {
             let status = self.status.borrow();
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_that_cannot_be_restored_are_one_range_as_far_as_they_lie_side_by_side() {
+    fn adjacent_blocks_that_cannot_be_restored_are_one_range() {
         let damaged = [
             (4, Damage::Lost),
             (5, Damage::Lost),

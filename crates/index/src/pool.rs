@@ -5,17 +5,17 @@ use tokio::sync::oneshot;
 /// The lowest priority that Linux has.
 #[cfg(target_os = "linux")]
 const LOWEST: i32 = 19;
-/// By how much the threads' priority is lowered: detection and sockets are served first on a busy machine.
+/// Increment of the nice value of the threads: detection and sockets have priority on a busy machine.
 const NICE: i32 = 10;
 
-/// `index.scan_threads` threads. Work that is given to them waits its turn; nothing else of the relay waits for it.
+/// `index.scan_threads` threads. Work is queued; no other part of the relay waits for it.
 #[derive(Debug)]
 pub struct Pool {
     threads: rayon::ThreadPool,
 }
 
 impl Pool {
-    /// Starts the threads. Work that panics is reported by the process's panic hook alone.
+    /// Starts the threads. Work that panics is reported by the panic hook of the process only.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         Self::with_panic_handler(threads, || {})
     }
@@ -34,24 +34,24 @@ impl Pool {
         Ok(Self { threads })
     }
 
-    /// How many threads there are.
+    /// Number of threads.
     pub fn threads(&self) -> usize {
         self.threads.current_num_threads()
     }
 
-    /// Has one of the threads do the work. `None` when the work panicked.
+    /// Runs the work on one of the threads. `None` if it panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let (sender, done) = oneshot::channel();
         self.threads.spawn(move || {
-            #[expect(clippy::let_underscore_must_use, reason = "whoever asked may be gone by now")]
+            #[expect(clippy::let_underscore_must_use, reason = "the caller may have stopped waiting")]
             let _ = sender.send(work());
         });
         done.await.ok()
     }
 }
 
-/// Lowers the priority of the calling thread for good, by so much from what it has: an operator may run the whole
-/// process at a lower one. Only Linux has priorities of single threads.
+/// Lowers the priority of the calling thread permanently, relative to its current one: the operator may run the whole
+/// process at a lower priority. Only Linux has priorities per thread.
 pub fn lower_priority(nice: i32) {
     #[cfg(target_os = "linux")]
     {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_priority_is_lowered_from_that_of_the_process_and_no_further_than_there_is() {
+    fn the_priority_is_lowered_relative_to_the_process_and_saturates() {
         let of_process = getpriority_process(None).unwrap();
         let thread = std::thread::Builder::new();
         let lowered = thread.spawn(move || {
@@ -84,6 +84,6 @@ mod tests {
         });
         let expected = [of_process + NICE, of_process + NICE + 1, LOWEST].map(|nice| nice.min(LOWEST));
         assert_eq!(lowered.unwrap().join().unwrap(), expected);
-        assert_eq!(getpriority_process(None).unwrap(), of_process, "of that thread alone");
+        assert_eq!(getpriority_process(None).unwrap(), of_process, "of that thread only");
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the index, for `/health`.
+//! Problems of the index, for `/health`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,18 +8,17 @@ use sdk_relay_store::index::{Damage, Rebuild};
 use crate::Index;
 use crate::status::{IndexState, IndexStatus};
 
-/// An index that lacks so many blocks at most is taken for whole: it follows the tip within moments.
+/// An index that lacks at most this many blocks counts as complete: it reaches the tip within moments.
 pub const NEARLY: u32 = 6;
-/// A build that takes less is over before anybody has to know: a fresh index of a test chain, the blocks of a short
-/// outage.
-const WORTH_SAYING: Duration = Duration::from_secs(10);
+/// A shorter build is not reported: a fresh index of a test chain, the blocks of a short outage.
+const MIN_REPORTED: Duration = Duration::from_secs(10);
 
 impl Index {
-    /// A sentence for each. `node_is_well`: what is wrong with the node is said elsewhere, and keeps the index from
-    /// growing.
+    /// One sentence per problem. `node_is_well`: problems of the node, which stop the index from growing, are reported
+    /// elsewhere.
     pub fn problems(&self, node_is_well: bool) -> Vec<String> {
         let status = self.status.borrow().clone();
-        let lasts = status.since.elapsed() >= WORTH_SAYING;
+        let lasts = status.since.elapsed() >= MIN_REPORTED;
         let missing = match self.store.rebuild() {
             Some(rebuild) => Some(rebuilding(&status, &rebuild)),
             None => unbuilt(&status, lasts, node_is_well),
@@ -28,16 +27,16 @@ impl Index {
     }
 }
 
-/// The database was damaged, which is worth saying however fast another one is built.
+/// A damaged database, which is reported however fast the index is rebuilt.
 fn rebuilding(status: &IndexStatus, rebuild: &Rebuild) -> String {
     let set_aside = rebuild.set_aside.display();
     format!(
-        "the tweak index's database was damaged and is set aside as {set_aside}: the index is built anew and {}; histories wait for it",
+        "the database of the tweak index was damaged and moved to {set_aside}: the index is being rebuilt and {}; histories wait for it",
         standing(status)
     )
 }
 
-/// How far the index is.
+/// Progress of the index.
 fn standing(status: &IndexStatus) -> String {
     let tip = status.tip.map(|tip| tip.height);
     let have = tip.map_or_else(|| "has no block yet".to_owned(), |tip| format!("is at block {tip}"));
@@ -45,8 +44,8 @@ fn standing(status: &IndexStatus) -> String {
     format!("{have}{of}")
 }
 
-/// Blocks between the index and the node's tip. What lies below the index's first block is no problem: nobody can have
-/// it. `lasts`: the index is in this state for longer than a moment.
+/// Blocks between the index and the node's tip. Blocks below the first of the index are no problem: the node does not
+/// have them. `lasts`: the index has been in this state for a while.
 fn unbuilt(status: &IndexStatus, lasts: bool, node_is_well: bool) -> Option<String> {
     let (tip, target) = (status.tip.map(|t| t.height), status.target);
     let behind = || standing(status);
@@ -78,7 +77,7 @@ fn damaged(blocks: &BTreeMap<u32, Damage>) -> Vec<String> {
     };
     let waiting = named(Damage::Waiting).map(|what| format!("{what}: the relay fetches it again from the node"));
     let lost = named(Damage::Lost).map(|what| {
-        format!("{what}, and cannot be restored from the node: histories leave it out (the log of the relay says why)")
+        format!("{what}, and cannot be restored from the node: histories omit it (the log of the relay has the reason)")
     });
     waiting.into_iter().chain(lost).collect()
 }
@@ -110,15 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn unbuilt_blocks_are_a_problem_and_what_cannot_be_had_is_none() {
+    fn unbuilt_blocks_are_a_problem_and_pruned_blocks_are_not() {
         let building = |first, tip, target| unbuilt(&status(IndexState::Building, first, tip, target), true, true);
         assert!(building(0, Some(10), 870_000).unwrap().contains("block 10 of 870000"));
         assert!(building(0, None, 100).unwrap().contains("no block yet"));
-        // Everyday life: a new block.
+        // The normal case: a new block.
         assert_eq!(building(0, Some(99), 100), None);
         assert_eq!(building(752, Some(851), 852), None);
         let fresh = status(IndexState::Building, 0, Some(0), 119);
-        assert_eq!(unbuilt(&fresh, false, true), None, "over in a moment");
+        assert_eq!(unbuilt(&fresh, false, true), None, "a short build is not reported");
         let failing = status(IndexState::Failing("disk full".to_owned()), 0, Some(99), 100);
         assert!(unbuilt(&failing, false, true).unwrap().contains("disk full"));
         assert_eq!(
@@ -140,14 +139,14 @@ mod tests {
     #[test]
     fn damaged_blocks_are_counted_and_the_lowest_is_named() {
         let blocks = BTreeMap::from([(7, Damage::Waiting), (5, Damage::Lost), (9, Damage::Waiting)]);
-        let told = damaged(&blocks);
+        let messages = damaged(&blocks);
         assert!(
-            told[0].starts_with("2 blocks") && told[0].contains("lowest is 7"),
-            "{told:?}"
+            messages[0].starts_with("2 blocks") && messages[0].contains("lowest is 7"),
+            "{messages:?}"
         );
         assert!(
-            told[1].starts_with("block 5 ") && told[1].contains("cannot be restored"),
-            "{told:?}"
+            messages[1].starts_with("block 5 ") && messages[1].contains("cannot be restored"),
+            "{messages:?}"
         );
         assert!(damaged(&BTreeMap::new()).is_empty());
     }

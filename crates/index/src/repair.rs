@@ -12,28 +12,27 @@ use sdk_relay_store::index::{Damage, IndexError};
 use crate::pool::Pool;
 use crate::tweaks::indexed;
 
-/// A block that could not be restored is tried again after this long: the operator may have put an unpruned node in
-/// place.
-const LOST_AGAIN: Duration = Duration::from_secs(600);
-/// Blocks in one round, so that the index goes on growing while a whole file is restored.
+/// Retry interval of a block that could not be restored: the operator may have connected an unpruned node.
+const RETRY_LOST: Duration = Duration::from_secs(600);
+/// Blocks in one round, so that the index continues to grow while a whole file is restored.
 const BLOCKS_AT_ONCE: usize = 64;
 
-/// What restores.
+/// Restores damaged blocks.
 pub(super) struct Repair {
     index: Arc<TweakIndex>,
     source: Arc<dyn ChainSource>,
     pool: Arc<Pool>,
     scanner: Scanner,
-    /// Damaged blocks that the log has; since when each is lost.
+    /// Damaged blocks that were logged; since when each is lost.
     known: HashMap<u32, Option<Instant>>,
 }
 
-/// What came of one block.
+/// Outcome of one block.
 enum Outcome {
     Restored,
-    /// Why it cannot be.
+    /// It cannot be restored; the reason.
     Lost(String),
-    /// The node is away, or the disk fails: later.
+    /// The node is unavailable, or the disk fails: retry later.
     Later(String),
 }
 
@@ -48,13 +47,13 @@ impl Repair {
         }
     }
 
-    /// Restores what waits for it, as far as the node has the blocks. Whether there is more to do at once.
+    /// Restores waiting blocks, as far as the node has them. Returns whether there are more.
     pub(super) async fn run(&mut self) -> bool {
         let damaged = self.index.damaged();
         self.known.retain(|height, _| damaged.contains_key(height));
         for (height, damage) in &damaged {
             let since = self.known.get(height).copied().flatten();
-            if *damage == Damage::Lost && since.is_some_and(|since| since.elapsed() >= LOST_AGAIN) {
+            if *damage == Damage::Lost && since.is_some_and(|since| since.elapsed() >= RETRY_LOST) {
                 self.index.set_damage(*height, Damage::Waiting);
             }
         }
@@ -73,7 +72,7 @@ impl Repair {
                 Outcome::Restored => {
                     tracing::info!(height, "restored a damaged block of the tweak index");
                     self.known.remove(&height);
-                    self.look_at(height.saturating_add(1)).await;
+                    self.check_next(height.saturating_add(1)).await;
                 }
                 Outcome::Lost(why) => {
                     let since = self.known.insert(height, Some(Instant::now()));
@@ -81,7 +80,7 @@ impl Repair {
                         tracing::error!(
                             height,
                             why,
-                            "cannot restore a damaged block of the tweak index; histories leave it out"
+                            "cannot restore a damaged block of the tweak index; histories omit it"
                         );
                     }
                     self.index.set_damage(height, Damage::Lost);
@@ -101,7 +100,7 @@ impl Repair {
 
     async fn restore(&self, height: u32) -> Outcome {
         let again = Arc::clone(&self.index);
-        let readable = tokio::task::spawn_blocking(move || again.is_readable_again(height));
+        let readable = tokio::task::spawn_blocking(move || again.recheck(height));
         if let Some(true) = joined(readable.await) {
             return Outcome::Restored;
         }
@@ -129,18 +128,18 @@ impl Repair {
             Some(Ok(true)) => Outcome::Restored,
             Some(Ok(false)) => Outcome::Lost("the block of the node does not yield the original bytes".to_owned()),
             Some(Err(error)) => Outcome::Later(error.to_string()),
-            None => Outcome::Later("the runtime ends".to_owned()),
+            None => Outcome::Later("the runtime is shutting down".to_owned()),
         }
     }
 
-    /// Damage seldom comes alone: where the next block is damaged too, it is restored before anybody needs it.
-    async fn look_at(&self, height: u32) {
+    /// Checks the next block: damage often affects several, and restoring early avoids waiting readers.
+    async fn check_next(&self, height: u32) {
         let index = Arc::clone(&self.index);
         match joined(tokio::task::spawn_blocking(move || index.transactions(height)).await) {
-            // Reading it has set it aside.
+            // Reading has quarantined it.
             Some(Ok(_) | Err(IndexError::Corrupt { .. })) | None => {}
             Some(Err(error)) => {
-                tracing::debug!(height, %error, "cannot look up the next damaged block of the tweak index");
+                tracing::debug!(height, %error, "cannot check for the next damaged block of the tweak index");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Scanning a stretch of the index.
+//! Scans a range of the index.
 
 use rayon::prelude::*;
 use sdk_relay_bip352::{EligibleTx, Match, Prepared, Receiver, Scanner, Search, StoredRow, wipe_stack_below};
@@ -14,7 +14,7 @@ pub struct Paid {
     pub time: u32,
     /// The transaction.
     pub eligible: EligibleTx,
-    /// Satoshis; `None` where the index does not know.
+    /// In satoshis; `None` if unknown.
     pub fee: Option<u64>,
     /// Serialised size in bytes, witness included.
     pub size: u32,
@@ -22,24 +22,24 @@ pub struct Paid {
     pub matches: Vec<Match>,
 }
 
-/// For each receiver what the blocks hold for it, in chain order. Every row is decompressed once for all of them; the
-/// work is shared among `threads` pieces, which run side by side when this is called on a thread of a [`crate::Pool`].
+/// For each receiver, its payments in the blocks, in chain order. Every row is decompressed once for all receivers; the
+/// work is split into `threads` pieces, which run in parallel if this is called on a thread of a [`crate::Pool`].
 pub fn scan(scanner: &Scanner, receivers: &[&Prepared], blocks: &[IndexedBlock], threads: usize) -> Vec<Vec<Paid>> {
     let scanned = scan_within(scanner, receivers, blocks, threads, u64::MAX);
     scanned.into_iter().map(|scanned| scanned.paid).collect()
 }
 
-/// What was found for one receiver.
+/// Result for one receiver.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scanned {
     /// In chain order.
     pub paid: Vec<Paid>,
-    /// The block from which on it is not all; `None`: it is.
+    /// The first block that is not completely scanned; `None` if all are.
     pub unfinished: Option<u32>,
 }
 
-/// The same, with a bound (in units of [`Search::spent`]) for the search of transactions that pay somebody, which can
-/// cost far more than finding them. Beyond it whole blocks are left out, but for the first block with payments of the
+/// The same, with a bound (in units of [`Search::spent`]) for the search within matching transactions, which can cost
+/// far more than finding them. Beyond it, whole blocks are left unscanned, except the first block with payments of the
 /// first receiver.
 pub fn scan_within(
     scanner: &Scanner,
@@ -107,8 +107,8 @@ pub fn scan_within(
     found
 }
 
-/// All that the transaction holds for the receiver, and what finding it has cost. Below the caller's frame, which is
-/// wiped.
+/// All payments of the transaction to the receiver, and the cost of finding them. Not inlined: the caller zeroises the
+/// stack below its frame.
 #[inline(never)]
 fn search(keys: &Receiver, eligible: &EligibleTx) -> (Vec<Match>, u64) {
     let mut search = Search::new(keys, eligible);

@@ -1,51 +1,50 @@
-//! How far the index is.
+//! Progress of the index.
 
 use std::time::Instant;
 
 use sdk_relay_chain::BlockRef;
 use sdk_relay_protocol::{MissingBlocks, MissingReason};
 
-/// What the builder does.
+/// State of the builder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexState {
-    /// The node has not been asked yet.
+    /// No request to the node has been answered yet.
     Starting,
     /// Blocks are missing between the index and the node's tip.
     Building,
-    /// The index holds the node's tip.
+    /// The index has reached the tip of the node.
     Current,
-    /// It cannot go on for now, and why; it tries again.
+    /// It cannot continue for this reason; it retries.
     Failing(String),
 }
 
-/// Where the index stands.
+/// Status of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexStatus {
-    /// What the builder does.
+    /// State of the builder.
     pub state: IndexState,
-    /// Since when it does that.
+    /// Since when it is in this state.
     pub since: Instant,
-    /// `index.start_height`, or the lower one that an older index was built from.
+    /// `index.start_height`, or the lower height from which an existing index was built.
     pub start_height: u32,
-    /// Lowest height that the index has, or will have.
+    /// Lowest height of the index, now or when it is built.
     pub first: u32,
-    /// The index has a block, or the node has said which is the lowest that it keeps: before that, `first` may turn out
-    /// to be higher.
+    /// Whether `first` is final: the index has a block, or the node has reported its lowest block.
     pub first_is_known: bool,
-    /// The newest block in it.
+    /// Its newest block.
     pub tip: Option<BlockRef>,
-    /// Height of the node's tip when it was last asked; that of its best header while it synchronises.
+    /// Height of the tip of the node at the last request; that of its best header while it synchronises.
     pub target: Option<u32>,
-    /// The node was busy with its initial block download when it was last asked.
+    /// Whether the node was in its initial block download at the last request.
     pub node_is_syncing: bool,
 }
 
-/// What building has cost so far.
+/// Cost of the build so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct IndexFigures {
     /// Blocks added.
     pub blocks: u64,
-    /// Transactions looked at.
+    /// Transactions processed.
     pub transactions: u64,
     /// Eligible ones among them.
     pub eligible: u64,
@@ -58,20 +57,20 @@ pub struct IndexFigures {
 }
 
 impl IndexStatus {
-    /// How much of the index is there, from 0 to 1.
+    /// Progress of the build, from 0 to 1.
     pub fn progress(&self) -> f64 {
         match (self.tip, self.target) {
             (Some(tip), Some(target)) if tip.height < target => {
                 f64::from(tip.height.saturating_sub(self.first) + 1) / f64::from(target.saturating_sub(self.first) + 1)
             }
-            // The node itself does not know yet how far the chain goes.
+            // The node does not know the height of the chain yet.
             (Some(_), _) if self.node_is_syncing => 0.0,
             (Some(_), _) => 1.0,
             (None, _) => 0.0,
         }
     }
 
-    /// The blocks from `from` on that lie below the index's first, in order.
+    /// The blocks from `from` that are below the first of the index, in order.
     pub fn missing_below(&self, from: u32) -> Vec<MissingBlocks> {
         let range = |from: u32, end: u32, reason| {
             (from < end).then(|| MissingBlocks {
@@ -85,7 +84,7 @@ impl IndexStatus {
         below_start.into_iter().chain(pruned).collect()
     }
 
-    /// The state's name in `/health`.
+    /// Name of the state in `/health`.
     pub fn as_str(&self) -> &'static str {
         match self.state {
             IndexState::Starting => "starting",

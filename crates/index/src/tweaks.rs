@@ -1,15 +1,15 @@
-//! A block as the index keeps it, its tweaks computed on all threads of the pool.
+//! Computes the index entry of a block on all threads of the pool.
 
 use rayon::prelude::*;
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_store::index::IndexedBlock;
 
-/// Transactions of one piece of work at least: a block is one piece for each thread, and fewer would leave the engine's
-/// batches half empty.
+/// Smallest number of transactions in one piece of work: a block is split into one piece per thread, and smaller pieces
+/// would not fill the batches of the engine.
 const PIECE: usize = 256;
 
-/// What the index keeps of a block. On a thread of a [`crate::Pool`] all of its threads share the work.
+/// Index entry of a block. On a thread of a [`crate::Pool`], all of its threads share the work.
 pub(crate) fn indexed(at: BlockRef, block: &BlockWithPrevouts, scanner: &Scanner) -> IndexedBlock {
     let BlockWithPrevouts { block, prevouts, .. } = block;
     let txs: Vec<_> = block.txdata.iter().zip(prevouts.iter().map(Vec::as_slice)).collect();

@@ -1,4 +1,4 @@
-//! How one commit changes the file.
+//! Applies a commit to the file.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint};
@@ -16,7 +16,7 @@ impl Store {
         let tx = self.db.begin_write()?;
         {
             let mut meta = tx.open_table(META)?;
-            if is_there(&tx, &meta, &batch.events)? {
+            if is_committed(&tx, &meta, &batch.events)? {
                 return Ok(());
             }
             if let Some(change) = batch.block {
@@ -36,9 +36,9 @@ impl Store {
     }
 }
 
-/// Whether these events are the newest of the log: a commit that failed while the disk took its last bytes may have
-/// succeeded all the same. A batch without events needs no such look, as to apply it twice is to apply it once.
-fn is_there(tx: &WriteTransaction, meta: &Table<'_, &str, u64>, events: &[LogEntry]) -> Result<bool, StoreError> {
+/// Whether these events are already the newest of the log: a commit that returned an error may still have become
+/// durable. Not needed for a batch without events, which is idempotent.
+fn is_committed(tx: &WriteTransaction, meta: &Table<'_, &str, u64>, events: &[LogEntry]) -> Result<bool, StoreError> {
     let Some(last) = events.last() else {
         return Ok(false);
     };
@@ -61,18 +61,18 @@ fn apply_block(tx: &WriteTransaction, meta: &mut Table<'_, &str, u64>, change: B
         }
         BlockChange::Disconnect { height, parent } => {
             blocks.remove(height)?;
-            // The table is never left empty: without a block to go on from, the stream would begin anew and lose those
-            // in between.
+            // The table must not become empty: without a block to resume from, the stream would restart at the tip and
+            // lose the blocks in between.
             if let Some(below) = height.checked_sub(1) {
                 blocks.insert(below, &parent.to_byte_array())?;
             }
         }
-        // It is committed again: it would be a hole behind itself.
+        // The batch is committed a second time: it must not add a hole after itself.
         BlockChange::Jump(height, hash) if is_only_block(&blocks, height, hash)? => {}
         BlockChange::Jump(height, hash) => {
             let next = value(meta, META_NEXT_EVENT, 1)?;
             meta.insert(META_COMPLETE_FROM, next)?;
-            // The first block of all leaves nothing out.
+            // The first block ever skips no other.
             if !blocks.is_empty()? {
                 meta.insert(META_HOLE_BEFORE, next)?;
             }
@@ -112,8 +112,8 @@ fn append(
         events.insert(entry.id, record::encode(entry).as_slice())?;
         next += 1;
     }
-    // What was committed last stays whatever its size, the parts of a large block together: a log that forgets at once
-    // would make every resume a gap. Only the bound on the number of events holds for it too.
+    // The last commit is kept whatever its size, so all parts of a large block stay together: otherwise every resume
+    // would be a gap. Only the bound on the number of events applies to it too.
     while events.len()? > 1 {
         let is_old = events.first()?.is_some_and(|(id, _)| id.value() < first_new);
         if events.len()? <= retention.events && (bytes <= retention.bytes || !is_old) {
@@ -123,7 +123,7 @@ fn append(
             break;
         };
         let id = id.value();
-        // A damaged record must not keep the log from being written.
+        // A damaged record must not prevent writes to the log.
         let size = Record::parse(record.value()).map_or(0, |record| record.payload().len());
         bytes = bytes.saturating_sub(size as u64);
         meta.insert(META_COMPLETE_FROM, value(meta, META_COMPLETE_FROM, 1)?.max(id + 1))?;

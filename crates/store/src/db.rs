@@ -1,8 +1,8 @@
-//! A redb database that is reopened after a fault.
+//! A redb database that is reopened after an I/O error.
 //!
 //! After an I/O error (a full disk, a cable) redb refuses every transaction until the database is closed and opened
-//! again. [`Db`] does that at the next transaction, whoever asks for it, and again until it succeeds: what was durable
-//! is there again once the fault is gone.
+//! again. [`Db`] does that at the next transaction, and retries until it succeeds: all durable data is available once
+//! the fault is fixed.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -17,23 +17,23 @@ use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 use sdk_relay_files::{beside, check_regular, publish};
 
-/// Between two attempts to open a database that could not be reopened. Opening reads the whole file; readers may ask a
-/// thousand times a second.
+/// Interval between attempts to reopen. Opening reads the whole file, and readers may request it a thousand times a
+/// second.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
 
-/// What a database is stored on: a file, or in tests a disk that fails.
+/// Storage of a database: a file, or in tests a failing disk.
 pub trait Medium: std::fmt::Debug + Send + Sync + 'static {
-    /// Opens it. `create`: it is made where it is missing; otherwise that is an error.
+    /// Opens it. `create`: whether a missing one is created; otherwise it is an error.
     fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>>;
 }
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    /// Memory for its pages.
+    /// Cache size in bytes.
     pub(crate) cache_bytes: usize,
-    /// Whether all checksums are verified at the open. redb trusts a file that was closed in order, and may panic later
-    /// where it was damaged since.
+    /// Whether opening verifies all checksums. redb trusts a file that was closed properly, and may panic later if it
+    /// was damaged since.
     pub(crate) check: bool,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Db {
     medium: Box<dyn Medium>,
     options: Options,
     state: RwLock<State>,
-    /// Held by whoever writes or reopens: a database is not closed under a write transaction.
+    /// Held while writing or reopening: the database must not be closed during a write transaction.
     turn: Mutex<()>,
 }
 
@@ -50,14 +50,14 @@ pub(crate) struct Db {
 struct State {
     /// `None` after a failed attempt to reopen.
     database: Option<Database>,
-    /// Set by the first operation on the medium that fails.
+    /// Set by the first failed operation on the medium.
     failed: Arc<AtomicBool>,
-    /// The last failed attempt.
+    /// Time and error of the last failed attempt.
     attempt: Option<(Instant, String)>,
 }
 
 impl Db {
-    /// Opens the database, or makes it.
+    /// Opens the database, or creates it.
     pub(crate) fn open(medium: Box<dyn Medium>, options: Options) -> Result<Self, redb::Error> {
         let (database, failed) = open(&*medium, options, true)?;
         Ok(Self {
@@ -72,7 +72,7 @@ impl Db {
         })
     }
 
-    /// A snapshot of what is durable.
+    /// A snapshot of the durable state.
     pub(crate) fn begin_read(&self) -> Result<ReadTransaction, redb::Error> {
         if let Some(begun) = self.usable(Database::begin_read) {
             return Ok(begun?);
@@ -80,7 +80,7 @@ impl Db {
         let turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            // It has failed under its writer, who reopens it.
+            // The writer is reopening it after a failure.
             Err(TryLockError::WouldBlock) => return Err(unavailable("it is being reopened")),
         };
         self.reopen(&turn)?;
@@ -90,7 +90,7 @@ impl Db {
         }
     }
 
-    /// A transaction; its changes are durable once it is committed. One at a time: the others wait.
+    /// A write transaction; its changes are durable once it is committed. One at a time: other callers wait.
     pub(crate) fn begin_write(&self) -> Result<WriteTx<'_>, redb::Error> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = match self.usable(Database::begin_write) {
@@ -106,14 +106,14 @@ impl Db {
         }
     }
 
-    /// Closes the database and opens what is there after `make_way`, or makes a new one. Whoever reads at this moment
-    /// reads the old one. Where `make_way` fails the old one is opened again by the next transaction.
-    pub(crate) fn replace<T, E>(&self, make_way: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, redb::Error> {
+    /// Closes the database, calls `prepare`, and opens the file, or creates a new one. Current readers keep the old
+    /// database. If `prepare` fails, the next transaction reopens the old one.
+    pub(crate) fn replace<T, E>(&self, prepare: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, redb::Error> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         drop(state.database.take());
         state.attempt = None;
-        let made = make_way();
+        let made = prepare();
         if made.is_ok() {
             let (database, failed) = open(&*self.medium, self.options, true)?;
             (state.database, state.failed) = (Some(database), failed);
@@ -121,7 +121,7 @@ impl Db {
         Ok(made)
     }
 
-    /// `None` where the database has to be reopened first.
+    /// `None` if the database has to be reopened first.
     fn usable<T>(&self, begin: impl FnOnce(&Database) -> T) -> Option<T> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let database = state
@@ -141,7 +141,7 @@ impl Db {
         {
             return Err(unavailable(error));
         }
-        // Dropping closes it: a database that has failed writes nothing more, and its lock on the file is released.
+        // Dropping closes it: a failed database writes nothing more, and its file lock is released.
         drop(state.database.take());
         match open(&*self.medium, self.options, false) {
             Ok((database, failed)) => {
@@ -160,14 +160,14 @@ impl Db {
     }
 }
 
-/// A write transaction, and the right to write.
+/// A write transaction, and the exclusive right to write.
 pub(crate) struct WriteTx<'a> {
     tx: WriteTransaction,
     _turn: MutexGuard<'a, ()>,
 }
 
 impl WriteTx<'_> {
-    /// Makes the changes durable. After an error they are or are not: the medium decides when it works again.
+    /// Makes the changes durable. After an error they may be durable or not, which shows when the medium works again.
     pub(crate) fn commit(self) -> Result<(), redb::Error> {
         let Self { tx, _turn } = self;
         Ok(tx.commit()?)
@@ -191,7 +191,7 @@ fn unavailable(why: &str) -> redb::Error {
 fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database, Arc<AtomicBool>), redb::Error> {
     let inner = medium.open(create)?;
     if !create && inner.len()? == 0 {
-        // Otherwise redb would make a new one in it, and what was durable would be gone without a word.
+        // Otherwise redb would create a new database in it, and the data loss would go unnoticed.
         return Err(redb::Error::Corrupted("the file is empty".to_owned()));
     }
     let failed = Arc::new(AtomicBool::new(false));
@@ -203,8 +203,8 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
     builder
         .set_cache_size(options.cache_bytes)
         .set_check_integrity_on_open(options.check);
-    // redb asserts some of what it reads: the one place where its panic stands for an error, as nothing is shared with
-    // it yet.
+    // redb asserts on some damaged input. Catching the panic is safe here, because nothing is shared with the database
+    // yet.
     let opened = catch_unwind(AssertUnwindSafe(|| builder.create_with_backend(watched)));
     let opened = opened.unwrap_or_else(|_| {
         let reason = "the file is not a database".to_owned();
@@ -213,12 +213,12 @@ fn open(medium: &dyn Medium, options: Options, create: bool) -> Result<(Database
     Ok((opened?, failed))
 }
 
-/// Whether an error speaks of the content of a file, and not of the disk below it.
+/// Whether an error is about the content of a file, not about the disk.
 pub(crate) fn is_damage(error: &redb::Error) -> bool {
     match error {
         redb::Error::Corrupted(_)
         | redb::Error::UpgradeRequired(_)
-        // It is a database, and not one of ours.
+        // A database of another program.
         | redb::Error::TableTypeMismatch { .. }
         | redb::Error::TypeDefinitionChanged { .. }
         | redb::Error::TableIsMultimap(_) => true,
@@ -234,7 +234,7 @@ pub(crate) struct DatabaseFile(pub(crate) PathBuf);
 impl Medium for DatabaseFile {
     fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>> {
         match check_regular(&self.0) {
-            // A database is never empty: what was in it is lost, and a new one in its place would not say so.
+            // A database file is never empty: its data is lost, and a new database would hide that.
             Ok(file) if file.len() == 0 => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")),
             Ok(_) => {}
             Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
@@ -251,8 +251,7 @@ impl Medium for DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Makes an empty database. A power cut leaves none, or a whole one: what redb leaves of one that it was making it
-    /// takes for another program's file afterwards.
+    /// Creates an empty database, atomically: redb takes a partly created one for the file of another program.
     fn make(&self) -> io::Result<()> {
         let new = beside(&self.0);
         let mut options = OpenOptions::new();
@@ -266,7 +265,7 @@ impl DatabaseFile {
     }
 }
 
-/// Passes everything on, and notes the first failure.
+/// Forwards every operation, and records the first failure.
 #[derive(Debug)]
 struct Watched {
     inner: Box<dyn StorageBackend>,
@@ -307,7 +306,7 @@ impl StorageBackend for Watched {
         self.note(self.inner.close())
     }
 
-    // A lock that the medium does not have is no failure: redb goes on without it.
+    // An unsupported lock is no failure: redb continues without it.
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.inner.try_lock_range(start, end)
     }

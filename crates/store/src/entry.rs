@@ -1,33 +1,33 @@
-//! One event of the log: its columns, and the notification as it is sent.
+//! One event of the log: its columns, and the encoded notification.
 
 use bitcoin::BlockHash;
 use bytes::Bytes;
 use sdk_relay_protocol::{Event, Topic};
 
-/// One event of the log. Readers decide by its columns; nobody parses the payload.
+/// One event of the log. Readers use its columns; the payload is never parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
     /// Its number, the `event_id` of the notification.
     pub id: u64,
-    /// Whose subscribers get it.
+    /// Topic whose subscribers receive it.
     pub topic: Topic,
-    /// What it is about.
+    /// Kind of the event.
     pub kind: EventKind,
-    /// Height of the block that it is about, if there is one.
+    /// Height of its block, if it has one.
     pub height: Option<u32>,
     /// Hash of that block.
     pub block_hash: Option<BlockHash>,
-    /// The notification as JSON text, as it is sent.
+    /// The notification as JSON text.
     pub payload: Bytes,
 }
 
-/// What an event is about. The numbers are part of the file's format: never change one. A number that a program does
-/// not know is read as [`EventKind::Unknown`].
+/// Kind of an event. The numbers are part of the file format: never change one. An unknown number is read as
+/// [`EventKind::Unknown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum EventKind {
-    /// Of another program; or an event of format 1 that could not be decoded. It is sent as it is. Without a payload
-    /// nothing is sent.
+    /// Written by another version, or an event of format 1 that could not be decoded. The payload is sent unchanged; if
+    /// it is empty, nothing is sent.
     Unknown = 0,
     /// `payment_detected`.
     PaymentDetected = 1,
@@ -41,25 +41,25 @@ pub enum EventKind {
     RelayConnected = 5,
     /// `relay_disconnected`.
     RelayDisconnected = 6,
-    /// `tweaks`: a block, or a part of one.
+    /// `tweaks`: a block, or one part of it.
     Tweaks = 7,
-    /// `tweaks` of a large block that format 1 logged as one event. The payload is its parts, one a line, of which only
-    /// the last has the `event_id`: a client that resumes after an earlier part gets the whole block again.
+    /// `tweaks` of a large block that format 1 logged as one event. The payload has one part per line, of which only
+    /// the last has the `event_id`: a client that resumes after an earlier part receives the whole block again.
     TweaksInParts = 8,
 }
 
-/// The writer's block hash is not one: a fault of the program.
+/// The block hash of the event is invalid: a bug in the relay.
 #[derive(Debug, thiserror::Error)]
 #[error("event {id}: {text:?} is not a block hash")]
 pub struct InvalidBlockHash {
     /// Id of the event.
     pub id: u64,
-    /// What it has in the place of a hash.
+    /// The invalid hash.
     pub text: String,
 }
 
 impl LogEntry {
-    /// An entry with the columns of this event. `payload` is its notification, encoded.
+    /// An entry with the columns of this event. `payload` is its encoded notification.
     pub fn new(id: u64, event: &Event, payload: Bytes) -> Result<Self, InvalidBlockHash> {
         let (kind, height, hash) = match event {
             Event::PaymentDetected(p) => (EventKind::PaymentDetected, p.block_height, p.block_hash.as_ref()),
@@ -84,8 +84,8 @@ impl LogEntry {
         })
     }
 
-    /// The messages that a client is sent, in order: one, but for [`EventKind::TweaksInParts`] and for an unknown event
-    /// without a payload.
+    /// The messages to send to a client, in order: several for [`EventKind::TweaksInParts`], none for an unknown event
+    /// without a payload, else one.
     pub fn messages(&self) -> impl Iterator<Item = Bytes> + '_ {
         let (whole, parts) = match self.kind {
             EventKind::TweaksInParts => (None, Some(self.payload.split(|byte| *byte == b'\n'))),

@@ -1,11 +1,11 @@
-//! Errors of the store, one type for each operation.
+//! Errors of the store: one type per operation.
 
 use std::path::PathBuf;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("the store {0} is in use by another process")]
     InUse(PathBuf),
     /// It belongs to another network.
@@ -30,7 +30,7 @@ pub enum OpenError {
         /// Newest format that this program reads.
         readable: u64,
     },
-    /// Its content is not what was written there.
+    /// The file is damaged, or not a store.
     #[error(
         "the store {path} is damaged, or not the store of a relay ({reason}): move the file away and start the relay. It creates a new store; \
          clients that resume get a gap, and can read the blocks in between from the index"
@@ -38,7 +38,7 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the database says.
+        /// Error of the database.
         reason: String,
     },
     /// The file cannot be read or written.
@@ -46,7 +46,7 @@ pub enum OpenError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         reason: String,
     },
 }
@@ -57,15 +57,15 @@ pub enum StoreError {
     /// The database failed: disk full, I/O error, corruption.
     #[error("the store failed: {0}")]
     Database(Box<redb::Error>),
-    /// The writer numbered its events wrongly: a fault of the program.
+    /// The batch has a wrong event id: a bug in the relay.
     #[error("wrong event id {found}: expected {expected}")]
     OutOfSequence {
-        /// The number that the log expects.
+        /// The id that the log expects.
         expected: u64,
-        /// The number that the batch has.
+        /// The id in the batch.
         found: u64,
     },
-    /// A record of the file cannot be read.
+    /// A record of the file cannot be decoded.
     #[error("cannot decode a record of table {0}")]
     Corrupt(&'static str),
 }

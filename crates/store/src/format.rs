@@ -1,4 +1,4 @@
-//! The file `relay.redb`, a redb database (format 2). All integers are redb's own little-endian encodings.
+//! The file `relay.redb`, a redb database (format 2). All integers have the little-endian encoding of redb.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -9,13 +9,13 @@
 //! | `payments` | outpoint: txid 32 bytes in consensus order, vout `u32` big-endian | opaque bytes of the writer |
 //! | `sync_history` | sequence `u64` | opaque bytes of the writer (the relay: the JSON text of an entry of `/sync/history`) |
 //!
-//! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain up to which events are logged, without holes; its last entry
-//!   is the tip.
-//! - `log` has no holes; its oldest entries are removed when the log is over its bounds. `log_bytes` is the sum of its
-//!   payloads.
-//! - `complete_from` is the lowest event id from which the log is without loss; `next_event` the id of the next event.
-//! - `hole_before` is the first event id after blocks that could not be followed; absent where there are none.
-//! - `sync_history` has the newest [`KEPT_SYNCS`], without holes.
+//! - `blocks` has the newest [`KEPT_BLOCKS`] of the chain as of the newest event, without gaps; its last entry is the
+//!   tip.
+//! - `log` has consecutive ids; its oldest entries are removed when the log exceeds its bounds. `log_bytes` is the
+//!   total size of its payloads.
+//! - `complete_from` is the lowest event id from which the log is complete; `next_event` the id of the next event.
+//! - `hole_before` is the first event id after the newest run of skipped blocks; absent if there is none.
+//! - `sync_history` has the newest [`KEPT_SYNCS`] entries, with consecutive sequence numbers.
 //!
 //! # An event
 //!
@@ -23,34 +23,34 @@
 //! |---|---|---|
 //! | 0 | 1 | topic: 0 `notifications`, 1 `health`, 2 `metrics`, 3 `sync`, 4 `tweaks` |
 //! | 1 | 1 | kind: the number of an [`EventKind`](crate::EventKind) |
-//! | 2 | 1 | bit 0: there is a height; bit 1: there is a block hash |
+//! | 2 | 1 | bit 0: has a height; bit 1: has a block hash |
 //! | 3 | 4 | height of the block, `u32` little-endian; 0 without one |
 //! | 7 | 32 | block hash in consensus order; zeros without one |
 //! | 39 | | payload: the notification's JSON text, as it is sent |
 //!
 //! # Format 1
 //!
-//! Version 0.1 wrote it. It has a table `events` in the place of `log`, in which a value is one byte of topic and then
-//! the JSON text; `log_bytes` counts that byte too. `hole_before`, and the table `sync_history`, may be missing. The
-//! tweaks of a large block may be one event longer than a message may be. `migrate` moves the events to `log` when the
-//! file is opened. The first step of it sets `format` to 2; as long as there is a table `events`, it is not finished,
-//! and the next start continues.
+//! Written by version 0.1. It has a table `events` instead of `log`, whose values are one byte of topic, then the JSON
+//! text; `log_bytes` counts that byte too. `hole_before`, and the table `sync_history`, may be missing. The tweaks of a
+//! large block may be one event that exceeds the message limit. `migrate` moves the events to `log` when the file is
+//! opened. Its first step sets `format` to 2; while the table `events` exists, the migration is incomplete, and the
+//! next start continues it.
 //!
-//! The tables have different names because version 0.1 creates its tables in a file before it looks at `format`. With
-//! one name of two types it would call a file of format 2 damaged. As it is, it leaves an empty table `events`, which
-//! the next start of a newer version removes.
+//! The tables have different names because version 0.1 creates its tables in a file before it reads `format`. If a
+//! table had the same name and another type, version 0.1 would report a file of format 2 as damaged. Instead it leaves
+//! an empty table `events`, which the next start of a newer version removes.
 
 use redb::TableDefinition;
 
 /// Format that this program writes.
 pub(crate) const FORMAT: u64 = 2;
 
-/// Recent blocks that the store remembers, as many as a difficulty period has: the deepest reorganisation that it can
-/// follow block by block.
+/// Recent blocks that the store keeps: one difficulty period, the deepest reorganisation that can be followed block by
+/// block.
 pub const KEPT_BLOCKS: u32 = 2016;
 
-/// Entries of the sync history. A mesh of ten relays makes as many in a bit less than three hours with the default
-/// intervals; one entry has some 300 bytes, so that the table stays at a few megabytes.
+/// Entries of the sync history. A mesh of ten relays fills it in just under three hours with the default intervals. An
+/// entry has about 300 bytes, so the table has about 3 MB.
 pub const KEPT_SYNCS: u64 = 10_000;
 
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

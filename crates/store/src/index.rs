@@ -1,23 +1,20 @@
-//! The tweak index: for each block the transactions that may pay silently, and the taproot outputs that the block
-//! spends.
+//! The tweak index: for each block, the eligible transactions (BIP352), and the taproot outputs that the block spends.
 //!
 //! Guarantees:
 //!
-//! - The index is a stretch of one chain without holes, from its first block to its tip. Readers see whole batches
-//!   only.
-//! - [`TweakIndex::append`] and [`TweakIndex::rewind`] are durable when they return, and either happen or do not: a
-//!   kill at any instruction leaves the state before or after.
-//! - After `rewind` nothing of the blocks that went is left, in the files or in the table of spent outputs; there is no
-//!   depth that it cannot undo.
-//! - A block whose bytes are damaged is set aside (`damage`) and keeps nobody from reading the others; a damaged
-//!   database is replaced by an empty one (`rebuild`).
-//! - Reading decompresses no point: tweaks and output keys come as the bytes that they are.
+//! - The index is a contiguous part of one chain, from its first block to its tip. Readers see complete batches only.
+//! - [`TweakIndex::append`] and [`TweakIndex::rewind`] are durable when they return, and atomic: a kill at any
+//!   instruction leaves the state before or after.
+//! - `rewind` removes all data of the removed blocks, from the files and from the table of spent outputs, at any depth.
+//! - A block with damaged bytes is quarantined (`damage`); all other blocks remain readable. A damaged database is
+//!   replaced by an empty one (`rebuild`).
+//! - Reading decompresses no points: tweaks and output keys are returned as bytes.
 //!
 //! # Files (format 2)
 //!
 //! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each.
-//! A segment is appended to and synchronised before the database's commit makes its bytes count; bytes behind the last
-//! block that counts are left-overs of a kill and are cut off. `block` has the layout of a block's bytes.
+//! Bytes are appended to a segment and synchronised before the commit of the database that refers to them. Bytes after
+//! the last committed block are left over from a kill, and are truncated. `block` has the layout of a block's bytes.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -27,9 +24,9 @@
 //! | `marks` | height `u32` | a bit for each taproot output of the block's transactions, the lowest first: set where a block spends it |
 //! | `spent` | outpoint as `u64`: first 8 bytes of the txid, little-endian, plus vout times 2⁶⁴/φ | height `u32` of the block that spends it |
 //!
-//! A spent output whose place the writer remembered (`recent`) has a bit in `marks`; any other one a row in `spent`.
-//! The key of `spent` is 64 bits of a hash that costs 2⁶⁴ work to aim at; that one of a billion outpoints meets another
-//! by chance has a probability below 10⁻¹⁰.
+//! A spent output whose position the writer had cached (`recent`) has a bit in `marks`; any other has a row in `spent`.
+//! The key of `spent` has 64 bits: a targeted collision costs 2⁶⁴ work, and the probability that a given outpoint
+//! collides with one of a billion others by chance is below 10⁻¹⁰.
 
 mod block;
 mod bytes;
@@ -55,11 +52,11 @@ pub use error::IndexError;
 pub use read::IndexTip;
 pub use rebuild::Rebuild;
 
-/// Heights of one segment. On the main chain a segment grows to half a gigabyte: few files, and none too large to copy.
+/// Number of heights in one segment. On mainnet a segment grows to half a gigabyte: few files, none too large to copy.
 pub const BLOCKS_PER_SEGMENT: u32 = 4096;
 
-/// Memory for the database's pages. Its hot part is the right edge of `blocks`; `spent` is hit at random and gains
-/// little from more.
+/// Cache size of the database. The hot pages are the end of `blocks`; `spent` is accessed at random and gains little
+/// from a larger cache.
 const CACHE_BYTES: usize = 32 << 20;
 
 const FORMAT: u64 = 2;
@@ -73,7 +70,7 @@ const META_FORMAT: &str = "format";
 const META_START: &str = "start_height";
 const NAME_NETWORK: &str = "network";
 
-/// The tweak index of one relay. It may be shared; one task at a time writes.
+/// The tweak index of one relay. It may be shared between threads; one task at a time writes.
 #[derive(Debug)]
 pub struct TweakIndex {
     db: Db,
@@ -85,7 +82,7 @@ pub struct TweakIndex {
     rebuilding: rebuild::Rebuilding,
 }
 
-/// Where a block's bytes are.
+/// Location of the bytes of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Record {
     hash: bitcoin::BlockHash,
@@ -143,7 +140,7 @@ impl TweakIndex {
 
 fn spent_key(outpoint: &bitcoin::OutPoint) -> u64 {
     use bitcoin::hashes::Hash;
-    /// 2⁶⁴ divided by the golden ratio, odd: the outputs of one transaction land far from one another.
+    /// 2⁶⁴ divided by the golden ratio, odd: spreads the outputs of one transaction.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut first = [0; 8];
     first.copy_from_slice(&outpoint.txid.to_byte_array()[..8]);

@@ -1,10 +1,9 @@
-//! What outlives a crash: the recent chain, the event log, the payments of the relay's own wallets, the history of
-//! syncs.
+//! Durable state: the recent chain, the event log, the payments of the relay's own wallets, the history of syncs.
 //!
-//! One writer commits a [`Batch`]; the new tip, the events that it brought and the payments that they changed become
-//! durable together or not at all. Readers see whole commits only. That is [`EventLog`]; [`Store`] is one in a file,
-//! which [`mod@format`] describes. The tweak index ([`index`]) has files of its own: it is made from the chain, and may
-//! be removed and built anew.
+//! One writer commits a [`Batch`]: the new tip, its events and the payments that they change become durable atomically.
+//! Readers see complete commits only. [`EventLog`] is the interface; [`Store`] implements it in a file, whose format is
+//! in [`mod@format`]. The tweak index ([`index`]) has its own files: it is derived from the chain, and may be deleted
+//! and rebuilt.
 
 mod commit;
 mod db;

@@ -1,8 +1,8 @@
-//! From format 1 to the current one, at the first start of a program that writes it.
+//! Migration from format 1 to the current one, at the first start of a newer version.
 //!
-//! Events are moved from table to table in slices, each a transaction of its own: a kill or a power cut leaves a file
-//! of which a part is moved, and the next start moves the rest. Nothing reads the log before. An event that cannot be
-//! decoded is moved too, without columns: clients are sent it as before, and the log has no hole.
+//! Events are moved from table to table in slices, each a transaction of its own: after a kill or a power cut, the next
+//! start moves the rest. The log is not read before the migration is complete. An event that cannot be decoded is moved
+//! too, without columns: clients receive it unchanged, and the ids stay consecutive.
 
 mod decode;
 
@@ -16,23 +16,23 @@ use crate::format::{EVENTS_1, FORMAT, LOG, META, META_FORMAT, META_LOG_BYTES};
 use crate::meta::value;
 use crate::record;
 
-/// What one transaction moves.
+/// Size of one migration transaction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slice {
     pub(crate) events: u64,
-    /// Of events; the one that exceeds it is still moved.
+    /// Size of the events; the one that exceeds it is still included.
     pub(crate) bytes: u64,
 }
 
-/// Memory and disk for as much, and for one event beyond it.
+/// Needs memory and disk for this many bytes, and for one more event.
 pub(crate) const SLICE: Slice = Slice {
     events: 4096,
     bytes: 4 << 20,
 };
-/// Between two lines of the log: about a second's work.
+/// Bytes between two log lines: about one second.
 const REPORT_EVERY: u64 = 32 << 20;
 
-/// What was moved so far.
+/// Progress of the migration.
 #[derive(Debug, Default)]
 struct Moved {
     events: u64,
@@ -49,8 +49,8 @@ pub(crate) fn to_current(db: &Db, format: u64, path: &Path, slice: Slice) -> Res
         Err(TableError::TableDoesNotExist(_)) => 0,
         Err(error) => return Err(error.into()),
     };
-    // Nothing is left where version 0.1 has looked at a file of the current format.
-    let is_news = left > 0 || format != FORMAT;
+    // The table is empty if version 0.1 has opened a file of the current format.
+    let is_new = left > 0 || format != FORMAT;
     let path = path.display();
     if format != FORMAT {
         tracing::info!(%path, format, to = FORMAT, events = left, "migrating the event log; do not start an older version from now on");
@@ -64,23 +64,23 @@ pub(crate) fn to_current(db: &Db, format: u64, path: &Path, slice: Slice) -> Res
             tracing::info!(%path, events = moved.events, of = left, "migrating the event log");
         }
     }
-    if is_news {
+    if is_new {
         tracing::info!(%path, events = moved.events, "the event log is migrated");
     }
     if moved.unknown > 0 {
         let events = moved.unknown;
-        tracing::warn!(%path, events, "events of the log could not be decoded; clients get them as they are");
+        tracing::warn!(%path, events, "events of the log could not be decoded; they are sent to clients unchanged");
     }
     Ok(())
 }
 
-/// Moves the oldest events. `false` once there are none, and their table is removed.
+/// Moves the oldest events. Returns `false` once there are none left and their table is removed.
 fn move_slice(db: &Db, most: Slice, moved: &mut Moved) -> Result<bool, StoreError> {
     let tx = db.begin_write()?;
     let mut slice = Moved::default();
     let is_empty = {
         let mut meta = tx.open_table(META)?;
-        // From the first event that is moved on, a program of format 1 would miss some.
+        // Once an event is moved, a program that reads format 1 would miss it.
         meta.insert(META_FORMAT, FORMAT)?;
         let (mut events, mut log) = (tx.open_table(EVENTS_1)?, tx.open_table(LOG)?);
         let mut log_bytes = value(&meta, META_LOG_BYTES, 0)?;

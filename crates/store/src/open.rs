@@ -1,4 +1,4 @@
-//! The store as a whole: opened, checked, migrated.
+//! Opens the store: checks its identity, and migrates it.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,22 +10,21 @@ use crate::format::{BLOCKS, FORMAT, LOG, META, META_FORMAT, NAME_NETWORK, NAMES,
 use crate::migrate::{self, Slice};
 use crate::{OpenError, Retention, StoreError};
 
-/// Memory that the database may use for its pages. The log is written at its end and read near its end: little is
-/// needed.
+/// Cache size of the database. The log is written at its end and read near its end, so a small one suffices.
 const CACHE_BYTES: usize = 4 << 20;
 
-/// The store of one relay. It may be shared; one task at a time writes.
+/// The store of one relay. It may be shared between threads; one task at a time writes.
 #[derive(Debug)]
 pub struct Store {
     pub(crate) db: Db,
     pub(crate) retention: Retention,
-    /// A commit of syncs whose end is not known: the newest key before it.
+    /// The newest key before a commit of syncs with an unknown outcome.
     pub(crate) uncertain_syncs: Mutex<Option<u64>>,
 }
 
 impl Store {
-    /// Opens the file, or makes it. A store belongs to one network for good. A file of an older format is migrated
-    /// first, which takes some seconds.
+    /// Opens the file, or creates it. A store belongs to one network permanently. A file of an older format is migrated
+    /// first, which takes a few seconds.
     pub fn open(path: &Path, network: &str, retention: Retention) -> Result<Self, OpenError> {
         Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
     }
@@ -40,7 +39,7 @@ impl Store {
         Self::open_in_slices(medium, path, network, retention, migrate::SLICE)
     }
 
-    /// The same with another size of the steps of a migration.
+    /// The same, with another size of the migration transactions.
     pub(crate) fn open_in_slices(
         medium: Box<dyn Medium>,
         path: &Path,
@@ -50,8 +49,8 @@ impl Store {
     ) -> Result<Self, OpenError> {
         let options = Options {
             cache_bytes: CACHE_BYTES,
-            // A damaged file is named here, not by a panic in the middle of the night; the log's default bound is read
-            // in less than a second.
+            // Detects a damaged file at the start instead of by a panic later; checking a log of the default size takes
+            // less than a second.
             check: true,
         };
         let failed = |source: redb::Error| match source {
@@ -98,8 +97,8 @@ impl Store {
     }
 }
 
-/// Format and network of the file. A new file gets those of this program, and its tables; into one that this program
-/// cannot use nothing is written.
+/// Format and network of the file. A new file gets those of this program, and its tables; a file that this program
+/// cannot use is not modified.
 fn identify(db: &Db, network: &str) -> Result<(u64, String), StoreError> {
     let tx = db.begin_write()?;
     let (format, found) = {

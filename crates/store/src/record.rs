@@ -1,4 +1,4 @@
-//! An event of the log as the bytes of its record.
+//! Encoding of an event as a record of the log.
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
@@ -7,7 +7,7 @@ use sdk_relay_protocol::Topic;
 
 use crate::{EventKind, LogEntry, StoreError};
 
-/// Bytes of the columns before the payload: topic, kind, which of the next two are present, height, block hash.
+/// Size of the columns before the payload: topic, kind, presence bits, height, block hash.
 const COLUMNS: usize = 1 + 1 + 1 + 4 + 32;
 const HAS_HEIGHT: u8 = 1;
 const HAS_BLOCK_HASH: u8 = 2;
@@ -89,7 +89,7 @@ pub(crate) fn topic_number(topic: Topic) -> u8 {
 mod tests {
     use super::*;
 
-    /// A number that changes would make another event of one in the files of all relays.
+    /// A changed number would change the meaning of existing events.
     #[test]
     fn the_bytes_of_a_record_are_frozen() {
         use EventKind::*;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_none_is_an_error_and_an_unknown_kind_is_not() {
+    fn an_invalid_record_is_an_error_and_an_unknown_kind_is_not() {
         assert!(Record::parse(&[0; COLUMNS - 1]).is_err());
         let mut record = [0; COLUMNS];
         record[1] = 200;

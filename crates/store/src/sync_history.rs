@@ -1,4 +1,4 @@
-//! Syncs that the relay took part in: opaque records, the newest [`KEPT_SYNCS`].
+//! History of syncs: opaque records, the newest [`KEPT_SYNCS`].
 
 use std::sync::PoisonError;
 
@@ -8,9 +8,8 @@ use crate::format::{KEPT_SYNCS, SYNC_HISTORY};
 use crate::{Store, StoreError};
 
 impl Store {
-    /// Adds records, oldest first, in one commit; the oldest of the table go when there are more than [`KEPT_SYNCS`].
-    /// After an error the same records are to be added again, with later ones behind them: those that are there already
-    /// are not added twice.
+    /// Adds records, oldest first, in one commit; the oldest are removed if there are more than [`KEPT_SYNCS`]. After
+    /// an error, add the same records again, followed by later ones: records that are already there are not duplicated.
     pub fn add_syncs(&self, records: &[Vec<u8>]) -> Result<(), StoreError> {
         if records.is_empty() {
             return Ok(());

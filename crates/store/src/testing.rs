@@ -1,4 +1,4 @@
-//! For tests only: a log in memory, what every log has to do, and files as older versions wrote them.
+//! For tests only: a log in memory, a conformance suite for logs, and files of older versions.
 
 pub mod conformance;
 mod format_1;
@@ -12,7 +12,7 @@ use crate::{Medium, OpenError, Retention, Store};
 pub use format_1::{Format1, downgrade, tweaks_of_a_block};
 pub use memory::MemoryLog;
 
-/// Opens a store whose migration moves so few events in one transaction.
+/// Opens a store with small migration transactions.
 pub fn open_in_slices(
     medium: Box<dyn Medium>,
     network: &str,

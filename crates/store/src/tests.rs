@@ -26,7 +26,7 @@ fn a_store_has_one_owner_and_one_network() {
 }
 
 #[test]
-fn what_a_cut_making_left_is_no_hindrance() {
+fn an_interrupted_creation_does_not_prevent_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     std::fs::write(dir.path().join("relay.redb.new"), vec![0; 10_000]).unwrap();
@@ -37,7 +37,7 @@ fn what_a_cut_making_left_is_no_hindrance() {
 
 #[cfg(unix)]
 #[test]
-fn what_stands_in_the_place_of_a_store_is_named_and_left_as_it_is() {
+fn another_file_in_place_of_a_store_is_reported_and_not_modified() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     let refused = |why: &str| {
@@ -64,7 +64,7 @@ fn what_stands_in_the_place_of_a_store_is_named_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_that_is_no_store_is_said_to_be_none() {
+fn a_file_that_is_not_a_store_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     std::fs::write(&path, vec![7; 10_000]).unwrap();
@@ -76,7 +76,7 @@ fn a_file_that_is_no_store_is_said_to_be_none() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// The table of recent blocks is the end of the chain that the changes make, whatever they are.
+    /// After any sequence of changes, the table of recent blocks is the end of the resulting chain.
     #[test]
     fn recent_blocks_follow_the_chain(steps in proptest::collection::vec(0u8..10, 1..60)) {
         let dir = tempfile::tempdir().unwrap();
@@ -88,7 +88,7 @@ proptest! {
                 0..=6 => { chain.push((next, hash(salt))); BlockChange::Connect(next, hash(salt)) }
                 7 | 8 if !chain.is_empty() => {
                     let (h, _) = chain.pop().unwrap();
-                    // Below the lowest block that the store knows, the parent is news.
+                    // The parent of the lowest known block is new to the store.
                     if chain.is_empty() { chain.push((h - 1, hash(u32::MAX - salt))) }
                     BlockChange::Disconnect { height: h, parent: chain.last().unwrap().1 }
                 }

@@ -1,11 +1,11 @@
-//! Blocks that wait for a commit.
+//! Blocks waiting for a commit.
 
 use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
 use sdk_relay_store::index::IndexedBlock;
 
-/// A commit synchronises two files: it is worth at least so many transactions, or so many blocks, or so much time.
+/// A commit synchronises two files, so it is made after this many transactions, or a number of blocks, or a time.
 const BATCH_TRANSACTIONS: usize = 50_000;
 const BATCH_BLOCKS: usize = 100;
 const BATCH_TIME: Duration = Duration::from_secs(2);
@@ -13,12 +13,12 @@ const BATCH_TIME: Duration = Duration::from_secs(2);
 /// A block with its tweaks.
 pub(super) struct Computed {
     pub(super) previous: BlockHash,
-    /// All of the block, eligible or not.
+    /// Number of all transactions of the block, eligible or not.
     pub(super) transactions: usize,
     pub(super) block: IndexedBlock,
 }
 
-/// Blocks that wait for a commit.
+/// Blocks waiting for a commit.
 pub(super) struct Batch {
     previous: Option<BlockHash>,
     last: Option<BlockHash>,
@@ -59,7 +59,7 @@ impl Batch {
         self.eligible >= BATCH_TRANSACTIONS || self.blocks.len() >= BATCH_BLOCKS || self.since.elapsed() >= BATCH_TIME
     }
 
-    /// The block before them, the blocks, and how many transactions these had, eligible or not.
+    /// The parent of the first block, the blocks, and their number of transactions, eligible or not.
     pub(super) fn take(&mut self) -> Option<(BlockHash, Vec<IndexedBlock>, usize)> {
         if self.blocks.is_empty() {
             return None;

@@ -1,21 +1,21 @@
-//! Whether an Oracle keeps up: which blocks it lacks of those that we have.
+//! Tracks which blocks of the index an Oracle lacks.
 
 use std::time::Duration;
 
 use sdk_relay_chain::BlockRef;
 use tokio::time::Instant;
 
-/// How long an Oracle that lacks a block is asked but once about that one and those above: waiting for each would slow
-/// us.
+/// For this time after an Oracle lacked a block, it is requested only once per block at or above that height: retries
+/// for each would slow down the build.
 const BEHIND_FOR: Duration = Duration::from_secs(30);
-/// How long an Oracle may lack the newest block alone before it is called behind: it hears of a block when we do, and
-/// takes a moment for it.
+/// How long an Oracle may lack only the newest block before it is reported as behind: it learns of a block at the same
+/// time as the relay, and needs time to process it.
 const SLOW_FOR: Duration = Duration::from_secs(30);
 
-/// What it lacks.
+/// The lacked blocks.
 #[derive(Debug, Default)]
 pub(super) struct Behind {
-    /// The newest block that we have.
+    /// The newest block of our index.
     ours: Option<BlockRef>,
     lack: Option<Lack>,
 }
@@ -25,7 +25,7 @@ struct Lack {
     lowest: u32,
     newest: BlockRef,
     since: Instant,
-    /// Until when it is taken for granted.
+    /// Until when it is assumed to be lacked.
     until: Instant,
 }
 
@@ -37,14 +37,14 @@ impl Behind {
         }
     }
 
-    /// It has a block at this height: then it has those that it lacked below, or another chain had them.
+    /// Records that it has a block at this height: earlier lacked blocks are resolved, or were of another chain.
     pub(super) fn has(&mut self, height: u32) {
         if self.lack.is_some_and(|lack| lack.lowest <= height) {
             self.lack = None;
         }
     }
 
-    /// It says that its newest block is at this height.
+    /// Records the height that it reports as its newest.
     pub(super) fn is_at(&mut self, height: u32) {
         if let Some(ours) = self.ours.filter(|ours| ours.height > height) {
             self.lacks_block(ours);
@@ -54,7 +54,7 @@ impl Behind {
         }
     }
 
-    /// It was asked for this block, and has not got it. Whether that is news: it lacked none before.
+    /// Records that it lacks this block. Returns whether it lacked none before.
     pub(super) fn lacks_block(&mut self, at: BlockRef) -> bool {
         let (now, is_news) = (Instant::now(), self.lack.is_none());
         let known = self.lack.unwrap_or(Lack {
@@ -76,7 +76,7 @@ impl Behind {
         is_news
     }
 
-    /// Whether there is no use in waiting for a block at this height.
+    /// Whether waiting for a block at this height is pointless.
     pub(super) fn is_behind(&self, height: u32) -> bool {
         self.lack
             .is_some_and(|lack| height >= lack.lowest && Instant::now() < lack.until)
@@ -87,7 +87,7 @@ impl Behind {
         self.lack.map(|lack| lack.newest)
     }
 
-    /// What an operator is to know: that it lacks several blocks, or one for long.
+    /// A problem for the operator: it lacks several blocks, or one for a long time.
     pub(super) fn lacks(&self) -> Option<String> {
         let Lack {
             lowest, newest, since, ..
@@ -126,26 +126,26 @@ mod tests {
         let mut behind = Behind::default();
         behind.lacks_block(at(10));
         assert!(behind.is_behind(10) && behind.is_behind(11) && !behind.is_behind(9));
-        assert_eq!(behind.lacks(), None, "a moment is allowed");
+        assert_eq!(behind.lacks(), None, "a short delay is allowed");
         behind.lacks_block(at(13));
         assert!(behind.lacks().is_some_and(|what| what.contains("10 to 13")));
         behind.has(9);
-        assert_eq!(behind.newest_lacked(), Some(at(13)), "an older block says nothing");
+        assert_eq!(behind.newest_lacked(), Some(at(13)), "an older block is no evidence");
         behind.has(13);
         assert!(behind.lacks().is_none() && !behind.is_behind(14));
 
         behind.lacks_block(at(14));
         advance(SLOW_FOR).await;
-        let told = behind.lacks().unwrap();
+        let problem = behind.lacks().unwrap();
         assert!(
-            told.contains("block 14") && told.contains(&at(14).hash.to_string()),
-            "{told}"
+            problem.contains("block 14") && problem.contains(&at(14).hash.to_string()),
+            "{problem}"
         );
-        assert!(!behind.is_behind(14), "it is asked properly again");
+        assert!(!behind.is_behind(14), "it is requested with retries again");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn its_own_word_says_that_it_is_behind_and_never_that_it_is_not() {
+    async fn its_reported_height_shows_that_it_is_behind_but_never_that_it_is_not() {
         let mut behind = Behind::default();
         behind.is_at(3);
         behind.we_have(at(7));

@@ -1,5 +1,4 @@
-//! Questions to an Oracle over HTTP. Every answer has a deadline, a largest size, and is read as what it must be or not
-//! at all.
+//! HTTP client of an Oracle. Every answer has a deadline and a size limit, and is parsed strictly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,25 +21,25 @@ use serde::de::DeserializeOwned;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// For the connection; an Oracle across an ocean needs a tenth of it.
+/// Timeout of the connection; an intercontinental one needs a tenth of it.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// For the whole answer.
+/// Timeout of the whole answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Longer than between two blocks of a build, shorter than most servers and proxies wait.
+/// Idle timeout of connections: longer than the interval between blocks of a build, shorter than that of most servers
+/// and proxies.
 const IDLE_FOR: Duration = Duration::from_secs(15);
-/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, of which an Oracle says
-/// 250 bytes each.
+/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, for which an Oracle
+/// sends 250 bytes each.
 const LARGEST_ANSWER: usize = 4 << 20;
-/// Statuses by which a server asks for a pause: how often one question is asked again, after a pause of so long at
-/// most.
+/// How often a request is retried after a status with `Retry-After`.
 const AGAIN: usize = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// A pause that is asked for without saying how long.
+/// The pause if the status has no `Retry-After`.
 const SOME_PAUSE: Duration = Duration::from_secs(1);
-/// Longest quotation from an Oracle in an error: it comes from somebody else.
+/// Longest quotation of an Oracle in an error: the text is untrusted.
 const LONGEST_QUOTE: usize = 80;
 
-/// What an Oracle speaks.
+/// API version of an Oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// Lists of tweaks.
@@ -59,16 +58,16 @@ impl Version {
     }
 }
 
-/// What an Oracle says of a block.
+/// The answer of an Oracle for a block.
 #[derive(Debug)]
-pub(super) enum Said {
-    /// Version 1: the tweaks alone.
+pub(super) enum OracleBlock {
+    /// Version 1: the tweaks only.
     Listed(Vec<[u8; 33]>),
     /// Version 2.
     Named(Vec<Named>),
 }
 
-/// A transaction and its tweak, as an Oracle has it.
+/// A transaction and its tweak, from an Oracle.
 #[derive(Debug)]
 pub(super) struct Named {
     pub(super) txid: Txid,
@@ -115,7 +114,7 @@ impl Http {
         connector.enforce_http(false);
         let mut roots = RootCertStore::empty();
         if base.starts_with("https://") {
-            // Old certificates that the library cannot read are common, and the others do.
+            // Certificates that the library cannot parse are common in system stores; the others suffice.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -158,8 +157,8 @@ impl Http {
         }
     }
 
-    /// What it says of this block; `None` when it has none at this height, or another.
-    pub(super) async fn block(&self, version: Version, at: BlockRef) -> Result<Option<Said>, NoAnswer> {
+    /// Its answer for this block; `None` if it has no block at this height, or another one.
+    pub(super) async fn block(&self, version: Version, at: BlockRef) -> Result<Option<OracleBlock>, NoAnswer> {
         match version {
             Version::V1 => self.listed(at).await,
             Version::V2 => self.named(at).await,
@@ -180,13 +179,13 @@ impl Http {
         Ok(named.is_some_and(|n| n.block_hash.parse::<BlockHash>() == Ok(hash)))
     }
 
-    async fn listed(&self, at: BlockRef) -> Result<Option<Said>, NoAnswer> {
+    async fn listed(&self, at: BlockRef) -> Result<Option<OracleBlock>, NoAnswer> {
         let path = format!("tweak-index/{}", at.height);
         let Some(tweaks) = has(self.get::<Vec<String>>(&path).await)? else {
             return Ok(None);
         };
-        // An Oracle that knows the block and has not looked into it yet says this, too. We ask only where there is a
-        // tweak.
+        // An Oracle that knows the block but has not processed it yet returns an empty list, too. Blocks without tweaks
+        // are never requested.
         if tweaks.is_empty() {
             return Ok(None);
         }
@@ -194,10 +193,10 @@ impl Http {
             return Ok(None);
         }
         let tweaks = tweaks.iter().map(|text| point(&path, text));
-        Ok(Some(Said::Listed(tweaks.collect::<Result<_, _>>()?)))
+        Ok(Some(OracleBlock::Listed(tweaks.collect::<Result<_, _>>()?)))
     }
 
-    async fn named(&self, BlockRef { height, hash }: BlockRef) -> Result<Option<Said>, NoAnswer> {
+    async fn named(&self, BlockRef { height, hash }: BlockRef) -> Result<Option<OracleBlock>, NoAnswer> {
         let path = format!("compute-index/{height}");
         let Some(BlindbitComputeIndex {
             block_identifier,
@@ -216,10 +215,10 @@ impl Http {
                 tweak: point(&path, &item.tweak)?,
             })
         });
-        Ok(Some(Said::Named(named.collect::<Result<_, _>>()?)))
+        Ok(Some(OracleBlock::Named(named.collect::<Result<_, _>>()?)))
     }
 
-    /// An answer; where a pause is asked for (`Retry-After`), after that.
+    /// Sends a request; retries after the pause if the answer has `Retry-After`.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, NoAnswer> {
         for _ in 0..AGAIN {
             match self.get_once(path).await {
@@ -262,8 +261,7 @@ impl Http {
     }
 }
 
-/// How long a server asks to be left alone (RFC 9110, section 10.2.3). A date instead of seconds is taken for longer
-/// than we wait for an answer.
+/// The pause of `Retry-After` (RFC 9110, section 10.2.3). A date is treated as longer than the deadline of an answer.
 fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let given = headers.get(RETRY_AFTER);
     match (status, given) {
@@ -276,17 +274,17 @@ fn pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// A status other than 200 says that there is no such block: an Oracle answers 500 there, a relay 404, or 503 while it
-/// is being built.
+/// Maps a status other than 200 to `None`, no such block: an Oracle answers 500 there, a relay 404, or 503 while it is
+/// being built.
 fn has<T>(answer: Result<T, NoAnswer>) -> Result<Option<T>, NoAnswer> {
     match answer {
-        Ok(said) => Ok(Some(said)),
+        Ok(theirs) => Ok(Some(theirs)),
         Err(NoAnswer::Status { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// 33 bytes; whether they are a point is for later.
+/// Decodes 33 bytes; does not check that they are a point.
 fn point(path: &str, text: &str) -> Result<[u8; 33], NoAnswer> {
     <[u8; 33]>::from_hex(text).map_err(|_| malformed(path, format!("not a tweak: {}", quote(text))))
 }
@@ -298,7 +296,7 @@ fn malformed(path: &str, reason: String) -> NoAnswer {
     }
 }
 
-/// What somebody else said, short and on one line.
+/// An untrusted text, shortened and on one line.
 fn quote(text: &str) -> String {
     let shown: String = text.chars().take(LONGEST_QUOTE).collect();
     shown.escape_debug().to_string()
@@ -309,14 +307,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_that_is_asked_for_is_known() {
+    fn a_requested_pause_is_parsed() {
         let with = |text: &'static str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
         let (many, away) = (StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(pause(many, &with("3")), Some(Duration::from_secs(3)));
         assert_eq!(pause(away, &with("120")), Some(Duration::from_secs(120)));
         assert_eq!(pause(many, &HeaderMap::new()), Some(SOME_PAUSE));
         assert!(pause(many, &with("Wed, 21 Oct 2026 07:28:00 GMT")).is_some_and(|pause| pause > LONGEST_PAUSE));
-        // An index that is being built says no time: the block is simply not there.
+        // An index that is being built sends no `Retry-After`: the block does not exist yet.
         assert_eq!(pause(away, &HeaderMap::new()), None);
         assert_eq!(pause(StatusCode::NOT_FOUND, &with("3")), None);
     }

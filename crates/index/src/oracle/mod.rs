@@ -1,8 +1,8 @@
-//! A BlindBit Oracle as a second opinion on the index's tweaks (`blindbit.url`).
+//! Compares the tweaks of the index with those of a BlindBit Oracle (`blindbit.url`).
 //!
-//! Guarantees: nothing gets into the index on the Oracle's word. Blocks are the node's and tweaks are computed here;
-//! what an Oracle says is held against them ([`plausible`]). Whatever it does, the index grows: a block that it does
-//! not have, or is wrong of, costs nothing but that comparison. Detection never asks it.
+//! Guarantees: no data of the Oracle enters the index. Blocks come from the node, and tweaks are computed here; the
+//! answer of the Oracle is only compared with them ([`plausible`]). No behaviour of the Oracle stops the build: a block
+//! that it lacks, or has wrong, costs only that comparison. Detection never uses it.
 
 mod behind;
 mod http;
@@ -22,34 +22,34 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::behind::Behind;
 pub use self::http::Version;
-use self::http::{Http, NoAnswer, Said};
+use self::http::{Http, NoAnswer, OracleBlock};
 use self::plausible::Wrong;
 pub use self::state::{OracleCounters, OracleState};
 use crate::pool::Pool;
 use crate::tweaks::indexed;
 
-/// Waits between questions about a block that the Oracle has not: at the tip it hears of a block when we do, and takes
-/// a moment for it.
-const NOT_YET: [Duration; 4] = [
+/// Delays between retries for a block that the Oracle lacks: at the tip it learns of a block at the same time as the
+/// relay, and needs time to process it.
+const RETRY_DELAYS: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(600),
     Duration::from_millis(800),
 ];
-/// Between two looks whether a quiet Oracle is still there, and as far as we are.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Between two looks whether one that lacks a block has it now.
-const LOOK_FOR_LACKED_EVERY: Duration = Duration::from_secs(5);
-/// First and longest wait between two tries to find one that is away.
+/// Interval of checks that an idle Oracle is still available, and up to date.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
+/// Interval of checks whether an Oracle that lacked a block has it now.
+const LACKED_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// First and longest retry interval of an unavailable Oracle.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// Blocks in a row of which it must be wrong before it is left alone: one odd transaction, on which Oracles differ from
-/// BIP352 (an annex of over 33 bytes beside the NUMS point, inputs of witness version 2 and above), costs no more than
-/// its block.
-const ALL_WRONG: u32 = 8;
-/// How long one that is wrong of every block is not asked, and the longest pause that one may ask for.
-const LEFT_ALONE_FOR: Duration = Duration::from_secs(600);
-/// Between two warnings that it is wrong of a block: `/metrics` counts them all.
+/// Consecutive blocks with wrong tweaks before the Oracle is suspended: a single unusual transaction, for which Oracles
+/// differ from BIP352 (an annex of over 33 bytes beside the NUMS point, inputs of witness version 2 and above), affects
+/// only its block.
+const MAX_WRONG: u32 = 8;
+/// How long a suspended Oracle receives no requests, and the longest `Retry-After` that is respected.
+const SUSPENDED_FOR: Duration = Duration::from_secs(600);
+/// Shortest interval between warnings about wrong blocks; `/metrics` counts all of them.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// The Oracle of the configuration.
@@ -59,23 +59,23 @@ pub struct Oracle {
     network: Network,
     state: watch::Sender<OracleState>,
     behind: Mutex<Behind>,
-    /// A block has been missed, the first since all was there.
+    /// Notified when the Oracle lacks a block for the first time since it was complete.
     lacking: Notify,
-    /// Blocks in a row of which it was wrong.
+    /// Consecutive blocks with wrong tweaks.
     wrong: AtomicU32,
     warned: Mutex<Option<Instant>>,
-    /// Until when it asked to be left alone.
+    /// End of the pause of `Retry-After`.
     pause: Mutex<Option<Instant>>,
     counters: OracleCounters,
 }
 
 impl Oracle {
-    /// The Oracle at this address. Nothing is asked before [`Oracle::keep_looking`] runs.
+    /// The Oracle at this address. No request is sent before [`Oracle::run`] is called.
     pub fn new(url: &str, network: Network) -> Result<Self, WrongUrl> {
         Ok(Self {
             http: Http::new(url)?,
             network,
-            state: watch::Sender::new(OracleState::Asking),
+            state: watch::Sender::new(OracleState::Pending),
             behind: Mutex::default(),
             lacking: Notify::new(),
             wrong: AtomicU32::new(0),
@@ -85,12 +85,12 @@ impl Oracle {
         })
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn url(&self) -> &str {
         self.http.url()
     }
 
-    /// How it is.
+    /// Its state.
     pub fn state(&self) -> OracleState {
         let state = self.state.borrow().clone();
         match state {
@@ -99,19 +99,19 @@ impl Oracle {
         }
     }
 
-    /// What is counted.
+    /// Its counters.
     pub fn counters(&self) -> &OracleCounters {
         &self.counters
     }
 
-    /// Finds the Oracle, looks after it, and finds it again when it was away. Never ends.
-    pub async fn keep_looking(self: Arc<Self>) {
+    /// Detects the Oracle, checks it regularly, and reconnects after an outage. Never returns.
+    pub async fn run(self: Arc<Self>) {
         let mut seen = self.state.subscribe();
         let mut retry = FIRST_RETRY;
         loop {
             let state = seen.borrow_and_update().clone();
             match state {
-                OracleState::Asking | OracleState::Disconnected(_) => {
+                OracleState::Pending | OracleState::Disconnected(_) => {
                     let pause = held(&self.pause).take();
                     if let Some(until) = pause {
                         sleep_until(until).await;
@@ -123,7 +123,7 @@ impl Oracle {
                         }
                         Err(why) => {
                             self.set_state(OracleState::Disconnected(why));
-                            // A pause that it asked for comes on top.
+                            // A requested pause is added.
                             sleep(retry).await;
                             retry = (retry * 2).min(LONGEST_RETRY);
                         }
@@ -131,31 +131,31 @@ impl Oracle {
                 }
                 OracleState::Connected(version) => {
                     let lacked = held(&self.behind).newest_lacked();
-                    let every = lacked.map_or(LOOK_EVERY, |_| LOOK_FOR_LACKED_EVERY);
+                    let every = lacked.map_or(POLL_INTERVAL, |_| LACKED_POLL_INTERVAL);
                     let news = async {
                         tokio::select! {
                             _ = seen.changed() => {}
                             () = self.lacking.notified() => {}
                         }
                     };
-                    // Whoever asks for a block notices first; this is for a time without blocks.
+                    // A failure is normally noticed by a request for a block; this check covers times without blocks.
                     if timeout(every, news).await.is_err()
-                        && let Err(error) = self.look(version, lacked).await
+                        && let Err(error) = self.probe(version, lacked).await
                     {
                         self.is_away(&error);
                     }
                 }
-                // `Behind` is never kept: it is what `state` makes of `Connected`.
+                // `Behind` is never stored: `state` derives it from `Connected`.
                 OracleState::Implausible(_) | OracleState::Behind(_) => {
-                    sleep(LEFT_ALONE_FOR).await;
-                    self.set_state(OracleState::Asking);
+                    sleep(SUSPENDED_FOR).await;
+                    self.set_state(OracleState::Pending);
                 }
             }
         }
     }
 
-    /// Looks whether it is still there and as far as we are, or whether it has the block now that it lacked.
-    async fn look(&self, version: Version, lacked: Option<BlockRef>) -> Result<(), NoAnswer> {
+    /// Checks that it is available and up to date, or whether it now has the block that it lacked.
+    async fn probe(&self, version: Version, lacked: Option<BlockRef>) -> Result<(), NoAnswer> {
         match lacked {
             Some(at) => {
                 if self.ask(self.http.has_block(version, at)).await? {
@@ -170,8 +170,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// The block as the index keeps it, compared with what the Oracle says of it. `None` when a thread of the pool
-    /// failed.
+    /// Computes the index entry of the block, and compares it with the answer of the Oracle. `None` if a thread of the
+    /// pool failed.
     pub async fn index(
         &self,
         at: BlockRef,
@@ -181,7 +181,7 @@ impl Oracle {
     ) -> Option<IndexedBlock> {
         let own = pool.run(move || indexed(at, &block, &scanner)).await?;
         held(&self.behind).we_have(at);
-        // Of a block without an eligible transaction there is nothing to be said.
+        // A block without eligible transactions has nothing to compare.
         if !own.transactions.is_empty() {
             if self.agrees(&own, at).await {
                 self.counters.blocks.inc();
@@ -192,35 +192,35 @@ impl Oracle {
         Some(own)
     }
 
-    /// What it speaks; `None` while it is away or not to be trusted.
+    /// Its API version; `None` while it is unavailable or suspended.
     async fn version(&self) -> Option<Version> {
         let mut state = self.state.subscribe();
-        // The first look ends: each of its questions has a deadline.
-        let known = state.wait_for(|s| *s != OracleState::Asking).await.ok()?;
+        // Terminates: each request of the first check has a deadline.
+        let known = state.wait_for(|s| *s != OracleState::Pending).await.ok()?;
         match *known {
             OracleState::Connected(version) => Some(version),
             _ => None,
         }
     }
 
-    /// Whether it says of the block what we have computed.
+    /// Whether its tweaks match the computed ones.
     async fn agrees(&self, own: &IndexedBlock, at: BlockRef) -> bool {
         let Some(version) = self.version().await else {
             return false;
         };
         let mut wrong = None;
-        // Of version 1 the block and its tweaks come in two answers, and a reorganisation may lie between them: it must
-        // be wrong twice.
+        // With version 1, block hash and tweaks are two requests, and a reorganisation may happen between them: only a
+        // second mismatch counts.
         for _ in 0..2 {
-            let said = match self.said(version, at).await {
-                Ok(Some(said)) => said,
+            let theirs = match self.fetch_block(version, at).await {
+                Ok(Some(theirs)) => theirs,
                 Ok(None) => return false,
                 Err(error) => {
                     self.is_away(&error);
                     return false;
                 }
             };
-            match plausible::check(own, &said) {
+            match plausible::check(own, &theirs) {
                 Ok(beside) => {
                     self.wrong.store(0, Ordering::Relaxed);
                     self.counters.recomputed.inc_by(own.transactions.len() as u64);
@@ -236,10 +236,10 @@ impl Oracle {
         false
     }
 
-    /// It is wrong of a block: that costs the block. Of one after the other: it is left alone for a while.
+    /// Records a wrong block; suspends the Oracle after several in a row.
     fn is_wrong(&self, why: String) {
         self.counters.implausible.inc();
-        if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 >= ALL_WRONG {
+        if self.wrong.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_WRONG {
             self.wrong.store(0, Ordering::Relaxed);
             return self.set_state(OracleState::Implausible(why));
         }
@@ -254,27 +254,27 @@ impl Oracle {
         }
     }
 
-    /// It does not answer, or asks to be left alone for a while.
+    /// Records that it does not answer, or requested a pause.
     fn is_away(&self, error: &NoAnswer) {
         let why = self.why(error);
         self.set_state(OracleState::Disconnected(why));
     }
 
-    /// Why there is no answer, in words; a pause that was asked for is noted.
+    /// The reason as text; records a requested pause.
     fn why(&self, error: &NoAnswer) -> String {
         if let NoAnswer::Busy { pause, .. } = error {
-            *held(&self.pause) = Some(Instant::now() + (*pause).min(LEFT_ALONE_FOR));
+            *held(&self.pause) = Some(Instant::now() + (*pause).min(SUSPENDED_FOR));
         }
         error.to_string()
     }
 
-    /// What it says of a block; `None` when it has not this block.
-    async fn said(&self, version: Version, at: BlockRef) -> Result<Option<Said>, NoAnswer> {
-        let mut waits = NOT_YET.iter();
+    /// Its answer for a block; `None` if it does not have the block.
+    async fn fetch_block(&self, version: Version, at: BlockRef) -> Result<Option<OracleBlock>, NoAnswer> {
+        let mut waits = RETRY_DELAYS.iter();
         loop {
-            if let Some(said) = self.ask(self.http.block(version, at)).await? {
+            if let Some(theirs) = self.ask(self.http.block(version, at)).await? {
                 held(&self.behind).has(at.height);
-                return Ok(Some(said));
+                return Ok(Some(theirs));
             }
             let behind = held(&self.behind).is_behind(at.height);
             match waits.next().filter(|_| !behind) {
@@ -290,7 +290,7 @@ impl Oracle {
         }
     }
 
-    /// Which version answers there, if it is an Oracle of our network.
+    /// Detects the API version, and checks that the Oracle is of our network.
     async fn find(&self) -> Result<Version, String> {
         let info = self.ask(self.http.info()).await.map_err(|e| self.why(&e))?;
         if !is_of(self.network, &info.network) {
@@ -324,7 +324,7 @@ impl Oracle {
                 return false;
             }
             match &state {
-                OracleState::Asking | OracleState::Behind(_) => {}
+                OracleState::Pending | OracleState::Behind(_) => {}
                 OracleState::Connected(version) => {
                     tracing::info!(
                         url = self.url(),
@@ -354,7 +354,7 @@ impl Oracle {
     }
 }
 
-/// Whether an Oracle that calls its network so is one of ours.
+/// Whether this network name of an Oracle denotes our network.
 fn is_of(network: Network, name: &str) -> bool {
     match network {
         Network::Mainnet => matches!(name, "main" | "mainnet"),

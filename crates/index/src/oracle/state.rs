@@ -1,22 +1,22 @@
-//! How the Oracle is, and what is counted of it.
+//! State and counters of the Oracle.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 use super::http::Version;
 
-/// How the Oracle is.
+/// State of the Oracle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OracleState {
-    /// It has not answered yet, nor failed to.
-    Asking,
+    /// No request has succeeded or failed yet.
+    Pending,
     /// It answers.
     Connected(Version),
-    /// It answers, and lacks blocks that it should have: what, in words that begin after its address.
+    /// It answers, but lacks blocks. The text continues a sentence after its address.
     Behind(String),
-    /// It does not, and why.
+    /// It does not answer, for this reason.
     Disconnected(String),
-    /// It is wrong of one block after the other: what it said last.
+    /// It was wrong about several blocks in a row; the last difference.
     Implausible(String),
 }
 
@@ -26,17 +26,17 @@ impl OracleState {
         match self {
             Self::Connected(_) => "connected",
             Self::Behind(_) => "behind",
-            Self::Asking | Self::Disconnected(_) => "disconnected",
+            Self::Pending | Self::Disconnected(_) => "disconnected",
             Self::Implausible(_) => "implausible",
         }
     }
 
-    /// What is wrong, in a sentence; `None` where all is well.
+    /// The problem as a sentence; `None` if there is none.
     pub fn problem(&self, url: &str) -> Option<String> {
         let meanwhile = "the index continues without it";
         match self {
             Self::Connected(_) => None,
-            Self::Asking => Some(format!("the BlindBit Oracle {url} has not answered yet")),
+            Self::Pending => Some(format!("the BlindBit Oracle {url} has not answered yet")),
             Self::Disconnected(why) => Some(format!("the BlindBit Oracle {url} cannot be used: {why}; {meanwhile}")),
             Self::Behind(what) => Some(format!("the BlindBit Oracle {url} {what}; {meanwhile}")),
             Self::Implausible(why) => Some(format!(

@@ -2,9 +2,9 @@
 //!
 //! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by
 //! columns: tweaks (33 bytes each), output keys (32 each), txids (32 each); then for each transaction: its number of
-//! outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the transaction before it and
+//! outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the previous transaction and
 //! its own, how many are its own, and for each output vout and satoshis, each number as LEB128; and last the spent
-//! outputs, as `spend` has it.
+//! outputs, as `spend` describes.
 
 use std::ops::Range;
 
@@ -16,42 +16,42 @@ use sdk_relay_bip352::{EligibleTx, TaprootOutput};
 use super::bytes::{column, get, put, take};
 use super::spend::{Place, Spend};
 
-/// A block as the index has it.
+/// A block of the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedBlock {
     /// Height.
     pub height: u32,
     /// Hash of its header.
     pub hash: BlockHash,
-    /// The header's time, Unix seconds.
+    /// Time of the header, in Unix seconds.
     pub time: u32,
     /// The eligible transactions (BIP352), in block order.
     pub transactions: Vec<IndexedTx>,
-    /// Every taproot output that the block spends, whether or not the transaction that made it was eligible, in block
-    /// order. Empty where only the transactions were asked for.
+    /// Every taproot output that the block spends, whether or not it is an output of an eligible transaction, in block
+    /// order. Empty if only the transactions were requested.
     pub spent: Vec<SpentOutput>,
 }
 
-/// An eligible transaction with all that a scan and a notification need.
+/// An eligible transaction, with the data for a scan and a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexedTx {
-    /// Which transaction.
+    /// Transaction id.
     pub txid: Txid,
     /// `input_hash·A`, compressed.
     pub tweak: [u8; 33],
     /// X coordinates of its taproot outputs, in the transaction's order; all of them, spent ones too.
     pub keys: Vec<[u8; 32]>,
-    /// The same outputs' places and amounts, one for each key.
+    /// Indices and amounts of the same outputs, one for each key.
     pub places: Vec<OutputPlace>,
-    /// Satoshis; `None` where the prevouts do not say.
+    /// In satoshis; `None` if the prevouts do not give it.
     pub fee: Option<u64>,
     /// Serialised size in bytes, witness included.
     pub size: u32,
-    /// Which of the block's `spent` it spends.
+    /// Range of the block's `spent` that this transaction spends.
     pub spends: Range<usize>,
 }
 
-/// Where an output is, and what it is worth.
+/// Index and amount of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputPlace {
     /// Index in its transaction.
@@ -63,7 +63,7 @@ pub struct OutputPlace {
 /// A taproot output that a block spends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpentOutput {
-    /// Which output.
+    /// Outpoint of the output.
     pub outpoint: OutPoint,
     /// First 8 bytes of its x-only key.
     pub key_prefix: [u8; 8],
@@ -72,18 +72,18 @@ pub struct SpentOutput {
 /// Bytes before the columns.
 const HEAD: usize = 16;
 
-/// A block as its bytes have it: what it spends may be named by its place in another block.
+/// A decoded block. Its spent outputs may refer to their position in another block.
 #[derive(Debug)]
 pub(super) struct Stored {
-    /// Without what it spends.
+    /// The block, without its spent outputs.
     pub(super) block: IndexedBlock,
     pub(super) spends: Vec<Spend>,
 }
 
 impl IndexedBlock {
-    /// What the index keeps of a block. `prevouts` has one entry for each transaction, one prevout for each of its
-    /// inputs; the coinbase's is empty. `tweak`, asked in the block's order, gives that of each eligible transaction,
-    /// and `None` for every other one.
+    /// The index entry of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs;
+    /// that of the coinbase is empty. `tweak`, called in block order, returns the tweak of each eligible transaction,
+    /// and `None` for any other.
     pub fn with_tweaks(
         height: u32,
         hash: BlockHash,
@@ -114,7 +114,7 @@ impl IndexedBlock {
         self.spent.get(tx.spends.clone()).unwrap_or_default()
     }
 
-    /// The bytes, and what it spends. `place` knows where outputs are that the index has; its own are to be among them.
+    /// The encoded block. `place` returns the position of outputs of the index, including those of this block.
     pub(super) fn to_bytes(&self, place: impl Fn(&OutPoint) -> Option<Place>) -> (Vec<u8>, Vec<Spend>) {
         let outputs: usize = self.transactions.iter().map(|t| t.keys.len()).sum();
         let mut bytes = Vec::with_capacity(HEAD + self.transactions.len() * 80 + outputs * 40 + self.spent.len() * 44);
@@ -159,7 +159,7 @@ impl IndexedBlock {
         (bytes, spends)
     }
 
-    /// Where its outputs are.
+    /// Positions of its outputs.
     pub(super) fn places(&self) -> impl Iterator<Item = (OutPoint, Place)> + '_ {
         let outputs = (0..).zip(&self.transactions).flat_map(|(tx, row)| {
             row.places
@@ -172,7 +172,7 @@ impl IndexedBlock {
             .map(move |(output, (tx, outpoint))| (outpoint, Place { height, tx, output }))
     }
 
-    /// The output at this place of a block with these bytes: its transaction, and the first 8 bytes of its key.
+    /// The output at this position of an encoded block: its txid, and the first 8 bytes of its key.
     pub(super) fn output_in(bytes: &[u8], place: Place) -> Option<(Txid, [u8; 8])> {
         let mut rest = bytes.get(4..)?;
         let mut count = || usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok();
@@ -184,7 +184,7 @@ impl IndexedBlock {
         Some((Txid::from_byte_array(*txid), *key.first_chunk()?))
     }
 
-    /// `None` for bytes that are not those of a block.
+    /// `None` if the bytes are not an encoded block.
     pub(super) fn from_bytes(height: u32, hash: BlockHash, bytes: &[u8]) -> Option<Stored> {
         let mut rest = bytes;
         let time = u32::from_le_bytes(take(&mut rest)?);
@@ -237,7 +237,7 @@ impl IndexedBlock {
 }
 
 impl IndexedTx {
-    /// By itself, as if it were alone in its block.
+    /// An index entry of a single transaction, as if it were the only one in its block.
     fn with_tweak(tx: &Transaction, prevouts: &[TxOut], tweak: PublicKey) -> Self {
         let EligibleTx { txid, tweak, outputs } = EligibleTx::with_tweak(tx, tweak);
         let spent = prevouts
@@ -276,8 +276,8 @@ impl IndexedTx {
         })
     }
 
-    /// As the scanner of single transactions wants it: its tweak is decompressed here. `None` where it is no point of
-    /// the curve, which no index written by this program has.
+    /// Input of the scanner of single transactions, with the tweak decompressed. `None` if the tweak is not a point on
+    /// the curve, which this program never writes.
     pub fn eligible(&self) -> Option<EligibleTx> {
         Some(EligibleTx {
             txid: self.txid,

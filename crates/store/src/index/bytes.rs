@@ -1,4 +1,4 @@
-//! Numbers and columns in a block's bytes.
+//! Encoding of numbers and columns.
 
 pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (first, others) = rest.split_first_chunk::<N>()?;

@@ -1,8 +1,7 @@
-//! Blocks of the index whose bytes are not those that were written: they are set aside, and restored from the node's
-//! block.
+//! Damaged blocks of the index: they are quarantined, and restored from the block of the node.
 //!
-//! Guarantees: a restored block has the very bytes that were written, which the record's checksum proves; what blocks
-//! spend stays right; a damaged block keeps nobody from reading the others.
+//! Guarantees: a restored block has exactly the bytes that were written, verified by the checksum of the record;
+//! references to spent outputs stay valid; all other blocks remain readable.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,20 +14,21 @@ use super::spend::Place;
 use super::write::Rest;
 use super::{BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, Record, SPENT, TweakIndex, spent_key};
 
-/// What is known of a block that cannot be read.
+/// State of a damaged block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// It is to be restored.
+    /// To be restored.
     Waiting,
-    /// It could not be restored: the node no longer has the block, or it does not make the bytes that were written.
+    /// It could not be restored: the node no longer has the block, or its block does not give the bytes that were
+    /// written.
     Lost,
 }
 
-/// The damaged blocks that were met since the start.
+/// The damaged blocks found since the start.
 #[derive(Default)]
 pub(super) struct Damaged {
     blocks: Mutex<BTreeMap<u32, Damage>>,
-    on_news: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    on_damage: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Damaged {
@@ -44,13 +44,13 @@ impl Damaged {
 }
 
 impl TweakIndex {
-    /// Has this called whenever another damaged block is met. The first caller alone is heeded.
+    /// Sets the callback for each newly found damaged block. Only the first call has an effect.
     pub fn on_damage(&self, wake: impl Fn() + Send + Sync + 'static) {
-        // A second one changes nothing, as it is documented.
-        drop(self.damaged.on_news.set(Box::new(wake)));
+        // A second call has no effect, as documented.
+        drop(self.damaged.on_damage.set(Box::new(wake)));
     }
 
-    /// The damaged blocks that were met so far, and are not restored.
+    /// The damaged blocks found so far that are not restored.
     pub fn damaged(&self) -> BTreeMap<u32, Damage> {
         self.damaged.lock().clone()
     }
@@ -60,20 +60,20 @@ impl TweakIndex {
         self.damaged.lock().get(&height).copied()
     }
 
-    /// Notes that a damaged block cannot be restored, or (`Waiting`) that it is to be tried again. Nothing changes for
-    /// any other block.
+    /// Records that a damaged block cannot be restored, or (`Waiting`) that it should be retried. No effect for any
+    /// other block.
     pub fn set_damage(&self, height: u32, damage: Damage) {
         if let Some(known) = self.damaged.lock().get_mut(&height) {
             *known = damage;
         }
     }
 
-    /// Reads a damaged block again: what failed may have been the disk's mood, or a lack of file descriptors. Whether
-    /// it is well.
-    pub fn is_readable_again(&self, height: u32) -> bool {
+    /// Reads a damaged block once more and returns whether it is intact: the failure may have been a transient I/O
+    /// error, or a lack of file descriptors.
+    pub fn recheck(&self, height: u32) -> bool {
         let well = match self.record(height) {
             Ok(Some(record)) => matches!(self.read(height, record), Ok(Some(_))),
-            // It has left the index.
+            // It is no longer in the index.
             Ok(None) => true,
             Err(_) => false,
         };
@@ -83,10 +83,10 @@ impl TweakIndex {
         well
     }
 
-    /// Writes a damaged block's bytes anew. `false` when this block does not make the bytes that were written.
+    /// Rewrites the bytes of a damaged block. `false` if `block` does not give the bytes that were written.
     pub fn restore(&self, block: &IndexedBlock) -> Result<bool, IndexError> {
         let Some(record) = self.record(block.height)?.filter(|record| record.hash == block.hash) else {
-            // A reorganisation has taken it away.
+            // A reorganisation has removed it.
             self.damaged.lock().remove(&block.height);
             return Ok(true);
         };
@@ -101,17 +101,17 @@ impl TweakIndex {
         Ok(true)
     }
 
-    /// Sets the block aside, and says so.
+    /// Quarantines the block, and returns the error.
     pub(super) fn corrupt(&self, height: u32) -> IndexError {
-        // One that is lost stays so until it is tried again.
-        let is_news = match self.damaged.lock().entry(height) {
+        // A lost block stays lost until it is retried.
+        let is_new = match self.damaged.lock().entry(height) {
             Entry::Vacant(place) => {
                 place.insert(Damage::Waiting);
                 true
             }
             Entry::Occupied(_) => false,
         };
-        if is_news && let Some(wake) = self.damaged.on_news.get() {
+        if is_new && let Some(wake) = self.damaged.on_damage.get() {
             wake();
         }
         IndexError::Corrupt {
@@ -120,14 +120,14 @@ impl TweakIndex {
         }
     }
 
-    /// Forgets the damage of blocks above a height, which have left the index.
+    /// Forgets the damage of blocks above a height, which are no longer in the index.
     pub(super) fn forget_damage_above(&self, height: Option<u32>) {
         self.damaged
             .lock()
             .retain(|damaged, _| height.is_some_and(|height| *damaged <= height));
     }
 
-    /// Where the outputs are that the block names by their places: the writer remembered them, so they are among the
+    /// Positions of the outputs that the block refers to by position: the writer had cached them, so they are among the
     /// last [`OUTPUTS`].
     fn places_of_spent(&self, block: &IndexedBlock) -> Result<HashMap<OutPoint, Place>, IndexError> {
         let mut wanted: HashSet<OutPoint> = HashSet::new();
@@ -152,14 +152,14 @@ impl TweakIndex {
             }
             outputs <= OUTPUTS
         };
-        let mut goes_on = take(block, &mut wanted);
+        let mut more = take(block, &mut wanted);
         let mut height = block.height;
-        while goes_on && !wanted.is_empty() && height > 0 {
+        while more && !wanted.is_empty() && height > 0 {
             height -= 1;
             let Some(record) = self.record(height)? else { break };
-            // Of a damaged one nothing is known; the checksum shows whether it was needed.
+            // A damaged block is skipped; the checksum shows whether it was needed.
             if let Ok(Some(stored)) = self.read(height, record) {
-                goes_on = take(&stored.block, &mut wanted);
+                more = take(&stored.block, &mut wanted);
             }
         }
         Ok(places)

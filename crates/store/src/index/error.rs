@@ -6,28 +6,28 @@ use bitcoin::BlockHash;
 
 use crate::db::is_damage;
 
-/// Why the index cannot be read or written. After a failed write nothing of it is in the index.
+/// Why the index cannot be read or written. A failed write has no effect.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The database failed: disk full, I/O error, corruption.
     #[error("the tweak index failed: {0}")]
     Database(Box<redb::Error>),
-    /// The content of its database is not what was written there.
+    /// Its database is damaged, or not a tweak index.
     #[error("the file {path} of the tweak index is damaged, or not a tweak index: {reason}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the database says.
+        /// Error of the database.
         reason: String,
     },
-    /// Its database is in use, or the disk does not give it.
+    /// Its database is in use, or cannot be read.
     #[error("cannot open the file {path} of the tweak index ({reason}): {todo}")]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What the database says.
+        /// Error of the database.
         reason: String,
-        /// What to do.
+        /// Advice for the operator.
         todo: &'static str,
     },
     /// A segment failed.
@@ -35,7 +35,7 @@ pub enum IndexError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The bytes of a block are not those that were written.
@@ -46,7 +46,7 @@ pub enum IndexError {
         /// Directory of the index.
         dir: PathBuf,
     },
-    /// Between two blocks one is missing.
+    /// A block is missing between two others.
     #[error("block {missing} is missing in the tweak index in {dir}: the relay builds the index again from the node")]
     Incomplete {
         /// Directory of the index.
@@ -76,7 +76,7 @@ pub enum IndexError {
         /// Newest format that this program reads.
         readable: u64,
     },
-    /// A block was to be written that does not come next: a fault of the program.
+    /// The block to be written does not connect to the tip: a bug in the relay.
     #[error("block {height} ({hash}) does not connect to the tip of the tweak index")]
     NotNext {
         /// Height of the block.
@@ -105,7 +105,7 @@ impl IndexError {
         }
     }
 
-    /// Whether the content of the database is damaged as a whole: the index is to be built anew.
+    /// Whether the whole database is damaged: the index must be rebuilt.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Incomplete { .. } => true,
@@ -114,7 +114,7 @@ impl IndexError {
         }
     }
 
-    /// What is wrong, for a sentence that names the file itself.
+    /// The reason, for a message that already names the file.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Damaged { reason, .. } => reason.clone(),

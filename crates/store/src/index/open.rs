@@ -1,4 +1,4 @@
-//! Opening: identity, and the left-overs of a kill.
+//! Opens the index: checks its identity, and removes bytes left over from a kill.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -14,9 +14,9 @@ use super::{
 use crate::db::{DatabaseFile, Db, Options};
 
 impl TweakIndex {
-    /// Opens the index in this directory, or makes it. An index belongs to one network for good. One that begins above
-    /// `start_height` because another start was configured is emptied, and one of an older format, too; one that begins
-    /// below it stays as it is. A damaged database is set aside, and the index is empty then ([`Self::rebuild`]).
+    /// Opens the index in this directory, or creates it. An index belongs to one network permanently. It is cleared if
+    /// its configured start was above `start_height`, or if it has an older format; one that begins below is kept. A
+    /// damaged database is moved aside, and the index is then empty ([`Self::rebuild`]).
     pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
         match Self::open_whole(dir, network, start_height) {
             Err(damage) if damage.is_damage() => {
@@ -30,18 +30,19 @@ impl TweakIndex {
         }
     }
 
-    /// Why the index is being built anew; `None` where it is not, or is built ([`Self::rebuilt`]).
+    /// Why the index is being rebuilt; `None` if it is not, or once it is complete ([`Self::rebuilt`]).
     pub fn rebuild(&self) -> Option<Rebuild> {
         self.rebuilding.lock().clone()
     }
 
-    /// Notes that the index holds the node's tip again.
+    /// Records that the index has reached the tip of the node.
     pub fn rebuilt(&self) {
         drop(self.rebuilding.lock().take());
     }
 
-    /// Sets the damaged database aside while the index is in use, and begins an empty one. `damage`: what was found.
-    pub fn start_anew(&self, damage: &IndexError) -> Result<Rebuild, IndexError> {
+    /// Moves the damaged database aside while the index is in use, and creates an empty one. `damage`: the error that
+    /// was found.
+    pub fn reset_damaged(&self, damage: &IndexError) -> Result<Rebuild, IndexError> {
         self.recent().clear();
         self.forget_damage_above(None);
         let dir = &self.dir;
@@ -63,9 +64,8 @@ impl TweakIndex {
         let path = dir.join(DATABASE);
         let options = Options {
             cache_bytes: CACHE_BYTES,
-            // Its records are the only way to the blocks, and have no checksums of their own: a damaged one would hide
-            // a block from every history. Some 1.4 bytes for each eligible transaction are read for that, a few hundred
-            // megabytes on the main chain.
+            // Its records have no checksums of their own: a damaged one would hide a block from every scan. The check
+            // reads about 1.4 bytes per eligible transaction, a few hundred megabytes on mainnet.
             check: true,
         };
         let db = Db::open(Box::new(DatabaseFile(path.clone())), options);
@@ -90,7 +90,7 @@ impl TweakIndex {
         Ok(index)
     }
 
-    /// Makes the tables and writes the identity into a new file; gives the format and the start that the file has.
+    /// Creates the tables and writes the identity into a new file; returns the format and the start height of the file.
     fn identify(&self, network: &str, start_height: u32) -> Result<(u64, u32), IndexError> {
         let tx = self.db.begin_write()?;
         let (format, found, start) = {
@@ -130,7 +130,7 @@ impl TweakIndex {
         Ok((format, start.unwrap_or(start_height)))
     }
 
-    /// Whether each height between the first and the last has its record.
+    /// Checks that each height between the first and the last has a record.
     fn has_no_hole(&self) -> Result<(), IndexError> {
         let table = self.db.begin_read()?.open_table(BLOCKS)?;
         let (Some((first, _)), Some((last, _))) = (table.first()?, table.last()?) else {
@@ -149,16 +149,15 @@ impl TweakIndex {
         Ok(())
     }
 
-    /// Cuts off what a killed writer left behind the last block that counts: bytes of its segment, and segments after
-    /// it.
+    /// Removes what a killed writer left after the last committed block: bytes of its segment, and later segments.
     fn cut_left_overs(&self) -> Result<(), IndexError> {
         let Some((height, record)) = self.last_record()? else {
             return self.cut(None);
         };
         match self.block(height) {
             Ok(_) => self.cut(Some((height / BLOCKS_PER_SEGMENT, record.end()))),
-            // The tip's bytes were synchronised before they counted. Where they are not there, somebody changed the
-            // files: it is set aside, and nothing is cut on its word.
+            // The bytes of the tip were synchronised before its commit. If they are missing, the files were changed by
+            // another program: quarantine the block, and truncate nothing.
             Err(IndexError::Corrupt { .. }) => Ok(()),
             Err(error) => Err(error),
         }

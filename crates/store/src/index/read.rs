@@ -1,4 +1,4 @@
-//! The index as its readers see it.
+//! Read access to the index.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +14,7 @@ use super::{
     BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, MARKS, Record, SPENT, SpentOutput, TweakIndex, spent_key,
 };
 
-/// Bytes of blocks that one call of [`TweakIndex::blocks`] reads: a block of the main network has some 100 kB.
+/// Bytes of blocks that one call of [`TweakIndex::blocks`] reads: a mainnet block has about 100 kB.
 const READ_BYTES: u64 = 8 << 20;
 
 /// The newest block of the index.
@@ -27,12 +27,12 @@ pub struct IndexTip {
 }
 
 impl TweakIndex {
-    /// The height from which the index is to reach back; it begins higher only where the node has pruned.
+    /// The configured first height; the index begins higher only if the node has pruned that block.
     pub fn start_height(&self) -> u32 {
         self.start_height
     }
 
-    /// The lowest block that the index has; `None` while it is empty.
+    /// The lowest block of the index; `None` while it is empty.
     pub fn first(&self) -> Result<Option<IndexTip>, IndexError> {
         let table = self.db.begin_read()?.open_table(BLOCKS)?;
         Ok(table
@@ -53,12 +53,12 @@ impl TweakIndex {
         Ok(self.record(height)?.map(|record| record.hash))
     }
 
-    /// The block at this height with all that the index has of it; `None` outside the index.
+    /// The complete block at this height; `None` outside the index.
     pub fn block(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
         self.at(height, |stored| self.whole(stored))
     }
 
-    /// The block at this height without what it spends; `None` outside the index.
+    /// The block at this height, without its spent outputs; `None` outside the index.
     pub fn transactions(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
         self.at(height, |stored| Ok(Some(stored.block)))
     }
@@ -85,9 +85,9 @@ impl TweakIndex {
         Ok(None)
     }
 
-    /// Blocks from this height on without what they spend, in order, until they hold `transactions` or 8 MiB together
-    /// or the index ends: at least one where there is one. They are blocks of one chain: each follows the one before
-    /// it. They end before a damaged one; where the first is damaged, that is an error.
+    /// Consecutive blocks of one chain from this height, without their spent outputs, up to a total of `transactions`
+    /// or 8 MiB, or to the end of the index: at least one, if there is one. The result ends before a damaged block; it
+    /// is an error if the first block is damaged.
     pub fn blocks(&self, from: u32, transactions: usize) -> Result<Vec<IndexedBlock>, IndexError> {
         'again: loop {
             let records = self.records(from, transactions)?;
@@ -100,7 +100,7 @@ impl TweakIndex {
                         if blocks.is_empty() {
                             return Err(corrupt);
                         }
-                        // What lies before it can be had.
+                        // Return the blocks before it.
                         break;
                     }
                     None => continue 'again,
@@ -111,7 +111,7 @@ impl TweakIndex {
     }
 
     /// For each taproot output of the block's transactions, in order, whether a block of the index spends it. All
-    /// answers are of the same tip; of a block that has left the index nothing is known to be spent.
+    /// answers are as of the same tip; for a block that is no longer in the index, all are false.
     pub fn are_spent(&self, block: &IndexedBlock) -> Result<Vec<bool>, IndexError> {
         let read = self.db.begin_read()?;
         let record = read.open_table(BLOCKS)?.get(block.height)?;
@@ -129,7 +129,7 @@ impl TweakIndex {
         spent.collect()
     }
 
-    /// Bytes of all files, for figures.
+    /// Total size of all files in bytes, for metrics.
     pub fn size_on_disk(&self) -> Result<u64, IndexError> {
         let file = |source| IndexError::File {
             path: self.dir.clone(),
@@ -170,7 +170,7 @@ impl TweakIndex {
         for item in table.range(from..)? {
             let (height, record) = item?;
             let height = height.value();
-            // Below the index's first block there is none; above it none may be passed over.
+            // There is no record below the first block; above it, no record may be missing.
             let expected = match records.last() {
                 Some((before, _)) => before + 1,
                 None if table.range(..from)?.next().is_some() => from,
@@ -186,8 +186,8 @@ impl TweakIndex {
             held = held.saturating_add(usize::try_from(record.transactions).unwrap_or(usize::MAX));
             bytes = bytes.saturating_add(u64::from(record.length));
             records.push((height, record));
-            // Blocks without a transaction must not make one answer the whole index, nor blocks of a few huge ones fill
-            // the memory.
+            // Bounds the result: many blocks without transactions must not return the whole index, and blocks with few
+            // but huge transactions must not exhaust memory.
             if held >= transactions || records.len() >= transactions.max(1) || bytes >= READ_BYTES {
                 break;
             }
@@ -195,8 +195,7 @@ impl TweakIndex {
         Ok(records)
     }
 
-    /// What the block spends, looked up where it is named by its place. `None` where that is not what it was when the
-    /// block was written.
+    /// Resolves the spent outputs that are given by position. `None` if the referenced block has changed since.
     fn whole(&self, stored: Stored) -> Result<Option<IndexedBlock>, IndexError> {
         let Stored { mut block, spends } = stored;
         let mut made: HashMap<u32, Vec<u8>> = HashMap::new();
@@ -214,7 +213,7 @@ impl TweakIndex {
                     let record = self.record(place.height)?;
                     let read = record.map_or(Ok(None), |record| self.read_bytes(place.height, record))?;
                     let Some(bytes) = read else {
-                        // That block is the damaged one, unless a reorganisation has put another in its place.
+                        // The referenced block is damaged, unless a reorganisation has replaced it.
                         if record.is_some() && record == self.record(place.height)? {
                             return Err(self.corrupt(place.height));
                         }
@@ -234,7 +233,7 @@ impl TweakIndex {
         Ok(Some(block))
     }
 
-    /// `None` where the bytes are not those of the record.
+    /// `None` if the bytes do not match the record.
     pub(super) fn read(&self, height: u32, record: Record) -> Result<Option<Stored>, IndexError> {
         let bytes = self.read_bytes(height, record)?;
         Ok(bytes.and_then(|bytes| IndexedBlock::from_bytes(height, record.hash, &bytes)))
@@ -243,7 +242,7 @@ impl TweakIndex {
     fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
         let read = File::open(&path).and_then(|mut file| {
-            // No more than the file has is allocated, whatever the record says.
+            // Allocate at most the size of the file, whatever the record says.
             if file.metadata()?.len() < record.end() {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
@@ -267,7 +266,7 @@ impl TweakIndex {
         }
     }
 
-    /// As [`Self::read`]; a block that the disk does not give is set aside as well.
+    /// As [`Self::read`]; a block with an I/O error is quarantined as well.
     fn read_or_set_aside(&self, height: u32, record: Record) -> Result<Option<Stored>, IndexError> {
         let read = self.read(height, record);
         if let Err(IndexError::File { .. }) = &read {
@@ -277,7 +276,7 @@ impl TweakIndex {
     }
 }
 
-/// Where an output's bit is: the byte, and the bit in it.
+/// Position of the bit of an output: byte, and bit in it.
 pub(super) fn mark(place: Place) -> (usize, u8) {
     ((place.output / 8) as usize, 1 << (place.output % 8))
 }

@@ -1,29 +1,29 @@
-//! A damaged database: set aside, and an empty index in its place, since all of it can be computed again from the node.
+//! Replaces a damaged database by an empty one: the index can be recomputed from the node.
 //!
-//! Guarantees: the damaged file is kept until the next one is set aside; the segments go, as nothing else leads to the
-//! blocks in them; what belongs to another network, a newer program or another process stays as it is.
+//! Guarantees: the damaged file is kept until the next one is moved aside; the segments are deleted, because their
+//! blocks cannot be found without the database; an index of another network, a newer version or another process is not
+//! modified.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::IndexError;
 
-/// The database's file in the directory of the index.
+/// File name of the database in the directory of the index.
 pub(super) const DATABASE: &str = "index.redb";
-/// What a damaged database is called. One file: more of them would fill the disk where it is the disk that damages
-/// them.
+/// File name of a damaged database. Only one is kept: with a failing disk, more of them would fill it.
 const SET_ASIDE: &str = "index.redb.damaged";
 
-/// Why the index is being built anew.
+/// Why the index is being rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuild {
-    /// Where the damaged database is now.
+    /// Path of the damaged database.
     pub set_aside: PathBuf,
-    /// What was found wrong with it.
+    /// Reason of the rebuild.
     pub reason: String,
 }
 
-/// The rebuild that is under way.
+/// The rebuild in progress.
 #[derive(Debug, Default)]
 pub(super) struct Rebuilding(Mutex<Option<Rebuild>>);
 
@@ -33,7 +33,7 @@ impl Rebuilding {
     }
 }
 
-/// Renames the database; gives its new name.
+/// Renames the database; returns its new path.
 pub(super) fn set_aside(dir: &Path) -> Result<PathBuf, IndexError> {
     let (path, aside) = (dir.join(DATABASE), dir.join(SET_ASIDE));
     let moved = sdk_relay_files::publish(&path, &aside);

@@ -1,5 +1,4 @@
-//! What the writer remembers of the outputs that it has written: most outputs are spent soon, and are then named by
-//! their place.
+//! Cache of recently written outputs: most outputs are spent soon, and are then referenced by position.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,10 +7,10 @@ use bitcoin::OutPoint;
 use super::IndexedBlock;
 use super::spend::Place;
 
-/// Outputs that are remembered, some 20 MB: those of a hundred full blocks.
+/// Capacity of the cache, about 20 MB: the outputs of a hundred full blocks.
 pub(super) const OUTPUTS: usize = 200_000;
 
-/// The newest outputs. It begins empty at each start, so that what is spent right after it is written in full.
+/// The newest outputs. Empty at each start, so outputs spent shortly after a start are written in full.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     places: HashMap<OutPoint, Place>,
@@ -23,7 +22,7 @@ impl Recent {
         self.places.get(outpoint).copied()
     }
 
-    /// Adds a block's outputs; the oldest blocks make room.
+    /// Adds the outputs of a block; evicts the oldest blocks.
     pub(super) fn add(&mut self, block: &IndexedBlock) {
         let outpoints = block.places().map(|(outpoint, place)| {
             self.places.insert(outpoint, place);

@@ -1,9 +1,8 @@
-//! A spent output in a block's bytes.
+//! Encoding of a spent output.
 //!
-//! Layout, numbers as LEB128: 0, then the txid (32 bytes), vout, and the first 8 bytes of the key; or, for an output of
-//! a block of the index that the writer remembered, one plus the number of blocks from that one to this, the
-//! transaction's place among its eligible ones, the output's among all of theirs, and vout: 6 bytes where the other
-//! form has 42.
+//! Layout, numbers as LEB128: 0, then the txid (32 bytes), vout, and the first 8 bytes of the key; or, for a cached
+//! output of the index, one plus the number of blocks from its block to this one, the position of its transaction among
+//! the eligible ones of its block, the position of the output among all of theirs, and vout: 6 bytes instead of 42.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
@@ -11,21 +10,21 @@ use bitcoin::{OutPoint, Txid};
 use super::SpentOutput;
 use super::bytes::{get, put, take};
 
-/// Where an output of the index is.
+/// Position of an output in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// Height of its block.
     pub(super) height: u32,
-    /// Its transaction's place among the block's eligible ones.
+    /// Position of its transaction among the eligible ones of the block.
     pub(super) tx: u32,
-    /// Its place among all taproot outputs of those.
+    /// Its position among all taproot outputs of those.
     pub(super) output: u32,
 }
 
 /// A spent output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spend {
-    /// By its place.
+    /// By position.
     Known { place: Place, vout: u32 },
     /// In full.
     Named(SpentOutput),

@@ -38,9 +38,9 @@ fn tx(n: u32) -> IndexedTx {
     }
 }
 
-/// A block whose contents depend on its height and branch alone.
+/// A block that is determined by its height and branch.
 fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
-    // The first transactions spend one output each, while there are some; nobody here spends the others.
+    // Each of the first transactions spends one output; the others are spent outside the block.
     let txs = ((height * 7 + branch) % 5) as usize;
     let part = |i: usize| i.min(spends.len())..(i + 1).min(spends.len());
     let transactions = (0..txs).map(|i| IndexedTx {
@@ -63,7 +63,7 @@ fn block(height: u32, branch: u32, spends: &[u32]) -> IndexedBlock {
     }
 }
 
-/// The outputs of the block's transactions, as another one spends them.
+/// The outputs of the block's transactions, as spent outputs.
 fn outputs(block: &IndexedBlock) -> impl Iterator<Item = SpentOutput> + '_ {
     block.transactions.iter().flat_map(|tx| {
         tx.outputs().map(|output| SpentOutput {
@@ -73,7 +73,7 @@ fn outputs(block: &IndexedBlock) -> impl Iterator<Item = SpentOutput> + '_ {
     })
 }
 
-/// As a scan reads it.
+/// The block as a scan reads it.
 fn without_spent(block: &IndexedBlock) -> IndexedBlock {
     IndexedBlock {
         spent: Vec::new(),
@@ -81,7 +81,7 @@ fn without_spent(block: &IndexedBlock) -> IndexedBlock {
     }
 }
 
-/// The index holds these blocks, knows what of them is spent, and nothing else is in its tables or files.
+/// Asserts that the index holds exactly these blocks and their spent marks, in its tables and files.
 fn assert_holds(index: &TweakIndex, dir: &tempfile::TempDir, chain: &[IndexedBlock]) {
     let first = chain.first().map_or(0, |b| b.height);
     assert_eq!(
@@ -128,7 +128,7 @@ fn segment_bytes(dir: &tempfile::TempDir) -> u64 {
 }
 
 #[test]
-fn blocks_come_back_as_they_went_in() {
+fn blocks_are_read_back_as_written() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(&dir);
     let blocks: Vec<_> = (0..30).map(|h| block(h, 0, &[h * 2, h * 2 + 1])).collect();
@@ -161,7 +161,7 @@ fn blocks_come_back_as_they_went_in() {
 }
 
 #[test]
-fn only_the_next_block_is_taken() {
+fn only_the_next_block_is_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(&dir);
     index
@@ -179,9 +179,9 @@ fn only_the_next_block_is_taken() {
     assert_eq!(index.tip().unwrap().unwrap().height, 6);
 }
 
-/// What a kill between the segment's bytes and the database's commit leaves.
+/// The state after a kill between the write of the segment and the commit of the database.
 #[test]
-fn bytes_that_do_not_count_are_cut_off() {
+fn uncommitted_bytes_are_truncated() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(&dir);
     let start = BLOCKS_PER_SEGMENT - 2;
@@ -235,21 +235,21 @@ fn identity_is_kept() {
         "{error}"
     );
     let index = TweakIndex::open(dir.path(), "signet", 9).unwrap();
-    assert_eq!(index.start_height(), 7, "more than what is asked for stays");
+    assert_eq!(index.start_height(), 7, "an index that begins lower is kept");
     index.append(BlockHash::all_zeros(), &[block(7, 0, &[])]).unwrap();
     drop(index);
     let index = TweakIndex::open(dir.path(), "signet", 3).unwrap();
     assert_eq!(
         (index.start_height(), index.tip().unwrap()),
         (3, None),
-        "less is built anew"
+        "an index that begins higher is rebuilt"
     );
     drop(index);
     assert_eq!(TweakIndex::open(dir.path(), "signet", 3).unwrap().start_height(), 3);
 }
 
 #[test]
-fn an_index_of_an_older_format_is_built_anew() {
+fn an_index_of_an_older_format_is_rebuilt() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(&dir);
     index.append(BlockHash::all_zeros(), &[block(0, 0, &[])]).unwrap();
@@ -265,7 +265,7 @@ fn an_index_of_an_older_format_is_built_anew() {
 }
 
 #[test]
-fn what_is_spent_soon_takes_six_bytes() {
+fn a_recently_created_spent_output_takes_six_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let index = open(&dir);
     let made = block(4, 0, &[]);
@@ -285,7 +285,7 @@ fn what_is_spent_soon_takes_six_bytes() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever the chain does, the index is that of the chain that holds, and nothing else is in it.
+    /// After any sequence of appends and rewinds, the index holds exactly the current chain.
     #[test]
     fn nothing_of_an_orphaned_block_stays(steps in proptest::collection::vec((0u8..10, 0u32..200), 1..40)) {
         let dir = tempfile::tempdir().unwrap();
@@ -301,7 +301,7 @@ proptest! {
                     for i in 0..depth % 4 + 1 {
                         let spends: Vec<u32> = (0..3).filter_map(|_| free.pop()).collect();
                         chain.push(block(height + i, branch, &spends));
-                        // Beside those of strangers, outputs of the index: old ones, new ones, its own.
+                        // Outputs outside the index, and outputs of the index: old, new, and of the same block.
                         let spent: BTreeSet<_> = chain.iter().flat_map(|b| &b.spent).map(|s| s.outpoint).collect();
                         let more: Vec<_> = chain.iter().flat_map(outputs).filter(|o| !spent.contains(&o.outpoint)).collect();
                         let step = 1 + depth as usize % 7;
@@ -325,7 +325,7 @@ proptest! {
     }
 }
 
-/// Flips one byte of the block at this height, or of the one before it where it has none of its own.
+/// Flips one byte of the block at this height, or of the previous one if it is empty.
 fn flip(index: &TweakIndex, height: u32, byte: u64) {
     let record = index.record(height).unwrap().unwrap();
     let path = index.segment(height / BLOCKS_PER_SEGMENT);
@@ -334,12 +334,12 @@ fn flip(index: &TweakIndex, height: u32, byte: u64) {
     std::fs::write(&path, bytes).unwrap();
 }
 
-/// Blocks whose spent outputs are named by their places and in full: the writer has forgotten what it knew half-way.
+/// Blocks whose spent outputs are referenced by position and in full: the cache is cleared half-way.
 fn mixed(dir: &tempfile::TempDir) -> (TweakIndex, Vec<IndexedBlock>) {
     let mut blocks: Vec<IndexedBlock> = Vec::new();
     for height in 0..12 {
         let mut next = block(height, 0, &[height * 3, height * 3 + 1]);
-        // Those of two blocks before, each spent once.
+        // Outputs of two blocks earlier, each spent once.
         let earlier = blocks.len().checked_sub(2).and_then(|n| blocks.get(n));
         let made = earlier.map(|b| outputs(b).collect::<Vec<_>>()).unwrap_or_default();
         next.spent.extend(made);
@@ -369,8 +369,8 @@ fn a_damaged_block_is_restored_byte_for_byte_whatever_it_spends() {
             assert!(matches!(index.transactions(height), Err(IndexError::Corrupt { height: h, .. }) if h == height));
         }
         assert_eq!(index.damage_at(height), Some(Damage::Waiting));
-        assert!(!index.is_readable_again(height));
-        // The others are read as before, up to the damaged one.
+        assert!(!index.recheck(height));
+        // The other blocks are read as before, up to the damaged one.
         if height > 0 {
             assert_eq!(index.blocks(0, usize::MAX).unwrap().len(), height as usize);
         }
@@ -378,7 +378,7 @@ fn a_damaged_block_is_restored_byte_for_byte_whatever_it_spends() {
             index.blocks(height + 1, usize::MAX).unwrap().len(),
             11 - height as usize
         );
-        // Another block does not take its place.
+        // Another block is not accepted.
         let other = IndexedBlock {
             time: 1,
             ..blocks[height as usize].clone()
@@ -387,7 +387,11 @@ fn a_damaged_block_is_restored_byte_for_byte_whatever_it_spends() {
         assert!(index.restore(&blocks[height as usize]).unwrap());
         assert_eq!(index.damaged(), Default::default());
     }
-    assert_eq!(met.load(std::sync::atomic::Ordering::Relaxed), 12, "each is told once");
+    assert_eq!(
+        met.load(std::sync::atomic::Ordering::Relaxed),
+        12,
+        "each is reported once"
+    );
     assert_eq!(std::fs::read(index.segment(0)).unwrap(), before);
     assert_holds(&index, &dir, &blocks);
     index.rewind(3).unwrap();
@@ -402,7 +406,7 @@ fn a_lost_file_is_restored_block_by_block() {
     drop(index);
     std::fs::remove_file(dir.path().join("000000.rows")).unwrap();
     let index = open(&dir);
-    assert_eq!(index.damage_at(11), Some(Damage::Waiting), "met at the start");
+    assert_eq!(index.damage_at(11), Some(Damage::Waiting), "found at the start");
     for block in &blocks {
         assert!(matches!(index.block(block.height), Err(IndexError::Corrupt { .. })));
         assert!(index.restore(block).unwrap(), "{}", block.height);
@@ -412,7 +416,7 @@ fn a_lost_file_is_restored_block_by_block() {
 }
 
 #[test]
-fn a_damaged_block_that_leaves_the_chain_is_damaged_no_more() {
+fn a_damaged_block_that_is_rewound_is_no_longer_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (index, blocks) = mixed(&dir);
     flip(&index, 11, 5);
@@ -422,7 +426,7 @@ fn a_damaged_block_that_leaves_the_chain_is_damaged_no_more() {
     assert!(index.block(4).is_err());
     index.set_damage(4, Damage::Lost);
     assert!(index.block(4).is_err());
-    assert_eq!(index.damage_at(4), Some(Damage::Lost), "until it is tried again");
+    assert_eq!(index.damage_at(4), Some(Damage::Lost), "until it is retried");
     index.rewind(6).unwrap();
     assert_eq!(index.damage_at(4), Some(Damage::Lost));
     index.clear().unwrap();
@@ -430,7 +434,7 @@ fn a_damaged_block_that_leaves_the_chain_is_damaged_no_more() {
 }
 
 #[test]
-fn a_block_that_is_missing_between_two_is_an_error_and_not_passed_over() {
+fn a_missing_block_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let (index, chain) = mixed(&dir);
     let (first, gone) = (chain[0].height, chain[2].height);
@@ -444,7 +448,7 @@ fn a_block_that_is_missing_between_two_is_an_error_and_not_passed_over() {
             "{error}"
         );
     }
-    // At the next start the index is built anew.
+    // The next start rebuilds the index.
     drop(index);
     let index = open(&dir);
     assert_eq!((index.tip().unwrap(), index.rebuild().is_some()), (None, true));

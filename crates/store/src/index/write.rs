@@ -1,4 +1,4 @@
-//! The index grows at its tip, and shrinks there.
+//! Appends blocks at the tip, and removes them there.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,25 +15,25 @@ use super::{
     TweakIndex, spent_key,
 };
 
-/// The bits of blocks whose outputs are spent, before they are written.
+/// Updated spent bits of blocks, before they are written.
 type Marks = BTreeMap<u32, Vec<u8>>;
 
-/// What becomes of a segment's bytes behind those that are written.
+/// How to treat the bytes of a segment after the written ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// They do not count: a killed writer left them.
+    /// Truncate: left over from a killed writer.
     Cut,
-    /// They are blocks.
+    /// Keep: they belong to blocks.
     Kept,
 }
 
 impl TweakIndex {
-    /// Puts blocks on the tip, in one commit. `previous` is the hash of the block below the first of them, which must
-    /// be the tip's; an empty index begins with any block.
+    /// Appends blocks, in one commit. `previous` is the hash of the block below the first of them, which must be the
+    /// tip's; an empty index begins with any block.
     pub fn append(&self, previous: BlockHash, blocks: &[IndexedBlock]) -> Result<(), IndexError> {
         let appended = self.try_append(previous, blocks);
         if appended.is_err() {
-            // It may remember places that are none.
+            // Its positions may be invalid.
             self.recent().clear();
         }
         appended
@@ -82,7 +82,7 @@ impl TweakIndex {
             end = Some((segment, record.end()));
             records.push((block.height, record));
         }
-        // The bytes first: a record counts only once what it points at is on the disk.
+        // Bytes first: a record must not be committed before the bytes that it refers to are durable.
         for (segment, (offset, bytes)) in pending {
             self.write_segment(segment, offset, &bytes, Rest::Cut)?;
         }
@@ -106,7 +106,7 @@ impl TweakIndex {
                 table.insert(height, bits.as_slice())?;
             }
             let mut table = tx.open_table(SPENT)?;
-            // In the order of the keys each page is touched once.
+            // In key order, each page is written once.
             named.sort_unstable();
             for (key, height) in named {
                 table.insert(key, height)?;
@@ -116,11 +116,10 @@ impl TweakIndex {
         Ok(())
     }
 
-    /// Takes every block above `height` away; the block there is the tip then. An index that begins above it is empty
-    /// then.
+    /// Removes every block above `height`, which becomes the tip. An index that begins above it becomes empty.
     pub fn rewind(&self, height: u32) -> Result<(), IndexError> {
         self.recent().rewind(height);
-        // What the blocks spent is read back from them, a bounded number at a time, newest first.
+        // The spent outputs are read back from the blocks, a bounded number at a time, newest first.
         const BLOCKS_AT_ONCE: u32 = 64;
         while let Some((tip, _)) = self.last_record()?.filter(|(tip, _)| *tip > height) {
             let above = height.max(tip.saturating_sub(BLOCKS_AT_ONCE));
@@ -185,8 +184,8 @@ impl TweakIndex {
         self.cut(None)
     }
 
-    /// Shortens the segment of the last block that counts to its end, and removes the segments after it; all of them,
-    /// where none counts.
+    /// Truncates the segment after the last committed block, and removes the later segments; removes all of them if
+    /// there is no block.
     pub(super) fn cut(&self, kept: Option<(u32, u64)>) -> Result<(), IndexError> {
         let file = |path: &std::path::Path, source| IndexError::File {
             path: path.to_owned(),
@@ -230,7 +229,7 @@ impl TweakIndex {
             file.write_all(bytes)?;
             file.sync_data()?;
             if is_new {
-                // The file's name must survive a power cut, too.
+                // The directory entry must survive a power cut, too.
                 sdk_relay_files::sync_directory(&self.dir)?;
             }
             Ok(())
@@ -242,7 +241,7 @@ impl TweakIndex {
     }
 }
 
-/// The bits of the block at this height as they are to become, first as they are.
+/// The spent bits of the block at this height, to be modified; initially as stored.
 fn marks_of<'a>(
     marks: &'a mut Marks,
     table: &impl ReadableTable<u32, &'static [u8]>,

@@ -5,7 +5,7 @@ use sdk_relay_protocol::{EncodeError, Event, LARGEST_MESSAGE, Notification, Serv
 
 use crate::{EventKind, InvalidBlockHash, LogEntry, record};
 
-/// Why an event has no columns in the current format.
+/// Why an event of format 1 cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undecodable {
     #[error("no topic has this number, and nothing was ever sent of it")]
@@ -18,7 +18,7 @@ pub(super) enum Undecodable {
     Parts(#[from] EncodeError),
 }
 
-/// The event in the current format. Where it cannot be decoded: what is kept of it, and why.
+/// Converts the event to the current format. If it cannot be decoded: the entry to keep, and the reason.
 pub(super) fn entry(id: u64, record: &[u8]) -> Result<LogEntry, (LogEntry, Undecodable)> {
     let unknown = |topic, payload: &[u8]| LogEntry {
         id,
@@ -32,7 +32,7 @@ pub(super) fn entry(id: u64, record: &[u8]) -> Result<LogEntry, (LogEntry, Undec
         .split_first()
         .and_then(|(byte, payload)| Some((record::topic(*byte)?, payload)));
     let Some((topic, payload)) = parts else {
-        // Its id has to stay.
+        // Its id must be kept.
         return Err((unknown(Topic::Notifications, &[]), Undecodable::Topic));
     };
     let decoded = if payload.len() > LARGEST_MESSAGE {
@@ -51,8 +51,8 @@ fn known(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
     Ok(LogEntry::new(id, &event, Bytes::copy_from_slice(payload))?)
 }
 
-/// Version 0.1 read files from before there were parts, with the tweaks of a large block in one event that is longer
-/// than a message may be.
+/// Files older than the split into parts, which version 0.1 could read, have the tweaks of a large block in one event
+/// that exceeds the message limit.
 fn long(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
     let Notification {
         event,

@@ -1,6 +1,6 @@
-//! What every [`EventLog`] has to do. [`event_log_tests`](crate::event_log_tests) makes a test of each function.
+//! Conformance suite of [`EventLog`]. [`event_log_tests`](crate::event_log_tests) generates a test from each function.
 //!
-//! A function is given how to make an empty log. [`durable`] is for logs that outlive their process.
+//! Each function takes a constructor of an empty log. [`durable`] is for logs that are persistent.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failure in here is a failed test")]
 
@@ -15,7 +15,7 @@ pub use reads::*;
 pub use retention::*;
 pub use writes::*;
 
-/// Makes a test of each property. `$new` is a [`NewLog`] without the `&`.
+/// Generates a test for each property. `$new` is a [`NewLog`] without the `&`.
 #[macro_export]
 macro_rules! event_log_tests {
     ($new:expr) => {
@@ -36,7 +36,7 @@ macro_rules! event_log_tests {
             the_oldest_events_are_removed_above_the_number,
             the_oldest_events_are_removed_above_the_bytes,
             the_newest_event_stays_whatever_its_size,
-            what_was_committed_together_stays_together,
+            the_last_commit_is_kept_as_a_whole,
             recent_blocks_are_bounded
         }
     };

@@ -22,7 +22,7 @@ const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 const PAYMENTS: TableDefinition<'_, &[u8; 36], &[u8]> = TableDefinition::new("payments");
 const SYNC_HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sync_history");
 
-/// Written out here: a number that changes in the program must not change in its tests.
+/// Repeated here: a change in the program must not change the test data.
 fn topic_number(topic: Topic) -> u8 {
     match topic {
         Topic::Notifications => 0,
@@ -38,15 +38,15 @@ fn topic_number(topic: Topic) -> u8 {
 pub struct Format1 {
     /// Ids, topics and payloads of its events.
     pub events: Vec<(u64, Topic, Vec<u8>)>,
-    /// Records that are not a topic and a payload.
+    /// Records without a valid topic and payload.
     pub damaged: Vec<(u64, Vec<u8>)>,
-    /// Whether it was written before there were holes and a history of syncs.
+    /// Whether it was written before `hole_before` and the history of syncs were introduced.
     pub is_old: bool,
 }
 
 impl Format1 {
-    /// A file whose beginning was removed, with a hole, and with each kind of event, among them a block without parts
-    /// that is longer than a message may be. The block at the height `h` has the hash [`hash(h)`](hash).
+    /// A file with removed oldest events, a hole, and each kind of event, including an unsplit block that exceeds the
+    /// message limit. The block at the height `h` has the hash [`hash(h)`](hash).
     pub fn sample() -> Self {
         let mut file = Self {
             events: Vec::new(),
@@ -99,7 +99,7 @@ impl Format1 {
         });
         let mut message = serde_json::to_value(notification).unwrap();
         if is_old {
-            // As it was written before there were parts.
+            // As written before blocks were split into parts.
             let data = message["data"].as_object_mut().unwrap();
             data.shift_remove("part").zip(data.shift_remove("parts")).unwrap();
         }
@@ -181,8 +181,8 @@ impl Format1 {
         is_current && !tx.open_table(EVENTS).unwrap().is_empty().unwrap()
     }
 
-    /// What version 0.1 does to any file, also one of a newer format, before it looks at the format: it makes its
-    /// tables. Gives the format.
+    /// Opens a file as version 0.1 does: it creates its tables in any file, even of a newer format, before it reads the
+    /// format. Returns the format.
     pub fn open_with_version_0_1(database: &Database) -> u64 {
         let tx = database.begin_write().unwrap();
         let format = tx.open_table(META).unwrap().get("format").unwrap().unwrap().value();
@@ -262,7 +262,7 @@ fn payment(event: fn(Box<Payment>) -> Event, height: Option<u32>) -> Event {
     }))
 }
 
-/// The tweaks of a block: one transaction with so many outputs.
+/// The tweaks of a block: one transaction with this number of outputs.
 pub fn tweaks_of_a_block(height: u32, outputs: u32) -> Event {
     let output = |vout| TweakOutput {
         vout,

@@ -1,4 +1,4 @@
-//! A log in memory, for tests: of what reads a log, and as the plain model that the file is compared with.
+//! A log in memory, for tests of readers, and as the model that the file is compared with.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use bitcoin::{BlockHash, OutPoint};
 use crate::format::KEPT_BLOCKS;
 use crate::{Batch, BlockChange, EventKind, EventLog, LogEntry, ReadLimit, Retention, StoreError};
 
-/// An event log that ends with the process.
+/// An event log in memory.
 #[derive(Debug)]
 pub struct MemoryLog {
     retention: Retention,
@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    /// Removes the oldest events beyond the bounds; of the newest `new` ones only what is beyond the bound on their
+    /// Removes the oldest events beyond the bounds; of the newest `new` ones, only those beyond the bound on their
     /// number.
     fn trim(&mut self, retention: Retention, new: usize) {
         let mut bytes: u64 = self.events.iter().map(|entry| entry.payload.len() as u64).sum();

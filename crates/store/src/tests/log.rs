@@ -1,4 +1,4 @@
-//! The logs of this crate do what [`conformance`] says, and the one in a file does what the one in memory does.
+//! The logs of this crate pass [`conformance`], and the one in a file behaves like the one in memory.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ mod in_a_file {
 
     crate::event_log_tests!(|retention| {
         let dir = tempfile::tempdir().unwrap();
-        // An open file stays where its name is gone.
+        // An open file remains usable after its directory is deleted.
         let store = Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap();
         Arc::new(store) as Arc<dyn EventLog>
     });
@@ -33,13 +33,13 @@ mod in_a_file {
     }
 }
 
-/// What a writer may do, in terms that do not depend on what the log holds.
+/// A step of a writer, independent of the state of the log.
 #[derive(Clone, Debug)]
 struct Step {
     block: u8,
     sizes: Vec<usize>,
     payment: Option<(u32, Option<u8>)>,
-    /// Ids are off by this much.
+    /// Offset of the event ids from the correct ones.
     wrong_by: u64,
     is_committed_again: bool,
     read: (u64, usize, usize),
@@ -68,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl Step {
-    /// The batch that this step commits, to a log that looks like this.
+    /// The batch that this step commits to `log`.
     fn batch(&self, n: u32, log: &dyn EventLog) -> Batch {
         let tip = log.recent_blocks().unwrap().last().copied();
         let next = tip.map_or(100, |(height, _)| height + 1);
@@ -100,7 +100,7 @@ impl Step {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever is written, and however often the file is opened again: readers of both see the same.
+    /// After any writes and reopens, readers of both logs see the same.
     #[test]
     fn the_file_is_as_the_plain_model(
         steps in proptest::collection::vec((step(), 0u8..8), 1..40),

@@ -13,7 +13,7 @@ fn open(path: &Path) -> Store {
     Store::open(path, "regtest", WIDE).unwrap()
 }
 
-/// The messages that version 0.1 sent of an event, when it read it from the log.
+/// The messages that version 0.1 sent for a logged event.
 fn sent_by_version_0_1(id: u64, payload: &[u8]) -> Vec<Bytes> {
     if payload.len() <= LARGEST_MESSAGE {
         return vec![Bytes::copy_from_slice(payload)];
@@ -39,7 +39,7 @@ fn sent_by_version_0_1(id: u64, payload: &[u8]) -> Vec<Bytes> {
     block.into_parts().into_iter().map(message).collect()
 }
 
-/// Ids, topics and messages of each event are as before, and its columns are those of the event.
+/// Asserts that ids, topics and messages of each event are unchanged, and that its columns match.
 fn holds(store: &Store, file: &Format1) {
     let log = store.read_after(0, EVERYTHING).unwrap();
     assert_eq!(log.len(), file.events.len());
@@ -116,9 +116,9 @@ fn a_file_of_version_0_1_is_migrated() {
     }
 }
 
-/// Bytes of the log are counted anew: a wrong count would keep too much, or remove what is allowed.
+/// The size of the log is recounted: a wrong size would keep too much, or remove too much.
 #[test]
-fn a_migrated_log_goes_on_and_is_bounded_as_before() {
+fn a_migrated_log_continues_with_the_same_bounds() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     let mut file = Format1::sample();
@@ -139,7 +139,7 @@ fn a_migrated_log_goes_on_and_is_bounded_as_before() {
     assert_eq!(ids(&store, 0), [11, 12, 13]);
 }
 
-/// Of another program, or damaged: the relay starts, clients get it as before, and the log has no hole.
+/// From another version, or damaged: the relay starts, clients receive it unchanged, and the ids stay consecutive.
 #[test]
 fn an_event_that_cannot_be_decoded_is_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,7 +224,7 @@ fn an_empty_log_is_migrated() {
     assert_eq!(ids(&open(&path), 0), [Format1::FIRST]);
 }
 
-/// A file that is refused is left as it is: another program, or another configuration, can use it.
+/// A refused file is not modified: another version, or another configuration, can use it.
 #[test]
 fn a_file_of_another_network_is_not_migrated() {
     let dir = tempfile::tempdir().unwrap();
@@ -241,8 +241,8 @@ fn a_file_of_another_network_is_not_migrated() {
     holds(&open(&path), &file);
 }
 
-/// Version 0.1 makes its tables in a file before it finds the format too new. It must not take the file for a damaged
-/// one, and it leaves nothing behind that harms.
+/// Version 0.1 makes its tables in a file before it finds the format too new. It must not report the file as damaged,
+/// and must leave nothing harmful behind.
 #[test]
 fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();

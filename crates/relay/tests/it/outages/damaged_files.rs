@@ -82,13 +82,13 @@ async fn a_damaged_index_is_set_aside_and_built_anew() {
         relay = RelayProcess::start_listening(options().node(&node).data_dir(dir)).await;
         // It cannot be built while the node is away: health says so for as long.
         let (code, found) = health(&relay).await;
-        let said = found.problems.iter().find(|p| p.contains("set aside"));
-        assert!(said.is_some_and(|p| p.contains(SET_ASIDE)), "{way}: {found:?}");
+        let problem = found.problems.iter().find(|p| p.contains("was damaged and moved to"));
+        assert!(problem.is_some_and(|p| p.contains(SET_ASIDE)), "{way}: {found:?}");
         assert_eq!((code, found.status.as_str()), (200, "degraded"), "{way}");
         node.start_again().await;
         indexed(&relay, node.height().await).await;
         well(&relay).await;
-        assert_eq!(logged(&relay, "it is set aside"), 1, "{way}: {}", relay.stderr());
+        assert_eq!(logged(&relay, "was moved aside"), 1, "{way}: {}", relay.stderr());
         assert!(relay.terminate().await.success(), "{way}");
         assert!(aside.exists(), "{way}");
         assert_eq!(blocks(dir), fresh, "{way}");

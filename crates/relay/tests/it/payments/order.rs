@@ -10,7 +10,7 @@ use sdk_relay_client::protocol::{ClientMessage, CloseCode, Handshake, ServerMess
 use sdk_relay_client::{Event, Notification};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_telemetry::LogTap;
-use sdk_relay_transport::{Admission, ClientAddress, LastWords};
+use sdk_relay_transport::{Admission, ClientAddress, FinalWrites};
 use sdk_relay_ws::{Arrival, serve};
 use testkit::{Payee, eventually};
 use tokio::io::DuplexStream;
@@ -53,7 +53,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
         client,
         permit: Some(permit),
         authorized: true,
-        last_words: LastWords::default(),
+        final_writes: FinalWrites::default(),
     };
     let serving = tokio::spawn(serve(Arc::clone(relay.websockets()), theirs, arrival, ends));
 

@@ -11,7 +11,7 @@ use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::{CloseCode, Topic};
 use sdk_relay_store::{EventKind, LogEntry};
 use sdk_relay_telemetry::LogTap;
-use sdk_relay_transport::{Admission, ClientAddress, LastWords};
+use sdk_relay_transport::{Admission, ClientAddress, FinalWrites};
 use sdk_relay_ws::{self as ws, Arrival};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, DuplexStream};
@@ -63,7 +63,7 @@ impl House {
                 client,
                 permit: Some(permit),
                 authorized: true,
-                last_words: LastWords::default(),
+                final_writes: FinalWrites::default(),
             },
             self.ends.clone(),
         );

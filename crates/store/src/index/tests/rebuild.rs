@@ -1,13 +1,13 @@
-//! Whatever the database's file contains, the index opens, and is again what a fresh one is.
+//! Whatever the database file contains, the index opens, and after a rebuild equals a fresh one.
 
 use super::*;
 
-/// The file's header: magic number, layout, and two slots of commits.
+/// Header of the file: magic number, layout, and two commit slots.
 const HEADER: usize = 320;
-/// One in so many of the other bytes, zeros left out; a prime, so that all places within a page come.
+/// Step between tested bytes, except zeros; a prime, so that all offsets within a page are covered.
 const STEP: usize = 331;
 
-/// The whole file, and the blocks that are in it.
+/// An intact database file, and its blocks.
 fn whole() -> (tempfile::TempDir, Vec<u8>, Vec<IndexedBlock>) {
     let dir = tempfile::tempdir().unwrap();
     let (index, chain) = mixed(&dir);
@@ -16,8 +16,8 @@ fn whole() -> (tempfile::TempDir, Vec<u8>, Vec<IndexedBlock>) {
     (dir, whole, chain)
 }
 
-/// Opens an index with this database beside the rows of the whole one, brings it to the chain's tip, and compares it
-/// with a fresh one. Whether it was built anew.
+/// Opens an index with this database and intact segments, extends it to the tip of the chain, and compares it with a
+/// fresh one. Returns whether it was rebuilt.
 fn survives(rows: &tempfile::TempDir, database: &[u8], chain: &[IndexedBlock], what: &str) -> bool {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(rows.path().join("000000.rows"), dir.path().join("000000.rows")).unwrap();
@@ -43,7 +43,7 @@ fn survives(rows: &tempfile::TempDir, database: &[u8], chain: &[IndexedBlock], w
     assert_holds(&index, &dir, chain);
     index.rebuilt();
     drop(index);
-    // Said once: the next start finds a whole index.
+    // Reported once: the next start finds an intact index.
     let index = open(&dir);
     assert_eq!(index.rebuild(), None, "{what}");
     assert_holds(&index, &dir, chain);
@@ -97,7 +97,7 @@ fn a_truncated_or_foreign_database_is_survived() {
 }
 
 #[test]
-fn an_index_in_use_is_begun_anew() {
+fn an_index_in_use_is_reset() {
     let dir = tempfile::tempdir().unwrap();
     let (index, chain) = mixed(&dir);
     flip(&index, 4, 5);
@@ -106,7 +106,7 @@ fn an_index_in_use_is_begun_anew() {
         path: dir.path().to_owned(),
         reason: "a test".to_owned(),
     };
-    let rebuild = index.start_anew(&damage).unwrap();
+    let rebuild = index.reset_damaged(&damage).unwrap();
     assert_eq!(
         (index.rebuild(), rebuild.reason.as_str()),
         (Some(rebuild.clone()), "a test")
@@ -120,7 +120,7 @@ fn an_index_in_use_is_begun_anew() {
     assert_holds(&open(&dir), &dir, &chain);
 }
 
-/// What is no damage stays where it is.
+/// An index that is not damaged is not modified.
 #[test]
 fn an_index_of_another_network_or_of_a_newer_program_is_refused_and_kept() {
     let (dir, whole, _) = whole();

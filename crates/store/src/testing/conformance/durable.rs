@@ -1,9 +1,9 @@
-//! What a log that outlives its process has to do.
+//! Properties of a persistent log.
 
 use super::fixtures::*;
 use crate::{Batch, BlockChange, EventKind, Retention};
 
-/// Everything is there again, and ids continue. `open` opens the same log each time.
+/// All data is there after a reopen, and ids continue. `open` opens the same log each time.
 pub fn everything_is_there_after_reopening(open: NewLog<'_>) {
     let retention = Retention { events: 4, ..WIDE };
     let log = open(retention);
@@ -46,7 +46,7 @@ pub fn everything_is_there_after_reopening(open: NewLog<'_>) {
         assert_eq!(log.next_event_id().unwrap(), next);
     }
     let log = open(Retention { events: 2, ..WIDE });
-    assert_eq!(ids(&*log, 0).len(), 4, "narrower bounds hold from the next commit on");
+    assert_eq!(ids(&*log, 0).len(), 4, "narrower bounds apply from the next commit");
     append(&*log, [entry(next, 1)]);
     assert_eq!(ids(&*log, 0), [next - 1, next]);
 }

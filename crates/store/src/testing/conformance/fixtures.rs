@@ -1,4 +1,4 @@
-//! What the properties are written with.
+//! Fixtures of the properties.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use sdk_relay_protocol::Topic;
 
 use crate::{Batch, BlockChange, EventKind, EventLog, LogEntry, ReadLimit, Retention};
 
-/// Makes an empty log with these bounds.
+/// Creates an empty log with these bounds.
 pub type NewLog<'a> = &'a dyn Fn(Retention) -> Arc<dyn EventLog>;
 
 /// Bounds that no property here reaches.
@@ -17,18 +17,18 @@ pub const WIDE: Retention = Retention {
     events: 10_000,
     bytes: 1 << 30,
 };
-/// All that a log has.
+/// No limit.
 pub const EVERYTHING: ReadLimit = ReadLimit {
     events: usize::MAX,
     bytes: usize::MAX,
 };
 
-/// A hash for a number.
+/// A hash derived from a number.
 pub fn hash(n: u32) -> BlockHash {
     BlockHash::hash(&n.to_le_bytes())
 }
 
-/// An outpoint for a number.
+/// An outpoint derived from a number.
 pub fn outpoint(n: u32) -> OutPoint {
     OutPoint {
         txid: Txid::hash(&n.to_le_bytes()),
@@ -74,7 +74,7 @@ pub fn append(log: &dyn EventLog, events: impl IntoIterator<Item = LogEntry>) {
     .unwrap();
 }
 
-/// Commits a change of the tip alone.
+/// Commits a change of the tip only.
 pub fn change(log: &dyn EventLog, block: BlockChange) {
     let block = Some(block);
     log.commit(&Batch {
@@ -84,7 +84,7 @@ pub fn change(log: &dyn EventLog, block: BlockChange) {
     .unwrap();
 }
 
-/// Everything that readers can see, to compare two states.
+/// The whole visible state, to compare two logs.
 pub fn state(log: &dyn EventLog) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut payments = log.payments().unwrap();
     payments.sort();

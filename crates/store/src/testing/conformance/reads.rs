@@ -1,4 +1,4 @@
-//! What readers get.
+//! Properties of reads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use sdk_relay_protocol::Topic;
 use super::fixtures::*;
 use crate::{Batch, EventKind, LogEntry, ReadLimit, Retention};
 
-/// Nothing is there, and nothing fails.
+/// An empty log returns nothing, without an error.
 pub fn an_empty_log_has_nothing(new: NewLog<'_>) {
     let log = new(WIDE);
     assert_eq!((log.next_event_id().unwrap(), log.complete_from().unwrap()), (1, 1));
@@ -61,7 +61,7 @@ pub fn events_are_read_in_order_with_all_their_columns(new: NewLog<'_>) {
     assert_eq!(log.read_after(events.len() as u64, EVERYTHING).unwrap(), [empty]);
 }
 
-/// Whichever of the two is reached first.
+/// The limit that is reached first applies.
 pub fn reads_are_bounded_in_events_and_bytes(new: NewLog<'_>) {
     let log = new(WIDE);
     append(&*log, (1..=10).map(|id| entry(id, 100)));
@@ -77,7 +77,7 @@ pub fn reads_are_bounded_in_events_and_bytes(new: NewLog<'_>) {
     assert!(read(10, 9, 300).is_empty());
 }
 
-/// One event is always read: a reader gets past it.
+/// At least one event is always returned, so that a reader can proceed.
 pub fn an_event_above_the_limit_of_bytes_is_read(new: NewLog<'_>) {
     let log = new(WIDE);
     append(&*log, [entry(1, 5), entry(2, 1 << 20), entry(3, 5)]);
@@ -92,7 +92,7 @@ pub fn an_event_above_the_limit_of_bytes_is_read(new: NewLog<'_>) {
     assert_eq!(read, [1, 2, 3]);
 }
 
-/// Also the largest number, behind which there is none.
+/// Including the largest number, after which there is no id.
 pub fn no_id_is_too_large_to_read_after(new: NewLog<'_>) {
     let log = new(WIDE);
     append(&*log, [entry(1, 5)]);
@@ -101,7 +101,7 @@ pub fn no_id_is_too_large_to_read_after(new: NewLog<'_>) {
     }
 }
 
-/// By kind and by block, the newest first, and no further back than asked.
+/// By kind and block, the newest first, within `look_back`.
 pub fn the_newest_event_about_a_block_is_found(new: NewLog<'_>) {
     let log = new(Retention { events: 8, ..WIDE });
     let (mined, left) = (EventKind::BlockMined, EventKind::BlockDisconnected);
@@ -126,15 +126,15 @@ pub fn the_newest_event_about_a_block_is_found(new: NewLog<'_>) {
     append(&*log, [about(7, mined, 7, hash(7))]);
     assert_eq!(find(mined, 7, usize::MAX), Some(7), "it was mined again");
     append(&*log, [entry(8, 1), entry(9, 1), entry(10, 1), entry(11, 1)]);
-    assert_eq!(find(left, 7, usize::MAX), None, "the log does not hold it any more");
+    assert_eq!(find(left, 7, usize::MAX), None, "the log no longer holds it");
 }
 
-/// While the writer commits and old events are removed: ids without holes, up to the end of a commit, and no lower end
-/// than before.
+/// While the writer commits and old events are removed, a reader sees consecutive ids up to the end of a commit, and
+/// never goes back.
 pub fn a_reader_sees_whole_commits_in_order(new: NewLog<'_>) {
     const BATCHES: u64 = 100;
     const SIZE: u64 = 3;
-    /// Also where the writer panics: the readers would never end.
+    /// Signals the end even if the writer panics: otherwise the readers would never stop.
     struct End<'a>(&'a AtomicBool);
     impl Drop for End<'_> {
         fn drop(&mut self) {
@@ -163,7 +163,7 @@ pub fn a_reader_sees_whole_commits_in_order(new: NewLog<'_>) {
             let is_next = first.id == after + 1;
             assert!(
                 is_next || log.complete_from().unwrap() >= first.id,
-                "events are lost without a sign"
+                "events are lost without a gap"
             );
             assert!(step != usize::MAX || last.id.is_multiple_of(SIZE), "half a commit");
             after = last.id;

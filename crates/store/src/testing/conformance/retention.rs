@@ -1,10 +1,10 @@
-//! What is kept.
+//! Properties of retention.
 
 use super::fixtures::*;
 use crate::format::KEPT_BLOCKS;
 use crate::{BlockChange, Retention};
 
-/// The oldest first, whatever the commits are.
+/// The oldest are removed first, independently of commits.
 pub fn the_oldest_events_are_removed_above_the_number(new: NewLog<'_>) {
     let log = new(Retention { events: 3, ..WIDE });
     for id in 1..=10 {
@@ -14,15 +14,15 @@ pub fn the_oldest_events_are_removed_above_the_number(new: NewLog<'_>) {
         assert_eq!(log.complete_from().unwrap(), first);
     }
     append(&*log, (11..=15).map(|id| entry(id, 10)));
-    assert_eq!(ids(&*log, 0), [13, 14, 15], "the number holds for one commit too");
+    assert_eq!(ids(&*log, 0), [13, 14, 15], "the number applies to a single commit too");
     assert_eq!((log.complete_from().unwrap(), log.next_event_id().unwrap()), (13, 16));
-    // A hole above stays the lower end.
+    // A later hole remains the start of the complete part.
     change(&*log, BlockChange::Jump(1, hash(1)));
     append(&*log, [entry(16, 10)]);
     assert_eq!((ids(&*log, 0), log.complete_from().unwrap()), (vec![14, 15, 16], 16));
 }
 
-/// Payloads count, and the bound itself is allowed.
+/// The size of payloads counts, and the bound is inclusive.
 pub fn the_oldest_events_are_removed_above_the_bytes(new: NewLog<'_>) {
     let log = new(Retention { bytes: 250, ..WIDE });
     for id in 1..=10 {
@@ -35,7 +35,7 @@ pub fn the_oldest_events_are_removed_above_the_bytes(new: NewLog<'_>) {
     assert_eq!(ids(&*log, 0), [10, 11, 12]);
 }
 
-/// A log that forgets at once would make every resume a gap.
+/// Otherwise every resume would be a gap.
 pub fn the_newest_event_stays_whatever_its_size(new: NewLog<'_>) {
     let log = new(Retention { bytes: 250, events: 0 });
     append(&*log, [entry(1, 10)]);
@@ -45,8 +45,9 @@ pub fn the_newest_event_stays_whatever_its_size(new: NewLog<'_>) {
     assert_eq!(ids(&*log, 0), [3]);
 }
 
-/// The parts of a large block, until the next commit: who had all before the block gets all of it.
-pub fn what_was_committed_together_stays_together(new: NewLog<'_>) {
+/// The parts of a large block are kept until the next commit: a client that was up to date before the block receives
+/// all of it.
+pub fn the_last_commit_is_kept_as_a_whole(new: NewLog<'_>) {
     let log = new(Retention { bytes: 250, ..WIDE });
     append(&*log, [entry(1, 10), entry(2, 10)]);
     append(&*log, (3..=7).map(|id| entry(id, 200)));

@@ -1,10 +1,10 @@
-//! What a commit does.
+//! Properties of commits.
 
 use super::fixtures::*;
 use crate::StoreError;
 use crate::{Batch, BlockChange};
 
-/// A client of an earlier log resumes from an id below, and is sent the gap.
+/// A client of an earlier log resumes from a lower id, and receives a gap.
 pub fn a_log_may_begin_at_any_id(new: NewLog<'_>) {
     let log = new(WIDE);
     log.begin_log(1_000_000).unwrap();
@@ -29,10 +29,10 @@ pub fn a_log_may_begin_at_any_id(new: NewLog<'_>) {
     assert_eq!((log.next_event_id().unwrap(), log.complete_from().unwrap()), (1, 1));
     append(&*log, [entry(1, 1)]);
     log.begin_log(50).unwrap();
-    assert_eq!(log.next_event_id().unwrap(), 2, "it has begun");
+    assert_eq!(log.next_event_id().unwrap(), 2, "the log has started");
 }
 
-/// Neither its events nor anything else of it.
+/// Neither its events nor its other changes.
 pub fn a_batch_out_of_sequence_changes_nothing(new: NewLog<'_>) {
     let log = new(WIDE);
     append(&*log, [entry(1, 1), entry(2, 1)]);
@@ -57,7 +57,7 @@ pub fn a_batch_out_of_sequence_changes_nothing(new: NewLog<'_>) {
     }
 }
 
-/// A commit that failed may have succeeded, and is tried again.
+/// A commit that returned an error may be durable, and is retried.
 pub fn a_batch_that_is_committed_again_is_there_once(new: NewLog<'_>) {
     let log = new(WIDE);
     let batches = [
@@ -91,7 +91,7 @@ pub fn a_batch_that_is_committed_again_is_there_once(new: NewLog<'_>) {
     }
 }
 
-/// They are one commit.
+/// They are in one commit.
 pub fn payments_are_written_and_deleted_with_their_events(new: NewLog<'_>) {
     let log = new(WIDE);
     let batch = |id, payments| Batch {
@@ -110,8 +110,8 @@ pub fn payments_are_written_and_deleted_with_their_events(new: NewLog<'_>) {
     assert_eq!(log.payments().unwrap(), [(outpoint(2), b"two".to_vec())]);
 }
 
-/// A kill between the two halves of a reorganisation must not leave a log that knows no block: the stream would begin
-/// anew at the node's tip, and the blocks in between would be lost.
+/// A kill between the two halves of a reorganisation must not leave a log without a block: the stream would restart at
+/// the tip of the node, and the blocks in between would be lost.
 pub fn the_tip_follows_its_changes(new: NewLog<'_>) {
     let log = new(WIDE);
     let left = |height, parent| BlockChange::Disconnect {
@@ -140,17 +140,17 @@ pub fn the_tip_follows_its_changes(new: NewLog<'_>) {
     );
 }
 
-/// Whoever has all events up to it misses blocks all the same.
+/// A reader that has all events up to it still misses blocks.
 pub fn a_jump_is_a_hole_unless_it_is_the_first_block(new: NewLog<'_>) {
     let log = new(WIDE);
     let ends = || (log.complete_from().unwrap(), log.hole_before().unwrap());
     change(&*log, BlockChange::Jump(1, hash(1)));
-    assert_eq!(ends(), (1, 0), "the first block leaves nothing out");
+    assert_eq!(ends(), (1, 0), "the first block skips no other");
     append(&*log, [entry(1, 1), entry(2, 1)]);
     change(&*log, BlockChange::Jump(50, hash(50)));
     assert_eq!(ends(), (3, 3));
     assert_eq!(log.recent_blocks().unwrap(), [(50, hash(50))]);
-    assert_eq!(ids(&*log, 0), [1, 2], "what is there can still be read");
+    assert_eq!(ids(&*log, 0), [1, 2], "the existing events can still be read");
     append(&*log, [entry(3, 1)]);
     assert_eq!(ends(), (3, 3));
     let with_events = Batch {
