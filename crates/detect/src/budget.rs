@@ -1,4 +1,4 @@
-//! Bytes that the relay keeps for connections: counted, and bounded for each connection and for all together.
+//! Counts bytes that the relay buffers for connections, with a bound per connection and one in total.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,9 +9,9 @@ use sdk_relay_scheduler::Owner;
 /// Counts bytes of one kind.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// Bytes of one connection at most.
+    /// Largest number of bytes of one connection.
     connection: usize,
-    /// Bytes of all connections at most.
+    /// Largest number of bytes of all connections.
     all: usize,
     counted: Mutex<Counted>,
 }
@@ -28,7 +28,7 @@ struct Connection {
     bytes: usize,
 }
 
-/// Bytes of one connection; dropping it gives them back.
+/// Bytes of one connection; released on drop.
 #[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
@@ -45,17 +45,17 @@ impl Budget {
         })
     }
 
-    /// Counts for this connection from now on. Connections of one address count together where all have too much.
+    /// Starts counting for this connection. Over the total bound, connections of one address are summed.
     pub(super) fn enter(&self, owner: Owner, address: IpAddr) {
         self.lock().connections.insert(owner, Connection { address, bytes: 0 });
     }
 
-    /// Counts for this connection no longer. What it has is on its way to be freed.
+    /// Stops counting for this connection. Its bytes are being freed.
     pub(super) fn leave(&self, owner: Owner) {
         self.lock().leave(owner);
     }
 
-    /// Bytes of a connection; none where it is not counted.
+    /// Bytes of a connection; 0 if it is not counted.
     pub(super) fn bytes_of(&self, owner: Owner) -> usize {
         self.lock()
             .connections
@@ -63,8 +63,8 @@ impl Budget {
             .map_or(0, |connection| connection.bytes)
     }
 
-    /// Counts bytes. Gives the connections that have to be given up for it, which are not counted any more: this one
-    /// where it has too much, and where all have too much the largest of the address with the most bytes.
+    /// Adds bytes. Returns the connections to drop, which are no longer counted: this one if it exceeds its bound; over
+    /// the total bound, the largest of the address with the most bytes.
     #[must_use]
     fn add(&self, owner: Owner, bytes: usize) -> Vec<Owner> {
         let mut counted = self.lock();
@@ -107,7 +107,7 @@ impl Budget {
 }
 
 impl Counted {
-    /// Of the address with the most bytes.
+    /// The largest connection of the address with the most bytes.
     fn largest(&self) -> Option<Owner> {
         let mut by_address: HashMap<IpAddr, usize> = HashMap::new();
         for connection in self.connections.values() {
@@ -135,7 +135,7 @@ impl Share {
         }
     }
 
-    /// Counts so many bytes from now on. Gives the connections that have to be given up for it.
+    /// Sets the number of bytes. Returns the connections to drop.
     #[must_use]
     pub(super) fn resize(&mut self, bytes: usize) -> Vec<Owner> {
         let before = std::mem::replace(&mut self.bytes, bytes);

@@ -17,15 +17,15 @@ use super::history_scan::{NextScan, ScannedRange};
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::watch_history::HistoryPlan;
 
-/// Commands that wait for detection; a connection has one at a time, which waits where the queue is full. The largest
-/// is a `watch` with 100 labels and their addresses, about 20 KB: 5 MB in all.
+/// Queued commands for detection. A connection has one at a time, and waits while the queue is full. The largest is a
+/// `watch` with 100 labels and their addresses, about 20 KB: 5 MB in all.
 const COMMANDS_AHEAD: usize = 256;
 
 /// Deadline for the answer to a `watch` or `unwatch`. Detection takes a command within milliseconds, but none while a
 /// commit fails (a full disk).
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Detection, as connections see it.
+/// Handle of detection for connections.
 #[derive(Clone, Debug)]
 pub struct Detection {
     commands: mpsc::Sender<Command>,
@@ -35,35 +35,35 @@ pub struct Detection {
     scanner: Scanner,
 }
 
-/// Keys to watch for, and where their payments go.
+/// Keys to watch, and the mailbox for their payments.
 #[derive(Debug)]
 pub struct WatchOrder {
     /// Scan key, spend key, labels.
     pub receiver: Prepared,
     /// The address of each label; `None` is the plain one.
     pub addresses: HashMap<Option<u32>, String>,
-    /// Whose watch it is.
+    /// Mailbox of the connection that owns the watch.
     pub mailbox: Mailbox,
-    /// The blocks of the history that are to be scanned.
+    /// The blocks of the history to scan.
     pub history: Option<Heights>,
 }
 
-/// A watch that was taken.
+/// A registered watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// Its name.
+    /// Its id.
     pub watch_id: String,
-    /// What becomes of its history.
+    /// State of its history.
     pub history: HistoryPlan,
 }
 
-/// Why a watch is not taken.
+/// Why a watch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchRefused {
-    /// The relay holds as many as it may.
+    /// The relay has the maximum number of watches.
     #[error("this relay has the maximum number of watches (limits.watches): try again later, or at another relay")]
     Full,
-    /// So many scans of the mempool wait for this address, or for all, that a new watch would wait for minutes.
+    /// The queue of mempool scans, of this address or of all, is so long that a new watch would wait for minutes.
     #[error("too many scans of the mempool for new watches are waiting: try again in a minute")]
     Busy,
     /// Detection takes no commands: events cannot be written, or the machine is overloaded.
@@ -102,12 +102,12 @@ impl Detection {
     }
 
     /// A mailbox for a client from this address, of which all of one network (an IPv6 /64) count as one. When it is
-    /// full, or detection gives it up, nothing more goes in, and the connection is to be closed with 1013.
+    /// full, or detection drops it, it accepts no further messages, and the connection must be closed with 1013.
     pub fn mailbox(&self, address: IpAddr) -> (Mailbox, MailboxReceiver) {
         self.mail.mailbox(address)
     }
 
-    /// What scans: it prepares a watch's receiver.
+    /// The scanner, which prepares the receiver of a watch.
     pub fn scanner(&self) -> &Scanner {
         &self.scanner
     }
@@ -125,8 +125,8 @@ impl Detection {
             .unwrap_or(Err(WatchRefused::Stalled))
     }
 
-    /// Ends a watch; its keys are wiped. When this returns `true`, nothing more of it goes into the mailbox; `false`:
-    /// detection takes no commands now, and ends the watch when it does again.
+    /// Ends a watch; its keys are zeroised. When this returns `true`, no further message of it enters the mailbox;
+    /// `false`: detection takes no commands now, and ends the watch when it does again.
     pub async fn unwatch(&self, watch_id: String) -> bool {
         let (ended, has_ended) = oneshot::channel();
         let unwatched = async {
@@ -136,7 +136,7 @@ impl Detection {
         timeout(ANSWERED_WITHIN, unwatched).await.is_ok()
     }
 
-    /// Ends all watches of a connection. It does not wait, so that the slot of a connection is free as soon as the
+    /// Ends all watches of a connection. Does not wait, so that the slot of a connection is free as soon as the
     /// connection ends.
     pub fn leave(&self, mailbox: &Mailbox) {
         mailbox.close();
@@ -171,7 +171,7 @@ impl Detection {
     async fn send(&self, command: Command) {
         #[expect(
             clippy::let_underscore_must_use,
-            reason = "without a receiver the relay is ending, and so is whoever asks"
+            reason = "without a receiver the relay is shutting down"
         )]
         let _ = self.commands.send(command).await;
     }

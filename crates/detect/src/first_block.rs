@@ -1,20 +1,20 @@
-//! The block at which a relay begins that has never seen one.
+//! The first block of a new relay.
 //!
-//! Clients get whatever happens after their handshake. Before a first block is known there is nothing to count from: a
-//! block that is mined then would not be sent to anybody. So the node is asked for its tip before the first client is
-//! let in, and the log begins there.
+//! Clients receive every event after their handshake. Before a first block is known, a newly mined block could not be
+//! recognised as new, and would not be sent. So the relay requests the tip of the node before it accepts the first
+//! client, and the log begins there.
 
 use std::time::Duration;
 
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError};
 use sdk_relay_store::{Batch, BlockChange, EventLog, StoreError};
 
-/// The start waits for the node's answer this long. A node that is down refuses at once; one that loads its chain
-/// answers so at once.
+/// Longest wait for the answer of the node at the start. A stopped node refuses the connection immediately; a loading
+/// one answers so immediately.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// Commits the source's tip as the first block of a new log. Where the source does not answer, or synchronises, the log
-/// begins with the first tip that it names later, and clients that come before are sent `"resume": "gap"`.
+/// Commits the source's tip as the first block of a new log. If the source does not answer, or is synchronising, the
+/// log begins with the first tip that it reports later, and clients that connect before receive `"resume": "gap"`.
 pub async fn begin_log(log: &dyn EventLog, source: &dyn ChainSource) -> Result<(), StoreError> {
     if !log.recent_blocks()?.is_empty() {
         return Ok(());
@@ -30,11 +30,11 @@ pub async fn begin_log(log: &dyn EventLog, source: &dyn ChainSource) -> Result<(
 }
 
 async fn tip(source: &dyn ChainSource) -> Option<BlockRef> {
-    let asked: Result<Result<_, SourceError>, _> = tokio::time::timeout(ANSWER_WITHIN, source.status()).await;
-    match asked {
+    let answer: Result<Result<_, SourceError>, _> = tokio::time::timeout(ANSWER_WITHIN, source.status()).await;
+    match answer {
         Ok(Ok(status)) if !status.is_syncing() => Some(status.tip),
         Ok(Ok(_)) => None,
-        // The follower logs what is wrong, and asks again.
+        // The follower logs the problem, and retries.
         Ok(Err(error)) => {
             tracing::debug!(%error, "cannot determine the first block yet; retrying");
             None

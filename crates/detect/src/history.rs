@@ -1,11 +1,12 @@
 //! The task that scans the index for watches with `from_height`.
 //!
-//! Addresses, and the connections of one address, take turns by what their scans cost ([`Fair`]); a turn is bounded.
+//! Addresses, and the connections of one address, take turns by the cost of their scans ([`Fair`]); a turn is bounded.
 //! Scans of others whose next blocks lie in the same range share the turn, as many of each address as the owner of the
 //! turn has, unless they are deep in debt: a range of the index is read once, and each of its rows is decompressed
-//! once, for all of them; equal keys are scanned once. Of one connection the lowest scan goes first, so that those
-//! behind catch up and share; every few turns the one that has waited longest goes. The threads of the index do the
-//! work. Detection decides which of the payments are sent, and where a scan continues (`backfill`).
+//! once, for all of them; equal keys are scanned once. Within a connection the lowest scan goes first, so that it
+//! catches up with the others and can share their turns; every few turns, the one that has waited longest goes first.
+//! The threads of the index do the work. Detection decides which of the payments are sent, and where a scan continues
+//! (`backfill`).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,25 +23,25 @@ use super::commands::Detection;
 use super::history_scan::{Left, Scan};
 use super::scan_queue::ScanQueue;
 
-/// Pairs of row and receiver in one turn: some hundredths of a second of one core. A client that goes away, or a new
-/// one, is noticed between two turns: a client with a single key waits for at most one turn of others.
+/// Pairs of row and receiver in one turn: a few hundredths of a second on one core. Between two turns the task notices
+/// clients that have disconnected and new ones: a client with a single key waits for at most one turn of others.
 const PAIRS: usize = 8_192;
-/// Rows of one turn at least, so that reading pays.
+/// Smallest number of rows of a turn, to amortise the read.
 const ROWS_AT_LEAST: usize = 256;
-/// Keys of one turn at most: one block may have more rows than a turn should, and has fewer keys then.
+/// Largest number of keys of a turn: a block with more rows than a turn is scanned for fewer keys.
 const KEYS: usize = PAIRS / ROWS_AT_LEAST;
-/// Keys of one turn at least: a row is decompressed once for all of them, which costs about as much as scanning it for
-/// one key.
+/// Smallest number of keys of a turn: a row is decompressed once for all of them, which costs about as much as scanning
+/// it for one key.
 const KEYS_AT_LEAST: usize = 4;
-/// What a turn may cost, in units of [`PAIR`], and its search of transactions with matches as much again.
+/// Largest cost of a turn, in units of [`PAIR`]; its search within matching transactions may cost the same again.
 const TURN: u64 = PAIRS as u64 * PAIR;
 /// Quantum of an owner in a round: a small part of a turn, so that an owner with one key is served between two turns of
 /// an owner with many.
 const QUANTUM: u64 = TURN / 8;
-/// Of so many turns one goes to the scan that has waited longest; the others to the lowest.
+/// One of this many turns goes to the scan that has waited longest; the others to the lowest.
 const TURNS: u64 = 4;
-/// Between two looks at a mailbox that is full, and at an index that is behind.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Poll interval of a full mailbox, and of an index that is behind.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The scanning task.
 pub struct HistoryScanner {
@@ -48,12 +49,12 @@ pub struct HistoryScanner {
     pub(super) scanner: Scanner,
     pub(super) orders: Arc<ScanQueue>,
     pub(super) detection: Detection,
-    /// The last read failed, and that is in the log.
+    /// Whether the last read failed, which was logged.
     pub(super) reading_fails: bool,
 }
 
 impl HistoryScanner {
-    /// Scans until detection has ended.
+    /// Runs until detection has ended.
     pub async fn run(mut self) {
         let mut scans: Vec<Scan> = Vec::new();
         let mut turns = Turns::default();
@@ -70,15 +71,15 @@ impl HistoryScanner {
             if !self.turn(turn, &mut turns, &mut scans).await {
                 tokio::select! {
                     Some(waiting) = self.orders.next() => scans.extend(waiting),
-                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                    () = tokio::time::sleep(POLL_INTERVAL) => {}
                 }
             }
         }
     }
 
-    /// Scans one range. `false` when there is nothing to scan for now.
+    /// Scans one range. Returns `false` if there is nothing to scan at the moment.
     async fn turn(&mut self, turn: u64, turns: &mut Turns, scans: &mut Vec<Scan>) -> bool {
-        // One that has come to a damaged block waits until that is restored; the others go on.
+        // A scan at a damaged block waits until the block is restored; the others continue.
         let is_ready = |s: &Scan| s.mailbox.has_capacity() && self.index.can_read(s.next);
         let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s))) else {
             return false;
@@ -96,7 +97,7 @@ impl HistoryScanner {
         let store = Arc::clone(&self.index.store);
         let blocks = match joined(tokio::task::spawn_blocking(move || store.blocks(from, PAIRS / sharing)).await) {
             Some(Ok(blocks)) => blocks,
-            // It is set aside now, and in the log: another scan goes on.
+            // The block is quarantined and logged now: continue with another scan.
             Some(Err(IndexError::Corrupt { .. })) => return true,
             Some(Err(error)) => {
                 if !std::mem::replace(&mut self.reading_fails, true) {
@@ -114,7 +115,7 @@ impl HistoryScanner {
             .map(|b| b.height)
             .filter(|_| blocks.first().is_some_and(|b| b.height == from));
         let Some(last) = last else {
-            // Nothing was done for it, but others have their turns first.
+            // No work was done for it, but others have their turns first.
             turns.charge(owner, TURN);
             return false;
         };
@@ -137,7 +138,7 @@ impl HistoryScanner {
         }
         for (_, scan) in &sharing {
             let own = blocks.iter().filter(|b| (scan.next..=scan.until).contains(&b.height));
-            // A block without transactions costs something too.
+            // A block without transactions has a cost too.
             let rows: usize = own.map(|b| b.transactions.len() + 1).sum();
             turns.charge(scan.mailbox.owner(), rows as u64 * cost_of_row(&scan.receiver));
         }
@@ -152,7 +153,7 @@ impl HistoryScanner {
             return false;
         };
         let (mut scanned_ranges, mut going) = (Vec::new(), Vec::new());
-        // What the scans of one connection may leave in its mailbox they share.
+        // The scans of one connection share the capacity of its mailbox.
         let mut left: HashMap<Owner, Left> = HashMap::new();
         for (column, scan) in sharing {
             scan.served = turn;
@@ -171,14 +172,14 @@ impl HistoryScanner {
         let next_scans = self.detection.report_scanned(scanned_ranges).await;
         let mut went_on = false;
         for (scan, next_scan) in going.into_iter().zip(next_scans) {
-            went_on |= scan.go_on(next_scan);
+            went_on |= scan.resume(next_scan);
         }
         scans.retain(|s| s.next <= s.until);
         went_on
     }
 
-    /// Leaves out the blocks that cannot be had: damaged ones, and those below the index's first, which may have risen
-    /// since a scan began, as the node had pruned what came next.
+    /// Skips missing blocks: damaged ones, and those below the first of the index, which may have risen since the scan
+    /// began, because the node has pruned the next ones.
     async fn skip_missing(&self, scans: &mut Vec<Scan>) {
         let mut skipping = Vec::new();
         let mut scanned_ranges = Vec::new();
@@ -193,16 +194,16 @@ impl HistoryScanner {
         }
         let next_scans = self.detection.report_scanned(scanned_ranges).await;
         for (scan, next_scan) in skipping.into_iter().zip(next_scans) {
-            scan.go_on(next_scan);
+            scan.resume(next_scan);
         }
         scans.retain(|s| s.next <= s.until);
     }
 }
 
-/// Whose turn it is.
+/// Selects the owner of the next turn.
 struct Turns {
     fair: Fair,
-    /// Who had scans that are ready when that was last looked at.
+    /// Owners with ready scans at the last check.
     ready: HashMap<Owner, IpAddr>,
     addresses: usize,
 }
@@ -236,8 +237,8 @@ impl Turns {
         self.addresses
     }
 
-    /// The owners that may share the turns of others: not those whose debt is so large that others come first, as they
-    /// would lengthen their turns.
+    /// The owners that may share the turns of others: except those with a large debt, because they would lengthen the
+    /// turns of owners with priority.
     fn companions(&self) -> HashSet<Owner> {
         self.fair.companions(usize::MAX).into_iter().collect()
     }
@@ -249,12 +250,12 @@ impl Turns {
     }
 }
 
-/// Who shares a turn.
+/// Allocates the keys of a turn.
 struct Share {
     owner: Owner,
-    /// Keys at most.
+    /// Largest number of keys.
     most: usize,
-    /// Keys at most of the owner whose turn it is.
+    /// Largest number of keys of the owner of the turn.
     most_own: usize,
     receivers: Vec<Arc<Prepared>>,
     /// By the address of the receiver in memory, which serves as its identity.
@@ -279,7 +280,7 @@ impl Share {
         }
     }
 
-    /// The column of this scan's keys, where there is a place for it: equal keys share one.
+    /// The column of the keys of this scan, if there is capacity: equal keys share one.
     fn take(&mut self, scan: &Scan) -> Option<usize> {
         let keys = Arc::as_ptr(&scan.receiver).addr();
         if let Some(column) = self.columns.get(&keys) {

@@ -1,4 +1,4 @@
-//! The scan of one watch's history, and what it brings: no I/O.
+//! The scan of the history of one watch, and its results. No I/O.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use sdk_relay_store::index::IndexedBlock;
 
 use super::mailbox::Mailbox;
 
-/// A history that is to be scanned.
+/// A history to scan.
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) watch_id: String,
@@ -21,7 +21,7 @@ pub(super) struct Scan {
     pub(super) mailbox: Mailbox,
     pub(super) next: u32,
     pub(super) until: u32,
-    /// The turn in which it was served last.
+    /// The last turn in which it was served.
     pub(super) served: u64,
 }
 
@@ -30,19 +30,20 @@ pub(super) struct Scan {
 pub(super) enum NextScan {
     /// The next block, and the last.
     Go { next: u32, until: u32 },
-    /// The scanned range is of another chain than detection's: the index, or detection, is about to follow.
+    /// The scanned range is not of the chain of detection: the index, or detection, has not processed a reorganisation
+    /// yet.
     Stale { next: u32, until: u32 },
     /// All is sent, or the watch has ended.
     Done,
 }
 
-/// A part of a watch's history: what was found from its next block through this one.
+/// Payments of a part of the history of a watch: from its next block through this one.
 pub(super) struct ScannedRange {
     pub(super) watch_id: String,
     pub(super) from: u32,
     pub(super) through: BlockRef,
     pub(super) found: Vec<Found>,
-    /// These blocks cannot be scanned, and why; nothing is found then, and the hash of `through` says nothing.
+    /// Why these blocks cannot be scanned; there are no payments then, and the hash of `through` is not meaningful.
     pub(super) missing: Option<MissingReason>,
 }
 
@@ -79,7 +80,7 @@ impl From<Paid> for Found {
     }
 }
 
-/// What the scans of one connection may still add to its mailbox in a turn.
+/// Remaining capacity of the mailbox of one connection in a turn.
 pub(super) struct Left {
     pub(super) payments: usize,
     /// No scan has added anything.
@@ -154,7 +155,7 @@ impl Scan {
     }
 
     /// Continues where detection says; `false` if its range could not be used.
-    pub(super) fn go_on(&mut self, next_scan: NextScan) -> bool {
+    pub(super) fn resume(&mut self, next_scan: NextScan) -> bool {
         let (used, next, until) = match next_scan {
             NextScan::Go { next, until } => (true, next, until),
             NextScan::Stale { next, until } => (false, next, until),

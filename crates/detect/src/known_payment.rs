@@ -1,4 +1,4 @@
-//! A payment in the form in which ledgers keep it: a sixth of its notification's size.
+//! Compact form of a payment in ledgers: a sixth of the size of its notification.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use bitcoin::{BlockHash, OutPoint};
 use sdk_relay_bip352::OutputTweak;
 use sdk_relay_protocol::{Payment, SecretHex, btc};
 
-/// What a notification says of an output, apart from the outpoint and the watch.
+/// Contents of the notification of an output, without the outpoint and the watch.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct KnownPayment {
     /// Height and hash of its block; `None` in the mempool.
@@ -27,7 +27,7 @@ pub(super) struct KnownPayment {
     pub(super) historical: bool,
 }
 
-/// Why a payment of the store cannot be read.
+/// Why a stored payment cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoredPaymentError {
     #[error(transparent)]
@@ -39,7 +39,7 @@ pub(super) enum StoredPaymentError {
 }
 
 impl KnownPayment {
-    /// From a payment to the relay's own wallets, as the store has it.
+    /// Decodes a stored payment to the relay's own wallets.
     pub(super) fn from_store(bytes: &[u8]) -> Result<Self, StoredPaymentError> {
         let payment: Payment = serde_json::from_slice(bytes)?;
         let block = match (payment.block_height, &payment.block_hash) {

@@ -15,7 +15,7 @@ use sdk_relay_protocol::Event;
 
 use super::known_payment::KnownPayment;
 
-/// Memory for the entry of each payment: nodes of the map are half full at least, or nearly.
+/// Memory for the entry of each payment: nodes of the map are about half full at least.
 const ENTRY_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
 
 /// Payments to one wallet, as they were last reported. Reverted and buried ones are not kept.
@@ -50,7 +50,7 @@ impl Ledger {
         }
     }
 
-    /// Memory that it takes.
+    /// Memory use in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.payments.len() * ENTRY_BYTES
     }
@@ -82,7 +82,7 @@ impl Ledger {
         self.revert(outpoints, None)
     }
 
-    /// The mempool is known as a whole: reverts the unconfirmed payments that are not in it.
+    /// The mempool is completely known: reverts the unconfirmed payments that are not in it.
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) -> Vec<Change> {
         let gone = self.outpoints_where(|outpoint, p| p.block.is_none() && !contains(&outpoint.txid));
         self.revert(gone, None)
@@ -98,9 +98,9 @@ impl Ledger {
         buried
     }
 
-    /// In the order of txid and output, so that two relays send the same.
-    fn outpoints_where(&self, wanted: impl Fn(&OutPoint, &KnownPayment) -> bool) -> Vec<OutPoint> {
-        let found = self.payments.iter().filter(|(outpoint, p)| wanted(outpoint, p));
+    /// Sorted by txid and output, so that two relays send the same order.
+    fn outpoints_where(&self, predicate: impl Fn(&OutPoint, &KnownPayment) -> bool) -> Vec<OutPoint> {
+        let found = self.payments.iter().filter(|(outpoint, p)| predicate(outpoint, p));
         found.map(|(outpoint, _)| *outpoint).collect()
     }
 

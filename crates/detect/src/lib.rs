@@ -1,13 +1,13 @@
 //! Detection: the one task that turns chain events into notifications.
 //!
 //! It owns the state of detection, and is the only writer of the event log. Per chain event: find the payments, number
-//! and encode the events, commit them together with the new tip, then hand them to the hub. A kill between any two of
-//! these steps neither loses nor repeats an event: what is not committed was not sent to anybody, and the follower
-//! emits it again after the restart.
+//! and encode the events, commit them together with the new tip, then publish them through the hub. A kill between any
+//! two of these steps neither loses nor repeats an event: an uncommitted event was not sent, and the follower emits its
+//! cause again after the restart.
 //!
 //! Payments to a watch are not logged; they go to the mailbox of the connection that owns it, and nowhere else. The
-//! scheduler finds them beside detection, which never waits for it: a connection whose watches are still being scanned
-//! sees no event that comes after what is scanned.
+//! scheduler finds them concurrently to detection, which never waits for it: a connection whose watches are still being
+//! scanned receives no event that is later than the scanned one.
 
 mod budget;
 mod commands;
@@ -48,7 +48,7 @@ pub use watch_history::HistoryPlan;
 use scan_queue::ScanQueue;
 use worker::Worker;
 
-/// Starts detection on a thread of its own, so that its computing never holds up a socket. It ends when `stop` is
+/// Starts detection on a thread of its own, so that its computation never delays a socket. Ends when `stop` is
 /// cancelled or the stream of chain events ends.
 pub fn start(
     parts: Parts,
@@ -77,8 +77,8 @@ pub fn start(
 
 /// Detection, running.
 pub struct Started {
-    /// How to talk with it.
+    /// Its handle.
     pub detection: Detection,
-    /// What scans history for it; it is to be run beside it.
+    /// The scanner of histories; to be run concurrently.
     pub history: Option<HistoryScanner>,
 }

@@ -12,26 +12,27 @@ use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Share};
 
-/// Bytes that wait for one connection: some 4,000 payments. A block can hold many for a busy wallet; a client that has
-/// not read this much is too slow.
+/// Largest number of queued bytes of one connection: about 4,000 payments. A block can contain many for a busy wallet;
+/// a client that has not read this much is too slow.
 const MAILBOX_BYTES: usize = 4 << 20;
-/// Bytes of histories among them: a scan can wait, so that a client that does not read costs half a megabyte and not
-/// four. Live notifications cannot.
+/// Largest number of queued bytes of histories: a scan can wait, so a client that does not read costs half a megabyte
+/// instead of four. Live notifications cannot wait.
 const HISTORY_BYTES: usize = 512 << 10;
-/// What one payment takes at most, [`OVERHEAD`] included: its longest texts are an address (119 characters) and four
+/// Largest size of a payment, including [`OVERHEAD`]: its longest texts are an address (119 characters) and four
 /// hashes.
 const PAYMENT_BYTES: usize = 1 << 10;
-/// Bytes that wait for all connections. Beyond them the address for which most waits loses its largest mailbox.
+/// Largest number of queued bytes of all connections. Above it, the address with the most bytes loses its largest
+/// mailbox.
 const ALL_MAILBOXES: usize = 64 << 20;
-/// What a message takes beside its text: its place in the queue, and the allocator's part.
+/// Memory of a message in addition to its text: its queue entry, and allocator overhead.
 const OVERHEAD: usize = size_of::<QueuedFrame>() + 16;
-/// Bytes of the ledgers of one connection's watches: some 20,000 payments that can still be reverted. Fees of a few
-/// dollars make thousands.
+/// Bytes of the ledgers of one connection's watches: about 20,000 payments that can still be reverted. Creating
+/// thousands costs a few dollars in fees.
 const CONNECTION_LEDGERS: usize = 8 << 20;
-/// Bytes of all ledgers. Beyond them the address with the most loses its connection with the most.
+/// Largest number of bytes of all ledgers. Above it, the address with the most bytes loses its largest connection.
 const ALL_LEDGERS: usize = 64 << 20;
 
-/// Numbers mailboxes for as long as the process runs.
+/// Next mailbox number, unique within the process.
 static MAILBOXES: AtomicU64 = AtomicU64::new(1);
 
 const NOT_GIVEN_UP: u8 = 0;
@@ -40,23 +41,23 @@ const TOO_FAR_BEHIND: u8 = 2;
 const FAILED: u8 = 3;
 const TOO_MANY_PAYMENTS: u8 = 4;
 
-/// All mailboxes, and what is kept for their connections.
+/// All mailboxes, and the budgets of their connections.
 #[derive(Debug)]
 pub(super) struct Mailboxes {
-    /// Those that are read and not given up.
+    /// Mailboxes that are read and not dropped.
     open: Mutex<HashMap<Owner, Weak<Shared>>>,
     waiting: Arc<Budget>,
     ledgers: Arc<Budget>,
 }
 
-/// A message that waits. It counts in its connection's mailbox from the moment it is made, wherever it lies.
+/// A queued message. It counts in the mailbox of its connection from its creation, wherever it is stored.
 #[derive(Debug)]
 pub(super) struct QueuedFrame {
     frame: Frame,
     _share: Share,
 }
 
-/// What the ledgers of a connection's watches take.
+/// Memory of the ledgers of the watches of a connection.
 #[derive(Debug)]
 pub(super) struct LedgerShare {
     mailbox: Mailbox,
@@ -85,7 +86,7 @@ struct Shared {
     given_up: AtomicU8,
     /// The connection has ended.
     closed: AtomicBool,
-    /// The last event that the connection may see.
+    /// The last event that may be sent to the connection.
     barrier: watch::Sender<u64>,
 }
 
@@ -123,7 +124,7 @@ impl Mailboxes {
         (Mailbox(shared), receiver)
     }
 
-    /// Gives up the mailboxes of these connections.
+    /// Drops the mailboxes of these connections.
     fn give_up(&self, owners: Vec<Owner>, reason: u8) {
         for owner in owners {
             let shared = self.open().get(&owner).and_then(Weak::upgrade);
@@ -145,7 +146,7 @@ impl Mailboxes {
 }
 
 impl LedgerShare {
-    /// Counts so many bytes from now on. A connection that has too many is given up.
+    /// Sets the number of bytes. A connection over its bound is dropped.
     pub(super) fn resize(&mut self, bytes: usize) {
         let given_up = self.share.resize(bytes);
         self.mailbox.0.all.give_up(given_up, TOO_MANY_PAYMENTS);
@@ -157,7 +158,7 @@ impl Shared {
         self.all.remove(self.number);
         self.given_up.store(reason, Ordering::Release);
         self.clear();
-        // Wakes the connection, which may wait for a frame, or for an event that it may see.
+        // Notifies the connection, which may wait for a frame, or for an event.
         self.arrived.notify_one();
         self.barrier.send_modify(|_| {});
     }
@@ -168,7 +169,7 @@ impl Shared {
         self.clear();
     }
 
-    /// Frees what waits. Nothing is put in any more, since the mailbox is dead.
+    /// Frees the queue. A dropped mailbox accepts no messages.
     fn clear(&self) {
         // Freed outside the lock.
         let frames = std::mem::take(&mut *self.frames());
@@ -207,11 +208,10 @@ impl Mailbox {
         self.put_all([queued]);
     }
 
-    /// Puts in all of these before the connection takes any.
+    /// Enqueues all messages atomically.
     pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedFrame>) {
         let mut frames = self.0.frames();
-        // Checked within the lock: giving up a mailbox sets the state first, and then takes the lock to free the
-        // frames.
+        // Checked within the lock: dropping a mailbox sets the state first, and then takes the lock to free the frames.
         if !self.is_dead() {
             let before = frames.len();
             frames.extend(queued);
@@ -223,8 +223,8 @@ impl Mailbox {
         }
     }
 
-    /// Whether live notifications may be held back for a history: half of the capacity is for what the client can have
-    /// now.
+    /// Whether live notifications may be held back for a history: half of the capacity is reserved for messages that
+    /// can be sent now.
     pub(super) fn may_hold(&self) -> bool {
         self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
     }
@@ -237,29 +237,29 @@ impl Mailbox {
         }
     }
 
-    /// Whose it is.
+    /// Its owner.
     pub(super) fn owner(&self) -> Owner {
         self.0.number
     }
 
-    /// Where the client comes from.
+    /// Address of the client.
     pub fn address(&self) -> IpAddr {
         self.0.address
     }
 
-    /// Lets the connection see events up to this one.
+    /// Allows the connection to send events up to this one.
     pub(super) fn set_barrier(&self, last: u64) {
         self.0
             .barrier
             .send_if_modified(|barrier| std::mem::replace(barrier, last) != last);
     }
 
-    /// Its watches have more keys than can be scanned in time.
+    /// Drops the mailbox: its watches have more keys than can be scanned in time.
     pub(super) fn give_up_behind(&self) {
         self.0.give_up(TOO_FAR_BEHIND);
     }
 
-    /// A scan for it failed.
+    /// Drops the mailbox: a scan for it failed.
     pub(super) fn give_up_failed(&self) {
         self.0.give_up(FAILED);
     }
@@ -289,7 +289,7 @@ impl Mailbox {
 }
 
 impl MailboxReceiver {
-    /// The next message. `None` if the mailbox was given up: the client must connect again.
+    /// The next message. `None` if the mailbox was dropped: the client must reconnect.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if self.why_given_up().is_some() {
@@ -302,18 +302,18 @@ impl MailboxReceiver {
         }
     }
 
-    /// Another one, if it is there already.
+    /// The next message, if one is queued.
     pub fn try_next(&mut self) -> Option<Frame> {
         let queued = self.shared.frames().pop_front();
         queued.map(|queued| queued.frame)
     }
 
-    /// The last event that the connection may see while scans for its watches are in progress.
+    /// The last event that may be sent while scans for the watches of the connection are in progress.
     pub fn barrier(&self) -> watch::Receiver<u64> {
         self.barrier.clone()
     }
 
-    /// Why the connection is to be closed, for the client.
+    /// Why the connection is closed, for the client.
     pub fn why_given_up(&self) -> Option<&'static str> {
         match self.shared.given_up.load(Ordering::Acquire) {
             NOT_GIVEN_UP => None,

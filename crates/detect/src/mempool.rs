@@ -1,4 +1,4 @@
-//! The mempool as detection knows it, and snapshots of it that share what they hold.
+//! The mempool as of detection, and snapshots that share its rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bitcoin::Txid;
 use sdk_relay_scheduler::Row;
 
-/// Rows of a segment from which on it is not merged with others.
+/// Size from which a segment is no longer merged.
 const LARGE: usize = 1_024;
-/// Rows that segments may hold beside those that are in the mempool, whatever its size.
+/// Rows that have left the mempool and that segments may still hold, whatever its size.
 const SPARE: usize = 1_024;
 
 /// Some rows that were in the mempool at one time. A few of them may have left it.
 pub(super) type Segment = Arc<[Arc<Row>]>;
 
-/// Transactions now in the mempool, the eligible ones with their tweaks. Their rows lie in segments, which a snapshot
-/// shares: a new watch costs a few pointers, however large the mempool is and however many watches come.
+/// Transactions now in the mempool, the eligible ones with their tweaks. Their rows are in segments, which snapshots
+/// share: a new watch costs a few pointers, independently of the size of the mempool and the number of watches.
 #[derive(Debug, Default)]
 pub(super) struct Mempool {
     txs: HashMap<Txid, Option<Arc<Row>>>,
@@ -49,8 +49,8 @@ impl Mempool {
     pub(super) fn snapshot(&mut self) -> Vec<Segment> {
         if !self.tail.is_empty() {
             let mut merged = std::mem::take(&mut self.tail);
-            // Segments double in size from the newest to the oldest, so that there are few and each row is copied a few
-            // times in its life.
+            // Segments double in size from the newest to the oldest, so that there are few, and each row is copied a
+            // few times at most.
             while let Some(last) = self
                 .segments
                 .pop_if(|last| last.len() < LARGE && last.len() <= merged.len())

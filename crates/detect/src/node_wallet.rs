@@ -13,9 +13,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::commands::Detection;
 
-/// Between two tries to open the node's wallet while the node is away.
+/// Retry interval of opening the wallet while the node is unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
-/// Between two looks at the wallet's scripts: it stays 1,000 addresses ahead, and hands out few between two looks.
+/// Refresh interval of the scripts of the wallet: they include the next 1,000 addresses, and the wallet gives out few
+/// in this time.
 const SCRIPTS_EVERY: Duration = Duration::from_secs(60);
 
 /// The node's wallet: opened as soon as the node answers, its scripts kept up to date.
@@ -26,15 +27,15 @@ pub struct NodeWalletKeeper {
     pub chain: Arc<dyn ChainSource>,
     /// The wallet's name on the node.
     pub name: String,
-    /// Where the state of the wallet goes.
+    /// Receives the state of the wallet.
     pub vitals: Arc<Vitals>,
-    /// Gets the wallet each time that it is opened.
+    /// Receives the wallet each time it is opened.
     pub handle: watch::Sender<Option<NodeWallet>>,
 }
 
 impl NodeWalletKeeper {
-    /// Never ends. `first` gets the scripts once; on a node without wallets it is dropped, and detection goes on
-    /// without.
+    /// Never returns. `first` receives the scripts once; on a node without wallets it is dropped, and detection
+    /// continues without them.
     pub async fn keep(self, first: oneshot::Sender<HashSet<ScriptBuf>>, detection: Detection) {
         let mut first = Some(first);
         loop {
@@ -64,7 +65,7 @@ impl NodeWalletKeeper {
     }
 
     async fn scripts(&self) -> Result<HashSet<ScriptBuf>, WalletError> {
-        // On a node of another network nothing is opened, let alone made.
+        // On a node of another network, no wallet is opened or created.
         self.chain.status().await?;
         let wallet = NodeWallet::open(&self.rpc, &self.name).await?;
         let scripts = wallet.scripts().await?;

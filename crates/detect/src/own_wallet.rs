@@ -1,5 +1,5 @@
-//! The relay's own silent-payment wallet: keys given in the configuration, or made at first start and kept in a file of
-//! mode 0600.
+//! The relay's own silent-payment wallet: keys from the configuration, or created at the first start and stored in a
+//! file of mode 0600.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,7 +16,7 @@ const FILE_NAME: &str = "wallet.key";
 const SCAN: &str = "scan_private_key";
 const SPEND: &str = "spend_private_key";
 
-/// Why the wallet cannot be had. No error shows what is in the file.
+/// Why the wallet cannot be opened. No error contains the content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// It cannot be read or written.
@@ -35,18 +35,18 @@ pub enum WalletError {
         /// Its permissions.
         mode: u32,
     },
-    /// It is not what this program writes.
-    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each. Restore it from its copy; without one, move it away, and a new wallet is made", .path.display())]
+    /// The file is damaged.
+    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each. Restore it from its copy; without one, move it away; the relay then creates a new wallet", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
     },
-    /// The keys make no wallet.
+    /// The keys are invalid.
     #[error("the keys of the wallet are not valid: {0}")]
     Keys(#[from] sdk_relay_bip352::LabelError),
 }
 
-/// The keys that find payments to the relay itself.
+/// The keys of the relay's own wallet.
 pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, WalletError> {
     let (scan, spend) = match given {
         Some(keys) => (keys.scan, keys.spend),
@@ -55,7 +55,7 @@ pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, Wal
     Ok(Receiver::new(ScanKey::from(scan), spend, [])?)
 }
 
-/// Whether [`open`] would read the keys, or make them.
+/// Checks that [`open`] would succeed, without creating keys.
 pub fn check(data_dir: &Path, given: Option<&WalletKeys>) -> Result<(), WalletError> {
     let path = data_dir.join(FILE_NAME);
     let absent = is_absent(&path).map_err(|source| WalletError::Io { path, source });
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_once_and_private() {
+    fn the_key_file_is_created_once_and_private() {
         let dir = tempfile::tempdir().unwrap();
         let first = open(dir.path(), None).unwrap().address(Network::Regtest);
         assert_eq!(open(dir.path(), None).unwrap().address(Network::Regtest), first);
@@ -136,7 +136,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_keys_that_are_not_there_is_an_error_and_no_new_wallet() {
+    fn a_dangling_link_is_an_error_and_no_new_wallet() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         std::os::unix::fs::symlink(dir.path().join("volume/wallet.key"), &path).unwrap();
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_told_without_its_content() {
+    fn a_damaged_file_is_reported_without_its_content() {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path(), None).unwrap();
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "scan_private_key = \"5ec2e7\"\n").unwrap();
-        let told = open(dir.path(), None).unwrap_err().to_string();
-        assert!(told.contains(FILE_NAME) && !told.contains("5ec2e7"), "{told}");
+        let message = open(dir.path(), None).unwrap_err().to_string();
+        assert!(message.contains(FILE_NAME) && !message.contains("5ec2e7"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! What detection is started with, and why it cannot start.
+//! Dependencies of detection, and errors of its start.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use sdk_relay_store::{EventLog, StoreError};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::sync::oneshot;
 
-/// What detection works with.
+/// Dependencies of detection.
 pub struct Parts {
-    /// Where events become durable.
+    /// The event log.
     pub store: Arc<dyn EventLog>,
     /// Publishes them.
     pub hub: Arc<Hub>,
-    /// What is counted.
+    /// Counters.
     pub counters: Arc<Counters>,
-    /// What `/health` looks at.
+    /// State for `/health`.
     pub vitals: Arc<Vitals>,
     /// For addresses.
     pub network: Network,
     /// The relay's own wallet.
     pub own: Arc<Prepared>,
-    /// What scans.
+    /// The scanner.
     pub scanner: Scanner,
-    /// Where history comes from; `None`: there is none.
+    /// The tweak index for histories; `None` if disabled.
     pub index: Option<Index>,
-    /// Watches at most.
+    /// Largest number of watches.
     pub max_watches: usize,
-    /// The node wallet's scripts, once they are known. Detection waits for them before it looks at the chain, so that
-    /// no payment to that wallet is passed over at the start.
+    /// The node wallet's scripts, once they are known. Detection waits for them before it processes the chain, so that
+    /// no payment to that wallet is missed at the start.
     pub wallet_scripts: Option<oneshot::Receiver<HashSet<ScriptBuf>>>,
 }
 
 /// Why detection cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// What the store knows cannot be read.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system gives no thread.
+    /// A thread cannot be started.
     #[error("cannot start a thread for detection or scanning: {0}")]
     Thread(std::io::Error),
 }

@@ -12,14 +12,14 @@ use sdk_relay_scheduler::{Facts, Row};
 
 use super::known_payment::KnownPayment;
 
-/// Where a transaction is.
+/// Location of a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     /// In the mempool, seen at this Unix second.
     Mempool(u64),
     /// In a block with this time.
     Block(BlockRef, u64),
-    /// In a block of the history with this time and so many confirmations.
+    /// In a block of the history, with this time and number of confirmations.
     History(BlockRef, u64, u32),
 }
 
@@ -48,7 +48,7 @@ pub(super) fn rows_of(scanner: &Scanner, facts: &[Facts], txs: &[TxWithPrevouts<
     tweaks.zip(txs.iter().zip(facts)).map(row).collect()
 }
 
-/// The payment that a match is. The tweak goes along only where a watch is named: to its owner.
+/// The payment of a match. The tweak is included only with a watch, for its owner.
 pub(super) fn payment_of(
     row: &Row,
     found: &Match,
@@ -78,7 +78,7 @@ pub(super) fn tweak_tx(row: &Row) -> TweakTx {
     }
 }
 
-/// The payment that an output of the transaction is.
+/// The payment of an output of the transaction.
 fn known_payment(facts: Facts, place: Place, amount_sats: u64, address: Arc<str>) -> KnownPayment {
     let (block, timestamp, confirmations) = match place {
         Place::Mempool(seen) => (None, seen, 0),

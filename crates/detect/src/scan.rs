@@ -8,11 +8,11 @@ use std::thread::{Builder, available_parallelism, scope};
 use sdk_relay_bip352::{EligibleTx, Hit, Prepared, Scanner};
 use sdk_relay_scheduler::Row;
 
-/// Pairs of row and receiver for which another thread is worth its start (some 50 µs): about 10 ms of the fast engine's
-/// work.
+/// Pairs of row and receiver per thread that justify the start of a thread (about 50 µs): about 10 ms of work of the
+/// fast engine.
 const PAIRS_A_THREAD: usize = 5_000;
 
-/// What the engine finds, ordered by row and then by receiver.
+/// The matches of the engine, ordered by row and then by receiver.
 pub(super) fn scan(scanner: &Scanner, receivers: &[Arc<Prepared>], rows: &[Arc<Row>]) -> Vec<Hit> {
     let receivers: Vec<&Prepared> = receivers.iter().map(|r| &**r).collect();
     let rows: Vec<&EligibleTx> = rows.iter().map(|r| &r.eligible).collect();
@@ -29,7 +29,7 @@ struct Pieces {
     share: usize,
 }
 
-/// Threads take one piece after the other. `None` when one of them failed.
+/// Distributes pieces over threads. `None` if a thread failed.
 fn in_pieces(
     scanner: &Scanner,
     receivers: &[&Prepared],
@@ -56,12 +56,12 @@ fn in_pieces(
     }
     let found = scope(|scope| {
         let start = |_| Builder::new().name("scan".to_owned()).spawn_scoped(scope, work).ok();
-        // Where the system refuses threads, those that there are do all the work.
+        // If the system refuses threads, the existing ones do all the work.
         let running: Vec<_> = (0..threads).filter_map(start).collect();
         if running.is_empty() {
             return Some(vec![work()]);
         }
-        // An engine does not panic; if one did, what its thread had found would be missing.
+        // An engine does not panic; if one did, the matches of its thread would be missing.
         running
             .into_iter()
             .map(|thread| thread.join().ok())
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// Says which rows it was given, by their outputs, and in which order.
+    /// Reports the rows that it received, by their outputs, in order.
     struct Echo;
 
     impl Engine for Echo {

@@ -1,4 +1,4 @@
-//! Scans that wait for the scanner of history.
+//! Queue of scans for the scanner of histories.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::history_scan::Scan;
 use super::mailbox::Mailbox;
 
-/// Holds one scan at most for each watch, so that it is bounded by `limits.watches` and never has to refuse one.
+/// Holds at most one scan per watch, so it is bounded by `limits.watches` and never refuses one.
 #[derive(Debug, Default)]
 pub(super) struct ScanQueue {
     waiting: Mutex<Waiting>,
@@ -22,29 +22,28 @@ struct Waiting {
 }
 
 impl ScanQueue {
-    /// Adds a watch's scan; it replaces one that still waits.
+    /// Adds the scan of a watch; replaces one that is still queued.
     pub(super) fn add(&self, scan: Scan) {
         self.lock().scans.insert(scan.watch_id.clone(), scan);
         self.added.notify_one();
     }
 
-    /// The watch has ended.
+    /// Removes the scan of a watch that has ended.
     pub(super) fn remove(&self, watch_id: &str) {
         self.lock().scans.remove(watch_id);
     }
 
-    /// The connection of these watches has ended.
+    /// Removes the scans of a connection that has ended.
     pub(super) fn remove_of(&self, mailbox: &Mailbox) {
         self.lock().scans.retain(|_, scan| !scan.mailbox.is_same(mailbox));
     }
 
-    /// What waits, without waiting for it.
+    /// The queued scans, without waiting.
     pub(super) fn take(&self) -> Vec<Scan> {
         std::mem::take(&mut self.lock().scans).into_values().collect()
     }
 
-    /// What waits, once there is something; `None` when detection has ended. Nothing is lost when it is dropped
-    /// half-way.
+    /// The queued scans, once there are any; `None` when detection has ended. Cancel-safe.
     pub(super) async fn next(&self) -> Option<Vec<Scan>> {
         loop {
             let added = self.added.notified();
@@ -59,7 +58,7 @@ impl ScanQueue {
         }
     }
 
-    /// Detection ends.
+    /// Closes the queue at the end of detection.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.added.notify_one();

@@ -1,4 +1,4 @@
-//! One watch: its keys, the payments that it knows, and its history.
+//! One watch: its keys, its reported payments, and its history.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};
 use super::rows::{Place, payment_of};
 use super::watch_history::{self, HistoryPlan, WatchHistory};
 
-/// Payments of one row, by their places.
+/// Payments of one row, by outpoint.
 type Payments = Vec<(OutPoint, KnownPayment)>;
 
-/// The keys of one `watch` request, and what was reported of them.
+/// The keys of one `watch` request, and their reported payments.
 pub(super) struct Watch {
     pub(super) id: String,
     pub(super) number: u64,
@@ -33,7 +33,7 @@ pub(super) struct Watch {
     pub(super) mailbox: Mailbox,
     pub(super) ledger: Ledger,
     pub(super) ledger_share: LedgerShare,
-    /// The history that is not sent yet.
+    /// The part of the history that is not sent yet.
     pub(super) history: Option<WatchHistory>,
 }
 
@@ -42,7 +42,7 @@ impl Watch {
         &self.id
     }
 
-    /// The client that scans the mempool, as it stands, for this watch alone.
+    /// The client of the scheduler that scans the current mempool for this watch only.
     pub(super) fn client(&self) -> Client {
         Client {
             owner: self.mailbox.owner(),
@@ -51,10 +51,10 @@ impl Watch {
         }
     }
 
-    /// What a row holds, for all watches with these keys.
+    /// The payments of a row, for all watches with these keys.
     pub(super) fn payments(&self, row: &Row, matches: &[Match], place: Place) -> Payments {
         let payment = |found: &Match| {
-            // Label 0 is for change (BIP352), and its address is not published: the plain one is named.
+            // Label 0 is for change (BIP352), and its address is not published: report the plain one.
             let label = found.label.filter(|m| *m != 0);
             let address = self.addresses.get(&label).cloned().unwrap_or_default();
             payment_of(row, found, place, address, true)
@@ -62,7 +62,7 @@ impl Watch {
         matches.iter().map(payment).collect()
     }
 
-    /// Notifies the owner of the payments that are not known. Returns how many these are.
+    /// Notifies the owner of new payments. Returns their number.
     pub(super) fn found(&mut self, payments: &Payments) -> usize {
         if self.mailbox.is_dead() {
             return 0;
@@ -73,7 +73,7 @@ impl Watch {
         count
     }
 
-    /// The changes that these payments make.
+    /// The changes caused by these payments.
     fn changes(&mut self, payments: &Payments) -> Vec<Change> {
         self.in_ledger(|ledger| {
             let seen = payments.iter();
@@ -82,7 +82,7 @@ impl Watch {
         })
     }
 
-    /// Changes the ledger, and counts what it takes then: the connection is given up where that is too much.
+    /// Modifies the ledger, and counts its size: the connection is dropped if it exceeds its bound.
     fn in_ledger<T>(&mut self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         let before = self.ledger.bytes();
         let changed = change(&mut self.ledger);
@@ -98,7 +98,7 @@ impl Watch {
         changes.into_iter().for_each(|c| self.notify(c));
     }
 
-    /// A block left the chain, whose tip is then at `tip`.
+    /// A block was disconnected; the new tip is at `tip`.
     pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
         let changes = self.in_ledger(|ledger| ledger.disconnected(block));
         changes.into_iter().for_each(|c| self.notify(c));
@@ -108,8 +108,8 @@ impl Watch {
         self.finish_history(tip);
     }
 
-    /// The chain goes on from the block at `tip`, without those above `seen`. Whether it has a history to scan that it
-    /// had not before.
+    /// The chain continues from the block at `tip`, without those above `seen`. Returns whether there is a new history
+    /// to scan.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
         let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
         match (&mut self.history, unseen, index) {
@@ -134,14 +134,14 @@ impl Watch {
         }
     }
 
-    /// Sets the end of its history, where it has one.
+    /// Sets the end of its history, if it has one.
     pub(super) fn settle(&mut self, tip: u32, index: &IndexStatus) {
         if let Some(history) = &mut self.history {
             watch_history::settle(history, tip, index);
         }
     }
 
-    /// What the answer to the registration says of its history.
+    /// The state of its history, for the answer to the registration.
     pub(super) fn plan(&self, tip: Option<u32>, index: &IndexStatus) -> HistoryPlan {
         let history = self.history.as_ref();
         history.map_or_else(HistoryPlan::live_only, |history| {
@@ -150,7 +150,7 @@ impl Watch {
     }
 
     /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is
-    /// that of the chain, which contains the range.
+    /// the tip of the chain, which contains the range.
     pub(super) fn scanned(&mut self, scanned: &ScannedRange, tip: u32) -> (NextScan, usize) {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (NextScan::Done, 0);
@@ -163,7 +163,7 @@ impl Watch {
             }
             None => history.scanned(from, to, now),
         };
-        // A reorganisation has moved it meanwhile.
+        // A reorganisation has changed the range meanwhile.
         let Some(last) = last else {
             return (self.next_scan(true), 0);
         };
@@ -191,7 +191,7 @@ impl Watch {
         (self.next_scan(false), count)
     }
 
-    /// Where its scan is to go on. `stale`: what was brought could not be used.
+    /// Where its scan continues. `stale`: the last result could not be used.
     pub(super) fn next_scan(&self, stale: bool) -> NextScan {
         match self.range() {
             None => NextScan::Done,
@@ -200,7 +200,7 @@ impl Watch {
         }
     }
 
-    /// The scan that is due, where there is one.
+    /// The next scan, if there is one.
     pub(super) fn scan(&self) -> Option<Scan> {
         let (next, until) = self.range()?;
         Some(Scan {
@@ -221,20 +221,20 @@ impl Watch {
         self.finish_history(tip);
     }
 
-    /// If all of the history is sent, sends the last progress and the notifications that waited for it.
+    /// If all of the history is sent, sends the last progress and the delayed notifications.
     fn finish_history(&mut self, tip: u32) {
         if !self.history.as_ref().is_some_and(WatchHistory::is_over) {
             return;
         }
         let progress = self.last_progress(tip);
         let waiting = self.history.take().map(|mut history| history.release());
-        // At once: a client that has received the last progress and then an event has received what waited for the
-        // history.
+        // Together: a client that has received the last progress and then an event has received all delayed
+        // notifications.
         self.mailbox
             .put_all(progress.into_iter().chain(waiting.into_iter().flatten()));
     }
 
-    /// The progress that is due, before the end.
+    /// The progress message to send before the end, if due.
     fn progress(&mut self, tip: u32) -> Option<Frame> {
         let history = self.history.as_mut().filter(|history| !history.is_over())?;
         let progress = history.progress(tip)?;

@@ -3,8 +3,8 @@
 //! Before detection knows its first block, there is no tip at which the history could end: the request waits for that
 //! block.
 //!
-//! While the index is complete, live notifications wait until the history is sent, so that a client gets all in order.
-//! Building the index can take days: meanwhile live notifications are sent at once.
+//! While the index is complete, live notifications wait until the history is sent, so that a client receives all in
+//! order. Building the index can take days: meanwhile live notifications are sent at once.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::mailbox::QueuedFrame;
 
-/// Bounds for live notifications that wait for the end of a scan. With more of them, the client gets them before the
-/// rest of its history. Their bytes count in the mailbox of the connection, of whose capacity they may use half. They
-/// do not wait long for a scan without progress: a block of the index may have to be restored first, from a node that
-/// does not answer, or the disk may fail.
+/// Bounds for live notifications that wait for the end of a scan. Above them, the client receives the notifications
+/// before the rest of its history. Their bytes count in the mailbox of the connection, and may use half of its
+/// capacity. They do not wait long for a scan without progress: a block of the index may have to be restored first,
+/// from a node that does not answer, or the disk may fail.
 const LIMITS: Limits = Limits {
     held: 1024,
     stalled: Duration::from_secs(30),
@@ -31,14 +31,14 @@ pub(super) type WatchHistory = Backfill<QueuedFrame>;
 pub struct HistoryPlan {
     /// What becomes of the history.
     pub state: HistoryState,
-    /// The first block at or above the requested one that is scanned; `None` while that is not known.
+    /// The first scanned block at or above the requested one; `None` while unknown.
     pub start_height: Option<u32>,
     /// Blocks that are known to be missing.
     pub missing: Vec<MissingBlocks>,
 }
 
 impl HistoryPlan {
-    /// No history was asked for.
+    /// No history was requested.
     pub(super) fn live_only() -> Self {
         Self {
             state: HistoryState::None,
@@ -53,7 +53,7 @@ pub(super) fn requested(heights: Heights) -> WatchHistory {
     Backfill::new(heights, LIMITS)
 }
 
-/// Blocks that live detection did not see, where there is no index to scan them in.
+/// Blocks that live detection did not process, without an index to scan them.
 pub(super) fn unseen(from: u32, to: u32) -> WatchHistory {
     let mut history = requested(Heights { from, to: Some(to) });
     let now = Instant::now();
@@ -67,7 +67,7 @@ pub(super) fn unseen(from: u32, to: u32) -> WatchHistory {
     history
 }
 
-/// Sets the history's end, once detection knows its tip. `false` where that was done before.
+/// Sets the end of the history, once detection knows its tip. `false` if it was set before.
 pub(super) fn settle(history: &mut WatchHistory, tip: u32, index: &IndexStatus) -> bool {
     let last = history.requested().to.unwrap_or(u32::MAX).min(tip);
     let is_whole = index.tip.is_some_and(|t| t.height.saturating_add(NEARLY) >= last);
@@ -85,7 +85,7 @@ pub(super) fn settle(history: &mut WatchHistory, tip: u32, index: &IndexStatus) 
     true
 }
 
-/// What the answer to the registration says; `tip` is detection's.
+/// The state for the answer to the registration; `tip` is that of detection.
 pub(super) fn plan(history: &WatchHistory, tip: Option<u32>, index: &IndexStatus) -> HistoryPlan {
     let Heights { from, to } = history.requested();
     let missing = match history.next() {

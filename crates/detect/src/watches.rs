@@ -15,7 +15,7 @@ use super::mailbox::Mailbox;
 use super::watch::Watch;
 use super::watch_history::WatchHistory;
 
-/// All watches, in the order in which they came.
+/// All watches, in the order of their registration.
 #[derive(Default)]
 pub(super) struct Watches {
     all: BTreeMap<u64, Watch>,
@@ -23,7 +23,7 @@ pub(super) struct Watches {
     last: u64,
     /// The connections that have watches.
     owners: BTreeMap<Owner, Connection>,
-    /// Connections that have no watches any more and whose scans are to be dropped.
+    /// Connections without watches, whose scans must be dropped.
     gone: Vec<Owner>,
     /// Watches with equal keys share them, by [`sdk_relay_bip352::Receiver::fingerprint`].
     keys: HashMap<[u8; 32], Weak<Prepared>>,
@@ -34,7 +34,7 @@ struct Connection {
     mailbox: Mailbox,
     watches: BTreeSet<u64>,
     client: Client,
-    /// First events of what is being scanned for it, and how often: it may see events below the first.
+    /// First events of the scans in progress for it, with their number: it may receive events below the first.
     held: BTreeMap<u64, usize>,
 }
 
@@ -47,7 +47,7 @@ impl Watches {
     ) -> Result<&mut Watch, WatchRefused> {
         self.forget_dead();
         if order.mailbox.is_dead() {
-            // Its connection has ended while the command waited.
+            // Its connection has ended while the command was queued.
             return Err(WatchRefused::Ending);
         }
         if self.all.len() >= most {
@@ -55,7 +55,7 @@ impl Watches {
         }
         self.last += 1;
         let number = self.last;
-        // Not the number: it would say how many watches others have registered.
+        // Not the number: it would reveal how many watches others have registered.
         let id = format!("watch-{:016x}", OsRng.next_u64());
         self.numbers.insert(id.clone(), number);
         let WatchOrder {
@@ -93,7 +93,7 @@ impl Watches {
         self.all.get_mut(&number).ok_or(WatchRefused::Ending)
     }
 
-    /// The same keys as another watch has, where there is one: they are scanned once.
+    /// The keys of another watch if they are equal, so that they are scanned once.
     fn shared(&mut self, receiver: Prepared) -> Arc<Prepared> {
         let fingerprint = receiver.fingerprint();
         if let Some(known) = self.keys.get(&fingerprint).and_then(Weak::upgrade) {
@@ -127,7 +127,7 @@ impl Watches {
         self.remove_owner(mailbox.owner());
     }
 
-    /// Ends the watches whose connections have ended or were given up.
+    /// Ends the watches whose connections have ended or were dropped.
     pub(super) fn forget_dead(&mut self) {
         let dead = self
             .owners
@@ -138,7 +138,7 @@ impl Watches {
         }
     }
 
-    /// Connections that have no watches any more, since the last call.
+    /// Connections that have lost their last watch since the last call.
     pub(super) fn gone(&mut self) -> Vec<Owner> {
         std::mem::take(&mut self.gone)
     }
@@ -170,12 +170,12 @@ impl Watches {
         self.all.values_mut()
     }
 
-    /// Those for whom everything that comes is scanned.
+    /// The clients for whom new rows are scanned.
     pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
         self.owners.values().map(|connection| &connection.client)
     }
 
-    /// Has every connection with watches see nothing from this event on, until as many scans have ended for it.
+    /// Delays the events from this one for every connection with watches, until the corresponding scans have ended.
     pub(super) fn hold(&mut self, event: u64) {
         for connection in self.owners.values_mut() {
             *connection.held.entry(event).or_default() += 1;
@@ -183,7 +183,7 @@ impl Watches {
         }
     }
 
-    /// A scan for this connection has ended, which held these events back.
+    /// Ends the delay of events for this connection after a scan.
     pub(super) fn release(&mut self, owner: Owner, event: u64) {
         let Some(connection) = self.owners.get_mut(&owner) else {
             return;
@@ -197,8 +197,7 @@ impl Watches {
         connection.set_barrier();
     }
 
-    /// The scans for this connection are too far behind, or have failed: it is closed, and the client has to connect
-    /// again.
+    /// Closes a connection whose scans are too far behind, or have failed; the client has to reconnect.
     pub(super) fn give_up(&mut self, owner: Owner, is_behind: bool) {
         if let Some(Connection { mailbox, .. }) = self.owners.get(&owner) {
             if is_behind {

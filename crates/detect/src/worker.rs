@@ -21,8 +21,8 @@ use super::parts::{Parts, StartError};
 use super::scan_queue::ScanQueue;
 use super::watches::Watches;
 
-/// Outcomes of scans that are taken while an event of the chain waits: some 10 ms, if each has payments for as many
-/// watches as it may have.
+/// Outcomes of scans processed while a chain event waits: about 10 ms, if each has payments for the maximum number of
+/// watches.
 const OUTCOMES_PER_EVENT: u32 = 16;
 
 pub(super) struct Worker {
@@ -32,13 +32,13 @@ pub(super) struct Worker {
     own_address: Arc<str>,
     ledger: Ledger,
     watches: Watches,
-    /// The newest blocks of the chain up to which events are committed.
+    /// The newest blocks of the chain as of the last commit.
     recent: BTreeMap<u32, BlockHash>,
-    /// Orders for the scanner of history.
+    /// Scans for the scanner of histories.
     history: Arc<ScanQueue>,
     wallet_scripts: HashSet<ScriptBuf>,
     mempool: Mempool,
-    /// The batches of the mempool's newest snapshot: watches that come while it stands share them.
+    /// The batches of the newest snapshot of the mempool: watches registered while it is current share them.
     snapshot: Vec<(Segment, Arc<Rows>)>,
     scheduler: Scheduler,
     next_event_id: u64,
@@ -51,7 +51,7 @@ struct BlockScan {
     hash: BlockHash,
     rows: Arc<Rows>,
     txids: HashSet<Txid>,
-    /// For whom it is not scanned to its end.
+    /// Owners for whom the scan is not finished.
     waiting: HashSet<Owner>,
 }
 
@@ -102,11 +102,11 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                // Commands first, so that a watch is notified of a payment that comes after its registration. They are
-                // served from the start on, with or without the node.
+                // Commands first, so that a watch is notified of a payment after its registration. They are handled
+                // from the start, with or without the node.
                 Some(command) = commands.recv() => self.handle_command(command, &stop).await,
-                // Taken before more is pushed, so that the scheduler never waits for the chain; but however much is
-                // found, the chain waits for a few only.
+                // Before new scans are pushed, so that the scheduler never waits for the chain; bounded, so that the
+                // chain never waits for many outcomes.
                 Some(outcome) = outcomes.recv(), if !chain_waits || outcomes_in_a_row < OUTCOMES_PER_EVENT => {
                     outcomes_in_a_row = if chain_waits { outcomes_in_a_row + 1 } else { 0 };
                     self.scanned(outcome);
@@ -129,7 +129,7 @@ impl Worker {
             self.drop_scans();
             self.parts.vitals.set_watches(self.watches.len());
         }
-        // The scheduler's threads wait for a place for what they have found.
+        // The threads of the scheduler may wait for capacity of this queue.
         drop(outcomes);
     }
 
@@ -139,7 +139,7 @@ impl Worker {
             Command::Unwatch { watch_id, ended } => {
                 self.watches.remove(&watch_id);
                 self.history.remove(&watch_id);
-                #[expect(clippy::let_underscore_must_use, reason = "whoever asked may have left")]
+                #[expect(clippy::let_underscore_must_use, reason = "the caller may have stopped waiting")]
                 let _ = ended.send(());
             }
             Command::Left(mailbox) => {
@@ -151,7 +151,10 @@ impl Worker {
                     .iter()
                     .map(|scanned| self.apply_scanned(scanned))
                     .collect();
-                #[expect(clippy::let_underscore_must_use, reason = "without a scanner the relay is ending")]
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "without a scanner the relay is shutting down"
+                )]
                 let _ = reply.send(next_scans);
             }
             Command::Log(event) => {
@@ -161,7 +164,7 @@ impl Worker {
         }
     }
 
-    /// Height of the newest block that detection knows.
+    /// Height of the newest block of detection.
     fn tip(&self) -> Option<u32> {
         self.recent.last_key_value().map(|(height, _)| *height)
     }

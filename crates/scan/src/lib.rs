@@ -25,7 +25,7 @@ const STEPS: u64 = 10_000;
 /// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
 /// longest history takes some minutes.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
-/// After this time without a message, a hint says where to look for the reason.
+/// After this time without a message, a hint points to the reason.
 const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
     };
     let given = arguments.token_file.as_deref().map(token_from_file).transpose()?;
     let (url, token, own_ca) = match arguments.relay {
-        // Our own token is not for another relay.
+        // The token of this relay must not be sent to another one.
         Some(url) => (url, None, None),
         None => {
             let config = Loader::new(settings).load()?;
@@ -98,7 +98,7 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
         }
     };
     if arguments.ca.is_some() && !url.starts_with("wss://") {
-        bail!("--ca is for a wss:// relay, and {url} is none: nothing is encrypted there");
+        bail!("--ca is for a wss:// relay, and {url} is not one: its connection is not encrypted");
     }
     let access = Access {
         url: &url,
@@ -113,7 +113,7 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
     runtime.block_on(follow(access, wait, watch))
 }
 
-/// How to get to the relay.
+/// How to connect to the relay.
 struct Access<'a> {
     url: &'a str,
     token: Option<Zeroizing<String>>,
@@ -157,7 +157,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
         let hint = || {
             if !std::mem::replace(&mut hinted, true) {
                 bar.suspend(|| {
-                    say_error("the relay has not sent anything yet: GET /health of the relay says what it waits for");
+                    say_error("the relay has not sent anything yet: GET /health of the relay reports the reason");
                 });
             }
         };
@@ -207,7 +207,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
                     let line = encode_text(&payment)?;
                     bar.suspend(|| say(&line));
                 }
-                // A reorganisation took back what was printed.
+                // A reorganisation reverted a printed payment.
                 Event::PaymentReverted(payment) => {
                     payments = payments.saturating_sub(1);
                     bar.suspend(|| say_error(&format!("reverted: {}:{}", payment.txid, payment.vout)));

@@ -1,8 +1,8 @@
 //! Deficit round robin over cost, on two levels: addresses share equally, and so do the connections of one address.
 //!
-//! In each round an address gets a quantum of cost. It is served while its deficit is positive, and pays afterwards
-//! what the work has cost, so that the cost need not be known beforehand: a debt is paid off by the following rounds,
-//! also while there is nothing to do for it.
+//! In each round an address receives a quantum of cost. It is served while its deficit counter is positive, and charged
+//! afterwards, so that the cost need not be known in advance: a debt is reduced by the following rounds, also while the
+//! address has no work.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -10,10 +10,10 @@ use std::net::IpAddr;
 
 use super::Owner;
 
-/// Quanta of debt up to which an owner may share the pieces of others.
-const DEBT_OF_COMPANIONS: i64 = 4;
+/// Largest debt, in quanta, with which an owner may share the pieces of others.
+const MAX_COMPANION_DEBT: i64 = 4;
 
-/// Who is served next.
+/// Selects the owner to serve next.
 #[derive(Debug)]
 pub struct Fair {
     addresses: Ring<IpAddr>,
@@ -22,7 +22,7 @@ pub struct Fair {
 }
 
 impl Fair {
-    /// With this quantum of cost for each address, and for each owner of one address, in a round.
+    /// A scheduler with this quantum per round for each address, and for each owner of an address.
     pub fn new(quantum: u64) -> Self {
         Self {
             addresses: Ring::default(),
@@ -31,20 +31,20 @@ impl Fair {
         }
     }
 
-    /// There is something to do for this owner. No-op where that is known.
+    /// Marks an owner as having work. Idempotent.
     pub fn enter(&mut self, address: IpAddr, owner: Owner) {
         self.owners.entry(address).or_default().enter(owner);
         self.addresses.enter(address);
     }
 
-    /// There is nothing to do for this owner now. Its debt stays.
+    /// Marks an owner as idle. Its debt is kept.
     pub fn rest(&mut self, address: IpAddr, owner: Owner) {
         if let Some(owners) = self.owners.get_mut(&address) {
             owners.rest(owner);
         }
     }
 
-    /// The owner whose turn it is; it stays the same until it is charged, rests, or its deficit is used up.
+    /// The owner to serve; the same until it is charged, rests, or its deficit is used up.
     pub fn pick(&mut self) -> Option<Owner> {
         loop {
             let address = self.addresses.pick(self.quantum)?;
@@ -57,10 +57,10 @@ impl Fair {
         }
     }
 
-    /// Others that are ready and not deep in debt, in the order of their turns, `most` of them at most: those of them
-    /// that wait for the same rows may share a piece.
+    /// Up to `most` other ready owners without a large debt, in the order of their turns: those that wait for the same
+    /// rows may share a piece.
     pub fn companions(&self, most: usize) -> Vec<Owner> {
-        let least = -DEBT_OF_COMPANIONS * self.quantum;
+        let least = -MAX_COMPANION_DEBT * self.quantum;
         let addresses = self
             .addresses
             .ready(least)
@@ -68,7 +68,7 @@ impl Fair {
         addresses.flat_map(|owners| owners.ready(least)).take(most).collect()
     }
 
-    /// What was done for this owner has cost so much.
+    /// Charges this owner for its work.
     pub fn charge(&mut self, address: IpAddr, owner: Owner, cost: u64) {
         let cost = i64::try_from(cost).unwrap_or(i64::MAX);
         self.addresses.charge(address, cost);
@@ -78,7 +78,7 @@ impl Fair {
     }
 }
 
-/// One level: keys in a circle.
+/// One level: a ring of keys.
 #[derive(Debug)]
 struct Ring<K> {
     order: VecDeque<K>,
@@ -94,7 +94,7 @@ impl<K> Default for Ring<K> {
     }
 }
 
-/// Of a key that is in the circle.
+/// State of a key in the ring.
 #[derive(Debug)]
 struct State {
     deficit: i64,
@@ -134,7 +134,7 @@ impl<K: Copy + Eq + Hash> Ring<K> {
         self.order.iter().filter(is_ready).copied()
     }
 
-    /// The first that is ready and has a deficit left. An owner that is idle and has no debt leaves the ring.
+    /// The first ready key with a positive deficit. An owner that is idle and has no debt leaves the ring.
     fn pick(&mut self, quantum: i64) -> Option<K> {
         loop {
             let key = *self.order.front()?;
@@ -167,14 +167,14 @@ mod tests {
         [192, 0, 2, n].into()
     }
 
-    /// Serves `rounds` pieces and adds up what each address was charged.
+    /// Serves `rounds` pieces and returns the total charge of each address.
     fn serve(fair: &mut Fair, of: &[(u8, Owner, u64)], rounds: usize) -> BTreeMap<u8, u64> {
         let mut served = BTreeMap::new();
         for (at, owner, _) in of {
             fair.enter(address(*at), *owner);
         }
         for _ in 0..rounds {
-            let owner = fair.pick().expect("everybody always has something to do");
+            let owner = fair.pick().expect("all owners have work");
             let (at, _, cost) = of.iter().find(|(_, o, _)| *o == owner).expect("one of these");
             fair.charge(address(*at), owner, *cost);
             *served.entry(*at).or_default() += cost;
@@ -195,7 +195,7 @@ mod tests {
             let least = served.values().min().expect("some");
             let most = served.values().max().expect("some");
             prop_assert_eq!(served.len(), connections.len());
-            // Nobody is ahead by more than a quantum and the largest piece.
+            // No address is ahead by more than a quantum and the largest piece.
             prop_assert!(most - least <= 2 * (QUANTUM + 400), "{:?}", served);
         }
     }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_is_not_forgotten_while_its_owner_has_nothing_to_do() {
+    fn a_debt_is_kept_while_its_owner_is_idle() {
         let mut fair = Fair::new(QUANTUM);
         fair.enter(address(1), 1);
         fair.enter(address(2), 2);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stays_of_who_has_left() {
+    fn an_owner_that_left_leaves_no_state() {
         let mut fair = Fair::new(QUANTUM);
         for owner in 0..100 {
             fair.enter(address(1), owner);

@@ -1,12 +1,12 @@
-//! The scan scheduler: everything that is scanned for watches, in pieces of bounded cost.
+//! The scan scheduler: scans rows for watches, in pieces of bounded cost.
 //!
-//! Detection pushes [`Batch`]es of rows (transactions that entered the mempool, a block, the mempool as a new watch
-//! found it) for the connections that have watches, and receives [`Outcome`]s. It never waits for a scan. [`queue`]
-//! decides what is scanned next and does no I/O; [`threads`] does it.
+//! Detection pushes [`Batch`]es of rows (transactions that entered the mempool, a block, or the mempool at the
+//! registration of a watch) for the connections that have watches, and receives [`Outcome`]s. It never waits for a
+//! scan. [`queue`] selects the next piece and does no I/O; [`threads`] scans it.
 //!
-//! - Addresses share the processors by cost ([`fair`]), and connections share what their address gets.
-//! - For each connection, the batches of a class are scanned in the order in which they came; the mempool goes before
-//!   blocks, and both before backfill.
+//! - Addresses share the processors by cost ([`fair`]), and connections share the part of their address.
+//! - For each connection, the batches of a class are scanned in order; the mempool has priority over blocks, and both
+//!   over backfill.
 //! - Owners that wait for the same rows share a piece, and equal keys in it are scanned once.
 //! - Work ends with its watch ([`Entry`] holds its keys weakly), with its connection ([`Scheduler::leave`]) and with
 //!   its block ([`Batch::cancel`]).
@@ -32,37 +32,37 @@ pub use row::{Facts, Row};
 pub use spawn::SpawnThread;
 pub use threads::Scheduler;
 
-/// A connection that has watches: its mailbox's number, which no other has.
+/// A connection that has watches: the unique number of its mailbox.
 pub type Owner = u64;
 
-/// What a pair of row and receiver costs, in tenths of a microsecond: about 2 µs with IFMA.
+/// Cost of a pair of row and receiver, in units of 0.1 µs: about 2 µs with IFMA.
 pub const PAIR: u64 = 20;
-/// Labels of a receiver that cost as much as one unit for each row: an addition shared among the lanes.
+/// Number of labels of a receiver that cost one unit per row: an addition shared among the lanes.
 const LABELS_PER_UNIT: u64 = 6;
-/// A piece of work, in the same units: 6 ms with IFMA. The next one waits for one piece on each thread at most.
+/// Cost of a piece of work, in the same units: 6 ms with IFMA. The next piece waits for at most one on each thread.
 pub const PIECE: u64 = 60_000;
-/// Notifying one watch of one payment: detection encodes it, and the connection sends it.
+/// Cost of notifying one watch of one payment: detection encodes it, and the connection sends it.
 const NOTIFY: u64 = 100;
-/// Rows of a piece at least, so that the engine's batches pay.
+/// Smallest number of rows of a piece, to fill the batches of the engine.
 const ROWS_AT_LEAST: usize = 16;
-/// Rows of a piece at most.
+/// Largest number of rows of a piece.
 const ROWS_AT_MOST: usize = 1_024;
 
-/// What a batch is of, in the order of urgency.
+/// Class of a batch, in the order of priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Transactions that entered the mempool.
     Mempool,
     /// A block that connected.
     Block,
-    /// What was in the mempool before a watch.
+    /// The mempool before the registration of a watch.
     Backfill,
 }
 
 /// Rows that are scanned for several owners.
 #[derive(Debug)]
 pub struct Batch {
-    /// How urgent it is.
+    /// Its priority.
     pub class: Class,
     /// Eligible transactions, in order.
     pub rows: Arc<[Arc<Row>]>,
@@ -70,7 +70,7 @@ pub struct Batch {
     pub block: Option<(BlockRef, u64)>,
     /// When the relay saw the rows, Unix seconds.
     pub seen: u64,
-    /// The first event that an owner may not see before this batch is scanned for it; `None`: it waits for nothing.
+    /// The first event that must not be sent to an owner before this batch is scanned for it; `None`: no event waits.
     pub mark: Option<u64>,
     /// Rows of one piece.
     chunk: usize,
@@ -78,7 +78,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Rows that wait for nothing. `receivers`: for how many it will be scanned, about.
+    /// A batch for which no event waits. `receivers`: the approximate number of receivers.
     pub fn new(class: Class, rows: Arc<[Arc<Row>]>, receivers: usize) -> Self {
         let pairs = usize::try_from(PIECE / PAIR).unwrap_or(usize::MAX);
         Self {
@@ -92,7 +92,7 @@ impl Batch {
         }
     }
 
-    /// Of a block, where one is given. Its clients see no event from `mark` on before it is scanned for them.
+    /// A batch of the mempool or of `block`. Its clients receive no event from `mark` on before it is scanned for them.
     pub fn live(rows: Arc<[Arc<Row>]>, receivers: usize, mark: u64, block: Option<(BlockRef, u64)>) -> Self {
         let class = if block.is_some() { Class::Block } else { Class::Mempool };
         Self {
@@ -102,7 +102,7 @@ impl Batch {
         }
     }
 
-    /// The result is not needed any more: what is not being scanned yet will not be.
+    /// Cancels the parts that are not being scanned yet.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -115,7 +115,7 @@ impl Batch {
 /// Keys of a connection, and the watches that have them.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Held by the watches alone: the keys are wiped when the last of them ends, whatever waits here.
+    /// Owned by the watches: the keys are zeroised when the last of them ends, whatever is queued here.
     receiver: Weak<Prepared>,
     /// Cost of one row.
     cost: u64,
@@ -142,7 +142,7 @@ impl Entry {
     }
 }
 
-/// What a row costs for these keys.
+/// Cost of a row for these keys.
 pub fn cost_of_row(receiver: &Receiver) -> u64 {
     PAIR + receiver.labels().count() as u64 / LABELS_PER_UNIT
 }
@@ -155,18 +155,18 @@ pub type Keys = Arc<[Entry]>;
 pub struct Client {
     /// Its connection.
     pub owner: Owner,
-    /// Who shares the processors with other addresses.
+    /// Its address, which shares the processors with others.
     pub address: IpAddr,
-    /// What its watches have.
+    /// The keys of its watches.
     pub keys: Keys,
 }
 
-/// What the scheduler reports.
+/// Result of a scan.
 #[derive(Debug)]
 pub enum Outcome {
     /// A row holds payments to these watches.
     Found {
-        /// What was scanned.
+        /// The scanned batch.
         batch: Arc<Batch>,
         /// Index in its rows.
         row: usize,
@@ -175,16 +175,16 @@ pub enum Outcome {
         /// The payments.
         matches: Vec<Match>,
     },
-    /// The batch, which has a mark, is scanned for this owner, and everything found was reported.
+    /// The batch, which has a mark, is completely scanned for this owner, and all matches were reported.
     Done {
-        /// For whom.
+        /// Its owner.
         owner: Owner,
-        /// What was scanned.
+        /// The scanned batch.
         batch: Arc<Batch>,
     },
     /// A scan failed for this owner, and payments may be missing.
     Failed {
-        /// For whom.
+        /// Its owner.
         owner: Owner,
     },
 }

@@ -7,15 +7,15 @@ use sdk_relay_bip352::{Prepared, Search};
 
 use super::{Batch, Owner};
 
-/// A row that holds something, and is searched in steps.
+/// A matching row, which is searched in steps.
 #[derive(Debug)]
 pub(super) struct Searching {
     pub(super) batch: Arc<Batch>,
     pub(super) row: usize,
     pub(super) receiver: Weak<Prepared>,
-    /// Its state, once it has begun.
+    /// Its state, once started.
     pub(super) search: Option<Box<Search>>,
-    /// For whom; the first one pays.
+    /// Its targets; the first one is charged.
     pub(super) to: Vec<Target>,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Target {
 /// Work for one thread.
 #[derive(Debug)]
 pub(super) enum Piece {
-    /// Look for rows that hold something.
+    /// Scan rows for matches.
     Scan(Scan),
-    /// Go on with a search.
+    /// Continue a search.
     Search(Searching),
 }
 
@@ -51,11 +51,11 @@ pub(super) struct Scan {
     pub(super) batch: Arc<Batch>,
     pub(super) rows: Range<usize>,
     pub(super) columns: Vec<Column>,
-    /// Whose tasks this is a part of, by owner and serial.
+    /// The tasks of this piece, by owner and serial.
     pub(super) of: Vec<(Owner, u64)>,
 }
 
-/// Keys, scanned once for everybody who has them.
+/// Keys, scanned once for all their owners.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) receiver: Arc<Prepared>,

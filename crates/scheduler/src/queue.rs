@@ -1,4 +1,4 @@
-//! What waits to be scanned, and what is scanned next: a function of what was pushed and finished, without I/O.
+//! The queue of scans, and the selection of the next one. Pure, without I/O.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -9,30 +9,30 @@ use super::pieces::{Piece, Scan, Searching};
 use super::tasks::{Ring, Task, Tasks};
 use super::{Batch, Class, Client, NOTIFY, Owner, PIECE};
 
-/// Cost of the backfill that may wait for one address: a minute of one processor. A watch beyond it is refused.
+/// Largest cost of queued backfill of one address: a minute of one processor. Beyond it, new watches are refused.
 const BACKFILL_PER_ADDRESS: u64 = 600_000_000;
 /// The same for all addresses together: ten minutes.
 const BACKFILL: u64 = 6_000_000_000;
-/// Of so many pieces of the general threads one goes to backfill, where some waits: the mempool of a new watch is not
-/// put off for ever by others' live work.
+/// One of this many pieces of the general threads is backfill, if any is queued, so that live work of others cannot
+/// starve the mempool scan of a new watch.
 const BACKFILL_TURN: u64 = 8;
 
-/// Owners that are asked whether they wait for the same rows.
+/// Number of owners that are checked for the same rows.
 const COMPANIONS: usize = 1_024;
 
-/// The owner is too far behind: its batch is not taken.
+/// The owner is too far behind: its batch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Behind;
 
-/// Everything that waits.
+/// The queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     owners: HashMap<Owner, Tasks>,
     rings: [Fair; 3],
-    /// Cost of backfill that waits, by address.
+    /// Cost of queued backfill, by address.
     backfill: HashMap<IpAddr, u64>,
     backfill_of_all: u64,
-    /// Tasks that have ended, were waited for, and were not reported.
+    /// Ended tasks with a mark that are not reported yet.
     ended: Vec<(Owner, Arc<Batch>)>,
     serial: u64,
     turn: u64,
@@ -53,8 +53,8 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Has the batch scanned for this client. Backfill is always taken (see [`Queue::is_busy`]); of the rest nothing is
-    /// kept when it is refused.
+    /// Queues the batch for this client. Backfill is always accepted (see [`Queue::is_busy`]); a refused batch has no
+    /// effect.
     pub(super) fn push(&mut self, batch: &Arc<Batch>, client: &Client) -> Result<(), Behind> {
         let is_backfill = batch.class == Class::Backfill;
         let tasks = self.owners.entry(client.owner).or_insert_with(|| Tasks {
@@ -82,11 +82,11 @@ impl Queue {
                 .of(batch.class)
                 .push_back(Task::new(self.serial, batch, &client.keys));
         }
-        self.look_at(client.owner);
+        self.update(client.owner);
         Ok(())
     }
 
-    /// Whether so much backfill waits for this address, or for all, that no more should be pushed.
+    /// Whether the queue of backfill of this address, or of all, is full.
     pub(super) fn is_busy(&self, address: IpAddr) -> bool {
         self.backfill_of_all >= BACKFILL
             || self
@@ -95,7 +95,7 @@ impl Queue {
                 .is_some_and(|cost| *cost >= BACKFILL_PER_ADDRESS)
     }
 
-    /// Drops everything that waits for this owner. What others wait for with it goes on at their cost.
+    /// Drops the work of this owner. Work shared with others continues at their cost.
     pub(super) fn leave(&mut self, owner: Owner) {
         let Some(tasks) = self.owners.remove(&owner) else {
             return;
@@ -106,12 +106,12 @@ impl Queue {
         for task in tasks.by_class.into_iter().flatten() {
             self.forget_backfill(tasks.address, &task);
             for search in task.searches {
-                self.hand_on(search);
+                self.requeue(search);
             }
         }
     }
 
-    /// The next piece of work. `express`: only what entered the mempool.
+    /// The next piece of work. `express`: only transactions that entered the mempool.
     pub(super) fn next(&mut self, express: bool) -> Option<Piece> {
         let rings: &[Ring] = if express {
             &[Ring::Express]
@@ -131,7 +131,7 @@ impl Queue {
         std::mem::take(&mut self.ended)
     }
 
-    /// These pairs of row and column deserve a search.
+    /// Records a finished scan, with the pairs of row and column that need a search.
     pub(super) fn scanned(&mut self, scan: Scan, found: impl IntoIterator<Item = (usize, usize)>) {
         let Scan {
             batch,
@@ -146,7 +146,7 @@ impl Queue {
                     task.open += 1;
                 }
             }
-            self.hand_on(Searching {
+            self.requeue(Searching {
                 batch: Arc::clone(&batch),
                 row: rows.start + row,
                 receiver: Arc::downgrade(&column.receiver),
@@ -162,8 +162,8 @@ impl Queue {
         }
     }
 
-    /// A search was worked on, at this cost. `found`: payments that its watches are notified of. Each owner pays for
-    /// its own, so that many watches of one key do not delay others.
+    /// Records a step of a search, with its cost. `found`: its payments, of which watches are notified. Each owner is
+    /// charged for its own, so that many watches of one key do not delay others.
     pub(super) fn searched(&mut self, searching: Searching, cost: u64, found: usize) {
         for to in &searching.to {
             self.charge(to.owner, (found * to.watches.len()) as u64 * NOTIFY);
@@ -174,7 +174,7 @@ impl Queue {
                 task.is_searching = false;
             }
             self.charge(owner, cost);
-            self.look_at(owner);
+            self.update(owner);
         }
         let is_over = searching.search.as_ref().is_none_or(|search| search.is_done());
         if is_over {
@@ -182,7 +182,7 @@ impl Queue {
                 self.close(to.owner, to.serial);
             }
         } else {
-            self.hand_on(searching);
+            self.requeue(searching);
         }
     }
 
@@ -191,14 +191,14 @@ impl Queue {
             let owner = self.rings.get_mut(ring as usize)?.pick()?;
             let task = self.owners.get_mut(&owner)?.first_with_work(ring);
             let Some(task) = task else {
-                self.look_at(owner);
+                self.update(owner);
                 continue;
             };
             if task.may_search()
                 && let Some(search) = task.searches.pop_front()
             {
                 task.is_searching = true;
-                self.look_at(owner);
+                self.update(owner);
                 return Some(Piece::Search(search));
             }
             if !task.batch.is_cancelled() {
@@ -212,7 +212,7 @@ impl Queue {
                 break (owner, scan);
             }
             task.row = task.batch.rows.len();
-            self.look_at(owner);
+            self.update(owner);
         };
         let companions = self.rings.get(ring as usize)?.companions(COMPANIONS);
         let others = companions.into_iter().filter(|owner| *owner != lead);
@@ -235,7 +235,7 @@ impl Queue {
             scan.of.push((owner, task.serial));
             cost += own;
             self.charge(owner, own);
-            self.look_at(owner);
+            self.update(owner);
             if cost >= PIECE {
                 break;
             }
@@ -243,18 +243,18 @@ impl Queue {
         Some(Piece::Scan(scan))
     }
 
-    /// Queues a search for the owner that pays for it: the first that has not left.
-    fn hand_on(&mut self, mut searching: Searching) {
+    /// Queues a search for the owner that is charged for it: the first that has not left.
+    fn requeue(&mut self, mut searching: Searching) {
         searching.to.retain(|to| self.task(to.owner, to.serial).is_some());
         let Some(payer) = searching.to.first().cloned() else {
             return;
         };
         if let Some(task) = self.task(payer.owner, payer.serial) {
-            // One that goes on is the first of its row.
+            // A continued search is the first of its row.
             let row = searching.row + usize::from(searching.search.is_none());
             let place = task.searches.partition_point(|other| other.row < row);
             task.searches.insert(place, searching);
-            self.look_at(payer.owner);
+            self.update(payer.owner);
         }
     }
 
@@ -262,12 +262,12 @@ impl Queue {
     fn close(&mut self, owner: Owner, serial: u64) {
         if let Some(task) = self.task(owner, serial) {
             task.open -= 1;
-            self.look_at(owner);
+            self.update(owner);
         }
     }
 
-    /// Ends the tasks of this owner that are over, and has it in the rings where there is work for it.
-    fn look_at(&mut self, owner: Owner) {
+    /// Ends the finished tasks of this owner, and updates its membership in the rings.
+    fn update(&mut self, owner: Owner) {
         let Some(tasks) = self.owners.get_mut(&owner) else {
             return;
         };

@@ -1,23 +1,23 @@
-//! What is scanned.
+//! Input of scans.
 
 use bitcoin::Txid;
 use sdk_relay_bip352::EligibleTx;
 
-/// An eligible transaction (BIP352) with what its notifications need.
+/// An eligible transaction (BIP352) with the data of its notifications.
 #[derive(Debug)]
 pub struct Row {
-    /// What a scan needs.
+    /// Input of the scan.
     pub eligible: EligibleTx,
-    /// What a notification needs.
+    /// Data of notifications.
     pub facts: Facts,
 }
 
-/// What a notification says of the transaction itself.
+/// Data of a notification about the transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     /// Its id.
     pub txid: Txid,
-    /// Satoshis; `None` where an input's value is not known.
+    /// In satoshis; `None` if the value of an input is unknown.
     pub fee: Option<u64>,
     /// Serialised size in bytes.
     pub size: u64,

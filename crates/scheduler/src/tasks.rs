@@ -1,4 +1,4 @@
-//! The batches that wait for one owner, and how far they are.
+//! The queued batches of one owner, and their progress.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use sdk_relay_bip352::Prepared;
 use super::pieces::{Column, Scan, Searching, Target};
 use super::{Batch, Class, Keys, Owner};
 
-/// Rows of the mempool and of blocks that may wait for one connection: 80 full blocks of the main network. A connection
-/// that is further behind is closed: it has more keys than its share of the processors can scan.
+/// Largest number of queued live rows of one connection: 80 full mainnet blocks. A connection that is further behind is
+/// closed: it has more keys than its share of the processors can scan.
 pub(super) const ROWS_BEHIND: usize = 200_000;
-/// Batches that may wait for one connection, for the same reason: they can be small.
+/// Largest number of queued batches of one connection, because batches can be small.
 const BATCHES_BEHIND: usize = 4_096;
 
 /// Owners with work for the express thread (the mempool), for the general threads (mempool and blocks), and with
@@ -27,9 +27,9 @@ pub(super) enum Ring {
 #[derive(Debug)]
 pub(super) struct Tasks {
     pub(super) address: IpAddr,
-    /// By class. Only the first of each is worked on.
+    /// By class. Only the first of each is processed.
     pub(super) by_class: [VecDeque<Task>; 3],
-    /// Rows of the live ones.
+    /// Number of rows of the live ones.
     pub(super) rows: usize,
 }
 
@@ -42,12 +42,12 @@ pub(super) struct Task {
     /// The next row, and the next of the keys for it.
     pub(super) row: usize,
     pub(super) key: usize,
-    /// Pieces and searches that are not finished.
+    /// Unfinished pieces and searches.
     pub(super) open: usize,
     /// Pieces that are being scanned.
     pub(super) scanning: usize,
-    /// Searches that wait, and that this owner pays for, in the order of the rows. They begin when all rows are
-    /// scanned, one after the other, so that payments are reported in the order of the rows.
+    /// Queued searches charged to this owner, in the order of the rows. They start when all rows are scanned, one at a
+    /// time, so that payments are reported in the order of the rows.
     pub(super) searches: VecDeque<Searching>,
     pub(super) is_searching: bool,
 }
@@ -62,7 +62,7 @@ impl Tasks {
         }
     }
 
-    /// The first task that a thread can do something for, of the classes of a ring.
+    /// The first task with available work, of the classes of a ring.
     pub(super) fn first_with_work(&mut self, ring: Ring) -> Option<&mut Task> {
         let [mempool, block, backfill] = &mut self.by_class;
         let classes = match ring {
@@ -74,7 +74,7 @@ impl Tasks {
         first.find(|task| task.has_work())
     }
 
-    /// Adds the keys to a task for this batch that has not begun, so that they share its pieces.
+    /// Adds the keys to a task of this batch that has not started, so that they share its pieces.
     pub(super) fn join(&mut self, batch: &Arc<Batch>, keys: &Keys) -> bool {
         let mut waiting = self.of(batch.class).iter_mut();
         let Some(task) = waiting.find(|task| Arc::ptr_eq(&task.batch, batch) && task.is_untouched()) else {
@@ -91,7 +91,7 @@ impl Tasks {
         true
     }
 
-    /// What is waiting for this owner of this batch of backfill.
+    /// Cost of this backfill batch that is still queued for this owner.
     pub(super) fn backfill_cost(&self, batch: &Arc<Batch>) -> u64 {
         let [_, _, backfill] = &self.by_class;
         let of_batch = backfill.iter().filter(|task| Arc::ptr_eq(&task.batch, batch));
@@ -143,7 +143,7 @@ impl Task {
         self.keys.iter().map(|entry| entry.cost).sum::<u64>() * self.batch.rows.len() as u64
     }
 
-    /// Adds the next of its keys to the piece, up to this cost, and one at least. Gives what they cost.
+    /// Adds the next of its keys to the piece, up to this cost, but at least one. Returns their cost.
     pub(super) fn take(
         &mut self,
         scan: &mut Scan,
@@ -158,7 +158,7 @@ impl Task {
                 break;
             }
             self.key += 1;
-            // The watch has ended otherwise.
+            // Otherwise the watch has ended.
             let Some(receiver) = entry.receiver.upgrade() else {
                 continue;
             };

@@ -15,19 +15,17 @@ use super::queue::{Behind, Queue};
 use super::{Batch, Client, Outcome, Owner, PIECE};
 use crate::SpawnThread;
 
-/// Outcomes that detection has not taken yet. Threads wait when there are more, so that nothing piles up while the
-/// store fails. One is about a transaction, of which 2,300 outputs at most may pay a watch where nodes relay it, 200
-/// KB: 6 MB in all. Few, so that what is found for one client next does not wait long behind what was found for
-/// another.
+/// Capacity of the queue of outcomes to detection. Threads wait while it is full, so that memory stays bounded while
+/// the store fails. An outcome is about one transaction, of which at most 2,300 outputs (standardness) pay a watch, 200
+/// KB: 6 MB in total. Small, so that an outcome of one client does not wait long behind those of another.
 const OUTCOMES_AHEAD: usize = 32;
-/// Watches of one outcome: some 0.5 ms of detection for each payment.
+/// Largest number of watches in one outcome: about 0.5 ms of detection per payment.
 const WATCHES_OF_OUTCOME: usize = 64;
-/// How much the general threads give way. One more thread, for the mempool alone, does not: a payment of another client
-/// is reported while all others scan a block.
+/// Nice value of the general threads. A further thread, for the mempool only, has normal priority, so that mempool
+/// payments are reported while all others scan a block.
 const NICE: i32 = 5;
 
-/// Starts work and cancels it. Dropped, it ends its threads after the pieces that are being worked on; their owner
-/// waits for them.
+/// Queues and cancels scans. On drop, the threads end after their current pieces; their owner joins them.
 #[derive(Debug)]
 pub struct Scheduler {
     shared: Arc<Shared>,
@@ -46,7 +44,7 @@ struct State {
 }
 
 impl Scheduler {
-    /// Starts one thread for each processor, and one for the mempool alone.
+    /// Starts one thread for each processor, and one for the mempool only.
     pub fn start(scanner: &Scanner, threads: &dyn SpawnThread) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
         let scheduler = Self { shared: Arc::default() };
@@ -68,7 +66,7 @@ impl Scheduler {
         Ok((scheduler, receiver))
     }
 
-    /// Has the batch scanned for these clients. Gives those that are too far behind, for which it is not.
+    /// Queues the batch for these clients. Returns those that are too far behind, for which it is refused.
     pub fn push<'c>(&self, batch: &Arc<Batch>, clients: impl IntoIterator<Item = &'c Client>) -> Vec<Owner> {
         let mut state = self.shared.lock();
         let refused = |client: &&Client| state.queue.push(batch, client) == Err(Behind);
@@ -78,15 +76,15 @@ impl Scheduler {
         behind
     }
 
-    /// Whether so much backfill waits for this address, or for all, that no more should be pushed.
+    /// Whether the queue of backfill of this address, or of all, is full.
     pub fn is_busy(&self, address: IpAddr) -> bool {
         self.shared.lock().queue.is_busy(address)
     }
 
-    /// Drops everything that waits for this owner.
+    /// Drops the work of this owner.
     pub fn leave(&self, owner: Owner) {
         self.shared.lock().queue.leave(owner);
-        // What others share with it has changed hands.
+        // Shared work may have moved to other owners.
         self.shared.work.notify_all();
     }
 }
@@ -99,7 +97,7 @@ impl Drop for Scheduler {
 }
 
 impl Shared {
-    /// A thread that panicked has left the queue whole: it computes outside the lock.
+    /// The queue is consistent after a panic of a thread: threads compute outside the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,8 +130,8 @@ impl Thread {
         }
     }
 
-    /// Whatever it finds is reported before the queue knows that it is finished: the next batch of an owner begins
-    /// after that.
+    /// Matches are reported before the piece is marked as finished, because the next batch of an owner starts after
+    /// that.
     fn work(&self, piece: Piece) -> Result<(), Ended> {
         match piece {
             Piece::Scan(scan) => {
@@ -154,7 +152,7 @@ impl Thread {
                 self.shared.lock().queue.searched(searching, cost, matches.len());
             }
         }
-        // There may be searches now, the next batch of an owner, or ends to report.
+        // There may be new searches, a next batch of an owner, or ended tasks to report.
         self.shared.work.notify_all();
         Ok(())
     }
@@ -166,7 +164,7 @@ impl Thread {
         self.scanner.suspects(&receivers, &rows)
     }
 
-    /// An engine does not panic; if one did, the connections of its owners would be closed.
+    /// An engine does not panic; if one did, the connections of the owners would be closed.
     fn unless_failed<T: Default>(
         &self,
         result: thread::Result<T>,
@@ -182,7 +180,7 @@ impl Thread {
         Ok(value)
     }
 
-    /// In small outcomes, between which detection sees to the chain.
+    /// Reports small outcomes, so that detection can process the chain in between.
     fn report_found(&self, searching: &Searching, matches: &[Match]) -> Result<(), Ended> {
         let watches = searching.watches();
         watches.chunks(WATCHES_OF_OUTCOME).try_for_each(|watches| {
@@ -206,13 +204,14 @@ impl Thread {
     }
 }
 
-/// Goes on with a search for one piece, below the caller's frame. Gives what it has found, and what that has cost.
+/// Continues a search for one piece; returns its matches and their cost. Not inlined: the caller zeroises the stack
+/// below its frame.
 #[inline(never)]
 fn search(searching: &mut Searching) -> (Vec<Match>, u64) {
     let row = searching.batch.rows.get(searching.row).map(Arc::clone);
     let receiver = searching.receiver.upgrade().filter(|_| !searching.batch.is_cancelled());
     let (Some(row), Some(receiver)) = (row, receiver) else {
-        // The watch has ended, or the block has left the chain.
+        // The watch has ended, or the block was disconnected.
         searching.search = None;
         return (Vec::new(), 0);
     };

@@ -129,11 +129,7 @@ impl Bitcoind {
             panic!("{e}");
         }
         let status = eventually(STOP, "the node's end", async || self.ended()).await;
-        assert!(
-            status.success(),
-            "the node ended badly ({status}): {}",
-            self.last_words()
-        );
+        assert!(status.success(), "the node ended badly ({status}): {}", self.log_tail());
         self.child = None;
         self.rpc = None;
     }
@@ -198,7 +194,7 @@ impl Bitcoind {
         let child = GuardedChild::spawn(&mut command).map_err(|e| format!("{}: {e}", bitcoind_exe().display()))?;
         self.child = Some(child);
         let rpc = eventually(READY, "an answer of the node's RPC", async || match self.ended() {
-            Some(status) => Some(Err(format!("{status}: {}", self.last_words()))),
+            Some(status) => Some(Err(format!("{status}: {}", self.log_tail()))),
             None => self.answering().await.map(Ok),
         });
         let rpc = rpc.await?;
@@ -275,7 +271,7 @@ impl Bitcoind {
         self.child.as_mut()?.try_wait().expect("a child's status")
     }
 
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         let read = |name: &str| {
             std::fs::read_to_string(self.datadir.path().join(name)).unwrap_or_else(|error| error.to_string())
         };

@@ -1,5 +1,4 @@
-//! Permits of something that addresses share: so many in all, and so many for each address, so that none uses up what
-//! all have.
+//! Permits shared by addresses, with a bound in total and one per address, so that no address can exhaust them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// Addresses that are remembered before those without a permit are forgotten.
+/// Number of addresses above which those without a permit are removed.
 const ADDRESSES: usize = 1000;
 
 /// Gives permits.
@@ -18,7 +17,7 @@ pub struct AddressPermits {
     by_address: Mutex<HashMap<IpAddr, Weak<Semaphore>>>,
 }
 
-/// Some permits; dropping it gives them back.
+/// Acquired permits; released on drop.
 #[derive(Debug)]
 pub struct AddressPermit {
     _of_address: OwnedSemaphorePermit,
@@ -26,7 +25,7 @@ pub struct AddressPermit {
 }
 
 impl AddressPermits {
-    /// So many in all, and for each address.
+    /// `all` permits in total, `per_address` for each address.
     pub fn new(all: usize, per_address: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
@@ -35,7 +34,7 @@ impl AddressPermits {
         }
     }
 
-    /// So many permits, if there are as many now.
+    /// Acquires permits if they are available now.
     pub fn try_acquire(&self, address: IpAddr, permits: u32) -> Option<AddressPermit> {
         Some(AddressPermit {
             _of_address: self.of(address).try_acquire_many_owned(permits).ok()?,
@@ -43,9 +42,8 @@ impl AddressPermits {
         })
     }
 
-    /// The same, as soon as there are as many: first among the requests of the address, in the order in which they
-    /// came, then among the addresses. What waits for its own address takes nothing of the others. It never fails:
-    /// nothing closes a semaphore.
+    /// Waits for permits, first in the queue of the address, then in the queue of all. A request that waits for its own
+    /// address takes no permits of others. Never fails: the semaphores are never closed.
     pub async fn acquire(&self, address: IpAddr, permits: u32) -> Result<AddressPermit, AcquireError> {
         Ok(AddressPermit {
             _of_address: self.of(address).acquire_many_owned(permits).await?,
@@ -56,7 +54,7 @@ impl AddressPermits {
     fn of(&self, address: IpAddr) -> Arc<Semaphore> {
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if by_address.len() >= ADDRESSES {
-            // Permits and those who wait for them keep the semaphore of their address.
+            // Permits and waiters keep the semaphore of their address alive.
             by_address.retain(|_, semaphore| semaphore.strong_count() > 0);
         }
         let known = by_address.entry(address).or_default();

@@ -1,4 +1,4 @@
-//! Who may connect: connections are counted, in all and by address.
+//! Admission of connections: counts them in total and per address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,29 +17,29 @@ pub struct Admission {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    /// Clients, whose address is known with their request.
+    /// Admitted connections by client address, which is known after the request.
     by_address: HashMap<IpAddr, usize>,
-    /// Connections whose request is still to come, by the other end of the connection.
+    /// Connections without a request yet, by TCP peer.
     arriving: HashMap<IpAddr, usize>,
 }
 
-/// A slot in the total, for a connection whose request is still to come; dropping it frees the slot.
+/// A slot in the total, for a connection without a request yet; released on drop.
 #[derive(Debug)]
-pub struct Seat {
+pub struct PendingPermit {
     admission: Arc<Admission>,
     arriving: Option<IpAddr>,
 }
 
-/// A slot among the connections; dropping it frees the slot.
+/// A connection slot; released on drop.
 #[derive(Debug)]
 pub struct Permit {
-    seat: Seat,
+    pending: PendingPermit,
     address: Option<IpAddr>,
 }
 
 impl Admission {
-    /// At most `most` connections, and `most_per_address` of one address. Loopback addresses count only in all: behind
-    /// a reverse proxy every client comes from there.
+    /// At most `most` connections, and `most_per_address` of one address. Loopback addresses count only in the total:
+    /// behind a reverse proxy, every client connects from there.
     pub fn new(most: usize, most_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -48,14 +48,14 @@ impl Admission {
         })
     }
 
-    /// A slot for a connection from this address, where there is one.
+    /// A slot for a connection from this address, if one is free.
     pub fn admit(self: &Arc<Self>, from: IpAddr) -> Option<Permit> {
-        self.arrive(None)?.admit(from).ok()
+        self.reserve(None)?.admit(from).ok()
     }
 
-    /// A slot for a connection that has not said yet for whom it is, where there is one. One peer has no more of these
-    /// than one address has connections; `None` is a peer that speaks for many clients.
-    pub fn arrive(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Seat> {
+    /// A slot for a connection without a request yet, if one is free. A peer has at most as many of these as an address
+    /// has connections; `None` is a peer that forwards many clients.
+    pub fn reserve(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<PendingPermit> {
         let arriving = peer.and_then(counted);
         let mut counts = self.counts();
         if counts.all >= self.most {
@@ -65,7 +65,7 @@ impl Admission {
             take(&mut counts.arriving, peer, self.most_per_address)?;
         }
         counts.all += 1;
-        Some(Seat {
+        Some(PendingPermit {
             admission: Arc::clone(self),
             arriving,
         })
@@ -76,8 +76,8 @@ impl Admission {
     }
 }
 
-impl Seat {
-    /// Its request has come from this address; the seat is given back where that has as many connections as it may.
+impl PendingPermit {
+    /// Converts it after a request from this address; returns `self` if the address has reached its limit.
     pub fn admit(mut self, from: IpAddr) -> Result<Permit, Self> {
         let address = counted(from);
         let mut counts = self.admission.counts();
@@ -91,13 +91,13 @@ impl Seat {
         drop(counts);
         self.arriving = None;
         match taken {
-            Some(()) => Ok(Permit { seat: self, address }),
+            Some(()) => Ok(Permit { pending: self, address }),
             None => Err(self),
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for PendingPermit {
     fn drop(&mut self) {
         let mut counts = self.admission.counts();
         counts.all -= 1;
@@ -110,7 +110,7 @@ impl Drop for Seat {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(address) = self.address {
-            give_back(&mut self.seat.admission.counts().by_address, address);
+            give_back(&mut self.pending.admission.counts().by_address, address);
         }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         assert!(admission.admit(ip("192.0.2.1")).is_none());
         assert!(
             admission.admit(ip("::ffff:192.0.2.1")).is_none(),
-            "the same address in IPv6 clothes"
+            "the same address, IPv4-mapped"
         );
         let _third = admission.admit(ip("192.0.2.2")).unwrap();
         let _fourth = admission.admit(ip("192.0.2.3")).unwrap();
@@ -178,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn one_peer_cannot_take_all_seats_with_requests_that_never_come() {
+    fn one_peer_cannot_take_all_slots_without_sending_requests() {
         let admission = Admission::new(10, 2);
-        let mut seats = vec![admission.arrive(Some(ip("192.0.2.1"))).unwrap()];
-        seats.push(admission.arrive(Some(ip("192.0.2.1"))).unwrap());
-        assert!(admission.arrive(Some(ip("192.0.2.1"))).is_none());
-        assert!(admission.arrive(Some(ip("192.0.2.2"))).is_some());
-        // Its clients have a count of their own, and a proxy has none.
-        let permit = seats.pop().unwrap().admit(ip("198.51.100.1")).unwrap();
-        seats.push(admission.arrive(Some(ip("192.0.2.1"))).unwrap());
-        seats.extend((0..4).map(|_| admission.arrive(None).unwrap()));
-        drop((permit, seats));
+        let mut pending = vec![admission.reserve(Some(ip("192.0.2.1"))).unwrap()];
+        pending.push(admission.reserve(Some(ip("192.0.2.1"))).unwrap());
+        assert!(admission.reserve(Some(ip("192.0.2.1"))).is_none());
+        assert!(admission.reserve(Some(ip("192.0.2.2"))).is_some());
+        // Clients are counted separately from peers, and a proxy is not counted.
+        let permit = pending.pop().unwrap().admit(ip("198.51.100.1")).unwrap();
+        pending.push(admission.reserve(Some(ip("192.0.2.1"))).unwrap());
+        pending.extend((0..4).map(|_| admission.reserve(None).unwrap()));
+        drop((permit, pending));
         let counts = admission.counts();
         assert_eq!((counts.all, counts.arriving.len(), counts.by_address.len()), (0, 0, 0));
     }

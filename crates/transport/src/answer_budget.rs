@@ -1,12 +1,12 @@
-//! Memory for answers that are not sent: those of more than 64 KiB, until the client has read them.
+//! Budget of the memory of unsent answers of more than 64 KiB, until the client has read them.
 //!
-//! A client decides when it reads an answer, and may ask on every connection that it may have: a BlindBit `full-block`
-//! of 1.5 MB on each of 640 connections would be a gigabyte. The sum over all clients has a bound, and so has that of
-//! one address, so that nobody uses up the bound of all.
+//! A client may send a request on each of its connections and never read the answers: a BlindBit `full-block` of 1.5 MB
+//! on each of 640 connections would be a gigabyte. The sum over all clients is bounded, and so is the sum of one
+//! address, so that no address can exhaust the total.
 //!
-//! The share belongs to the bytes themselves. A slice of them keeps the whole allocation, wherever it is held (in the
-//! buffer of hyper, in an encoder): the share is given back when the last slice is dropped, not when the body has
-//! handed out its last one.
+//! A share is attached to the bytes. A slice keeps the whole allocation alive, wherever it is held (in the buffer of
+//! hyper, in an encoder): the share is released when the last slice is dropped, not when the body has returned its last
+//! one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use axum::body::Bytes;
 use crate::address_permits::{AddressPermit, AddressPermits};
 use crate::client_network::network_of;
 
-/// Answers of up to so many bytes have no share. All HTTP connections (1,024) with one each hold 64 MiB; most of it is
-/// with the system, which accepts 128 KiB of a client that does not read.
+/// Answers up to this size need no share. One on each HTTP connection (1,024) is 64 MiB in total, mostly in kernel
+/// buffers, which hold 128 KiB for a client that does not read.
 pub const SMALL_ANSWER: u64 = 64 << 10;
-/// Bytes of larger answers of all clients.
+/// Total bytes of larger answers of all clients.
 const ALL: u32 = 64 << 20;
-/// Bytes of larger answers of one address (IPv6: of one /64).
+/// Total bytes of larger answers of one address (IPv6: of one /64).
 const PER_ADDRESS: u32 = 16 << 20;
 
-/// Gives shares of the memory for answers that are not sent.
+/// Budget of the memory of unsent answers.
 #[derive(Debug)]
 pub struct AnswerBudget {
     bytes: AddressPermits,
     per_address: u32,
 }
 
-/// Memory for one answer; dropping it gives it back.
+/// Memory share of one answer; released on drop.
 #[derive(Debug)]
 pub struct AnswerShare {
     _bytes: AddressPermit,
@@ -51,27 +51,26 @@ impl AnswerBudget {
         }
     }
 
-    /// A share for an answer of so many bytes, if it fits.
+    /// A share for an answer of this size, if available.
     pub fn share(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
         let _bytes = self.bytes.try_acquire(network_of(client), self.permits(bytes))?;
         Some(AnswerShare { _bytes })
     }
 
-    /// The same, as soon as it fits: in the order in which they were requested. `None` never comes: nothing closes the
-    /// budget.
+    /// Waits for a share, first come, first served. Never returns `None`: the budget is never closed.
     pub async fn wait(&self, client: IpAddr, bytes: usize) -> Option<AnswerShare> {
         let _bytes = self.bytes.acquire(network_of(client), self.permits(bytes)).await.ok()?;
         Some(AnswerShare { _bytes })
     }
 
-    /// An answer that is larger than the bound of an address takes all of that.
+    /// An answer larger than the bound of an address takes the whole bound.
     fn permits(&self, bytes: usize) -> u32 {
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.per_address)
     }
 }
 
 impl AnswerShare {
-    /// The bytes, which keep the share until the last slice of them is dropped.
+    /// Attaches the share to the bytes, until their last slice is dropped.
     pub fn hold(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         let _share = Arc::clone(self);
         Bytes::from_owner(Held { bytes, _share })
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_bound_and_all_have_theirs() {
+    fn one_address_and_all_together_are_bounded() {
         let budget = AnswerBudget::new(100, 40);
         let first = budget.share(address(1), 30).unwrap();
         assert!(budget.share(address(1), 11).is_none(), "of the address");
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_slice_gives_the_share_back() {
+    fn the_last_slice_releases_the_share() {
         let budget = AnswerBudget::new(100, 100);
         let share = Arc::new(budget.share(address(1), 100).unwrap());
         let bytes = share.hold(Bytes::from(vec![7; 100]));
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_gets_what_is_given_back_and_takes_nothing_of_others() {
+    async fn a_waiter_gets_released_shares_and_takes_none_of_others() {
         let budget = AnswerBudget::new(100, 40);
         let held = budget.share(address(1), 40).unwrap();
         let mut waits = Box::pin(budget.wait(address(1), 40));
@@ -142,7 +141,7 @@ mod tests {
         assert!(others.iter().all(Option::is_some));
         drop(held);
         let share = waits.await.unwrap();
-        // One that is given up leaves its place.
+        // A cancelled waiter leaves the queue.
         assert!(
             timeout(Duration::from_secs(60), budget.wait(address(1), 40))
                 .await

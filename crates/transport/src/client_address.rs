@@ -1,8 +1,8 @@
-//! The address that a client is limited and logged by: its TCP peer, or the address that a trusted reverse proxy names.
+//! The client address for limits and logs: its TCP peer, or the address that a trusted reverse proxy names.
 //!
-//! A forwarding header is believed only when the peer is listed in `http.trusted_proxies`, and is read from the right:
-//! each proxy appends the address that it saw, so everything to the left of the first untrusted address was written by
-//! the client itself.
+//! A forwarding header is used only if the peer is in `http.trusted_proxies`, and is read from the right: each proxy
+//! appends the address that it saw, so everything to the left of the first untrusted address may be forged by the
+//! client.
 
 mod forwarded;
 
@@ -14,14 +14,14 @@ use sdk_relay_config::{ForwardingHeader, TrustedProxies};
 
 use forwarded::Hops;
 
-/// Longest chain of trusted proxies that is followed. Real chains have two or three.
+/// Longest chain of trusted proxies. Real chains have two or three.
 const MAX_HOPS: usize = 16;
 
 /// Standardised form (RFC 7239).
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where a client is.
+/// Address of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress {
     peer: SocketAddr,
@@ -29,7 +29,7 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// Of a client without a proxy.
+    /// The address of a client without a proxy.
     pub fn direct(peer: SocketAddr) -> Self {
         Self {
             peer,
@@ -37,8 +37,8 @@ impl ClientAddress {
         }
     }
 
-    /// The client of a request: the rightmost address in the forwarding header that is no trusted proxy. Where the
-    /// header is missing, or names nobody, it is the last proxy that is known.
+    /// The client of a request: the rightmost address in the forwarding header that is not a trusted proxy. If the
+    /// header is missing, or has no address, it is the last known proxy.
     pub fn of(proxies: &TrustedProxies, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let direct = Self::direct(peer);
         if !proxies.contains(direct.ip) {
@@ -46,7 +46,7 @@ impl ClientAddress {
         }
         let mut ip = direct.ip;
         for hop in hops(proxies.header(), headers).take(MAX_HOPS) {
-            // What cannot be read was not written by a proxy that can be trusted: nothing left of it is believed.
+            // An unparsable element was not written by a trusted proxy: ignore everything to its left.
             let Some(address) = hop else { break };
             ip = address;
             if !proxies.contains(ip) {
@@ -84,7 +84,7 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// The addresses of the header, from the right; `None` for one that cannot be read.
+/// The addresses of the header, from the right; `None` for an unparsable one.
 fn hops<'a>(header: ForwardingHeader, headers: &'a HeaderMap) -> Hops<'a> {
     let forwarded = match header {
         ForwardingHeader::Auto => !headers.contains_key(X_FORWARDED_FOR),

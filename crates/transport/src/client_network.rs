@@ -1,8 +1,8 @@
-//! Which clients count as one.
+//! Addresses that count as one client.
 
 use std::net::IpAddr;
 
-/// What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has.
+/// The unit of limits: an IPv4 address, or the /64 that one IPv6 customer has.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),

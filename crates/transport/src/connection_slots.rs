@@ -1,6 +1,6 @@
-//! Slots for HTTP connections. When all are taken, the connection that has been without a request for longest makes way
-//! for a new one: connections that send nothing, or a byte now and then, keep nobody out. A request counts once its
-//! body is whole. One address cannot take all slots.
+//! Slots for HTTP connections. When all are taken, the connection that has been idle for longest is evicted for a new
+//! one, so that connections that send nothing, or a byte now and then, cannot block others. A request counts once its
+//! body is complete. One address cannot take all slots.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -18,22 +18,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client_network::network_of;
 
-/// Instead of a moment while a request is under way.
+/// Value of `idle_since` while a request is in progress.
 const BUSY: u64 = 0;
-/// For so long a connection keeps its slot without a request, counted from when it is served first. When a thousand
-/// come at once, this lets each of them send its request; the newcomers wait meanwhile.
+/// How long a connection keeps its slot without a request, from its first service. If a thousand connect at once, each
+/// of them can send its request; new ones wait meanwhile.
 const GRACE: Duration = Duration::from_millis(250);
-/// In this time the task of an accepted connection runs.
+/// Within this time, the task of an accepted connection starts to run.
 const SOON: Duration = Duration::from_millis(1);
 
-/// How many connections there may be.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) all: usize,
-    /// Of one address (IPv6: of one /64).
+    /// Connections of one address (IPv6: of one /64).
     pub(crate) per_address: usize,
-    /// Of loopback addresses and trusted proxies together. They speak for many clients, so it is far more than of
-    /// another address; the rest is kept for those who come by themselves.
+    /// Connections of loopback addresses and trusted proxies together. They forward many clients, so the limit is far
+    /// higher than that of another address; the rest is reserved for direct clients.
     pub(crate) proxies: usize,
 }
 
@@ -49,30 +49,30 @@ pub(crate) struct ConnectionSlots {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// In the order in which they came: of two that have been idle for as long the older one makes way.
+    /// By age: of two that have been idle equally long, the older one is evicted.
     taken: BTreeMap<u64, Arc<Connection>>,
-    /// Connections by address, those that were asked to close for others not among them.
+    /// Connections by address, without evicted ones.
     by_address: HashMap<Address, usize>,
 }
 
-/// What is counted as one address; `None` is this machine and the trusted proxies.
+/// An address for the limits; `None` is this machine and the trusted proxies.
 type Address = Option<IpAddr>;
 
-/// The connection on a slot.
+/// State of the connection on a slot.
 #[derive(Debug)]
 pub(crate) struct Connection {
     address: Address,
-    /// Since when it has no request, in nanoseconds of [`ConnectionSlots`]; [`BUSY`] while it has one, and until it is
-    /// served first.
+    /// Since when it has no request, in nanoseconds since the creation of [`ConnectionSlots`]; [`BUSY`] while it has
+    /// one, and until its first service.
     idle_since: AtomicU64,
-    /// It has a request, whole or not.
+    /// It has a request, complete or not.
     has_request: AtomicBool,
-    /// It has not had a request: that may be on its way, or here and not read yet.
+    /// It has not had a request yet, which may be in transit, or received and not read.
     fresh: AtomicBool,
     cut: CancellationToken,
 }
 
-/// A slot; dropping it frees it.
+/// A slot; released on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Arc<ConnectionSlots>,
@@ -81,13 +81,13 @@ pub(crate) struct Slot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// What a connection has to do.
+/// State of the request of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnderWay {
     Nothing,
-    /// A request whose body is not whole.
+    /// A request with an incomplete body.
     Arriving,
-    /// A whole request.
+    /// A complete request.
     Answer,
 }
 
@@ -103,19 +103,19 @@ impl Connection {
     }
 }
 
-/// Whether an address has room for one more connection.
-enum Room {
-    There,
-    /// After this it may be.
+/// Whether an address may have one more connection.
+enum Availability {
+    Now,
+    /// Check again after this time.
     Within(Duration),
 }
 
 /// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoSlot {
-    /// The address has as many connections as it may, and each has a request or is too new to make way.
+    /// The address has reached its limit, and each of its connections has a request or is too new to be evicted.
     Address,
-    /// There will be none any more.
+    /// The slots are closed.
     Closed,
 }
 
@@ -129,14 +129,14 @@ impl ConnectionSlots {
         })
     }
 
-    /// A slot, as soon as there is one: after a moment, unless every connection has a request under way. An address at
-    /// its own bound has the longest idle of its own connections make way, and is refused where none is. Proxies have
-    /// no grace there, as who is refused may be the client of one; but for a connection that had no request yet the
-    /// newcomer waits. It is refused where all have one under way.
+    /// Waits for a slot: for a moment, unless every connection has a request in progress. At the limit of an address,
+    /// its longest idle connection is evicted; without an idle one, the new connection is refused. Connections of
+    /// proxies have no grace period there, because each may be for another client; but a new connection waits for one
+    /// that has not had a request yet. It is refused if all have a request in progress.
     pub(crate) async fn take(self: &Arc<Self>, from: IpAddr, is_trusted: bool) -> Result<Slot, NoSlot> {
         let speaks_for_many = is_trusted || from.to_canonical().is_loopback();
         let address = (!speaks_for_many).then(|| network_of(from));
-        while let Room::Within(moment) = self.make_way_within(address)? {
+        while let Availability::Within(moment) = self.make_available(address)? {
             sleep(moment).await;
         }
         let permit = loop {
@@ -169,8 +169,8 @@ impl ConnectionSlots {
         })
     }
 
-    /// Brings an address below its own bound.
-    fn make_way_within(&self, address: Address) -> Result<Room, NoSlot> {
+    /// Brings an address below its limit.
+    fn make_available(&self, address: Address) -> Result<Availability, NoSlot> {
         let (most, grace) = match address {
             Some(_) => (self.bounds.per_address, GRACE),
             None => (self.bounds.proxies, Duration::ZERO),
@@ -178,7 +178,7 @@ impl ConnectionSlots {
         let now = self.moment();
         let mut state = self.lock();
         if state.by_address.get(&address).is_none_or(|count| *count < most) {
-            return Ok(Room::There);
+            return Ok(Availability::Now);
         }
         let left = |connection: &Connection, since| {
             let is_fresh = connection.fresh.load(Ordering::Relaxed);
@@ -188,7 +188,7 @@ impl ConnectionSlots {
             |connection: &Connection, since| connection.address == address && left(connection, since).is_zero();
         if let Some((_, connection)) = state.longest_idle(may_be_cut) {
             state.cut(&connection);
-            return Ok(Room::There);
+            return Ok(Availability::Now);
         }
         if address.is_some() {
             return Err(NoSlot::Address);
@@ -199,15 +199,15 @@ impl ConnectionSlots {
         };
         let waits = state.taken.values().filter(fresh).map(|connection| {
             match connection.idle_since.load(Ordering::Relaxed) {
-                // It is served in a moment.
+                // Its task starts within moments.
                 BUSY => SOON,
                 since => left(connection, since).max(SOON),
             }
         });
-        waits.min().map(Room::Within).ok_or(NoSlot::Address)
+        waits.min().map(Availability::Within).ok_or(NoSlot::Address)
     }
 
-    /// Cuts the connection that has been idle for longest, where that is long enough; says when to look again.
+    /// Evicts the connection that has been idle for longest, if the grace period is over; returns when to check again.
     fn cut_longest_idle(&self) -> Duration {
         let now = self.moment();
         let mut state = self.lock();
@@ -222,7 +222,7 @@ impl ConnectionSlots {
         left
     }
 
-    /// Nanoseconds since the beginning, never [`BUSY`].
+    /// Nanoseconds since the creation, never [`BUSY`].
     fn moment(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos())
             .unwrap_or(u64::MAX)
@@ -239,7 +239,7 @@ fn left_of(grace: Duration, since: u64, now: u64) -> Duration {
 }
 
 impl State {
-    /// Of those for which `of` holds, given the moment since when they are idle.
+    /// The longest idle connection for which `of` returns true, given the start of its idle time.
     fn longest_idle(&self, of: impl Fn(&Connection, u64) -> bool) -> Option<(u64, Arc<Connection>)> {
         let idle = self
             .taken
@@ -267,23 +267,22 @@ impl State {
 }
 
 impl Slot {
-    /// Waits until the connection must make way.
+    /// Waits until the connection is evicted.
     pub(crate) async fn evicted(&self) {
         self.connection.cut.cancelled().await;
     }
 
-    /// The connection on it.
+    /// Its connection.
     pub(crate) fn connection(&self) -> Arc<Connection> {
         Arc::clone(&self.connection)
     }
 
-    /// The connection is served from now on.
+    /// Records the first service of the connection.
     pub(crate) fn served(&self) {
         self.connection.idle_since.store(self.slots.moment(), Ordering::Relaxed);
     }
 
-    /// Marks a request whose body is still to come: until it is there, the connection may have to make way as an idle
-    /// one.
+    /// Marks a request with an incomplete body: until it is complete, the connection may be evicted like an idle one.
     pub(crate) fn request(&self) -> Busy {
         self.connection.fresh.store(false, Ordering::Relaxed);
         self.connection.has_request.store(true, Ordering::Relaxed);
@@ -305,7 +304,7 @@ impl Drop for Slot {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(crate) struct Busy {
     slots: Arc<ConnectionSlots>,
@@ -313,13 +312,13 @@ pub(crate) struct Busy {
 }
 
 impl Busy {
-    /// The request is there whole: the connection keeps its slot until the answer is through.
+    /// Marks the request as complete: the connection keeps its slot until the answer is sent.
     pub(crate) fn whole(&self) {
         self.connection.idle_since.store(BUSY, Ordering::Relaxed);
     }
 }
 
-/// A request's body. When all of it is there, the request counts as under way.
+/// Body of a request. Once it is complete, the request counts as in progress.
 #[derive(Debug)]
 pub(crate) struct Arriving<B> {
     pub(crate) body: B,
@@ -355,7 +354,7 @@ impl Drop for Busy {
     }
 }
 
-/// A body that keeps its request under way for as long as it is being sent.
+/// Body of an answer that keeps its request in progress until it is sent.
 #[derive(Debug)]
 pub(crate) struct Held<B> {
     pub(crate) body: B,
@@ -394,12 +393,12 @@ mod tests {
         ConnectionSlots::new(Bounds {
             all,
             per_address: 2,
-            // Its own bound is met elsewhere.
+            // The limit of proxies is tested elsewhere.
             proxies: all + 1,
         })
     }
 
-    /// A slot whose connection is served and has sent nothing.
+    /// A slot with a connection that is served and has sent nothing.
     async fn served(slots: &Arc<ConnectionSlots>, from: IpAddr) -> Result<Slot, NoSlot> {
         let slot = slots.take(from, false).await?;
         slot.served();
@@ -417,7 +416,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_makes_way_and_a_busy_one_does_not() {
+    async fn the_longest_idle_connection_is_evicted_and_a_busy_one_is_not() {
         let slots = slots(3);
         let [first, second, third] = [
             served(&slots, HERE).await.unwrap(),
@@ -427,14 +426,17 @@ mod tests {
         let under_way = busy(&first);
         tokio::time::advance(Duration::from_millis(10)).await;
         drop(second.request());
-        // The first is busy, the second was so later than the third.
+        // The first is busy; the second was busy later than the third.
         let newcomer = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { served(&slots, HERE).await }
         });
         let came = Instant::now();
         timeout(Duration::from_secs(1), third.evicted()).await.unwrap();
-        assert!(came.elapsed() >= GRACE - Duration::from_millis(10), "it had its time");
+        assert!(
+            came.elapsed() >= GRACE - Duration::from_millis(10),
+            "it had its grace period"
+        );
         assert!(!evicted(&first) && !evicted(&second) && !newcomer.is_finished());
         drop(third);
         let newcomer = newcomer.await.unwrap().unwrap();
@@ -445,7 +447,7 @@ mod tests {
         let full = timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(full.is_err(), "all are busy");
         assert!(!evicted(&first) && !evicted(&second) && !evicted(&newcomer));
-        // One that was busy when the newcomer came makes way as well, once it is idle.
+        // A connection that was busy at the arrival of the new one is evicted once it is idle.
         let [under_way, ..] = all_busy;
         drop(under_way);
         let makes_way = async {
@@ -457,7 +459,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_unfinished_request_makes_way_and_a_whole_one_does_not() {
+    async fn an_incomplete_request_is_evicted_and_a_complete_one_is_not() {
         let slots = slots(2);
         let (slow, whole) = (served(&slots, HERE).await.unwrap(), served(&slots, HERE).await.unwrap());
         let (_unfinished, _finished) = (slow.request(), busy(&whole));
@@ -470,7 +472,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_at_its_bound_makes_way_for_itself_or_is_refused() {
+    async fn an_address_at_its_bound_evicts_its_own_or_is_refused() {
         let slots = slots(10);
         let far: IpAddr = "192.0.2.1".parse().unwrap();
         let here = served(&slots, HERE).await.unwrap();
@@ -484,15 +486,15 @@ mod tests {
         assert_eq!(served(&slots, far).await.unwrap_err(), NoSlot::Address, "both are busy");
         assert!(slots.take("192.0.2.2".parse().unwrap(), false).await.is_ok());
         drop((first, second));
-        assert!(served(&slots, far).await.is_ok(), "a slot that was given back");
+        assert!(served(&slots, far).await.is_ok(), "a released slot");
         drop((third, here));
         assert!(slots.lock().by_address.len() <= 1, "{:?}", slots.lock().by_address);
     }
 
-    /// As when a thousand come while the processors are busy: those that were not served yet, and those whose request
-    /// was not read, have not been idle.
+    /// A thousand connections while the processors are busy: those that are not served yet, or whose request is not
+    /// read yet, are not idle.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_was_not_read_yet_is_not_idle_and_newcomers_wait() {
+    async fn an_unread_connection_is_not_idle_and_new_ones_wait() {
         let slots = ConnectionSlots::new(Bounds {
             all: 10,
             per_address: 10,
@@ -508,11 +510,15 @@ mod tests {
         let came = Instant::now();
         let newcomer = served(&slots, HERE).await.unwrap();
         assert!(evicted(&answered) && !evicted(&unread) && !evicted(&accepted));
-        assert_eq!(came.elapsed(), Duration::ZERO, "whoever was answered makes way at once");
+        assert_eq!(
+            came.elapsed(),
+            Duration::ZERO,
+            "an answered connection is evicted immediately"
+        );
         let _busy = busy(&newcomer);
         let third = served(&slots, HERE).await.unwrap();
         assert!(evicted(&unread) && !evicted(&accepted));
-        assert!(came.elapsed() >= GRACE, "it had its time");
+        assert!(came.elapsed() >= GRACE, "it had its grace period");
         let _all_busy = [busy(&third), busy(&accepted)];
         assert_eq!(served(&slots, HERE).await.unwrap_err(), NoSlot::Address, "all are busy");
     }

@@ -1,21 +1,21 @@
-//! What a connection may still send when it is closed because its peer does not read.
+//! The final writes of a connection that is closed because its peer does not read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes the system take more bytes for a connection than before: enough for the rest of a frame and a close frame,
-/// although the peer takes nothing. The system keeps sending them after the connection is closed here, for a minute or
-/// more, as long as the peer's system answers.
+/// Enlarges the send buffer of a connection, so that the system accepts the rest of a frame and a close frame although
+/// the peer does not read. The system continues to send them after the connection is closed here, for a minute or more,
+/// as long as the peer's system answers.
 #[derive(Clone, Debug, Default)]
-pub struct LastWords(Arc<AtomicBool>);
+pub struct FinalWrites(Arc<AtomicBool>);
 
-impl LastWords {
-    /// From the next write on. What is written after that is all that the connection sends.
+impl FinalWrites {
+    /// Starts with the next write, the last ones of the connection.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether they begin now.
+    /// Whether they start with this write.
     pub(crate) fn take(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }

@@ -1,8 +1,7 @@
-//! HTTP clients that have sent their request, say that they send no more, and wait for the answer.
+//! HTTP clients that half-close the connection after their request, and wait for the answer.
 //!
-//! What the system reports then looks the same as the end of a client that has left. So an answer that is under way is
-//! finished, but one that is awaited for long is given up, with all the work for it: a client that is still there and
-//! took a byte lately is no such case.
+//! The system reports a half-close like a disconnect. So an answer in progress is finished, but a request whose answer
+//! takes long is cancelled, unless the client has accepted a byte recently.
 
 use std::io;
 use std::pin::Pin;
@@ -16,28 +15,28 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::connection_slots::{Connection, UnderWay};
 
-/// For so long an answer is awaited for a client that sends no more and takes nothing. Answers take milliseconds, but
-/// for those that ask the node.
-const LEFT_AFTER: Duration = Duration::from_secs(5);
-/// Within this the end of a body that has arrived is noticed.
-const WHOLE_WITHIN: Duration = Duration::from_millis(100);
-/// Between two looks whether the client has left after all.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long an answer is awaited for a half-closed client that accepts no data. Answers take milliseconds, except those
+/// that need the node.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time to detect the end of a received body.
+const BODY_END_TIMEOUT: Duration = Duration::from_millis(100);
+/// Poll interval of the disconnect.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A stream that ends for its reader when the client has left, and not when it merely sends no more.
+/// A stream that ends for its reader when the client has disconnected, not when it has half-closed.
 #[derive(Debug)]
 pub(crate) struct HalfClose<S> {
     stream: S,
     connection: Arc<Connection>,
-    /// Why the connection broke, once it has.
+    /// Error of the connection, if it is broken.
     broken: fn(&S) -> Option<io::Error>,
     finished: watch::Sender<bool>,
     end: Option<End>,
-    /// The last write has to be tried again.
+    /// The last write returned `Pending`.
     write_waits: bool,
 }
 
-/// The client sends no more.
+/// The client has half-closed.
 #[derive(Debug)]
 struct End {
     since: Instant,
@@ -45,12 +44,12 @@ struct End {
     look: Pin<Box<Sleep>>,
 }
 
-/// Notifies the handler of a request that its client sends no more.
+/// Notifies the handler of a request that its client has half-closed.
 #[derive(Clone, Debug)]
 pub struct PeerFinished(watch::Receiver<bool>);
 
 impl PeerFinished {
-    /// Waits until it does not. Cancelling it loses nothing.
+    /// Waits for the half-close. Cancel-safe.
     pub async fn finished(&mut self) {
         if self.0.wait_for(|finished| *finished).await.is_err() {
             // The connection has ended, and its handlers with it.
@@ -60,7 +59,7 @@ impl PeerFinished {
 }
 
 impl<S> HalfClose<S> {
-    /// `broken` says why the stream broke, where it has.
+    /// `broken` returns the error of a broken stream.
     pub(crate) fn new(
         stream: S,
         connection: Arc<Connection>,
@@ -86,22 +85,22 @@ impl<S> HalfClose<S> {
         written
     }
 
-    /// Ready when the stream has ended for its reader.
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when the client has disconnected.
+    fn poll_disconnected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let now = Instant::now();
         let end = self.end.get_or_insert_with(|| {
             self.finished.send_replace(true);
             End {
                 since: now,
                 took: now,
-                look: Box::pin(sleep(LOOK_AGAIN)),
+                look: Box::pin(sleep(POLL_INTERVAL)),
             }
         });
         loop {
             let is_over = match self.connection.under_way() {
                 UnderWay::Nothing => !self.write_waits,
-                UnderWay::Arriving => end.since.elapsed() >= WHOLE_WITHIN,
-                UnderWay::Answer => end.took.elapsed() >= LEFT_AFTER,
+                UnderWay::Arriving => end.since.elapsed() >= BODY_END_TIMEOUT,
+                UnderWay::Answer => end.took.elapsed() >= ANSWER_TIMEOUT,
             };
             if is_over {
                 return Poll::Ready(Ok(()));
@@ -110,7 +109,7 @@ impl<S> HalfClose<S> {
             if let Some(error) = (self.broken)(&self.stream) {
                 return Poll::Ready(Err(error));
             }
-            end.look.as_mut().reset(Instant::now() + LOOK_AGAIN);
+            end.look.as_mut().reset(Instant::now() + POLL_INTERVAL);
         }
     }
 }
@@ -125,7 +124,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HalfClose<S> {
                 return Poll::Ready(Ok(()));
             }
         }
-        this.poll_left(cx)
+        this.poll_disconnected(cx)
     }
 }
 
@@ -177,7 +176,7 @@ mod tests {
         slots.take([127, 0, 0, 1].into(), false).await.unwrap()
     }
 
-    /// A client that sends no more from the beginning.
+    /// A client that has half-closed from the start.
     async fn finished(
         slot: &Slot,
         broken: fn(&DuplexStream) -> Option<io::Error>,
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_request_it_is_the_end() {
+    async fn without_a_request_a_half_close_ends_the_connection() {
         let slot = slot().await;
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let since = Instant::now();
@@ -199,27 +198,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_awaited_for_a_while_and_longer_where_the_client_takes_it() {
+    async fn an_answer_is_awaited_until_the_timeout_or_while_the_client_reads() {
         let slot = slot().await;
         let busy = slot.request();
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let since = Instant::now();
         assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
         assert!(
-            (WHOLE_WITHIN..2 * WHOLE_WITHIN).contains(&since.elapsed()),
+            (BODY_END_TIMEOUT..2 * BODY_END_TIMEOUT).contains(&since.elapsed()),
             "half a request"
         );
         busy.whole();
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let since = Instant::now();
         for _ in 0..3 {
-            let reading = tokio::time::timeout(LEFT_AFTER - LOOK_AGAIN, stream.read_u8());
-            assert!(reading.await.is_err(), "the answer is on its way");
+            let reading = tokio::time::timeout(ANSWER_TIMEOUT - POLL_INTERVAL, stream.read_u8());
+            assert!(reading.await.is_err(), "the answer is in progress");
             stream.write_all(b"part").await.unwrap();
         }
         assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
-        assert!(since.elapsed() >= 4 * LEFT_AFTER - 4 * LOOK_AGAIN && since.elapsed() < 5 * LEFT_AFTER);
-        // An answer that is through ends the wait at once, whatever comes of the connection.
+        assert!(since.elapsed() >= 4 * ANSWER_TIMEOUT - 4 * POLL_INTERVAL && since.elapsed() < 5 * ANSWER_TIMEOUT);
+        // A sent answer ends the wait immediately, whatever happens to the connection.
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let (_, read) = tokio::join!(async { drop(busy) }, async {
             tokio::task::yield_now().await;
@@ -239,6 +238,6 @@ mod tests {
         let since = Instant::now();
         let error = stream.read(&mut [0; 10]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-        assert!(since.elapsed() < LEFT_AFTER);
+        assert!(since.elapsed() < ANSWER_TIMEOUT);
     }
 }

@@ -1,18 +1,18 @@
-//! Threads of the HTTP API's own.
+//! Separate threads for the HTTP API.
 //!
-//! WebSocket clients can send gigabytes at once, which the threads that read them work on for seconds. `/health/live`
-//! is asked by service managers that kill a relay for not answering: the operating system divides the processor between
-//! these threads and the others.
+//! WebSocket clients can send gigabytes at once, which can occupy the threads that read them for seconds. Service
+//! managers poll `/health/live` and kill a relay that does not answer: with separate threads, the operating system
+//! shares the processors fairly.
 
 use std::io;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads that serve HTTP. A second one, so that a request that takes the processor for a moment holds up no other.
+/// Threads that serve HTTP. Two, so that a CPU-bound request does not delay others.
 pub const THREADS: usize = 2;
 
-/// A runtime that may be dropped anywhere: its tasks are ended, and not waited for.
+/// A runtime that may be dropped in any context: its tasks are aborted, and not awaited.
 #[derive(Debug)]
 pub struct HttpRuntime(Option<Runtime>);
 
@@ -27,7 +27,7 @@ impl HttpRuntime {
         Ok(Self(Some(runtime)))
     }
 
-    /// Where its tasks are spawned; those that they spawn run there too. `None` never comes before the drop.
+    /// Its handle for spawning. `None` only after the drop.
     pub fn handle(&self) -> Option<&Handle> {
         self.0.as_ref().map(Runtime::handle)
     }

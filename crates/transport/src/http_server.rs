@@ -21,18 +21,17 @@ use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
 
-/// Within this a request's headers must have come: a client that sends a byte now and then holds a connection no
-/// longer.
+/// Deadline of the headers of a request, so that a client that sends a byte now and then cannot hold a connection.
 pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes that the headers of a request may have; hyper's least is 8 KiB.
+/// Largest size of the headers of a request; the minimum of hyper is 8 KiB.
 const HEADER_BYTES: usize = 16 << 10;
 
-/// What a client reads whose address has as many HTTP connections as it may.
+/// Answer to a client whose address has reached its limit of HTTP connections.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 45\r\nConnection: close\r\n\r\ntoo many connections from this address: wait\n";
 
-/// Serves the HTTP API until the relay's end: requests under way are answered, idle connections closed.
+/// Serves the HTTP API until the shutdown: requests in progress are answered, idle connections closed.
 pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: ListenerState) {
     let listeners = Arc::new(listeners);
     let (tls, mut ending) = (listeners.tls.clone(), listeners.ending.clone());
@@ -65,7 +64,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
     }
 }
 
-/// Says why a connection is closed, as far as that can be said at once: nothing waits for this client.
+/// Sends the reason of a refusal, if the system accepts it immediately: never waits for the client.
 fn refuse(stream: &Stream, has_tls: bool) {
     if !has_tls && let Err(error) = stream.get_ref().try_write(TOO_MANY) {
         tracing::trace!(%error, "cannot send the reason to a refused client");
@@ -82,7 +81,7 @@ async fn requests<A: Api>(
     ending: &mut Shutdown,
     slot: &Slot,
 ) {
-    let last_words = stream.last_words();
+    let final_writes = stream.final_writes();
     let Some(stream) = secured(tls, stream, peer, ending).await else {
         return;
     };
@@ -90,7 +89,7 @@ async fn requests<A: Api>(
     let api = TowerToHyperService::new(api);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        request.extensions_mut().insert(last_words.clone());
+        request.extensions_mut().insert(final_writes.clone());
         request.extensions_mut().insert(finished.clone());
         request.extensions_mut().insert(Arc::clone(&listeners));
         request.extensions_mut().insert(Arc::clone(&listeners.input));
@@ -111,18 +110,18 @@ async fn requests<A: Api>(
         .with_upgrades();
     let mut conn = std::pin::pin!(conn);
     tokio::select! {
-        // A client that breaks off is its own business.
+        // A disconnect of the client is not an error.
         _ = conn.as_mut() => {}
         _ = shutdown_requested(ending) => {
             conn.as_mut().graceful_shutdown();
-            #[expect(clippy::let_underscore_must_use, reason = "a client that breaks off is its own business")]
+            #[expect(clippy::let_underscore_must_use, reason = "a disconnect of the client is not an error")]
             let _ = conn.await;
         }
     }
 }
 
-/// What answers requests. They carry a [`Peer`], the connection's [`LastWords`](crate::LastWords) and
-/// [`PeerFinished`](crate::PeerFinished), and the `Arc<`[`ListenerState`]`>` that they came through as extensions.
+/// The handler of requests. They carry a [`Peer`], the connection's [`FinalWrites`](crate::FinalWrites) and
+/// [`PeerFinished`](crate::PeerFinished), and the `Arc<`[`ListenerState`]`>` of their listener as extensions.
 pub trait Api:
     tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
     + Clone

@@ -1,9 +1,9 @@
-//! Memory for input that is not finished: WebSocket messages and request bodies of which a part has arrived.
+//! Budget of the memory of incomplete input: partly received WebSocket messages and request bodies.
 //!
-//! A client decides how much of a message it sends and when it sends the rest, so the sum over all clients needs a
-//! bound of its own (`limits.input_memory`). While an input waits for more bytes its buffer lies in the
-//! [`InputBudget`]; when the sum exceeds the limit, the largest buffers are freed at once, the oldest first among
-//! equals, and their owners find out when they are next polled.
+//! A client may send a part of a message and delay the rest, so the sum over all clients is bounded
+//! (`limits.input_memory`). While an input waits for more bytes, its buffer is parked in the [`InputBudget`]; when the
+//! sum exceeds the limit, the largest buffers are freed immediately, the oldest first among equals, and their owners
+//! receive an error at their next poll.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -13,15 +13,14 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Within this an input that has begun must be complete. The largest one is 1 MiB: a client that needs longer has 100
-/// KiB/s or less.
+/// Deadline of an incomplete input. The largest one is 1 MiB: a slower client has less than 100 KiB/s.
 pub const INPUT_DEADLINE: Duration = Duration::from_secs(10);
-/// Largest piece of a buffer. Pieces of one size are used again for other buffers: memory is not left full of holes.
+/// Largest piece of a buffer. Pieces of one size are reused for other buffers, which avoids fragmentation.
 const PIECE: usize = 16 << 10;
 /// Smallest piece: a client may send a message a byte at a time.
 const SMALLEST: usize = 64;
 
-/// Bytes that arrive little by little. They lie in pieces, so that nothing is copied while it grows.
+/// Incrementally received bytes, in pieces, so that growing does not copy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Buffer {
     pieces: Vec<Vec<u8>>,
@@ -30,12 +29,12 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Bytes that have arrived.
+    /// Number of received bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether none has.
+    /// Whether no byte was received.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -45,14 +44,14 @@ impl Buffer {
         self.memory
     }
 
-    /// Appends, and hands what was appended to `each`, in order. `coming` is what is known to arrive for sure, these
-    /// bytes included.
+    /// Appends, and passes the appended bytes to `each`, in order. `coming` is the number of bytes that are certain to
+    /// arrive, including these.
     pub fn append(&mut self, mut bytes: &[u8], coming: usize, mut each: impl FnMut(&mut [u8])) {
         let mut coming = coming.max(bytes.len());
         while !bytes.is_empty() {
             let free = self.pieces.last().map_or(0, |piece| piece.capacity() - piece.len());
             if free == 0 {
-                // As much as is there already at least, so that there are few pieces whatever arrives.
+                // At least the current length, so that the number of pieces stays small.
                 let size = coming.max(self.length).clamp(SMALLEST, PIECE);
                 self.memory += size;
                 self.pieces.push(Vec::with_capacity(size));
@@ -69,7 +68,7 @@ impl Buffer {
         }
     }
 
-    /// All of it in one piece. Each part is freed as soon as it is copied.
+    /// All of it in one piece. Each piece is freed once it is copied.
     pub fn into_vec(mut self) -> Vec<u8> {
         if self.pieces.len() == 1 {
             return self.pieces.remove(0);
@@ -82,7 +81,7 @@ impl Buffer {
     }
 }
 
-/// Holds the buffers of all unfinished input.
+/// Holds the buffers of all incomplete input.
 #[derive(Debug)]
 pub struct InputBudget {
     limit: usize,
@@ -105,14 +104,14 @@ struct Held {
     evicted: CancellationToken,
 }
 
-/// An input whose memory was needed for others.
+/// The input was evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the memory for unfinished input is used up (limits.input_memory): send each message at once, or try again later"
 )]
 pub struct Evicted;
 
-/// One unfinished input, from its first bytes to its last. Its age decides among equals.
+/// One incomplete input. Among equally large ones, the oldest is evicted first.
 #[derive(Debug)]
 pub struct Input {
     budget: Arc<InputBudget>,
@@ -121,7 +120,7 @@ pub struct Input {
 }
 
 impl InputBudget {
-    /// With room for so many bytes. `cut` counts what is given up, for want of memory or of time.
+    /// A budget of `limit` bytes. `cut` counts inputs that are dropped because of memory or time.
     pub fn new(limit: usize, cut: Counter) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -130,7 +129,7 @@ impl InputBudget {
         })
     }
 
-    /// An input that begins now.
+    /// Starts an input.
     pub fn begin(self: &Arc<Self>) -> Input {
         let mut state = self.lock();
         let id = state.next;
@@ -142,7 +141,7 @@ impl InputBudget {
         }
     }
 
-    /// Bytes that are held now.
+    /// Bytes currently held.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -163,7 +162,7 @@ impl State {
 }
 
 impl Input {
-    /// Lays the buffer down until more arrives.
+    /// Parks the buffer until more bytes arrive.
     pub fn park(&self, buffer: Buffer) {
         let mut gone = Vec::new();
         let mut state = self.budget.lock();
@@ -186,18 +185,18 @@ impl Input {
         }
     }
 
-    /// Takes the buffer up again.
+    /// Takes the parked buffer back.
     pub fn resume(&self) -> Result<Buffer, Evicted> {
         let held = self.budget.lock().remove(self.id);
         held.map(|held| held.buffer).ok_or(Evicted)
     }
 
-    /// Counts that it was not complete in time.
+    /// Counts an input that missed its deadline.
     pub fn late(&self) {
         self.budget.cut.inc();
     }
 
-    /// Resolves when the memory of this input was needed for others.
+    /// Resolves when this input is evicted.
     pub fn evicted(&self) -> WaitForCancellationFutureOwned {
         self.evicted.clone().cancelled_owned()
     }
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_goes_first_and_the_oldest_among_equals() {
+    fn the_largest_is_evicted_first_and_the_oldest_among_equals() {
         let cut = Counter::default();
         let budget = InputBudget::new(1000, cut.clone());
         let small = park(&budget, 100);
@@ -238,14 +237,14 @@ mod tests {
         assert_eq!((old.resume(), budget.bytes()), (Err(Evicted), 800));
         assert!(old.evicted.is_cancelled() && !young.evicted.is_cancelled());
         let huge = park(&budget, 900);
-        assert_eq!(huge.resume(), Err(Evicted), "it is the largest itself");
+        assert_eq!(huge.resume(), Err(Evicted), "it is the largest one");
         assert_eq!(young.resume().unwrap().len(), 400);
         drop((small, next));
         assert_eq!((budget.bytes(), cut.get()), (0, 2));
     }
 
     #[test]
-    fn what_is_dropped_is_given_back_and_nothing_else() {
+    fn dropped_inputs_release_their_memory_and_nothing_else() {
         let budget = InputBudget::new(1000, Counter::default());
         let input = budget.begin();
         for size in [100, 300, 200] {

@@ -15,30 +15,29 @@ use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 
-/// Within this the handshake of TLS must be through, as long as headers may take.
-const TLS_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a connection that the system may hold without having sent them. Left to itself Linux takes up to 4 MB for
-/// each client that does not read; what is on its way to a client that does read is not bounded by this.
+/// Deadline of the TLS handshake, the same as that of headers.
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Size of the send buffer of a connection. By default Linux buffers up to 4 MB for each client that does not read;
+/// bytes in flight to a client that reads are not bounded by this.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
-/// Bytes that it may hold of a connection's last words: as much as Linux allows by default (`net.core.wmem_max`), and
-/// it doubles it for its own use. It has what is unsent already, half a message at most, and the close frame.
+/// Size of the send buffer for final writes: the default maximum of Linux (`net.core.wmem_max`), which doubles it for
+/// its own use. It holds the unsent bytes, half a message at most, and the close frame.
 #[cfg(target_os = "linux")]
 const LAST_WORDS: usize = 208 << 10;
-/// After a failed accept (no file descriptors, most likely) the next try waits this long, or the loop would eat the
-/// processor.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Delay after a failed accept (usually no file descriptors), to avoid a busy loop.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Connections that the system holds until they are accepted: as many as it allows (`net.core.somaxconn`). The SYN of a
-/// client beyond them is dropped, and sent again after a second.
+/// Backlog of connections until they are accepted: the maximum of the system (`net.core.somaxconn`). The SYN of a
+/// client beyond it is dropped, and resent after a second.
 const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
-/// A connection as it was accepted.
+/// An accepted connection.
 pub type Stream = WriteTimeout<TcpStream>;
-/// A connection with TLS, where it is configured.
+/// A connection, with TLS if configured.
 pub type Secured = Either<Stream, TlsStream<Stream>>;
 
-/// Why a connection broke, where it has.
+/// The error of a broken connection.
 pub(crate) fn broken(stream: &Secured) -> Option<io::Error> {
     let stream = match stream {
         Either::Left(stream) => stream,
@@ -52,7 +51,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     bound(address)?.listen(BACKLOG)
 }
 
-/// Whether this machine lets the process have an address, as far as can be known while another relay may listen there.
+/// Checks that the process may bind an address, as far as possible while another relay may listen there.
 pub fn may_listen(address: SocketAddr) -> io::Result<()> {
     match bound(address) {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
@@ -66,15 +65,15 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     } else {
         TcpSocket::new_v6()?
     };
-    // Connections of an earlier process in TIME_WAIT keep nobody out. On Windows it would let another process take the
-    // port.
+    // Allows binding while connections of an earlier process are in TIME_WAIT. On Windows it would let another process
+    // take the port.
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// The next connection; `None` at the relay's end.
+/// The next connection; `None` at the shutdown.
 pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(Stream, SocketAddr)> {
     let mut is_logged = false;
     loop {
@@ -84,31 +83,31 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Notifications are small and urgent: they do not wait for more to fill a segment.
+                // Notifications are small and urgent: disable Nagle's algorithm.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "cannot set TCP_NODELAY: the system may delay small messages to this client");
                 }
-                // Elsewhere the system's own bound holds.
+                // Elsewhere the default of the system applies.
                 #[cfg(target_os = "linux")]
                 if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
                     tracing::debug!(%peer, %error, "cannot set the send buffer of this client; using the default of the system");
                 }
-                return Some((WriteTimeout::new(stream, make_room), peer));
+                return Some((WriteTimeout::new(stream, grow_send_buffer), peer));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_logged, true) {
                     tracing::warn!(%error, "cannot accept a connection; if this happens often, raise the limit of open files");
                 }
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-/// Has the system take what is written last, although the peer has not taken what was written before. Best effort:
-/// without it the peer finds the connection ended, and no reason.
+/// Makes the system accept the final writes, although the peer has not read the earlier ones. Best effort: without it
+/// the peer sees the connection end without a reason.
 #[cfg(target_os = "linux")]
-fn make_room(stream: &TcpStream) {
+fn grow_send_buffer(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let raised = socket.set_tcp_notsent_lowat(u32::MAX).and_then(|()| {
         let is_small = socket.send_buffer_size()? < 2 * LAST_WORDS;
@@ -124,18 +123,17 @@ fn make_room(stream: &TcpStream) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn make_room(_: &TcpStream) {}
+fn grow_send_buffer(_: &TcpStream) {}
 
-/// Shakes hands, where TLS is on. `None`: the client did not do so, or not in time. That is the business of clients
-/// (scanners, and browsers with `http://` among them), and nothing that an operator could do anything about: it stays
-/// out of the log.
+/// Performs the TLS handshake, if TLS is configured. `None` if it failed, or timed out. Not logged above `debug`: it is
+/// caused by clients (scanners, browsers with `http://`), and the operator cannot fix it.
 pub async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mut Shutdown) -> Option<Secured> {
     let Some(tls) = tls else {
         return Some(Either::Left(stream));
     };
     tokio::select! {
         _ = shutdown_requested(ending) => None,
-        shaken = timeout(TLS_WITHIN, tls.accept(stream)) => match shaken {
+        shaken = timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(Either::Right(stream)),
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "TLS handshake failed");

@@ -1,4 +1,4 @@
-//! The state that both ports share.
+//! State shared by both ports.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use crate::shutdown::Shutdown;
 use crate::spawn::SpawnConnection;
 use crate::tls::Tls;
 
-/// What both ports share: the bounds of connections, who owns their tasks, and when the relay shuts down.
+/// State shared by both ports: limits of connections, the owner of their tasks, and the shutdown.
 #[derive(Clone, Debug)]
 pub struct ListenerState {
-    /// Long-lived clients, on whichever port.
+    /// Admission of long-lived clients on both ports.
     pub admission: Arc<Admission>,
-    /// Speaks TLS on both ports, where it is configured.
+    /// TLS of both ports, if configured.
     pub tls: Option<Tls>,
     /// Slots for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
     pub streams: Arc<Semaphore>,
     /// Slots for WebSocket connections that are refused with a reason.
     pub refusals: Arc<Semaphore>,
-    /// Bounds of the HTTP port.
+    /// Limits of the HTTP port.
     pub(crate) bounds: Bounds,
-    /// Peers whose address is that of many clients.
+    /// Peers that forward many clients.
     pub(crate) trusted: TrustedProxies,
-    /// Memory for requests whose body is not whole.
+    /// Memory of incomplete request bodies.
     pub input: Arc<InputBudget>,
-    /// Announces the end of the relay.
+    /// Signals the shutdown.
     pub ending: Shutdown,
-    /// Starts and owns the connections' tasks.
+    /// Starts and owns the tasks of connections.
     pub spawner: Arc<dyn SpawnConnection>,
 }
 
@@ -46,7 +46,8 @@ impl ListenerState {
         spawner: Arc<dyn SpawnConnection>,
     ) -> Self {
         let shares = Shares::of_this_process(config);
-        // Also where few open files leave fewer connections than one address could have: the rest is for the others.
+        // Applies also if the limit of open files allows fewer connections than one address may have: a part remains
+        // for others.
         let most_of_one = shares.http - shares.http / 4;
         Self {
             admission: Admission::new(shares.websockets, config.max_connections_per_address),

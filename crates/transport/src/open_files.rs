@@ -1,26 +1,25 @@
-//! How many files the process may have open, and who may have how many. Every connection is one.
+//! Distributes the limit of open files among connections. Every connection is one file.
 //!
-//! What the relay needs for itself comes first: without a descriptor for its node it follows no chain, whoever is
-//! connected.
+//! The relay's own needs come first: without a descriptor for its node it cannot follow the chain.
 
 use sdk_relay_config::Config;
 
-/// HTTP connections at once. Requests are short; beyond these the longest idle one makes way, and where none is idle a
+/// Concurrent HTTP connections. Requests are short; beyond these the longest idle one is evicted, and if none is idle a
 /// new one waits.
 pub const HTTP_CONNECTIONS: usize = 1024;
-/// WebSocket connections that are being refused at once, so that their clients learn why; beyond these a connection is
-/// closed without a word.
+/// WebSocket connections that are refused with a reason at the same time; beyond these a connection is closed without
+/// one.
 pub const REFUSALS: usize = 64;
-/// Descriptors that no client gets: calls to the node and its signals, the log of events, the index (which opens and
+/// Descriptors reserved for the relay: calls to the node and its signals, the log of events, the index (which opens and
 /// closes its files), links to other relays, connections that are accepted and not yet counted. A quarter of all,
 /// between these bounds.
 const RESERVE: std::ops::RangeInclusive<u64> = 24..=256;
-/// What a relay that has just started has open, where that cannot be counted.
+/// Open descriptors of a newly started relay, if they cannot be counted.
 const OPEN_AT_START: u64 = 24;
-/// Each kind of client gets this many at least, however few there are: a relay that serves nobody is of no use.
+/// Smallest number for each kind of client, however low the limit: a relay without clients is useless.
 const LEAST: usize = 2;
 
-/// How many descriptors each kind of client may have.
+/// Descriptors for each kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
     /// WebSockets and streams of `GET /events`.
@@ -32,12 +31,12 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Of this process, under its limit and with the files that it has open now.
+    /// For this process, from its limit and its open files.
     pub fn of_this_process(config: &Config) -> Self {
         Self::of(config.max_connections, to_the_most(), open_now())
     }
 
-    /// With so many descriptors in all, of which so many are open.
+    /// For a limit of descriptors, of which `open` are open.
     fn of(connections: usize, limit: Option<u64>, open: u64) -> Self {
         let wanted = Self {
             websockets: connections,
@@ -51,7 +50,7 @@ impl Shares {
         if left >= wanted.websockets.saturating_add(wanted.http + wanted.refusals) {
             return wanted;
         }
-        // A sixteenth and a quarter; what a kind does not want, the WebSockets get.
+        // A sixteenth and a quarter; the rest is for WebSockets.
         let refusals = wanted.refusals.min((left / 16).max(LEAST));
         let http = wanted.http.min((left / 4).max(LEAST));
         Self {
@@ -62,7 +61,7 @@ impl Shares {
     }
 }
 
-/// Raises the soft limit to the hard one, and says so where even that is too low for what the configuration allows.
+/// Raises the soft limit to the hard one, and logs a warning if even that is too low for the configuration.
 pub fn raise(config: &Config) {
     let Shares { websockets, http, .. } = Shares::of_this_process(config);
     if websockets < config.max_connections || http < HTTP_CONNECTIONS {
@@ -78,7 +77,7 @@ pub fn raise(config: &Config) {
     }
 }
 
-/// The limit of open files after it was raised as far as this user may; `None` where there is none.
+/// The limit of open files, raised as far as permitted; `None` if unlimited.
 #[cfg(unix)]
 pub fn to_the_most() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -89,7 +88,7 @@ pub fn to_the_most() -> Option<u64> {
     };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
-        // Some systems have a lower bound of their own than the hard limit says: what was set before holds.
+        // Some systems have a bound below the hard limit: keep the previous limit.
         Err(_) => limit.current,
     }
 }
@@ -102,7 +101,7 @@ pub fn to_the_most() -> Option<u64> {
 
 /// Descriptors that are open now.
 fn open_now() -> u64 {
-    // Linux lists them; elsewhere a guess has to do.
+    // Linux lists them; elsewhere use an estimate.
     std::fs::read_dir("/proc/self/fd").map_or(OPEN_AT_START, |files| (files.count() as u64).max(OPEN_AT_START))
 }
 
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_never_get_what_the_relay_needs_itself() {
+    fn clients_never_use_the_reserved_descriptors() {
         for connections in [1, 100, 10_000, 1_000_000] {
             for limit in 64..70_000 {
                 let open = 30;

@@ -1,5 +1,5 @@
-//! The listening sockets. They outlive a restart: while one relay ends and the next one starts, connections wait in the
-//! system's queue.
+//! The listening sockets. They survive a restart of the relay within the process: meanwhile, connections wait in the
+//! backlog.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ pub struct Ports(Arc<Mutex<Vec<Port>>>);
 
 #[derive(Debug)]
 struct Port {
-    /// As it is configured: the port may be 0.
+    /// The configured address: the port may be 0.
     address: SocketAddr,
     socket: std::net::TcpListener,
     is_used: bool,
 }
 
 impl Ports {
-    /// Closes those that the next relay does not listen on, which may be in the way of others.
+    /// Closes the sockets of addresses that are no longer configured, which another process may need.
     pub fn keep_only(&self, addresses: &[SocketAddr]) {
         let mut ports = self.lock();
         ports.retain(|port| addresses.contains(&port.address));
         ports.iter_mut().for_each(|port| port.is_used = false);
     }
 
-    /// Listens on an address, on the socket that was kept for it where there is one.
+    /// Listens on an address; reuses its socket if there is one.
     pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let mut ports = self.lock();
         let kept = ports.iter_mut().find(|port| port.address == address && !port.is_used);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_keeps_its_socket_and_others_are_free_again() {
+    async fn a_configured_address_keeps_its_socket_and_others_are_closed() {
         let ports = Ports::default();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let bound = |ports: &Ports, address| ports.listen(address).and_then(|socket| socket.local_addr());
@@ -66,7 +66,7 @@ mod tests {
         assert_ne!(first[0], first[1]);
         ports.keep_only(&[any, any]);
         assert_eq!([bound(&ports, any).unwrap(), bound(&ports, any).unwrap()], first);
-        // The same ports, by other addresses.
+        // The same ports on other addresses.
         ports.keep_only(&first);
         assert_eq!(bound(&ports, first[1]).unwrap(), first[1]);
         let refused = listen(first[1]).unwrap_err();

@@ -1,4 +1,4 @@
-//! Who owns the tasks of connections.
+//! Owner of the tasks of connections.
 
 use std::fmt::Debug;
 use std::pin::Pin;

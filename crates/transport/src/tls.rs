@@ -1,4 +1,4 @@
-//! TLS on both ports: from PEM files to an acceptor whose certificate can be replaced while connections live.
+//! TLS on both ports: an acceptor from PEM files, whose certificate can be replaced without affecting open connections.
 
 mod error;
 mod files;
@@ -20,10 +20,10 @@ use tokio_rustls::server::TlsStream;
 
 pub use error::TlsError;
 
-/// What both ports speak inside TLS (RFC 7301): a client that offers other protocols alone is refused in the handshake.
+/// ALPN protocol of both ports (RFC 7301): a client that offers only others is refused in the handshake.
 const ALPN: &[u8] = b"http/1.1";
 
-/// TLS as this relay speaks it. Clones share the certificate.
+/// TLS of this relay. Clones share the certificate.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
@@ -38,13 +38,12 @@ struct Files {
     key: PathBuf,
 }
 
-/// The certificate of now: handshakes take it as they come, so that a new one touches no connection that lives.
+/// The current certificate, used by new handshakes: replacing it does not affect open connections.
 #[derive(Debug)]
 struct Certificate(RwLock<Arc<CertifiedKey>>);
 
 impl Tls {
-    /// What the configuration asks for; `None` for plain text. A certificate for development is made where there is
-    /// none.
+    /// TLS as configured; `None` for plain text. Creates a missing development certificate.
     pub fn open(config: &Config) -> Result<Option<Self>, TlsError> {
         let files = match &config.tls {
             None => return Ok(None),
@@ -79,17 +78,17 @@ impl Tls {
         &self.files.cert
     }
 
-    /// Reads the files anew. New connections get the new certificate; when it is wrong, the old one stays.
+    /// Reloads the files. New connections use the new certificate; if it is invalid, the old one stays.
     pub fn reload(&self) -> Result<(), TlsError> {
         let new = self.files.load(self.acceptor.config().crypto_provider())?;
         let fingerprint = fingerprint(&new);
         *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-        // After the change: whoever reads this line may rely on it.
+        // After the change: this line confirms that the certificate is in use.
         tracing::info!(fingerprint, file = %self.files.cert.display(), "reloaded the certificate");
         Ok(())
     }
 
-    /// The server's side of a handshake. It takes as long as the client lets it: bound it.
+    /// The server side of a handshake. Has no timeout of its own: the caller must set one.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
         self.acceptor.accept(stream).await
     }
@@ -103,7 +102,7 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Whether the files that the configuration names would do, without making any.
+/// Checks the configured files, without creating any.
 pub fn check(config: &Config) -> Result<(), TlsError> {
     let Some(TlsFiles::Given { cert, key }) = &config.tls else {
         return Ok(());
@@ -111,7 +110,7 @@ pub fn check(config: &Config) -> Result<(), TlsError> {
     files::load(cert, key, &ring::default_provider()).map(drop)
 }
 
-/// The certificate that a program on this machine may trust without asking: the one that the relay has made itself.
+/// The self-signed certificate of this relay, which programs on this machine may trust.
 pub fn own_certificate(config: &Config) -> Option<PathBuf> {
     (config.tls == Some(TlsFiles::SelfSigned)).then(|| self_signed::certificate(&config.data_dir))
 }

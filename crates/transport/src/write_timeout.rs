@@ -1,52 +1,50 @@
-//! A connection whose peer must take what it is sent.
+//! A connection with a write timeout.
 //!
-//! hyper bounds how long a request's headers may take, and nothing bounds how long an answer may: a client that asks
-//! and never reads would hold its slot, and a stream of `GET /events` its cursor, for as long as the client's machine
-//! is on.
+//! hyper has a timeout for the headers of a request, and none for writing an answer: a client that sends a request and
+//! never reads would hold its slot, and a stream of `GET /events` its cursor, indefinitely.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::last_words::LastWords;
+use crate::final_writes::FinalWrites;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A peer that takes not one byte for this long is given up. Longer than a WebSocket's own limit, which closes with a
-/// code.
-const TAKES_WITHIN: Duration = Duration::from_secs(30);
+/// Timeout of a write without progress. Longer than that of WebSockets, which close with a code.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A stream whose writes fail with `TimedOut` when the peer takes nothing.
+/// A stream whose writes fail with `TimedOut` when the peer accepts no data.
 #[derive(Debug)]
 pub struct WriteTimeout<S> {
     stream: S,
-    /// There while a write waits.
+    /// The deadline of a pending write.
     stalled: Option<Pin<Box<Sleep>>>,
-    last_words: LastWords,
-    /// Makes the system take what is written last.
-    make_room: fn(&S),
+    final_writes: FinalWrites,
+    /// Enlarges the send buffer for the final writes.
+    grow_send_buffer: fn(&S),
 }
 
 impl<S> WriteTimeout<S> {
-    /// `make_room` is called when the connection's [`LastWords`] begin.
-    pub(crate) fn new(stream: S, make_room: fn(&S)) -> Self {
+    /// `grow_send_buffer` is called when the [`FinalWrites`] of the connection start.
+    pub(crate) fn new(stream: S, grow_send_buffer: fn(&S)) -> Self {
         Self {
             stream,
             stalled: None,
-            last_words: LastWords::default(),
-            make_room,
+            final_writes: FinalWrites::default(),
+            grow_send_buffer,
         }
     }
 
-    /// Lets the connection's last bytes through, at its end.
-    pub fn last_words(&self) -> LastWords {
-        self.last_words.clone()
+    /// Handle to start the final writes of the connection.
+    pub fn final_writes(&self) -> FinalWrites {
+        self.final_writes.clone()
     }
 
     fn begin_last_words(&mut self) {
-        if self.last_words.take() {
-            (self.make_room)(&self.stream);
+        if self.final_writes.take() {
+            (self.grow_send_buffer)(&self.stream);
         }
     }
 
@@ -59,7 +57,7 @@ impl<S> WriteTimeout<S> {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(TAKES_WITHIN)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer accepts no data")))
     }
@@ -111,13 +109,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_given_up_and_who_takes_a_byte_is_not() {
+    async fn a_peer_that_accepts_no_data_times_out_and_a_slow_one_does_not() {
         let (near, mut far) = duplex(10);
         let mut near = WriteTimeout::new(near, |_| {});
         near.write_all(&[0; 10]).await.unwrap();
         let reader = tokio::spawn(async move {
             for _ in 0..3 {
-                sleep(TAKES_WITHIN - Duration::from_secs(1)).await;
+                sleep(WRITE_TIMEOUT - Duration::from_secs(1)).await;
                 far.read_u8().await.unwrap();
             }
             far
@@ -127,6 +125,6 @@ mod tests {
         let since = Instant::now();
         let error = near.write_all(&[0; 1]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(since.elapsed().as_secs(), TAKES_WITHIN.as_secs());
+        assert_eq!(since.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
     }
 }

@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sdk_relay_service::may_read;
 use sdk_relay_transport::{
-    ClientAddress, HEADERS_WITHIN, LastWords, ListenerState, Seat, Shutdown, accept, http1_builder, secured,
+    ClientAddress, FinalWrites, HEADERS_WITHIN, ListenerState, PendingPermit, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,8 +35,8 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
     } = listeners;
     while let Some((stream, peer)) = accept(&listener, &mut ending).await {
         let shares_an_address = handles.settings.now().trusted_proxies.contains(peer.ip());
-        let seat = admission.arrive((!shares_an_address).then(|| peer.ip()));
-        let refusal = match &seat {
+        let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
+        let refusal = match &pending {
             Some(_) => None,
             // It is closed as it is: to say why takes a descriptor and a task, and those are bounded too.
             None => match Arc::clone(&refusals).try_acquire_owned() {
@@ -50,12 +50,12 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
         let (handles, tls, mut ending) = (Arc::clone(&handles), tls.clone(), ending.clone());
         let connection = async move {
             let _refusal = refusal;
-            let last_words = stream.last_words();
+            let final_writes = stream.final_writes();
             let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
                 return;
             };
-            let connection = (peer, last_words);
-            websocket(handles, stream, connection, seat, ending).await;
+            let connection = (peer, final_writes);
+            websocket(handles, stream, connection, pending, ending).await;
         };
         spawner.spawn(Box::pin(connection));
     }
@@ -66,8 +66,8 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
 async fn websocket<S>(
     handles: Arc<Handles>,
     stream: S,
-    (peer, last_words): (SocketAddr, LastWords),
-    seat: Option<Seat>,
+    (peer, final_writes): (SocketAddr, FinalWrites),
+    pending: Option<PendingPermit>,
     mut ending: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -110,10 +110,10 @@ async fn websocket<S>(
     let Some((on_upgrade, client, authorized)) = on_upgrade else {
         return;
     };
-    // Who gets no permit keeps its seat for as long as the refusal takes: it is counted too.
-    let (permit, _seat) = match seat.map(|seat| seat.admit(client.ip())) {
+    // Who gets no permit keeps its pending for as long as the refusal takes: it is counted too.
+    let (permit, _seat) = match pending.map(|pending| pending.admit(client.ip())) {
         Some(Ok(permit)) => (Some(permit), None),
-        Some(Err(seat)) => (None, Some(seat)),
+        Some(Err(pending)) => (None, Some(pending)),
         None => (None, None),
     };
     let Ok(stream) = on_upgrade.await else { return };
@@ -121,7 +121,7 @@ async fn websocket<S>(
         client,
         permit,
         authorized,
-        last_words,
+        final_writes,
     };
     serve(handles, TokioIo::new(stream), arrival, ending).await;
 }

@@ -11,7 +11,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
 use sdk_relay_http_common::{ApiError, Edge};
 use sdk_relay_service::may_read;
-use sdk_relay_transport::{ClientAddress, LastWords, ListenerState};
+use sdk_relay_transport::{ClientAddress, FinalWrites, ListenerState};
 use utoipa::OpenApi;
 
 use crate::asyncapi::{self, Document};
@@ -66,7 +66,7 @@ async fn open(
     State(handles): State<Arc<Handles>>,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
-    Extension(last_words): Extension<LastWords>,
+    Extension(final_writes): Extension<FinalWrites>,
     mut request: Request,
 ) -> Response {
     let authorized = may_read(&handles.settings.now().auth, request.headers());
@@ -91,7 +91,7 @@ async fn open(
         client,
         permit,
         authorized,
-        last_words,
+        final_writes,
     };
     let ending = listeners.ending.clone();
     let connection = async move {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_transport::{ClientAddress, LastWords, Permit, Shutdown};
+use sdk_relay_transport::{ClientAddress, FinalWrites, Permit, Shutdown};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Instrument as _;
 
@@ -21,7 +21,7 @@ pub struct Arrival {
     /// Whether its request carried a token that allows reading, or none is needed.
     pub authorized: bool,
     /// Has the system take a close frame that the client does not read yet.
-    pub last_words: LastWords,
+    pub final_writes: FinalWrites,
 }
 
 /// Serves a client on an upgraded stream until either side ends it. `ending` says when the relay does, and with which
@@ -36,15 +36,15 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         client,
         permit,
         authorized,
-        last_words,
+        final_writes,
     } = arrival;
     let Some(permit) = permit else {
         handles.counters.connections_refused.inc();
-        return refuse(stream, last_words, &handles).await;
+        return refuse(stream, final_writes, &handles).await;
     };
     let gauge = Gauged::new(&handles);
     let (mut connection, mut socket) = Connection::new(Arc::clone(&handles), stream, client, authorized, ending);
-    socket.set_last_words(last_words);
+    socket.set_final_writes(final_writes);
     let span = tracing::debug_span!("connection", id = connection.name());
     let end = async {
         tracing::debug!(client = %connection.client, "a client has connected");
@@ -70,9 +70,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Closes the connection of a client for which there is no capacity, with the reason.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, last_words: LastWords, handles: &Handles) {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, final_writes: FinalWrites, handles: &Handles) {
     let mut socket = Socket::new(stream, Arc::clone(&handles.input));
-    socket.set_last_words(last_words);
+    socket.set_final_writes(final_writes);
     socket
         .close(
             CloseCode::TryAgain,

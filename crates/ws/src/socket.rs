@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sdk_relay_events::Frame;
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_transport::{Evicted, INPUT_DEADLINE, Input, InputBudget, LastWords};
+use sdk_relay_transport::{Evicted, FinalWrites, INPUT_DEADLINE, Input, InputBudget};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -106,7 +106,7 @@ pub struct Socket<S> {
     outbox: Outbox,
     budget: Arc<InputBudget>,
     unfinished: Option<Unfinished>,
-    last_words: LastWords,
+    final_writes: FinalWrites,
 }
 
 /// A message that has begun, while its rest is awaited.
@@ -146,13 +146,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             outbox: Outbox::default(),
             budget,
             unfinished: None,
-            last_words: LastWords::default(),
+            final_writes: FinalWrites::default(),
         }
     }
 
     /// Has the system take the close frame, also where the peer does not read.
-    pub fn set_last_words(&mut self, last_words: LastWords) {
-        self.last_words = last_words;
+    pub fn set_final_writes(&mut self, final_writes: FinalWrites) {
+        self.final_writes = final_writes;
     }
 
     /// What comes next. Cancelling it loses nothing.
@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn push_close(&mut self, payload: Bytes) {
         self.outbox.drop_unbegun();
         self.outbox.push(Opcode::Close, payload);
-        self.last_words.begin();
+        self.final_writes.begin();
     }
 
     async fn write(&mut self) -> io::Result<()> {

@@ -35,7 +35,7 @@ fn owner(scans: &[Scan]) -> Owner {
 }
 
 #[test]
-fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
+fn a_turn_belongs_to_its_owner_however_many_scans_others_have() {
     let keys: Vec<_> = (0..300).map(receiver).collect();
     let (honest, greedy) = (scans(1, &keys[..1]), scans(2, &keys[1..]));
     let mut share = Share::new(owner(&honest), 1, false);
@@ -44,7 +44,7 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
     assert_eq!(
         (others, share.receivers.len()),
         (1, 2),
-        "as many of each address as the one who has the turn"
+        "as many of each address as of the owner of the turn"
     );
 
     let mut share = Share::new(owner(&greedy), ROWS_AT_LEAST, false);
@@ -69,7 +69,7 @@ fn a_turn_belongs_to_whoever_has_it_however_many_scans_others_have() {
 }
 
 #[test]
-fn equal_keys_share_a_place_in_a_turn() {
+fn equal_keys_share_a_column_in_a_turn() {
     let same = receiver(7);
     let twins = scans(1, &vec![same; 500]);
     let mut share = Share::new(owner(&twins), 1, false);
@@ -86,7 +86,7 @@ fn addresses_take_turns_by_cost() {
     let mut turns = Turns::default();
     let (mut of_honest, mut of_others) = (0, 0);
     for _ in 0..400 {
-        let owner = turns.next(all.iter()).expect("everybody is ready");
+        let owner = turns.next(all.iter()).expect("all owners are ready");
         turns.charge(owner, TURN / 2);
         if owner == honest {
             of_honest += 1;
@@ -98,7 +98,7 @@ fn addresses_take_turns_by_cost() {
         (190..=210).contains(&of_honest),
         "{of_honest} turns, and {of_others} of ten connections of one address"
     );
-    // One that scans for few keys need not wait for the whole round of one that scans for many.
+    // An owner with few keys does not wait for a whole round of one with many.
     let greedy = turns
         .next(all.iter().filter(|s| s.mailbox.owner() != honest))
         .expect("they are ready");
@@ -113,12 +113,12 @@ fn addresses_take_turns_by_cost() {
     }
     let rest: Vec<_> = all.drain(1..).collect();
     let next = turns.next(rest.iter()).expect("they are ready");
-    assert_ne!(next, honest, "who has nothing to scan has no turn");
+    assert_ne!(next, honest, "an owner without scans has no turn");
 }
 
-/// A key of somebody who has had far more would make each turn of the others half as long again.
+/// A key of an owner that has used far more would lengthen each turn of the others by half.
 #[test]
-fn who_is_deep_in_debt_shares_no_turn_of_others() {
+fn an_owner_deep_in_debt_shares_no_turn_of_others() {
     let keys: Vec<_> = (0..3).map(receiver).collect();
     let all: Vec<Scan> = keys
         .iter()
@@ -127,7 +127,7 @@ fn who_is_deep_in_debt_shares_no_turn_of_others() {
         .collect();
     let [honest, greedy, other] = [0, 1, 2].map(|n: usize| all[n].mailbox.owner());
     let mut turns = Turns::default();
-    turns.next(all.iter()).expect("everybody is ready");
+    turns.next(all.iter()).expect("all owners are ready");
     turns.charge(greedy, TURN);
     assert_ne!(turns.next(all.iter()), Some(greedy));
     let companions = turns.companions();
@@ -135,7 +135,7 @@ fn who_is_deep_in_debt_shares_no_turn_of_others() {
     assert!(!companions.contains(&greedy), "{companions:?}");
 }
 
-/// Two blocks, of which each pays with so many outputs.
+/// Two blocks, each with this number of payments.
 fn paid(outputs: u32) -> (Vec<IndexedBlock>, Scanned) {
     let key = SecretKey::from_slice(&[7; 32]).unwrap().public_key(&Secp256k1::new());
     let at = |height| BlockRef {

@@ -11,7 +11,7 @@ fn outpoint(n: u8) -> OutPoint {
     OutPoint { txid: txid(n), vout: 0 }
 }
 
-/// A block, by a name of one byte.
+/// A block hash, from one byte.
 fn block(name: u8) -> BlockHash {
     BlockHash::from_byte_array([name; 32])
 }
@@ -60,7 +60,7 @@ fn seen_confirmed_and_again() {
 }
 
 #[test]
-fn a_reorganisation_takes_back_and_tells_again() {
+fn a_reorganisation_reverts_and_reports_again() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(Some((5, block(b'b')))));
     assert!(ledger.disconnected(block(b'o')).is_empty());
@@ -88,7 +88,7 @@ fn a_replacement_names_what_replaced() {
 }
 
 #[test]
-fn what_the_mempool_lost_while_nobody_looked() {
+fn payments_lost_from_the_mempool_are_reverted_after_a_sync() {
     let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), payment(None))));
     ledger.seen(outpoint(3), payment(Some((7, block(b'b')))));
     let changes = ledger.mempool_is(|t| *t == txid(2));
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn the_story_of_each_payment_makes_sense(steps in proptest::collection::vec((0u8..5, 0u8..3), 0..60)) {
         let mut ledger = Ledger::default();
-        let mut told: BTreeMap<OutPoint, Option<u32>> = BTreeMap::new();
+        let mut reported: BTreeMap<OutPoint, Option<u32>> = BTreeMap::new();
         for (step, n) in steps {
             let changes: Vec<Change> = match step {
                 0 => ledger.seen(outpoint(n), payment(None)).into_iter().collect(),
@@ -124,14 +124,14 @@ proptest! {
                 _ => ledger.mempool_is(|t| *t == txid(n)),
             };
             for change in changes {
-                let before = told.get(&change.outpoint).copied().flatten();
+                let before = reported.get(&change.outpoint).copied().flatten();
                 let now = match word(&change) {
                     ("detected", 0) => { prop_assert_eq!(before, None); Some(0) }
                     ("detected", _) => { prop_assert!(before != Some(1)); Some(1) }
                     (_, confirmations) => { prop_assert_eq!(before, Some(confirmations)); None }
                 };
                 prop_assert_eq!(ledger.payments.get(&change.outpoint).map(|p| p.confirmations), now);
-                told.insert(change.outpoint, now);
+                reported.insert(change.outpoint, now);
             }
         }
     }

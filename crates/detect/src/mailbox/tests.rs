@@ -3,7 +3,7 @@ use sdk_relay_protocol::{Event, Notification, Payment, ServerMessage};
 use super::*;
 
 impl QueuedFrame {
-    /// One of no mailbox.
+    /// A message without a mailbox.
     pub(in super::super) fn of(text: String) -> Self {
         Self {
             frame: text_frame(text),
@@ -52,12 +52,12 @@ fn a_mailbox_is_bounded_in_bytes_whatever_the_messages_are() {
                 .why_given_up()
                 .is_some_and(|why| why.contains("reads too slowly"))
         );
-        assert_eq!((frames.try_next(), waiting(&budget)), (None, 0), "what waited is freed");
+        assert_eq!((frames.try_next(), waiting(&budget)), (None, 0), "the queue is freed");
     }
 }
 
 #[test]
-fn news_that_are_held_for_a_history_count_in_the_mailbox() {
+fn notifications_held_for_a_history_count_in_the_mailbox() {
     let budget = Arc::<Mailboxes>::default();
     let (mailbox, frames) = budget.mailbox(address(1));
     let mut held = Vec::new();
@@ -75,7 +75,7 @@ fn news_that_are_held_for_a_history_count_in_the_mailbox() {
 }
 
 #[test]
-fn all_mailboxes_are_bounded_and_the_address_with_most_pays_for_it() {
+fn all_mailboxes_are_bounded_at_the_expense_of_the_largest_address() {
     let budget = Arc::<Mailboxes>::default();
     let megabyte = || of_bytes(1 << 20);
     let (busy, _kept) = budget.mailbox(address(1));
@@ -92,7 +92,7 @@ fn all_mailboxes_are_bounded_and_the_address_with_most_pays_for_it() {
 }
 
 #[test]
-fn all_ledgers_are_bounded_and_the_address_with_most_pays_for_it() {
+fn all_ledgers_are_bounded_at_the_expense_of_the_largest_address() {
     let all = Arc::<Mailboxes>::default();
     let mailbox = |last| {
         let (mailbox, receiver) = all.mailbox(address(last));
@@ -109,7 +109,7 @@ fn all_ledgers_are_bounded_and_the_address_with_most_pays_for_it() {
     }
     let given_up = greedy.iter().filter(|(_, mailbox, _)| mailbox.is_dead()).count();
     assert_eq!((given_up, busy_mailbox.is_dead()), (2, false));
-    // What is freed is counted no longer.
+    // Freed bytes are no longer counted.
     drop(greedy);
     busy.resize(1);
     assert_eq!(all.ledgers.bytes(), 1);
@@ -119,7 +119,7 @@ fn all_ledgers_are_bounded_and_the_address_with_most_pays_for_it() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_letter_learns_of_it_and_of_the_end() {
+async fn a_waiting_connection_receives_a_message_and_the_end() {
     let budget = Arc::<Mailboxes>::default();
     let (mailbox, mut frames) = budget.mailbox(address(1));
     let reader = tokio::spawn(async move {

@@ -29,7 +29,7 @@ fn secret() -> SecretKey {
     SecretKey::from_slice(&[7; 32]).unwrap()
 }
 
-/// A transaction that pays a watch with so many outputs.
+/// A transaction with this number of outputs to a watch.
 fn paid(n: u32, outputs: u32) -> (Row, Vec<Match>) {
     let mut txid = [0; 32];
     txid[..4].copy_from_slice(&n.to_be_bytes());
@@ -105,7 +105,7 @@ fn scanned(watch: &Watch, from: u32, height: u32, outputs: u32) -> ScannedRange 
 }
 
 #[test]
-fn payments_that_no_reorganisation_reaches_are_sent_and_not_kept() {
+fn buried_payments_are_sent_and_not_kept() {
     let (mut watches, all) = (Watches::default(), Arc::default());
     let (watch, mut frames) = watch(&mut watches, &all);
     let buried = TIP - KEPT_BLOCKS;
@@ -138,7 +138,7 @@ fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     assert!((10_000..100_000).contains(&kept), "{kept} payments");
     let reason = frames.why_given_up().unwrap();
     assert!(reason.contains("too many payments"), "{reason}");
-    // Nothing is kept for it any more, and a history does not go on.
+    // No state is kept for it, and its history stops.
     let bytes = watch.ledger.bytes();
     assert_eq!(watch.scanned(&scanned(watch, 0, TIP, 1), TIP), (NextScan::Done, 0));
     assert_eq!(watch.ledger.bytes(), bytes);

@@ -5,7 +5,7 @@ use sdk_relay_index::IndexState;
 
 use super::*;
 
-/// An index of the blocks from `first` to `tip`, whose configuration asks for those from 5 on.
+/// An index of the blocks from `first` to `tip`, configured to start at 5.
 fn index(first: u32, tip: u32) -> IndexStatus {
     let at = BlockRef {
         height: tip,
@@ -62,7 +62,7 @@ fn a_request_without_a_tip_waits() {
 }
 
 #[test]
-fn what_lies_below_the_index_is_missing() {
+fn blocks_below_the_index_are_missing() {
     let mut history = requested(Heights { from: 0, to: None });
     settle(&mut history, 851, &index(752, 851));
     let expected = [
@@ -77,7 +77,7 @@ fn what_lies_below_the_index_is_missing() {
 }
 
 #[test]
-fn a_history_of_which_nothing_can_be_had_says_so_and_is_over() {
+fn a_history_without_available_blocks_is_reported_and_over() {
     let mut history = requested(Heights { from: 6, to: Some(9) });
     settle(&mut history, 100, &index(752, 851));
     let answer = plan(&history, Some(100), &index(752, 851));
@@ -98,7 +98,7 @@ fn a_history_above_the_tip_ends_at_a_block_that_exists() {
 }
 
 #[test]
-fn blocks_that_nobody_saw_are_missing_without_an_index() {
+fn unseen_blocks_are_missing_without_an_index() {
     let mut history = unseen(7, 9);
     let last = history.progress(9).unwrap();
     assert_eq!(

@@ -18,8 +18,8 @@ use super::{BlockScan, Worker};
 use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
 
-/// What log lines are about while detection handles this event. Payments have no span: whoever reads the log is not
-/// told whose they are.
+/// Span of log lines while detection handles this event. Payments have no span, so that the log does not reveal their
+/// owner.
 fn span_of(event: &ChainEvent) -> Span {
     match event {
         ChainEvent::BlockConnected { at, .. } => tracing::info_span!("block", height = at.height, hash = %at.hash),
@@ -133,7 +133,7 @@ impl Worker {
             parts: 1,
             historical: false,
         };
-        // All parts are in one commit, so that a block is in the log as a whole or not at all.
+        // All parts are in one commit, so that the log contains a block completely or not at all.
         let parts = tweaks.into_parts().into_iter();
         pending.events.extend(parts.map(Event::Tweaks));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {

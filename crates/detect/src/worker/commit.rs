@@ -12,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Worker;
 use crate::ledger::Change;
 
-/// Between two attempts to commit when the store fails, so that detection resumes soon after space was freed on a full
-/// disk.
+/// Retry interval of a failed commit, so that detection resumes soon after space was freed on a full disk.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
 /// What one chain event causes: events to log, in order, and changes of stored payments.
@@ -45,8 +44,8 @@ impl Worker {
         self.commit(pending, None, stop).await;
     }
 
-    /// Commits events and payments, and then publishes them. Retries until the store accepts them: to continue without
-    /// would lose events.
+    /// Commits events and payments, and then publishes them. Retries until the store accepts them: continuing without
+    /// them would lose events.
     pub(super) async fn commit(
         &mut self,
         pending: PendingCommit,
@@ -81,8 +80,7 @@ impl Worker {
                 payments,
             },
             Err(error) => {
-                // To continue would lose the event, and an empty one would be worse. The end of detection ends the
-                // relay.
+                // Continuing would lose the event. Ending detection ends the relay.
                 tracing::error!(%error, "detection failed: please report this bug");
                 stop.cancel();
                 return;
@@ -108,7 +106,7 @@ impl Worker {
     }
 }
 
-/// An event cannot be logged: a fault of the program.
+/// An event cannot be logged: a bug in the relay.
 #[derive(Debug, thiserror::Error)]
 enum InvalidEvent {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! A block whose scan for watches takes long, and what comes meanwhile.
+//! Events during a long scan of a block for watches.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -75,7 +75,7 @@ impl Engine for Gated {
 
     fn suspects(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Pair>, EngineError> {
         if rows.len() > 1 {
-            // Once opened, it stays open: the other end is gone then.
+            // Once opened, the gate stays open: its sender is dropped then.
             let gate = self.0.lock().expect("no thread panics").take();
             if let Some(gate) = gate {
                 assert_ne!(gate.recv_timeout(DEADLINE), Err(blocking::RecvTimeoutError::Timeout));
@@ -158,14 +158,14 @@ enum Logged {
     Payment(u32),
 }
 
-fn told(store: &Store) -> Vec<Logged> {
+fn logged(store: &Store) -> Vec<Logged> {
     let limit = ReadLimit {
         events: 1_000,
         bytes: usize::MAX,
     };
     let entries = store.read_after(0, limit).expect("the log").into_iter();
     let events = entries.map(|entry| serde_json::from_slice(&entry.payload).expect("a message"));
-    let told = events.filter_map(|message| match message {
+    let logged = events.filter_map(|message| match message {
         ServerMessage::Notification(n) => match n.event {
             Event::BlockMined(block) => Some(Logged::Block(block.block_height)),
             Event::PaymentDetected(payment) => Some(Logged::Payment(payment.confirmations)),
@@ -173,11 +173,11 @@ fn told(store: &Store) -> Vec<Logged> {
         },
         _ => None,
     });
-    told.collect()
+    logged.collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
+async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
     let dir = tempfile::tempdir().expect("a directory");
     let retention = Retention {
         events: 1_000,
@@ -219,7 +219,7 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     }
 
     let address = |n: u8| receiver(n).address(Network::Regtest.silent_payment());
-    // The block pays the own wallet and the last watch among strangers.
+    // The block pays the own wallet and the last watch; all other payments are to other keys.
     let payee = |n: u8| match n {
         1 => address(0),
         2 => address(MANY - 1),
@@ -248,14 +248,14 @@ async fn a_scan_for_watches_holds_back_the_events_of_their_connection_alone() {
     .await
     .expect("in time")
     .expect("a hub");
-    // All is in the log: whoever has no watches sees it now.
+    // All events are in the log: a connection without watches receives them now.
     let all = [
         Logged::Block(1),
         Logged::Payment(1),
         Logged::Payment(0),
         Logged::Block(2),
     ];
-    assert_eq!(told(&store), all);
+    assert_eq!(logged(&store), all);
     let topics: Topics = [Topic::Notifications].into_iter().collect();
     let next = hub.next(&mut cursor, topics).await.expect("the log");
     assert!(

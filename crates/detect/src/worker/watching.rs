@@ -1,4 +1,4 @@
-//! Registers watches, and has the mempool, blocks and histories scanned for them.
+//! Registers watches, and schedules scans of the mempool, blocks and histories for them.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use sdk_relay_scheduler::{Batch as Rows, Class, Client, Outcome};
 impl Worker {
     pub(super) fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
         if reply.is_closed() {
-            // It has waited for too long, and its client was answered so.
+            // The request has timed out, and its client was answered so.
             return;
         }
         if self.scheduler.is_busy(order.mailbox.address()) {
             #[expect(
                 clippy::let_underscore_must_use,
-                reason = "a connection that is gone is noticed by its dead mailbox"
+                reason = "an ended connection is detected by its closed mailbox"
             )]
             let _ = reply.send(Err(WatchRefused::Busy));
             return;
         }
         let tip = self.tip();
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
-        // Without an index no request for history gets here.
+        // Without an index, requests for history are refused earlier.
         let history = index.as_ref().and(order.history).map(watch_history::requested);
         let added = self.watches.add(order, history, self.parts.max_watches).map(|watch| {
             let mut plan = HistoryPlan::live_only();
@@ -50,11 +50,11 @@ impl Worker {
             Ok((registered, client)) => (Ok(registered.clone()), Some((registered.watch_id, client))),
             Err(refused) => (Err(refused), None),
         };
-        // Before the answer: who has it finds the watch in the figures.
+        // Before the answer, so that the metrics contain the watch when the client has the answer.
         self.parts.vitals.set_watches(self.watches.len());
         let is_known = reply.send(answer).is_ok();
-        // After the answer: a connection that finds a frame of the watch in its mailbox has the answer too, and sends
-        // it first.
+        // After the answer: a connection with a frame of the watch in its mailbox has the answer too, and sends it
+        // first.
         let Some((watch_id, client)) = added else { return };
         if !is_known {
             // The caller has stopped waiting, and does not know its id.
@@ -63,14 +63,14 @@ impl Worker {
         }
         if let Some(watch) = self.watches.by_id(&watch_id) {
             watch.report_progress(tip.unwrap_or_default());
-            // Kept until the first block is known, where it is not yet.
+            // Queued until the first block is known.
             watch.scan().into_iter().for_each(|scan| self.history.add(scan));
         }
         self.scan_mempool(&client);
     }
 
-    /// Settles the histories that have waited for the first block. What the chain jumped over, from the block above
-    /// `seen` on, live detection does not see: it becomes history.
+    /// Settles the histories that waited for the first block. Skipped blocks, from the one above `seen`, are not
+    /// processed live: they become history.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32) {
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
         for watch in self.watches.iter_mut() {
@@ -82,8 +82,7 @@ impl Worker {
         }
     }
 
-    /// Sends the results of a scan of the history to its watch, if the range is in the chain up to which events are
-    /// committed.
+    /// Sends the results of a scan of the history to its watch, if the range is in the chain as of the last commit.
     pub(super) fn apply_scanned(&mut self, scanned: &ScannedRange) -> NextScan {
         let holds = scanned.missing.is_some() || self.holds(scanned.through);
         let tip = self.tip().unwrap_or_default();
@@ -98,8 +97,8 @@ impl Worker {
         next_scan
     }
 
-    /// Whether a block of the index is in the chain up to which events are committed. Below the recent blocks the index
-    /// decides, if it contains the lowest of them: both are then of one chain.
+    /// Whether a block of the index is in the chain as of the last commit. Below the recent blocks the index decides,
+    /// if it contains the lowest of them: both are then of one chain.
     pub(super) fn holds(&self, at: BlockRef) -> bool {
         let Some(index) = &self.parts.index else { return false };
         let Some((height, hash)) = self.recent.range(at.height..).next() else {
@@ -112,7 +111,7 @@ impl Worker {
         of_index(*height) == Some(*hash) && of_index(at.height) == Some(at.hash)
     }
 
-    /// Scans the mempool as it stands for a new watch: what enters from now on is scanned for it live.
+    /// Scans the current mempool for a new watch: transactions that enter later are scanned for it live.
     pub(super) fn scan_mempool(&mut self, client: &Client) {
         let mut before = std::mem::take(&mut self.snapshot);
         for segment in self.mempool.snapshot() {
@@ -121,13 +120,13 @@ impl Worker {
                 let batch = Rows::new(Class::Backfill, Arc::clone(&segment), 1);
                 (segment, Arc::new(batch))
             });
-            // It is never refused: whether there is too much of it was asked before.
+            // Never refused: the caller has checked the capacity.
             self.scheduler.push(&batch, [client]);
             self.snapshot.push((segment, batch));
         }
     }
 
-    /// Has rows scanned for all watches, and their connections see no further event before that is done.
+    /// Schedules a scan of rows for all watches; their connections receive no further event before it is done.
     pub(super) fn scan_for_watches(
         &mut self,
         rows: Vec<Arc<Row>>,
@@ -146,7 +145,7 @@ impl Worker {
         Some(batch)
     }
 
-    /// A scan has brought something, or has ended.
+    /// Handles a result, or the end, of a scan.
     pub(super) fn scanned(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Found {
@@ -161,7 +160,7 @@ impl Worker {
                 };
                 let mut payments = None;
                 for number in watches {
-                    // It may have ended while its rows were scanned.
+                    // The watch may have ended during the scan.
                     let Some(watch) = self.watches.by_number(number) else {
                         continue;
                     };
@@ -189,10 +188,10 @@ impl Worker {
         }
     }
 
-    /// Where the rows of a batch are now; `None` where they are no longer what they were scanned as.
+    /// Current location of the rows of a batch; `None` if it has changed since the scan.
     pub(super) fn place(&self, batch: &Arc<Rows>, txid: Txid) -> Option<Place> {
         match batch.block {
-            // Until the block is scanned for everybody, or disconnected.
+            // Until the block is scanned for all watches, or disconnected.
             Some((at, time)) => {
                 let is_underway = self.block_scans.iter().any(|block| Arc::ptr_eq(&block.rows, batch));
                 is_underway.then_some(Place::Block(at, time))
@@ -202,12 +201,13 @@ impl Worker {
         }
     }
 
-    /// Whether a transaction is in the mempool for watches: it is there, or in a block whose scan is not finished.
+    /// Whether watches see a transaction as unconfirmed: it is in the mempool, or in a block whose scan is not
+    /// finished.
     pub(super) fn is_waiting(&self, txid: &Txid) -> bool {
         self.mempool.contains(txid) || self.block_scans.iter().any(|block| block.txids.contains(txid))
     }
 
-    /// Drops what is scanned for connections that have no watches any more.
+    /// Drops the scans for connections without watches.
     pub(super) fn drop_scans(&mut self) {
         for owner in self.watches.gone() {
             self.scheduler.leave(owner);

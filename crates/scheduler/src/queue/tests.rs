@@ -70,7 +70,7 @@ fn ended(queue: &mut Queue) -> Vec<(Owner, u64)> {
         .collect()
 }
 
-/// Works until nothing is left; nothing is found. Gives the pieces' owners and rows.
+/// Processes all work, without matches. Returns owners and rows of the pieces.
 fn work(queue: &mut Queue) -> Vec<(Vec<Owner>, Class, Range<usize>)> {
     let mut done = Vec::new();
     while let Some(piece) = queue.next(false) {
@@ -84,7 +84,7 @@ fn work(queue: &mut Queue) -> Vec<(Vec<Owner>, Class, Range<usize>)> {
 }
 
 #[test]
-fn equal_keys_are_scanned_once_for_all_who_have_them() {
+fn equal_keys_are_scanned_once_for_all_owners() {
     let (shared, other) = (receiver(1), receiver(2));
     let mut queue = Queue::default();
     let block = batch(Class::Block, 3, 7);
@@ -100,7 +100,7 @@ fn equal_keys_are_scanned_once_for_all_who_have_them() {
     assert!(queue.next(false).is_none(), "all of it is in one piece");
     queue.scanned(scan, [(1, 0)]);
     assert_eq!(ended(&mut queue), [], "the search is not over");
-    // One search for the three watches, at the first owner's cost, and at the second's when that leaves.
+    // One search for the three watches, charged to the first owner, and to the second once the first leaves.
     let Some(Piece::Search(search)) = queue.next(false) else {
         panic!("a search")
     };
@@ -112,7 +112,7 @@ fn equal_keys_are_scanned_once_for_all_who_have_them() {
 }
 
 #[test]
-fn a_search_goes_on_for_the_others_when_its_payer_leaves() {
+fn a_search_continues_for_others_when_its_payer_leaves() {
     let shared = receiver(1);
     let mut queue = Queue::default();
     let block = batch(Class::Block, 3, 7);
@@ -130,7 +130,7 @@ fn a_search_goes_on_for_the_others_when_its_payer_leaves() {
 }
 
 #[test]
-fn the_batches_of_an_owner_go_in_order_and_the_mempool_before_blocks_before_backfill() {
+fn batches_are_in_order_with_mempool_before_blocks_before_backfill() {
     let keys = receiver(1);
     let mut queue = Queue::default();
     let classes = [Class::Backfill, Class::Block, Class::Block, Class::Mempool];
@@ -170,7 +170,7 @@ fn work_ends_with_its_watch_its_connection_and_its_block() {
         .unwrap();
     let weak = Arc::downgrade(&unwatched);
     drop(unwatched);
-    assert!(weak.upgrade().is_none(), "what waits does not keep keys");
+    assert!(weak.upgrade().is_none(), "queued work does not keep keys");
     let Some(Piece::Scan(scan)) = queue.next(false) else {
         panic!("a piece")
     };
@@ -182,19 +182,19 @@ fn work_ends_with_its_watch_its_connection_and_its_block() {
     queue.push(&block, &client(3, 1, &[(&kept, &[1])])).unwrap();
     block.cancel();
     assert!(queue.next(false).is_none());
-    assert_eq!(ended(&mut queue), [(3, 7)], "whoever waits for it is released");
+    assert_eq!(ended(&mut queue), [(3, 7)], "waiting owners are released");
     assert!(queue.owners.is_empty());
 }
 
 #[test]
-fn whoever_is_too_far_behind_is_refused_and_others_are_not() {
+fn an_owner_too_far_behind_is_refused_and_others_are_not() {
     let keys = receiver(1);
     let mut queue = Queue::default();
     let large = Arc::new(Batch {
         mark: Some(1),
         ..Batch::new(Class::Block, vec![Arc::clone(&rows(1)[0]); ROWS_BEHIND + 1].into(), 1)
     });
-    // One batch is always taken, whatever its size.
+    // One batch is always accepted, whatever its size.
     queue.push(&large, &client(1, 1, &[(&keys, &[1])])).unwrap();
     let next = batch(Class::Mempool, 1, 2);
     assert_eq!(queue.push(&next, &client(1, 1, &[(&keys, &[1])])), Err(Behind));
@@ -229,7 +229,7 @@ fn whoever_is_too_far_behind_is_refused_and_others_are_not() {
 }
 
 #[test]
-fn what_is_found_is_reported_in_the_order_of_the_rows() {
+fn matches_are_reported_in_the_order_of_the_rows() {
     let keys = receiver(1);
     let mut queue = Queue::default();
     let block = Arc::new(Batch {
@@ -273,7 +273,7 @@ fn new_watches_of_a_connection_share_the_snapshot_of_the_mempool() {
         (2, 100),
         "equal keys are scanned once"
     );
-    // What has begun is not joined: its first rows were not scanned for the newcomer.
+    // A started task is not joined: its first rows were not scanned for the new watch.
     queue.push(&snapshot, &client(1, 1, &[(&second, &[4])])).unwrap();
     queue.scanned(scan, []);
     assert_eq!(work(&mut queue).len(), 1);
@@ -301,7 +301,7 @@ fn many_owners_share_the_pieces_of_a_block() {
     assert_eq!(ended(&mut queue).len(), 200);
 }
 
-/// The search for what was found in the first row, which the batches of all clients share, once it has begun.
+/// The search in the first row, shared by all clients, after its start.
 fn first_search(queue: &mut Queue, receiver: &Receiver) -> Searching {
     let Some(Piece::Scan(scan)) = queue.next(true) else {
         panic!("a piece")
@@ -316,7 +316,7 @@ fn first_search(queue: &mut Queue, receiver: &Receiver) -> Searching {
 }
 
 #[test]
-fn nobody_waits_for_the_searches_of_another() {
+fn searches_of_one_owner_do_not_delay_others() {
     let (attacker, honest) = (receiver(1), receiver(2));
     let mut queue = Queue::default();
     queue
@@ -335,7 +335,7 @@ fn nobody_waits_for_the_searches_of_another() {
 
 /// Thousands of watches with one key are scanned once, and detection notifies each of them.
 #[test]
-fn nobody_waits_for_the_notifications_of_another() {
+fn notifications_of_one_owner_do_not_delay_others() {
     let (attacker, honest) = (receiver(1), receiver(2));
     let many: Vec<u64> = (1..=100).collect();
     let mut queue = Queue::default();
@@ -357,8 +357,8 @@ fn nobody_waits_for_the_notifications_of_another() {
 }
 
 proptest! {
-    /// Whatever comes and goes, and in which order threads finish: every pair of row and key of who stays is scanned
-    /// exactly once, every batch ends once, and nothing is left.
+    /// For any sequence of pushes and leaves, and any order in which threads finish: every pair of row and key of a
+    /// remaining owner is scanned exactly once, every batch ends once, and the queue becomes empty.
     #[test]
     fn everything_is_scanned_once(
         batches in proptest::collection::vec((0_usize..3, 1_usize..50, any::<u8>()), 1..12),

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{GetAll, HeaderValue};
 
-/// The addresses in a forwarding header, the nearest first; `None` for an element that names no address. Several lines
-/// are one list.
+/// The addresses in a forwarding header, nearest first; `None` for an element without an address. Several lines form
+/// one list.
 pub(super) struct Hops<'a> {
-    /// The elements that are left, the last one at the end.
+    /// The remaining elements, the next one last.
     elements: Vec<&'a str>,
     read: fn(&str) -> Option<IpAddr>,
 }
@@ -26,7 +26,7 @@ impl<'a> Hops<'a> {
         split: fn(&'a str) -> Vec<&'a str>,
         read: fn(&str) -> Option<IpAddr>,
     ) -> Self {
-        // A line that is no ASCII is an element that cannot be read.
+        // A line that is not ASCII is an unparsable element.
         let elements = lines
             .iter()
             .flat_map(|line| line.to_str().map_or_else(|_| vec![""], split));
@@ -45,7 +45,7 @@ impl Iterator for Hops<'_> {
     }
 }
 
-/// The parts between separators that stand in no quoted string.
+/// Splits at separators outside quoted strings.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {
@@ -63,7 +63,7 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// The address of the parameter `for`, which stands there once.
+/// The address of the parameter `for`, which must occur once.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut nodes = split(element, ';').into_iter().filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -80,7 +80,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     address(node)
 }
 
-/// `IP`, `IPv4:PORT`, `[IPv6]` or `[IPv6]:PORT`. Names such as `unknown` and `_hidden` are none.
+/// `IP`, `IPv4:PORT`, `[IPv6]` or `[IPv6]:PORT`. `None` for names such as `unknown` and `_hidden`.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
     let ip = text

@@ -21,13 +21,13 @@ fn client_from(peer: &str, lines: &[(&'static str, &str)]) -> String {
 }
 
 #[test]
-fn only_a_trusted_proxy_is_believed() {
+fn only_the_header_of_a_trusted_proxy_is_used() {
     let named = &[("x-forwarded-for", "203.0.113.7")];
     assert_eq!(client_from(PROXY, named), "203.0.113.7");
     assert_eq!(client_from("[::ffff:10.0.0.2]:4000", named), "203.0.113.7", "mapped");
     assert_eq!(client_from("192.0.2.1:4000", named), "192.0.2.1");
-    let nobody = TrustedProxies::default();
-    let client = ClientAddress::of(&nobody, "127.0.0.1:4000".parse().unwrap(), &headers(named));
+    let untrusted = TrustedProxies::default();
+    let client = ClientAddress::of(&untrusted, "127.0.0.1:4000".parse().unwrap(), &headers(named));
     assert_eq!(
         (client.to_string().as_str(), client.ip().is_loopback()),
         ("127.0.0.1:4000", true)
@@ -37,7 +37,7 @@ fn only_a_trusted_proxy_is_believed() {
 #[test]
 fn the_rightmost_untrusted_address_is_the_client() {
     for (lines, client) in [
-        // What the client wrote itself stands to the left of what the proxy saw.
+        // The forged addresses of the client are to the left of the one that the proxy appended.
         (&["127.0.0.1, 203.0.113.7"][..], "203.0.113.7"),
         (&["198.51.100.1, 203.0.113.7, 10.1.1.1"], "203.0.113.7"),
         (&["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
@@ -46,7 +46,7 @@ fn the_rightmost_untrusted_address_is_the_client() {
         (&["2001:db8::7 "], "2001:db8::7"),
         (&["::ffff:203.0.113.7"], "203.0.113.7"),
         (&["198.51.100.1, 2001:db8:f::1"], "198.51.100.1"),
-        // Nothing left of what cannot be read is believed: the last proxy that is known stands for its clients.
+        // Everything left of an unparsable element is ignored: the last known proxy is the client.
         (&["203.0.113.7, garbage"], "10.0.0.2"),
         (&["203.0.113.7, "], "10.0.0.2"),
         (&["203.0.113.7, unknown, 10.9.9.9"], "10.9.9.9"),

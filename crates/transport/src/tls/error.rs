@@ -1,11 +1,10 @@
-//! What can be wrong with a certificate and its key.
+//! Errors of a certificate and its key.
 
 use std::path::PathBuf;
 
 use tokio_rustls::rustls;
 
-/// Why TLS cannot be served: which key of the configuration, which file, and what would be right. No error shows what
-/// is in a file.
+/// Why TLS cannot be served: configuration key, file, and expectation. No error contains the content of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -15,22 +14,22 @@ pub enum TlsError {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// A file holds something else.
+    /// A file has another content.
     #[error("{key} = {:?}: {found}; expected {expected}", .path.display().to_string())]
     Content {
         /// `tls.cert` or `tls.key`.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         found: String,
-        /// What would be right.
+        /// The expectation.
         expected: &'static str,
     },
-    /// The key is of another certificate.
+    /// The key does not match the certificate.
     #[error(
         "tls.key = {:?} does not match the first certificate of tls.cert = {:?}; expected the private key of that certificate",
         .key.display().to_string(), .cert.display().to_string()
@@ -41,15 +40,15 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
-    /// The certificate for development cannot be made or kept.
+    /// The development certificate cannot be stored.
     #[error("--tls-self-signed: cannot write {}: {source}", .path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Others than its owner may read the key that was made for development.
+    /// Users other than the owner can read the development key.
     #[error("--tls-self-signed: {} can be read by other users: delete it and {}; the relay then creates new ones", .key.display(), .cert.display())]
     Exposed {
         /// The certificate's file.
@@ -57,7 +56,7 @@ pub enum TlsError {
         /// The key's file.
         key: PathBuf,
     },
-    /// The certificate for development cannot be made.
+    /// The development certificate cannot be created.
     #[error("--tls-self-signed: cannot create a certificate: {0}")]
     Making(#[from] rcgen::Error),
     /// The TLS library refuses its own settings.
@@ -66,7 +65,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// The key whose value is wrong; `None` where it is none of the operator's.
+    /// The configuration key with the wrong value; `None` for other errors.
     pub fn key(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { key, .. } | Self::Content { key, .. } => Some(key),

@@ -20,7 +20,7 @@ const CERT_EXPECTED: &str =
 const KEY_EXPECTED: &str =
     "an RSA, ECDSA or Ed25519 key without a password, -----BEGIN PRIVATE KEY----- … -----END PRIVATE KEY-----";
 
-/// Reads both files, and holds the key against the certificate.
+/// Loads both files, and checks that the key matches the certificate.
 pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let wrong = |key: &'static str, path: &Path, found: String, expected| TlsError::Content {
         key,
@@ -51,7 +51,7 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
         .map_err(|_| bad_key("the type of its key is not supported".to_owned()))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
-        // A key that does not give its public half is shown wrong by the first handshake at the latest.
+        // A key type without access to its public key cannot be checked here: a mismatch shows in the first handshake.
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
             cert: cert.to_owned(),
@@ -73,7 +73,7 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(text)
 }
 
-/// The library's own words quote the file, and the file may hold a secret.
+/// A message without quotations: that of the library quotes the file, which may contain a secret.
 fn plain(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line -----END …----- is missing",

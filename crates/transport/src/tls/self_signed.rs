@@ -1,5 +1,5 @@
-//! A certificate for development, signed by itself: made at the first start and kept, so that who has trusted it once
-//! need not do it again.
+//! A self-signed certificate for development: created at the first start and kept, so that clients need to trust it
+//! only once.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,16 @@ use super::{TlsError, files};
 /// Names of the files in the data directory.
 const CERT_FILE: &str = "tls-self-signed.crt";
 const KEY_FILE: &str = "tls-self-signed.key";
-/// What a client on the same machine may call the relay.
+/// Names of the relay for clients on the same machine.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Where the certificate is kept.
+/// Path of the certificate.
 pub(super) fn certificate(data_dir: &Path) -> PathBuf {
     data_dir.join(CERT_FILE)
 }
 
-/// The files of a certificate for this machine and these addresses. One that is there and covers them stays; a damaged
-/// one is of no use to those who have trusted it either.
+/// The files of a certificate for this machine and these addresses. An existing one is kept if it covers them and is
+/// not damaged.
 pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {
     let (cert, key) = (data_dir.join(CERT_FILE), data_dir.join(KEY_FILE));
     let mut names: Vec<String> = NAMES.map(str::to_owned).to_vec();
@@ -74,8 +74,8 @@ fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
         .push(DnType::CommonName, "sdk_relay, for development");
     let certificate = params.self_signed(&pair)?;
     let secret = Zeroizing::new(pair.serialize_pem());
-    // The certificate comes last: without it both are made anew, so that a kill in between leaves no pair that does not
-    // fit.
+    // The certificate is written last: if it is missing, both are created, so that a kill in between leaves no
+    // mismatched pair.
     remove(cert).map_err(|source| unwritable(cert, source))?;
     replace(key, secret.as_bytes(), Access::Owner).map_err(|source| unwritable(key, source))?;
     replace(cert, certificate.pem().as_bytes(), Access::Owner).map_err(|source| unwritable(cert, source))
@@ -88,7 +88,7 @@ fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
     }
 }
 
-/// Whether nobody but its owner may read a file.
+/// Whether only the owner can read a file.
 pub(super) fn is_private(path: &Path) -> std::io::Result<bool> {
     exposed(path).map(|mode| mode.is_none())
 }

@@ -16,7 +16,7 @@ fn refused(cert: &Path, key: &Path) -> String {
 }
 
 #[test]
-fn a_pair_is_read_and_the_wrong_is_told() {
+fn a_pair_is_loaded_and_a_wrong_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = pair(dir.path(), "a");
     let (other_cert, other_key) = pair(dir.path(), "b");
@@ -34,7 +34,7 @@ fn a_pair_is_read_and_the_wrong_is_told() {
     );
     let missing = refused(&cert, &dir.path().join("none.key"));
     assert!(missing.contains("tls.key") && missing.contains("none.key"), "{missing}");
-    // The files the wrong way round.
+    // The files swapped.
     assert!(refused(&key, &cert).contains("contains no certificate"));
     assert!(refused(&cert, &other_cert).contains("contains no private key"));
 }
@@ -52,13 +52,13 @@ fn no_error_quotes_a_file() {
         "SECRET",
     ] {
         std::fs::write(&key, text).unwrap();
-        let told = refused(&cert, &key);
-        assert!(told.contains("odd.key") && !told.contains("SECRET"), "{told}");
+        let message = refused(&cert, &key);
+        assert!(message.contains("odd.key") && !message.contains("SECRET"), "{message}");
     }
 }
 
 #[test]
-fn the_certificate_for_development_stays_until_it_covers_too_little() {
+fn the_development_certificate_is_kept_while_it_covers_all_addresses() {
     let dir = tempfile::tempdir().unwrap();
     let ensure = |listen: &[&str]| {
         let listen: Vec<IpAddr> = listen.iter().map(|a| a.parse().unwrap()).collect();
@@ -84,9 +84,9 @@ fn a_key_that_others_may_read_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (_, key) = self_signed::ensure(dir.path(), &[]).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let told = self_signed::ensure(dir.path(), &[]).unwrap_err().to_string();
+    let message = self_signed::ensure(dir.path(), &[]).unwrap_err().to_string();
     assert!(
-        told.contains("tls-self-signed.key") && told.contains("delete"),
-        "{told}"
+        message.contains("tls-self-signed.key") && message.contains("delete"),
+        "{message}"
     );
 }
