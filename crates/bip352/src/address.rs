@@ -15,10 +15,10 @@ pub const MAX_LENGTH: usize = 1023;
 const KEYS_LENGTH: usize = 66;
 /// 66 bytes in characters of five bits, the last two bits being padding.
 const KEYS_CHARACTERS: usize = 106;
-/// Version 31 is kept for a change that is not backward compatible.
+/// Version 31 is reserved for an incompatible change (BIP352).
 const INCOMPATIBLE_VERSION: u8 = 31;
 
-/// The chain for which an address is made. Its prefix is the address's human-readable part.
+/// The network of an address, which determines its human-readable part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Network {
     /// Main chain, prefix `sp`.
@@ -47,16 +47,15 @@ impl From<bitcoin::Network> for Network {
         match network {
             bitcoin::Network::Bitcoin => Self::Main,
             bitcoin::Network::Regtest => Self::Regtest,
-            // Testnet 3, testnet 4, signet, and whatever testnet comes next.
+            // Testnet 3, testnet 4, signet, and future testnets.
             _ => Self::Test,
         }
     }
 }
 
-/// Where a silent payment is sent: the receiver's two public keys and the chain they are for.
+/// A silent payment address: the two public keys of the receiver, and the network.
 ///
-/// Parsing accepts versions 0 to 30; `Display` writes version 0, which is what a payment to a later version falls back
-/// to.
+/// Parsing accepts versions 0 to 30; `Display` writes version 0, the fallback for payments to later versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SilentPaymentAddress {
     /// The chain.
@@ -67,10 +66,10 @@ pub struct SilentPaymentAddress {
     pub spend: PublicKey,
 }
 
-/// What is wrong with an address.
+/// Why an address is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing that long is an address.
+    /// The text is longer than any address.
     #[error("the address has {0} characters: expected at most {MAX_LENGTH}")]
     TooLong(usize),
     /// A character or the overall form is wrong.
@@ -101,10 +100,10 @@ pub enum AddressError {
     /// Bits after the last byte are set.
     #[error("the padding bits are not zero")]
     Padding,
-    /// The first 33 bytes are no point of the curve.
+    /// The first 33 bytes are not a point on the curve.
     #[error("the scan key is not a compressed public key")]
     ScanKey,
-    /// The second 33 bytes are no point of the curve.
+    /// The second 33 bytes are not a point on the curve.
     #[error("the spend key is not a compressed public key")]
     SpendKey,
 }

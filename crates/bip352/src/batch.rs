@@ -1,4 +1,4 @@
-//! What an engine is given, and what it gives.
+//! Input and output of engines.
 
 use std::any::Any;
 use std::fmt;
@@ -12,19 +12,18 @@ use crate::input::{EligibleTx, TaprootOutput};
 use crate::keys::Receiver;
 use crate::scan::Match;
 
-/// What one transaction holds for one receiver.
+/// The payments of one transaction to one receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// Index in the receivers that were given.
+    /// Index in the given receivers.
     pub receiver: usize,
-    /// Index in the rows that were given.
+    /// Index in the given rows.
     pub row: usize,
     /// The outputs, never empty, in the order of k.
     pub matches: Vec<Match>,
 }
 
-/// A transaction as an index stores it: no point of it has been decompressed, and none of its keys need lie on the
-/// curve.
+/// A transaction as an index stores it: its points are compressed, and its keys need not be on the curve.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredRow<'a> {
     /// `input_hash·A`, compressed.
@@ -33,27 +32,27 @@ pub struct StoredRow<'a> {
     pub outputs: &'a [[u8; 32]],
 }
 
-/// A row that holds something for a receiver: `(row, receiver)`, indices in what was given.
+/// A row with a payment to a receiver: `(row, receiver)`, indices in the input.
 pub type Pair = (usize, usize);
 
 /// A transaction, and the outputs that it spends: one for each input, in order.
 pub type TxWithPrevouts<'a> = (&'a Transaction, &'a [TxOut]);
 
-/// A receiver, and what an engine has computed for it once ([`crate::Engine::prepare`]).
+/// A receiver, with the tables that an engine has precomputed for it ([`crate::Engine::prepare`]).
 ///
-/// It is a [`Receiver`] for whoever reads its keys. Any engine takes it that prepares receivers in the same way.
+/// It dereferences to [`Receiver`]. Every engine with the same kind of tables accepts it.
 pub struct Prepared {
     receiver: Receiver,
     tables: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Prepared {
-    /// For an engine that needs nothing but the receiver.
+    /// For an engine without tables.
     pub fn plain(receiver: Receiver) -> Self {
         Self { receiver, tables: None }
     }
 
-    /// With an engine's own tables. What is secret of them is wiped by their `Drop`.
+    /// With the tables of an engine, whose `Drop` must zeroise secrets.
     pub fn with_tables<T: Send + Sync + 'static>(receiver: Receiver, tables: T) -> Self {
         Self {
             receiver,
@@ -82,7 +81,7 @@ impl fmt::Debug for Prepared {
 }
 
 impl StoredRow<'_> {
-    /// What the reference scans; the fields that it does not look at stay empty.
+    /// Input of the reference engine; the fields that it does not use stay empty.
     pub(crate) fn parse(&self) -> Option<EligibleTx> {
         let outputs = (0..).zip(self.outputs).map(|(vout, key)| TaprootOutput {
             vout,

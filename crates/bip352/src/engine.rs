@@ -7,35 +7,35 @@ use crate::input::EligibleTx;
 use crate::keys::Receiver;
 use crate::reference;
 
-/// Rows of one call, for engines that have no preference: enough to share an inversion among many.
+/// Rows of one call, for engines without a preference: enough to amortise an inversion.
 const ORDINARY_BATCH: usize = 512;
 
-/// Why an engine gave no answer. A [`crate::Scanner`] asks the reference in its place.
+/// Why an engine failed. A [`crate::Scanner`] then uses the reference engine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// A receiver without the engine's tables.
     #[error("a receiver was prepared by another engine")]
     ForeignReceiver,
-    /// The device is lost, out of memory, or answers wrongly.
+    /// The device is lost, out of memory, or returns a wrong result.
     #[error("{0}")]
     Device(String),
 }
 
-/// Scans every row for every receiver. All engines give the same results for the same input. What an engine does not
-/// bring itself the reference does.
+/// Scans every row for every receiver. All engines give the same results for the same input. Default methods use the
+/// reference engine.
 ///
-/// A call is pure computation on the calling thread; callers on an asynchronous runtime move it off the runtime's
-/// threads and choose the size of a batch.
+/// A call is pure computation on the calling thread; in an asynchronous runtime, call it on a blocking thread, and
+/// choose the size of a batch.
 pub trait Engine: Send + Sync {
     /// The name, for logs and settings.
     fn name(&self) -> &'static str;
 
-    /// Computes once what each scan for this receiver needs.
+    /// Precomputes tables for scans for this receiver.
     fn prepare(&self, receiver: Receiver) -> Prepared {
         Prepared::plain(receiver)
     }
 
-    /// Rows of one call from which on larger calls are not faster for each row.
+    /// Rows per call above which the cost per row does not decrease.
     fn preferred_batch(&self) -> usize {
         ORDINARY_BATCH
     }
@@ -50,16 +50,15 @@ pub trait Engine: Send + Sync {
     /// The hits, ordered by row and then by receiver.
     fn scan(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Hit>, EngineError>;
 
-    /// Which rows may hold something for which receiver, ordered by row and then by receiver: every pair that
-    /// [`Engine::scan`] gives, and rarely another. A [`crate::Search`] finds the outputs, which can cost far more than
-    /// this did: whoever serves several wallets does it in steps.
+    /// Candidate pairs of row and receiver, ordered by row and then by receiver: every pair of [`Engine::scan`], and
+    /// rarely a false positive. A [`crate::Search`] finds the outputs, which can cost far more than this call; with
+    /// several wallets, run it in steps.
     fn suspects(&self, receivers: &[&Prepared], rows: &[&EligibleTx]) -> Result<Vec<Pair>, EngineError> {
         Ok(reference::suspects(receivers, rows))
     }
 
-    /// Which rows of an index hold at least one output of which receiver, ordered by row and then by receiver; the
-    /// transaction itself holds the rest (see [`Engine::scan`]). A row whose tweak is no point of the curve holds
-    /// nothing.
+    /// Pairs of stored row and receiver with at least one output, ordered by row and then by receiver; [`Engine::scan`]
+    /// of the transaction finds the outputs. A row whose tweak is not a point on the curve has none.
     ///
     /// Batches of thousands of rows let an engine decompress points and invert many at once.
     fn scan_stored(&self, receivers: &[&Prepared], rows: &[StoredRow<'_>]) -> Result<Vec<Pair>, EngineError> {
@@ -67,8 +66,8 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// The reference engine: one pair of receiver and row at a time over libsecp256k1. It takes receivers that any engine
-/// prepared.
+/// The reference engine: one pair of receiver and row at a time over libsecp256k1. It accepts receivers prepared by any
+/// engine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Libsecp256k1;
 

@@ -1,12 +1,12 @@
 //! The fast engine: many pairs of receiver and row at a time.
 //!
-//! In a history scan one scalar meets millions of points: [`one`] walks eight rows at a time through one schedule of
-//! doublings and additions. In a block one point meets thousands of scalars: [`many`] makes a table of each point that
-//! all receivers share. Both end in [`finish`]. The arithmetic is written once for any lane type of `secp_lanes`; which
-//! one is used is decided at run time.
+//! A history scan multiplies millions of points by one scalar: [`one`] processes eight rows at a time with one schedule
+//! of doublings and additions. A block needs each point times thousands of scalars: [`many`] computes a table of each
+//! point, shared by all receivers. Both end in [`finish`]. The arithmetic is written once for any lane type of
+//! `secp_lanes`; the lane type is selected at run time.
 //!
-//! What this engine finds is a suspicion: libsecp256k1 scans the pair again, and its answer is the hit. What meets an
-//! exceptional case of the group law goes the same way, so that such a case costs time and never a payment.
+//! This engine finds candidates: libsecp256k1 scans each candidate pair again, and gives the result. Pairs with an
+//! exceptional case of the group law are candidates too, so such a case costs time but never loses a payment.
 //! `docs/scanner.md` has the mathematics.
 
 mod finish;
@@ -38,7 +38,7 @@ use steps::Clock;
 pub use steps::Step;
 use tables::{Keys, Tables, packed};
 
-/// From so many receivers on, a table for each point costs less than a multiplication for each receiver.
+/// Number of receivers from which a table for each point costs less than a multiplication for each receiver.
 const MANY: usize = 24;
 /// Fewer pairs than this are scanned by libsecp256k1: the shared inversions of a batch would cost more.
 const FEW_PAIRS: usize = 8;
@@ -46,7 +46,7 @@ const FEW_PAIRS: usize = 8;
 /// The tweaks of fewer transactions are computed by libsecp256k1, for the same reason.
 const FEW_TXS: usize = 8;
 
-/// Scans in vectors where the machine has them, in plain 64-bit code elsewhere.
+/// Scans with vector instructions if the machine has them, else in plain 64-bit code.
 #[derive(Clone, Copy, Debug)]
 pub struct Fast {
     lanes: Lanes,
@@ -59,24 +59,24 @@ impl Default for Fast {
 }
 
 impl Fast {
-    /// The fastest that this machine can run.
+    /// The fastest engine of this machine.
     pub fn new() -> Self {
         Self {
             lanes: Lanes::fastest(),
         }
     }
 
-    /// All that this machine can run, the slowest first: plain 64-bit code, which every machine runs.
+    /// All engines of this machine, the slowest first: plain 64-bit code, which every machine supports.
     pub fn all() -> Vec<Self> {
         Lanes::all().into_iter().map(|lanes| Self { lanes }).collect()
     }
 
-    /// The one with this name ([`Engine::name`]); `None`: no such instructions, or not on this machine.
+    /// The engine with this name ([`Engine::name`]); `None` if unknown, or not supported by this machine.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|fast| fast.lanes.name() == name)
     }
 
-    /// The time of each step of a scan, for whoever wants to make one faster.
+    /// Times of the steps of a scan, for profiling.
     pub fn measure(
         &self,
         receivers: &[&Prepared],
@@ -88,8 +88,7 @@ impl Fast {
         Ok(clock.spent())
     }
 
-    /// Makes field multiplications and nothing else, and tells how many, in all lanes: for whoever measures what a step
-    /// costs at least.
+    /// Runs only field multiplications, and returns their number in all lanes: a lower bound for benchmarks.
     pub fn multiply_only(&self) -> usize {
         let bare = Bare { rounds: 20_000 };
         with_lanes!(self.lanes, L, token => {
@@ -99,7 +98,7 @@ impl Fast {
         })
     }
 
-    /// Pairs that deserve a closer look, ordered by row and then by receiver.
+    /// Candidate pairs, ordered by row and then by receiver.
     fn pairs(&self, wallets: &[Wallet<'_>], rows: Rows, clock: &mut Clock) -> Vec<Pair> {
         with_lanes!(self.lanes, L, token => suspects::<L>(token, wallets, rows, clock))
     }
@@ -199,7 +198,7 @@ fn read_stored<L: Lane>(token: L::Token, wallets: &[Wallet<'_>], rows: &[StoredR
         let keys: [&[u8; 33]; MAX_LANES] = std::array::from_fn(|i| some[i.min(some.len() - 1)].tweak);
         let (points, good) = L::vectorize(token, Decompress { keys: &keys });
         for (lane, (row, point)) in some.iter().zip(points).enumerate() {
-            // Without outputs nothing is found in a row whose tweak is no point.
+            // A row whose tweak is not a point gets no outputs, so that it has no match.
             let outputs = if good >> lane & 1 == 1 { row.outputs } else { &[] };
             words.push(point, outputs.iter());
         }

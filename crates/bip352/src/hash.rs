@@ -11,17 +11,17 @@ sha256t_hash_newtype! {
     struct InputsHash(_);
 
     struct LabelTag = hash_str("BIP0352/Label");
-    /// Makes a label's tweak.
+    /// Computes the tweak of a label.
     #[hash_newtype(forward)]
     struct LabelHash(_);
 
     struct SharedSecretTag = hash_str("BIP0352/SharedSecret");
-    /// Makes an output's tweak.
+    /// Computes the tweak of an output.
     #[hash_newtype(forward)]
     struct SharedSecretHash(_);
 }
 
-/// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or when the hash is no scalar below the group
+/// `input_hash` = hash(smallest outpoint ‖ A). `None` without outpoints, or if the hash is not a scalar below the group
 /// order.
 pub(crate) fn input_hash(outpoints: impl Iterator<Item = OutPoint>, sum: &PublicKey) -> Option<Scalar> {
     let smallest = smallest_outpoint(outpoints)?;
@@ -41,7 +41,7 @@ pub(crate) fn input_digest(smallest_outpoint: &[u8; 36], compressed_sum: &[u8; 3
     InputsHash::from_engine(engine).to_byte_array()
 }
 
-/// The tweak of label `m` = hash(b_scan ‖ m). `None` when the hash is no valid scalar, which nobody has ever seen.
+/// The tweak of label `m` = hash(b_scan ‖ m). `None` if the hash is not a valid scalar (probability 2^-128).
 pub(crate) fn label_tweak(scan: &SecretKey, m: u32) -> Option<SecretKey> {
     let mut engine = LabelHash::engine();
     engine.input(scan.as_ref());
@@ -49,7 +49,7 @@ pub(crate) fn label_tweak(scan: &SecretKey, m: u32) -> Option<SecretKey> {
     SecretKey::from_slice(LabelHash::from_engine(engine).as_byte_array()).ok()
 }
 
-/// `t_k` = hash(compressed shared secret ‖ k). `None` when the hash is no valid scalar, which nobody has ever seen.
+/// `t_k` = hash(compressed shared secret ‖ k). `None` if the hash is not a valid scalar (probability 2^-128).
 pub(crate) fn output_tweak(shared_secret: &[u8; 33], k: u32) -> Option<SecretKey> {
     SecretKey::from_slice(&output_hash(shared_secret, k)).ok()
 }

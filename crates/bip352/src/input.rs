@@ -1,4 +1,4 @@
-//! From a transaction and its prevouts to what a scanner needs (BIP352 "Inputs For Shared Secret Derivation").
+//! From a transaction and its prevouts to the input of a scanner (BIP352 "Inputs For Shared Secret Derivation").
 
 use bitcoin::hashes::{Hash as _, hash160};
 use bitcoin::secp256k1::{PublicKey, Scalar};
@@ -7,7 +7,7 @@ use bitcoin::{Amount, Script, Transaction, TxOut, Txid, Witness, WitnessVersion}
 use crate::curve::SECP;
 use crate::hash;
 
-/// The point H of BIP341 whose discrete logarithm nobody knows: an input with this internal key has no private key to
+/// The point H of BIP341 whose discrete logarithm is unknown: an input with this internal key has no private key to
 /// derive from.
 const NUMS_H: [u8; 32] = [
     0x50, 0x92, 0x9b, 0x74, 0xc1, 0xa0, 0x49, 0x54, 0xb7, 0x8b, 0x4b, 0x60, 0x35, 0xe9, 0x7a, 0x5e, 0x07, 0x8a, 0x5a,
@@ -18,10 +18,10 @@ const ANNEX_PREFIX: u8 = 0x50;
 /// Length of a compressed public key in bytes.
 pub(crate) const COMPRESSED: usize = 33;
 
-/// A transaction that may pay silently: all that scanning needs, whatever the number of wallets.
+/// An eligible transaction (BIP352): the input of a scan for any number of wallets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EligibleTx {
-    /// Which transaction.
+    /// Transaction id.
     pub txid: Txid,
     /// `input_hash·A`.
     pub tweak: PublicKey,
@@ -34,19 +34,19 @@ pub struct EligibleTx {
 pub struct TaprootOutput {
     /// Index in the transaction.
     pub vout: u32,
-    /// X coordinate as the script has it. It need not lie on the curve: consensus does not ask for it.
+    /// X coordinate as in the script. It may be off the curve: consensus does not check it.
     pub key: [u8; 32],
     /// Value.
     pub amount: Amount,
 }
 
 impl EligibleTx {
-    /// `None` for a transaction that cannot pay silently; see [`tweak`].
+    /// `None` for a transaction that is not eligible; see [`tweak`].
     pub fn from_tx(tx: &Transaction, prevouts: &[TxOut]) -> Option<Self> {
         Some(Self::with_tweak(tx, tweak(tx, prevouts)?))
     }
 
-    /// With a tweak that somebody else computed.
+    /// With a given tweak.
     pub fn with_tweak(tx: &Transaction, tweak: PublicKey) -> Self {
         let outputs = (0..).zip(&tx.output).filter_map(|(vout, output)| {
             let key = taproot_key(&output.script_pubkey)?;
@@ -66,15 +66,15 @@ impl EligibleTx {
 
 /// The transaction's tweak, `input_hash·A`.
 ///
-/// `prevouts` has one entry for each input, in order. `None` where nothing can be derived: a coinbase, no taproot
-/// output, an input of witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond
-/// the group order, or a number of prevouts other than that of the inputs.
+/// `prevouts` has one entry for each input, in order. `None` if nothing can be derived: a coinbase, no taproot output,
+/// an input of witness version 2 or later, no eligible input, input keys that cancel out, an input hash beyond the
+/// group order, or a number of prevouts other than that of the inputs.
 pub fn tweak(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
     let (sum, input_hash) = tweak_parts(tx, prevouts)?;
     sum.mul_tweak(&SECP, &input_hash).ok()
 }
 
-/// Whether [`tweak`] gives one, without the multiplication that makes it.
+/// Whether [`tweak`] returns one, without its multiplication.
 pub fn has_tweak(tx: &Transaction, prevouts: &[TxOut]) -> bool {
     tweak_parts(tx, prevouts).is_some()
 }
@@ -93,17 +93,17 @@ pub(crate) fn pays_taproot(tx: &Transaction) -> bool {
     tx.output.iter().any(|output| output.script_pubkey.is_p2tr())
 }
 
-/// `A`, the sum of the eligible inputs' public keys. `None` as for [`tweak`], the outputs left aside.
+/// `A`, the sum of the eligible inputs' public keys. `None` as for [`tweak`], but independently of the outputs.
 pub fn public_key_sum(tx: &Transaction, prevouts: &[TxOut]) -> Option<PublicKey> {
     let keys: Vec<PublicKey> = input_keys(tx, prevouts)?
         .filter_map(|key| PublicKey::from_slice(&key).ok())
         .collect();
-    // All at once: a sum that passes through infinity and leaves it again is valid.
+    // In one call: intermediate sums may be infinity.
     PublicKey::combine_keys(&keys.iter().collect::<Vec<_>>()).ok()
 }
 
-/// The keys that the inputs add to the sum, compressed, as the transaction has them: one that is no point adds nothing.
-/// `None` for a transaction that has no sum whatever its keys.
+/// The keys that the inputs add to the sum, compressed, as in the transaction: an invalid one adds nothing. `None` for
+/// a transaction without a sum, independently of the keys.
 pub(crate) fn input_keys<'a>(
     tx: &'a Transaction,
     prevouts: &'a [TxOut],
@@ -118,8 +118,8 @@ pub(crate) fn input_keys<'a>(
 
 /// The public key that an input adds to the sum, `None` for an input that adds nothing.
 ///
-/// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is taken to be valid: that
-/// its key and its redeem script hash to what the prevout asks for has been checked by the node.
+/// Eligible are P2TR, P2WPKH, P2SH-P2WPKH and P2PKH, with compressed keys only. The input is assumed to be valid: the
+/// node has checked that key and redeem script match the hash in the prevout.
 pub fn input_public_key(prevout_script: &Script, script_sig: &Script, witness: &Witness) -> Option<PublicKey> {
     PublicKey::from_slice(&input_key(prevout_script, script_sig, witness)?).ok()
 }
@@ -166,15 +166,15 @@ fn pushes_p2wpkh(script_sig: &Script) -> bool {
     matches!(script_sig.as_bytes(), [22, program @ ..] if Script::from_bytes(program).is_p2wpkh())
 }
 
-/// The key in a script that may have been malleated: whatever 33 bytes hash to the prevout's hash, looked for from the
-/// end, where the standard form has them.
+/// The key in a possibly malleated script: the 33 bytes whose hash is that of the prevout, searched from the end, where
+/// the standard form has them.
 fn p2pkh_input_key(prevout_script: &Script, script_sig: &Script) -> Option<[u8; COMPRESSED]> {
     let wanted = prevout_script.as_bytes().get(3..23)?;
     script_sig
         .as_bytes()
         .windows(COMPRESSED)
         .rev()
-        // Looking at the prefix first spares nearly all hashes of a long script.
+        // Checking the prefix first avoids nearly all hashes of a long script.
         .filter(|window| matches!(window.first(), Some(2 | 3)))
         .find(|window| hash160::Hash::hash(window).as_byte_array() == wanted)?
         .try_into()

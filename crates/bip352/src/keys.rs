@@ -13,20 +13,20 @@ use crate::address::{Network, SilentPaymentAddress};
 use crate::curve::SECP;
 use crate::hash;
 
-/// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never handed out.
+/// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never given out.
 pub const CHANGE_LABEL: u32 = 0;
 
 /// `b_scan`. Whoever has it sees every payment; it cannot spend.
 ///
-/// It is erased when dropped, and lives in one place of the heap, so that moving it leaves no copies behind. Parse it
-/// from 64 hex digits, or take it from bytes or a `SecretKey`; erasing those is left to whoever owns them.
+/// Zeroised on drop, and stored on the heap, so that a move leaves no copies. Created from 64 hex digits, from bytes,
+/// or from a `SecretKey`; zeroising those is up to the caller.
 #[derive(Clone)]
 pub struct ScanKey(Box<SecretKey>);
 
-/// Why something is no scan key. The text in question is never part of the error.
+/// Why a scan key is invalid. The error never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScanKeyError {
-    /// Wrong length or a character that is no hex digit.
+    /// Wrong length, or a character that is not a hex digit.
     #[error("expected 64 hex digits")]
     NotHex,
     /// Zero, or the group order or more.
@@ -84,18 +84,18 @@ impl fmt::Debug for ScanKey {
 /// Why a label cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// Label 0 marks change: an address with it, handed out, would make payments look like change.
+    /// Label 0 marks change: payments to a published address with it would look like change.
     #[error("label 0 is reserved for change: use a label from 1")]
     Change,
     /// Payments to it would not be found.
     #[error("label {0} is not one of the receiver's labels: add it first")]
     NotScanned(u32),
-    /// The label's point and the spend key cancel out, which only a made-up spend key brings about.
+    /// The label's point and the spend key cancel out, which happens only with a crafted spend key.
     #[error("label {0} does not yield a valid address with this spend key")]
     Unusable(u32),
 }
 
-/// Everything that finds one wallet's payments: `b_scan`, `B_spend`, and the labels' points.
+/// The keys to find the payments of one wallet: `b_scan`, `B_spend`, and the labels' points.
 #[derive(Clone)]
 pub struct Receiver {
     scan: ScanKey,
@@ -136,7 +136,7 @@ impl Receiver {
         }
     }
 
-    /// The address with label `m`, one of those the receiver was made with. Label 0 is refused.
+    /// The address with label `m`, which must be one of the receiver. Label 0 is refused.
     pub fn labelled_address(&self, network: Network, m: u32) -> Result<SilentPaymentAddress, LabelError> {
         if m == CHANGE_LABEL {
             return Err(LabelError::Change);
@@ -144,7 +144,7 @@ impl Receiver {
         self.address_with(network, m)
     }
 
-    /// The address to which the wallet itself sends its change. Never to be shown or handed out (BIP352 "Labels").
+    /// The address to which the wallet itself sends its change. Must never be shown or given out (BIP352 "Labels").
     pub fn change_address(&self, network: Network) -> Result<SilentPaymentAddress, LabelError> {
         self.address_with(network, CHANGE_LABEL)
     }
@@ -159,8 +159,8 @@ impl Receiver {
         self.spend
     }
 
-    /// Equal for receivers that find the same payments: a hash of the public keys and the labels. It does not lead back
-    /// to the keys.
+    /// A hash of the public keys and the labels: equal for receivers that find the same payments. The keys cannot be
+    /// derived from it.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut engine = sha256::Hash::engine();
         engine.input(&self.scan_public.serialize());
@@ -171,7 +171,7 @@ impl Receiver {
         sha256::Hash::from_engine(engine).to_byte_array()
     }
 
-    /// The labels that are scanned for, ascending; 0 is always the first.
+    /// The scanned labels, ascending; 0 is always the first.
     pub fn labels(&self) -> impl Iterator<Item = u32> + '_ {
         self.labels.iter().map(|label| label.number)
     }

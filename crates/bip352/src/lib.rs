@@ -1,11 +1,11 @@
 //! Silent payments (BIP352, version 1.1.1): pure computation, no I/O.
 //!
-//! A transaction becomes an [`EligibleTx`] once, whatever the number of wallets: its tweak (`input_hash·A`) and its
-//! taproot outputs. An [`Engine`] then asks for each [`Receiver`] which of the outputs are its own. [`send`] makes
-//! outputs, [`spend`] the key of a found one.
+//! A transaction is converted to an [`EligibleTx`] once, for any number of wallets: its tweak (`input_hash·A`) and its
+//! taproot outputs. An [`Engine`] then finds the outputs of each [`Receiver`]. [`send`] computes outputs, [`spend`] the
+//! key of a found one.
 //!
 //! Guarantees: no function panics, whatever its input. Scan keys and output tweaks are erased when dropped, their
-//! `Debug` says nothing, and no error carries a secret.
+//! `Debug` shows nothing, and no error contains a secret.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,6 @@ pub use scanner::Scanner;
 pub use spend::OutputTweak;
 pub use stack::wipe_stack_below;
 
-/// Most outputs that one transaction may hold for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that a
-/// hostile transaction can ask of a scanner.
+/// Largest number of outputs of one transaction for one scan key (`K_max`, BIP352 "Scanning"). It bounds the work that
+/// a hostile transaction can cause.
 pub const K_MAX: u32 = 2323;

@@ -1,9 +1,9 @@
-//! What the reference engine computes: one pair of receiver and row at a time over libsecp256k1, with a constant-time
-//! multiplication by the scan key.
+//! The reference engine: one pair of receiver and row at a time over libsecp256k1, with a constant-time multiplication
+//! by the scan key.
 //!
 //! A pair without a match costs 50 to 80 µs of one core: a multiplication by the scan key (40 µs), one by t_0 (27 µs),
-//! and an addition for each label. It needs no tables and cannot fail: what another engine fails at is scanned by these
-//! functions.
+//! and an addition for each label. It needs no tables and cannot fail: these functions take over when another engine
+//! fails.
 
 use bitcoin::secp256k1::PublicKey;
 
@@ -45,7 +45,7 @@ pub(crate) fn scan_stored(receivers: &[&Prepared], rows: &[StoredRow<'_>]) -> Ve
     pairs
 }
 
-/// The receivers for which the transaction holds something.
+/// The receivers with a payment in the transaction.
 fn paid<'a>(receivers: &'a [&Prepared], tx: &'a EligibleTx) -> impl Iterator<Item = usize> + 'a {
     let paid = receivers.iter().enumerate().filter(|(_, keys)| pays(keys, tx));
     paid.map(|(receiver, _)| receiver)

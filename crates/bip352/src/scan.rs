@@ -1,4 +1,4 @@
-//! Which outputs of a transaction are a receiver's (BIP352 "Scanning").
+//! Finds the outputs of a transaction that belong to a receiver (BIP352 "Scanning").
 
 use bitcoin::Amount;
 use bitcoin::secp256k1::{Parity, PublicKey, XOnlyPublicKey};
@@ -10,9 +10,9 @@ use crate::keys::{Label, Receiver};
 use crate::shared_secret::SharedSecret;
 use crate::spend::OutputTweak;
 
-/// What the steps of a scan cost, in tenths of a microsecond of one core (EPYC, libsecp256k1): `b·T`; `t_k·G` with the
-/// addition of `B_spend`; the addition of one label's point; lifting an output's x coordinate (a square root);
-/// subtracting `P_k` from a lifted output, for both of its parities.
+/// Cost of the steps of a scan, in units of 0.1 µs of one core (EPYC, libsecp256k1): `b·T`; `t_k·G` with the addition
+/// of `B_spend`; the addition of one label's point; lifting an output's x coordinate (a square root); subtracting `P_k`
+/// from a lifted output, for both of its parities.
 const SECRET: u64 = 400;
 const STEP: u64 = 300;
 const ADD: u64 = 24;
@@ -28,17 +28,17 @@ pub struct Match {
     pub key: [u8; 32],
     /// Its value.
     pub amount: Amount,
-    /// Its place in the sender's count for this receiver, from 0.
+    /// Its `k` in the sequence of outputs to this receiver, from 0.
     pub k: u32,
     /// The label that was paid, `None` for the unlabelled address; 0 is change.
     pub label: Option<u32>,
-    /// What makes its secret key from the spend secret ([`crate::spend::secret_key`]).
+    /// The tweak that turns the spend secret into its secret key ([`crate::spend::secret_key`]).
     pub tweak: OutputTweak,
 }
 
 /// Every output of `tx` that is the receiver's, in the order of k; empty for nearly all transactions.
 ///
-/// Outputs that carry the same key are the receiver's together and share their k: whoever can spend one can spend all.
+/// Outputs with the same key all belong to the receiver, and share their k: the same secret key spends them.
 pub fn scan(receiver: &Receiver, tx: &EligibleTx) -> Vec<Match> {
     let mut search = Search::new(receiver, tx);
     search.advance(receiver, tx, u64::MAX)
@@ -51,19 +51,19 @@ pub(crate) fn pays(receiver: &Receiver, tx: &EligibleTx) -> bool {
 }
 
 /// The scan of one transaction for one receiver, in steps: a transaction of 99 kvB can hold 2,300 outputs of one
-/// receiver, and with many labels each of them costs hundreds of microseconds. Whoever serves several wallets stops in
-/// between and serves the others.
+/// receiver, and with many labels each of them costs hundreds of microseconds. With several wallets, the caller can
+/// serve others in between.
 ///
 /// Every call takes the same receiver and transaction.
 pub struct Search {
     secret: Option<SharedSecret>,
-    /// The outputs ordered by key, by their places in the transaction, so that a look-up stays cheap however many there
-    /// are.
+    /// Indices of the outputs in the transaction, sorted by key, for cheap look-ups.
     order: Vec<usize>,
-    /// Which of them have been found, by place in the transaction.
+    /// Which of them are found, by index in the transaction.
     found: Vec<bool>,
     remaining: usize,
-    /// The outputs' points with an even y, by place in the transaction; made when a step subtracts for the first time.
+    /// The points of the outputs with an even y, by index in the transaction; computed at the first step that
+    /// subtracts.
     lifted: Option<Vec<Option<PublicKey>>>,
     k: u32,
     spent: u64,
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Search {
 }
 
 impl Search {
-    /// A scan that has not begun. Computes the shared secret.
+    /// A new scan. Computes the shared secret.
     pub fn new(receiver: &Receiver, tx: &EligibleTx) -> Self {
         let mut order: Vec<usize> = (0..tx.outputs.len()).collect();
         order.sort_unstable_by_key(|place| (tx.outputs.get(*place).map(|output| &output.key), *place));
@@ -91,18 +91,18 @@ impl Search {
         }
     }
 
-    /// Whether all is found.
+    /// Whether the scan is complete.
     pub fn is_done(&self) -> bool {
         self.secret.is_none()
     }
 
-    /// What it has cost so far, in tenths of a microsecond of a fast core, estimated.
+    /// Estimated cost so far, in units of 0.1 µs of a fast core.
     pub fn spent(&self) -> u64 {
         self.spent
     }
 
-    /// Goes on for at least one step, and until `budget` (in units of [`Search::spent`]) is used up. Gives what these
-    /// steps have found, in the order of k.
+    /// Continues for at least one step, and until `budget` (in units of [`Search::spent`]) is used up. Returns the
+    /// matches of these steps, in the order of k.
     pub fn advance(&mut self, receiver: &Receiver, tx: &EligibleTx, budget: u64) -> Vec<Match> {
         let until = self.spent.saturating_add(budget);
         let mut matches = Vec::new();
@@ -146,8 +146,8 @@ impl Search {
         if self.first_with_key(tx, &key).is_some() {
             return Some((key, None, OutputTweak::from_bytes(t_k.secret_bytes())));
         }
-        // Whatever costs less: the labels' points added to `P_k`, or `P_k` subtracted from the outputs that are left.
-        // Lifting the outputs is paid once for all later steps.
+        // The cheaper method: adding the points of the labels to `P_k`, or subtracting `P_k` from the remaining
+        // outputs. The outputs are lifted once for all later steps.
         let lifting = if self.lifted.is_none() { LIFT } else { 0 };
         let adding = receiver.label_points().len() as u64 * ADD;
         let subtracting = self.remaining as u64 * (SUBTRACT + lifting);
@@ -162,8 +162,8 @@ impl Search {
         Some((key, Some(label.number), OutputTweak::from_bytes(tweak.secret_bytes())))
     }
 
-    /// The first output that is `P_k` plus a label's point. Comparing x coordinates alone answers for both parities of
-    /// the output.
+    /// The first output that is `P_k` plus a label's point. Comparing only x coordinates covers both parities of the
+    /// output.
     fn labelled_by_addition<'r>(
         &self,
         receiver: &'r Receiver,
@@ -179,8 +179,8 @@ impl Search {
             .map(|(_, key, label)| (key, label))
     }
 
-    /// The same answer for many labels: the first output which, less `P_k`, is a label's point. Outputs off the curve
-    /// are nobody's, and those that have been found already are no other k's.
+    /// The same result for many labels: the first output for which output minus `P_k` is the point of a label. Outputs
+    /// off the curve, and already found ones, are skipped.
     fn labelled_by_subtraction<'r>(
         &mut self,
         receiver: &'r Receiver,
@@ -206,7 +206,7 @@ impl Search {
             .filter(|(_, found)| !**found);
         left.filter_map(|((output, point), _)| Some((output, point.as_ref()?)))
             .find_map(|(output, even)| {
-                // The output's x-only key says nothing of its parity, so that both are tried.
+                // The x-only key of the output does not give its parity, so both are tried.
                 let label = [*even, even.negate(&SECP)]
                     .into_iter()
                     .find_map(|point| receiver.label_at(&point.combine(&minus_p_k).ok()?))?;
@@ -218,7 +218,7 @@ impl Search {
         self.with_key(tx, key).next()
     }
 
-    /// The places of the outputs with this key, in the transaction's order.
+    /// The indices of the outputs with this key, in order.
     fn with_key(&self, tx: &EligibleTx, key: &[u8; 32]) -> impl Iterator<Item = usize> + use<> {
         let key_at = |place: &usize| tx.outputs.get(*place).map(|output| &output.key);
         let first = self.order.partition_point(|place| key_at(place) < Some(key));

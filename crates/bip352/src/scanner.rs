@@ -1,4 +1,4 @@
-//! An engine that always answers: what it fails at, the reference scans.
+//! A scanner that never fails: the reference engine takes over when its engine fails.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::input::EligibleTx;
 use crate::keys::Receiver;
 use crate::reference;
 
-/// What is called with the engine's name when it begins to fail, and with `None` when it works again.
+/// Called with the name of the engine and the error when it starts to fail, and with `None` when it works again.
 pub type OnChange = fn(&'static str, Option<&EngineError>);
 
-/// An engine, and the reference engine for each call at which it fails: a lost device costs time and never a payment.
-/// Clones share it.
+/// An engine, with the reference engine as the fallback of each failed call: a lost device costs time but never loses a
+/// payment. Clones share it.
 #[derive(Clone)]
 pub struct Scanner {
     engine: Arc<dyn Engine>,
@@ -73,7 +73,7 @@ impl Scanner {
             .unwrap_or_else(|| reference::scan_stored(receivers, rows))
     }
 
-    /// The engine's answer; a change between working and failing is reported once.
+    /// The result of the engine; a change between working and failing is reported once.
     fn given<T>(&self, answer: Result<T, EngineError>) -> Option<T> {
         if self.failing.load(Ordering::Relaxed) != answer.is_err()
             && self.failing.swap(answer.is_err(), Ordering::Relaxed) != answer.is_err()

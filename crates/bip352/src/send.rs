@@ -12,12 +12,12 @@ use crate::curve::SECP;
 use crate::hash;
 use crate::shared_secret::SharedSecret;
 
-/// An input of the transaction that is being made. Every input takes part, the ineligible ones by their outpoint.
+/// An input of the transaction to create. Every input is included, ineligible ones because of their outpoint.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// What it spends.
+    /// The spent outpoint.
     pub outpoint: OutPoint,
-    /// What signs it.
+    /// The key that signs it.
     pub key: InputKey,
 }
 
@@ -26,16 +26,16 @@ pub struct Input {
 pub enum InputKey {
     /// P2WPKH, P2SH-P2WPKH or P2PKH with a compressed public key.
     Ecdsa(SecretKey),
-    /// P2TR: the output's secret key, after tweaking. It is negated where its public key has odd y.
+    /// P2TR: the output's secret key, after tweaking. It is negated if its public key has odd y.
     Taproot(SecretKey),
     /// Any other input: it adds nothing ([`crate::input_public_key`] gives `None` for it).
     Ineligible,
 }
 
-/// Why a payment cannot be made with these inputs and recipients.
+/// Why outputs cannot be computed for these inputs and recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The receiver could derive nothing.
+    /// The receiver could not derive a shared secret.
     #[error("no input is eligible: spend at least one P2TR, P2WPKH, P2SH-P2WPKH or P2PKH output with a compressed key")]
     NoEligibleInput,
     /// The input keys sum to zero.
@@ -46,12 +46,12 @@ pub enum SendError {
         "{count} outputs for scan key {scan}: one transaction can have {K_MAX}; pay the others in another transaction"
     )]
     TooManyForScanKey {
-        /// Whose.
+        /// The scan key.
         scan: PublicKey,
         /// How many recipients have this scan key.
         count: usize,
     },
-    /// A hash or a sum is no valid scalar or point, which nobody has ever seen with honest keys.
+    /// A hash or a sum is not a valid scalar or point (negligible probability with honest keys).
     #[error("these inputs and recipients do not yield a valid key: choose other inputs")]
     Underivable,
 }
@@ -93,7 +93,7 @@ pub fn output_keys(inputs: &[Input], recipients: &[SilentPaymentAddress]) -> Res
     Ok(keys)
 }
 
-/// `a`, the sum of the eligible inputs' keys. A sum that passes through zero and leaves it again is valid.
+/// `a`, the sum of the eligible inputs' keys. Intermediate sums may be zero.
 fn secret_key_sum(inputs: &[Input]) -> Result<SecretKey, SendError> {
     let mut keys = inputs
         .iter()

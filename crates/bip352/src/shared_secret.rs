@@ -1,4 +1,4 @@
-//! What sender and receiver have in common for one transaction and one scan key.
+//! The shared secret of sender and receiver, for one transaction and one scan key.
 
 use bitcoin::secp256k1::ecdh::shared_secret_point;
 use bitcoin::secp256k1::{PublicKey, SecretKey};
@@ -10,8 +10,8 @@ use crate::hash;
 pub(crate) struct SharedSecret(Zeroizing<[u8; 33]>);
 
 impl SharedSecret {
-    /// Multiplies in constant time: whoever sends transactions chooses the point, and a relay's answers show when it
-    /// was done.
+    /// Multiplies in constant time: an attacker can choose the point by sending transactions, and measure the time of
+    /// the relay's answers.
     pub(crate) fn new(point: &PublicKey, scalar: &SecretKey) -> Self {
         let mut coordinates = shared_secret_point(point, scalar);
         let mut compressed = Zeroizing::new([0; 33]);

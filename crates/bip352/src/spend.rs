@@ -1,4 +1,4 @@
-//! Spending what was found (BIP352 "Spending").
+//! Secret keys of found outputs (BIP352 "Spending").
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use bitcoin::hex::DisplayHex as _;
 use bitcoin::secp256k1::SecretKey;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What is added to the spend secret to have an output's secret key: `t_k`, plus the label's tweak for a labelled
-/// output.
+/// The tweak that is added to the spend secret to obtain the secret key of an output: `t_k`, plus the label's tweak for
+/// a labelled output.
 ///
-/// With the spend key it spends; alone it links the output to its receiver. It is therefore written only where asked
-/// for by name.
+/// Together with the spend key it spends; alone it links the output to its receiver. It is therefore serialised only by
+/// explicit calls.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct OutputTweak([u8; 32]);
 
@@ -39,8 +39,8 @@ impl fmt::Debug for OutputTweak {
 
 /// The secret key of a found output, `b_spend + tweak`, ready for a key-path signature without further tweaking.
 ///
-/// Its public key may have odd y; signing with a `Keypair` negates where BIP340 asks for it. `None` when `tweak` did
-/// not come from a scan (no valid scalar, or a sum of zero).
+/// Its public key may have odd y; signing with a `Keypair` negates it as BIP340 requires. `None` when `tweak` did not
+/// come from a scan (no valid scalar, or a sum of zero).
 pub fn secret_key(spend: &SecretKey, tweak: &OutputTweak) -> Option<SecretKey> {
     let tweak = SecretKey::from_slice(tweak.as_bytes()).ok()?;
     spend.add_tweak(&tweak.into()).ok()

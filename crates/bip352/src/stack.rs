@@ -1,14 +1,13 @@
-//! What secrets leave on the stack of a thread that lives on.
+//! Zeroises secrets on the stack of a long-running thread.
 
 use zeroize::Zeroize as _;
 
-/// Words of one frame that is wiped, and frames: 64 KiB below the caller, several times what the search of a
-/// transaction takes.
+/// Words of one zeroised frame, and number of frames: 64 KiB below the caller, several times the stack use of a search.
 const WORDS: usize = 1_024;
 const FRAMES: usize = 8;
 
-/// Wipes the stack below the caller. Moves of an output tweak leave copies there which no type wipes, and a thread that
-/// waits for work keeps them.
+/// Zeroises the stack below the caller. Moves of an output tweak leave copies there that `Drop` does not reach, and a
+/// waiting thread would keep them.
 pub fn wipe_stack_below() {
     wipe(FRAMES);
 }

@@ -1,7 +1,7 @@
 //! Four lanes of AVX2 with FMA, for the processors without AVX-512 IFMA: products of 52-bit limbs by fused
 //! multiplications of doubles.
 //!
-//! Doubles round to nearest here, as Rust asks of every thread.
+//! Doubles round to nearest here, as Rust requires in every thread.
 
 #![allow(unsafe_code)]
 
@@ -47,7 +47,7 @@ impl Lane for Avx2 {
     }
     #[inline(always)]
     fn token(self) -> HasAvx2 {
-        // Only this file makes values of the type: from a token, or from another value.
+        // Values of the type are created only in this file, from a token or from another value.
         HasAvx2(())
     }
 
@@ -83,7 +83,7 @@ impl Lane for Avx2 {
     }
     #[inline(always)]
     fn shl<const N: u32>(self) -> Self {
-        // Becomes the shift by a constant, which would want an `i32` here.
+        // Compiles to the shift by a constant, whose intrinsic requires an `i32` constant.
         Self(instruction!(
             self.token(),
             _mm256_sllv_epi64(self.0, _mm256_set1_epi64x(i64::from(N)))
@@ -188,10 +188,10 @@ fn transpose(a: Avx2, b: Avx2, c: Avx2, d: Avx2) -> [Avx2; 4] {
 const TWO_52: f64 = (1_u64 << LIMB) as f64;
 /// 2^104: its last place is 2^52.
 const TWO_104: f64 = TWO_52 * TWO_52;
-/// Two factors of 2^104 + 2^52 + 2^51, which is no double itself.
+/// Two factors of 2^104 + 2^52 + 2^51, which is not a double itself.
 const ABOVE_104: (f64, f64) = (5.0, 1_801_439_850_948_199.0 * (1_u64 << 51) as f64);
-/// What the high and the low part of a product bring to a column besides their value: the bits of 2^104 and of 2^52 +
-/// 2^51.
+/// Bits that the high and the low part of a product add to a column besides their value: the bits of 2^104 and of 2^52
+/// + 2^51.
 const HIGH: u64 = TWO_104.to_bits();
 const LOW: u64 = (TWO_52 * 1.5).to_bits();
 
@@ -215,8 +215,7 @@ impl Avx2 {
         })
     }
 
-    /// Adds `a·b = high·2^52 + low` to two columns, `low` from -2^51 to 2^51, with the bits that [`HIGH`] and [`LOW`]
-    /// tell.
+    /// Adds `a·b = high·2^52 + low` to two columns, `low` from -2^51 to 2^51, plus the bits of [`HIGH`] and [`LOW`].
     ///
     /// The first sum is rounded to a multiple of 2^52 by its size, which takes `a·b` to the nearest. What this has
     /// changed is subtracted exactly, and the second sum is exact as a number from 2^52 to 2^53 (after N. Emmart, F.
@@ -244,7 +243,7 @@ const fn products(k: usize) -> u64 {
     }
 }
 
-/// What takes the bits of [`HIGH`] and [`LOW`] out of a column of a multiplication.
+/// Addend that removes the bits of [`HIGH`] and [`LOW`] from a column of a multiplication.
 const fn without_bits(column: usize) -> u64 {
     let high = if column == 0 { 0 } else { products(column - 1) };
     (products(column).wrapping_mul(LOW).wrapping_add(high.wrapping_mul(HIGH))).wrapping_neg()

@@ -1,4 +1,4 @@
-//! Field multiplications and nothing else: what any step costs at least.
+//! Field multiplications only: a lower bound of the cost of any step.
 
 use std::hint::black_box;
 
@@ -6,17 +6,17 @@ use crate::element::Fe;
 use crate::lane::{Kernel, Lane};
 use crate::point::Affine;
 
-/// Independent products, so that none waits for another.
+/// Independent products, to hide the latency of a multiplication.
 const CHAINS: usize = 8;
 
-/// Multiplies so many times in each chain.
+/// Kernel that multiplies `rounds` times in each chain.
 pub struct Bare {
     /// Multiplications of each chain.
     pub rounds: usize,
 }
 
 impl Bare {
-    /// Multiplications that [`Bare`] makes, in all lanes.
+    /// Number of multiplications of [`Bare`] in all lanes.
     pub fn count<L: Lane>(&self) -> usize {
         self.rounds * CHAINS * L::LANES
     }

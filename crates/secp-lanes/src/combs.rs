@@ -1,4 +1,4 @@
-//! Tables of points that meet many scalars each.
+//! Tables of points that are multiplied by many scalars each.
 
 use crate::lane::{Kernel, Lane, Mask};
 use crate::multiples::{Grow, Powers, WINDOW};
@@ -16,7 +16,7 @@ pub struct Combs<L: Lane> {
     token: L::Token,
     /// One table after the other.
     tables: Vec<Packed>,
-    /// The lanes whose point brought an exceptional case.
+    /// The lanes whose point led to an exceptional case.
     pub bad: Mask,
     jacobian: Vec<Jacobian<L>>,
     powers: Vec<Affine<L>>,
@@ -26,7 +26,7 @@ pub struct Combs<L: Lane> {
 }
 
 impl<L: Lane> Combs<L> {
-    /// Tables of no points yet.
+    /// Empty tables.
     pub fn new(token: L::Token) -> Self {
         let powers = HALF_WINDOWS * WINDOW + 1;
         Self {
@@ -41,7 +41,7 @@ impl<L: Lane> Combs<L> {
         }
     }
 
-    /// Makes the tables of these points.
+    /// Computes the tables of these points.
     pub fn fill(&mut self, points: &Affine<L>) {
         let mut bad = [0; HALF_WINDOWS];
         L::vectorize(
@@ -76,7 +76,7 @@ impl<L: Lane> Combs<L> {
                 bad: &mut bad,
             },
         );
-        // The last window goes on beyond 255.
+        // The last window has entries beyond 255.
         let (whole, more) = self.entries.split_at_mut(HALF_WINDOWS * WINDOW_ENTRIES);
         let last = powers[HALF_WINDOWS * WINDOW];
         for (i, entry) in more.iter_mut().enumerate() {

@@ -5,16 +5,16 @@ use crate::lane::{Kernel, Lane, MAX_LANES, Mask, all};
 use crate::packed::{GENERATOR, Packed};
 use crate::point::Affine;
 
-/// As many points as there are lanes. Lanes without a mark are no points of the curve; they hold the generator.
+/// As many points as there are lanes. Lanes without a mark are not points on the curve; they hold the generator.
 pub struct Decompress<'a> {
-    /// Compressed points, one for each lane; the lanes above the type's own are not read.
+    /// Compressed points, one for each lane; lanes beyond those of the type are not read.
     pub keys: &'a [&'a [u8; 33]; MAX_LANES],
 }
 
 impl<L: Lane> Kernel<L> for Decompress<'_> {
     type Output = ([Packed; MAX_LANES], Mask);
 
-    /// y² = x³ + 7, and the root whose parity the first byte tells (SEC 1, 2.3.4).
+    /// y² = x³ + 7, and the root with the parity of the first byte (SEC 1, 2.3.4).
     #[inline(always)]
     fn run(self, token: L::Token) -> Self::Output {
         let mut given = [GENERATOR; MAX_LANES];
@@ -39,7 +39,7 @@ impl<L: Lane> Kernel<L> for Decompress<'_> {
         let mut points = Affine { x, y }.pack();
         let mut good = on_curve & valid & all::<L>();
         for (lane, (point, given)) in points.iter_mut().zip(&given).enumerate() {
-            // Packing wrote x below p: a coordinate of p or more is no valid form.
+            // Packing wrote x below p: a coordinate of p or more is invalid.
             if point.0[..4] != given.0[..4] {
                 good &= !(1 << lane);
             }

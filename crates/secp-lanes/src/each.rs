@@ -1,5 +1,5 @@
-//! Each point meets a scalar of its own: the lanes are points, each with its table, and digits of which none is zero
-//! keep them in step.
+//! Multiplies each point by its own scalar: the lanes are points, each with its table; nonzero digits keep the lanes in
+//! lockstep.
 //!
 //! Points and scalars are public here (a transaction's keys and its input hash).
 
@@ -14,7 +14,7 @@ use crate::sums::{Scratch, ToAffine};
 /// Levels in which a table of [`LOCKSTEP_ENTRIES`] grows from one entry.
 const LEVELS: usize = 4;
 
-/// The memory for batches, allocated once for many.
+/// Memory for batches, allocated once and reused.
 pub struct EachScalar<L: Lane> {
     token: L::Token,
     multiples: OddMultiples<L>,
@@ -40,7 +40,7 @@ impl<L: Lane> EachScalar<L> {
         }
     }
 
-    /// Each scalar times its point, in order; `None` where a lane met an exceptional case.
+    /// Each scalar times its point, in order; `None` if a lane met an exceptional case.
     pub fn multiply(&mut self, pairs: &[(Packed, LockstepDigits)]) -> Vec<Option<Packed>> {
         let mut results = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(self.products.len().max(1) * L::LANES) {
@@ -113,8 +113,8 @@ impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Kernel<L> for Walk<'_, L, 
 }
 
 impl<'a, L: Lane, D: Fn(usize) -> &'a LockstepDigits> Walk<'_, L, D> {
-    /// What each lane's digit asks for. No closure: one that is not inlined would leave the machine's instructions
-    /// behind.
+    /// The table entry of each lane's digit. Not a closure: one that is not inlined would be compiled without the
+    /// vector instructions.
     #[inline(always)]
     fn addend(&self, token: L::Token, half: usize, window: usize) -> Affine<L> {
         let digit = |lane: usize| -> Digit { (self.digits)(lane).halves[half][window] };

@@ -1,9 +1,9 @@
-//! Elements of the field of p = 2^256 - 2^32 - 977 in five limbs of 52 bits, and the numbers that every lane type
-//! reduces with.
+//! Elements of the field of p = 2^256 - 2^32 - 977 in five limbs of 52 bits, and the constants for the reduction in
+//! every lane type.
 //!
-//! One rule holds for every [`Fe`] ("weakly reduced"): limbs 0 to 3 are below 2^52, and the value is below 2^256 +
-//! 2^247. Sums and differences are [`Loose`] until [`Loose::carry`] or a multiplication that takes them as its addend
-//! makes them weakly reduced again.
+//! Invariant of every [`Fe`] ("weakly reduced"): limbs 0 to 3 are below 2^52, and the value is below 2^256 + 2^247.
+//! Sums and differences are [`Loose`] until [`Loose::carry`] or a multiplication that takes them as its addend makes
+//! them weakly reduced again.
 
 use zeroize::Zeroize;
 

@@ -274,8 +274,8 @@ impl<L: Lane> Loose<L> {
         Self(l).chain()
     }
 
-    /// Fit for multiplications, and for nothing else. The sum is one of eight weakly reduced elements at most,
-    /// subtracted ones counted twice.
+    /// Valid as an input of multiplications only. The sum is one of eight weakly reduced elements at most, subtracted
+    /// ones counted twice.
     #[inline(always)]
     pub fn settle(&self) -> Fe<L> {
         if L::READS_LOOSE { Fe(self.0) } else { self.carry() }

@@ -22,8 +22,8 @@ const HALF_GENERATOR: Packed = Packed([
     0xc0c6_8640_8d51_7dfd,
 ]);
 
-/// Odd multiples of G/2 for each window of a scalar: 256 KiB, which a core's second-level cache holds. Made when it is
-/// first asked for.
+/// Odd multiples of G/2 for each window of a scalar: 256 KiB, which a core's second-level cache holds. Computed at
+/// first use.
 pub fn generator_table() -> &'static [Packed] {
     &GENERATOR_TABLE
 }

@@ -43,7 +43,7 @@ impl Lane for Ifma {
     }
     #[inline(always)]
     fn token(self) -> HasIfma {
-        // Only this file makes values of the type: from a token, or from another value.
+        // Values of the type are created only in this file, from a token or from another value.
         HasIfma(())
     }
 

@@ -1,10 +1,10 @@
-//! Proofs that the processor has instructions, and calls of them. The features that are checked and those that the code
-//! is compiled with come from one list.
+//! Proofs that the processor supports instructions, and calls of them. The features that are checked and those that the
+//! code is compiled with come from one list.
 
 /// Declares a token, and `switched_on`, which runs a kernel compiled with the token's instructions.
 ///
-/// The list names the features that rustc switches on implicitly, too (`rustc --print cfg -C target-feature=+avx512f`
-/// shows them): a virtual machine may hide each of them by itself. Left out are those that every x86-64 processor has.
+/// The list names the features that rustc enables implicitly, too (`rustc --print cfg -C target-feature=+avx512f` shows
+/// them): a virtual machine may hide each of them separately. Omitted are those that every x86-64 processor has.
 macro_rules! token {
     ($(#[$doc:meta])* $visibility:vis $token:ident: $($feature:tt),+) => {
         $(#[$doc])*
@@ -17,7 +17,7 @@ macro_rules! token {
                 ($(is_x86_feature_detected!($feature))&&+).then_some(Self(()))
             }
 
-            /// Runs the kernel with these instructions switched on.
+            /// Runs the kernel with these instructions enabled.
             fn run<L: Lane, K: Kernel<L>>(self, token: L::Token, kernel: K) -> K::Output {
                 // SAFETY: `available`, which made this token, has seen every feature that `switched_on` enables.
                 unsafe { switched_on(token, kernel) }

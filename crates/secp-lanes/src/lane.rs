@@ -1,4 +1,4 @@
-//! What the arithmetic asks of a machine: 64-bit numbers side by side, and a field multiplication over them.
+//! The operations that a machine provides: vectors of 64-bit numbers, and a field multiplication.
 //!
 //! All arithmetic above this file is written once, for any [`Lane`]. A lane type is one number (`u64`), four
 //! (`Avx2`) or eight (`Ifma`).
@@ -14,39 +14,40 @@ pub const MAX_LANES: usize = 8;
 /// One bit for each lane.
 pub type Mask = u8;
 
-/// Work that is compiled for a lane type with all that its machine offers.
+/// Work that is compiled for a lane type with all instructions of its machine.
 ///
-/// `run` has to be inlined (`#[inline(always)]`), and so has everything below it that computes: only then does the code
-/// become part of the function in which the machine's instructions are switched on. What is called instead (closures
-/// given to `map` or `array::from_fn`, say) computes without them, right and ten times slower; `scripts/vectors` finds
-/// it in the finished program.
+/// `run` has to be inlined (`#[inline(always)]`), and so has everything below it that computes: only then is the code
+/// compiled as part of the function with the machine's instructions enabled. A called function (a closure passed to
+/// `map` or `array::from_fn`, for example) is compiled without them: correct, and ten times slower. `scripts/vectors`
+/// detects such calls in the binary.
 pub trait Kernel<L: Lane> {
-    /// What it computes.
+    /// Its result.
     type Output;
 
-    /// Computes. The token makes the kernel's first values.
+    /// Runs the computation. The token creates its first values.
     fn run(self, token: L::Token) -> Self::Output;
 }
 
 /// `LANES` unsigned 64-bit numbers; arithmetic wraps.
 pub trait Lane: Copy + Send + Sync + Zeroize + 'static {
-    /// Proof that this machine has the type's instructions: [`Lane::available`] makes it, and nothing else does.
+    /// Proof that this machine has the type's instructions: only [`Lane::available`] creates it.
     ///
-    /// Every function that makes a value of nothing takes one, so that a value is a proof as well ([`Lane::token`]).
+    /// Every function that creates a value from plain numbers takes one, so that a value is a proof as well
+    /// ([`Lane::token`]).
     type Token: Copy + std::fmt::Debug + Send + Sync + 'static;
 
-    /// How many numbers.
+    /// Number of lanes.
     const LANES: usize;
-    /// The engine's name, for a person.
+    /// Name of the engine, for display.
     const NAME: &'static str;
 
-    /// The token, where the machine has every instruction that the type's code is compiled for.
+    /// The token, if the machine has every instruction for which the code of the type is compiled.
     fn available() -> Option<Self::Token>;
 
-    /// The token without which this value would not be.
+    /// The token from which this value was created.
     fn token(self) -> Self::Token;
 
-    /// Runs the kernel with the machine's instructions switched on.
+    /// Runs the kernel with the machine's instructions enabled.
     fn vectorize<K: Kernel<Self>>(token: Self::Token, kernel: K) -> K::Output;
 
     /// The same number in each lane.
@@ -72,8 +73,8 @@ pub trait Lane: Copy + Send + Sync + Zeroize + 'static {
 
     /// `self + n·(2^32 + 977)`, for `n` below 2^19: what is above 2^256, folded.
     fn fold(self, n: Self) -> Self;
-    /// Whether multiplications read limbs above 52 bits, up to 2^56, so that [`crate::element::Loose::settle`] has
-    /// nothing to do.
+    /// Whether multiplications read limbs above 52 bits, up to 2^56, so that [`crate::element::Loose::settle`] is a
+    /// no-op.
     const READS_LOOSE: bool;
 
     /// `a·b + c`; the limbs of `c` are below 2^58.

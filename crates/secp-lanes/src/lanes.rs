@@ -1,4 +1,4 @@
-//! The choice of a lane type when the program runs.
+//! Selects a lane type at run time.
 
 use crate::lane::Lane;
 #[cfg(target_arch = "x86_64")]
@@ -21,7 +21,7 @@ pub enum Lanes {
 }
 
 impl Lanes {
-    /// All that this machine can run, the slowest first: plain 64-bit code, which every machine runs.
+    /// All lane types of this machine, the slowest first: plain 64-bit code, which every machine supports.
     pub fn all() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let vectors = [Avx2::available().map(Self::Avx2), Ifma::available().map(Self::Ifma)];
@@ -32,12 +32,12 @@ impl Lanes {
             .collect()
     }
 
-    /// The fastest that this machine can run.
+    /// The fastest lane type of this machine.
     pub fn fastest() -> Self {
         Self::all().last().copied().unwrap_or(Self::Portable)
     }
 
-    /// The lane type's name, for a person.
+    /// Name of the lane type, for display.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => u64::NAME,

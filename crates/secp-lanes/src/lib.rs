@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Ifma`] | 8 | AVX-512 F, DQ, VL and IFMA, AVX2, FMA, BMI2 |
 //! | [`Avx2`] | 4 | AVX2, FMA, BMI2 |
-//! | `u64` | 1 | any machine; BMI2 where there is one |
+//! | `u64` | 1 | any machine; BMI2 if available |
 //!
 //! All arithmetic is written once, for any [`Lane`]: field elements ([`Fe`]), points ([`Affine`], [`Jacobian`]), tables
 //! of multiples ([`OddMultiples`], [`Combs`], [`generator_table`]), digits of scalars ([`Schedule`], [`CombDigits`],
@@ -35,9 +35,9 @@
 //! # Safety
 //!
 //! A lane type's instructions must not run on a machine without them. [`Lane::available`] is the only function that
-//! makes a lane type's [token](Lane::Token), and a value of a lane type is made of a token or of another value; so no
-//! safe code reaches an instruction that the machine lacks. The features that `available` checks and those that the
-//! code is compiled for come from one list.
+//! creates the [token](Lane::Token) of a lane type, and a value of a lane type is created from a token or from another
+//! value; so no safe code reaches an instruction that the machine lacks. The features that `available` checks and those
+//! that the code is compiled for come from one list.
 //!
 //! ```compile_fail,E0423
 //! # #[cfg(target_arch = "x86_64")]
@@ -46,11 +46,11 @@
 //! # compile_error!("nothing to forge");
 //! ```
 //!
-//! # What it is not
+//! # Limitations
 //!
 //! - **Not constant-time.** A [`Schedule`] follows the scalar's digits, and tables are read at secret indices. Use it
-//!   where nobody measures the machine's time or caches.
-//! - **Not complete.** No addition looks for equal or opposite points, except [`AnySums`]. A lane that meets one is
+//!   only if an attacker cannot measure time or caches of the machine.
+//! - **Not complete.** No addition handles equal or opposite points, except [`AnySums`]. A lane that meets one is
 //!   marked in the [`Mask`] that the operation returns; its result is meaningless.
 
 #[cfg(target_arch = "x86_64")]

@@ -9,10 +9,10 @@ use crate::sums::{Scratch, Sums, ToAffine};
 /// Bits of a window.
 pub(crate) const WINDOW: usize = 8;
 
-/// Grows tables of odd multiples side by side: entry `j·columns + c` becomes (2·j + 1) times column c's point.
+/// Extends tables of odd multiples in parallel: entry `j·columns + c` becomes (2·j + 1) times column c's point.
 ///
 /// The first `columns` entries hold the points. Each level doubles a table by adding 2^(level + 1) times the point, so
-/// that an inversion serves as many additions as there are entries already.
+/// that one inversion is shared by as many additions as there are entries.
 pub(crate) struct Grow<'a, L, P> {
     pub(crate) columns: usize,
     pub(crate) levels: usize,
@@ -50,7 +50,7 @@ impl<L: Lane, P: Fn(usize, usize) -> Affine<L>> Kernel<L> for Grow<'_, L, P> {
     }
 }
 
-/// p, 2·p, 4·p and so on, as many as `powers` holds.
+/// p, 2·p, 4·p and so on, for the length of `powers`.
 pub(crate) struct Powers<'a, L> {
     pub(crate) of: Affine<L>,
     pub(crate) powers: &'a mut [Jacobian<L>],
@@ -97,8 +97,8 @@ impl<L: Lane> OddMultiples<L> {
         }
     }
 
-    /// Makes the tables of `bad.len()` vectors, whose lanes with exceptional cases are marked. `point` has the vector
-    /// and the lane.
+    /// Computes the tables of `bad.len()` vectors; marks lanes with exceptional cases. `point` has the vector and the
+    /// lane.
     pub fn fill<'a>(&mut self, bad: &mut [Mask], point: impl Fn(usize, usize) -> &'a Packed) {
         let vectors = bad.len();
         self.vectors = vectors;

@@ -1,8 +1,8 @@
-//! One point, as tables hold it.
+//! One point, in the format of tables.
 
 use zeroize::Zeroize;
 
-/// One point as it lies in tables: four words of x and four of y, lowest first, below p.
+/// One point in the format of tables: four words of x and four of y, lowest first, below p.
 #[derive(Clone, Copy, Zeroize)]
 #[repr(C, align(64))]
 pub struct Packed(pub [u64; 8]);
@@ -43,7 +43,7 @@ impl Packed {
     }
 }
 
-/// The generator, and what stands in for a point that is none.
+/// The generator, also the replacement of an invalid point.
 pub const GENERATOR: Packed = Packed([
     0x59f2_815b_16f8_1798,
     0x029b_fcdb_2dce_28d9,

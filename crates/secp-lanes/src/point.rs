@@ -1,9 +1,9 @@
 //! Points of y² = x³ + 7 in lanes: Jacobian with one schedule for all lanes, and affine with one inversion for many
 //! additions.
 //!
-//! No addition looks for its exceptional cases (equal or opposite points, infinity). They show afterwards: in Jacobian
-//! coordinates z becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such lanes are
-//! marked, and the rows that they carry are scanned by libsecp256k1.
+//! No addition checks for its exceptional cases (equal or opposite points, infinity). They are detected afterwards: in
+//! Jacobian coordinates z becomes and stays zero, in affine ones the difference of the x coordinates is zero. Such
+//! lanes are marked, and the rows that they carry are scanned by libsecp256k1.
 
 use zeroize::Zeroize;
 
@@ -85,14 +85,14 @@ impl<L: Lane> Affine<L> {
     }
 }
 
-/// A point (x/z², y/z³) in each lane; z is settled and no more, and z = 0 marks a lane that met an exceptional case.
+/// A point (x/z², y/z³) in each lane; z is only settled, and z = 0 marks a lane that met an exceptional case.
 #[derive(Clone, Copy)]
 pub struct Jacobian<L> {
     /// The x coordinate times z².
     pub x: Fe<L>,
     /// The y coordinate times z³.
     pub y: Fe<L>,
-    /// Settled and no more; zero marks a lane.
+    /// Only settled; zero marks a lane.
     pub z: Fe<L>,
 }
 

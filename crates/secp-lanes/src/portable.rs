@@ -1,5 +1,5 @@
-//! One lane of plain 64-bit code: every machine has it. On x86-64 it is compiled a second time for processors with
-//! BMI2, whose multiplication leaves flags and registers alone.
+//! One lane of plain 64-bit code: supported by every machine. On x86-64 it is compiled a second time for processors
+//! with BMI2, whose multiplication leaves flags and registers alone.
 
 #![allow(unsafe_code)]
 
@@ -7,7 +7,7 @@ use crate::element::{Fe, LIMB, M48, M52, R256, R260};
 use crate::lane::{Kernel, Lane, MAX_LANES, Mask};
 use crate::packed::Packed;
 
-/// The token of `u64`: it proves nothing, and everybody may make one.
+/// The token of `u64`: it proves nothing and may be created freely.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
@@ -134,7 +134,7 @@ fn wide(a: u64, b: u64) -> u128 {
     u128::from(a) * u128::from(b)
 }
 
-/// Columns of weight 2^(52·i), each below 2^107, in the order in which they are asked for.
+/// Columns of weight 2^(52·i), each below 2^107, in the order in which they are requested.
 struct Columns {
     c3: u128,
     c8: u128,

@@ -1,6 +1,7 @@
-//! Scalars: halves for the endomorphism, digits without zeros, and the schedule of one scalar that meets many points.
+//! Scalars: halves for the endomorphism, digits without zeros, and the schedule of one scalar that is multiplied by
+//! many points.
 //!
-//! Numbers are four words of 64 bits, the lowest first. Two's complement serves for the halves, which are far shorter.
+//! Numbers are four words of 64 bits, the lowest first. The halves, which are far shorter, are in two's complement.
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -137,8 +138,8 @@ pub struct Digit {
     pub minus: bool,
 }
 
-/// A secret scalar as the digits of its two halves, none of them zero: every scalar walks the same way through the
-/// tables.
+/// A secret scalar as the digits of its two halves, none of them zero: the sequence of operations is the same for every
+/// scalar.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct CombDigits {
     /// The digits of each half, the lowest first; the second half counts λ.
@@ -146,7 +147,7 @@ pub struct CombDigits {
 }
 
 impl CombDigits {
-    /// Of a scalar, big-endian and below the group order.
+    /// From a scalar, big-endian and below the group order.
     pub fn new(key: &[u8; 32]) -> Self {
         let b = Zeroizing::new(from_bytes(key));
         let halves = odd_halves(&b);
@@ -209,7 +210,7 @@ fn shift(a: &Words, above: u64) -> Words {
     ]
 }
 
-/// The digits of 2·s + 1, each of `WIDTH` bits; the last takes what is left.
+/// The digits of 2·s + 1, each of `WIDTH` bits; the last has the rest.
 fn odd_digits<const WIDTH: u32, const COUNT: usize>(s: &Words) -> [Digit; COUNT] {
     let (double, _) = add(s, s);
     let mut u = Zeroizing::new(add(&double, &[1, 0, 0, 0]).0);
@@ -229,7 +230,7 @@ fn odd_digits<const WIDTH: u32, const COUNT: usize>(s: &Words) -> [Digit; COUNT]
             };
             break;
         }
-        // Odd, and below 2^WIDTH in magnitude; what is left stays odd as the digit takes bit WIDTH with it.
+        // Odd, and below 2^WIDTH in magnitude; the rest stays odd as the digit takes bit WIDTH with it.
         let signed = (u[0] & mask) as i64 - above.cast_signed();
         *digit = Digit {
             entry: (signed.unsigned_abs() >> 1) as u8,
@@ -278,14 +279,14 @@ pub fn generator_digit(byte: u8) -> Digit {
     }
 }
 
-/// Odd multiples in the table of a point that meets one scalar: 1 to 15.
+/// Number of odd multiples in the table of a point that is multiplied by one scalar: 1 to 15.
 pub const NAF_ENTRIES: usize = 8;
 /// Width of the non-adjacent form: a digit that is not zero is followed by four that are.
 const NAF_WIDTH: u32 = 5;
 /// Bits of a half, and one for the carry.
 const NAF_LENGTH: usize = 130;
 
-/// What all rows do together for one scalar.
+/// The sequence of operations of all rows for one scalar.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Schedule {
     /// The steps, in order.
@@ -309,7 +310,7 @@ impl Schedule {
         let b = Zeroizing::new(from_bytes(key));
         let halves = split(&b);
         let nafs = Zeroizing::new([naf(&halves.0), naf(&halves.1)]);
-        // Allocated whole: a vector that grows leaves copies behind.
+        // Allocated at full size: a growing vector leaves copies of secrets behind.
         let mut steps = Vec::with_capacity(2 * NAF_LENGTH + 1);
         let mut doublings = 0;
         for position in (0..NAF_LENGTH).rev() {

@@ -7,7 +7,7 @@ use crate::lane::{Kernel, Lane, Mask, all};
 use crate::packed::Packed;
 use crate::point::{Affine, Jacobian};
 
-/// Memory for shared inversions, allocated once for many batches.
+/// Memory for shared inversions, allocated once and reused.
 pub struct Scratch<L> {
     factors: Vec<Fe<L>>,
     prefixes: Vec<Fe<L>>,
@@ -20,7 +20,7 @@ impl<L: Zeroize> Zeroize for Scratch<L> {
     }
 }
 
-/// Overwrites what scan keys have led to.
+/// Zeroises values derived from scan keys.
 pub fn erase<T: Zeroize>(all: &mut [T]) {
     all.iter_mut().for_each(T::zeroize);
 }
@@ -36,8 +36,7 @@ impl<L: Lane> Scratch<L> {
     }
 }
 
-/// Independent products that run side by side: one alone would wait for each multiplication to end before it begins the
-/// next.
+/// Independent products, interleaved: a single chain would wait for the latency of each multiplication.
 const PRODUCTS: usize = 4;
 
 /// Runs `then` on each index (from the last to the first) and the inverse of its factor, for one inversion in all
@@ -93,7 +92,7 @@ fn invert_each<L: Lane>(
     }
 }
 
-/// The rare way, once a product was zero: marks the zeros and makes the products anew without them.
+/// Slow path after a zero product: marks the zeros and recomputes the products without them.
 struct WithoutZeros<'a, L> {
     factors: &'a mut [Fe<L>],
     prefixes: &'a mut [Fe<L>],
@@ -108,7 +107,7 @@ impl<L: Lane> Kernel<L> for WithoutZeros<'_, L> {
         let mut product = [Fe::one(token); PRODUCTS];
         let rows = self.bad.len().max(1);
         for (i, (factor, prefix)) in self.factors.iter_mut().zip(self.prefixes).enumerate() {
-            // Factors are settled and no more.
+            // Factors are only settled.
             let zeros = factor.loose().carry().zeros() & all::<L>();
             if let Some(row) = self.bad.get_mut(i % rows) {
                 *row |= zeros;
@@ -147,7 +146,8 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
         } = self;
         let count = sums.len().min(addends.len());
         let sums = std::cell::Cell::from_mut(&mut sums[..count]).as_slice_of_cells();
-        // A closure that were called would leave the machine's instructions behind, and each of them become a call.
+        // A closure that is called would be compiled without the vector instructions, and each of them would become a
+        // call.
         invert_each(
             token,
             count,
@@ -226,7 +226,7 @@ fn emit<L: Lane>(i: usize, x: &Fe<L>, seen: &mut impl FnMut(usize, usize, u64)) 
     }
 }
 
-/// Sums of any two points of a list, equal ones included: what is not added is only a point and its opposite.
+/// Sums of any two points of a list, including equal ones; only a point and its opposite are excluded.
 pub struct AnySums<'a, L, P> {
     /// The list.
     pub points: &'a mut [Packed],
@@ -239,15 +239,14 @@ pub struct AnySums<'a, L, P> {
     pub slopes: &'a mut [Affine<L>],
     /// For as many factors as there are vectors.
     pub scratch: &'a mut Scratch<L>,
-    /// The sums at infinity; their places hold no point any more.
+    /// The sums at infinity; their positions hold no valid point.
     pub bad: &'a mut [Mask],
 }
 
 impl<L: Lane, P: Fn(usize, usize) -> (usize, usize)> Kernel<L> for AnySums<'_, L, P> {
     type Output = ();
 
-    /// The slope is (y₂ - y₁)/(x₂ - x₁), and 3x²/2y where both points are one (SEC 1, 2.2.1). No point of the curve has
-    /// y = 0.
+    /// The slope is (y₂ - y₁)/(x₂ - x₁), and 3x²/2y for equal points (SEC 1, 2.2.1). No point on the curve has y = 0.
     #[inline(always)]
     fn run(self, token: L::Token) {
         let Self {

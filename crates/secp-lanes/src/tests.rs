@@ -1,4 +1,4 @@
-//! Each layer against libsecp256k1, on every lane type that this machine has.
+//! Compares each layer with libsecp256k1, on every lane type of this machine.
 
 use std::sync::LazyLock;
 
@@ -261,7 +261,7 @@ fn public(point: &Packed) -> PublicKey {
     PublicKey::from_slice(&point.uncompressed()).expect("a point of the curve")
 }
 
-/// Every kind of scalar in every lane; exceptional cases are told and not computed.
+/// Every kind of scalar in every lane; exceptional cases are reported and not computed.
 fn multiplies_each<L: Lane>(token: L::Token) {
     let keys = scalars();
     let mut exceptions = 0;
@@ -295,7 +295,7 @@ fn sums_of_any_points<L: Lane>(token: L::Token) {
     for count in [1, 2, 7, 8, 9, 70] {
         let key = |n: u64| if n % 5 == 4 { secret(n - 1).negate() } else { secret(n) };
         let mut points: Vec<Packed> = (0..count).map(|n| packed(&key(n).public_key(&SECP))).collect();
-        // Each third one meets itself, each fifth its opposite, the others their neighbour.
+        // Each third one is added to itself, each fifth to its opposite, the others to their neighbour.
         let other = |n: u64| match n {
             n if n % 3 == 0 => key(n),
             n if n % 5 == 1 => key(n).negate(),
@@ -387,7 +387,7 @@ fn digit_value(digit: Digit) -> i64 {
 }
 
 #[test]
-fn comb_digits_make_the_scalar() {
+fn comb_digits_sum_to_the_scalar() {
     for key in scalars() {
         let digits = CombDigits::new(&key.secret_bytes());
         let mut sum = None;
@@ -404,7 +404,7 @@ fn comb_digits_make_the_scalar() {
 }
 
 #[test]
-fn lockstep_digits_make_the_scalar() {
+fn lockstep_digits_sum_to_the_scalar() {
     for key in scalars() {
         let digits = LockstepDigits::new(&key.secret_bytes()).expect("below n");
         let mut sum = None;
@@ -421,7 +421,7 @@ fn lockstep_digits_make_the_scalar() {
 }
 
 #[test]
-fn schedules_make_the_scalar() {
+fn schedules_compute_the_scalar() {
     for key in scalars() {
         let mut sum = None;
         for step in &Schedule::new(&key.secret_bytes()).steps {
@@ -439,7 +439,7 @@ fn schedules_make_the_scalar() {
 }
 
 #[test]
-fn generator_digits_make_the_scalar() {
+fn generator_digits_sum_to_the_scalar() {
     let half = two();
     for key in scalars() {
         let digits = generator_digits(&key.secret_bytes()).expect("below n");

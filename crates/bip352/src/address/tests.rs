@@ -7,7 +7,7 @@ fn keys() -> Vec<u8> {
     [address.scan.serialize(), address.spend.serialize()].concat()
 }
 
-/// An address of any version and content, with a right checksum.
+/// An address of any version and content, with a valid checksum.
 fn encode(prefix: &str, version: u8, payload: &[u8]) -> String {
     let characters = payload.iter().copied().bytes_to_fes().collect();
     encode_characters(prefix, version, characters)
@@ -132,7 +132,7 @@ fn every_network_has_its_prefix() {
 }
 
 #[test]
-fn other_addresses_are_told_apart() {
+fn other_addresses_are_distinguished() {
     let taproot = "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0";
     assert_eq!(error(taproot), AddressError::UnknownPrefix("bc".to_owned()));
     assert!(matches!(
@@ -158,7 +158,7 @@ fn other_addresses_are_told_apart() {
 
 #[test]
 fn both_keys_are_points() {
-    // No point has this x coordinate; 4 is no prefix of a compressed key.
+    // No point has this x coordinate; 4 is not a prefix of a compressed key.
     let off_curve = [vec![2; 1], vec![0; 31], vec![5]].concat();
     let valid = &keys()[..33];
     assert_eq!(

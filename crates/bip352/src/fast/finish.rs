@@ -1,4 +1,4 @@
-//! From shared secrets to rows that need a closer look: hash, t·G, the receiver's keys, comparison.
+//! From shared secrets to candidate rows: hash, t·G, the keys of the receiver, comparison.
 
 use secp_lanes::{
     Affine, Kernel, Lane, MAX_LANES, Mask, Packed, Scratch, Sums, WINDOWS, erase, generator_digit, generator_digits,
@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::steps::{Clock, Step};
 use crate::hash;
 
-/// Sums that grow side by side for one row, so that an inversion serves as many.
+/// Number of parallel sums per row, which share an inversion.
 pub(crate) const CHAINS: usize = 4;
 
 /// A row for one receiver, in one lane.
@@ -20,18 +20,18 @@ pub(crate) struct Slot {
     pub(crate) row: usize,
     /// Index of the receiver.
     pub(crate) receiver: usize,
-    /// Fills up a vector; nobody asks for its answer.
+    /// Padding of a vector; its result is ignored.
     pub(crate) filler: bool,
 }
 
-/// The memory of a batch, allocated once for many.
+/// Memory of a batch, allocated once and reused.
 pub(crate) struct Batch<L: Lane> {
     pub(crate) token: L::Token,
     /// `LANES` for each vector.
     pub(crate) slots: Vec<Slot>,
-    /// `b·T`, the shared secrets. They, all that led to them and all that comes of them is erased at the end.
+    /// `b·T`, the shared secrets. They, their inputs and all derived values are zeroised at the end.
     pub(crate) secrets: Vec<Affine<L>>,
-    /// Lanes that deserve a closer look, for a hit or an exceptional case: libsecp256k1 scans their rows.
+    /// Lanes with a hit or an exceptional case: libsecp256k1 scans their rows.
     pub(crate) bad: Vec<Mask>,
     pub(crate) sums: Vec<Affine<L>>,
     pub(crate) addends: Vec<Affine<L>>,
@@ -60,7 +60,7 @@ impl<L: Lane> Batch<L> {
         self.slots.len() / L::LANES
     }
 
-    /// Tells `found` of every row and receiver that libsecp256k1 has to look at, in the order of the slots.
+    /// Calls `found` for every candidate pair of row and receiver, in the order of the slots.
     pub(crate) fn finish(&mut self, wanted: &[Wanted<'_>], rows: &Rows, mut found: impl FnMut(usize, usize)) {
         let vectors = self.vectors();
         self.clock.lap(Step::ScanKey);

@@ -1,4 +1,4 @@
-//! A receiver's keys: `P = t·G + B` against the outputs, and the labels in whichever of two ways costs less.
+//! A receiver's keys: `P = t·G + B` against the outputs, and the labels by the cheaper of two methods.
 //!
 //! *Adding*: x(t·G + (B + L)) for each label L, looked up among the row's outputs: one addition for each label.
 //! *Subtracting*: x(O - P) and x(-O - P) for each output O, looked up among the receiver's labels (BIP352, "Scanning"):
@@ -11,12 +11,12 @@ use super::finish::{CHAINS, Slot};
 use super::rows::Rows;
 use super::tables::Keys;
 
-/// What a step costs for a row of eight lanes, look-ups included, in multiplications.
+/// Cost of a step for a row of eight lanes, including look-ups, in multiplications.
 const ADDING: usize = 6;
 const SUBTRACTING: usize = 12;
 const LIFTING: usize = 350;
 
-/// A receiver of a call, and how its labels are looked for.
+/// A receiver of a call, with the method for its labels.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
     pub(crate) keys: &'a Keys,
@@ -24,8 +24,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Chooses for each receiver: subtracting where that is cheaper, if it is by so much that it pays for lifting the
-    /// outputs.
+    /// Chooses the method for each receiver: subtracting, if the saving exceeds the cost of lifting the outputs.
     pub(crate) fn of<L: Lane>(token: L::Token, keys: &[&'a Keys], rows: &mut Rows) -> Vec<Self> {
         let saved = |keys: &Keys| (keys.labels() * rows.len() * ADDING).saturating_sub(rows.outputs() * SUBTRACTING);
         let most = keys.iter().filter(|keys| keys.may_subtract()).map(|keys| saved(keys));
@@ -44,7 +43,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Looks for the labels of a batch.
+/// Searches for the labels of a batch.
 pub(crate) struct Search<'a, L: Lane> {
     pub(crate) token: L::Token,
     pub(crate) slots: &'a [Slot],
@@ -55,7 +54,7 @@ pub(crate) struct Search<'a, L: Lane> {
     pub(crate) sums: &'a mut [Affine<L>],
     pub(crate) addends: &'a mut [Affine<L>],
     pub(crate) scratch: &'a mut Scratch<L>,
-    /// Marks of lanes that deserve a closer look: hits and exceptional cases.
+    /// Marks of lanes with hits or exceptional cases.
     pub(crate) marks: &'a mut [Mask],
 }
 
@@ -168,7 +167,7 @@ impl<L: Lane> Search<'_, L> {
                     },
                 },
             );
-            // An output whose x coordinate is P's is a payment without a label; libsecp256k1 looks at it.
+            // An output whose x coordinate is P's is a payment without a label; libsecp256k1 scans it.
             for (v, bad) in bad.into_iter().enumerate() {
                 marked.extend(
                     (0..L::LANES)

@@ -1,4 +1,4 @@
-//! Many scalars meet one point: the lanes are receivers, which share the point's table.
+//! Many scalars times one point: the lanes are receivers, which share the table of the point.
 
 use secp_lanes::{
     Affine, CombDigits, Combs, Digit, Gather, HALF_WINDOWS, Kernel, Lane, Mask, Scratch, Sums, all, comb_entry, vectors,
@@ -9,7 +9,7 @@ use super::labels::Wanted;
 use super::rows::Rows;
 use super::steps::Step;
 
-/// The memory for batches, allocated once for many.
+/// Memory for batches, allocated once and reused.
 pub(crate) struct ManyScalars<L: Lane> {
     pub(crate) batch: Batch<L>,
     combs: Combs<L>,
@@ -26,7 +26,7 @@ impl<L: Lane> ManyScalars<L> {
         }
     }
 
-    /// Tells `found` of the rows and receivers that need a closer look, ordered by row and then by receiver.
+    /// Calls `found` for the candidate pairs, ordered by row and then by receiver.
     pub(crate) fn scan(
         &mut self,
         digits: &[&CombDigits],

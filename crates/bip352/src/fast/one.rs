@@ -1,4 +1,4 @@
-//! One scalar meets many points: the lanes are rows, and all walk the same schedule.
+//! One scalar times many points: the lanes are rows, which share the schedule.
 
 use secp_lanes::{Jacobian, Kernel, Lane, NAF_ENTRIES, OddMultiples, Schedule, Scratch, ToAffine, erase, vectors};
 use zeroize::Zeroize as _;
@@ -11,7 +11,7 @@ use super::steps::Step;
 /// Levels in which a table of [`NAF_ENTRIES`] grows from one entry.
 const LEVELS: usize = 3;
 
-/// The memory for batches, allocated once for many.
+/// Memory for batches, allocated once and reused.
 pub(crate) struct OneScalar<L: Lane> {
     pub(crate) batch: Batch<L>,
     multiples: OddMultiples<L>,
@@ -30,7 +30,7 @@ impl<L: Lane> OneScalar<L> {
         }
     }
 
-    /// Tells `found` of the rows that need a closer look, in their order.
+    /// Calls `found` for the candidate rows, in order.
     pub(crate) fn scan(&mut self, schedule: &Schedule, wanted: Wanted<'_>, rows: &Rows, mut found: impl FnMut(usize)) {
         let size = vectors::<L>() * L::LANES;
         for first in (0..rows.len()).step_by(size) {
@@ -86,8 +86,7 @@ impl<L: Lane> Drop for OneScalar<L> {
     }
 }
 
-/// The schedule's doublings and additions for one vector. Which come, and in which order, is the same for all rows of a
-/// scan.
+/// The schedule's doublings and additions for one vector. The sequence is the same for all rows of a scan.
 struct Walk<'a, L: Lane> {
     schedule: &'a Schedule,
     multiples: &'a OddMultiples<L>,

@@ -1,8 +1,8 @@
-//! The rows of a call: tweak points in words, and the outputs' first eight bytes for a quick look.
+//! The rows of a call: tweak points in words, and the outputs' first eight bytes for a quick comparison.
 
 use secp_lanes::{Decompress, Lane, MAX_LANES, Packed};
 
-/// Up to so many outputs a look goes through all of them.
+/// Up to this many outputs, a look-up compares with all of them.
 const FEW: usize = 8;
 
 #[derive(Default)]
@@ -10,13 +10,12 @@ pub(crate) struct Rows {
     pub(crate) tweaks: Vec<Packed>,
     /// The first eight bytes of the outputs, sorted within a row.
     words: Vec<u64>,
-    /// Where each row's words begin, and the end.
+    /// Start of the words of each row, and the end.
     starts: Vec<usize>,
-    /// The outputs compressed as if their y coordinates were even, in the rows' order; empty where nobody asks for
-    /// them.
+    /// The outputs compressed as if their y coordinates were even, in the rows' order; empty if not requested.
     keys: Vec<[u8; 33]>,
     keeps_keys: bool,
-    /// The outputs that are points of the curve, once they were lifted, and where each row's begin, and the end.
+    /// The outputs that are points on the curve, after lifting, with the start of each row, and the end.
     lifted: Vec<Packed>,
     lifted_starts: Vec<usize>,
 }
@@ -54,7 +53,7 @@ impl Rows {
         self.tweaks.len()
     }
 
-    /// Of all rows together.
+    /// Number of outputs of all rows.
     pub(crate) fn outputs(&self) -> usize {
         self.words.len()
     }
@@ -82,7 +81,8 @@ impl Rows {
         range.map_or(&[], |(start, end)| &self.lifted[*start..*end])
     }
 
-    /// Whether an output of the row begins so. One in 2^64 does by chance, which costs a closer look.
+    /// Whether an output of the row has this prefix. A false positive has a probability of 2^-64, and costs only a scan
+    /// by the reference.
     #[inline(always)]
     pub(crate) fn has(&self, row: usize, word: u64) -> bool {
         let words = &self.words[self.starts[row]..self.starts[row + 1]];

@@ -1,4 +1,4 @@
-//! Where the time of a scan goes: one look at the clock for each step of a batch, which is hundreds of rows.
+//! Times of the steps of a scan: reads the clock once per step of a batch of hundreds of rows.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ impl Step {
         Self::Keys,
     ];
 
-    /// In words.
+    /// Name for display.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rows => "reading rows",
@@ -58,7 +58,7 @@ impl Clock {
         }
     }
 
-    /// The time since the last call was this step's.
+    /// Adds the time since the last call to this step.
     pub(crate) fn lap(&mut self, step: Step) {
         let now = Instant::now();
         self.spent[step as usize] += now - self.last;

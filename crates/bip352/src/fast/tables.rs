@@ -1,4 +1,4 @@
-//! A receiver as scanning in lanes reads it: points in words, labels to look up, the scan key in digits.
+//! Precomputed tables of a receiver: points in words, a set of labels, the scan key in digits.
 
 use bitcoin::secp256k1::PublicKey;
 use secp_lanes::{CombDigits, Packed};
@@ -9,7 +9,7 @@ use crate::keys::Receiver;
 /// Fewer labels than this are always added.
 const LABELS_TO_SUBTRACT: usize = 8;
 
-/// What the engine computes of a receiver once: its points and its scan key, as the lanes read them.
+/// Precomputed tables of a receiver: its points and its scan key, in the format of the lanes.
 pub(crate) struct Tables {
     pub(crate) keys: Keys,
     pub(crate) digits: Box<CombDigits>,
@@ -31,7 +31,7 @@ impl Tables {
     }
 }
 
-/// The point, as tables hold it.
+/// The point, in the format of tables.
 pub(crate) fn packed(point: &PublicKey) -> Packed {
     let bytes = point.serialize_uncompressed();
     let mut coordinates = [0; 64];
@@ -39,7 +39,7 @@ pub(crate) fn packed(point: &PublicKey) -> Packed {
     Packed::from_bytes(&coordinates)
 }
 
-/// What an output may be `t·G` plus.
+/// The points B for which an output may be `t·G + B`.
 pub(crate) struct Keys {
     /// `B_spend`, and then `B_spend` plus each label's point.
     pub(crate) points: Vec<Packed>,
@@ -62,14 +62,14 @@ impl Keys {
         self.points.len() - 1
     }
 
-    /// Whether a call that scans for them has to keep the outputs' keys.
+    /// Whether a scan for them must keep the keys of the outputs.
     pub(crate) fn may_subtract(&self) -> bool {
         self.labels() >= LABELS_TO_SUBTRACT
     }
 }
 
-/// Words of which few are looked for that are there: open addressing, a quarter full at most. They are x coordinates,
-/// as good as random.
+/// Set of words for mostly unsuccessful look-ups: open addressing, at most a quarter full. The words are x coordinates,
+/// effectively random.
 pub(crate) struct WordSet(Vec<u64>);
 
 impl WordSet {
@@ -86,7 +86,7 @@ impl WordSet {
         Self(places)
     }
 
-    /// Zero marks an empty place, and is said to be there.
+    /// Zero marks an empty slot; looking up zero returns true.
     #[inline(always)]
     pub(crate) fn has(&self, word: u64) -> bool {
         let mask = self.0.len() - 1;
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_of_words_has_what_it_was_given() {
-        // The same low bits make them all meet.
+    fn a_word_set_contains_exactly_its_words() {
+        // Equal low bits, so that all of them collide.
         let words: Vec<u64> = (1..200).map(|n| n << 32 | 7).collect();
         let set = WordSet::of(words.iter().copied());
         assert!(words.iter().all(|w| set.has(*w)));

@@ -1,7 +1,7 @@
 //! Tweaks of many transactions at a time: input keys decompressed, summed and multiplied by the input hashes in lanes.
 //!
-//! Here a result is no suspicion but an answer. It is checked to lie on the curve, as a fault of the arithmetic would
-//! leave it; what fails, and every sum that meets infinity, is computed anew by libsecp256k1.
+//! The results are final, not candidates. Each is checked to be on the curve, which detects faults of the arithmetic; a
+//! failed one, and every sum that meets infinity, is recomputed by libsecp256k1.
 
 use bitcoin::secp256k1::PublicKey;
 use secp_lanes::{
@@ -13,7 +13,7 @@ use crate::batch::TxWithPrevouts;
 use crate::hash;
 use crate::input::{COMPRESSED, input_keys, pays_taproot, tweak};
 
-/// The sum of a transaction's keys, which it grows to in place: `count` points from `first` on are left to be added.
+/// The sum of the keys of a transaction, computed in place: the `count` points from `first` are still to be added.
 struct Sum {
     tx: usize,
     outpoint: [u8; 36],
@@ -71,7 +71,7 @@ pub(crate) fn of<L: Lane>(token: L::Token, txs: &[TxWithPrevouts<'_>]) -> Vec<Op
     tweaks
 }
 
-/// The points of all keys; those that are none are left out of their sums.
+/// The points of all keys; invalid ones are omitted from their sums.
 fn decompress<L: Lane>(token: L::Token, keys: &[[u8; COMPRESSED]], sums: &mut [Sum]) -> Vec<Packed> {
     let mut points = Vec::with_capacity(keys.len());
     let mut valid = Vec::with_capacity(keys.len());
@@ -94,8 +94,8 @@ fn decompress<L: Lane>(token: L::Token, keys: &[[u8; COMPRESSED]], sums: &mut [S
     points
 }
 
-/// Leaves one point of each sum: the first half of what is left takes the second, all sums at a time, until each is
-/// done.
+/// Reduces each sum to one point: adds the second half of the remaining points to the first, for all sums at once,
+/// until each is done.
 fn add_up<L: Lane>(token: L::Token, points: &mut [Packed], sums: &mut [Sum]) {
     // Each sum takes two points.
     let most = (points.len() / 2).div_ceil(L::LANES).min(vectors::<L>());

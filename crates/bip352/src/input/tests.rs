@@ -108,7 +108,7 @@ fn other_taproot_spends_add_the_output_key_with_even_y() {
             &[&annex],
             &[b"script", &control_block(&[3; 32])],
             &[b"script", &control_block(&[3; 32]), &annex],
-            // H elsewhere than in the internal key, and a control block that is too short.
+            // H outside the internal key, and a control block that is too short.
             &[&control_block(&NUMS_H), &control_block(&[3; 32])],
             &[b"script", &[0xc0; 10]],
             &[b"script", &[]],
@@ -223,7 +223,7 @@ fn the_tweak_is_bound_to_the_smallest_outpoint_of_all_inputs() {
 }
 
 #[test]
-fn keys_off_the_curve_stop_nothing() {
+fn keys_off_the_curve_are_skipped() {
     assert!(XOnlyPublicKey::from_slice(&OFF_CURVE).is_err());
     let off_curve = (p2tr(OFF_CURVE), witness(&[&[0; 64]]));
     assert_eq!(tweak_of(std::slice::from_ref(&off_curve)), None);

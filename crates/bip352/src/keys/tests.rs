@@ -36,12 +36,12 @@ fn no_debug_text_and_no_error_shows_a_secret() {
 fn output_tweaks_are_erased_when_dropped() {
     fn is_erased<T: ZeroizeOnDrop>(_: &T) {}
     is_erased(&OutputTweak::from_bytes(SECRET));
-    // `ScanKey` erases by hand; what it does can be seen only before the memory is given back.
+    // `ScanKey` zeroises in its `Drop`, which can be observed only before the memory is freed.
     assert!(std::mem::needs_drop::<ScanKey>() && std::mem::needs_drop::<Receiver>());
 }
 
 #[test]
-fn change_is_always_scanned_and_never_handed_out() {
+fn change_is_always_scanned_and_never_given_out() {
     for labels in [vec![], vec![0], vec![7, 3, 7, 0]] {
         let receiver = receiver(labels);
         assert_eq!(receiver.labels().next(), Some(CHANGE_LABEL));

@@ -22,7 +22,7 @@ fn receiver(labels: impl IntoIterator<Item = u32>) -> Receiver {
     Receiver::new(ScanKey::from(secret(1)), secret(2).public_key(&SECP), labels).unwrap()
 }
 
-/// The output keys that one input pays to the recipients, and a transaction with whatever outputs are made of them.
+/// The output keys that one input pays to the recipients, and a transaction with outputs derived from them.
 fn pay(
     recipients: &[SilentPaymentAddress],
     outputs: impl FnOnce(Vec<[u8; 32]>) -> Vec<[u8; 32]>,
@@ -82,7 +82,7 @@ fn both_ways_of_finding_a_label_agree_for_both_parities() {
 }
 
 #[test]
-fn counting_goes_on_over_labels_and_order() {
+fn the_count_continues_over_labels_and_order() {
     let receiver = receiver([5]);
     let plain = receiver.address(Network::Regtest);
     let change = receiver.change_address(Network::Regtest).unwrap();
@@ -132,7 +132,7 @@ fn of_two_labels_with_one_k_the_first_output_counts() {
 }
 
 #[test]
-fn a_key_used_twice_is_found_twice_and_the_count_goes_on() {
+fn a_key_used_twice_is_found_twice_and_the_count_continues() {
     let receiver = receiver([]);
     let (_, tx) = pay(&[receiver.address(Network::Regtest); 2], |made| {
         vec![made[1], made[0], OFF_CURVE, made[0], [3; 32]]
@@ -147,7 +147,7 @@ fn the_scan_ends_at_k_max() {
     let receiver = receiver([]);
     let (shared, mut tx) = pay(&[receiver.address(Network::Regtest); K_MAX as usize], |made| made);
     assert_eq!((scan(&receiver, &tx).len(), shared.len()), (2323, 2323));
-    // The output that would come next, which no sender who keeps to the BIP makes.
+    // The next output, which no BIP-compliant sender creates.
     let t_k = SharedSecret::new(&tx.tweak, receiver.scan_secret())
         .output_tweak(K_MAX)
         .unwrap();
@@ -163,7 +163,7 @@ fn the_scan_ends_at_k_max() {
 }
 
 #[test]
-fn nothing_is_found_where_nothing_is() {
+fn a_transaction_without_payments_has_no_matches() {
     for labels in [0..1, 0..100] {
         let receiver = receiver(labels);
         let (_, tx) = pay(&[receiver.address(Network::Regtest)], |_| {
@@ -176,7 +176,7 @@ fn nothing_is_found_where_nothing_is() {
 }
 
 #[test]
-fn a_tweak_that_came_from_no_scan_makes_no_key() {
+fn an_invalid_tweak_yields_no_key() {
     let order_or_more = OutputTweak::from_bytes([0xff; 32]);
     assert_eq!(secret_key(&secret(2), &order_or_more), None);
     assert_eq!(secret_key(&secret(2), &OutputTweak::from_bytes([0; 32])), None);
@@ -186,7 +186,7 @@ fn a_tweak_that_came_from_no_scan_makes_no_key() {
 
 #[test]
 fn a_scan_in_steps_finds_what_a_scan_at_once_finds() {
-    // Enough outputs that steps add labels at first and subtract at the end; labels in an order of their own.
+    // Enough outputs that steps add labels at first and subtract at the end; labels in a different order.
     let receiver = receiver(1..60);
     let addresses: Vec<_> = (0..150_u32)
         .map(|n| match n * 7 % 60 {
@@ -205,7 +205,7 @@ fn a_scan_in_steps_finds_what_a_scan_at_once_finds() {
         let (mut all, mut calls, mut spent) = (Vec::new(), 0, search.spent());
         while !search.is_done() {
             all.extend(search.advance(&receiver, &tx, budget));
-            assert!(search.spent() > spent || search.is_done(), "each call costs something");
+            assert!(search.spent() > spent || search.is_done(), "each call has a cost");
             spent = search.spent();
             calls += 1;
         }

@@ -80,7 +80,7 @@ fn row(receiver: &Receiver) -> EligibleTx {
 }
 
 #[test]
-fn what_an_engine_fails_at_is_scanned_all_the_same() {
+fn a_failed_scan_is_repeated_by_the_reference() {
     assert!(receiver(1).address(Network::Main).to_string().starts_with("sp1"));
     let scanner = Scanner::new(Arc::new(Flaky::default()), changed);
     let paid = scanner.prepare(receiver(1));
