@@ -1,4 +1,4 @@
-//! Blocks as the main network has them by size: 2,000 transactions, half of them eligible, mined by a real node.
+//! Blocks of the size of mainnet blocks: 2,000 transactions, half of them eligible, mined by a real node.
 
 use anyhow::{Context, Result};
 use bitcoin::absolute::LockTime;
@@ -14,13 +14,13 @@ use testkit::Bitcoind;
 
 /// Blocks until a coinbase can be spent.
 const MATURITY: u32 = 100;
-/// What each coin begins with; each transaction takes `FEE` of it.
+/// Initial value of each coin; each transaction takes `FEE` of it.
 const COIN: Amount = Amount::from_sat(10_000_000);
 const FEE: Amount = Amount::from_sat(2_000);
-/// What a taproot output holds.
+/// Value of a taproot output.
 const PAYMENT: Amount = Amount::from_sat(5_000);
 
-/// Makes blocks in which each transaction spends a coin of the block before.
+/// Creates blocks in which each transaction spends a coin of the previous block.
 pub(crate) struct Generator {
     secp: Secp256k1<All>,
     key: SecretKey,
@@ -31,7 +31,7 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// Mines what `transactions` a block need.
+    /// Mines the coins for `transactions` per block.
     pub(crate) async fn new(node: &Bitcoind, transactions: usize) -> Result<Self> {
         let secp = Secp256k1::new();
         let key = SecretKey::new(&mut rand::thread_rng());

@@ -1,5 +1,5 @@
-//! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from the
-//! disk in stretches, and scanned by the index's threads.
+//! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from
+//! disk in ranges, and scanned by the threads of the index.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,12 +19,12 @@ use crate::report::{Report, Table};
 
 /// Rows of a block.
 const ROWS_PER_BLOCK: u32 = 2000;
-/// Blocks of one commit while the index is made.
+/// Blocks per commit while the index is built.
 const BLOCKS_PER_COMMIT: u32 = 25;
-/// Rows that are read at once, as the history scanner does for one watch.
+/// Rows per read, as in the history scanner for one watch.
 const ROWS_AT_ONCE: usize = 16_384;
 
-/// Whether the engine has failed, and another has scanned.
+/// Whether the engine has failed, so that the reference was used.
 static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Scanning history.
@@ -106,7 +106,7 @@ fn receiver() -> Result<Receiver> {
     Ok(Receiver::new(ScanKey::from(secret()), spend, [])?)
 }
 
-/// Rows with tweaks that are points, and keys that are anything.
+/// Rows with valid tweaks and random keys.
 fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
     let secp = Secp256k1::new();
     let step = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);

@@ -1,6 +1,5 @@
-//! `http`: requests a second of `GET /health` and `GET /metrics`, each beside the relay's own server with an axum route
-//! that returns the same bytes as a constant. Both are measured in turns, so that what else the machine does falls on
-//! both.
+//! `http`: requests per second of `GET /health` and `GET /metrics`, compared with an axum route of the same server that
+//! returns the same bytes as a constant. The measurements alternate, so that other load affects both.
 
 use std::sync::Arc;
 
@@ -20,12 +19,12 @@ use crate::load::{self, Load};
 use crate::report::{Report, Table};
 use crate::stats::Samples;
 
-/// What is asked for.
+/// Measured paths.
 const PATHS: [&str; 2] = ["/health", "/metrics"];
-/// The share of the constant's rate that is aimed at, in percent.
+/// Target, in percent of the rate of the constant.
 const AIM: f64 = 80.0;
 
-/// Rates of the HTTP API beside a constant.
+/// Rates of the HTTP API compared with a constant.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Connections at once, each with one request at a time.
@@ -79,7 +78,7 @@ fn median(rates: Vec<f64>) -> f64 {
     Samples::new(rates).map_or(f64::NAN, |samples| samples.percentile(50))
 }
 
-/// The relay's server with one route and nothing around it.
+/// The server of the relay with a single route, without middleware.
 struct Constant {
     url: String,
     /// Dropping it ends the server.

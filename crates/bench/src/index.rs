@@ -1,5 +1,4 @@
-//! `index`: how fast a relay builds its index over realistic blocks of a real node, what the index weighs, and what the
-//! relay waits for.
+//! `index`: build time of the index over realistic blocks of a real node, its size, and what the build waits for.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,11 +15,11 @@ use tokio::time::interval;
 use crate::blocks::Generator;
 use crate::report::{Report, Table};
 
-/// Between two looks at the relay while it builds.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Poll interval during the build.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Blocks that the relay's builder fetches at once.
 const FETCHES: usize = 2;
-/// A build that takes longer has stopped.
+/// Timeout of a build.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Building the tweak index.
@@ -35,13 +34,13 @@ pub(crate) struct Arguments {
     /// Threads of the relay's index (`index.scan_threads`); by default as many as the relay takes by itself.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     threads: Option<u32>,
-    /// The node offers no REST, as those before Bitcoin Core 30: blocks come over `getblock` verbosity 3.
+    /// Use a node without REST, like those before Bitcoin Core 30: blocks are read with `getblock` verbosity 3
     #[arg(long)]
     rpc: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
-    // Built before the clock runs.
+    // Built before the measurement starts.
     let exe = relay_exe();
     let node = Bitcoind::start(Options {
         rest: !arguments.rpc,
@@ -63,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         options = options.set("INDEX__SCAN_THREADS", threads.to_string());
     }
     let relay = RelayProcess::start_listening(options).await;
-    let mut look = interval(LOOK_EVERY);
+    let mut look = interval(POLL_INTERVAL);
     loop {
         look.tick().await;
         let health = http_get(&format!("{}/health", relay.http_url())).await.json();
@@ -128,7 +127,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     })
 }
 
-/// Seconds for the same blocks, with what they spend, read the same way and dropped: the bare baseline.
+/// Seconds to read the same blocks and prevouts the same way and drop them: the baseline.
 async fn node_alone(node: &Bitcoind, start: u32, tip: u32, rpc: bool) -> Result<f64> {
     let client = RpcClient::new(&node.rpc_url(), Auth::CookieFile(node.cookie_file()))?;
     let began = Instant::now();
@@ -177,7 +176,7 @@ fn size_of(dir: &Path, segments: bool) -> Result<f64> {
     Ok(bytes as f64)
 }
 
-/// `VmHWM` of a process: the most memory that it has had at any time.
+/// `VmHWM` of a process: peak resident memory.
 fn peak_bytes(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("VmHWM")?;

@@ -1,5 +1,5 @@
-//! `latency`: from `sendrawtransaction` to the client's message, beside a bare ZMQ subscriber; start-to-ready time;
-//! resident memory.
+//! `latency`: from `sendrawtransaction` to the message at the client, compared with a bare ZMQ subscriber;
+//! start-to-ready time; resident memory.
 
 use std::time::{Duration, Instant};
 
@@ -16,16 +16,15 @@ use crate::report::{Report, Table};
 use crate::stats::{Samples, ms, thousandths};
 use crate::zmq::RawTx;
 
-/// Payments of each kind before those that count: the ZMQ subscription reaches the node, connections and caches become
-/// warm.
+/// Warm-up payments of each kind: until the ZMQ subscription takes effect, and connections and caches are warm.
 const WARM_UP: usize = 20;
-/// How long a warm-up payment may fail to show: the node may not know the subscription yet.
+/// Timeout of a warm-up payment: the subscription may not be effective yet.
 const WARM_UP_WAIT: Duration = Duration::from_secs(1);
-/// Far beyond any time that would be reported: a payment that takes longer is lost, and the bench has failed.
+/// Timeout, far above any expected value: the payment is lost, and the bench fails.
 const LOST_AFTER: Duration = Duration::from_secs(30);
 /// Starts whose median is reported.
 const STARTS: usize = 5;
-/// Worth of a coin that pays, and of a payment.
+/// Value of a coin, and of a payment.
 const COIN: Amount = Amount::from_sat(100_000);
 const PAYMENT: Amount = Amount::from_sat(10_000);
 
@@ -63,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let wallet = wallet.context("the relay has no wallet address")?.parse()?;
     let mut to = [Target::new("watch", payee.address()), Target::new("own wallet", wallet)];
 
-    // Signed beforehand: nothing but the node and the relay works while the time runs.
+    // Signed in advance: only the node and the relay work during the measurement.
     let mut prepared = Vec::new();
     for _ in 0..WARM_UP + payments {
         prepared.push(
@@ -74,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let idle = relay.resident_bytes();
     let (warm_up, counted) = prepared.split_at(WARM_UP);
     for tx in warm_up.iter().flatten() {
-        // The first ones may be missed; whoever misses the last ones misses the first that counts too, and fails there.
+        // The first ones may be missed; if the last ones are missed too, the first measured one fails.
         drop(timeout(WARM_UP_WAIT, listeners.measure(&node, tx)).await);
     }
     for txs in counted {
@@ -89,8 +88,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     Report::of(&to, &starts, [idle, after])
 }
 
-/// Starts the relay again and again on a store that is up to date; milliseconds each, to within the 10 ms between two
-/// looks at its log.
+/// Restarts the relay repeatedly on an up-to-date store; times in milliseconds, with the 10 ms resolution of polling
+/// its log.
 async fn start_times(relay: &mut RelayProcess) -> Result<Samples> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
@@ -113,7 +112,7 @@ fn watch(payee: &Payee) -> Watch {
     }
 }
 
-/// Everybody who waits for a payment.
+/// All receivers of a payment.
 struct Listeners {
     zmq: RawTx,
     client: Payments,
@@ -172,7 +171,7 @@ impl Payments {
     }
 }
 
-/// Somebody who is paid.
+/// A payee.
 struct Target {
     name: &'static str,
     address: SilentPaymentAddress,

@@ -1,4 +1,4 @@
-//! As many requests as a server answers: by `wrk`, or where that is not installed by a loop of our own.
+//! Measures the highest request rate: with `wrk` if installed, else with a built-in loop.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// How much is asked, and for how long.
+/// Load of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
     pub(crate) seconds: u64,
 }
 
-/// What [`rate`] measures with.
+/// Tool used by [`rate`].
 pub(crate) fn tool() -> &'static str {
     if has_wrk() { "wrk" } else { "a built-in loop" }
 }
 
-/// Answers a second with status 200; any other status is an error.
+/// Answers per second with status 200; any other status is an error.
 pub(crate) async fn rate(url: &str, load: Load) -> Result<f64> {
     if has_wrk() {
         let url = url.to_owned();

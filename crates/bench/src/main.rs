@@ -1,8 +1,8 @@
 //! Load generator and reports: `cargo run --release -p bench -- NAME`.
 //!
-//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. All of them run against
-//! real processes, a bitcoind on regtest and the relay's own program, on loopback; `scan`, `tweaks` and `mesh` just
-//! compute. Each is bounded, stops by itself and leaves nothing behind.
+//! Each bench is one file with its arguments and a `run` that returns a [`report::Report`]. They run against real
+//! processes, a bitcoind on regtest and the relay, on loopback; `scan`, `tweaks` and `mesh` only compute. Each is
+//! bounded, and leaves no process or file behind.
 
 mod blocks;
 mod fairness;
@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 struct Arguments {
     #[command(subcommand)]
     bench: Bench,
-    /// Prints the figures once more as JSON, on the last line.
+    /// Also print the figures as JSON, on the last line
     #[arg(long, global = true)]
     json: bool,
 }

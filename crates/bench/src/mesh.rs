@@ -1,4 +1,4 @@
-//! The mesh, simulated: how fast all know all, what it costs, and what it costs at rest, by the number of relays.
+//! Simulation of the mesh: time and traffic until all relays know each other, and traffic at rest, by number of relays.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use serde_json::json;
 
 use crate::report::{Report, Table};
 
-/// Rounds after which an unfinished run is told as it is.
+/// Rounds after which an unfinished run is reported.
 const MOST_ROUNDS: u32 = 40;
 
-/// Rounds over which the rest is measured.
+/// Rounds of the measurement at rest.
 const REST_ROUNDS: u32 = 10;
 
-/// Relays that know one other each until all know all, then at rest, then one dies. No socket and no process: a network
-/// in memory, and its own clock.
+/// Each relay initially knows one other: measures until all know all, then at rest, then after the loss of one. Runs in
+/// memory, with a simulated clock
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Numbers of relays.
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// The same seed gives the same figures.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the drawing goes.
+    /// Output file of the drawing
     #[arg(long, default_value = "docs/mesh.svg")]
     svg: PathBuf,
 }
@@ -37,7 +37,7 @@ struct Row {
     list: u64,
     most: u64,
     mean: f64,
-    /// Bytes that one relay sends per round.
+    /// Bytes sent per relay and round.
     learning: f64,
     rest: f64,
     rest_most: f64,
@@ -102,7 +102,7 @@ fn measure(relays: usize, seed: u64) -> Row {
     let mut mesh = Simulation::new(relays, Shape::Tree, Config::default(), seed);
     let rounds = mesh.until(MOST_ROUNDS, Simulation::agree_on_health);
     let (most, mean, list) = (mesh.most_sent(), mesh.mean_sent(), mesh.full_list());
-    // What is still under way when the last one knows the last is no part of the rest.
+    // Messages still in flight when the last relay knows all do not count as traffic at rest.
     mesh.rounds(REST_ROUNDS);
     mesh.reset_sent();
     mesh.rounds(REST_ROUNDS);
@@ -139,7 +139,7 @@ fn drawing(rows: &[Row]) -> Result<String, std::fmt::Error> {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{LEFT}\" y=\"28\" font-size=\"16\">What a relay of the mesh sends in a round of 30 s</text>\n"
+         <text x=\"{LEFT}\" y=\"28\" font-size=\"16\">Bytes sent by a relay of the mesh per round of 30 s</text>\n"
     );
     for (bytes, name) in [(1e3, "1 kB"), (1e4, "10 kB"), (1e5, "100 kB"), (1e6, "1 MB")] {
         let (at, right) = (y(bytes), WIDTH - RIGHT);

@@ -1,14 +1,14 @@
-//! A bench's result: tables for a person, and the same figures as JSON.
+//! Result of a bench: tables, and the same figures as JSON.
 #![allow(clippy::print_stdout, reason = "the report is the output of this program")]
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// What a bench found.
+/// Result of a bench.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// What was measured, on what.
+    /// Title: what was measured, and on what.
     pub(crate) title: String,
     /// The figures.
     pub(crate) tables: Vec<Table>,
@@ -46,7 +46,7 @@ impl Table {
         }
     }
 
-    /// Adds a row: its name, and a number for each further column; what is no number has none.
+    /// Adds a row: its name, and a number for each further column.
     pub(crate) fn row(mut self, name: &str, numbers: &[f64], decimals: usize) -> Self {
         let numbers = numbers.iter().map(|n| match n.is_nan() {
             true => "-".to_owned(),

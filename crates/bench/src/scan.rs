@@ -1,4 +1,4 @@
-//! `scan`: the fast engine beside libsecp256k1, the same rows on one core in one run.
+//! `scan`: the fast engine compared with libsecp256k1, with the same rows on one core in one run.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -24,15 +24,15 @@ const BASELINE_ROWS: usize = 1_000;
 /// Field multiplications of a row without labels in vectors, a squaring counted as three quarters, for one wallet and
 /// for many: the sums of the table in `docs/scanner.md`.
 const MULTIPLICATIONS: [f64; 2] = [1_531.0, 459.0];
-/// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
+/// The two alternate, so that other load affects both; the median of the rounds is reported.
 const ROUNDS: usize = 9;
 
-/// Nanoseconds a row, the fast engine beside libsecp256k1.
+/// Nanoseconds per row of the fast engine, compared with libsecp256k1.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     engine: EngineChoice,
-    /// Labels of each receiver, beside that for change. What is compared with knows none.
+    /// Labels of each receiver, in addition to that for change; the baseline has none
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     labels: u32,
 }
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         steps = steps.row(step.name(), &[one.shares[n], many.shares[n]], 1);
     }
     let mut tables = vec![table, steps];
-    // What labels take is not among the multiplications that are counted.
+    // The counted multiplications do not include those for labels.
     if arguments.labels == 0 {
         let bare = bare_multiplication(&engine)?;
         let [of_one, of_many] = MULTIPLICATIONS;
@@ -75,10 +75,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     })
 }
 
-/// Which of the engines that this machine can run.
+/// Selection of an engine.
 #[derive(clap::Args)]
 pub(crate) struct EngineChoice {
-    /// The engine's name, as the title of the report has it: the fastest of this machine, if none is given.
+    /// Name of the engine, as in the title of the report [default: the fastest of this machine]
     #[arg(long = "engine")]
     name: Option<String>,
 }
@@ -115,7 +115,7 @@ struct Measured {
 }
 
 impl Case {
-    /// Rows of two outputs that pay nobody: nearly every row of the chain is one for a wallet.
+    /// Rows of two outputs without payments, as nearly every row is for a wallet.
     fn new(wallets: usize, rows: usize, labels: u32) -> Result<Self> {
         let secp = Secp256k1::new();
         let mut rng = rand::thread_rng();
@@ -187,8 +187,7 @@ impl Case {
     }
 }
 
-/// What every scanner over libsecp256k1 does for a row, its points parsed beforehand; `None` in cases that nobody has
-/// seen.
+/// The work of any scanner over libsecp256k1 for a row with parsed points; `None` in cases of negligible probability.
 fn one_row(secp: &Secp256k1<All>, scan: &SecretKey, receiver: &Receiver, row: &EligibleTx) -> Option<bool> {
     let shared = row.tweak.mul_tweak(secp, &Scalar::from(*scan)).ok()?.serialize();
     let mut hash = sha256::HashEngine::from_midstate(midstate(), 64);

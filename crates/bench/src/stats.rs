@@ -1,23 +1,23 @@
-//! What a list of measurements says.
+//! Statistics of measurements.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Measurements of one thing, all in one unit, sorted.
+/// Sorted measurements in one unit.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Samples {
     sorted: Vec<f64>,
 }
 
 impl Samples {
-    /// Any order; `None` without a measurement, for which there is no percentile.
+    /// From measurements in any order; `None` if empty.
     pub(crate) fn new(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         (!values.is_empty()).then_some(Self { sorted: values })
     }
 
-    /// How many.
+    /// Number of measurements.
     pub(crate) fn len(&self) -> usize {
         self.sorted.len()
     }
@@ -56,7 +56,7 @@ pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// Rounded to what a measurement can say: a microsecond of a millisecond.
+/// Rounded to three decimals: microseconds of milliseconds.
 pub(crate) fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,5 @@
-//! `tweaks`: a block's tweaks by the fast engine beside libsecp256k1, the same transactions on one core in one run.
+//! `tweaks`: the tweaks of a block by the fast engine, compared with libsecp256k1, with the same transactions on one
+//! core in one run.
 
 use std::hint::black_box;
 
@@ -15,10 +16,10 @@ use crate::processor;
 use crate::report::{Report, Table};
 use crate::scan::{EngineChoice, bare_multiplication, median};
 
-/// The two take turns, so that what else the machine does falls on both; the median of the rounds counts.
+/// The two alternate, so that other load affects both; the median of the rounds is reported.
 const ROUNDS: usize = 9;
 
-/// Nanoseconds for a transaction's tweak, the fast engine beside libsecp256k1.
+/// Nanoseconds per tweak of the fast engine, compared with libsecp256k1.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Eligible transactions of a block.

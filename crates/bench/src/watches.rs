@@ -1,5 +1,5 @@
-//! `watches`: as many watches as a relay takes by default; a payment to one of them in the mempool, and a block full of
-//! strangers' payments.
+//! `watches`: the default maximum number of watches; a payment to one of them in the mempool, and a block full of
+//! payments to others.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use tokio::time::{interval, timeout};
 use crate::report::{Report, Table};
 use crate::stats::{Samples, ms, thousandths};
 
-/// What one connection may have by default.
+/// Default limit of one connection.
 const WATCHES_PER_CONNECTION: usize = 100;
-/// Transactions that come before those that count: the node may not know the relay's subscription yet.
+/// Warm-up transactions: the subscription of the relay may not be effective yet.
 const WARM_UP: usize = 10;
-/// Worth of a coin that pays, and of a payment.
+/// Value of a coin, and of a payment.
 const COIN: Amount = Amount::from_sat(100_000);
 const PAYMENT: Amount = Amount::from_sat(10_000);
-/// Far beyond what would be reported: the payment is lost, and the bench has failed.
+/// Timeout, far above any expected value: the payment is lost, and the bench fails.
 const LOST_AFTER: Duration = Duration::from_secs(600);
 
 /// Many watches, one block.
@@ -55,13 +55,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let pays: Vec<Transaction> = (0..WARM_UP + payments)
         .map(|_| payer.pay(&[InputKind::P2wpkh], &[(payee.address(), PAYMENT)]))
         .collect();
-    let mut pace = interval(Duration::from_secs(1) / u32::from(arguments.rate));
+    let mut ticks = interval(Duration::from_secs(1) / u32::from(arguments.rate));
     let mut times = Vec::new();
     for (n, tx) in pays.iter().enumerate() {
-        pace.tick().await;
+        ticks.tick().await;
         let sent = Instant::now();
         node.send_raw(tx).await;
-        let seen = told(events, tx.compute_txid(), LOST_AFTER).await?;
+        let seen = seen_at(events, tx.compute_txid(), LOST_AFTER).await?;
         if n >= WARM_UP {
             times.push(ms(seen.duration_since(sent)));
         }
@@ -78,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let start = Instant::now();
     node.mine_with(&txs).await;
     let mined = start.elapsed();
-    let seen = told(events, last, LOST_AFTER).await?.duration_since(start);
+    let seen = seen_at(events, last, LOST_AFTER).await?.duration_since(start);
     relay.terminate().await;
     drop(watching);
 
@@ -89,11 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         1,
     );
     let rest = Table::new(["seconds", "measured", "aim"])
-        .row(
-            "a block, from asking the node for it to the client",
-            &[seconds, 60.0],
-            2,
-        )
+        .row("a block, from mining it to the client", &[seconds, 60.0], 2)
         .row(
             "of which the node creates the block",
             &[mined.as_secs_f64(), f64::NAN],
@@ -117,7 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     })
 }
 
-/// The last of all watches is the payee's.
+/// The last watch is that of the payee.
 async fn watch(relay: &RelayProcess, watches: usize, payee: &Payee) -> Result<Vec<(Client, Events)>> {
     let mut connections = Vec::new();
     let mut left = watches;
@@ -147,8 +143,8 @@ fn order(payee: &Payee) -> Watch {
     }
 }
 
-/// When the client is notified of a payment in this transaction; an error where that takes longer than `within`.
-pub(crate) async fn told(events: &mut Events, txid: Txid, within: Duration) -> Result<Instant> {
+/// The time at which the client is notified of a payment in this transaction; an error after `within`.
+pub(crate) async fn seen_at(events: &mut Events, txid: Txid, within: Duration) -> Result<Instant> {
     let txid = txid.to_string();
     timeout(within, async {
         while let Some(event) = events.recv().await {

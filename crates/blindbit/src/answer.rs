@@ -1,4 +1,4 @@
-//! Answers as they go out, and refusals in BlindBit's own shapes.
+//! Answers with caching headers, and refusals in the formats of BlindBit.
 
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -13,21 +13,20 @@ use serde::Serialize;
 
 use crate::state::Handles;
 
-/// How long an answer stays right.
+/// How long an answer is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeps {
-    /// For ever: it is about a buried block, and about nothing that comes after it.
+pub(crate) enum Freshness {
+    /// For ever: it depends only on a buried block.
     Forever,
-    /// Until the next block: ask again, with the tag of what is at hand.
+    /// Until the next block: clients revalidate with the ETag.
     UntilNextBlock,
 }
 
-/// The answer as JSON, or the word that nothing has changed. The tag is of what is said, not of how it is compressed: a
-/// weak one.
+/// The answer as JSON, or 304. The ETag is weak: it identifies the content independently of compression.
 pub(crate) fn answer(
     handles: &Handles,
-    asked: &HeaderMap,
-    keeps: Keeps,
+    request_headers: &HeaderMap,
+    freshness: Freshness,
     value: &impl Serialize,
 ) -> Result<Response, Refusal> {
     let body = encode(value).map_err(|_| Refusal::internal())?;
@@ -38,12 +37,12 @@ pub(crate) fn answer(
     } else {
         "public"
     };
-    let cache = match keeps {
-        Keeps::Forever => format!("{scope}, max-age=31536000, immutable"),
-        Keeps::UntilNextBlock => format!("{scope}, no-cache"),
+    let cache = match freshness {
+        Freshness::Forever => format!("{scope}, max-age=31536000, immutable"),
+        Freshness::UntilNextBlock => format!("{scope}, no-cache"),
     };
     let headers = [(ETAG, header(tag.clone())?), (CACHE_CONTROL, header(cache)?)];
-    if has(asked, &tag) {
+    if has(request_headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -55,14 +54,17 @@ fn header(text: String) -> Result<HeaderValue, Refusal> {
 }
 
 /// Whether `If-None-Match` has this tag (RFC 9110, section 13.1.2: compared weakly).
-fn has(asked: &HeaderMap, tag: &str) -> bool {
+fn has(request_headers: &HeaderMap, tag: &str) -> bool {
     let opaque = |t: &str| t.trim().trim_start_matches("W/").to_owned();
-    let mut given = asked.get_all(IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+    let mut given = request_headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
     given.any(|list| list.trim() == "*" || list.split(',').any(|t| opaque(t) == opaque(tag)))
 }
 
-/// A refusal: a problem document as everywhere in this API, which also has what BlindBit's clients look for: `error`
-/// (version 1), `success` and `data` (version 2).
+/// A refusal: a problem document as in the rest of the API, with the additional fields of BlindBit: `error` (version
+/// 1), `success` and `data` (version 2).
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -135,25 +137,26 @@ mod tests {
 
     #[test]
     fn tags_are_compared_weakly() {
-        let asked = |text: &'static str| HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(text))]);
+        let request_headers =
+            |text: &'static str| HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(text))]);
         for same in ["W/\"ab\"", "\"ab\"", "*", "\"x\", W/\"ab\""] {
-            assert!(has(&asked(same), "W/\"ab\""), "{same}");
+            assert!(has(&request_headers(same), "W/\"ab\""), "{same}");
         }
         for other in ["", "ab", "W/\"a\"", "\"abc\""] {
-            assert!(!has(&asked(other), "W/\"ab\""), "{other}");
+            assert!(!has(&request_headers(other), "W/\"ab\""), "{other}");
         }
         assert!(!has(&HeaderMap::new(), "W/\"ab\""));
     }
 
     #[tokio::test]
-    async fn a_refusal_speaks_to_clients_of_both_versions() {
+    async fn a_refusal_has_the_fields_of_both_versions() {
         let response = Refusal::new(StatusCode::BAD_REQUEST, "could not parse block height").into_response();
         assert_eq!(response.status(), 400);
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
-        let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(told["error"], "could not parse block height");
-        assert_eq!(told["data"]["error"], told["error"]);
-        assert_eq!(told["success"], false);
-        assert_eq!(told["detail"], told["error"]);
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"], "could not parse block height");
+        assert_eq!(body["data"]["error"], body["error"]);
+        assert_eq!(body["success"], false);
+        assert_eq!(body["detail"], body["error"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Which block is asked for, and what the index says of it.
+//! The requested block, and its data in the index.
 
 use std::sync::Arc;
 
@@ -13,11 +13,10 @@ use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
 use serde::Deserialize;
 
-use crate::answer::{Keeps, Refusal};
+use crate::answer::{Freshness, Refusal};
 use crate::state::Handles;
 
-/// Blocks above one that is called buried: as deep as a coinbase must be before it may be spent, since what it pays
-/// must not come undone.
+/// Blocks on top of a block from which it counts as buried: the maturity of a coinbase (consensus).
 const BURIED: u32 = 100;
 
 /// The height in the path.
@@ -34,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Height {
     }
 }
 
-/// `dustLimit` of the query, in satoshis; 0 where there is none.
+/// `dustLimit` of the query, in satoshis; 0 if absent.
 pub(crate) struct DustLimit(u64);
 
 #[derive(Deserialize)]
@@ -64,7 +63,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// What `BlockIdentifier` says in version 2.
+    /// The `BlockIdentifier` of version 2.
     pub(crate) fn identifier(&self) -> BlockIdentifier {
         BlockIdentifier {
             block_hash: self.block.hash.to_string(),
@@ -72,12 +71,12 @@ impl Found {
         }
     }
 
-    /// How long an answer stays right which is about this block alone.
-    pub(crate) fn keeps(&self) -> Keeps {
-        keeps(self.block.height, self.tip)
+    /// How long an answer about only this block is valid.
+    pub(crate) fn freshness(&self) -> Freshness {
+        freshness(self.block.height, self.tip)
     }
 
-    /// For each output of the block's eligible transactions, in order, whether a block spends it.
+    /// For each output of the block's eligible transactions, in order, whether it is spent.
     pub(crate) fn spent(&self) -> Result<Vec<bool>, IndexError> {
         self.store.are_spent(&self.block)
     }
@@ -89,12 +88,12 @@ impl Found {
         tweaks.map(|tx| hex(&tx.tweak)).collect()
     }
 
-    /// Tweaks of the transactions that have a taproot output worth the limit that nobody has spent.
+    /// Tweaks of the transactions that have an unspent taproot output worth the limit.
     pub(crate) fn tweaks_cut_through(&self, DustLimit(limit): &DustLimit) -> Result<Vec<String>, IndexError> {
         let mut spent = self.spent()?.into_iter();
         let mut tweaks = Vec::new();
         for tx in &self.block.transactions {
-            // Every output takes its word from the list, whatever the first of them says.
+            // Every output consumes its entry of the list, whatever the first of them gives.
             let worth = tx.places.iter().zip(spent.by_ref().take(tx.places.len()));
             let left = worth.filter(|(place, spent)| !spent && place.amount.to_sat() >= *limit);
             if left.count() > 0 {
@@ -105,29 +104,29 @@ impl Found {
     }
 }
 
-fn keeps(height: u32, tip: IndexTip) -> Keeps {
+fn freshness(height: u32, tip: IndexTip) -> Freshness {
     if tip.height.saturating_sub(height) >= BURIED {
-        Keeps::Forever
+        Freshness::Forever
     } else {
-        Keeps::UntilNextBlock
+        Freshness::UntilNextBlock
     }
 }
 
-/// What `read` makes of the transactions of the block at this height, on a thread that may wait for the disk.
+/// Applies `read` to the transactions of the block at this height, on a blocking thread.
 pub(crate) async fn at<T: Send + 'static>(
     handles: &Handles,
     height: u32,
-    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
-) -> Result<(Keeps, T), Refusal> {
+    read: impl FnOnce(&Found) -> Result<(Freshness, T), IndexError> + Send + 'static,
+) -> Result<(Freshness, T), Refusal> {
     look_at(handles, height, TweakIndex::transactions, read).await
 }
 
-/// The same of the block with what it spends.
+/// The same for the block with its spent outputs.
 pub(crate) async fn with_spent<T: Send + 'static>(
     handles: &Handles,
     height: u32,
-    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
-) -> Result<(Keeps, T), Refusal> {
+    read: impl FnOnce(&Found) -> Result<(Freshness, T), IndexError> + Send + 'static,
+) -> Result<(Freshness, T), Refusal> {
     look_at(handles, height, TweakIndex::block, read).await
 }
 
@@ -135,8 +134,8 @@ async fn look_at<T: Send + 'static>(
     handles: &Handles,
     height: u32,
     block: fn(&TweakIndex, u32) -> Result<Option<IndexedBlock>, IndexError>,
-    read: impl FnOnce(&Found) -> Result<(Keeps, T), IndexError> + Send + 'static,
-) -> Result<(Keeps, T), Refusal> {
+    read: impl FnOnce(&Found) -> Result<(Freshness, T), IndexError> + Send + 'static,
+) -> Result<(Freshness, T), Refusal> {
     let index = index(handles)?.clone();
     let look = {
         let store = Arc::clone(&index.store);
@@ -151,12 +150,12 @@ async fn look_at<T: Send + 'static>(
 }
 
 /// The hash of the block at this height.
-pub(crate) async fn hash_at(handles: &Handles, height: u32) -> Result<(Keeps, bitcoin::BlockHash), Refusal> {
+pub(crate) async fn hash_at(handles: &Handles, height: u32) -> Result<(Freshness, bitcoin::BlockHash), Refusal> {
     let index = index(handles)?.clone();
     let store = Arc::clone(&index.store);
     let found = looked(move || Ok(store.tip()?.zip(store.hash_at(height)?))).await?;
     let (tip, hash) = found.ok_or_else(|| missing(&index, height))?;
-    Ok((keeps(height, tip), hash))
+    Ok((freshness(height, tip), hash))
 }
 
 /// The newest block of the index.
@@ -201,7 +200,7 @@ async fn looked<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(look).await {
         Ok(Ok(found)) => Ok(found),
-        // The log has it already.
+        // Already logged.
         Ok(Err(IndexError::Corrupt { height, .. })) => Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             format!(

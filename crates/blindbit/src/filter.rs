@@ -13,16 +13,16 @@ use crate::block::hex;
 const P: u8 = 19;
 /// BIP158: one over the rate of false matches.
 const M: u64 = 784_931;
-/// What BlindBit calls both filters.
+/// Filter type of both filters in BlindBit.
 const FILTER_TYPE: u8 = 4;
 
-/// Of the x-only keys of the eligible transactions' taproot outputs.
+/// The filter of the x-only keys of the taproot outputs of eligible transactions.
 pub(crate) fn new_utxos(block: &IndexedBlock) -> BlindbitFilter {
     let keys = block.transactions.iter().flat_map(|tx| &tx.keys);
     filter(block, keys.map(<[u8; 32]>::as_slice))
 }
 
-/// Of what `spent-index` lists.
+/// The filter of the elements of `spent-index`.
 pub(crate) fn spent(block: &IndexedBlock) -> BlindbitFilter {
     let spent: Vec<_> = spent_hashes(block).collect();
     filter(block, spent.iter().map(<[u8; 8]>::as_slice))
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// A wallet reads it with the reader of BIP158.
+    /// Looks up an element with the reader of BIP158, as a wallet does.
     fn holds(filter: &BlindbitFilter, block: &IndexedBlock, element: &[u8]) -> bool {
         let content = Vec::from_hex(&filter.data).unwrap();
         BlockFilter::new(&content)
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_of_bip158_find_what_is_in_it() {
+    fn bip158_readers_match_its_elements() {
         let block = block(200, 100);
         let (new, spent) = (new_utxos(&block), spent(&block));
         for n in 0..200 {
@@ -127,7 +127,7 @@ mod tests {
         }
         assert!(spent_hashes(&block).all(|hash| holds(&spent, &block, &hash)));
         let strangers = (0..200u8).filter(|n| holds(&new, &block, &sha256::Hash::hash(&[*n]).to_byte_array()));
-        assert_eq!(strangers.count(), 0, "one in 784,931 is found by chance");
+        assert_eq!(strangers.count(), 0, "the false-positive rate is 1 in 784,931");
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_filter_says_so() {
+    fn an_empty_filter_is_valid() {
         let block = block(0, 0);
         assert_eq!((new_utxos(&block).data, spent(&block).data), ("00".into(), "00".into()));
     }

@@ -1,17 +1,17 @@
-//! A BlindBit Oracle's routes, so that a wallet made for one works with this relay instead: version 1 below
+//! The routes of a BlindBit Oracle, so that wallets built for one work with this relay: version 1 below
 //! `/blindbit/v1/`, version 2 below `/blindbit/v2/`.
 //!
-//! Guarantees: all answers but that to `forward-tx` come from the tweak index alone, the node is not asked; dust and
-//! cut-through leave out whole transactions, never single outputs, so that what has k > 0 stays findable; a block that
-//! is not in the index is an error, never an empty answer; wallets that scan wait for their turn, and for memory, and
-//! are refused where too much waits alone.
+//! Guarantees: all answers except that of `forward-tx` come from the tweak index, without requests to the node; dust
+//! limit and cut-through omit whole transactions, never single outputs, so that outputs with k > 0 can be found; a
+//! block outside the index is an error, never an empty answer; requests of scanning wallets wait for rate limit and
+//! memory, and are refused only if too many wait.
 
 mod answer;
 mod block;
 mod filter;
 mod path;
+mod rate_limit;
 mod state;
-mod turns;
 mod v1;
 mod v2;
 mod waiting;
@@ -30,11 +30,11 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use utoipa::OpenApi;
 
-use turns::Turns;
+use rate_limit::RequestPacer;
 
 pub use state::Handles;
 
-/// What any page may post: it changes nothing of the relay.
+/// POST routes that any web page may use: they do not change the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
 
 #[derive(OpenApi)]
@@ -63,18 +63,18 @@ struct Described;
 
 /// The routes of both versions, for the HTTP port.
 pub fn edge(handles: Handles) -> Edge {
-    let pace = Turns::new(handles.settings.now().blindbit_requests_per_second);
+    let rate_limiter = RequestPacer::new(handles.settings.now().blindbit_requests_per_second);
     let handles = Arc::new(handles);
     Edge {
         routes: routes(&handles).with_state(handles),
         needs_read_token: true,
         any_page_posts: &ANY_PAGE_POSTS,
         description: Described::openapi(),
-        pace: Some(Box::new(pace)),
+        rate_limiter: Some(Box::new(rate_limiter)),
     }
 }
 
-/// The routes of both versions, compressed for who takes that: tweaks are random, but they are written as hex.
+/// The routes of both versions, compressed if the client accepts it: tweaks are random, but encoded in hex.
 fn routes(handles: &Arc<Handles>) -> Router<Arc<Handles>> {
     Router::new()
         .route("/blindbit/v1/info", get(v1::info::info))
@@ -99,7 +99,7 @@ fn routes(handles: &Arc<Handles>) -> Router<Arc<Handles>> {
             get(v2::compute_index::compute_index),
         )
         .route("/blindbit/v2/full-block/{height}", get(v2::full_block::full_block))
-        // Inside: what is compressed has no known size, and its input is what takes memory.
+        // Inside the compression: a compressed body has no known size, and its input takes the memory.
         .layer(from_fn_with_state(Arc::clone(handles), waiting::in_turn))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(has_memory)))
 }

@@ -1,11 +1,11 @@
-//! Paths as BlindBit's clients write them: they join the address that they were given and a route, with a slash too
-//! many where the address ends in one.
+//! Normalises the paths of BlindBit clients: they append the route to the configured address, with a duplicate slash if
+//! the address ends in one.
 
 use axum::extract::Request;
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 
-/// What all of BlindBit's routes begin with.
+/// Prefix of all BlindBit routes.
 const PREFIX: &str = "/blindbit/";
 
 /// Whether the request is for one of BlindBit's routes. Such a path then has neither doubled slashes nor one at its
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slash_too_many_is_the_same_route() {
+    fn redundant_slashes_are_ignored() {
         for (given, is_it, path) in [
             ("/blindbit/v1/info", true, "/blindbit/v1/info"),
             ("/blindbit/v1/info/", true, "/blindbit/v1/info"),

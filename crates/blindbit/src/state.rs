@@ -1,4 +1,4 @@
-//! What the handlers see of the relay.
+//! Handles of the routes.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ pub struct Handles {
     pub settings: Arc<Settings>,
     /// The node, or the development chain: for broadcasting.
     pub chain: Arc<dyn ChainSource>,
-    /// The tweak index; `None` where `index.enabled` is off.
+    /// The tweak index; `None` if `index.enabled` is false.
     pub index: Option<Index>,
-    /// Memory for answers that are not read.
+    /// Memory of unread answers.
     pub answers: Arc<AnswerBudget>,
 }
 
-/// Extracts them.
+/// Extractor of the handles.
 pub(crate) type HandlesState = State<Arc<Handles>>;

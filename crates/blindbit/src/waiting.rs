@@ -1,6 +1,6 @@
-//! BlindBit's large answers wait for memory where those of other routes are refused
-//! ([`unread`](sdk_relay_http_common::unread)): a wallet that scans asks for some hundred blocks at once, and takes a
-//! 503 for the end of it.
+//! Large answers of BlindBit routes wait for memory, while those of other routes are refused
+//! ([`unread`](sdk_relay_http_common::unread)): a scanning wallet requests several hundred blocks at once, and stops at
+//! a 503.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,13 +19,12 @@ use sdk_relay_transport::{AnswerBudget, ClientAddress};
 use crate::answer::Refusal;
 use crate::state::Handles;
 
-/// How long a request of a wallet waits for memory. Shorter than a client may read nothing of an answer (30 s), and
-/// than what an answer may take in all (60 s).
+/// Longest wait for memory. Shorter than the write timeout (30 s), and than the timeout of an answer (60 s).
 const WAITS: Duration = Duration::from_secs(20);
-/// Memory of an encoder of gzip: about 300 KiB of tables and window, and output that it holds.
+/// Memory of an encoder of gzip: about 300 KiB of tables and window, and buffered output.
 const ENCODER: usize = 384 << 10;
 
-/// An answer that does not fit is dropped, and made again when it does.
+/// An answer that does not fit is dropped, and created again once memory is available.
 pub(crate) async fn in_turn(
     State(handles): State<Arc<Handles>>,
     Extension(client): Extension<ClientAddress>,
@@ -33,7 +32,7 @@ pub(crate) async fn in_turn(
     next: Next,
 ) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        // What they answer is small.
+        // Their answers are small.
         return next.run(request).await;
     }
     let encoder = if takes_gzip(request.headers()) { ENCODER } else { 0 };
@@ -55,7 +54,7 @@ async fn waiting<F: Future<Output = Response>>(
         Err(bytes) => bytes,
     };
     match tokio::time::timeout(WAITS, budget.wait(client, bytes)).await {
-        // It is as large as before, unless the chain has changed meanwhile.
+        // It has the same size, unless the chain has changed meanwhile.
         Ok(Some(share)) => held_by(|_| Some(share), encoder, again().await)
             .await
             .unwrap_or_else(|_| refused()),
@@ -63,7 +62,7 @@ async fn waiting<F: Future<Output = Response>>(
     }
 }
 
-/// Whether an answer may be compressed: one that is not in the end takes a larger share than it needs.
+/// Whether the answer may be compressed. If it is not, its share is larger than necessary.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
     given.any(|list| list.to_ascii_lowercase().contains("gzip") || list.contains('*'))
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wallet_waits_and_its_answer_is_made_again() {
+    async fn a_request_waits_and_its_answer_is_created_again() {
         let budget = AnswerBudget::default();
         let mut kept = Vec::new();
         while let Ok(answer) = held(&budget, FAR.into(), 0, large()).await {

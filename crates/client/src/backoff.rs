@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_up_to_the_cap_and_begins_again() {
+    fn doubles_up_to_the_cap_and_resets() {
         let mut backoff = Backoff::default();
         let mut step = BACKOFF_FIRST;
         for _ in 0..100 {

@@ -174,12 +174,12 @@ impl Client {
         let (reply, answer) = oneshot::channel();
         let ask = async {
             let purpose = Purpose::App(reply);
-            let asked = self.handle.requests.send(Request { message, purpose }).await;
-            asked.map_err(|_| RequestError::Closed)?;
+            let sent = self.handle.requests.send(Request { message, purpose }).await;
+            sent.map_err(|_| RequestError::Closed)?;
             answer.await.unwrap_or(Err(RequestError::Closed))
         };
         match timeout(REQUEST_TIMEOUT, ask).await {
-            // The task hands over nothing but the answer of the request's own kind.
+            // The task delivers only answers of the kind of the request.
             Ok(answer) => read(answer?).ok_or(RequestError::Closed),
             Err(_) => Err(RequestError::Timeout {
                 request,

@@ -25,7 +25,7 @@ use crate::{Client, ClientBuilder, ClientEvent, Disconnect, Events, RequestError
 
 /// Starts the task. It ends when every clone of the [`Client`] is dropped, or when the client does not reconnect.
 pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: HandshakeResponse) -> (Client, Events) {
-    let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
+    let (requests, request_queue) = mpsc::channel(REQUEST_QUEUE);
     let (events, queue) = mpsc::channel(EVENT_QUEUE);
     let (stop, stopped) = watch::channel(false);
     // A log that ends before `resume_from` is another log: none of its events were delivered.
@@ -53,7 +53,7 @@ pub(crate) fn start(builder: ClientBuilder, connection: Connection, relay: Hands
         reported: ReportedBlocks::default(),
         parts: Parts::default(),
         builder,
-        requests: asked,
+        requests: request_queue,
         events,
         waiting: None,
         shared: Arc::clone(&shared),
@@ -84,7 +84,7 @@ struct Driver {
     topics: Topics,
     /// `event_id` of the last notification that was put into `events`.
     last_queued: u64,
-    /// Whether the connection goes on where the last one ended.
+    /// Whether the connection continues where the last one ended.
     resume: Resume,
     backoff: Backoff,
 }
@@ -234,7 +234,7 @@ impl Driver {
         }
         match &notification.event {
             Event::BlockDisconnected(block) => self.watches.disconnected(block.block_height),
-            // The blocks that replace others have begun: the relay's history has them.
+            // A block that replaces others: the history of the relay contains it.
             Event::BlockMined(block) => {
                 self.watches.connected(block.block_height);
                 self.rescan(connection).await?;

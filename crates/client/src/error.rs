@@ -14,7 +14,7 @@ pub enum ConnectError {
     Url {
         /// The given URL.
         url: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// Cannot connect to the address.
@@ -38,7 +38,7 @@ pub enum ConnectError {
     Tls {
         /// `HOST:PORT`.
         address: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The trusted certificates cannot be read.
@@ -46,7 +46,7 @@ pub enum ConnectError {
     Trust {
         /// The PEM file; `None`: those of the system.
         file: Option<PathBuf>,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The server did not answer in time.
@@ -72,14 +72,14 @@ pub enum ConnectError {
     #[error("expected a handshake_response, got {0}")]
     NoHandshake(String),
     /// A further relay of the client follows another chain.
-    #[error("{address} is a relay of {found}, not of {wanted}")]
+    #[error("{address} is a relay of {found}, not of {expected}")]
     OtherNetwork {
         /// `HOST:PORT`.
         address: String,
         /// Network of this relay.
         found: String,
         /// Network of the first relay.
-        wanted: String,
+        expected: String,
     },
     /// Between relays: the other relay has not proven its identity.
     #[error("the other relay has not proven its identity: {0}")]
@@ -159,7 +159,7 @@ pub enum RequestError {
         /// The timeout.
         after: Duration,
     },
-    /// The connection ended before the answer came. The relay may or may not have acted on the request.
+    /// The connection ended before the answer. The relay may or may not have acted on the request.
     #[error("the connection ended before {request} was answered")]
     Disconnected {
         /// `ping`, `subscribe`, …

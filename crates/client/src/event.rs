@@ -86,9 +86,9 @@ impl Events {
         let id = match event {
             Some(ClientEvent::Notification(notification)) => notification.event_id,
             Some(ClientEvent::Reconnected { relay, resume, .. }) => match (relay.resumed_after, resume) {
-                // The log is another relay's.
+                // The log is that of another relay.
                 (Some(after), _) => Some(after),
-                // Behind a gap it can be another, with smaller numbers.
+                // After a gap it can be another log, with smaller numbers.
                 (None, Resume::Gap) => {
                     let last = self.shared.last_event_id.load(Ordering::Acquire);
                     Some(last.min(relay.last_event_id))

@@ -8,14 +8,14 @@ use tokio::sync::oneshot;
 use crate::RequestError;
 use crate::defaults::IN_FLIGHT;
 
-/// A request, and what its response is for.
+/// A request, and the recipient of its response.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) message: ClientMessage,
     pub(crate) purpose: Purpose,
 }
 
-/// What a response is for.
+/// Recipient of a response.
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// A request of the app.
@@ -30,7 +30,7 @@ impl Purpose {
     /// Passes the response to the caller, if there is one.
     pub(crate) fn answer(self, answer: Result<ServerMessage, RequestError>) {
         if let Self::App(reply) = self {
-            #[expect(clippy::let_underscore_must_use, reason = "the caller may have given up")]
+            #[expect(clippy::let_underscore_must_use, reason = "the caller may have stopped waiting")]
             let _ = reply.send(answer);
         }
     }
@@ -48,19 +48,20 @@ impl InFlight {
         self.requests.len() < IN_FLIGHT
     }
 
-    /// A request was sent. One whose caller gave up stays, so that its late answer is not taken for the next one's.
+    /// Records a sent request. It stays even if its caller has stopped waiting, so that its late answer is not matched
+    /// to the next one.
     pub(crate) fn push(&mut self, request: Request) {
         self.requests.push_back(request);
     }
 
-    /// Takes the request out that this message answers. The relay answers in order, so that the oldest of a kind is
-    /// meant where the message carries no name.
+    /// Removes the request that this message answers. The relay answers in order, so a message without an id answers
+    /// the oldest request of its kind.
     pub(crate) fn answered_by(&mut self, answer: &ServerMessage) -> Option<Request> {
         let at = self.requests.iter().position(|r| answers(&r.message, answer))?;
         self.requests.remove(at)
     }
 
-    /// The connection ended: every caller learns it.
+    /// Fails all requests after the end of the connection.
     pub(crate) fn fail_all(&mut self) {
         for request in self.requests.drain(..) {
             let request_name = name(&request.message);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_finds_its_request() {
+    fn an_answer_is_matched_to_its_request() {
         let mut in_flight = InFlight::default();
         let unwatch = |id: &str| {
             ClientMessage::Unwatch(Unwatch {
@@ -153,7 +154,7 @@ mod tests {
 
         let found = in_flight.answered_by(&error(Some("b"))).unwrap();
         assert_eq!(found.message, unwatch("b"));
-        // Without a name: the oldest of those that have none.
+        // Without an id: the oldest of those without one.
         let found = in_flight.answered_by(&error(None)).unwrap();
         assert_eq!(name(&found.message), "ping");
         let pong = ServerMessage::Pong(Pong {

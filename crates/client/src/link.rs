@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 use crate::defaults::HANDSHAKE_TIMEOUT;
 use crate::tls::Trust;
-use crate::transport::{self, Way};
+use crate::transport::{self, DialOptions};
 use crate::{ConnectError, Disconnect};
 
 /// Maximum size of a message from another relay, the same as the relay's own limit for clients.
@@ -47,11 +47,11 @@ impl Link {
         let trust = Trust {
             file: trust.map(Path::to_owned),
         };
-        let way = Way {
+        let options = DialOptions {
             at,
             max_message: MAX_MESSAGE,
         };
-        let socket = transport::dial_by(url, &trust, way).await?;
+        let socket = transport::dial_by(url, &trust, options).await?;
         let mut link = Self {
             connection: Connection::over(socket),
         };

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_handed_over_whole_also_between_parts_of_history() {
+    fn a_block_is_delivered_complete_also_between_parts_of_history() {
         let (live, of_live) = parts("a", 10_000, false);
         let (old, of_old) = parts("b", 20_000, true);
         assert!(of_live.len() >= 3 && of_old.len() > of_live.len());
@@ -126,13 +126,13 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_begun_in_its_middle_says_so() {
+    fn a_block_that_starts_in_the_middle_is_marked() {
         let (_, all) = parts("a", 10_000, false);
         let last = u32::try_from(all.len()).unwrap();
         let mut merging = Parts::default();
         let rest: Vec<_> = all[1..].iter().cloned().filter_map(|p| merging.take(p)).collect();
         assert_eq!((rest.len(), rest[0].part, rest[0].parts), (1, 2, last));
-        // What was begun on an earlier connection is not continued.
+        // A block of an earlier connection is not continued.
         assert_eq!(merging.take(all[0].clone()), None);
         merging.clear();
         let again: Vec<_> = all.into_iter().filter_map(|p| merging.take(p)).collect();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn no_relay_makes_a_client_keep_parts_without_end() {
+    fn a_relay_cannot_exhaust_memory_with_parts() {
         let mut merging = Parts::default();
         let (_, all) = parts("a", 10_000, false);
         let endless = |n| Tweaks {

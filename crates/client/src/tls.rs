@@ -74,7 +74,7 @@ fn given(file: &Path) -> Result<RootCertStore, String> {
 fn system() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Old certificates that the library cannot read are common, and the others do.
+    // Certificates that the library cannot parse are common in system stores; the others suffice.
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_without_certificates_is_told() {
+    async fn a_file_without_certificates_is_reported() {
         let dir = std::env::temp_dir().join(format!("sdk-relay-client-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let file = dir.join("trust.pem");

@@ -26,7 +26,7 @@ struct Target<'a> {
 
 /// Options for dialling a URL.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub(crate) struct DialOptions {
     /// Address to dial instead of resolving the host.
     pub(crate) at: Option<SocketAddr>,
     /// Maximum size of a received message.
@@ -35,19 +35,19 @@ pub(crate) struct Way {
 
 /// Dials with the options of an app.
 pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectError> {
-    let way = Way {
+    let options = DialOptions {
         at: None,
         max_message: MAX_MESSAGE,
     };
-    dial_by(url, trust, way).await
+    dial_by(url, trust, options).await
 }
 
 /// Connects, completes the TLS handshake for `wss://`, and upgrades. Tries all addresses of the host, one after the
 /// other.
-pub(crate) async fn dial_by(url: &str, trust: &Trust, way: Way) -> Result<Socket, ConnectError> {
+pub(crate) async fn dial_by(url: &str, trust: &Trust, options: DialOptions) -> Result<Socket, ConnectError> {
     let Target { tls, host, address } = target(url)?;
     let upgrade = ClientBuilder::new()
-        .limits(Limits::default().max_payload_len(Some(way.max_message)))
+        .limits(Limits::default().max_payload_len(Some(options.max_message)))
         .uri(url)
         .map_err(|e| wrong_url(url, &e.to_string()))?;
     let open = async {
@@ -56,7 +56,7 @@ pub(crate) async fn dial_by(url: &str, trust: &Trust, way: Way) -> Result<Socket
             source,
         };
         let connector = if tls { Some(trust.connector().await?) } else { None };
-        let stream = match way.at {
+        let stream = match options.at {
             Some(at) => TcpStream::connect(at).await,
             None => TcpStream::connect(&address).await,
         };
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_url() {
+    fn an_invalid_url_is_reported_with_the_reason() {
         for url in [
             "",
             "localhost:8090",

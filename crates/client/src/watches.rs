@@ -1,4 +1,4 @@
-//! The watches of the app, with ids that outlive a connection.
+//! The watches of the app, with ids that survive a reconnect.
 
 use sdk_relay_backfill::{Heights, ResumePoint};
 use sdk_relay_protocol::{Event, Notification, Resume, Watch, WatchProgress};
@@ -18,7 +18,7 @@ struct Entry {
     /// Id of the relay, on this connection.
     relay_id: Option<String>,
     watch: Watch,
-    /// What was received of it.
+    /// The received part of its history.
     received: ResumePoint,
 }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_keeps_its_name_over_connections() {
+    fn a_watch_keeps_its_id_over_connections() {
         let mut watches = Watches::default();
         assert_eq!(watches.add(watch("a"), "w1", None), "w1");
         assert_eq!(watches.add(watch("b"), "w2", None), "w2");
@@ -253,7 +253,7 @@ mod tests {
             (1, "w1", "r1", Some(96))
         );
         assert_eq!(watches.relay_id("w1"), None);
-        // The other is registered again once it has its answer, and not below its own first block.
+        // The other is registered again after its answer, and not below its own first block.
         watches.registered("w2", "r2");
         let again = watches.rescans();
         assert_eq!((&*again[0].id, again[0].watch.from_height), ("w2", Some(98)));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_goes_on_where_it_was() {
+    fn a_history_continues_where_it_was() {
         let heights = |watches: &mut Watches, tip| -> Vec<(Option<u32>, Option<u32>)> {
             let again = watches.registrations(tip, Resume::Complete).into_iter();
             again.map(|(_, w)| (w.from_height, w.to_height)).collect()
@@ -315,7 +315,7 @@ mod tests {
         assert!(watches.without_history("w2").is_none());
     }
 
-    /// The relay refuses a range that ends below its beginning, and the app would lose the watch.
+    /// The relay refuses a range that ends below its start, and the app would lose the watch.
     #[test]
     fn a_watch_whose_history_is_complete_requests_no_range_that_ends_before_it_begins() {
         let mut watches = Watches::default();

@@ -1,4 +1,4 @@
-//! Mines by the clock.
+//! Mines blocks at a fixed interval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,24 @@ pub struct AutoMine {
 }
 
 impl AutoMine {
-    /// Waits for the end of the task, which ends only by a fault.
+    /// Waits for the end of the task, which ends only by a panic.
     ///
     /// # Panics
-    /// When the task has panicked.
+    /// If the task has panicked.
     pub async fn ended(self) {
         joined(self.task.await);
     }
 }
 
 impl DevChain {
-    /// Mines one block each `interval`, the first after one interval. An interval of zero is taken as a millisecond. A
-    /// block that cannot be written is logged, and the next is tried. Must be called within a tokio runtime.
+    /// Mines one block each `interval`, the first after one interval. An interval of zero counts as one millisecond. A
+    /// failed write is logged, and the next block is tried. Must be called within a tokio runtime.
     pub fn auto_mine(self: &Arc<Self>, interval: Duration) -> AutoMine {
         let interval = interval.max(Duration::from_millis(1));
         let chain = Arc::clone(self);
         let task = tokio::spawn(async move {
             let mut ticks = interval_at(Instant::now() + interval, interval);
-            // After a suspension one block comes, not all that were missed.
+            // After a suspension one block is mined, not all missed ones.
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;

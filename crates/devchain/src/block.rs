@@ -1,4 +1,4 @@
-//! Makes blocks (BIP34 height, BIP141 commitment, BIP113 time, regtest's proof of work).
+//! Creates blocks (BIP34 height, BIP141 commitment, BIP113 time, regtest's proof of work).
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
@@ -17,14 +17,14 @@ use sdk_relay_chain::BlockRef;
 const BITS: u32 = 0x207f_ffff;
 /// No deployment is signalled (BIP9).
 const VERSION: i32 = 0x2000_0000;
-/// Regtest halves the subsidy of 50 BTC so often.
+/// Halving interval of regtest, starting at 50 BTC.
 const HALVING: u32 = 150;
 /// BIP141: marks the commitment's output.
 const COMMITMENT: [u8; 4] = [0xaa, 0x21, 0xa9, 0xed];
-/// BIP141: the coinbase's witness, on which the commitment rests.
+/// BIP141: the witness reserved value of the coinbase.
 const RESERVED: [u8; 32] = [0; 32];
 
-/// Where the next block goes, and when.
+/// Position and time of the next block.
 #[derive(Clone, Debug)]
 pub(super) struct Parent {
     hash: BlockHash,
@@ -33,14 +33,14 @@ pub(super) struct Parent {
     times: Vec<u32>,
 }
 
-/// What a block is made of.
+/// Contents of a block.
 #[derive(Debug)]
 pub(super) struct Ingredients {
-    /// Who is paid for it.
+    /// Recipient of the reward.
     pub(super) payout: ScriptBuf,
-    /// Makes it another block than any other at this place.
+    /// Makes the block unique at its height.
     pub(super) extra_nonce: [u8; 8],
-    /// The clock, Unix seconds.
+    /// Current time, in Unix seconds.
     pub(super) now: u32,
     pub(super) fees: Amount,
     pub(super) txs: Vec<Transaction>,
@@ -61,7 +61,7 @@ impl Parent {
         self.height + 1
     }
 
-    /// Makes the next block and goes on to it. Half of all hashes are below regtest's target, so that it takes two
+    /// Creates the next block and advances to it. Half of all hashes are below the target of regtest, so this takes two
     /// tries on average.
     pub(super) fn mine(&mut self, ingredients: Ingredients) -> Block {
         let Ingredients {
@@ -72,7 +72,7 @@ impl Parent {
             txs,
         } = ingredients;
         let height = self.next_height();
-        // Never before the parent, although only the median counts: a list of blocks then reads in order.
+        // Not before the parent, although only the median matters, so that block times are ordered.
         let after_median = median(self.times.clone()).saturating_add(1);
         let newest = self.times.first().copied().unwrap_or_default();
         let time = now.max(newest).max(after_median);
@@ -101,14 +101,14 @@ impl Parent {
     }
 }
 
-/// What a block may create.
+/// Subsidy of a block.
 pub(super) fn subsidy(height: u32) -> Amount {
     let halvings = height / HALVING;
     Amount::from_sat(Amount::from_int_btc(50).to_sat().checked_shr(halvings).unwrap_or(0))
 }
 
 fn coinbase(height: u32, payout: ScriptBuf, extra_nonce: [u8; 8], value: Amount) -> Transaction {
-    // After 33 halvings there may be nothing to pay out: an output that is no coin keeps the set of coins from growing.
+    // After 33 halvings the reward may be zero: an unspendable output does not grow the set of coins.
     let script_pubkey = match value {
         Amount::ZERO => Builder::new().push_opcode(OP_RETURN).into_script(),
         _ => payout,
@@ -131,7 +131,7 @@ fn coinbase(height: u32, payout: ScriptBuf, extra_nonce: [u8; 8], value: Amount)
 
 /// Adds the witness commitment and the merkle root.
 fn commit(block: &mut Block) {
-    // A block without transactions has no root; this one has its coinbase.
+    // Only a block without transactions has no root; this one has its coinbase.
     if let Some(root) = block.witness_root() {
         let commitment = Block::compute_witness_commitment(&root, &RESERVED).to_byte_array();
         let mut data = [0; 36];

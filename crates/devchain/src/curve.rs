@@ -1,4 +1,4 @@
-//! The context of libsecp256k1, made once.
+//! The shared context of libsecp256k1.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! Why the development chain refuses.
+//! Errors of the development chain.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -7,10 +7,10 @@ use bitcoin::{Amount, Txid};
 
 use super::ledger::Rejection;
 
-/// Why the chain's file cannot be used.
+/// Why the file of the chain cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DevChainError {
-    /// The operating system refuses.
+    /// An operating system error.
     #[error("{path}: {source}", path = path.display())]
     Io {
         /// File or directory.
@@ -21,7 +21,7 @@ pub enum DevChainError {
     /// Another process has it open.
     #[error("{} is in use by another process: stop it, or choose another data directory", .0.display())]
     InUse(PathBuf),
-    /// It does not begin as such a file does.
+    /// Its header is invalid.
     #[error("{} is not the file of a development chain: move it away to start a new chain", .0.display())]
     NotADevChain(PathBuf),
     /// A later version wrote it.
@@ -29,12 +29,12 @@ pub enum DevChainError {
     Version {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// Version of the file.
         found: u32,
-        /// What is known here.
+        /// Supported version.
         known: u32,
     },
-    /// Something before the last record is wrong.
+    /// It is damaged before its last record.
     #[error("{path} is damaged at byte {offset} ({reason}): move it away to start a new chain", path = path.display())]
     Damaged {
         /// The file.
@@ -63,10 +63,10 @@ pub struct WriteError {
 #[derive(Debug, thiserror::Error)]
 pub enum MineError {
     /// Beyond [`super::MAX_MINED`].
-    #[error("{asked} blocks requested: expected at most {max}", max = super::MAX_MINED)]
+    #[error("{requested} blocks requested: expected at most {max}", max = super::MAX_MINED)]
     TooMany {
-        /// How many were asked for.
-        asked: u32,
+        /// Requested number.
+        requested: u32,
     },
     /// Blocks before it may have been mined.
     #[error(transparent)]
@@ -76,11 +76,11 @@ pub enum MineError {
 /// Why the chain was not reorganised.
 #[derive(Debug, thiserror::Error)]
 pub enum ReorgError {
-    /// Nothing to replace, or more than there is, or beyond [`super::MAX_REORG`].
-    #[error("a reorg of {asked} blocks was requested: expected 1 to {most}")]
+    /// The depth is zero, exceeds the chain, or exceeds [`super::MAX_REORG`].
+    #[error("a reorg of {requested} blocks was requested: expected 1 to {most}")]
     Depth {
-        /// How many were asked for.
-        asked: u32,
+        /// Requested number.
+        requested: u32,
         /// How many may be replaced now.
         most: u32,
     },
@@ -97,7 +97,7 @@ pub enum ReorgError {
     Write(#[from] WriteError),
 }
 
-/// What is wrong with an amount.
+/// Why an amount is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadAmount {
     /// Nothing to pay.
@@ -109,7 +109,7 @@ pub enum BadAmount {
     },
     /// More than the wallet has.
     TooLarge {
-        /// The most that one payment can bring now, fee included.
+        /// Largest amount of one payment now, including the fee.
         available: Amount,
     },
 }
@@ -127,7 +127,7 @@ impl fmt::Display for BadAmount {
     }
 }
 
-/// Why nothing was paid.
+/// Why a payment failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PayError {
     /// Neither a silent-payment address nor a Bitcoin address.
@@ -139,10 +139,10 @@ pub enum PayError {
     /// An amount that cannot be paid.
     #[error("{0}")]
     Amount(BadAmount),
-    /// No key can be derived for the address with the chosen coins, which an honest address does not bring about.
+    /// No key can be derived for the address with the chosen coins, which does not happen with an honest address.
     #[error("{0}")]
     Underivable(String),
-    /// The chain does not take the transaction, such as when its mempool is full.
+    /// The chain rejects the transaction, for example because its mempool is full.
     #[error("the payment is rejected: {0}")]
     Refused(Rejection),
     /// The transaction could not be written.
@@ -156,10 +156,10 @@ pub enum ReplaceError {
     /// Mined, replaced, or never seen.
     #[error("{0} is not in the mempool")]
     NotInMempool(Txid),
-    /// Somebody else signed it.
+    /// It is not signed by this wallet.
     #[error("{0} spends coins of another wallet: only payments of the development wallet can be replaced")]
     NotOurs(Txid),
-    /// Its inputs cannot bear a higher fee, or the chain does not take the replacement.
+    /// Its inputs cannot pay a higher fee, or the chain rejects the replacement.
     #[error("the replacement is rejected: {0}")]
     Refused(Rejection),
     /// The replacement could not be written.

@@ -1,4 +1,4 @@
-//! The append-only file: header, records, checksums. Its format is described in the module `dev`.
+//! The append-only file: header, records, checksums. Its format is described in the crate documentation.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
@@ -17,17 +17,16 @@ const HEADER: u64 = 12;
 /// Kind and length.
 const HEAD: usize = 5;
 const CHECKSUM: usize = 4;
-/// Bound of one record's payload: a block of 4 MB with what it spends, or a reorganisation of [`super::MAX_REORG`]
-/// blocks with a coinbase each.
+/// Largest payload of a record: a block of 4 MB with its prevouts, or a reorganisation of [`super::MAX_REORG`] blocks
+/// with a coinbase each.
 const MAX_PAYLOAD: usize = 16 << 20;
 /// The file holds the wallet's key.
 const MODE: u32 = 0o600;
-/// A program that this process is just starting has our open files, and with them our locks, until it has become
-/// another: for moments.
+/// A child process holds our open files, and thus our locks, for a moment between `fork` and `exec`.
 const LOCK_TRIES: u32 = 40;
 const LOCK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Where something lies in the file.
+/// Position in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) offset: u64,
@@ -42,7 +41,7 @@ pub(super) struct RecordFile {
     end: u64,
 }
 
-/// A record as it was read: `place` is that of its payload.
+/// A read record; `place` is the position of its payload.
 pub(super) struct Record<'a> {
     pub(super) kind: u8,
     pub(super) place: Place,
@@ -50,7 +49,7 @@ pub(super) struct Record<'a> {
 }
 
 impl RecordFile {
-    /// Opens or creates the file. Nothing is read yet but its header.
+    /// Opens or creates the file. Reads only its header.
     pub(super) fn open(path: PathBuf) -> Result<Self, DevChainError> {
         let io = |source| DevChainError::Io {
             path: path.clone(),
@@ -70,7 +69,7 @@ impl RecordFile {
         let mut header = vec![0; length.min(HEADER) as usize];
         file.read_exact_at(&mut header, 0).map_err(io)?;
         if length < HEADER {
-            // The creation was cut short: nothing of value is there, unless it is somebody else's file.
+            // The creation was interrupted: the file contains no data, unless it is a file of another program.
             if !expected.starts_with(&header) {
                 return Err(DevChainError::NotADevChain(path));
             }
@@ -92,8 +91,7 @@ impl RecordFile {
         })
     }
 
-    /// Reads the record that begins at the end of what was read so far. `None` at the end of the file; a torn last
-    /// record is cut off.
+    /// Reads the next record. `None` at the end of the file; truncates a torn last record.
     pub(super) fn next<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Result<Option<Record<'a>>, DevChainError> {
         match self.read_next(buffer) {
             Ok(Next::Record) => {
@@ -142,7 +140,7 @@ impl RecordFile {
         if checksum(body) == sum {
             return Ok(Next::Record);
         }
-        // A file system may give a file its new length before its new content.
+        // A file system may extend a file before it writes the content.
         Ok(if rest == whole as u64 {
             Next::Torn(rest)
         } else {
@@ -150,7 +148,7 @@ impl RecordFile {
         })
     }
 
-    /// Writes a record in one piece; gives the place of its payload. After an error the file ends as before.
+    /// Writes a record in one call; returns the position of its payload. After an error the file ends as before.
     pub(super) fn append(&mut self, kind: u8, payload: &[u8]) -> Result<Place, WriteError> {
         let failed = |source| WriteError {
             path: self.path.clone(),
@@ -167,7 +165,7 @@ impl RecordFile {
         record.extend(checksum(&record));
         if let Err(e) = self.file.write_all_at(&record, self.end) {
             if let Err(error) = self.file.set_len(self.end) {
-                // What remains is a torn record, which the next write covers or the next start cuts off.
+                // A torn record remains, which the next write overwrites or the next start truncates.
                 tracing::warn!(file = %self.path.display(), %error, "cannot remove an incomplete record now; retrying at the next write");
             }
             return Err(failed(e));
@@ -177,7 +175,7 @@ impl RecordFile {
         Ok(Place { offset, length })
     }
 
-    /// Reads what was written before.
+    /// Reads a written payload.
     pub(super) fn read(&self, place: Place) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; place.length as usize];
         self.file.read_exact_at(&mut bytes, place.offset)?;

@@ -1,4 +1,4 @@
-//! Replies in the shapes of a node's RPC, with what the development chain knows.
+//! Replies in the format of the RPC of a node, with the data of the development chain.
 
 use bitcoin::BlockHash;
 use bitcoin::block::Header;
@@ -59,7 +59,7 @@ pub(super) fn info(ledger: &Ledger, header: &Header, size_on_disk: u64) -> NodeI
     }
 }
 
-/// `getblock HASH 1`. `None` for a block that the ledger does not know.
+/// `getblock HASH 1`. `None` for an unknown block.
 pub(super) fn block(ledger: &Ledger, hash: BlockHash, stored: &StoredBlock) -> Option<Value> {
     let (entry, block) = (ledger.entry(&hash)?, &stored.block);
     let (header, height) = (&block.header, entry.height);

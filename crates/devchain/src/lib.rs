@@ -1,16 +1,15 @@
-//! The embedded development chain: a chain on regtest's parameters within the process, with real blocks and real,
-//! signed transactions.
+//! The embedded development chain: an in-process chain with regtest parameters, with real blocks and real, signed
+//! transactions.
 //!
-//! [`DevChain`] is a [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that everything that follows it is
-//! what follows a node. Its wallet mines every block and makes the payments that it is asked for. Any regtest node
-//! would accept its blocks.
+//! [`DevChain`] implements [`ChainSource`](sdk_relay_chain::ChainSource) like a node, so that the relay follows it in
+//! the same way. Its wallet mines every block and makes payments. Any regtest node would accept its blocks.
 //!
 //! Guarantees:
 //!
-//! - A block or transaction is in the file before anybody hears of it. After a kill at any moment the file gives back
-//!   all that was announced.
+//! - A block or transaction is written to the file before it is announced. After a kill at any moment, the file
+//!   contains all that was announced.
 //! - Reopening gives the same chain, mempool and wallet. One process at a time has the file open.
-//! - The mempool holds only transactions that the next blocks can take, parents before children.
+//! - The mempool contains only valid transactions, parents before children.
 //! - Signals are sent in the order of the changes; a receiver that is too slow receives `Lost` ([`SIGNALS_AHEAD`]).
 //!
 //! Blocks stay on disk; in memory are an index of them (about 100 bytes each), the unspent coins and the mempool.
@@ -32,10 +31,9 @@
 //! ```
 //!
 //! The blocks of a record replace all that follow the parent of the first: a record with an older parent than the tip
-//! is a reorganisation, and is one record so that it happens wholly or not at all. What a transaction replaces, and
-//! what a reorganisation brings back, follows from the rules and is not written. A last record that was not written to
-//! its end is cut off when the file is opened. Writes are not synchronised to the disk: they outlive the process, not a
-//! power cut.
+//! is a reorganisation, and is one record so that it is atomic. Replaced and returned transactions follow from the
+//! rules and are not written. An incomplete last record is truncated when the file is opened. Writes are not
+//! synchronised to the disk: they survive a kill, but not a power cut.
 
 mod auto_mine;
 mod block;
@@ -67,13 +65,12 @@ pub use signals::SIGNALS_AHEAD;
 pub const FILE_NAME: &str = "devchain.dat";
 /// Most blocks of one [`DevChain::mine`]: a fraction of a second.
 pub const MAX_MINED: u32 = 1000;
-/// Most blocks that one [`DevChain::reorg`] replaces: deeper ones would take back coinbases that may have been spent.
+/// Most blocks that one [`DevChain::reorg`] replaces: deeper ones could revert coinbases that have been spent.
 pub const MAX_REORG: u32 = 100;
 /// Blocks of a new chain: 20 coinbases can be spent at once, five of each kind of output.
 pub const FIRST_BLOCKS: u32 = 119;
 
-/// A chain of one's own. Its methods take microseconds for each block or transaction and do not wait for anything but
-/// the file.
+/// The development chain. Its methods take microseconds per block or transaction, and block only on the file.
 #[derive(Debug)]
 pub struct DevChain {
     state: Mutex<State>,
@@ -84,7 +81,7 @@ impl DevChain {
     pub fn open(dir: &Path) -> Result<Arc<Self>, DevChainError> {
         let state = Mutex::new(State::open(dir.join(FILE_NAME))?);
         let chain = Self { state };
-        // A start that was cut short goes on where it ended.
+        // An interrupted first start continues where it ended.
         let missing = FIRST_BLOCKS.saturating_sub(chain.state().ledger.tip().height);
         for _ in 0..missing {
             chain.state().mine()?;
@@ -92,18 +89,18 @@ impl DevChain {
         Ok(Arc::new(chain))
     }
 
-    /// Mines `n` blocks with what is in the mempool, and gives their hashes, lowest first.
+    /// Mines `n` blocks with the mempool, and returns their hashes, lowest first.
     pub fn mine(&self, n: u32) -> Result<Vec<BlockHash>, MineError> {
         if n > MAX_MINED {
-            return Err(MineError::TooMany { asked: n });
+            return Err(MineError::TooMany { requested: n });
         }
-        // One lock for each block: others get their turn in between.
+        // One lock for each block: so that other callers can proceed in between.
         let hashes = (0..n).map(|_| self.state().mine());
         Ok(hashes.collect::<Result<_, _>>()?)
     }
 
     /// Pays `amount` to a silent-payment address (`sprt1…`) or any other regtest address, from the wallet. The
-    /// transaction is in the mempool then, and the payment is its output 0.
+    /// transaction is then in the mempool, and the payment is its output 0.
     pub fn pay(&self, address: &str, amount: Amount) -> Result<Txid, PayError> {
         let payee = payment::Payee::parse(address)?;
         let mut state = self.state();
@@ -112,8 +109,8 @@ impl DevChain {
         Ok(state.enter(accepted)?)
     }
 
-    /// Takes back one of the wallet's payments that is still in the mempool: another transaction spends the same coins
-    /// back to the wallet, at a higher fee. Gives its txid. Transactions that spent the payment go with it.
+    /// Replaces an unconfirmed payment of the wallet by a transaction that spends the same coins back to the wallet, at
+    /// a higher fee. Returns its txid. Transactions that spend the payment are evicted.
     pub fn replace(&self, txid: Txid) -> Result<Txid, ReplaceError> {
         let mut state = self.state();
         let old = state
@@ -126,20 +123,20 @@ impl DevChain {
         Ok(state.enter(accepted)?)
     }
 
-    /// Replaces the last `depth` blocks (1 to [`MAX_REORG`]) by `depth + 1` empty ones, whose hashes it gives, lowest
-    /// first. The transactions of the replaced blocks are in the mempool again.
+    /// Replaces the last `depth` blocks (1 to [`MAX_REORG`]) by `depth + 1` empty ones; returns their hashes, lowest
+    /// first. The transactions of the replaced blocks return to the mempool.
     pub fn reorg(&self, depth: u32) -> Result<Vec<BlockHash>, ReorgError> {
         self.state().reorg(depth)
     }
 
-    /// What the wallet has in coins that it can spend now.
+    /// Spendable balance of the wallet.
     pub fn balance(&self) -> Amount {
         let state = self.state();
         payment::balance(&state.ledger, &state.wallet)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way through a change.
+        // No code panics in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the wallet's transactions: whom to pay, with which coins.
+//! Creates the transactions of the wallet.
 
 use std::str::FromStr;
 
@@ -13,9 +13,9 @@ use super::error::{BadAmount, PayError};
 use super::ledger::{Entry, INCREMENTAL_FEE, Ledger, MATURITY};
 use super::wallet::{Kind, Wallet};
 
-/// Satoshis per virtual byte: twice the least, so that a replacement from elsewhere has something to beat.
+/// Satoshis per virtual byte: twice the minimum.
 const FEE_RATE: u64 = 2;
-/// A replacement pays so many times the fee of what it replaces.
+/// Fee factor of a replacement.
 const REPLACEMENT: u64 = 2;
 /// Inputs of one payment: below the size that nodes relay, whatever their kinds.
 const MAX_INPUTS: usize = 500;
@@ -25,7 +25,7 @@ const LEAST_CHANGE: Amount = Amount::from_sat(1000);
 const BARE: u64 = 13;
 const OUTPUT: u64 = 10;
 
-/// Whom to pay.
+/// Recipient of a payment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Payee {
     Silent(SilentPaymentAddress),
@@ -38,12 +38,12 @@ struct Spendable {
     outpoint: OutPoint,
     txout: TxOut,
     kind: Kind,
-    /// The block that will have it, for one in the mempool.
+    /// Height of its block; for one in the mempool, that of the next block.
     height: u32,
 }
 
 impl Payee {
-    /// Reads a silent-payment address or a Bitcoin address of regtest.
+    /// Parses a silent-payment address or a Bitcoin address of regtest.
     pub(super) fn parse(address: &str) -> Result<Self, PayError> {
         let address = address.trim();
         let lower = address.to_ascii_lowercase();
@@ -68,7 +68,7 @@ impl Payee {
         }
     }
 
-    /// The output's script as far as its size goes.
+    /// A script of the size of the output script.
     fn sample(&self) -> ScriptBuf {
         match self {
             Self::Silent(address) => silent_script(address.spend.x_only_public_key().0),
@@ -118,13 +118,13 @@ pub(super) fn pay(ledger: &Ledger, wallet: &Wallet, payee: &Payee, amount: Amoun
     }
     let prevouts: Vec<_> = coins.iter().map(|coin| coin.txout.clone()).collect();
     let unsigned = unsigned(coins.iter().map(|coin| coin.outpoint), output);
-    // Every coin was found by its script, so that the wallet has all the keys.
+    // Every coin was found by its script, so the wallet has its key.
     wallet
         .sign(unsigned, &prevouts)
         .ok_or_else(|| PayError::Underivable("a coin has no key".into()))
 }
 
-/// Spends the inputs of `old` back to the wallet, at a higher fee. `None` where one of them is not the wallet's.
+/// Spends the inputs of `old` back to the wallet, at a higher fee. `None` if one of them does not belong to the wallet.
 pub(super) fn take_back(ledger: &Ledger, wallet: &Wallet, old: &Entry) -> Option<Transaction> {
     let kinds = old
         .prevouts
@@ -150,7 +150,7 @@ pub(super) fn take_back(ledger: &Ledger, wallet: &Wallet, old: &Entry) -> Option
     wallet.sign(unsigned(outpoints, vec![output]), &old.prevouts)
 }
 
-/// What the wallet has in coins that can be spent in the next block.
+/// Balance of coins that can be spent in the next block.
 pub(super) fn balance(ledger: &Ledger, wallet: &Wallet) -> Amount {
     spendable(ledger, wallet).iter().map(|coin| coin.txout.value).sum()
 }
@@ -199,7 +199,7 @@ fn choose(mut coins: Vec<Spendable>, amount: Amount, rest: u64) -> Result<(Vec<S
     }
     coins.sort_by_key(|coin| std::cmp::Reverse(coin.txout.value));
     coins.truncate(MAX_INPUTS);
-    // Coins that cost more than they bring do not count.
+    // Ignore coins that cost more in fees than their value.
     coins.retain(|coin| coin.txout.value.to_sat() > coin.kind.vsize() * FEE_RATE);
     let most: Amount = coins.iter().map(|coin| coin.txout.value).sum();
     let available = most.checked_sub(fee(&coins)).unwrap_or_default();

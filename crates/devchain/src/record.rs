@@ -1,4 +1,4 @@
-//! What the records hold. Their bytes are described in the module `dev`.
+//! Contents of the records. Their format is described in the crate documentation.
 
 use bitcoin::consensus::{Decodable, Encodable, encode, serialize};
 use bitcoin::{Block, TxOut};
@@ -13,7 +13,7 @@ pub(super) const BLOCKS: u8 = 2;
 /// A transaction that entered the mempool.
 pub(super) const TRANSACTION: u8 = 3;
 
-/// A block and the coins that it spends, in the order of its inputs (the coinbase's left out).
+/// A block and its spent coins, in the order of its inputs (without the coinbase).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredBlock {
     pub(super) block: Block,
@@ -21,7 +21,7 @@ pub(super) struct StoredBlock {
 }
 
 impl StoredBlock {
-    /// For each transaction the outputs that it spends.
+    /// For each transaction, its spent outputs.
     pub(super) fn prevouts(&self) -> Vec<Vec<TxOut>> {
         let mut spent = self.spent.iter().map(|coin| coin.txout.clone());
         let count = |tx: &bitcoin::Transaction| if tx.is_coinbase() { 0 } else { tx.input.len() };
@@ -30,7 +30,7 @@ impl StoredBlock {
     }
 }
 
-/// The payload of [`BLOCKS`], and each block's place, counted from the payload's beginning.
+/// The payload of [`BLOCKS`], and the position of each block in the payload.
 pub(super) fn encode_blocks(blocks: &[StoredBlock]) -> (Vec<u8>, Vec<Place>) {
     let mut payload = Vec::new();
     let mut places = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn encode_blocks(blocks: &[StoredBlock]) -> (Vec<u8>, Vec<Place>) {
     (payload, places)
 }
 
-/// Reads the payload of [`BLOCKS`], or a part of it that [`encode_blocks`] has named.
+/// Decodes the payload of [`BLOCKS`], or a part of it as returned by [`encode_blocks`].
 pub(super) fn decode_blocks(payload: &[u8]) -> Result<Vec<(StoredBlock, Place)>, encode::Error> {
     let mut rest = payload;
     let mut blocks = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn decode_blocks(payload: &[u8]) -> Result<Vec<(StoredBlock, Place)>,
     Ok(blocks)
 }
 
-/// Bytes of anything of Bitcoin's, for sizes.
+/// Size of the consensus encoding.
 pub(super) fn size_of(thing: &impl Encodable) -> usize {
     serialize(thing).len()
 }

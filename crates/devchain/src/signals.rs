@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 
 use sdk_relay_chain::Signal;
 
-/// Signals that a receiver may fall behind: a block's worth of small payments. When its queue is full it gets `Lost` in
-/// the last place and nothing more until it has caught up somewhat.
+/// Capacity of the queue of a receiver: a block of small payments. A full queue ends with `Lost`, and accepts no more
+/// signals until the receiver has caught up.
 pub const SIGNALS_AHEAD: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -26,13 +26,13 @@ impl Signals {
 
     fn subscribe_bounded(&mut self, ahead: usize) -> mpsc::Receiver<Signal> {
         self.receivers.retain(|receiver| !receiver.queue.is_closed());
-        // The place beyond `ahead` is kept for `Lost`.
+        // The last slot is reserved for `Lost`.
         let (queue, receiver) = mpsc::channel(ahead + 1);
         self.receivers.push(Receiver { queue, lost: false });
         receiver
     }
 
-    /// Never waits. Receivers that were dropped are forgotten.
+    /// Never waits. Removes dropped receivers.
     pub(super) fn send(&mut self, signals: &[Signal]) {
         self.receivers.retain_mut(|receiver| {
             for signal in signals {
@@ -58,7 +58,7 @@ impl Receiver {
         };
         #[expect(
             clippy::let_underscore_must_use,
-            reason = "it fails only on a closed queue, which `Signals::send` then removes: the capacity was checked above, and nobody else sends"
+            reason = "it fails only on a closed queue, which `Signals::send` then removes: the capacity was checked above, and there is no other sender"
         )]
         let _ = self.queue.try_send(signal);
     }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_ends_in_one_lost_and_then_goes_on() {
+    fn a_full_queue_ends_in_one_lost_and_then_continues() {
         let mut signals = Signals::default();
         let mut slow = signals.subscribe_bounded(2);
         let mut fast = signals.subscribe_bounded(10);

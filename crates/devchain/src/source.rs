@@ -1,4 +1,4 @@
-//! The development chain answers as a node does.
+//! Implements `ChainSource` for the development chain.
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
@@ -71,7 +71,7 @@ impl ChainSource for DevChain {
 
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {
         let mut state = self.state();
-        // As with a node, sending again what is there is no error.
+        // As with a node, broadcasting a known transaction is no error.
         let txid = tx.compute_txid();
         if state.ledger.mempool.get(&txid).is_some() {
             return Ok(txid);

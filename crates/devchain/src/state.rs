@@ -1,4 +1,4 @@
-//! The ledger with its file and its listeners: what is written, then done, then announced.
+//! The ledger with its file and receivers: a change is written, then applied, then announced.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,7 +26,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Reads the file from its beginning, or creates it with a new wallet.
+    /// Loads the file, or creates it with a new wallet.
     pub(super) fn open(path: PathBuf) -> Result<Self, DevChainError> {
         let mut file = RecordFile::open(path)?;
         let mut buffer = Vec::new();
@@ -55,7 +55,7 @@ impl State {
         })
     }
 
-    /// Mines one block with what the mempool has.
+    /// Mines one block with the mempool.
     pub(super) fn mine(&mut self) -> Result<BlockHash, WriteError> {
         let Template { txs, spent, fees } = self.ledger.template();
         let mut parent = Parent::at(&self.ledger, self.ledger.tip());
@@ -81,7 +81,7 @@ impl State {
             })
         });
         let Some(fork) = fork.filter(|_| (1..=most).contains(&depth)) else {
-            return Err(ReorgError::Depth { asked: depth, most });
+            return Err(ReorgError::Depth { requested: depth, most });
         };
         let old = stale(&self.ledger, &self.file, fork.hash).map_err(|reason| ReorgError::Read {
             path: self.file.path().to_owned(),
@@ -108,7 +108,7 @@ impl State {
         Ok(txid)
     }
 
-    /// A block with what it spends.
+    /// A block with its spent coins.
     pub(super) fn stored(&self, hash: BlockHash) -> Result<StoredBlock, SourceError> {
         let entry = self.ledger.entry(&hash).ok_or(SourceError::NoSuchBlock(hash))?;
         read(&self.file, entry.place).map_err(|reason| SourceError::Malformed {
@@ -124,7 +124,7 @@ impl State {
         let mut signals = vec![Signal::Chain];
         match self.ledger.apply(old, &placed.collect::<Vec<_>>()) {
             Ok(changes) => signals.extend(changes),
-            // The blocks were made from this very ledger, under the same lock.
+            // The blocks were created from this ledger, under the same lock.
             Err(error) => {
                 tracing::error!(%error, "a mined block does not connect to the chain: please report this bug");
             }
@@ -155,7 +155,7 @@ fn new_wallet(file: &mut RecordFile) -> Result<Wallet, DevChainError> {
     }
 }
 
-/// Does again what a record says. An error is the reason why it cannot be.
+/// Applies a record. The error is the reason of a failure.
 fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result<(), String> {
     match record.kind {
         record::BLOCKS => {
@@ -174,8 +174,7 @@ fn replay(ledger: &mut Ledger, file: &RecordFile, record: &Record<'_>) -> Result
                 Ok(accepted) => {
                     ledger.enter(accepted);
                 }
-                // Another version of this program had other rules. Should a block hold the transaction, it comes with
-                // the block.
+                // Another version had other rules. If a block contains the transaction, it is applied with the block.
                 Err(reason) => {
                     tracing::warn!(txid = %tx.compute_txid(), %reason, "ignoring a stored transaction that is no longer valid");
                 }
@@ -210,7 +209,7 @@ fn read(file: &RecordFile, place: Option<Place>) -> Result<StoredBlock, String> 
     first.map(|(stored, _)| stored).ok_or_else(|| "no block there".into())
 }
 
-/// The place of a part of a payload.
+/// The position of a part of a payload.
 fn within(payload: Place, part: Place) -> Place {
     Place {
         offset: payload.offset + part.offset,

@@ -1,4 +1,4 @@
-//! The development chain from outside: payments, blocks, signals, and what is left of them after a restart.
+//! The public API of the development chain: payments, blocks, signals, and their persistence.
 
 mod crash;
 mod money;
@@ -25,13 +25,13 @@ fn new_chain() -> (TempDir, Arc<DevChain>) {
     (dir, chain)
 }
 
-/// What the file gives back. The chain must be dropped: its file is locked.
+/// The chain reopened from its file. The chain must be dropped: its file is locked.
 fn reopened(dir: &TempDir, chain: Arc<DevChain>) -> Arc<DevChain> {
     drop(chain);
     DevChain::open(dir.path()).unwrap()
 }
 
-fn somebody() -> String {
+fn any_address() -> String {
     Payee::new(&[]).address().to_string()
 }
 
@@ -52,7 +52,7 @@ fn entered(tx: &Transaction, sequence: u64) -> Signal {
 }
 
 #[tokio::test]
-async fn begins_with_coins_of_every_kind() {
+async fn a_new_chain_has_coins_of_every_kind() {
     let (dir, chain) = new_chain();
     let status = chain.status().await.unwrap();
     assert_eq!((status.chain.as_str(), status.tip.height), ("regtest", FIRST_BLOCKS));
@@ -93,10 +93,10 @@ async fn silent_payments_are_found_in_the_mempool_and_in_the_block() {
 }
 
 #[tokio::test]
-async fn signals_tell_everything_in_order_to_everybody() {
+async fn every_receiver_gets_all_signals_in_order() {
     let (_dir, chain) = new_chain();
     let mut ears = [chain.signals().unwrap(), chain.signals().unwrap()];
-    let first = chain.pay(&somebody(), SATS).unwrap();
+    let first = chain.pay(&any_address(), SATS).unwrap();
     let first = mempool_tx(&chain, first).await.tx;
     let replacing = chain.replace(first.compute_txid()).unwrap();
     let replacing = mempool_tx(&chain, replacing).await.tx;
@@ -124,9 +124,9 @@ async fn signals_tell_everything_in_order_to_everybody() {
 #[tokio::test]
 async fn a_reorganisation_keeps_the_old_blocks_and_the_transactions() {
     let (dir, chain) = new_chain();
-    let parent = chain.pay(&somebody(), Amount::from_int_btc(900)).unwrap();
+    let parent = chain.pay(&any_address(), Amount::from_int_btc(900)).unwrap();
     // There is no other coin left that is large enough: this spends the first one's change.
-    let child = chain.pay(&somebody(), Amount::from_int_btc(60)).unwrap();
+    let child = chain.pay(&any_address(), Amount::from_int_btc(60)).unwrap();
     let old = chain.mine(3).unwrap();
     let new = chain.reorg(3).unwrap();
     assert_eq!(new.len(), 4);
@@ -152,14 +152,14 @@ fn a_reorganisation_has_a_depth() {
     let (_dir, chain) = new_chain();
     for depth in [0, MAX_REORG + 1, u32::MAX] {
         let refused = chain.reorg(depth);
-        assert!(matches!(refused, Err(ReorgError::Depth { asked, most: MAX_REORG }) if asked == depth));
+        assert!(matches!(refused, Err(ReorgError::Depth { requested, most: MAX_REORG }) if requested == depth));
     }
     assert_eq!(chain.reorg(MAX_REORG).unwrap().len(), 101);
     assert!(matches!(chain.mine(MAX_MINED + 1), Err(MineError::TooMany { .. })));
 }
 
 #[tokio::test]
-async fn unknown_blocks_and_transactions_are_said_to_be_unknown() {
+async fn unknown_blocks_and_transactions_are_reported_as_unknown() {
     let (_dir, chain) = new_chain();
     let nothing = bitcoin::hashes::Hash::all_zeros();
     assert!(matches!(chain.block(nothing).await, Err(SourceError::NoSuchBlock(_))));
@@ -196,9 +196,9 @@ async fn automatic_mining_ends_with_its_handle() {
 }
 
 #[tokio::test]
-async fn the_node_s_word_for_a_bad_transaction_reaches_the_sender() {
+async fn the_reason_for_a_rejected_transaction_reaches_the_sender() {
     let (_dir, chain) = new_chain();
-    let txid = chain.pay(&somebody(), SATS).unwrap();
+    let txid = chain.pay(&any_address(), SATS).unwrap();
     let mut tx = mempool_tx(&chain, txid).await.tx;
     tx.input[0].previous_output.vout = 9;
     let refused = chain.broadcast(&tx).await;

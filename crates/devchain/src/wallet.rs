@@ -1,4 +1,4 @@
-//! The wallet that mines and pays: one key for each kind of output that a silent payment can be made from.
+//! The wallet that mines and pays: one key for each kind of eligible input (BIP352).
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl Kind {
     /// In the order in which the coinbases take turns.
     pub(super) const ALL: [Self; 4] = [Self::P2wpkh, Self::P2tr, Self::P2pkh, Self::P2shP2wpkh];
 
-    /// Virtual bytes of an input, from above.
+    /// Upper bound of the virtual size of an input.
     pub(super) fn vsize(self) -> u64 {
         match self {
             Self::P2wpkh => 69,
@@ -39,7 +39,7 @@ impl Kind {
 /// A key and the script that it unlocks.
 struct Lock {
     kind: Kind,
-    /// What signs: for P2TR after the tweak of BIP86.
+    /// The signing key: for P2TR after the tweak of BIP86.
     keypair: Keypair,
     script: ScriptBuf,
 }
@@ -50,19 +50,19 @@ pub(super) struct Wallet {
 }
 
 impl Wallet {
-    /// A secret of which a wallet can be made.
+    /// A random wallet secret.
     pub(super) fn new_secret() -> [u8; 32] {
         SecretKey::new(&mut rand::thread_rng()).secret_bytes()
     }
 
-    /// The wallet of a secret. `None` for the one in 2^126 that makes no valid keys.
+    /// The wallet of a secret. `None` if it does not give valid keys (probability 2^-126).
     pub(super) fn new(secret: &[u8; 32]) -> Option<Self> {
         let locks = Kind::ALL.map(|kind| Lock::new(kind, secret));
         let locks = locks.into_iter().collect::<Option<_>>()?;
         Some(Self { locks })
     }
 
-    /// Where a coinbase at `height` goes.
+    /// Recipient script of the coinbase at `height`.
     pub(super) fn payout(&self, height: u32) -> ScriptBuf {
         let lock = self.locks.get(height as usize % Kind::ALL.len());
         lock.map(|lock| lock.script.clone()).unwrap_or_default()
@@ -74,7 +74,7 @@ impl Wallet {
         lock.map(|lock| lock.script.clone()).unwrap_or_default()
     }
 
-    /// What kind of the wallet's outputs this is, if it is one.
+    /// The kind of this script, if it belongs to the wallet.
     pub(super) fn kind_of(&self, script: &Script) -> Option<Kind> {
         self.lock_of(script).map(|lock| lock.kind)
     }
@@ -92,7 +92,8 @@ impl Wallet {
         }
     }
 
-    /// Signs every input. `prevouts` are what they spend, in order; `None` where one of them is not the wallet's.
+    /// Signs every input. `prevouts`: their spent outputs, in order; `None` if one of them does not belong to the
+    /// wallet.
     pub(super) fn sign(&self, mut tx: Transaction, prevouts: &[TxOut]) -> Option<Transaction> {
         let unsigned = tx.clone();
         let mut cache = SighashCache::new(&unsigned);
@@ -116,7 +117,7 @@ impl fmt::Debug for Wallet {
 
 impl Lock {
     fn new(kind: Kind, secret: &[u8; 32]) -> Option<Self> {
-        // Keys of their own, so that knowing one kind's coins does not link the others.
+        // Separate keys, so that the coins of one kind do not reveal those of others.
         let mut engine = sha256::Hash::engine();
         engine.input(b"development chain wallet");
         engine.input(&[kind as u8]);

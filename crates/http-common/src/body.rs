@@ -1,5 +1,5 @@
-//! A request's body, read the same way everywhere: of a bounded size, within a bounded time, in memory that all clients
-//! share; and, for JSON, one object of the right content type.
+//! Extractors of request bodies: of bounded size, within a deadline, in the shared memory budget; and, for JSON, one
+//! object with the right content type.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::problem::ApiError;
 
-/// Largest request body: every request of this API fits many times over.
+/// Largest request body: many times the size of any valid request.
 const BODY_BYTES: usize = 1 << 20;
 
 /// The bytes of a body.
@@ -64,7 +64,7 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
         };
         let frame =
             frame.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}")))?;
-        // Trailers say nothing here.
+        // Trailers are ignored.
         if let Ok(data) = frame.into_data() {
             if buffer.len() + data.len() > BODY_BYTES {
                 return Err(too_big());
@@ -76,7 +76,7 @@ async fn collect(mut body: axum::body::Body, input: &Input) -> Result<Vec<u8>, A
     }
 }
 
-/// The body as `T`. With `Option`, a body that is left out is `None`.
+/// The body as `T`. With `Option`, an omitted body is `None`.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -108,21 +108,20 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         Err(refused @ JsonRejection::JsonDataError(_)) => with_whole_numbers(bytes).ok_or(refused),
         read => read.map(|Json(body)| body),
     };
-    // serde reads a struct from an array too; the contract knows objects only.
+    // serde accepts an array for a struct; the API accepts objects only.
     if read.is_ok() && bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::field("body", "expected a JSON object"));
     }
     Ok(read?)
 }
 
-/// The body again, where a number such as `60.0` was refused: JSON knows one kind of number, and some languages write
-/// whole ones so.
+/// Retries after a number such as `60.0` was refused: some languages encode integers like this.
 fn with_whole_numbers<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let mut body: Value = serde_json::from_slice(bytes).ok()?;
     make_whole(&mut body).then(|| serde_json::from_value(body).ok())?
 }
 
-/// Whether there was a number to be made whole.
+/// Returns whether a number was converted.
 fn make_whole(value: &mut Value) -> bool {
     match value {
         Value::Number(number) => match whole(number).filter(|_| number.is_f64()) {
@@ -138,7 +137,7 @@ fn make_whole(value: &mut Value) -> bool {
     }
 }
 
-/// All of them, not only up to the first that is made whole.
+/// Converts all of them, without short-circuiting.
 fn make_all_whole<'a>(values: impl Iterator<Item = &'a mut Value>) -> bool {
     values.map(make_whole).filter(|made| *made).count() > 0
 }
@@ -201,7 +200,7 @@ mod tests {
         assert_eq!(status("application/json", "{\"blocks\":3.5}").await, 422);
     }
 
-    /// A body of which the rest never comes.
+    /// A body that never completes.
     fn unfinished(bytes: &'static [u8]) -> HttpBody {
         use futures_util::StreamExt;
         let first = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What utoipa gathered, as JSON. Its names of formats are put right: it writes `u-int64` for `uint64` of the OpenAPI
+/// The document of utoipa as JSON, with corrected names of formats: it writes `u-int64` for `uint64` of the OpenAPI
 /// format registry.
 pub fn gathered(document: &utoipa::openapi::OpenApi) -> Value {
     let text = document.to_json().map(|text| text.replace("\"u-int", "\"uint"));

@@ -1,5 +1,5 @@
-//! What another edge adds to the HTTP port. The wiring of the relay hands it to the edge that serves the port: neither
-//! knows the other.
+//! The part that another edge adds to the HTTP port. The wiring of the relay passes it to the edge that serves the
+//! port, so the two edges are independent.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,18 +10,18 @@ use axum::extract::Request;
 use axum::response::Response;
 use utoipa::openapi::OpenApi;
 
-/// An edge, as the HTTP port sees it.
+/// The interface of an edge to the HTTP port.
 pub struct Edge {
     /// Its routes, with their state.
     pub routes: Router,
-    /// Whether they need `auth.read_token`, where it is set.
+    /// Whether they need `auth.read_token`, if it is set.
     pub needs_read_token: bool,
-    /// Paths that a web page of any origin may post to: what is posted changes nothing of the relay.
+    /// Paths that a web page of any origin may post to: these requests do not change the relay.
     pub any_page_posts: &'static [&'static str],
     /// Its part of `/openapi.json`: its paths, schemas and tags.
     pub description: OpenApi,
-    /// How often an address may ask, where other limits hold than for the other routes.
-    pub pace: Option<Box<dyn Pace>>,
+    /// The rate limit of its routes, if it differs from that of other routes.
+    pub rate_limiter: Option<Box<dyn RateLimiter>>,
 }
 
 impl fmt::Debug for Edge {
@@ -33,11 +33,11 @@ impl fmt::Debug for Edge {
     }
 }
 
-/// Limits how often an address may ask for the routes of an edge.
-pub trait Pace: Send + Sync {
-    /// Whether the request is for a route of the edge. Its path may be brought into the form that the routes have.
+/// Rate limit of the routes of an edge, per address.
+pub trait RateLimiter: Send + Sync {
+    /// Whether the request is for a route of the edge. May normalise its path.
     fn claims(&self, request: &mut Request) -> bool;
 
-    /// Waits until the address may ask; an error is the answer to an address that may not.
+    /// Waits until the request may proceed; the error is the answer to a refused one.
     fn wait(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = Result<(), Box<Response>>> + Send + '_>>;
 }

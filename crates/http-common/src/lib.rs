@@ -1,9 +1,8 @@
-//! What every edge needs that answers over HTTP, and that knows no route.
+//! Common parts of edges over HTTP, independent of routes.
 //!
-//! In come requests and their parts: bodies of bounded size, time and memory ([`Body`], [`Bytes`]), values of query
-//! strings ([`query`]). Out go errors as problem documents ([`ApiError`]), large answers within the memory for what
-//! clients have not read ([`unread`]), and the parts of the API description ([`gathered`]). [`Edge`] is what an edge
-//! adds to the HTTP port.
+//! Requests: bodies of bounded size, time and memory ([`Body`], [`Bytes`]), values of query strings ([`query`]).
+//! Answers: errors as problem documents ([`ApiError`]), large answers within the budget of unread answers ([`unread`]),
+//! and the parts of the API description ([`gathered`]). [`Edge`] is the part that an edge adds to the HTTP port.
 
 mod body;
 mod description;
@@ -14,5 +13,5 @@ pub mod unread;
 
 pub use body::{Body, Bytes};
 pub use description::gathered;
-pub use edge::{Edge, Pace};
+pub use edge::{Edge, RateLimiter};
 pub use problem::ApiError;

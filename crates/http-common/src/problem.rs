@@ -1,5 +1,5 @@
-//! Every error of the HTTP API, as an RFC 9457 problem document. Status codes are given here and by the handlers that
-//! say which they mean.
+//! Errors of the HTTP API, as RFC 9457 problem documents. Status codes are set here, and by handlers that give one
+//! explicitly.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
@@ -8,11 +8,10 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use sdk_relay_chain::SourceError;
 use sdk_relay_protocol::http::{FieldError, Problem};
 
-/// Longest message of a wrong field, in bytes: serde quotes a wrong value whole, and a client may send a megabyte of
-/// it.
+/// Longest message of a wrong field, in bytes: serde quotes the complete value, which may be a megabyte.
 const REASON: usize = 240;
 
-/// An error on its way to the client.
+/// An error for the client.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -30,17 +29,17 @@ impl ApiError {
         }
     }
 
-    /// What is asked for is not there.
+    /// The requested resource does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// What the answer needs is away; the text says what.
+    /// A dependency is unavailable; the text says which.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
-    /// A token is needed, or the one given is wrong.
+    /// A token is required, or the given one is wrong.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
@@ -68,12 +67,12 @@ impl ApiError {
         }
     }
 
-    /// For who words its errors otherwise.
+    /// For edges with another error format.
     pub fn into_parts(self) -> (StatusCode, String) {
         (self.status, self.detail)
     }
 
-    /// A fault of the relay: the log has it, the client does not.
+    /// An internal error: logged, and not shown to the client.
     pub fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -101,7 +100,7 @@ impl From<SourceError> for ApiError {
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
-            // It is JSON, but not what is asked for.
+            // It is valid JSON of another form.
             JsonRejection::JsonDataError(error) => {
                 let (field, message) = field_and_message(&error.body_text());
                 Self::field(&field, message)
@@ -111,8 +110,8 @@ impl From<JsonRejection> for ApiError {
     }
 }
 
-/// The field and the message in axum's `WORDS: FIELD: MESSAGE at line L column C`. Where a field is missing or the body
-/// is no object at all, there is no `FIELD: `.
+/// The field and the message in axum's `WORDS: FIELD: MESSAGE at line L column C`. If a field is missing, or the body
+/// is not an object, there is no `FIELD: `.
 fn field_and_message(text: &str) -> (String, String) {
     let reason = text.split_once("target type: ").map_or(text, |(_, reason)| reason);
     let reason = reason.rfind(" at line ").map_or(reason, |end| &reason[..end]);

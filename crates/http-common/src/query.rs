@@ -1,5 +1,4 @@
-//! Values of query strings that several resources have. What does not parse is a 400 by then; what parses can still be
-//! unacceptable.
+//! Common query parameters. A parse error is a 400 by then; a parsed value can still be unacceptable.
 
 use std::str::FromStr;
 
@@ -8,19 +7,19 @@ use serde::{Deserialize, Deserializer};
 
 use crate::problem::ApiError;
 
-/// Entries listed when the client does not say how many.
+/// Default number of listed entries.
 const DEFAULT_LIMIT: u64 = 100;
-/// Entries listed at most.
+/// Largest number of listed entries.
 const MOST: u64 = 1000;
 
-/// A whole number of digits alone. Rust reads `+5` as a number too, which no client means: in a query it is a blank
-/// before a five.
+/// Parses a whole number that consists of digits only. Rust also accepts `+5`, but in a query string `+` is an encoded
+/// space.
 pub fn digits<T: FromStr>(text: &str) -> Option<T> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
 }
 
-/// The same for a parameter of a query that may be left out.
+/// The same for an optional query parameter.
 pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     let read = |text: String| digits(&text).ok_or_else(|| Error::custom("expected a whole number (digits only)"));
@@ -37,8 +36,8 @@ pub fn limit(given: Option<u64>) -> Result<u64, ApiError> {
     }
 }
 
-/// One of the words of an enum, as JSON writes it.
-pub fn word<T: DeserializeOwned>(field: &str, given: Option<&str>, words: &str) -> Result<Option<T>, ApiError> {
+/// Parses a variant of an enum by its JSON name.
+pub fn parse_enum<T: DeserializeOwned>(field: &str, given: Option<&str>, words: &str) -> Result<Option<T>, ApiError> {
     let Some(given) = given else { return Ok(None) };
     serde_json::from_value(given.into())
         .map(Some)
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_digits_alone() {
+    fn a_number_consists_of_digits_only() {
         assert_eq!((digits("0"), digits::<u32>("4294967295")), (Some(0), Some(u32::MAX)));
         for wrong in ["", "+5", "-5", " 5", "5 ", "0x5", "5.0", "٥", "4294967296"] {
             assert_eq!(digits::<u32>(wrong), None, "{wrong:?}");
@@ -67,7 +66,7 @@ mod tests {
         for wrong in [0, 1001, u64::MAX] {
             assert_eq!(limit(Some(wrong)).unwrap_err().into_response().status(), 422);
         }
-        let level = |given| word::<LogLevel>("level", given, "trace, debug, info, warn, error");
+        let level = |given| parse_enum::<LogLevel>("level", given, "trace, debug, info, warn, error");
         assert_eq!(level(None).unwrap(), None);
         assert_eq!(level(Some("warn")).unwrap(), Some(LogLevel::Warn));
         for wrong in ["", "WARN", "warning", "1"] {

@@ -1,5 +1,5 @@
-//! Large answers have a share of the memory for what clients have not read ([`AnswerBudget`]). What has none is not
-//! sent: its bytes are dropped at once.
+//! Large answers need a share of the budget of unread answers ([`AnswerBudget`]). Without one, the answer is dropped
+//! immediately.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use sdk_relay_transport::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 
 use crate::problem::ApiError;
 
-/// Seconds in `Retry-After`.
-const AGAIN_AFTER: u16 = 1;
+/// Value of `Retry-After`, in seconds.
+const RETRY_AFTER_SECONDS: u16 = 1;
 /// Why an answer is not sent.
 pub const REASON: &str = "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later";
 
-/// The answer, with its share where it is large; else 503.
+/// The answer, with a share if it is large; 503 if there is none.
 pub async fn within(budget: &AnswerBudget, client: IpAddr, response: Response) -> Response {
     match held(budget, client, 0, response).await {
         Ok(response) => compressed(response),
@@ -25,7 +25,7 @@ pub async fn within(budget: &AnswerBudget, client: IpAddr, response: Response) -
     }
 }
 
-/// What is compressed keeps its share until it ends, as its encoder does.
+/// A compressed answer keeps its share, and that of its encoder, until it ends.
 fn compressed(mut response: Response) -> Response {
     let share = response.extensions_mut().remove::<Arc<AnswerShare>>();
     let Some(share) = share.filter(|_| response.body().size_hint().exact().is_none()) else {
@@ -39,17 +39,17 @@ fn compressed(mut response: Response) -> Response {
     })
 }
 
-/// The refusal, with the word that it is for a moment.
+/// The refusal, with `Retry-After`.
 pub fn later(refusal: impl IntoResponse) -> Response {
     let mut response = refusal.into_response();
     response
         .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from(AGAIN_AFTER));
+        .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
     response
 }
 
-/// The answer with its share, or the size of what does not fit. `encoder` is the memory that compressing it takes: an
-/// answer with an `Arc<AnswerShare>` among its extensions has a share of that too, and no other may be compressed.
+/// The answer with its share, or the size that does not fit. `encoder` is the memory of its compression: an answer with
+/// an `Arc<AnswerShare>` among its extensions has a share for that too, and no other may be compressed.
 pub async fn held(
     budget: &AnswerBudget,
     client: IpAddr,
@@ -59,7 +59,7 @@ pub async fn held(
     held_by(|bytes| budget.share(client, bytes), encoder, response).await
 }
 
-/// The same, where the share comes from elsewhere.
+/// The same, with another source of the share.
 pub async fn held_by(
     share: impl FnOnce(usize) -> Option<AnswerShare>,
     encoder: usize,
@@ -70,7 +70,7 @@ pub async fn held_by(
         return Ok(response);
     };
     if size <= SMALL_ANSWER {
-        // It is sent in any case: as it is, where there is no memory for an encoder.
+        // It is sent in any case: uncompressed, if there is no memory for an encoder.
         if encoder > 0
             && let Some(share) = share(encoder)
         {
@@ -83,7 +83,7 @@ pub async fn held_by(
         tracing::error!("the body of an answer ends early: please report this bug");
         return Ok(ApiError::internal().into_response());
     };
-    // Documents that all clients share take no memory, and bytes that have a share need no second one.
+    // Documents shared by all clients take no memory, and bytes with a share need no second one.
     if !bytes.is_unique() {
         return Ok(Response::from_parts(parts, bytes.into()));
     }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_is_a_503_and_small_and_shared_answers_are_not_counted() {
+    async fn an_answer_over_budget_is_a_503_and_small_and_shared_ones_are_not_counted() {
         let budget = AnswerBudget::default();
         let kept = many(&budget).await;
         assert_eq!(kept.len(), 16);
@@ -163,7 +163,7 @@ mod tests {
         for body in [vec![7_u8; 100], vec![7; LARGE]] {
             let answer = held(&budget, FAR.into(), LARGE, body.into_response()).await.unwrap();
             assert!(has_share(&answer));
-            // As the layer that compresses does: the bytes are gone, and the encoder is not.
+            // Like the compression layer: the bytes are dropped before the encoder.
             let compressing = answer.map(|_| Body::from_stream(pending::<Result<Bytes, Infallible>>()));
             let sent = within(&budget, FAR.into(), compressing).await;
             assert!(many(&budget).await.len() < 16);

@@ -1,4 +1,4 @@
-//! Who may do what: tokens, the loopback rule, and how often.
+//! Access control: tokens, the loopback rule, and rate limits.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -18,15 +18,14 @@ use sdk_relay_http_common::ApiError;
 use sdk_relay_service::{CheckedHost, RequestHost, Settings, carries, may_read};
 use sdk_relay_transport::{Peer, network_of};
 
-/// Requests at once, in seconds' worth of the average: a page that opens asks for a dozen things.
+/// Burst, in seconds of the average rate: opening a page sends a dozen requests.
 const BURST_SECONDS: u32 = 3;
-/// Addresses that are remembered before the idle ones are forgotten.
+/// Number of addresses above which idle ones are removed.
 const ADDRESSES: usize = 10_000;
 
-/// Parts of the names of headers with which proxies, load balancers, tunnels and CDNs say whom they speak for, or that
-/// they were there: `Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` …
-/// Programs that ask a server directly, curl and browsers among them, send none of these; one that does loses a
-/// convenience, and the answer names the header.
+/// Parts of the names of headers that proxies, load balancers, tunnels and CDNs add: `Forwarded`, `X-Forwarded-For`,
+/// `X-Real-IP`, `X-Remote-Addr`, `Fastly-Client-IP`, `X-Request-ID` … Direct clients such as curl and browsers send
+/// none of these; one that does needs a token, and the answer names the header.
 const FORWARDING: [&str; 21] = [
     "forwarded",
     "forwarder",
@@ -50,8 +49,8 @@ const FORWARDING: [&str; 21] = [
     "correlation-id",
     "trace-id",
 ];
-/// Beginnings of the names of headers that one kind of proxy adds: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly,
-/// Akamai, Vercel, Netlify, Tailscale, ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
+/// Prefixes of header names of specific proxies: Cloudflare, AWS, Envoy, Fly, Azure, Google, Fastly, Akamai, Vercel,
+/// Netlify, Tailscale, ngrok, IIS, HAProxy, Varnish, nginx, OAuth proxies.
 const PREFIXES: [&str; 30] = [
     "x-traefik-",
     "x-edge-",
@@ -84,7 +83,7 @@ const PREFIXES: [&str; 30] = [
     "x-b3-",
     "x-ssl-",
 ];
-/// Further headers of proxies, by their whole name.
+/// Further headers of proxies, by full name.
 const OF_PROXIES: [&str; 14] = [
     "via",
     "max-forwards",
@@ -102,14 +101,14 @@ const OF_PROXIES: [&str; 14] = [
     "early-data",
 ];
 
-/// Requests by address.
+/// Rate limit by address.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct AddressLimiter {
     limiter: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
 }
 
-impl Pace {
+impl AddressLimiter {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
         let burst = per_second.saturating_mul(NonZeroU32::MIN.saturating_add(BURST_SECONDS - 1));
         Self {
@@ -118,7 +117,7 @@ impl Pace {
         }
     }
 
-    /// Refuses an address that asks too often.
+    /// Refuses a request over the limit.
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
         self.wait(address).map_err(|wait| {
             let seconds = wait.as_secs() + 1;
@@ -129,8 +128,8 @@ impl Pace {
         })
     }
 
-    /// Whether this address may ask now; else after how long. Loopback is free: behind a proxy that is not in
-    /// `http.trusted_proxies` everybody comes from there.
+    /// Whether a request of this address is within the limit; else the time until it is. Loopback addresses are exempt:
+    /// behind a proxy that is not in `http.trusted_proxies`, every request comes from there.
     fn wait(&self, address: IpAddr) -> Result<(), Duration> {
         if address.to_canonical().is_loopback() {
             return Ok(());
@@ -144,7 +143,7 @@ impl Pace {
     }
 }
 
-/// Lets through who may read.
+/// Middleware: allows requests that may read.
 pub(super) async fn read(State(settings): State<Arc<Settings>>, request: Request, next: Next) -> Response {
     if may_read(&settings.now().auth, request.headers()) {
         return next.run(request).await;
@@ -153,7 +152,7 @@ pub(super) async fn read(State(settings): State<Arc<Settings>>, request: Request
         .into_response()
 }
 
-/// Lets through who may change things and read the log.
+/// Middleware: allows requests that may administer and read the log.
 pub(super) async fn admin(
     State(settings): State<Arc<Settings>>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -167,8 +166,7 @@ pub(super) async fn admin(
     }
 }
 
-/// Whether a request from this peer with this checked host and these headers may change things, and read what is not
-/// for everybody.
+/// Whether a request from this peer, with this checked host and these headers, may administer and read private data.
 pub(super) fn may_administer(
     config: &Config,
     peer: IpAddr,
@@ -188,9 +186,9 @@ pub(super) fn may_administer(
     }
 }
 
-/// Whether a request without a token comes from a program on this machine, as far as that can be seen; else why not. A
-/// loopback peer alone proves nothing: reverse proxies and tunnels are loopback peers, and so is the browser of a
-/// visitor of a hostile page.
+/// Whether a request without a token comes from a program on this machine, as far as recognisable; else the reason. A
+/// loopback peer is not sufficient: reverse proxies and tunnels are loopback peers, and so is the browser of a visitor
+/// of a hostile page.
 fn is_local_admin(
     config: &Config,
     peer: IpAddr,
@@ -216,7 +214,7 @@ fn is_local_admin(
     Ok(())
 }
 
-/// Whether proxies add this header to what they pass on.
+/// Whether proxies add this header to forwarded requests.
 fn is_forwarding(header: &HeaderName) -> bool {
     let name = header.as_str();
     FORWARDING.iter().any(|part| name.contains(part))
@@ -224,7 +222,7 @@ fn is_forwarding(header: &HeaderName) -> bool {
         || OF_PROXIES.contains(&name)
 }
 
-/// Lets through requests whose host no page of another site can have.
+/// Middleware: allows requests with a checked host.
 pub(super) async fn known_host(
     Extension(CheckedHost(host)): Extension<CheckedHost>,
     request: Request,
@@ -246,13 +244,16 @@ mod tests {
     use sdk_relay_config::{Loader, Overrides};
 
     #[test]
-    fn addresses_have_a_pace_and_loopback_none() {
-        let pace = Pace::new(NonZeroU32::MIN);
+    fn addresses_are_rate_limited_and_loopback_is_not() {
+        let rate_limiter = AddressLimiter::new(NonZeroU32::MIN);
         let far: IpAddr = "192.0.2.7".parse().unwrap();
-        assert!((0..BURST_SECONDS).all(|_| pace.wait(far).is_ok()));
-        assert!(pace.wait(far).unwrap_err() <= Duration::from_secs(1));
-        assert!(pace.wait("192.0.2.8".parse().unwrap()).is_ok(), "another address");
-        assert!((0..100).all(|_| pace.wait("127.0.0.1".parse().unwrap()).is_ok()));
+        assert!((0..BURST_SECONDS).all(|_| rate_limiter.wait(far).is_ok()));
+        assert!(rate_limiter.wait(far).unwrap_err() <= Duration::from_secs(1));
+        assert!(
+            rate_limiter.wait("192.0.2.8".parse().unwrap()).is_ok(),
+            "another address"
+        );
+        assert!((0..100).all(|_| rate_limiter.wait("127.0.0.1".parse().unwrap()).is_ok()));
     }
 
     #[test]
@@ -360,7 +361,7 @@ mod tests {
             assert!(allowed("127.0.0.1", host.as_ref(), &headers), "{header}");
         }
         for header in FORWARDING.into_iter().chain(PREFIXES).chain(OF_PROXIES).chain(known) {
-            // Its value does not matter, an empty one neither.
+            // Independent of its value, even if empty.
             let headers = HeaderMap::from_iter([(HeaderName::from_static(header), HeaderValue::from_static(""))]);
             assert!(!allowed("127.0.0.1", host.as_ref(), &headers), "{header}");
         }

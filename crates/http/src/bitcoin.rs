@@ -1,4 +1,4 @@
-//! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: asked of the node at each request, never remembered.
+//! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: requested from the node each time, not cached.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /config` and `PUT /config`. Which settings they show and change is in the table of settings.
+//! `GET /config` and `PUT /config`. The table of settings defines which settings they show and change.
 
 mod patch;
 
@@ -100,10 +100,9 @@ mod tests {
 
     use super::*;
 
-    /// The type of the protocol, which clients read and the API's description shows, has the settings of the table, in
-    /// their order.
+    /// The type of the protocol, used by clients and in the API description, has the settings of the table, in order.
     #[test]
-    fn the_view_is_what_the_protocol_says() {
+    fn the_view_matches_the_protocol() {
         let dir = tempfile::tempdir().unwrap();
         let overrides = Overrides {
             data_dir: Some(dir.path().to_owned()),

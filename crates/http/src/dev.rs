@@ -1,4 +1,4 @@
-//! `POST /dev/mine` and `POST /dev/pay`: there in `dev_mode` only, on regtest, signet and standalone.
+//! `POST /dev/mine` and `POST /dev/pay`: available only in `dev_mode`, on regtest, signet and standalone.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ pub(super) async fn pay(
     }))
 }
 
-/// There in `dev_mode` alone; it can be turned on and off while the relay runs.
+/// Available only in `dev_mode`, which can be changed at runtime.
 fn tools(settings: &Settings, dev: Option<Arc<DevTools>>) -> Result<Arc<DevTools>, ApiError> {
     let on = settings.now().dev_mode;
     dev.filter(|_| on)

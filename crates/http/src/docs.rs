@@ -1,5 +1,5 @@
-//! `GET /docs`: one page that shows `/openapi.json` and `/asyncapi.json` to a person. It loads nothing from another
-//! host, and may not.
+//! `GET /docs`: a page that shows `/openapi.json` and `/asyncapi.json`. It loads nothing from other hosts; the content
+//! security policy forbids it.
 
 use std::sync::LazyLock;
 
@@ -13,10 +13,10 @@ const PAGE: &str = include_str!("docs/page.html");
 const STYLE: &str = include_str!("docs/style.css");
 const SCRIPT: &str = include_str!("docs/script.js");
 
-/// Style and script in their places.
+/// The page with inlined style and script.
 static WHOLE: LazyLock<String> = LazyLock::new(|| PAGE.replace("/* STYLE */", STYLE).replace("/* SCRIPT */", SCRIPT));
 
-/// This style, this script, the documents of this relay, and nothing else.
+/// Allows only this style, this script, and the documents of this relay.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_whole_and_asks_nobody_else() {
+    fn the_page_is_self_contained() {
         assert!(WHOLE.contains(&format!("<style>{STYLE}</style>")));
         assert!(WHOLE.contains(&format!("<script>{SCRIPT}</script>")));
         assert!(!STYLE.contains("@import") && !STYLE.contains("url("));

@@ -1,8 +1,7 @@
-//! `GET /events`: the topic `notifications` as server-sent events, for whoever has no WebSocket at hand.
+//! `GET /events`: the topic `notifications` as server-sent events, for clients without WebSocket.
 //!
 //! Each event has its `event_id` as `id`, so that a browser resumes by itself (`Last-Event-ID`). A client that falls
-//! behind loses its connection, comes back, and resumes; where that cannot be complete, an event named `gap` comes
-//! first.
+//! behind is disconnected, reconnects, and resumes; if that is incomplete, an event named `gap` comes first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,7 +62,7 @@ pub(super) async fn events(
     };
     let head = hub.head();
     let (cursor, resume) = match last_event_id(&headers)? {
-        // Before the first block is known, what happens is not in the log.
+        // Before the first block is known, events are not logged.
         None => (hub.live(), hub.tip().is_none().then_some(Resume::Gap)),
         Some(from) => {
             let log = Arc::clone(&hub);
@@ -74,7 +73,7 @@ pub(super) async fn events(
             }
         }
     };
-    // The first line goes at once: a browser then knows that the stream is open.
+    // The first line is sent immediately, so that a browser reports the stream as open.
     let first = if resume == Some(Resume::Gap) {
         "event: gap\ndata: {}\n\n"
     } else {
@@ -99,9 +98,9 @@ pub(super) async fn events(
     });
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
-        // A cache, or a proxy that compresses, would hold events back.
+        // A cache, or a compressing proxy, would delay events.
         (CACHE_CONTROL, "no-cache, no-transform"),
-        // nginx collects an answer before it passes it on, unless the answer says otherwise.
+        // Disables the buffering of nginx.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(body)).into_response())
@@ -123,9 +122,9 @@ struct Feed {
     counters: Arc<Counters>,
     cursor: Cursor,
     topics: Topics,
-    /// What opens the stream, until it is sent.
+    /// The first line, until it is sent.
     first: Option<&'static str>,
-    /// Shared with all who get them; each is made into text when its turn comes.
+    /// Shared frames; each is formatted when it is sent.
     waiting: VecDeque<Frame>,
     head: watch::Receiver<u64>,
     ending: Shutdown,
@@ -153,14 +152,15 @@ impl Feed {
                     changed = self.head.changed() => changed.ok()?,
                     () = tokio::time::sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b": still here\n\n")),
                     _ = shutdown_requested(&mut self.ending) => return None,
-                    // Most likely it has left, which cannot be distinguished: it has got what there was.
+                    // Probably it has disconnected, which cannot be distinguished from a half-close: it has received
+                    // all available events.
                     () = self.finished.finished() => return None,
                 },
                 Ok(Next::Lagged) => {
                     self.counters.slow_clients_cut.inc();
                     return None;
                 }
-                // The browser connects again with the id of its last event, and is sent a `gap`.
+                // The browser reconnects with the id of its last event, and receives a `gap`.
                 Ok(Next::Hole) => return None,
                 Err(error) => {
                     tracing::error!(%error, "cannot read the event log; ending a stream of events");
@@ -171,11 +171,11 @@ impl Feed {
     }
 }
 
-/// A notification as an event: its number as `id`, its whole JSON as `data`. JSON has no line breaks of its own.
+/// A notification as an event: `event_id` as `id`, JSON as `data`. The JSON contains no line breaks.
 fn event_text(frame: &Frame) -> Bytes {
     let text = frame.text();
     let mut event = Vec::with_capacity(text.len() + 32);
-    // An empty id would make the browser forget where it is.
+    // An empty id would reset the last event id of the browser.
     if let Some(id) = frame.event_id() {
         event.extend_from_slice(format!("id: {id}\n").as_bytes());
     }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_carries_its_number() {
+    fn an_event_has_its_id() {
         let logged = Bytes::from_static(br#"{"type":"notification","data":{"event_id":3},"event_id":1204}"#);
         let frame = Frame::logged(1204, logged);
         let text = event_text(&frame);

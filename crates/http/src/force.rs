@@ -104,9 +104,9 @@ pub(super) async fn follow(
         .ok_or_else(|| ApiError::not_found("there is no forced sync with this id; the newest 256 are kept for an hour"))
 }
 
-/// The kinds that are asked for, each once, and what is wrong with them.
-fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
-    let Some(asked) = asked else {
+/// The requested kinds without duplicates, and errors.
+fn kinds(requested: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
+    let Some(requested) = requested else {
         return (SyncType::ALL.to_vec(), Vec::new());
     };
     let mut kinds = Vec::new();
@@ -115,12 +115,12 @@ fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
         message,
     };
     let mut errors = Vec::new();
-    if asked.is_empty() {
+    if requested.is_empty() {
         errors.push(wrong(format!(
             "expected one or more of {KINDS}; omit it for all of them"
         )));
     }
-    for name in asked {
+    for name in requested {
         match serde_json::from_value::<SyncType>(name.into()) {
             Ok(kind) if kinds.contains(&kind) => {}
             Ok(kind) => kinds.push(kind),
@@ -131,7 +131,7 @@ fn kinds(asked: Option<Vec<String>>) -> (Vec<SyncType>, Vec<FieldError>) {
     (kinds, errors)
 }
 
-/// Why these cannot be asked.
+/// Why these relays cannot be synced with.
 fn no_targets(mesh: &Mesh, relay_id: &str, names: &[String]) -> Option<FieldError> {
     let linked = mesh.linked();
     let wrong = names.iter().find(|name| !linked.contains(name));
@@ -151,14 +151,14 @@ fn no_targets(mesh: &Mesh, relay_id: &str, names: &[String]) -> Option<FieldErro
 mod tests {
     use super::*;
 
-    fn asked(names: &[&str]) -> Option<Vec<String>> {
+    fn requested(names: &[&str]) -> Option<Vec<String>> {
         Some(names.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn kinds_of_sync() {
         assert_eq!(kinds(None), (SyncType::ALL.to_vec(), Vec::new()));
-        let (twice, errors) = kinds(asked(&["HealthSync", "StateSync", "HealthSync"]));
+        let (twice, errors) = kinds(requested(&["HealthSync", "StateSync", "HealthSync"]));
         assert_eq!(
             (twice, errors.len()),
             (vec![SyncType::HealthSync, SyncType::StateSync], 0)
@@ -169,7 +169,7 @@ mod tests {
             &["statesync"],
             &[""],
         ] {
-            let (_, errors) = kinds(asked(wrong));
+            let (_, errors) = kinds(requested(wrong));
             assert_eq!(errors.len(), 1, "{wrong:?}");
             assert_eq!(errors[0].field, "sync_types");
         }

@@ -1,6 +1,5 @@
-//! What holds for every request, in one place before the routes: it is counted, limited by its client's address,
-//! checked for its host and the origin of its page, and answered within a bounded time and bounded memory, whatever its
-//! handler does.
+//! Common processing of every request, before the routes: metrics, rate limit of the client address, checks of host and
+//! origin, timeout, and the memory budget of answers.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -17,17 +16,17 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
-use sdk_relay_http_common::{ApiError, Pace as EdgePace, unread};
+use sdk_relay_http_common::{ApiError, RateLimiter, unread};
 use sdk_relay_service::{CheckedHost, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
 use tower::Service;
 use tracing::Instrument as _;
 
-use crate::access::Pace;
+use crate::access::AddressLimiter;
 use crate::origins::Page;
 use crate::state::Handles;
 
-/// Time for an answer. Only what asks the node takes long, and it asks again rather than wait.
+/// Timeout of an answer. Only requests to the node take long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// The HTTP API as a service. Requests carry a [`Peer`] as an extension.
@@ -39,10 +38,10 @@ pub struct Front {
 
 struct Limits {
     handles: Arc<Handles>,
-    pace: Pace,
-    /// Those of edges that have limits of their own.
-    paces: Vec<Box<dyn EdgePace>>,
-    /// Paths that any page may post to.
+    rate_limiter: AddressLimiter,
+    /// Rate limits of edges with separate ones.
+    edge_limiters: Vec<Box<dyn RateLimiter>>,
+    /// Paths to which any page may post.
     any_page_posts: Vec<&'static str>,
 }
 
@@ -58,16 +57,16 @@ impl Front {
     pub(super) fn new(
         routes: Router,
         handles: Arc<Handles>,
-        paces: Vec<Box<dyn EdgePace>>,
+        edge_limiters: Vec<Box<dyn RateLimiter>>,
         any_page_posts: Vec<&'static str>,
     ) -> Self {
-        let pace = Pace::new(handles.settings.now().requests_per_second);
+        let rate_limiter = AddressLimiter::new(handles.settings.now().requests_per_second);
         Self {
             routes,
             limits: Arc::new(Limits {
                 handles,
-                pace,
-                paces,
+                rate_limiter,
+                edge_limiters,
                 any_page_posts,
             }),
         }
@@ -76,8 +75,8 @@ impl Front {
     async fn answer(mut self, mut request: Request) -> Response {
         let Limits {
             handles,
-            pace,
-            paces,
+            rate_limiter,
+            edge_limiters,
             any_page_posts,
         } = &*self.limits;
         handles.counters.http_requests.inc();
@@ -87,11 +86,14 @@ impl Front {
         };
         let config = handles.settings.now();
         let client = ClientAddress::of(&config.trusted_proxies, peer, request.headers());
-        let paced = match paces.iter().find(|pace| pace.claims(&mut request)) {
-            Some(pace) => pace.wait(client.ip()).await,
-            None => pace.check(client.ip()),
+        let limited = match edge_limiters
+            .iter()
+            .find(|rate_limiter| rate_limiter.claims(&mut request))
+        {
+            Some(rate_limiter) => rate_limiter.wait(client.ip()).await,
+            None => rate_limiter.check(client.ip()),
         };
-        if let Err(refused) = paced {
+        if let Err(refused) = limited {
             return *refused;
         }
         let host = match RequestHost::of(&request) {
@@ -126,7 +128,7 @@ async fn within(time: Duration, answer: impl Future<Output = Result<Response, In
     }
 }
 
-/// A panic is a fault of the program: it goes to the log, and nothing of it to the client.
+/// A panic is logged, and the client receives a 500 without details.
 async fn sound(answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
     match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(response)) => response,
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_is_a_503() {
+    async fn a_timed_out_answer_is_a_503() {
         let response = within(ANSWER_WITHIN, std::future::pending()).await;
         assert_eq!(response.status(), 503);
     }

@@ -1,8 +1,8 @@
 //! The HTTP API.
 //!
-//! In come requests; out go answers, errors as problem documents, and the stream of `GET /events`. There is one small
-//! file for each resource. [`api`] puts the routes of this crate and those of other edges behind [`Front`], where
-//! everything happens that holds for all of them, and makes one description of all.
+//! Routes, problem documents, and the stream of `GET /events`, with one file per resource. [`api`] combines the routes
+//! of this crate and of other edges behind [`Front`], which has the common processing, and generates one description of
+//! all.
 
 mod access;
 mod bitcoin;
@@ -39,22 +39,22 @@ use state::Shared;
 pub use front::Front;
 pub use state::{Figures, Handles};
 
-/// What a web page of any origin may post: it changes nothing of the relay.
+/// POST routes that any web page may use: they do not change the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/tx"];
 
 /// The whole API: its routes and those of other edges, behind [`Front`].
 pub fn api(handles: Handles, mut edges: Vec<Edge>) -> Front {
-    let paces = edges.iter_mut().filter_map(|edge| edge.pace.take()).collect();
+    let edge_limiters = edges.iter_mut().filter_map(|edge| edge.rate_limiter.take()).collect();
     let of_edges = edges.iter().flat_map(|edge| edge.any_page_posts);
     let any_page_posts = ANY_PAGE_POSTS.iter().chain(of_edges).copied().collect();
     let document = Document::of(handles.settings.started_with(), handles.dev.is_some(), &edges);
     let handles = Arc::new(handles);
     let routes = routes(&Shared(Arc::clone(&handles)), document, edges);
-    Front::new(routes, handles, paces, any_page_posts)
+    Front::new(routes, handles, edge_limiters, any_page_posts)
 }
 
-/// All routes. Each layer costs every request of its routes two boxes, a good part of what a small answer takes: what
-/// holds for all routes is in [`Front`], and a layer lies over those routes alone that need it.
+/// All routes. A layer costs two allocations per request, a significant part of a small answer: common processing is in
+/// [`Front`], and layers apply only to routes that need them.
 fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     let admin = Router::new()
         .route("/config", put(config::change))
@@ -91,11 +91,11 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
             open = open.merge(edge.routes);
         }
     }
-    // Tokens are read at the start alone.
+    // Tokens are read at the start only.
     if state.0.settings.now().auth.read_token.is_some() {
         reading = reading.route_layer(from_fn_with_state(state.clone(), access::read));
     }
-    // What supervisors and load balancers ask needs no token, nor does what describes the API: they reveal nothing.
+    // Health checks and API descriptions need no token: they reveal nothing.
     let described = Router::new()
         .route("/openapi.json", get(openapi::openapi))
         .route("/docs", get(docs::page))

@@ -1,4 +1,4 @@
-//! `GET /logs`: the newest lines of the relay's own log.
+//! `GET /logs`: the newest lines of the log of the relay.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
 use sdk_relay_service::Identity;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_telemetry::clock::{rfc3339, unix_now};
-use sdk_relay_telemetry::log::{Line, Value, Wanted};
+use sdk_relay_telemetry::log::{Line, LineFilter, Value};
 use serde::Deserialize;
 use serde_json::Number;
 
-/// Longest text that is searched for, in characters.
+/// Longest search text, in characters.
 const SEARCH_CHARS: usize = 256;
-/// Keys of every line. A field of this name is shown below another one: a line has each key once.
+/// Keys of every line. A field of this name is renamed, because a line has each key once.
 const KEYS: [&str; 6] = ["timestamp", "level", "message", "relay_id", "module", "line"];
 
 /// Filters of `GET /logs`.
@@ -57,19 +57,19 @@ pub(super) async fn logs(
 ) -> Result<Json<Logs>, ApiError> {
     let Query(LogsQuery { level, limit, search }) = query?;
     let limit = query::limit(limit)?;
-    let level: Option<LogLevel> = query::word("level", level.as_deref(), "trace, debug, info, warn, error")?;
+    let level: Option<LogLevel> = query::parse_enum("level", level.as_deref(), "trace, debug, info, warn, error")?;
     if search.as_ref().is_some_and(|text| text.chars().count() > SEARCH_CHARS) {
         return Err(ApiError::field(
             "search",
             format!("expected at most {SEARCH_CHARS} characters"),
         ));
     }
-    let wanted = Wanted {
+    let filter = LineFilter {
         level: level.unwrap_or(LogLevel::Trace),
         search: search.clone(),
         limit: limit as usize,
     };
-    let found = tokio::task::spawn_blocking(move || log.search(&wanted))
+    let found = tokio::task::spawn_blocking(move || log.search(&filter))
         .await
         .map_err(|_| ApiError::internal())?;
     Ok(Json(Logs {
@@ -110,7 +110,7 @@ fn shown_value(value: &Value) -> LogValue {
         Value::Text(text) => LogValue::Text(text.clone()),
         Value::Unsigned(number) => LogValue::Number(Number::from(*number)),
         Value::Signed(number) => LogValue::Number(Number::from(*number)),
-        // JSON has no number for infinities.
+        // JSON cannot represent infinities.
         Value::Float(number) => {
             Number::from_f64(*number).map_or_else(|| LogValue::Text(number.to_string()), LogValue::Number)
         }

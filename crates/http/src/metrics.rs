@@ -1,4 +1,4 @@
-//! `GET /metrics`: the reference's JSON, or the text that Prometheus reads; the same figures either way.
+//! `GET /metrics`: JSON as in the reference, or OpenMetrics text for Prometheus, with the same figures.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::access::may_administer;
 use crate::origins::is_foreign_page;
 use crate::state::{Figures, Shared};
 
-/// Room for the JSON, so that it is not copied while it grows.
+/// Initial capacity of the JSON, to avoid reallocations.
 const JSON_BYTES: usize = 2 << 10;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,7 +51,7 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> Response {
     let config = view.settings.now();
-    // A page that may not read the log may not read these through its visitor's loopback either.
+    // A page that may not read the log must not read these through the loopback rule of its visitor either.
     let is_administrator = !is_foreign_page(&headers, &config, host.as_ref())
         && may_administer(&config, peer.ip(), host.as_ref(), &headers).is_ok();
     let figures = figures(&view, is_administrator);
@@ -64,12 +64,12 @@ pub(super) async fn metrics(
     let mut body = Vec::with_capacity(JSON_BYTES);
     match serde_json::to_writer(&mut body, &figures) {
         Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        // Numbers and texts cannot fail to become JSON.
+        // Serialising numbers and texts cannot fail.
         Err(_) => ApiError::internal().into_response(),
     }
 }
 
-/// Where the figures come from.
+/// Sources of the figures.
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,
@@ -133,7 +133,7 @@ fn figures(view: &View, is_administrator: bool) -> Metrics {
     }
 }
 
-/// The counters, then the figures of now that are no counters.
+/// The counters, then the current gauges.
 fn text(shown: &Figures, figures: &Metrics) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode_registry(&mut text, &shown.registry)?;
@@ -249,7 +249,7 @@ fn text(shown: &Figures, figures: &Metrics) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Whether a text form stands before JSON in `Accept`, by quality and then by place (RFC 9110, section 12.5.1).
+/// Whether a text format precedes JSON in `Accept`, by quality and then by position (RFC 9110, section 12.5.1).
 fn prefers_text(headers: &HeaderMap) -> bool {
     let accepts = headers
         .get_all(ACCEPT)
@@ -260,7 +260,7 @@ fn prefers_text(headers: &HeaderMap) -> bool {
     best.is_some_and(|(is_text, quality)| is_text && quality > 0.0)
 }
 
-/// One entry of `Accept`: whether it is a text form, and its quality.
+/// One entry of `Accept`: whether it is a text format, and its quality.
 fn preference(entry: &str) -> Option<(bool, f64)> {
     let mut parts = entry.split(';').map(str::trim);
     let is_text = match parts.next()? {
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_gets_text() {
+    fn the_text_format_is_chosen_by_accept() {
         let of =
             |accept: &'static str| prefers_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
         // Prometheus 2 and 3.

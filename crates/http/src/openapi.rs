@@ -1,8 +1,8 @@
-//! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, made from the handlers and the types that
-//! they answer with.
+//! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, generated from the handlers and their types.
 //!
-//! The handlers say what is their own; what every request meets on its way (tokens, origins, pace, bodies) is added
-//! here, as it is on this relay: a document that asks for a token which the relay does not ask for would be wrong.
+//! The handlers say what is their own; what every request meets on its way (tokens, origins, rate limit, bodies) is
+//! added here, as it is on this relay: a document that asks for a token which the relay does not ask for would be
+//! wrong.
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -16,7 +16,7 @@ use sdk_relay_protocol::http::Problem;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-/// The handlers. A route that is missing here fails a test (`documents`, with the HTTP API's).
+/// The handlers. A missing route fails a test (`documents`, in the tests of the HTTP API).
 #[derive(OpenApi)]
 #[openapi(
     paths(
@@ -51,7 +51,7 @@ use utoipa::OpenApi;
 )]
 struct Handlers;
 
-/// What stands in the document behind the parts of other edges.
+/// Tags that follow those of other edges.
 #[derive(OpenApi)]
 #[openapi(
     paths(super::dev::mine, super::dev::pay, super::docs::page),
@@ -68,7 +68,7 @@ const ABOUT: &str = "Read the state of the relay, broadcast transactions, and ad
     Unix seconds. Unknown values are `null`. Objects in responses may get further fields: ignore those that you do not know. Errors are \
     RFC 9457 problem documents. If a path does not support a method, the status is 405, and `Allow` lists the methods that it supports.";
 
-/// The document as text: made once when the relay starts, as nothing that it depends on changes before the next start.
+/// The document as text: generated once at the start, because its inputs do not change before the next start.
 #[derive(Clone, Debug)]
 pub(super) struct Document(Bytes);
 
@@ -90,7 +90,7 @@ pub(super) async fn openapi(Extension(Document(text)): Extension<Document>) -> R
     ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-/// What the handlers say, and what this relay adds.
+/// The descriptions of the handlers, with the additions of this relay.
 fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
     let mut handlers = Handlers::openapi();
     for edge in edges {
@@ -117,7 +117,7 @@ fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
     document
 }
 
-/// Those that this relay asks for.
+/// The security schemes that this relay requires.
 fn schemes(config: &Config) -> Value {
     let bearer = |about: &str| json!({ "type": "http", "scheme": "bearer", "description": about });
     let mut schemes = Map::new();
@@ -131,11 +131,11 @@ fn schemes(config: &Config) -> Value {
     schemes.into()
 }
 
-/// Adds to an operation what the layers around the handlers do.
+/// Adds the behaviour of the layers to an operation.
 fn complete(method: &str, operation: &mut Value, config: &Config) {
     let takes_a_body = operation.get("requestBody").is_some();
     if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") {
-        // A body that may be left out may not be `null` instead.
+        // An optional body must not be `null`.
         if let Some(body) = schema.pointer_mut("/oneOf/0").map(Value::take) {
             *schema = body;
         }
@@ -195,7 +195,7 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
     responses.sort_keys();
 }
 
-/// Leaves of the declared tokens those that this relay asks for, and gives whether one may be needed.
+/// Keeps only the tokens that this relay requires; returns whether one may be needed.
 fn needs_token(operation: &mut Value, config: &Config) -> bool {
     let reads = operation["security"]
         .as_array()
@@ -209,7 +209,7 @@ fn needs_token(operation: &mut Value, config: &Config) -> bool {
     changes || (reads && config.auth.read_token.is_some())
 }
 
-/// A number in a query or a header has a largest value, which its format alone does not say to everybody.
+/// Adds the maximum of a number in a query or a header, which not all tools derive from its format.
 fn bound(schema: &mut Value) {
     if schema["format"] == "uint64" && schema.get("maximum").is_none() {
         schema["maximum"] = u64::MAX.into();

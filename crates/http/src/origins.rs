@@ -1,6 +1,6 @@
 //! CORS: any page may read; pages of this relay itself and of `http.cors_origins` may also change things and read the
-//! log. All others are refused even where the browser would not ask, or a page could use the loopback rule against its
-//! visitor.
+//! log. All others are refused even if the browser sends no preflight: otherwise a page could abuse the loopback rule
+//! through its visitor.
 
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -13,25 +13,25 @@ use sdk_relay_config::Config;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_service::RequestHost;
 
-/// What is read by those alone who may change things.
+/// Reads that require administration.
 const ADMIN_READS: [&str; 1] = ["/logs"];
-/// How long a browser may remember a preflight's answer.
+/// How long a browser may cache the answer of a preflight.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
-/// Sent by browsers with requests that they do not mark with `Origin` too, such as those for images.
+/// Browsers also send it with requests without `Origin`, such as those for images.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// A request of a web page that may be answered.
+/// An allowed request of a web page.
 pub(super) struct Page {
     /// `Access-Control-Allow-Origin` of the answer.
     allowed: HeaderValue,
-    /// It asks only whether it may ask.
+    /// Whether it is a preflight.
     preflight: bool,
-    asks: bool,
+    is_preflight: bool,
 }
 
 impl Page {
-    /// What the page that a request comes from may: `None` for a request of no page. `host` is that of the request,
-    /// where it is checked; any page may post to `any_page_posts`.
+    /// Checks a request of a web page; `None` if it does not come from a page. `host` is the checked host of the
+    /// request; any page may post to `any_page_posts`.
     pub(super) fn of(
         request: &Request,
         config: &Config,
@@ -43,14 +43,14 @@ impl Page {
         };
         let known = origin.is_some_and(|origin| is_known(origin, config, host));
         let preflight = request.method() == Method::OPTIONS;
-        let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
+        let method = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
         let path = request.uri().path();
         let reads = if any_page_posts.contains(&path) {
             true
         } else if ADMIN_READS.contains(&path) {
             false
         } else if preflight {
-            asked.is_some_and(|m| m == "GET" || m == "HEAD")
+            method.is_some_and(|m| m == "GET" || m == "HEAD")
         } else {
             request.method().is_safe()
         };
@@ -68,16 +68,16 @@ impl Page {
                 HeaderValue::from_static("*")
             },
             preflight,
-            asks: preflight && asked.is_some(),
+            is_preflight: preflight && method.is_some(),
         }))
     }
 
-    /// The answer to a request that only asks whether it may; `None` for one that wants more.
+    /// The answer to a preflight; `None` for any other request.
     pub(super) fn preflight(&self) -> Option<Response> {
-        self.asks.then(|| StatusCode::NO_CONTENT.into_response())
+        self.is_preflight.then(|| StatusCode::NO_CONTENT.into_response())
     }
 
-    /// Lets the page read the answer.
+    /// Adds the headers that allow the page to read the answer.
     pub(super) fn allow(self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.allowed);
@@ -97,13 +97,13 @@ impl Page {
     }
 }
 
-/// Whether a page makes this request that is neither the relay's own nor of `http.cors_origins`.
+/// Whether this request comes from a page that is neither served by this relay nor in `http.cors_origins`.
 pub(super) fn is_foreign_page(headers: &HeaderMap, config: &Config, host: Option<&RequestHost>) -> bool {
     page_origin(headers).is_some_and(|origin| !origin.is_some_and(|origin| is_known(origin, config, host)))
 }
 
-/// Whether a page makes this request, and its origin where it is named as browsers do, once: more are a reason to trust
-/// none.
+/// Whether this request comes from a page, and its origin if there is exactly one `Origin` header: with several, none
+/// is trusted.
 fn page_origin(headers: &HeaderMap) -> Option<Option<&HeaderValue>> {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
@@ -113,15 +113,14 @@ fn page_origin(headers: &HeaderMap) -> Option<Option<&HeaderValue>> {
     }
 }
 
-/// An origin of `http.cors_origins`, or the relay's own: a page such as `/docs` that it served under a host that is
-/// checked.
+/// Whether the origin is in `http.cors_origins`, or is the relay's own: a page such as `/docs` under a checked host.
 fn is_known(origin: &HeaderValue, config: &Config, host: Option<&RequestHost>) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     config.cors_origins.iter().any(|known| known == origin)
         || host.is_some_and(|host| host.is_origin(origin, config.tls.is_some()))
 }
 
-/// Whether a browser says that a page of another origin makes it send this.
+/// Whether the browser marks the request as cross-origin.
 fn is_cross_origin(headers: &HeaderMap) -> bool {
     headers
         .get_all(SEC_FETCH_SITE)

@@ -1,5 +1,4 @@
-//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and those of its mesh. Who has not proven who it is, is none
-//! of them.
+//! `GET /relays` and `GET /relays/{relay_id}`: this relay, and the authenticated relays of its mesh.
 
 use std::sync::Arc;
 
@@ -54,7 +53,7 @@ pub(super) async fn list(
 ) -> Result<Json<RelayList>, ApiError> {
     let Query(RelaysQuery { status, limit }) = query?;
     let limit = query::limit(limit)?;
-    let status: Option<RelayHealth> = query::word("status", status.as_deref(), "healthy, warning, critical")?;
+    let status: Option<RelayHealth> = query::parse_enum("status", status.as_deref(), "healthy, warning, critical")?;
     let all = std::iter::once(own(&view)).chain(others(&view));
     let matching: Vec<RelayDetails> = all.filter(|r| status.is_none() || r.health == status).collect();
     let count = |health| matching.iter().filter(|r| r.health == Some(health)).count() as u64;
@@ -95,7 +94,7 @@ pub(super) async fn one(
     })
 }
 
-/// Where the answers come from.
+/// Sources of the answers.
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,
@@ -114,7 +113,7 @@ impl FromRef<Shared> for View {
     }
 }
 
-/// Those of the mesh: the nearest first, then by name.
+/// The relays of the mesh: the nearest first, then by name.
 fn others(view: &View) -> impl Iterator<Item = RelayDetails> {
     let mut all: Vec<RelayDetails> = view.mesh.relays().into_iter().map(of_mesh).collect();
     all.sort_by(|a, b| {

@@ -32,7 +32,7 @@ pub(super) async fn restart(
     settings
         .reload()
         .map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
-    let restart_id = restart.ask();
+    let restart_id = restart.request();
     Ok(Json(RestartResponse {
         status: "restarting".to_owned(),
         timestamp: unix_now(),

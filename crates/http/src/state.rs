@@ -1,4 +1,4 @@
-//! What the handlers see of the relay: each extracts the handles that it needs.
+//! Handles of the relay: each handler extracts those that it needs.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Handles {
     pub status: Status,
     /// The configuration.
     pub settings: Arc<Settings>,
-    /// Asks for a restart.
+    /// Requests a restart.
     pub restart: Arc<Restart>,
     /// The relay's name, and the address of its wallet.
     pub identity: Arc<Identity>,
@@ -27,33 +27,33 @@ pub struct Handles {
     pub chain: Arc<dyn ChainSource>,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
-    /// The mesh of relays that have proven who they are.
+    /// The mesh of authenticated relays.
     pub mesh: Arc<Mesh>,
     /// Syncs with other relays and clients.
     pub syncs: Arc<Syncs>,
-    /// `/dev/*`, where it is open.
+    /// `/dev/*`, if enabled.
     pub dev: Option<Arc<DevTools>>,
     /// The newest lines of the log.
     pub log: LogTap,
-    /// What is counted.
+    /// Counters.
     pub counters: Arc<Counters>,
-    /// What `GET /metrics` shows beside the counters.
+    /// Further figures of `GET /metrics`.
     pub figures: Arc<Figures>,
-    /// Memory for answers that are not read.
+    /// Budget of unread answers.
     pub answers: Arc<AnswerBudget>,
 }
 
-/// What `GET /metrics` shows.
+/// Sources of `GET /metrics`.
 pub struct Figures {
-    /// What is counted, for the text form.
+    /// Counters, for the text format.
     pub registry: Registry,
-    /// What only an administrator may read of it.
+    /// Counters that only an administrator may read.
     pub private_registry: Registry,
-    /// What detection says of itself.
+    /// State of detection.
     pub vitals: Arc<Vitals>,
-    /// What the node says of itself.
+    /// Figures of the node.
     pub node: Arc<NodeFigures>,
-    /// The tweak index; `None` where `index.enabled` is off.
+    /// The tweak index; `None` if `index.enabled` is false.
     pub index: Option<Index>,
 }
 

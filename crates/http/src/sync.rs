@@ -13,7 +13,7 @@ use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
-/// Failed syncs that `/sync/status` shows; the history has the others.
+/// Number of failed syncs in `/sync/status`; the history contains the others.
 const FAILURES_SHOWN: usize = 10;
 /// The kinds of sync, as an error names them.
 pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
@@ -106,13 +106,13 @@ pub(super) async fn history(
     State(syncs): State<Arc<Syncs>>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<SyncHistory>, ApiError> {
-    let Query(asked) = query?;
-    let limit = query::limit(asked.limit)?;
+    let Query(query) = query?;
+    let limit = query::limit(query.limit)?;
     let filter = HistoryFilter {
-        since: asked.since,
-        sync_type: query::word("sync_type", asked.sync_type.as_deref(), KINDS)?,
-        target_relay: asked.target_relay,
-        status: query::word("status", asked.status.as_deref(), "success, failed")?,
+        since: query.since,
+        sync_type: query::parse_enum("sync_type", query.sync_type.as_deref(), KINDS)?,
+        target_relay: query.target_relay,
+        status: query::parse_enum("status", query.status.as_deref(), "success, failed")?,
     };
     let page = syncs.history.page(&filter, limit as usize);
     Ok(Json(SyncHistory {

@@ -1,4 +1,4 @@
-//! `POST /tx`: sends a transaction to the network.
+//! `POST /tx`: broadcasts a transaction.
 
 use std::sync::Arc;
 

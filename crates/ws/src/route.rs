@@ -36,7 +36,7 @@ pub fn edge(handles: &Arc<Handles>) -> Edge {
         needs_read_token: false,
         any_page_posts: &[],
         description: Described::openapi(),
-        pace: None,
+        rate_limiter: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Memory while watches come and go.
+//! Memory while watches are registered and ended.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use tokio::time::sleep;
 use super::common::{Arguments, Measured, connect, mib, pay, watch};
 use crate::report::Table;
 
-/// Transactions in the mempool meanwhile.
+/// Transactions in the mempool.
 pub(super) const MEMPOOL: usize = 500;
-/// After the end of the churn, before memory is looked at.
+/// Delay after the churn, before memory is measured.
 const REST: Duration = Duration::from_secs(5);
 
-/// Watches that come and go for so long, before a mempool of some hundreds of transactions.
+/// Registers and ends watches for the given time, with a mempool of several hundred transactions.
 pub(super) async fn measure(
     relay: &RelayProcess,
     node: &Bitcoind,
@@ -45,10 +45,10 @@ pub(super) async fn measure(
     let after = relay.resident_bytes();
     Ok(Measured {
         tables: vec![
-            Table::new(["watches that come and go", "value"])
+            Table::new(["watches registered and ended", "value"])
                 .row("watches", &[watches as f64], 0)
                 .row("resident memory before, MiB", &[mib(before)], 1)
-                .row("the most meanwhile, MiB", &[mib(most)], 1)
+                .row("peak, MiB", &[mib(most)], 1)
                 .row("5 s after, MiB", &[mib(after)], 1),
         ],
         json: json!({"watches": watches, "before": before, "most": most, "after": after}),

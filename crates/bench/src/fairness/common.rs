@@ -1,4 +1,4 @@
-//! What the parts of the bench share.
+//! Common definitions of the parts of the bench.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::report::Table;
 
 /// Labels of each of the attacker's watches, as many as the default allows.
 pub(super) const LABELS: u32 = 100;
-/// Worth of a coin that pays, and of a payment.
+/// Value of a coin, and of a payment.
 pub(super) const COIN: Amount = Amount::from_sat(100_000);
 pub(super) const LARGE_COIN: Amount = Amount::from_sat(3_000_000);
 pub(super) const PAYMENT: Amount = Amount::from_sat(10_000);
-/// Far beyond what would be reported: it is lost, and the bench has failed.
+/// Timeout, far above any expected value: the message is lost, and the bench fails.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(300);
 
-/// An honest client beside an attacker.
+/// An honest client together with an attacker.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Watches of the attacker, with 100 labels each.
@@ -33,19 +33,19 @@ pub(crate) struct Arguments {
     /// Watches of the attacker with a history, all of one client.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(super) histories: u16,
-    /// Histories of the honest client, alone and beside those of the attacker.
+    /// Histories of the honest client, alone and with those of the attacker.
     #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(super) samples: u16,
     /// Eligible transactions of the history.
     #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u16).range(100..=20_000))]
     pub(super) rows: u16,
-    /// Seconds of watches that come and go.
+    /// Seconds of watches registered and ended.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub(super) churn: u16,
-    /// WebSocket messages of 1 MB without their end, beside 1,024 requests without theirs.
+    /// Incomplete WebSocket messages of 1 MB, together with 1,024 incomplete requests
     #[arg(long, default_value_t = 1_500, value_parser = clap::value_parser!(u16).range(1..=3_000))]
     pub(super) unfinished: u16,
-    /// What is measured.
+    /// Parts to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Payments, Part::Histories, Part::Churn, Part::Unfinished])]
     pub(super) parts: Vec<Part>,
 }
@@ -59,7 +59,7 @@ pub(super) enum Part {
     Unfinished,
 }
 
-/// What a part has measured.
+/// Result of a part.
 pub(super) struct Measured {
     pub(super) tables: Vec<Table>,
     pub(super) json: Value,

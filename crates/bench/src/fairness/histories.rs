@@ -1,4 +1,4 @@
-//! Histories, alone and beside thousands of another client.
+//! Histories, alone and together with thousands of another client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,23 +15,23 @@ use super::common::{Arguments, LOST_AFTER, Measured, connect, watch};
 use crate::report::Table;
 use crate::stats::{Samples, ms, thousandths};
 
-/// How long a history takes alone, and beside those of the attacker.
+/// Times of a history alone, and together with those of the attacker.
 pub(super) async fn measure(relay: &RelayProcess, node: &Bitcoind, arguments: &Arguments) -> Result<Measured> {
     node.mine(1).await;
     let (client, mut events) = connect(relay, "historian").await?;
-    // The first one waits for the index, which may still be at work.
+    // The first one waits for the index, which may still be building.
     scanned(&client, &mut events).await?;
     let mut alone = Vec::new();
     for _ in 0..arguments.samples {
         alone.push(ms(scanned(&client, &mut events).await?));
     }
-    let (attacker, told) = connect(relay, "attacker").await?;
+    let (attacker, received) = connect(relay, "attacker").await?;
     let count = usize::from(arguments.histories);
     let done = Arc::new(AtomicUsize::new(0));
-    let reading = tokio::spawn(count_ended(told, Arc::clone(&done)));
+    let reading = tokio::spawn(count_ended(received, Arc::clone(&done)));
     let ordered: Vec<Watch> = (0..count).map(|_| watch(&Payee::new(&[]), Some(0))).collect();
     for order in ordered {
-        // The relay takes a hundred messages a second of a connection.
+        // The relay accepts a hundred messages per second from a connection.
         while let Err(error) = attacker.watch(order.clone()).await {
             let RequestError::Refused {
                 code: ErrorCode::RateLimited,
@@ -61,7 +61,7 @@ pub(super) async fn measure(relay: &RelayProcess, node: &Bitcoind, arguments: &A
         tables: vec![
             Table::new([name.as_str(), "p50", "p90", "p99", "max"])
                 .row("alone", &alone.summary(), 1)
-                .row("beside the attacker", &beside.summary(), 1),
+                .row("with the attacker", &beside.summary(), 1),
             Table::new(["a history", "value"])
                 .row("medians, beside ÷ alone", &[ratio], 2)
                 .row("samples beside", &[beside.len() as f64], 0)
@@ -90,7 +90,7 @@ async fn count_ended(mut events: Events, done: Arc<AtomicUsize>) {
     }
 }
 
-/// The time of a new watch's whole history.
+/// Time of the complete history of a new watch.
 async fn scanned(client: &Client, events: &mut Events) -> Result<Duration> {
     let began = Instant::now();
     let watching = client.watch(watch(&Payee::new(&[]), Some(0))).await?;

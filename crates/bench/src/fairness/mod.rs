@@ -1,5 +1,5 @@
 //! `fairness`: an honest client beside one that does its worst, at the same relay: payments beside labels without end,
-//! history beside thousands of watches, memory under watches that come and go, `/health/live` beside requests and
+//! history beside thousands of watches, memory under watches registered and ended, `/health/live` beside requests and
 //! messages that never end.
 
 mod churn;
@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     }
     Ok(Report {
         title: format!(
-            "An honest client beside {} watches of {LABELS} labels, {} histories, watches that come and go for {} s, {} unfinished messages",
+            "An honest client with an attacker of {} watches of {LABELS} labels, {} histories, watches registered and ended for {} s, {} unfinished messages",
             arguments.watches, arguments.histories, arguments.churn, arguments.unfinished
         ),
         tables,

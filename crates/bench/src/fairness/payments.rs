@@ -12,13 +12,13 @@ use tokio::time::interval;
 use super::common::{Arguments, LABELS, LOST_AFTER, Measured, connect, pay, watch};
 use crate::report::Table;
 use crate::stats::{Samples, ms};
-use crate::watches::told;
+use crate::watches::seen_at;
 
 /// Outputs of the largest transaction that a node relays.
 const OUTPUTS: usize = 2_290;
 const DUST: Amount = Amount::from_sat(330);
 
-/// The honest client's times, alone, and each behind a transaction that pays 2,290 outputs to the attacker's labels.
+/// Times of the honest client alone, and behind transactions that pay 2,290 outputs to the attacker's labels.
 pub(super) async fn measure(
     relay: &RelayProcess,
     node: &Bitcoind,
@@ -33,8 +33,8 @@ pub(super) async fn measure(
         let tx = pay(payer, honest.address());
         alone.push(seen(node, &mut events, &tx).await?);
     }
-    let (attacker, mut told) = connect(relay, "attacker").await?;
-    // The same keys with another set of labels each: none of them is scanned for another.
+    let (attacker, mut received) = connect(relay, "attacker").await?;
+    // The same keys with a different set of labels each, so that no scan is shared.
     let greedy = Payee::new(&[]);
     for n in 0..u32::from(arguments.watches) {
         let labels: Vec<u32> = (0..LABELS)
@@ -46,15 +46,15 @@ pub(super) async fn measure(
         };
         attacker.watch(watch(&keys, None)).await?;
     }
-    let reading = tokio::spawn(async move { while told.recv().await.is_some() {} });
+    let reading = tokio::spawn(async move { while received.recv().await.is_some() {} });
     let of_label = Payee {
         labels: vec![1],
         ..greedy.clone()
     }
     .labelled_address(1);
-    let mut pace = interval(Duration::from_millis(500));
+    let mut ticks = interval(Duration::from_millis(500));
     for _ in 0..arguments.rounds {
-        pace.tick().await;
+        ticks.tick().await;
         let large = payer.pay(&[InputKind::P2tr], &vec![Recipient::Silent(of_label, DUST); OUTPUTS]);
         let tx = pay(payer, honest.address());
         node.send_raw(&large).await;
@@ -70,7 +70,7 @@ pub(super) async fn measure(
         tables: vec![
             Table::new(["a payment in the mempool, ms", "p50", "p90", "p99", "max"])
                 .row("alone", &alone.summary(), 1)
-                .row("beside the attacker", &beside.summary(), 1),
+                .row("with the attacker", &beside.summary(), 1),
         ],
         json: json!({"alone_ms": alone.json(), "beside_ms": beside.json()}),
     })
@@ -80,6 +80,6 @@ pub(super) async fn measure(
 async fn seen(node: &Bitcoind, events: &mut Events, tx: &Transaction) -> Result<f64> {
     let sent = Instant::now();
     node.send_raw(tx).await;
-    let at = told(events, tx.compute_txid(), LOST_AFTER).await?;
+    let at = seen_at(events, tx.compute_txid(), LOST_AFTER).await?;
     Ok(ms(at.duration_since(sent)))
 }

@@ -1,4 +1,4 @@
-//! `/health/live` and memory beside requests and messages that never end.
+//! `/health/live` and memory with incomplete requests and messages.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use super::common::{LOST_AFTER, Measured, mib};
 use crate::report::Table;
 use crate::stats::{Samples, ms};
 
-/// Requests under way at once: as many as there are places for HTTP connections.
+/// Concurrent requests: one per HTTP connection slot.
 const REQUESTS: usize = 1024;
-/// Bytes of an unfinished message, nearly the largest.
+/// Size of an incomplete message, close to the maximum.
 const MESSAGE: usize = 1_040_000;
 const LIVE: &str = "/health/live";
 /// Time to probe without other load.
 const QUIET: Duration = Duration::from_secs(5);
-/// Whoever was cut comes again after this.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Reconnect delay of a closed connection.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 const REQUEST: &[u8] =
     b"POST /tx HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
 const HANDSHAKE: &[u8] = br#"{"type":"handshake","client_id":"attacker","version":"1.0.0","capabilities":[]}"#;
@@ -46,12 +46,12 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     for _ in 0..messages {
         unfinished.spawn(unfinished_message(ws.clone()));
     }
-    let (mut most, mut pace) = (0, interval(Duration::from_millis(100)));
+    let (mut most, mut ticks) = (0, interval(Duration::from_millis(100)));
     let ended = async {
         while !unfinished.is_empty() {
             tokio::select! {
                 Some(message) = unfinished.join_next() => message??,
-                _ = pace.tick() => most = most.max(relay.resident_bytes()),
+                _ = ticks.tick() => most = most.max(relay.resident_bytes()),
             }
         }
         anyhow::Ok(())
@@ -66,7 +66,7 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
         tables: vec![
             Table::new(["/health/live, ms", "p50", "p90", "p99", "max"])
                 .row("alone", &alone.summary(), 1)
-                .row("beside the attacker", &beside.summary(), 1),
+                .row("with the attacker", &beside.summary(), 1),
             Table::new(["unfinished input", "value"])
                 .row("requests beside", &[beside.len() as f64], 0)
                 .row("resident memory when idle, MiB", &[mib(idle)], 1)
@@ -76,19 +76,19 @@ pub(super) async fn measure(node: &Bitcoind, messages: usize) -> Result<Measured
     })
 }
 
-/// A request with one byte of a thousand, again whenever it is cut.
+/// Sends a request with one byte of a thousand; reconnects when it is closed.
 async fn keep_posting(http: SocketAddr) -> Result<()> {
     loop {
         let mut stream = TcpStream::connect(http).await?;
-        // Whoever is cut finds out by reading.
+        // The close is detected by reading.
         if stream.write_all(REQUEST).await.is_ok() {
             read_to_end(&mut stream).await;
         }
-        sleep(AGAIN).await;
+        sleep(RETRY_AFTER).await;
     }
 }
 
-/// A message without its end, until the relay closes the connection.
+/// Sends an incomplete message, and waits until the relay closes the connection.
 async fn unfinished_message(ws: String) -> Result<()> {
     let mut bare = Bare::connect(&ws).await.upgrade().await;
     let mut message = frame(0x81, HANDSHAKE);
@@ -100,7 +100,7 @@ async fn unfinished_message(ws: String) -> Result<()> {
     Ok(())
 }
 
-/// Until the relay ends the connection, in whatever way.
+/// Reads until the relay ends the connection.
 async fn read_to_end(stream: &mut TcpStream) {
     let mut part = [0; 4096];
     while stream.read(&mut part).await.is_ok_and(|n| n > 0) {}

@@ -30,9 +30,9 @@ use crate::state::HandlesState;
 pub(crate) async fn block_hash(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, hash) = hash_at(&handles, height).await?;
+    let (freshness, hash) = hash_at(&handles, height).await?;
     let block_hash = hash.to_string();
-    answer(&handles, &asked, keeps, &BlindbitBlockHash { block_hash })
+    answer(&handles, &request_headers, freshness, &BlindbitBlockHash { block_hash })
 }

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitBlockHeight;
 
-use crate::answer::{Keeps, Refusal, answer};
+use crate::answer::{Freshness, Refusal, answer};
 use crate::block::tip;
 use crate::state::HandlesState;
 
@@ -22,12 +22,15 @@ use crate::state::HandlesState;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn block_height(State(handles): HandlesState, asked: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn block_height(
+    State(handles): HandlesState,
+    request_headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let block_height = tip(&handles).await?.height;
     answer(
         &handles,
-        &asked,
-        Keeps::UntilNextBlock,
+        &request_headers,
+        Freshness::UntilNextBlock,
         &BlindbitBlockHeight { block_height },
     )
 }

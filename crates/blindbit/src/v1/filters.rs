@@ -31,13 +31,13 @@ use crate::state::HandlesState;
 pub(crate) async fn new_utxos(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let read = at(&handles, height, |found| {
-        Ok((found.keeps(), filter::new_utxos(&found.block)))
+        Ok((found.freshness(), filter::new_utxos(&found.block)))
     });
-    let (keeps, filter) = read.await?;
-    answer(&handles, &asked, keeps, &filter)
+    let (freshness, filter) = read.await?;
+    answer(&handles, &request_headers, freshness, &filter)
 }
 
 /// Returns a filter of the short hashes of the taproot outputs that a block spends.
@@ -61,11 +61,11 @@ pub(crate) async fn new_utxos(
 pub(crate) async fn spent(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, filter) = with_spent(&handles, height, |found| {
-        Ok((found.keeps(), filter::spent(&found.block)))
+    let (freshness, filter) = with_spent(&handles, height, |found| {
+        Ok((found.freshness(), filter::spent(&found.block)))
     })
     .await?;
-    answer(&handles, &asked, keeps, &filter)
+    answer(&handles, &request_headers, freshness, &filter)
 }

@@ -52,7 +52,7 @@ pub(crate) async fn forward_tx(
     Ok(Json(txid.to_string()))
 }
 
-/// As an Oracle reads it: a form where it is announced as one, JSON otherwise.
+/// Parses the body as an Oracle does: a form if its content type says so, JSON otherwise.
 fn read(headers: &HeaderMap, body: &[u8]) -> Result<ForwardTx, Refusal> {
     let kind = headers
         .get(CONTENT_TYPE)

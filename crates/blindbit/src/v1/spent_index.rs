@@ -32,13 +32,13 @@ use crate::state::HandlesState;
 pub(crate) async fn spent_index(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let read = with_spent(&handles, height, |found| {
         let data = spent_hashes(&found.block).map(|hash| hex(&hash)).collect();
         let block_hash = found.block.hash.to_string();
-        Ok((found.keeps(), BlindbitSpentIndex { block_hash, data }))
+        Ok((found.freshness(), BlindbitSpentIndex { block_hash, data }))
     });
-    let (keeps, spent) = read.await?;
-    answer(&handles, &asked, keeps, &spent)
+    let (freshness, spent) = read.await?;
+    answer(&handles, &request_headers, freshness, &spent)
 }

@@ -31,8 +31,11 @@ pub(crate) async fn tweak_index(
     State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, tweaks) = at(&handles, height, move |found| Ok((found.keeps(), found.tweaks(&limit)))).await?;
-    answer(&handles, &asked, keeps, &tweaks)
+    let (freshness, tweaks) = at(&handles, height, move |found| {
+        Ok((found.freshness(), found.tweaks(&limit)))
+    })
+    .await?;
+    answer(&handles, &request_headers, freshness, &tweaks)
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::answer::{Keeps, Refusal, answer};
+use crate::answer::{Freshness, Refusal, answer};
 use crate::block::{DustLimit, Height, at};
 use crate::state::HandlesState;
 
@@ -31,11 +31,11 @@ pub(crate) async fn tweaks(
     State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let read = at(&handles, height, move |found| {
-        Ok((Keeps::UntilNextBlock, found.tweaks_cut_through(&limit)?))
+        Ok((Freshness::UntilNextBlock, found.tweaks_cut_through(&limit)?))
     });
-    let (keeps, tweaks) = read.await?;
-    answer(&handles, &asked, keeps, &tweaks)
+    let (freshness, tweaks) = read.await?;
+    answer(&handles, &request_headers, freshness, &tweaks)
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use sdk_relay_bip352::TaprootOutput;
 use sdk_relay_protocol::blindbit::BlindbitUtxo;
 
-use crate::answer::{Keeps, Refusal, answer};
+use crate::answer::{Freshness, Refusal, answer};
 use crate::block::{Found, Height, at, hex};
 use crate::state::HandlesState;
 
@@ -32,13 +32,13 @@ use crate::state::HandlesState;
 pub(crate) async fn utxos(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, utxos) = at(&handles, height, |found| {
-        Ok((Keeps::UntilNextBlock, listed(found, &found.spent()?)))
+    let (freshness, utxos) = at(&handles, height, |found| {
+        Ok((Freshness::UntilNextBlock, listed(found, &found.spent()?)))
     })
     .await?;
-    answer(&handles, &asked, keeps, &utxos)
+    answer(&handles, &request_headers, freshness, &utxos)
 }
 
 fn listed(found: &Found, spent: &[bool]) -> Vec<BlindbitUtxo> {

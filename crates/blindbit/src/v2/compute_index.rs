@@ -32,10 +32,10 @@ use crate::state::HandlesState;
 pub(crate) async fn compute_index(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, compute_index) = at(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&handles, &asked, keeps, &compute_index)
+    let (freshness, compute_index) = at(&handles, height, |found| Ok((found.freshness(), listed(found)))).await?;
+    answer(&handles, &request_headers, freshness, &compute_index)
 }
 
 fn listed(found: &Found) -> BlindbitComputeIndex {

@@ -31,10 +31,10 @@ use crate::state::HandlesState;
 pub(crate) async fn full_block(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, full_block) = with_spent(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&handles, &asked, keeps, &full_block)
+    let (freshness, full_block) = with_spent(&handles, height, |found| Ok((found.freshness(), listed(found)))).await?;
+    answer(&handles, &request_headers, freshness, &full_block)
 }
 
 fn listed(found: &Found) -> BlindbitFullBlock {
@@ -59,7 +59,7 @@ fn full(block: &IndexedBlock, tx: &IndexedTx) -> FullTx {
     FullTx {
         txid: tx.txid.to_string(),
         tweak: hex(&tx.tweak),
-        // The txid as it is shown, then the vout, both as numbers are written.
+        // The txid in display order, then the vout.
         inputs: inputs
             .map(|s| format!("{}{:08x}", s.outpoint.txid, s.outpoint.vout))
             .collect(),

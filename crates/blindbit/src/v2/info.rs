@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use sdk_relay_protocol::blindbit::BlindbitInfo;
 
-use crate::answer::{Keeps, Refusal, answer};
+use crate::answer::{Freshness, Refusal, answer};
 use crate::block::info as looked_up;
 use crate::state::HandlesState;
 
@@ -22,6 +22,11 @@ use crate::state::HandlesState;
         (status = 503, description = "The relay has no tweak index, or the index is empty"),
     ),
 )]
-pub(crate) async fn info(State(handles): HandlesState, asked: HeaderMap) -> Result<Response, Refusal> {
-    answer(&handles, &asked, Keeps::UntilNextBlock, &looked_up(&handles).await?)
+pub(crate) async fn info(State(handles): HandlesState, request_headers: HeaderMap) -> Result<Response, Refusal> {
+    answer(
+        &handles,
+        &request_headers,
+        Freshness::UntilNextBlock,
+        &looked_up(&handles).await?,
+    )
 }

@@ -30,10 +30,11 @@ use crate::state::HandlesState;
 pub(crate) async fn spent_outputs(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, spent_outputs) = with_spent(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&handles, &asked, keeps, &spent_outputs)
+    let (freshness, spent_outputs) =
+        with_spent(&handles, height, |found| Ok((found.freshness(), listed(found)))).await?;
+    answer(&handles, &request_headers, freshness, &spent_outputs)
 }
 
 fn listed(found: &Found) -> BlindbitSpentOutputs {

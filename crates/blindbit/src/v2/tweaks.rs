@@ -32,15 +32,15 @@ pub(crate) async fn tweaks(
     State(handles): HandlesState,
     Height(height): Height,
     limit: DustLimit,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let read = at(&handles, height, move |found| {
         let tweaks = BlindbitTweaks {
             block_identifier: found.identifier(),
             index: found.tweaks(&limit),
         };
-        Ok((found.keeps(), tweaks))
+        Ok((found.freshness(), tweaks))
     });
-    let (keeps, tweaks) = read.await?;
-    answer(&handles, &asked, keeps, &tweaks)
+    let (freshness, tweaks) = read.await?;
+    answer(&handles, &request_headers, freshness, &tweaks)
 }

@@ -30,10 +30,10 @@ use crate::state::HandlesState;
 pub(crate) async fn utxos(
     State(handles): HandlesState,
     Height(height): Height,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (keeps, utxos) = at(&handles, height, |found| Ok((found.keeps(), listed(found)))).await?;
-    answer(&handles, &asked, keeps, &utxos)
+    let (freshness, utxos) = at(&handles, height, |found| Ok((found.freshness(), listed(found)))).await?;
+    answer(&handles, &request_headers, freshness, &utxos)
 }
 
 fn listed(found: &Found) -> BlindbitOutputs {

@@ -68,7 +68,7 @@ impl Driver {
             return Err(ConnectError::OtherNetwork {
                 address: transport::address(&route.url).unwrap_or_else(|_| route.url.to_string()),
                 found: relay.network,
-                wanted: network,
+                expected: network,
             });
         }
         Ok((connection, relay))

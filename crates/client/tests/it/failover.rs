@@ -135,15 +135,15 @@ async fn what_another_relay_has_told_is_not_told_again() {
 
 #[tokio::test]
 async fn a_scan_key_goes_to_relays_that_the_app_has_named() {
-    let (first, told, named) = (
+    let (first, listed, named) = (
         FakeRelay::bind().await,
         FakeRelay::bind().await,
         FakeRelay::bind().await,
     );
     let builder = Client::builder(&first.url()).token("s3cret").others([named.url()]);
     let relays = vec![OtherRelay {
-        relay_id: "told".into(),
-        url: told.url(),
+        relay_id: "listed".into(),
+        url: listed.url(),
     }];
     let (connected, (mut link, _)) = tokio::join!(builder.connect(), greet(&first, welcome(|r| r.relays = relays)));
     let (client, mut events) = connected.unwrap();
@@ -186,8 +186,8 @@ async fn a_scan_key_goes_to_relays_that_the_app_has_named() {
     };
     assert_eq!(payment.watch_id.as_deref(), Some("watch-1"));
     assert!(
-        !told.has_visitor().await,
-        "a relay that was only told of has been asked"
+        !listed.has_visitor().await,
+        "a relay that was only listed was contacted"
     );
 }
 

@@ -296,19 +296,19 @@ async fn a_slow_app_stops_the_relay_and_loses_nothing() {
     const TOO_MANY: u64 = 1_000_000;
     let relay = FakeRelay::bind().await;
     let (client, mut events, mut link) = connected(&relay, 0).await;
-    let mut said = 0;
-    while said < TOO_MANY {
-        said += 1;
-        let text = encode_text(&block(said)).unwrap();
+    let mut sent = 0;
+    while sent < TOO_MANY {
+        sent += 1;
+        let text = encode_text(&block(sent)).unwrap();
         let send = link.socket.send(Message::text(text));
         if timeout(Duration::from_secs(1), send).await.is_err() {
             break;
         }
     }
-    assert!(said > EVENT_QUEUE as u64 && said < TOO_MANY, "{said} were taken");
+    assert!(sent > EVENT_QUEUE as u64 && sent < TOO_MANY, "{sent} were sent");
     // Requests leave while nothing is read; their answers wait behind the events.
-    let asking = client.clone();
-    let ping = tokio::spawn(async move { asking.ping().await });
+    let pinging = client.clone();
+    let ping = tokio::spawn(async move { pinging.ping().await });
     assert!(matches!(link.next().await, ClientMessage::Ping(_)));
     let relay_side = tokio::spawn(async move {
         let pong = Pong {
@@ -318,7 +318,7 @@ async fn a_slow_app_stops_the_relay_and_loses_nothing() {
         link.say(ServerMessage::Pong(pong)).await;
         link
     });
-    for id in 1..=said {
+    for id in 1..=sent {
         assert_eq!(event_id(&mut events).await, Some(id));
     }
     ping.await.unwrap().unwrap();

@@ -11,9 +11,12 @@ use sdk_relay_chain::event::fee;
 /// Unit of time-based relative locks in seconds (BIP68).
 const LOCK_UNIT: u32 = 512;
 
-/// Why a transaction is refused, in the words that a node uses where it has some.
+/// Why a transaction is refused, with the messages of Bitcoin Core where they exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages are the nodes' own and say it")]
+#[allow(
+    missing_docs,
+    reason = "the messages are those of Bitcoin Core and are self-explanatory"
+)]
 pub enum Rejection {
     #[error("coinbase")]
     Coinbase,
@@ -71,7 +74,7 @@ pub enum Rejection {
     Script { input: usize, reason: &'static str },
 }
 
-/// A transaction that may enter, with all that is known of it.
+/// A transaction that may enter, with its derived data.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
     pub(crate) txid: Txid,
@@ -80,7 +83,7 @@ pub(crate) struct Accepted {
     pub(crate) fee: Amount,
     pub(crate) vsize: u64,
     pub(crate) sigops: usize,
-    /// Whose place it takes, their descendants included.
+    /// The transactions that it replaces, including their descendants.
     pub(crate) evicts: Vec<Txid>,
 }
 
@@ -92,7 +95,7 @@ impl Ledger {
         Ok(accepted)
     }
 
-    /// All checks but the signatures: for what was checked before it was written.
+    /// All checks except signatures: for transactions that were verified before they were written.
     pub(crate) fn check_unsigned(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
         policy::check(tx)?;
         let mut accepted = self.check_context(tx)?;
@@ -109,7 +112,7 @@ impl Ledger {
         Ok(accepted)
     }
 
-    /// Puts a transaction into the mempool and its conflicts out.
+    /// Adds a transaction to the mempool, and removes its conflicts.
     pub(crate) fn enter(&mut self, accepted: Accepted) -> Vec<Signal> {
         let evicts = accepted.evicts.iter();
         let mut signals: Vec<_> = evicts.map(|txid| self.mempool.evict(*txid)).collect();
@@ -117,15 +120,14 @@ impl Ledger {
         signals
     }
 
-    /// What goes with a transaction of the mempool when it goes, itself included; it stops above the most that a
-    /// replacement may throw out.
+    /// The descendants of a mempool transaction, including itself; stops above the limit of a replacement.
     pub(crate) fn descendants(&self, txid: Txid) -> Vec<Txid> {
         let mut found = Vec::new();
         self.mempool.with_descendants(txid, MAX_REPLACED, &mut found);
         found
     }
 
-    /// Inputs, maturity, amounts and locks: what a block's validity hangs on.
+    /// Inputs, maturity, amounts and locks: the contextual validity in a block.
     pub(super) fn check_context(&self, tx: &Transaction) -> Result<Accepted, Rejection> {
         let txid = tx.compute_txid();
         if self.mempool.get(&txid).is_some() {
@@ -185,7 +187,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The transactions whose place this one takes (BIP125 rules 2 to 5, whether or not they signal).
+    /// The transactions that this one replaces (BIP125 rules 2 to 5, whether or not they signal).
     fn replaced_by(&self, new: &Accepted) -> Result<Vec<Txid>, Rejection> {
         let inputs = || new.tx.input.iter().map(|input| input.previous_output);
         let direct: Vec<Txid> = inputs()

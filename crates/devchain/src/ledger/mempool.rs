@@ -1,4 +1,4 @@
-//! Transactions that wait for a block.
+//! Unconfirmed transactions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid};
 use super::accept::Accepted;
 use sdk_relay_chain::Signal;
 
-/// What a transaction weighs in memory beyond its bytes, roughly: the maps' entries and the allocations.
+/// Approximate memory of a transaction in addition to its bytes: map entries and allocations.
 const OVERHEAD: usize = 400;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub(crate) struct Entry {
     pub(crate) fee: Amount,
     pub(crate) vsize: u64,
     pub(crate) sigops: usize,
-    /// Its place in the order of arrival.
+    /// Its position in the order of arrival.
     position: u64,
 }
 
-/// Guarantee: the order of arrival is topological, since nothing enters before its parents.
+/// Guarantee: the order of arrival is topological, because a transaction enters after its parents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mempool {
     entries: HashMap<Txid, Entry>,
@@ -68,7 +68,7 @@ impl Mempool {
         self.sequence
     }
 
-    /// The transactions that go when `txid` goes: itself and its descendants, in no order. Stops beyond `most`.
+    /// `txid` and its descendants, in no particular order. Stops beyond `most`.
     pub(super) fn with_descendants(&self, txid: Txid, most: usize, found: &mut Vec<Txid>) {
         let mut waiting = vec![txid];
         while let Some(txid) = waiting.pop() {
@@ -81,7 +81,7 @@ impl Mempool {
         }
     }
 
-    /// Adds a transaction that takes the place of nobody.
+    /// Adds a transaction without conflicts.
     pub(super) fn enter(&mut self, accepted: Accepted) -> Signal {
         let (txid, tx) = (accepted.txid, Box::new(accepted.tx.clone()));
         self.restore(accepted);
@@ -93,7 +93,7 @@ impl Mempool {
         }
     }
 
-    /// Adds a transaction without a signal, as no signal said that it was gone.
+    /// Adds a transaction without a signal, because its removal was not signalled.
     pub(super) fn restore(&mut self, accepted: Accepted) {
         let Accepted {
             txid,
@@ -126,7 +126,7 @@ impl Mempool {
         self.left(txid)
     }
 
-    /// The signal for a transaction that is gone already.
+    /// The signal for a removed transaction.
     pub(super) fn left(&mut self, txid: Txid) -> Signal {
         self.sequence += 1;
         Signal::Left {
@@ -135,7 +135,7 @@ impl Mempool {
         }
     }
 
-    /// Takes a transaction out without a signal, if it is there.
+    /// Removes a transaction without a signal, if it exists.
     pub(super) fn mined(&mut self, txid: &Txid) {
         if let Some(entry) = self.entries.remove(txid) {
             self.order.remove(&entry.position);
@@ -146,7 +146,7 @@ impl Mempool {
         }
     }
 
-    /// Takes everything out, in order.
+    /// Removes all transactions, in order.
     pub(super) fn drain(&mut self) -> Vec<Transaction> {
         let order = std::mem::take(&mut self.order);
         let txs = order.values().filter_map(|txid| self.entries.remove(txid));

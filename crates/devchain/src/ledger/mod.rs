@@ -1,5 +1,4 @@
-//! The chain's state: best chain, unspent coins, mempool. Pure: it knows neither file nor clock, and the same steps
-//! always give the same state.
+//! The chain's state: best chain, unspent coins, mempool. Pure and deterministic: no file, no clock.
 
 mod accept;
 mod mempool;
@@ -21,7 +20,7 @@ pub(super) use mempool::{Entry, Mempool};
 pub(super) use policy::{INCREMENTAL_FEE, MAX_MEMPOOL, MIN_RELAY_FEE};
 pub(super) use template::Template;
 
-/// Blocks whose times count for the median (BIP113).
+/// Number of blocks of the median time (BIP113).
 pub(super) const MEDIAN_SPAN: usize = 11;
 /// Depth at which a coinbase can be spent (consensus).
 pub(super) const MATURITY: u32 = constants::COINBASE_MATURITY;
@@ -37,8 +36,8 @@ pub(super) struct Coin {
     pub(super) coinbase: bool,
 }
 
-/// A block of the best chain or of a branch that was left. `place` is `None` for the genesis block alone, which is in
-/// no file.
+/// A block of the best chain or of a stale branch. `place` is `None` only for the genesis block, which is not in the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlockEntry {
     pub(super) parent: BlockHash,
@@ -47,12 +46,12 @@ pub(super) struct BlockEntry {
     pub(super) place: Option<Place>,
 }
 
-/// A block does not follow from the state: the file was not written by this program.
+/// A block is inconsistent with the state: the file was not written by this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Inconsistent {
     #[error("block {0} does not extend the tip")]
     Parent(BlockHash),
-    #[error("block {block} spends {outpoint}, which is not there")]
+    #[error("block {block} spends {outpoint}, which does not exist")]
     Missing { block: BlockHash, outpoint: OutPoint },
 }
 
@@ -65,7 +64,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The genesis block and nothing else. Its coinbase is no coin (consensus).
+    /// A chain with only the genesis block, whose coinbase is not spendable (consensus).
     pub(super) fn new() -> Self {
         let genesis = constants::genesis_block(Network::Regtest);
         let entry = BlockEntry {
@@ -100,7 +99,7 @@ impl Ledger {
         self.coins.iter()
     }
 
-    /// The times of a block and its ancestors, newest first, as many as count for the median.
+    /// The times of a block and its ancestors, newest first, for the median.
     pub(super) fn recent_times(&self, hash: BlockHash) -> Vec<u32> {
         let entries = std::iter::successors(self.blocks.get(&hash), |entry| self.blocks.get(&entry.parent));
         entries.take(MEDIAN_SPAN).map(|entry| entry.time).collect()
@@ -111,8 +110,8 @@ impl Ledger {
         median(self.recent_times(hash))
     }
 
-    /// The coin at `outpoint`: confirmed, or made by a mempool transaction (which then counts as of the next block).
-    /// Spent in the mempool or not.
+    /// The coin at `outpoint`: confirmed, or created by a mempool transaction (which then counts as of the next block),
+    /// whether or not it is spent in the mempool.
     pub(super) fn coin(&self, outpoint: &OutPoint) -> Option<Coin> {
         if let Some(coin) = self.coins.get(outpoint) {
             return Some(coin.clone());
@@ -125,9 +124,8 @@ impl Ledger {
         })
     }
 
-    /// Replaces the blocks `old` (tip first) by `new` (lowest first). `old` is empty when the chain only grows. Gives
-    /// the signals of the mempool's changes: transactions of `old` enter it again, those that have lost their inputs
-    /// leave it.
+    /// Replaces the blocks `old` (tip first) by `new` (lowest first). `old` is empty when the chain only grows. Returns
+    /// the signals of the mempool: transactions of `old` enter it again, those without inputs leave it.
     pub(super) fn apply(
         &mut self,
         old: &[StoredBlock],
@@ -192,7 +190,7 @@ impl Ledger {
             return Err(Inconsistent::Parent(hash));
         }
         let mut spent = stored.spent.iter().rev();
-        // Backwards, so that a coin made and spent within the block comes back and goes again.
+        // In reverse, so that a coin created and spent within the block is restored and then removed.
         for tx in stored.block.txdata.iter().rev() {
             let txid = tx.compute_txid();
             for (vout, _) in (0..).zip(&tx.output) {
@@ -208,8 +206,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes the mempool again after a reorganisation: first the transactions that come back, then those that were
-    /// there, in their order.
+    /// Rebuilds the mempool after a reorganisation: first the returned transactions, then the previous ones, in order.
     fn refill(&mut self, returned: Vec<Transaction>) -> Vec<Signal> {
         let before = self.mempool.drain();
         let known: HashSet<Txid> = before.iter().map(Transaction::compute_txid).collect();
@@ -231,7 +228,7 @@ fn txids(block: &Block) -> impl Iterator<Item = Txid> {
     block.txdata.iter().map(Transaction::compute_txid)
 }
 
-/// Whether an output can ever be spent; the others are no coins.
+/// Whether an output is spendable; others are not added to the coins.
 fn spendable(txout: &TxOut) -> bool {
     !txout.script_pubkey.is_op_return() && txout.script_pubkey.len() <= MAX_SCRIPT
 }

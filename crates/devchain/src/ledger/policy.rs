@@ -1,5 +1,4 @@
-//! What a transaction must keep to before its inputs are looked at, and the limits of relaying (defaults of Bitcoin
-//! Core).
+//! Context-free checks of a transaction, and relay limits (defaults of Bitcoin Core).
 
 use bitcoin::{Amount, Transaction};
 
@@ -7,11 +6,11 @@ use super::accept::Rejection;
 
 /// Least fee in satoshis per virtual byte (`-minrelaytxfee`).
 pub(crate) const MIN_RELAY_FEE: u64 = 1;
-/// What a replacement pays for its own relaying, in satoshis per virtual byte (`-incrementalrelayfee`).
+/// Additional fee of a replacement, in satoshis per virtual byte (`-incrementalrelayfee`).
 pub(crate) const INCREMENTAL_FEE: u64 = 1;
-/// Virtual bytes that the mempool holds: seconds of blocks on a development machine, and a bound for its memory.
+/// Largest virtual size of the mempool; bounds its memory.
 pub(crate) const MAX_MEMPOOL: u64 = 20_000_000;
-/// Transactions that one replacement may throw out (BIP125, rule 5).
+/// Largest number of transactions that one replacement may evict (BIP125, rule 5).
 pub(super) const MAX_REPLACED: usize = 100;
 /// `MAX_STANDARD_TX_SIGOPS_COST`.
 pub(super) const MAX_TX_SIGOPS: usize = 16_000;
@@ -23,7 +22,7 @@ const MIN_TX_SIZE: usize = 65;
 /// Versions that nodes relay.
 const VERSIONS: std::ops::RangeInclusive<i32> = 1..=3;
 
-/// Everything that needs no look at the chain.
+/// All checks that do not need the chain.
 pub(super) fn check(tx: &Transaction) -> Result<(), Rejection> {
     if tx.is_coinbase() {
         return Err(Rejection::Coinbase);

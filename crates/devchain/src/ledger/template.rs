@@ -1,4 +1,4 @@
-//! What the next block takes from the mempool.
+//! Template of the next block.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ const MAX_SIGOPS: usize = 80_000 - 400;
 pub(crate) struct Template {
     /// Parents before children.
     pub(crate) txs: Vec<Transaction>,
-    /// What they spend, in the order of their inputs.
+    /// Their spent coins, in the order of their inputs.
     pub(crate) spent: Vec<Coin>,
     pub(crate) fees: Amount,
 }
 
 impl Ledger {
-    /// Fills a block in the order of arrival. What does not fit waits, with its descendants.
+    /// Fills a block in the order of arrival. Transactions that do not fit stay, with their descendants.
     pub(crate) fn template(&self) -> Template {
         let mut template = Template::default();
         let mut waiting: HashSet<Txid> = HashSet::new();

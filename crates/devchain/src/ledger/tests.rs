@@ -1,4 +1,4 @@
-//! Signatures of every kind, and blocks that are full. What a node says to other faults is compared in
+//! Signatures of every kind, and blocks that are full. Other errors are compared with those of a node in
 //! `tests/it/node.rs`.
 
 use std::collections::HashSet;
@@ -107,7 +107,7 @@ fn every_byte_of_a_signed_input_counts() {
 }
 
 #[test]
-fn what_cannot_be_verified_is_refused_and_named() {
+fn an_unverifiable_input_is_refused_and_named() {
     let (_dir, chain) = new_chain();
     let anyone = ScriptBuf::builder()
         .push_opcode(bitcoin::opcodes::OP_TRUE)
@@ -177,7 +177,7 @@ fn a_full_block_leaves_the_rest_and_its_children_for_the_next() {
         let accepted = chain.state().ledger.check(&tx).unwrap();
         last = Some(chain.state().enter(accepted).unwrap());
     }
-    // A small one that would fit, but for its parent.
+    // A small one that would fit without its parent.
     let txid = last.unwrap();
     let child = spend(
         &chain,

@@ -1,4 +1,4 @@
-//! Signatures of the four kinds of input that a key alone can spend.
+//! Verifies signatures of the four kinds of single-key inputs.
 
 use bitcoin::hashes::{Hash, hash160};
 use bitcoin::script::Instruction;
@@ -9,7 +9,7 @@ use bitcoin::{PublicKey, ScriptBuf, Transaction, TxIn, TxOut, XOnlyPublicKey, ec
 use super::accept::Rejection;
 use crate::curve::SECP;
 
-/// Checks every input. `prevouts` are what they spend, in order.
+/// Checks every input. `prevouts`: their spent outputs, in order.
 pub(super) fn signatures(tx: &Transaction, prevouts: &[TxOut]) -> Result<(), Rejection> {
     let mut cache = SighashCache::new(tx);
     for (index, (input, prevout)) in tx.input.iter().zip(prevouts).enumerate() {
@@ -75,8 +75,7 @@ fn key_path(
         .map_err(|_| WRONG_SIGNATURE)
 }
 
-/// P2WPKH, bare or wrapped: `program` is the witness program, `script_sig` what the input must carry beside its
-/// witness.
+/// P2WPKH, bare or wrapped: `program` is the witness program, `script_sig` the required scriptSig of the input.
 fn segwit_v0(
     cache: &mut SighashCache<&Transaction>,
     index: usize,

@@ -1,4 +1,4 @@
-//! What a kill can leave behind.
+//! States of the file after a kill.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn at(chain: &DevChain) -> (ledger::Ledger, u64) {
 async fn a_file_cut_at_any_byte_of_its_last_record_opens_as_if_it_had_not_been_written() {
     type Step = fn(&DevChain);
     let steps: [Step; 3] = [
-        |chain| _ = chain.pay(&somebody(), SATS).unwrap(),
+        |chain| _ = chain.pay(&any_address(), SATS).unwrap(),
         |chain| _ = chain.mine(1).unwrap(),
         |chain| _ = chain.reorg(1).unwrap(),
     ];
@@ -36,7 +36,7 @@ async fn a_file_cut_at_any_byte_of_its_last_record_opens_as_if_it_had_not_been_w
             );
             assert_eq!(fs::metadata(&path).unwrap().len(), before.1);
         }
-        // A last record of the right length with something else in it is torn as well.
+        // A last record of the right length with wrong content is torn as well.
         let mut torn = whole.clone();
         *torn.last_mut().unwrap() ^= 1;
         fs::write(&path, torn).unwrap();
@@ -49,7 +49,7 @@ async fn a_file_cut_at_any_byte_of_its_last_record_opens_as_if_it_had_not_been_w
 
 /// The beginning: header, wallet, first blocks.
 #[test]
-fn a_first_start_that_was_cut_short_goes_on() {
+fn an_interrupted_first_start_continues() {
     let (dir, chain) = new_chain();
     drop(chain);
     let path = dir.path().join(FILE_NAME);
@@ -63,7 +63,7 @@ fn a_first_start_that_was_cut_short_goes_on() {
 }
 
 #[test]
-fn damage_before_the_last_record_is_told_and_nothing_is_cut() {
+fn damage_before_the_last_record_is_an_error_and_nothing_is_truncated() {
     let (dir, chain) = new_chain();
     drop(chain);
     let path = dir.path().join(FILE_NAME);

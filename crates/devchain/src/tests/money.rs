@@ -1,4 +1,4 @@
-//! Who can be paid, and how much.
+//! Addresses and amounts of payments.
 
 use bitcoin::{Address, Network as BitcoinNetwork, ScriptBuf, WScriptHash, hashes::Hash};
 
@@ -13,9 +13,9 @@ fn a_script() -> ScriptBuf {
 }
 
 #[test]
-fn what_is_no_regtest_address_is_refused_with_the_reason() {
+fn an_address_that_is_not_for_regtest_is_refused_with_the_reason() {
     let (_dir, chain) = new_chain();
-    let mut mistyped = somebody();
+    let mut mistyped = any_address();
     mistyped.replace_range(20..21, if &mistyped[20..21] == "q" { "p" } else { "q" });
     for (wrong, reason) in [
         ("", "neither a silent-payment address nor a Bitcoin address"),
@@ -44,7 +44,9 @@ fn what_is_no_regtest_address_is_refused_with_the_reason() {
 #[test]
 fn an_address_is_taken_in_capitals_and_with_blanks_around() {
     let (_dir, chain) = new_chain();
-    chain.pay(&format!(" {}\n", somebody().to_uppercase()), SATS).unwrap();
+    chain
+        .pay(&format!(" {}\n", any_address().to_uppercase()), SATS)
+        .unwrap();
     let ordinary = address(a_script(), BitcoinNetwork::Regtest);
     chain.pay(&ordinary, SATS).unwrap();
     chain.pay(&ordinary.to_uppercase(), SATS).unwrap();
@@ -53,7 +55,7 @@ fn an_address_is_taken_in_capitals_and_with_blanks_around() {
 #[test]
 fn amounts_have_limits() {
     let (_dir, chain) = new_chain();
-    let refused = |amount: u64| match chain.pay(&somebody(), Amount::from_sat(amount)) {
+    let refused = |amount: u64| match chain.pay(&any_address(), Amount::from_sat(amount)) {
         Err(PayError::Amount(reason)) => reason,
         other => panic!("{amount}: {other:?}"),
     };
@@ -66,7 +68,7 @@ fn amounts_have_limits() {
     };
     assert_eq!(refused(available.to_sat() + 1), BadAmount::TooLarge { available });
     assert!(available < chain.balance());
-    chain.pay(&somebody(), available).unwrap();
+    chain.pay(&any_address(), available).unwrap();
     assert_eq!(chain.balance(), Amount::ZERO);
     assert!(matches!(
         refused(1000),
@@ -74,17 +76,17 @@ fn amounts_have_limits() {
             available: Amount::ZERO
         }
     ));
-    // The next coinbase is mature, and the fees were the miner's.
+    // The next coinbase is mature, and the miner received the fees.
     chain.mine(1).unwrap();
     assert_eq!(chain.balance(), Amount::from_int_btc(50));
 }
 
 #[tokio::test]
-async fn a_replaced_payment_comes_back_with_what_hung_on_it() {
+async fn a_replaced_payment_returns_to_the_wallet_with_its_descendants() {
     let (_dir, chain) = new_chain();
     let before = chain.balance();
-    let parent = chain.pay(&somebody(), Amount::from_int_btc(900)).unwrap();
-    let child = chain.pay(&somebody(), Amount::from_int_btc(60)).unwrap();
+    let parent = chain.pay(&any_address(), Amount::from_int_btc(900)).unwrap();
+    let child = chain.pay(&any_address(), Amount::from_int_btc(60)).unwrap();
     let mut signals = chain.signals().unwrap();
     let replacing = chain.replace(parent).unwrap();
     assert_eq!(chain.mempool().await.unwrap().txids, [replacing]);
@@ -103,7 +105,7 @@ async fn a_replaced_payment_comes_back_with_what_hung_on_it() {
 }
 
 #[test]
-fn after_the_last_subsidy_blocks_still_come_and_create_nothing() {
+fn after_the_last_subsidy_blocks_create_no_coins() {
     let (_dir, chain) = new_chain();
     for _ in 0..6 {
         chain.mine(MAX_MINED).unwrap();

@@ -34,7 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Everything that was ever sent, so that it can be sent again.
+/// All transactions ever sent, so that they can be sent again.
 struct History {
     dir: TempDir,
     /// Empty only while the file is opened again.
@@ -50,7 +50,7 @@ impl History {
                 Step::Pay { sats, silent } => {
                     // Too much is a fair answer; anything else is not.
                     let address = match silent {
-                        true => somebody(),
+                        true => any_address(),
                         false => self.own_address(),
                     };
                     match self.chain().pay(&address, Amount::from_sat(*sats)) {
@@ -98,7 +98,7 @@ impl History {
             self.check();
         }
         self.reopen();
-        // Whatever has happened, all that waits can be mined.
+        // In every state, all unconfirmed transactions can be mined.
         self.chain().mine(1).unwrap();
         assert_eq!(self.chain().state().ledger.mempool.len(), 0);
         self.check();
@@ -124,7 +124,7 @@ impl History {
     fn reopen(&mut self) {
         let before = self.chain().state().ledger.clone();
         let wallet = self.chain().state().wallet.payout(0);
-        // The lock goes with the last handle.
+        // The lock is released with the last handle.
         drop(self.chain.take());
         self.chain = Some(DevChain::open(self.dir.path()).unwrap());
         assert_eq!(self.chain().state().ledger, before);
@@ -134,7 +134,7 @@ impl History {
     fn check(&self) {
         let state = self.chain().state();
         let (ledger, mempool) = (&state.ledger, &state.ledger.mempool);
-        // Nobody's coins are lost or made: fees go to the coinbase, and nothing was sent to an unspendable output.
+        // No coins are lost or created: fees go to the coinbase, and no output is unspendable.
         let total: Amount = ledger.coins().map(|(_, coin)| coin.txout.value).sum();
         assert_eq!(total, (1..=ledger.tip().height).map(block::subsidy).sum());
         let mut seen = HashSet::new();
@@ -154,7 +154,7 @@ impl History {
             vsize += entry.tx.vsize() as u64;
         }
         assert_eq!((count, vsize), (mempool.len(), mempool.vsize()));
-        // The chain hangs together, and every block can be read back.
+        // The chain is consistent, and every block can be read back.
         let tip = ledger.tip();
         let stored = state.stored(tip.hash).unwrap();
         assert_eq!(stored.block.block_hash(), tip.hash);

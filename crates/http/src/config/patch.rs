@@ -1,5 +1,5 @@
-//! The schema of the body of `PUT /config`, made from the table of settings. The relay parses the body key by key, so
-//! that the error names each wrong key.
+//! The schema of the body of `PUT /config`, generated from the table of settings. The relay parses the body key by key,
+//! so that the error names each wrong key.
 
 use sdk_relay_config::{Change, Effect, GROUPS, Kind, Setting, TABLE};
 use serde_json::json;
