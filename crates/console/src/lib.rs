@@ -1,7 +1,6 @@
-//! What the program prints: its log, progress bars, and lines of the command line.
+//! Output of the program: its log, progress bars, and lines of the command line.
 //!
-//! In come log events, the status of the index and texts; out go lines on standard error and standard output. Lines of
-//! the log stand above the bars ([`new_bar`], [`show_progress`]), as both write to the same terminal.
+//! Log lines are printed above progress bars ([`new_bar`], [`show_progress`]), because both write to the same terminal.
 
 mod log;
 mod progress;

@@ -11,13 +11,13 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::progress::AboveBars;
 
-/// Why there is no log.
+/// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level of the configuration cannot be parsed.
     #[error("log.level")]
     Level(#[from] ParseError),
-    /// The process has a log already.
+    /// Logging is already set up.
     #[error("cannot set up logging")]
     SetUp(#[from] TryInitError),
 }

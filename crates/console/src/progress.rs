@@ -1,4 +1,4 @@
-//! The index's progress, for whoever looks at the process: a bar on a terminal, lines in the log elsewhere.
+//! Progress of the index: a bar on a terminal, else log lines.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -9,15 +9,15 @@ use sdk_relay_index::{IndexState, IndexStatus};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Between two lines in the log: a build of a day leaves some hundreds.
+/// Interval of log lines: a build of a day writes a few thousand.
 const LINE_EVERY: Duration = Duration::from_secs(30);
-/// Builds of fewer blocks are over before anybody has looked.
+/// Builds of fewer blocks are too short to show.
 const WORTH_SHOWING: u32 = 1000;
 
-/// The bars of this process: whoever else writes to its terminal has them step aside.
+/// The bars of this process: other output to the terminal must suspend them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Standard error, for lines that stand above the bars.
+/// Standard error, for lines above the bars.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AboveBars;
 
@@ -31,7 +31,7 @@ impl Write for AboveBars {
     }
 }
 
-/// Shows how the index grows, each time that it lags behind by more than a moment. Ends with its builder.
+/// Shows the progress of the index whenever it is behind for more than a moment. Ends with its builder.
 pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
     let terminal = io::stderr().is_terminal();
     let mut bar: Option<ProgressBar> = None;
@@ -59,7 +59,7 @@ pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
 /// A bar of heights.
 pub fn new_bar(from: u64) -> ProgressBar {
     let bar = BARS.add(ProgressBar::new(from).with_position(from));
-    // The template is ours; should it ever be wrong, the default does as well.
+    // The template is constant; the default style is the fallback.
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {
         bar.set_style(style);
     }

@@ -1,4 +1,4 @@
-//! A client's place in the log.
+//! Position of a client in the log.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
@@ -11,50 +11,49 @@ use tokio::sync::watch;
 use crate::frame::Frame;
 use crate::hub::{Chain, Hub};
 
-/// What one step hands over at most: enough to fill a socket's buffer, little enough to look up between two.
+/// Limit of one step: enough to fill the buffer of a socket, and small enough to check for other work in between.
 const STEP: ReadLimit = ReadLimit {
     events: 64,
     bytes: 256 << 10,
 };
 
-/// Events among which a block is looked for, for a client that comes from another relay: some days of blocks. Clients
-/// can ask for it as often as they shake hands.
+/// Number of events searched for a block, for a client of another relay: several days of blocks. Bounded, because each
+/// handshake can request it.
 pub(super) const LOOK_BACK: usize = 8192;
 
-/// A client's place in the log: everything up to it has been handed over or was not on its topics.
+/// Position of a client in the log: every earlier event was delivered, or is not on its topics.
 #[derive(Debug)]
 pub struct Cursor {
     after: u64,
-    /// It was at the head once: from then on, falling out of the ring means that the client is slow.
+    /// It has reached the head: from then on, falling out of the ring means that the client is slow.
     live: bool,
-    /// The last event that it may pass, where something else decides that too.
+    /// The last event that it may deliver, if limited by a barrier.
     barrier: Option<watch::Receiver<u64>>,
-    /// The newest hole of the log that the client knows of: the first event after it.
+    /// The newest hole of the log that was reported to the client: the first event after it.
     hole_before: u64,
 }
 
-/// What is next for a client.
+/// Result of a step of a cursor.
 #[derive(Debug)]
 pub enum Next {
-    /// These, in order; there may be none on its topics, and there may be more after them.
+    /// Events, in order; possibly none on its topics, and possibly followed by more.
     Frames(Vec<Frame>),
-    /// Nothing: it is at the head, or at its barrier.
+    /// The cursor is at the head, or at its barrier.
     UpToDate,
-    /// It is so far behind that what it misses is no longer held for it.
+    /// It is too far behind: its next events are no longer in the ring.
     Lagged,
-    /// Blocks could not be followed since it began, and no event is about them: the client has to know, as one that
-    /// resumes before them does.
+    /// Blocks were skipped since it started, without events: the client must be notified, like one that resumes before
+    /// them.
     Hole,
 }
 
 impl Cursor {
-    /// The event up to which all is handed over.
+    /// The last delivered event.
     pub fn after(&self) -> u64 {
         self.after
     }
 
-    /// Stops it behind the event that this says, for as long as it says so. The barrier has to be lowered before the
-    /// events that it holds back are committed.
+    /// Limits it to the event in `barrier`. The barrier must be lowered before the delayed events are committed.
     pub fn held_by(mut self, barrier: watch::Receiver<u64>) -> Self {
         self.barrier = Some(barrier);
         self
@@ -82,13 +81,13 @@ impl Hub {
         }
     }
 
-    /// A cursor behind the event `from`, and whether everything after it is there. Reads the store: not for the
-    /// runtime's own threads.
+    /// A cursor after the event `from`, and whether all later events are available. Reads the store: call on a blocking
+    /// thread.
     pub fn resume(&self, from: u64) -> Result<(Cursor, Resume), StoreError> {
         let complete_from = self.log.complete_from()?;
         let newest = *self.head.borrow();
         if from > newest {
-            // These ids are of another log: nothing here is known to be new or old for the client.
+            // The id is of another log: it is unknown which events are new for the client.
             return Ok((self.live(), Resume::Gap));
         }
         let after = from.max(complete_from - 1);
@@ -106,9 +105,8 @@ impl Hub {
         Ok((cursor, resume))
     }
 
-    /// A cursor behind the event about the first of these blocks that is in the chain; the newest comes first. A
-    /// gap, and new events only, where none of them is, or that event is no longer near. Reads the store: not for the
-    /// runtime's own threads.
+    /// A cursor after the event of the first of these blocks (newest first) that is in the chain. A gap, and new events
+    /// only, if none is, or if that event is too old. Reads the store: call on a blocking thread.
     pub fn resume_after(&self, blocks: &[BlockHash]) -> Result<(Cursor, Resume), StoreError> {
         let known: HashSet<BlockHash> = self.with_chain(|chain| chain.blocks.values().copied().collect());
         let Some(block) = blocks.iter().find(|hash| known.contains(*hash)) else {
@@ -130,7 +128,7 @@ impl Hub {
             {
                 return Ok(Next::Hole);
             }
-            // A client of watches alone learns it from them.
+            // A client with watches only is notified by its watches.
             cursor.hole_before = hole_before;
         }
         if let Some(next) = self.next_in_memory(cursor, topics) {
@@ -148,14 +146,14 @@ impl Hub {
                 entries.retain(|entry| entry.id <= last);
             }
             let ends = entries.first().map(|e| e.id).zip(entries.last().map(|e| e.id));
-            let wanted = entries.iter().filter(|e| topics.contains(e.topic));
-            Ok::<_, StoreError>((ends, wanted.flat_map(Frame::of_entry).collect()))
+            let of_topics = entries.iter().filter(|e| topics.contains(e.topic));
+            Ok::<_, StoreError>((ends, of_topics.flat_map(Frame::of_entry).collect()))
         };
         let Ok(read) = tokio::task::spawn_blocking(read).await else {
             return Ok(Next::Lagged);
         };
         match read? {
-            // Retention overtook the client while it caught up.
+            // Retention removed events while the client was catching up.
             (Some((first, _)), _) if first != after + 1 => Ok(Next::Lagged),
             (Some((_, last)), frames) => {
                 cursor.after = last;
@@ -174,7 +172,7 @@ impl Hub {
         }
         let last = last_allowed(cursor.barrier.as_ref());
         if cursor.after >= last {
-            // It is not the client that is slow: what falls out of the ring meanwhile comes from the store.
+            // The client is not slow: events that fall out of the ring meanwhile are read from the store.
             cursor.live = false;
             return Some(Next::UpToDate);
         }
@@ -194,8 +192,7 @@ impl Hub {
     }
 }
 
-/// The last event that a cursor may pass. To be read after the events were: what is committed by then has lowered the
-/// barrier before.
+/// The last event that a cursor may deliver. Must be read after the events: a commit lowers the barrier first.
 fn last_allowed(barrier: Option<&watch::Receiver<u64>>) -> u64 {
     barrier.map_or(u64::MAX, |barrier| *barrier.borrow())
 }

@@ -1,4 +1,4 @@
-//! A message as bytes, made once and shared by all who get it.
+//! An encoded message, shared by all receivers.
 
 use std::num::NonZeroU64;
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 use sdk_relay_protocol::{Event, ServerMessage, encode};
 use sdk_relay_store::LogEntry;
 
-/// Sent in the place of a message that cannot be encoded. No message of the protocol is of that kind; should one ever
-/// be, its client and the operator learn of it.
+/// Sent instead of a message that cannot be encoded. No message of the protocol should fail; if one does, client and
+/// operator are notified.
 const NOT_ENCODED: &str = r#"{"type":"error","code":"internal","message":"a message could not be encoded: please report this bug","in_reply_to":null,"timestamp":0}"#;
 
 /// JSON text in one shared buffer. Cloning it copies a pointer.
@@ -19,10 +19,10 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Makes the bytes of a message.
+    /// Encodes a message.
     pub fn encode(message: &ServerMessage) -> Self {
         let text = match encode(message) {
-            // It may wait: without the capacity that encoding took beside.
+            // It may be queued: drop the spare capacity.
             Ok(text) => text.into_boxed_slice().into(),
             Err(error) => {
                 tracing::error!(%error, "a message could not be encoded: please report this bug");
@@ -40,7 +40,7 @@ impl Frame {
         }
     }
 
-    /// The text of the event of the log with this id, which was encoded before.
+    /// The stored text of the logged event with this id.
     pub fn logged(event_id: u64, text: Bytes) -> Self {
         Self {
             text,
@@ -49,8 +49,8 @@ impl Frame {
         }
     }
 
-    /// The messages of an event that is read from the log. The last of them has its id: a client that resumes after an
-    /// earlier one gets all of them again.
+    /// The messages of a logged event. The last of them has its id: a client that resumes after an earlier one receives
+    /// all of them again.
     pub(crate) fn of_entry(entry: &LogEntry) -> impl Iterator<Item = Self> + '_ {
         let mut messages = entry.messages().peekable();
         std::iter::from_fn(move || {
@@ -60,12 +60,12 @@ impl Frame {
         })
     }
 
-    /// The `event_id` that its text has; `None` where that is `null`, or absent.
+    /// The `event_id` of its text; `None` if `null` or absent.
     pub fn event_id(&self) -> Option<u64> {
         self.event_id.map(NonZeroU64::get)
     }
 
-    /// Whether it is about a watch, or may be: no public counter counts it.
+    /// Whether it is, or may be, about a watch: not counted in public metrics.
     pub fn is_private(&self) -> bool {
         self.is_private
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_for_a_message_that_cannot_be_encoded_is_a_message() {
+    fn the_replacement_of_an_unencodable_message_is_a_message() {
         let error: ServerMessage = serde_json::from_str(NOT_ENCODED).unwrap();
         assert_eq!(Frame::encode(&error).text(), NOT_ENCODED);
     }

@@ -1,20 +1,19 @@
-//! Where history ends for a client whose topic became live in the middle of the log.
+//! End of the history for a client that subscribes in the middle of the log.
 
 use sdk_relay_backfill::HistoryEnd;
 use sdk_relay_store::{EventKind, ReadLimit, StoreError};
 
 use crate::hub::Hub;
 
-/// What one look into the log reads.
+/// Limit of one read of the log.
 const STEP: ReadLimit = ReadLimit {
     events: 256,
     bytes: 1 << 20,
 };
 
 impl Hub {
-    /// The highest block that was in the chain as of this event and has stayed there since: above it, everything is
-    /// reported by the events after this one. `None` where there is no such block. Reads the log up to its end: not for
-    /// the runtime's own threads.
+    /// The highest block that was in the chain as of this event and was not disconnected since: later events report
+    /// everything above it. `None` if there is no such block. Reads the log to its end: call on a blocking thread.
     pub fn settled_as_of(&self, event: u64) -> Result<Option<u32>, StoreError> {
         let (mut at, mut end) = (event, HistoryEnd::default());
         loop {
@@ -54,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tip_of_then_as_far_as_it_has_stayed() {
+    fn the_settled_tip_as_of_an_event() {
         let log = Arc::new(MemoryLog::new(WIDE));
         let events = [
             mined(0),
@@ -70,7 +69,7 @@ mod tests {
         append(&*log, (1..).zip(events).map(entry));
         let hub = Hub::new(log).unwrap();
         let as_of: Vec<_> = (0..8).map(|event| hub.settled_as_of(event).unwrap()).collect();
-        // Before the genesis block there is none. Of the tips 2 and 3 the blocks from 2 on left later.
+        // None before the genesis block. For the tips 2 and 3, the blocks from 2 were disconnected later.
         let expected = [None, Some(0), Some(1), Some(1), Some(1), Some(1), Some(1), Some(2)];
         assert_eq!(as_of, expected);
     }

@@ -12,14 +12,14 @@ use tokio::sync::{broadcast, watch};
 use crate::frame::Frame;
 use crate::ring::Ring;
 
-/// Reports that wait for a connection. They are snapshots made every few seconds: one that is missed is replaced by the
-/// next. All connections share them, of 1 KB each.
+/// Capacity of the queue of reports. They are periodic snapshots: a missed one is replaced by the next. All connections
+/// share them, 1 KB each.
 const REPORTS_AHEAD: usize = 16;
 
 /// A report on one of the topics `sync`, `health`, `metrics`.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Who hears of it.
+    /// Topic whose subscribers receive it.
     pub topic: Topic,
     /// The `sync` message.
     pub frame: Frame,
@@ -33,8 +33,7 @@ pub struct Hub {
     pub(crate) head: watch::Sender<u64>,
     reports: broadcast::Sender<Report>,
     chain: RwLock<Chain>,
-    /// The first event after blocks that could not be followed; 0 where there are none. Each step of each client looks
-    /// at it.
+    /// The first event after skipped blocks; 0 if there are none. Checked in each step of each client.
     hole_before: AtomicU64,
 }
 
@@ -43,13 +42,13 @@ pub struct Hub {
 pub(crate) struct Chain {
     /// Its newest blocks, the tip last.
     pub(crate) blocks: BTreeMap<u32, BlockHash>,
-    /// Blocks that left it: the newest event before that, and the block's height.
+    /// Disconnected blocks: the newest event before, and the height of the block.
     left: VecDeque<(u64, u32)>,
 }
 
-/// Disconnected blocks that the hub remembers, for histories that are being read: two of the deepest reorganisations.
+/// Disconnected blocks that the hub keeps, for histories in progress: two of the deepest reorganisations.
 const LEFT_BLOCKS: usize = 4096;
-/// Blocks of the chain that it remembers, for the same: deeper than any reorganisation that was ever seen.
+/// Blocks of the chain that it keeps, for the same purpose: deeper than any known reorganisation.
 const CHAIN_BLOCKS: usize = 2048;
 
 impl Hub {
@@ -73,23 +72,23 @@ impl Hub {
         })
     }
 
-    /// Publishes events that are committed to the log, in the order of their ids. `change` is what they change in the
+    /// Publishes events that are committed to the log, in the order of their ids. `change` is their change of the
     /// chain.
     pub fn publish(&self, entries: Vec<LogEntry>, change: Option<BlockChange>) {
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         let jumps = matches!(change, Some(BlockChange::Jump(..)));
-        // The first block of all leaves nothing out.
+        // The first block ever skips no other.
         if jumps && self.tip().is_some() {
             self.hole_before.store(ring.newest() + 1, Ordering::Release);
         }
-        // Within the ring's lock: who is at the head knows the chain of the head.
+        // Within the lock of the ring: a cursor at the head sees the chain of the head.
         self.chain
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .apply(ring.newest(), change);
         let Some(newest) = entries.last().map(|e| e.id) else {
             if jumps {
-                // Cursors are at a hole now, and learn of it at once.
+                // Cursors are at a hole now: notify them.
                 drop(ring);
                 self.head.send_modify(|_| {});
             }
@@ -107,13 +106,12 @@ impl Hub {
         self.with_chain(Chain::tip)
     }
 
-    /// The block at this height, as of the newest event; `None` for one that the hub does not
-    /// remember.
+    /// The block at this height, as of the newest event; `None` if the hub does not keep it.
     pub fn hash_at(&self, height: u32) -> Option<BlockHash> {
         self.with_chain(|chain| chain.blocks.get(&height).copied())
     }
 
-    /// The first event after blocks that could not be followed, the newest of such; 0 where there are none.
+    /// The first event after the newest run of skipped blocks; 0 if there is none.
     pub(crate) fn hole_before(&self) -> u64 {
         self.hole_before.load(Ordering::Acquire)
     }
@@ -122,7 +120,7 @@ impl Hub {
         of(&self.chain.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The lowest block that left the chain after this event; `None` where none did.
+    /// The lowest block that left the chain after this event; `None` if none did.
     pub fn left_after(&self, event: u64) -> Option<u32> {
         self.with_chain(|chain| {
             let left = chain.left.iter().filter(|(before, _)| *before >= event);
@@ -140,11 +138,11 @@ impl Hub {
         self.head.subscribe()
     }
 
-    /// Hands a report to whoever listens.
+    /// Publishes a report.
     pub fn report(&self, report: Report) {
         #[expect(
             clippy::let_underscore_must_use,
-            reason = "it fails while nobody subscribes, which is no fault"
+            reason = "it fails without subscribers, which is no error"
         )]
         let _ = self.reports.send(report);
     }

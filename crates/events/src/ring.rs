@@ -6,12 +6,12 @@ use sdk_relay_protocol::Topic;
 
 use crate::frame::Frame;
 
-/// Events that a client may be behind before it is called slow: some twenty blocks full of payments.
+/// Number of events that a client may be behind before it counts as slow: about twenty blocks full of payments.
 pub(super) const RING_EVENTS: usize = 4096;
-/// Bytes of them: a hundred blocks' tweaks on the main network.
+/// Size of them in bytes: the tweaks of a hundred mainnet blocks.
 const RING_BYTES: usize = 16 << 20;
 
-/// Events `oldest..=newest`, without holes.
+/// Events `oldest..=newest`, without gaps.
 #[derive(Debug)]
 pub(super) struct Ring {
     frames: VecDeque<(Topic, Frame)>,
@@ -20,7 +20,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// An empty ring behind the event `newest`.
+    /// An empty ring after the event `newest`.
     pub(super) fn new(newest: u64) -> Self {
         Self {
             frames: VecDeque::new(),
@@ -46,7 +46,7 @@ impl Ring {
         }
     }
 
-    /// Events after `after`, at most `limit`; `None` when the ring no longer reaches back that far.
+    /// Events after `after`, at most `limit`; `None` if the ring does not reach back that far.
     pub(super) fn after(&self, after: u64, limit: usize) -> Option<impl Iterator<Item = &(Topic, Frame)>> {
         let missing = usize::try_from(self.newest.checked_sub(after)?).ok()?;
         let skip = self.frames.len().checked_sub(missing)?;

@@ -46,7 +46,7 @@ impl Fixture {
         self.hub.publish(entries, None);
     }
 
-    /// The chain goes on from another block, without those between.
+    /// The chain continues from another block, without those in between.
     fn jump(&self, height: u32) {
         let jump = BlockChange::Jump(height, BlockHash::from_byte_array([height as u8; 32]));
         change(&*self.log, jump);
@@ -81,7 +81,7 @@ fn only(topic: Topic) -> Topics {
 }
 
 #[tokio::test]
-async fn a_live_client_gets_what_is_new_on_its_topics() {
+async fn a_live_client_receives_new_events_of_its_topics() {
     let mut f = Fixture::new(1000);
     f.publish(5);
     let mut cursor = f.hub.live();
@@ -91,7 +91,7 @@ async fn a_live_client_gets_what_is_new_on_its_topics() {
 }
 
 #[tokio::test]
-async fn resuming_reads_the_log_and_goes_over_into_live() {
+async fn resuming_reads_the_log_and_continues_live() {
     let mut f = Fixture::new(100_000);
     f.publish(200);
     f.restart();
@@ -105,7 +105,7 @@ async fn resuming_reads_the_log_and_goes_over_into_live() {
 }
 
 #[tokio::test]
-async fn what_is_gone_is_a_gap() {
+async fn removed_events_are_a_gap() {
     let mut f = Fixture::new(10);
     f.publish(50);
     f.restart();
@@ -113,29 +113,28 @@ async fn what_is_gone_is_a_gap() {
     assert_eq!(resume, Resume::Gap);
     let all = [NOTIFICATIONS, Topic::Tweaks].into_iter().collect();
     assert_eq!(f.read(&mut cursor, all).await, (41..=50).collect::<Vec<_>>());
-    // An id that this log has never given is of another log.
+    // An id that this log has never assigned is of another log.
     let (mut cursor, resume) = f.hub.resume(1000).unwrap();
     assert_eq!(resume, Resume::Gap);
     assert!(f.read(&mut cursor, all).await.is_empty());
 }
 
-/// Also for the client that was up to date, whose last event is the last before the hole: no event says that blocks are
-/// missing.
+/// Including an up-to-date client, whose last event is the last before the hole: no event reports the missing blocks.
 #[tokio::test]
-async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_before() {
+async fn skipped_blocks_are_a_gap_for_all_earlier_clients() {
     let all = only(NOTIFICATIONS);
     let mut f = Fixture::new(100);
     f.jump(7);
     assert_eq!(
         f.hub.resume(0).unwrap().1,
         Resume::Complete,
-        "the first block leaves nothing out"
+        "the first block skips no other"
     );
     f.publish(3);
     let (mut live, (mut catching_up, _)) = (f.hub.live(), f.hub.resume(1).unwrap());
     let mut head = f.hub.head();
     f.jump(90);
-    assert!(head.has_changed().unwrap(), "whoever waits is woken");
+    assert!(head.has_changed().unwrap(), "waiting clients are notified");
     head.mark_unchanged();
     for cursor in [&mut live, &mut catching_up] {
         assert!(matches!(f.hub.next(cursor, all).await.unwrap(), Next::Hole));
@@ -157,11 +156,11 @@ async fn blocks_that_could_not_be_followed_are_a_gap_for_all_who_were_there_befo
     f.publish(1);
     let (mut cursor, resume) = f.hub.resume(3).unwrap();
     assert_eq!(resume, Resume::Gap, "and stays one");
-    assert_eq!(f.read(&mut cursor, all).await, [4], "nothing behind it is left out");
+    assert_eq!(f.read(&mut cursor, all).await, [4], "no later event is left out");
     assert_eq!(f.hub.resume(4).unwrap().1, Resume::Complete);
 }
 
-/// By the column of the event: other events are about the block too, and their text names it.
+/// By the columns of the event: other events contain the hash in their text too.
 #[tokio::test]
 async fn a_client_of_another_relay_resumes_behind_the_newest_event_that_its_block_was_mined() {
     let mut f = Fixture::new(100_000);
@@ -199,7 +198,7 @@ async fn a_client_of_another_relay_resumes_behind_the_newest_event_that_its_bloc
     assert_eq!(
         resumed(&f, &[block(3)]),
         (13, Resume::Gap),
-        "it is not in the chain any more"
+        "it is no longer in the chain"
     );
     assert_eq!(resumed(&f, &[block(3), block(2)]), (6, Resume::Complete));
     f.next = 14;
@@ -222,7 +221,7 @@ async fn frames_have_the_number_of_their_event() {
 }
 
 #[tokio::test]
-async fn a_live_client_that_falls_behind_is_called_slow() {
+async fn a_live_client_that_falls_behind_is_slow() {
     let mut f = Fixture::new(100_000);
     let mut cursor = f.hub.live();
     f.publish(ring::RING_EVENTS as u64 + 1);
@@ -230,7 +229,7 @@ async fn a_live_client_that_falls_behind_is_called_slow() {
         f.hub.next(&mut cursor, only(NOTIFICATIONS)).await.unwrap(),
         Next::Lagged
     ));
-    // One that catches up from the log may take its time.
+    // A client that catches up from the log may be slow.
     let (mut cursor, _) = f.hub.resume(0).unwrap();
     f.publish(10);
     assert_eq!(f.read(&mut cursor, only(Topic::Tweaks)).await.first(), Some(&3));
@@ -238,7 +237,7 @@ async fn a_live_client_that_falls_behind_is_called_slow() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
-    /// Whatever the order of telling, reading and restarting: each event once, in order.
+    /// In any order of publishing, reading and restarting: each event once, in order.
     #[test]
     fn each_event_once_and_in_order(steps in proptest::collection::vec((0u8..4, 1u64..80), 1..30), from in 0u64..50) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -267,7 +266,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_barrier_stops_a_cursor_and_makes_no_slow_client_of_it() {
+async fn a_barrier_stops_a_cursor_without_making_it_slow() {
     let mut f = Fixture::new(1 << 20);
     f.publish(3);
     let (barrier, seen) = watch::channel(u64::MAX);
@@ -278,7 +277,7 @@ async fn a_barrier_stops_a_cursor_and_makes_no_slow_client_of_it() {
     f.publish(3);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [7]);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);
-    // More than the ring holds comes meanwhile.
+    // More events than the ring holds are published meanwhile.
     let many = 2 * ring::RING_EVENTS as u64;
     f.publish(many);
     assert_eq!(f.read(&mut cursor, only(NOTIFICATIONS)).await, [0; 0]);

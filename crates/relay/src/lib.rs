@@ -1,9 +1,9 @@
 //! `sdk_relay`: a relay between Bitcoin and silent-payment (BIP352) apps.
 //!
-//! The way of a payment: the follower (`sdk-relay-chain`) emits chain events; detection (`sdk-relay-detect`) finds
+//! The path of a payment: the follower (`sdk-relay-chain`) emits chain events; detection (`sdk-relay-detect`) finds
 //! payments, commits them to the log and hands them to the hub (`sdk-relay-events`); each connection of `sdk-relay-ws`
-//! reads them there at its own pace. [`relay`] puts all of it together with a function of
-//! [`wiring`] for each crate, [`cli`] is the command line.
+//! reads them from there. [`relay`] combines the parts, with a function of [`wiring`] for each crate; [`cli`] is the
+//! command line.
 
 pub mod cli;
 pub mod relay;

@@ -7,9 +7,8 @@ use clap::Parser;
 use sdk_relay::cli::Cli;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Wipes memory when it is freed. Scan keys and what they find pass through buffers that are not ours (TLS, the
-/// channels of the runtime, the parser's scratch): no type of our own can erase all of their copies, and this erases
-/// them all.
+/// Zeroises memory when it is freed. Scan keys and their payments pass through buffers of libraries (TLS, channels of
+/// the runtime, scratch memory of the parser), which our own types cannot zeroise.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

@@ -190,8 +190,8 @@ const TWO_52: f64 = (1_u64 << LIMB) as f64;
 const TWO_104: f64 = TWO_52 * TWO_52;
 /// Two factors of 2^104 + 2^52 + 2^51, which is not a double itself.
 const ABOVE_104: (f64, f64) = (5.0, 1_801_439_850_948_199.0 * (1_u64 << 51) as f64);
-/// Bits that the high and the low part of a product add to a column besides their value: the bits of 2^104 and of 2^52
-/// + 2^51.
+/// Bits that the high and the low part of a product add to a column besides their value: the bits of 2^104 and of
+/// 2^52 + 2^51.
 const HIGH: u64 = TWO_104.to_bits();
 const LOW: u64 = (TWO_52 * 1.5).to_bits();
 

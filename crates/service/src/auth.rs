@@ -1,17 +1,17 @@
-//! Tokens that requests carry.
+//! Checks the tokens of requests.
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use sdk_relay_config::{Auth, Secret};
 
-/// Whether a request with these headers may read: anybody, without `auth.read_token`; who may change things may read
-/// too.
+/// Whether a request with these headers may read: any request, without `auth.read_token`; the admin token also allows
+/// reading.
 pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
     auth.read_token.is_none()
         || carries(headers, auth.read_token.as_ref())
         || carries(headers, auth.admin_token.as_ref())
 }
 
-/// The tokens of which a handshake must show one; empty where anybody may read.
+/// The tokens of which a handshake must have one; empty if reading is open.
 pub fn reading_tokens(auth: &Auth) -> Vec<Secret> {
     let tokens = [auth.read_token.as_ref(), auth.admin_token.as_ref()];
     match auth.read_token {

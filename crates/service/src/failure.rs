@@ -1,8 +1,8 @@
-//! Which part of the relay has failed.
+//! Failed part of the relay.
 
 use std::fmt;
 
-/// A part of the relay that ended by itself.
+/// A part of the relay that ended unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Its name.

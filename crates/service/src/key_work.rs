@@ -1,8 +1,8 @@
-//! Who may compute with keys now.
+//! Limits concurrent computations with keys.
 //!
-//! A `watch` with a hundred labels takes some 10 ms of a processor before anything is scanned. Each address has one
-//! such computation at a time, all of them together leave a processor to the rest of the relay: without that, the
-//! connections of one address would delay everybody's scans.
+//! A `watch` with a hundred labels takes about 10 ms of CPU time before its scan. Each address has one such computation
+//! at a time, and all together leave one processor free: otherwise the connections of one address would delay the scans
+//! of all.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 use sdk_relay_transport::{AddressPermit, AddressPermits};
 use tokio::sync::AcquireError;
 
-/// Turns for computing with keys.
+/// Permits for computations with keys.
 #[derive(Debug)]
 pub struct KeyWork(AddressPermits);
 
@@ -27,8 +27,7 @@ impl KeyWork {
         Self(AddressPermits::new(at_once, 1))
     }
 
-    /// Waits for a turn: first among those of the address, in the order in which they came, then among the addresses.
-    /// Dropping it lets the next one begin.
+    /// Waits for a permit: first in the queue of the address, then in that of all addresses.
     pub async fn turn(&self, address: IpAddr) -> Result<AddressPermit, AcquireError> {
         self.0.acquire(address, 1).await
     }
@@ -46,7 +45,7 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
     #[tokio::test]
-    async fn many_connections_of_one_address_take_one_turn_at_a_time() {
+    async fn many_connections_of_one_address_get_one_permit_at_a_time() {
         let work = KeyWork::new(1);
         let first = work.turn(BUSY).await.unwrap();
         let mut waiting: Vec<_> = (0..30).map(|_| Box::pin(work.turn(BUSY))).collect();

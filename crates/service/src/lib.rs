@@ -1,11 +1,11 @@
-//! What the edges of a relay (WebSocket, HTTP, BlindBit) may ask of it, and what decides for all of them alike.
+//! Services for the edges of a relay (WebSocket, HTTP, BlindBit), and their common checks.
 //!
-//! In come requests that an edge has parsed; out go values that it encodes. Each handle is narrow, and an edge takes
-//! those that it needs: [`Status`] makes the reports and knows whether the relay is ready, [`Settings`] are the
-//! configuration and its changes, [`Restart`] asks for a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`]
-//! gives turns for computing with keys. The checks that every edge makes are here too: tokens ([`may_read`],
-//! [`carries`]) and the host of a request ([`RequestHost`]). [`preflight`] checks a configuration against this machine.
-//! No edge knows another one, and nothing here knows an edge.
+//! An edge passes parsed requests and encodes the returned values. Each handle is narrow, and an edge takes those that
+//! it needs: [`Status`] creates the reports and gives the readiness, [`Settings`] are the configuration and its
+//! changes, [`Restart`] requests a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`] limits computations
+//! with keys. The common checks are here too: tokens ([`may_read`], [`carries`]) and the host of a request
+//! ([`RequestHost`]). [`preflight`] checks a configuration against this machine. Edges do not depend on each other, and
+//! this crate does not depend on edges.
 
 mod auth;
 pub mod dev;
@@ -32,7 +32,7 @@ pub use settings::{ChangeError, Changed, ReloadError, Settings, shown};
 pub use sources::Sources;
 pub use status::{Condition, Status};
 
-/// What a relay is called.
+/// Identity of a relay.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Its name, unique in its mesh.
@@ -41,5 +41,5 @@ pub struct Identity {
     pub address: String,
 }
 
-/// What the relay offers, as the handshakes of clients and of other relays say it.
+/// Capabilities of the relay in handshakes with clients and other relays.
 pub const CAPABILITIES: [&str; 6] = ["sync", "notifications", "health", "metrics", "tweaks", "watch"];

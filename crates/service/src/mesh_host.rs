@@ -1,4 +1,4 @@
-//! The relay, as its mesh sees it.
+//! Interface of the relay to its mesh.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::settings::Settings;
 use crate::status::{Condition, Status};
 
-/// What the mesh asks of the relay.
+/// Implements the `Host` of the mesh.
 pub struct MeshHost {
     /// The configuration.
     pub settings: Arc<Settings>,

@@ -1,10 +1,10 @@
-//! The node's figures for `/metrics`, from its own replies.
+//! Figures of the node for `/metrics`.
 
 use sdk_relay_chain::ChainSource;
 use sdk_relay_protocol::http::BitcoinMetrics;
 use serde_json::Value;
 
-/// The node's figures; none while it does not answer, of which the follower notifies the operator.
+/// The node's figures; empty while it does not answer, which the follower logs.
 pub async fn node_figures(chain: &dyn ChainSource) -> BitcoinMetrics {
     chain.info().await.map_or_else(
         |_| BitcoinMetrics::default(),

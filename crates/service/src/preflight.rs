@@ -1,5 +1,5 @@
-//! Whether this machine can do what a configuration says: what a start and a restart would refuse, found before
-//! anything is opened. The same for `check-config`, which the sentences are from then on.
+//! Checks a configuration against this machine, before anything is opened: the same checks and error messages for a
+//! start, a restart and `check-config`.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -15,15 +15,15 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
-    /// A value names what is not there, or not for this process.
+    /// A value names a file or an address that does not exist, or that this process may not use.
     #[error(transparent)]
     Value(#[from] ConfigError),
     /// The certificate cannot be served.
     #[error("{origin}{error}")]
     Tls {
-        /// The file, the variable or the flag, where it is one of the operator's files.
+        /// The file, the variable or the flag, if the operator has configured it.
         origin: String,
-        /// What is wrong.
+        /// The problem.
         error: TlsError,
     },
     /// The wallet's key cannot be used.
@@ -34,7 +34,7 @@ pub enum PreflightError {
     Identity(#[from] IdentityError),
 }
 
-/// All that can be known without the network, and without disturbing a relay that runs with the same data directory.
+/// All checks that need no network, and do not disturb a relay that runs with the same data directory.
 pub fn check(config: &Config) -> Result<(), PreflightError> {
     if let Err(error) = DataDir::check(&config.data_dir) {
         let found = config.data_dir.display();
@@ -58,12 +58,12 @@ pub fn certificate(config: &Config) -> Result<(), PreflightError> {
     })
 }
 
-/// Whether the process may listen there; a port that is in use may be its own.
+/// Checks that the process may bind the address; a port in use may be its own.
 pub fn address(config: &Config, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
     may_listen(address).map_err(|error| cannot_listen(config, key, address, &error))
 }
 
-/// The sentence for an address that cannot be had.
+/// The error for an address that cannot be bound.
 pub fn cannot_listen(config: &Config, key: &str, address: SocketAddr, error: &std::io::Error) -> ConfigError {
     let reason = format!(
         "cannot listen there: {error}; expected an address of this machine, and a port that is free and open to this user"
@@ -71,7 +71,7 @@ pub fn cannot_listen(config: &Config, key: &str, address: SocketAddr, error: &st
     config.unusable(key, address, reason)
 }
 
-/// The cookie that the node has written. A start does not need it: the node may come later.
+/// The cookie that the node has written. A start does not need it: the node may start later.
 pub fn cookie(config: &Config) -> Result<(), ConfigError> {
     let Credentials::CookieFile(path) = &config.bitcoin_core.credentials else {
         return Ok(());
@@ -88,7 +88,7 @@ pub fn cookie(config: &Config) -> Result<(), ConfigError> {
     })
 }
 
-/// The certificates that other relays must come from.
+/// The certificates trusted for other relays.
 fn trust(config: &Config) -> Result<(), ConfigError> {
     let Some(path) = &config.mesh.trust else { return Ok(()) };
     let wrong = |why: String| {
@@ -99,7 +99,7 @@ fn trust(config: &Config) -> Result<(), ConfigError> {
     open_regular(path)
         .and_then(|mut file| file.read_to_end(&mut text))
         .map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    // The library's own words quote the file.
+    // Not the message of the library, which quotes the file.
     match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(()),
         _ => Err(wrong("there is no certificate in it".to_owned())),

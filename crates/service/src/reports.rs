@@ -1,4 +1,4 @@
-//! What the relay reports of itself in the three kinds of `sync` messages.
+//! Reports of the relay in the three kinds of `sync` messages.
 
 use sdk_relay_protocol::http::SyncMetrics;
 use sdk_relay_protocol::{
@@ -31,7 +31,7 @@ impl Status {
             uptime: self.uptime(),
             version: API_VERSION.to_owned(),
             network: self.0.settings.now().network.name().to_owned(),
-            status: self.condition().0.word().to_owned(),
+            status: self.condition().0.as_str().to_owned(),
             last_block: self.0.vitals.tip(),
             connections: self.connections(),
             known_relays: self.known_relays(),
@@ -43,7 +43,7 @@ impl Status {
     fn health_report(&self) -> HealthReport {
         let figures = self.0.process.figures();
         HealthReport {
-            status: self.condition().0.word().to_owned(),
+            status: self.condition().0.as_str().to_owned(),
             memory_usage: figures.memory_usage.clone(),
             cpu_usage: figures.cpu_usage.clone(),
             disk_usage: figures.disk_usage.clone(),
@@ -56,7 +56,7 @@ impl Status {
         }
     }
 
-    /// How syncing goes, as `GET /metrics` and `MetricsSync` report it.
+    /// Sync metrics, as `GET /metrics` and `MetricsSync` report it.
     pub fn sync_metrics(&self) -> SyncMetrics {
         let counters = &self.0.counters;
         SyncMetrics {

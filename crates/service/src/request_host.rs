@@ -1,9 +1,9 @@
 //! The host that a request names: `Host`, or the authority of a request target in absolute form (RFC 9112, section
 //! 3.2).
 //!
-//! A web page can make the name of its own site resolve to the relay's address (DNS rebinding). Its requests then come
-//! from its visitor's machine, and its origin is the host that it asks. What gives it away is that host, which is a
-//! name that nobody has configured.
+//! A web page can make the name of its own site resolve to the address of the relay (DNS rebinding). Its requests then
+//! come from the machine of its visitor, and its origin equals the requested host. They are recognised by that host,
+//! which is not configured.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,11 +11,11 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Version};
 use sdk_relay_config::{Config, normal_name};
 
-/// The host of a request, where no page of another site can have it; an extension of every request.
+/// The checked host of a request, which no page of another site can use; an extension of requests.
 #[derive(Clone, Debug)]
 pub struct CheckedHost(pub Option<RequestHost>);
 
-/// Why a request names no host. RFC 9112 has all of them answered with 400.
+/// Why the host of a request is invalid: 400 according to RFC 9112.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
     /// HTTP/1.1 without `Host`.
@@ -47,7 +47,7 @@ enum Name {
 }
 
 impl RequestHost {
-    /// The host of a request; `None` for one of HTTP/1.0 that names none, or an empty one.
+    /// The host of a request; `None` for HTTP/1.0 without a host, or with an empty one.
     pub fn of<B>(request: &Request<B>) -> Result<Option<Self>, HostError> {
         let mut lines = request.headers().get_all(HOST).iter();
         let line = lines.next();
@@ -79,8 +79,8 @@ impl RequestHost {
         parse(text).map(Some).ok_or(HostError::Malformed)
     }
 
-    /// Whether no page of another site can have this host: an IP address, `localhost`, a host of `http.hosts`, or the
-    /// one of `mesh.advertise`.
+    /// Whether this host cannot be that of a page of another site: an IP address, `localhost`, a host of `http.hosts`,
+    /// or the one of `mesh.advertise`.
     pub fn is_checked(&self, config: &Config) -> bool {
         match &self.name {
             Name::Ip(_) => true,
@@ -88,8 +88,8 @@ impl RequestHost {
         }
     }
 
-    /// Whether a page of this origin was served by this host. Behind a proxy that ends TLS the relay does not see which
-    /// scheme its clients use.
+    /// Whether a page of this origin was served by this host. Behind a proxy that terminates TLS, the relay does not
+    /// know the scheme of its clients.
     pub fn is_origin(&self, origin: &str, tls: bool) -> bool {
         let (host, default_port) = match origin.split_once("://") {
             Some(("https", host)) => (host, 443),
@@ -128,8 +128,7 @@ fn parse(text: &str) -> Option<RequestHost> {
     Some(RequestHost { name: host, port })
 }
 
-/// An IPv4 address or a name. Of the characters that RFC 3986 allows, those that DNS names do not have are left to
-/// nobody's names.
+/// An IPv4 address or a name. Names with characters that RFC 3986 allows, but DNS names do not have, are refused.
 fn name(host: &str) -> Option<Name> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return address.is_ipv4().then_some(Name::Ip(address));

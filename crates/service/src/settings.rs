@@ -22,27 +22,27 @@ pub struct Settings {
     changing: Mutex<()>,
 }
 
-/// What a change did.
+/// Result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// A line for each key whose value is another now: `sync.interval: 30 -> 60`.
+    /// A line for each changed key: `sync.interval: 30 -> 60`.
     pub changes: Vec<String>,
-    /// Whether something waits for a restart.
+    /// Whether a change takes effect only after a restart.
     pub restart_required: bool,
-    /// What the operator has to do besides.
+    /// Required actions of the operator.
     pub warnings: Vec<String>,
 }
 
-/// Why nothing was changed.
+/// Why a change was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// These fields are wrong.
     #[error("{} fields cannot be changed like this", .0.len())]
     Fields(Vec<FieldError>),
-    /// The changes cannot be kept.
+    /// The changes cannot be stored.
     #[error("cannot write the changes to the data directory: {0}")]
     Unwritable(#[from] std::io::Error),
-    /// The configuration beside the changes is wrong by now.
+    /// The rest of the configuration has become invalid.
     #[error(transparent)]
     Config(ConfigError),
 }
@@ -53,13 +53,13 @@ pub enum ReloadError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It cannot be used on this machine.
+    /// It is not usable on this machine.
     #[error(transparent)]
     Preflight(#[from] PreflightError),
 }
 
 impl Settings {
-    /// Of a relay that starts with `config`.
+    /// Settings of a relay that starts with `config`.
     pub fn new(loader: Loader, config: Config) -> Self {
         let (now, _) = watch::channel(Arc::new(config.clone()));
         Self {
@@ -71,7 +71,7 @@ impl Settings {
         }
     }
 
-    /// The configuration as it is. What waits for a restart is in it already.
+    /// The current configuration, including changes that wait for a restart.
     pub fn now(&self) -> Arc<Config> {
         Arc::clone(&self.now.borrow())
     }
@@ -81,7 +81,7 @@ impl Settings {
         self.now.subscribe()
     }
 
-    /// Whether something waits for a restart.
+    /// Whether a change takes effect only after a restart.
     pub fn restart_required(&self) -> bool {
         let now = self.now();
         changeable().any(|(_, change)| {
@@ -94,21 +94,21 @@ impl Settings {
         &self.started_with
     }
 
-    /// A restart with `wanted` failed, and this relay started with the configuration of before: what needs no restart
-    /// takes effect all the same, and the rest waits for the next restart.
+    /// Keeps the configuration `wanted` pending after a failed restart, when this relay started with the previous one:
+    /// changes that need no restart take effect, the rest waits for the next restart.
     pub fn keep_pending(&self, wanted: Config) {
         self.now.send_replace(Arc::new(wanted));
     }
 
-    /// Reads everything anew, as a restart would.
+    /// Reloads the configuration, as a restart does.
     pub fn reload(&self) -> Result<Config, ReloadError> {
         let config = self.loader.load()?;
         preflight::check(&config)?;
         Ok(config)
     }
 
-    /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` takes a change back. What is changed is kept
-    /// across restarts.
+    /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` reverts a change. Changes are kept across
+    /// restarts.
     pub async fn change(&self, patch: &Map<String, Value>) -> Result<Changed, ChangeError> {
         let _one_at_a_time = self.changing.lock().await;
         let mut changes = Loader::changes(&self.data_dir).map_err(ChangeError::Config)?;
@@ -120,7 +120,7 @@ impl Settings {
             other => ChangeError::Config(other),
         };
         let after = self.loader.load_with(&changes).map_err(refused)?;
-        // The next start would be refused, and this relay be gone by then.
+        // The next start would fail, after this relay has stopped.
         for (key, address, now) in [
             ("ws_url", after.ws_url, before.ws_url),
             ("http_url", after.http_url, before.http_url),

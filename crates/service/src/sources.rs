@@ -1,4 +1,4 @@
-//! What the status of the relay is made from.
+//! Inputs of the status of the relay.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,34 +15,34 @@ use crate::failure::Failure;
 use crate::restart::Restart;
 use crate::settings::Settings;
 
-/// What is looked at for a report.
+/// Sources of the reports.
 pub struct Sources {
     /// The configuration, as it is now.
     pub settings: Arc<Settings>,
-    /// Whether the last restart was given up.
+    /// Restart requests, and why the last one was abandoned.
     pub restart: Arc<Restart>,
     /// The node, or the development chain.
     pub chain: Arc<dyn ChainSource>,
-    /// How far the chain is followed.
+    /// Status of the follower.
     pub follow: watch::Receiver<FollowStatus>,
-    /// What is counted.
+    /// Counters.
     pub counters: Arc<Counters>,
-    /// What detection says of itself.
+    /// State of detection.
     pub vitals: Arc<Vitals>,
     /// The errors of the log.
     pub log: LogTap,
     /// Memory, processor, disk.
     pub process: Process,
-    /// The tweak index; `None` where `index.enabled` is off.
+    /// The tweak index; `None` if `index.enabled` is false.
     pub index: Option<Index>,
-    /// The BlindBit Oracle; `None` where `blindbit.url` is empty.
+    /// The BlindBit Oracle; `None` if `blindbit.url` is empty.
     pub oracle: Option<Arc<Oracle>>,
     /// Messages per second.
     pub rate: Arc<Rate>,
-    /// The mesh of relays that have proven who they are.
+    /// The mesh of authenticated relays.
     pub mesh: Arc<Mesh>,
     /// When the relay started.
     pub started: Instant,
-    /// Which part of the relay has failed.
+    /// Failed part of the relay.
     pub failure: watch::Receiver<Option<Failure>>,
 }

@@ -1,4 +1,4 @@
-//! The condition of the relay, what is wrong, and whether it is ready: `GET /health`.
+//! Condition, problems and readiness of the relay: `GET /health`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::sources::Sources;
 /// Overall condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// All is well.
+    /// No problems.
     Healthy,
-    /// Something is amiss; what can be served is served.
+    /// There is a problem; the relay serves what it can.
     Degraded,
-    /// Nothing useful can be served.
+    /// The relay cannot serve.
     Critical,
 }
 
 impl Condition {
-    /// The word on the wire.
-    pub fn word(self) -> &'static str {
+    /// Its name in messages.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
             Self::Degraded => "degraded",
@@ -37,11 +37,11 @@ impl Condition {
     }
 }
 
-/// A publisher of signals gets this long to connect, and a signal to come: polling may find a change a moment before
-/// it.
+/// Grace period for the publisher of signals to connect, and for a signal to arrive: polling may find a change shortly
+/// before it.
 const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Between two looks whether the relay is ready.
+/// Poll interval of the readiness.
 const READY_LOOK: Duration = Duration::from_millis(10);
 
 /// The status of the relay, and the reports on it. Clones are handles to the same one.
@@ -49,7 +49,7 @@ const READY_LOOK: Duration = Duration::from_millis(10);
 pub struct Status(pub(crate) Arc<Sources>);
 
 impl Status {
-    /// Of a relay with these sources.
+    /// The status of a relay with these sources.
     pub fn new(sources: Sources) -> Self {
         Self(Arc::new(sources))
     }
@@ -84,24 +84,21 @@ impl Status {
         self.0.process.figures()
     }
 
-    /// The relay's condition and what is wrong, in a sentence each.
+    /// Condition and problems of the relay, one sentence each.
     pub fn condition(&self) -> (Condition, Vec<String>) {
         let (mut condition, mut problems) = self.serving();
         problems.extend(self.signals());
         problems.extend(self.0.mesh.problems());
-        problems.extend(
-            self.0
-                .restart
-                .given_up()
-                .map(|reason| format!("the last restart was given up, and the relay goes on as it was: {reason}")),
-        );
+        problems.extend(self.0.restart.given_up().map(|reason| {
+            format!("the last restart was abandoned, and the relay continues with its previous configuration: {reason}")
+        }));
         if !problems.is_empty() && condition == Condition::Healthy {
             condition = Condition::Degraded;
         }
         (condition, problems)
     }
 
-    /// What keeps the node's signals from coming. The node is polled meanwhile.
+    /// Why signals of the node do not arrive. The node is polled meanwhile.
     fn signals(&self) -> Option<String> {
         let signalling = self.0.chain.signalling()?;
         let follow = self.0.follow.borrow();
@@ -126,8 +123,7 @@ impl Status {
         })
     }
 
-    /// The relay's condition as far as its clients are concerned. What an operator alone has to mend is no reason to
-    /// send them elsewhere.
+    /// Condition of the relay for its clients, without problems that concern only the operator.
     pub fn serving(&self) -> (Condition, Vec<String>) {
         let mut problems = Vec::new();
         let mut condition = Condition::Healthy;
@@ -161,7 +157,7 @@ impl Status {
             error: SourceError::WrongChain { .. },
         } = &follow.state
         {
-            // It will not pass by itself, and the node's other answers are about another chain.
+            // Permanent: the node follows another chain.
             condition = Condition::Critical;
         }
         if self.0.vitals.store_fails() {
@@ -200,8 +196,7 @@ impl Status {
     pub async fn ready(&self) {
         let mut follow = self.0.follow.clone();
         while self.not_ready().is_some() {
-            // The status wakes at every change of the follower; what detection does behind it takes a moment more.
-            // Either way the next look decides.
+            // The follower notifies of its changes; detection follows with a short delay. Check again in both cases.
             drop(tokio::time::timeout(READY_LOOK, follow.changed()).await);
         }
     }
@@ -210,7 +205,7 @@ impl Status {
     pub fn health(&self) -> (Condition, Health) {
         let (condition, problems) = self.condition();
         let bitcoin_core = match &self.0.follow.borrow().state {
-            // It answers; what we need is not loaded yet.
+            // It answers, but is still loading.
             FollowState::Unreachable {
                 error: SourceError::Warming { .. },
             }
@@ -221,7 +216,7 @@ impl Status {
         };
         let (tweaks, tweaks_come) = self.source_of_tweaks();
         let health = Health {
-            status: condition.word().to_owned(),
+            status: condition.as_str().to_owned(),
             uptime: self.uptime(),
             version: API_VERSION.to_owned(),
             timestamp: unix_now(),
@@ -244,7 +239,7 @@ impl Status {
         (condition, health)
     }
 
-    /// Where the index's tweaks come from, in a word, and whether they come.
+    /// Source of the tweaks of the index, and whether it is available.
     fn source_of_tweaks(&self) -> (&'static str, bool) {
         if let Some(oracle) = &self.0.oracle {
             let state = oracle.state();

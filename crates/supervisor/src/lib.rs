@@ -1,9 +1,9 @@
 //! The owner of the relay's tasks and threads.
 //!
-//! Each has a name. None of them ends by itself while the relay serves: the end or the panic of one is logged, makes
-//! `/health` critical, and ends the relay ([`Supervisor::failed`]), since a relay without one of its parts would only
-//! seem to serve. Connections are owned too, and may end: a panic in one is logged and ends that connection alone, so
-//! that no client can end the relay for the others.
+//! Each has a name. None of them may end while the relay serves: the end or the panic of one is logged, makes `/health`
+//! critical, and ends the relay ([`Supervisor::failed`]), because a relay cannot serve without all of its parts.
+//! Connections are owned too, and may end: a panic in one is logged and ends only that connection, so that no client
+//! can end the relay for others.
 
 pub mod signals;
 
@@ -23,9 +23,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// While a part panics its channels close, and parts that live from them end: their ends may be reported before the
-/// panic is.
-const CAUSE_WITHIN: Duration = Duration::from_millis(50);
+/// A panic closes the channels of a part, and dependent parts end: their end may be reported before the panic.
+const CAUSE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Owns the tasks and threads of one relay. Clones are handles to the same one.
 #[derive(Clone, Debug)]
@@ -34,12 +33,12 @@ pub struct Supervisor(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     failure: watch::Sender<Option<Failure>>,
-    /// The relay is ending: parts may end.
+    /// The relay is shutting down: parts may end.
     stopping: AtomicBool,
     stop: CancellationToken,
     parts: TaskTracker,
     connections: TaskTracker,
-    /// Ends the connections that did not end by themselves.
+    /// Aborts the remaining connections.
     cut: CancellationToken,
     running: Mutex<BTreeMap<u64, &'static str>>,
     next: AtomicU64,
@@ -78,7 +77,7 @@ impl Supervisor {
         self.task_on(None, name, task);
     }
 
-    /// The same on another runtime than the present one.
+    /// The same on another runtime.
     pub fn task_on(
         &self,
         runtime: Option<&Handle>,
@@ -87,7 +86,7 @@ impl Supervisor {
     ) {
         let (part, stop) = (self.part(name), self.0.stop.clone());
         let task = async move {
-            // Dropped last, also where the task panics: it reports the end.
+            // Dropped last, even if the task panics: it reports the end.
             let _part = part;
             tokio::select! {
                 biased;
@@ -101,7 +100,7 @@ impl Supervisor {
         };
     }
 
-    /// Runs a thread, which has a signal of its own for its end.
+    /// Runs a thread, which has its own stop signal.
     pub fn thread(&self, name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let (part, token) = (self.part(name), self.0.parts.token());
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -129,19 +128,19 @@ impl Supervisor {
         self.0.connections.len()
     }
 
-    /// Takes no more connections, and waits for the end of those that there are; `false`: they did not end in time.
+    /// Accepts no more connections, and waits for the end of the existing ones; `false`: they did not end in time.
     pub async fn drain(&self, within: Duration) -> bool {
         self.0.connections.close();
         timeout(within, self.0.connections.wait()).await.is_ok()
     }
 
-    /// Ends the connections that are left where they are, and what they hold; `false`: one of them is not at an await.
+    /// Aborts the remaining connections; `false`: one of them is not at an await point.
     pub async fn cut_connections(&self, within: Duration) -> bool {
         self.0.cut.cancel();
         timeout(within, self.0.connections.wait()).await.is_ok()
     }
 
-    /// Reports that a part has failed which is no task or thread of the supervisor itself.
+    /// Reports the failure of a part that is not a task or thread of the supervisor.
     pub fn fail(&self, failure: Failure) {
         if self.0.stopping.load(Ordering::Acquire) {
             return;
@@ -160,8 +159,7 @@ impl Supervisor {
         });
     }
 
-    /// The part that failed first; one that panicked before one that merely ended, as it may have done so for want of
-    /// the other.
+    /// The part that failed first; a panicked one takes precedence over an ended one, which may be a consequence.
     pub fn failure(&self) -> Option<Failure> {
         self.0.failure.borrow().clone()
     }
@@ -174,37 +172,38 @@ impl Supervisor {
     /// Waits until a part fails.
     pub async fn failed(&self) -> Failure {
         let mut failure = self.0.failure.subscribe();
-        let mut wait_for = async |wanted: fn(&Failure) -> bool| {
-            let found = failure.wait_for(|failure| failure.as_ref().is_some_and(wanted)).await;
+        let mut wait_for = async |predicate: fn(&Failure) -> bool| {
+            let found = failure
+                .wait_for(|failure| failure.as_ref().is_some_and(predicate))
+                .await;
             found.ok().and_then(|failure| failure.clone())
         };
         let first = wait_for(|_| true).await;
-        let cause = timeout(CAUSE_WITHIN, wait_for(|failure| failure.panicked)).await;
+        let cause = timeout(CAUSE_TIMEOUT, wait_for(|failure| failure.panicked)).await;
         match cause.ok().flatten().or(first) {
             Some(failure) => failure,
-            // The sender lives as long as `self`.
+            // `self` owns the sender.
             None => std::future::pending().await,
         }
     }
 
-    /// From now on parts may end.
+    /// Allows parts to end from now on.
     pub fn begin_stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// Ends all tasks when it is dropped, unless the start succeeds: a start that is given up is no failure of its
-    /// parts.
+    /// Ends all tasks when it is dropped, unless the start succeeds: an abandoned start is not a failure of its parts.
     pub fn start_guard(&self) -> StartGuard {
         StartGuard(Some(self.clone()))
     }
 
-    /// Ends all tasks, and waits for nothing.
+    /// Aborts all tasks without waiting.
     pub fn abandon(&self) {
         self.begin_stop();
         self.0.stop.cancel();
     }
 
-    /// Ends all tasks, and waits for them and for the threads, which have been told before. Gives the names of those
+    /// Ends all tasks, and waits for them and for the threads, which were notified before. Returns the names of those
     /// that did not end in time.
     pub async fn stop(&self, within: Duration) -> Vec<&'static str> {
         self.abandon();
@@ -230,7 +229,7 @@ impl Supervisor {
     }
 }
 
-/// Lives as long as its part does.
+/// Guard of a running part.
 struct Part {
     supervisor: Supervisor,
     number: u64,
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_start_that_is_given_up_is_no_failure_of_its_parts() {
+    async fn an_abandoned_start_is_no_failure_of_its_parts() {
         let supervisor = Supervisor::default();
         supervisor.task("lasting", std::future::pending());
         drop(supervisor.start_guard());
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ends_while_the_relay_ends_is_no_failure_and_what_does_not_end_is_named() {
+    async fn an_end_during_the_shutdown_is_no_failure_and_a_hanging_part_is_named() {
         let supervisor = Supervisor::default();
         let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
         supervisor.task("lasting", std::future::pending());
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_panics_ends_alone() {
+    async fn a_panic_ends_only_its_connection() {
         let supervisor = Supervisor::default();
         supervisor.connection(async { panic!("a test") });
         assert!(supervisor.drain(SOON).await);

@@ -1,17 +1,16 @@
-//! Time on the wire.
+//! Times in messages.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Now, in Unix seconds; 0 on a machine whose clock stands before 1970.
+/// Current time in Unix seconds; 0 if the clock is before 1970.
 pub fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-/// RFC 3339 in UTC, in whole seconds: `2024-12-19T10:00:00Z`. Times before 1970 become 1970, and those that RFC 3339
-/// cannot name, after 9999, too.
+/// RFC 3339 in UTC, in whole seconds: `2024-12-19T10:00:00Z`. Times before 1970, or after the year 9999, become 1970.
 pub fn rfc3339(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let at = i64::try_from(seconds).map(OffsetDateTime::from_unix_timestamp);

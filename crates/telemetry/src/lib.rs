@@ -1,6 +1,6 @@
-//! What an operator looks at: counters, the process's own figures, the log; and the clock.
+//! Telemetry for the operator: counters, figures of the process, the log; and the clock.
 //!
-//! This crate knows no other part of the relay: whoever measures something hands it in.
+//! This crate depends on no other part of the relay: measured values are passed in.
 
 pub mod clock;
 mod counters;

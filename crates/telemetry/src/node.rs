@@ -1,11 +1,11 @@
-//! The node's own figures, asked for at a fixed interval, so that no client can make the relay ask the node more often.
+//! Figures of the node, requested at a fixed interval, so that clients cannot cause more requests.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use sdk_relay_protocol::http::BitcoinMetrics;
 
-/// Between two requests. Blocks come every ten minutes; the mempool's size is a curve for an operator's eye.
+/// Between two requests. Sufficient for graphs of the operator.
 const POLL_EVERY: Duration = Duration::from_secs(5);
 
 /// The node's latest figures; empty while it does not answer.
@@ -20,7 +20,7 @@ impl NodeFigures {
         self.last.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps the figures up to date for as long as the returned future is polled; `ask` asks the node.
+    /// Keeps the figures up to date for as long as the returned future is polled; `ask` requests them.
     pub async fn poll<F: Future<Output = BitcoinMetrics>>(&self, ask: impl Fn() -> F) {
         let mut tick = tokio::time::interval(POLL_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -39,10 +39,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_latest_figures_are_kept_and_the_node_is_asked_at_the_interval() {
-        let (node, asked) = (NodeFigures::default(), AtomicU64::new(0));
+    async fn the_latest_figures_are_kept_and_requested_at_the_interval() {
+        let (node, requests) = (NodeFigures::default(), AtomicU64::new(0));
         let ask = async || BitcoinMetrics {
-            block_height: Some(asked.fetch_add(1, Ordering::Relaxed)),
+            block_height: Some(requests.fetch_add(1, Ordering::Relaxed)),
             ..BitcoinMetrics::default()
         };
         let within = POLL_EVERY * 2 + POLL_EVERY / 2;

@@ -1,4 +1,4 @@
-//! This process's own use of memory, processor and disk.
+//! Memory, CPU and disk use of this process.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Figures younger than this are given again: asking the system for every request would cost more than the answer, and
-/// the share of the processor needs a while to mean something.
+/// Figures younger than this are reused: reading them per request would cost more than the answer, and the CPU share
+/// needs a minimum interval.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What the process uses, in numbers and in words. Unknown figures are `None`.
+/// Resource use of the process, as numbers and as text. Unknown figures are `None`.
 #[derive(Debug, Default, PartialEq)]
 pub struct ProcessFigures {
     /// Resident memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// Share of one processor since the look before, in percent.
+    /// Share of one processor since the last measurement, in percent.
     pub cpu_percent: Option<f64>,
     /// Size of the files in the data directory in bytes.
     pub disk_bytes: Option<u64>,
@@ -27,7 +27,7 @@ pub struct ProcessFigures {
     pub disk_usage: Option<String>,
 }
 
-/// Looks at the process when asked.
+/// Measures the process on demand.
 #[derive(Debug)]
 pub struct Process {
     data_dir: PathBuf,
@@ -36,7 +36,7 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Look {
-    /// `None` where the system gives nothing about its processes.
+    /// `None` if the system does not report processes.
     system: Option<System>,
     at: Option<Instant>,
     figures: Arc<ProcessFigures>,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How far the rate looks back.
+/// Window of the rate.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How often the count is sampled.
+/// Sampling interval.
 const STEP: Duration = Duration::from_secs(1);
 
 /// A rate from samples of a counter that only grows.
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn over_the_last_minute_alone() {
+    async fn over_the_last_minute_only() {
         let rate = Rate::default();
         let start = Instant::now();
         for second in 0..=200u64 {

@@ -1,9 +1,9 @@
-//! A few figures that detection keeps for whoever asks after its health.
+//! State of detection for `/health`.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-/// How the node's wallet is doing.
+/// State of the wallet of the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WalletState {
     /// None is configured.
@@ -11,7 +11,7 @@ pub enum WalletState {
     None,
     /// It is loaded.
     Open,
-    /// It cannot be had, and why. Everything else works.
+    /// It is unavailable, for this reason. Everything else works.
     Unavailable(String),
 }
 
@@ -26,7 +26,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// Of a relay whose log reaches up to the block at this height.
+    /// Initial state of a relay with this tip.
     pub fn new(tip: Option<u32>) -> Self {
         Self {
             tip: AtomicI64::new(tip.map_or(-1, i64::from)),
@@ -37,12 +37,12 @@ impl Vitals {
         }
     }
 
-    /// Height up to which events are logged.
+    /// Height of the tip of the event log.
     pub fn tip(&self) -> Option<u32> {
         u32::try_from(self.tip.load(Ordering::Acquire)).ok()
     }
 
-    /// Watches held now.
+    /// Current number of watches.
     pub fn watches(&self) -> usize {
         self.watches.load(Ordering::Relaxed)
     }
@@ -52,22 +52,22 @@ impl Vitals {
         self.store_fails.load(Ordering::Acquire)
     }
 
-    /// Whether the mempool has been looked through since the start.
+    /// Whether the mempool has been scanned since the start.
     pub fn mempool_known(&self) -> bool {
         self.mempool_known.load(Ordering::Acquire)
     }
 
-    /// How the node's wallet is doing.
+    /// State of the wallet of the node.
     pub fn wallet(&self) -> WalletState {
         self.wallet.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Detection has logged the events up to the block at this height.
+    /// Records the tip of the event log.
     pub fn set_tip(&self, height: u32) {
         self.tip.store(i64::from(height), Ordering::Release);
     }
 
-    /// Detection holds so many watches.
+    /// Records the number of watches.
     pub fn set_watches(&self, watches: usize) {
         self.watches.store(watches, Ordering::Relaxed);
     }
@@ -77,12 +77,12 @@ impl Vitals {
         self.store_fails.swap(fails, Ordering::AcqRel) != fails
     }
 
-    /// The mempool has been looked through.
+    /// Records that the mempool has been scanned.
     pub fn set_mempool_known(&self) {
         self.mempool_known.store(true, Ordering::Release);
     }
 
-    /// How the node's wallet is doing.
+    /// State of the wallet of the node.
     pub fn set_wallet(&self, state: WalletState) {
         *self.wallet.write().unwrap_or_else(PoisonError::into_inner) = state;
     }

@@ -1,4 +1,4 @@
-//! A log that version 0.1 wrote: clients get the same messages, byte for byte.
+//! A log of version 0.1: clients receive the same messages, byte for byte.
 
 use sdk_relay_protocol::{Event, LARGEST_MESSAGE, Notification, ServerMessage};
 use sdk_relay_store::Store;
@@ -31,7 +31,7 @@ impl Migrated {
         }
     }
 
-    /// What a client that continues here is sent: the id of each message for server-sent events, and its text.
+    /// The messages sent to a client that continues here: the id of each message for server-sent events, and its text.
     async fn sent(&self, mut cursor: Cursor) -> Vec<(Option<u64>, Bytes)> {
         let topics = [NOTIFICATIONS, Topic::Tweaks].into_iter().collect();
         let mut all = Vec::new();
@@ -44,7 +44,7 @@ impl Migrated {
         }
     }
 
-    /// What version 0.1 sent of the events after this one.
+    /// The messages of version 0.1 for the events after this one.
     fn sent_by_version_0_1(&self, after: u64) -> Vec<(Option<u64>, Bytes)> {
         let events = self.file.events.iter().filter(|(id, ..)| *id > after);
         events
@@ -101,13 +101,13 @@ async fn clients_resume_by_the_hash_of_a_block() {
     let (cursor, resume) = log.hub.resume_after(&[hash(1), hash(50)]).unwrap();
     assert_eq!((cursor.after(), resume), (51, Resume::Complete));
     assert_eq!(log.sent(cursor).await, log.sent_by_version_0_1(51));
-    // Not of the chain any more.
+    // No longer in the chain.
     let (cursor, resume) = log.hub.resume_after(&[hash(8)]).unwrap();
     assert_eq!((cursor.after(), resume), (52, Resume::Gap));
     assert_eq!(log.hub.settled_as_of(44).unwrap(), Some(7));
 }
 
-/// From before there were parts.
+/// A log from before the split into parts.
 #[tokio::test]
 async fn a_block_that_is_longer_than_a_message_is_sent_in_parts() {
     let log = Migrated::new(false);
@@ -130,7 +130,10 @@ async fn a_block_that_is_longer_than_a_message_is_sent_in_parts() {
         let data = &message["data"];
         assert_eq!((&data["part"], &data["parts"]), (&n.into(), &parts.len().into()));
         let expected = (n == parts.len()).then_some(*id);
-        assert_eq!(*event_id, expected, "resuming from a part gets the whole block again");
+        assert_eq!(
+            *event_id, expected,
+            "resuming from a part returns the whole block again"
+        );
         assert_eq!(message["event_id"], Value::from(expected));
         outputs += data["transactions"][0]["outputs"].as_array().unwrap().len();
     }

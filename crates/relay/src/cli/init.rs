@@ -20,7 +20,7 @@ pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
     }
     // Passwords and tokens are added to it.
     let mut file = create_private(&path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => anyhow!("{} exists: edit it, or remove it to start anew", path.display()),
+        ErrorKind::AlreadyExists => anyhow!("{} exists: edit it, or remove it first", path.display()),
         _ => anyhow!("cannot write {}: {error}", path.display()),
     })?;
     file.write_all(template().as_bytes())

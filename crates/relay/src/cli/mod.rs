@@ -135,7 +135,7 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
     }
     preflight::check(&config)?;
     match preflight::cookie(&config) {
-        // Nobody has asked for this file: the node may be another's, or come later.
+        // The default cookie file was not configured: the node may use other credentials, or start later.
         Err(error) if config.bitcoin_core.has_default_cookie(config.network) => {
             say_error(&format!("sdk_relay: warning: {error}"));
         }
@@ -150,7 +150,7 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An error with its causes. Leaves out a cause that the message already contains.
+/// An error with its causes. Omits a cause that the message already contains.
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::source;
 use crate::relay::Relay;
 
-/// Time that blocking work of the runtime gets at the end of the process.
+/// Timeout of blocking work of the runtime at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// Threads that a relay needs besides the workers of the runtime: signals, detection, the index, and blocking disk
 /// access.
@@ -30,12 +30,12 @@ pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
     run_with(overrides, None)
 }
 
-/// The same; with `engine` in place of the configured one, where it is given.
+/// The same; uses `engine`, if given, instead of the configured one.
 pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
     let config = loader.load()?;
     let log = Log::to_stderr(&config)?;
-    // Who asks for a backtrace gets it from the default hook.
+    // With RUST_BACKTRACE, the default hook prints the backtrace.
     if std::env::var_os("RUST_BACKTRACE").is_none_or(|wanted| wanted == "0") {
         std::panic::set_hook(Box::new(log_panic));
     }
@@ -51,13 +51,12 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
         .build()
         .context("cannot start the asynchronous runtime")?;
     let ended = runtime.block_on(keep_running(loader, config, log, engine));
-    // Not by dropping it, which waits for ever for a thread that waits for a disk.
+    // Not by dropping it, which would wait indefinitely for a thread that is blocked on a disk.
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
     ended
 }
 
-/// Logs what the operator may have meant otherwise. A filter with a wrong target may hide the line, so that it goes
-/// around the log.
+/// Reports probable mistakes in the configuration: in the log or, if its filter hides warnings, on standard error.
 fn warn(config: &Config) {
     for warning in config.warnings() {
         if tracing::enabled!(tracing::Level::WARN) {
@@ -80,7 +79,7 @@ fn threads_are_there(count: usize) -> std::io::Result<()> {
     })
 }
 
-/// Runs the relay, and again after each requested restart.
+/// Runs the relay, and restarts it on request.
 async fn keep_running(
     loader: Loader,
     mut config: Config,
@@ -103,7 +102,7 @@ async fn keep_running(
             let engine = engine.clone().unwrap_or_else(|| Arc::new(config.scanner));
             let (loader, config, log, ports) = (loader.clone(), config.clone(), log.tap().clone(), ports.clone());
             let start = async move { Relay::start_with(loader, config, log, engine, &ports).await };
-            // On a task of its own: parts of it wait for the disk, and a signal is to end it all the same.
+            // On a separate task: parts of it block on the disk, and a signal must end it nevertheless.
             AbortOnDropHandle::new(tokio::spawn(start))
         };
         let Some(started) = unless_ended(start(&config), &mut signals).await else {
@@ -112,7 +111,7 @@ async fn keep_running(
         let relay = match (started, before.take()) {
             (Ok(relay), _) => relay,
             (Err(error), None) => return Err(error),
-            // After a restart, a relay on the old configuration is worth more than none.
+            // After a failed restart, fall back to the old configuration.
             (Err(error), Some(old)) => {
                 let error = super::with_causes(&error);
                 tracing::error!(
@@ -141,7 +140,7 @@ async fn keep_running(
     }
 }
 
-/// Waits for the relay to start. `None`: a signal requested the end first.
+/// Waits for the relay to start. `None`: a signal requested the shutdown first.
 async fn unless_ended(
     mut start: AbortOnDropHandle<anyhow::Result<Relay>>,
     signals: &mut Signals,
@@ -160,7 +159,7 @@ async fn unless_ended(
 /// How a relay ended.
 enum End {
     Signal,
-    /// Start again with the first configuration; the second is the one that it ran with.
+    /// Restart with the first configuration; the second is the one that it ran with.
     Restart(Box<Config>, Box<Config>),
 }
 
@@ -192,7 +191,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     say(&welcome(&address, ws, http, relay.certificate()));
                 }
             }
-            restart_id = restart.asked() => match settings.reload() {
+            restart_id = restart.requested() => match settings.reload() {
                 Ok(new) => {
                     tracing::info!(restart_id, "restarting");
                     let old = settings.started_with().clone();
@@ -204,7 +203,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     restart.give_up(error.to_string());
                 }
             },
-            // Without one of its parts the relay would not do its work: the service manager has to start it again.
+            // A relay with a failed part cannot serve: exit, so that the service manager restarts it.
             failure = relay.failed() => {
                 if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
                     tracing::warn!("exiting before all connections and tasks have ended");

@@ -92,7 +92,7 @@ impl Indexing {
     /// Builds the index, shows its progress, and polls the oracle.
     pub(crate) fn spawn(&mut self, supervisor: &Supervisor) {
         if let Some(oracle) = &self.oracle {
-            supervisor.task("oracle", Arc::clone(oracle).keep_looking());
+            supervisor.task("oracle", Arc::clone(oracle).run());
         }
         if let Some(builder) = self.builder.take() {
             supervisor.task("index", builder.run());

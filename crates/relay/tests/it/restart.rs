@@ -139,7 +139,7 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     );
     mine(&relay).await;
 
-    // A port that is taken shows only when it is too late to refuse: the relay goes on with what it had.
+    // A port that is taken shows only when it is too late to refuse: the relay continues with its old configuration.
     std::fs::remove_file(dir.path().join("sdk_relay.toml")).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let changed = put(&relay, &json!({"ws_url": taken.local_addr().unwrap().to_string()})).await;
@@ -163,7 +163,7 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     let health = http_get(&health_url).await.json();
     let said = health["problems"][0].as_str().unwrap();
     assert!(
-        said.contains("restart was given up") && said.contains("ws_url"),
+        said.contains("restart was abandoned") && said.contains("ws_url"),
         "{health}"
     );
     assert_eq!(health["status"], "degraded");

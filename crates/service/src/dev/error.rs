@@ -1,26 +1,26 @@
-//! What can go wrong with mining and paying.
+//! Errors of mining and paying.
 
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::node::WalletError;
 use sdk_relay_chain::rpc::code;
 use sdk_relay_devchain::PayError;
 
-/// Why there is no block or no payment.
+/// Why mining or paying failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// The address is none, or of another network.
+    /// The address is invalid, or of another network.
     #[error("{0}")]
     Address(String),
     /// The amount cannot be paid.
     #[error("{0}")]
     Amount(String),
-    /// What it needs is not there: a wallet, or blocks that anybody may mine.
+    /// A requirement is missing: a wallet, or blocks that can be mined (not on signet).
     #[error("{0}")]
     Unavailable(String),
     /// The node did not answer.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A fault of the program.
+    /// An internal error.
     #[error("{0}")]
     Failed(String),
 }
@@ -40,7 +40,7 @@ impl From<PayError> for DevError {
 impl From<WalletError> for DevError {
     fn from(error: WalletError) -> Self {
         match error {
-            // It is loading, or cannot estimate a fee: no other amount helps.
+            // It is loading, or cannot estimate a fee: independent of the amount.
             WalletError::Refused(ref reason) if reason.code == code::WALLET => Self::Unavailable(error.to_string()),
             WalletError::Refused(_) => Self::Amount(error.to_string()),
             WalletError::Unavailable { .. } => Self::Unavailable(error.to_string()),

@@ -1,8 +1,8 @@
 //! Paying from the node's wallet.
 //!
-//! A node's wallet knows no silent payments, and does not lend its keys. A payment to a silent-payment address
-//! therefore goes in two transactions: the wallet pays a key made for this payment, and that key, which we have, pays
-//! the silent address.
+//! The wallet of a node does not support silent payments, and does not export its keys. A payment to a silent-payment
+//! address therefore takes two transactions: the wallet pays to a temporary key, and that key pays the silent-payment
+//! address.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 
 use super::error::DevError;
 
-/// Fee of the second transaction, some 111 virtual bytes: four times what any node relays.
+/// Fee of the second transaction, about 111 virtual bytes: four times the minimum relay fee.
 const FEE: Amount = Amount::from_sat(500);
 /// Least amount that a node relays to a taproot output at the default dust rate.
 const DUST: Amount = Amount::from_sat(330);
@@ -34,7 +34,7 @@ const DUST: Amount = Amount::from_sat(330);
 pub struct Faucet {
     /// The node.
     pub rpc: RpcClient,
-    /// The same node, as what the relay follows.
+    /// The same node as a chain source.
     pub chain: Arc<dyn ChainSource>,
     /// The wallet, once it is open.
     pub wallet: watch::Receiver<Option<NodeWallet>>,
@@ -53,7 +53,7 @@ impl Faucet {
         let wallet = self.wallet.borrow().clone();
         let (method, to) = match wallet {
             Some(wallet) => ("generatetoaddress", wallet.new_address().await?.to_string()),
-            // Anybody may spend the coins of these blocks: without a wallet they are nobody's.
+            // Without a wallet, the coins of these blocks go to an anyone-can-spend script.
             None => ("generatetodescriptor", "raw(51)#8lvh9jxk".to_owned()),
         };
         let mined = self.rpc.call(method, serde_json::json!([blocks, to])).await;
@@ -146,7 +146,7 @@ fn spend(
             sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
             witness: Witness::new(),
         }],
-        // BIP352 output keys go into the output as they are, without BIP341's tweak.
+        // BIP352 output keys are used without the tweak of BIP341.
         output: vec![TxOut {
             value: amount,
             script_pubkey: ScriptBuf::new_p2tr_tweaked(TweakedPublicKey::dangerous_assume_tweaked(*output)),

@@ -1,4 +1,4 @@
-//! Play money: what is behind `/dev/mine` and `/dev/pay`.
+//! Development tools of `/dev/mine` and `/dev/pay`.
 
 mod error;
 mod faucet;
@@ -11,7 +11,7 @@ use sdk_relay_devchain::DevChain;
 pub use error::DevError;
 pub use faucet::Faucet;
 
-/// Blocks that one request may mine: a month's worth takes a node a second.
+/// Largest number of blocks of one request, which takes a node about a second.
 pub const MOST_BLOCKS: u32 = 1000;
 
 /// Mines and pays, on the embedded chain or on a node.
@@ -36,7 +36,7 @@ impl DevTools {
         }
     }
 
-    /// Pays a silent-payment address or any other of the network; the transaction is in the mempool then.
+    /// Pays a silent-payment address or any other of the network; the transaction is then in the mempool.
     pub async fn pay(&self, address: &str, amount: Amount) -> Result<Txid, DevError> {
         match self {
             Self::Embedded(chain) => {
@@ -48,7 +48,7 @@ impl DevTools {
     }
 }
 
-/// The embedded chain computes and writes its file: not on the threads that serve sockets.
+/// Runs blocking work of the embedded chain outside the threads that serve sockets.
 async fn on_a_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevError> {
     tokio::task::spawn_blocking(work)
         .await

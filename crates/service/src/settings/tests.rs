@@ -118,7 +118,7 @@ async fn all_or_nothing() {
 }
 
 #[tokio::test]
-async fn values_are_of_their_kind_whatever_a_flag_lies_over() {
+async fn values_are_checked_even_if_a_flag_overrides_them() {
     let f = fixture("");
     for (patch, name) in [
         (json!({"standalone": "yes"}), "standalone"),
@@ -137,7 +137,7 @@ async fn values_are_of_their_kind_whatever_a_flag_lies_over() {
 }
 
 #[tokio::test]
-async fn a_key_with_dots_is_no_setting_and_each_unknown_key_is_named() {
+async fn a_dotted_key_is_not_a_setting_and_each_unknown_key_is_named() {
     let f = fixture("");
     let patch = json!({
         "sync.interval": 5, "sync": {"health_interval.x": 1, "colour": 1}, "bitcoin_core.url": null, "": 1, "bitcoin_core": {"": 1}
@@ -158,7 +158,7 @@ async fn a_key_with_dots_is_no_setting_and_each_unknown_key_is_named() {
 }
 
 #[tokio::test]
-async fn credentials_belong_to_the_address_that_they_were_configured_with() {
+async fn credentials_are_sent_only_to_their_configured_address() {
     use sdk_relay_config::Credentials;
 
     let f = fixture("[bitcoin_core]\nurl = \"http://node:1\"\nuser = \"me\"\npassword = \"5ec2e7\"\n");
@@ -172,7 +172,7 @@ async fn credentials_belong_to_the_address_that_they_were_configured_with() {
     );
     assert!(!changed.warnings[0].contains("5ec2e7"));
     assert!(!sends(&f.settings.now()) && !sends(&f.settings.reload().unwrap()));
-    // Another change says it again, and another address is no way around.
+    // Another change says it again, and another address does not circumvent it.
     assert_eq!(change(&f, json!({"dev_mode": true})).await.unwrap().warnings.len(), 1);
     assert_eq!(to(json!("http://node.thief:1")).await.warnings.len(), 1);
     // The operator's own address, whether written out or taken back, is no change.
@@ -190,7 +190,7 @@ async fn credentials_belong_to_the_address_that_they_were_configured_with() {
 }
 
 #[tokio::test]
-async fn the_default_cookie_is_for_the_default_address_alone() {
+async fn the_default_cookie_is_sent_only_to_the_default_address() {
     let f = fixture("");
     let changed = change(&f, json!({"bitcoin_core": {"url": "http://thief:1"}}))
         .await

@@ -1,4 +1,4 @@
-//! One line of the log: bounded, whatever was logged.
+//! One log line, of bounded size.
 
 use std::fmt::{self, Debug, Write};
 use std::time::SystemTime;
@@ -7,18 +7,18 @@ use sdk_relay_protocol::http::LogLevel;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// Bytes of a message, and of the value of a field, that are kept: more than any of the relay's own lines has. What a
-/// peer says can be longer.
+/// Bytes kept of a message, and of the value of a field: more than any line of the relay needs. A text from a peer can
+/// be longer.
 pub(super) const TEXT_BYTES: usize = 2048;
-/// Fields of a line that are kept. The relay's own lines have half a dozen at most.
+/// Fields kept of a line. Lines of the relay have at most six.
 pub(super) const FIELDS: usize = 32;
-/// What a text that was cut ends with.
+/// Suffix of a truncated text.
 const CUT: &str = "…";
 
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// When it was logged.
+    /// Time of logging.
     pub at: SystemTime,
     /// Severity.
     pub level: LogLevel,
@@ -31,12 +31,12 @@ pub struct Line {
     pub line: Option<u32>,
 }
 
-/// Where an event comes from.
+/// Target of an event.
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// From `tracing`.
     Static(&'static str),
-    /// From the crate `log`, whose targets `tracing` carries in a field.
+    /// From the crate `log`, whose targets are in a field of `tracing`.
     Named(String),
 }
 
@@ -71,7 +71,7 @@ impl Line {
         line
     }
 
-    /// The part of the program that speaks: the path of the module without the crate's first name.
+    /// The module path, without the prefix of the crate name.
     pub fn module(&self) -> &str {
         let target = match &self.target {
             Target::Static(target) => target,
@@ -83,7 +83,7 @@ impl Line {
         own.unwrap_or(target)
     }
 
-    /// The message, and the field `error` where there is one.
+    /// The message, with the field `error` if there is one.
     pub(super) fn with_its_error(&self) -> String {
         let error = self.fields.iter().find_map(|(name, value)| match value {
             Value::Text(text) if *name == "error" => Some(text),
@@ -92,7 +92,7 @@ impl Line {
         error.map_or_else(|| self.message.clone(), |error| format!("{}: {error}", self.message))
     }
 
-    /// Memory that it takes, near enough.
+    /// Approximate memory use.
     pub(super) fn size(&self) -> usize {
         let fields = self.fields.iter().map(|(_, value)| {
             size_of::<(&str, Value)>()
@@ -113,7 +113,7 @@ impl Line {
             ("message", Value::Text(text)) => self.message = text,
             ("log.target", Value::Text(text)) => self.target = Target::Named(text),
             ("log.line", Value::Unsigned(number)) => self.line = u32::try_from(number).ok(),
-            // The rest of what the crate `log` brings says the same again.
+            // Redundant fields of the crate `log`.
             ("log.module_path" | "log.file", _) => {}
             (name, value) if self.fields.len() < FIELDS => self.fields.push((name, value)),
             _ => {}
@@ -143,7 +143,7 @@ impl Visit for Line {
     }
 }
 
-/// The text, cut where it is too long. What is beyond is not even made.
+/// The text, truncated to the limit. The rest is not formatted.
 fn bounded(text: fmt::Arguments<'_>) -> String {
     struct Bounded(String);
     impl Write for Bounded {

@@ -1,4 +1,4 @@
-//! The relay's own log, as far as it looks back into it: the newest lines for `/logs`, the errors for `HealthSync`.
+//! Recent log of the relay: the newest lines for `/logs`, the errors for `HealthSync`.
 
 mod line;
 mod ring;
@@ -13,12 +13,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 pub use line::{Line, Value};
-pub use search::{Found, Wanted};
+pub use search::{Found, LineFilter};
 
 use ring::Ring;
 
-/// A layer of the subscriber that remembers: the newest lines, how many errors there were, and the last of them. Clones
-/// share it.
+/// A subscriber layer that keeps the newest lines, the number of errors, and the last error. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct LogTap {
     inner: Arc<Inner>,
@@ -46,9 +45,9 @@ impl LogTap {
             .clone()
     }
 
-    /// Looks through the newest lines. It takes a few milliseconds at most, in which logging goes on.
-    pub fn search(&self, wanted: &Wanted) -> Found {
-        search::search(&self.inner.ring, wanted)
+    /// Searches the newest lines. Takes a few milliseconds at most, without blocking logging.
+    pub fn search(&self, filter: &LineFilter) -> Found {
+        search::search(&self.inner.ring, filter)
     }
 }
 

@@ -5,25 +5,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Line;
 
-/// Lines at most: hours of an ordinary log, and what `limit` can bring ten times over.
+/// Largest number of lines: hours of an ordinary log, ten times the largest `limit`.
 pub(super) const LINES: usize = 10_000;
-/// Bytes of lines at most. An ordinary line takes 250; what peers make the relay say can take more.
+/// Largest total size of lines in bytes. An ordinary line takes 250; a line with text from a peer can take more.
 pub(super) const BYTES: usize = 4 << 20;
 
-/// A ring. Its lines are numbered from 0 on and shared: a reader takes pointers, a few at a time.
+/// A ring buffer. Its lines are numbered from 0 and shared: a reader copies pointers, a few at a time.
 #[derive(Debug, Default)]
 pub(super) struct Ring(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Arc<Line>>,
-    /// Number of the line that comes next.
+    /// Number of the next line.
     next: u64,
     bytes: usize,
 }
 
 impl Ring {
-    /// Adds a line; the oldest go when there is no room.
+    /// Adds a line; removes the oldest if there is no capacity.
     pub(super) fn push(&self, line: Line) {
         let line = Arc::new(line);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ impl Ring {
         }
     }
 
-    /// Number of the line that comes next.
+    /// Number of the next line.
     pub(super) fn next(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).next
     }

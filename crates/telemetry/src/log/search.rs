@@ -1,4 +1,4 @@
-//! Looks through the ring without holding it: a few lines at a time, by pointers.
+//! Searches the ring without holding its lock: copies pointers to a few lines at a time.
 
 use std::sync::Arc;
 
@@ -7,36 +7,35 @@ use sdk_relay_protocol::http::{LogLevel, LogLevels};
 use super::ring::Ring;
 use super::{Line, Value};
 
-/// Lines that are taken from the ring at once: whoever logs meanwhile waits for some hundred pointers to be copied.
+/// Lines copied at a time: bounds the time for which logging is blocked.
 const AT_ONCE: usize = 256;
 
-/// Which lines are wanted.
+/// Filter of lines.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct LineFilter {
     /// This level and above.
     pub level: LogLevel,
     /// Text that message, module or fields contain, whatever its case.
     pub search: Option<String>,
-    /// The newest so many.
+    /// Largest number of lines.
     pub limit: usize,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The newest `limit` that match, newest last.
+    /// The newest `limit` matching lines, newest last.
     pub lines: Vec<Arc<Line>>,
-    /// All that match.
+    /// Number of matching lines.
     pub total: u64,
-    /// By level those that have the text.
+    /// Numbers of lines with the text, by level.
     pub levels: LogLevels,
 }
 
-pub(super) fn search(ring: &Ring, wanted: &Wanted) -> Found {
-    let needle = wanted.search.as_ref().map(|text| text.to_lowercase());
+pub(super) fn search(ring: &Ring, filter: &LineFilter) -> Found {
+    let needle = filter.search.as_ref().map(|text| text.to_lowercase());
     let mut found = Found::default();
-    // Lines that come from now on have higher numbers; lines that go meanwhile are the oldest, which are looked at
-    // last.
+    // New lines have higher numbers; lines removed meanwhile are the oldest, which are read last.
     let mut before = ring.next();
     let mut some = Vec::with_capacity(AT_ONCE);
     loop {
@@ -50,9 +49,9 @@ pub(super) fn search(ring: &Ring, wanted: &Wanted) -> Found {
                 continue;
             }
             count(&mut found.levels, line.level);
-            if line.level >= wanted.level {
+            if line.level >= filter.level {
                 found.total += 1;
-                if found.lines.len() < wanted.limit {
+                if found.lines.len() < filter.limit {
                     found.lines.push(line);
                 }
             }
@@ -86,8 +85,7 @@ fn has(line: &Line, needle: &str) -> bool {
         })
 }
 
-/// Whether a text contains another one, which is in lower case. Texts of ASCII alone, which nearly all are, need no
-/// copy.
+/// Whether a text contains `needle`, which is in lower case. ASCII texts, nearly all, need no copy.
 fn contains(text: &str, needle: &str) -> bool {
     if !text.is_ascii() {
         return text.to_lowercase().contains(needle);

@@ -10,8 +10,8 @@ fn with_tap(log: impl FnOnce()) -> LogTap {
     tap
 }
 
-fn wanted(level: LogLevel, search: &str, limit: usize) -> Wanted {
-    Wanted {
+fn filter(level: LogLevel, search: &str, limit: usize) -> LineFilter {
+    LineFilter {
         level,
         search: (!search.is_empty()).then(|| search.to_owned()),
         limit,
@@ -38,7 +38,7 @@ fn a_line_has_its_place_and_its_fields() {
     let tap = with_tap(|| {
         tracing::warn!(height = 7_u32, change = -1, share = 0.5, own = true, hash = %"00ff", "block {}", 7);
     });
-    let found = tap.search(&wanted(LogLevel::Trace, "", 10));
+    let found = tap.search(&filter(LogLevel::Trace, "", 10));
     let [line] = found.lines.as_slice() else {
         panic!("{found:?}")
     };
@@ -69,7 +69,7 @@ fn level_search_and_limit() {
         tracing::warn!(peer = "SYNC-2", "slow");
         tracing::error!(reason = "Größe", "cannot sync");
     });
-    let found = tap.search(&wanted(LogLevel::Info, "sYnC", 2));
+    let found = tap.search(&filter(LogLevel::Info, "sYnC", 2));
     assert_eq!(messages(&found), ["slow", "cannot sync"], "the newest, newest last");
     assert_eq!(found.total, 3, "before the limit");
     let levels = LogLevels {
@@ -80,22 +80,22 @@ fn level_search_and_limit() {
         trace: 0,
     };
     assert_eq!(found.levels, levels, "whatever the level");
-    assert_eq!(messages(&tap.search(&wanted(LogLevel::Trace, "GRÖSSE", 9))), [""; 0]);
+    assert_eq!(messages(&tap.search(&filter(LogLevel::Trace, "GRÖSSE", 9))), [""; 0]);
     assert_eq!(
-        messages(&tap.search(&wanted(LogLevel::Trace, "GRÖ", 9))),
+        messages(&tap.search(&filter(LogLevel::Trace, "GRÖ", 9))),
         ["cannot sync"]
     );
     assert_eq!(
-        messages(&tap.search(&wanted(LogLevel::Trace, "peer", 9))),
+        messages(&tap.search(&filter(LogLevel::Trace, "peer", 9))),
         ["slow"],
         "names of fields"
     );
     assert_eq!(
-        tap.search(&wanted(LogLevel::Trace, "log::tests", 9)).total,
+        tap.search(&filter(LogLevel::Trace, "log::tests", 9)).total,
         5,
         "modules"
     );
-    assert_eq!(tap.search(&wanted(LogLevel::Error, "", 9)).total, 1);
+    assert_eq!(tap.search(&filter(LogLevel::Error, "", 9)).total, 1);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn bounded_in_lines() {
         }
     });
     assert_eq!(tap.inner.ring.size().0, ring::LINES);
-    let found = tap.search(&wanted(LogLevel::Trace, "", usize::MAX));
+    let found = tap.search(&filter(LogLevel::Trace, "", usize::MAX));
     assert_eq!(found.total, ring::LINES as u64);
     assert_eq!(found.lines.len(), ring::LINES, "every line once");
     let numbers: Vec<_> = found.lines.iter().map(|line| line.fields[0].1.clone()).collect();
@@ -130,7 +130,7 @@ fn bounded_in_bytes() {
         "{bytes}"
     );
     assert!(lines < ring::LINES);
-    let newest = tap.search(&wanted(LogLevel::Trace, "", 1));
+    let newest = tap.search(&filter(LogLevel::Trace, "", 1));
     let message = &newest.lines[0].message;
     assert!(
         message.len() <= line::TEXT_BYTES + 3 && message.ends_with("é…"),
