@@ -1,4 +1,4 @@
-//! A TCP connection on which a test sends what it likes: bytes, and WebSocket frames, as they are given.
+//! A TCP connection for tests: sends any bytes and WebSocket frames, unchecked.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-/// Nothing that is awaited here takes this long, on a busy machine either.
+/// Longer than any awaited step takes, even on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The request that opens a WebSocket (the key is that of RFC 6455, section 1.3).
@@ -52,7 +52,7 @@ impl Bare {
         self
     }
 
-    /// Sends bytes. False when the relay is gone or takes nothing more.
+    /// Sends bytes. Returns false if the relay has closed the connection or accepts no data.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         matches!(timeout(DEADLINE, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
@@ -93,7 +93,7 @@ impl Bare {
         timeout(DEADLINE, reading).await.expect("a frame in time").ok()
     }
 
-    /// All that comes until the relay ends the connection. Panics when it does not within `deadline`.
+    /// Reads until the relay ends the connection. Panics if it does not within `deadline`.
     pub async fn read_to_end(&mut self, deadline: Duration) -> Vec<u8> {
         let mut all = Vec::new();
         let mut part = [0; 4096];
@@ -132,7 +132,7 @@ pub fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The code of the close frame that ends what a relay sent: the relay's frames are unmasked.
+/// The code of the final close frame of a relay, whose frames are unmasked.
 pub fn close_code(sent: &[u8]) -> Option<u16> {
     let mut rest = sent;
     loop {

@@ -1,4 +1,4 @@
-//! What a test does to the node's chain and mempool. Each function panics when the node refuses.
+//! Operations on the chain and the mempool of the node. Each function panics if the node refuses.
 
 use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
 use bitcoin::hashes::Hash;
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::node::Bitcoind;
 
 impl Bitcoind {
-    /// Mines `n` blocks with what is in the mempool (`generatetodescriptor`). Nobody can spend their coinbases.
+    /// Mines `n` blocks with the mempool (`generatetodescriptor`). Their coinbases are unspendable.
     pub async fn mine(&self, n: u32) -> Vec<BlockHash> {
-        self.mine_to(n, &nobodys_descriptor()).await
+        self.mine_to(n, &unspendable_descriptor()).await
     }
 
     /// Mines `n` blocks whose coinbases pay to `descriptor`.
@@ -23,12 +23,12 @@ impl Bitcoind {
     /// Mines one block with just these transactions, in this order; they need not be in the mempool (`generateblock`).
     pub async fn mine_with(&self, txs: &[Transaction]) -> BlockHash {
         let txs: Vec<_> = txs.iter().map(serialize_hex).collect();
-        let mut reply = self.must("generateblock", json!([nobodys_descriptor(), txs])).await;
+        let mut reply = self.must("generateblock", json!([unspendable_descriptor(), txs])).await;
         read(reply["hash"].take())
     }
 
-    /// Takes a block, and all that follow it, out of the best chain (`invalidateblock`). Their transactions return to
-    /// the mempool.
+    /// Removes a block, and its descendants, from the best chain (`invalidateblock`). Their transactions return to the
+    /// mempool.
     pub async fn invalidate(&self, hash: BlockHash) {
         self.must("invalidateblock", json!([hash])).await;
     }
@@ -69,12 +69,12 @@ impl Bitcoind {
         Some(TxOut { value, script_pubkey })
     }
 
-    /// Gives a transaction to the node (`sendrawtransaction`).
+    /// Broadcasts a transaction through the node (`sendrawtransaction`).
     pub async fn send_raw(&self, tx: &Transaction) -> Txid {
         read(self.must("sendrawtransaction", json!([serialize_hex(tx)])).await)
     }
 
-    /// Whether the node would take a transaction into its mempool; its reason if not (`testmempoolaccept`).
+    /// Whether the node would accept a transaction into its mempool; the reason if not (`testmempoolaccept`).
     pub async fn accepts(&self, tx: &Transaction) -> Result<(), String> {
         let mut reply = self.must("testmempoolaccept", json!([[serialize_hex(tx)]])).await;
         match reply[0]["allowed"].as_bool() {
@@ -93,9 +93,9 @@ impl Bitcoind {
     }
 }
 
-/// A script that nobody has the key of, another one each time: two blocks at the same height, of the same second, would
-/// otherwise be the same block, and the node would not mine one again that it was told to forget.
-fn nobodys_descriptor() -> String {
+/// An unspendable script, unique each time: two blocks at the same height in the same second would otherwise be
+/// identical, and the node would not mine an invalidated block again.
+fn unspendable_descriptor() -> String {
     let program: [u8; 20] = rand::random();
     format!(
         "raw({})",

@@ -1,9 +1,9 @@
-//! A process that does not outlive the program that started it, however that program ends.
+//! A process that ends with the program that started it, however that program ends.
 //!
-//! A handle that is dropped kills its process, but not every handle is dropped: a static is not, nor what a detached
-//! thread owns, nor anything of a program that is killed. The system's own means (`PR_SET_PDEATHSIG`) needs unsafe
-//! code, and ends the process with the *thread* that started it. So a shell beside the program reads process ids from a
-//! pipe until the program's end closes it, and kills what is left.
+//! A handle that is dropped kills its process, but not every handle is dropped: not those in statics, in detached
+//! threads, or of a killed program. `PR_SET_PDEATHSIG` needs unsafe code, and is bound to the *thread* that started the
+//! process. So a shell process reads process ids from a pipe until the end of the program closes it, and kills the
+//! remaining ones.
 
 use std::io::{self, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
@@ -55,10 +55,10 @@ impl GuardedChild {
 
 impl Drop for GuardedChild {
     fn drop(&mut self) {
-        // Both fail on a process that has ended and was waited for, which is what is wanted.
+        // Both fail for a process that has ended and was waited for, which is fine.
         drop(self.child.kill());
         drop(self.child.wait());
-        // Without its guard the process has ended all the same.
+        // The process has ended even without its guard.
         drop(notify_guard('-', self.id()));
     }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Pause between two looks at a condition: short beside any deadline, long beside the cost of a look.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Poll interval of a condition: short compared with any deadline, long compared with the cost of a check.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Asks `condition` until it gives a value. Panics, naming `what` and the caller's line, when it has given none after
-/// `deadline`.
+/// Polls `condition` until it returns a value. Panics after `deadline`, with `what` and the line of the caller.
 #[track_caller]
 pub fn eventually<T>(
     deadline: Duration,
@@ -24,7 +23,7 @@ pub fn eventually<T>(
                 if let Some(value) = condition().await {
                     return value;
                 }
-                sleep(LOOK_AGAIN).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
         match timeout_at(until, looking).await {

@@ -9,10 +9,10 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-/// No reply on loopback takes this long; a server that hangs fails its test instead of stopping the run.
+/// Longer than any reply on loopback takes; a hanging server fails its test instead of blocking the run.
 const REPLY: Duration = Duration::from_secs(30);
 
-/// What a server answered.
+/// A reply of a server.
 #[derive(Clone, Debug)]
 pub struct HttpReply {
     /// Status code.
@@ -26,12 +26,12 @@ pub struct HttpReply {
 impl HttpReply {
     /// The body as text. Panics when it is not UTF-8.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or_else(|e| panic!("the body is no UTF-8 ({e}): {:?}", self.body))
+        std::str::from_utf8(&self.body).unwrap_or_else(|e| panic!("the body is not UTF-8 ({e}): {:?}", self.body))
     }
 
     /// The body as JSON. Panics when it is not.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("the body is no JSON ({e}): {:?}", self.body))
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("the body is not JSON ({e}): {:?}", self.body))
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn http_send(request: Request<Full<Bytes>>) -> HttpReply {
     }
 }
 
-/// An error with its causes: what hyper says by itself ("client error (Connect)") names none.
+/// An error with its causes: the message of hyper ("client error (Connect)") has none.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

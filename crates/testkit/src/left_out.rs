@@ -1,12 +1,12 @@
-//! Tests that need what a machine may lack: they fail without it, unless the caller leaves them out by name.
+//! Tests with special requirements: they fail if a requirement is missing, unless the caller skips them by name.
 
 use std::path::PathBuf;
 
-/// Environment variable with the names of what is left out, separated by spaces.
+/// Environment variable with the names of skipped requirements, separated by spaces.
 const WITHOUT: &str = "WITHOUT";
 
-/// Whether `WITHOUT` has this name. Where it has not, the test runs, and fails if it cannot.
-#[expect(clippy::print_stderr, reason = "nobody is to take the test for run")]
+/// Whether `WITHOUT` contains this name. If not, the test runs, and fails if it cannot.
+#[expect(clippy::print_stderr, reason = "the skipped test must not look like a passed one")]
 pub fn is_left_out(name: &str) -> bool {
     let left_out = std::env::var(WITHOUT).is_ok_and(|names| names.split_whitespace().any(|n| n == name));
     if left_out {
@@ -15,7 +15,7 @@ pub fn is_left_out(name: &str) -> bool {
     left_out
 }
 
-/// The file that an environment variable names; `None` where `WITHOUT` has the name.
+/// The file in an environment variable; `None` if `WITHOUT` contains the name.
 ///
 /// # Panics
 ///
@@ -24,9 +24,8 @@ pub fn needed_file(variable: &str, name: &str) -> Option<PathBuf> {
     if is_left_out(name) {
         return None;
     }
-    let path = std::env::var_os(variable).unwrap_or_else(|| {
-        panic!("{variable} is not set: name the file, or leave its tests out with {WITHOUT}={name}")
-    });
+    let path = std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is not set: name the file, or skip its tests with {WITHOUT}={name}"));
     let path = PathBuf::from(path);
     assert!(path.is_file(), "{variable}: no file {}", path.display());
     Some(path)

@@ -1,9 +1,9 @@
-//! Real things to test against: a [`Bitcoind`] on regtest, relays as processes of their own ([`RelayProcess`]), and a
-//! [`Payer`] of silent payments.
+//! Real components for tests: a [`Bitcoind`] on regtest, relay processes ([`RelayProcess`]), and a [`Payer`] of silent
+//! payments.
 //!
-//! For tests and the bench only: what goes wrong here is a failed test, so most functions panic and say why. Everything
-//! that is started ends when its handle is dropped or the program ends ([`GuardedChild`]), and everything waits for a
-//! condition with a deadline ([`eventually`]), never for a time.
+//! For tests and the bench only: an error here is a failed test, so most functions panic with the reason. Every started
+//! process ends when its handle is dropped or the program ends ([`GuardedChild`]), and every wait is for a condition
+//! with a deadline ([`eventually`]), never for a fixed time.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A bitcoind on regtest, with a data directory of its own.
+//! A bitcoind on regtest, with its own data directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use crate::deadline::eventually;
 use crate::ports::free_ports;
 use crate::rpc::{Rpc, RpcError};
 
-/// Ports can be lost between the look and the node's bind; this often in a row, something else is wrong.
+/// Attempts to start: a port can be taken between the check and the bind of the node.
 const TRIES: usize = 5;
 
-/// Ready is a matter of half a second; of more on a machine that compiles at the same time.
+/// Starting takes half a second, and longer on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
 /// The node flushes its databases when it stops.
@@ -30,9 +30,9 @@ pub struct Options {
     pub zmq: bool,
     /// Serve `/rest/`.
     pub rest: bool,
-    /// Have the wallet RPCs. No wallet is made.
+    /// Enable the wallet RPCs. No wallet is created.
     pub wallet: bool,
-    /// `-prune`: 1 prunes by `pruneblockchain` alone, 550 and more is a target in MiB.
+    /// `-prune`: 1 prunes by `pruneblockchain` only, 550 and more is a target in MiB.
     pub prune: Option<u32>,
     /// `-rpcuser` and `-rpcpassword`; there is no cookie file then.
     pub user: Option<(String, String)>,
@@ -65,7 +65,7 @@ pub struct Bitcoind {
     rpc: Option<Rpc>,
 }
 
-/// The bitcoind that `scripts/bitcoind` finds. It is asked once per process; what it says goes to standard error.
+/// The bitcoind found by `scripts/bitcoind`, which is run once per process; its messages go to standard error.
 pub fn bitcoind_exe() -> &'static Path {
     static EXE: OnceLock<PathBuf> = OnceLock::new();
     EXE.get_or_init(|| {
@@ -150,7 +150,7 @@ impl Bitcoind {
         format!("http://127.0.0.1:{}", self.rpc_port)
     }
 
-    /// `tcp://127.0.0.1:PORT`, of all ZMQ topics; the same over restarts. Nobody listens there when ZMQ is off.
+    /// `tcp://127.0.0.1:PORT`, of all ZMQ topics; the same over restarts. Nothing listens there if ZMQ is off.
     pub fn zmq_url(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.zmq_port)
     }
@@ -160,7 +160,7 @@ impl Bitcoind {
         self.options.zmq
     }
 
-    /// User and password of [`Options::user`]; `None` where the cookie file counts.
+    /// User and password of [`Options::user`]; `None` if the cookie file is used.
     pub fn user(&self) -> Option<(&str, &str)> {
         self.options
             .user
@@ -168,7 +168,7 @@ impl Bitcoind {
             .map(|(user, password)| (user.as_str(), password.as_str()))
     }
 
-    /// The cookie file. It is there while the node runs without [`Options::user`].
+    /// The cookie file. It exists while the node runs without [`Options::user`].
     pub fn cookie_file(&self) -> PathBuf {
         self.datadir.path().join("regtest/.cookie")
     }
@@ -198,7 +198,7 @@ impl Bitcoind {
             None => self.answering().await.map(Ok),
         });
         let rpc = rpc.await?;
-        // A node that cannot bind its ZMQ port goes on without.
+        // A node that cannot bind its ZMQ port continues without it.
         if self.options.zmq {
             let topics = rpc
                 .call("getzmqnotifications", json!([]))
@@ -259,8 +259,7 @@ impl Bitcoind {
             None => std::fs::read_to_string(self.cookie_file()).ok()?,
         };
         let rpc = Rpc::new(&self.rpc_url(), &credentials);
-        // A node that is still starting refuses the connection, or answers with an error (-28) that tells how far it
-        // is.
+        // A node that is still starting refuses the connection, or answers with an error (-28) with its progress.
         match rpc.call("getblockcount", json!([])).await {
             Ok(_) => Some(rpc),
             Err(RpcError::NoReply { .. } | RpcError::Node { .. }) => None,

@@ -12,8 +12,8 @@ use sdk_relay_bip352::{OutputTweak, Receiver, ScanKey, SilentPaymentAddress};
 
 use crate::curve::SECP;
 
-/// Fee of [`Payee::spend`] for each input, of 58 virtual bytes, and the same for the rest: several times what any node
-/// relays.
+/// Fee of [`Payee::spend`] for each input, of 58 virtual bytes, and the same for the rest: several times the minimum
+/// relay fee.
 const FEE: Amount = Amount::from_sat(500);
 
 /// Scan and spend key of a regtest wallet, and its labels.
@@ -38,7 +38,7 @@ impl Payee {
         }
     }
 
-    /// What finds its payments.
+    /// Its receiver, which finds its payments.
     pub fn receiver(&self) -> Receiver {
         Receiver::new(
             ScanKey::from(self.scan),
@@ -70,7 +70,7 @@ impl Payee {
             .unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// The address of label 0, which is nobody else's to know.
+    /// The address of label 0, which must not be published.
     pub fn change_address(&self) -> SilentPaymentAddress {
         self.receiver()
             .change_address(Network::Regtest)

@@ -21,9 +21,9 @@ const COINBASES: u32 = 4;
 const MATURITY: u32 = 100;
 /// Coins of each kind that [`Payer::funded`] makes.
 const COINS_OF_A_KIND: usize = 25;
-/// What each of these is worth: enough for any test.
+/// Value of each of these: enough for any test.
 const COIN: Amount = Amount::from_sat(10_000_000);
-/// Blocks above these coins: a reorganisation that a test makes does not reach them.
+/// Blocks above these coins: deeper than the reorganisations of tests.
 const BURIED: u32 = 10;
 
 /// Outputs of one transaction of [`Payer::split`]: 2,000 of 43 bytes stay below the node's 100 kvB for a standard
@@ -32,18 +32,17 @@ const SPLIT_OUTPUTS: usize = 2000;
 
 /// Satoshis per virtual byte, far above the node's minimum of 1.
 const FEE_RATE: u64 = 10;
-/// Each replacement pays so many times the fee of what it replaces. BIP125 asks for more by 1 sat/vB.
+/// Fee factor of a replacement. BIP125 requires 1 sat/vB more.
 const REPLACEMENT: u64 = 2;
-/// Virtual bytes of the largest kind of input (P2PKH: 148) and output (P2TR: 43), and of the rest: an estimate from
-/// above.
+/// Virtual bytes of the largest kind of input (P2PKH: 148) and output (P2TR: 43), and of the rest: an upper bound.
 const VSIZE: (u64, u64, u64) = (150, 43, 12);
 /// Below this an output is dust for some script; change that small goes to the fee.
 const DUST: Amount = Amount::from_sat(1000);
 
-/// Somebody to be paid.
+/// Recipient of a payment.
 #[derive(Clone, Debug)]
 pub enum Recipient {
-    /// A silent-payment address; each occurrence gets an output of its own.
+    /// A silent-payment address; each occurrence gets its own output.
     Silent(SilentPaymentAddress, Amount),
     /// Any script.
     Script(ScriptBuf, Amount),
@@ -61,13 +60,13 @@ impl From<(ScriptBuf, Amount)> for Recipient {
     }
 }
 
-/// Confirmed coins and their keys. It knows nothing of the node but what it has made there itself: a transaction that
-/// it signs is sent by the caller, or not.
+/// Confirmed coins and their keys. It knows only coins that it has created itself; the caller sends the signed
+/// transactions.
 #[derive(Debug)]
 pub struct Payer {
     coins: HashMap<InputKind, VecDeque<Coin>>,
     spent: HashMap<OutPoint, Coin>,
-    /// What is left of the coinbases, for further coins.
+    /// The rest of the coinbases, for further coins.
     treasury: Vec<Coin>,
 }
 
@@ -100,13 +99,13 @@ impl Payer {
         self.split_into(node, &vec![kind; n], each).await;
     }
 
-    /// How many coins of a kind are left.
+    /// Remaining coins of a kind.
     pub fn coins(&self, kind: InputKind) -> usize {
         self.coins.get(&kind).map_or(0, VecDeque::len)
     }
 
-    /// A signed transaction that spends one coin for each of `kinds`, pays the recipients in their order, and takes the
-    /// change back in a last P2WPKH output. It can be replaced (BIP125). Its change is not spent again.
+    /// A signed transaction that spends one coin for each of `kinds`, pays the recipients in their order, with the
+    /// change in a last P2WPKH output. It can be replaced (BIP125). Its change is not spent again.
     pub fn pay<R: Into<Recipient> + Clone>(&mut self, kinds: &[InputKind], to: &[R]) -> Transaction {
         let coins: Vec<_> = kinds.iter().map(|kind| self.take(*kind)).collect();
         let to: Vec<_> = to.iter().cloned().map(Into::into).collect();
@@ -114,8 +113,7 @@ impl Payer {
         self.build(&coins, &to, fee)
     }
 
-    /// A transaction with the coins of `tx`, other recipients and twice its fee: what the node takes in the place of
-    /// `tx`.
+    /// A transaction with the coins of `tx`, other recipients and twice its fee: which replaces `tx` in the node.
     pub fn replace<R: Into<Recipient> + Clone>(&mut self, tx: &Transaction, to: &[R]) -> Transaction {
         let coins: Vec<_> = tx
             .input
@@ -130,7 +128,7 @@ impl Payer {
 
     fn take(&mut self, kind: InputKind) -> Coin {
         let coin = self.coins.get_mut(&kind).and_then(VecDeque::pop_front);
-        coin.unwrap_or_else(|| panic!("no {kind:?} coin is left: make more with Payer::split"))
+        coin.unwrap_or_else(|| panic!("no {kind:?} coin is left: create more with Payer::split"))
     }
 
     fn build(&mut self, coins: &[Coin], to: &[Recipient], fee: Amount) -> Transaction {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Interval between two requests. Each uses its own connection.
-const PACE: Duration = Duration::from_millis(20);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 /// Timeout of a request.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -33,7 +33,7 @@ impl Probe {
             let mut next = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
                 took.push(request_once(address, &request)?);
-                next += PACE;
+                next += REQUEST_INTERVAL;
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
             Ok(took)

@@ -1,4 +1,4 @@
-//! The relay as a process of its own, as its operator runs it.
+//! The relay as a process, as an operator runs it.
 
 mod log;
 mod options;
@@ -13,12 +13,12 @@ pub use self::options::RelayOptions;
 use crate::child::GuardedChild;
 use crate::deadline::eventually;
 
-/// Ready is a matter of tenths of a second, and of more on a busy machine.
+/// Starting takes a few tenths of a second, and longer on a busy machine.
 const READY: Duration = Duration::from_secs(30);
-/// Beyond the relay's own deadline for draining its clients.
+/// Longer than the drain timeout of the relay.
 const END: Duration = Duration::from_secs(30);
 
-/// A relay that ended instead of getting ready.
+/// A relay that ended instead of becoming ready.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the relay ended ({status}):\n{stderr}")]
 pub struct RelayEnded {
@@ -29,7 +29,7 @@ pub struct RelayEnded {
 }
 
 /// A running (or ended) relay. Dropped, it is killed; its data directory goes too, unless [`RelayOptions::data_dir`]
-/// gave one. Dropped by a failing test it shows what it wrote to standard error.
+/// gave one. When a failing test drops it, its standard error is printed.
 #[derive(Debug)]
 pub struct RelayProcess {
     options: RelayOptions,
@@ -40,7 +40,7 @@ pub struct RelayProcess {
 }
 
 /// The relay's program, built with the profile of the running program (once per process; quick when nothing has
-/// changed). The relay's own tests have it from cargo: `env!("CARGO_BIN_EXE_sdk_relay")`.
+/// changed). Tests of the relay use the path from cargo: `env!("CARGO_BIN_EXE_sdk_relay")`.
 pub fn relay_exe() -> &'static Path {
     static EXE: OnceLock<PathBuf> = OnceLock::new();
     EXE.get_or_init(|| {
@@ -86,8 +86,8 @@ impl RelayProcess {
         Ok(relay)
     }
 
-    /// Starts a relay and waits until both of its ports are open, for one whose node is away: it is not ready before
-    /// the node is.
+    /// Starts a relay and waits until both of its ports are open, for a relay whose node is unreachable and that does
+    /// not become ready.
     pub async fn start_listening(options: RelayOptions) -> RelayProcess {
         let mut relay = RelayProcess::not_started(options);
         let open = relay.launch_until(Status::Listening).await;
@@ -95,7 +95,7 @@ impl RelayProcess {
         relay
     }
 
-    /// Starts the ended relay again with the same options and data. Its ports are others, unless
+    /// Starts the ended relay again with the same options and data. Its ports change, unless
     /// [`RelayOptions::fixed_ports`] is set.
     pub async fn start_again(&mut self) {
         assert!(self.child.is_none(), "the relay runs: end it first");
@@ -190,7 +190,7 @@ impl RelayProcess {
         let what = format!("the relay's line `{} ws=… http=…`", until.as_str());
         let ready = eventually(READY, what, async || {
             let status = self.ended();
-            // Looked at after the status: a relay that has ended has then written all that it will.
+            // Read after the status: an ended relay has then written everything.
             match (status, self.log.addresses(until)) {
                 (Some(status), _) if self.log.complete() => Some(Err(RelayEnded {
                     status,

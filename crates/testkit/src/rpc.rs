@@ -15,21 +15,21 @@ use serde_json::{Value, json};
 
 use crate::http::with_causes;
 
-/// The slowest call of a test is the mining of some hundred blocks.
+/// The slowest call of a test mines several hundred blocks.
 const REPLY: Duration = Duration::from_secs(60);
 
-/// The node closes connections that are idle for 30 s (`-rpcservertimeout`); ours end before.
+/// The node closes connections that are idle for 30 s (`-rpcservertimeout`); the client closes earlier.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
-    /// No reply, or none that can be read.
+    /// No reply, or an invalid one.
     #[error("{method}: {reason}")]
     NoReply {
         /// RPC method.
         method: String,
-        /// What happened instead.
+        /// The reason.
         reason: String,
     },
     /// The node's own error.

@@ -1,4 +1,4 @@
-//! The edges of [`Backfill`].
+//! Edge cases of [`Backfill`].
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ fn damaged(from: u32, to: u32) -> MissingBlocks {
 }
 
 #[test]
-fn before_the_first_block_it_waits_and_holds_nothing() {
+fn before_the_first_block_it_waits_and_holds_no_items() {
     let now = Instant::now();
     let mut backfill = request(10, Some(30));
     assert_eq!((backfill.next(), backfill.position()), (NextRange::Waiting, None));
@@ -65,13 +65,13 @@ fn a_reorganisation_ends_the_history_below_it() {
     backfill.disconnected(20);
     backfill.disconnected(19);
     assert_eq!(backfill.next(), scan(16, 18));
-    // A scan of the old range that is still in the chain as far as it goes.
+    // A scan of the old range, of which a part is still in the chain.
     assert_eq!(backfill.scanned(16, 20, now), Some(18));
     assert_eq!(backfill.next(), NextRange::Done);
 }
 
 #[test]
-fn a_reorganisation_below_what_was_sent_refuses_the_scan_in_progress() {
+fn a_reorganisation_below_sent_blocks_refuses_the_scan_in_progress() {
     let now = Instant::now();
     let mut backfill = settled(10, None, 20);
     assert_eq!(backfill.scanned(10, 15, now), Some(15));
@@ -89,14 +89,14 @@ fn a_reorganisation_below_the_start_ends_it() {
         let last = backfill.progress(height).unwrap();
         assert_eq!((last.share, last.height), (1.0, height.saturating_sub(1)));
     }
-    // Not one block remains, the one at height 0 neither.
+    // No block remains, not even the one at height 0.
     let mut backfill = settled(0, None, 20);
     backfill.disconnected(0);
     assert!(backfill.is_over());
 }
 
 #[test]
-fn an_empty_range_is_over_at_once() {
+fn an_empty_range_is_complete_immediately() {
     // Above the tip; the last before the first; both.
     for (from, to, tip) in [(21, None, 20), (10, Some(9), 20), (30, Some(25), 20)] {
         let mut backfill = settled(from, to, tip);
@@ -114,7 +114,7 @@ fn an_empty_range_is_over_at_once() {
 }
 
 #[test]
-fn the_highest_heights_are_heights_like_others() {
+fn the_highest_heights_are_accepted() {
     let now = Instant::now();
     let mut backfill = settled(u32::MAX - 1, None, u32::MAX);
     assert_eq!(backfill.next(), scan(u32::MAX - 1, u32::MAX));
@@ -184,7 +184,7 @@ fn missing_ranges_are_bounded_and_none_is_left_out() {
 }
 
 #[test]
-fn progress_begins_at_nothing_grows_and_ends_at_one() {
+fn progress_grows_from_zero_to_one() {
     let now = Instant::now();
     let share = |backfill: &mut Backfill<u32>| backfill.progress(999).map(|p| p.share);
     let mut backfill = settled(0, None, 999);
@@ -198,7 +198,7 @@ fn progress_begins_at_nothing_grows_and_ends_at_one() {
 }
 
 #[test]
-fn blocks_that_are_missing_from_the_start_are_no_part_of_the_progress() {
+fn initially_missing_blocks_do_not_count_in_the_progress() {
     let now = Instant::now();
     let mut backfill = settled(0, None, 851);
     backfill.skip(damaged(0, 751), now);
@@ -219,13 +219,13 @@ fn blocks_that_are_missing_from_the_start_are_no_part_of_the_progress() {
 }
 
 #[test]
-fn items_that_wait_come_in_order_and_are_bounded() {
+fn waiting_items_are_in_order_and_bounded() {
     let mut backfill = settled(0, None, 9);
     for n in 0..4 {
         assert_eq!(backfill.live(n, true), NONE);
     }
     assert_eq!(backfill.live(4, true), [0, 1, 2, 3, 4]);
-    assert_eq!(backfill.live(5, true), [5], "from then on nothing waits");
+    assert_eq!(backfill.live(5, true), [5], "from then on no item waits");
 
     let mut full = settled(0, None, 9);
     assert_eq!(full.live(0, true), NONE);
@@ -250,10 +250,10 @@ fn items_do_not_wait_for_a_scan_without_progress() {
     assert_eq!(backfill.live(1, true), NONE);
     let later = start + LIMITS.stalled;
     assert_eq!(backfill.release_stalled(later - Duration::from_millis(1)), NONE);
-    // Progress begins the time anew.
+    // Progress resets the time.
     backfill.scanned(0, 3, later);
     assert_eq!(backfill.release_stalled(later), NONE);
-    // A clock that goes back is no reason.
+    // A clock that goes back has no effect.
     assert_eq!(backfill.release_stalled(start), NONE);
     assert_eq!(backfill.release_stalled(later + LIMITS.stalled), [1]);
     assert_eq!(backfill.live(2, true), [2]);
@@ -261,11 +261,11 @@ fn items_do_not_wait_for_a_scan_without_progress() {
 }
 
 #[test]
-fn blocks_that_the_chain_jumped_over_become_history() {
+fn skipped_blocks_become_history() {
     let mut backfill = settled(10, None, 20);
     backfill.scanned(10, 20, Instant::now());
     backfill.extend(25);
     assert_eq!(backfill.next(), scan(21, 25));
     backfill.extend(22);
-    assert_eq!(backfill.next(), scan(21, 25), "never less");
+    assert_eq!(backfill.next(), scan(21, 25), "never lower");
 }

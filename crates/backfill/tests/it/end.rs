@@ -1,4 +1,4 @@
-//! The end of a history in the past, against the chain itself.
+//! The end of a history, compared with the chain.
 
 use proptest::prelude::*;
 use sdk_relay_backfill::HistoryEnd;
@@ -27,7 +27,7 @@ proptest! {
 }
 
 #[test]
-fn the_highest_height_is_a_height_like_others() {
+fn the_highest_height_is_accepted() {
     assert_eq!(HistoryEnd::default().last(Some(u32::MAX)), Some(u32::MAX));
     let mut end = HistoryEnd::default();
     end.disconnected(u32::MAX);

@@ -1,4 +1,4 @@
-//! Both ends of "history, then live" against plain models of what they promise, and at their edges.
+//! Both ends of "history, then live", compared with simple models, and their edge cases.
 
 #![allow(
     clippy::unwrap_used,

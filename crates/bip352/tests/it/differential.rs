@@ -361,7 +361,7 @@ fn exceptional_scalars() {
 
 /// A row whose tweak is no point holds nothing, and its neighbours in the same vector are scanned as ever.
 #[test]
-fn tweaks_that_are_no_points() {
+fn tweaks_that_are_not_points() {
     let secp = Secp256k1::new();
     let mut rng = StdRng::seed_from_u64(6);
     let wallet = wallet(&mut rng, 0);

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 const AMOUNT: Amount = Amount::from_sat(1_000_000);
 
-/// A consumer that knows what the events told, and nothing else.
+/// A consumer whose state is built from the events only.
 struct Consumer {
     follower: Follower,
     events: mpsc::Receiver<ChainEvent>,
@@ -48,7 +48,7 @@ impl Consumer {
         let event = timeout(DEADLINE, self.events.recv())
             .await
             .expect("an event in time")
-            .expect("the stream goes on");
+            .expect("the stream continues");
         match &event {
             ChainEvent::BlockConnected { at, block } => {
                 let tip = self.recent.last().expect("a jump comes first");
@@ -89,7 +89,7 @@ impl Consumer {
         event
     }
 
-    /// The next event that changes something.
+    /// The next event other than `MempoolSynced`.
     async fn next_change(&mut self) -> ChainEvent {
         loop {
             match self.next().await {
@@ -99,7 +99,7 @@ impl Consumer {
         }
     }
 
-    /// Takes events until they amount to the node's chain and mempool.
+    /// Takes events until the state equals the chain and the mempool of the node.
     async fn settle(&mut self, node: &Bitcoind) {
         let (tip, height) = (node.tip().await, node.height().await);
         let mempool: HashSet<_> = node.mempool().await.into_iter().collect();
@@ -109,12 +109,12 @@ impl Consumer {
         }
     }
 
-    /// Settles, and waits until the node's signals are heard, so that what follows is not found by polling.
+    /// Settles, and waits until the signals of the node are received, so that later changes are not found by polling.
     async fn settle_on_signals(&mut self, node: &Bitcoind) {
         self.settle(node).await;
         let mut status = self.follower.status();
-        let heard = timeout(DEADLINE, status.wait_for(|status| status.signalled)).await;
-        drop(heard.expect("signals in time").unwrap());
+        let signalled = timeout(DEADLINE, status.wait_for(|status| status.signalled)).await;
+        drop(signalled.expect("signals in time").unwrap());
     }
 
     async fn until(&self, state: impl Fn(&FollowState) -> bool) {
@@ -144,7 +144,7 @@ async fn pay(node: &Bitcoind, payer: &mut Payer) -> Transaction {
     tx
 }
 
-/// A node, a payer, and a consumer that hears the node's signals.
+/// A node, a payer, and a consumer that receives the signals of the node.
 async fn following() -> (Bitcoind, Payer, Consumer) {
     let node = Bitcoind::start(Options::default()).await;
     let payer = Payer::funded(&node).await;
@@ -155,7 +155,7 @@ async fn following() -> (Bitcoind, Payer, Consumer) {
 }
 
 #[tokio::test]
-async fn payments_and_blocks_are_told_as_they_happen() {
+async fn payments_and_blocks_are_emitted_as_they_happen() {
     let (node, mut payer, mut consumer) = following().await;
     for _ in 0..3 {
         let txid = pay(&node, &mut payer).await.compute_txid();
@@ -175,7 +175,7 @@ async fn payments_and_blocks_are_told_as_they_happen() {
 }
 
 #[tokio::test]
-async fn reorganisations_are_told_block_by_block() {
+async fn reorganisations_are_emitted_block_by_block() {
     let (node, mut payer, mut consumer) = following().await;
     for depth in [1, 6] {
         let first = node.height().await + 1;
@@ -235,7 +235,7 @@ async fn a_double_spend_in_a_block_is_named() {
 }
 
 #[tokio::test]
-async fn a_burst_of_payments_is_told_completely() {
+async fn a_burst_of_payments_is_emitted_completely() {
     let (node, mut payer, mut consumer) = following().await;
     payer.split(&node, InputKind::P2wpkh, 300, AMOUNT * 2).await;
     consumer.settle(&node).await;
@@ -263,7 +263,7 @@ async fn a_restart_of_the_node_loses_nothing() {
     consumer.settle(&node).await;
     assert!(consumer.connected.contains(&kept));
 
-    // And it is heard again, not only polled.
+    // Its signals are received again, so it is not only polled.
     consumer.settle_on_signals(&node).await;
     let txid = pay(&node, &mut payer).await.compute_txid();
     let ChainEvent::TxsEntered(txs) = consumer.next_change().await else {
@@ -298,7 +298,7 @@ async fn without_zmq_everything_is_found_by_polling() {
 }
 
 #[tokio::test]
-async fn a_zmq_address_where_nobody_listens_is_made_good_by_polling() {
+async fn an_unreachable_zmq_address_is_replaced_by_polling() {
     let node = Bitcoind::start(Options {
         zmq: false,
         ..Options::default()
@@ -312,12 +312,12 @@ async fn a_zmq_address_where_nobody_listens_is_made_good_by_polling() {
     consumer.settle(&node).await;
     assert!(
         start.elapsed() < Duration::from_secs(10),
-        "found by the poll of each second, not by the look of each half minute"
+        "found by the poll every second, not by the comparison every half minute"
     );
 }
 
 #[tokio::test]
-async fn the_stream_goes_on_where_the_consumer_was_killed() {
+async fn the_stream_resumes_where_the_consumer_was_killed() {
     let (node, mut payer, mut consumer) = following().await;
     node.mine(8).await;
     consumer.settle(&node).await;
@@ -344,7 +344,7 @@ async fn the_stream_goes_on_where_the_consumer_was_killed() {
 }
 
 #[tokio::test]
-async fn pruned_blocks_are_jumped_over() {
+async fn pruned_blocks_are_skipped() {
     // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
     let options = Options {
         prune: Some(1),
@@ -368,12 +368,12 @@ async fn pruned_blocks_are_jumped_over() {
     let first = consumer.recent[0].height;
     assert!(
         (10..700).contains(&first),
-        "goes on at the first kept block, not at the tip: {first}"
+        "continues at the first kept block, not at the tip: {first}"
     );
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_and_tried_again() {
+async fn a_wrong_password_is_reported_and_retried() {
     let user = |password: &str| ("alice".to_owned(), password.to_owned());
     let mut node = Bitcoind::start(Options {
         user: Some(user("other")),

@@ -40,7 +40,7 @@ async fn rest_and_rpc_give_equal_blocks_and_one_source_changes_between_them() {
     assert_eq!(
         logged(&node, "request for /rest/spenttxouts/"),
         height as usize + 2,
-        "one for each block, and the first look"
+        "one for each block, and the first probe"
     );
 
     node.stop().await;
@@ -60,7 +60,7 @@ async fn rest_and_rpc_give_equal_blocks_and_one_source_changes_between_them() {
     }
     assert!(
         logged(&node, "request for /rest/") <= before + 3,
-        "REST was asked again and again"
+        "REST was requested repeatedly"
     );
 
     let spent: Vec<_> = over_rest
@@ -78,7 +78,7 @@ async fn rest_and_rpc_give_equal_blocks_and_one_source_changes_between_them() {
 }
 
 #[tokio::test]
-async fn unknown_and_pruned_blocks_are_told_apart() {
+async fn unknown_and_pruned_blocks_are_distinguished() {
     let options = |rest| Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],

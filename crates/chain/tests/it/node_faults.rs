@@ -1,4 +1,4 @@
-//! A node that refuses us, is not there, or comes back as another.
+//! A node that refuses the relay, is unreachable, or is replaced by another.
 
 use crate::node::{DEADLINE, source, source_with};
 use bitcoin::hashes::Hash as _;
@@ -59,7 +59,7 @@ async fn a_node_that_stops_and_starts_again() {
     let tip = source.tip().await.unwrap();
     let cookie = std::fs::read_to_string(node.cookie_file()).unwrap();
     node.stop().await;
-    // The cookie is gone as well by now; that the node is down says more.
+    // The cookie is deleted as well by now; "the node is down" is the better error.
     for _ in 0..2 {
         let error = source.tip().await.unwrap_err();
         assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
@@ -75,14 +75,14 @@ async fn a_node_that_stops_and_starts_again() {
 }
 
 #[tokio::test]
-async fn a_restart_that_nobody_noticed() {
+async fn an_unnoticed_restart_of_the_node() {
     let mut node = Bitcoind::start(Options::default()).await;
     let source = source(&node);
     let tip = source.tip().await.unwrap();
     node.kill();
     node.start_again().await;
     // The pooled connection is dead and the cookie old; one failure at most, and it says "try again".
-    let again = eventually(DEADLINE, "an answer", async || match source.tip().await {
+    let second = eventually(DEADLINE, "an answer", async || match source.tip().await {
         Ok(tip) => Some(tip),
         Err(error) => {
             assert!(
@@ -92,7 +92,7 @@ async fn a_restart_that_nobody_noticed() {
             None
         }
     });
-    assert_eq!(again.await, tip);
+    assert_eq!(second.await, tip);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn calls_batches_and_rest_of_the_client() {
         Err(RpcError::Rest { status: 400, .. })
     ));
 
-    // More callers than the client has turns for: all are served.
+    // More callers than permits: all are served.
     let callers: Vec<_> = (0..MAX_IN_FLIGHT * 8)
         .map(|_| {
             let rpc = rpc.clone();
@@ -149,7 +149,7 @@ async fn calls_batches_and_rest_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_full_work_queue_is_told_apart_from_a_node_that_is_down() {
+async fn a_full_work_queue_is_distinguished_from_a_node_that_is_down() {
     let args = ["-rpcthreads=1", "-rpcworkqueue=1"].map(str::to_owned).to_vec();
     let node = Bitcoind::start(Options {
         args,
@@ -179,7 +179,7 @@ async fn a_full_work_queue_is_told_apart_from_a_node_that_is_down() {
 }
 
 #[test]
-fn a_source_is_made_without_a_node_and_without_a_runtime() {
+fn a_source_is_created_without_a_node_or_a_runtime() {
     let config = |rpc_url: &str| NodeConfig {
         rpc_url: rpc_url.to_owned(),
         auth: Auth::None,

@@ -7,7 +7,7 @@ use testkit::{Bitcoind, InputKind, Options, Payer};
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
 
-/// How often the node was asked over HTTP so far.
+/// Number of HTTP requests to the node so far.
 fn requests(node: &Bitcoind) -> usize {
     logged(node, "Received a POST request")
 }
@@ -56,7 +56,7 @@ async fn prevouts(node: &Bitcoind, tx: &Transaction, others: &[Transaction]) -> 
 }
 
 #[tokio::test]
-async fn a_lone_transaction_that_came_along_costs_one_request() {
+async fn a_single_signalled_transaction_costs_one_request() {
     let (node, mut payer) = node_and_payer().await;
     let source = source(&node);
     let txs = chain(&node, &mut payer, 2).await;
@@ -137,13 +137,13 @@ async fn many_at_once() {
         requests(&node) - before
     );
 
-    // The children alone: their parents are in the mempool, and were not asked for.
+    // The children alone: their parents are in the mempool, and were not requested.
     let children: Vec<Txid> = wanted.iter().skip(1).step_by(2).copied().collect();
     assert_eq!(source.transactions(&children, vec![]).await.unwrap().len(), 300);
 }
 
 #[tokio::test]
-async fn what_is_gone_is_left_out() {
+async fn removed_transactions_are_omitted() {
     let (node, mut payer) = node_and_payer().await;
     let source = source(&node);
     let mined = payer.pay(&[InputKind::P2tr], &[(anyones(), AMOUNT)]);
@@ -171,14 +171,14 @@ async fn what_is_gone_is_left_out() {
         here,
         child.compute_txid(),
     ];
-    // `child` came along, but what it spends is gone.
+    // `child` is known, but its prevout is gone.
     let found = source.transactions(&wanted, vec![child]).await.unwrap();
     assert_eq!(found.iter().map(|tx| tx.txid).collect::<Vec<_>>(), [here]);
     assert!(source.transactions(&[], vec![]).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn broadcasts_are_taken_or_refused_with_the_nodes_reason() {
+async fn broadcasts_are_accepted_or_refused_with_the_reason_of_the_node() {
     let (node, mut payer) = node_and_payer().await;
     let source = source(&node);
     let tx = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);

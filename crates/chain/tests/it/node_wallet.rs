@@ -14,14 +14,14 @@ fn with_wallet() -> Options {
 }
 
 #[tokio::test]
-async fn it_is_made_found_loaded_and_pays() {
+async fn a_wallet_is_created_found_loaded_and_pays() {
     let mut node = Bitcoind::start(with_wallet()).await;
     let source = source(&node);
     let name = "relay's wallet/1";
     let wallet = NodeWallet::open(source.rpc(), name).await.unwrap();
     let address = wallet.new_address().await.unwrap();
 
-    // What it may hand out is known beforehand; where its change goes is not among it.
+    // Its receive scripts are known in advance; change scripts are not among them.
     let scripts = wallet.scripts().await.unwrap();
     assert!(scripts.contains(&address.script_pubkey()));
     for kind in ["legacy", "p2sh-segwit", "bech32", "bech32m"] {
@@ -57,14 +57,14 @@ async fn it_is_made_found_loaded_and_pays() {
     NodeWallet::open(source.rpc(), name).await.unwrap();
     node.stop().await;
     node.start_again().await;
-    // The handle from before loads it by itself.
+    // The earlier handle loads it by itself.
     assert!(wallet.scripts().await.unwrap().is_superset(&scripts));
     let wallet = NodeWallet::open(source.rpc(), name).await.unwrap();
     assert!(wallet.scripts().await.unwrap().is_superset(&scripts));
 }
 
 #[tokio::test]
-async fn a_node_without_wallets_says_so() {
+async fn a_node_without_wallets_is_reported() {
     let node = Bitcoind::start(Options::default()).await;
     let error = NodeWallet::open(source(&node).rpc(), "relay").await.unwrap_err();
     assert!(

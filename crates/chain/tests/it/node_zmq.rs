@@ -13,10 +13,10 @@ async fn next(signals: &mut Signals) -> Signal {
     timeout(DEADLINE, signals.recv())
         .await
         .expect("a signal")
-        .expect("a listening task")
+        .expect("a receiving task")
 }
 
-/// Waits until the node has published what it has to say about the past.
+/// Waits until the node has published all pending messages.
 async fn quiet(node: &Bitcoind) {
     let queue = node.rpc().call("syncwithvalidationinterfacequeue", json!([]));
     queue.await.unwrap();
@@ -44,7 +44,7 @@ fn entered(signal: Signal) -> (Option<Transaction>, u64) {
 }
 
 #[tokio::test]
-async fn transactions_come_along_with_their_signals_in_the_order_of_the_mempool() {
+async fn signals_contain_their_transactions_in_mempool_order() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
@@ -53,7 +53,7 @@ async fn transactions_come_along_with_their_signals_in_the_order_of_the_mempool(
     assert_eq!(
         next(&mut signals).await,
         Signal::Lost,
-        "a new connection begins with a look at everything"
+        "a new connection starts with a comparison"
     );
 
     let start = source.mempool().await.unwrap().sequence;
@@ -87,7 +87,7 @@ async fn transactions_come_along_with_their_signals_in_the_order_of_the_mempool(
     assert_eq!(gone, expected);
     assert_eq!(entered(next(&mut signals).await).0, Some(replacement.clone()));
 
-    // A block brings every of its transactions as `rawtx` again; it is told as a block alone.
+    // A block brings every of its transactions as `rawtx` again; it is signalled as a block only.
     let block = node.mine(1).await[0];
     assert_eq!(next(&mut signals).await, Signal::Chain);
     let after = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
@@ -105,7 +105,7 @@ async fn transactions_come_along_with_their_signals_in_the_order_of_the_mempool(
 }
 
 #[tokio::test]
-async fn a_restarted_node_is_heard_again_after_a_loss() {
+async fn a_restarted_node_signals_again_after_a_loss() {
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
@@ -119,7 +119,7 @@ async fn a_restarted_node_is_heard_again_after_a_loss() {
             node.stop().await;
         }
         node.start_again().await;
-        // A killed node connects blocks again that it had not flushed, and may be heard doing so.
+        // A killed node connects blocks again that it had not flushed, and may signal that.
         while next(&mut signals).await != Signal::Lost {}
         let tx = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
         node.send_raw(&tx).await;
@@ -128,7 +128,7 @@ async fn a_restarted_node_is_heard_again_after_a_loss() {
 }
 
 #[tokio::test]
-async fn a_node_that_comes_later_and_publishes_no_rawtx() {
+async fn a_node_that_starts_later_and_publishes_no_rawtx() {
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     node.stop().await;
@@ -150,7 +150,7 @@ async fn a_node_that_comes_later_and_publishes_no_rawtx() {
 }
 
 #[tokio::test]
-async fn the_listening_task_ends_with_its_receiver() {
+async fn the_receiving_task_ends_with_its_receiver() {
     let node = Bitcoind::start(Options::default()).await;
     let source = source(&node);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -158,14 +158,14 @@ async fn the_listening_task_ends_with_its_receiver() {
     source.tip().await.unwrap();
     let before = tasks();
     let mut signals = source.signals().unwrap();
-    // The node may still have a word on its first block before that.
+    // The node may still signal its first block before that.
     while next(&mut signals).await != Signal::Lost {}
     assert!(tasks() > before);
     drop(signals);
     let ended = async || (tasks() <= before).then_some(());
     eventually(DEADLINE, "the end of the tasks", ended).await;
 
-    // And while nobody is there to listen to.
+    // And while there is no publisher.
     let config = sdk_relay_chain::node::NodeConfig {
         rpc_url: node.rpc_url(),
         auth: sdk_relay_chain::rpc::Auth::None,

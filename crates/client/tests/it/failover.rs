@@ -81,7 +81,7 @@ async fn next(events: &mut Events) -> String {
 }
 
 #[tokio::test]
-async fn goes_on_at_another_relay_and_repeats_nothing() {
+async fn fails_over_to_another_relay_and_repeats_nothing() {
     let (first, second) = (FakeRelay::bind().await, FakeRelay::bind().await);
     let builder = Client::builder(&first.url()).token("s3cret");
     let (client, mut events) = left_alone(builder, first, &[&second]).await;
@@ -120,7 +120,7 @@ async fn goes_on_at_another_relay_and_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn what_another_relay_has_told_is_not_told_again() {
+async fn events_reported_by_another_relay_are_not_repeated() {
     let (first, second) = (FakeRelay::bind().await, FakeRelay::bind().await);
     let (_client, mut events) = left_alone(Client::builder(&first.url()), first, &[&second]).await;
     let answer = welcome(|r| (r.resume, r.resumed_after, r.last_event_id) = (Some(Resume::Complete), Some(1), 9));
@@ -134,7 +134,7 @@ async fn what_another_relay_has_told_is_not_told_again() {
 }
 
 #[tokio::test]
-async fn a_scan_key_goes_to_relays_that_the_app_has_named() {
+async fn a_scan_key_is_sent_only_to_relays_named_by_the_app() {
     let (first, listed, named) = (
         FakeRelay::bind().await,
         FakeRelay::bind().await,
@@ -158,9 +158,9 @@ async fn a_scan_key_goes_to_relays_that_the_app_has_named() {
 
     let (mut link, handshake) = greet(&named, welcome(|r| r.resume = Some(Resume::Gap))).await;
     assert!(handshake.token.is_some());
-    let again = link.next().await;
-    let ClientMessage::Watch(watch) = &again else {
-        panic!("{again:?}")
+    let second = link.next().await;
+    let ClientMessage::Watch(watch) = &second else {
+        panic!("{second:?}")
     };
     let from = watch.from_height;
     assert_eq!(from, Some(0), "after a gap what may have been replaced is history too");
@@ -192,7 +192,7 @@ async fn a_scan_key_goes_to_relays_that_the_app_has_named() {
 }
 
 #[tokio::test]
-async fn a_relay_of_another_network_is_passed_over() {
+async fn a_relay_of_another_network_is_skipped() {
     let [first, mainnet, second] = [
         FakeRelay::bind().await,
         FakeRelay::bind().await,

@@ -65,7 +65,7 @@ async fn resumes_after_the_last_event_and_repeats_none() {
 }
 
 #[tokio::test]
-async fn a_loss_without_a_close_and_a_gap_are_told() {
+async fn a_loss_without_a_close_and_a_gap_are_reported() {
     let relay = FakeRelay::bind().await;
     let (_client, mut events, link) = connected(&relay, 10).await;
     drop(link);
@@ -99,7 +99,7 @@ async fn a_loss_without_a_close_and_a_gap_are_told() {
 }
 
 #[tokio::test]
-async fn a_relay_that_lost_its_log_is_a_gap_and_heard_again() {
+async fn a_relay_that_lost_its_log_is_a_gap_and_its_events_are_received() {
     let relay = FakeRelay::bind().await;
     let (client, mut events, mut link) = connected(&relay, 10).await;
     link.say(block(11)).await;
@@ -149,7 +149,7 @@ async fn after_a_gap_watches_scan_again_below_the_last_block() {
 }
 
 #[tokio::test]
-async fn topics_and_watches_are_there_again() {
+async fn topics_and_watches_are_restored() {
     let relay = FakeRelay::bind().await;
     let builder = Client::builder(&relay.url()).topics([Topic::Notifications, Topic::Sync]);
     let (client, mut events, mut link) = connected_as(builder, &relay, 0).await;
@@ -217,7 +217,7 @@ async fn topics_and_watches_are_there_again() {
 }
 
 #[tokio::test]
-async fn a_request_on_its_way_fails_and_one_made_meanwhile_waits() {
+async fn a_request_in_flight_fails_and_one_during_the_reconnect_waits() {
     let relay = FakeRelay::bind().await;
     let (client, mut events, mut link) = connected(&relay, 0).await;
     let (ping, ()) = tokio::join!(client.ping(), async {
@@ -264,7 +264,7 @@ async fn tries_until_the_relay_is_back_and_stops_when_it_is_refused() {
 }
 
 #[tokio::test]
-async fn no_way_back_where_none_is_wanted_or_allowed() {
+async fn does_not_reconnect_if_disabled_or_unauthorized() {
     for (reconnect, code) in [(false, 1012), (true, 1008)] {
         let relay = FakeRelay::bind().await;
         let builder = Client::builder(&relay.url()).reconnect(reconnect);
@@ -279,7 +279,7 @@ async fn no_way_back_where_none_is_wanted_or_allowed() {
 }
 
 #[tokio::test]
-async fn a_silent_relay_is_left() {
+async fn a_silent_relay_is_disconnected() {
     let relay = FakeRelay::bind().await;
     let (_client, mut events, _link) = connected(&relay, 0).await;
     // Nothing else happens in this runtime: the clock runs to the next timer, which is the one for the silence.
@@ -326,7 +326,7 @@ async fn a_slow_app_stops_the_relay_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn without_a_listener_requests_go_on() {
+async fn without_events_requests_continue() {
     let relay = FakeRelay::bind().await;
     let (client, events, mut link) = connected(&relay, 0).await;
     drop(events);

@@ -14,7 +14,7 @@ async fn connected() -> (Client, sdk_relay_client::Events, Link) {
 }
 
 #[tokio::test]
-async fn says_who_it_is_and_learns_who_answers() {
+async fn the_handshake_identifies_both_sides() {
     let relay = FakeRelay::bind().await;
     let url = relay.url();
     let builder = Client::builder(&url)
@@ -33,7 +33,7 @@ async fn says_who_it_is_and_learns_who_answers() {
 }
 
 #[tokio::test]
-async fn without_a_place_to_resume_from_it_begins_at_the_end_of_the_log() {
+async fn without_a_position_it_starts_at_the_end_of_the_log() {
     let (client, _events, _link) = connected().await;
     assert_eq!(client.last_event_id(), 7);
 }
@@ -57,7 +57,7 @@ async fn a_refused_handshake_has_its_reason() {
 }
 
 #[tokio::test]
-async fn a_close_in_place_of_an_answer_has_its_code() {
+async fn a_close_instead_of_an_answer_has_its_code() {
     let relay = FakeRelay::bind().await;
     let url = relay.url();
     let refuse = async { relay.accept().await.close(1013).await };
@@ -69,7 +69,7 @@ async fn a_close_in_place_of_an_answer_has_its_code() {
 }
 
 #[tokio::test]
-async fn nobody_there_and_somebody_else() {
+async fn an_unreachable_relay_and_another_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let answer = async {
@@ -151,7 +151,7 @@ async fn every_request_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn messages_of_the_future_are_passed_over() {
+async fn unknown_messages_are_skipped() {
     let (_client, mut events, mut link) = connected().await;
     let text = r#"{"type":"weather","celsius":21}"#;
     futures_util::SinkExt::send(&mut link.socket, tokio_websockets::Message::text(text))
@@ -215,7 +215,7 @@ async fn the_raw_client_sends_anything_and_sees_every_frame() {
 }
 
 #[tokio::test]
-async fn the_raw_client_breaks_the_rules_below_the_messages() {
+async fn the_raw_client_violates_the_websocket_protocol() {
     use futures_util::StreamExt;
     let relay = FakeRelay::bind().await;
     let url = relay.url();

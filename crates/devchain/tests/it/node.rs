@@ -170,7 +170,7 @@ fn without(mut reply: Value, fields: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn refuses_what_a_node_refuses_with_the_same_words() {
+async fn refuses_what_a_node_refuses_with_the_same_messages() {
     let dir = tempfile::tempdir().unwrap();
     let chain = DevChain::open(dir.path()).unwrap();
     let key = Key::new();

@@ -67,11 +67,11 @@ fn rounds_until_dialled(inventors: u64) -> u32 {
             let names: Vec<u64> = invented.by_ref().take(8).collect();
             send_accused(&mut mesh, now, INVENTOR + n, 2, &names);
             // It also asks for probes of them.
-            let asks = Gossip {
+            let request_text = Gossip {
                 probe: names.into_iter().map(id).collect(),
                 ..Gossip::default()
             };
-            mesh.request(now, LinkId(INVENTOR + n), Box::new(asks));
+            mesh.request(now, LinkId(INVENTOR + n), Box::new(request_text));
         }
         now += NO_ANSWER;
         for n in &links {

@@ -33,7 +33,7 @@ const LARGEST: usize = 16 << 20;
 const DEADLINE: Duration = Duration::from_secs(20 * 60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_case_is_passed_strictly() {
+async fn every_case_passes_strictly() {
     let Some(suite) = testkit::needed_file("AUTOBAHN", "autobahn") else {
         return;
     };
@@ -52,14 +52,14 @@ async fn every_case_is_passed_strictly() {
         .output();
     let run = timeout(DEADLINE, run).await.expect("the suite ends in time").unwrap();
     server.abort();
-    let said = format!(
+    let output = format!(
         "{}{}",
         String::from_utf8_lossy(&run.stdout),
         String::from_utf8_lossy(&run.stderr)
     );
 
     let index = std::fs::read_to_string(report.path().join("index.json"))
-        .unwrap_or_else(|error| panic!("the suite made no report ({error}):\n{said}"));
+        .unwrap_or_else(|error| panic!("the suite made no report ({error}):\n{output}"));
     let Index { server: results } = serde_json::from_str(&index).unwrap();
     eprintln!("{} cases of Autobahn ({cases})", results.len());
     assert!(results.len() > 200 || cases != CASES, "only {} cases", results.len());
@@ -67,7 +67,7 @@ async fn every_case_is_passed_strictly() {
         std::fs::write(file, summary(&results)).unwrap();
     }
     let wrong: Vec<_> = results.iter().filter(|(_, result)| !result.is_strict()).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}\n{said}");
+    assert!(wrong.is_empty(), "{wrong:#?}\n{output}");
 }
 
 async fn serve(listener: TcpListener) {

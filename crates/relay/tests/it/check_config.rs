@@ -152,7 +152,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn what_a_start_refuses_the_check_refuses_with_the_same_sentence() {
+fn check_config_reports_the_same_error_as_the_start() {
     for (toml, files, words) in CASES {
         let home = tempfile::tempdir().unwrap();
         // What the case does not say itself.
@@ -184,7 +184,7 @@ fn what_a_start_refuses_the_check_refuses_with_the_same_sentence() {
 
 /// A named pipe has a mode like any other, and reading it would never end.
 #[test]
-fn a_pipe_in_the_place_of_a_key_is_named() {
+fn a_pipe_instead_of_a_key_file_is_reported() {
     for name in ["mesh.key", "wallet.key"] {
         let home = tempfile::tempdir().unwrap();
         let pipe = home.path().join(".sdk_relay").join(name);
@@ -199,7 +199,7 @@ fn a_pipe_in_the_place_of_a_key_is_named() {
 }
 
 #[test]
-fn each_source_is_named() {
+fn each_origin_is_named() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("relay.toml"), format!("ws_url = \"{NOT_OURS}\"\n")).unwrap();
     let check = |args: &[&str], env: &[(&str, &str)]| {
@@ -225,7 +225,7 @@ fn each_source_is_named() {
 }
 
 #[test]
-fn what_is_not_there_is_not_accepted() {
+fn missing_files_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let message = refused(&sdk_relay(home.path(), &["check-config"], &[]));
     for word in [".sdk_relay/sdk_relay.toml", "sdk_relay init", "--config"] {

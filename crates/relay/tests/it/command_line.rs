@@ -87,7 +87,7 @@ fn version_and_help() {
 }
 
 #[test]
-fn what_it_does_not_know() {
+fn unknown_arguments_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for args in [
         &["--nosuchflag"][..],
@@ -117,8 +117,8 @@ fn init_writes_what_check_config_accepts() {
 
     // What somebody has written stays.
     std::fs::write(&file, "network = \"signet\"\n").unwrap();
-    let again = run(home.path(), &["init"]);
-    has(refused(&again), &[&file.display().to_string(), "exists"]);
+    let second = run(home.path(), &["init"]);
+    has(refused(&second), &[&file.display().to_string(), "exists"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "network = \"signet\"\n");
     has(stdout(&run(home.path(), &["check-config"])), &["signet"]);
 
@@ -162,7 +162,7 @@ fn init_writes_where_the_relay_reads() {
 }
 
 #[test]
-fn a_bad_file_is_told_with_file_key_value_and_what_would_be_right() {
+fn a_bad_file_is_reported_with_file_key_value_and_expectation() {
     let cases: [(&str, &[&str]); 10] = [
         ("network = \"moonnet\"", &["network", "moonnet", "mainnet", "regtest"]),
         ("ws_url = \"localhost\"", &["ws_url", "localhost", "0.0.0.0:8090"]),
@@ -234,7 +234,7 @@ fn the_same_message_stops_the_start() {
 }
 
 #[test]
-fn flags_go_over_the_environment_and_that_over_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let home = tempfile::tempdir().unwrap();
     let toml = "network = \"signet\"\ndata_dir = \"of-the-file\"\n[bitcoin_core]\nurl = \"http://127.0.0.1:1\"";
     std::fs::write(home.path().join("relay.toml"), toml).unwrap();
@@ -292,7 +292,7 @@ fn flags_go_over_the_environment_and_that_over_the_file() {
 }
 
 #[tokio::test]
-async fn runs_without_a_node_and_says_what_is_missing() {
+async fn runs_without_a_node_and_reports_the_problem() {
     // A port of the lowest ones: nobody listens there.
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .arg("run")

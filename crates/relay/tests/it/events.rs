@@ -17,7 +17,7 @@ fn standalone() -> RelayOptions {
 
 async fn pay_and_mine(relay: &RelayProcess) {
     let config = http_get(&format!("{}/config", relay.http_url())).await.json();
-    let (_client, mut told) = Client::builder(&relay.ws_url())
+    let (_client, mut received) = Client::builder(&relay.ws_url())
         .topics([Topic::Notifications])
         .connect()
         .await
@@ -27,7 +27,7 @@ async fn pay_and_mine(relay: &RelayProcess) {
         let done = http_post(&format!("{}{path}", relay.http_url()), &body).await;
         assert_eq!(done.status, 200, "{}", done.text());
         // A block that comes at once would be the first that tells of the payment.
-        timeout(DEADLINE, told.recv()).await.unwrap().unwrap();
+        timeout(DEADLINE, received.recv()).await.unwrap().unwrap();
     }
 }
 
@@ -140,7 +140,7 @@ async fn the_websocket_api_is_on_the_http_port_too() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_sent_or_refused_with_the_node_s_reason() {
+async fn a_transaction_is_broadcast_or_refused_with_the_reason_of_the_node() {
     let node = testkit::Bitcoind::start(testkit::Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
@@ -181,7 +181,7 @@ async fn a_transaction_is_sent_or_refused_with_the_node_s_reason() {
 }
 
 #[tokio::test]
-async fn tokens_guard_reading_and_changing() {
+async fn tokens_protect_reading_and_administration() {
     let options = standalone()
         .set("AUTH__READ_TOKEN", "read-0123456789abcdef")
         .set("AUTH__ADMIN_TOKEN", "admin-0123456789abcdef");

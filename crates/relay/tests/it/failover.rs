@@ -28,8 +28,8 @@ struct App {
 }
 
 impl App {
-    async fn hear(&mut self, events: &mut Events, what: &str, enough: impl Fn(&App) -> bool) {
-        let heard = async {
+    async fn receive(&mut self, events: &mut Events, what: &str, enough: impl Fn(&App) -> bool) {
+        let received = async {
             while !enough(self) {
                 match events.recv().await.expect("the client lives on") {
                     ClientEvent::Notification(n) => match n.event {
@@ -51,7 +51,7 @@ impl App {
                 }
             }
         };
-        if tokio::time::timeout(DEADLINE, heard).await.is_err() {
+        if tokio::time::timeout(DEADLINE, received).await.is_err() {
             panic!(
                 "{what}: {:?} {:?} {:?} {:?}",
                 self.blocks, self.tweaks, self.paid, self.moved_to
@@ -61,7 +61,7 @@ impl App {
 }
 
 #[tokio::test]
-async fn a_client_goes_on_at_another_relay() {
+async fn a_client_fails_over_to_another_relay() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     payer
@@ -95,12 +95,12 @@ async fn a_client_goes_on_at_another_relay() {
     let begin = node.height().await;
     let mut app = App::default();
     let first = pay(&node).await;
-    app.hear(&mut events, "at a", |app| app.tweaks == [begin + 1]).await;
+    app.receive(&mut events, "at a", |app| app.tweaks == [begin + 1]).await;
 
     a.kill9();
     let second = pay(&node).await;
     let third = pay(&node).await;
-    app.hear(&mut events, "what came while it moved", |app| {
+    app.receive(&mut events, "what came while it moved", |app| {
         app.tweaks.len() == 3 && app.paid.len() == 3
     })
     .await;
@@ -117,7 +117,7 @@ async fn a_client_goes_on_at_another_relay() {
     .await;
     drop(b);
     let fourth = pay(&node).await;
-    app.hear(&mut events, "after the way back", |app| {
+    app.receive(&mut events, "after the way back", |app| {
         app.tweaks.len() == 4 && app.paid.len() == 4
     })
     .await;

@@ -23,7 +23,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     let mut stage = Stage::new().await;
     let labels: Vec<u32> = (1..=100).collect();
     let (greedy, honest) = (Payee::new(&labels), Payee::new(&[]));
-    let (attacker, mut told) = Client::builder(&stage.relay.ws_url())
+    let (attacker, mut received) = Client::builder(&stage.relay.ws_url())
         .reconnect(false)
         .connect()
         .await
@@ -32,7 +32,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
         attacker.watch(watch_of(&greedy)).await.unwrap();
     }
     // Read away, so that the relay does not close the connection.
-    let reading = tokio::spawn(async move { while told.recv().await.is_some() {} });
+    let reading = tokio::spawn(async move { while received.recv().await.is_some() {} });
     let mut recorder = Recorder::open(&stage.relay, &["notifications"], None).await;
     recorder.watch(&honest).await;
 
@@ -64,7 +64,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
 }
 
 #[tokio::test]
-async fn watches_that_come_and_go_leave_no_work_behind() {
+async fn ended_watches_leave_no_work_behind() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
     for _ in 0..15 {
@@ -99,7 +99,7 @@ async fn watches_that_come_and_go_leave_no_work_behind() {
 }
 
 #[tokio::test]
-async fn a_command_holds_up_nothing_while_the_node_is_away() {
+async fn a_command_delays_nothing_while_the_node_is_unreachable() {
     let mut node = Bitcoind::start(Options {
         wallet: true,
         ..Options::default()

@@ -133,7 +133,7 @@ async fn headers_and_body_have_ten_seconds() {
 }
 
 #[tokio::test]
-async fn idle_connections_make_way() {
+async fn idle_connections_are_evicted() {
     open_files::to_the_most();
     let relay = RelayProcess::start(standalone()).await;
     let mut idle = Vec::new();
@@ -152,7 +152,7 @@ async fn idle_connections_make_way() {
 }
 
 #[tokio::test]
-async fn beyond_the_connections_it_says_1013() {
+async fn connections_over_the_limit_are_closed_with_1013() {
     let relay = RelayProcess::start(standalone().set("LIMITS__CONNECTIONS", "2")).await;
     let ws_on_http = format!("{}/ws", relay.http_url().replace("http://", "ws://"));
     let mut held = vec![
@@ -180,7 +180,7 @@ async fn beyond_the_connections_it_says_1013() {
 }
 
 #[tokio::test]
-async fn who_asks_too_often_from_afar_is_429() {
+async fn too_many_requests_of_a_remote_address_are_429() {
     let dir = tempfile::tempdir().unwrap();
     let config =
         "standalone = true\nws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n[limits]\nrequests_per_second = 2\n";

@@ -32,15 +32,16 @@ fn messages(logs: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn lines_with_their_place_and_fields() {
+async fn lines_have_their_module_and_fields() {
     let relay = RelayProcess::start(options().arg("--standalone")).await;
     let all = logs(&relay, "").await;
     assert_eq!(all["filters"], json!({"level": null, "limit": 100, "search": null}));
-    let said = messages(&all);
+    let output = messages(&all);
     let place = |message: &str| {
-        said.iter()
+        output
+            .iter()
             .position(|m| *m == message)
-            .unwrap_or_else(|| panic!("{message}: {said:?}"))
+            .unwrap_or_else(|| panic!("{message}: {output:?}"))
     };
     assert!(
         place("starting") < place("listening") && place("listening") < place("ready"),
@@ -193,7 +194,7 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
 }
 
 #[tokio::test]
-async fn lines_of_a_connection_say_which() {
+async fn lines_of_a_connection_have_its_id() {
     let relay = RelayProcess::start(options().arg("--standalone").set("LOG__LEVEL", "info,sdk_relay=debug")).await;
     let client = RawClient::connect(&relay.ws_url()).await.unwrap();
     drop(client);

@@ -107,13 +107,13 @@ type Wanted = [(&'static str, &'static str); 2];
 /// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its
 /// namespace. Dropped, it waits for the thread to stop both.
 struct Inside {
-    asks: Option<mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>>,
+    request: Option<mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Inside {
     fn new(namespace: &Namespace, relay_id: &'static str, host: &'static str, peer: Option<&'static str>) -> Self {
-        let (asks, asked) = mpsc::sync_channel::<(Wanted, mpsc::SyncSender<()>)>(1);
+        let (request, requested) = mpsc::sync_channel::<(Wanted, mpsc::SyncSender<()>)>(1);
         let file = File::open(format!("/run/netns/{}", namespace.name)).unwrap();
         let thread = thread::Builder::new().spawn(move || {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
@@ -130,14 +130,14 @@ impl Inside {
                     options = options.set("MESH__PEERS", format!("ws://{peer}:{PORT}"));
                 }
                 let relay = RelayProcess::start(options).await;
-                while let Ok((wanted, done)) = asked.recv() {
+                while let Ok((wanted, done)) = requested.recv() {
                     sees(&relay, wanted).await;
                     done.send(()).expect("the test waits");
                 }
             });
         });
         Self {
-            asks: Some(asks),
+            request: Some(request),
             thread: Some(thread.expect("a thread")),
         }
     }
@@ -145,8 +145,8 @@ impl Inside {
     /// Waits until the relay sees this.
     fn sees(&self, wanted: Wanted) {
         let (done, is_done) = mpsc::sync_channel(1);
-        let asks = self.asks.as_ref().expect("a thread that runs");
-        asks.send((wanted, done)).expect("the thread lives");
+        let request = self.request.as_ref().expect("a thread that runs");
+        request.send((wanted, done)).expect("the thread lives");
         // Where the thread panics, it has told why.
         is_done.recv_timeout(2 * DEADLINE).expect("it is seen");
     }
@@ -155,7 +155,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         // The thread ends when it is asked nothing more.
-        self.asks = None;
+        self.request = None;
         let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(
             thread::panicking() || matches!(ended, Some(Ok(()))),
@@ -230,8 +230,8 @@ fn a_wallet_that_scans_from_another_machine_is_not_refused() {
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let mut refused = Vec::new();
         for scan in 0..SCANS {
-            let asked = (0..BLOCKS).flat_map(|height| ROUTES.map(|route| format!("/blindbit/v1/{route}/{height}")));
-            let replies = futures_util::future::join_all(asked.map(|path| get(&client, path))).await;
+            let requested = (0..BLOCKS).flat_map(|height| ROUTES.map(|route| format!("/blindbit/v1/{route}/{height}")));
+            let replies = futures_util::future::join_all(requested.map(|path| get(&client, path))).await;
             assert_eq!(replies.len(), BLOCKS as usize * ROUTES.len());
             let not_ok = replies.into_iter().filter(|(_, status, _)| *status != 200);
             refused.extend(not_ok.map(|(path, status, body)| format!("scan {scan}, {path}: {status} {body:?}")));

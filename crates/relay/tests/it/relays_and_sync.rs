@@ -40,7 +40,7 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_relay_alone_lists_itself() {
+async fn a_single_relay_lists_itself() {
     let relay = standalone().await;
     let list = get(&relay, "/relays").await;
     assert_eq!(names(&list), ["relay-1"]);
@@ -86,7 +86,7 @@ async fn a_relay_alone_lists_itself() {
 }
 
 #[tokio::test]
-async fn who_has_not_proven_that_it_is_a_relay_is_none() {
+async fn an_unauthenticated_relay_is_not_listed() {
     let relay = standalone().await;
     let mut all = Vec::new();
     for n in 0..30 {
@@ -117,7 +117,7 @@ async fn who_has_not_proven_that_it_is_a_relay_is_none() {
 }
 
 #[tokio::test]
-async fn nobody_writes_the_history_in_anothers_name_or_pushes_others_out_of_it() {
+async fn a_client_cannot_forge_or_flood_the_sync_history() {
     let relay = standalone().await;
     let (app, _events) = Client::builder(&relay.ws_url())
         .client_id("trusted-relay")
@@ -142,7 +142,7 @@ async fn nobody_writes_the_history_in_anothers_name_or_pushes_others_out_of_it()
 }
 
 #[tokio::test]
-async fn syncs_are_in_a_history_that_survives() {
+async fn the_sync_history_is_persistent() {
     let mut relay = standalone().await;
     let empty = get(&relay, "/sync/history").await;
     assert_eq!((&empty["history"], &empty["total"]), (&json!([]), &json!(0)));
@@ -218,8 +218,8 @@ async fn syncs_are_in_a_history_that_survives() {
 
     assert!(relay.terminate().await.success());
     relay.start_again().await;
-    let again = get(&relay, "/sync/history").await;
-    assert_eq!(again["history"], history["history"]);
+    let second = get(&relay, "/sync/history").await;
+    assert_eq!(second["history"], history["history"]);
     let total = async |query: &str| {
         get(&relay, &format!("/sync/history?{query}")).await["total"]
             .as_u64()
@@ -272,7 +272,7 @@ async fn syncs_are_in_a_history_that_survives() {
 }
 
 #[tokio::test]
-async fn a_forced_sync_with_nobody_is_over_at_once() {
+async fn a_forced_sync_without_links_completes_immediately() {
     let relay = standalone().await;
     let reply = force(&relay, &json!({"sync_types": ["StateSync", "HealthSync"]})).await;
     assert_eq!(reply.status, 200, "{}", reply.text());

@@ -126,7 +126,7 @@ async fn changes_take_effect_at_once_and_are_kept() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
+async fn an_invalid_configuration_does_not_end_the_relay() {
     let dir = tempfile::tempdir().unwrap();
     let relay = RelayProcess::start(standalone().data_dir(dir.path())).await;
     std::fs::write(dir.path().join("sdk_relay.toml"), "[sync]\ninterval = \"often\"\n").unwrap();
@@ -161,9 +161,9 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
     mine(&relay).await;
     let health_url = format!("{}/health", relay.http_url());
     let health = http_get(&health_url).await.json();
-    let said = health["problems"][0].as_str().unwrap();
+    let output = health["problems"][0].as_str().unwrap();
     assert!(
-        said.contains("restart was abandoned") && said.contains("ws_url"),
+        output.contains("restart was abandoned") && output.contains("ws_url"),
         "{health}"
     );
     assert_eq!(health["status"], "degraded");
@@ -191,7 +191,7 @@ async fn a_configuration_that_is_wrong_by_now_does_not_end_the_relay() {
 }
 
 #[tokio::test]
-async fn the_wrong_is_told_by_field() {
+async fn errors_are_reported_by_field() {
     let relay = RelayProcess::start(standalone()).await;
     let wrong = put(&relay, &json!({"relay_id": "x", "sync": {"colour": 1}})).await;
     assert_eq!(wrong.status, 422);
@@ -243,7 +243,7 @@ async fn the_wrong_is_told_by_field() {
 
 /// A client that sends nothing, half a head, or half a body keeps no relay from opening its store again.
 #[tokio::test]
-async fn connections_that_are_never_finished_do_not_stop_a_restart() {
+async fn incomplete_connections_do_not_prevent_a_restart() {
     let relay = RelayProcess::start(standalone()).await;
     let (ws, http) = (relay.ws_url(), relay.http_url());
     let half_a_body =

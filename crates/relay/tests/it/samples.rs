@@ -14,7 +14,7 @@ use document::{Document, Side};
 use scene::Scene;
 
 #[tokio::test]
-async fn every_sample_of_the_reference_is_what_the_relay_says() {
+async fn every_sample_of_the_reference_matches_the_relay() {
     let Some(document) = Document::open() else { return };
     assert_eq!(document.count(Side::WebSocket), 17, "messages");
     assert_eq!(document.count(Side::Http), 15, "answers and bodies");

@@ -137,7 +137,7 @@ fn bare(payments: Vec<Payment>) -> Vec<Payment> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn finds_what_was_paid_with_keys_from_a_file_a_pipe_or_a_terminal() {
+async fn finds_payments_with_keys_from_a_file_a_pipe_or_a_terminal() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[3]);
     let birthday = stage.node.height().await + 1;
@@ -148,25 +148,28 @@ async fn finds_what_was_paid_with_keys_from_a_file_a_pipe_or_a_terminal() {
     let file = key_file(dir.path(), &keys);
     let arguments = ["--from", &from, "--relay", &url, "--labels", "3"];
 
-    let said = scan(&[&arguments[..], &["--keys", &file]].concat(), "").await;
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    assert_eq!(bare(said.payments()), expected);
-    assert_eq!(said.stderr, format!("4 payments up to block {tip}\n"));
+    let result = scan(&[&arguments[..], &["--keys", &file]].concat(), "").await;
+    assert_eq!(result.code, Some(0), "{}", result.stderr);
+    assert_eq!(bare(result.payments()), expected);
+    assert_eq!(result.stderr, format!("4 payments up to block {tip}\n"));
 
-    let said = scan(&arguments, &keys).await;
+    let result = scan(&arguments, &keys).await;
     assert_eq!(
-        (said.code, bare(said.payments())),
+        (result.code, bare(result.payments())),
         (Some(0), expected.clone()),
         "{}",
-        said.stderr
+        result.stderr
     );
 
     // A part of it, and one label less.
     let to = expected[0].block_height.unwrap().to_string();
     let part = ["--from", &from, "--to", &to, "--relay", &url, "--keys", &file];
-    let said = scan(&part, "").await;
-    assert_eq!((said.code, bare(said.payments())), (Some(0), expected[..1].to_vec()));
-    assert_eq!(said.stderr, format!("1 payments up to block {to}\n"));
+    let result = scan(&part, "").await;
+    assert_eq!(
+        (result.code, bare(result.payments())),
+        (Some(0), expected[..1].to_vec())
+    );
+    assert_eq!(result.stderr, format!("1 payments up to block {to}\n"));
 
     let shown = on_a_terminal(&arguments, &payee).await;
     for payment in &expected {
@@ -191,13 +194,13 @@ async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
         ("Spend public key", payee.spend_public_key().to_string()),
     ];
     for (question, answer) in answers {
-        let asked = async {
+        let requested = async {
             while !String::from_utf8_lossy(&shown).contains(question) {
                 let read = stdout.read_buf(&mut shown).await.unwrap();
                 assert!(read > 0, "it asks for the {question}");
             }
         };
-        timeout(DEADLINE, asked).await.expect("a question");
+        timeout(DEADLINE, requested).await.expect("a question");
         stdin.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
     }
     let rest = timeout(DEADLINE, stdout.read_to_end(&mut shown)).await;
@@ -209,7 +212,7 @@ async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn says_in_one_line_why_it_cannot() {
+async fn reports_each_error_in_one_line() {
     let stage = Stage::new().await;
     let payee = Payee::new(&[]);
     let url = stage.relay.ws_url();
@@ -230,16 +233,16 @@ async fn says_in_one_line_why_it_cannot() {
         (&good, &["--from", "9", "--to", "3"], "to_height"),
         (&good, &["--from", "4000000"], "block 4000000 does not exist"),
     ] {
-        let said = with(keys, arguments).await;
-        let line = said.refused();
+        let result = with(keys, arguments).await;
+        let line = result.refused();
         assert!(line.contains(why), "{line}");
         assert!(!line.contains(&one) && !line.contains(&"f".repeat(64)), "{line}");
     }
     let missing = dir.path().join("nowhere").to_str().unwrap().to_owned();
-    let said = scan(&["--from", "0", "--relay", &url, "--keys", &missing], "").await;
-    assert!(said.refused().contains(&missing), "{}", said.stderr);
-    let said = scan(&["--from", "0", "--relay", "ws://127.0.0.1:1"], &good).await;
-    let line = said.refused();
+    let result = scan(&["--from", "0", "--relay", &url, "--keys", &missing], "").await;
+    assert!(result.refused().contains(&missing), "{}", result.stderr);
+    let result = scan(&["--from", "0", "--relay", "ws://127.0.0.1:1"], &good).await;
+    let line = result.refused();
     assert!(line.contains("ws://127.0.0.1:1") && line.contains("--relay"), "{line}");
 
     // A key is no argument, however it is tried: the command line ends with 2 as for any unknown one.
@@ -248,13 +251,18 @@ async fn says_in_one_line_why_it_cannot() {
         &["--from", "0", &payee][..],
         &["--from", "0", "--scan-private-key", &payee],
     ] {
-        let said = scan(tried, "").await;
-        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{}", said.stderr);
+        let result = scan(tried, "").await;
+        assert_eq!(
+            (result.code, result.stdout.as_str()),
+            (Some(2), ""),
+            "{}",
+            result.stderr
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_address_it_is_the_relay_of_the_configuration() {
+async fn without_an_address_it_uses_the_relay_of_the_configuration() {
     const TOKEN: &str = "a-token-for-reading";
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[3]);
@@ -268,40 +276,40 @@ async fn without_an_address_it_is_the_relay_of_the_configuration() {
         .env("SDK_RELAY_DATA_DIR", relay.data_dir())
         .env("SDK_RELAY_WS_URL", relay.ws_url().trim_start_matches("ws://"))
         .env("SDK_RELAY_AUTH__READ_TOKEN", TOKEN);
-    let said = run(command, &keys_of(&payee)).await;
+    let result = run(command, &keys_of(&payee)).await;
     assert_eq!(
-        (said.code, bare(said.payments())),
+        (result.code, bare(result.payments())),
         (Some(0), expected),
         "{}",
-        said.stderr
+        result.stderr
     );
 
     // Another relay does not get our token.
-    let said = scan(&["--from", "0", "--relay", &relay.ws_url()], &keys_of(&payee)).await;
-    assert!(said.refused().contains("auth.read_token"), "{}", said.stderr);
+    let result = scan(&["--from", "0", "--relay", &relay.ws_url()], &keys_of(&payee)).await;
+    assert!(result.refused().contains("auth.read_token"), "{}", result.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_without_an_index_has_no_history() {
     let stage = Stage::with(Options::default(), |options| options.set("INDEX__ENABLED", "false")).await;
-    let said = scan(
+    let result = scan(
         &["--from", "0", "--relay", &stage.relay.ws_url()],
         &keys_of(&Payee::new(&[])),
     )
     .await;
-    assert!(said.refused().contains("index.enabled"), "{}", said.stderr);
+    assert!(result.refused().contains("index.enabled"), "{}", result.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_cannot_begin_yet_is_not_waited_for_without_end() {
+async fn the_wait_for_a_relay_that_cannot_begin_is_bounded() {
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .set("BITCOIN_CORE__URL", "http://127.0.0.1:1")
         .set("BITCOIN_CORE__USER", "somebody")
         .set("BITCOIN_CORE__PASSWORD", "else");
     let relay = RelayProcess::start_listening(options).await;
     let arguments = ["--from", "0", "--wait", "1", "--relay", &relay.ws_url()];
-    let said = scan(&arguments, &keys_of(&Payee::new(&[]))).await;
-    let line = said.refused();
+    let result = scan(&arguments, &keys_of(&Payee::new(&[]))).await;
+    let line = result.refused();
     assert!(
         line.contains("node is unavailable") && line.contains("--wait"),
         "{line}"
@@ -309,7 +317,7 @@ async fn a_relay_that_cannot_begin_yet_is_not_waited_for_without_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_that_the_relay_cannot_scan_are_named_and_no_success() {
+async fn unscannable_blocks_are_reported_as_a_failure() {
     let node = Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -326,11 +334,21 @@ async fn blocks_that_the_relay_cannot_scan_are_named_and_no_success() {
     let kept = call("getblockchaininfo", serde_json::json!([])).await["pruneheight"].clone();
     let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
     let (url, keys) = (relay.ws_url(), keys_of(&payee));
-    let said = scan(&["--from", "10", "--relay", &url], &keys).await;
+    let result = scan(&["--from", "10", "--relay", &url], &keys).await;
     // What was found is there; what was not looked at is said in words and in the exit status.
-    assert_eq!((said.code, said.payments().len()), (Some(1), 1), "{}", said.stderr);
+    assert_eq!(
+        (result.code, result.payments().len()),
+        (Some(1), 1),
+        "{}",
+        result.stderr
+    );
     let range = format!("blocks 10 to {} (pruned", kept.as_u64().unwrap() - 1);
-    assert!(said.stderr.contains(&range), "{}", said.stderr);
-    let said = scan(&["--from", &kept.to_string(), "--relay", &url], &keys).await;
-    assert_eq!((said.code, said.payments().len()), (Some(0), 1), "{}", said.stderr);
+    assert!(result.stderr.contains(&range), "{}", result.stderr);
+    let result = scan(&["--from", &kept.to_string(), "--relay", &url], &keys).await;
+    assert_eq!(
+        (result.code, result.payments().len()),
+        (Some(0), 1),
+        "{}",
+        result.stderr
+    );
 }

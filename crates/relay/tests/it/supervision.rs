@@ -120,7 +120,7 @@ fn signal(relay: &RelayProcess, name: &str) {
 }
 
 #[tokio::test]
-async fn the_death_of_detection_ends_the_process_within_a_second_and_names_it() {
+async fn a_panic_of_detection_ends_the_process_within_a_second_and_names_it() {
     let mut relay = relay_whose_engine("panics").await;
     let began = Instant::now();
     pay(&relay.http_url()).await;
@@ -137,7 +137,7 @@ async fn the_death_of_detection_ends_the_process_within_a_second_and_names_it() 
 }
 
 #[tokio::test]
-async fn the_death_of_a_thread_of_the_index_ends_the_process_and_names_it() {
+async fn a_panic_of_an_index_thread_ends_the_process_and_names_it() {
     let options = relay_with("panics in tweaks", "true");
     let ended = match RelayProcess::try_start(options).await {
         Ok(mut relay) => (relay.wait().await, relay.stderr()),
@@ -150,7 +150,7 @@ async fn the_death_of_a_thread_of_the_index_ends_the_process_and_names_it() {
 }
 
 #[tokio::test]
-async fn the_death_of_detection_makes_health_critical_at_once() {
+async fn a_panic_of_detection_makes_health_critical_immediately() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("sdk_relay.toml");
     // Without an index nothing else would notice.
@@ -182,7 +182,7 @@ async fn the_death_of_detection_makes_health_critical_at_once() {
 }
 
 #[tokio::test]
-async fn a_part_that_hangs_is_left_behind_when_the_relay_ends() {
+async fn a_hanging_part_does_not_prevent_the_exit() {
     let mut relay = relay_whose_engine("hangs").await;
     pay(&relay.http_url()).await;
     eventually(DEADLINE, "a scan that hangs", async || {
@@ -196,7 +196,7 @@ async fn a_part_that_hangs_is_left_behind_when_the_relay_ends() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_ends_the_process_immediately() {
     for (first, second, code) in [("TERM", "TERM", 143), ("INT", "INT", 130)] {
         let mut relay = relay_whose_engine("hangs").await;
         pay(&relay.http_url()).await;

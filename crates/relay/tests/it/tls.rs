@@ -99,7 +99,7 @@ fn fingerprint(relay: &RelayProcess) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_of_its_own_serves_both_ports_and_stays() {
+async fn a_self_signed_certificate_serves_both_ports_and_is_kept() {
     let mut relay = RelayProcess::start(standalone().arg("--tls-self-signed")).await;
     let trusted = relay.data_dir().join("tls-self-signed.crt");
     #[cfg(unix)]
@@ -133,7 +133,7 @@ async fn a_certificate_of_its_own_serves_both_ports_and_stays() {
 }
 
 #[tokio::test]
-async fn plain_text_is_turned_away_at_once_and_without_a_word() {
+async fn plain_text_is_closed_immediately_and_not_logged() {
     let relay = RelayProcess::start(standalone().arg("--tls-self-signed")).await;
     // The last that a relay tells of its own start; it may come after it is ready.
     let before = eventually(DEADLINE, "the index to be there", async || {
@@ -176,7 +176,7 @@ async fn a_handshake_has_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
+async fn a_new_certificate_affects_no_open_connection_and_a_wrong_one_is_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let [cert, key, old] = ["relay.crt", "relay.key", "old.crt"].map(|name| dir.path().join(name));
     write_pair(&cert, &key);
@@ -222,7 +222,7 @@ async fn a_new_certificate_touches_no_connection_and_a_wrong_one_nothing() {
 }
 
 #[tokio::test]
-async fn without_tls_a_hangup_changes_nothing() {
+async fn without_tls_sighup_has_no_effect() {
     let relay = RelayProcess::start(standalone()).await;
     hang_up(&relay);
     logged(&relay, 1, "SIGHUP ignored").await;
@@ -230,7 +230,7 @@ async fn without_tls_a_hangup_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_refused_at_the_start() {
+async fn a_mismatched_key_is_refused_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let [cert, key, other] = ["relay.crt", "relay.key", "other.key"].map(|name| dir.path().join(name));
     write_pair(&cert, &key);
@@ -240,23 +240,26 @@ async fn what_does_not_fit_is_refused_at_the_start() {
         assert_eq!(ended.status.code(), Some(1));
         ended.stderr
     };
-    let told = refused(with_files(&cert, &other)).await;
+    let received = refused(with_files(&cert, &other)).await;
     assert!(
-        told.contains("tls.key") && told.contains("other.key") && told.contains("does not match"),
-        "{told}"
+        received.contains("tls.key") && received.contains("other.key") && received.contains("does not match"),
+        "{received}"
     );
-    let told = refused(with_files(&cert, &dir.path().join("none"))).await;
+    let received = refused(with_files(&cert, &dir.path().join("none"))).await;
     assert!(
-        told.contains("tls.key") && told.contains("none") && told.contains("expected"),
-        "{told}"
+        received.contains("tls.key") && received.contains("none") && received.contains("expected"),
+        "{received}"
     );
-    let told = refused(with_files(&key, &key)).await;
+    let received = refused(with_files(&key, &key)).await;
     assert!(
-        told.contains("tls.cert") && told.contains("contains no certificate") && told.contains("expected"),
-        "{told}"
+        received.contains("tls.cert") && received.contains("contains no certificate") && received.contains("expected"),
+        "{received}"
     );
-    let told = refused(standalone().set("TLS__CERT", &cert)).await;
-    assert!(told.contains("tls.key = \"\"") && told.contains("expected"), "{told}");
+    let received = refused(standalone().set("TLS__CERT", &cert)).await;
+    assert!(
+        received.contains("tls.key = \"\"") && received.contains("expected"),
+        "{received}"
+    );
     let checked = Command::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .args(["check-config", "--standalone", "--data-dir"])
         .arg(dir.path())
@@ -264,12 +267,15 @@ async fn what_does_not_fit_is_refused_at_the_start() {
         .env("SDK_RELAY_TLS__KEY", &other)
         .output()
         .unwrap();
-    let told = String::from_utf8(checked.stderr).unwrap();
-    assert!(!checked.status.success() && told.contains("does not match"), "{told}");
+    let received = String::from_utf8(checked.stderr).unwrap();
+    assert!(
+        !checked.status.success() && received.contains("does not match"),
+        "{received}"
+    );
 }
 
 #[tokio::test]
-async fn relays_link_over_tls_to_whom_they_trust() {
+async fn relays_link_over_tls_to_trusted_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     write_pair(&cert, &key);

@@ -1,5 +1,4 @@
-//! The store on a disk that fails: nothing is lost, nothing is there twice, nothing panics, and it goes on once the
-//! fault is gone.
+//! The store on a disk that fails: nothing is lost, duplicated or panics, and it continues once the fault is fixed.
 
 mod disk;
 mod migration;
@@ -12,7 +11,7 @@ use sdk_relay_store::{OpenError, Store};
 use disk::{Disk, Fault, Operation, Unsynced};
 use run::{BLOCKS, RETENTION, Run, open};
 
-/// Each write and each sync of the run fails once: the same batch again, and the run goes on.
+/// Each write and each sync of the run fails once: after a retry of the batch the run continues.
 #[test]
 fn a_failure_of_any_write_or_sync_loses_and_repeats_nothing() {
     let (writes, syncs) = counted();
@@ -22,20 +21,20 @@ fn a_failure_of_any_write_or_sync_loses_and_repeats_nothing() {
             let mut run = Run::new(&disk, format!("{operation:?} {n} fails"));
             run.until_counted(&disk, operation, n);
             run.next_batches(2);
-            // To the very end costs most of the time, and shows the same.
+            // Running all of them to the end would take most of the time without more coverage.
             if n.is_multiple_of(16) {
                 run.finish();
             }
             run.holds_in(&run.store);
-            // What it holds is on the disk, too.
+            // Its content is durable, too.
             let after = disk.after_power_cut(Unsynced::Lost);
             run.holds_in(&open(&after).unwrap());
         }
     }
 }
 
-/// The power is cut at each write and each sync of the run: what was committed is there, and of the batch that was
-/// being committed all or nothing.
+/// The power is cut at each write and each sync of the run: all commits are there, and the batch being committed is
+/// complete or absent.
 #[test]
 fn a_power_cut_at_any_write_or_sync_loses_and_repeats_nothing() {
     let (writes, syncs) = counted();
@@ -44,7 +43,7 @@ fn a_power_cut_at_any_write_or_sync_loses_and_repeats_nothing() {
             let disk = Disk::with(Fault::PowerCut(operation, n));
             let name = format!("the power is cut at {operation:?} {n}");
             let Some(mut before) = Run::try_new(&disk, name.clone()) else {
-                // At the making of the store: there is nothing to lose yet.
+                // During the creation of the store: there is no data yet.
                 assert!(disk.is_off(), "{name}");
                 for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(n)] {
                     open(&disk.after_power_cut(unsynced)).unwrap_or_else(|e| panic!("{name}, {unsynced:?}: {e}"));
@@ -67,9 +66,9 @@ fn a_power_cut_at_any_write_or_sync_loses_and_repeats_nothing() {
     }
 }
 
-/// Commits fail while the disk is full, and readers read; once there is room, the same store goes on.
+/// Commits fail while the disk is full, and reads work; once there is space, the same store continues.
 #[test]
-fn a_full_disk_is_recovered_from_while_the_process_lives() {
+fn a_full_disk_is_recovered_from_without_a_restart() {
     let disk = Disk::made();
     let mut run = Run::new(&disk, "a full disk".to_owned());
     run.next_batches(5);
@@ -84,7 +83,7 @@ fn a_full_disk_is_recovered_from_while_the_process_lives() {
         run.holds_or_will(&run.store);
     }
     disk.set(None);
-    // The store looks at the disk again within a second.
+    // The store reopens the disk within a second.
     let deadline = Instant::now() + Duration::from_secs(60);
     while let Err(error) = run.try_next() {
         assert!(Instant::now() < deadline, "{error}");
@@ -95,7 +94,7 @@ fn a_full_disk_is_recovered_from_while_the_process_lives() {
     run.holds_in(&open(&disk.after_power_cut(Unsynced::Lost)).unwrap());
 }
 
-/// Whatever the file contains: an error that names it, once, or what was stored; never a panic.
+/// Any file content gives an error that names the file once, or the stored data; never a panic.
 #[test]
 fn damage_of_the_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -128,7 +127,7 @@ fn damage_of_the_file_is_an_error_that_names_it() {
     for length in [1, 9, 320, 4096, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
         named(&whole[..length], &format!("{length} bytes of {}", whole.len()));
     }
-    // Any page: its content is found wrong, or it is a page that nothing points at.
+    // Any page: it is found damaged, or is unreferenced.
     let (mut errors, mut opened) = (0, 0);
     for page in 0..whole.len() / 4096 {
         let mut bytes = whole.clone();
@@ -147,7 +146,7 @@ fn damage_of_the_file_is_an_error_that_names_it() {
     assert!(errors > 0 && opened > 0, "{errors} errors, {opened} opened");
 }
 
-/// Syncs are added once, whatever fails.
+/// Syncs are added once, for any fault.
 #[test]
 fn a_failure_of_any_write_or_sync_adds_no_entry_of_the_sync_history_twice() {
     let count = {

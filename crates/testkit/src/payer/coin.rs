@@ -7,7 +7,7 @@ use sdk_relay_bip352::send::{Input, InputKey};
 
 use crate::curve::SECP;
 
-/// The kinds of input whose keys count in a silent payment (BIP352 "Inputs For Shared Secret Derivation").
+/// The eligible kinds of input of a silent payment (BIP352 "Inputs For Shared Secret Derivation").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum InputKind {
     /// Witness version 0, one key.
@@ -44,7 +44,7 @@ pub struct Coin {
 }
 
 impl Coin {
-    /// A new key of this kind, for a coin that is yet to be made.
+    /// A new key of this kind, for a coin to be created.
     pub(super) fn template(kind: InputKind) -> Coin {
         let key = SecretKey::new(&mut rand::thread_rng());
         Coin {
@@ -78,7 +78,7 @@ impl Coin {
         }
     }
 
-    /// The P2WPKH script of the key: what a P2WPKH output is, and what a P2SH-P2WPKH input reveals.
+    /// The P2WPKH script of the key: the script of a P2WPKH output, revealed by a P2SH-P2WPKH input.
     pub(super) fn witness_program(&self) -> ScriptBuf {
         ScriptBuf::new_p2wpkh(&self.public_key().wpubkey_hash())
     }

@@ -10,7 +10,7 @@ use bitcoin::{ScriptBuf, Transaction, TxOut, Witness, taproot};
 use super::coin::{Coin, InputKind};
 use crate::curve::SECP;
 
-/// `tx` with every input signed. `coins` are what it spends, in the order of its inputs.
+/// `tx` with every input signed. `coins`: its spent coins, in the order of its inputs.
 pub(super) fn signed(mut tx: Transaction, coins: &[Coin]) -> Transaction {
     let prevouts: Vec<_> = coins.iter().map(|coin| coin.txout.clone()).collect();
     let unsigned = tx.clone();

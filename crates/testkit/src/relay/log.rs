@@ -1,14 +1,13 @@
-//! What the relay writes to standard error.
+//! Standard error of the relay.
 
 use std::io::{BufRead, BufReader};
 use std::process::ChildStderr;
 use std::sync::{Arc, Mutex};
 
-/// Older text goes when there is more: a relay that logs each message of a long test must not fill the memory.
+/// Largest kept text; older text is dropped, so that a long test with a verbose log does not exhaust memory.
 const KEPT: usize = 4 * 1024 * 1024;
 
-/// The text so far. A thread reads it off the pipe, so that the relay never waits for its reader; the thread ends with
-/// the relay.
+/// The text so far. A thread reads the pipe, so that the relay never blocks on it; the thread ends with the relay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<State>>);
 

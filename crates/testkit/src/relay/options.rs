@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use crate::node::Bitcoind;
 use crate::ports::free_ports;
 
-/// What begins the name of every variable that configures the relay.
+/// Prefix of the environment variables of the relay.
 const PREFIX: &str = "SDK_RELAY_";
 
 /// How a relay is started. Its whole configuration is given by environment variables (`SDK_RELAY_KEY`,
-/// `SDK_RELAY_TABLE__KEY`); those of the test's own environment are kept from it.
+/// `SDK_RELAY_TABLE__KEY`); those in the environment of the test are removed.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
     exe: PathBuf,
@@ -63,20 +63,20 @@ impl RelayOptions {
         }
     }
 
-    /// A data directory that outlives the relay.
+    /// A data directory that is kept after the relay.
     pub fn data_dir(mut self, dir: impl AsRef<Path>) -> RelayOptions {
         self.data_dir = DataDir::Given(dir.as_ref().to_owned());
         self
     }
 
-    /// The same ports at each start, for clients that come back by themselves.
+    /// The same ports at each start, for clients that reconnect by themselves.
     pub fn fixed_ports(self) -> RelayOptions {
         let [ws, http] = free_ports();
         self.set("WS_URL", format!("127.0.0.1:{ws}"))
             .set("HTTP_URL", format!("127.0.0.1:{http}"))
     }
 
-    /// A relay that others on this machine are told of: fixed ports, and the WebSocket's advertised.
+    /// A relay that others on this machine can reach: fixed ports, and an advertised WebSocket address.
     pub fn in_mesh(self) -> RelayOptions {
         self.in_mesh_over("ws")
     }
@@ -122,7 +122,7 @@ impl RelayOptions {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(PREFIX)) {
             command.env_remove(name);
         }
-        // A working directory without a configuration file; no colours between the words of the log.
+        // A working directory without a configuration file; no colours in the log.
         command.current_dir(self.data_directory()).env("NO_COLOR", "1");
         command.env(format!("{PREFIX}DATA_DIR"), self.data_directory());
         command

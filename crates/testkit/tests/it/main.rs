@@ -1,4 +1,4 @@
-//! The tools of the tests with real processes.
+//! Tests of the test tools, with real processes.
 
 #![allow(
     clippy::unwrap_used,

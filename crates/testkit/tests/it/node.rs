@@ -1,9 +1,9 @@
-//! The node starts, mines, forgets blocks, and comes back with its data.
+//! The node starts, mines, invalidates blocks, and restarts with its data.
 
 use testkit::{Bitcoind, Options, RpcError, http_get};
 
 #[tokio::test]
-async fn mines_and_comes_back_with_its_data() {
+async fn mines_and_restarts_with_its_data() {
     let mut node = Bitcoind::start(Options::default()).await;
     let blocks = node.mine(3).await;
     assert_eq!(blocks.len(), 3);
@@ -25,7 +25,7 @@ async fn mines_and_comes_back_with_its_data() {
 }
 
 #[tokio::test]
-async fn forgets_blocks_and_mines_others_in_their_place() {
+async fn invalidates_blocks_and_mines_replacements() {
     let node = Bitcoind::start(Options::default()).await;
     let old = node.mine(2).await;
     node.invalidate(old[0]).await;
@@ -37,7 +37,7 @@ async fn forgets_blocks_and_mines_others_in_their_place() {
 }
 
 #[tokio::test]
-async fn has_what_its_options_say() {
+async fn starts_with_its_options() {
     let user = Some(("alice".to_owned(), "secret".to_owned()));
     let options = Options {
         zmq: false,
@@ -84,7 +84,7 @@ async fn has_what_its_options_say() {
 
 #[tokio::test]
 #[should_panic(expected = "nonsense")]
-async fn tells_why_it_does_not_start() {
+async fn reports_why_it_does_not_start() {
     Bitcoind::start(Options {
         args: vec!["-nonsense".to_owned()],
         ..Options::default()

@@ -1,4 +1,4 @@
-//! No process outlives the program that started it, though that program drops no handle.
+//! No process outlives the program that started it, even if that program drops no handle.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use testkit::{GuardedChild, eventually};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-/// The variable that makes this program one that starts processes, and says how it ends.
+/// If set, this program starts processes; the value selects how it ends.
 const ENDS: &str = "ORPHANS_ENDS";
 
 #[test]
@@ -52,10 +52,10 @@ async fn all_end(processes: &[PathBuf]) {
 }
 
 #[tokio::test]
-async fn processes_end_with_a_program_that_drops_nothing() {
+async fn processes_end_with_a_program_that_drops_no_handle() {
     for ends in ["exit", "forget"] {
         let (mut program, processes) = start(ends);
-        // Its words have no reader any more: the status does not matter.
+        // Its output has no reader: ignore the status.
         program.wait().unwrap();
         all_end(&processes).await;
     }

@@ -1,4 +1,4 @@
-//! The node takes what the payer signs, whatever it spends, and the payee finds what it is paid.
+//! The node accepts every transaction of the payer, and the payee finds its payments.
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::{Amount, Transaction};
@@ -17,12 +17,16 @@ async fn node() -> Bitcoind {
     .await
 }
 
-/// What the payee finds in `tx`, which spends confirmed coins.
+/// The payments to the payee in `tx`, which spends confirmed coins.
 async fn found(node: &Bitcoind, payee: &Payee, tx: &Transaction) -> Vec<Match> {
     let mut prevouts = Vec::new();
     for input in &tx.input {
         let place = input.previous_output;
-        prevouts.push(node.txout(place).await.unwrap_or_else(|| panic!("{place} is no coin")));
+        prevouts.push(
+            node.txout(place)
+                .await
+                .unwrap_or_else(|| panic!("{place} is not a coin")),
+        );
     }
     let eligible = EligibleTx::from_tx(tx, &prevouts).expect("an eligible transaction");
     scan(&payee.receiver(), &eligible)
@@ -111,7 +115,7 @@ async fn pays_one_address_several_times_and_plain_scripts() {
 }
 
 #[tokio::test]
-async fn a_replacement_takes_the_place_of_the_first() {
+async fn a_replacement_replaces_the_first() {
     let node = node().await;
     let mut payer = Payer::funded(&node).await;
     let (first, second) = (Payee::new(&[]), Payee::new(&[]));

@@ -1,7 +1,6 @@
-//! A process is waited for until its ready line, its end is told with its words, and it ends with its handle.
+//! A relay process is awaited until its ready line, its end is reported with its output, and it ends with its handle.
 //!
-//! The programs here are shell scripts that do to their parent what the relay does; the relay itself is started this
-//! way by its own tests.
+//! The programs here are shell scripts that behave like the relay; the tests of the relay start the real one this way.
 
 use std::path::PathBuf;
 
@@ -20,8 +19,8 @@ fn process(relay: &RelayProcess) -> PathBuf {
 }
 
 #[tokio::test]
-async fn gets_ready_and_is_ended_by_each_signal() {
-    // It waits by reading a pipe that nobody writes to: a child such as `sleep` would outlive it.
+async fn becomes_ready_and_is_ended_by_each_signal() {
+    // It waits by reading a pipe without a writer: a child such as `sleep` would outlive it.
     let wait = "rm -f pipe; mkfifo pipe; exec 3<>pipe; read -r line <&3; exit 4";
     let body = format!("trap 'echo bye >&2; exit 3' TERM\n{READY}\n{wait}");
     let mut relay = RelayProcess::start(script(&body).set("WS_URL", "127.0.0.1:1")).await;
@@ -47,7 +46,7 @@ async fn gets_ready_and_is_ended_by_each_signal() {
 }
 
 #[tokio::test]
-async fn tells_why_it_ended_instead() {
+async fn reports_why_it_ended_instead() {
     let options = script("echo \"$1 is in use\" >&2; exit 2").arg("it");
     let ended = RelayProcess::try_start(options).await.unwrap_err();
     assert_eq!(

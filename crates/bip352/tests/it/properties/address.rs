@@ -33,7 +33,7 @@ proptest! {
     #![proptest_config(config(256))]
 
     #[test]
-    fn written_and_read_as_theirs(address in address()) {
+    fn encoding_and_parsing_match_the_reference(address in address()) {
         let text = address.to_string();
         prop_assert_eq!(&text, &theirs(&address).to_string());
         prop_assert_eq!(text.parse(), Ok(address));
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mistyped_address_is_read(address in address(), place in any::<prop::sample::Index>(), typed in "[a-z0-9 ]") {
+    fn mistyped_addresses_are_rejected(address in address(), place in any::<prop::sample::Index>(), typed in "[a-z0-9 ]") {
         let mut text = address.to_string();
         let place = place.index(text.len());
         prop_assume!(text[place..=place] != typed);

@@ -118,7 +118,7 @@ proptest! {
     #![proptest_config(config(128))]
 
     #[test]
-    fn labelled_addresses_are_theirs(wallet in wallet()) {
+    fn labelled_addresses_match_the_reference(wallet in wallet()) {
         let theirs = wallet.their_receiver();
         let mut codes = vec![theirs.receiving_code(), theirs.change_code()];
         let labelled = wallet.labels.iter().map(|m| theirs.receiving_code_for_label(&Label::new(wallet.scan, *m)));
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn payments_are_made_found_and_spendable(
+    fn payments_are_created_found_and_spendable(
         inputs in inputs(),
         (wallets, payments) in wallets_and_payments(),
         others in prop::collection::vec(any::<[u8; 32]>(), 0..4),

@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(config(256))]
 
     #[test]
-    fn tweaks_are_theirs(mut inputs in inputs(), cancel in any::<bool>()) {
+    fn tweaks_match_the_reference(mut inputs in inputs(), cancel in any::<bool>()) {
         if cancel {
             // The sum passes through infinity, or ends there.
             inputs.insert(1, inputs[0].negated());
@@ -31,7 +31,7 @@ proptest! {
     /// Many at a time, on the machine's lanes, as one by one: sums through infinity and of equal keys, and outputs or
     /// prevouts missing.
     #[test]
-    fn many_at_a_time_are_as_one_by_one(mut txs in prop::collection::vec((inputs(), 0..6_u8), 1..24)) {
+    fn batches_match_single_calls(mut txs in prop::collection::vec((inputs(), 0..6_u8), 1..24)) {
         for (inputs, change) in &mut txs {
             match change {
                 0 => inputs.insert(1, inputs[0].negated()),
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn eligible_transactions_keep_places_and_amounts(inputs in inputs(), keys in prop::collection::vec(any::<[u8; 32]>(), 1..5)) {
+    fn eligible_transactions_keep_indices_and_amounts(inputs in inputs(), keys in prop::collection::vec(any::<[u8; 32]>(), 1..5)) {
         let (mut tx, prevouts) = transaction(&inputs, &keys);
         let other = TxOut { script_pubkey: Default::default(), ..tx.output[0].clone() };
         tx.output.insert(0, other);

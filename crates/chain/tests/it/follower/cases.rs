@@ -1,4 +1,4 @@
-//! Single situations, each with what exactly is told.
+//! Single scenarios, each with the exact emitted events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::follower::model::Model;
 use crate::follower::replica::Replica;
 use crate::follower::run::Consumer;
 
-/// A node with `height` blocks above its genesis, and a consumer that has come to rest on it.
+/// A node with `height` blocks above its genesis, and a consumer that has synchronised with it.
 async fn settled(height: u32) -> (Arc<Model>, Consumer) {
     let model = Model::new(1);
     (0..height).for_each(|_| model.world().mine(0, false));
@@ -73,7 +73,7 @@ async fn the_first_start_waits_for_a_node_that_is_still_synchronising() {
     consumer.take_for(Duration::from_secs(600)).await;
     assert_eq!(
         consumer.replica.events, 0,
-        "nothing is told before the node has its chain"
+        "no event is emitted before the node has its chain"
     );
 
     model.world().mine(0, false);
@@ -83,7 +83,7 @@ async fn the_first_start_waits_for_a_node_that_is_still_synchronising() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_rebuilds_its_chain_is_waited_for() {
+async fn the_follower_waits_for_a_node_that_rebuilds_its_chain() {
     let (model, mut consumer) = settled(50).await;
     let full = model.world().active.clone();
     {
@@ -109,11 +109,11 @@ async fn a_node_that_rebuilds_its_chain_is_waited_for() {
     .await;
     model.world().active = full;
     consumer.settle().await;
-    assert_eq!(consumer.replica.events, 1, "the node came back to where it was");
+    assert_eq!(consumer.replica.events, 1, "the node reached its previous tip");
 }
 
 #[tokio::test(start_paused = true)]
-async fn pruned_blocks_are_jumped_over() {
+async fn pruned_blocks_are_skipped() {
     let model = Model::new(1);
     (0..40).for_each(|_| model.world().mine(0, false));
     model.world().prune_height = Some(20);
@@ -125,7 +125,7 @@ async fn pruned_blocks_are_jumped_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_prunes_more_than_it_says_does_not_stop_the_follower() {
+async fn a_node_that_prunes_more_than_reported_does_not_stop_the_follower() {
     let model = Model::new(1);
     (0..10).for_each(|_| model.world().mine(0, false));
     let known = vec![model.world().at(9)];
@@ -138,7 +138,7 @@ async fn a_node_that_prunes_more_than_it_says_does_not_stop_the_follower() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_chain_is_left_block_by_block_and_then_jumped_from() {
+async fn another_chain_is_disconnected_block_by_block_and_then_skipped() {
     let model = Model::new(1);
     (0..40).for_each(|_| model.world().mine(0, false));
     let foreign = |height: u32| BlockRef {
@@ -154,7 +154,7 @@ async fn another_chain_is_left_block_by_block_and_then_jumped_from() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reorganisation_below_what_is_remembered_loses_no_block() {
+async fn a_reorganisation_below_the_kept_blocks_loses_no_block() {
     let (model, mut consumer) = settled(30).await;
     consumer = consumer.restart(1);
     model.world().reorganise(8, 2);
@@ -163,12 +163,12 @@ async fn a_reorganisation_below_what_is_remembered_loses_no_block() {
     assert_eq!(
         (consumer.replica.jumps, consumer.replica.recent),
         (1, expected),
-        "the first start's jump alone"
+        "only the jump of the first start"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mempool_transaction_and_a_block_are_told_at_once() {
+async fn a_mempool_transaction_and_a_block_are_emitted_immediately() {
     let (model, mut consumer) = settled(10).await;
     model.world().latency = Duration::ZERO;
     let start = Instant::now();
@@ -179,11 +179,11 @@ async fn a_mempool_transaction_and_a_block_are_told_at_once() {
     assert_eq!(txs[0].txid, txid);
     model.world().mine(1, false);
     assert!(matches!(consumer.next().await, ChainEvent::BlockConnected { .. }));
-    assert_eq!(start.elapsed(), Duration::ZERO, "no tick is waited for");
+    assert_eq!(start.elapsed(), Duration::ZERO, "without waiting for a tick");
 }
 
 #[tokio::test(start_paused = true)]
-async fn signals_that_wait_together_are_one_look_up() {
+async fn queued_signals_are_one_look_up() {
     let (model, mut consumer) = settled(10).await;
     model.world().calls.clear();
     (0..12).for_each(|pick| {
@@ -207,7 +207,7 @@ async fn a_replacement_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replacement_that_no_signal_told_is_named() {
+async fn an_unsignalled_replacement_is_named() {
     let (model, mut consumer) = settled(10).await;
     model.world().add(1).unwrap();
     consumer.settle().await;
@@ -242,9 +242,9 @@ async fn an_eviction_has_no_replacement() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_signals_are_made_good_at_once_and_announced() {
+async fn lost_signals_cause_an_immediate_comparison() {
     let (model, mut consumer) = settled(10).await;
-    // Between two polls, and with signals that were heard: the loss alone makes the follower look.
+    // Between two polls, and with working signals: only the loss triggers the comparison.
     model.world().mine(0, false);
     consumer.settle().await;
     model.world().latency = Duration::ZERO;
@@ -273,7 +273,7 @@ async fn an_outage_is_one_change_of_state_each_way() {
     assert_eq!(
         consumer.follower.status().borrow().since,
         down.since,
-        "retries are no news"
+        "retries do not change the status"
     );
     assert!(model.world().calls["tip"] > 1000, "an hour of trying");
 
@@ -289,7 +289,7 @@ async fn an_outage_is_one_change_of_state_each_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_away_at_the_start_is_waited_for() {
+async fn the_follower_waits_for_an_unreachable_node_at_the_start() {
     let model = Model::new(1);
     model.world().down = true;
     let mut consumer = Consumer::start(&model, Replica::default());
@@ -299,7 +299,7 @@ async fn a_node_that_is_away_at_the_start_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn catching_up_is_shown_with_its_target() {
+async fn catching_up_is_reported_with_its_target() {
     let (model, consumer) = settled(10).await;
     let mut consumer = consumer.restart(10);
     (0..100).for_each(|_| model.world().mine(0, false));
@@ -313,7 +313,7 @@ async fn catching_up_is_shown_with_its_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_consumer_that_stalls_bounds_what_is_fetched() {
+async fn a_stalled_consumer_bounds_the_fetched_blocks() {
     let (model, consumer) = settled(10).await;
     let mut consumer = consumer.restart(10);
     model.world().calls.clear();
@@ -354,12 +354,12 @@ async fn the_task_ends_with_its_follower_and_with_its_receiver() {
     assert_eq!(
         Arc::strong_count(&model),
         2,
-        "the test's own, and the consumer's that was taken apart"
+        "that of the test, and that of the consumer, which was taken apart"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_signals_the_tip_is_polled_and_signals_that_come_later_are_taken() {
+async fn without_signals_the_tip_is_polled_and_later_signals_are_used() {
     let model = Model::new(1);
     model.world().signalled = false;
     let mut consumer = Consumer::start(&model, Replica::default());
@@ -406,12 +406,12 @@ async fn a_publisher_that_falls_silent_is_replaced_by_polling() {
     assert_eq!(consumer.follower.status().borrow().unsignalled, None);
     assert!(
         consumer.follower.status().borrow().signalled,
-        "one signal is trusted again"
+        "one signal restores the trust"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_disconnected_block_gives_back_enters_at_once_though_only_the_mempool_is_signalled() {
+async fn transactions_of_a_disconnected_block_enter_immediately_with_mempool_signals_only() {
     let (model, mut consumer) = settled(10).await;
     let txid = model.world().add(1).unwrap();
     model.world().mine(1, false);
@@ -428,7 +428,7 @@ async fn what_a_disconnected_block_gives_back_enters_at_once_though_only_the_mem
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_double_spend_is_told_after_its_block_though_only_the_mempool_is_signalled() {
+async fn a_double_spend_is_emitted_after_its_block_with_mempool_signals_only() {
     let (model, mut consumer) = settled(10).await;
     let txid = model.world().add(1).unwrap();
     consumer.settle().await;
@@ -437,20 +437,20 @@ async fn a_double_spend_is_told_after_its_block_though_only_the_mempool_is_signa
     let start = Instant::now();
     model.world().mine(0, true);
     assert!(matches!(consumer.next().await, ChainEvent::BlockConnected { .. }));
-    let told = consumer.next().await;
-    assert!(matches!(told, ChainEvent::TxLeft { txid: left, reason: LeaveReason::Replaced { .. } } if left == txid));
+    let event = consumer.next().await;
+    assert!(matches!(event, ChainEvent::TxLeft { txid: left, reason: LeaveReason::Replaced { .. } } if left == txid));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn signals_from_before_a_restart_of_the_node_are_not_taken_for_new_ones() {
+async fn signals_before_a_restart_of_the_node_are_not_treated_as_new() {
     let (model, mut consumer) = settled(10).await;
     let txid = model.world().add(1).unwrap();
     consumer.settle().await;
     model.world().down = true;
     until(&consumer, |state| matches!(state, FollowState::Unreachable { .. })).await;
     {
-        // Numbers start over with the node; the transaction is back from the node's disk.
+        // Sequence numbers restart with the node; the transaction was reloaded from its disk.
         let mut world = model.world();
         world.up();
         world.signal(Signal::Left {

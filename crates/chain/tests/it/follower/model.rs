@@ -1,5 +1,4 @@
-//! A node in memory as a source, with every way in which a real one lets its callers down: late answers, failures, lost
-//! signals.
+//! A simulated node as a source, with the faults of a real one: late answers, failures, lost signals.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use sdk_relay_chain::{
 
 use crate::follower::world::World;
 
-/// The node, as the follower sees it.
+/// The node, as a source of the follower.
 pub(crate) struct Model(Mutex<World>);
 
 impl Model {
@@ -49,7 +48,7 @@ impl Model {
         let result = {
             let mut world = self.world();
             *world.calls.entry(method).or_default() += 1;
-            world.tell_lost();
+            world.send_lost();
             if world.down || world.random() % 100 < world.fault_percent {
                 Err(SourceError::Unreachable {
                     at: "the model".to_owned(),
@@ -116,7 +115,7 @@ impl ChainSource for Model {
         assert!(!wanted.is_empty() && known.iter().all(|tx| wanted.contains(&tx.compute_txid())));
         let found = |world: &mut World| {
             let mut there = world.mempool_txids();
-            // A look-up of a transaction that is known already may be overtaken by the block that mines it.
+            // A block may mine a known transaction during its look-up.
             let last = world.blocks[&world.tip().hash]
                 .block
                 .txdata

@@ -1,5 +1,5 @@
-//! Random histories: whatever happens, the consumer ends with the node's chain and mempool, and no event breaks a
-//! guarantee.
+//! Random histories: in every case the consumer ends with the chain and the mempool of the node, and no event violates
+//! a guarantee.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ enum Op {
     Faults(u64),
     Down,
     Up,
-    /// The consumer reads nothing for so many milliseconds.
+    /// The consumer reads nothing for this number of milliseconds.
     Stall(u64),
-    /// The consumer is killed and comes back with so many blocks.
+    /// The consumer is killed and restarts with this number of blocks.
     Restart {
         keep: usize,
     },
@@ -50,7 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Most things happen at once or nearly so, some after the follower has come to rest.
+/// Most steps follow immediately or nearly so, some after the follower has settled.
 fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(0u64), 4 => 0..50u64, 2 => 0..500u64, 1 => 500..40_000u64]
 }

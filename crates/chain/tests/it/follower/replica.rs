@@ -1,4 +1,4 @@
-//! What a consumer builds from the events alone. Every event is held against the stream's guarantees.
+//! State of a consumer, built from the events only. Every event is checked against the guarantees of the stream.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,12 +11,12 @@ use crate::follower::world::World;
 pub(crate) struct Replica {
     /// Recent blocks, oldest first.
     pub(crate) recent: Vec<BlockRef>,
-    /// Transactions that this stream has told.
+    /// Transactions reported by this stream.
     pub(crate) mempool: HashSet<Txid>,
-    /// Whether this stream has told the whole mempool.
+    /// Whether this stream has reported the complete mempool.
     pub(crate) synced: bool,
-    /// Why transactions left. In the model none comes back: what leaves and is seen again was only mined, and should
-    /// not have left.
+    /// Why transactions left. In the model none returns: one that left and is seen again was mined, and should not have
+    /// left.
     pub(crate) left: HashMap<Txid, LeaveReason>,
     /// How often the stream jumped.
     pub(crate) jumps: u32,
@@ -54,7 +54,7 @@ impl Replica {
                 let mut txids = block.block.txdata.iter().map(bitcoin::Transaction::compute_txid);
                 assert!(
                     !txids.any(|txid| self.left.contains_key(&txid)),
-                    "left by its block alone"
+                    "left by its block only"
                 );
                 assert_eq!(block.prevouts.len(), block.block.txdata.len());
                 block.block.txdata.iter().for_each(|tx| {
@@ -87,7 +87,7 @@ impl Replica {
                     assert_eq!(tx.txid, tx.tx.compute_txid());
                     assert!(!self.left.contains_key(&tx.txid), "had not left");
                     assert_eq!(tx.prevouts, world.prevouts(&tx.tx));
-                    assert!(self.mempool.insert(tx.txid), "told as entered twice");
+                    assert!(self.mempool.insert(tx.txid), "emitted as entered twice");
                 }
             }
             ChainEvent::TxLeft { txid, reason } => {

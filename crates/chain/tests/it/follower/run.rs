@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use crate::follower::model::Model;
 use crate::follower::replica::Replica;
 
-/// Virtual time within which everything must have been told: the longest pause after a failure, and one comparison of
-/// the mempool.
+/// Virtual time within which all events must have been emitted: the longest pause after a failure, and one comparison
+/// of the mempool.
 const SETTLED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Consumer {
@@ -70,8 +70,8 @@ impl Consumer {
         .await;
     }
 
-    /// Takes events until chain and mempool are the model's, and makes sure that they stay so and that nothing more is
-    /// told.
+    /// Takes events until chain and mempool are the model's, and checks that they stay so and that no further event is
+    /// emitted.
     pub(crate) async fn settle(&mut self) {
         let settled = timeout(SETTLED, async {
             while !self.replica.matches(&self.model.world()) {
@@ -93,6 +93,6 @@ impl Consumer {
         let events = self.replica.events;
         self.take_for(SETTLED).await;
         assert!(self.replica.matches(&self.model.world()), "stays settled");
-        assert_eq!(self.replica.events, events, "a quiet node makes no events");
+        assert_eq!(self.replica.events, events, "an idle node causes no events");
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a node in memory: a block tree, a mempool, and who is told of their changes.
+//! The state of a node in memory: a block tree, a mempool, and the receivers of its signals.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub(crate) struct World {
     pub(crate) active: Vec<BlockHash>,
     /// Unconfirmed transactions, parents before children.
     pub(crate) mempool: Vec<Transaction>,
-    /// Every transaction that ever was.
+    /// All transactions ever created.
     pub(crate) txs: HashMap<Txid, Transaction>,
-    /// Nobody answers.
+    /// The node does not answer.
     pub(crate) down: bool,
     /// Share of calls that fail, in percent.
     pub(crate) fault_percent: u64,
-    /// Signals that vanish without a trace.
+    /// Number of signals to drop silently.
     pub(crate) drop_signals: u32,
     /// Whether a changed chain is signalled.
     pub(crate) chain_signals: bool,
@@ -163,8 +163,8 @@ impl World {
         self.signal(Signal::Chain);
     }
 
-    /// Disconnects `depth` blocks and mines `depth + extra` others. What was mined goes back to the mempool where it
-    /// can.
+    /// Disconnects `depth` blocks and mines `depth + extra` others. Mined transactions return to the mempool if
+    /// possible.
     pub(crate) fn reorganise(&mut self, depth: usize, extra: isize) {
         let depth = depth.min(self.active.len() - 1);
         let mut back = Vec::new();
@@ -191,7 +191,7 @@ impl World {
             }
         }
         for block in 0..depth.saturating_add_signed(extra) {
-            // The first of the new blocks mines some of what came back, the others are empty.
+            // The first of the new blocks mines some of the returned transactions, the others are empty.
             let take = if block == 0 { self.mempool.len() / 2 } else { 0 };
             let txs = self.mempool.drain(..take).collect();
             self.connect(txs);
@@ -199,7 +199,7 @@ impl World {
         self.signal(Signal::Chain);
     }
 
-    /// Comes back after having been down: counts mempool changes from one again.
+    /// Restarts after an outage: mempool sequence numbers restart at one.
     pub(crate) fn up(&mut self) {
         if self.down {
             self.down = false;
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// A new queue of signals, where there are any.
+    /// A new queue of signals, if signals are enabled.
     pub(crate) fn subscribe(&mut self) -> Option<mpsc::Receiver<Signal>> {
         self.subscribers.retain(|(subscriber, _)| !subscriber.is_closed());
         let (subscriber, signals) = mpsc::channel(SIGNAL_QUEUE);
@@ -218,14 +218,14 @@ impl World {
         })
     }
 
-    /// Tells once of signals that found a queue full, where there is room again.
-    pub(crate) fn tell_lost(&mut self) {
+    /// Sends `Lost` to receivers whose queue was full, once it has capacity.
+    pub(crate) fn send_lost(&mut self) {
         for (subscriber, lost) in &mut self.subscribers {
             *lost = *lost && subscriber.try_send(Signal::Lost).is_err();
         }
     }
 
-    /// Tells the subscribers directly.
+    /// Sends a signal to the subscribers.
     pub(crate) fn signal(&mut self, signal: Signal) {
         if self.down || (signal == Signal::Chain && !self.chain_signals) {
             return;

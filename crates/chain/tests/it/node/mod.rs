@@ -1,4 +1,4 @@
-//! What the tests of the node source share.
+//! Common helpers of the tests of the node source.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use sdk_relay_chain::{
 };
 use testkit::Bitcoind;
 
-/// Longer than anything takes on a machine that compiles meanwhile.
+/// Longer than any step takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A source that asks `node` with its cookie.
+/// A source for `node` with its cookie.
 pub(crate) fn source(node: &Bitcoind) -> NodeSource {
     source_with(node, Auth::CookieFile(node.cookie_file()))
 }
 
-/// A source that asks `node`.
+/// A source for `node`.
 pub(crate) fn source_with(node: &Bitcoind, auth: Auth) -> NodeSource {
     let zmq_url = Some(node.zmq_url());
     NodeSource::new(NodeConfig {
@@ -31,13 +31,13 @@ pub(crate) fn source_with(node: &Bitcoind, auth: Auth) -> NodeSource {
     .unwrap()
 }
 
-/// How often `words` stand in the node's log.
+/// Number of occurrences of `words` in the log of the node.
 pub(crate) fn logged(node: &Bitcoind, words: &str) -> usize {
     let log = std::fs::read_to_string(node.datadir().join("regtest/debug.log")).unwrap();
     log.lines().filter(|line| line.contains(words)).count()
 }
 
-/// A script that anybody can spend.
+/// An anyone-can-spend script.
 pub(crate) fn anyones() -> ScriptBuf {
     witness_script().to_p2wsh()
 }

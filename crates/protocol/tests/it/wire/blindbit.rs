@@ -4,7 +4,7 @@ use sdk_relay_protocol::*;
 
 /// BlindBit's wallets read these by their names, as its documentation and its programs have them.
 #[test]
-fn blindbit_in_its_own_shapes() {
+fn blindbit_in_its_own_format() {
     use sdk_relay_protocol::blindbit::*;
     fn frozen<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(wire: &str) -> T {
         let read: T = serde_json::from_str(wire).unwrap();

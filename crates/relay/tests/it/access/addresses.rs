@@ -51,7 +51,7 @@ async fn requests_are_limited_by_the_address_that_a_trusted_proxy_names() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_believed() {
+async fn headers_of_untrusted_peers_are_ignored() {
     // The peer of these requests is 127.0.0.1, which is not listed.
     let options = standalone()
         .set("HTTP__TRUSTED_PROXIES", "10.0.0.0/8")
@@ -123,12 +123,12 @@ async fn close_code(mut stream: TcpStream) -> u16 {
 }
 
 #[tokio::test]
-async fn an_event_stream_tells_proxies_to_pass_it_on_at_once() {
+async fn an_event_stream_disables_proxy_buffering() {
     let relay = RelayProcess::start(standalone()).await;
     let url = relay.http_url();
     let mut stream = TcpStream::connect(address(&url)).await.unwrap();
-    let asks = request("GET", "/events", "Host: localhost\r\nAccept-Encoding: gzip\r\n");
-    tokio::io::AsyncWriteExt::write_all(&mut stream, asks.as_bytes())
+    let request_text = request("GET", "/events", "Host: localhost\r\nAccept-Encoding: gzip\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request_text.as_bytes())
         .await
         .unwrap();
     let head = until(&mut stream, "\r\n\r\n").await.to_ascii_lowercase();

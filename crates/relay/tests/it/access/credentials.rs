@@ -96,10 +96,10 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
             )
         };
         let options = base().set("BITCOIN_CORE__URL", &node.url);
-        let asked = node.heads.lock().unwrap().len();
+        let requested = node.heads.lock().unwrap().len();
         let mut relay = RelayProcess::start_listening(options.clone()).await;
         assert!(
-            carries_credentials(&node.more_than(asked).await[asked..]),
+            carries_credentials(&node.more_than(requested).await[requested..]),
             "the operator's node is asked with them"
         );
 
@@ -112,17 +112,17 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
         );
         assert!(!answer.to_string().contains(PASSWORD), "{answer}");
 
-        let asked = thief.heads.lock().unwrap().len();
+        let requested = thief.heads.lock().unwrap().len();
         let restarted = http_post(&format!("{}/restart", relay.http_url()), &json!({})).await;
         assert_eq!(restarted.status, 200, "{}", restarted.text());
-        let heads = thief.more_than(asked).await;
+        let heads = thief.more_than(requested).await;
         assert!(!carries_credentials(&heads), "{heads:?}");
         relay.terminate().await;
 
         // A new process reads the change from the data directory.
-        let asked = heads.len();
+        let requested = heads.len();
         relay = RelayProcess::start_listening(options).await;
-        let heads = thief.more_than(asked).await;
+        let heads = thief.more_than(requested).await;
         assert!(!carries_credentials(&heads), "{heads:?}");
         assert!(
             relay.stderr().contains("sending no credentials to the node"),
@@ -141,11 +141,11 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
         relay.terminate().await;
 
         // Once the operator has set the address, the credentials are for it.
-        let asked = thief.heads.lock().unwrap().len();
+        let requested = thief.heads.lock().unwrap().len();
         let _relay = RelayProcess::start_listening(base().set("BITCOIN_CORE__URL", &thief.url)).await;
         eventually(DEADLINE, "credentials", async || {
             let heads = thief.heads.lock().unwrap();
-            carries_credentials(&heads[asked..]).then_some(())
+            carries_credentials(&heads[requested..]).then_some(())
         })
         .await;
         // For the next round.
@@ -154,7 +154,7 @@ async fn a_node_address_set_over_http_gets_no_credentials_before_and_after_resta
 }
 
 #[tokio::test]
-async fn what_is_refused_over_http_is_neither_kept_nor_logged() {
+async fn a_refused_change_is_neither_stored_nor_logged() {
     let relay = RelayProcess::start(crate::access::talk::standalone().set("LOG__LEVEL", "trace")).await;
     let host = relay.http_url();
     for (patch, field) in [

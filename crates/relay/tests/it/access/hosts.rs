@@ -16,7 +16,7 @@ const REBOUND: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn a_program_on_this_machine_needs_no_token_and_a_rebound_page_does() {
+async fn a_local_program_needs_no_token_and_a_rebound_page_does() {
     let relay = RelayProcess::start(standalone().set("HTTP__HOSTS", "relay.example.com")).await;
     let http = relay.http_url();
     let http = address(&http);
@@ -143,7 +143,7 @@ async fn a_request_has_one_well_formed_host() {
 }
 
 #[tokio::test]
-async fn a_request_that_came_through_a_proxy_has_no_privilege() {
+async fn a_proxied_request_has_no_privilege() {
     let relay = RelayProcess::start(standalone()).await;
     let http = relay.http_url();
     let http = address(&http);
@@ -167,7 +167,7 @@ async fn a_request_that_came_through_a_proxy_has_no_privilege() {
 }
 
 #[tokio::test]
-async fn the_privilege_can_be_switched_off_and_a_token_opens_again() {
+async fn the_privilege_can_be_disabled_and_a_token_restores_access() {
     let closed = standalone().set("HTTP__LOCAL_ADMIN", "false");
     let behind = standalone().set("HTTP__TRUSTED_PROXIES", "10.0.0.0/8");
     for options in [closed, behind] {

@@ -131,7 +131,7 @@ fn server(port: &str, relay: &RelayProcess, lines: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_usual_nginx_gives_no_privilege_away_and_a_bare_one_does() {
+async fn a_usual_nginx_passes_no_privilege_on_and_a_bare_one_does() {
     let Some(exe) = exe() else { return };
     let open = RelayProcess::start(standalone()).await;
     let closed = RelayProcess::start(standalone().set("HTTP__LOCAL_ADMIN", "false")).await;
@@ -163,7 +163,7 @@ async fn the_usual_nginx_gives_no_privilege_away_and_a_bare_one_does() {
 }
 
 #[tokio::test]
-async fn events_come_at_once_through_the_defaults_and_through_gzip() {
+async fn events_pass_nginx_defaults_and_gzip_immediately() {
     let Some(exe) = exe() else { return };
     let relay = RelayProcess::start(standalone()).await;
     // What nginx before 1.29 speaks to its upstreams unless it is told otherwise: an answer without chunks, of which it
@@ -182,8 +182,8 @@ async fn events_come_at_once_through_the_defaults_and_through_gzip() {
     .await;
     for (port, compressed) in [(0, false), (1, false), (2, true)] {
         let mut stream = TcpStream::connect(&nginx.ports[port]).await.unwrap();
-        let asks = request("GET", "/events", "Host: localhost\r\nAccept-Encoding: gzip\r\n");
-        stream.write_all(asks.as_bytes()).await.unwrap();
+        let request_text = request("GET", "/events", "Host: localhost\r\nAccept-Encoding: gzip\r\n");
+        stream.write_all(request_text.as_bytes()).await.unwrap();
         let head = until(&mut stream, "\r\n\r\n").await.to_ascii_lowercase();
         assert_eq!(head.contains("content-encoding: gzip"), compressed, "{port}: {head}");
         let mut body = Body::new(compressed);
@@ -310,7 +310,7 @@ async fn shake(nginx: &Nginx, stream: TcpStream) -> TlsStream<TcpStream> {
 }
 
 #[tokio::test]
-async fn the_documented_nginx_carries_everything() {
+async fn the_documented_nginx_supports_the_whole_api() {
     let Some(exe) = exe() else { return };
     let (relay, nginx) = as_documented(exe).await;
     let here = format!("Host: {NAME}\r\n{CLOSE}");
@@ -361,7 +361,7 @@ async fn the_documented_nginx_carries_everything() {
 }
 
 #[tokio::test]
-async fn clients_behind_the_documented_nginx_are_not_one() {
+async fn clients_behind_the_documented_nginx_are_limited_separately() {
     let Some(exe) = exe() else { return };
     let (_relay, nginx) = as_documented(exe).await;
     // From 127.0.0.1, which the relay trusts, as a second proxy before nginx; and from 127.0.0.2, whose word does not

@@ -7,7 +7,7 @@ use crate::access::talk::{PRIVILEGED, address, header, request, say, standalone,
 const CLOSE: &str = "Connection: close\r\n";
 
 /// Status and `Access-Control-Allow-Origin` of the answer to a page's request.
-async fn asked(relay: &RelayProcess, method: &str, path: &str, lines: &str) -> (u16, Option<String>) {
+async fn requested(relay: &RelayProcess, method: &str, path: &str, lines: &str) -> (u16, Option<String>) {
     let url = relay.http_url();
     let host = address(&url);
     let answer = say(host, request(method, path, &format!("Host: {host}\r\n{CLOSE}{lines}"))).await;
@@ -16,39 +16,39 @@ async fn asked(relay: &RelayProcess, method: &str, path: &str, lines: &str) -> (
 }
 
 #[tokio::test]
-async fn a_foreign_page_neither_changes_things_nor_reads_the_log() {
+async fn a_foreign_page_can_neither_administer_nor_read_the_log() {
     let relay = RelayProcess::start(standalone()).await;
     let own = relay.http_url();
     let other_port = "http://127.0.0.1:1";
     let twice = format!("{own}\r\nOrigin: https://evil.example");
     for (method, path) in PRIVILEGED {
         for origin in ["https://evil.example", "null", other_port, twice.as_str()] {
-            let refused = asked(&relay, method, path, &format!("Origin: {origin}\r\n")).await;
+            let refused = requested(&relay, method, path, &format!("Origin: {origin}\r\n")).await;
             assert_eq!(refused, (403, None), "{method} {path} {origin}");
-            let asks = format!("Origin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n");
+            let request_text = format!("Origin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n");
             assert_eq!(
-                asked(&relay, "OPTIONS", path, &asks).await,
+                requested(&relay, "OPTIONS", path, &request_text).await,
                 (403, None),
                 "{method} {path} {origin}"
             );
         }
         // An image or a form of a page, sent without Origin.
         for site in ["cross-site", "same-site"] {
-            let refused = asked(&relay, method, path, &format!("Sec-Fetch-Site: {site}\r\n")).await;
+            let refused = requested(&relay, method, path, &format!("Sec-Fetch-Site: {site}\r\n")).await;
             assert_eq!(refused, (403, None), "{method} {path} {site}");
         }
     }
     assert_eq!(
-        asked(&relay, "POST", "/dev/mine", "Origin: https://evil.example\r\n").await,
+        requested(&relay, "POST", "/dev/mine", "Origin: https://evil.example\r\n").await,
         (403, None)
     );
     // The log has no other name.
     for path in ["/logs/", "//logs", "/%6cogs", "/LOGS", "/logs%2f", "/./logs"] {
-        let (status, _) = asked(&relay, "GET", path, "Origin: https://evil.example\r\n").await;
+        let (status, _) = requested(&relay, "GET", path, "Origin: https://evil.example\r\n").await;
         assert_eq!(status, 404, "{path}");
     }
     // What anybody may read, any page may.
-    let read = asked(
+    let read = requested(
         &relay,
         "GET",
         "/config",
@@ -57,13 +57,13 @@ async fn a_foreign_page_neither_changes_things_nor_reads_the_log() {
     .await;
     assert_eq!(read, (200, Some("*".to_owned())));
     assert_eq!(
-        asked(&relay, "GET", "/config", "Sec-Fetch-Site: cross-site\r\n").await,
+        requested(&relay, "GET", "/config", "Sec-Fetch-Site: cross-site\r\n").await,
         (200, None)
     );
 }
 
 #[tokio::test]
-async fn the_relay_s_own_page_and_those_of_cors_origins_do() {
+async fn own_pages_and_those_of_cors_origins_can_administer() {
     let app = "https://app.example.com";
     let relay = RelayProcess::start(standalone().set("HTTP__CORS_ORIGINS", app)).await;
     let own = relay.http_url();
@@ -75,16 +75,19 @@ async fn the_relay_s_own_page_and_those_of_cors_origins_do() {
             ("POST", "/dev/mine"),
         ] {
             let lines = format!("Origin: {origin}\r\nSec-Fetch-Site: same-origin\r\n");
-            let answer = asked(&relay, method, path, &lines).await;
+            let answer = requested(&relay, method, path, &lines).await;
             assert_eq!(answer, (200, Some(origin.to_owned())), "{method} {path} {origin}");
-            let asks = format!("Origin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n");
+            let request_text = format!("Origin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n");
             assert_eq!(
-                asked(&relay, "OPTIONS", path, &asks).await.0,
+                requested(&relay, "OPTIONS", path, &request_text).await.0,
                 204,
                 "{method} {path} {origin}"
             );
         }
     }
     // The address bar.
-    assert_eq!(asked(&relay, "GET", "/logs", "Sec-Fetch-Site: none\r\n").await.0, 200);
+    assert_eq!(
+        requested(&relay, "GET", "/logs", "Sec-Fetch-Site: none\r\n").await.0,
+        200
+    );
 }

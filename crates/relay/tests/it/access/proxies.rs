@@ -35,7 +35,7 @@ impl TcpProxy {
 }
 
 #[tokio::test]
-async fn a_tcp_proxy_gives_the_privilege_away_unless_local_admin_is_off() {
+async fn a_tcp_proxy_passes_the_privilege_on_unless_local_admin_is_off() {
     for (options, by_address, by_name) in [
         // As docs/reverse-proxy.md says: nothing tells this proxy's clients from a program on this machine, but a name
         // in Host.

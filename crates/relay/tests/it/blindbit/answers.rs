@@ -20,13 +20,16 @@ async fn with(url: &str, header: &str, value: &str) -> HttpReply {
 fn problem(reply: &HttpReply, status: u16) -> String {
     assert_eq!(reply.status.as_u16(), status, "{}", reply.text());
     assert_eq!(reply.headers["content-type"], "application/problem+json");
-    let told = reply.json();
-    assert_eq!((&told["status"], &told["success"]), (&json!(status), &json!(false)));
+    let received = reply.json();
     assert_eq!(
-        (&told["error"], &told["data"]["error"]),
-        (&told["detail"], &told["detail"])
+        (&received["status"], &received["success"]),
+        (&json!(status), &json!(false))
     );
-    told["error"].as_str().unwrap().to_owned()
+    assert_eq!(
+        (&received["error"], &received["data"]["error"]),
+        (&received["detail"], &received["detail"])
+    );
+    received["error"].as_str().unwrap().to_owned()
 }
 
 fn keys(value: &Value) -> Vec<&String> {
@@ -34,7 +37,7 @@ fn keys(value: &Value) -> Vec<&String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
+async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     let mut scene = Scene::new().await;
     let payee = Payee::new(&[]);
     let tx = scene
@@ -110,8 +113,8 @@ async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
     let young = ok(&format!("{}/tweak-index/{height}", scene.v1())).await;
     assert_eq!(young.headers["cache-control"], "public, no-cache");
     let tag = young.headers["etag"].to_str().unwrap();
-    let again = with(&format!("{}/tweak-index/{height}", scene.v1()), "if-none-match", tag).await;
-    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+    let cached = with(&format!("{}/tweak-index/{height}", scene.v1()), "if-none-match", tag).await;
+    assert_eq!((cached.status.as_u16(), cached.body.len()), (304, 0));
     let other = with(
         &format!("{}/tweak-index/{height}", scene.v1()),
         "if-none-match",
@@ -233,7 +236,7 @@ async fn answers_are_blindbits_own_and_say_how_long_they_keep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_needs_a_token_is_kept_by_who_has_it_alone() {
+async fn answers_that_need_a_token_are_cached_privately() {
     let node = testkit::Bitcoind::start(Options::default()).await;
     node.mine(101).await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
@@ -242,21 +245,24 @@ async fn what_needs_a_token_is_kept_by_who_has_it_alone() {
         format!("{}/blindbit/v2/tweaks/1", relay.http_url()),
         format!("{}/blindbit/v1/tweak-index/101", relay.http_url()),
     );
-    let asked = async |url: &str| with(url, "authorization", "Bearer a-token-for-reading").await;
+    let requested = async |url: &str| with(url, "authorization", "Bearer a-token-for-reading").await;
     testkit::eventually(std::time::Duration::from_secs(60), "the index at the tip", async || {
-        (asked(&young).await.status == 200).then_some(())
+        (requested(&young).await.status == 200).then_some(())
     })
     .await;
     let control = |reply: &HttpReply| reply.headers["cache-control"].to_str().unwrap().to_owned();
-    assert_eq!(control(&asked(&buried).await), "private, max-age=31536000, immutable");
-    assert_eq!(control(&asked(&young).await), "private, no-cache");
+    assert_eq!(
+        control(&requested(&buried).await),
+        "private, max-age=31536000, immutable"
+    );
+    assert_eq!(control(&requested(&young).await), "private, no-cache");
     let stranger = http_get(&buried).await;
     assert_eq!(stranger.status, 401);
     assert!(!stranger.headers.contains_key("etag"), "{:?}", stranger.headers);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_without_an_index_says_so() {
+async fn a_relay_without_an_index_is_reported() {
     let node = testkit::Bitcoind::start(Options::default()).await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
     let relay = RelayProcess::start(options.set("INDEX__ENABLED", "false")).await;

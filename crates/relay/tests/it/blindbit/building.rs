@@ -44,7 +44,7 @@ async fn index(relay: &RelayProcess) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_there_yet_is_503_and_says_how_far_it_is() {
+async fn unbuilt_blocks_are_503_with_the_progress() {
     // Without REST and ZMQ everything goes through the door.
     let node = Bitcoind::start(Options {
         rest: false,

@@ -13,7 +13,7 @@ const DUST: u64 = 1_000;
 const LARGE: u64 = 60_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_left_out_is_left_out_by_the_transaction() {
+async fn whole_transactions_are_left_out() {
     let mut scene = Scene::new().await;
     let payee = Payee::new(&[]);
     let pay = |scene: &mut Scene, sats: &[u64]| {

@@ -73,11 +73,11 @@ async fn chain_wallet_and_log_survive() {
     }
     eventually(DEADLINE, "the listener hears of the last block", async || {
         listener.check();
-        (fold(&start, &listener.told()).blocks == truth.blocks).then_some(())
+        (fold(&start, &listener.received()).blocks == truth.blocks).then_some(())
     })
     .await;
     // The chain's wallet pays nobody but the relay: each transaction is a payment, its output 0.
-    let told = fold(&start, &listener.told()).payments;
+    let told = fold(&start, &listener.received()).payments;
     assert!(
         told.values().all(|(block, _)| block.is_some()),
         "the mempool is empty: {told:?}"

@@ -19,7 +19,7 @@ async fn with_signals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_polling_alone() {
+async fn with_polling_only() {
     let options = Options {
         zmq: false,
         ..Options::default()
@@ -56,7 +56,7 @@ async fn killed_again_and_again(options: Options) {
     scene.agrees(&listener).await;
     scene.node.mine(1).await;
     let world = scene.agrees(&listener).await;
-    let told = listener.told();
+    let expected = listener.received();
     assert!(
         listener.connections() > KILLS / 2,
         "the listener came back after most kills"
@@ -68,11 +68,11 @@ async fn killed_again_and_again(options: Options) {
     );
 
     // The same story to whoever came now and then, and to whoever comes only now.
-    visitor.visit(&relay, told.len() - visitor.told.len()).await;
-    assert_eq!(visitor.told, told);
+    visitor.visit(&relay, expected.len() - visitor.received.len()).await;
+    assert_eq!(visitor.received, expected);
     let mut late = Visitor::default();
-    late.visit(&relay, told.len()).await;
-    assert_eq!(late.told, told);
+    late.visit(&relay, expected.len()).await;
+    assert_eq!(late.received, expected);
 }
 
 /// Some acts, one after the other, each as soon as the node has taken the last: nobody waits for the relay.
@@ -137,13 +137,13 @@ fn payment(chance: &mut Chance) -> (Vec<InputKind>, Vec<u64>) {
 /// An app that comes now and then, by the SDK, and resumes where it left.
 #[derive(Default)]
 struct Visitor {
-    told: Vec<Notification>,
+    received: Vec<Notification>,
 }
 
 impl Visitor {
     /// Takes so many further events, or as many as there are now.
     async fn visit(&mut self, relay: &RelayProcess, events: usize) {
-        let last = self.told.last().and_then(|n| n.event_id).unwrap_or(0);
+        let last = self.received.last().and_then(|n| n.event_id).unwrap_or(0);
         let (client, mut queue) = Client::builder(&relay.ws_url())
             .topics([Topic::Notifications, Topic::Tweaks])
             .resume_from(Some(last))
@@ -160,7 +160,7 @@ impl Visitor {
         for _ in 0..events.min(there as usize) {
             let next = tokio::time::timeout(DEADLINE, queue.recv()).await;
             match next.expect("the next event") {
-                Some(ClientEvent::Notification(notification)) => self.told.push(*notification),
+                Some(ClientEvent::Notification(notification)) => self.received.push(*notification),
                 other => panic!("a notification, not {other:?}"),
             }
         }

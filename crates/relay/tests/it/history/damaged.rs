@@ -7,9 +7,9 @@ use sdk_relay_client::protocol::{HistoryState, MissingReason};
 use serde_json::{Value, json};
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, eventually, http_get};
 
-use crate::history::hearer::Hearer;
 use crate::history::order::index_is_current;
 use crate::history::tweaks::left_out_and_told;
+use crate::history::watch_client::WatchClient;
 use crate::stage::silent;
 use crate::support::DEADLINE;
 
@@ -73,7 +73,7 @@ async fn scene(options: Options) -> Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_fetched_again_once_the_node_is_there_and_keeps_no_other_history_waiting() {
+async fn a_damaged_block_is_fetched_again_and_delays_no_other_history() {
     let Scene {
         mut node,
         payee,
@@ -82,16 +82,16 @@ async fn it_is_fetched_again_once_the_node_is_there_and_keeps_no_other_history_w
     } = scene(Options::default()).await;
     node.stop().await;
     flip_a_byte(&relay);
-    let mut waiting = Hearer::open(&relay, &payee, 1, None).await;
+    let mut waiting = WatchClient::open(&relay, &payee, 1, None).await;
     assert_eq!(waiting.response.history, Some(HistoryState::Scanning));
     problem(&relay, "damaged").await;
     for _ in 0..3 {
-        let mut other = Hearer::open(&relay, &payee, first, None).await;
-        other.until_told().await;
+        let mut other = WatchClient::open(&relay, &payee, first, None).await;
+        other.until_complete().await;
         assert_eq!(other.detected().len(), 2);
     }
     node.start_again().await;
-    waiting.until_told().await;
+    waiting.until_complete().await;
     assert_eq!(waiting.detected().len(), 2);
     assert!(waiting.progress().iter().all(|p| p.missing.is_empty()));
     eventually(DEADLINE, "a healthy relay", async || {
@@ -105,7 +105,7 @@ async fn it_is_fetched_again_once_the_node_is_there_and_keeps_no_other_history_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_node_has_pruned_it_the_block_is_named_as_missing() {
+async fn a_damaged_block_that_the_node_has_pruned_is_reported_as_missing() {
     let Scene { node, payee, relay, .. } = scene(Options {
         prune: Some(1),
         // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
@@ -115,14 +115,14 @@ async fn where_the_node_has_pruned_it_the_block_is_named_as_missing() {
     .await;
     node.rpc().call("pruneblockchain", json!([600])).await.unwrap();
     flip_a_byte(&relay);
-    let mut hearer = Hearer::open(&relay, &payee, 1, None).await;
-    hearer.until_told().await;
-    let progress = hearer.progress();
+    let mut client = WatchClient::open(&relay, &payee, 1, None).await;
+    client.until_complete().await;
+    let progress = client.progress();
     let [missing] = progress[progress.len() - 1].missing[..] else {
         panic!("{progress:?}")
     };
     assert_eq!((missing.from, missing.reason), (missing.to, MissingReason::Damaged));
-    assert_eq!(hearer.detected().len(), 2, "all others are scanned");
+    assert_eq!(client.detected().len(), 2, "all others are scanned");
     let said = problem(&relay, "cannot be restored").await;
     assert!(said.contains(&format!("block {} ", missing.from)), "{said}");
     // A wallet that asks for the block is not sent an empty one.
@@ -137,8 +137,8 @@ async fn where_the_node_has_pruned_it_the_block_is_named_as_missing() {
     assert!(matches!(&left_out[..], [one] if one.contains(&block)), "{left_out:?}");
     assert_eq!(heights, (1..=tip).filter(|h| *h != missing.from).collect::<Vec<_>>());
     // The next history learns it at once, and nothing is tried in a circle.
-    let mut next = Hearer::open(&relay, &payee, 1, None).await;
-    next.until_told().await;
+    let mut next = WatchClient::open(&relay, &payee, 1, None).await;
+    next.until_complete().await;
     assert_eq!(
         logged(&relay, "cannot restore a damaged block of the tweak index; histories"),
         1,

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use testkit::{InputKind, Payee, http_get};
 use tokio::time::{interval, timeout};
 
-use crate::history::hearer::{Heard, Hearer};
+use crate::history::watch_client::{Received, WatchClient};
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 
 /// Clients come at every moment of a chain that grows and is reorganised. In the end each of them knows the chain that
 /// holds.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_chain_does_meanwhile_all_is_told_once() {
+async fn during_reorganisations_each_payment_is_reported_once() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
-    let mut hearers: Vec<Hearer> = Vec::new();
+    let mut clients: Vec<WatchClient> = Vec::new();
     let mut paid: BTreeMap<(String, u32), String> = BTreeMap::new();
     let mut chain: Vec<(bitcoin::BlockHash, String)> = Vec::new();
     for round in 0..12usize {
@@ -25,21 +25,21 @@ async fn whatever_the_chain_does_meanwhile_all_is_told_once() {
         );
         let block = stage.node.mine_with(std::slice::from_ref(&tx)).await;
         chain.push((block, tx.compute_txid().to_string()));
-        hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+        clients.push(WatchClient::open(&stage.relay, &payee, 0, None).await);
         if round % 3 == 2 {
             let depth = 1 + round / 3;
             let (fork, _) = chain[chain.len() - depth];
             stage.node.invalidate(fork).await;
             chain.truncate(chain.len() - depth);
             // What was in the blocks waits in the mempool again, and comes with the next block.
-            hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+            clients.push(WatchClient::open(&stage.relay, &payee, 0, None).await);
             let blocks = stage.node.mine(u32::try_from(depth).unwrap() + 1).await;
             for hash in blocks {
                 for tx in stage.node.block(hash).await.txdata.iter().skip(1) {
                     chain.push((hash, tx.compute_txid().to_string()));
                 }
             }
-            hearers.push(Hearer::open(&stage.relay, &payee, 0, None).await);
+            clients.push(WatchClient::open(&stage.relay, &payee, 0, None).await);
         }
     }
     let last = stage.payer.pay(&[InputKind::P2tr], &[silent(payee.address(), 99_000)]);
@@ -49,25 +49,25 @@ async fn whatever_the_chain_does_meanwhile_all_is_told_once() {
         paid.insert((txid, 0), block.to_string());
     }
     let (last, end) = (last.compute_txid().to_string(), end.to_string());
-    assert_eq!(hearers.len(), 20);
-    for hearer in &mut hearers {
-        hearer.until_paid(&last, Some(&end)).await;
-        let is_told = |h: &Hearer| {
-            h.heard
+    assert_eq!(clients.len(), 20);
+    for client in &mut clients {
+        client.until_paid(&last, Some(&end)).await;
+        let is_complete = |h: &WatchClient| {
+            h.received
                 .iter()
-                .any(|m| matches!(m, Heard::Progress(p) if p.progress >= 1.0))
+                .any(|m| matches!(m, Received::Progress(p) if p.progress >= 1.0))
         };
-        if !is_told(hearer) {
-            hearer.until_told().await;
+        if !is_complete(client) {
+            client.until_complete().await;
         }
-        assert_eq!(hearer.holds(), paid);
+        assert_eq!(client.holds(), paid);
     }
     // Who goes away ends its watch, and its scan with it.
-    drop(hearers);
+    drop(clients);
     let gone = async {
-        let mut again = interval(std::time::Duration::from_millis(20));
+        let mut ticks = interval(std::time::Duration::from_millis(20));
         loop {
-            again.tick().await;
+            ticks.tick().await;
             let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
             if metrics["relay_metrics"]["watches"] == 0 {
                 return;

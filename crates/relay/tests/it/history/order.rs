@@ -6,7 +6,7 @@ use serde_json::Value;
 use testkit::{InputKind, Options, Payee, RelayProcess, http_get};
 use tokio::time::{interval, timeout};
 
-use crate::history::hearer::{Heard, Hearer};
+use crate::history::watch_client::{Received, WatchClient};
 use crate::stage::{Stage, nobody, outpoint, silent, tweak};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
@@ -15,9 +15,9 @@ use crate::support::recorder::watch_of;
 pub(crate) async fn index_is_current(relay: &RelayProcess, height: u32) {
     let mut health = Value::Null;
     let looking = async {
-        let mut again = interval(std::time::Duration::from_millis(20));
+        let mut ticks = interval(std::time::Duration::from_millis(20));
         loop {
-            again.tick().await;
+            ticks.tick().await;
             health = http_get(&format!("{}/health", relay.http_url())).await.json();
             if health["index"]["state"] == "current" && health["index"]["height"] == height {
                 return;
@@ -30,7 +30,7 @@ pub(crate) async fn index_is_current(relay: &RelayProcess, height: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wallet_with_a_birthday_hears_all_of_its_past_and_then_the_present() {
+async fn a_wallet_with_a_birthday_receives_its_history_and_then_live_payments() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[3]);
     let birthday = stage.node.height().await + 1;
@@ -54,15 +54,15 @@ async fn a_wallet_with_a_birthday_hears_all_of_its_past_and_then_the_present() {
         .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 50_000)]);
     stage.node.send_raw(&waiting).await;
     // Another client receives it first, so that the watch below finds it in the mempool.
-    let mut first = Hearer::open(&stage.relay, &payee, height, None).await;
+    let mut first = WatchClient::open(&stage.relay, &payee, height, None).await;
     first.until_paid(&waiting.compute_txid().to_string(), None).await;
 
-    let mut hearer = Hearer::open(&stage.relay, &payee, birthday, None).await;
-    hearer.until_told().await;
+    let mut client = WatchClient::open(&stage.relay, &payee, birthday, None).await;
+    client.until_complete().await;
     assert!(
-        matches!(hearer.heard.first(), Some(Heard::Progress(p)) if p.progress == 0.0 && p.height == birthday - 1),
+        matches!(client.received.first(), Some(Received::Progress(p)) if p.progress == 0.0 && p.height == birthday - 1),
         "{:#?}",
-        hearer.heard
+        client.received
     );
     let mut expected = Vec::new();
     for (tx, block) in paid.iter().zip(&blocks) {
@@ -70,45 +70,45 @@ async fn a_wallet_with_a_birthday_hears_all_of_its_past_and_then_the_present() {
             let payment = stage.confirmed(tx, vout, address, *block).await;
             expected.push(Payment {
                 confirmations: height - payment.block_height.unwrap() + 1,
-                watch_id: Some(hearer.watch_id.clone()),
+                watch_id: Some(client.watch_id.clone()),
                 historical: true,
                 label,
                 ..payment
             });
         }
     }
-    let told = hearer.detected();
+    let reported = client.detected();
     let without_tweak = |p: &Payment| Payment {
         tweak: None,
         ..p.clone()
     };
-    assert_eq!(told.iter().map(without_tweak).collect::<Vec<_>>(), expected);
+    assert_eq!(reported.iter().map(without_tweak).collect::<Vec<_>>(), expected);
 
     // Then what waits in the mempool, and then what comes: not historical, and each once.
-    hearer.until_paid(&waiting.compute_txid().to_string(), None).await;
+    client.until_paid(&waiting.compute_txid().to_string(), None).await;
     let block = stage.node.mine(1).await[0].to_string();
-    hearer
+    client
         .until_paid(&waiting.compute_txid().to_string(), Some(&block))
         .await;
-    assert!(hearer.detected()[expected.len()..].iter().all(|p| !p.historical));
-    assert_eq!(hearer.holds().len(), expected.len() + 1);
+    assert!(client.detected()[expected.len()..].iter().all(|p| !p.historical));
+    assert_eq!(client.holds().len(), expected.len() + 1);
 
     // An output that is spent is found all the same.
-    let received = (outpoint(&told[0]), paid[0].output[0].clone(), tweak(&told[0]));
+    let received = (outpoint(&reported[0]), paid[0].output[0].clone(), tweak(&reported[0]));
     stage.node.send_raw(&payee.spend(&[received], nobody())).await;
     stage.node.mine(1).await;
     index_is_current(&stage.relay, height + 2).await;
     // A part of the past, and the height at its end is the last.
-    let to = told[2].block_height.unwrap();
-    let mut part = Hearer::open(&stage.relay, &payee, birthday, Some(to)).await;
-    part.until_told().await;
+    let to = reported[2].block_height.unwrap();
+    let mut part = WatchClient::open(&stage.relay, &payee, birthday, Some(to)).await;
+    part.until_complete().await;
     let heights: Vec<_> = part.detected().iter().map(|p| p.block_height.unwrap()).collect();
     assert_eq!(heights, [birthday, birthday, to, to]);
-    assert!(matches!(part.heard.last(), Some(Heard::Progress(p)) if p.height == to));
+    assert!(matches!(part.received.last(), Some(Received::Progress(p)) if p.height == to));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_without_an_index_says_so() {
+async fn a_relay_without_an_index_is_reported() {
     let stage = Stage::with(Options::default(), |options| options.set("INDEX__ENABLED", "false")).await;
     let health = http_get(&format!("{}/health", stage.relay.http_url())).await.json();
     assert_eq!((&health["index"], &health["status"]), (&Value::Null, &"healthy".into()));

@@ -8,9 +8,9 @@ use serde_json::json;
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, http_get};
 use tokio::time::timeout;
 
-use crate::history::hearer::{Heard, Hearer};
 use crate::history::order::index_is_current;
 use crate::history::tweaks::left_out_and_told;
+use crate::history::watch_client::{Received, WatchClient};
 use crate::stage::silent;
 use crate::support::DEADLINE;
 
@@ -22,7 +22,7 @@ async fn prune(node: &Bitcoind) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
+async fn pruned_blocks_are_reported_as_missing_without_degrading() {
     // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
     let node = Bitcoind::start(Options {
         prune: Some(1),
@@ -40,9 +40,9 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
     let relay = RelayProcess::start_listening(options).await;
     // Asked for in the first moment, when nothing of it is known yet, and later.
-    let mut early = Hearer::open(&relay, &payee, 10, None).await;
+    let mut early = WatchClient::open(&relay, &payee, 10, None).await;
     index_is_current(&relay, tip).await;
-    let mut late = Hearer::open(&relay, &payee, 10, None).await;
+    let mut late = WatchClient::open(&relay, &payee, 10, None).await;
     let pruned = MissingBlocks {
         from: 10,
         to: kept - 1,
@@ -56,16 +56,16 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
         ),
         (Some(HistoryState::Scanning), Some(kept), &vec![pruned])
     );
-    for hearer in [&mut early, &mut late] {
-        hearer.until_told().await;
-        let progress = hearer.progress();
+    for client in [&mut early, &mut late] {
+        client.until_complete().await;
+        let progress = client.progress();
         let (first, last) = (progress[0], progress[progress.len() - 1]);
         assert_eq!((first.progress, first.height), (0.0, kept - 1), "{progress:?}");
         assert_eq!((last.height, &last.missing), (tip, &vec![pruned]), "{progress:?}");
-        assert_eq!(hearer.detected().len(), 1);
+        assert_eq!(client.detected().len(), 1);
     }
     // Nothing of what was asked for is there.
-    let mut none = Hearer::open(&relay, &payee, 10, Some(20)).await;
+    let mut none = WatchClient::open(&relay, &payee, 10, Some(20)).await;
     let all = MissingBlocks { to: 20, ..pruned };
     assert_eq!(
         (
@@ -75,9 +75,9 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
         ),
         (Some(HistoryState::None), Some(tip + 1), &vec![all])
     );
-    none.until_told().await;
+    none.until_complete().await;
     let [last] = none.progress()[..] else {
-        panic!("{:?}", none.heard)
+        panic!("{:?}", none.received)
     };
     assert_eq!((last.height, &last.missing), (20, &vec![all]));
 
@@ -97,7 +97,7 @@ async fn what_the_node_has_pruned_is_named_and_degrades_nothing() {
 
 /// The relay sleeps while its node mines on and prunes: what it did not see is history of a watch that asked for none.
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_every_watch() {
+async fn blocks_pruned_before_the_relay_saw_them_are_reported_to_every_watch() {
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -110,8 +110,8 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
     let relay = RelayProcess::start(options).await;
     let seen = node.height().await;
     index_is_current(&relay, seen).await;
-    let mut hearer = Hearer::open(&relay, &payee, seen + 1, None).await;
-    hearer.until_told().await;
+    let mut client = WatchClient::open(&relay, &payee, seen + 1, None).await;
+    client.until_complete().await;
     let handshake = Handshake {
         client_id: "listener".to_owned(),
         version: API_VERSION.to_owned(),
@@ -126,14 +126,15 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
     node.mine(800).await;
     let kept = prune(&node).await;
     signal(&relay, "CONT");
-    let named = |heard: &Heard| matches!(heard, Heard::Progress(p) if p.progress >= 1.0 && !p.missing.is_empty());
-    hearer.until("the hole", named).await;
+    let named =
+        |message: &Received| matches!(message, Received::Progress(p) if p.progress >= 1.0 && !p.missing.is_empty());
+    client.until("the hole", named).await;
     let hole = MissingBlocks {
         from: seen + 1,
         to: kept - 1,
         reason: MissingReason::Pruned,
     };
-    assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, [hole]);
+    assert_eq!(client.progress()[client.progress().len() - 1].missing, [hole]);
     // A client of blocks is closed, so that it comes back and is sent the gap: no block says that others are missing.
     let code = loop {
         let frame = timeout(DEADLINE, listener.next()).await.expect("a close").unwrap();
@@ -145,20 +146,20 @@ async fn blocks_that_the_node_pruned_before_the_relay_saw_them_are_named_to_ever
     // Behind it the watch is live as before.
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
-    hearer.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
+    client.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
     // An index has no holes: it has begun anew at the first block that the node keeps, and says so of all blocks below.
     let tip = node.height().await;
     index_is_current(&relay, tip).await;
     let health = http_get(&format!("{}/health", relay.http_url())).await.json();
     assert_eq!(health["index"]["first_height"], json!(kept), "{health}");
     assert_eq!(health["status"], "healthy", "{health}");
-    let mut late = Hearer::open(&relay, &payee, 1, None).await;
+    let mut late = WatchClient::open(&relay, &payee, 1, None).await;
     let below = MissingBlocks { from: 1, ..hole };
     assert_eq!(
         (late.response.start_height, &late.response.missing),
         (Some(kept), &vec![below])
     );
-    late.until_told().await;
+    late.until_complete().await;
     assert_eq!(late.progress()[late.progress().len() - 1].missing, [below]);
 }
 
@@ -170,7 +171,7 @@ fn signal(relay: &RelayProcess, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_below_the_start_height_of_the_index_is_named() {
+async fn blocks_below_the_start_height_of_the_index_are_reported_as_missing() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
@@ -181,25 +182,25 @@ async fn what_lies_below_the_start_height_of_the_index_is_named() {
         .node(&node)
         .set("INDEX__START_HEIGHT", start.to_string());
     let relay = RelayProcess::start(options).await;
-    let mut nothing = Hearer::open(&relay, &payee, start - 1, None).await;
+    let mut nothing = WatchClient::open(&relay, &payee, start - 1, None).await;
     let missing = vec![MissingBlocks {
         from: start - 1,
         to: start - 1,
         reason: MissingReason::BelowStartHeight,
     }];
-    nothing.until_told().await;
+    nothing.until_complete().await;
     assert_eq!(nothing.progress()[nothing.progress().len() - 1].missing, missing);
     assert!(nothing.detected().is_empty());
 
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     node.mine_with(std::slice::from_ref(&tx)).await;
     index_is_current(&relay, start).await;
-    let mut hearer = Hearer::open(&relay, &payee, start - 1, None).await;
+    let mut client = WatchClient::open(&relay, &payee, start - 1, None).await;
     assert_eq!(
-        (hearer.response.start_height, &hearer.response.missing),
+        (client.response.start_height, &client.response.missing),
         (Some(start), &missing)
     );
-    hearer.until_told().await;
-    assert_eq!(hearer.detected().len(), 1);
-    assert_eq!(hearer.progress()[hearer.progress().len() - 1].missing, missing);
+    client.until_complete().await;
+    assert_eq!(client.detected().len(), 1);
+    assert_eq!(client.progress()[client.progress().len() - 1].missing, missing);
 }

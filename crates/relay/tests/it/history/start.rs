@@ -6,7 +6,7 @@ use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayPro
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::history::hearer::Hearer;
+use crate::history::watch_client::WatchClient;
 use crate::stage::silent;
 use crate::support::DEADLINE;
 use crate::support::recorder::{Recorder, watch_of};
@@ -26,38 +26,38 @@ async fn paid(node: &Bitcoind, payer: &mut Payer, payee: &Payee) -> Vec<String> 
     txids
 }
 
-async fn gets_all(hearer: &mut Hearer, txids: &[String]) {
-    hearer.until_told().await;
-    let told: Vec<_> = hearer.detected().into_iter().map(|p| p.txid).collect();
-    assert_eq!(told, txids);
-    let progress = hearer.progress();
+async fn gets_all(client: &mut WatchClient, txids: &[String]) {
+    client.until_complete().await;
+    let reported: Vec<_> = client.detected().into_iter().map(|p| p.txid).collect();
+    assert_eq!(reported, txids);
+    let progress = client.progress();
     assert_eq!(progress.first().map(|p| p.progress), Some(0.0), "{progress:?}");
     assert!(progress.iter().all(|p| p.missing.is_empty()), "{progress:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_asked_for_while_the_node_is_away_waits_for_it() {
+async fn a_history_requested_while_the_node_is_unreachable_waits_for_it() {
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
     let txids = paid(&node, &mut payer, &payee).await;
     node.stop().await;
     let relay = RelayProcess::start_listening(options(&node)).await;
-    let mut hearer = Hearer::open(&relay, &payee, 1, None).await;
+    let mut client = WatchClient::open(&relay, &payee, 1, None).await;
     assert_eq!(
-        (hearer.response.history, hearer.response.start_height),
+        (client.response.history, client.response.start_height),
         (Some(HistoryState::Waiting), None)
     );
     // A client without a history learns that the log has not begun.
     let recorder = Recorder::open(&relay, &["notifications"], None).await;
     assert_eq!(recorder.relay.resume, Some(Resume::Gap));
     node.start_again().await;
-    gets_all(&mut hearer, &txids).await;
+    gets_all(&mut client, &txids).await;
 }
 
 /// The wallet of the node is opened before detection takes its first command.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_asked_for_in_the_first_moment_is_scanned() {
+async fn a_history_requested_immediately_after_the_start_is_scanned() {
     let node = Bitcoind::start(Options {
         wallet: true,
         ..Options::default()
@@ -67,8 +67,8 @@ async fn a_history_asked_for_in_the_first_moment_is_scanned() {
     let payee = Payee::new(&[]);
     let txids = paid(&node, &mut payer, &payee).await;
     let relay = RelayProcess::start_listening(options(&node).set("BITCOIN_CORE__WALLET", "w")).await;
-    let mut hearer = Hearer::open(&relay, &payee, 1, None).await;
-    gets_all(&mut hearer, &txids).await;
+    let mut client = WatchClient::open(&relay, &payee, 1, None).await;
+    gets_all(&mut client, &txids).await;
 }
 
 /// A way to the node that takes this long for each connection.
@@ -92,7 +92,7 @@ async fn slow_way_to(node: &Bitcoind) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_after_the_first_welcome_of_a_new_relay_is_sent() {
+async fn events_after_the_first_handshake_of_a_new_relay_are_sent() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
@@ -103,7 +103,7 @@ async fn what_happens_after_the_first_welcome_of_a_new_relay_is_sent() {
     let watching = recorder.watch(&payee).await;
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
-    let heard = recorder
+    let message = recorder
         .until(
             "the first block",
             |event| matches!(event, Event::BlockMined(b) if b.block_hash == block),
@@ -114,14 +114,14 @@ async fn what_happens_after_the_first_welcome_of_a_new_relay_is_sent() {
         matches!(event, Event::PaymentDetected(p) if p.txid == txid && p.block_hash.as_deref() == Some(&block)
             && p.watch_id.as_deref() == Some(&watching.watch_id))
     };
-    if !heard.iter().any(|n| is_paid(&n.event)) {
+    if !message.iter().any(|n| is_paid(&n.event)) {
         recorder.until("the payment in it", is_paid).await;
     }
 }
 
 /// A node that has headers to fetch yet, as far as it knows: a new one on a network with a past, without peers.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_of_a_node_that_synchronises_is_not_current() {
+async fn an_index_of_a_synchronising_node_is_not_current() {
     let node = Bitcoind::start(Options {
         user: Some(("user".to_owned(), "password".to_owned())),
         args: vec!["-regtest=0".to_owned(), "-signet".to_owned()],
@@ -137,9 +137,9 @@ async fn an_index_of_a_node_that_synchronises_is_not_current() {
     assert_eq!(health["index"]["state"], "building", "{health}");
     assert!(health["index"]["progress"].as_f64().unwrap() < 1.0, "{health}");
     assert_ne!(health["status"], "healthy", "{health}");
-    let hearer = Hearer::open(&relay, &Payee::new(&[]), 0, None).await;
+    let client = WatchClient::open(&relay, &Payee::new(&[]), 0, None).await;
     assert_eq!(
-        (hearer.response.history, hearer.response.start_height),
+        (client.response.history, client.response.start_height),
         (Some(HistoryState::Waiting), Some(0))
     );
 }
@@ -151,25 +151,25 @@ async fn a_history_above_the_tip_ends_at_a_block_that_exists() {
     let payee = Payee::new(&[]);
     let relay = RelayProcess::start(options(&node)).await;
     let height = node.height().await;
-    let mut hearer = Hearer::open(&relay, &payee, height + 2, None).await;
+    let mut client = WatchClient::open(&relay, &payee, height + 2, None).await;
     assert_eq!(
-        (hearer.response.history, hearer.response.start_height),
+        (client.response.history, client.response.start_height),
         (Some(HistoryState::None), Some(height + 2))
     );
-    hearer.until_told().await;
-    let [last] = hearer.progress()[..] else {
-        panic!("{:?}", hearer.heard)
+    client.until_complete().await;
+    let [last] = client.progress()[..] else {
+        panic!("{:?}", client.received)
     };
     assert_eq!((last.progress, last.height), (1.0, height));
     // What comes is live, in the range that was asked for too.
     let txids = paid(&node, &mut payer, &payee).await;
-    hearer.until_paid(&txids[1], Some(&node.tip().await.to_string())).await;
-    assert!(hearer.detected().iter().all(|p| !p.historical));
+    client.until_paid(&txids[1], Some(&node.tip().await.to_string())).await;
+    assert!(client.detected().iter().all(|p| !p.historical));
 }
 
 /// The queue of scans has no limit of its own that could lose one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scan_is_never_lost_however_fast_watches_come_and_go() {
+async fn a_scan_is_never_lost_however_fast_watches_start_and_end() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
@@ -177,17 +177,17 @@ async fn a_scan_is_never_lost_however_fast_watches_come_and_go() {
     let relay = RelayProcess::start(options(&node).set("LIMITS__WATCHES", "1")).await;
     crate::history::order::index_is_current(&relay, node.height().await).await;
     for _ in 0..20 {
-        let mut hearer = Hearer::open(&relay, &payee, 1, None).await;
+        let mut client = WatchClient::open(&relay, &payee, 1, None).await;
         for _ in 0..3 {
-            hearer.renew(&payee, 1).await;
+            client.renew(&payee, 1).await;
         }
-        hearer.until_told().await;
-        let told: Vec<_> = hearer.detected().into_iter().map(|p| p.txid).collect();
-        assert_eq!(told, txids);
-        hearer.end().await;
+        client.until_complete().await;
+        let reported: Vec<_> = client.detected().into_iter().map(|p| p.txid).collect();
+        assert_eq!(reported, txids);
+        client.end().await;
     }
     // One more than there may be is refused with the reason, and not dropped.
-    let _one = Hearer::open(&relay, &payee, 1, None).await;
+    let _one = WatchClient::open(&relay, &payee, 1, None).await;
     let (client, _events) = Client::builder(&relay.ws_url()).connect().await.unwrap();
     let refused = client.watch(watch_of(&payee)).await.unwrap_err();
     assert!(

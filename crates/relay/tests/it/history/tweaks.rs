@@ -12,7 +12,7 @@ use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_scans_for_itself_gets_every_block_once() {
+async fn a_client_that_scans_itself_receives_every_block_once() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
     let from = stage.node.height().await - 3;
@@ -94,7 +94,7 @@ async fn subscribed(relay: &RelayProcess, from: u32) -> RawClient {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn through_reorganisations_no_block_is_told_twice() {
+async fn through_reorganisations_no_block_is_sent_twice() {
     let stage = Stage::new().await;
     index_is_current(&stage.relay, stage.node.height().await).await;
     let mut clients = Vec::new();
@@ -112,7 +112,7 @@ async fn through_reorganisations_no_block_is_told_twice() {
         chain.insert(stage.node.hash_at(height).await.to_string());
     }
     for mut client in clients {
-        let (mut told, mut of_chain) = (HashSet::new(), 0);
+        let (mut reported, mut of_chain) = (HashSet::new(), 0);
         // The tip comes live to most, and not last where history is still being told.
         while of_chain < chain.len() {
             let next = timeout(DEADLINE, client.next()).await;
@@ -124,7 +124,7 @@ async fn through_reorganisations_no_block_is_told_twice() {
             let Event::Tweaks(tweaks) = notification.event else {
                 panic!("another topic: {text}")
             };
-            assert!(told.insert(tweaks.block_hash.clone()), "twice: {text}");
+            assert!(reported.insert(tweaks.block_hash.clone()), "twice: {text}");
             of_chain += usize::from(chain.contains(&tweaks.block_hash));
         }
     }

@@ -1,4 +1,4 @@
-//! A client with one watch that keeps everything that it hears of it.
+//! A client with one watch that records all of its messages.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +12,29 @@ use tokio::time::timeout;
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
-/// What a watch hears.
+/// A message about the watch.
 #[derive(Clone, Debug)]
-pub(crate) enum Heard {
+pub(crate) enum Received {
     Progress(WatchProgress),
     Detected(Payment),
     Reverted(Payment),
 }
 
-pub(crate) struct Hearer {
+pub(crate) struct WatchClient {
     raw: RawClient,
     pub(crate) watch_id: String,
-    /// Watches that were renewed: what was on its way to the client by then still comes.
+    /// Replaced watches, of which messages may still be in flight.
     ended: Vec<String>,
     /// The answer to the `watch`.
     pub(crate) response: WatchResponse,
-    pub(crate) heard: Vec<Heard>,
+    pub(crate) received: Vec<Received>,
 }
 
-impl Hearer {
-    /// Connects, and watches for the payee from this height on.
+impl WatchClient {
+    /// Connects, and watches the keys of the payee from this height.
     pub(crate) async fn open(relay: &RelayProcess, payee: &Payee, from: u32, to: Option<u32>) -> Self {
         let handshake = Handshake {
-            client_id: "hearer".to_owned(),
+            client_id: "client".to_owned(),
             version: API_VERSION.to_owned(),
             ..Handshake::default()
         };
@@ -46,7 +46,7 @@ impl Hearer {
             ..watch_of(payee)
         };
         raw.send(&ClientMessage::Watch(watch)).await.unwrap();
-        let mut hearer = Self {
+        let mut client = Self {
             raw,
             watch_id: String::new(),
             ended: Vec::new(),
@@ -60,22 +60,22 @@ impl Hearer {
                 in_reply_to: None,
                 timestamp: 0,
             },
-            heard: Vec::new(),
+            received: Vec::new(),
         };
         loop {
-            match hearer.message().await {
+            match client.message().await {
                 ServerMessage::HandshakeResponse(_) => {}
                 ServerMessage::WatchResponse(response) => {
-                    hearer.watch_id = response.watch_id.clone();
-                    hearer.response = response;
-                    return hearer;
+                    client.watch_id = response.watch_id.clone();
+                    client.response = response;
+                    return client;
                 }
-                other => panic!("nothing else comes first: {other:?}"),
+                other => panic!("unexpected first message: {other:?}"),
             }
         }
     }
 
-    /// Ends the watch and asks for the same again, in one go; what was heard of the old one is forgotten.
+    /// Ends the watch and registers it again without waiting; discards the messages of the old one.
     pub(crate) async fn renew(&mut self, payee: &Payee, from: u32) {
         let unwatch = Unwatch {
             watch_id: self.watch_id.clone(),
@@ -87,7 +87,7 @@ impl Hearer {
         };
         self.raw.send(&ClientMessage::Unwatch(unwatch)).await.unwrap();
         self.raw.send(&ClientMessage::Watch(watch)).await.unwrap();
-        self.heard.clear();
+        self.received.clear();
         self.ended.push(self.watch_id.clone());
         loop {
             if let ServerMessage::WatchResponse(response) = self.message().await {
@@ -114,95 +114,95 @@ impl Hearer {
 
     /// The progress messages so far.
     pub(crate) fn progress(&self) -> Vec<&WatchProgress> {
-        let progress = self.heard.iter().filter_map(|heard| match heard {
-            Heard::Progress(progress) => Some(progress),
+        let progress = self.received.iter().filter_map(|message| match message {
+            Received::Progress(progress) => Some(progress),
             _ => None,
         });
         progress.collect()
     }
 
-    /// Hears on until this holds for the last that was heard.
-    pub(crate) async fn until(&mut self, what: &str, is: impl Fn(&Heard) -> bool) {
-        let listening = async {
+    /// Receives until `is` returns true for the last message.
+    pub(crate) async fn until(&mut self, what: &str, is: impl Fn(&Received) -> bool) {
+        let receiving = async {
             loop {
-                let heard = match self.message().await {
+                let message = match self.message().await {
                     ServerMessage::WatchProgress(progress) if self.ended.contains(&progress.watch_id) => continue,
                     ServerMessage::UnwatchResponse(ended) if self.ended.contains(&ended.watch_id) => continue,
                     ServerMessage::WatchProgress(progress) => {
                         assert_eq!(progress.watch_id, self.watch_id);
-                        Heard::Progress(progress)
+                        Received::Progress(progress)
                     }
                     ServerMessage::Notification(notification) => match notification.event {
                         Event::PaymentDetected(payment) if self.is_of_ended(&payment) => continue,
-                        Event::PaymentDetected(payment) => Heard::Detected(*payment),
-                        Event::PaymentReverted(payment) => Heard::Reverted(*payment),
-                        other => panic!("without a topic only payments come: {other:?}"),
+                        Event::PaymentDetected(payment) => Received::Detected(*payment),
+                        Event::PaymentReverted(payment) => Received::Reverted(*payment),
+                        other => panic!("without a topic only payments are sent: {other:?}"),
                     },
-                    other => panic!("nothing else was asked for: {other:?}"),
+                    other => panic!("unexpected message: {other:?}"),
                 };
-                self.heard.push(heard.clone());
-                if is(&heard) {
+                self.received.push(message.clone());
+                if is(&message) {
                     return;
                 }
             }
         };
-        if timeout(DEADLINE, listening).await.is_err() {
-            panic!("not heard within {DEADLINE:?}: {what}; but {:#?}", self.heard);
+        if timeout(DEADLINE, receiving).await.is_err() {
+            panic!("not message within {DEADLINE:?}: {what}; but {:#?}", self.received);
         }
     }
 
-    /// Hears on until the history is told.
-    pub(crate) async fn until_told(&mut self) {
+    /// Receives until the history is complete.
+    pub(crate) async fn until_complete(&mut self) {
         self.until(
             "the end of the history",
-            |heard| matches!(heard, Heard::Progress(p) if p.progress >= 1.0),
+            |message| matches!(message, Received::Progress(p) if p.progress >= 1.0),
         )
         .await;
     }
 
-    /// Hears on until this payment is told, in a block or not.
+    /// Receives until this payment is reported, in a block or not.
     pub(crate) async fn until_paid(&mut self, txid: &str, block: Option<&str>) {
-        let is =
-            |heard: &Heard| matches!(heard, Heard::Detected(p) if p.txid == txid && p.block_hash.as_deref() == block);
+        let is = |message: &Received| matches!(message, Received::Detected(p) if p.txid == txid && p.block_hash.as_deref() == block);
         self.until(&format!("{txid} in {block:?}"), is).await;
     }
 
     pub(crate) fn detected(&self) -> Vec<Payment> {
-        let payments = self.heard.iter().filter_map(|heard| match heard {
-            Heard::Detected(payment) => Some(payment.clone()),
+        let payments = self.received.iter().filter_map(|message| match message {
+            Received::Detected(payment) => Some(payment.clone()),
             _ => None,
         });
         payments.collect()
     }
 
-    /// What holds after all that was heard: each confirmed output and its block. Panics where something was told twice,
-    /// or taken back untold.
+    /// The resulting state: each confirmed output and its block. Panics if a payment was reported twice, or reverted
+    /// without having been reported.
     pub(crate) fn holds(&self) -> BTreeMap<(String, u32), String> {
-        let mut told: BTreeMap<(String, u32), Option<String>> = BTreeMap::new();
-        for heard in &self.heard {
-            match heard {
-                Heard::Detected(p) => {
-                    let before = told.insert((p.txid.clone(), p.vout), p.block_hash.clone());
-                    let is_news = match before {
+        let mut reported: BTreeMap<(String, u32), Option<String>> = BTreeMap::new();
+        for message in &self.received {
+            match message {
+                Received::Detected(p) => {
+                    let before = reported.insert((p.txid.clone(), p.vout), p.block_hash.clone());
+                    let is_new = match before {
                         None => true,
                         Some(None) => p.block_hash.is_some(),
                         Some(Some(_)) => false,
                     };
-                    assert!(is_news, "told twice: {p:?} after {before:?} in {:#?}", self.heard);
+                    assert!(is_new, "reported twice: {p:?} after {before:?} in {:#?}", self.received);
                 }
-                Heard::Reverted(p) => {
-                    let before = told.remove(&(p.txid.clone(), p.vout));
+                Received::Reverted(p) => {
+                    let before = reported.remove(&(p.txid.clone(), p.vout));
                     assert_eq!(
                         before,
                         Some(p.block_hash.clone()),
-                        "taken back untold: {:#?}",
-                        self.heard
+                        "reverted without having been reported: {:#?}",
+                        self.received
                     );
                 }
-                Heard::Progress(_) => {}
+                Received::Progress(_) => {}
             }
         }
-        told.into_iter()
+        reported
+            .into_iter()
             .filter_map(|(outpoint, block)| Some((outpoint, block?)))
             .collect()
     }

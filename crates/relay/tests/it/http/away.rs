@@ -16,7 +16,7 @@ async fn alone() -> RelayProcess {
 }
 
 #[tokio::test]
-async fn what_needs_the_node_is_503_and_names_it() {
+async fn endpoints_that_need_the_node_are_503_and_name_it() {
     let relay = alone().await;
     let url = relay.http_url();
     let block = format!("{url}/bitcoin/blocks/{}", "ab".repeat(32));
@@ -38,7 +38,7 @@ async fn what_needs_the_node_is_503_and_names_it() {
 }
 
 #[tokio::test]
-async fn health_is_critical_and_says_why() {
+async fn health_is_critical_with_the_reason() {
     let relay = alone().await;
     let url = relay.http_url();
     let health = http_get(&format!("{url}/health")).await;
@@ -63,7 +63,7 @@ async fn health_is_critical_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_null() {
+async fn unknown_values_are_null() {
     let relay = alone().await;
     let metrics = get(&relay, "/metrics").await;
     for field in ["block_height", "connections", "mempool_size", "verification_progress"] {

@@ -101,7 +101,7 @@ async fn the_document_has_every_route_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_document_asks_for_the_tokens_that_the_relay_asks_for() {
+async fn the_document_requires_the_tokens_that_the_relay_requires() {
     let open = Fixture::new("").await;
     let closed = Fixture::new("auth = { admin_token = \"0123456789abcdef\", read_token = \"fedcba9876543210\" }").await;
     let security = |f: &Fixture, id: &str| {
@@ -111,17 +111,17 @@ async fn the_document_asks_for_the_tokens_that_the_relay_asks_for() {
             found.2["responses"].get("401").is_some(),
         )
     };
-    let none = |said| (String::from(said), false);
-    let asked = |said| (String::from(said), true);
+    let none = |output| (String::from(output), false);
+    let requested = |output| (String::from(output), true);
     assert_eq!(security(&open, "getHealth"), none("[]"));
     assert_eq!(security(&open, "getLive"), none("null"));
-    assert_eq!(security(&open, "changeConfig"), asked(r#"[{},{"adminToken":[]}]"#));
+    assert_eq!(security(&open, "changeConfig"), requested(r#"[{},{"adminToken":[]}]"#));
     assert_eq!(
         security(&closed, "getHealth"),
-        asked(r#"[{"readToken":[]},{"adminToken":[]}]"#)
+        requested(r#"[{"readToken":[]},{"adminToken":[]}]"#)
     );
     assert_eq!(security(&closed, "getLive"), none("null"));
-    assert_eq!(security(&closed, "changeConfig"), asked(r#"[{"adminToken":[]}]"#));
+    assert_eq!(security(&closed, "changeConfig"), requested(r#"[{"adminToken":[]}]"#));
     for fixture in [open, closed] {
         fixture.relay.shut_down(CloseCode::GoingAway).await;
     }
@@ -134,9 +134,9 @@ fn check<T: Serialize + DeserializeOwned>(name: &'static str, schemas: &Value) -
         .unwrap_or_else(|| panic!("{name} has no example"));
     for example in examples {
         let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let again = serde_json::to_value(&read).unwrap();
+        let encoded = serde_json::to_value(&read).unwrap();
         assert_eq!(
-            again.to_string(),
+            encoded.to_string(),
             example.to_string(),
             "{name}: all fields, in their order"
         );
@@ -162,7 +162,7 @@ fn named(node: &Value, found: &mut BTreeSet<String>) {
 type ConfigPatch = serde_json::Map<String, Value>;
 
 #[tokio::test]
-async fn every_request_and_every_answer_has_an_example_that_is_right() {
+async fn every_request_and_every_answer_has_a_valid_example() {
     let fixture = Fixture::new("").await;
     let schemas = &fixture.document["components"]["schemas"];
     macro_rules! checked {

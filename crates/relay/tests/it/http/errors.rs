@@ -54,7 +54,7 @@ fn json_body(text: impl Into<String>) -> Option<(&'static str, Bytes)> {
 }
 
 #[tokio::test]
-async fn nothing_there_is_404() {
+async fn an_unknown_path_is_404() {
     let relay = start().await;
     let unknown = "ab".repeat(32);
     for path in [
@@ -75,7 +75,7 @@ async fn nothing_there_is_404() {
 }
 
 #[tokio::test]
-async fn another_method_is_405_with_what_is_allowed() {
+async fn another_method_is_405_with_the_allowed_ones() {
     let relay = start().await;
     let get_only = [
         "/health",
@@ -115,7 +115,7 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_400_and_what_does_not_say_so_415() {
+async fn invalid_json_is_400_and_another_content_type_415() {
     let relay = start().await;
     for path in ["/dev/pay", "/dev/mine"] {
         for text in ["{", "hello", "{'blocks':1}", "\u{feff}{}"] {
@@ -212,7 +212,7 @@ async fn a_value_that_is_not_acceptable_is_422_and_named() {
 }
 
 #[tokio::test]
-async fn without_dev_mode_there_is_no_play_money() {
+async fn without_dev_mode_the_dev_routes_are_404() {
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .set("BITCOIN_CORE__URL", "http://127.0.0.1:1")
         .set("BITCOIN_CORE__USER", "u")

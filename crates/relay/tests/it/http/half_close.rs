@@ -20,7 +20,7 @@ async fn ask(url: &str, request: &str) -> Bare {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_sends_no_more_gets_its_answer() {
+async fn a_half_closed_client_receives_its_answer() {
     let relay = start().await;
     let body = r#"{"hex":"00"}"#;
     let post = format!(
@@ -57,7 +57,7 @@ async fn a_client_that_sends_no_more_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_client_has_left_is_over() {
+async fn a_stream_of_a_disconnected_client_ends() {
     let relay = RelayProcess::start(standalone().set("LIMITS__CONNECTIONS", "1")).await;
     for _ in 0..3 {
         eventually(DEADLINE, "the slot of the one before", async || {
@@ -72,7 +72,7 @@ async fn a_stream_whose_client_has_left_is_over() {
 
 /// A node that answers nothing. What the relay asks it for a client that has left is given up.
 #[tokio::test]
-async fn work_for_a_client_that_has_left_is_given_up() {
+async fn work_for_a_disconnected_client_is_cancelled() {
     let node = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let block = "ab".repeat(32);
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
@@ -83,9 +83,9 @@ async fn work_for_a_client_that_has_left_is_given_up() {
         .set("BITCOIN_CORE__USER", "somebody")
         .set("BITCOIN_CORE__PASSWORD", "anything");
     let wanted = block.clone();
-    let (asked, is_asked) = tokio::sync::oneshot::channel();
+    let (requested, is_requested) = tokio::sync::oneshot::channel();
     let serving = tokio::spawn(async move {
-        let (mut asked, mut connections) = (Some(asked), JoinSet::new());
+        let (mut requested, mut connections) = (Some(requested), JoinSet::new());
         loop {
             tokio::select! {
                 accepted = node.accept() => {
@@ -105,7 +105,7 @@ async fn work_for_a_client_that_has_left_is_given_up() {
                 }
                 Some(found) = connections.join_next() => {
                     if let Some(mut stream) = found.expect("no panic") {
-                        asked.take().expect("asked once").send(()).expect("the test");
+                        requested.take().expect("asked once").send(()).expect("the test");
                         // The relay ends the connection.
                         drop(stream.read_to_end(&mut Vec::new()).await);
                         return;
@@ -117,7 +117,10 @@ async fn work_for_a_client_that_has_left_is_given_up() {
     let relay = RelayProcess::start_listening(options).await;
     let request = format!("GET /bitcoin/blocks/{block} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let client = ask(&relay.http_url(), &request).await;
-    timeout(DEADLINE, is_asked).await.expect("in time").expect("the node");
+    timeout(DEADLINE, is_requested)
+        .await
+        .expect("in time")
+        .expect("the node");
     drop(client);
     timeout(SOON, serving)
         .await

@@ -162,7 +162,7 @@ async fn the_text_has_the_figures_of_the_json() {
 }
 
 #[tokio::test]
-async fn the_form_is_what_accept_prefers() {
+async fn the_format_is_chosen_by_accept() {
     let relay = start().await;
     let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";

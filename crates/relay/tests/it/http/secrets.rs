@@ -60,7 +60,7 @@ const READ: &str = "read-token-77c0de";
 /// A relay on a real node with a secret wherever there can be one, used in every way, right and wrong: all that it ever
 /// says is searched.
 #[tokio::test]
-async fn nothing_that_is_said_has_a_secret_in_it() {
+async fn no_answer_contains_a_secret() {
     let node = Bitcoind::start(Options {
         user: Some(("rpc-user-name".to_owned(), PASSWORD.to_owned())),
         ..Options::default()
@@ -84,7 +84,7 @@ async fn nothing_that_is_said_has_a_secret_in_it() {
     );
     let scan = own.scan_hex();
     let secrets = [PASSWORD, &scan, ADMIN, READ, &watched, &basic];
-    let mut said = Vec::new();
+    let mut output = Vec::new();
 
     // HTTP: everything that the API describes, with a right token, a wrong one that is nearly right, and none.
     let open = ask(&relay, "GET", "/openapi.json", None, None).await;
@@ -107,7 +107,7 @@ async fn nothing_that_is_said_has_a_secret_in_it() {
                         "{{\"hex\":\"{watched}\",\"sync\":{{\"interval\":\"{ADMIN}\"}}}}"
                     )),
                 ] {
-                    said.push(ask(&relay, &method, &path, token, body).await);
+                    output.push(ask(&relay, &method, &path, token, body).await);
                 }
             }
         }
@@ -120,9 +120,9 @@ async fn nothing_that_is_said_has_a_secret_in_it() {
         handshake
     };
     let (_, rejected) = Wire::shake(&relay.ws_url(), shake(&READ[1..])).await;
-    said.push(rejected.to_string());
+    output.push(rejected.to_string());
     let (mut wire, accepted) = Wire::shake(&relay.ws_url(), shake(READ)).await;
-    said.push(accepted.to_string());
+    output.push(accepted.to_string());
     let right = json!({
         "type": "watch", "scan_private_key": watched, "spend_public_key": payee.spend_public_key().to_string(), "labels": [1]
     });
@@ -137,14 +137,14 @@ async fn nothing_that_is_said_has_a_secret_in_it() {
         json!({"type": "ping"}),
         json!({"type": watched}),
     ] {
-        said.push(wire.ask(message).await.to_string());
+        output.push(wire.ask(message).await.to_string());
     }
     wire.say_text(format!("{{\"type\":\"watch\",\"scan_private_key\":\"{watched}\""))
         .await;
-    said.push(wire.answer_text().await);
+    output.push(wire.answer_text().await);
 
-    said.push(relay.stderr());
-    for text in &said {
+    output.push(relay.stderr());
+    for text in &output {
         for secret in secrets {
             assert!(!text.contains(secret), "{secret} is in {text}");
         }

@@ -48,7 +48,7 @@ async fn each_answer_has_the_shape_of_the_reference() {
 }
 
 #[tokio::test]
-async fn health_says_what_is() {
+async fn health_reports_the_actual_state() {
     let relay = start().await;
     let health = get(&relay, "/health").await;
     for (field, value) in [
@@ -78,7 +78,7 @@ async fn health_says_what_is() {
 }
 
 #[tokio::test]
-async fn a_block_is_the_nodes_own_word() {
+async fn a_block_equals_the_reply_of_the_node() {
     let relay = start().await;
     let hashes = mine(&relay, 2).await;
     let of = async |hash: &str| fetch(&relay, &format!("/bitcoin/blocks/{hash}")).await.json();
@@ -102,7 +102,7 @@ async fn a_block_is_the_nodes_own_word() {
 }
 
 #[tokio::test]
-async fn play_money() {
+async fn dev_routes_mine_and_pay() {
     let relay = start().await;
     let url = relay.http_url();
     let mined = http_post(&format!("{url}/dev/mine"), &json!({"blocks": 3})).await;

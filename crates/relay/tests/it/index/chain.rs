@@ -46,7 +46,7 @@ async fn the_index_follows_the_chain_through_reorganisations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_has_pruned_past_the_tip_begins_the_index_anew() {
+async fn a_node_that_has_pruned_past_the_tip_restarts_the_index() {
     // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
     let node = Bitcoind::start(Options {
         prune: Some(1),
@@ -89,7 +89,7 @@ async fn a_node_that_has_pruned_past_the_tip_begins_the_index_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reorganisation_while_nobody_looked_is_followed_at_the_start() {
+async fn a_reorganisation_during_a_downtime_is_followed_at_the_start() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let dir = tempfile::tempdir().unwrap();

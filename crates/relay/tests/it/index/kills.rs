@@ -25,7 +25,7 @@ const COMMITS: u32 = 1;
 const LATEST_MS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_kills_in_mid_build() {
+async fn twenty_kills_during_the_build() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let mut rng = StdRng::seed_from_u64(SEED);

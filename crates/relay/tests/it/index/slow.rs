@@ -26,12 +26,12 @@ pub(crate) async fn block(node: &Bitcoind, height: u32) -> IndexedBlock {
         transactions: Vec::new(),
         spent: Vec::new(),
     };
-    for (tx, said) in block.txdata.iter().zip(verbose["tx"].as_array().unwrap()) {
+    for (tx, details) in block.txdata.iter().zip(verbose["tx"].as_array().unwrap()) {
         if tx.is_coinbase() {
             continue;
         }
         let first = indexed.spent.len();
-        let prevouts: Vec<TxOut> = said["vin"].as_array().unwrap().iter().map(prevout).collect();
+        let prevouts: Vec<TxOut> = details["vin"].as_array().unwrap().iter().map(prevout).collect();
         for (input, prevout) in tx.input.iter().zip(&prevouts) {
             let script = prevout.script_pubkey.as_bytes();
             if let [0x51, 0x20, key @ ..] = script

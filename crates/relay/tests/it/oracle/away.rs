@@ -11,7 +11,7 @@ use crate::oracle::proxy::{Answer, proxy};
 use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oracle_may_go_and_come_back() {
+async fn an_oracle_outage_is_survived() {
     let mut scene = Scene::new().await;
     let url = format!("{}/blindbit/v2", scene.truth.http_url());
     let relay = RelayProcess::start(scene.options(&url)).await;
@@ -46,17 +46,17 @@ async fn an_oracle_may_go_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oracle_that_is_behind_is_not_waited_for_and_degrades() {
+async fn the_index_does_not_wait_for_an_oracle_that_is_behind() {
     let mut scene = Scene::new().await;
     let newest = Arc::new(AtomicU32::new(scene.node.height().await - 2));
     let (truth, last) = (format!("{}/blindbit/v2", scene.truth.http_url()), Arc::clone(&newest));
-    let behind = proxy(&truth, move |path, told| {
+    let behind = proxy(&truth, move |path, received| {
         let last = last.load(Ordering::Relaxed);
         let height = path.rsplit('/').next().and_then(|h| h.parse::<u32>().ok());
         match height {
             Some(height) if height > last => Answer::Status(500),
-            Some(_) => Answer::Json(told),
-            None => Answer::Json(with(told, "height", json!(last))),
+            Some(_) => Answer::Json(received),
+            None => Answer::Json(with(received, "height", json!(last))),
         }
     })
     .await;
@@ -65,18 +65,18 @@ async fn an_oracle_that_is_behind_is_not_waited_for_and_degrades() {
     scene.assert_same(&relay).await;
     assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 2);
     let stuck = newest.load(Ordering::Relaxed);
-    let told = until_oracle_is(&relay, "behind").await;
+    let received = until_oracle_is(&relay, "behind").await;
     assert_eq!(
-        (&told["status"], &told["checks"]["blindbit_api"]),
+        (&received["status"], &received["checks"]["blindbit_api"]),
         (&json!("degraded"), &json!(false))
     );
     let problem = format!("{behind} is behind: it lacks blocks {} to {}", stuck + 1, stuck + 2);
-    assert!(told["problems"].to_string().contains(&problem), "{told}");
+    assert!(received["problems"].to_string().contains(&problem), "{received}");
 
     // It catches up: noticed without a new block.
     newest.store(u32::MAX, Ordering::Relaxed);
-    let told = until_oracle_is(&relay, "connected").await;
-    assert_eq!(told["status"], "healthy", "{told}");
+    let received = until_oracle_is(&relay, "connected").await;
+    assert_eq!(received["status"], "healthy", "{received}");
     scene.pay().await;
     scene.indexed(&relay).await;
     assert_eq!(metric(&relay, "sdk_relay_blindbit_implausible_total").await, 0);
@@ -84,27 +84,27 @@ async fn an_oracle_that_is_behind_is_not_waited_for_and_degrades() {
 
 /// As a relay answers that has too many requests from this address.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_an_oracle_asks_for_is_kept() {
+async fn a_pause_requested_by_an_oracle_is_respected() {
     let scene = Scene::new().await;
     let truth = format!("{}/blindbit/v2", scene.truth.http_url());
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&asked);
-    let busy = proxy(&truth, move |_, told| match count.fetch_add(1, Ordering::Relaxed) {
+    let requested = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&requested);
+    let busy = proxy(&truth, move |_, received| match count.fetch_add(1, Ordering::Relaxed) {
         // Twice in a row, for whatever is asked.
         2 | 3 => Answer::Busy(1),
-        _ => Answer::Json(told),
+        _ => Answer::Json(received),
     })
     .await;
     let relay = RelayProcess::start(scene.options(&busy)).await;
     scene.indexed(&relay).await;
     scene.assert_same(&relay).await;
-    assert!(asked.load(Ordering::Relaxed) > 4);
+    assert!(requested.load(Ordering::Relaxed) > 4);
     assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 0);
     assert_eq!(metric(&relay, "sdk_relay_blindbit_failures_total").await, 0);
 
     // One that asks for an hour is not asked meanwhile, and the relay says so.
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&asked);
+    let requested = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&requested);
     let closed = proxy(&truth, move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);
         Answer::Busy(3600)
@@ -113,25 +113,25 @@ async fn a_pause_that_an_oracle_asks_for_is_kept() {
     let relay = RelayProcess::start(scene.options(&closed)).await;
     scene.indexed(&relay).await;
     scene.assert_same(&relay).await;
-    let told = until_oracle_is(&relay, "disconnected").await;
+    let received = until_oracle_is(&relay, "disconnected").await;
     assert!(
-        told["problems"].to_string().contains("a Retry-After of 3600 s"),
-        "{told}"
+        received["problems"].to_string().contains("a Retry-After of 3600 s"),
+        "{received}"
     );
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert_eq!(requested.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_oracle_of_this_network_is_named() {
+async fn a_server_that_is_not_an_oracle_of_this_network_is_reported() {
     let scene = Scene::new().await;
     let truth = format!("{}/blindbit/v2", scene.truth.http_url());
-    let other = proxy(&truth, |path, told| match path {
-        "/info" => Answer::Json(with(told, "network", json!("signet"))),
-        _ => Answer::Json(told),
+    let other = proxy(&truth, |path, received| match path {
+        "/info" => Answer::Json(with(received, "network", json!("signet"))),
+        _ => Answer::Json(received),
     })
     .await;
-    let endless = proxy(&truth, |path, told| match path {
-        "/info" => Answer::Json(told),
+    let endless = proxy(&truth, |path, received| match path {
+        "/info" => Answer::Json(received),
         _ => Answer::Endless,
     })
     .await;
@@ -145,11 +145,11 @@ async fn what_is_no_oracle_of_this_network_is_named() {
     ];
     for (url, why) in cases {
         let relay = RelayProcess::start(scene.options(&url)).await;
-        let said = eventually(DEADLINE, why, async || {
+        let output = eventually(DEADLINE, why, async || {
             let problems: Value = health(&relay).await["problems"].clone();
             problems.to_string().contains(why).then_some(problems)
         });
-        said.await;
+        output.await;
         scene.indexed(&relay).await;
         scene.assert_same(&relay).await;
     }

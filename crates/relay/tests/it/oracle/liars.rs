@@ -24,9 +24,9 @@ const OF_VERSION_2: [Change; 7] = [
     (true, |txs| drop(txs.pop())),
     (true, |txs| txs[0]["tweak"] = txs[1]["tweak"].clone()),
     (true, |txs| {
-        let mut again = txs[0].clone();
-        again["tweak"] = OTHER.into();
-        txs.push(again);
+        let mut duplicate = txs[0].clone();
+        duplicate["tweak"] = OTHER.into();
+        txs.push(duplicate);
     }),
     // … and with an input of witness version 2 it names what is not. So it does after a reorganisation, with what was
     // in the other block.
@@ -43,25 +43,25 @@ const OF_VERSION_1: [Change; 3] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_transaction_costs_its_block_alone() {
+async fn a_wrong_transaction_affects_only_its_block() {
     let scene = Scene::new().await;
     for (n, (wrong, change)) in OF_VERSION_2.into_iter().enumerate() {
         let truth = format!("{}/blindbit/v2", scene.truth.http_url());
-        let liar = proxy(&truth, move |path, mut told| {
+        let liar = proxy(&truth, move |path, mut received| {
             if path.starts_with("/compute-index/") {
-                of_payments(&mut told["index"], change);
+                of_payments(&mut received["index"], change);
             }
-            Answer::Json(told)
+            Answer::Json(received)
         });
         costs_these_blocks_alone(&scene, &liar.await, wrong, &format!("version 2, {n}")).await;
     }
     for (n, (wrong, change)) in OF_VERSION_1.into_iter().enumerate() {
         let truth = format!("{}/blindbit/v1", scene.truth.http_url());
-        let liar = proxy(&truth, move |path, mut told| {
+        let liar = proxy(&truth, move |path, mut received| {
             if path.starts_with("/tweak-index/") {
-                of_payments(&mut told, change);
+                of_payments(&mut received, change);
             }
-            Answer::Json(told)
+            Answer::Json(received)
         });
         costs_these_blocks_alone(&scene, &liar.await, wrong, &format!("version 1, {n}")).await;
     }
@@ -103,16 +103,16 @@ async fn costs_these_blocks_alone(scene: &Scene, liar: &str, wrong: bool, which:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oracle_that_is_wrong_of_every_block_is_left_alone() {
+async fn an_oracle_that_is_wrong_about_every_block_is_suspended() {
     let mut scene = Scene::new().await;
     let truth = format!("{}/blindbit/v2", scene.truth.http_url());
-    let liar = proxy(&truth, move |path, mut told| {
+    let liar = proxy(&truth, move |path, mut received| {
         if path.starts_with("/compute-index/")
-            && let Some(list) = told["index"].as_array_mut()
+            && let Some(list) = received["index"].as_array_mut()
         {
             list.iter_mut().for_each(|tx| tx["tweak"] = OTHER.into());
         }
-        Answer::Json(told)
+        Answer::Json(received)
     })
     .await;
     for _ in 0..ALL_WRONG {
@@ -133,16 +133,16 @@ async fn an_oracle_that_is_wrong_of_every_block_is_left_alone() {
     scene.indexed(&relay).await;
     scene.assert_same(&relay).await;
     // It is not asked any more.
-    let asked = metric(&relay, "sdk_relay_blindbit_requests_total").await;
+    let requested = metric(&relay, "sdk_relay_blindbit_requests_total").await;
     scene.pay().await;
     scene.indexed(&relay).await;
-    assert_eq!(metric(&relay, "sdk_relay_blindbit_requests_total").await, asked);
+    assert_eq!(metric(&relay, "sdk_relay_blindbit_requests_total").await, requested);
 }
 
 /// A real Oracle of version 2 names the transactions of a block that a reorganisation has removed under the hash of the
 /// block in its place.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_reorganisation_has_removed_may_be_named_beside() {
+async fn tweaks_of_removed_transactions_are_ignored() {
     let mut scene = Scene::new().await;
     let height = scene.node.height().await;
     let truth = format!("{}/blindbit/v2", scene.truth.http_url());
@@ -151,9 +151,9 @@ async fn what_a_reorganisation_has_removed_may_be_named_beside() {
         .json();
     let removed = removed["index"].as_array().unwrap().clone();
     assert_eq!(removed.len(), 4);
-    let keeps = proxy(&truth, move |path, mut told| {
+    let keeps = proxy(&truth, move |path, mut received| {
         if path == format!("/compute-index/{height}")
-            && let Some(list) = told["index"].as_array_mut()
+            && let Some(list) = received["index"].as_array_mut()
         {
             let orphans = removed
                 .iter()
@@ -162,7 +162,7 @@ async fn what_a_reorganisation_has_removed_may_be_named_beside() {
                 .collect::<Vec<_>>();
             list.extend(orphans);
         }
-        Answer::Json(told)
+        Answer::Json(received)
     })
     .await;
     let fork = scene.node.tip().await;

@@ -33,11 +33,11 @@ pub(crate) async fn proxy(
         let (truth, alter) = (truth.clone(), alter.clone());
         async move {
             let path = request.uri().path();
-            let told = http_get(&format!("{truth}{path}")).await;
-            if told.status != StatusCode::OK {
-                return told.status.into_response();
+            let received = http_get(&format!("{truth}{path}")).await;
+            if received.status != StatusCode::OK {
+                return received.status.into_response();
             }
-            respond(alter(path, told.json()))
+            respond(alter(path, received.json()))
         }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

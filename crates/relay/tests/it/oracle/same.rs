@@ -43,7 +43,7 @@ async fn the_index_is_the_same_through_both_versions_and_reorganisations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oracle_behind_tls_is_one_whose_certificate_the_system_trusts() {
+async fn an_oracle_with_tls_needs_a_certificate_trusted_by_the_system() {
     let scene = Scene::new().await;
     let options = testkit::RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(&scene.node)

@@ -14,7 +14,7 @@ use crate::story::scene::{DEADLINE, Scene};
 const OUTAGE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn away_for_30_seconds() {
+async fn unreachable_for_30_seconds() {
     let mut scene = Scene::new(Options::default()).await;
     let relay = RelayProcess::start(scene.relay()).await;
     scene.meet(&relay).await;
@@ -58,15 +58,19 @@ async fn away_for_30_seconds() {
     scene.agrees(&listener).await;
 
     assert_eq!(listener.connections(), 1, "no client lost its connection");
-    let told = listener.told();
-    assert_eq!(take(&mut events, told.len()).await, told, "to the SDK's client as well");
+    let received = listener.received();
+    assert_eq!(
+        take(&mut events, received.len()).await,
+        received,
+        "to the SDK's client as well"
+    );
     // Down, refused, down: a line for each news, not for each attempt. One of a node that is still loading may come at
     // the end.
     let log = relay.stderr();
-    let news = log
+    let is_new = log
         .lines()
         .filter(|line| line.contains("cannot follow the chain") && !line.contains("is not ready"));
-    assert_eq!(news.count(), 3, "{log}");
+    assert_eq!(is_new.count(), 3, "{log}");
 }
 
 /// A kill takes the mempool along, and blocks that the node had not yet written: what the relay has told of them is

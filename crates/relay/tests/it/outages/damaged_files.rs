@@ -53,7 +53,7 @@ fn flipped(whole: &[u8], data_dir: &Path, seed: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_index_is_set_aside_and_built_anew() {
+async fn a_damaged_index_is_moved_aside_and_rebuilt() {
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
@@ -118,7 +118,7 @@ enum Then {
 }
 
 #[tokio::test]
-async fn each_file_is_made_again_or_refused_by_name() {
+async fn each_damaged_file_is_recreated_or_reported_by_name() {
     let first = tempfile::tempdir().unwrap();
     let standalone =
         |dir: &Path| -> RelayOptions { options().arg("--standalone").arg("--tls-self-signed").data_dir(dir) };

@@ -14,7 +14,7 @@ const LIMIT: u32 = 64;
 const IDLE: usize = 150;
 
 #[tokio::test]
-async fn idle_clients_do_not_cut_the_relay_off_from_its_node() {
+async fn idle_clients_do_not_exhaust_the_descriptors_for_the_node() {
     let mut node = Bitcoind::start(Options::default()).await;
     let dir = tempfile::tempdir().unwrap();
     let limited = dir.path().join("limited");

@@ -13,7 +13,7 @@ use crate::story::scene::{DEADLINE, Scene};
 /// Bitcoin Core answers RPC before it has loaded `mempool.dat`, which takes minutes on the main network. What is not
 /// there yet is not gone.
 #[tokio::test]
-async fn payments_are_not_taken_back_while_it_loads() {
+async fn payments_are_not_reverted_while_the_mempool_loads() {
     let mut scene = Scene::new(Options::default()).await;
     let relay = RelayProcess::start(scene.relay()).await;
     scene.meet(&relay).await;
@@ -21,7 +21,7 @@ async fn payments_are_not_taken_back_while_it_loads() {
     scene.pay(&[InputKind::P2wpkh], &[1_000]).await;
     scene.pay(&[InputKind::P2tr], &[2_000, 3_000]).await;
     scene.agrees(&listener).await;
-    let told = listener.told().len();
+    let received = listener.received().len();
 
     scene.node.stop().await;
     unwell(&relay, "degraded", "does not answer").await;
@@ -38,7 +38,7 @@ async fn payments_are_not_taken_back_while_it_loads() {
     // Blocks are told meanwhile.
     scene.node.mine_with(&[]).await;
     eventually(DEADLINE, "a block and its tweaks", async || {
-        (listener.told().len() == told + 2).then_some(())
+        (listener.received().len() == received + 2).then_some(())
     })
     .await;
 
@@ -46,9 +46,9 @@ async fn payments_are_not_taken_back_while_it_loads() {
     scene.mempool_loaded().await;
     well(&relay).await;
     scene.agrees(&listener).await;
-    assert_eq!(listener.told().len(), told + 2, "nothing is told again");
+    assert_eq!(listener.received().len(), received + 2, "nothing is told again");
     scene.node.mine(1).await;
     scene.agrees(&listener).await;
     let reverted = |event: &Event| matches!(event, Event::PaymentReverted(_));
-    assert!(!listener.told().iter().any(|n| reverted(&n.event)));
+    assert!(!listener.received().iter().any(|n| reverted(&n.event)));
 }

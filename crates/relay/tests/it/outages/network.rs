@@ -7,7 +7,7 @@ use crate::outages::{logged, unwell};
 use crate::story::scene::{DEADLINE, Scene};
 
 #[tokio::test]
-async fn nothing_is_told_of_another_chain() {
+async fn no_event_of_another_chain_is_sent() {
     let args = vec!["-debug=rpc".to_owned()];
     let scene = Scene::new(Options {
         args,
@@ -23,9 +23,9 @@ async fn nothing_is_told_of_another_chain() {
     // A block, and then several further looks of the relay: its figures ask once in 5 s, so that most of these are the
     // follower's.
     scene.node.mine(1).await;
-    let asked = asked(&scene);
+    let requested = requested(&scene);
     eventually(DEADLINE, "the relay asks on", async || {
-        (self::asked(&scene) >= asked + 5).then_some(())
+        (self::requested(&scene) >= requested + 5).then_some(())
     })
     .await;
     let app = Client::builder(&relay.ws_url()).topics([Topic::Notifications, Topic::Tweaks]);
@@ -41,7 +41,7 @@ async fn nothing_is_told_of_another_chain() {
 }
 
 /// How often the node was asked where it stands.
-fn asked(scene: &Scene) -> usize {
+fn requested(scene: &Scene) -> usize {
     let log = std::fs::read_to_string(scene.node.datadir().join("regtest/debug.log")).unwrap();
     log.lines()
         .filter(|line| line.contains("method=getblockchaininfo"))

@@ -72,7 +72,7 @@ async fn a_zmq_address_where_the_mempool_is_not_published() {
 }
 
 #[tokio::test]
-async fn a_zmq_address_that_does_not_tell_of_the_nodes_changes() {
+async fn a_zmq_address_without_the_changes_of_the_node() {
     let node = Bitcoind::start(without_zmq()).await;
     let other = Bitcoind::start(Options::default()).await;
     let url = other.zmq_url();
@@ -95,7 +95,7 @@ async fn a_zmq_address_that_does_not_tell_of_the_nodes_changes() {
 }
 
 #[tokio::test]
-async fn a_configured_relay_that_is_not_there() {
+async fn an_unreachable_configured_relay() {
     let node = Bitcoind::start(Options::default()).await;
     let relay = || -> RelayOptions { options().node(&node).in_mesh().set("SYNC__INTERVAL", "1") };
     let mut peer = RelayProcess::start(relay().set("RELAY_ID", "peer")).await;

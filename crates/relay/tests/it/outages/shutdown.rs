@@ -11,7 +11,7 @@ use crate::outages::options;
 use crate::story::listener::Listener;
 
 #[tokio::test]
-async fn clients_are_told_and_nothing_is_lost() {
+async fn clients_are_notified_and_no_event_is_lost() {
     let mut relay = RelayProcess::start(options().arg("--standalone").fixed_ports()).await;
     let mine = format!("{}/dev/mine", relay.http_url());
     let mut clients = Vec::new();
@@ -30,23 +30,23 @@ async fn clients_are_told_and_nothing_is_lost() {
     assert_eq!(http_post(&mine, &json!({"blocks": 1000})).await.status, 200);
     let status = relay.terminate().await;
     assert_eq!(status.code(), Some(0), "{}", relay.stderr());
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for client in &mut clients {
         let (events, end) = until_the_end(client).await;
         assert!(matches!(end, Disconnect::Closed { code: 1001, .. }), "{end}");
-        told.push(events);
+        received.push(events);
     }
     // What was told before the end is in the log, and the log is whole.
     relay.start_again().await;
     let listener = Listener::start(relay.ws_url());
     testkit::eventually(crate::outages::DEADLINE, "the whole log", async || {
         listener.check();
-        (listener.told().len() == 2000).then_some(())
+        (listener.received().len() == 2000).then_some(())
     })
     .await;
-    let log: Vec<_> = listener.told().into_iter().map(|n| n.event_id).collect();
+    let log: Vec<_> = listener.received().into_iter().map(|n| n.event_id).collect();
     assert_eq!(log, (1..=2000).map(Some).collect::<Vec<_>>());
-    for events in told {
+    for events in received {
         assert_eq!(events, log[..events.len()], "a beginning of the log");
     }
     drop((silent, half, deaf.next().await));

@@ -46,14 +46,14 @@ async fn blocks_and_payments_on_request() {
         .map(|b| b.as_str().unwrap().to_owned())
         .collect();
     assert_eq!((blocks.len(), blocks.last()), (101, Some(&tip)));
-    let heard = recorder.until_tweaks(&tip).await;
-    let told = heard.iter().filter_map(|n| match &n.event {
+    let messages = recorder.until_tweaks(&tip).await;
+    let received = messages.iter().filter_map(|n| match &n.event {
         Event::BlockMined(block) => Some(block.block_hash.clone()),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), blocks);
+    assert_eq!(received.collect::<Vec<_>>(), blocks);
     // Each of them pays the wallet, which is told as any payment to it; a coinbase has no fee.
-    let coinbases = detected(&heard);
+    let coinbases = detected(&messages);
     let places: Vec<_> = coinbases
         .iter()
         .map(|p| p.block_hash.clone().expect("a block"))
@@ -67,18 +67,18 @@ async fn blocks_and_payments_on_request() {
 
     // The relay's own wallet, a watch by its label, and a plain address that is nobody's here.
     let paid = pay(&stage, stage.own.to_string(), "0.001").await;
-    let heard = detected(&recorder.until_paid(&paid, 0, None).await);
+    let messages = detected(&recorder.until_paid(&paid, 0, None).await);
     let tx = transaction(&stage, &paid).await;
     let own = stage.waiting(&tx, 0, stage.own).await;
-    assert_eq!(heard, [stage.seen_since(own, &heard[0])]);
-    assert_eq!(heard[0].amount_sats, MARKER);
+    assert_eq!(messages, [stage.seen_since(own, &messages[0])]);
+    assert_eq!(messages[0].amount_sats, MARKER);
 
     let paid = pay(&stage, payee.labelled_address(4).to_string(), "1.5").await;
     let (of_watch, of_log) = by_watch(recorder.until_paid(&paid, 0, None).await);
-    let told = detected(&of_watch);
-    assert_eq!((told.len(), detected(&of_log).len()), (1, 0));
+    let received = detected(&of_watch);
+    assert_eq!((received.len(), detected(&of_log).len()), (1, 0));
     assert_eq!(
-        (told[0].amount.as_str(), told[0].label, &told[0].address),
+        (received[0].amount.as_str(), received[0].label, &received[0].address),
         ("1.5", Some(4), &payee.labelled_address(4).to_string())
     );
 

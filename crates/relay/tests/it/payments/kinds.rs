@@ -25,7 +25,7 @@ struct Made {
 }
 
 #[tokio::test]
-async fn from_every_kind_of_input_to_every_kind_of_address() {
+async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[1, 7]);
     let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
@@ -52,8 +52,8 @@ async fn from_every_kind_of_input_to_every_kind_of_address() {
         .iter()
         .rfind(|txid| last.contains(txid))
         .expect("they are in the block");
-    let heard = owner.until_paid(&last.to_string(), 0, Some(&block.to_string())).await;
-    let (of_watch, of_log) = by_watch(heard);
+    let messages = owner.until_paid(&last.to_string(), 0, Some(&block.to_string())).await;
+    let (of_watch, of_log) = by_watch(messages);
     let (of_watch, of_log) = (detected(&of_watch), detected(&of_log));
     assert_eq!((of_watch.len(), of_log.len()), (INPUTS.len() * 5, INPUTS.len()));
     for made in &made {
@@ -130,23 +130,23 @@ async fn waiting(stage: &mut Stage, owner: &mut Recorder, payee: &Payee, watch_i
         payee.address(),
     ];
     assert_eq!(watched.len(), labels.len(), "{kinds:?}: {watched:#?}");
-    for (((vout, told), label), address) in (1..).zip(&watched).zip(labels).zip(addresses) {
-        let expected = stage.seen_since(stage.waiting(&tx, vout, address).await, told);
+    for (((vout, reported), label), address) in (1..).zip(&watched).zip(labels).zip(addresses) {
+        let expected = stage.seen_since(stage.waiting(&tx, vout, address).await, reported);
         let expected = Payment {
             // It is held against the output when it is spent.
-            tweak: told.tweak.clone(),
+            tweak: reported.tweak.clone(),
             label,
             watch_id: Some(watch_id.to_owned()),
             ..expected
         };
-        assert_eq!(*told, expected, "{kinds:?}");
+        assert_eq!(*reported, expected, "{kinds:?}");
     }
     assert_eq!(watched[2].amount, "0.001");
     Made { tx, watched }
 }
 
 #[tokio::test]
-async fn a_payment_that_only_its_block_tells_of() {
+async fn a_payment_that_is_first_seen_in_its_block() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[3]);
     let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
@@ -155,19 +155,19 @@ async fn a_payment_that_only_its_block_tells_of() {
     let tx = stage.payer.pay(&[P2tr], &to);
     let block = stage.node.mine_with(std::slice::from_ref(&tx)).await;
 
-    let heard = owner
+    let messages = owner
         .until_paid(&tx.compute_txid().to_string(), 0, Some(&block.to_string()))
         .await;
-    let (of_watch, of_log) = by_watch(heard);
+    let (of_watch, of_log) = by_watch(messages);
     assert_eq!(detected(&of_log), [stage.confirmed(&tx, 0, stage.own, block).await]);
-    let told = detected(&of_watch);
+    let reported = detected(&of_watch);
     let expected = Payment {
-        tweak: told[0].tweak.clone(),
+        tweak: reported[0].tweak.clone(),
         label: Some(3),
         watch_id: Some(watch.watch_id),
         ..stage.confirmed(&tx, 1, payee.labelled_address(3), block).await
     };
-    assert_eq!(told, [expected]);
-    let received = (outpoint(&told[0]), tx.output[1].clone(), tweak(&told[0]));
+    assert_eq!(reported, [expected]);
+    let received = (outpoint(&reported[0]), tx.output[1].clone(), tweak(&reported[0]));
     assert_eq!(stage.node.accepts(&payee.spend(&[received], nobody())).await, Ok(()));
 }

@@ -31,7 +31,7 @@ const ROUNDS: u32 = 20;
 const PER_ROUND: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
+async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
     let dir = tempfile::tempdir().unwrap();
     let ports = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n";
     std::fs::write(dir.path().join("sdk_relay.toml"), ports).unwrap();
@@ -66,9 +66,9 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
         ..Handshake::default()
     };
     say(&mut client, &ClientMessage::Handshake(handshake)).await;
-    hear(&mut client).await;
+    receive(&mut client).await;
     say(&mut client, &ClientMessage::Watch(watch_of(&payee))).await;
-    hear(&mut client).await;
+    receive(&mut client).await;
 
     let hub = Arc::clone(&relay.websockets().hub);
     let dev = relay.dev().expect("standalone has it");
@@ -102,7 +102,7 @@ async fn a_watch_hears_of_its_payment_before_the_log_tells_of_the_block() {
 
         let mut paid = Vec::new();
         loop {
-            let ServerMessage::Notification(Notification { event, .. }) = hear(&mut client).await else {
+            let ServerMessage::Notification(Notification { event, .. }) = receive(&mut client).await else {
                 panic!("a notification");
             };
             match event {
@@ -126,7 +126,7 @@ async fn say(client: &mut WebSocketStream<DuplexStream>, message: &ClientMessage
 }
 
 /// The next message.
-async fn hear(client: &mut WebSocketStream<DuplexStream>) -> ServerMessage {
+async fn receive(client: &mut WebSocketStream<DuplexStream>) -> ServerMessage {
     loop {
         let message = timeout(DEADLINE, client.next()).await.expect("a message in time");
         let message = message.expect("the relay is there").unwrap();

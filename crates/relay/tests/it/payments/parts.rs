@@ -24,7 +24,7 @@ const PAID: [usize; 3] = [0, OUTPUTS / 2, OUTPUTS - 1];
 const INDEXED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_message_of_a_large_block_is_longer_than_clients_take() {
+async fn no_message_of_a_large_block_exceeds_the_client_limit() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
     let url = stage.relay.ws_url();
@@ -57,17 +57,17 @@ async fn no_message_of_a_large_block_is_longer_than_clients_take() {
     }
 
     // The client puts them together, and its place in the log is never inside a block.
-    let told = timeout(DEADLINE, events.recv()).await.expect("the block in time");
-    let Some(ClientEvent::Notification(told)) = told else {
-        panic!("{told:?}")
+    let received = timeout(DEADLINE, events.recv()).await.expect("the block in time");
+    let Some(ClientEvent::Notification(received)) = received else {
+        panic!("{received:?}")
     };
-    let Event::Tweaks(whole) = told.event else {
+    let Event::Tweaks(whole) = received.event else {
         panic!("another topic")
     };
     assert_eq!((whole.part, whole.parts), (1, 1));
     is_whole([whole], &payee);
-    assert_eq!(told.event_id, parts.last().map(|(id, ..)| *id));
-    assert_eq!(Some(client.last_event_id()), told.event_id);
+    assert_eq!(received.event_id, parts.last().map(|(id, ..)| *id));
+    assert_eq!(Some(client.last_event_id()), received.event_id);
     assert!(client.last_event_id() > began + 3);
 
     let history = history(&stage, &block).await;
@@ -89,8 +89,8 @@ fn recipient(n: usize, payee: &Payee) -> Recipient {
 /// Each part with its event id and its text.
 fn parts(recorder: &Recorder) -> Vec<(u64, Tweaks, String)> {
     let pairs = recorder.notifications.iter().zip(&recorder.texts);
-    let parts = pairs.filter_map(|(told, text)| match &told.event {
-        Event::Tweaks(part) => Some((told.event_id?, part.clone(), text.clone())),
+    let parts = pairs.filter_map(|(received, text)| match &received.event {
+        Event::Tweaks(part) => Some((received.event_id?, part.clone(), text.clone())),
         _ => None,
     });
     parts.collect()
@@ -132,13 +132,13 @@ async fn history(stage: &Stage, block: &str) -> Vec<Tweaks> {
         let next = timeout(DEADLINE, raw.next()).await.expect("a message in time").unwrap();
         let Frame::Text(text) = next else { continue };
         assert!(text.len() <= LARGEST_MESSAGE, "{} bytes", text.len());
-        let ServerMessage::Notification(told) = serde_json::from_str(&text).unwrap() else {
+        let ServerMessage::Notification(received) = serde_json::from_str(&text).unwrap() else {
             continue;
         };
-        let Event::Tweaks(part) = told.event else {
+        let Event::Tweaks(part) = received.event else {
             panic!("another topic")
         };
-        assert!(part.historical && told.event_id.is_none());
+        assert!(part.historical && received.event_id.is_none());
         if part.block_hash == block {
             let last = part.part == part.parts;
             parts.push(part);

@@ -23,7 +23,7 @@ const PIECE: usize = 4 << 20;
 const OVERLAP: usize = 4 << 10;
 
 #[tokio::test]
-async fn a_watch_that_has_ended_leaves_neither_key_nor_tweak_nor_address() {
+async fn an_ended_watch_leaves_neither_key_nor_tweak_nor_address() {
     let mut stage = Stage::new().await;
     let with_tls = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(&stage.node)
@@ -54,7 +54,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
     client.send_ping(b"between").await.unwrap();
     client.send_frame(0x80, second.as_bytes()).await.unwrap();
     let watch_id = loop {
-        if let ServerMessage::WatchResponse(response) = heard(&mut client).await {
+        if let ServerMessage::WatchResponse(response) = received(&mut client).await {
             break response.watch_id;
         }
     };
@@ -68,7 +68,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
     stage.node.send_raw(&tx).await;
     let mut tweaks = Vec::new();
     while tweaks.len() < 2 {
-        if let ServerMessage::Notification(notification) = heard(&mut client).await
+        if let ServerMessage::Notification(notification) = received(&mut client).await
             && let Event::PaymentDetected(payment) = notification.event
         {
             tweaks.push(payment.tweak.expect("a watch gets the tweak").expose().to_owned());
@@ -77,7 +77,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
     stage.node.mine(1).await;
     let mut confirmed = 0;
     while confirmed < 2 {
-        if let ServerMessage::Notification(notification) = heard(&mut client).await
+        if let ServerMessage::Notification(notification) = received(&mut client).await
             && let Event::PaymentDetected(payment) = notification.event
         {
             confirmed += usize::from(payment.block_hash.is_some());
@@ -106,7 +106,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
         }))
         .await
         .unwrap();
-    while !matches!(heard(&mut client).await, ServerMessage::UnwatchResponse(_)) {}
+    while !matches!(received(&mut client).await, ServerMessage::UnwatchResponse(_)) {}
     client.send_close(1000).await.unwrap();
     while client.next().await.is_ok() {}
     let mut last = Vec::new();
@@ -126,7 +126,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
     );
 }
 
-async fn heard(client: &mut RawClient) -> ServerMessage {
+async fn received(client: &mut RawClient) -> ServerMessage {
     loop {
         match timeout(DEADLINE, client.next())
             .await

@@ -14,7 +14,7 @@ use crate::support::recorder::{Recorder, detected};
 const INPUTS: [&[InputKind]; 5] = [&[P2wpkh], &[P2pkh], &[P2shP2wpkh], &[P2tr], &[P2tr, P2pkh, P2wpkh]];
 
 #[tokio::test]
-async fn every_block_brings_the_tweaks_that_find_its_payments() {
+async fn every_block_event_has_the_tweaks_of_its_payments() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[2]);
     let mut owner = Recorder::open(&stage.relay, &[], None).await;
@@ -33,23 +33,23 @@ async fn every_block_brings_the_tweaks_that_find_its_payments() {
     let empty = stage.node.mine_with(&[]).await;
 
     for hash in [full, empty] {
-        let Event::Tweaks(told) = scanner.next().await.event else {
+        let Event::Tweaks(received) = scanner.next().await.event else {
             panic!("tweaks of {hash}");
         };
         let block = stage.node.block(hash).await;
         assert_eq!(
-            (told.block_hash.clone(), told.block_height),
+            (received.block_hash.clone(), received.block_height),
             (hash.to_string(), height(&block))
         );
-        let outputs: Vec<_> = told
+        let outputs: Vec<_> = received
             .transactions
             .iter()
             .map(|tx| (tx.txid.clone(), outputs(tx)))
             .collect();
         assert_eq!(outputs, eligible(&block));
-        let found: Vec<_> = told.transactions.iter().flat_map(|tx| found(&payee, tx)).collect();
+        let found: Vec<_> = received.transactions.iter().flat_map(|tx| found(&payee, tx)).collect();
         if hash == empty {
-            assert_eq!(told.transactions, []);
+            assert_eq!(received.transactions, []);
             continue;
         }
         // The sender made the outputs from its private keys; that the tweak finds them proves it. The relay finds the
@@ -75,7 +75,7 @@ async fn every_block_brings_the_tweaks_that_find_its_payments() {
 }
 
 #[tokio::test]
-async fn who_resumes_hears_the_same_byte_for_byte() {
+async fn a_resumed_client_receives_the_same_bytes() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[2]);
     let topics = ["notifications", "tweaks"];
@@ -134,27 +134,35 @@ fn pay(stage: &mut Stage, payee: &Payee, kinds: &[InputKind]) -> Transaction {
 }
 
 /// What an app finds with nothing but the message and its own keys.
-pub(crate) fn found(payee: &Payee, told: &TweakTx) -> Vec<(String, u32, Option<u32>, u64, String)> {
+pub(crate) fn found(payee: &Payee, received: &TweakTx) -> Vec<(String, u32, Option<u32>, u64, String)> {
     let output = |o: &sdk_relay_client::protocol::TweakOutput| TaprootOutput {
         vout: o.vout,
         key: <[u8; 32]>::from_hex(&o.public_key).expect("32 bytes in hex"),
         amount: bitcoin::Amount::from_sat(o.amount_sats),
     };
     let eligible = EligibleTx {
-        txid: told.txid.parse().unwrap(),
-        tweak: told.tweak.parse().unwrap(),
-        outputs: told.outputs.iter().map(output).collect(),
+        txid: received.txid.parse().unwrap(),
+        tweak: received.tweak.parse().unwrap(),
+        outputs: received.outputs.iter().map(output).collect(),
     };
     let matches = scan(&payee.receiver(), &eligible);
-    let one = |m: Match| (told.txid.clone(), m.vout, m.label, m.amount.to_sat(), m.tweak.to_hex());
+    let one = |m: Match| {
+        (
+            received.txid.clone(),
+            m.vout,
+            m.label,
+            m.amount.to_sat(),
+            m.tweak.to_hex(),
+        )
+    };
     matches.into_iter().map(one).collect()
 }
 
 /// Index, x-only key and satoshis of each taproot output.
 type Outputs = Vec<(u32, String, u64)>;
 
-fn outputs(told: &TweakTx) -> Outputs {
-    let outputs = told.outputs.iter();
+fn outputs(received: &TweakTx) -> Outputs {
+    let outputs = received.outputs.iter();
     outputs.map(|o| (o.vout, o.public_key.clone(), o.amount_sats)).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::support::step::{Step, steps};
 const NAME: &str = "takings";
 
 #[tokio::test]
-async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
+async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     let node = Options {
         wallet: true,
         ..Options::default()
@@ -51,13 +51,13 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
         expected.push(stage.waiting(&tx, vout, address).await);
     }
     for recorder in &mut recorders {
-        let told = detected(&recorder.until_paid(&txid, 4, None).await);
+        let received = detected(&recorder.until_paid(&txid, 4, None).await);
         let expected: Vec<_> = expected
             .iter()
-            .zip(&told)
-            .map(|(e, told)| stage.seen_since(e.clone(), told))
+            .zip(&received)
+            .map(|(e, received)| stage.seen_since(e.clone(), received))
             .collect();
-        assert_eq!(told, expected);
+        assert_eq!(received, expected);
     }
 
     let block = stage.node.mine(1).await[0];
@@ -92,8 +92,8 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
     let inside = stage.ask("getnewaddress", json!([])).await;
     let itself = stage.ask("sendtoaddress", json!([inside, 0.0001])).await;
     let marker = stage.pay_relay(MARKER).await.compute_txid().to_string();
-    let heard = recorders[0].until_paid(&marker, 0, None).await;
-    let paid: Vec<_> = detected(&heard)
+    let messages = recorders[0].until_paid(&marker, 0, None).await;
+    let paid: Vec<_> = detected(&messages)
         .into_iter()
         .map(|p| (p.txid, p.address, p.amount))
         .collect();
@@ -106,16 +106,16 @@ async fn payments_to_the_nodes_wallet_are_told_to_every_subscriber() {
     let end = stage.node.mine(1).await[0];
     recorders[0].until_paid(&marker, 0, Some(&end.to_string())).await;
     stage.node.invalidate(end).await;
-    let heard = steps(&recorders[0].until_disconnected(&end.to_string()).await);
-    let reverted = heard
+    let messages = steps(&recorders[0].until_disconnected(&end.to_string()).await);
+    let reverted = messages
         .iter()
         .filter(|step| matches!(step, Step::Reverted((txid, _), Some(_), None) if *txid == itself));
-    assert_eq!(reverted.count(), 1, "{heard:#?}");
-    let again = recorders[0].until(
+    assert_eq!(reverted.count(), 1, "{messages:#?}");
+    let repeated = recorders[0].until(
         "the wallet's payment in the mempool again",
         |event| matches!(event, Event::PaymentDetected(p) if p.txid == itself && p.confirmations == 0),
     );
-    again.await;
+    repeated.await;
 }
 
 fn script(address: &str) -> ScriptBuf {

@@ -9,7 +9,7 @@ use crate::support::DEADLINE;
 use crate::support::recorder::{Recorder, by_watch, detected, watch_of};
 
 #[tokio::test]
-async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
+async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[]);
     let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
@@ -60,12 +60,12 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
     for recorder in [&rival, &subscriber, &quiet] {
         assert_eq!(to_watch(recorder), []);
         // The topic `tweaks` is public, and names every transaction that may be a silent payment; nothing else does.
-        let told = recorder
+        let reported = recorder
             .texts
             .iter()
             .filter(|text| !text.contains(r#""notification_type":"tweaks""#));
         assert!(
-            !told.into_iter().any(|text| text.contains(&watched)),
+            !reported.into_iter().any(|text| text.contains(&watched)),
             "{:#?}",
             recorder.texts
         );
@@ -98,7 +98,7 @@ async fn a_watch_is_told_to_its_owner_and_the_own_wallet_to_everybody() {
 }
 
 #[tokio::test]
-async fn a_new_watch_is_held_against_the_mempool_as_it_stands() {
+async fn a_new_watch_is_scanned_against_the_current_mempool() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[5]);
     let mut subscriber = Recorder::open(&stage.relay, &["notifications"], None).await;
@@ -121,26 +121,26 @@ async fn a_new_watch_is_held_against_the_mempool_as_it_stands() {
     let builder = Client::builder(&stage.relay.ws_url()).topics([Topic::Notifications]);
     let (client, mut events) = builder.reconnect(false).connect().await.unwrap();
     let first = client.watch(watch_of(&payee)).await.unwrap();
-    let told = next_of_watch(&mut events).await;
+    let reported = next_of_watch(&mut events).await;
     let expected = Payment {
-        tweak: told.tweak.clone(),
+        tweak: reported.tweak.clone(),
         label: Some(5),
         watch_id: Some(first.watch_id.clone()),
-        ..stage.seen_since(stage.waiting(&waiting, 1, payee.labelled_address(5)).await, &told)
+        ..stage.seen_since(stage.waiting(&waiting, 1, payee.labelled_address(5)).await, &reported)
     };
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     // A second watch for the same keys is another watch.
     let second = client.watch(watch_of(&payee)).await.unwrap();
-    let again = next_of_watch(&mut events).await;
-    assert_eq!(again.watch_id, Some(second.watch_id.clone()));
-    assert_eq!(outpoint(&again), outpoint(&told));
+    let repeated = next_of_watch(&mut events).await;
+    assert_eq!(repeated.watch_id, Some(second.watch_id.clone()));
+    assert_eq!(outpoint(&repeated), outpoint(&reported));
     client.unwatch(&second.watch_id).await.unwrap();
 
     // It confirms: once, to the watch that is left.
     let block = stage.node.mine(1).await[0];
     let confirmed = next_of_watch(&mut events).await;
     let expected = Payment {
-        tweak: told.tweak.clone(),
+        tweak: reported.tweak.clone(),
         label: Some(5),
         watch_id: Some(first.watch_id),
         ..stage.confirmed(&waiting, 1, payee.labelled_address(5), block).await
@@ -151,8 +151,8 @@ async fn a_new_watch_is_held_against_the_mempool_as_it_stands() {
     // The next that comes to it is the next payment, and nothing of what lies in blocks.
     let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
     stage.node.send_raw(&next).await;
-    let heard = next_of_watch(&mut events).await;
-    assert_eq!((heard.txid, heard.label), (next.compute_txid().to_string(), None));
+    let messages = next_of_watch(&mut events).await;
+    assert_eq!((messages.txid, messages.label), (next.compute_txid().to_string(), None));
 }
 
 /// The next payment to a watch.

@@ -49,17 +49,17 @@ async fn six_blocks_deep(options: Options) {
 
     // All six go: the newest first, each after the payments in it. The payments wait again.
     scene.node.invalidate(old[0]).await;
-    let mut told = scene.disconnected(old[0]).await;
-    let waits_again = |told: &[Step]| all.iter().all(|tx| told.contains(&seen(tx, None)));
-    while !waits_again(&told) {
+    let mut received = scene.disconnected(old[0]).await;
+    let waits_again = |received: &[Step]| all.iter().all(|tx| received.contains(&seen(tx, None)));
+    while !waits_again(&received) {
         let missing = all
             .iter()
-            .find(|tx| !told.contains(&seen(tx, None)))
+            .find(|tx| !received.contains(&seen(tx, None)))
             .expect("one is missing");
-        told.extend(scene.paid(missing, None).await);
+        received.extend(scene.paid(missing, None).await);
     }
     let contents: [&[&Transaction]; 6] = [&[&one], &[&two[0], &two[1]], &[&unseen], &[], &[&five], &[&six]];
-    let mut rest = told.iter().filter(|step| !matches!(step, Step::Paid(_, None)));
+    let mut rest = received.iter().filter(|step| !matches!(step, Step::Paid(_, None)));
     for (block, txs) in old.iter().zip(contents).rev() {
         let mut reverted: Vec<_> = rest.by_ref().take(txs.len()).cloned().collect();
         let mut expected: Vec<_> = txs.iter().map(|tx| gone(tx, Some(*block), None)).collect();
@@ -72,20 +72,20 @@ async fn six_blocks_deep(options: Options) {
     assert_eq!(rest.next(), None);
     for tx in all {
         assert_eq!(
-            told.iter().filter(|step| **step == seen(tx, None)).count(),
+            received.iter().filter(|step| **step == seen(tx, None)).count(),
             1,
-            "once: {told:#?}"
+            "once: {received:#?}"
         );
     }
 
     // On the new branch one payment is replaced before a block, one by a block, one by nothing; the others come again.
     let replaced = scene.replacement(&one);
     scene.node.send_raw(&replaced).await;
-    let mut told = scene.paid(&replaced, None).await;
+    let mut received = scene.paid(&replaced, None).await;
     let (by_block, by_nothing) = (scene.replacement(&two[0]), scene.refusal(&five));
     let mut new = vec![scene.node.mine_with(&[by_block.clone(), by_nothing.clone()]).await];
     new.extend(scene.node.mine(6).await);
-    told.extend(scene.mined(new[6]).await);
+    received.extend(scene.mined(new[6]).await);
     let expected = [
         gone(&one, None, Some(&replaced)),
         gone(&two[0], None, Some(&by_block)),
@@ -98,17 +98,17 @@ async fn six_blocks_deep(options: Options) {
     ];
     for step in &expected {
         assert_eq!(
-            told.iter().filter(|s| *s == step).count(),
+            received.iter().filter(|s| *s == step).count(),
             1,
-            "{step:?} once: {told:#?}"
+            "{step:?} once: {received:#?}"
         );
     }
 
     // And back to the old branch, whose blocks and payments were told once before.
     scene.node.invalidate(new[0]).await;
     scene.node.reconsider(old[0]).await;
-    let told = scene.mined(old[5]).await;
-    let blocks = told
+    let received = scene.mined(old[5]).await;
+    let blocks = received
         .iter()
         .filter(|s| matches!(s, Step::Mined(_) | Step::Disconnected(_)));
     let back: Vec<_> = new.iter().rev().map(|b| disconnected(*b)).collect();

@@ -43,13 +43,13 @@ async fn in_the_mempool_and_in_a_block() {
     assert!(watch == expected || watch == swapped, "{watch:?}, not {expected:?}");
 
     // What is taken back is what was told, in every field; only what replaced it is new.
-    let told = &scene.owner.notifications;
+    let received = &scene.owner.notifications;
     let mut reverted = 0;
-    for (place, notification) in told.iter().enumerate() {
+    for (place, notification) in received.iter().enumerate() {
         let Event::PaymentReverted(payment) = &notification.event else {
             continue;
         };
-        let before = told[..place].iter().rev().find_map(|n| match &n.event {
+        let before = received[..place].iter().rev().find_map(|n| match &n.event {
             Event::PaymentDetected(p) if (&p.txid, p.vout) == (&payment.txid, payment.vout) => Some(Payment::clone(p)),
             _ => None,
         });

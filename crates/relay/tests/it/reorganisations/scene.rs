@@ -108,11 +108,11 @@ impl Scene {
     /// Waits until the end of a payment in the mempool is told. Gives what the log has told since the last wait.
     pub(crate) async fn reverted(&mut self, tx: &Transaction) -> Vec<Step> {
         let txid = tx.compute_txid().to_string();
-        let told = self.other.until(
+        let received = self.other.until(
             format!("the end of {txid}"),
             |event| matches!(event, Event::PaymentReverted(p) if p.txid == txid && p.block_hash.is_none()),
         );
-        steps(&told.await)
+        steps(&received.await)
     }
 
     /// A last payment and a last block, after which nothing of what was before can follow; and what was told is held
@@ -142,18 +142,18 @@ impl Scene {
     /// told, the watch's payments in it have been; when it goes, they have been taken back.
     async fn fold_watch(&self) -> Payments {
         let mut payments = Payments::new();
-        let mut heard = BTreeSet::new();
+        let mut messages = BTreeSet::new();
         for notification in &self.owner.notifications {
             match (&notification.event, notification.event_id) {
                 (Event::PaymentDetected(payment), None) => {
                     let place = payment.block_hash.clone();
-                    heard.insert((payment.txid.clone(), payment.vout, place.clone()));
+                    messages.insert((payment.txid.clone(), payment.vout, place.clone()));
                     let before = payments.insert(output(payment), (place.clone(), payment.amount_sats));
-                    let news = match before {
+                    let is_new = match before {
                         None => true,
                         Some((before, _)) => before.is_none() && place.is_some(),
                     };
-                    assert!(news, "told before: {payment:?}");
+                    assert!(is_new, "told before: {payment:?}");
                 }
                 (Event::PaymentReverted(payment), None) => {
                     let was = Some((payment.block_hash.clone(), payment.amount_sats));
@@ -174,7 +174,7 @@ impl Scene {
                     for tx in txs.iter().filter(|tx| self.sent.contains(tx)) {
                         for (vout, _) in WATCHED {
                             let key = (tx.compute_txid().to_string(), vout, Some(block.block_hash.clone()));
-                            assert!(heard.contains(&key), "{key:?} is told with its block, not after it");
+                            assert!(messages.contains(&key), "{key:?} is told with its block, not after it");
                         }
                     }
                 }

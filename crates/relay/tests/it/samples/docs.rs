@@ -48,7 +48,7 @@ const MAY_BE_NULL: [&str; 14] = [
 ];
 
 #[tokio::test]
-async fn every_example_of_the_page_is_true() {
+async fn every_example_of_the_page_matches_the_relay() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/API.md")).unwrap();
     let all = examples(&page);
     let mut stage = Stage::new().await;

@@ -53,7 +53,7 @@ fn act(words: &str) -> Option<Act> {
 }
 
 #[test]
-fn examples_say_what_they_are() {
+fn examples_are_classified() {
     let page =
         "x\n```json send\n{}\n```\n```json GET /a?b=1\n{\n}\n```\n```sh\nls\n```\n```json PUT /c request\n1\n```\n";
     let found: Vec<_> = examples(page).into_iter().map(|e| (e.line, e.act, e.text)).collect();

@@ -57,9 +57,14 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
     let base = ["--from", "1", "--relay", &url, "--keys", &keys];
     let with = async |more: &[&str]| scan(&[&base[..], more].concat(), "").await;
 
-    let said = with(&["--ca", &authority, "--token-file", &token]).await;
-    assert_eq!((said.code, said.payments().len()), (Some(0), 1), "{}", said.stderr);
-    assert_eq!(said.payments()[0].txid, tx.compute_txid().to_string());
+    let result = with(&["--ca", &authority, "--token-file", &token]).await;
+    assert_eq!(
+        (result.code, result.payments().len()),
+        (Some(0), 1),
+        "{}",
+        result.stderr
+    );
+    assert_eq!(result.payments()[0].txid, tx.compute_txid().to_string());
     // What is missing is named with the option that gives it.
     for (more, words) in [
         (&["--token-file", token.as_str()][..], ["certificate", "--ca"]),
@@ -79,8 +84,8 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
             ["token file", "one word"],
         ),
     ] {
-        let said = with(more).await;
-        let line = said.refused();
+        let result = with(more).await;
+        let line = result.refused();
         for word in words {
             assert!(line.contains(word), "{word:?} is missing in {line}");
         }
@@ -106,7 +111,7 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
 
 /// On the relay's own machine its configuration says all of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_own_relay_with_a_certificate_of_its_own_making_needs_nothing() {
+async fn the_own_relay_with_a_self_signed_certificate_needs_no_options() {
     let home = tempfile::tempdir().unwrap();
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .arg("--standalone")
@@ -122,6 +127,6 @@ async fn the_own_relay_with_a_certificate_of_its_own_making_needs_nothing() {
         .env("SDK_RELAY_DATA_DIR", home.path())
         .env("SDK_RELAY_WS_URL", address)
         .env("SDK_RELAY_AUTH__READ_TOKEN", TOKEN);
-    let said = run(command, &keys_of(&payee)).await;
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let result = run(command, &keys_of(&payee)).await;
+    assert_eq!(result.code, Some(0), "{}", result.stderr);
 }

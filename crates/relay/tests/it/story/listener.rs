@@ -10,17 +10,17 @@ use sdk_relay_client::{Disconnect, Notification, RawClient, Resume};
 use tokio::task::JoinHandle;
 
 /// Between two attempts while the relay is down: it shall miss none of the short lives that it is given.
-const AGAIN: Duration = Duration::from_millis(5);
+const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// A raw connection, again and again: the SDK's client would hide an event that comes twice. It ends with this handle.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    told: Arc<Mutex<Told>>,
+    received: Arc<Mutex<Received>>,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Received {
     events: Vec<Notification>,
     connections: usize,
 }
@@ -28,32 +28,32 @@ struct Told {
 impl Listener {
     /// Listens to notifications and tweaks at `url`, from the first event of the log.
     pub(crate) fn start(url: String) -> Listener {
-        let told = Arc::<Mutex<Told>>::default();
-        let book = Arc::clone(&told);
+        let received = Arc::<Mutex<Received>>::default();
+        let record = Arc::clone(&received);
         let task = tokio::spawn(async move {
             loop {
                 if let Ok(mut client) = RawClient::connect(&url).await {
                     // The relay was killed: there is no other reason to end.
-                    let Err(end) = listen(&mut client, &book).await;
+                    let Err(end) = listen(&mut client, &record).await;
                     assert!(
                         matches!(&end, Disconnect::Lost(why) if !why.contains("invalid message")),
                         "{end}"
                     );
                 }
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_AFTER).await;
             }
         });
-        Listener { told, task }
+        Listener { received, task }
     }
 
     /// All events so far.
-    pub(crate) fn told(&self) -> Vec<Notification> {
-        self.told.lock().unwrap().events.clone()
+    pub(crate) fn received(&self) -> Vec<Notification> {
+        self.received.lock().unwrap().events.clone()
     }
 
     /// How many handshakes the relay has answered.
     pub(crate) fn connections(&self) -> usize {
-        self.told.lock().unwrap().connections
+        self.received.lock().unwrap().connections
     }
 
     /// Panics when the listener has: what it heard was wrong.
@@ -68,8 +68,14 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<Infallible, Disconnect> {
-    let last = book.lock().unwrap().events.last().and_then(|n| n.event_id).unwrap_or(0);
+async fn listen(client: &mut RawClient, record: &Mutex<Received>) -> Result<Infallible, Disconnect> {
+    let last = record
+        .lock()
+        .unwrap()
+        .events
+        .last()
+        .and_then(|n| n.event_id)
+        .unwrap_or(0);
     let handshake = Handshake {
         client_id: "listener".to_owned(),
         version: API_VERSION.to_owned(),
@@ -87,10 +93,10 @@ async fn listen(client: &mut RawClient, book: &Mutex<Told>) -> Result<Infallible
         response.last_event_id >= last,
         "{last} was told, and is not in the log: {response:?}"
     );
-    book.lock().unwrap().connections += 1;
+    record.lock().unwrap().connections += 1;
     loop {
         match client.next_message().await? {
-            ServerMessage::Notification(notification) => book.lock().unwrap().events.push(notification),
+            ServerMessage::Notification(notification) => record.lock().unwrap().events.push(notification),
             other => panic!("nothing else was asked for: {other:?}"),
         }
     }

@@ -87,11 +87,11 @@ impl World {
 /// Folds what was told, in order, onto the world at the start. Panics where the story contradicts itself: an event that
 /// is missing, comes twice, or does not follow from what was told before. The events are those of the topics
 /// `notifications` and `tweaks`, from the first one on.
-pub(crate) fn fold(start: &World, told: &[Notification]) -> World {
+pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
     let mut world = start.clone();
     // The block whose tweaks are to come.
     let mut tweaks_of: Option<String> = None;
-    for (expected, notification) in (1..).zip(told) {
+    for (expected, notification) in (1..).zip(received) {
         let id = notification.event_id.expect("an event of the log");
         assert_eq!(
             id, expected,

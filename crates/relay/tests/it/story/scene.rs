@@ -125,7 +125,7 @@ impl Scene {
         let truth = self.truth().await;
         eventually(DEADLINE, format!("what is told is {truth:#?}"), async || {
             listener.check();
-            (fold(&self.start, &listener.told()) == truth).then_some(())
+            (fold(&self.start, &listener.received()) == truth).then_some(())
         })
         .await;
         truth

@@ -1,5 +1,4 @@
-//! A disk in memory that fails when it is told to, and forgets or tears what was not synchronised when its power is
-//! cut.
+//! A disk in memory with injected faults; on a power cut it loses or tears unsynchronised writes.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use redb::StorageBackend;
 use sdk_relay_store::Medium;
 
-/// What the disk can be told to fail at.
+/// Operation that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// A write, or a new length: half of it is done.
@@ -23,16 +22,16 @@ pub(crate) enum Fault {
     Once(Operation, u64),
     /// From the n-th of these operations on everything fails: the power is cut.
     PowerCut(Operation, u64),
-    /// It is full: what lies where something was written before can be written, and nothing else.
+    /// It is full: only allocated pages can be written.
     Full,
 }
 
-/// What becomes of what was written and not synchronised when the power is cut.
+/// Fate of unsynchronised writes on a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsynced {
     Lost,
     Kept,
-    /// Of each write it is left to chance whether all of it, some of its sectors or nothing is on the disk.
+    /// Of each write, a random part is on the disk: all, some sectors, or nothing.
     Torn(u64),
 }
 
@@ -46,7 +45,7 @@ enum Pending {
 struct State {
     durable: Vec<u8>,
     pending: Vec<Pending>,
-    /// What is read: everything that was written.
+    /// The visible content: everything that was written.
     current: Vec<u8>,
     /// Pages that were ever written; the others are holes.
     allocated: BTreeSet<u64>,
@@ -61,12 +60,12 @@ struct State {
 pub(crate) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    /// With an empty database: the product makes one under another name, and renames it once it is whole.
+    /// With an empty database, as the store creates it under a temporary name.
     pub(crate) fn made() -> Self {
         Self::holding(|_| {})
     }
 
-    /// With what is written into an empty database.
+    /// With the data that `write` writes into an empty database.
     pub(crate) fn holding(write: impl FnOnce(&redb::Database)) -> Self {
         let disk = Self::default();
         write(&disk.database());
@@ -76,7 +75,7 @@ impl Disk {
         disk
     }
 
-    /// The database as any program sees it.
+    /// The database, opened directly with redb.
     pub(crate) fn database(&self) -> redb::Database {
         let database = redb::Database::builder().create_with_backend(Self(Arc::clone(&self.0)));
         database.expect("a database")
@@ -102,7 +101,7 @@ impl Disk {
         self.state().is_off
     }
 
-    /// What is on the disk after the power came back; it works from now on.
+    /// The disk after a power cut; it works from now on.
     pub(crate) fn after_power_cut(&self, unsynced: Unsynced) -> Self {
         let state = self.state();
         let mut bytes = state.durable.clone();
@@ -141,9 +140,9 @@ impl Disk {
     }
 }
 
-/// A disk writes its sectors whole.
+/// Sectors are written atomically.
 const SECTOR: usize = 512;
-/// A file system finds place for pages.
+/// A file system allocates pages.
 const PAGE: u64 = 4096;
 
 /// xorshift64: the same tears with the same seed.

@@ -6,7 +6,7 @@ use sdk_relay_store::{EventLog, OpenError, Store};
 
 use super::disk::{Disk, Fault, Operation, Unsynced};
 
-/// Of the events of the file, so that there are several slices.
+/// Size of a slice, so that the file has several.
 const SLICE: u64 = 5;
 
 fn open(disk: &Disk) -> Result<Store, OpenError> {
@@ -34,7 +34,7 @@ fn counted(disk: &Disk) -> [(Operation, u64); 2] {
     [(Operation::Write, writes), (Operation::Sync, syncs)]
 }
 
-/// As long as the file has the format 1, the program of that format finds everything in it.
+/// As long as the file has the format 1, a program of that format finds all events in it.
 fn is_of_version_0_1_or_refused_by_it(disk: &Disk, file: &Format1, name: &str) {
     let database = copy(disk).database();
     if Format1::open_with_version_0_1(&database) == 1 {
@@ -43,7 +43,7 @@ fn is_of_version_0_1_or_refused_by_it(disk: &Disk, file: &Format1, name: &str) {
 }
 
 #[test]
-fn a_migration_whose_power_is_cut_at_any_write_or_sync_is_continued() {
+fn a_migration_continues_after_a_power_cut_at_any_write_or_sync() {
     let (file, old) = old();
     let expected = state(&open(&copy(&old)).unwrap());
     let mut half_way = 0;
@@ -69,7 +69,7 @@ fn a_migration_whose_power_is_cut_at_any_write_or_sync_is_continued() {
 }
 
 #[test]
-fn a_migration_of_which_any_write_or_sync_fails_is_continued() {
+fn a_migration_continues_after_a_failure_of_any_write_or_sync() {
     let (file, old) = old();
     let expected = state(&open(&copy(&old)).unwrap());
     let mut refused = 0;
@@ -92,9 +92,9 @@ fn a_migration_of_which_any_write_or_sync_fails_is_continued() {
     assert!(refused > 10, "{refused}");
 }
 
-/// The program ends with an error that says so, and the next start continues.
+/// The program ends with an error, and the next start continues.
 #[test]
-fn a_migration_on_a_full_disk_is_continued_once_there_is_space() {
+fn a_migration_on_a_full_disk_continues_once_there_is_space() {
     let (_, old) = old();
     let expected = state(&open(&copy(&old)).unwrap());
     old.set(Some(Fault::Full));

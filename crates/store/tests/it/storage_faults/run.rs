@@ -1,4 +1,4 @@
-//! What detection does with the store in fifty blocks, and what must be in the store afterwards.
+//! The commits of detection in fifty blocks, and the expected state of the store.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,10 +18,10 @@ pub(crate) const RETENTION: Retention = Retention {
     events: 100,
     bytes: 1 << 20,
 };
-/// A fault that happens once needs one more attempt, or two where it meets the reopening.
+/// A single fault needs one more attempt, or two if it hits the reopening.
 const ATTEMPTS: usize = 3;
 
-/// What the store holds.
+/// Content of the store.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     /// All events ever; the log keeps the newest.
@@ -63,7 +63,7 @@ impl Model {
         Ok((store.next_event_id()?, model))
     }
 
-    /// As the store shows it: the newest events.
+    /// As visible in the store: the newest events.
     fn shown(&self) -> (u64, Self) {
         let kept = self.events.len().min(RETENTION.events as usize);
         let shown = Self {
@@ -74,7 +74,7 @@ impl Model {
     }
 }
 
-/// Events are numbered without holes up to the next one, whatever else the store holds.
+/// Checks that event ids are consecutive up to the next one.
 pub(crate) fn is_consistent(store: &Store, name: &str) {
     let Ok((next, model)) = Model::of(store) else { return };
     let ids: Vec<u64> = model.events.iter().map(|e| e.id).collect();
@@ -140,12 +140,12 @@ pub(crate) fn open(disk: &Disk) -> Result<Store, OpenError> {
     Store::open_on(Box::new(disk.clone()), Path::new("memory"), "regtest", RETENTION)
 }
 
-/// A writer, and what it was assured of.
+/// A writer, and its confirmed state.
 pub(crate) struct Run {
     pub(crate) store: Store,
     name: String,
     number: usize,
-    /// Of the batches whose commit succeeded.
+    /// State of the batches whose commit succeeded.
     model: Model,
 }
 
@@ -183,7 +183,7 @@ impl Run {
         self.number
     }
 
-    /// Commits the next batch; after an error the same one is next.
+    /// Commits the next batch; after an error, the same one is retried.
     pub(crate) fn try_next(&mut self) -> Result<(), StoreError> {
         let batch = batch(self.number, &self.model);
         self.store.commit(&batch)?;
@@ -192,7 +192,7 @@ impl Run {
         Ok(())
     }
 
-    /// Commits as many, each in a few attempts; in between readers see whole batches.
+    /// Commits `count` batches with a few attempts each; in between, readers see complete batches.
     pub(crate) fn next_batches(&mut self, count: usize) {
         for _ in 0..count {
             let mut attempt = self.try_next();
@@ -210,7 +210,7 @@ impl Run {
         self.next_batches((BLOCKS as usize).saturating_sub(self.number));
     }
 
-    /// Commits until the disk has counted so many operations.
+    /// Commits until the disk has counted this number of operations.
     pub(crate) fn until_counted(&mut self, disk: &Disk, operation: Operation, n: u64) {
         let counted = || {
             let (writes, syncs) = disk.counted();
@@ -233,7 +233,7 @@ impl Run {
         }
     }
 
-    /// The same writer after a power cut: it learns from the store what it is to do next.
+    /// The same writer after a power cut: it continues from the state of the store.
     pub(crate) fn on(&self, disk: &Disk, name: String) -> Self {
         let store = open(disk).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut run = Self {
@@ -252,13 +252,13 @@ impl Run {
         run
     }
 
-    /// The store has what was committed, and nothing else.
+    /// Checks that the store has exactly the committed state.
     pub(crate) fn holds_in(&self, store: &Store) {
         let found = Model::of(store).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         assert_eq!(found, self.model.shown(), "{}, batch {}", self.name, self.number);
     }
 
-    /// It has that, or the batch that was not refused for good, too. It may also be out of order for now.
+    /// Checks that the store has this state, or also the batch with an unknown outcome. It may also be unavailable.
     pub(crate) fn holds_or_will(&self, store: &Store) {
         let Ok(found) = Model::of(store) else { return };
         let mut with = self.model.clone();
@@ -272,7 +272,7 @@ impl Run {
     }
 }
 
-/// Adds syncs as the relay does, with what came meanwhile behind what failed; gives what is to be there.
+/// Adds syncs as the relay does: failed ones are retried, followed by new ones; returns the expected records.
 pub(crate) fn add_syncs(store: &Store) -> Vec<Vec<u8>> {
     let record = |n: usize| format!("sync {n}").into_bytes();
     let (mut all, mut unsaved) = (Vec::new(), Vec::new());
