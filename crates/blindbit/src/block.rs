@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use sdk_relay_config::Network;
 use sdk_relay_http_common::query::digits;
 use sdk_relay_index::{Index, IndexState};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::blindbit::{BlindbitInfo, BlockIdentifier};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, IndexTip, IndexedBlock, IndexedTx};
@@ -198,7 +199,7 @@ fn index(handles: &Handles) -> Result<&Index, Refusal> {
 async fn looked<T: Send + 'static>(
     look: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    match tokio::task::spawn_blocking(look).await {
+    match blocking::spawn(look).await {
         Ok(Ok(found)) => Ok(found),
         // Already logged.
         Ok(Err(IndexError::Corrupt { height, .. })) => Err(Refusal::new(

@@ -16,6 +16,7 @@ use std::time::Duration;
 use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_chain::joined;
 use sdk_relay_index::{Index, scan_within};
+use sdk_relay_platform::blocking;
 use sdk_relay_scheduler::{Fair, Owner, PAIR, cost_of_row};
 use sdk_relay_store::index::IndexError;
 
@@ -95,7 +96,7 @@ impl HistoryScanner {
         };
         let sharing = own().count().max(turns.addresses()).clamp(1, KEYS);
         let store = Arc::clone(&self.index.store);
-        let blocks = match joined(tokio::task::spawn_blocking(move || store.blocks(from, PAIRS / sharing)).await) {
+        let blocks = match joined(blocking::spawn(move || store.blocks(from, PAIRS / sharing)).await) {
             Some(Ok(blocks)) => blocks,
             // The block is quarantined and logged now: continue with another scan.
             Some(Err(IndexError::Corrupt { .. })) => return true,

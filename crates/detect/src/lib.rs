@@ -42,7 +42,7 @@ pub use history::HistoryScanner;
 pub use mailbox::{Mailbox, MailboxReceiver};
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
-pub use sdk_relay_scheduler::SpawnThread;
+pub use sdk_relay_scheduler::{SpawnThread, ThreadWork};
 pub use watch_history::HistoryPlan;
 
 use scan_queue::ScanQueue;
@@ -67,10 +67,8 @@ pub fn start(
     });
     let (scheduler, outcomes) = Scheduler::start(&parts.scanner, threads).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
-    let runtime = tokio::runtime::Handle::current();
-    let work = move || runtime.block_on(worker.run(events, commands, outcomes, stop));
     threads
-        .spawn_thread("detect", Box::new(work))
+        .spawn_thread("detect", Box::pin(worker.run(events, commands, outcomes, stop)))
         .map_err(StartError::Thread)?;
     Ok(Started { detection, history })
 }

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
 use sdk_relay_config::WalletKeys;
 use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
+use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -99,7 +99,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
 }
 
 fn create(path: &Path) -> std::io::Result<()> {
-    let mut keys = [SecretKey::new(&mut OsRng), SecretKey::new(&mut OsRng)];
+    let mut keys = [SecretKey::new(&mut random::rng()), SecretKey::new(&mut random::rng())];
     let text = Zeroizing::new(format!(
         "# The silent-payment wallet of this relay (BIP352). Anybody with this file can see and spend its coins.\n\
          {SCAN} = \"{}\"\n{SPEND} = \"{}\"\n",

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bitcoin::{BlockHash, OutPoint, Txid};
 use sdk_relay_backfill::{Heights, NextRange, Progress};
 use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
+use sdk_relay_platform::clock;
 use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
 use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
@@ -155,7 +155,7 @@ impl Watch {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (NextScan::Done, 0);
         };
-        let (from, to, now) = (scanned.from, scanned.through.height, Instant::now());
+        let (from, to, now) = (scanned.from, scanned.through.height, clock::monotonic());
         let last = match scanned.missing {
             Some(reason) => {
                 let left_out = history.skip(MissingBlocks { from, to, reason }, now);

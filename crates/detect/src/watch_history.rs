@@ -6,10 +6,11 @@
 //! While the index is complete, live notifications wait until the history is sent, so that a client receives all in
 //! order. Building the index can take days: meanwhile live notifications are sent at once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sdk_relay_backfill::{Backfill, Heights, Limits, Live, NextRange};
 use sdk_relay_index::{IndexStatus, NEARLY};
+use sdk_relay_platform::clock;
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
 use super::mailbox::QueuedFrame;
@@ -56,7 +57,7 @@ pub(super) fn requested(heights: Heights) -> WatchHistory {
 /// Blocks that live detection did not process, without an index to scan them.
 pub(super) fn unseen(from: u32, to: u32) -> WatchHistory {
     let mut history = requested(Heights { from, to: Some(to) });
-    let now = Instant::now();
+    let now = clock::monotonic();
     history.settle(to, Live::AtOnce, now);
     let missing = MissingBlocks {
         from,
@@ -72,7 +73,7 @@ pub(super) fn settle(history: &mut WatchHistory, tip: u32, index: &IndexStatus) 
     let last = history.requested().to.unwrap_or(u32::MAX).min(tip);
     let is_whole = index.tip.is_some_and(|t| t.height.saturating_add(NEARLY) >= last);
     let live = if is_whole { Live::AfterHistory } else { Live::AtOnce };
-    let now = Instant::now();
+    let now = clock::monotonic();
     if !history.settle(tip, live, now) {
         return false;
     }

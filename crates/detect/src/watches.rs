@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use bitcoin::secp256k1::rand::RngCore;
-use bitcoin::secp256k1::rand::rngs::OsRng;
 use sdk_relay_bip352::Prepared;
+use sdk_relay_platform::{clock, random};
 use sdk_relay_scheduler::{Client, Entry, Owner};
 
 use super::commands::{WatchOrder, WatchRefused};
@@ -56,7 +55,7 @@ impl Watches {
         self.last += 1;
         let number = self.last;
         // Not the number: it would reveal how many watches others have registered.
-        let id = format!("watch-{:016x}", OsRng.next_u64());
+        let id = format!("watch-{:016x}", random::rng().next_u64());
         self.numbers.insert(id.clone(), number);
         let WatchOrder {
             receiver,
@@ -145,7 +144,7 @@ impl Watches {
 
     /// Sends the live notifications that wait for histories without progress.
     pub(super) fn release_stalled(&mut self) {
-        let now = Instant::now();
+        let now = clock::monotonic();
         for watch in self.all.values_mut() {
             if let Some(history) = &mut watch.history {
                 let frames = history.release_stalled(now);

@@ -1,11 +1,12 @@
 //! The ledger with its file and receivers: a change is written, then applied, then announced.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bitcoin::consensus::{deserialize, serialize};
-use bitcoin::secp256k1::rand;
+use bitcoin::secp256k1::rand::RngCore as _;
 use bitcoin::{BlockHash, Network, Transaction, Txid, constants};
+use sdk_relay_platform::{clock, random};
 
 use super::MAX_REORG;
 use super::block::{Ingredients, Parent};
@@ -134,10 +135,10 @@ impl State {
     }
 
     fn ingredients(&self, parent: &Parent) -> Ingredients {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let since_epoch = clock::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Ingredients {
             payout: self.wallet.payout(parent.next_height()),
-            extra_nonce: rand::random(),
+            extra_nonce: random::rng().next_u64().to_le_bytes(),
             now: u32::try_from(since_epoch.as_secs()).unwrap_or(u32::MAX),
             fees: bitcoin::Amount::ZERO,
             txs: Vec::new(),

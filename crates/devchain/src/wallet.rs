@@ -5,10 +5,11 @@ use std::fmt;
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use bitcoin::key::TapTweak;
 use bitcoin::script::PushBytesBuf;
-use bitcoin::secp256k1::{Keypair, Message, SecretKey, rand};
+use bitcoin::secp256k1::{Keypair, Message, SecretKey};
 use bitcoin::sighash::{EcdsaSighashType, Prevouts, SighashCache, TapSighashType};
 use bitcoin::{CompressedPublicKey, Script, ScriptBuf, Transaction, TxOut, Witness, ecdsa, sighash, taproot};
 use sdk_relay_bip352::send::InputKey;
+use sdk_relay_platform::random;
 
 use super::curve::SECP;
 
@@ -52,7 +53,7 @@ pub(super) struct Wallet {
 impl Wallet {
     /// A random wallet secret.
     pub(super) fn new_secret() -> [u8; 32] {
-        SecretKey::new(&mut rand::thread_rng()).secret_bytes()
+        SecretKey::new(&mut random::rng()).secret_bytes()
     }
 
     /// The wallet of a secret. `None` if it does not give valid keys (probability 2^-126).

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use bitcoin::BlockHash;
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_store::{EventKind, ReadLimit, StoreError};
 use tokio::sync::watch;
@@ -149,7 +150,7 @@ impl Hub {
             let of_topics = entries.iter().filter(|e| topics.contains(e.topic));
             Ok::<_, StoreError>((ends, of_topics.flat_map(Frame::of_entry).collect()))
         };
-        let Ok(read) = tokio::task::spawn_blocking(read).await else {
+        let Ok(read) = blocking::spawn(read).await else {
             return Ok(Next::Lagged);
         };
         match read? {

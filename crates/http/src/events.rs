@@ -16,6 +16,7 @@ use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use sdk_relay_events::{Cursor, Frame, Hub, Next};
 use sdk_relay_http_common::{ApiError, query::digits};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
 use sdk_relay_telemetry::Counters;
@@ -66,7 +67,7 @@ pub(super) async fn events(
         None => (hub.live(), hub.tip().is_none().then_some(Resume::Gap)),
         Some(from) => {
             let log = Arc::clone(&hub);
-            let resumed = tokio::task::spawn_blocking(move || log.resume(from)).await;
+            let resumed = blocking::spawn(move || log.resume(from)).await;
             match resumed {
                 Ok(Ok((cursor, resume))) => (cursor, Some(resume)),
                 _ => return Err(ApiError::internal()),

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use sdk_relay_http_common::{ApiError, query};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
 use sdk_relay_service::Identity;
 use sdk_relay_telemetry::LogTap;
@@ -69,7 +70,7 @@ pub(super) async fn logs(
         search: search.clone(),
         limit: limit as usize,
     };
-    let found = tokio::task::spawn_blocking(move || log.search(&filter))
+    let found = blocking::spawn(move || log.search(&filter))
         .await
         .map_err(|_| ApiError::internal())?;
     Ok(Json(Logs {

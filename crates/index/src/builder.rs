@@ -8,11 +8,12 @@ mod batch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
+use sdk_relay_platform::{blocking, clock};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{IndexError, Rebuild};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
@@ -96,7 +97,7 @@ impl Builder {
         let first = index.first()?.map_or(index.start_height(), |t| t.height);
         let (status, status_receiver) = watch::channel(IndexStatus {
             state: IndexState::Starting,
-            since: Instant::now(),
+            since: clock::monotonic(),
             start_height: index.start_height(),
             first,
             first_is_known: tip.is_some(),
@@ -291,13 +292,13 @@ impl Builder {
             let Some(InFlight { fetched, done }) = ahead.pop_front() else {
                 break;
             };
-            let began = Instant::now();
+            let began = clock::monotonic();
             #[expect(
                 clippy::let_underscore_must_use,
                 reason = "a fetch that failed gives its reason in `done`"
             )]
             let _ = fetched.await;
-            let arrived = Instant::now();
+            let arrived = clock::monotonic();
             let computed = joined(done.await).ok_or(Stopped::Thread)?;
             self.figures.send_modify(|f| {
                 f.waited_for_node += arrived.duration_since(began).as_secs_f64();
@@ -364,7 +365,7 @@ impl Builder {
         let Some((previous, blocks, transactions)) = batch.take() else {
             return Ok(());
         };
-        let began = Instant::now();
+        let began = clock::monotonic();
         let (index, count) = (Arc::clone(&self.index), blocks.len() as u64);
         let eligible: usize = blocks.iter().map(|b| b.transactions.len()).sum();
         blocking(move || index.append(previous, &blocks)).await?;
@@ -421,7 +422,7 @@ impl Builder {
             }
             // Another error text is the same state.
             if std::mem::discriminant(&status.state) != std::mem::discriminant(&state) {
-                status.since = Instant::now();
+                status.since = clock::monotonic();
             }
             status.state = state;
             true
@@ -438,6 +439,6 @@ fn log_rebuild(rebuild: &Rebuild) {
 }
 
 async fn blocking(work: impl FnOnce() -> Result<(), IndexError> + Send + 'static) -> Result<(), Stopped> {
-    let done = joined(tokio::task::spawn_blocking(work).await);
+    let done = joined(blocking::spawn(work).await);
     done.ok_or(Stopped::Thread)?.map_err(Stopped::from)
 }

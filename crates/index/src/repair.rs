@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
+use sdk_relay_platform::{blocking, clock};
 use sdk_relay_store::TweakIndex;
 use sdk_relay_store::index::{Damage, IndexError};
 
@@ -75,7 +76,7 @@ impl Repair {
                     self.check_next(height.saturating_add(1)).await;
                 }
                 Outcome::Lost(why) => {
-                    let since = self.known.insert(height, Some(Instant::now()));
+                    let since = self.known.insert(height, Some(clock::monotonic()));
                     if since.flatten().is_none() {
                         tracing::error!(
                             height,
@@ -100,7 +101,7 @@ impl Repair {
 
     async fn restore(&self, height: u32) -> Outcome {
         let again = Arc::clone(&self.index);
-        let readable = tokio::task::spawn_blocking(move || again.recheck(height));
+        let readable = blocking::spawn(move || again.recheck(height));
         if let Some(true) = joined(readable.await) {
             return Outcome::Restored;
         }
@@ -124,7 +125,7 @@ impl Repair {
             return Outcome::Later("a thread of the index failed".to_owned());
         };
         let index = Arc::clone(&self.index);
-        match joined(tokio::task::spawn_blocking(move || index.restore(&block)).await) {
+        match joined(blocking::spawn(move || index.restore(&block)).await) {
             Some(Ok(true)) => Outcome::Restored,
             Some(Ok(false)) => Outcome::Lost("the block of the node does not yield the original bytes".to_owned()),
             Some(Err(error)) => Outcome::Later(error.to_string()),
@@ -135,7 +136,7 @@ impl Repair {
     /// Checks the next block: damage often affects several, and restoring early avoids waiting readers.
     async fn check_next(&self, height: u32) {
         let index = Arc::clone(&self.index);
-        match joined(tokio::task::spawn_blocking(move || index.transactions(height)).await) {
+        match joined(blocking::spawn(move || index.transactions(height)).await) {
             // Reading has quarantined it.
             Some(Ok(_) | Err(IndexError::Corrupt { .. })) | None => {}
             Some(Err(error)) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sdk_relay_config::DataDir;
 use sdk_relay_http::Front;
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_service::dev::DevTools;
 use sdk_relay_service::{DRAIN_WITHIN, Failure, Identity, Restart, Settings, Status};
@@ -142,7 +143,7 @@ impl Relay {
         }
         let history = Arc::clone(&self.service.parts.mesh.syncs.history);
         // Writing blocks, and a thread that computes is not at an await.
-        let saved = tokio::task::spawn_blocking(move || history.save());
+        let saved = blocking::spawn(move || history.save());
         if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
             tracing::error!("the last syncs could not be written to the sync history");
         }

@@ -1,12 +1,12 @@
 //! Starts a relay: opens its parts in order, each with one function of [`wiring`](crate::wiring).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use sdk_relay_bip352::Engine;
 use sdk_relay_config::{Config, DataDir, Loader};
 use sdk_relay_detect::begin_log;
 use sdk_relay_events::Hub;
+use sdk_relay_platform::clock;
 use sdk_relay_service::preflight;
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Ports, Tls};
@@ -39,7 +39,7 @@ impl Relay {
         engine: Arc<dyn Engine>,
         ports: &Ports,
     ) -> anyhow::Result<Self> {
-        let started = Instant::now();
+        let started = clock::monotonic();
         preflight::check(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
         let tls = Tls::open(&config)?;

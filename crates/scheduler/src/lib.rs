@@ -29,7 +29,7 @@ use sdk_relay_telemetry::clock::unix_now;
 
 pub use fair::Fair;
 pub use row::{Facts, Row};
-pub use spawn::SpawnThread;
+pub use spawn::{SpawnThread, ThreadWork};
 pub use threads::Scheduler;
 
 /// A connection that has watches: the unique number of its mailbox.

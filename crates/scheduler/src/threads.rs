@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 
 use sdk_relay_bip352::{EligibleTx, Match, Prepared, Scanner, Search, wipe_stack_below};
 use sdk_relay_index::lower_priority;
-use tokio::sync::mpsc;
+use sdk_relay_platform::simulation;
+use tokio::sync::{mpsc, watch};
+use tokio::task::coop::consume_budget;
 
 use super::pieces::{Piece, Scan, Searching};
 use super::queue::{Behind, Queue};
@@ -34,7 +36,8 @@ pub struct Scheduler {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    work: Condvar,
+    /// Changes when there may be more to do.
+    work: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -55,13 +58,7 @@ impl Scheduler {
                 scanner: scanner.clone(),
                 outcomes: outcomes.clone(),
             };
-            let work = move || {
-                if !express {
-                    lower_priority(NICE);
-                }
-                thread.run(express);
-            };
-            threads.spawn_thread("scan", Box::new(work))?;
+            threads.spawn_thread("scan", Box::pin(thread.run(express)))?;
         }
         Ok((scheduler, receiver))
     }
@@ -72,7 +69,7 @@ impl Scheduler {
         let refused = |client: &&Client| state.queue.push(batch, client) == Err(Behind);
         let behind = clients.into_iter().filter(refused).map(|client| client.owner).collect();
         drop(state);
-        self.shared.work.notify_all();
+        self.shared.work.send_replace(());
         behind
     }
 
@@ -85,14 +82,14 @@ impl Scheduler {
     pub fn leave(&self, owner: Owner) {
         self.shared.lock().queue.leave(owner);
         // Shared work may have moved to other owners.
-        self.shared.work.notify_all();
+        self.shared.work.send_replace(());
     }
 }
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.shared.lock().is_closed = true;
-        self.shared.work.notify_all();
+        self.shared.work.send_replace(());
     }
 }
 
@@ -109,34 +106,62 @@ struct Thread {
     outcomes: mpsc::Sender<Outcome>,
 }
 
+/// What a thread does next.
+struct Step {
+    piece: Option<Piece>,
+    /// Batches that are scanned for their owners, to be reported first.
+    ended: Vec<(Owner, Arc<Batch>)>,
+}
+
 /// Detection has ended.
 struct Ended;
 
 impl Thread {
-    fn run(&self, express: bool) {
-        let mut state = self.shared.lock();
-        while !state.is_closed {
-            let piece = state.queue.next(express);
-            let ended = state.queue.ended();
+    /// The loop of a thread. It blocks where it computes, and awaits only the next work and room in the channel of
+    /// outcomes.
+    async fn run(self, express: bool) {
+        // The threads of a simulation are tasks of one thread.
+        if !express && !simulation::is_active() {
+            lower_priority(NICE);
+        }
+        let mut work = self.shared.work.subscribe();
+        while let Some(Step { piece, ended }) = self.next(express, &mut work) {
             if piece.is_none() && ended.is_empty() {
-                state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                // The sender is in `shared`, so that this never fails.
+                if work.changed().await.is_err() {
+                    return;
+                }
                 continue;
             }
-            drop(state);
-            if self.report(ended).is_err() || piece.is_some_and(|piece| self.work(piece).is_err()) {
+            if self.report(ended).await.is_err() {
                 return;
             }
-            state = self.shared.lock();
+            if let Some(piece) = piece
+                && self.work(piece).await.is_err()
+            {
+                return;
+            }
+            consume_budget().await;
         }
+    }
+
+    /// What to do next, if anything. `None`: the scheduler was dropped. What changes after this is seen by `work`.
+    fn next(&self, express: bool, work: &mut watch::Receiver<()>) -> Option<Step> {
+        work.mark_unchanged();
+        let mut state = self.shared.lock();
+        (!state.is_closed).then(|| Step {
+            piece: state.queue.next(express),
+            ended: state.queue.ended(),
+        })
     }
 
     /// Matches are reported before the piece is marked as finished, because the next batch of an owner starts after
     /// that.
-    fn work(&self, piece: Piece) -> Result<(), Ended> {
+    async fn work(&self, piece: Piece) -> Result<(), Ended> {
         match piece {
             Piece::Scan(scan) => {
                 let found = catch_unwind(AssertUnwindSafe(|| self.suspects(&scan)));
-                let found = self.unless_failed(found, || scan.owners().collect())?;
+                let found = self.unless_failed(found, || scan.owners().collect()).await?;
                 self.shared.lock().queue.scanned(scan, found);
             }
             Piece::Search(mut searching) => {
@@ -145,15 +170,15 @@ impl Thread {
                 if searched.is_err() {
                     searching.search = None;
                 }
-                let (matches, cost) = self.unless_failed(searched, || searching.owners().collect())?;
+                let (matches, cost) = self.unless_failed(searched, || searching.owners().collect()).await?;
                 if !matches.is_empty() {
-                    self.report_found(&searching, &matches)?;
+                    self.report_found(&searching, &matches).await?;
                 }
                 self.shared.lock().queue.searched(searching, cost, matches.len());
             }
         }
         // There may be new searches, a next batch of an owner, or ended tasks to report.
-        self.shared.work.notify_all();
+        self.shared.work.send_replace(());
         Ok(())
     }
 
@@ -165,7 +190,7 @@ impl Thread {
     }
 
     /// An engine does not panic; if one did, the connections of the owners would be closed.
-    fn unless_failed<T: Default>(
+    async fn unless_failed<T: Default>(
         &self,
         result: thread::Result<T>,
         owners: impl FnOnce() -> Vec<Owner>,
@@ -173,7 +198,7 @@ impl Thread {
         let Ok(value) = result else {
             tracing::error!("a scan for watches failed; closing their connections");
             for owner in owners() {
-                self.send(Outcome::Failed { owner })?;
+                self.send(Outcome::Failed { owner }).await?;
             }
             return Ok(T::default());
         };
@@ -181,26 +206,28 @@ impl Thread {
     }
 
     /// Reports small outcomes, so that detection can process the chain in between.
-    fn report_found(&self, searching: &Searching, matches: &[Match]) -> Result<(), Ended> {
-        let watches = searching.watches();
-        watches.chunks(WATCHES_OF_OUTCOME).try_for_each(|watches| {
-            self.send(Outcome::Found {
+    async fn report_found(&self, searching: &Searching, matches: &[Match]) -> Result<(), Ended> {
+        for watches in searching.watches().chunks(WATCHES_OF_OUTCOME) {
+            let found = Outcome::Found {
                 batch: Arc::clone(&searching.batch),
                 row: searching.row,
                 watches: watches.to_vec(),
                 matches: matches.to_vec(),
-            })
-        })
+            };
+            self.send(found).await?;
+        }
+        Ok(())
     }
 
-    fn report(&self, ended: Vec<(Owner, Arc<Batch>)>) -> Result<(), Ended> {
-        ended
-            .into_iter()
-            .try_for_each(|(owner, batch)| self.send(Outcome::Done { owner, batch }))
+    async fn report(&self, ended: Vec<(Owner, Arc<Batch>)>) -> Result<(), Ended> {
+        for (owner, batch) in ended {
+            self.send(Outcome::Done { owner, batch }).await?;
+        }
+        Ok(())
     }
 
-    fn send(&self, outcome: Outcome) -> Result<(), Ended> {
-        self.outcomes.blocking_send(outcome).map_err(|_| Ended)
+    async fn send(&self, outcome: Outcome) -> Result<(), Ended> {
+        self.outcomes.send(outcome).await.map_err(|_| Ended)
     }
 }
 

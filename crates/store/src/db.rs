@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 use sdk_relay_files::{beside, check_regular, publish};
+use sdk_relay_platform::clock;
 
 /// Interval between attempts to reopen. Opening reads the whole file, and readers may request it a thousand times a
 /// second.
@@ -153,7 +154,7 @@ impl Db {
                 Ok(())
             }
             Err(error) => {
-                state.attempt = Some((Instant::now(), error.to_string()));
+                state.attempt = Some((clock::monotonic(), error.to_string()));
                 Err(error)
             }
         }

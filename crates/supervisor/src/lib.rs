@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sdk_relay_detect::SpawnThread;
+use sdk_relay_detect::{SpawnThread, ThreadWork};
+use sdk_relay_platform::simulation;
 use sdk_relay_service::Failure;
 use sdk_relay_transport::SpawnConnection;
 use tokio::runtime::Handle;
@@ -66,8 +67,13 @@ impl SpawnConnection for Supervisor {
 }
 
 impl SpawnThread for Supervisor {
-    fn spawn_thread(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        self.thread(name, work)
+    fn spawn_thread(&self, name: &'static str, work: ThreadWork) -> io::Result<()> {
+        if simulation::is_active() {
+            self.task(name, work);
+            return Ok(());
+        }
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        self.thread(name, move || runtime.block_on(work))
     }
 }
 

@@ -2,13 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use sdk_relay_platform::clock::unix_now;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-/// Current time in Unix seconds; 0 if the clock is before 1970.
-pub fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
 
 /// RFC 3339 in UTC, in whole seconds: `2024-12-19T10:00:00Z`. Times before 1970, or after the year 9999, become 1970.
 pub fn rfc3339(at: SystemTime) -> String {

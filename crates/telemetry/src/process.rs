@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sdk_relay_platform::clock;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Figures younger than this are reused: reading them per request would cost more than the answer, and the CPU share
@@ -61,7 +62,7 @@ impl Process {
         let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
         if look.at.is_none_or(|at| at.elapsed() >= FRESH) {
             look.figures = Arc::new(self.measure(look.system.as_mut()));
-            look.at = Some(Instant::now());
+            look.at = Some(clock::monotonic());
         }
         Arc::clone(&look.figures)
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bitcoin::BlockHash;
 use sdk_relay_events::{Cursor, Hub};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::Resume;
 use sdk_relay_store::StoreError;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::JoinError;
 
 /// What a handshake says of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +50,11 @@ impl Begin {
                 });
             }
             Self::After(event) => {
-                let (cursor, resume) = spawn_blocking(move || log.resume(event)).await??;
+                let (cursor, resume) = blocking::spawn(move || log.resume(event)).await??;
                 (cursor, resume, false)
             }
             Self::AfterBlocks(blocks) => {
-                let (cursor, resume) = spawn_blocking(move || log.resume_after(&blocks)).await??;
+                let (cursor, resume) = blocking::spawn(move || log.resume_after(&blocks)).await??;
                 (cursor, resume, true)
             }
         };

@@ -10,12 +10,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bitcoin::hex::DisplayHex;
 use sdk_relay_backfill::{Backfill, Heights, Limits, Live, NextRange};
 use sdk_relay_events::{Cursor, Frame, Hub};
 use sdk_relay_index::{Index, IndexStatus};
+use sdk_relay_platform::{blocking, clock};
 use sdk_relay_protocol::{
     ErrorCode, ErrorMessage, Event, MissingBlocks, Notification, ServerMessage, TweakOutput, TweakTx, Tweaks,
 };
@@ -73,7 +74,7 @@ impl TweaksHistory {
     pub(super) fn new(index: Index, from: u32, hub: &Arc<Hub>, cursor: Option<&Cursor>) -> Self {
         let mut blocks = Backfill::new(Heights { from, to: None }, LIMITS);
         if let Some(tip) = cursor.and_then(|c| hub.tip_at(c)) {
-            blocks.settle(tip, Live::AtOnce, Instant::now());
+            blocks.settle(tip, Live::AtOnce, clock::monotonic());
         }
         Self {
             blocks,
@@ -106,7 +107,7 @@ impl TweaksHistory {
             }
             let from = self.next_height()?;
             if let Some(missing) = self.index.missing_from(from)
-                && let Some(left_out) = self.blocks.skip(missing, Instant::now())
+                && let Some(left_out) = self.blocks.skip(missing, clock::monotonic())
             {
                 return Some(vec![left_out_frame(left_out)]);
             }
@@ -121,7 +122,7 @@ impl TweaksHistory {
             };
             let of_history = blocks.iter().take_while(|block| block.height <= to);
             if let Some((through, frames)) = first_frames(of_history)
-                && self.blocks.scanned(from, through, Instant::now()).is_some()
+                && self.blocks.scanned(from, through, clock::monotonic()).is_some()
             {
                 return Some(frames);
             }
@@ -138,9 +139,9 @@ impl TweaksHistory {
             return Settled::NotYet;
         }
         let (hub, since) = (Arc::clone(&self.hub), self.since);
-        match tokio::task::spawn_blocking(move || hub.settled_as_of(since)).await {
+        match blocking::spawn(move || hub.settled_as_of(since)).await {
             Ok(Ok(Some(tip))) => {
-                self.blocks.settle(tip, Live::AtOnce, Instant::now());
+                self.blocks.settle(tip, Live::AtOnce, clock::monotonic());
                 Settled::Yes
             }
             Ok(Ok(None)) => Settled::NoBlock,
@@ -171,7 +172,7 @@ impl TweaksHistory {
     /// The blocks from this height on; none if they cannot be read now.
     async fn read(&mut self, from: u32) -> Vec<IndexedBlock> {
         let (store, hub) = (Arc::clone(&self.index.store), Arc::clone(&self.hub));
-        let read = tokio::task::spawn_blocking(move || blocks_of_log(&store, &hub, from));
+        let read = blocking::spawn(move || blocks_of_log(&store, &hub, from));
         match read.await {
             Ok(Ok(blocks)) => {
                 self.reading_fails = false;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bitcoin::secp256k1::rand::{Rng, thread_rng};
+use bitcoin::secp256k1::rand::Rng;
+use sdk_relay_platform::random;
 
 /// Most connections to a running node work again at the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -34,7 +35,7 @@ impl Backoff {
     pub(super) fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST_PAUSE);
-        pause.mul_f64(1.0 - thread_rng().gen_range(0.0..JITTER))
+        pause.mul_f64(1.0 - random::rng().gen_range(0.0..JITTER))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use bitcoin::{Block, BlockHash, TxOut, consensus};
 use bytes::Bytes;
 use hyper::StatusCode;
+use sdk_relay_platform::blocking;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -185,7 +186,7 @@ async fn decoded(
     hash: BlockHash,
     decode: impl FnOnce() -> Result<BlockWithPrevouts, String> + Send + 'static,
 ) -> Result<BlockWithPrevouts, SourceError> {
-    let decoded = joined(tokio::task::spawn_blocking(decode).await);
+    let decoded = joined(blocking::spawn(decode).await);
     let decoded = decoded.ok_or_else(|| malformed(hash, "the runtime is shutting down"))?;
     let block = decoded.map_err(|reason| malformed(hash, reason))?;
     let got = block.block.block_hash();

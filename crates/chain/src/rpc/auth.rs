@@ -4,6 +4,7 @@ use std::{fmt, io::Read as _, path::PathBuf, sync::Mutex, sync::PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
+use sdk_relay_platform::blocking;
 use zeroize::Zeroizing;
 
 use crate::joined::joined;
@@ -131,7 +132,7 @@ async fn cookie(path: PathBuf) -> Result<Zeroizing<String>, String> {
             .read_to_string(&mut text)?;
         Ok::<_, std::io::Error>(text)
     };
-    match joined(tokio::task::spawn_blocking(read).await) {
+    match joined(blocking::spawn(read).await) {
         Some(Ok(text)) if text.trim_end().is_empty() => Err("it is empty".to_owned()),
         Some(Ok(text)) => Ok(text),
         Some(Err(error)) => Err(error.to_string()),

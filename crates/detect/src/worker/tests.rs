@@ -24,7 +24,7 @@ use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
 use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
-use sdk_relay_scheduler::SpawnThread;
+use sdk_relay_scheduler::{SpawnThread, ThreadWork};
 use sdk_relay_store::{EventLog, ReadLimit, Retention, Store};
 use sdk_relay_telemetry::{Counters, Vitals};
 use tokio::time::timeout;
@@ -32,6 +32,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::commands::WatchOrder;
 use crate::start;
+
+mod simulated;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Watches and transactions of the block.
@@ -42,8 +44,10 @@ const MANY: u8 = 41;
 struct Threads(Mutex<Vec<JoinHandle<()>>>);
 
 impl SpawnThread for Threads {
-    fn spawn_thread(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    fn spawn_thread(&self, name: &'static str, work: ThreadWork) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let thread = thread.spawn(move || runtime.block_on(work))?;
         self.0.lock().unwrap().push(thread);
         Ok(())
     }

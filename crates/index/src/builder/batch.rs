@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bitcoin::BlockHash;
+use sdk_relay_platform::clock;
 use sdk_relay_store::index::IndexedBlock;
 
 /// A commit synchronises two files, so it is made after this many transactions, or a number of blocks, or a time.
@@ -36,7 +37,7 @@ impl Batch {
             blocks: Vec::new(),
             eligible: 0,
             transactions: 0,
-            since: Instant::now(),
+            since: clock::monotonic(),
         }
     }
 
@@ -47,7 +48,7 @@ impl Batch {
     pub(super) fn push(&mut self, computed: Computed) {
         if self.blocks.is_empty() {
             self.previous = Some(computed.previous);
-            self.since = Instant::now();
+            self.since = clock::monotonic();
         }
         self.last = Some(computed.block.hash);
         self.eligible += computed.block.transactions.len();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_config::Config;
 use sdk_relay_mesh::{Mesh as Core, Output};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Event, RelayConnected, RelayDisconnected, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
@@ -156,7 +157,7 @@ impl Mesh {
         }
         if self.bindings.is_unwritten() {
             let bindings = Arc::clone(&self.bindings);
-            let written = tokio::task::spawn_blocking(move || bindings.write());
+            let written = blocking::spawn(move || bindings.write());
             if !matches!(timeout(WRITE_TIMEOUT, written).await, Ok(Ok(()))) {
                 tracing::warn!("could not write mesh.names in time; the newest names are bound again later");
             }
@@ -263,7 +264,7 @@ impl Driver {
         }
         if self.mesh.bindings.is_unwritten() && self.writing.is_none() {
             let bindings = Arc::clone(&self.mesh.bindings);
-            self.writing = Some(tokio::task::spawn_blocking(move || bindings.write()));
+            self.writing = Some(blocking::spawn(move || bindings.write()));
         }
     }
 

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::secp256k1::rand::RngCore;
-use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
 use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
+use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
@@ -137,13 +137,13 @@ impl std::fmt::Debug for Identity {
 /// 32 random bytes in hex.
 pub(super) fn nonce() -> String {
     let mut bytes = [0; 32];
-    OsRng.fill_bytes(&mut bytes);
+    random::rng().fill_bytes(&mut bytes);
     bytes.to_lower_hex_string()
 }
 
 /// A random number.
 pub(super) fn random() -> u64 {
-    OsRng.next_u64()
+    random::rng().next_u64()
 }
 
 /// A hash of two names: a different, stable order of names at each relay.
@@ -153,7 +153,7 @@ pub(super) fn pair_hash(a: &str, b: &str) -> u64 {
 }
 
 fn create(path: &Path) -> std::io::Result<()> {
-    let mut secret = SecretKey::new(&mut OsRng);
+    let mut secret = SecretKey::new(&mut random::rng());
     let text = Zeroizing::new(format!("{}\n", secret.display_secret()));
     secret.non_secure_erase();
     replace(path, text.as_bytes(), Access::Owner)

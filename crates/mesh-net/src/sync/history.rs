@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::{SyncOutcome, SyncRecord};
 use sdk_relay_protocol::{SyncType, encode};
 use sdk_relay_store::format::KEPT_SYNCS;
@@ -147,7 +148,7 @@ impl History {
         loop {
             self.new.notified().await;
             let history = Arc::clone(&self);
-            if let Err(error) = tokio::task::spawn_blocking(move || history.save()).await {
+            if let Err(error) = blocking::spawn(move || history.save()).await {
                 tracing::error!(%error, "cannot write the sync history; retrying");
             }
             tokio::time::sleep(SAVE_EVERY).await;

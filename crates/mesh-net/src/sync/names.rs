@@ -2,7 +2,7 @@
 
 use bitcoin::hex::DisplayHex;
 use bitcoin::secp256k1::rand::RngCore;
-use bitcoin::secp256k1::rand::rngs::OsRng;
+use sdk_relay_platform::random;
 
 /// A unique, random `message_id`.
 pub(crate) fn message_id() -> String {
@@ -17,7 +17,7 @@ pub(super) fn sync_id() -> String {
 /// 128 random bits in hex.
 fn unguessable() -> String {
     let mut bytes = [0; 16];
-    OsRng.fill_bytes(&mut bytes);
+    random::rng().fill_bytes(&mut bytes);
     bytes.to_lower_hex_string()
 }
 

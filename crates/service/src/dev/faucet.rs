@@ -10,7 +10,6 @@ use std::sync::Arc;
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash;
 use bitcoin::key::{CompressedPublicKey, TweakedPublicKey};
-use bitcoin::secp256k1::rand::rngs::OsRng;
 use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
 use bitcoin::sighash::{EcdsaSighashType, SighashCache};
 use bitcoin::transaction::Version;
@@ -21,6 +20,7 @@ use sdk_relay_chain::node::NodeWallet;
 use sdk_relay_chain::rpc::RpcClient;
 use sdk_relay_chain::{BroadcastError, ChainSource};
 use sdk_relay_config::Network;
+use sdk_relay_platform::random;
 use tokio::sync::watch;
 
 use super::error::DevError;
@@ -97,7 +97,7 @@ impl Faucet {
         to: SilentPaymentAddress,
         amount: Amount,
     ) -> Result<Txid, DevError> {
-        let key = SecretKey::new(&mut OsRng);
+        let key = SecretKey::new(&mut random::rng());
         let public = CompressedPublicKey(key.public_key(&Secp256k1::signing_only()));
         let between = Address::p2wpkh(&public, self.network.params());
         let funding = wallet.send(&between.to_string(), amount + FEE).await?;

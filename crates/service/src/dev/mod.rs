@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bitcoin::{Amount, BlockHash, Txid};
 use sdk_relay_devchain::DevChain;
+use sdk_relay_platform::blocking;
 
 pub use error::DevError;
 pub use faucet::Faucet;
@@ -50,7 +51,5 @@ impl DevTools {
 
 /// Runs blocking work of the embedded chain outside the threads that serve sockets.
 async fn on_a_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| DevError::Failed(e.to_string()))
+    blocking::spawn(work).await.map_err(|e| DevError::Failed(e.to_string()))
 }

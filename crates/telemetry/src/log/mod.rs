@@ -6,8 +6,8 @@ mod search;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
 
+use sdk_relay_platform::clock;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -53,7 +53,7 @@ impl LogTap {
 
 impl<S: Subscriber> Layer<S> for LogTap {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = Line::of(event, SystemTime::now());
+        let line = Line::of(event, clock::now());
         if *event.metadata().level() == Level::ERROR {
             self.inner.errors.fetch_add(1, Ordering::Relaxed);
             *self.inner.last_error.write().unwrap_or_else(PoisonError::into_inner) = Some(line.with_its_error());

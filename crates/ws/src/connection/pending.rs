@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use sdk_relay_bip352::wipe_stack_below;
 use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
+use sdk_relay_platform::blocking;
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 
 use super::super::session::refusal;
@@ -142,7 +143,7 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
     let scanner = handles.detection.scanner().clone();
     let turn = handles.key_work.turn(mailbox.address()).await;
     // A hundred labels take some 10 ms: not on the threads that serve all sockets.
-    let keys = tokio::task::spawn_blocking(move || {
+    let keys = blocking::spawn(move || {
         let keys = keys(&watch, network, max_labels, has_index, &scanner);
         drop(watch);
         // The thread is kept, and with it what computing with the key has left on its stack.

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
 use bytes::Bytes;

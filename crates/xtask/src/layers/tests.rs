@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::baseline::Baseline;
-use super::{check, cycles, imports, table};
+use super::{check, cycles, imports, system, table};
 
 /// The cycle entries of a crate with these files below `src/`.
 fn cycles_of(files: &[(&str, &str)]) -> Vec<cycles::Edge> {
@@ -266,4 +266,42 @@ fn a_planted_cycle_of_files_fails() {
         problems[0].starts_with("a new cycle of files: left: src/a.rs -> src/b.rs"),
         "{problems:?}"
     );
+}
+
+fn system_calls(folder: &str, text: &str) -> Vec<String> {
+    let read = |path: &Path| path.ends_with("lib.rs").then(|| text.to_owned());
+    system::check(folder, &[PathBuf::from("lib.rs")], &read).unwrap()
+}
+
+#[test]
+fn what_a_simulation_replaces_is_not_taken_from_the_system() {
+    for text in [
+        "use std::time::Instant; fn a() { Instant::now(); }",
+        "use std::time::{Duration, Instant as Clock}; fn a() { Clock::now(); }",
+        "use std::time; fn a() { time::SystemTime::now(); }",
+        "fn a() { println!(\"{:?}\", std::time::SystemTime::now()); }",
+        "fn a() { tokio::task::spawn_blocking(|| ()); }",
+        "use tokio::task::spawn_blocking;",
+        "fn a() { std::thread::Builder::new(); }",
+        "use std::thread; fn a() { thread::spawn(|| ()); }",
+        "use bitcoin::secp256k1::rand::rngs::OsRng;",
+        "use bitcoin::secp256k1::rand; fn a() { rand::thread_rng(); }",
+    ] {
+        assert_eq!(
+            system_calls("one", text).len(),
+            1,
+            "{text}: {:?}",
+            system_calls("one", text)
+        );
+    }
+    for text in [
+        "use tokio::time::Instant; fn a() { Instant::now(); }",
+        "use std::time::Instant; fn a(now: Instant) {}",
+        "#[cfg(test)] mod tests { fn a() { std::time::Instant::now(); } }",
+        "use std::thread; fn a() { thread::current(); }",
+    ] {
+        assert_eq!(system_calls("one", text), [""; 0], "{text}");
+    }
+    let threads = "fn a() { std::thread::Builder::new(); }";
+    assert_eq!(system_calls("supervisor", threads), [""; 0]);
 }
