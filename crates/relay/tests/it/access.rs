@@ -1,4 +1,4 @@
-//! Who may change things: web pages, proxies, tunnels and strangers, each met from outside the process.
+//! Access control: web pages, proxies, tunnels and remote clients, tested from outside the process.
 
 mod addresses;
 mod credentials;

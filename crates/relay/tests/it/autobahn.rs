@@ -1,8 +1,8 @@
-//! The Autobahn suite, which knows every corner of RFC 6455, against an echo over the relay's own socket code.
+//! The Autobahn suite, which covers RFC 6455, against an echo over the relay's own socket code.
 //!
-//! `AUTOBAHN` names the command that runs the suite (`COMMAND WS_URL REPORT_DIR CASES`); without it this test says
-//! loudly that it did not run. `AUTOBAHN_CASES` chooses other cases than those of CI, `AUTOBAHN_SUMMARY` names a file
-//! for the result as a table: `just autobahn` runs everything and renews `docs/autobahn.md`.
+//! `AUTOBAHN` names the command that runs the suite (`COMMAND WS_URL REPORT_DIR CASES`); without it this test fails,
+//! unless it is skipped. `AUTOBAHN_CASES` chooses other cases than those of CI, `AUTOBAHN_SUMMARY` names a file for the
+//! result as a table: `just autobahn` runs everything and updates `docs/autobahn.md`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -93,7 +93,7 @@ async fn connection(stream: TcpStream) {
         };
         Ok::<_, Infallible>(response)
     });
-    // The suite breaks connections off on purpose.
+    // The suite aborts connections deliberately.
     let served = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()

@@ -1,8 +1,8 @@
-//! The relay in a BlindBit Oracle's place: a wallet finds its payments through BlindBit's routes, whole transactions
-//! are left out and never single outputs, and answers say how long they keep.
+//! The relay as a BlindBit Oracle: a wallet finds its payments through BlindBit's routes, whole transactions are
+//! omitted and never single outputs, and answers have caching headers.
 //!
-//! spdk's `backend-blindbit-v1` is in no registry; its cryptography, `silentpayments`, is. The wallet here is made of
-//! that, and follows the steps of the BIP352 light-client specification.
+//! spdk's `backend-blindbit-v1` is in no registry; its cryptography, `silentpayments`, is. The wallet here uses it, and
+//! follows the steps of the BIP352 light-client specification.
 
 mod answers;
 mod building;

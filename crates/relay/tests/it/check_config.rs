@@ -1,5 +1,4 @@
-//! What the start would refuse, `check-config` refuses with the same sentence, and each sentence says where the value
-//! stands.
+//! `check-config` reports the same errors as a start, and each error names the origin of the value.
 
 #![cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +8,7 @@ use std::process::{Command, Output};
 /// An address for documentation (RFC 5737): no machine has it.
 const NOT_OURS: &str = "203.0.113.7:8090";
 
-/// The program in a home of its own, with free ports unless something else is said.
+/// Runs the program in its own home directory, with free ports unless configured.
 fn sdk_relay(home: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sdk_relay"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SDK_RELAY_")) {
@@ -36,7 +35,7 @@ fn write(path: &Path, content: &str, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Lines of the file, files beside it (name, content, mode), and words of the sentence.
+/// Lines of the file, further files (name, content, mode), and expected words of the error.
 type Case = (
     &'static str,
     &'static [(&'static str, &'static str, u32)],
@@ -155,7 +154,7 @@ const CASES: &[Case] = &[
 fn check_config_reports_the_same_error_as_the_start() {
     for (toml, files, words) in CASES {
         let home = tempfile::tempdir().unwrap();
-        // What the case does not say itself.
+        // Defaults of the case.
         let mut whole = format!("{toml}\n");
         for (key, value) in [
             ("data_dir", "data"),
@@ -182,7 +181,7 @@ fn check_config_reports_the_same_error_as_the_start() {
     }
 }
 
-/// A named pipe has a mode like any other, and reading it would never end.
+/// A named pipe has a mode like any other, and reading it would block.
 #[test]
 fn a_pipe_instead_of_a_key_file_is_reported() {
     for name in ["mesh.key", "wallet.key"] {
@@ -237,7 +236,7 @@ fn missing_files_are_refused() {
         "{missing}"
     );
 
-    // The node's cookie: one that somebody has named has to be there.
+    // The node's cookie: a configured one must exist.
     let env = [
         ("SDK_RELAY_NETWORK", "regtest"),
         ("SDK_RELAY_WS_URL", "127.0.0.1:0"),

@@ -1,4 +1,4 @@
-//! The program as a person meets it: what it says, and where settings come from.
+//! The command line: output, and origins of settings.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use testkit::{RelayOptions, RelayProcess, http_get};
 
-/// The program without any of the settings that the test itself runs with, in a home of its own.
+/// The program without the settings in the environment of the test, in its own home directory.
 fn sdk_relay(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sdk_relay"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SDK_RELAY_")) {
@@ -100,7 +100,7 @@ fn unknown_arguments_are_refused() {
         has(stderr(&output), &["error: ", "--help"]);
         assert!(output.stdout.is_empty());
     }
-    // A slip of the pen is corrected.
+    // A typing error gets a suggestion.
     has(stderr(&run(home.path(), &["--standalon"])), &["--standalone"]);
 }
 
@@ -115,14 +115,14 @@ fn init_writes_what_check_config_accepts() {
     assert!(check.status.success(), "{check:?}");
     has(stdout(&check), &["mainnet", "http://127.0.0.1:8332", ".sdk_relay"]);
 
-    // What somebody has written stays.
+    // An existing file is not overwritten.
     std::fs::write(&file, "network = \"signet\"\n").unwrap();
     let second = run(home.path(), &["init"]);
     has(refused(&second), &[&file.display().to_string(), "exists"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "network = \"signet\"\n");
     has(stdout(&run(home.path(), &["check-config"])), &["signet"]);
 
-    // Elsewhere, if that is what is wanted.
+    // In another place, if requested.
     for args in [
         &["init", "--data-dir", "data"][..],
         &["init", "--config", "etc/relay.toml"],
@@ -284,7 +284,7 @@ fn flags_override_the_environment_which_overrides_the_file() {
         .env("SDK_RELAY_SYNC__INTERVALS", "5")
         .output()
         .unwrap();
-    // Kubernetes sets such a variable beside a service called sdk-relay; a typing error is named with what is meant.
+    // Kubernetes sets such a variable beside a service called sdk-relay; a typing error is reported with a suggestion.
     let line = "sdk_relay: warning: environment variable SDK_RELAY_SYNC__INTERVALS is ignored: there is no such setting; \
                 did you mean SDK_RELAY_SYNC__INTERVAL?\n";
     assert_eq!(stderr(&unknown), line);
@@ -293,7 +293,7 @@ fn flags_override_the_environment_which_overrides_the_file() {
 
 #[tokio::test]
 async fn runs_without_a_node_and_reports_the_problem() {
-    // A port of the lowest ones: nobody listens there.
+    // A privileged port, where nothing listens.
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .arg("run")
         .set("BITCOIN_CORE__URL", "http://127.0.0.1:1");
@@ -319,8 +319,8 @@ async fn runs_without_a_node_and_reports_the_problem() {
     assert_eq!(log.matches("does not answer").count(), 1, "{log}");
 }
 
-/// `std::env::vars` panics at any such variable; a setting that is not UTF-8 is named instead, and a foreign variable
-/// is nobody's business.
+/// `std::env::vars` panics at any such variable; a setting that is not UTF-8 is reported instead, and other variables
+/// are ignored.
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_utf8_never_panics() {

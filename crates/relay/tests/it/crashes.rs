@@ -1,8 +1,8 @@
-//! The relay is killed at random moments of its work, again and again: every event comes exactly once to a client that
-//! resumes, and in the end the client believes what is true.
+//! The relay is killed repeatedly at random moments: a client that resumes receives every event exactly once, and its
+//! final state matches the node.
 //!
-//! What is done, and when the kill falls, follows from a seed. A failure prints it; `RELAY_TEST_SEED=N` runs the same
-//! again, as far as the machine's own timing allows.
+//! Actions and the moments of kills are derived from a seed. A failure prints it; `RELAY_TEST_SEED=N` repeats the run,
+//! as far as timing allows.
 
 mod embedded;
 mod node;
@@ -13,15 +13,15 @@ use bitcoin::secp256k1::rand::rngs::StdRng;
 use bitcoin::secp256k1::rand::{Rng, SeedableRng, random};
 use testkit::RelayProcess;
 
-/// Lives of the relay that end with a kill.
+/// Number of kills.
 const KILLS: usize = 20;
 
-/// The kill comes so many microseconds after the work has begun: from within the first instruction of a commit to
-/// several payments later.
+/// Delay of the kill in microseconds after the actions start: from the first instruction of a commit to several
+/// payments later.
 const KILL_AFTER: std::ops::RangeInclusive<f64> = 10.0..=50_000.0;
 
-/// A start that is cut short gets so many: the debug build opens its store, catches up and looks through the mempool
-/// within.
+/// Delay in microseconds of a kill during the start: within it, the debug build opens its store, catches up and scans
+/// the mempool.
 const CUT_START_AFTER: std::ops::RangeInclusive<f64> = 2_000.0..=300_000.0;
 
 /// Random numbers from a seed that a failing test prints.
@@ -40,7 +40,7 @@ impl Chance {
         Chance { rng, seed }
     }
 
-    /// One of `range`, each as likely.
+    /// A uniform random number of `range`.
     fn of<T, R>(&mut self, range: R) -> T
     where
         T: bitcoin::secp256k1::rand::distributions::uniform::SampleUniform,
@@ -54,8 +54,7 @@ impl Chance {
         self.rng.gen_ratio(percent, 100)
     }
 
-    /// A delay of so many microseconds. Each order of magnitude is as likely: most of the work is done in the first of
-    /// them.
+    /// A random delay, uniform in its order of magnitude: most of the work happens in the shortest ones.
     fn delay(&mut self, micros: std::ops::RangeInclusive<f64>) -> Duration {
         let exponent = self.rng.gen_range(micros.start().ln()..=micros.end().ln());
         Duration::from_secs_f64(exponent.exp() / 1e6)
@@ -70,7 +69,7 @@ impl Drop for Chance {
     }
 }
 
-/// Kills the relay after `delay`, on a thread of its own: tokio's clock knows no part of a millisecond.
+/// Kills the relay after `delay`, on a separate thread: the clock of tokio has a resolution of one millisecond.
 async fn kill_after(delay: Duration, mut relay: RelayProcess) -> RelayProcess {
     let killing = tokio::task::spawn_blocking(move || {
         std::thread::sleep(delay);
@@ -80,11 +79,11 @@ async fn kill_after(delay: Duration, mut relay: RelayProcess) -> RelayProcess {
     killing.await.expect("a killed relay")
 }
 
-/// Starts the killed relay again, now and then with a start that is cut short by another kill before it.
+/// Starts the killed relay again, sometimes after a start that is interrupted by another kill.
 async fn start_again(relay: &mut RelayProcess, chance: &mut Chance) {
     if chance.percent(40) {
         let delay = chance.delay(CUT_START_AFTER);
-        // Giving up the wait leaves the process running.
+        // The timeout leaves the process running.
         drop(tokio::time::timeout(delay, relay.start_again()).await);
         relay.kill9();
     }

@@ -26,12 +26,12 @@ async fn pay_and_mine(relay: &RelayProcess) {
     for (path, body) in [("/dev/pay", pay), ("/dev/mine", json!({}))] {
         let done = http_post(&format!("{}{path}", relay.http_url()), &body).await;
         assert_eq!(done.status, 200, "{}", done.text());
-        // A block that comes at once would be the first that tells of the payment.
+        // Wait: otherwise the payment could be reported first with its block.
         timeout(DEADLINE, received.recv()).await.unwrap().unwrap();
     }
 }
 
-/// A stream of `GET /events`, read as a browser reads it.
+/// A stream of `GET /events`, read like a browser.
 struct EventSource {
     lines: Lines<BufReader<TcpStream>>,
 }
@@ -96,7 +96,7 @@ impl EventSource {
             } else if line.is_empty() && event.data != Value::Null {
                 return event;
             }
-            // What remains are comments, and the sizes of HTTP chunks.
+            // The rest are comments, and the sizes of HTTP chunks.
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A client whose relay is killed goes on at another relay of the mesh, by itself, and misses and repeats nothing.
+//! A client whose relay is killed continues at another relay of the mesh by itself, and misses and repeats nothing.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ fn options(node: &Bitcoind, name: &str) -> RelayOptions {
         .set("SYNC__INTERVAL", "1")
 }
 
-/// What the app hears, until `enough`.
+/// Receives events until `enough`.
 #[derive(Default)]
 struct App {
     blocks: Vec<u32>,
     tweaks: Vec<u32>,
-    /// Times that each payment was told as confirmed, by txid.
+    /// Number of times that each payment was reported as confirmed, by txid.
     paid: BTreeMap<String, usize>,
     resumed: Vec<Resume>,
     moved_to: Option<String>,
@@ -108,7 +108,7 @@ async fn a_client_fails_over_to_another_relay() {
     assert_eq!(app.resumed, [Resume::Complete]);
     assert_eq!(client.relay().relay_id, "b");
 
-    // And back, when b goes.
+    // And back, when b stops.
     a.start_again().await;
     eventually(DEADLINE, "b tells its clients of a", async || {
         let (probe, _events) = Client::builder(&b.ws_url()).connect().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_client_fails_over_to_another_relay() {
     assert_eq!(app.moved_to.as_deref(), Some("a"));
 }
 
-/// The client's watches continue above its last block: what replaced blocks below it has to be scanned all the same.
+/// The client's watches continue above its last block: blocks that replaced ones below it must be scanned too.
 #[tokio::test]
 async fn a_payment_in_a_block_that_replaced_another_while_the_client_was_away_is_found() {
     let node = Bitcoind::start(Options::default()).await;

@@ -1,4 +1,4 @@
-//! One client's work never delays another's: labels without end, watches without end, commands while the node is away.
+//! One client's work never delays another's: many labels, short-lived watches, commands while the node is unavailable.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 use crate::support::recorder::{Recorder, watch_of};
 
-/// Outputs of the largest transaction that a node relays: 99 kvB.
+/// Outputs of the largest standard transaction: 99 kvB.
 const OUTPUTS: usize = 2_290;
-/// What a P2TR output has to be worth to be relayed.
+/// Dust limit of a P2TR output.
 const DUST: u64 = 330;
-/// Far beyond what a payment takes on a busy machine, and far below what the scan of that transaction took for twenty
-/// watches of a hundred labels.
+/// Longer than a payment takes on a busy machine, and much shorter than a scan of that transaction for twenty watches
+/// of a hundred labels.
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     for _ in 0..20 {
         attacker.watch(watch_of(&greedy)).await.unwrap();
     }
-    // Read away, so that the relay does not close the connection.
+    // Drain the events, so that the relay does not close the connection.
     let reading = tokio::spawn(async move { while received.recv().await.is_some() {} });
     let mut recorder = Recorder::open(&stage.relay, &["notifications"], None).await;
     recorder.watch(&honest).await;
@@ -49,7 +49,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     recorder.until_paid(&small.compute_txid().to_string(), 0, None).await;
     assert!(sent.elapsed() < SOON, "told after {:?}", sent.elapsed());
 
-    // The same in a block: whoever has no part in it hears of it at once.
+    // The same in a block: clients without a payment in it receive it immediately.
     let block = stage.node.mine(1).await[0].to_string();
     let mined = Instant::now();
     recorder
@@ -113,7 +113,7 @@ async fn a_command_delays_nothing_while_the_node_is_unreachable() {
         .set("BITCOIN_CORE__WALLET", "takings");
     RelayProcess::start(options.clone()).await.terminate().await;
     node.kill();
-    // Detection waits for the wallet's scripts before it looks at the chain.
+    // Detection waits for the scripts of the wallet before it processes the chain.
     let relay = RelayProcess::start_listening(options).await;
 
     let (client, _events) = Client::builder(&relay.ws_url())

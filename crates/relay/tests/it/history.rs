@@ -1,4 +1,4 @@
-//! Watches with `from_height`: the whole history, in order, and its joint with what happens meanwhile.
+//! Watches with `from_height`: the complete history, in order, and its handover to live events.
 
 mod damaged;
 mod handover;

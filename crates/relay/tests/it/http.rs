@@ -1,4 +1,4 @@
-//! The HTTP API as its contract has it, from outside the process.
+//! The HTTP API according to its contract, from outside the process.
 
 mod away;
 mod documents;

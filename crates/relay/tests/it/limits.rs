@@ -1,4 +1,4 @@
-//! The bounds of both ports, each met from outside.
+//! The limits of both ports, tested from outside the process.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -29,10 +29,10 @@ async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.split_once("://").unwrap().1).await.unwrap()
 }
 
-/// Everything that comes until the other side ends.
+/// Reads until the other side closes the connection.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset after the answer is an end too.
+    // A reset after the answer also ends the connection.
     let end = timeout(DEADLINE, stream.read_to_end(&mut bytes)).await;
     drop(end.expect("an end in time"));
     String::from_utf8(bytes).unwrap()
@@ -63,7 +63,7 @@ async fn a_body_over_a_mebibyte_is_413() {
     assert_eq!(post(padded(MEBIBYTE)).await.status, 200);
     assert_problem(&post(padded(MEBIBYTE + 1)).await, 413);
 
-    // The same where nobody says beforehand how long it is.
+    // The same without a declared length.
     let body = padded(MEBIBYTE + 1);
     let chunked = format!(
         "POST /dev/mine HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -113,7 +113,7 @@ async fn headers_and_body_have_ten_seconds() {
         rest(&mut stream).await;
         began.elapsed()
     };
-    // So has the body, of which one byte comes here.
+    // So has the body, of which only one byte is sent.
     let slow_body = async || {
         let mut stream = connect(&relay.http_url()).await;
         let began = Instant::now();
@@ -143,7 +143,7 @@ async fn idle_connections_are_evicted() {
     let health = format!("{}/health", relay.http_url());
     assert_eq!(http_get(&health).await.status, 200);
     assert_eq!(rest(&mut idle[0]).await, "", "the oldest has made way");
-    // The youngest has not: it is answered.
+    // The youngest is not: it is answered.
     let last = idle.last_mut().unwrap();
     last.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .await
@@ -168,7 +168,7 @@ async fn connections_over_the_limit_are_closed_with_1013() {
         );
     }
     assert_problem(&http_get(&format!("{}/events", relay.http_url())).await, 503);
-    // The rest of the API stays open, and a place that is given back is had again.
+    // The rest of the API stays open, and a released slot is available again.
     assert_eq!(http_get(&format!("{}/health", relay.http_url())).await.status, 200);
     drop(held.pop());
     eventually(DEADLINE, "a free place", async || {
@@ -202,7 +202,7 @@ async fn too_many_requests_of_a_remote_address_are_429() {
         let body = body.collect().await.unwrap().to_bytes();
         (head, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
     };
-    // Three seconds' worth at once, then one at a time.
+    // A burst of three seconds, then one at a time.
     for _ in 0..6 {
         assert_eq!(ask("192.0.2.7:4000").await.0.status, 200);
     }

@@ -68,7 +68,7 @@ async fn lines_have_their_module_and_fields() {
     let at = line["timestamp"].as_str().unwrap();
     assert!(at.len() == 20 && at.starts_with("20") && at.ends_with('Z'), "{at}");
 
-    // In the order of the reference's samples: the line's own fields stand between `relay_id` and `module`.
+    // In the order of the samples of the reference: the fields of the line are between `relay_id` and `module`.
     let text = http_get(&format!("{}/logs?search=listening", relay.http_url())).await;
     let keys = ["timestamp", "level", "message", "relay_id", "ws", "module", "line"];
     let places: Vec<_> = keys.map(|key| text.text().find(&format!("\"{key}\":")).unwrap()).into();
@@ -135,7 +135,7 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
     client.sync(SyncType::StateSync).await.unwrap();
     client.unwatch(&watching.watch_id).await.unwrap();
     client.close().await;
-    // A watch that is refused, and one that is no message at all.
+    // A refused watch, and one that is not a valid message.
     let mut raw = RawClient::connect(&relay.ws_url()).await.unwrap();
     let hello =
         json!({"type": "handshake", "client_id": "raw", "version": "1.0.0", "capabilities": [], "token": READ_TOKEN});
@@ -189,7 +189,7 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
             (&json!(0), &json!(secret))
         );
     }
-    // The search would find them: it finds what is there.
+    // The search works: it finds existing lines.
     assert!(as_admin(&relay, "/logs?search=listening", ADMIN_TOKEN).await.json()["total"].as_u64() > Some(0));
 }
 

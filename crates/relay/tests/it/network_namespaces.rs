@@ -1,7 +1,7 @@
-//! Relays and clients in network namespaces of their own: a link between relays is cut and healed, and a wallet scans
-//! from an address that is not loopback.
+//! Relays and clients in separate network namespaces: a link between relays is cut and healed, and a wallet scans from
+//! an address that is not loopback.
 //!
-//! They need Linux, `ip` and privilege, and fail without; `WITHOUT=namespaces` leaves them out.
+//! They need Linux, `ip` and privilege, and fail without; `WITHOUT=namespaces` skips them.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const PORT: u16 = 8090;
 const HTTP_PORT: u16 = 8091;
 
-/// Runs `ip`; an error is its words.
+/// Runs `ip`; the error is its output.
 fn ip(words: &str) -> Result<(), String> {
     let output = Command::new("ip").args(words.split(' ')).output();
     let output = output.map_err(|e| format!("ip: {e}"))?;
@@ -35,7 +35,7 @@ fn ip(words: &str) -> Result<(), String> {
     }
 }
 
-/// A namespace with one end of a cable. Dropped, it is gone.
+/// A namespace with one end of a virtual link. Deleted on drop.
 struct Namespace {
     name: String,
 }
@@ -61,12 +61,12 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // It ends with the test in any case; what a failed test left over is named after its process.
+        // It ends with the test in any case; leftovers of a failed test are named after its process.
         drop(ip(&format!("netns del {}", self.name)));
     }
 }
 
-/// Two namespaces and the cable between them.
+/// Two namespaces and the link between them.
 fn cabled([a, b]: [char; 2]) -> Result<(Namespace, Namespace), String> {
     let (a, b) = (Namespace::new(a)?, Namespace::new(b)?);
     a.ip(&format!("link add cable type veth peer name cable netns {}", b.name))?;
@@ -75,7 +75,7 @@ fn cabled([a, b]: [char; 2]) -> Result<(Namespace, Namespace), String> {
     Ok((a, b))
 }
 
-/// The same; `None` where they are left out.
+/// The same; `None` if they are skipped.
 fn cabled_or_not(letters: [char; 2]) -> Option<(Namespace, Namespace)> {
     if is_left_out("namespaces") {
         return None;
@@ -87,7 +87,7 @@ fn cabled_or_not(letters: [char; 2]) -> Option<(Namespace, Namespace)> {
     )
 }
 
-/// Runs this on a thread inside a namespace: sockets and processes that it makes are there.
+/// Runs `work` on a thread inside a namespace, with its sockets and processes.
 fn inside<T: Send + 'static>(
     namespace: &Namespace,
     work: impl AsyncFnOnce() -> T + Send + 'static,
@@ -101,11 +101,11 @@ fn inside<T: Send + 'static>(
     thread::Builder::new().spawn(work).unwrap()
 }
 
-/// What a relay is to see: name and health of each, itself first.
+/// Expected view of a relay: name and health of each, itself first.
 type Wanted = [(&'static str, &'static str); 2];
 
 /// A thread inside a namespace, with a node and a relay there: sockets and processes that a thread makes are in its
-/// namespace. Dropped, it waits for the thread to stop both.
+/// namespace. On drop, it waits for the thread to stop both.
 struct Inside {
     request: Option<mpsc::SyncSender<(Wanted, mpsc::SyncSender<()>)>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -142,19 +142,19 @@ impl Inside {
         }
     }
 
-    /// Waits until the relay sees this.
+    /// Waits until the relay has this view.
     fn sees(&self, wanted: Wanted) {
         let (done, is_done) = mpsc::sync_channel(1);
         let request = self.request.as_ref().expect("a thread that runs");
         request.send((wanted, done)).expect("the thread lives");
-        // Where the thread panics, it has told why.
+        // If the thread panics, it has printed the reason.
         is_done.recv_timeout(2 * DEADLINE).expect("it is seen");
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        // The thread ends when it is asked nothing more.
+        // The thread ends when the queue is closed.
         self.request = None;
         let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(
@@ -185,7 +185,7 @@ fn a_link_that_is_cut_and_healed() {
     let at_b = Inside::new(&b, "b", "10.231.0.2", Some("10.231.0.1"));
     at_a.sees([("a", "healthy"), ("b", "healthy")]);
     at_b.sees([("b", "healthy"), ("a", "healthy")]);
-    // Nobody is told: what was connected hears nothing more.
+    // Without a notification: connected peers receive nothing more.
     a.ip("link set cable down").unwrap();
     at_a.sees([("a", "healthy"), ("b", "critical")]);
     at_b.sees([("b", "healthy"), ("a", "critical")]);
@@ -196,9 +196,9 @@ fn a_link_that_is_cut_and_healed() {
 
 /// Blocks that a wallet scans.
 const BLOCKS: u32 = 200;
-/// What it asks of each, as spdk does: 600 requests at once.
+/// Its requests for each block, like spdk: 600 requests at once.
 const ROUTES: [&str; 3] = ["tweaks", "filter/new-utxos", "filter/spent"];
-/// So often: far more than any other route lets one address ask.
+/// Number of scans: far more requests than other routes allow for one address.
 const SCANS: u32 = 3;
 
 #[test]
@@ -223,10 +223,10 @@ fn a_wallet_that_scans_from_another_machine_is_not_refused() {
         ready.send(()).unwrap();
         assert!(is_done.recv().is_err(), "the wallet is done when its end is dropped");
     });
-    // Where the thread panics, it has told why.
+    // If the thread panics, it has printed the reason.
     is_ready.recv_timeout(2 * DEADLINE).expect("the relay is ready");
     let wallet = inside(&b, async || {
-        // As wallets do, it keeps its connections: as many as it has requests at once.
+        // Like wallets, it keeps its connections: one per concurrent request.
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let mut refused = Vec::new();
         for scan in 0..SCANS {
@@ -236,7 +236,7 @@ fn a_wallet_that_scans_from_another_machine_is_not_refused() {
             let not_ok = replies.into_iter().filter(|(_, status, _)| *status != 200);
             refused.extend(not_ok.map(|(path, status, body)| format!("scan {scan}, {path}: {status} {body:?}")));
         }
-        // Who asks other routes as often is refused as before.
+        // The same number of requests to other routes is refused.
         let others = (0..600).map(|_| get(&client, "/health/live".to_owned()));
         let others = futures_util::future::join_all(others).await;
         (refused, others.iter().filter(|(_, status, _)| *status == 429).count())

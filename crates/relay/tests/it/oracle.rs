@@ -1,4 +1,4 @@
-//! A BlindBit Oracle as the source of the index's tweaks: one relay is the Oracle of another on the same node.
+//! The comparison with a BlindBit Oracle: one relay is the Oracle of another on the same node.
 
 mod away;
 mod liars;

@@ -1,5 +1,5 @@
-//! What the relay needs is missing, wrong, or goes away: it says so in a sentence, goes on with what it can, and loses
-//! nothing.
+//! A dependency of the relay is missing, wrong, or fails: the relay reports it in a sentence, continues as far as
+//! possible, and loses nothing.
 
 mod away;
 mod credentials;
@@ -17,7 +17,7 @@ use crate::story::scene::DEADLINE;
 use sdk_relay_client::protocol::http::Health;
 use testkit::{RelayOptions, RelayProcess, eventually, http_get};
 
-/// A relay with nothing but what `cargo test` built.
+/// A relay of the binary built by `cargo test`.
 fn options() -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
 }
@@ -28,14 +28,14 @@ async fn health(relay: &RelayProcess) -> (u16, Health) {
     (reply.status.as_u16(), serde_json::from_value(reply.json()).unwrap())
 }
 
-/// Waits for a health with this status and a problem that has these words. Gives that problem.
+/// Waits for this health status and a problem with these words. Returns the problem.
 async fn unwell(relay: &RelayProcess, status: &str, words: &str) -> String {
     let what = format!("/health with {status:?} and a problem with {words:?}");
     eventually(DEADLINE, what, async || {
         let (code, health) = health(relay).await;
         assert_eq!(code, if health.status == "critical" { 503 } else { 200 });
         let problem = health.problems.into_iter().find(|problem| problem.contains(words))?;
-        // A node that answers and is still loading is called what it is.
+        // A node that answers and is still loading is reported as such.
         let loading = words == "mempool";
         let shown = if loading {
             health.services.bitcoin_core == "syncing" && health.checks.bitcoin_rpc
@@ -47,7 +47,7 @@ async fn unwell(relay: &RelayProcess, status: &str, words: &str) -> String {
     .await
 }
 
-/// Waits until nothing is wrong and `/health/ready` agrees.
+/// Waits until `/health` has no problems and `/health/ready` is 200.
 async fn well(relay: &RelayProcess) {
     eventually(DEADLINE, "a healthy and ready relay", async || {
         let (code, health) = health(relay).await;
@@ -59,7 +59,7 @@ async fn well(relay: &RelayProcess) {
     .await;
 }
 
-/// How many lines of the relay's log have these words.
+/// Number of log lines of the relay with these words.
 fn logged(relay: &RelayProcess, words: &str) -> usize {
     relay.stderr().lines().filter(|line| line.contains(words)).count()
 }

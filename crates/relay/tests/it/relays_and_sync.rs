@@ -47,7 +47,7 @@ async fn a_single_relay_lists_itself() {
     let counts = ["total", "healthy", "warning", "critical"].map(|key| list[key].as_u64().unwrap());
     assert_eq!(counts, [1, 1, 0, 0]);
     let own = &list["relays"][0];
-    // It listens on a loopback address: nobody else could use that.
+    // It listens on a loopback address, which others cannot use.
     assert_eq!(
         (own.get("address"), own.get("url")),
         (Some(&Value::Null), Some(&Value::Null))
@@ -164,14 +164,14 @@ async fn the_sync_history_is_persistent() {
         .await
         .unwrap();
     app.sync(SyncType::HealthSync).await.unwrap();
-    // Entries of different connections have no order but the one in which they were made.
+    // Entries of different connections are ordered by their creation.
     eventually(DEADLINE, "the app's entry", async || {
         (get(&relay, "/sync/history").await["total"] == 1).then_some(())
     })
     .await;
     other.sync(SyncType::StateSync).await.unwrap();
     let last = other.sync(SyncType::MetricsSync).await.unwrap();
-    // An entry is made when its answer is out, which the client may see first.
+    // An entry is created after its answer is sent, which the client may receive first.
     let history = eventually(DEADLINE, "three entries", async || {
         Some(get(&relay, "/sync/history").await).filter(|h| h["total"] == 3)
     })
@@ -186,7 +186,7 @@ async fn the_sync_history_is_persistent() {
             .collect()
     };
     assert_eq!(field(&history, "sync_type"), ["MetricsSync", "StateSync", "HealthSync"]);
-    // Neither has proven who it is.
+    // Neither has proven its identity.
     let connection = |client: &Client| client.relay().connection_id.clone().unwrap();
     let (of_app, of_other) = (connection(&app), connection(&other));
     assert_eq!(field(&history, "target_relay"), [of_other.as_str(), &of_other, &of_app]);

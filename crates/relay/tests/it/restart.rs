@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A restart keeps the ports only where they are given.
+/// A restart keeps the ports only if they are configured.
 fn standalone() -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .arg("--standalone")
@@ -139,12 +139,12 @@ async fn an_invalid_configuration_does_not_end_the_relay() {
     );
     mine(&relay).await;
 
-    // A port that is taken shows only when it is too late to refuse: the relay continues with its old configuration.
+    // A port conflict is detected too late to refuse the restart: the relay continues with its old configuration.
     std::fs::remove_file(dir.path().join("sdk_relay.toml")).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let changed = put(&relay, &json!({"ws_url": taken.local_addr().unwrap().to_string()})).await;
     assert_eq!(changed.json()["restart_required"], true, "{}", changed.text());
-    // This one needs no restart, and is not undone by one that fails.
+    // This one needs no restart, and is not reverted by a failed one.
     assert_eq!(put(&relay, &json!({"sync": {"interval": 25}})).await.status, 200);
     restart(&relay).await;
     let config = http_get(&format!("{}/config", relay.http_url())).await.json();
@@ -168,7 +168,7 @@ async fn an_invalid_configuration_does_not_end_the_relay() {
     );
     assert_eq!(health["status"], "degraded");
 
-    // The next one that succeeds ends it.
+    // The next successful one ends it.
     let undone = put(&relay, &json!({"ws_url": null})).await;
     assert_eq!(
         undone.json()["changes"].as_array().unwrap().len(),
@@ -203,7 +203,7 @@ async fn errors_are_reported_by_field() {
         .collect();
     fields.sort();
     assert_eq!(fields, ["relay_id", "sync.colour"]);
-    // Each value that is wrong on its own is named, with what is right.
+    // Each invalid value is reported, with the expectation.
     let both = json!({"sync": {"interval": -1, "health_interval": 86_401}, "bitcoin_core": {"password": "5ec2e7"}});
     let wrong = put(&relay, &both).await;
     assert_eq!(wrong.status, 422);
@@ -226,7 +226,7 @@ async fn errors_are_reported_by_field() {
         );
     }
     assert!(!wrong.text().contains("5ec2e7"));
-    // The next start would be refused: an address that this machine does not have (RFC 5737), and one for both.
+    // The next start would fail: an address that this machine does not have (RFC 5737), and one for both.
     let own = http_get(&format!("{}/config", relay.http_url())).await.json()["ws_url"].clone();
     for (key, address) in [("ws_url", json!("203.0.113.7:8090")), ("http_url", own)] {
         let refused = put(&relay, &json!({ key: address })).await;
@@ -241,7 +241,7 @@ async fn errors_are_reported_by_field() {
     assert_eq!(http_send(request).await.status, 415);
 }
 
-/// A client that sends nothing, half a head, or half a body keeps no relay from opening its store again.
+/// A client that sends nothing, half a head, or half a body does not prevent the relay from reopening its store.
 #[tokio::test]
 async fn incomplete_connections_do_not_prevent_a_restart() {
     let relay = RelayProcess::start(standalone()).await;
@@ -274,8 +274,8 @@ async fn incomplete_connections_do_not_prevent_a_restart() {
     drop(unfinished);
 }
 
-/// A client that does not answer its close delays the restart by seconds. Others find the ports open all the while, and
-/// are answered.
+/// A client that does not answer its close delays the restart by seconds. Other clients can connect meanwhile, and are
+/// answered.
 #[tokio::test]
 async fn ports_stay_open_while_a_restart_waits_for_a_client() {
     let relay = RelayProcess::start(standalone()).await;
@@ -302,7 +302,7 @@ async fn ports_stay_open_while_a_restart_waits_for_a_client() {
     .await;
     let mut answered = 0;
     for mut bare in waiting {
-        // One that the old relay still took may have been closed with it.
+        // One that the old relay accepted may have been closed with it.
         answered += u32::from(bare.read_to_end(DEADLINE).await.starts_with(b"HTTP/1.1 200 "));
     }
     assert!(answered >= 5, "{answered} of 10 were answered");

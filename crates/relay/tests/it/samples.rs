@@ -1,7 +1,7 @@
-//! Every JSON sample of the API reference, and every example of `docs/API.md`, against a relay on a real node: what
-//! they ask is asked, and each answer has all fields of its sample, with the same names, nesting, types and order.
+//! Every JSON sample of the API reference, and every example of `docs/API.md`, against a relay on a real node: their
+//! requests are sent, and each answer has all fields of its sample, with the same names, nesting, types and order.
 //!
-//! The reference is named by `API_REFERENCE`. A sample that these tests do not know, or do not come to, fails them.
+//! The reference is named by `API_REFERENCE`. An unknown or unused sample fails these tests.
 
 mod docs;
 mod document;
@@ -25,7 +25,7 @@ async fn every_sample_of_the_reference_matches_the_relay() {
     assert!(rest.is_empty(), "samples that nothing was held against: {rest:#?}");
 }
 
-/// The proof that the test above can fail: each field of each sample, taken away from the sample's own text, is missed.
+/// The proof that the test above can fail: removing any field from a sample is detected.
 #[test]
 fn one_missing_field_is_noticed() {
     let Some(document) = Document::open() else { return };

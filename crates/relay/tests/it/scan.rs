@@ -16,17 +16,17 @@ use tokio::time::timeout;
 
 use crate::stage::{Stage, silent};
 
-/// Far more than a scan of some hundred blocks takes.
+/// Longer than a scan of several hundred blocks takes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What the program said, and how it ended.
-struct Said {
+/// Output and exit code of the program.
+struct ProgramOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Said {
+impl ProgramOutput {
     fn payments(&self) -> Vec<Payment> {
         let lines = self.stdout.lines();
         lines.map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -51,11 +51,11 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Runs `sdk_relay scan` with this on standard input.
-async fn scan(arguments: &[&str], input: &str) -> Said {
+async fn scan(arguments: &[&str], input: &str) -> ProgramOutput {
     run(command(arguments), input).await
 }
 
-async fn run(mut command: Command, input: &str) -> Said {
+async fn run(mut command: Command, input: &str) -> ProgramOutput {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -69,7 +69,7 @@ async fn run(mut command: Command, input: &str) -> Said {
         .await
         .expect("an end")
         .unwrap();
-    Said {
+    ProgramOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -87,7 +87,7 @@ fn key_file(dir: &Path, content: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Two blocks that pay the payee and its label 3, and others beside it; and what is to be found of them.
+/// Two blocks that pay the payee and its label 3, among others; returns the expected payments.
 async fn paid(stage: &mut Stage, payee: &Payee) -> Vec<Payment> {
     let mut blocks: Vec<(bitcoin::Transaction, BlockHash)> = Vec::new();
     for kind in [InputKind::P2wpkh, InputKind::P2tr] {
@@ -123,7 +123,7 @@ async fn paid(stage: &mut Stage, payee: &Payee) -> Vec<Payment> {
     expected
 }
 
-/// Without what is the watch's own.
+/// Without the fields of the watch.
 fn bare(payments: Vec<Payment>) -> Vec<Payment> {
     let bare = payments.into_iter().map(|payment| {
         assert!(payment.tweak.is_some() && payment.watch_id.is_some(), "{payment:?}");
@@ -179,8 +179,7 @@ async fn finds_payments_with_keys_from_a_file_a_pipe_or_a_terminal() {
     assert!(!shown.contains(&payee.scan_hex()), "the key is not shown: {shown}");
 }
 
-/// What a terminal shows, on which the keys are typed in when they are asked for. `script` is the terminal; it is part
-/// of every Debian.
+/// The output of a terminal in which the keys are entered at the prompts. Uses `script` of Debian as the terminal.
 async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
     let line = format!("{} scan {}", env!("CARGO_BIN_EXE_sdk_relay"), arguments.join(" "));
     let mut command = Command::new("script");
@@ -197,7 +196,7 @@ async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
         let requested = async {
             while !String::from_utf8_lossy(&shown).contains(question) {
                 let read = stdout.read_buf(&mut shown).await.unwrap();
-                assert!(read > 0, "it asks for the {question}");
+                assert!(read > 0, "it prompts for the {question}");
             }
         };
         timeout(DEADLINE, requested).await.expect("a question");
@@ -245,7 +244,7 @@ async fn reports_each_error_in_one_line() {
     let line = result.refused();
     assert!(line.contains("ws://127.0.0.1:1") && line.contains("--relay"), "{line}");
 
-    // A key is no argument, however it is tried: the command line ends with 2 as for any unknown one.
+    // A key is not accepted as an argument: the command line ends with 2 as for any unknown one.
     let payee = payee.scan_hex();
     for tried in [
         &["--from", "0", &payee][..],
@@ -284,7 +283,7 @@ async fn without_an_address_it_uses_the_relay_of_the_configuration() {
         result.stderr
     );
 
-    // Another relay does not get our token.
+    // The token is not sent to another relay.
     let result = scan(&["--from", "0", "--relay", &relay.ws_url()], &keys_of(&payee)).await;
     assert!(result.refused().contains("auth.read_token"), "{}", result.stderr);
 }
@@ -335,7 +334,7 @@ async fn unscannable_blocks_are_reported_as_a_failure() {
     let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
     let (url, keys) = (relay.ws_url(), keys_of(&payee));
     let result = scan(&["--from", "10", "--relay", &url], &keys).await;
-    // What was found is there; what was not looked at is said in words and in the exit status.
+    // Found payments are printed; unscanned blocks are reported in the output and in the exit status.
     assert_eq!(
         (result.code, result.payments().len()),
         (Some(1), 1),

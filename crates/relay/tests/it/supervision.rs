@@ -1,6 +1,6 @@
-//! A part of the relay that dies ends the relay, by name and at once; one that hangs does not keep it from ending.
+//! A failed part of the relay ends the relay immediately and is named; a hanging one does not prevent the shutdown.
 //!
-//! The faults are those of an engine that only this program has: it starts itself anew as a relay with that engine.
+//! The faults are those of an engine that only this program has: it starts itself again as a relay with that engine.
 
 mod parts;
 

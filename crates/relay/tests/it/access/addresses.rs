@@ -27,8 +27,8 @@ async fn requests_are_limited_by_the_address_that_a_trusted_proxy_names() {
         }
     }
     assert!(last.0 == 429 && last.1.contains("203.0.113.7"), "{}", last.1);
-    // However it says it: what it writes itself stands left of what the proxy saw. Each is asked thrice, as one request
-    // a second is free.
+    // In every notation: forged addresses are to the left of the one that the proxy saw. Three requests each, because
+    // one per second is allowed.
     for same in [
         "X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n",
         "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.7:1234, 10.1.2.3\r\n",
@@ -91,7 +91,7 @@ async fn connections_are_capped_by_the_address_that_a_trusted_proxy_names() {
     }
     let events = "Host: localhost\r\nX-Forwarded-For: 203.0.113.7\r\nConnection: close\r\n";
     assert_eq!(opened(http, request("GET", "/events", events)).await.0, 503);
-    // Others behind the proxy have places of their own.
+    // Other clients behind the proxy have their own slots.
     held.push(open(ws, "/", "203.0.113.8").await);
     let events = events.replace("203.0.113.7", "203.0.113.9");
     assert_eq!(opened(http, request("GET", "/events", &events)).await.0, 200);

@@ -1,4 +1,4 @@
-//! Credentials belong to the address that they were configured with.
+//! Credentials are sent only to the address for which they were configured.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,7 +12,8 @@ use crate::access::talk::{DEADLINE, address, header, say};
 
 const PASSWORD: &str = "node-52e8c0b7f1a6943d";
 
-/// An HTTP server that answers 401 to everything, as a node does to strangers, and keeps the heads of the requests.
+/// An HTTP server that answers 401 to everything, like a node without valid credentials, and records the heads of the
+/// requests.
 struct Thief {
     url: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -50,7 +51,7 @@ impl Thief {
         }
     }
 
-    /// The heads of all requests until now, of which there is at least one more than `before`.
+    /// The heads of all requests so far; waits until there are more than `before`.
     async fn more_than(&self, before: usize) -> Vec<String> {
         eventually(DEADLINE, "a request to the thief", async || {
             let heads = self.heads.lock().unwrap().clone();

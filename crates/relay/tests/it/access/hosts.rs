@@ -1,11 +1,11 @@
-//! `Host`: what a hostile page cannot choose.
+//! `Host`: which a hostile page cannot choose.
 
 use testkit::RelayProcess;
 
 use crate::access::talk::{PRIVILEGED, TOKEN, UPGRADE, address, opened, request, say, standalone, status, status_of};
 
 const CLOSE: &str = "Connection: close\r\n";
-/// What the browser of a visitor sends for a page whose name resolves to the relay's address.
+/// Requests of a visitor's browser for a page whose name resolves to the address of the relay.
 const REBOUND: [&str; 6] = [
     "evil.example",
     "evil.example:8091",
@@ -36,7 +36,7 @@ async fn a_local_program_needs_no_token_and_a_rebound_page_does() {
                 "{method} {path} {host}"
             );
         }
-        // HTTP/1.0 may leave it out, and has no privilege then.
+        // HTTP/1.0 may omit it, and then has no privilege.
         let old = request(method, path, CLOSE).replace("HTTP/1.1", "HTTP/1.0");
         assert_eq!(status(http, old).await, 401, "{method} {path}");
         assert_eq!(
@@ -90,7 +90,7 @@ async fn a_rebound_page_opens_no_websocket_and_mines_no_block() {
         let mine = request("POST", "/dev/mine", &format!("Host: {host}\r\n{CLOSE}"));
         assert_eq!(status(http, mine).await, 200, "{host}");
     }
-    // What any page may read is read under any name.
+    // Public reads are allowed under any name.
     let read = request("GET", "/health/live", &format!("Host: evil.example\r\n{CLOSE}"));
     assert_eq!(status(http, read).await, 200);
 }
@@ -191,7 +191,7 @@ async fn the_privilege_can_be_disabled_and_a_token_restores_access() {
         let http = relay.http_url();
         let http = address(&http);
         for (token, expected) in [(TOKEN, 200), (&TOKEN[1..], 401)] {
-            // A token is as good from elsewhere.
+            // A token is valid from any address.
             let lines =
                 format!("Host: relay.example.com\r\nVia: 1.1 proxy\r\nAuthorization: Bearer {token}\r\n{CLOSE}");
             for (method, path) in PRIVILEGED.into_iter().filter(|(_, path)| *path != "/restart") {

@@ -1,6 +1,6 @@
-//! A real nginx before the relay, with the configurations that docs/reverse-proxy.md gives.
+//! A real nginx in front of the relay, with the configurations in docs/reverse-proxy.md.
 //!
-//! `scripts/nginx` finds it, or unpacks Debian's; without one these tests fail, unless `WITHOUT=nginx` leaves them out.
+//! `scripts/nginx` finds it, or unpacks Debian's; without one these tests fail, unless `WITHOUT=nginx` skips them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::access::talk::{
 const CLOSE: &str = "Connection: close\r\n";
 const NAME: &str = "relay.example.com";
 
-/// The nginx that `scripts/nginx` finds; `None` where nobody wants one.
+/// The nginx that `scripts/nginx` finds; `None` if these tests are skipped.
 fn exe() -> Option<&'static Path> {
     static EXE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = EXE.get_or_init(|| {
@@ -53,13 +53,13 @@ fn exe() -> Option<&'static Path> {
 struct Nginx {
     child: GuardedChild,
     dir: tempfile::TempDir,
-    /// `127.0.0.1:PORT` of each port that was asked for.
+    /// `127.0.0.1:PORT` of each requested port.
     ports: Vec<String>,
 }
 
 impl Nginx {
-    /// With what `servers` makes of so many free ports, inside `http { … }`. A port may be lost between being found and
-    /// being used: then others.
+    /// Starts nginx with the output of `servers` for free ports inside `http { … }`. Retries if a port is taken
+    /// meanwhile.
     async fn start(exe: &Path, ports: usize, servers: impl Fn(&[String], &Path) -> String) -> Nginx {
         for _ in 0..10 {
             let held: Vec<_> = (0..ports)
@@ -89,7 +89,7 @@ impl Nginx {
         panic!("nginx does not start: its reason is above");
     }
 
-    /// False when it has ended instead.
+    /// Returns false if it has ended.
     async fn is_up(&mut self) -> bool {
         let Nginx { child, ports, .. } = self;
         let child = std::sync::Mutex::new(child);
@@ -106,7 +106,7 @@ impl Nginx {
     }
 }
 
-/// A block of the page, by the word behind its language.
+/// A code block of the page, by the word after its language.
 fn block(mark: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reverse-proxy.md");
     let page = std::fs::read_to_string(path).unwrap();
@@ -116,7 +116,7 @@ fn block(mark: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// With each of these in the place of those, which must be there.
+/// Applies these replacements, each of which must match.
 fn put(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from} is not in {text}");
@@ -147,7 +147,7 @@ async fn a_usual_nginx_passes_no_privilege_on_and_a_bare_one_does() {
         .join("\n")
     })
     .await;
-    // Bare, nginx puts the upstream's address into Host: docs/reverse-proxy.md names local_admin = false as the remedy.
+    // Bare, nginx sends the address of the upstream as Host; docs/reverse-proxy.md recommends local_admin = false.
     for (port, expected) in [(0, 401), (1, 401), (2, 200), (3, 401)] {
         for (method, path) in PRIVILEGED
             .into_iter()
@@ -166,10 +166,9 @@ async fn a_usual_nginx_passes_no_privilege_on_and_a_bare_one_does() {
 async fn events_pass_nginx_defaults_and_gzip_immediately() {
     let Some(exe) = exe() else { return };
     let relay = RelayProcess::start(standalone()).await;
-    // What nginx before 1.29 speaks to its upstreams unless it is told otherwise: an answer without chunks, of which it
-    // fills whole buffers.
+    // The default of nginx before 1.29 for upstreams: unchunked answers, buffered completely.
     let old = "proxy_http_version 1.0;";
-    // Compression of event streams too, which no default has: the compressor holds back what it is not told to pass on.
+    // Compression of event streams, which is not a default: the compressor buffers data that is not flushed.
     let gzip = "gzip_types *; gzip_proxied any;";
     let nginx = Nginx::start(exe, 3, |ports, _| {
         [
@@ -187,7 +186,7 @@ async fn events_pass_nginx_defaults_and_gzip_immediately() {
         let head = until(&mut stream, "\r\n\r\n").await.to_ascii_lowercase();
         assert_eq!(head.contains("content-encoding: gzip"), compressed, "{port}: {head}");
         let mut body = Body::new(compressed);
-        // While nothing happens: what is held back here would wait for the answer's end.
+        // While idle: buffered data would wait for the end of the answer.
         body.until(&mut stream, ": welcome\n\n").await;
         for _ in 0..3 {
             let mined = http_post(&format!("{}/dev/mine", relay.http_url()), &json!({})).await;
@@ -198,7 +197,7 @@ async fn events_pass_nginx_defaults_and_gzip_immediately() {
     }
 }
 
-/// The body of an answer in chunks, as far as it has come.
+/// The received part of a chunked answer.
 enum Body {
     Plain(Vec<u8>),
     Gzip(Box<GzDecoder<Vec<u8>>>),
@@ -213,7 +212,7 @@ impl Body {
         }
     }
 
-    /// Reads chunks until this text is there.
+    /// Reads chunks until they contain this text.
     async fn until(&mut self, stream: &mut TcpStream, text: &str) {
         while !self.text().contains(text) {
             let length = until(stream, "\r\n").await;
@@ -239,7 +238,7 @@ impl Body {
     }
 }
 
-/// The page's relay, and its nginx with a certificate of the test's making.
+/// The page's relay, and its nginx with a certificate created by the test.
 async fn as_documented(exe: &Path) -> (RelayProcess, Nginx) {
     let toml = put(
         &block("toml relay"),
@@ -318,18 +317,18 @@ async fn the_documented_nginx_supports_the_whole_api() {
         let answer = say_on(tls(&nginx, 0).await, request(method, path, &here).as_bytes()).await;
         assert_eq!(status_of(&answer), 401, "{method} {path}: {answer}");
     }
-    // On the relay's machine too: the token is the way in.
+    // A token is required on the machine of the relay too.
     let url = relay.http_url();
     let direct = |lines: &str| request("GET", "/logs", &format!("Host: localhost\r\n{CLOSE}{lines}"));
     assert_eq!(status(address(&url), direct("")).await, 401);
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     assert_eq!(status(address(&url), direct(&token)).await, 200);
-    // A page of the public name is the relay's own.
+    // A page under the public name is an own page of the relay.
     let page = format!("{here}{token}Origin: https://{NAME}\r\nSec-Fetch-Site: same-origin\r\n");
     let answer = say_on(tls(&nginx, 0).await, request("GET", "/logs", &page).as_bytes()).await;
     assert_eq!(status_of(&answer), 200, "{answer}");
 
-    // Events at once.
+    // Events without delay.
     let mut events = tls(&nginx, 0).await;
     events
         .write_all(request("GET", "/events", &format!("Host: {NAME}\r\n")).as_bytes())
@@ -364,8 +363,7 @@ async fn the_documented_nginx_supports_the_whole_api() {
 async fn clients_behind_the_documented_nginx_are_limited_separately() {
     let Some(exe) = exe() else { return };
     let (_relay, nginx) = as_documented(exe).await;
-    // From 127.0.0.1, which the relay trusts, as a second proxy before nginx; and from 127.0.0.2, whose word does not
-    // count.
+    // From 127.0.0.1, which the relay trusts, as a second proxy before nginx; and from 127.0.0.2, which is not trusted.
     let open = async |from: &str, named: &str| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
@@ -379,7 +377,7 @@ async fn clients_behind_the_documented_nginx_are_limited_separately() {
         let head = until(&mut stream, "\r\n\r\n").await;
         (status_of(&head), stream)
     };
-    // One connection of each address; those that are held count.
+    // One connection per address; open ones count.
     let first = open("127.0.0.1", "203.0.113.7").await;
     let second = open("127.0.0.1", "203.0.113.7").await;
     let other = open("127.0.0.1", "203.0.113.8").await;

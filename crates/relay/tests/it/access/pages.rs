@@ -42,12 +42,12 @@ async fn a_foreign_page_can_neither_administer_nor_read_the_log() {
         requested(&relay, "POST", "/dev/mine", "Origin: https://evil.example\r\n").await,
         (403, None)
     );
-    // The log has no other name.
+    // Other spellings of the path do not reach the log.
     for path in ["/logs/", "//logs", "/%6cogs", "/LOGS", "/logs%2f", "/./logs"] {
         let (status, _) = requested(&relay, "GET", path, "Origin: https://evil.example\r\n").await;
         assert_eq!(status, 404, "{path}");
     }
-    // What anybody may read, any page may.
+    // Any page may read public data.
     let read = requested(
         &relay,
         "GET",
@@ -85,7 +85,7 @@ async fn own_pages_and_those_of_cors_origins_can_administer() {
             );
         }
     }
-    // The address bar.
+    // Entered in the address bar.
     assert_eq!(
         requested(&relay, "GET", "/logs", "Sec-Fetch-Site: none\r\n").await.0,
         200

@@ -1,4 +1,4 @@
-//! Proxies that add no header: a bare TCP proxy, as stunnel, Tor and ssh tunnels are.
+//! Proxies that add no header: a bare TCP proxy, like stunnel, Tor and ssh tunnels.
 
 use testkit::RelayProcess;
 use tokio::io::copy_bidirectional;
@@ -37,8 +37,7 @@ impl TcpProxy {
 #[tokio::test]
 async fn a_tcp_proxy_passes_the_privilege_on_unless_local_admin_is_off() {
     for (options, by_address, by_name) in [
-        // As docs/reverse-proxy.md says: nothing tells this proxy's clients from a program on this machine, but a name
-        // in Host.
+        // As docs/reverse-proxy.md says: clients of this proxy differ from local programs only by a name in Host.
         (standalone(), 200, 401),
         (standalone().set("HTTP__LOCAL_ADMIN", "false"), 401, 401),
         (standalone().set("AUTH__ADMIN_TOKEN", TOKEN), 401, 401),

@@ -1,4 +1,4 @@
-//! Requests as they are written, byte for byte.
+//! Raw requests, byte for byte.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Nothing that is awaited here takes this long, on a busy machine either.
+/// Longer than any awaited step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const TOKEN: &str = "admin-4be1c07d95f2a836";
 
-/// What needs no token from a program on the relay's machine, and a token from everybody else. A restart ends the
-/// test's relay: last.
+/// Requests that need no token from a local program, and a token from others. A restart ends the relay of the test, so
+/// it is last.
 pub(crate) const PRIVILEGED: [(&str, &str); 5] = [
     ("PUT", "/config"),
     ("GET", "/logs"),
@@ -43,7 +43,7 @@ pub(crate) fn request(method: &str, target: &str, lines: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\n{lines}{body}")
 }
 
-/// What is answered to these bytes, up to the end of the connection, which is closed on this side after them.
+/// Sends these bytes, half-closes the connection, and reads to its end.
 pub(crate) async fn say(address: &str, bytes: impl AsRef<[u8]>) -> String {
     let stream = TcpStream::connect(address).await.unwrap();
     say_on(stream, bytes.as_ref()).await
@@ -53,12 +53,12 @@ pub(crate) async fn say_on(mut stream: impl AsyncRead + AsyncWrite + Unpin, byte
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let read = timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
-    // A reset after the answer is an end too.
+    // A reset after the answer also ends the connection.
     drop(read.expect("an end in time"));
     String::from_utf8(answer).unwrap()
 }
 
-/// The same, with the status alone.
+/// The same, with the status only.
 pub(crate) async fn status(address: &str, request: String) -> u16 {
     status_of(&say(address, &request).await)
 }
@@ -80,7 +80,7 @@ pub(crate) async fn opened(address: &str, request: String) -> (u16, TcpStream) {
     (status_of(&head), stream)
 }
 
-/// Reads up to this text, which ends what is given.
+/// Reads up to and including this text.
 pub(crate) async fn until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(end.as_bytes()) {

@@ -1,4 +1,4 @@
-//! Shapes, errors, caching, compression, and the node's absence.
+//! Formats, errors, caching, compression, and an unavailable node.
 
 use std::io::Read;
 
@@ -109,7 +109,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     assert!(spent.is_none(), "a block has spent it");
     assert_eq!(v2("spent-outputs").await["index"].as_array().unwrap().len(), 1);
 
-    // Of a young block: ask again with the tag.
+    // For a recent block: revalidate with the ETag.
     let young = ok(&format!("{}/tweak-index/{height}", scene.v1())).await;
     assert_eq!(young.headers["cache-control"], "public, no-cache");
     let tag = young.headers["etag"].to_str().unwrap();
@@ -122,7 +122,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     )
     .await;
     assert_eq!(other.status, 200);
-    // Of a buried one: for ever, but for what later blocks change.
+    // For a buried one: cacheable for ever, except data that later blocks change.
     let buried = height - 100;
     for route in [
         "tweak-index",
@@ -142,7 +142,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
         assert_eq!(reply.headers["cache-control"], "public, no-cache", "{route}");
     }
 
-    // A block of many outputs, compressed for who takes it.
+    // A block of many outputs, compressed if accepted.
     let coins = (0..=height).rev();
     let mut largest = Vec::new();
     for h in coins.take(20) {
@@ -164,7 +164,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     }
     assert!(largest.len() > 300, "at least one block had something in it");
 
-    // What is asked for wrongly.
+    // Invalid requests.
     for wrong in ["x", "-1", "+5", "%2B5", "%205", "4294967296", "1.0"] {
         for route in ["tweaks", "block-hash", "filter/spent"] {
             let reply = http_get(&format!("{}/{route}/{wrong}", scene.v1())).await;
@@ -175,7 +175,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
         let reply = http_get(&format!("{}/tweaks/1?dustLimit={wrong}", scene.v1())).await;
         assert_eq!(problem(&reply, 400), "Invalid dustLimit parameter");
     }
-    // A slash too many is the same route; elsewhere it is none.
+    // Redundant slashes are ignored here, and not in other routes.
     let plain = ok(&format!("{}/tweak-index/{height}?dustLimit=5", scene.v1()))
         .await
         .json();
@@ -193,7 +193,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
         http_get(&format!("{}/health/", scene.relay.http_url())).await.status,
         404
     );
-    // A web page may send a transaction by this route as by `/tx`.
+    // A web page may send a transaction through this route, like through `/tx`.
     for (path, field) in [
         ("/tx", "hex"),
         ("/blindbit/v1/forward-tx", "data"),
@@ -225,7 +225,7 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     let form = form.body(Full::from(format!("data={}", serialize_hex(&tx)))).unwrap();
     problem(&http_send(form).await, 422);
 
-    // The node goes: what is in the index is answered all the same.
+    // Without the node, requests are answered from the index.
     scene.node.stop().await;
     assert_eq!(ok(&format!("{}/utxos/{height}", scene.v1())).await.json(), utxos);
     assert_eq!(

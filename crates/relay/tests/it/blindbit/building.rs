@@ -1,4 +1,4 @@
-//! While the index is being built: what is there is answered, and what is not says how far it is.
+//! While the index is being built: existing blocks are answered, and missing ones give the progress.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::blindbit::scene::INDEXED;
 
-/// The node behind a door: while it is shut, no block comes through.
+/// A proxy of the node with a gate: while it is closed, no block passes.
 async fn behind_a_door(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
     let open = Arc::new(AtomicBool::new(true));
     let (node, door) = (node.rpc_url(), Arc::clone(&open));
@@ -45,7 +45,7 @@ async fn index(relay: &RelayProcess) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unbuilt_blocks_are_503_with_the_progress() {
-    // Without REST and ZMQ everything goes through the door.
+    // Without REST and ZMQ, everything goes through the proxy.
     let node = Bitcoind::start(Options {
         rest: false,
         zmq: false,

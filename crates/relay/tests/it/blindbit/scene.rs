@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::{Bitcoind, HttpReply, Options, Payer, RelayOptions, RelayProcess, eventually, http_get};
 
-/// Far more than the index needs for some hundred small blocks, even on a busy machine.
+/// Longer than the index needs for several hundred small blocks, even on a busy machine.
 pub(crate) const INDEXED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
@@ -24,17 +24,17 @@ impl Scene {
         scene
     }
 
-    /// Where an Oracle of version 1 would be.
+    /// Base URL of version 1.
     pub(crate) fn v1(&self) -> String {
         format!("{}/blindbit/v1", self.relay.http_url())
     }
 
-    /// Where an Oracle of version 2 would be.
+    /// Base URL of version 2.
     pub(crate) fn v2(&self) -> String {
         format!("{}/blindbit/v2", self.relay.http_url())
     }
 
-    /// Waits until the index holds the node's tip.
+    /// Waits until the index has reached the tip of the node.
     pub(crate) async fn indexed(&self) {
         let (height, hash) = (self.node.height().await, self.node.tip().await.to_string());
         let url = format!("{}/block-hash/{height}", self.v1());
@@ -45,7 +45,7 @@ impl Scene {
         .await;
     }
 
-    /// Mines a block with what is in the mempool, and waits for it in the index. Gives its height.
+    /// Mines a block with the mempool, and waits until it is indexed. Returns its height.
     pub(crate) async fn mine(&self) -> u32 {
         self.node.mine(1).await;
         self.indexed().await;

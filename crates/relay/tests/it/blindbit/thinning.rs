@@ -1,5 +1,5 @@
-//! Dust and cut-through leave out whole transactions: a payment with k > 0 stays findable whatever became of the
-//! outputs before it.
+//! Dust limit and cut-through omit whole transactions: a payment with k > 0 can be found whatever happens to earlier
+//! outputs.
 
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut};
 use sdk_relay_bip352::{EligibleTx, OutputTweak, scan};
@@ -54,7 +54,7 @@ async fn whole_transactions_are_left_out() {
     sats.sort_unstable();
     assert_eq!(sats, [DUST, LARGE, LARGE], "both outputs of the mixed transaction");
 
-    // k = 0 of the mixed transaction and all of `whole` are spent: the first stays, the second goes.
+    // k = 0 of the mixed transaction and all of `whole` are spent: the first is kept, the second is omitted.
     let gone: Vec<_> = [received[0][..1].to_vec(), received[2].clone()].concat();
     let nobody = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_raw_hash(bitcoin::hashes::Hash::all_zeros()));
     scene.node.send_raw(&payee.spend(&gone, nobody)).await;

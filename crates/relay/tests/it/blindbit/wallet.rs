@@ -1,5 +1,5 @@
-//! A light wallet as the BIP352 light-client specification has it: tweaks, then the filter, then the outputs, then the
-//! spent ones. It knows an address of an Oracle and nothing of this relay; its cryptography is spdk's.
+//! A light wallet according to the BIP352 light-client specification: tweaks, then the filter, then the outputs, then
+//! the spent ones. It uses only the address of an Oracle; its cryptography is that of spdk.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use testkit::Payee;
 
 use crate::blindbit::scene::{json, strings};
 
-/// What the wallet knows of an output of its own: satoshis, and the label that was paid.
+/// Data of an own output: satoshis, and the label that was paid.
 pub(crate) type Coin = (u64, Option<u32>);
 
 pub(crate) struct Wallet {
@@ -26,7 +26,7 @@ pub(crate) struct Wallet {
     labels: HashMap<Label, u32>,
     /// Unspent, as far as the wallet has read.
     pub(crate) coins: BTreeMap<OutPoint, Coin>,
-    /// Blocks whose outputs were asked for, as the filter matched.
+    /// Blocks whose outputs were requested because the filter matched.
     pub(crate) looked_into: Vec<u32>,
 }
 
@@ -180,7 +180,7 @@ impl Filter {
         }
     }
 
-    /// A question without elements would always be answered with yes.
+    /// A query without elements would always match.
     fn matches<'a>(&self, elements: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut elements = elements.peekable();
         elements.peek().is_some()

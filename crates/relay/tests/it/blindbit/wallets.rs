@@ -1,4 +1,4 @@
-//! A wallet finds all that is its own, and nothing else.
+//! A wallet finds exactly its own payments.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::blindbit::wallet::{Coin, Wallet};
 const SATS: u64 = 50_000;
 
 /// Pays to each kind of address with each kind of input, several times in one transaction too, among payments to
-/// somebody else.
+/// others.
 async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
     let stranger = Payee::new(&[]);
     let all = [
@@ -39,8 +39,8 @@ async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
     txs
 }
 
-/// What the payee owns of these, by the relay's own scanner over the payer's transactions: two implementations against
-/// each other.
+/// What the payee owns of these, found by the scanner of the relay in the transactions of the payer: compares two
+/// implementations.
 fn owned(payee: &Payee, txs: &[Transaction], prevouts: &dyn Fn(&OutPoint) -> TxOut) -> BTreeMap<OutPoint, Coin> {
     let receiver = payee.receiver();
     let mut coins = BTreeMap::new();
@@ -96,7 +96,7 @@ async fn a_wallet_finds_every_payment_through_tweaks_and_filters_and_sees_them_s
     let left: BTreeMap<_, _> = expected.into_iter().filter(|(o, _)| !spent.contains(o)).collect();
     assert_eq!(wallet.coins, left, "the filter of spent outputs tells which are gone");
 
-    // Who comes later sees them spent at once.
+    // A wallet that starts later sees them as spent.
     let mut late = Wallet::new(&payee);
     late.read(&scene.v1(), paid_in, "tweak-index", 0).await;
     assert_eq!(late.coins, left);

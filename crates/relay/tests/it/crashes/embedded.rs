@@ -1,4 +1,4 @@
-//! On the embedded chain, which dies with the relay: its file must survive.
+//! With the embedded chain, which is killed with the relay: its file must survive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,14 +29,14 @@ async fn chain_wallet_and_log_survive() {
         ..World::default()
     };
     let listener = Listener::start(relay.ws_url());
-    // What was answered, and must therefore be true for good.
+    // Confirmed answers, which must be durable.
     let mut paid = BTreeSet::new();
     let mut mined = Vec::new();
 
     for _ in 0..KILLS {
         let delay = chance.delay(KILL_AFTER);
         let killed = tokio::spawn(kill_after(delay, relay));
-        // Until nobody answers any more.
+        // Until the relay does not answer.
         loop {
             if chance.percent(60) {
                 let amount = format!("0.000{}", chance.of(10..99));
@@ -71,24 +71,24 @@ async fn chain_wallet_and_log_survive() {
     for txid in &paid {
         assert!(truth.txids.contains(txid), "{txid} was paid, and is gone");
     }
-    eventually(DEADLINE, "the listener hears of the last block", async || {
+    eventually(DEADLINE, "the listener receives the last block", async || {
         listener.check();
         (fold(&start, &listener.received()).blocks == truth.blocks).then_some(())
     })
     .await;
-    // The chain's wallet pays nobody but the relay: each transaction is a payment, its output 0.
-    let told = fold(&start, &listener.received()).payments;
+    // The wallet of the chain pays only the relay: output 0 of each transaction is a payment.
+    let reported = fold(&start, &listener.received()).payments;
     assert!(
-        told.values().all(|(block, _)| block.is_some()),
-        "the mempool is empty: {told:?}"
+        reported.values().all(|(block, _)| block.is_some()),
+        "the mempool is empty: {reported:?}"
     );
-    let told: BTreeSet<_> = told.into_keys().collect();
+    let reported: BTreeSet<_> = reported.into_keys().collect();
     let made: BTreeSet<_> = truth.txids.into_iter().map(|txid| (txid, 0)).collect();
-    assert_eq!(told, made);
+    assert_eq!(reported, made);
     assert!(!made.is_empty(), "the chain was not idle");
 }
 
-/// The best chain from a height up: its blocks, and the transactions that are no coinbases.
+/// The best chain from a height up: its blocks, and the transactions that are not coinbases.
 struct Chain {
     blocks: BTreeMap<u32, String>,
     txids: BTreeSet<String>,
@@ -130,7 +130,7 @@ async fn get<T: DeserializeOwned>(http: &str, path: &str) -> T {
     serde_json::from_value(reply.json()).unwrap()
 }
 
-/// `None` when the relay died before its answer was whole.
+/// `None` if the relay was killed before its answer was complete.
 async fn post<T: DeserializeOwned>(http: &str, path: &str, body: Value) -> Option<T> {
     let host = http.strip_prefix("http://").expect("a URL");
     let body = body.to_string();

@@ -1,4 +1,4 @@
-//! On a node, which lives on while the relay dies.
+//! With a node, which continues while the relay is killed.
 
 use bitcoin::Amount;
 use sdk_relay_client::{Client, ClientEvent, Notification, Resume, Topic};
@@ -9,7 +9,7 @@ use crate::story::listener::Listener;
 use crate::story::scene::{DEADLINE, Scene};
 use crate::story::{SLACK, World};
 
-/// Coins of each kind: as many payments as all rounds can make.
+/// Coins of each kind: enough for the payments of all rounds.
 const COINS: usize = 60;
 const COIN: Amount = Amount::from_sat(2_000_000);
 
@@ -52,7 +52,7 @@ async fn killed_again_and_again(options: Options) {
         visitor.visit(&relay, some).await;
         listener.check();
     }
-    // Whatever the mempool still has is mined in the end, and the relay is alive to see it.
+    // The rest of the mempool is mined at the end, while the relay runs.
     scene.agrees(&listener).await;
     scene.node.mine(1).await;
     let world = scene.agrees(&listener).await;
@@ -67,7 +67,7 @@ async fn killed_again_and_again(options: Options) {
         world.payments.len()
     );
 
-    // The same story to whoever came now and then, and to whoever comes only now.
+    // A client that connected occasionally, and one that connects only now, receive the same events.
     visitor.visit(&relay, expected.len() - visitor.received.len()).await;
     assert_eq!(visitor.received, expected);
     let mut late = Visitor::default();
@@ -75,7 +75,7 @@ async fn killed_again_and_again(options: Options) {
     assert_eq!(late.received, expected);
 }
 
-/// Some acts, one after the other, each as soon as the node has taken the last: nobody waits for the relay.
+/// Random actions, each as soon as the node has accepted the previous one, without waiting for the relay.
 async fn acts(scene: &mut Scene, how_many: std::ops::RangeInclusive<usize>, chance: &mut Chance) {
     for _ in 0..chance.of(how_many) {
         match chance.of(0..100) {
@@ -96,7 +96,7 @@ async fn pay(scene: &mut Scene, chance: &mut Chance) {
     scene.pay(&kinds, &amounts).await;
 }
 
-/// Replaces a payment of the mempool, by another or by none. Without one there it pays.
+/// Replaces a payment of the mempool by another, or by a transaction without one. Pays if there is none.
 async fn replace(scene: &mut Scene, chance: &mut Chance) {
     let mempool = scene.node.mempool().await;
     let waiting: Vec<_> = scene
@@ -116,7 +116,7 @@ async fn replace(scene: &mut Scene, chance: &mut Chance) {
     scene.replace(&old, amounts).await;
 }
 
-/// Depth 1 or 2; the new branch is higher or as high, with the payments of the old one or without.
+/// Depth 1 or 2; the new branch is higher or equally high, with or without the payments of the old one.
 async fn reorganise(scene: &mut Scene, chance: &mut Chance) {
     let depth = chance.of(1..=2);
     scene.forget(depth).await;
@@ -134,14 +134,14 @@ fn payment(chance: &mut Chance) -> (Vec<InputKind>, Vec<u64>) {
     (kinds, amounts)
 }
 
-/// An app that comes now and then, by the SDK, and resumes where it left.
+/// An app that connects occasionally with the SDK, and resumes.
 #[derive(Default)]
 struct Visitor {
     received: Vec<Notification>,
 }
 
 impl Visitor {
-    /// Takes so many further events, or as many as there are now.
+    /// Receives up to this number of further events.
     async fn visit(&mut self, relay: &RelayProcess, events: usize) {
         let last = self.received.last().and_then(|n| n.event_id).unwrap_or(0);
         let (client, mut queue) = Client::builder(&relay.ws_url())

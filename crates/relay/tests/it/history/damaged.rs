@@ -1,5 +1,5 @@
-//! A block of the index is damaged: it is set aside, restored from the node, and logged once; other histories go on
-//! meanwhile.
+//! A block of the index is damaged: it is quarantined, restored from the node, and logged once; other histories
+//! continue meanwhile.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, eventually, http_get};
 
 use crate::history::order::index_is_current;
-use crate::history::tweaks::left_out_and_told;
+use crate::history::tweaks::missing_and_scanned;
 use crate::history::watch_client::WatchClient;
 use crate::stage::silent;
 use crate::support::DEADLINE;
@@ -26,7 +26,7 @@ async fn health(relay: &RelayProcess) -> Value {
     http_get(&format!("{}/health", relay.http_url())).await.json()
 }
 
-/// Waits for a problem with this word; gives the sentence.
+/// Waits for a problem with this word; returns its text.
 async fn problem(relay: &RelayProcess, word: &str) -> String {
     eventually(DEADLINE, format!("a problem with {word:?}"), async || {
         let health = health(relay).await;
@@ -108,7 +108,7 @@ async fn a_damaged_block_is_fetched_again_and_delays_no_other_history() {
 async fn a_damaged_block_that_the_node_has_pruned_is_reported_as_missing() {
     let Scene { node, payee, relay, .. } = scene(Options {
         prune: Some(1),
-        // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+        // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
         args: vec!["-fastprune".to_owned()],
         ..Options::default()
     })
@@ -125,18 +125,18 @@ async fn a_damaged_block_that_the_node_has_pruned_is_reported_as_missing() {
     assert_eq!(client.detected().len(), 2, "all others are scanned");
     let said = problem(&relay, "cannot be restored").await;
     assert!(said.contains(&format!("block {} ", missing.from)), "{said}");
-    // A wallet that asks for the block is not sent an empty one.
+    // A wallet that requests the block does not receive an empty one.
     let url = format!("{}/blindbit/v2/tweaks/{}", relay.http_url(), missing.from);
     let refused = http_get(&url).await;
     assert_eq!(refused.status.as_u16(), 503, "{}", refused.text());
     assert!(refused.text().contains("damaged"), "{}", refused.text());
-    // Who scans for itself learns the same.
+    // A client that scans itself receives the same.
     let tip = node.height().await;
-    let (left_out, heights) = left_out_and_told(&relay, 1, tip).await;
+    let (left_out, heights) = missing_and_scanned(&relay, 1, tip).await;
     let block = format!("block {} (damaged", missing.from);
     assert!(matches!(&left_out[..], [one] if one.contains(&block)), "{left_out:?}");
     assert_eq!(heights, (1..=tip).filter(|h| *h != missing.from).collect::<Vec<_>>());
-    // The next history learns it at once, and nothing is tried in a circle.
+    // The next history gets it immediately, without a retry loop.
     let mut next = WatchClient::open(&relay, &payee, 1, None).await;
     next.until_complete().await;
     assert_eq!(

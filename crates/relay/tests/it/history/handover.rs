@@ -1,4 +1,4 @@
-//! History is told while the chain goes on and turns back: nothing is missed, and nothing told twice.
+//! Histories during new blocks and reorganisations: nothing is missed or reported twice.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::history::watch_client::{Received, WatchClient};
 use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 
-/// Clients come at every moment of a chain that grows and is reorganised. In the end each of them knows the chain that
-/// holds.
+/// Clients connect at various moments of a growing and reorganised chain. In the end each of them has the state of the
+/// final chain.
 #[tokio::test(flavor = "multi_thread")]
 async fn during_reorganisations_each_payment_is_reported_once() {
     let mut stage = Stage::new().await;
@@ -31,7 +31,7 @@ async fn during_reorganisations_each_payment_is_reported_once() {
             let (fork, _) = chain[chain.len() - depth];
             stage.node.invalidate(fork).await;
             chain.truncate(chain.len() - depth);
-            // What was in the blocks waits in the mempool again, and comes with the next block.
+            // Transactions of the blocks are back in the mempool, and are mined in the next block.
             clients.push(WatchClient::open(&stage.relay, &payee, 0, None).await);
             let blocks = stage.node.mine(u32::try_from(depth).unwrap() + 1).await;
             for hash in blocks {
@@ -62,7 +62,7 @@ async fn during_reorganisations_each_payment_is_reported_once() {
         }
         assert_eq!(client.holds(), paid);
     }
-    // Who goes away ends its watch, and its scan with it.
+    // A disconnect ends the watch and its scan.
     drop(clients);
     let gone = async {
         let mut ticks = interval(std::time::Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! What a watch hears of the past, and in which order.
+//! The history of a watch, and its order.
 
 use sdk_relay_client::protocol::{ErrorCode, Watch};
 use sdk_relay_client::{Client, Payment, RequestError};
@@ -11,7 +11,7 @@ use crate::stage::{Stage, nobody, outpoint, silent, tweak};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
-/// Waits until the index holds the node's tip.
+/// Waits until the index has reached the tip of the node.
 pub(crate) async fn index_is_current(relay: &RelayProcess, height: u32) {
     let mut health = Value::Null;
     let looking = async {
@@ -84,7 +84,7 @@ async fn a_wallet_with_a_birthday_receives_its_history_and_then_live_payments() 
     };
     assert_eq!(reported.iter().map(without_tweak).collect::<Vec<_>>(), expected);
 
-    // Then what waits in the mempool, and then what comes: not historical, and each once.
+    // Then the mempool, and then new payments: not historical, and each once.
     client.until_paid(&waiting.compute_txid().to_string(), None).await;
     let block = stage.node.mine(1).await[0].to_string();
     client
@@ -93,12 +93,12 @@ async fn a_wallet_with_a_birthday_receives_its_history_and_then_live_payments() 
     assert!(client.detected()[expected.len()..].iter().all(|p| !p.historical));
     assert_eq!(client.holds().len(), expected.len() + 1);
 
-    // An output that is spent is found all the same.
+    // A spent output is found too.
     let received = (outpoint(&reported[0]), paid[0].output[0].clone(), tweak(&reported[0]));
     stage.node.send_raw(&payee.spend(&[received], nobody())).await;
     stage.node.mine(1).await;
     index_is_current(&stage.relay, height + 2).await;
-    // A part of the past, and the height at its end is the last.
+    // A part of the history; its progress ends at the given height.
     let to = reported[2].block_height.unwrap();
     let mut part = WatchClient::open(&stage.relay, &payee, birthday, Some(to)).await;
     part.until_complete().await;

@@ -1,4 +1,4 @@
-//! Blocks that the relay cannot have: a client is sent which, and why.
+//! Unavailable blocks: a client is notified which, and why.
 
 use sdk_relay_client::protocol::{
     API_VERSION, ClientMessage, CloseCode, Handshake, HistoryState, MissingBlocks, MissingReason,
@@ -9,12 +9,12 @@ use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayPro
 use tokio::time::timeout;
 
 use crate::history::order::index_is_current;
-use crate::history::tweaks::left_out_and_told;
+use crate::history::tweaks::missing_and_scanned;
 use crate::history::watch_client::{Received, WatchClient};
 use crate::stage::silent;
 use crate::support::DEADLINE;
 
-/// Prunes the node; gives the lowest block that it keeps.
+/// Prunes the node; returns the lowest block that it keeps.
 async fn prune(node: &Bitcoind) -> u32 {
     node.rpc().call("pruneblockchain", json!([600])).await.unwrap();
     let info = node.rpc().call("getblockchaininfo", json!([])).await.unwrap();
@@ -23,7 +23,7 @@ async fn prune(node: &Bitcoind) -> u32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pruned_blocks_are_reported_as_missing_without_degrading() {
-    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -39,7 +39,7 @@ async fn pruned_blocks_are_reported_as_missing_without_degrading() {
     let tip = node.height().await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
     let relay = RelayProcess::start_listening(options).await;
-    // Asked for in the first moment, when nothing of it is known yet, and later.
+    // Requested immediately after the start, when nothing is known yet, and later.
     let mut early = WatchClient::open(&relay, &payee, 10, None).await;
     index_is_current(&relay, tip).await;
     let mut late = WatchClient::open(&relay, &payee, 10, None).await;
@@ -64,7 +64,7 @@ async fn pruned_blocks_are_reported_as_missing_without_degrading() {
         assert_eq!((last.height, &last.missing), (tip, &vec![pruned]), "{progress:?}");
         assert_eq!(client.detected().len(), 1);
     }
-    // Nothing of what was asked for is there.
+    // No requested block is available.
     let mut none = WatchClient::open(&relay, &payee, 10, Some(20)).await;
     let all = MissingBlocks { to: 20, ..pruned };
     assert_eq!(
@@ -81,8 +81,8 @@ async fn pruned_blocks_are_reported_as_missing_without_degrading() {
     };
     assert_eq!((last.height, &last.missing), (20, &vec![all]));
 
-    // Who scans for itself learns the same.
-    let (left_out, heights) = left_out_and_told(&relay, 10, tip).await;
+    // A client that scans itself receives the same.
+    let (left_out, heights) = missing_and_scanned(&relay, 10, tip).await;
     let range = format!("blocks 10 to {} (pruned", kept - 1);
     assert!(matches!(&left_out[..], [one] if one.contains(&range)), "{left_out:?}");
     assert_eq!(heights, (kept..=tip).collect::<Vec<_>>());
@@ -95,7 +95,7 @@ async fn pruned_blocks_are_reported_as_missing_without_degrading() {
     );
 }
 
-/// The relay sleeps while its node mines on and prunes: what it did not see is history of a watch that asked for none.
+/// The relay is suspended while its node mines and prunes: the unseen blocks become history of a watch without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_pruned_before_the_relay_saw_them_are_reported_to_every_watch() {
     let node = Bitcoind::start(Options {
@@ -135,7 +135,7 @@ async fn blocks_pruned_before_the_relay_saw_them_are_reported_to_every_watch() {
         reason: MissingReason::Pruned,
     };
     assert_eq!(client.progress()[client.progress().len() - 1].missing, [hole]);
-    // A client of blocks is closed, so that it comes back and is sent the gap: no block says that others are missing.
+    // A client of blocks is closed, so that it reconnects and receives the gap: no block event reports missing ones.
     let code = loop {
         let frame = timeout(DEADLINE, listener.next()).await.expect("a close").unwrap();
         if let Frame::Close(code, _) = frame {
@@ -143,11 +143,12 @@ async fn blocks_pruned_before_the_relay_saw_them_are_reported_to_every_watch() {
         }
     };
     assert_eq!(code, CloseCode::TryAgain.code());
-    // Behind it the watch is live as before.
+    // After it the watch is live as before.
     let tx = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     let block = node.mine_with(std::slice::from_ref(&tx)).await.to_string();
     client.until_paid(&tx.compute_txid().to_string(), Some(&block)).await;
-    // An index has no holes: it has begun anew at the first block that the node keeps, and says so of all blocks below.
+    // An index has no gaps: it has restarted at the first block that the node keeps, and reports all lower blocks as
+    // missing.
     let tip = node.height().await;
     index_is_current(&relay, tip).await;
     let health = http_get(&format!("{}/health", relay.http_url())).await.json();

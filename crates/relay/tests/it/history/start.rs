@@ -1,4 +1,4 @@
-//! A relay that has just been started keeps what it is asked, and sends what happens.
+//! A newly started relay queues requests, and sends events.
 
 use sdk_relay_client::protocol::{ErrorCode, HistoryState, Resume};
 use sdk_relay_client::{Client, Event, RequestError};
@@ -15,7 +15,7 @@ fn options(node: &Bitcoind) -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(node)
 }
 
-/// Payments to the payee in a block of their own each.
+/// Payments to the payee, each in its own block.
 async fn paid(node: &Bitcoind, payer: &mut Payer, payee: &Payee) -> Vec<String> {
     let mut txids = Vec::new();
     for kind in [InputKind::P2wpkh, InputKind::P2tr] {
@@ -48,7 +48,7 @@ async fn a_history_requested_while_the_node_is_unreachable_waits_for_it() {
         (client.response.history, client.response.start_height),
         (Some(HistoryState::Waiting), None)
     );
-    // A client without a history learns that the log has not begun.
+    // A client without a history is notified that the log has not started.
     let recorder = Recorder::open(&relay, &["notifications"], None).await;
     assert_eq!(recorder.relay.resume, Some(Resume::Gap));
     node.start_again().await;
@@ -71,8 +71,8 @@ async fn a_history_requested_immediately_after_the_start_is_scanned() {
     gets_all(&mut client, &txids).await;
 }
 
-/// A way to the node that takes this long for each connection.
-async fn slow_way_to(node: &Bitcoind) -> String {
+/// A proxy of the node that delays each connection.
+async fn slow_proxy_to(node: &Bitcoind) -> String {
     const DELAY: std::time::Duration = std::time::Duration::from_millis(500);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -83,7 +83,7 @@ async fn slow_way_to(node: &Bitcoind) -> String {
             tokio::spawn(async move {
                 tokio::time::sleep(DELAY).await;
                 let mut node = TcpStream::connect(to).await.unwrap();
-                // Either side may go away.
+                // Either side may disconnect.
                 drop(copy_bidirectional(&mut client, &mut node).await);
             });
         }
@@ -96,7 +96,7 @@ async fn events_after_the_first_handshake_of_a_new_relay_are_sent() {
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
-    let url = slow_way_to(&node).await;
+    let url = slow_proxy_to(&node).await;
     let relay = RelayProcess::start_listening(options(&node).set("BITCOIN_CORE__URL", &url)).await;
     let mut recorder = Recorder::open(&relay, &["notifications"], None).await;
     assert_eq!(recorder.relay.resume, None);
@@ -119,7 +119,7 @@ async fn events_after_the_first_handshake_of_a_new_relay_are_sent() {
     }
 }
 
-/// A node that has headers to fetch yet, as far as it knows: a new one on a network with a past, without peers.
+/// A node in its initial block download: a new one without peers, on a network with an old chain.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_a_synchronising_node_is_not_current() {
     let node = Bitcoind::start(Options {
@@ -161,13 +161,13 @@ async fn a_history_above_the_tip_ends_at_a_block_that_exists() {
         panic!("{:?}", client.received)
     };
     assert_eq!((last.progress, last.height), (1.0, height));
-    // What comes is live, in the range that was asked for too.
+    // New payments are live, even within the requested range.
     let txids = paid(&node, &mut payer, &payee).await;
     client.until_paid(&txids[1], Some(&node.tip().await.to_string())).await;
     assert!(client.detected().iter().all(|p| !p.historical));
 }
 
-/// The queue of scans has no limit of its own that could lose one.
+/// The queue of scans has no limit that could drop one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_is_never_lost_however_fast_watches_start_and_end() {
     let node = Bitcoind::start(Options::default()).await;
@@ -186,7 +186,7 @@ async fn a_scan_is_never_lost_however_fast_watches_start_and_end() {
         assert_eq!(reported, txids);
         client.end().await;
     }
-    // One more than there may be is refused with the reason, and not dropped.
+    // One over the limit is refused with the reason, and not dropped.
     let _one = WatchClient::open(&relay, &payee, 1, None).await;
     let (client, _events) = Client::builder(&relay.ws_url()).connect().await.unwrap();
     let refused = client.watch(watch_of(&payee)).await.unwrap_err();

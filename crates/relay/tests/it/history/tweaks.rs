@@ -1,4 +1,4 @@
-//! The history of the topic `tweaks`: the chain once, joined with what comes.
+//! The history of the topic `tweaks`: the chain once, followed by live blocks.
 
 use std::collections::HashSet;
 
@@ -39,7 +39,7 @@ async fn a_client_that_scans_itself_receives_every_block_once() {
                     panic!("another topic: {text}")
                 };
                 if heights.is_empty() {
-                    // Where history ends was settled before it began to be told: these are live.
+                    // The end of the history was fixed before its first message: these are live.
                     stage.node.mine(3).await;
                 }
                 assert_eq!(tweaks.historical, notification.event_id.is_none(), "{text}");
@@ -58,7 +58,7 @@ async fn a_client_that_scans_itself_receives_every_block_once() {
             _ => {}
         }
     }
-    // Live blocks may come before the last of the history; each comes once.
+    // Live blocks may precede the last of the history; each is sent once.
     heights.sort_unstable();
     assert_eq!(heights, (from..=height + 3).collect::<Vec<_>>());
     assert_eq!((rows, refused), (4, 1));
@@ -86,7 +86,7 @@ fn history_of(topic: Topic, from: u32) -> ClientMessage {
     })
 }
 
-/// The history of the topic from this height on, as one client hears it.
+/// Subscribes a client to the history of the topic from this height.
 async fn subscribed(relay: &RelayProcess, from: u32) -> RawClient {
     let mut raw = scanner(relay).await;
     raw.send(&history_of(Topic::Tweaks, from)).await.unwrap();
@@ -113,7 +113,7 @@ async fn through_reorganisations_no_block_is_sent_twice() {
     }
     for mut client in clients {
         let (mut reported, mut of_chain) = (HashSet::new(), 0);
-        // The tip comes live to most, and not last where history is still being told.
+        // Most clients receive the tip live, and not last if the history is still being sent.
         while of_chain < chain.len() {
             let next = timeout(DEADLINE, client.next()).await;
             let next = next.unwrap_or_else(|_| panic!("{of_chain} of {} blocks, the tip {tip}", chain.len()));
@@ -130,8 +130,8 @@ async fn through_reorganisations_no_block_is_sent_twice() {
     }
 }
 
-/// The history from this height up to the block at `last`: what was said to be left out, and the heights that came.
-pub(crate) async fn left_out_and_told(relay: &RelayProcess, from: u32, last: u32) -> (Vec<String>, Vec<u32>) {
+/// The history from this height up to the block at `last`: the reported missing ranges, and the received heights.
+pub(crate) async fn missing_and_scanned(relay: &RelayProcess, from: u32, last: u32) -> (Vec<String>, Vec<u32>) {
     let mut client = subscribed(relay, from).await;
     let (mut left_out, mut heights) = (Vec::new(), Vec::new());
     while heights.last() != Some(&last) {

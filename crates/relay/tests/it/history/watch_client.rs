@@ -147,7 +147,7 @@ impl WatchClient {
             }
         };
         if timeout(DEADLINE, receiving).await.is_err() {
-            panic!("not message within {DEADLINE:?}: {what}; but {:#?}", self.received);
+            panic!("not received within {DEADLINE:?}: {what}; but {:#?}", self.received);
         }
     }
 

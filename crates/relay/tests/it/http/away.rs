@@ -1,11 +1,11 @@
-//! The node is away: what needs it says so, the rest goes on.
+//! The node is unavailable: endpoints that need it report it, the others work.
 
 use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, http_get, http_post};
 
 use crate::wire::{Wire, get};
 
-/// A relay whose node is not there: nobody listens on port 1.
+/// A relay with an unreachable node: nothing listens on port 1.
 async fn alone() -> RelayProcess {
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .set("BITCOIN_CORE__URL", "http://127.0.0.1:1")

@@ -57,7 +57,7 @@ impl Fixture {
     }
 }
 
-/// A request as it comes from a program on the same machine.
+/// A request of a program on the same machine.
 fn request(method: &str, path: &str) -> Request {
     let request = Request::builder().method(method).uri(path).header("host", "localhost");
     let mut request = request.body(Body::empty()).unwrap();
@@ -65,7 +65,7 @@ fn request(method: &str, path: &str) -> Request {
     request
 }
 
-/// The paths of the routes. A router names them only to who debugs it.
+/// The paths of the routes. A router shows them only in its `Debug` output.
 fn paths_of(api: &Front) -> BTreeSet<String> {
     let text = format!("{api:?}");
     let paths = text
@@ -76,7 +76,7 @@ fn paths_of(api: &Front) -> BTreeSet<String> {
     own.map(|path| format!("/{path}")).collect()
 }
 
-/// What a path answers, by the header `Allow` of an answer to a method that nothing answers.
+/// Methods of a path, from the header `Allow` of the answer to an unknown method.
 async fn methods_of(api: &Front, path: &str) -> BTreeSet<String> {
     let path = path.replace(['{', '}'], "");
     let response = api.clone().oneshot(request("TRACE", &path)).await.unwrap();
@@ -127,7 +127,7 @@ async fn the_document_requires_the_tokens_that_the_relay_requires() {
     }
 }
 
-/// Holds the examples of a schema against its type: they are read, and nothing of them is lost.
+/// Checks the examples of a schema with its type: they can be parsed without loss.
 fn check<T: Serialize + DeserializeOwned>(name: &'static str, schemas: &Value) -> &'static str {
     let examples = schemas[name]["examples"]
         .as_array()
@@ -144,7 +144,7 @@ fn check<T: Serialize + DeserializeOwned>(name: &'static str, schemas: &Value) -
     name
 }
 
-/// Schemas that the operations name: what is sent and what is answered.
+/// Schemas that the operations name: of requests and answers.
 fn named(node: &Value, found: &mut BTreeSet<String>) {
     match node {
         Value::Object(fields) => {
@@ -158,7 +158,7 @@ fn named(node: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Its schema is made from the table of settings, and the relay reads it key by key.
+/// Its schema is generated from the table of settings, and the relay reads it key by key.
 type ConfigPatch = serde_json::Map<String, Value>;
 
 #[tokio::test]

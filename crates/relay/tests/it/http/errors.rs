@@ -1,4 +1,4 @@
-//! What is wrong is told as a problem document (RFC 9457), whatever found it wrong.
+//! Every error is a problem document (RFC 9457), whatever detects it.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,7 +9,7 @@ use testkit::{HttpReply, RelayOptions, RelayProcess, http_get, http_send};
 use crate::wire::json::Json;
 use crate::wire::{get, start};
 
-/// Sends a request; gives its answer once it has been found to be a problem document of this status.
+/// Sends a request; checks that the answer is a problem document with this status, and returns it.
 async fn problem(
     relay: &RelayProcess,
     method: &str,
@@ -136,7 +136,7 @@ async fn invalid_json_is_400_and_another_content_type_415() {
     }
     problem(&relay, "POST", "/dev/pay", json_body(""), 400).await;
     problem(&relay, "POST", "/dev/pay", None, 415).await;
-    // A path that cannot be read.
+    // A path that cannot be decoded.
     problem(&relay, "GET", "/bitcoin/blocks/%ff", None, 400).await;
 }
 

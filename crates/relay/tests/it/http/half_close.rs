@@ -1,4 +1,4 @@
-//! Clients that send no more once they have sent their request, and clients that have left.
+//! Half-closed clients, and disconnected ones.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::wire::{DEADLINE, standalone, start};
 
-/// Far less than what the relay waits for its node.
+/// Much shorter than the timeout of a request to the node.
 const SOON: Duration = Duration::from_secs(20);
 
 async fn ask(url: &str, request: &str) -> Bare {
@@ -70,7 +70,7 @@ async fn a_stream_of_a_disconnected_client_ends() {
     }
 }
 
-/// A node that answers nothing. What the relay asks it for a client that has left is given up.
+/// A node that answers nothing. A request to it for a disconnected client is cancelled.
 #[tokio::test]
 async fn work_for_a_disconnected_client_is_cancelled() {
     let node = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -93,7 +93,7 @@ async fn work_for_a_disconnected_client_is_cancelled() {
                     let wanted = wanted.clone();
                     connections.spawn(async move {
                         let (mut text, mut part) = (String::new(), [0; 4096]);
-                        // Whatever else the relay asks for fails at once.
+                        // All other requests of the relay fail immediately.
                         while !text.contains("\"method\"") {
                             match stream.read(&mut part).await {
                                 Ok(0) | Err(_) => return None,

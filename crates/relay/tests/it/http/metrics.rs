@@ -9,9 +9,9 @@ use testkit::{HttpReply, RelayProcess, http_send};
 
 use crate::wire::{DEADLINE, Wire, get, mine, standalone, start};
 
-/// Of a relay on which only the administrator is shown what is not for everybody, loopback or not.
+/// Token of a relay on which private figures need the administrator, even from loopback addresses.
 const ADMIN_TOKEN: &str = "an-administrator-of-this-test";
-/// Totals of the process, which go up and down whatever clients do.
+/// Totals of the process, which change independently of clients.
 const PROCESS: [&str; 4] = [
     "sdk_relay_uptime_seconds",
     "sdk_relay_memory_bytes",
@@ -24,9 +24,9 @@ async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
     http_send(request.body(Full::default()).unwrap()).await
 }
 
-/// Samples by name. Panics where the text is no OpenMetrics of the kind without labels: `# HELP`, `# TYPE` and `# UNIT`
-/// before the samples of their family, a counter's samples end in `_total`, a family's unit ends its name, no family
-/// comes twice, `# EOF` ends it all.
+/// Samples by name. Panics if the text is not OpenMetrics without labels: `# HELP`, `# TYPE` and `# UNIT` before the
+/// samples of their family, a counter's samples end in `_total`, a family's unit ends its name, each family occurs
+/// once, `# EOF` is last.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut families = HashSet::new();
@@ -81,7 +81,8 @@ async fn the_text_has_the_figures_of_the_json() {
         wire.notification().await;
     }
 
-    // The two forms are taken one after the other; when nothing else changed between them, a third one is as the first.
+    // The two formats are requested one after the other; if nothing changed in between, a third answer equals the
+    // first.
     let (json, text) = testkit::eventually(DEADLINE, "a quiet moment", async || {
         let before = get(&relay, "/metrics").await;
         let text = metrics(&relay, "text/plain").await;
@@ -221,9 +222,8 @@ async fn figures_with_units_have_numeric_twins() {
     assert!(bytes("disk_bytes") > 0.0 && bytes("memory_bytes") > 1e6, "{system}");
 }
 
-/// Held beside the mempool, a counter that counts a watch's payments names the transaction that paid its owner. So what
-/// a watch brings about leaves no trace in any figure that everybody may read: they are the same with a watch and
-/// without.
+/// Compared with the mempool, a counter of the payments of a watch would reveal the transaction that paid its owner. So
+/// public figures are the same with a watch and without.
 #[tokio::test]
 async fn public_figures_are_the_same_with_a_watch_and_without() {
     let without = figures_after_a_payment(false).await;
@@ -249,7 +249,7 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
     if is_watched {
         assert_eq!(wire.notification().await["notification_type"], "payment_detected");
     }
-    // Else it may be seen in its block only, and is scanned once less.
+    // Otherwise it may be first seen in its block, and is scanned once less.
     testkit::eventually(DEADLINE, "a scan of the mempool", async || {
         let scanned = get(&relay, "/metrics").await["relay_metrics"]["transactions_scanned"].as_u64();
         (scanned? > 0).then_some(())
@@ -279,14 +279,14 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
     let tip = relay_tip(&relay).await;
     testkit::eventually(DEADLINE, "the figures of the node", async || {
         let mut samples = parse(metrics(&relay, "text/plain").await.text());
-        // How often this looked.
+        // The number of polls of this test.
         samples.remove("sdk_relay_http_requests_total");
         samples.retain(|name, _| !PROCESS.contains(&name.as_str()));
         let is_up_to_date = samples.get("sdk_relay_node_block_height").copied() == Some(tip)
             && samples.get("sdk_relay_index_height").copied() == Some(tip)
             && samples.get("sdk_relay_node_mempool_size") == Some(&0.0);
         let mut json = get(&relay, "/metrics").await["relay_metrics"].clone();
-        // Times of waiting, which differ from run to run.
+        // Waiting times, which vary between runs.
         samples.retain(|name, _| !name.contains("_waited_for_"));
         json["last_event_id"].take();
         is_up_to_date.then_some((samples, json))
@@ -300,7 +300,7 @@ async fn relay_tip(relay: &RelayProcess) -> f64 {
         .expect("a tip")
 }
 
-/// A page that its visitor's browser opens has the visitor's loopback address: it gets what everybody gets.
+/// A page that its visitor's browser opens has the visitor's loopback address: it receives public figures only.
 #[tokio::test]
 async fn a_foreign_page_reads_no_figure_of_watches() {
     let relay = RelayProcess::start(standalone()).await;

@@ -42,7 +42,7 @@ async fn nothing_shows_a_password_or_a_key() {
         http_get(&format!("{url}/config")).await.text().contains("sprt1q"),
         "the wallet of these keys"
     );
-    // The credentials as they go to the node are as bad as the password.
+    // The encoded credentials for the node are as sensitive as the password.
     let basic = base64::Engine::encode(
         &base64::engine::general_purpose::STANDARD,
         format!("rpc-user-name:{PASSWORD}"),
@@ -57,8 +57,8 @@ async fn nothing_shows_a_password_or_a_key() {
 const ADMIN: &str = "admin-token-b1f6a2";
 const READ: &str = "read-token-77c0de";
 
-/// A relay on a real node with a secret wherever there can be one, used in every way, right and wrong: all that it ever
-/// says is searched.
+/// A relay on a real node with a secret at every possible place, used correctly and incorrectly: all of its output is
+/// searched.
 #[tokio::test]
 async fn no_answer_contains_a_secret() {
     let node = Bitcoind::start(Options {
@@ -92,7 +92,7 @@ async fn no_answer_contains_a_secret() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 15, "{} paths", paths.len());
     for (path, methods) in paths {
-        // It would end the relay's log in the middle; the stream never ends.
+        // A restart would interrupt the log, and the streams never end.
         if ["/restart", "/events", "/ws"].contains(&path.as_str()) {
             continue;
         }
@@ -100,7 +100,7 @@ async fn no_answer_contains_a_secret() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase();
             for token in [Some(ADMIN), Some(READ), Some(&ADMIN[1..]), None] {
-                // A body with secrets where they do not belong.
+                // A body with misplaced secrets.
                 for body in [
                     None,
                     Some(format!(

@@ -34,7 +34,7 @@ async fn each_answer_has_the_shape_of_the_reference() {
         ("GET /bitcoin/info ", "/bitcoin/info", &[]),
         ("GET /bitcoin/blocks/", &block, &[]),
     ];
-    // The node's figures, the processor's and the disk's come with the first look at them.
+    // The figures of the node, the CPU and the disk appear after the first measurement.
     testkit::eventually(DEADLINE, "every figure of /metrics", async || {
         let metrics = get(&relay, "/metrics").await;
         let unknown = |part: &str| metrics[part].as_object().unwrap().values().any(Value::is_null);

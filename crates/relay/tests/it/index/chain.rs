@@ -1,4 +1,4 @@
-//! What is in the index is what an independent implementation finds in the node's chain.
+//! The index equals the result of an independent implementation for the chain of the node.
 
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient};
 
@@ -38,7 +38,7 @@ async fn the_index_follows_the_chain_through_reorganisations() {
         indexing.caught_up(&node).await;
         assert_is_of_chain(&indexing.index, &node, 0).await;
     }
-    // A chain that is lower than the one that held.
+    // A chain that is lower than the previous one.
     let fork = node.hash_at(node.height().await - 5).await;
     node.invalidate(fork).await;
     indexing.caught_up(&node).await;
@@ -47,7 +47,7 @@ async fn the_index_follows_the_chain_through_reorganisations() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_has_pruned_past_the_tip_restarts_the_index() {
-    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -82,7 +82,7 @@ async fn a_node_that_has_pruned_past_the_tip_restarts_the_index() {
     assert_is_of_chain(&indexing.index, &node, kept).await;
     assert_eq!(indexing.status.borrow().first, kept);
     indexing.stop().await;
-    // It stays so: nothing is missing to it that the node could give.
+    // It stays so: it lacks no block that the node has.
     let mut indexing = Indexing::start(&node, dir.path(), 0);
     indexing.caught_up(&node).await;
     assert_is_of_chain(&indexing.index, &node, kept).await;
@@ -105,7 +105,7 @@ async fn a_reorganisation_during_a_downtime_is_followed_at_the_start() {
     indexing.caught_up(&node).await;
     assert_is_of_chain(&indexing.index, &node, start).await;
 
-    // Down to below its first block: nothing of it holds.
+    // Down to below its first block: no block of it remains valid.
     node.invalidate(node.hash_at(start - 1).await).await;
     node.mine(9).await;
     indexing.caught_up(&node).await;

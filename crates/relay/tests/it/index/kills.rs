@@ -1,5 +1,5 @@
-//! Twenty kills while the index is being built: each start goes on where the last one was, and the index is in the end
-//! what it must be.
+//! Twenty kills while the index is being built: each start continues where the previous one ended, and the final index
+//! is correct.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::index::scene::{DEADLINE, assert_is_of_chain};
 
 const SEED: u64 = 20;
 const KILLS: usize = 20;
-/// So many of them must have come before the index held the tip.
+/// Minimum number of kills before the index reached the tip.
 const IN_MID_BUILD: usize = 15;
 const RANDOM_BLOCKS: usize = 60;
 /// Blocks that are missing at each start, of which a hundred are committed together.
@@ -40,7 +40,7 @@ async fn twenty_kills_during_the_build() {
             node.mine(MISSING - missing).await;
         }
         if kill % 5 == 4 {
-            // The next start meets a reorganisation, too: two blocks that the index holds go, and with them all above.
+            // The next start also meets a reorganisation: two indexed blocks and all above are invalidated.
             let fork = node.hash_at((reached.saturating_sub(1)).max(paid + 1)).await;
             node.invalidate(fork).await;
             node.mine(MISSING).await;
@@ -49,7 +49,7 @@ async fn twenty_kills_during_the_build() {
         let wanted = reached + rng.gen_range(0..=COMMITS) * 100;
         let committed = async || (height_of(&relay).await >= wanted).then_some(());
         eventually(DEADLINE, format!("block {wanted} in the index"), committed).await;
-        // No wait for something: the moment of the kill.
+        // Not a wait for a condition: the moment of the kill.
         tokio::time::sleep(Duration::from_millis(rng.gen_range(0..LATEST_MS))).await;
         relay.kill9();
         let before = reached;
@@ -73,7 +73,7 @@ async fn twenty_kills_during_the_build() {
     assert_is_of_chain(&index, &node, 0).await;
 }
 
-/// Up to where a running relay's index reaches.
+/// Height of the index of a running relay.
 async fn height_of(relay: &RelayProcess) -> u32 {
     let health = http_get(&format!("{}/health", relay.http_url())).await.json();
     health["index"]["height"]
@@ -81,7 +81,7 @@ async fn height_of(relay: &RelayProcess) -> u32 {
         .map_or(0, |height| u32::try_from(height).unwrap())
 }
 
-/// Up to where the killed relay's index reaches. A copy is looked at: opening repairs, and that is the relay's to do.
+/// Height of the index of a killed relay. Opens a copy, because opening repairs the files.
 fn height_in_copy(index: &Path) -> u32 {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(index).unwrap() {

@@ -1,5 +1,5 @@
-//! Every kind of input there is, in two hundred random blocks, through reorganisations: the index is what others' code
-//! makes of the node's chain.
+//! Every kind of input there is, in two hundred random blocks, through reorganisations: the index equals the result of
+//! an independent implementation for the chain of the node.
 
 use bitcoin::secp256k1::SecretKey;
 use bitcoin::secp256k1::rand::rngs::StdRng;
@@ -12,8 +12,8 @@ use crate::index::scene::{Indexing, assert_is_of_chain};
 
 const RANDOM_BLOCKS: usize = 200;
 
-/// Each kind alone and beside a key that counts, then pairs whose keys cancel out. Panics where the chain does not hold
-/// what it should.
+/// Each kind alone and together with an eligible input, then pairs whose keys cancel out. Panics if the chain does not
+/// contain the expected transactions.
 async fn fixed_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint) {
     let x = [7; 32];
     for kind in Kind::ALL {
@@ -40,7 +40,7 @@ async fn fixed_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Mint) {
     let indexed = crate::index::slow::block(node, node.height().await).await;
     let txids: Vec<_> = indexed.transactions.iter().map(|t| t.txid).collect();
     assert_eq!(txids, [through_infinity.compute_txid()]);
-    // A coinbase with a taproot output pays nobody silently.
+    // A coinbase with a taproot output is not eligible.
     let key = SecretKey::from_slice(&[8; 32]).unwrap();
     node.mine_to(1, &format!("raw({})", taproot_of(&key).to_hex_string()))
         .await;
@@ -86,7 +86,7 @@ async fn every_kind_of_input_in_random_blocks() {
     let rows: usize = held.iter().map(|b| b.transactions.len()).sum();
     assert!(rows > 150, "{rows} eligible transactions");
 
-    // All random blocks go, and others come.
+    // All random blocks are invalidated and replaced.
     let fork = node
         .hash_at(node.height().await - u32::try_from(RANDOM_BLOCKS).unwrap())
         .await;
@@ -94,7 +94,7 @@ async fn every_kind_of_input_in_random_blocks() {
     random_blocks(&node, &mut payer, &mint, &mut rng, 5).await;
     indexing.caught_up(&node).await;
     assert_is_of_chain(&indexing.index, &node, 0).await;
-    // And back: the higher chain holds again.
+    // And back: the higher chain is the best one again.
     node.reconsider(fork).await;
     indexing.caught_up(&node).await;
     assert_is_of_chain(&indexing.index, &node, 0).await;

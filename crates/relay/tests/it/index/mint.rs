@@ -1,5 +1,5 @@
-//! Coins of every kind that consensus lets be spent, whether or not their keys count in a silent payment (BIP352
-//! "Inputs For Shared Secret Derivation").
+//! Coins of every spendable kind, whether or not their keys are eligible in a silent payment (BIP352 "Inputs For Shared
+//! Secret Derivation").
 
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::{Hash, hash160};
@@ -20,7 +20,7 @@ use testkit::{Bitcoind, InputKind, Payer, Recipient};
 /// H of BIP341.
 const NUMS_H: &str = "50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0";
 const ANNEX: [u8; 4] = [0x50, 1, 2, 3];
-/// What a coin is worth.
+/// Value of a coin.
 pub(crate) const COIN: Amount = Amount::from_sat(40_000);
 /// Outputs of one funding transaction: together they are worth less than a coin of the payer.
 const AT_ONCE: usize = 200;
@@ -61,7 +61,7 @@ impl Kind {
         Kind::Future,
     ];
 
-    /// Whether its key counts.
+    /// Whether its key is eligible.
     pub(crate) fn counts(self) -> bool {
         !matches!(
             self,
@@ -118,7 +118,7 @@ impl Mint {
         coins
     }
 
-    /// A transaction that spends these coins, valid by consensus. Its outputs share what it spends.
+    /// A transaction that spends these coins, valid by consensus. Its value is divided among the outputs.
     pub(crate) fn spend(&self, coins: &[Coin], outputs: Vec<ScriptBuf>) -> Transaction {
         let each = (COIN * coins.len() as u64 - Amount::from_sat(5_000)) / outputs.len() as u64;
         let output = |script_pubkey| TxOut {
@@ -169,7 +169,7 @@ impl Mint {
             Kind::TaprootNums | Kind::TaprootNumsAnnex => NUMS_H.parse().unwrap(),
             _ => coin.key.x_only_public_key(&self.secp).0,
         };
-        // A leaf of its own for each coin: no two of them share an output key.
+        // A separate leaf for each coin, so that all output keys differ.
         let builder = TaprootBuilder::new().add_leaf(0, self.leaf(coin)).unwrap();
         builder.finalize(&self.secp, internal).unwrap()
     }
@@ -198,7 +198,7 @@ impl Mint {
             }
             Kind::Wsh => self.leaf(coin).to_p2wsh(),
             Kind::Sh => self.leaf(coin).to_p2sh(),
-            // Witness version 2, which anybody can spend for now.
+            // Witness version 2, which anyone can spend at present.
             Kind::Future => {
                 let program = hash160::Hash::hash(&coin.key.secret_bytes());
                 ScriptBuf::from_bytes([&[0x52, 0x14], &program.to_byte_array()[..]].concat())
@@ -234,7 +234,7 @@ impl Mint {
                 let signature = ecdsa(hash.to_byte_array());
                 let mut builder = Builder::new();
                 if coin.kind == Kind::PkhMalleated {
-                    // Somebody put a push that is dropped again before what counts, and 33 bytes that look like a key.
+                    // A malleated script: a dropped push before the key, and 33 bytes that look like a key.
                     builder = builder
                         .push_slice([3; 33])
                         .push_opcode(OP_DROP)
@@ -294,7 +294,7 @@ pub(crate) fn taproot(x: [u8; 32]) -> ScriptBuf {
     ScriptBuf::from_bytes([&[0x51, 0x20], &x[..]].concat())
 }
 
-/// A taproot output that somebody can spend.
+/// A spendable taproot output.
 pub(crate) fn taproot_of(key: &SecretKey) -> ScriptBuf {
     let key: XOnlyPublicKey = key.x_only_public_key(&Secp256k1::new()).0;
     taproot(key.serialize())

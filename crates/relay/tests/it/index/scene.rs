@@ -61,13 +61,13 @@ impl Indexing {
         }
     }
 
-    /// Ends the builder, and lets the index go.
+    /// Ends the builder, and closes the index.
     pub(crate) async fn stop(mut self) {
         self.builder.abort();
         drop((&mut self.builder).await);
     }
 
-    /// Waits until the index holds the node's tip.
+    /// Waits until the index has reached the tip of the node.
     pub(crate) async fn caught_up(&mut self, node: &Bitcoind) {
         let tip = node.tip().await;
         let held = self
@@ -79,7 +79,7 @@ impl Indexing {
     }
 }
 
-/// The index is that of the node's chain from `first` on, and nothing else is in it.
+/// Asserts that the index contains exactly the chain of the node from `first`.
 pub(crate) async fn assert_is_of_chain(index: &TweakIndex, node: &Bitcoind, first: u32) -> Vec<IndexedBlock> {
     let mut expected = Vec::new();
     for height in first..=node.height().await {
@@ -104,7 +104,7 @@ pub(crate) async fn assert_is_of_chain(index: &TweakIndex, node: &Bitcoind, firs
     expected
 }
 
-/// As a scan reads it.
+/// The block as a scan reads it.
 fn without_spent(block: &IndexedBlock) -> IndexedBlock {
     IndexedBlock {
         spent: Vec::new(),

@@ -1,5 +1,5 @@
-//! The index as it must be, computed slowly and by others' code: block by block from what the node says, tweaks by the
-//! crate `silentpayments`.
+//! The expected index, computed slowly by independent code: block by block from the node, with tweaks of the crate
+//! `silentpayments`.
 
 use bitcoin::consensus::serialize;
 use bitcoin::secp256k1::PublicKey;
@@ -10,11 +10,11 @@ use silentpayments::utils::OutPoint as TheirOutPoint;
 use silentpayments::utils::receiving::{calculate_tweak_data, get_pubkey_from_input};
 use testkit::Bitcoind;
 
-/// What the index must have of the block at this height.
+/// The expected index entry of the block at this height.
 pub(crate) async fn block(node: &Bitcoind, height: u32) -> IndexedBlock {
     let hash = node.hash_at(height).await;
     let block = node.block(hash).await;
-    // Verbosity 3 brings the prevouts along.
+    // Verbosity 3 includes the prevouts.
     let verbose = match height {
         0 => json!({"tx": [{}]}),
         _ => node.rpc().call("getblock", json!([hash, 3])).await.unwrap(),

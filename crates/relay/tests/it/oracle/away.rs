@@ -1,5 +1,5 @@
-//! An Oracle that is away, behind, or something else: the index grows all the same, and the relay says why it helps
-//! itself.
+//! An Oracle that is unavailable, behind, or another server: the index grows nevertheless, and the relay reports the
+//! problem.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,7 +39,7 @@ async fn an_oracle_outage_is_survived() {
     scene.indexed(&relay).await;
     scene.indexed(&scene.truth).await;
     scene.assert_same(&relay).await;
-    // The Oracle hears of a block when the relay does: it is asked until it has it.
+    // The Oracle learns of a block at the same time as the relay: the request is retried until it has it.
     let after = metric(&relay, "sdk_relay_blindbit_blocks_total").await
         + metric(&relay, "sdk_relay_blindbit_own_blocks_total").await;
     assert!(after > before);
@@ -73,7 +73,7 @@ async fn the_index_does_not_wait_for_an_oracle_that_is_behind() {
     let problem = format!("{behind} is behind: it lacks blocks {} to {}", stuck + 1, stuck + 2);
     assert!(received["problems"].to_string().contains(&problem), "{received}");
 
-    // It catches up: noticed without a new block.
+    // It catches up: detected without a new block.
     newest.store(u32::MAX, Ordering::Relaxed);
     let received = until_oracle_is(&relay, "connected").await;
     assert_eq!(received["status"], "healthy", "{received}");
@@ -82,7 +82,7 @@ async fn the_index_does_not_wait_for_an_oracle_that_is_behind() {
     assert_eq!(metric(&relay, "sdk_relay_blindbit_implausible_total").await, 0);
 }
 
-/// As a relay answers that has too many requests from this address.
+/// The answer of a relay with too many requests from this address.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_requested_by_an_oracle_is_respected() {
     let scene = Scene::new().await;
@@ -90,7 +90,7 @@ async fn a_pause_requested_by_an_oracle_is_respected() {
     let requested = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&requested);
     let busy = proxy(&truth, move |_, received| match count.fetch_add(1, Ordering::Relaxed) {
-        // Twice in a row, for whatever is asked.
+        // Twice in a row, for any request.
         2 | 3 => Answer::Busy(1),
         _ => Answer::Json(received),
     })
@@ -102,7 +102,7 @@ async fn a_pause_requested_by_an_oracle_is_respected() {
     assert_eq!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await, 0);
     assert_eq!(metric(&relay, "sdk_relay_blindbit_failures_total").await, 0);
 
-    // One that asks for an hour is not asked meanwhile, and the relay says so.
+    // One that requests a pause of an hour receives no requests meanwhile, and the relay reports it.
     let requested = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&requested);
     let closed = proxy(&truth, move |_, _| {

@@ -1,5 +1,5 @@
-//! Oracles that are wrong: noticed, counted, and nothing of it is in the index. One wrong block costs that block; an
-//! Oracle is left alone when it is wrong of one after the other.
+//! Wrong Oracles: detected and counted, without effect on the index. A wrong block affects only that block; an Oracle
+//! is suspended after several in a row.
 
 use serde_json::{Value, json};
 use testkit::{RelayProcess, eventually};
@@ -7,12 +7,12 @@ use testkit::{RelayProcess, eventually};
 use crate::oracle::proxy::{Answer, proxy};
 use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
 
-/// The generator: a point, and nobody's tweak.
+/// The generator: a valid point, but not a tweak of a transaction.
 const OTHER: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 /// An x coordinate beyond the field.
 const NO_POINT: &str = "02ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
-/// Blocks of payments beyond which an Oracle that is wrong of all is left alone.
-const ALL_WRONG: u32 = 8;
+/// Blocks after which an Oracle that is wrong about all of them is suspended.
+const MAX_WRONG: u32 = 8;
 
 /// Whether it is wrong, and how.
 type Change = (bool, fn(&mut Vec<Value>));
@@ -20,7 +20,7 @@ type Change = (bool, fn(&mut Vec<Value>));
 const OF_VERSION_2: [Change; 7] = [
     (true, |txs| txs[0]["tweak"] = OTHER.into()),
     (true, |txs| txs[0]["tweak"] = NO_POINT.into()),
-    // Where an annex of over 33 bytes stands beside the NUMS point, an Oracle leaves out what is eligible …
+    // With an annex of over 33 bytes beside the NUMS point, an Oracle omits an eligible transaction …
     (true, |txs| drop(txs.pop())),
     (true, |txs| txs[0]["tweak"] = txs[1]["tweak"].clone()),
     (true, |txs| {
@@ -28,8 +28,8 @@ const OF_VERSION_2: [Change; 7] = [
         duplicate["tweak"] = OTHER.into();
         txs.push(duplicate);
     }),
-    // … and with an input of witness version 2 it names what is not. So it does after a reorganisation, with what was
-    // in the other block.
+    // … and with an input of witness version 2 it includes an ineligible one. It also does after a reorganisation, with
+    // transactions of the other block.
     (false, |txs| {
         txs.push(json!({"txid": "ab".repeat(32), "tweak": OTHER, "outputs": []}));
     }),
@@ -67,7 +67,7 @@ async fn a_wrong_transaction_affects_only_its_block() {
     }
 }
 
-/// Of the three blocks of four payments alone: the others are as they are.
+/// Only for the three blocks of four payments: the others are unchanged.
 fn of_payments(list: &mut Value, change: fn(&mut Vec<Value>)) {
     if let Some(list) = list.as_array_mut().filter(|list| list.len() == 4) {
         change(list);
@@ -97,7 +97,7 @@ async fn costs_these_blocks_alone(scene: &Scene, liar: &str, wrong: bool, which:
         "{}",
         relay.stderr()
     );
-    // It goes on being asked.
+    // It still receives requests.
     let health = until_oracle_is(&relay, "connected").await;
     assert_eq!(health["status"], "healthy", "{which}: {health}");
 }
@@ -115,7 +115,7 @@ async fn an_oracle_that_is_wrong_about_every_block_is_suspended() {
         Answer::Json(received)
     })
     .await;
-    for _ in 0..ALL_WRONG {
+    for _ in 0..MAX_WRONG {
         scene.pay().await;
     }
     scene.indexed(&scene.truth).await;
@@ -132,15 +132,15 @@ async fn an_oracle_that_is_wrong_about_every_block_is_suspended() {
     );
     scene.indexed(&relay).await;
     scene.assert_same(&relay).await;
-    // It is not asked any more.
+    // It receives no more requests.
     let requested = metric(&relay, "sdk_relay_blindbit_requests_total").await;
     scene.pay().await;
     scene.indexed(&relay).await;
     assert_eq!(metric(&relay, "sdk_relay_blindbit_requests_total").await, requested);
 }
 
-/// A real Oracle of version 2 names the transactions of a block that a reorganisation has removed under the hash of the
-/// block in its place.
+/// A real Oracle of version 2 returns the transactions of a block that a reorganisation has removed under the hash of
+/// the replacing block.
 #[tokio::test(flavor = "multi_thread")]
 async fn tweaks_of_removed_transactions_are_ignored() {
     let mut scene = Scene::new().await;
@@ -167,7 +167,7 @@ async fn tweaks_of_removed_transactions_are_ignored() {
     .await;
     let fork = scene.node.tip().await;
     scene.node.invalidate(fork).await;
-    // In its place is a block of other payments.
+    // It is replaced by a block of other payments.
     scene.pay().await;
     scene.pay().await;
     scene.indexed(&scene.truth).await;

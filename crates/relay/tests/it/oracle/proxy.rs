@@ -1,4 +1,4 @@
-//! An Oracle that says what another says, or something else.
+//! A proxy of an Oracle that can change its answers.
 
 use std::convert::Infallible;
 
@@ -13,17 +13,17 @@ use serde_json::Value;
 use testkit::http_get;
 use tokio::net::TcpListener;
 
-/// What it says.
+/// Its answer.
 pub(crate) enum Answer {
     Json(Value),
     Status(u16),
     /// 429, with so many seconds in `Retry-After`.
     Busy(u64),
-    /// A text without an end.
+    /// An endless body.
     Endless,
 }
 
-/// Serves below the address that it gives what `truth` says, altered. Ends with the test.
+/// Serves altered answers of `truth` at the returned address. Ends with the test.
 pub(crate) async fn proxy(
     truth: &str,
     alter: impl Fn(&str, Value) -> Answer + Clone + Send + Sync + 'static,

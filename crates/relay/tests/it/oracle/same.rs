@@ -1,4 +1,4 @@
-//! With an Oracle that says what is true the index is the same, whatever its version.
+//! With a correct Oracle the index is the same, whatever its version.
 
 use serde_json::json;
 use testkit::{RelayProcess, http_get};
@@ -27,7 +27,7 @@ async fn the_index_is_the_same_through_both_versions_and_reorganisations() {
         assert_eq!(metric(relay, "sdk_relay_blindbit_own_blocks_total").await, 0);
         assert_eq!(metric(relay, "sdk_relay_blindbit_implausible_total").await, 0);
     }
-    // The present: blocks that come while both relays look, and a reorganisation.
+    // Live: new blocks while both relays run, and a reorganisation.
     scene.pay().await;
     let fork = scene.node.hash_at(scene.node.height().await - 1).await;
     scene.node.invalidate(fork).await;

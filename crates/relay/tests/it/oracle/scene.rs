@@ -1,4 +1,4 @@
-//! A node, a relay that computes its own index, and relays that have it as their Oracle.
+//! A node, a relay that computes its own index, and relays that use it as their Oracle.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use testkit::{
     Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, eventually, http_get, http_send,
 };
 
-/// Far more than anything here takes, on a busy machine too.
+/// Longer than any step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
@@ -59,7 +59,7 @@ impl Scene {
         .await;
     }
 
-    /// The relay's index is that of the relay that computes its own.
+    /// Asserts that the index equals that of the relay without an Oracle.
     pub(crate) async fn assert_same(&self, relay: &RelayProcess) {
         let height = self.node.height().await;
         let mut eligible = 0;
@@ -92,7 +92,7 @@ pub(crate) async fn health(relay: &RelayProcess) -> Value {
     http_get(&format!("{}/health", relay.http_url())).await.json()
 }
 
-/// Waits until `services.blindbit` is this word; gives the whole answer.
+/// Waits until `services.blindbit` has this value; returns the complete answer.
 pub(crate) async fn until_oracle_is(relay: &RelayProcess, word: &str) -> Value {
     eventually(DEADLINE, format!("an Oracle that is {word}"), async || {
         let health = health(relay).await;
@@ -101,7 +101,7 @@ pub(crate) async fn until_oracle_is(relay: &RelayProcess, word: &str) -> Value {
     .await
 }
 
-/// A figure of the text form of `/metrics`.
+/// A figure of the text format of `/metrics`.
 pub(crate) async fn metric(relay: &RelayProcess, name: &str) -> u64 {
     let request = Request::get(format!("{}/metrics", relay.http_url())).header("accept", "text/plain");
     let reply = http_send(request.body(Full::<Bytes>::default()).unwrap()).await;

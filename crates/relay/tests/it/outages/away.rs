@@ -1,4 +1,4 @@
-//! The node is away: stopped, killed, not yet started.
+//! The node is unavailable: stopped, killed, not yet started.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn unreachable_for_30_seconds() {
     let listener = Listener::start(relay.ws_url());
     let app = Client::builder(&relay.ws_url()).topics([Topic::Notifications, Topic::Tweaks]);
     let (client, mut events) = app.resume_from(Some(0)).connect().await.unwrap();
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     let waiting = scene.pay(&[InputKind::P2tr], &[7_000]).await;
     scene.agrees(&listener).await;
 
@@ -29,7 +29,7 @@ async fn unreachable_for_30_seconds() {
     scene.node.stop().await;
     let address = scene.node.rpc_url().replace("http://", "");
     assert!(unwell(&relay, "degraded", "does not answer").await.contains(&address));
-    // It lives on where the relay cannot see it: with a password that the relay does not have, and without signals.
+    // It runs without being accessible to the relay: with another password, and without signals.
     let hidden = Options {
         zmq: false,
         user: Some(("another".to_owned(), "password".to_owned())),
@@ -38,7 +38,7 @@ async fn unreachable_for_30_seconds() {
     scene.node.start_again_with(hidden).await;
     scene.mempool_loaded().await;
     scene.replace(&waiting, &[8_000]).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     assert!(
         unwell(&relay, "degraded", "refuses the credentials")
             .await
@@ -54,7 +54,7 @@ async fn unreachable_for_30_seconds() {
     scene.mempool_loaded().await;
     scene.agrees(&listener).await;
     well(&relay).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
 
     assert_eq!(listener.connections(), 1, "no client lost its connection");
@@ -64,8 +64,8 @@ async fn unreachable_for_30_seconds() {
         received,
         "to the SDK's client as well"
     );
-    // Down, refused, down: a line for each news, not for each attempt. One of a node that is still loading may come at
-    // the end.
+    // Down, refused, down: a line for each change, not for each attempt. A line about a node that is still loading may
+    // follow.
     let log = relay.stderr();
     let is_new = log
         .lines()
@@ -73,18 +73,17 @@ async fn unreachable_for_30_seconds() {
     assert_eq!(is_new.count(), 3, "{log}");
 }
 
-/// A kill takes the mempool along, and blocks that the node had not yet written: what the relay has told of them is
-/// taken back.
+/// A kill loses the mempool, and blocks that the node had not yet written: their reported payments are reverted.
 #[tokio::test]
 async fn killed() {
     let mut scene = Scene::new(Options::default()).await;
-    // What was there at the start is on disk.
+    // The initial state is on disk.
     scene.node.stop().await;
     scene.node.start_again().await;
     let relay = RelayProcess::start(scene.relay()).await;
     scene.meet(&relay).await;
     let listener = Listener::start(relay.ws_url());
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     let before = scene.agrees(&listener).await;
     assert!(
         before.payments.values().any(|(block, _)| block.is_none()),
@@ -101,7 +100,7 @@ async fn killed() {
         "the mempool was lost"
     );
     well(&relay).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
     assert_eq!(listener.connections(), 1);
 }
@@ -111,7 +110,7 @@ async fn started_after_the_relay() {
     let mut scene = Scene::new(Options::default()).await;
     scene.node.stop().await;
     let relay = RelayProcess::start_listening(scene.relay()).await;
-    // Nothing was ever known of the chain: there is nothing useful to serve.
+    // The chain was never known: the relay cannot serve.
     let problem = unwell(&relay, "critical", "does not answer").await;
     assert!(
         problem.contains(&scene.node.rpc_url().replace("http://", "")),
@@ -121,12 +120,12 @@ async fn started_after_the_relay() {
     scene.meet(&relay).await;
     scene.node.start_again().await;
     well(&relay).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
     assert_eq!(listener.connections(), 1);
 }
 
-/// So many events, and not a word of a lost connection between them.
+/// Receives this number of events, without a connection loss in between.
 async fn take(events: &mut sdk_relay_client::Events, how_many: usize) -> Vec<Notification> {
     let mut taken = Vec::new();
     while taken.len() < how_many {

@@ -1,4 +1,4 @@
-//! The node refuses the relay, until it does not.
+//! The node refuses the relay temporarily.
 
 use testkit::{Options, RelayProcess};
 
@@ -30,7 +30,7 @@ async fn a_wrong_password_that_is_corrected() {
     scene.node.start_again_with(with_password("another-one")).await;
     scene.mempool_loaded().await;
     well(&relay).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
     let log = relay.stderr();
     assert!(
@@ -53,7 +53,7 @@ async fn a_cookie_file_that_appears_later() {
     let listener = Listener::start(relay.ws_url());
     std::fs::copy(scene.node.cookie_file(), &cookie).unwrap();
     well(&relay).await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
     assert_eq!(logged(&relay, "refuses the credentials"), 1, "{}", relay.stderr());
     let secret = std::fs::read_to_string(&cookie).unwrap();

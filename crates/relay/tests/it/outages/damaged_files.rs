@@ -1,4 +1,4 @@
-//! Files of the data directory that are damaged: what can be made again is made again, and what cannot is refused by
+//! Files of the data directory that are damaged: files that can be recreated are recreated, and others are reported by
 //! name.
 
 use std::path::Path;
@@ -36,7 +36,7 @@ fn blocks(data_dir: &Path) -> Vec<IndexedBlock> {
     (0..=tip).map(|height| index.block(height).unwrap().unwrap()).collect()
 }
 
-/// The database with one byte flipped that its checksums cover: the first of those, from a place that the seed gives.
+/// The database with one byte flipped that its checksums cover: the first of those after an offset given by the seed.
 fn flipped(whole: &[u8], data_dir: &Path, seed: usize) -> Vec<u8> {
     let places = (0..whole.len()).map(|n| (seed.wrapping_mul(0x9e37_79b1) + n * 7) % whole.len());
     for at in places.filter(|at| whole[*at] != 0) {
@@ -80,7 +80,7 @@ async fn a_damaged_index_is_moved_aside_and_rebuilt() {
         std::fs::write(&path, &bytes).unwrap();
         drop(std::fs::remove_file(&aside));
         relay = RelayProcess::start_listening(options().node(&node).data_dir(dir)).await;
-        // It cannot be built while the node is away: health says so for as long.
+        // It cannot be built while the node is unavailable: health reports it meanwhile.
         let (code, found) = health(&relay).await;
         let problem = found.problems.iter().find(|p| p.contains("was damaged and moved to"));
         assert!(problem.is_some_and(|p| p.contains(SET_ASIDE)), "{way}: {found:?}");
@@ -93,7 +93,7 @@ async fn a_damaged_index_is_moved_aside_and_rebuilt() {
         assert!(aside.exists(), "{way}");
         assert_eq!(blocks(dir), fresh, "{way}");
     }
-    // The log of events is another matter: it stays, whatever happened to the index.
+    // The event log is kept, whatever happened to the index.
     assert!(std::fs::metadata(dir.join("relay.redb")).unwrap().len() >= log.len() as u64 / 2);
 }
 
@@ -109,11 +109,11 @@ async fn indexed(relay: &RelayProcess, height: u32) {
     .await;
 }
 
-/// What a damaged file does.
+/// Effect of a damaged file.
 enum Then {
-    /// The relay starts: the file's content is made again, or is of no weight.
+    /// The relay starts: the file is recreated, or irrelevant.
     Starts,
-    /// The start is refused, by name, and with what to do.
+    /// The start fails, with the file and the advice.
     Refused(&'static str),
 }
 
@@ -150,7 +150,7 @@ async fn each_damaged_file_is_recreated_or_reported_by_name() {
             std::io::Write::write_all(&mut options.open(&file_path).unwrap(), &bytes).unwrap();
             match then {
                 Then::Starts => drop(RelayProcess::start(standalone(dir.path())).await),
-                // Not every bit of a database is in use, and a chain whose last record is cut off is whole.
+                // Not every bit of a database is in use, and a chain without its last record is valid.
                 Then::Refused(_) if way != "garbage" && (file.ends_with(".redb") || file.ends_with(".dat")) => {
                     if let Err(ended) = RelayProcess::try_start(standalone(dir.path())).await {
                         assert!(

@@ -1,4 +1,4 @@
-//! What stops the start: one message that says what is wrong, and exit code 1.
+//! Errors at the start: one message with the reason, and exit code 1.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use testkit::{RelayOptions, RelayProcess};
 
 use crate::outages::options;
 
-/// Starts a relay that must not start. Gives the last line of its standard error.
+/// Starts a relay that must fail to start. Returns the last line of its standard error.
 pub(crate) async fn refused(options: RelayOptions) -> String {
     let ended = match RelayProcess::try_start(options).await {
         Ok(relay) => panic!("it started: {}", relay.stderr()),
@@ -28,7 +28,7 @@ async fn a_second_relay() {
     let message = refused(standalone()).await;
     assert!(message.contains(&dir.path().display().to_string()), "{message}");
     assert!(message.contains(&format!("process {}", first.pid())), "{message}");
-    // The first is none the worse for it, and a killed one leaves nothing behind that would stop the next.
+    // The first is not affected, and a killed one leaves nothing behind that would prevent the next start.
     crate::outages::well(&first).await;
     first.kill9();
     drop(RelayProcess::start(standalone()).await);
@@ -46,7 +46,7 @@ async fn a_data_directory_of_another_network() {
 
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_written() {
-    // Even root makes no file in /proc, and no directory in a file.
+    // Even root cannot create a file in /proc, or a directory in a file.
     for path in ["/proc", "/dev/null/relay"] {
         let message = refused(options().arg("--standalone").set("DATA_DIR", path)).await;
         assert!(

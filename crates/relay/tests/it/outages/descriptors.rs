@@ -1,4 +1,4 @@
-//! The process may open few files: clients are refused, and the relay keeps what it needs itself.
+//! A low limit of open files: clients are refused, and the relay keeps its own descriptors.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use crate::outages::well;
 use crate::story::scene::DEADLINE;
 
-/// What the process may open.
+/// Limit of open files.
 const LIMIT: u32 = 64;
-/// Connections that say nothing, on each port: far more than there are descriptors.
+/// Idle connections on each port: far more than there are descriptors.
 const IDLE: usize = 150;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn idle_clients_do_not_exhaust_the_descriptors_for_the_node() {
             idle.push(TcpStream::connect(address).await.unwrap());
         }
     }
-    // All connections to the node are made anew, calls and signals.
+    // All connections to the node are reopened, for calls and signals.
     node.stop().await;
     node.start_again().await;
     well(&relay).await;

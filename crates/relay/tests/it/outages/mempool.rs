@@ -1,4 +1,4 @@
-//! A node that has started but still reads back its mempool.
+//! A node that has started but still loads its mempool.
 
 use std::fs::OpenOptions;
 use std::process::Command;
@@ -10,8 +10,8 @@ use crate::outages::{unwell, well};
 use crate::story::listener::Listener;
 use crate::story::scene::{DEADLINE, Scene};
 
-/// Bitcoin Core answers RPC before it has loaded `mempool.dat`, which takes minutes on the main network. What is not
-/// there yet is not gone.
+/// Bitcoin Core answers RPC before it has loaded `mempool.dat`, which takes minutes on mainnet. A transaction that is
+/// not loaded yet is not removed.
 #[tokio::test]
 async fn payments_are_not_reverted_while_the_mempool_loads() {
     let mut scene = Scene::new(Options::default()).await;
@@ -25,7 +25,7 @@ async fn payments_are_not_reverted_while_the_mempool_loads() {
 
     scene.node.stop().await;
     unwell(&relay, "degraded", "does not answer").await;
-    // The node imports block files before it loads its mempool. A file that never ends holds it there.
+    // The node imports block files before it loads its mempool. A file that never ends keeps it in this state.
     let pipe = scene.node.datadir().join("blocks.pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let loading = Options {
@@ -35,7 +35,7 @@ async fn payments_are_not_reverted_while_the_mempool_loads() {
     scene.node.start_again_with(loading).await;
     assert!(scene.node.mempool().await.is_empty(), "the node has not begun");
     unwell(&relay, "degraded", "mempool").await;
-    // Blocks are told meanwhile.
+    // Blocks are reported meanwhile.
     scene.node.mine_with(&[]).await;
     eventually(DEADLINE, "a block and its tweaks", async || {
         (listener.received().len() == received + 2).then_some(())

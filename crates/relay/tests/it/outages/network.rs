@@ -20,8 +20,8 @@ async fn no_event_of_another_chain_is_sent() {
     for word in ["signet", "network", "bitcoin_core.url", address.as_str()] {
         assert!(problem.contains(word), "{problem}");
     }
-    // A block, and then several further looks of the relay: its figures ask once in 5 s, so that most of these are the
-    // follower's.
+    // A block, and then several further polls: the figures are requested every 5 s, so most of these are of the
+    // follower.
     scene.node.mine(1).await;
     let requested = requested(&scene);
     eventually(DEADLINE, "the relay asks on", async || {
@@ -40,7 +40,7 @@ async fn no_event_of_another_chain_is_sent() {
     );
 }
 
-/// How often the node was asked where it stands.
+/// Number of status requests to the node.
 fn requested(scene: &Scene) -> usize {
     let log = std::fs::read_to_string(scene.node.datadir().join("regtest/debug.log")).unwrap();
     log.lines()

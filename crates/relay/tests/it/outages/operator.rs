@@ -1,4 +1,4 @@
-//! What only an operator can mend: `/health` says it for as long as it lasts, and what is served is served.
+//! Problems that only an operator can fix: `/health` reports them while they last, and the relay serves clients.
 
 use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, eventually};
 
@@ -20,7 +20,7 @@ async fn degraded(relay: &RelayProcess, words: &[&str]) {
     });
     found.await;
     let health = last.unwrap();
-    // The node is well, and is followed.
+    // The node works, and is followed.
     assert_eq!(health.services.bitcoin_core, "connected", "{health:?}");
 }
 
@@ -77,7 +77,7 @@ async fn a_zmq_address_without_the_changes_of_the_node() {
     let other = Bitcoind::start(Options::default()).await;
     let url = other.zmq_url();
     let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
-    // Silence alone is no problem: nothing has happened yet.
+    // Silence is no problem before a change.
     eventually(DEADLINE, "a degraded relay", async || {
         node.mine(1).await;
         let (_, health) = health(&relay).await;
@@ -89,7 +89,7 @@ async fn a_zmq_address_without_the_changes_of_the_node() {
         (health.status == "degraded").then_some(())
     })
     .await;
-    // A signal comes at last.
+    // A signal arrives.
     other.mine(1).await;
     well(&relay).await;
 }

@@ -18,9 +18,8 @@ async fn clients_are_notified_and_no_event_is_lost() {
     for _ in 0..3 {
         clients.push(shaken_hands(&relay).await);
     }
-    // They would hold the relay up: one that reads nothing, one that never shakes hands, one that never says what it
-    // wants.
-    let mut deaf = shaken_hands(&relay).await;
+    // They could delay the shutdown: one that reads nothing, one without a handshake, one without a request.
+    let mut unread = shaken_hands(&relay).await;
     let silent = RawClient::connect(&relay.ws_url()).await.unwrap();
     let mut half = TcpStream::connect(relay.http_url().replace("http://", ""))
         .await
@@ -36,7 +35,7 @@ async fn clients_are_notified_and_no_event_is_lost() {
         assert!(matches!(end, Disconnect::Closed { code: 1001, .. }), "{end}");
         received.push(events);
     }
-    // What was told before the end is in the log, and the log is whole.
+    // Events sent before the shutdown are in the log, and the log is intact.
     relay.start_again().await;
     let listener = Listener::start(relay.ws_url());
     testkit::eventually(crate::outages::DEADLINE, "the whole log", async || {
@@ -49,7 +48,7 @@ async fn clients_are_notified_and_no_event_is_lost() {
     for events in received {
         assert_eq!(events, log[..events.len()], "a beginning of the log");
     }
-    drop((silent, half, deaf.next().await));
+    drop((silent, half, unread.next().await));
 }
 
 async fn shaken_hands(relay: &RelayProcess) -> RawClient {

@@ -1,4 +1,4 @@
-//! Without the node's signals (ZMQ): everything is found by looking.
+//! Without the node's signals (ZMQ): everything is found by polling.
 
 use testkit::{Options, RelayProcess};
 
@@ -20,7 +20,7 @@ async fn none_configured() {
     scene.meet(&relay).await;
     let listener = Listener::start(relay.ws_url());
     for _ in 0..3 {
-        scene.everyday_life().await;
+        scene.mixed_activity().await;
         scene.agrees(&listener).await;
     }
     well(&relay).await;
@@ -35,7 +35,7 @@ async fn configured_but_not_published_and_then_published() {
     scene.meet(&relay).await;
     let listener = Listener::start(relay.ws_url());
     for _ in 0..3 {
-        scene.everyday_life().await;
+        scene.mixed_activity().await;
         scene.agrees(&listener).await;
     }
     well(&relay).await;
@@ -54,7 +54,7 @@ async fn configured_but_not_published_and_then_published() {
         (logged(&relay, "receiving ZMQ messages") == 1).then_some(())
     })
     .await;
-    scene.everyday_life().await;
+    scene.mixed_activity().await;
     scene.agrees(&listener).await;
     assert_eq!(
         logged(&relay, "cannot connect to the ZMQ publisher"),

@@ -1,4 +1,4 @@
-//! `dev_mode` on regtest: the node mines, and its wallet pays, at a word over HTTP.
+//! `dev_mode` on regtest: the node mines, and its wallet pays, on HTTP requests.
 
 use http_body_util::Full;
 use hyper::Request;
@@ -23,7 +23,7 @@ async fn blocks_and_payments_on_request() {
     let mut recorder = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
     recorder.watch(&payee).await;
 
-    // Before it has a coin the wallet says what is wrong.
+    // Before it has a coin the wallet reports the reason.
     let (status, reply) = ask(
         &stage,
         "pay",
@@ -52,7 +52,7 @@ async fn blocks_and_payments_on_request() {
         _ => None,
     });
     assert_eq!(received.collect::<Vec<_>>(), blocks);
-    // Each of them pays the wallet, which is told as any payment to it; a coinbase has no fee.
+    // Each of them pays the wallet, which is reported like any payment to it; a coinbase has no fee.
     let coinbases = detected(&messages);
     let places: Vec<_> = coinbases
         .iter()
@@ -65,7 +65,7 @@ async fn blocks_and_payments_on_request() {
         .await;
     assert_eq!((&coinbases[0], &expected.fee), (&expected, &None));
 
-    // The relay's own wallet, a watch by its label, and a plain address that is nobody's here.
+    // The relay's own wallet, a watch by its label, and a plain address of no client.
     let paid = pay(&stage, stage.own.to_string(), "0.001").await;
     let messages = detected(&recorder.until_paid(&paid, 0, None).await);
     let tx = transaction(&stage, &paid).await;
@@ -98,7 +98,7 @@ async fn blocks_and_payments_on_request() {
         .collect();
     assert_eq!(outputs, [25_000_000]);
 
-    // One block when nothing is said; everything that was paid is in it, and nothing of it is anybody else's.
+    // One block by default; it contains all payments, and nothing for other clients.
     let request = Request::post(format!("{}/dev/mine", stage.relay.http_url()));
     let reply = http_send(request.body(Full::default()).unwrap()).await;
     assert_eq!(reply.status, 200, "{}", reply.text());

@@ -17,10 +17,10 @@ const INPUTS: [&[InputKind]; 6] = [
     &[P2wpkh, P2wpkh],
 ];
 
-/// A payment that was made, with what is to be told of it.
+/// A payment, with its expected notifications.
 struct Made {
     tx: Transaction,
-    /// To the watch: all outputs but the first, which is the relay's own wallet's.
+    /// To the watch: all outputs but the first, which belongs to the relay's own wallet.
     watched: Vec<Payment>,
 }
 
@@ -39,7 +39,7 @@ async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
 
     let block = stage.node.mine(1).await[0];
     let last = made.iter().map(|made| made.tx.compute_txid()).collect::<Vec<_>>();
-    // The block has them in an order of its own.
+    // The block has a different order.
     let order: Vec<_> = stage
         .node
         .block(block)
@@ -61,7 +61,7 @@ async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
         let of = |payments: &[Payment]| payments.iter().filter(|p| p.txid == txid).cloned().collect::<Vec<_>>();
         let own = stage.confirmed(&made.tx, 0, stage.own, block).await;
         assert_eq!(of(&of_log), [own]);
-        // The same outputs with the same tweaks, but for the block.
+        // The same outputs with the same tweaks, except for the block.
         let mut expected = made.watched.clone();
         for payment in &mut expected {
             let confirmed = stage.confirmed(&made.tx, payment.vout, &payment.address, block).await;
@@ -75,7 +75,7 @@ async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
         assert_eq!(of(&of_watch), expected);
     }
 
-    // What was told is enough to spend every output, and the node agrees.
+    // The notifications are sufficient to spend every output, which the node accepts.
     let received: Vec<_> = of_watch
         .iter()
         .map(|payment| {
@@ -100,7 +100,7 @@ async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
     }
 }
 
-/// Pays, and checks what is told of it with 0 confirmations.
+/// Pays, and checks the notification with 0 confirmations.
 async fn waiting(stage: &mut Stage, owner: &mut Recorder, payee: &Payee, watch_id: &str, kinds: &[InputKind]) -> Made {
     let to = [
         silent(stage.own, 123_456),
@@ -120,7 +120,7 @@ async fn waiting(stage: &mut Stage, owner: &mut Recorder, payee: &Payee, watch_i
     assert_eq!(of_log, std::slice::from_ref(&own), "{kinds:?}");
     assert_eq!((own.amount.as_str(), own.fee.is_some()), ("0.00123456", true));
 
-    // Change is told with the plain address: that of label 0 is nobody else's to know.
+    // Change is reported with the plain address: that of label 0 must not be published.
     let labels = [None, Some(1), None, Some(7), Some(0)];
     let addresses = [
         payee.address(),
@@ -133,7 +133,7 @@ async fn waiting(stage: &mut Stage, owner: &mut Recorder, payee: &Payee, watch_i
     for (((vout, reported), label), address) in (1..).zip(&watched).zip(labels).zip(addresses) {
         let expected = stage.seen_since(stage.waiting(&tx, vout, address).await, reported);
         let expected = Payment {
-            // It is held against the output when it is spent.
+            // It is verified when the output is spent.
             tweak: reported.tweak.clone(),
             label,
             watch_id: Some(watch_id.to_owned()),

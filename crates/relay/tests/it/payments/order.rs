@@ -1,4 +1,4 @@
-//! A client that hears of a block has heard what its watches have in it, however slowly it reads.
+//! A client receives the payments of its watches in a block before the block, however slowly it reads.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
-/// Bytes on the way at most: less than a message, so that the relay can send nothing that is not read.
+/// Capacity of the connection: less than a message, so that the relay cannot send ahead.
 const ON_THE_WAY: usize = 64;
 
-/// Each round, an order that were left to chance would come out wrong as often as right.
+/// In each round, a random order would be wrong with a probability of one half.
 const ROUNDS: u32 = 20;
 
-/// Two blocks, a payment that waits and is mined.
+/// Two blocks, an unconfirmed payment, and its confirmation.
 const PER_ROUND: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +73,7 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
     let hub = Arc::clone(&relay.websockets().hub);
     let dev = relay.dev().expect("standalone has it");
     for round in 0..ROUNDS {
-        // The relay is stuck in the middle of a first block; what comes next waits, the payment and its block.
+        // The relay is blocked in the middle of a first block; the next messages wait: the payment and its block.
         let sent = || counters.notifications_sent.get() + counters.watching.messages_sent.get();
         // One of them answered the watch.
         let before = 1 + u64::from(round) * PER_ROUND;
@@ -85,7 +85,7 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
         dev.pay(&payee.address().to_string(), Amount::from_sat(10_000))
             .await
             .unwrap();
-        // Mined at once, it might never be seen in the mempool.
+        // Mined immediately, it might never be seen in the mempool.
         let seen = || counters.watching.payments_detected.get();
         let mempool = u64::from(round) * 2 + 1;
         eventually(DEADLINE, "the payment in the mempool", async || {

@@ -1,4 +1,4 @@
-//! A block whose tweaks would be longer than common clients let a message be: it comes in parts, live, on resuming, and
+//! A block whose tweaks would exceed the message limit of common clients: it is sent in parts, live, on resuming, and
 //! as history.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::support::recorder::Recorder;
 const OUTPUTS: usize = 10_000;
 /// Of these the payee has the first, one in the middle, and the last.
 const PAID: [usize; 3] = [0, OUTPUTS / 2, OUTPUTS - 1];
-/// Far more than a block of one transaction takes to be indexed.
+/// Longer than it takes to index a block of one transaction.
 const INDEXED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn no_message_of_a_large_block_exceeds_the_client_limit() {
     let tx = stage.payer.pay(&[P2tr], &to);
     let block = stage.node.mine_with(std::slice::from_ref(&tx)).await.to_string();
 
-    // Live: parts with numbers and event ids in a row.
+    // Live: parts with consecutive numbers and event ids.
     recorder.until_tweaks(&block).await;
     assert!(recorder.texts.iter().all(|text| text.len() <= LARGEST_MESSAGE));
     let parts = parts(&recorder);
@@ -48,7 +48,7 @@ async fn no_message_of_a_large_block_exceeds_the_client_limit() {
     }
     is_whole(parts.iter().map(|(_, part, _)| part.clone()), &payee);
 
-    // Who resumes inside the block gets what is left of it, byte for byte.
+    // A client that resumes inside the block receives the rest of it, byte for byte.
     for (n, (id, ..)) in parts.iter().enumerate().take(parts.len() - 1) {
         let mut late = Recorder::open(&stage.relay, &["notifications", "tweaks"], Some(*id)).await;
         late.until_tweaks(&block).await;
@@ -56,7 +56,7 @@ async fn no_message_of_a_large_block_exceeds_the_client_limit() {
         assert_eq!(late.texts, left);
     }
 
-    // The client puts them together, and its place in the log is never inside a block.
+    // The client joins them, and its position in the log is never inside a block.
     let received = timeout(DEADLINE, events.recv()).await.expect("the block in time");
     let Some(ClientEvent::Notification(received)) = received else {
         panic!("{received:?}")
@@ -80,7 +80,7 @@ fn recipient(n: usize, payee: &Payee) -> Recipient {
     if PAID.contains(&n) {
         return silent(payee.address(), SATS);
     }
-    // Half of these are no point of the curve: nobody can spend them, and everybody must be told of them.
+    // Half of these are not points on the curve: unspendable, but must be sent to all.
     let key = sha256::Hash::hash(&n.to_le_bytes()).to_byte_array();
     let program = WitnessProgram::new(WitnessVersion::V1, &key).unwrap();
     Recipient::Script(ScriptBuf::new_witness_program(&program), Amount::from_sat(SATS))
@@ -96,7 +96,7 @@ fn parts(recorder: &Recorder) -> Vec<(u64, Tweaks, String)> {
     parts.collect()
 }
 
-/// Together the parts are the block of the large transaction, and whoever scans them finds what it pays.
+/// Checks that the parts form the block of the large transaction, and that a scan finds its payments.
 fn is_whole(parts: impl IntoIterator<Item = Tweaks>, payee: &Payee) {
     let mut parts = parts.into_iter();
     let mut whole = parts.next().unwrap();
@@ -109,7 +109,7 @@ fn is_whole(parts: impl IntoIterator<Item = Tweaks>, payee: &Payee) {
     assert_eq!(paid, PAID);
 }
 
-/// The parts of the block as the history of the topic brings them.
+/// The parts of the block in the history of the topic.
 async fn history(stage: &Stage, block: &str) -> Vec<Tweaks> {
     let height = stage.node.height().await;
     let index = format!("{}/blindbit/v1/block-hash/{height}", stage.relay.http_url());

@@ -1,7 +1,6 @@
-//! What a watch leaves behind in the relay's memory: nothing.
+//! A watch leaves nothing behind in the memory of the relay.
 //!
-//! The memory is read through `/proc/PID/mem`, every mapping that can be written: what a core dump would hold, without
-//! the time to write one.
+//! The memory is read through `/proc/PID/mem`, every writable mapping: the content of a core dump, without writing one.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -17,8 +16,7 @@ use crate::stage::{Stage, silent};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
-/// Bytes of memory that are looked through at once, and how far two such pieces overlap: longer than what is searched
-/// for.
+/// Size of a searched piece of memory, and overlap of two pieces: longer than the searched bytes.
 const PIECE: usize = 4 << 20;
 const OVERLAP: usize = 4 << 10;
 
@@ -47,7 +45,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
         ..Handshake::default()
     };
     client.send(&ClientMessage::Handshake(handshake)).await.unwrap();
-    // One message is sent in two parts, as a slow network may do: the first waits in memory for the second.
+    // One message is sent in two parts, as on a slow network: the first waits in memory for the second.
     let watch = encode_text(&ClientMessage::Watch(watch_of(&payee))).unwrap();
     let (first, second) = watch.split_at(watch.len() - 5);
     client.send_frame(0x01, first.as_bytes()).await.unwrap();
@@ -58,7 +56,7 @@ async fn watched_and_forgotten(stage: &mut Stage, mut client: RawClient, pid: u3
             break response.watch_id;
         }
     };
-    // A wrong message that holds the key, too.
+    // An invalid message with the key, too.
     let wrong = watch.replace("\"spend_public_key\"", "\"spend_key\"");
     client.send_text(wrong).await.unwrap();
 
@@ -147,14 +145,14 @@ fn hex_and_bytes(what: &'static str, hex: &str) -> Vec<Secret> {
     reversed.reverse();
     vec![
         (what, Vec::from_hex(hex).unwrap()),
-        // As libraries lay numbers down on this machine.
+        // In the byte order of libraries on this machine.
         (what, reversed),
         (what, hex.to_lowercase().into_bytes()),
         (what, hex.to_uppercase().into_bytes()),
     ]
 }
 
-/// Which of them are in the memory of this process, and where.
+/// The secrets that are in the memory of this process, with their addresses.
 fn found(pid: u32, secrets: &[Secret]) -> Vec<String> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut memory = File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -169,7 +167,7 @@ fn found(pid: u32, secrets: &[Secret]) -> Vec<String> {
         let mut at = from;
         while at < to {
             let mut piece = vec![0; PIECE.min(usize::try_from(to - at).unwrap())];
-            // A mapping may have gone since it was listed.
+            // A mapping may have been removed since it was listed.
             if memory.seek(SeekFrom::Start(at)).is_err() || memory.read_exact(&mut piece).is_err() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! The topic `tweaks`, for apps that scan for themselves; and everything once more for those who come later.
+//! The topic `tweaks`, for apps that scan for themselves; and again for clients that connect later.
 
 use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::{Block, Transaction};
@@ -22,10 +22,10 @@ async fn every_block_event_has_the_tweaks_of_its_payments() {
     let mut scanner = Recorder::open(&stage.relay, &["tweaks"], None).await;
 
     let mut txs: Vec<_> = INPUTS.iter().map(|kinds| pay(&mut stage, &payee, kinds)).collect();
-    // Not eligible: without a taproot output it pays nobody silently.
+    // Not eligible: without a taproot output.
     let amount = bitcoin::Amount::from_sat(10_000);
     txs.push(stage.payer.pay(&[P2wpkh], &[Recipient::Script(nobody(), amount)]));
-    // Eligible, and nobody's: a taproot output that is no silent payment.
+    // Eligible, without a payment: a taproot output that is not a silent payment.
     let key = Payee::new(&[]).spend_public_key().x_only_public_key().0;
     let taproot = bitcoin::ScriptBuf::new_p2tr(&bitcoin::secp256k1::Secp256k1::new(), key, None);
     txs.push(stage.payer.pay(&[P2tr], &[Recipient::Script(taproot, amount)]));
@@ -52,8 +52,8 @@ async fn every_block_event_has_the_tweaks_of_its_payments() {
             assert_eq!(received.transactions, []);
             continue;
         }
-        // The sender made the outputs from its private keys; that the tweak finds them proves it. The relay finds the
-        // same for a watch.
+        // The sender derived the outputs from its private keys; the tweak finds them, so it is correct. The relay finds
+        // the same for a watch.
         assert_eq!(found.len(), INPUTS.len() * 3);
         let last = txs[INPUTS.len() - 1].compute_txid().to_string();
         owner.until_paid(&last, 2, Some(&hash.to_string())).await;
@@ -82,7 +82,7 @@ async fn a_resumed_client_receives_the_same_bytes() {
     let mut live = Recorder::open(&stage.relay, &topics, None).await;
     live.watch(&payee).await;
     let began = live.relay.last_event_id;
-    // A story with all that the log tells: waiting, replaced, confirmed, disconnected, confirmed elsewhere.
+    // All kinds of events of the log: unconfirmed, replaced, confirmed, disconnected, confirmed in another block.
     let tx = pay(&mut stage, &payee, &[P2tr]);
     stage.node.send_raw(&tx).await;
     let replaced = stage.pay_relay(MARKER).await;
@@ -99,7 +99,7 @@ async fn a_resumed_client_receives_the_same_bytes() {
     let end = stage.node.mine(3).await[2].to_string();
     live.until_tweaks(&end).await;
 
-    // A watch's events are in no log: they are for who was there.
+    // Events of a watch are not logged: only the connected client receives them.
     let pairs = live.notifications.iter().zip(&live.texts);
     let story: Vec<_> = pairs
         .filter_map(|(n, text)| Some((n.event_id?, text.clone())))
@@ -133,7 +133,7 @@ fn pay(stage: &mut Stage, payee: &Payee, kinds: &[InputKind]) -> Transaction {
     stage.payer.pay(kinds, &to)
 }
 
-/// What an app finds with nothing but the message and its own keys.
+/// Payments that an app finds with only the message and its own keys.
 pub(crate) fn found(payee: &Payee, received: &TweakTx) -> Vec<(String, u32, Option<u32>, u64, String)> {
     let output = |o: &sdk_relay_client::protocol::TweakOutput| TaprootOutput {
         vout: o.vout,
@@ -166,8 +166,7 @@ fn outputs(received: &TweakTx) -> Outputs {
     outputs.map(|o| (o.vout, o.public_key.clone(), o.amount_sats)).collect()
 }
 
-/// Every transaction of the block that may pay silently, in its order: here all inputs are eligible, so that the
-/// outputs decide.
+/// Every eligible transaction of the block, in order: here all inputs are eligible, so that the outputs decide.
 fn eligible(block: &Block) -> Vec<(String, Outputs)> {
     let txs = block.txdata[1..].iter().map(|tx| {
         let taproot = (0..).zip(&tx.output).filter(|(_, o)| o.script_pubkey.is_p2tr());

@@ -1,4 +1,4 @@
-//! Payments to the node's own wallet (`bitcoin_core.wallet`) are told like those to the relay's own silent-payment
+//! Payments to the node's own wallet (`bitcoin_core.wallet`) are reported like those to the relay's own silent-payment
 //! wallet.
 
 use bitcoin::{Address, Amount, ScriptBuf};
@@ -30,7 +30,7 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
         Recorder::open(&stage.relay, &["notifications"], None).await,
     ];
 
-    // Every kind of address that the wallet hands out, and the silent one, in one transaction.
+    // Every kind of address of the wallet, and the silent-payment address, in one transaction.
     let mut addresses = Vec::new();
     for kind in ["legacy", "p2sh-segwit", "bech32", "bech32m"] {
         let address = stage.ask("getnewaddress", json!(["", kind])).await;
@@ -79,7 +79,7 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     }
     assert_eq!(recorders[0].texts, recorders[1].texts);
 
-    // What the wallet pays is no payment to it, its change neither; what it pays to itself is.
+    // A payment by the wallet is no payment to it, and its change neither; a payment to itself is.
     let outside = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_raw_hash(bitcoin::hashes::Hash::hash(
         b"outside",
     )));
@@ -102,7 +102,7 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     let own = (marker.clone(), stage.own.to_string(), "0.001".to_owned());
     assert_eq!(paid, [(itself.clone(), inside, "0.0001".to_owned()), own]);
 
-    // A reorganisation takes them back and brings them again, as it does with every payment.
+    // A reorganisation reverts them and reports them again, like every payment.
     let end = stage.node.mine(1).await[0];
     recorders[0].until_paid(&marker, 0, Some(&end.to_string())).await;
     stage.node.invalidate(end).await;

@@ -1,4 +1,4 @@
-//! Who hears of a payment, and who does not.
+//! Which clients receive a payment.
 
 use sdk_relay_client::{Client, ClientEvent, Event, Notification, Payment, Topic};
 use testkit::{InputKind, Payee};
@@ -14,7 +14,7 @@ async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
     let payee = Payee::new(&[]);
     let mut owner = Recorder::open(&stage.relay, &["notifications"], None).await;
     let watch = owner.watch(&payee).await;
-    // The same spend key with another scan key is somebody else.
+    // The same spend key with another scan key is another wallet.
     let mut rival = Recorder::open(&stage.relay, &["notifications"], None).await;
     rival
         .watch(&Payee {
@@ -23,7 +23,7 @@ async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
         })
         .await;
     let mut subscriber = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;
-    // Without the topic only what it watches for itself comes.
+    // Without the topic it receives only payments of its own watches.
     let mut quiet = Recorder::open(&stage.relay, &["tweaks"], None).await;
     let theirs = Payee::new(&[]);
     quiet.watch(&theirs).await;
@@ -35,11 +35,11 @@ async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
     let block = stage.node.mine(1).await[0].to_string();
     owner.until_paid(&watched, 0, Some(&block)).await;
     let marker = stage.pay_relay(MARKER).await.compute_txid().to_string();
-    // A block that comes at once would be the first that tells of it.
+    // Wait: otherwise it could be reported first with its block.
     subscriber.until_paid(&marker, 0, None).await;
     let end = stage.node.mine(1).await[0].to_string();
 
-    // Told to the owner, and to the owner alone.
+    // Sent to the owner only.
     for recorder in [&mut owner, &mut rival] {
         recorder.until_paid(&marker, 0, Some(&end)).await;
     }
@@ -59,7 +59,7 @@ async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
     );
     for recorder in [&rival, &subscriber, &quiet] {
         assert_eq!(to_watch(recorder), []);
-        // The topic `tweaks` is public, and names every transaction that may be a silent payment; nothing else does.
+        // The topic `tweaks` is public, and contains every eligible transaction; nothing else does.
         let reported = recorder
             .texts
             .iter()
@@ -72,8 +72,7 @@ async fn watch_payments_are_sent_to_the_owner_and_own_payments_to_all() {
     }
     assert!(!quiet.notifications.iter().any(|n| !matches!(n.event, Event::Tweaks(_))));
 
-    // The payment to the relay's wallet: the same words to everybody, and nothing in them that only the wallet may
-    // know.
+    // The payment to the relay's wallet: the same text for all, without private data of the wallet.
     let of_log = |recorder: &Recorder, topic: bool| -> Vec<String> {
         let pairs = recorder.notifications.iter().zip(&recorder.texts);
         let wanted = pairs.filter(|(n, _)| n.event_id.is_some() && matches!(n.event, Event::Tweaks(_)) == topic);
@@ -102,7 +101,7 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     let mut stage = Stage::new().await;
     let payee = Payee::new(&[5]);
     let mut subscriber = Recorder::open(&stage.relay, &["notifications"], None).await;
-    // One payment has been mined before the watch begins, one waits.
+    // One payment is mined before the watch begins, one is unconfirmed.
     let to = [silent(stage.own, MARKER), silent(payee.labelled_address(5), 30_000)];
     let mined = stage.payer.pay(&[InputKind::P2wpkh], &to);
     let before = stage.node.mine_with(std::slice::from_ref(&mined)).await.to_string();
@@ -136,7 +135,7 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     assert_eq!(outpoint(&repeated), outpoint(&reported));
     client.unwatch(&second.watch_id).await.unwrap();
 
-    // It confirms: once, to the watch that is left.
+    // It is confirmed: reported once, to the remaining watch.
     let block = stage.node.mine(1).await[0];
     let confirmed = next_of_watch(&mut events).await;
     let expected = Payment {
@@ -148,7 +147,7 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     assert_eq!(confirmed, expected);
     let received = (outpoint(&confirmed), waiting.output[1].clone(), tweak(&confirmed));
     stage.node.send_raw(&payee.spend(&[received], nobody())).await;
-    // The next that comes to it is the next payment, and nothing of what lies in blocks.
+    // The next message is the next payment, and none in earlier blocks.
     let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
     stage.node.send_raw(&next).await;
     let messages = next_of_watch(&mut events).await;

@@ -1,4 +1,4 @@
-//! Six blocks go, with payments of every kind in them.
+//! Six blocks are disconnected, with payments of every kind.
 
 use bitcoin::Transaction;
 use testkit::InputKind::{P2pkh, P2shP2wpkh, P2tr, P2wpkh};
@@ -23,7 +23,7 @@ async fn six_blocks_deep_without_signals() {
 
 async fn six_blocks_deep(options: Options) {
     let mut scene = Scene::new(options).await;
-    // One payment, two, one that no mempool saw, none, one, one.
+    // One payment, two, one that was never in a mempool, none, one, one.
     let one = scene.pay(&[P2tr]).await;
     let mut old = scene.node.mine(1).await;
     let two = [scene.pay(&[P2wpkh]).await, scene.pay(&[P2pkh, P2tr]).await];
@@ -47,7 +47,7 @@ async fn six_blocks_deep(options: Options) {
         );
     }
 
-    // All six go: the newest first, each after the payments in it. The payments wait again.
+    // All six are disconnected: the newest first, each after its payments. The payments are unconfirmed again.
     scene.node.invalidate(old[0]).await;
     let mut received = scene.disconnected(old[0]).await;
     let waits_again = |received: &[Step]| all.iter().all(|tx| received.contains(&seen(tx, None)));
@@ -78,7 +78,8 @@ async fn six_blocks_deep(options: Options) {
         );
     }
 
-    // On the new branch one payment is replaced before a block, one by a block, one by nothing; the others come again.
+    // On the new branch one payment is replaced before a block, one by a block, one without a replacement; the others
+    // are mined again.
     let replaced = scene.replacement(&one);
     scene.node.send_raw(&replaced).await;
     let mut received = scene.paid(&replaced, None).await;
@@ -104,7 +105,7 @@ async fn six_blocks_deep(options: Options) {
         );
     }
 
-    // And back to the old branch, whose blocks and payments were told once before.
+    // And back to the old branch, whose blocks and payments were reported before.
     scene.node.invalidate(new[0]).await;
     scene.node.reconsider(old[0]).await;
     let received = scene.mined(old[5]).await;

@@ -1,4 +1,4 @@
-//! Payments that others take the place of, in the mempool and in a block.
+//! Replaced payments, in the mempool and in a block.
 
 use sdk_relay_client::{Event, Payment};
 use testkit::{InputKind, Options};
@@ -8,7 +8,7 @@ use crate::reorganisations::scene::{Scene, gone, mined, of_watch, seen, tweaks};
 #[tokio::test]
 async fn in_the_mempool_and_in_a_block() {
     let mut scene = Scene::new(Options::default()).await;
-    // By another payment, and that by none.
+    // By another payment, which is replaced without a payment.
     let first = scene.pay(&[InputKind::P2wpkh, InputKind::P2tr]).await;
     let mut expected = vec![seen(&first, None)];
     scene.paid(&first, None).await;
@@ -21,7 +21,7 @@ async fn in_the_mempool_and_in_a_block() {
     expected.push(gone(&second, None, Some(&none)));
     scene.reverted(&second).await;
 
-    // By a transaction that nobody had seen before its block.
+    // By a transaction that was unseen before its block.
     let third = scene.pay(&[InputKind::P2pkh]).await;
     expected.push(seen(&third, None));
     scene.paid(&third, None).await;
@@ -34,15 +34,15 @@ async fn in_the_mempool_and_in_a_block() {
     let (log, watch) = scene.end().await;
     assert_eq!(log[..expected.len()], expected);
     let expected = of_watch(&expected);
-    // A block is scanned for a watch while the mempool goes on: the last replacement comes before the payment that
-    // replaces it, or after it.
+    // A block is scanned for a watch while the mempool changes: the last revert precedes or follows the replacing
+    // payment.
     let at = expected.len() - 4;
     let mut swapped = expected.clone();
     swapped[at..].rotate_left(2);
     let watch = &watch[..expected.len()];
     assert!(watch == expected || watch == swapped, "{watch:?}, not {expected:?}");
 
-    // What is taken back is what was told, in every field; only what replaced it is new.
+    // A revert equals the reported payment in every field, except the replacement.
     let received = &scene.owner.notifications;
     let mut reverted = 0;
     for (place, notification) in received.iter().enumerate() {

@@ -21,9 +21,9 @@ pub(crate) struct Scene {
     pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
     _relay: RelayProcess,
-    /// Hears the log, and what its watch finds.
+    /// Receives the log, and the payments of its watch.
     pub(crate) owner: Recorder,
-    /// Hears the log.
+    /// Receives the log.
     pub(crate) other: Recorder,
     own: SilentPaymentAddress,
     payee: Payee,
@@ -57,7 +57,7 @@ impl Scene {
         }
     }
 
-    /// A payment to the relay's wallet and to the watch. It is not sent.
+    /// A payment to the wallet of the relay and to the watch. It is not broadcast.
     pub(crate) fn payment(&mut self, kinds: &[InputKind]) -> Transaction {
         let to = self.recipients();
         let tx = self.payer.pay(kinds, &to);
@@ -72,7 +72,7 @@ impl Scene {
         tx
     }
 
-    /// What takes the place of a payment, and pays the same outputs. It is not sent.
+    /// A replacement of a payment with the same outputs. It is not broadcast.
     pub(crate) fn replacement(&mut self, of: &Transaction) -> Transaction {
         let to = self.recipients();
         let tx = self.payer.replace(of, &to);
@@ -80,32 +80,32 @@ impl Scene {
         tx
     }
 
-    /// What takes the place of a payment, and pays nobody here. It is not sent.
+    /// A replacement of a payment without payments. It is not broadcast.
     pub(crate) fn refusal(&mut self, of: &Transaction) -> Transaction {
         let nobody = Recipient::Script(bitcoin::ScriptBuf::new_op_return([]), Amount::ZERO);
         self.payer.replace(of, &[nobody])
     }
 
-    /// Waits until a payment is told, in a block or in the mempool, and the watch was scanned for up to there: a block
-    /// that leaves before is not scanned for it. Gives what the log has told since the last wait.
+    /// Waits until a payment is reported, in a block or in the mempool, and the watch is scanned up to there: a block
+    /// that is disconnected before is not scanned for it. Returns the events of the log since the last wait.
     pub(crate) async fn paid(&mut self, tx: &Transaction, block: Option<BlockHash>) -> Vec<Step> {
         let (txid, block) = (tx.compute_txid().to_string(), block.map(|b| b.to_string()));
         self.owner.until_paid(&txid, 0, block.as_deref()).await;
         steps(&self.other.until_paid(&txid, 0, block.as_deref()).await)
     }
 
-    /// Waits until a block has been told, to its last word. Gives what the log has told since the last wait.
+    /// Waits until all events of a block are received. Returns the events of the log since the last wait.
     pub(crate) async fn mined(&mut self, block: BlockHash) -> Vec<Step> {
         self.owner.until_tweaks(&block.to_string()).await;
         steps(&self.other.until_tweaks(&block.to_string()).await)
     }
 
-    /// Waits until a block has left. Gives what the log has told since the last wait.
+    /// Waits until a block is disconnected. Returns the events of the log since the last wait.
     pub(crate) async fn disconnected(&mut self, block: BlockHash) -> Vec<Step> {
         steps(&self.other.until_disconnected(&block.to_string()).await)
     }
 
-    /// Waits until the end of a payment in the mempool is told. Gives what the log has told since the last wait.
+    /// Waits until an unconfirmed payment is reverted. Returns the events of the log since the last wait.
     pub(crate) async fn reverted(&mut self, tx: &Transaction) -> Vec<Step> {
         let txid = tx.compute_txid().to_string();
         let received = self.other.until(
@@ -115,15 +115,15 @@ impl Scene {
         steps(&received.await)
     }
 
-    /// A last payment and a last block, after which nothing of what was before can follow; and what was told is held
-    /// against the node's truth. Gives all that the log has told, and all that the watch was told.
+    /// Sends a last payment and a last block, after which no earlier event can follow, and compares the reported state
+    /// with the node. Returns all events of the log, and all of the watch.
     pub(crate) async fn end(&mut self) -> (Vec<Step>, Vec<Step>) {
         let last = self.pay(&[InputKind::P2pkh]).await;
         self.paid(&last, None).await;
         let block = self.node.mine(1).await[0];
         self.mined(block).await;
 
-        // The log is the same for everybody.
+        // The log is the same for all clients.
         let log_of = |recorder: &Recorder| -> Vec<String> {
             let pairs = recorder.notifications.iter().zip(&recorder.texts);
             pairs
@@ -138,8 +138,8 @@ impl Scene {
         (steps(&of_log), steps(&of_watch))
     }
 
-    /// Folds what the owner was told of its watch, and holds it against what the log told in between: when a block is
-    /// told, the watch's payments in it have been; when it goes, they have been taken back.
+    /// Folds the events of the watch, and checks them against the log in between: the payments of the watch in a block
+    /// precede the block, and their reverts precede its disconnect.
     async fn fold_watch(&self) -> Payments {
         let mut payments = Payments::new();
         let mut messages = BTreeSet::new();
@@ -153,14 +153,14 @@ impl Scene {
                         None => true,
                         Some((before, _)) => before.is_none() && place.is_some(),
                     };
-                    assert!(is_new, "told before: {payment:?}");
+                    assert!(is_new, "already reported: {payment:?}");
                 }
                 (Event::PaymentReverted(payment), None) => {
                     let was = Some((payment.block_hash.clone(), payment.amount_sats));
                     assert_eq!(
                         payments.remove(&output(payment)),
                         was,
-                        "what was told last is taken back: {payment:?}"
+                        "the last reported state is reverted: {payment:?}"
                     );
                 }
                 (Event::BlockDisconnected(block), Some(_)) => {
@@ -174,18 +174,21 @@ impl Scene {
                     for tx in txs.iter().filter(|tx| self.sent.contains(tx)) {
                         for (vout, _) in WATCHED {
                             let key = (tx.compute_txid().to_string(), vout, Some(block.block_hash.clone()));
-                            assert!(messages.contains(&key), "{key:?} is told with its block, not after it");
+                            assert!(
+                                messages.contains(&key),
+                                "{key:?} is reported before its block, not after it"
+                            );
                         }
                     }
                 }
                 (_, Some(_)) => {}
-                (other, None) => panic!("a watch hears of payments: {other:?}"),
+                (other, None) => panic!("a watch receives only payments: {other:?}"),
             }
         }
         payments
     }
 
-    /// The node's own word on these outputs of everything that was made.
+    /// The state of these outputs of all created transactions, from the node.
     async fn truth(&self, paid: &[(u32, u64)]) -> World {
         let sent = self.sent.iter().map(|tx| Sent {
             tx: tx.clone(),
@@ -204,7 +207,7 @@ impl Scene {
     }
 }
 
-/// An output 0, as the log tells of it.
+/// Output 0, as identified in the log.
 pub(crate) fn own(tx: &Transaction) -> (String, u32) {
     (tx.compute_txid().to_string(), 0)
 }
@@ -230,7 +233,7 @@ pub(crate) fn disconnected(block: BlockHash) -> Step {
     Step::Disconnected(block.to_string())
 }
 
-/// What the watch hears where the log tells this of the relay's wallet: of its two outputs, and of no block.
+/// Expected events of the watch for these events of the log: its two outputs, without blocks.
 pub(crate) fn of_watch(log: &[Step]) -> Vec<Step> {
     let both = |step: &Step| match step {
         Step::Paid((txid, 0), place) => WATCHED

@@ -1,4 +1,4 @@
-//! One block goes, and each step of it is told.
+//! One block is disconnected, and each step is reported.
 
 use testkit::{InputKind, Options};
 
@@ -11,7 +11,7 @@ async fn one_block_deep_step_by_step() {
     let mut expected = vec![seen(&first, None)];
     scene.paid(&first, None).await;
 
-    // Mined, gone, mined in another block at the same height.
+    // Mined, disconnected, mined in another block at the same height.
     let block = scene.node.mine(1).await[0];
     expected.extend([mined(block), seen(&first, Some(block)), tweaks(block)]);
     scene.mined(block).await;
@@ -22,7 +22,7 @@ async fn one_block_deep_step_by_step() {
     expected.extend([mined(rival), seen(&first, Some(rival)), tweaks(rival)]);
     scene.mined(rival).await;
 
-    // Back to the first block: what was told of it and taken back is told again.
+    // Back to the first block: its reverted payments are reported again.
     scene.node.invalidate(rival).await;
     expected.extend([gone(&first, Some(rival), None), disconnected(rival), seen(&first, None)]);
     scene.paid(&first, None).await;
@@ -30,7 +30,7 @@ async fn one_block_deep_step_by_step() {
     expected.extend([mined(block), seen(&first, Some(block)), tweaks(block)]);
     scene.mined(block).await;
 
-    // The block goes, and the payment is replaced before the next one.
+    // The block is disconnected, and the payment is replaced before the next one.
     scene.node.invalidate(block).await;
     expected.extend([gone(&first, Some(block), None), disconnected(block), seen(&first, None)]);
     scene.paid(&first, None).await;
@@ -44,7 +44,7 @@ async fn one_block_deep_step_by_step() {
 
     let (log, watch) = scene.end().await;
     assert_eq!(log[..expected.len()], expected);
-    // What follows is the last payment of all: waiting, its block, confirmed, tweaks.
+    // Then the last payment follows: unconfirmed, its block, confirmed, tweaks.
     assert_eq!(log.len(), expected.len() + 4, "{log:#?}");
     let expected = of_watch(&expected);
     assert_eq!(watch[..expected.len()], expected);

@@ -18,7 +18,7 @@ use crate::samples::page::{Act, Example, examples};
 use crate::wire::json::{Json, departures};
 use crate::wire::{DEADLINE, Wire};
 
-/// Values that are compared and not only their types, at the top of a message: they follow from what was asked.
+/// Top-level fields whose values are compared, not only their types: they follow from the request.
 const EXACT: [&str; 8] = [
     "type",
     "status",
@@ -29,7 +29,7 @@ const EXACT: [&str; 8] = [
     "errors",
     "sync_types",
 ];
-/// Where there may be nothing now where the example has something, or the other way round.
+/// Fields that may be null where the example has a value, or vice versa.
 const MAY_BE_NULL: [&str; 14] = [
     "resume",
     "data.fee",
@@ -52,7 +52,7 @@ async fn every_example_of_the_page_matches_the_relay() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/API.md")).unwrap();
     let all = examples(&page);
     let mut stage = Stage::new().await;
-    // A restart ends the connection: it comes last.
+    // A restart ends the connection, so it is last.
     let (last, first): (Vec<_>, Vec<_>) = all
         .iter()
         .partition(|e| e.act == Act::Answer("POST /restart".to_owned()));
@@ -79,8 +79,7 @@ struct Stage {
     /// A relay that is linked to this one.
     linked: Option<RelayProcess>,
     paid_in: Option<u32>,
-    /// The newest event before the last thing that was brought about: what is told again to a client that resumes is
-    /// older.
+    /// The newest event before the last triggered one: events repeated on a resume are older.
     before: u64,
 }
 
@@ -121,7 +120,7 @@ impl Stage {
         eventually(DEADLINE, "the node's figures", async || {
             let metrics = http_get(&format!("{}/metrics", stage.relay.http_url())).await.json();
             let unknown = |part: &str| metrics[part].as_object().unwrap().values().any(Value::is_null);
-            // What happens from now on is then what the examples bring about.
+            // From now on, only the examples cause events.
             let caught_up = metrics["relay_metrics"]["tip_height"] == stage.node.height().await;
             (caught_up && !unknown("bitcoin_metrics") && !unknown("system_metrics")).then_some(())
         })
@@ -162,7 +161,7 @@ impl Stage {
         }
     }
 
-    /// The example's JSON with what the page cuts or cannot know filled in.
+    /// The JSON of the example, with omitted and unknown values filled in.
     fn filled(&mut self, example: &Example) -> Value {
         let mut text = example
             .text
@@ -190,7 +189,7 @@ impl Stage {
     async fn receive(&mut self, example: &Example) {
         let expected: Value = serde_json::from_str(&example.text).unwrap();
         if let Some(kind) = expected["notification_type"].as_str() {
-            self.bring_about(kind).await;
+            self.trigger(kind).await;
         }
         let before = self.before;
         let same = |message: &Value| {
@@ -198,7 +197,7 @@ impl Stage {
             let kind = ["type", "notification_type", "sync_type"];
             is_new && kind.iter().all(|key| message[key] == expected[key])
         };
-        // Reports come every few seconds: one deadline for the message, not one for each that is not it.
+        // Reports come every few seconds: one deadline for the message, not one for each other message.
         let mut passed_over = Vec::new();
         let found = timeout(DEADLINE, async {
             loop {
@@ -223,9 +222,9 @@ impl Stage {
         compare(example, &text);
     }
 
-    /// What the relay is to tell of.
-    async fn bring_about(&mut self, kind: &str) {
-        // It goes together with the payment that was taken back.
+    /// Triggers an event of this kind.
+    async fn trigger(&mut self, kind: &str) {
+        // It is sent together with the reverted payment.
         if kind != "block_disconnected" {
             let metrics = http_get(&format!("{}/metrics", self.relay.http_url())).await.json();
             self.before = metrics["relay_metrics"]["last_event_id"].as_u64().unwrap();
@@ -237,7 +236,7 @@ impl Stage {
                 assert_eq!(paid.status, 200, "{}", paid.text());
             }
             "block_mined" | "tweaks" => drop(self.node.mine(1).await),
-            // The block of the payment goes; that it has gone is told after what went with it.
+            // The block of the payment is disconnected, which is reported after its payments are reverted.
             "payment_reverted" => self.node.invalidate(self.node.tip().await).await,
             "block_disconnected" => {}
             "relay_connected" => {
@@ -296,7 +295,7 @@ impl Stage {
         height
     }
 
-    /// Relay 2 links to this one, and both know what the page shows of it.
+    /// Relay 2 links to this one, and both have the data that the page shows.
     async fn another_relay(&mut self) {
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&self.node)
@@ -334,7 +333,7 @@ impl Stage {
         http_send(request.body(body).unwrap()).await
     }
 
-    /// What the relay's own descriptions name has an example: every endpoint that answers JSON, every message.
+    /// Everything in the descriptions of the relay has an example: every endpoint that answers JSON, every message.
     async fn nothing_is_without_example(&self, all: &[Example]) {
         let open = http_get(&format!("{}/openapi.json", self.relay.http_url()))
             .await
@@ -356,7 +355,7 @@ impl Stage {
                     .iter()
                     .any(|p| target.ends_with(p))
             })
-            // `dev_mode` is off by now; with it they are described, and were run above.
+            // `dev_mode` is off by now; they are described only with it, and were run above.
             .chain(["POST /dev/mine".to_owned(), "POST /dev/pay".to_owned()])
             .collect();
         let shown: BTreeSet<String> = all
@@ -379,7 +378,7 @@ impl Stage {
             .as_object()
             .unwrap()
             .keys()
-            // They need a key: `mesh.rs` has them.
+            // They need a key: tested in `mesh.rs`.
             .filter(|m| !["client.relay_proof", "client.sync_response", "server.relay_challenge"].contains(&m.as_str()))
             .cloned()
             .collect();
@@ -405,8 +404,7 @@ impl Stage {
     }
 }
 
-/// Panics where the example and what came differ in fields, types or order, or in values that follow from what was
-/// asked.
+/// Panics if the example and the answer differ in fields, types or order, or in values that follow from the request.
 fn compare(example: &Example, actual: &str) {
     let (shown, came) = (Json::parse(&example.text), Json::parse(actual));
     let mut wrong = departures(&shown, &came, &MAY_BE_NULL);

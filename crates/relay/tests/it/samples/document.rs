@@ -1,4 +1,4 @@
-//! The reference's text, taken apart into its samples.
+//! Parses the reference into its samples.
 
 use crate::wire::reference::Reference;
 
@@ -20,7 +20,7 @@ pub(crate) struct Sample {
 pub(crate) struct Document(Vec<Sample>);
 
 impl Document {
-    /// `None` where no reference is named, which is said.
+    /// `None` if no reference is configured, which is reported.
     pub(crate) fn open() -> Option<Document> {
         let reference = Reference::open()?;
         Some(Document(samples(reference.text())))
@@ -35,8 +35,8 @@ impl Document {
     }
 }
 
-/// A sample begins with `{` and ends with `}`, each alone in a line. What it is stands in the last line before it that
-/// ends with a colon, and over HTTP in the last line that is a request's.
+/// A sample begins with `{` and ends with `}`, each on its own line. Its name is the last line before it that ends with
+/// a colon, and for HTTP the last request line.
 fn samples(text: &str) -> Vec<Sample> {
     let mut found = Vec::new();
     let (mut label, mut request) = ("", None);

@@ -9,7 +9,7 @@ use testkit::{HttpReply, eventually, http_get, http_send};
 use crate::samples::scene::Scene;
 use crate::wire::DEADLINE;
 
-/// What a relay that has no links does not know: it has measured none of them.
+/// Fields that are unknown on a relay without links.
 const ALONE: [&str; 6] = [
     "sync_metrics.avg_latency",
     "sync_metrics.success_rate",
@@ -31,7 +31,7 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
         ("GET /config", "/config", &[]),
         ("GET /relays", "/relays?status=healthy&limit=10", &[]),
         ("GET /relays/relay-1", "/relays/relay-1", &[]),
-        // A sync is under way for moments only, and none has failed.
+        // A sync takes only moments, and none has failed.
         ("GET /sync/status", "/sync/status", &["active_syncs"]),
         (
             "GET /sync/history",
@@ -77,7 +77,7 @@ fn hold_answer(scene: &mut Scene<'_>, name: &str, reply: &HttpReply, empty: &[&s
     scene.hold(&format!("{name} answer"), reply.text(), &ALONE, empty);
 }
 
-/// The node's figures, the processor's and the disk's come with the first look at them.
+/// The figures of the node, the CPU and the disk appear after the first measurement.
 async fn figures_are_there(scene: &Scene<'_>) {
     eventually(
         DEADLINE,

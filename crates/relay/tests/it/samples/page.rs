@@ -1,17 +1,17 @@
-//! The examples of `docs/API.md`, each with what is to be done with it.
+//! The examples of `docs/API.md`, with their kinds.
 
-/// What a fence says behind `json`.
+/// The info string of a fence after `json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// A client says it.
+    /// Sent by a client.
     Send,
-    /// The relay says it, by itself or as an answer.
+    /// Sent by the relay, unsolicited or as an answer.
     Receive,
     /// The body of a request.
     Request(String),
     /// The answer to a request: 200.
     Answer(String),
-    /// The answer to a request that is wrong.
+    /// The answer to an invalid request.
     Refused(String),
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Example {
     pub(crate) text: String,
 }
 
-/// All examples, in order. Panics at a fence of JSON that says nothing of what it is.
+/// All examples, in order. Panics at a JSON fence without a kind.
 pub(crate) fn examples(page: &str) -> Vec<Example> {
     let mut found = Vec::new();
     let mut lines = (1..).zip(page.lines());

@@ -1,4 +1,4 @@
-//! A relay on a real node, as the samples presuppose it, and the book of what has been held against it.
+//! A relay on a real node, as assumed by the samples, and a record of the compared samples.
 
 use std::collections::BTreeSet;
 
@@ -46,15 +46,15 @@ impl<'d> Scene<'d> {
         found.unwrap_or_else(|| panic!("the reference has no sample {name:?}"))
     }
 
-    /// The same as a request of ours: it counts as held, for the relay is asked with its very words.
+    /// The sample as a request: it counts as compared, because it is sent unchanged.
     pub(crate) fn request(&mut self, name: &str) -> Value {
         let sample = self.sample(name);
         self.held.insert(&sample.name);
         serde_json::from_str(&sample.text).expect("the sample is JSON")
     }
 
-    /// Panics where `actual` departs from the sample. `unknown` are the paths at which `null` is true now, `empty`
-    /// those of lists in which there is truly nothing now.
+    /// Panics if `actual` differs from the sample. `unknown`: paths that may be `null` now; `empty`: paths of lists
+    /// that may be empty now.
     pub(crate) fn hold(&mut self, name: &str, actual: &str, unknown: &[&str], empty: &[&str]) {
         let sample = self.sample(name);
         let (expected, found) = (Json::parse(&sample.text), Json::parse(actual));
@@ -73,7 +73,7 @@ impl<'d> Scene<'d> {
         self.held.insert(&sample.name);
     }
 
-    /// The samples that nothing was held against.
+    /// The samples that were not compared.
     pub(crate) fn not_held(&self) -> Vec<&'d str> {
         let names = self.document.samples().iter().map(|sample| sample.name.as_str());
         names.filter(|name| !self.held.contains(name)).collect()

@@ -7,7 +7,7 @@ use testkit::{InputKind, Recipient};
 use crate::samples::scene::Scene;
 use crate::wire::Wire;
 
-/// What a relay that has no links does not know.
+/// Fields that are unknown on a relay without links.
 const ALONE: [&str; 3] = [
     "payload.health.network_latency",
     "payload.metrics.avg_latency",
@@ -19,7 +19,7 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
     let handshake = scene.request("Message de Handshake");
     client.say(handshake).await;
     scene.hold("Réponse de Handshake", &client.heard_text().await, &[], &[]);
-    // The topics `sync` and `health` of the handshake bring one report each at once.
+    // The topics `sync` and `health` of the handshake cause one report each immediately.
     scene.hold(
         "Message HealthSync",
         &report(&mut client, "HealthSync").await,
@@ -45,7 +45,7 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
     scene.hold("Réponse Unsubscribe", &client.answer_text().await, &[], &[]);
 
     for sync_type in ["StateSync", "HealthSync", "MetricsSync"] {
-        // Relay 1 of the reference asks relay 2; here relay 1 is the one who is asked.
+        // In the reference, relay 1 sends the request to relay 2; here relay 1 receives it.
         let mut request: Value = serde_json::from_str(&scene.sample(&format!("Message {sync_type}")).text).unwrap();
         request["relay_id"] = json!("relay-2");
         client.say(request).await;
@@ -65,7 +65,7 @@ async fn notifications(scene: &mut Scene<'_>, client: &mut Wire) {
         &[Recipient::Silent(own, Amount::from_sat(100_000))],
     );
     scene.node.send_raw(&tx).await;
-    // Unconfirmed, it has no block; the sample is of a confirmed one.
+    // An unconfirmed payment has no block; the sample is confirmed.
     let waiting = notification(client, "payment_detected", |data| data["confirmations"] == 0).await;
     scene.hold(
         "Message Payment Detected",
@@ -92,7 +92,7 @@ async fn notifications(scene: &mut Scene<'_>, client: &mut Wire) {
     scene.hold("Message Relay Connected", &connected, &[], &[]);
 }
 
-/// The next report of this type, as it came.
+/// The next report of this type, unparsed.
 async fn report(client: &mut Wire, sync_type: &str) -> String {
     next(client, |message| {
         message["type"] == "sync" && message["sync_type"] == sync_type
@@ -100,7 +100,7 @@ async fn report(client: &mut Wire, sync_type: &str) -> String {
     .await
 }
 
-/// The next notification of this type whose data are wanted, as it came.
+/// The next notification of this type whose data match, unparsed.
 async fn notification(client: &mut Wire, kind: &str, wanted: impl Fn(&Value) -> bool) -> String {
     next(client, |message| {
         message["notification_type"] == kind && wanted(&message["data"])

@@ -1,4 +1,4 @@
-//! The way to a relay that asks for a token, and whose certificate is of a private authority.
+//! Access to a relay that requires a token, with a certificate of a private authority.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess};
@@ -65,7 +65,7 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
         result.stderr
     );
     assert_eq!(result.payments()[0].txid, tx.compute_txid().to_string());
-    // What is missing is named with the option that gives it.
+    // A missing option is named in the error.
     for (more, words) in [
         (&["--token-file", token.as_str()][..], ["certificate", "--ca"]),
         (&["--ca", &authority][..], ["token", "--token-file"]),
@@ -91,7 +91,7 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
         }
         assert!(!line.contains(TOKEN) && !line.contains(&payee.scan_hex()), "{line}");
     }
-    // Trust in certificates is of no use where nothing is encrypted.
+    // Trusted certificates have no effect without TLS.
     let plain = scan(
         &[
             "--from",
@@ -109,7 +109,7 @@ async fn a_private_authority_and_a_token_are_given_as_files() {
     assert!(plain.refused().contains("wss://"), "{}", plain.stderr);
 }
 
-/// On the relay's own machine its configuration says all of it.
+/// On the machine of the relay, its configuration is used.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_own_relay_with_a_self_signed_certificate_needs_no_options() {
     let home = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! A client that never gives up: connected for as long as there is a relay, it resumes after the last event that it
-//! took.
+//! A client that reconnects until it is dropped, and resumes after its last event.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -9,10 +8,10 @@ use sdk_relay_client::protocol::{API_VERSION, ClientMessage, Handshake, Handshak
 use sdk_relay_client::{Disconnect, Notification, RawClient, Resume};
 use tokio::task::JoinHandle;
 
-/// Between two attempts while the relay is down: it shall miss none of the short lives that it is given.
+/// Retry interval while the relay is down: short, so that it connects even to a relay that is killed soon.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 
-/// A raw connection, again and again: the SDK's client would hide an event that comes twice. It ends with this handle.
+/// A raw connection that reconnects: the SDK client would hide duplicate events. It ends with this handle.
 #[derive(Debug)]
 pub(crate) struct Listener {
     received: Arc<Mutex<Received>>,
@@ -26,7 +25,7 @@ struct Received {
 }
 
 impl Listener {
-    /// Listens to notifications and tweaks at `url`, from the first event of the log.
+    /// Subscribes to notifications and tweaks at `url`, from the first event of the log.
     pub(crate) fn start(url: String) -> Listener {
         let received = Arc::<Mutex<Received>>::default();
         let record = Arc::clone(&received);
@@ -51,12 +50,12 @@ impl Listener {
         self.received.lock().unwrap().events.clone()
     }
 
-    /// How many handshakes the relay has answered.
+    /// Number of answered handshakes.
     pub(crate) fn connections(&self) -> usize {
         self.received.lock().unwrap().connections
     }
 
-    /// Panics when the listener has: what it heard was wrong.
+    /// Panics if the listener has, because of a wrong message.
     pub(crate) fn check(&self) {
         assert!(!self.task.is_finished(), "the listener failed: its panic is above");
     }
@@ -91,7 +90,7 @@ async fn listen(client: &mut RawClient, record: &Mutex<Received>) -> Result<Infa
     assert_eq!(response.resume, Some(Resume::Complete), "{response:?}");
     assert!(
         response.last_event_id >= last,
-        "{last} was told, and is not in the log: {response:?}"
+        "{last} was sent, and is not in the log: {response:?}"
     );
     record.lock().unwrap().connections += 1;
     loop {

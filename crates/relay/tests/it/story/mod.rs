@@ -1,4 +1,4 @@
-//! What a client was told, folded into what it must believe by now; and the node's truth, to hold that against.
+//! Folds the received events into the state of a client, and compares it with the state of the node.
 
 pub(crate) mod listener;
 pub(crate) mod scene;
@@ -16,7 +16,7 @@ pub(crate) const SLACK: u32 = 6;
 /// their satoshis.
 pub(crate) type Payments = BTreeMap<(String, u32), (Option<String>, u64)>;
 
-/// A state of the world: the end of the best chain, and the payments that stand.
+/// A state: the end of the best chain, and the current payments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct World {
     /// Block hashes by height.
@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) payments: Payments,
 }
 
-/// A transaction that was made, and its outputs that pay the relay's wallet.
+/// A created transaction, and its outputs to the wallet of the relay.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) tx: Transaction,
@@ -34,7 +34,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// The payer puts its recipients first, in their order: here all of them are the relay's wallet.
+    /// The payer puts its recipients first, in their order: here all of them are the wallet of the relay.
     pub(crate) fn new(tx: Transaction, amounts: &[u64]) -> Sent {
         let paid = (0..).zip(amounts.iter().copied()).collect();
         Sent { tx, paid }
@@ -46,12 +46,12 @@ impl Sent {
 }
 
 impl World {
-    /// The world before the first event: the node's blocks up to the tip at which the relay began.
+    /// The state before the first event: the blocks of the node up to the tip at which the relay began.
     pub(crate) async fn at_start(node: &Bitcoind) -> World {
         World::of(node, node.height().await.saturating_sub(SLACK), &[]).await
     }
 
-    /// The node's own word: its blocks from `lowest` up, and where each of `sent` is.
+    /// The state of the node: its blocks from `lowest`, and the location of each of `sent`.
     pub(crate) async fn of(node: &Bitcoind, lowest: u32, sent: &[Sent]) -> World {
         let mut world = World::default();
         let mut places: HashMap<Txid, Option<String>> = HashMap::new();
@@ -84,12 +84,12 @@ impl World {
     }
 }
 
-/// Folds what was told, in order, onto the world at the start. Panics where the story contradicts itself: an event that
-/// is missing, comes twice, or does not follow from what was told before. The events are those of the topics
-/// `notifications` and `tweaks`, from the first one on.
+/// Applies the events in order to the initial state. Panics on a contradiction: an event that is missing, duplicate, or
+/// inconsistent with earlier ones. The events are those of the topics `notifications` and `tweaks`, from the first one
+/// on.
 pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
     let mut world = start.clone();
-    // The block whose tweaks are to come.
+    // The block whose tweaks must follow.
     let mut tweaks_of: Option<String> = None;
     for (expected, notification) in (1..).zip(received) {
         let id = notification.event_id.expect("an event of the log");
@@ -139,12 +139,12 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
                     None => assert_eq!(
                         (before, payment.confirmations),
                         (None, 0),
-                        "{id}: told before: {payment:?}"
+                        "{id}: already reported: {payment:?}"
                     ),
                     Some(hash) => {
                         assert!(
                             before.is_none_or(|(place, _)| place.is_none()),
-                            "{id}: told before: {payment:?}"
+                            "{id}: already reported: {payment:?}"
                         );
                         assert_eq!(
                             (payment.block_height, payment.confirmations),
@@ -158,9 +158,9 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
             Event::PaymentReverted(payment) => {
                 let before = world.payments.remove(&key(payment));
                 let was = Some((payment.block_hash.clone(), payment.amount_sats));
-                assert_eq!(before, was, "{id}: what was told last is taken back: {payment:?}");
+                assert_eq!(before, was, "{id}: the last reported state is reverted: {payment:?}");
             }
-            other => panic!("{id}: nobody else is here: {other:?}"),
+            other => panic!("{id}: unexpected event: {other:?}"),
         }
     }
     world

@@ -1,4 +1,4 @@
-//! A node, a payer, and what they do around a relay.
+//! A node, a payer, and their actions around a relay.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use testkit::{Bitcoind, InputKind, Options, Payer, Recipient, RelayOptions, Rela
 use super::listener::Listener;
 use super::{Sent, World, fold};
 
-/// A busy machine takes its time; a test that hangs ends.
+/// Long enough for a busy machine; ends a hanging test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What is done to the node's chain and mempool is remembered, to be held against what is told.
+/// Records the actions on the chain and the mempool of the node, to compare them with the reported events.
 pub(crate) struct Scene {
     pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
-    /// The world at which a relay that starts now begins.
+    /// The initial state of a relay that starts now.
     pub(crate) start: World,
     pub(crate) sent: Vec<Sent>,
     address: Option<SilentPaymentAddress>,
@@ -45,14 +45,15 @@ impl Scene {
             .fixed_ports()
     }
 
-    /// Whom to pay from now on.
+    /// Sets the wallet to pay.
     pub(crate) async fn meet(&mut self, relay: &RelayProcess) {
         let config = http_get(&format!("{}/config", relay.http_url())).await.json();
         let address = config["silent_payment_address"].as_str().expect("an address");
         self.address = Some(address.parse().unwrap());
     }
 
-    /// Makes a transaction that pays the relay's wallet so many satoshis in an output each. It is not sent.
+    /// Creates a transaction that pays these amounts to the wallet of the relay, in one output each. It is not
+    /// broadcast.
     pub(crate) fn payment(&mut self, kinds: &[InputKind], amounts: &[u64]) -> Sent {
         let to: Vec<_> = amounts.iter().map(|sats| self.relays(*sats)).collect();
         Sent::new(self.payer.pay(kinds, &to), amounts)
@@ -66,18 +67,18 @@ impl Scene {
         payment
     }
 
-    /// Pays in a block of its own: no mempool ever sees the payment.
+    /// Pays in a block directly: the payment is never in a mempool.
     pub(crate) async fn pay_into_a_block(&mut self, kinds: &[InputKind], amounts: &[u64]) {
         let payment = self.payment(kinds, amounts);
         self.node.mine_with(std::slice::from_ref(&payment.tx)).await;
         self.sent.push(payment);
     }
 
-    /// Replaces a payment of the mempool by another; without amounts by one to nobody.
+    /// Replaces a payment of the mempool by another; without amounts, by one without payments.
     pub(crate) async fn replace(&mut self, old: &Sent, amounts: &[u64]) -> Sent {
-        let nobody = vec![Recipient::Script(ScriptBuf::new_op_return([]), Amount::ZERO)];
+        let unpaid = vec![Recipient::Script(ScriptBuf::new_op_return([]), Amount::ZERO)];
         let to = match amounts {
-            [] => nobody,
+            [] => unpaid,
             some => some.iter().map(|sats| self.relays(*sats)).collect(),
         };
         let new = Sent::new(self.payer.replace(&old.tx, &to), amounts);
@@ -86,15 +87,14 @@ impl Scene {
         new
     }
 
-    /// Takes the last `depth` blocks out of the best chain. The next block that is mined is on another branch.
+    /// Invalidates the last `depth` blocks. The next block that is mined is on another branch.
     pub(crate) async fn forget(&self, depth: u32) {
         let lowest = self.node.height().await + 1 - depth;
         self.node.invalidate(self.node.hash_at(lowest).await).await;
     }
 
-    /// Something of everything: 2 payments that confirm, 1 that waits, 1 that was replaced, 1 that no mempool saw, a
-    /// reorganisation.
-    pub(crate) async fn everyday_life(&mut self) {
+    /// A mix: 2 payments that confirm, 1 unconfirmed, 1 replaced, 1 directly in a block, a reorganisation.
+    pub(crate) async fn mixed_activity(&mut self) {
         self.pay(&[InputKind::P2wpkh], &[1_000, 2_000]).await;
         let replaced = self.pay(&[InputKind::P2tr], &[3_000]).await;
         self.replace(&replaced, &[4_000]).await;
@@ -106,7 +106,7 @@ impl Scene {
         self.pay(&[InputKind::P2shP2wpkh], &[6_000]).await;
     }
 
-    /// Waits until the node has read back the mempool that it wrote when it stopped.
+    /// Waits until the node has loaded its saved mempool.
     pub(crate) async fn mempool_loaded(&self) {
         eventually(DEADLINE, "the node's mempool", async || {
             let info = self.node.rpc().call("getmempoolinfo", json!([])).await.unwrap();
@@ -115,15 +115,15 @@ impl Scene {
         .await;
     }
 
-    /// The node's truth.
+    /// The state of the node.
     pub(crate) async fn truth(&self) -> World {
         World::of(&self.node, self.start.lowest(), &self.sent).await
     }
 
-    /// Waits until the listener believes what is true, which it then gives.
+    /// Waits until the state of the listener equals that of the node; returns it.
     pub(crate) async fn agrees(&self, listener: &Listener) -> World {
         let truth = self.truth().await;
-        eventually(DEADLINE, format!("what is told is {truth:#?}"), async || {
+        eventually(DEADLINE, format!("the reported state is {truth:#?}"), async || {
             listener.check();
             (fold(&self.start, &listener.received()) == truth).then_some(())
         })

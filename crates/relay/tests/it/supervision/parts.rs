@@ -1,5 +1,4 @@
-//! The tasks that parts of the relay start for themselves: a panic in one is the part's, and the supervisor learns of
-//! it.
+//! Child tasks of parts: a panic in one is propagated to the part, and so to the supervisor.
 
 use std::sync::Arc;
 

@@ -5,5 +5,5 @@ pub(crate) mod step;
 
 use std::time::Duration;
 
-/// Nothing that is awaited here takes this long, on a busy machine either.
+/// Longer than any awaited step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

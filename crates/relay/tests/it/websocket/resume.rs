@@ -155,7 +155,7 @@ async fn ids_of_a_log_that_was_moved_away_are_a_gap_in_the_next_one() {
 /// While the relay was away the node has pruned blocks that it had not seen: nobody who was there before has all.
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_that_the_node_has_pruned_meanwhile_are_a_gap() {
-    // Block files are pruned whole, and hold 64 KiB with this option of the node's own tests.
+    // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 use tokio::time::timeout;
 
-/// Nothing that is awaited here takes this long, on a busy machine either.
+/// Longer than any awaited step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A relay on its embedded chain.
