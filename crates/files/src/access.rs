@@ -1,10 +1,10 @@
-//! Who may use a file.
+//! The access rights of a file.
 
-/// Who may use a file or a directory that is made.
+/// The access rights of a new file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Its owner alone (mode 0600; a directory: 0700).
     Owner,
-    /// Whom the umask of the process lets.
+    /// According to the umask of the process.
     Umask,
 }

@@ -1,8 +1,9 @@
-//! Files on disk: opened so that no thread waits for them, private where they hold keys, and replaced so that a kill or
-//! a power cut leaves the old file or the new one.
+//! Files on disk: opened without blocking, private if they contain keys, and replaced atomically: after a kill or a
+//! power cut, either the old file or the new one is there.
 //!
-//! A file that is being written has a fixed name beside its target, and not a random one (`tempfile`): a kill leaves it
-//! behind, and the next write removes it. One relay at a time uses a data directory, so two writers never meet.
+//! A file that is being written has a fixed name in the directory of its target, and not a random one (`tempfile`): the
+//! next write removes what a kill has left. A data directory is used by one relay at a time, so there are no concurrent
+//! writers.
 
 mod access;
 mod private;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::regular::check_regular;
 
-/// Makes a file of mode 0600. One that is there already is an error.
+/// Creates a file of mode 0600. An existing file is an error.
 pub fn create_private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -19,7 +19,7 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have
-/// no modes. What is no regular file is an error, before anything is said about its mode.
+/// no modes. Anything but a regular file is an error, whatever its mode.
 pub fn exposed(path: &Path) -> io::Result<Option<u32>> {
     let metadata = check_regular(path)?;
     #[cfg(unix)]
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_the_place_of_a_key_is_no_question_of_its_mode() {
+    fn a_pipe_instead_of_a_key_is_an_error_whatever_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("mesh.key");
         assert!(

@@ -1,4 +1,4 @@
-//! Files and directories that operators name, and what lies there instead.
+//! Checks of configured paths: whether they are regular files or directories.
 
 use std::fs::{File, FileType, Metadata};
 use std::io::{self, ErrorKind};
@@ -13,7 +13,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// What is known of a regular file. What is none is an error that says what it is.
+/// The metadata of a regular file. Anything else is an error that names its type.
 pub fn check_regular(path: &Path) -> io::Result<Metadata> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_file() {
@@ -23,7 +23,7 @@ pub fn check_regular(path: &Path) -> io::Result<Metadata> {
     Err(io::Error::other(format!("it is {found}, not a regular file")))
 }
 
-/// Makes a directory and those above it. Something else in its place is an error that says what it is.
+/// Creates a directory and its parents. Anything else at the path is an error that names its type.
 pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -42,8 +42,8 @@ pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
     })
 }
 
-/// Whether there is nothing at a path. A link that leads nowhere is an error: what it should lead to is missing, not to
-/// be replaced.
+/// Whether nothing exists at a path. A dangling link is an error: its target is missing, and the link must not be
+/// replaced.
 pub fn is_absent(path: &Path) -> io::Result<bool> {
     let nothing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     match std::fs::symlink_metadata(path) {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_that_leads_nowhere_is_not_absent() {
+    fn a_dangling_link_is_not_absent() {
         let dir = tempfile::tempdir().unwrap();
         let [file, link, circle] = ["file", "link", "circle"].map(|name| dir.path().join(name));
         std::os::unix::fs::symlink(&file, &link).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_named_and_a_link_to_one_is_opened() {
+    fn the_error_names_the_type_of_a_non_file_and_a_link_to_a_file_is_opened() {
         let dir = tempfile::tempdir().unwrap();
         let [file, link, socket, pipe] = ["file", "link", "socket", "pipe"].map(|name| dir.path().join(name));
         std::fs::write(&file, "text").unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_directory_is_named() {
+    fn the_error_names_the_type_of_a_non_directory() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "text").unwrap();

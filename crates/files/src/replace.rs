@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::access::Access;
 use crate::private::create_private;
 
-/// Writes a file beside its target, and renames it, so that a kill or a power cut leaves the old file or the new one.
-/// What an earlier kill has left beside it is removed, not written into: its mode could be another.
+/// Writes a temporary file in the directory of the target, and renames it, so that after a kill or a power cut either
+/// the old file or the new one is there. A temporary file that an earlier kill has left is removed, not reused: its
+/// mode may differ.
 pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let new = beside(path);
     remove(&new)?;
@@ -22,15 +23,15 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     publish(&new, path)
 }
 
-/// The name under which a file is written before it has its own: with `.new` behind it.
+/// The path of the temporary file: with `.new` appended.
 pub fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
 }
 
-/// Gives a file its own name, in the place of another. When this returns, the name survives a power cut; the content
-/// does if it was synced.
+/// Renames a file to its final name, replacing an existing one. When this returns, the name is durable; the content is
+/// if it was synced.
 pub fn publish(new: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(new, path)?;
     match path.parent() {
@@ -40,7 +41,7 @@ pub fn publish(new: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a directory survive a power cut. Elsewhere than on Unix a directory cannot be opened.
+/// Makes the names in a directory durable. No operation except on Unix, as a directory cannot be opened elsewhere.
 pub fn sync_directory(dir: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(dir)?.sync_all()
@@ -72,15 +73,15 @@ mod tests {
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
             1,
-            "nothing is left beside it"
+            "the temporary file is gone"
         );
-        // Two files that differ in their extension alone do not share a name.
+        // Two files that differ only in their extension have different temporary files.
         assert_ne!(beside(&path), beside(&path.with_extension("key")));
     }
 
     /// `mesh.identity = "mesh.id"`: such a path has an empty parent, which cannot be opened.
     #[test]
-    fn a_file_in_the_working_directory_is_one_too() {
+    fn a_file_in_the_working_directory_is_replaced() {
         let name = format!("replace-test-{}.tmp", std::process::id());
         let replaced = replace(Path::new(&name), b"text", Access::Owner);
         remove(Path::new(&name)).unwrap();
@@ -89,7 +90,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_a_kill_has_left_does_not_give_its_mode_to_a_key() {
+    fn a_leftover_temporary_file_does_not_affect_the_mode_of_a_key() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("wallet.key");

@@ -1,4 +1,4 @@
-//! What the mesh asks of the process that it is part of.
+//! The interface of the mesh to the relay that contains it.
 
 use std::pin::Pin;
 use std::sync::Arc;

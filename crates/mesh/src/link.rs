@@ -29,9 +29,9 @@ pub(crate) struct Link {
 
     /// This end is full, or only probes.
     pub(crate) passing: bool,
-    /// The peer says so.
+    /// The same flag as reported by the peer.
     pub(crate) peer_passing: bool,
-    /// Number of links that the peer says it has.
+    /// Number of links that the peer reports.
     pub(crate) peer_links: u16,
     /// The peer has answered or sent a further request: it has this relay's entry.
     pub(crate) knows_own_entry: bool,

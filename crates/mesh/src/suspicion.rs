@@ -2,7 +2,7 @@
 //! refutation.
 //!
 //! Each relay watches its links, and probes another relay now and then. A relay that does not answer is dialled again,
-//! and others are asked to probe it. If nobody has received anything from it for two intervals, it is accused; the
+//! and others are asked to probe it. If no relay has received anything from it for two intervals, it is accused; the
 //! accusation spreads like an entry, and a newer entry of the accused refutes it. First-hand evidence counts more than
 //! what others say.
 

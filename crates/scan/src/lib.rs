@@ -40,8 +40,8 @@ pub struct Arguments {
     /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
     ///
     /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by
-    /// a blank or a line break, and nothing else. Keep the file private: whoever has the scan key sees all payments of
-    /// the wallet.
+    /// a blank or a line break, and nothing else. Keep the file private: anyone who has the scan key can see all
+    /// payments of the wallet.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached

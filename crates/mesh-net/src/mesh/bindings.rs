@@ -201,7 +201,7 @@ impl Bindings {
     /// Appends new names and syncs the file. It blocks. After a failure, the next call writes the whole file.
     pub(super) fn write(&self) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (text, lines, anew) = {
+        let (text, lines, whole_file) = {
             let mut state = self.state();
             let new = std::mem::take(&mut state.unwritten);
             let most = state.names.len() * 2 + MORE_LINES;
@@ -210,7 +210,7 @@ impl Bindings {
                 None => (state.whole(), state.names.len(), true),
             }
         };
-        let written = match anew {
+        let written = match whole_file {
             true => replace(&self.path, text.as_bytes(), Access::Umask),
             false => self.append(&text),
         };

@@ -217,13 +217,13 @@ async fn handle_message(
 ) -> Result<(), sdk_relay_client::Disconnect> {
     up.mesh.counters.messages_received.inc();
     match message {
-        ServerMessage::Sync(asked) => {
+        ServerMessage::Sync(sync) => {
             let request = Sync {
-                sync_type: asked.sync_type,
-                relay_id: Some(asked.relay_id).filter(|id| is_relay_id(id)),
-                payload: map(&asked.payload),
-                timestamp: Some(asked.timestamp),
-                message_id: asked.message_id,
+                sync_type: sync.sync_type,
+                relay_id: Some(sync.relay_id).filter(|id| is_relay_id(id)),
+                payload: map(&sync.payload),
+                timestamp: Some(sync.timestamp),
+                message_id: sync.message_id,
             };
             up.mesh.received(up.id, &up.relay_id);
             if request.message_id.len() > MAX_MESSAGE_ID {

@@ -268,7 +268,7 @@ impl Driver {
         }
     }
 
-    /// Resolves learned host names before clients are told about them.
+    /// Resolves learned host names before they are sent to clients.
     fn resolve_names(&mut self) {
         for url in self.mesh.unresolved() {
             let mesh = Arc::clone(&self.mesh);

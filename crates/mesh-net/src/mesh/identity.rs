@@ -23,7 +23,7 @@ pub enum IdentityError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Other users may read it.

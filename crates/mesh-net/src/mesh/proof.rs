@@ -141,8 +141,12 @@ impl Listener {
 
     /// The dialler's proof arrived. Returns the authenticated peer, and this relay's MAC.
     pub fn verify(self, proof: &RelayProof) -> Result<(Proven, Option<String>), String> {
-        let said = self.transcript.of(DIALLER);
-        if !self.own.identity.verify(&self.peer.public_key, &said, &proof.signature) {
+        let transcript = self.transcript.of(DIALLER);
+        if !self
+            .own
+            .identity
+            .verify(&self.peer.public_key, &transcript, &proof.signature)
+        {
             return Err("relay_proof: the signature is not valid for this key, connection and network".to_owned());
         }
         let secret = self.own.secret.as_ref();

@@ -188,11 +188,7 @@ mod tests {
         cache.put(&relay(1), "msg-1", frame("a"));
         assert_eq!(cache.get(&relay(1), "msg-1"), Some(frame("a")));
         for other in [relay(2), Asker::Connection(1)] {
-            assert_eq!(
-                cache.get(&other, "msg-1"),
-                None,
-                "another key, whatever it calls itself"
-            );
+            assert_eq!(cache.get(&other, "msg-1"), None, "another key, whatever its name");
         }
         tokio::time::advance(KEPT_FOR - Duration::from_secs(1)).await;
         assert_eq!(cache.get(&relay(1), "msg-1"), Some(frame("a")));

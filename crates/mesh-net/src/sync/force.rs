@@ -124,9 +124,9 @@ mod tests {
     fn finished_when_all_targets_are() {
         let forced = Forced::default();
         let state = |id: &str| forced.get(id).unwrap().status;
-        let nobody = forced.begin(SyncType::ALL.to_vec(), Vec::new());
-        assert_eq!(state(&nobody), ForcedState::Completed);
-        assert!(forced.get(&nobody).unwrap().finished.is_some());
+        let no_relay = forced.begin(SyncType::ALL.to_vec(), Vec::new());
+        assert_eq!(state(&no_relay), ForcedState::Completed);
+        assert!(forced.get(&no_relay).unwrap().finished.is_some());
 
         let two = || forced.begin(vec![SyncType::StateSync], vec!["a".to_owned(), "b".to_owned()]);
         let (good, bad) = (two(), two());
@@ -145,7 +145,7 @@ mod tests {
         forced.ended(&bad, result("b", SyncOutcome::Success));
         assert_eq!(state(&bad), ForcedState::Failed);
         forced.ended(&bad, result("b", SyncOutcome::Success));
-        assert_eq!(forced.get(&bad).unwrap().results.len(), 2, "no more than was asked for");
+        assert_eq!(forced.get(&bad).unwrap().results.len(), 2, "no more than requested");
         assert_eq!(forced.get("sync-0"), None);
     }
 

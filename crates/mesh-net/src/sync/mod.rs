@@ -80,8 +80,8 @@ impl Syncs {
     }
 
     /// Answers a `sync` request; from the cache if the same peer has sent one with the same `message_id` within ten
-    /// minutes. What the request says about its sender is ignored. A response with this relay's state contains gossip,
-    /// if there is any.
+    /// minutes. The claims of the request about its sender are ignored. A response with this relay's state contains
+    /// gossip, if there is any.
     pub(crate) fn answer(
         &self,
         host: &dyn Host,

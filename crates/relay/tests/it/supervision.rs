@@ -52,10 +52,10 @@ impl Engine for PanicsInTweaks {
     }
 }
 
-/// Never comes back.
+/// Never returns.
 struct Hangs;
 
-/// What it says before.
+/// The log line of [`Hangs`].
 const HANGS: &str = "this scan never ends";
 
 impl Engine for Hangs {
@@ -211,7 +211,7 @@ async fn a_second_signal_ends_the_process_immediately() {
     }
 }
 
-/// A file with something else in it: one line, which names the file and says what to do.
+/// A file with other content: an error of one line, which names the file and the remedy.
 #[test]
 fn a_damaged_store_is_named_once_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();

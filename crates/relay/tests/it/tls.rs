@@ -36,7 +36,7 @@ fn client(relay: &RelayProcess) -> sdk_relay_client::ClientBuilder {
     Client::builder(&format!("wss://{}", address(&relay.ws_url()))).reconnect(false)
 }
 
-/// A certificate for 127.0.0.1 and its key, in the place of what was there.
+/// Replaces the files by a certificate for 127.0.0.1 and its key.
 fn write_pair(cert: &Path, key: &Path) {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     std::fs::write(cert, made.cert.pem()).unwrap();
@@ -148,7 +148,7 @@ async fn plain_text_is_closed_immediately_and_not_logged() {
                 .await
                 .unwrap();
             let mut answer = Vec::new();
-            // A reset is as good as an end.
+            // A reset ends the connection too.
             let end = timeout(AT_ONCE, stream.read_to_end(&mut answer)).await;
             drop(end.expect("an end at once"));
             assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
@@ -211,7 +211,7 @@ async fn a_new_certificate_affects_no_open_connection_and_a_wrong_one_is_ignored
         "{line}"
     );
     drop(client(&relay).trust(&good).connect().await.unwrap());
-    // Neither does a restart begin that would find no certificate.
+    // A restart without a valid certificate is refused.
     let refused = https(&relay, "POST", "/restart", &good).await;
     assert!(
         refused.starts_with("HTTP/1.1 422") && refused.contains("relay.crt"),
@@ -298,6 +298,6 @@ async fn relays_link_over_tls_to_trusted_certificates() {
         (list["relays"][1]["link"] == "outbound").then(|| list["relays"][1].clone())
     })
     .await;
-    // It tells others how it is reached.
+    // It announces its own URL to other relays.
     assert_eq!((&listed["relay_id"], &listed["url"]), (&"a".into(), &url.into()));
 }

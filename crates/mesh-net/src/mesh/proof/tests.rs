@@ -72,12 +72,12 @@ fn both_sides_authenticate() {
 fn a_replayed_handshake_is_rejected() {
     let (a, b) = (own("a", ""), own("b", ""));
     let mut first = dialler(&a);
-    let said = hello(&first);
-    let (listener, challenge) = Listener::challenge(&b, &said).unwrap();
+    let greeting = hello(&first);
+    let (listener, challenge) = Listener::challenge(&b, &greeting).unwrap();
     let proof = first.answer(&challenge).unwrap();
     listener.verify(&proof).unwrap();
     // The dialler's words again: the listener's nonce is another.
-    let (listener, _) = Listener::challenge(&b, &said).unwrap();
+    let (listener, _) = Listener::challenge(&b, &greeting).unwrap();
     assert!(listener.verify(&proof).is_err());
     // The listener's words again: the dialler's nonce is another.
     assert!(dialler(&a).answer(&challenge).is_err());
@@ -97,17 +97,17 @@ fn a_reflected_or_altered_handshake_is_rejected() {
     assert!(Listener::challenge(&b, &hello(&dialler(&own("b", "")))).is_err());
     // Another's key in place of one's own: it can be shown, but not proven.
     let mut thief = dialler(&a);
-    let mut said = hello(&thief);
-    said.identity.as_mut().unwrap().public_key = c.identity.public_key().to_owned();
-    let (listener, challenge) = Listener::challenge(&b, &said).unwrap();
+    let mut greeting = hello(&thief);
+    greeting.identity.as_mut().unwrap().public_key = c.identity.public_key().to_owned();
+    let (listener, challenge) = Listener::challenge(&b, &greeting).unwrap();
     assert!(thief.answer(&challenge).is_err());
     let signature = a.identity.sign(&listener.transcript.of(DIALLER));
     assert!(listener.verify(&RelayProof { signature, mac: None }).is_err());
     // Another address than the one that is signed.
     let mut honest = dialler(&a);
-    let mut said = hello(&honest);
-    said.address = Some("evil.example:1".to_owned());
-    let (_, challenge) = Listener::challenge(&b, &said).unwrap();
+    let mut greeting = hello(&honest);
+    greeting.address = Some("evil.example:1".to_owned());
+    let (_, challenge) = Listener::challenge(&b, &greeting).unwrap();
     assert!(honest.answer(&challenge).is_err());
     // Another network.
     let elsewhere = Own {
@@ -118,9 +118,9 @@ fn a_reflected_or_altered_handshake_is_rejected() {
     let (_, challenge) = Listener::challenge(&elsewhere, &hello(&honest)).unwrap();
     assert!(honest.answer(&challenge).is_err());
     for malformed in ["", "00", &"G".repeat(64), &"A".repeat(64)] {
-        let mut said = hello(&dialler(&a));
-        said.identity.as_mut().unwrap().nonce = malformed.to_owned();
-        assert!(Listener::challenge(&b, &said).is_err());
+        let mut greeting = hello(&dialler(&a));
+        greeting.identity.as_mut().unwrap().nonce = malformed.to_owned();
+        assert!(Listener::challenge(&b, &greeting).is_err());
     }
 }
 

@@ -83,7 +83,7 @@ impl ChainSource for Panics {
         if self.at != "signals" {
             return self.chain.signals();
         }
-        // The sender goes with the task, as that of the reader of ZMQ does.
+        // The sender is dropped with the task, as in the ZMQ reader.
         let (sender, receiver) = mpsc::channel(1);
         let reader = async move {
             let _sender = sender;
@@ -99,7 +99,7 @@ const KINDS: [(&str, &str); 7] = [
     ("follower", "mempool"),
     ("follower", "signals"),
     ("index", "status"),
-    // These two are asked by the tasks that fetch blocks ahead.
+    // These two methods are called by the tasks that fetch blocks ahead.
     ("index", "hash_at"),
     ("index", "block"),
     // The index has its tweaks computed on threads of its own.
