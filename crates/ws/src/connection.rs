@@ -1,8 +1,8 @@
-//! The task of one connection, which alone uses its socket.
+//! The actor of one connection: the only one that touches its socket.
 //!
-//! It waits for the first of several inputs (the client, an event, a payment to a watch, a report, a timer, the relay's
-//! shutdown), handles it, and waits again. No other task waits for it: it reads events from the hub as fast as the
-//! client accepts them, and its queues are bounded.
+//! It waits for whatever comes first (the client, an event, a payment to a watch, a report, the clock, the relay's
+//! end), does one thing, and waits again. Nothing waits for it: events are read from the hub at the client's pace, and
+//! what others leave for it is bounded.
 
 mod deliver;
 mod errors;
@@ -36,28 +36,28 @@ use super::socket::{Received, Socket, WriteFailed};
 use super::tweaks_history::{TweaksHistory, next_part};
 use crate::handles::Handles;
 
-/// Time limit of the handshake (CONTRACT, "Handshake").
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Interval of the relay's pings (CONTRACT, "Close codes").
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// A connection without any input for this long is closed (CONTRACT, "Close codes").
-const RECEIVE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Messages that a client may send per second, and in one burst. An app sends a handful per connection; answering this
-/// many is cheap.
+/// Within this the handshake must have come (CONTRACT, "Handshake").
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// The relay pings this often (CONTRACT, "Close codes").
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// A peer that has said nothing for this long is gone (the same).
+const SILENT_AT_MOST: Duration = Duration::from_secs(90);
+/// Messages that a client may send per second, and at once. An app sends a handful in its life; answering this many
+/// costs nothing.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
-/// Interval of new watches after the first `watches_per_connection`: each new watch scans the whole mempool.
-const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+/// New watches after the first `watches_per_connection`: each is held against the whole mempool.
+const WATCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Number of the next connection of this process.
+/// Numbers connections for as long as the process runs.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Why a connection ends.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The peer has disconnected.
+    /// The peer is gone already.
     Gone,
-    /// The relay closes it.
+    /// We close it.
     Close(CloseCode, String),
 }
 
@@ -78,21 +78,21 @@ pub(crate) struct Connection {
     number: u64,
     pub(crate) client: ClientAddress,
     session: Session,
-    /// The peer, if it is a relay whose connection was reported.
+    /// The relay at the other end, where it is one and its arrival was reported.
     relay: Option<RelayConnected>,
     /// A relay whose proof is awaited, and since when.
     proving: Option<(Listener, Instant)>,
-    /// The link of the mesh, if the peer is a relay that has proven its identity.
+    /// The link, where a relay has proven who it is.
     link: Option<Inbound>,
     mac: Option<String>,
     cursor: Option<Cursor>,
-    /// There may be events that were not sent to the client yet.
+    /// There may be events that the client has not got.
     behind: bool,
     head: watch::Receiver<u64>,
     reports: broadcast::Receiver<Report>,
     mailbox: Mailbox,
     mail: MailboxReceiver,
-    /// The last event that may be sent to the client: its watches are scanned up to there.
+    /// The last event that the client may see: its watches are scanned up to there.
     barrier: watch::Receiver<u64>,
     pending: Pending,
     last_received: Instant,
@@ -140,7 +140,7 @@ impl Connection {
             mail,
             last_received: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
-            watches: Quota::with_period(WATCH_INTERVAL).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
+            watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
             tweaks_history: None,
             ending,
             handles,
@@ -154,8 +154,8 @@ impl Connection {
     }
 
     pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
-        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
-        let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+        let deadline = Instant::now() + HANDSHAKE_WITHIN;
+        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let step = tokio::select! {
                 code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay is shutting down or restarting".to_owned())),
@@ -189,7 +189,7 @@ impl Connection {
         self.last_received = Instant::now();
         let text = match received {
             Received::Text(text) => text,
-            // If it was a ping, the socket has queued a pong, which must be sent before more is read.
+            // The library has queued a pong, if it was a ping: it must go out before more is read.
             Received::Activity => return socket.flush().await.map_err(End::from),
             Received::Binary(_) => {
                 return Err(End::Close(
@@ -197,7 +197,7 @@ impl Connection {
                     "binary message: send JSON as text".to_owned(),
                 ));
             }
-            // Both deadlines expire at the same time, and this reason is more specific.
+            // Both deadlines end together, and this one says more.
             Received::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
                 return Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()));
             }
@@ -217,7 +217,7 @@ impl Connection {
         } else {
             self.session.read(&text)
         };
-        // Sending the answer may take long: up to a megabyte of text is freed before.
+        // The answer may have to wait for the client; a megabyte of text need not.
         drop(text);
         self.act(socket, action).await
     }
@@ -289,7 +289,7 @@ impl Connection {
             }
             Action::Unsubscribed => {
                 if !self.session.topics().contains(Topic::Tweaks) {
-                    // A later subscription has a history only if it requests one.
+                    // A later subscription has a history only where it asks for one.
                     self.tweaks_history = None;
                 }
                 let response = ServerMessage::UnsubscribeResponse(self.topics("unsubscribed"));
@@ -309,7 +309,7 @@ impl Connection {
                     .handles
                     .mesh
                     .answer(&*self.handles.host, &request, asker, link.map(Inbound::id));
-                // It may be large, and sending the answer may take long.
+                // It may be large, and the answer may have to wait for the client.
                 request.payload = None;
                 let sent = self.send_frame(socket, &answer.frame).await;
                 answer.ended(&self.handles.syncs, sent.as_ref().err().map(End::reason));
@@ -341,8 +341,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Messages that contain the word `watch` are counted separately, valid or not. Escaping the word in JSON affects
-    /// only this metric.
+    /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but
+    /// itself.
     fn count_received(&self, text: &str) {
         if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
             self.handles.counters.watching.messages_received.inc();
@@ -360,13 +360,13 @@ impl Connection {
     }
 
     async fn ping<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        if self.last_received.elapsed() >= RECEIVE_TIMEOUT {
+        if self.last_received.elapsed() >= SILENT_AT_MOST {
             return Err(End::Close(CloseCode::GoingAway, "nothing received for 90 s".to_owned()));
         }
         Ok(socket.ping().await?)
     }
 
-    /// Ends the client's watches: their keys are wiped, and scanning for them stops.
+    /// Cleans up behind the client: its keys are wiped, and nothing is scanned for it any more.
     pub(crate) fn leave(&self) {
         if self.session.has_watches() {
             self.handles.detection.leave(&self.mailbox);
@@ -374,9 +374,9 @@ impl Connection {
         self.handles.syncs.forget(&Asker::Connection(self.number));
     }
 
-    /// Writes the remaining events of the connection to the log: ended watches, and the disconnection of a relay.
-    pub(crate) async fn log_remaining(self) {
-        self.pending.log_remaining().await;
+    /// Logs what the connection has brought about, its end included, where a relay was at the other end.
+    pub(crate) async fn log_the_rest(self) {
+        self.pending.log_the_rest().await;
         if let Some(RelayConnected {
             relay_id,
             address,
@@ -407,7 +407,7 @@ impl From<WriteFailed> for End {
     }
 }
 
-/// The next step of a link; pending forever without a link.
+/// What a link has to do; nothing, ever, where there is none.
 async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
     match link {
         Some(link) => link.next().await,
@@ -415,10 +415,10 @@ async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
     }
 }
 
-/// Waits until the barrier moves, or the mailbox is closed.
+/// Waits until the client may see more events, or fewer, or its mailbox is given up.
 async fn barrier_changed(barrier: &mut watch::Receiver<u64>) {
     if barrier.changed().await.is_err() {
-        // Its sender is dropped together with the mailbox.
+        // It lives as long as the mailbox.
         std::future::pending::<()>().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of the relay that connections use.
+//! What connections see of the relay.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ pub struct Handles {
     pub identity: Arc<Identity>,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
-    /// Detection, which runs the watches.
+    /// Where watches go.
     pub detection: Detection,
     /// The tweak index; `None` where `index.enabled` is off.
     pub index: Option<Index>,
-    /// The mesh of authenticated relays.
+    /// The mesh of relays that have proven who they are.
     pub mesh: Arc<Mesh>,
     /// Syncs with other relays and clients.
     pub syncs: Arc<Syncs>,
     /// The reports that syncs carry.
     pub host: Arc<dyn Host>,
-    /// Permits for computations with the keys of watches.
+    /// Turns for computing with the keys of watches.
     pub key_work: KeyWork,
-    /// Memory budget for incomplete input.
+    /// Memory for input that is not complete.
     pub input: Arc<InputBudget>,
-    /// The metrics.
+    /// What is counted.
     pub counters: Arc<Counters>,
 }

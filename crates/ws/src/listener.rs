@@ -1,4 +1,4 @@
-//! The WebSocket port: each connection is upgraded, and served by a task of its own.
+//! The WebSocket port: each connection is upgraded, and becomes the actor of one client.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use super::serve::{Arrival, serve};
 use super::upgrade::open;
 use crate::handles::Handles;
 
-/// Serves WebSocket clients until the relay shuts down.
+/// Serves WebSocket clients until the relay's end.
 pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, listeners: ListenerState) {
     let ListenerState {
         admission,
@@ -38,7 +38,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
         let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
         let refusal = match &pending {
             Some(_) => None,
-            // It is closed without a reason: sending one takes a descriptor and a task, which are bounded too.
+            // It is closed as it is: to say why takes a descriptor and a task, and those are bounded too.
             None => match Arc::clone(&refusals).try_acquire_owned() {
                 Ok(refusal) => Some(refusal),
                 Err(_) => {
@@ -61,8 +61,8 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
     }
 }
 
-/// One connection of the WebSocket port. Without a permit it is still upgraded, so that the close frame can carry the
-/// reason. The owner of the permit is known only from the request, where a trusted proxy names its client.
+/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it
+/// is closed. Whom the permit is for is known with the request: a trusted proxy names its client there.
 async fn websocket<S>(
     handles: Arc<Handles>,
     stream: S,
@@ -97,10 +97,10 @@ async fn websocket<S>(
     let conn = http1_builder()
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    // The header timeout alone does not bound a client that never reads the answer.
+    // The header timeout alone would not bound a client that never reads the answer.
     let opened = tokio::select! {
         opened = timeout(HEADERS_WITHIN, conn) => matches!(opened, Ok(Ok(()))),
-        // The shutdown does not wait for clients that have not sent a request yet.
+        // Who has not asked for anything yet is not waited for.
         _ = shutdown_requested(&mut ending) => false,
     };
     if !opened {

@@ -11,21 +11,21 @@ use crate::connection::{Connection, End};
 use crate::handles::Handles;
 use crate::socket::Socket;
 
-/// A client that has connected.
+/// A client that has come in.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Its address.
+    /// Where it comes from.
     pub client: ClientAddress,
-    /// Its connection permit; `None` at the limit.
+    /// Its place among the connections; `None` where there is none left.
     pub permit: Option<Permit>,
     /// Whether its request carried a token that allows reading, or none is needed.
     pub authorized: bool,
-    /// Passes the close frame to the kernel even if the client is not reading.
+    /// Has the system take a close frame that the client does not read yet.
     pub final_writes: FinalWrites,
 }
 
-/// Serves a client on an upgraded stream until either side closes it. `ending` reports the relay's shutdown and its
-/// close code. A client without a permit is closed with code 1013.
+/// Serves a client on an upgraded stream until either side ends it. `ending` says when the relay does, and with which
+/// code. One without a place is closed with 1013, so that it learns why.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     handles: Arc<Handles>,
     stream: S,
@@ -64,9 +64,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             socket.close(code, &reason).await;
         }
     }
-    // Writing the remaining events may take long if the store is busy, so the permit is released before.
+    // What is still to be logged may have to wait for the store. It waits without a slot.
     drop((gauge, permit));
-    connection.log_remaining().await;
+    connection.log_the_rest().await;
 }
 
 /// Closes the connection of a client for which there is no capacity, with the reason.
@@ -81,7 +81,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, final_writes: Fina
         .await;
 }
 
-/// Counts the connection in the gauge while it is open.
+/// Counts the connection for as long as it lives.
 struct Gauged(Arc<Handles>);
 
 impl Gauged {

@@ -1,8 +1,8 @@
-//! The server side of a WebSocket (RFC 6455): reads and writes its frames.
+//! The socket: the one place that knows how WebSocket messages look on the wire (RFC 6455), the server's side of it.
 //!
-//! Every write has a deadline, after which the peer is disconnected as too slow. An incomplete message is bounded in
-//! size (`limits`), in time ([`INPUT_DEADLINE`]) and, over all connections together, in memory ([`InputBudget`]); a
-//! WebSocket library would allocate its buffers outside of this budget.
+//! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up:
+//! nothing waits for it. What arrives of a message is bounded in size (`limits`), in time ([`INPUT_DEADLINE`]) and,
+//! over all connections together, in memory ([`InputBudget`]). The buffers are the relay's own, for that reason.
 
 mod assembler;
 mod frame;
@@ -30,50 +30,51 @@ use outbox::Outbox;
 
 /// Largest message of a client (CONTRACT, "Close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// Write timeout, after which a peer is too slow. Shorter than the receive timeout (90 s), longer than a short outage
-/// of a mobile network.
+/// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile
+/// network's hiccup.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time limit for writing a close frame, and the same for receiving the peer's. A closing connection keeps its permit,
-/// so the limit of connections includes it. Both together are shorter than the shutdown timeout (5 s).
+/// What the writing of a close frame may take, and what the peer may take to agree to it. A connection keeps its slot
+/// meanwhile: there are no more of those that end than there may be of those that live. Both together are less than a
+/// shutdown takes (5 s).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum number of bytes that are read and discarded at the end: a few times the largest message.
+/// Bytes of a peer that are thrown away at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
 const REASON_BYTES: usize = 123;
-/// Output that is buffered before it is written, to save system calls. A flush writes less.
+/// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go
+/// at once at a flush.
 const FLUSH_THRESHOLD: usize = 16 << 10;
-/// Size of the read buffer. It is on the stack, so that an idle connection holds no buffer.
+/// Bytes of one read. They lie on the stack: a connection that is idle holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
-/// Bytes that are read before the task yields.
-const YIELD_BYTES: usize = 64 << 10;
+/// Bytes that are read at once before others have their turn.
+const TURN_BYTES: usize = 64 << 10;
 
-/// Input from the peer.
+/// What a peer said.
 #[derive(Debug)]
 pub enum Received {
     /// A text message.
     Text(String),
-    /// A ping or a pong.
+    /// A ping or a pong: it lives.
     Activity,
-    /// A binary message, which the relay's API does not use.
+    /// A binary message, which the relay's API does not know.
     Binary(Bytes),
-    /// A message was not completed in time, or the memory for incomplete messages is used up. The caller closes the
-    /// socket with this code and reason.
+    /// A message was not completed in time, or the memory for such messages is used up. The socket is to be closed so.
     Unfinished(CloseCode, String),
-    /// The peer has disconnected, or has violated the protocol; in the latter case a close frame was sent if possible.
+    /// It is gone, or has broken the protocol; the socket has said so as far as it could.
     Gone,
 }
 
-/// A write timed out, or the peer has disconnected.
+/// The peer did not take what was written in time, or is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFailed {
-    /// The write timed out.
+    /// In time it was not.
     Slow,
-    /// The peer has disconnected.
+    /// It is gone.
     Gone,
 }
 
-/// A violation of the protocol by a peer.
+/// How a peer has broken the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Broken {
     #[error("{0}")]
@@ -100,7 +101,7 @@ impl Broken {
 pub struct Socket<S> {
     stream: S,
     assembler: Assembler,
-    /// Bytes that were read after the last message.
+    /// Bytes that were read behind the last message.
     ahead: Ahead,
     outbox: Outbox,
     budget: Arc<InputBudget>,
@@ -108,7 +109,7 @@ pub struct Socket<S> {
     final_writes: FinalWrites,
 }
 
-/// The part of a message that has arrived.
+/// A message that has begun, while its rest is awaited.
 #[derive(Debug)]
 struct Unfinished {
     input: Input,
@@ -122,7 +123,7 @@ struct Ahead {
     taken: usize,
 }
 
-/// Why reading has ended.
+/// Why reading has come to an end.
 enum Stop {
     Gone,
     Broken(Broken),
@@ -136,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Self::with_largest(stream, MAX_MESSAGE, budget)
     }
 
-    /// The same with another maximum size in bytes: the conformance suite sends messages of 16 MiB.
+    /// The same with another bound, in bytes: the conformance suite sends messages of 16 MiB.
     pub fn with_largest(stream: S, largest: usize, budget: Arc<InputBudget>) -> Self {
         Self {
             stream,
@@ -149,12 +150,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Passes the close frame to the kernel even if the peer is not reading.
+    /// Has the system take the close frame, also where the peer does not read.
     pub fn set_final_writes(&mut self, final_writes: FinalWrites) {
         self.final_writes = final_writes;
     }
 
-    /// The next input. Cancel safe.
+    /// What comes next. Cancelling it loses nothing.
     pub async fn receive(&mut self) -> Received {
         match poll_fn(|cx| self.poll_item(cx)).await {
             Ok(Item::Text(text)) => match String::from_utf8(text) {
@@ -183,22 +184,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Queues a frame, which is written with the next flush or when [`FLUSH_THRESHOLD`] is reached.
+    /// Puts a frame into the line; it goes out with the next flush, or when enough has gathered.
     pub async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
         self.feed_text(frame.text()).await
     }
 
-    /// Queues a text message.
+    /// The same for any text.
     pub async fn feed_text(&mut self, text: Bytes) -> Result<(), WriteFailed> {
         self.feed_message(Opcode::Text, text).await
     }
 
-    /// Queues a binary message, which only the conformance suite uses.
+    /// The same for a binary message, which only the conformance suite asks for.
     pub async fn feed_binary(&mut self, bytes: Bytes) -> Result<(), WriteFailed> {
         self.feed_message(Opcode::Binary, bytes).await
     }
 
-    /// Writes all queued frames.
+    /// Writes out all that was fed.
     pub async fn flush(&mut self) -> Result<(), WriteFailed> {
         match timeout(WRITE_TIMEOUT, self.write()).await {
             Ok(Ok(())) => Ok(()),
@@ -207,23 +208,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Sends a ping.
+    /// Asks whether the peer is there.
     pub async fn ping(&mut self) -> Result<(), WriteFailed> {
         self.outbox.push(Opcode::Ping, Bytes::new());
         self.flush().await
     }
 
-    /// Closes with a code, and waits up to [`CLOSE_TIMEOUT`] for the peer's close frame, so that the peer can read the
-    /// code before the connection ends. The close frame follows the frame that is partly written; other queued frames
-    /// are dropped, so that a peer that reads late finds the code soon.
+    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection
+    /// falls. One that does not read finds the code behind what it had not read yet: what was begun is finished, and
+    /// nothing else comes before the close frame.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
         self.push_close(close_payload(code.code(), reason));
         let written = timeout(CLOSE_TIMEOUT, self.write()).await;
-        // The connection ends here, with or without the peer's close frame. Its input is read until then: with unread
-        // input, the kernel would reset the connection and discard output that is not sent yet.
+        // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes
+        // would turn the end into a reset, which takes back what the system has not sent yet.
         let end = async {
             match written {
-                Ok(Ok(())) => self.discard_input().await,
+                Ok(Ok(())) => self.read_away().await,
                 _ => self.drain().await,
             }
         };
@@ -238,9 +239,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(())
     }
 
-    /// Queues the last frame, right after one that is partly written.
+    /// The last frame: it comes next behind one that is begun.
     fn push_close(&mut self, payload: Bytes) {
-        self.outbox.drop_unwritten();
+        self.outbox.drop_unbegun();
         self.outbox.push(Opcode::Close, payload);
         self.final_writes.begin();
     }
@@ -249,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|cx| self.outbox.poll_write(&mut self.stream, cx)).await
     }
 
-    /// Ends a connection whose peer has violated the protocol.
+    /// Ends a connection whose peer has broken the protocol.
     async fn break_off(&mut self, broken: Broken) -> Received {
         tracing::debug!(%broken, "closing a connection: protocol error");
         self.push_close(close_payload(broken.code(), &broken.to_string()));
@@ -261,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Received::Gone
     }
 
-    /// Completes a close by the peer, whose code was sent back.
+    /// The peer has closed, and its code was sent back.
     async fn finish_close(&mut self) {
         let closing = async {
             self.write().await?;
@@ -270,9 +271,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         drop(timeout(CLOSE_TIMEOUT, closing).await);
     }
 
-    /// Reads and discards the peer's input until its close frame, up to [`DRAIN_BYTES`]: with unread input, the kernel
-    /// would reset the connection, and the peer could lose the close code.
-    async fn discard_input(&mut self) -> io::Result<()> {
+    /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would
+    /// turn the end into a reset that eats the code.
+    async fn read_away(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();
         let mut bytes = std::mem::take(&mut self.ahead).bytes;
@@ -295,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Shuts down the writing side, and discards the peer's input.
+    /// Says that nothing more comes, and throws away what the peer still sends.
     async fn drain(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();
@@ -305,13 +306,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Item, Stop>> {
-        // A queued pong is written while reading.
+        // A pong that waits goes out beside the reading.
         if self.outbox.bytes() > 0
             && let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.stream, cx)
         {
             return Poll::Ready(Err(Stop::Gone));
         }
-        let mut left = YIELD_BYTES;
+        let mut left = TURN_BYTES;
         loop {
             if let Some(item) = self.take_ahead()? {
                 return Poll::Ready(Ok(item));
@@ -336,7 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             let mut input = buffer.filled();
             let item = self.push(&mut input);
             self.ahead.keep(input);
-            // Messages may contain keys, which must not remain on the stack.
+            // The stack is no place for what a client says.
             wipe(&mut bytes[..read]);
             if let Some(item) = item? {
                 return Poll::Ready(Ok(item));
@@ -344,7 +345,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// The next message in the bytes that were read already.
+    /// A message among the bytes that were read already.
     fn take_ahead(&mut self) -> Result<Option<Item>, Stop> {
         if self.ahead.bytes.is_empty() {
             return Ok(None);
@@ -374,7 +375,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(item)
     }
 
-    /// Nothing more can be read now. Keeps the incomplete message; ready when it exceeds its time or the memory budget.
+    /// Nothing more can be read now. Parks what there is of a message; ready when it has run out of time or of memory.
     fn poll_unfinished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.assembler.is_unfinished() {
             return Poll::Pending;

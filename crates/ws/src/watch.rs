@@ -1,4 +1,4 @@
-//! The keys of a `watch` message.
+//! A `watch` message becomes keys.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
 use super::session::refusal;
 
-/// The keys and the addresses of a watch; `None` is the key of the address without a label.
+/// The keys and the addresses of a watch, the plain one below `None`.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) receiver: Prepared,
@@ -22,7 +22,7 @@ const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 
 /// Maximum length of a key that is parsed, in bytes: valid ones have at most 66.
 const KEY_TEXT: usize = 130;
 
-/// Refuses a `watch` whose fields are too large to queue.
+/// Refuses what would take much memory.
 pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
     if watch.scan_private_key.expose().len() > KEY_TEXT {
@@ -37,8 +37,7 @@ pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusa
     Ok(())
 }
 
-/// Parses the keys. No refusal contains any of them. Not inlined, so that its stack frame is below the caller's, which
-/// wipes it.
+/// Reads the keys. No refusal shows any of them. Below the caller's frame, which is wiped.
 #[inline(never)]
 pub(super) fn keys(
     watch: &Watch,
@@ -68,7 +67,7 @@ pub(super) fn keys(
         ScanKey::from_str(watch.scan_private_key.expose()).map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
     let spend = PublicKey::from_str(&watch.spend_public_key)
         .ok()
-        // The uncompressed form of 65 bytes is valid too, but the contract excludes it.
+        // The 65-byte form is a key too, but not the contract's.
         .filter(|_| watch.spend_public_key.len() == 66)
         .ok_or_else(|| refuse(SPEND_KEY))?;
     let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn each_invalid_field_is_reported_without_secrets() {
+    fn each_mistake_is_told_and_no_secret() {
         let mut early = watch(SECRET, SPEND, &[]);
         early.from_height = Some(1);
         let mut late = watch(SECRET, SPEND, &[]);

@@ -74,7 +74,7 @@ fn words(schema: &Value, tag: &str) -> BTreeSet<String> {
 fn every_message_is_there_with_examples_that_are_right() {
     let document = made();
     let messages = document["components"]["messages"].as_object().unwrap();
-    let mut documented = BTreeSet::new();
+    let mut said = BTreeSet::new();
     let mut events = BTreeSet::new();
     for line in CLIENT_EXAMPLES.lines() {
         let message = parse_client_message(line).unwrap();
@@ -82,7 +82,7 @@ fn every_message_is_there_with_examples_that_are_right() {
             serde_json::to_value(&message).unwrap(),
             serde_json::from_str::<Value>(line).unwrap()
         );
-        documented.insert(format!("client.{}", client_word(&message)));
+        said.insert(format!("client.{}", client_word(&message)));
     }
     for line in SERVER_EXAMPLES.lines() {
         let message: ServerMessage = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -90,9 +90,9 @@ fn every_message_is_there_with_examples_that_are_right() {
         if let ServerMessage::Notification(n) = &message {
             events.insert(event_word(&n.event).to_owned());
         }
-        documented.insert(format!("server.{}", server_word(&message)));
+        said.insert(format!("server.{}", server_word(&message)));
     }
-    assert_eq!(documented, messages.keys().cloned().collect());
+    assert_eq!(said, messages.keys().cloned().collect());
     assert_eq!(
         events,
         words(&document["components"]["schemas"]["Event"], "notification_type")

@@ -1,4 +1,4 @@
-//! Answers and counts the client's errors.
+//! Errors of the client, answered and counted.
 
 use sdk_relay_protocol::{ErrorMessage, Refusal, ServerMessage};
 use sdk_relay_telemetry::clock::unix_now;

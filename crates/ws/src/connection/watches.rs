@@ -1,4 +1,4 @@
-//! Registers and ends watches.
+//! Watches come and go.
 
 use sdk_relay_detect::Registered;
 use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::session::refusal;
 use super::super::socket::Socket;
 use super::pending::{Command, Done};
-use super::{Connection, Step, WATCH_INTERVAL};
+use super::{Connection, Step, WATCH_EVERY};
 
 impl Connection {
     pub(super) async fn watch<S: AsyncRead + AsyncWrite + Unpin>(
@@ -19,7 +19,7 @@ impl Connection {
         if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
             let message = format!(
                 "too many watches in a short time: one new watch every {} s is allowed; wait, then send it again",
-                WATCH_INTERVAL.as_secs()
+                WATCH_EVERY.as_secs()
             );
             self.session.not_watching();
             return self
@@ -46,7 +46,7 @@ impl Connection {
         }
     }
 
-    /// Answers a completed command.
+    /// Answers a command that is done.
     pub(super) async fn done<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, done: Done) -> Step {
         match done {
             Done::Watched {
@@ -73,8 +73,8 @@ impl Connection {
             }
             Done::NotUnwatched(refusal) => self.send_error(socket, refusal).await,
             Done::Unwatched(unwatch) => {
-                // Detection has ended the watch: its last payments are in the mailbox, and none may be sent after the
-                // answer.
+                // Detection has ended the watch: what it left of it lies in the mailbox, and nothing of it may come
+                // after the answer.
                 while let Some(frame) = self.mail.try_next() {
                     self.feed_frame(socket, &frame).await?;
                 }

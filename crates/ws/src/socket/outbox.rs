@@ -1,4 +1,4 @@
-//! Frames that wait to be written to a client.
+//! Frames on their way to a client.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,14 +10,14 @@ use tokio::io::AsyncWrite;
 
 use super::frame::{HEADER_BYTES, Opcode, write_header};
 
-/// Maximum number of slices in one vectored write; each frame takes two.
+/// Slices of one write: so many frames with their headers go to the system at once.
 const SLICES: usize = 32;
 
 /// Frames that are not written yet. Payloads are shared, not copied.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     frames: VecDeque<Frame>,
-    /// Bytes of the first frame that are already written.
+    /// Bytes of the first frame that are written.
     written: usize,
     bytes: usize,
 }
@@ -34,7 +34,7 @@ impl Frame {
         self.header_length + self.payload.len()
     }
 
-    /// The rest of header and payload after the first `written` bytes.
+    /// What is left of header and payload after so many bytes.
     fn after(&self, written: usize) -> [&[u8]; 2] {
         let header = self.header.get(written..self.header_length).unwrap_or_default();
         let payload = self.payload.get(written.saturating_sub(self.header_length)..);
@@ -54,18 +54,18 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
-    /// Drops the frames of which no byte is written.
-    pub(super) fn drop_unwritten(&mut self) {
+    /// Drops the frames of which nothing is written.
+    pub(super) fn drop_unbegun(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.written);
     }
 
-    /// Number of bytes that wait.
+    /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Writes all frames. Cancel safe.
+    /// Writes all of it. Cancelling it loses nothing.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_partly_written_frame_is_completed_and_the_others_are_dropped() {
+    async fn a_frame_that_is_begun_is_finished_and_the_others_are_dropped() {
         for (taken, kept) in [(0, 0), (3, 10), (12, 20)] {
             let (mut near, mut far) = duplex(taken.max(1));
             let mut outbox = Outbox::default();
@@ -121,7 +121,7 @@ mod tests {
                 let written = poll_fn(|cx| Poll::Ready(outbox.poll_write(&mut near, cx))).await;
                 assert!(written.is_pending());
             }
-            outbox.drop_unwritten();
+            outbox.drop_unbegun();
             assert_eq!(outbox.bytes(), kept - taken.min(kept), "{taken}");
             outbox.push(Opcode::Close, Bytes::new());
             let reader = tokio::spawn(async move {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn frames_arrive_complete_and_in_order_with_partial_writes() {
+    async fn frames_arrive_whole_and_in_order_whatever_a_write_takes() {
         let (mut near, mut far) = duplex(7);
         let mut outbox = Outbox::default();
         let mut expected = Vec::new();

@@ -1,16 +1,16 @@
-//! Incremental UTF-8 validation: a piece of a message may end in the middle of a character, and an invalid byte is
-//! refused at once.
+//! Whether text is UTF-8, piece by piece: a message may end in the middle of a character, and a wrong one is refused as
+//! soon as it shows.
 
-/// The state of the validation.
+/// What has come of the text.
 #[derive(Debug, Default)]
 pub(super) struct Utf8 {
-    /// The bytes of an incomplete character.
+    /// The beginning of a character whose rest is awaited.
     begun: [u8; 4],
     length: usize,
 }
 
 impl Utf8 {
-    /// Validates the next piece. `false`: the text is not valid UTF-8.
+    /// Takes the next piece. `false`: this is no UTF-8, whatever follows.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> bool {
         while self.length > 0
             && let [next, rest @ ..] = bytes
@@ -39,7 +39,7 @@ impl Utf8 {
         true
     }
 
-    /// Whether the last character is complete.
+    /// Whether no character is half there.
     pub(super) fn is_whole(&self) -> bool {
         self.length == 0
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_character_is_refused_before_it_is_complete() {
+    fn a_wrong_character_is_refused_before_it_is_whole() {
         let mut utf8 = Utf8::default();
         assert!(utf8.push(b"\xf4"));
         assert!(!utf8.push(b"\x90"), "above the last code point");
