@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sdk_relay_backfill::HistoryEnd;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
     fn a_history_ends_with_the_highest_block_that_has_stayed(

@@ -345,7 +345,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
     fn each_block_is_delivered_exactly_once_by_the_history_or_live(

@@ -10,16 +10,9 @@ mod tweak;
 
 use bitcoin::secp256k1::SecretKey;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
-/// As many cases as `cases`, with the seeds of failing ones kept beside the tests to be committed.
 fn config(cases: u32) -> ProptestConfig {
-    let failure_persistence =
-        Some(Box::new(FileFailurePersistence::Direct("tests/it/properties/regressions.txt")) as _);
-    ProptestConfig {
-        failure_persistence,
-        ..ProptestConfig::with_cases(cases)
-    }
+    ProptestConfig::with_cases(cases)
 }
 
 fn secret_key() -> impl Strategy<Value = SecretKey> {
