@@ -88,12 +88,7 @@ struct Constant {
 impl Constant {
     async fn serve(path: &str, body: Bytes) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let config = Loader::new(Overrides {
-            data_dir: Some(dir.path().to_owned()),
-            standalone: true,
-            ..Overrides::default()
-        })
-        .load()?;
+        let config = Loader::new(Overrides::default().with_data_dir(dir.path()).with_standalone()).load()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}{path}", listener.local_addr()?);
         let answer = || async move { ([("content-type", "application/json")], body) };

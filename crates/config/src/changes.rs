@@ -39,8 +39,8 @@ impl Changes {
             .map_err(unreadable)?;
         text.parse().map(Self).map_err(|_| {
             // The same error, with its line.
-            let checked = toml_layer::merge(&mut Values::default(), &origin, &text).err();
-            match checked {
+            let checked = toml_layer::merge(&mut Values::default(), &origin, &text);
+            match checked.into_iter().next() {
                 Some(ConfigError::Syntax { origin, reason }) => ConfigError::Syntax {
                     origin,
                     reason: with_advice(&reason),
@@ -53,8 +53,8 @@ impl Changes {
         })
     }
 
-    /// Merges the changes over the lower layers.
-    pub(super) fn merge(&self, values: &mut Values, data_dir: &Path) -> Result<(), ConfigError> {
+    /// Merges the changes over the lower layers, and returns the errors of their keys.
+    pub(super) fn merge(&self, values: &mut Values, data_dir: &Path) -> Vec<ConfigError> {
         let name = data_dir.join(CHANGES_FILE).display().to_string();
         toml_layer::merge(values, &name, &self.text())
     }

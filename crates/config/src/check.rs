@@ -31,14 +31,15 @@ impl Config {
             .collect()
     }
 
-    /// Checks each value on its own, and then the rules between them. `operator_url` is `bitcoin_core.url` without the
-    /// changes made over HTTP: the configured credentials are for that node only.
+    /// Checks the rules between values, each of which is valid on its own. `operator_url` is `bitcoin_core.url` without
+    /// the changes made over HTTP: the configured credentials are for that node only.
     pub(super) fn check(values: &Values, operator_url: &str, data_dir: &Path) -> Result<Self, ConfigError> {
         let standalone = values.get(&key::STANDALONE)?;
         let network = match values.get(&key::NETWORK)? {
             _ if standalone => Network::Regtest,
             network => network,
         };
+        ConfigError::all_of(broken_rules(values, operator_url, network))?;
         let trusted_proxies =
             TrustedProxies::new(values.get(&key::TRUSTED_PROXIES)?, values.get(&key::FORWARDING_HEADER)?);
         Ok(Self {
@@ -86,6 +87,21 @@ impl Config {
             origins: values.origins(),
         })
     }
+}
+
+/// The errors of all rules, so that they are reported at once.
+fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<ConfigError> {
+    let rules = [
+        http_url(values).err(),
+        dev_mode(values, network).err(),
+        BitcoinCore::check(values, operator_url, network).err(),
+        index::blindbit_url(values).err(),
+        MeshConfig::check(values).err(),
+        WalletKeys::check(values).err(),
+        TlsFiles::check(values).err(),
+        mine_interval(values).err(),
+    ];
+    rules.into_iter().flatten().collect()
 }
 
 fn dev_mode(values: &Values, network: Network) -> Result<bool, ConfigError> {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::error::ConfigError;
 use crate::names;
 use crate::setting::{ENV_PREFIX, Setting};
 use crate::values::Values;
@@ -36,7 +37,7 @@ impl std::fmt::Display for UnknownVariable {
 pub(super) struct Environment {
     values: Vec<(&'static Setting, String)>,
     unknown: Vec<UnknownVariable>,
-    unreadable: Option<String>,
+    unreadable: Vec<String>,
 }
 
 /// Some of the values are secrets.
@@ -48,7 +49,7 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     pub(super) fn new(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        let (mut values, mut unknown, mut unreadable) = (Vec::new(), Vec::new(), None);
+        let (mut values, mut unknown, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in all {
             let name = name.to_string_lossy();
             let Some(key) = name.strip_prefix(ENV_PREFIX) else {
@@ -67,7 +68,7 @@ impl Environment {
             };
             match value.into_string() {
                 Ok(value) => values.push((setting, value)),
-                Err(_) => drop(unreadable.get_or_insert_with(|| name.into_owned())),
+                Err(_) => unreadable.push(name.into_owned()),
             }
         }
         // The order of environment variables is undefined.
@@ -95,9 +96,14 @@ impl Environment {
         &self.unknown
     }
 
-    /// A setting that is not UTF-8. The configuration is refused, because ignoring the variable could drop a token.
-    pub(super) fn unreadable(&self) -> Option<&str> {
-        self.unreadable.as_deref()
+    /// Errors for settings that are not UTF-8. The configuration is refused, because ignoring the variable could drop a
+    /// token.
+    pub(super) fn unreadable(&self) -> Vec<ConfigError> {
+        let error = |name: &String| ConfigError::Syntax {
+            origin: format!("environment variable {name}"),
+            reason: "not UTF-8".to_owned(),
+        };
+        self.unreadable.iter().map(error).collect()
     }
 
     /// Merges the variables over the lower layers.

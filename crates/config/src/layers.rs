@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::data_dir::default_data_dir;
 use crate::environment::{Environment, UnknownVariable};
 use crate::error::ConfigError;
-use crate::setting::Setting;
+use crate::overrides::Overrides;
 use crate::settings as key;
 use crate::toml_layer;
 use crate::value::Value;
@@ -18,19 +18,6 @@ use crate::values::Values;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
-
-/// Flags of the command line, which override file and environment.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// `--config`.
-    pub config: Option<PathBuf>,
-    /// `--data-dir`.
-    pub data_dir: Option<PathBuf>,
-    /// `--standalone`.
-    pub standalone: bool,
-    /// `--tls-self-signed`.
-    pub tls_self_signed: bool,
-}
 
 /// Loads the layers: at the start, for `PUT /config`, and at a restart.
 #[derive(Clone, Debug)]
@@ -66,10 +53,9 @@ impl Loader {
     /// The path of the missing file if nothing is configured: no variable, no flag except those that give its path, no
     /// change of `PUT /config`.
     pub fn nothing_given(&self) -> Option<PathBuf> {
-        let is_place = |key: &str| key == "data_dir";
-        let is_silent = !self.overrides.standalone
-            && !self.overrides.tls_self_signed
-            && self.overrides.config.is_none()
+        let is_place = |key: &str| key == key::DATA_DIR.setting.key;
+        let is_silent = self.overrides.config.is_none()
+            && self.overrides.keys().all(is_place)
             && self.environment.keys().all(is_place);
         let data_dir = self.data_dir();
         let files = [FILE_NAME, CHANGES_FILE].map(|name| data_dir.join(name));
@@ -84,11 +70,9 @@ impl Loader {
     }
 
     fn data_dir(&self) -> PathBuf {
-        match (&self.overrides.data_dir, self.environment.get("data_dir")) {
-            (Some(flag), _) => flag.clone(),
-            (None, Some(variable)) => PathBuf::from(variable),
-            (None, None) => default_data_dir(),
-        }
+        let key = key::DATA_DIR.setting.key;
+        let given = self.overrides.get(key).or_else(|| self.environment.get(key));
+        given.map_or_else(default_data_dir, PathBuf::from)
     }
 
     /// Reads all layers and checks them.
@@ -107,31 +91,41 @@ impl Loader {
     }
 
     fn read(&self, changes: Option<&Changes>) -> Result<Config, ConfigError> {
-        if let Some(name) = self.environment.unreadable() {
-            return Err(ConfigError::Syntax {
-                origin: format!("environment variable {name}"),
-                reason: "not UTF-8".to_owned(),
-            });
-        }
         let mut values = Values::default();
+        let mut wrong = self.environment.unreadable();
         let path = self.file();
-        if self.needs_file(&path)? {
-            let name = path.display().to_string();
-            toml_layer::merge(&mut values, &name, &readable(&path)?)?;
-            values.set_file(name);
+        match self.text(&path) {
+            Ok(Some(text)) => {
+                let name = path.display().to_string();
+                wrong.extend(toml_layer::merge(&mut values, &name, &text));
+                values.set_file(name);
+            }
+            Ok(None) => {}
+            Err(error) => wrong.push(error),
         }
         self.environment.merge(&mut values);
-        self.flags(&mut values);
+        self.overrides.merge(&mut values);
         // The file may name another data directory; the changes are read from the effective one.
-        let data_dir = values.get(&key::DATA_DIR)?.unwrap_or_else(|| self.data_dir());
+        let named = values.get(&key::DATA_DIR).ok().flatten();
+        let data_dir = named.unwrap_or_else(|| self.data_dir());
         let operator_url = values.unchecked(&key::BITCOIN_CORE_URL);
-        let kept = Self::changes(&data_dir)?;
-        changes.unwrap_or(&kept).merge(&mut values, &data_dir)?;
-        self.flags(&mut values);
+        match Self::changes(&data_dir) {
+            Ok(kept) => wrong.extend(changes.unwrap_or(&kept).merge(&mut values, &data_dir)),
+            Err(error) => wrong.push(error),
+        }
+        self.overrides.merge(&mut values);
         // Standalone mode is for development.
         let is_standalone = values.unchecked(&key::STANDALONE).as_bool();
         values.set_default(&key::DEV_MODE.setting, Value::Bool(is_standalone));
+        // All of them: each correction may cost the restart of a container.
+        wrong.extend(values.wrong_values());
+        ConfigError::all_of(wrong)?;
         Config::check(&values, operator_url.as_text(), &data_dir)
+    }
+
+    /// The text of the file; `None` without one.
+    fn text(&self, path: &Path) -> Result<Option<String>, ConfigError> {
+        self.needs_file(path)?.then(|| readable(path)).transpose()
     }
 
     /// Whether the file must be read: it is given by flag or variable, existed at the start, or exists now. With the
@@ -146,21 +140,6 @@ impl Loader {
                 path: path.to_owned(),
                 reason: e.to_string(),
             })
-    }
-
-    fn flags(&self, values: &mut Values) {
-        let mut set = |setting: &'static Setting, value| {
-            values.set(setting, Ok(value), setting.flag.unwrap_or_default().to_owned());
-        };
-        if let Some(path) = &self.overrides.data_dir {
-            set(&key::DATA_DIR.setting, Value::text(&path.to_string_lossy()));
-        }
-        if self.overrides.standalone {
-            set(&key::STANDALONE.setting, Value::Bool(true));
-        }
-        if self.overrides.tls_self_signed {
-            set(&key::SELF_SIGNED.setting, Value::Bool(true));
-        }
     }
 }
 

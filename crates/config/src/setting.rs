@@ -21,6 +21,8 @@ pub struct Setting {
     pub is_secret: bool,
     /// Its flag on the command line.
     pub flag: Option<&'static str>,
+    /// What the help of the flag calls its value: `DIR`. Empty for a flag without one.
+    pub flag_value: &'static str,
     /// How `PUT /config` changes it; `None`: it can be set at a start only.
     pub change: Option<Change>,
     /// Lines of its documentation, in Markdown: paragraphs, and fenced code.
@@ -101,6 +103,7 @@ impl<T> Key<T> {
             unit: "",
             is_secret: false,
             flag: None,
+            flag_value: "",
             change: None,
             about: &[],
             check: |_| Ok(()),
@@ -121,6 +124,13 @@ impl<T> Key<T> {
     pub(crate) const fn flag(mut self, flag: &'static str) -> Self {
         self.setting.flag = Some(flag);
         self
+    }
+
+    /// The same for a flag with a value.
+    pub(crate) const fn flag_with(self, flag: &'static str, value: &'static str) -> Self {
+        let mut key = self.flag(flag);
+        key.setting.flag_value = value;
+        key
     }
 
     /// Makes it changeable over `PUT /config`.
@@ -191,6 +201,13 @@ impl Setting {
         let text = self.description();
         let end = text.find(". ").unwrap_or(text.trim_end_matches('.').len());
         text[..end].to_owned()
+    }
+
+    /// What an empty text stands for, as its documentation says it: "Empty: `~/.sdk_relay`."
+    pub fn without_value(&self) -> Option<String> {
+        let text = self.description();
+        let (_, rest) = text.split_once("Empty: `")?;
+        rest.split_once('`').map(|(value, _)| value.to_owned())
     }
 
     /// Its environment variable.

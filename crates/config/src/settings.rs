@@ -80,7 +80,7 @@ settings! {
         choice("network", "mainnet", &["mainnet", "testnet", "testnet4", "signet", "regtest"], read::network);
 
     /// Directory of the event log, the tweak index and the keys. Empty: `~/.sdk_relay`.
-    DATA_DIR: Option<PathBuf> = text("data_dir", "", PATH, read::path).flag("--data-dir");
+    DATA_DIR: Option<PathBuf> = text("data_dir", "", PATH, read::path).flag_with("--data-dir", "DIR");
 
     /// Listen address of the WebSocket API, `IP:PORT`.
     WS_URL: SocketAddr = text("ws_url", "0.0.0.0:8090", LISTEN, read::address)

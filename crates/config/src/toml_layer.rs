@@ -16,15 +16,19 @@ pub(crate) struct TomlLayer<'a> {
     text: &'a str,
 }
 
-/// Merges the values of the text over the lower layers. Errors have the line; they never quote the text, which may hold
-/// a secret.
-pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Result<(), ConfigError> {
+/// Merges the values of the text over the lower layers, and returns the errors of its keys. Errors have the line; they
+/// never quote the text, which may hold a secret.
+pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Vec<ConfigError> {
     let layer = TomlLayer { name, text };
-    let document = ImDocument::parse(text).map_err(|error| ConfigError::Syntax {
-        origin: layer.at(error.span()),
-        reason: error.message().lines().collect::<Vec<_>>().join(": "),
-    })?;
-    layer.table(values, "", document.as_table())
+    let mut wrong = Vec::new();
+    match ImDocument::parse(text) {
+        Ok(document) => layer.table(values, "", document.as_table(), &mut wrong),
+        Err(error) => wrong.push(ConfigError::Syntax {
+            origin: layer.at(error.span()),
+            reason: error.message().lines().collect::<Vec<_>>().join(": "),
+        }),
+    }
+    wrong
 }
 
 impl TomlLayer<'_> {
@@ -37,7 +41,7 @@ impl TomlLayer<'_> {
         )
     }
 
-    fn table(&self, values: &mut Values, prefix: &str, table: &dyn TableLike) -> Result<(), ConfigError> {
+    fn table(&self, values: &mut Values, prefix: &str, table: &dyn TableLike, wrong: &mut Vec<ConfigError>) {
         for (name, item) in table.iter() {
             let written = table.get_key_value(name).and_then(|(key, _)| key.span());
             let origin = self.at(written.or_else(|| item.span()));
@@ -50,9 +54,9 @@ impl TomlLayer<'_> {
                     let value = setting.read_toml(item).map_err(|wrong| wrong.found(self.quote(item)));
                     values.set(setting, value, origin);
                 }
-                (None, Some(inner)) if is_group => self.table(values, &format!("{key}."), inner)?,
+                (None, Some(inner)) if is_group => self.table(values, &format!("{key}."), inner, wrong),
                 (None, None) if is_group => {
-                    return Err(ConfigError::Value {
+                    wrong.push(ConfigError::Value {
                         origin,
                         // It may be a misplaced secret.
                         found: "…".to_owned(),
@@ -61,14 +65,13 @@ impl TomlLayer<'_> {
                     });
                 }
                 (None, _) => {
-                    return Err(ConfigError::Syntax {
+                    wrong.push(ConfigError::Syntax {
                         origin,
                         reason: names::unknown(&key),
                     });
                 }
             }
         }
-        Ok(())
     }
 
     /// The value as written, without the contents of a table, and without a secret.

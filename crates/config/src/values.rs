@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::ConfigError;
 use crate::origins::Origins;
 use crate::setting::{Key, Setting};
+use crate::settings::TABLE;
 use crate::value::{Value, Wrong};
 
 /// The values that are set.
@@ -52,6 +53,18 @@ impl Values {
             None => key.read(&setting.kind.default()),
         };
         read.map_err(|wrong| self.error(setting, wrong))
+    }
+
+    /// The errors of the values that are set, each checked on its own.
+    pub(crate) fn wrong_values(&self) -> Vec<ConfigError> {
+        let error = |setting: &&'static Setting| {
+            let wrong = match &self.entries.get(setting.key)?.value {
+                Ok(value) => setting.check(value).err()?,
+                Err(wrong) => wrong.clone(),
+            };
+            Some(self.error(setting, wrong))
+        };
+        TABLE.iter().filter_map(error).collect()
     }
 
     /// The value as set, without a check.

@@ -259,11 +259,7 @@ mod tests {
     #[test]
     fn a_local_admin_is_a_loopback_peer_without_a_proxy_that_names_this_relay() {
         let dir = tempfile::tempdir().unwrap();
-        let data_dir = Some(dir.path().to_owned());
-        let config = Loader::new(Overrides {
-            data_dir,
-            ..Overrides::default()
-        });
+        let config = Loader::new(Overrides::default().with_data_dir(dir.path()));
         let config = config.load().unwrap();
         let request = hyper::Request::get("/logs")
             .header("host", "localhost")

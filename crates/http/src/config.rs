@@ -104,10 +104,7 @@ mod tests {
     #[test]
     fn the_view_matches_the_protocol() {
         let dir = tempfile::tempdir().unwrap();
-        let overrides = Overrides {
-            data_dir: Some(dir.path().to_owned()),
-            ..Overrides::default()
-        };
+        let overrides = Overrides::default().with_data_dir(dir.path());
         let view = View {
             relay_id: "relay".to_owned(),
             network: "mainnet",

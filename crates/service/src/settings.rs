@@ -115,9 +115,9 @@ impl Settings {
         let wrong = |keys: Vec<WrongKey>| keys.iter().map(|k| field(&k.key, &k.reason)).collect();
         changes.patch(patch).map_err(|keys| ChangeError::Fields(wrong(keys)))?;
         let before = self.now();
-        let refused = |error| match error {
-            ConfigError::Value { key, expected, .. } => ChangeError::Fields(vec![field(&key, &expected)]),
-            other => ChangeError::Config(other),
+        let refused = |error: ConfigError| match error.wrong_values() {
+            Some(values) => ChangeError::Fields(values.iter().map(|(key, expected)| field(key, expected)).collect()),
+            None => ChangeError::Config(error),
         };
         let after = self.loader.load_with(&changes).map_err(refused)?;
         // The next start would fail, after this relay has stopped.

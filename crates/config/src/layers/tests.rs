@@ -7,10 +7,7 @@ pub(crate) fn from(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErr
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE_NAME);
     std::fs::write(&path, toml).unwrap();
-    let overrides = Overrides {
-        config: Some(path),
-        ..Overrides::default()
-    };
+    let overrides = Overrides::default().with_config(path);
     Loader::with_environment(overrides, env.iter().map(|(k, v)| (k.into(), v.into()))).load()
 }
 
@@ -116,10 +113,7 @@ fn a_bad_value_is_reported_with_file_key_value_and_expectation() {
     }
     let error = message("network = \n", &[]);
     assert!(error.contains(FILE_NAME), "{error}");
-    let nowhere = Overrides {
-        config: Some("/nowhere/x.toml".into()),
-        ..Overrides::default()
-    };
+    let nowhere = Overrides::default().with_config("/nowhere/x.toml");
     let error = Loader::new(nowhere).load().unwrap_err().to_string();
     assert!(error.contains("/nowhere/x.toml"), "{error}");
 }
@@ -337,10 +331,7 @@ fn hosts_and_proxies_are_checked() {
 fn a_deleted_configuration_file_is_an_error_and_not_the_default() {
     let dir = tempfile::tempdir().unwrap();
     let loader = || {
-        let overrides = Overrides {
-            data_dir: Some(dir.path().to_owned()),
-            ..Overrides::default()
-        };
+        let overrides = Overrides::default().with_data_dir(dir.path());
         Loader::with_environment(overrides, std::iter::empty())
     };
     let path = dir.path().join(FILE_NAME);
@@ -414,6 +405,61 @@ fn an_unknown_key_has_its_line_and_the_nearest_key() {
             error.contains(&format!("{FILE_NAME}{rest}")) && !error.contains("5ec2e7"),
             "{toml}: {error}"
         );
+    }
+}
+
+/// One error has every wrong key and value of the file, the changes and the environment, each with its place.
+#[test]
+fn all_wrong_settings_are_reported_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let toml = "netwrk = \"signet\"\nws_url = \"here\"\nscanner = \"abacus\"\n[sync]\nintervl = 5\nhealth_interval = 0\n\
+                [auth]\nread_token = \"5ec2e7\"\n[mehs]\nx = 1\n";
+    std::fs::write(dir.path().join(FILE_NAME), toml).unwrap();
+    std::fs::write(dir.path().join(CHANGES_FILE), "[sync]\nmetrics_interval = \"often\"\n").unwrap();
+    let env = [
+        ("SDK_RELAY_LOG__LEVEL", "loud"),
+        ("SDK_RELAY_DEV_MODE", "perhaps"),
+        // It overrides the wrong value of the file.
+        ("SDK_RELAY_SCANNER", "portable"),
+    ];
+    let overrides = Overrides::default().with_data_dir(dir.path());
+    let loader = Loader::with_environment(overrides, env.iter().map(|(k, v)| (k.into(), v.into())));
+    let text = loader.load().unwrap_err().to_string();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("9 settings are wrong:"));
+    let place = |line: &str| line.trim_start().replace(&format!("{}/", dir.path().display()), "");
+    let lines: Vec<_> = lines.map(place).collect();
+    for (line, start) in lines.iter().zip([
+        "sdk_relay.toml:1: unknown key netwrk; did you mean network?",
+        "sdk_relay.toml:2: ws_url = \"here\": expected an address",
+        "sdk_relay.toml:5: unknown key sync.intervl; did you mean sync.interval?",
+        "sdk_relay.toml:6: sync.health_interval = 0: expected a whole number from 1 to 86400",
+        "sdk_relay.toml:8: auth.read_token = …: expected 16 or more",
+        "sdk_relay.toml:9: unknown key mehs; ",
+        "settings.toml:2: sync.metrics_interval = \"often\": expected a whole number",
+        "SDK_RELAY_DEV_MODE: dev_mode = \"perhaps\": expected true or false",
+        "SDK_RELAY_LOG__LEVEL: log.level = \"loud\": expected off, error",
+    ]) {
+        assert!(line.starts_with(start), "{start} in {text}");
+    }
+    assert!(lines.len() == 9 && !text.contains("5ec2e7"), "{text}");
+}
+
+/// The rules between values too, if each value is valid on its own.
+#[test]
+fn all_broken_rules_are_reported_at_once() {
+    let toml = "dev_mode = true\nws_url = \"127.0.0.1:1\"\nhttp_url = \"127.0.0.1:1\"\n[bitcoin_core]\nuser = \"u\"\n\
+                [tls]\ncert = \"/a\"\n[dev]\nmine_interval = 3\n";
+    let text = message(toml, &[]);
+    assert!(text.starts_with("5 settings are wrong:\n"), "{text}");
+    for part in [
+        ":1: dev_mode = true: ",
+        ":3: http_url = ",
+        "bitcoin_core.password = …: expected a password",
+        "tls.key = ",
+        ":9: dev.mine_interval = 3: ",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
     }
 }
 

@@ -315,7 +315,7 @@ proptest! {
     #[test]
     fn any_patch_is_right_or_named(setting in any_setting(), value in any_json()) {
         let dir = tempfile::tempdir().unwrap();
-        let loader = Loader::new(Overrides { data_dir: Some(dir.path().to_owned()), ..Overrides::default() });
+        let loader = Loader::new(Overrides::default().with_data_dir(dir.path()));
         let mut changes = Loader::changes(dir.path()).unwrap();
         let patch = match setting.group() {
             "" => json!({ setting.name(): value }),

@@ -9,9 +9,9 @@ use sdk_relay_files::create_private;
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
 pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
-    let how = match (&overrides.config, &overrides.data_dir) {
+    let how = match (&overrides.config, overrides.data_dir()) {
         (Some(file), _) => format!(" --config {}", file.display()),
-        (None, Some(dir)) => format!(" --data-dir {}", dir.display()),
+        (None, Some(dir)) => format!(" --data-dir {dir}"),
         (None, None) => String::new(),
     };
     let path = Loader::new(overrides).file();

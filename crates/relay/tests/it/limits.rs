@@ -186,11 +186,7 @@ async fn too_many_requests_of_a_remote_address_are_429() {
         "standalone = true\nws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n[limits]\nrequests_per_second = 2\n";
     let file = dir.path().join("sdk_relay.toml");
     std::fs::write(&file, config).unwrap();
-    let loader = Loader::new(Overrides {
-        config: Some(file),
-        data_dir: Some(dir.path().to_owned()),
-        ..Overrides::default()
-    });
+    let loader = Loader::new(Overrides::default().with_config(file).with_data_dir(dir.path()));
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
     let api = relay.http_api().clone();

@@ -156,11 +156,7 @@ async fn a_panic_of_detection_makes_health_critical_immediately() {
     // Without an index nothing else would notice.
     let config = "standalone = true\nws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n[index]\nenabled = false\n";
     std::fs::write(&file, config).unwrap();
-    let loader = Loader::new(Overrides {
-        config: Some(file),
-        data_dir: Some(dir.path().to_owned()),
-        ..Overrides::default()
-    });
+    let loader = Loader::new(Overrides::default().with_config(file).with_data_dir(dir.path()));
     let config = loader.load().unwrap();
     let relay = Relay::start_with(loader, config, LogTap::default(), Arc::new(Panics), &Ports::default())
         .await

@@ -19,11 +19,7 @@ fn host_of(value: &'static str) -> Result<Option<RequestHost>, HostError> {
 fn config(dir: &tempfile::TempDir) -> Config {
     let toml = "[http]\nhosts = [\"Relay.Example.com\"]\n[mesh]\nadvertise = \"wss://Mesh.example.com:8090\"\n";
     std::fs::write(dir.path().join("sdk_relay.toml"), toml).unwrap();
-    let data_dir = Some(dir.path().to_owned());
-    let loader = Loader::new(Overrides {
-        data_dir,
-        ..Overrides::default()
-    });
+    let loader = Loader::new(Overrides::default().with_data_dir(dir.path()));
     loader.load().unwrap()
 }
 

@@ -15,10 +15,7 @@ fn fixture(toml: &str) -> Fixture {
         format!("network = \"signet\"\n{toml}"),
     )
     .unwrap();
-    let loader = Loader::new(Overrides {
-        data_dir: Some(dir.path().to_owned()),
-        ..Overrides::default()
-    });
+    let loader = Loader::new(Overrides::default().with_data_dir(dir.path()));
     let config = loader.load().unwrap();
     Fixture {
         settings: Settings::new(loader, config),

@@ -50,11 +50,7 @@ fn event_word(event: &Event) -> &'static str {
 
 fn made() -> Value {
     let dir = tempfile::tempdir().unwrap();
-    let overrides = Overrides {
-        data_dir: Some(dir.path().to_owned()),
-        standalone: true,
-        ..Overrides::default()
-    };
+    let overrides = Overrides::default().with_data_dir(dir.path()).with_standalone();
     document(&Loader::new(overrides).load().unwrap())
 }
 

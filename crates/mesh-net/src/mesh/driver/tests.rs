@@ -42,11 +42,7 @@ impl Host for Panics {
 fn relay(dir: &Path) -> (Arc<Mesh>, Arc<dyn Host>, Orders) {
     let file = dir.join("sdk_relay.toml");
     std::fs::write(&file, "standalone = true\n").unwrap();
-    let loader = Loader::new(Overrides {
-        config: Some(file),
-        data_dir: Some(dir.to_owned()),
-        ..Overrides::default()
-    });
+    let loader = Loader::new(Overrides::default().with_config(file).with_data_dir(dir));
     let config = loader.load().unwrap();
     let retention = Retention {
         events: 1000,

@@ -27,11 +27,7 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         let free_ports = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n";
         std::fs::write(dir.path().join("sdk_relay.toml"), format!("{free_ports}{toml}")).unwrap();
-        let loader = Loader::new(Overrides {
-            data_dir: Some(dir.path().to_owned()),
-            standalone: true,
-            ..Overrides::default()
-        });
+        let loader = Loader::new(Overrides::default().with_data_dir(dir.path()).with_standalone());
         let config = loader.load().unwrap();
         let relay = Relay::start(loader, config, Default::default()).await.unwrap();
         let api = relay.http_api().clone();

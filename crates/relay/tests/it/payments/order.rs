@@ -35,11 +35,7 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
     let dir = tempfile::tempdir().unwrap();
     let ports = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n";
     std::fs::write(dir.path().join("sdk_relay.toml"), ports).unwrap();
-    let overrides = Overrides {
-        data_dir: Some(dir.path().to_owned()),
-        standalone: true,
-        ..Overrides::default()
-    };
+    let overrides = Overrides::default().with_data_dir(dir.path()).with_standalone();
     let loader = Loader::new(overrides);
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();

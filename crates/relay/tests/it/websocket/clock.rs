@@ -118,12 +118,12 @@ fn settings(data: &TempDir) -> Loader {
     let text = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n\
                 [sync]\ninterval = 3600\nhealth_interval = 3600\nmetrics_interval = 3600\n";
     std::fs::write(&file, text).unwrap();
-    Loader::new(Overrides {
-        config: Some(file),
-        data_dir: Some(data.path().to_owned()),
-        standalone: true,
-        ..Overrides::default()
-    })
+    Loader::new(
+        Overrides::default()
+            .with_config(file)
+            .with_data_dir(data.path())
+            .with_standalone(),
+    )
 }
 #[tokio::test(start_paused = true)]
 async fn pings_every_30_s_and_who_answers_stays() {
