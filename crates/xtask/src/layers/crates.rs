@@ -16,6 +16,8 @@ pub(crate) struct Crate {
     pub(crate) directory: PathBuf,
     /// The files of its library and its programs.
     pub(crate) roots: Vec<PathBuf>,
+    /// The first files of everything that cargo builds of it: also of tests, examples and benchmarks.
+    pub(crate) targets: Vec<PathBuf>,
     /// What its manifest names of the workspace.
     pub(crate) dependencies: Vec<Dependency>,
 }
@@ -44,12 +46,15 @@ fn package(package: &Value) -> anyhow::Result<Crate> {
         .context("a manifest in a folder")?
         .to_owned();
     let folder = folder(&directory)?;
-    let mut roots = Vec::new();
+    let (mut roots, mut targets) = (Vec::new(), Vec::new());
     for target in package["targets"].as_array().into_iter().flatten() {
-        let (kind, path) = (target["kind"][0].as_str(), target["src_path"].as_str());
-        if let (Some("lib" | "bin" | "rlib" | "proc-macro"), Some(path)) = (kind, path) {
-            roots.push(path.into());
+        let Some(path) = target["src_path"].as_str().map(PathBuf::from) else {
+            continue;
+        };
+        if let Some("lib" | "bin" | "rlib" | "proc-macro") = target["kind"][0].as_str() {
+            roots.push(path.clone());
         }
+        targets.push(path);
     }
     let mut dependencies = Vec::new();
     for dependency in package["dependencies"].as_array().into_iter().flatten() {
@@ -67,6 +72,7 @@ fn package(package: &Value) -> anyhow::Result<Crate> {
         folder,
         directory,
         roots,
+        targets,
         dependencies,
     })
 }

@@ -1,7 +1,8 @@
-//! The imports between crates, and between the files of each crate.
+//! The imports between crates, and between the files of each crate, and that each file belongs to a crate.
 //!
 //! Between crates the table of `docs/ARCHITECTURE.md` decides ([`table`]); inside a crate files may not import each
-//! other in a cycle, except for the edges that `cycles.txt` lists ([`baseline`]).
+//! other in a cycle, except for the edges that `cycles.txt` lists ([`baseline`]). A file that no module declares is not
+//! compiled ([`undeclared`]).
 
 mod baseline;
 mod crates;
@@ -14,6 +15,7 @@ mod system;
 mod table;
 #[cfg(test)]
 mod tests;
+mod undeclared;
 mod visitor;
 
 use std::path::Path;
@@ -54,6 +56,7 @@ pub(crate) fn check(root: &Path, update: bool) -> anyhow::Result<Report> {
         }
         files += imports.files();
         found.extend(cycles::edges(&one.folder, &one.directory, &imports));
+        problems.extend(undeclared::check(&one.directory, &one.targets)?);
     }
     if update {
         match accepted.updated(&found) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::baseline::Baseline;
-use super::{check, cycles, imports, system, table};
+use super::{check, cycles, imports, system, table, undeclared};
 
 /// The cycle entries of a crate with these files below `src/`.
 fn cycles_of(files: &[(&str, &str)]) -> Vec<cycles::Edge> {
@@ -304,4 +304,57 @@ fn what_a_simulation_replaces_is_not_taken_from_the_system() {
     }
     let threads = "fn a() { std::thread::Builder::new(); }";
     assert_eq!(system_calls("supervisor", threads), [""; 0]);
+}
+
+/// Files of a crate as the compiler finds them: in its library, inside its modules, and in its tests.
+const DECLARED: [(&str, &str); 8] = [
+    (
+        "src/lib.rs",
+        "mod a; mod b { mod inner; } #[cfg(test)] mod tests; #[path = \"other/place.rs\"] mod c;",
+    ),
+    ("src/a.rs", "mod deep;"),
+    ("src/a/deep.rs", ""),
+    ("src/b/inner.rs", ""),
+    ("src/tests.rs", ""),
+    ("src/other/place.rs", ""),
+    ("tests/it/main.rs", "mod of_it;"),
+    ("tests/it/of_it/mod.rs", ""),
+];
+
+#[test]
+fn a_file_that_no_module_declares_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    for (name, text) in DECLARED {
+        write(name, text);
+    }
+    let targets = ["src/lib.rs", "tests/it/main.rs"].map(|name| directory.path().join(name));
+    let check = || undeclared::check(directory.path(), &targets).unwrap();
+    assert_eq!(check(), [""; 0]);
+    let planted = [
+        "src/draft.rs",
+        "src/a/draft.rs",
+        "tests/it/draft.rs",
+        "tests/draft.rs",
+        "examples/draft/part.rs",
+    ];
+    for name in planted {
+        write(name, "not even Rust");
+    }
+    write("src/draft.txt", "a text");
+    let mut problems = check();
+    problems.sort();
+    let mut expected = planted.map(|name| {
+        let path = directory.path().join(name);
+        format!(
+            "{} is compiled by nothing: declare it with `mod`, or remove it",
+            path.display()
+        )
+    });
+    expected.sort();
+    assert_eq!(problems, expected);
 }
