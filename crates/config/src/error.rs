@@ -74,7 +74,8 @@ impl ConfigError {
     }
 }
 
-/// One line for each error.
+/// A line for each error. Joined with blanks, the lines are one sentence.
 fn lines(errors: &[ConfigError]) -> String {
-    errors.iter().map(|error| format!("\n  {error}")).collect()
+    let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
+    lines.join(";")
 }

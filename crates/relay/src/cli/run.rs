@@ -199,8 +199,10 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
                     return Ok(End::Restart(Box::new(new), Box::new(old)));
                 }
                 Err(error) => {
-                    tracing::error!(%error, restart_id, "restart refused: the configuration is invalid");
-                    restart.give_up(error.to_string());
+                    // In the log and in the status an error is one line.
+                    let error = error.to_string().replace("\n  ", " ");
+                    tracing::error!(error, restart_id, "restart refused: the configuration is invalid");
+                    restart.give_up(error);
                 }
             },
             // A relay with a failed part cannot serve: exit, so that the service manager restarts it.

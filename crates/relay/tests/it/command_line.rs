@@ -28,12 +28,19 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// The one line of an error: exit code 1, nothing on standard output.
+/// The one line of an error, or a line for each wrong setting: exit code 1, nothing on standard output.
 fn refused(output: &Output) -> &str {
     assert_eq!((output.status.code(), stdout(output)), (Some(1), ""), "{output:?}");
-    let line = stderr(output).strip_suffix('\n').expect("a line");
-    assert!(line.starts_with("sdk_relay: ") && !line.contains('\n'), "{line}");
-    line
+    let message = stderr(output).strip_suffix('\n').expect("a line");
+    let (first, more) = message
+        .split_once('\n')
+        .map_or((message, None), |(first, more)| (first, Some(more)));
+    assert!(first.starts_with("sdk_relay: "), "{message}");
+    if let Some(more) = more {
+        assert!(first.ends_with(" settings are wrong:"), "{message}");
+        assert!(more.lines().all(|line| line.starts_with("  ")), "{message}");
+    }
+    message
 }
 
 fn has(text: &str, words: &[&str]) {
