@@ -5,6 +5,8 @@
 //! previous one, so that a reorganisation in between is detected. After a kill, uncommitted blocks are fetched again.
 
 mod batch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

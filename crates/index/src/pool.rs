@@ -1,5 +1,6 @@
 //! The threads that compute tweaks and scan history.
 
+use sdk_relay_platform::simulation;
 use tokio::sync::oneshot;
 
 /// The lowest priority that Linux has.
@@ -39,8 +40,11 @@ impl Pool {
         self.threads.current_num_threads()
     }
 
-    /// Runs the work on one of the threads. `None` if it panicked.
+    /// Runs the work on one of the threads; in a simulation, as a task. `None` if it panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        if simulation::is_active() {
+            return tokio::spawn(async move { work() }).await.ok();
+        }
         let (sender, done) = oneshot::channel();
         self.threads.spawn(move || {
             #[expect(clippy::let_underscore_must_use, reason = "the caller may have stopped waiting")]
