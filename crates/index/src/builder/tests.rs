@@ -10,9 +10,12 @@ use sdk_relay_chain::follower::FollowState;
 use sdk_relay_chain::{BlockWithPrevouts, BroadcastError, MempoolSnapshot, MempoolTx, NodeInfo, Signals, SourceStatus};
 use sdk_relay_devchain::{DevChain, FIRST_BLOCKS};
 use sdk_relay_platform::simulation;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::*;
+
+/// Passes at once where nothing else is left to do.
+const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// A development chain that fails, syncs, prunes, or reorganises in the middle of a build.
 struct Source {
@@ -159,7 +162,8 @@ impl Fixture {
     }
 
     async fn until(&mut self, holds: impl FnMut(&IndexStatus) -> bool) -> IndexStatus {
-        self.status.wait_for(holds).await.unwrap().clone()
+        let status = timeout(DEADLINE, self.status.wait_for(holds)).await;
+        status.expect("in an hour of the paused clock").unwrap().clone()
     }
 
     /// Waits until the index is at the tip of the chain, and compares every block.
