@@ -11,9 +11,9 @@ use sdk_relay_protocol::{API_VERSION, ClientMessage, ServerMessage};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-/// One message a line, what clients say. The tests hold each against its type.
+/// Example messages of clients, one per line. The tests check each against its type.
 const CLIENT_EXAMPLES: &str = include_str!("asyncapi/client.jsonl");
-/// One message a line, what the relay says.
+/// Example messages of the relay, one per line.
 const SERVER_EXAMPLES: &str = include_str!("asyncapi/server.jsonl");
 
 const ABOUT: &str = "Notifications and commands over a WebSocket. A client connects, sends `handshake` within 10 seconds, and then receives \
@@ -133,8 +133,8 @@ fn received(name: &str, server: &Map<String, Value>) -> Value {
     })
 }
 
-/// The variants of a message enum, each a message of its own. Their names are those of `type`, below the name of who
-/// says them.
+/// The variants of a message enum, each a message of its own. Their names are those of `type`, with the name of the
+/// sender as prefix.
 fn messages(who: &str, mut schema: Value, examples: &str) -> Map<String, Value> {
     let variants = match schema["oneOf"].take() {
         Value::Array(variants) => variants,

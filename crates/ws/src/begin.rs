@@ -1,4 +1,4 @@
-//! Where in the log a client begins.
+//! The position in the event log at which a client begins.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use sdk_relay_protocol::Resume;
 use sdk_relay_store::StoreError;
 use tokio::task::JoinError;
 
-/// What a handshake says of it.
+/// The position that a handshake requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begin {
     /// New events only.
     Now,
-    /// Behind this event.
+    /// After this event.
     After(u64),
-    /// Behind the first of these blocks that this relay knows: the client comes from another relay.
+    /// After the first of these blocks that this relay knows: the client was connected to another relay before.
     AfterBlocks(Vec<BlockHash>),
 }
 
-/// The place, and what the answer to the handshake says of it.
+/// The position, and the field `resume` of the handshake response.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) cursor: Cursor,
@@ -28,7 +28,7 @@ pub(super) struct Place {
     pub(super) resumed_after: Option<u64>,
 }
 
-/// Why there is no place.
+/// Why there is no such position.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoPlace {
     #[error(transparent)]
@@ -44,7 +44,7 @@ impl Begin {
             Self::Now => {
                 return Ok(Place {
                     cursor: hub.live(),
-                    // Before the first block is known, what happens is not in the log.
+                    // Before the first block is known, nothing is written to the log.
                     resume: hub.tip().is_none().then_some(Resume::Gap),
                     resumed_after: None,
                 });

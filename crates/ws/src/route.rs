@@ -23,7 +23,7 @@ use crate::upgrade;
 #[openapi(paths(open, asyncapi::asyncapi))]
 struct Described;
 
-/// The routes. None needs a token: the handshake asks for it.
+/// The routes. None requires a token: the handshake does.
 pub fn edge(handles: &Arc<Handles>) -> Edge {
     let described = Router::new()
         .route("/asyncapi.json", get(asyncapi::asyncapi))
@@ -71,7 +71,7 @@ async fn open(
 ) -> Response {
     let authorized = may_read(&handles.settings.now().auth, request.headers());
     let permit = listeners.admission.admit(client.ip());
-    // To say why a WebSocket is refused takes a descriptor and a task, which are bounded too.
+    // A refusal with a reason takes a descriptor and a task, which are bounded too.
     let refusal = match &permit {
         Some(_) => None,
         None => match Arc::clone(&listeners.refusals).try_acquire_owned() {

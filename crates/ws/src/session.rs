@@ -1,4 +1,4 @@
-//! What each message of a client means: a function of the message and of what was said before, without I/O.
+//! Parses each message of a client into an action, from the message and the state of the session, without I/O.
 
 use bitcoin::BlockHash;
 use sdk_relay_config::Secret;
@@ -11,12 +11,11 @@ use sdk_relay_service::CAPABILITIES;
 
 use super::begin::Begin;
 
-/// Errors in a row after which a client is taken for broken.
+/// Consecutive errors after which a client is taken for broken.
 const ERRORS_IN_A_ROW: u32 = 10;
 /// Longest `client_id`, in characters.
 const MAX_CLIENT_ID: usize = 128;
-/// Capabilities of a client, and bytes of each and of its version: what a relay says of itself is passed on to every
-/// client.
+/// Capabilities of a client, and bytes of each and of its version: what a relay announces is forwarded to every client.
 const MAX_CAPABILITIES: usize = 64;
 const MAX_WORD: usize = 64;
 /// Blocks in `resume_after`.
@@ -24,36 +23,37 @@ const MAX_BLOCKS: usize = 32;
 /// Longest `message_id` that is kept and sent back, in bytes.
 const MAX_MESSAGE_ID: usize = 128;
 
-/// What is known of a client.
+/// The state of a client.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     client: Option<Client>,
     errors_in_a_row: u32,
     watches: Vec<String>,
-    /// Watches that were ordered and not answered yet.
+    /// Watches that were requested and not answered yet.
     ordered: usize,
     max_watches: usize,
     /// A relay's handshake whose proof is awaited.
     proving: Option<Handshake>,
-    /// The tokens of which the handshake must show one, where the request has not. Empty: none is required.
+    /// The accepted tokens, if the HTTP request had none: the handshake must contain one of them. Empty: none is
+    /// required.
     tokens: Vec<Secret>,
 }
 
-/// A client that has shaken hands.
+/// A client after the handshake.
 #[derive(Debug)]
 struct Client {
     may_sync: bool,
-    /// A relay that has proven who it is.
+    /// A relay that has proven its identity.
     is_linked: bool,
     topics: Topics,
-    /// Capabilities that the relay does not know, until the client is notified.
+    /// Requested capabilities that the relay does not support, until the client is notified.
     unknown: Vec<String>,
 }
 
-/// What the connection is to do.
+/// The action that a message requires.
 #[derive(Debug, PartialEq)]
 pub(super) enum Action {
-    /// Say welcome, and begin there.
+    /// Accept the handshake, and begin at this position.
     Welcome { begin: Begin },
     /// The same, to a relay.
     WelcomeRelay {
@@ -63,13 +63,13 @@ pub(super) enum Action {
         capabilities: Vec<String>,
         version: String,
     },
-    /// Have a relay prove who it is.
+    /// Request the proof of a relay's identity.
     Challenge(Box<Handshake>),
-    /// Look at a relay's proof.
+    /// Check a relay's proof.
     Prove(RelayProof),
-    /// Hand on a relay's answer to this relay's own request.
+    /// Process a relay's answer to a request of this relay.
     Answered(SyncReply),
-    /// Refuse the handshake with this reason, and close with this code.
+    /// Refuse the handshake with this reason, and close the connection with this code.
     Reject(String, CloseCode),
     /// Answer a ping.
     Pong,
@@ -111,8 +111,8 @@ impl Session {
         self.client.as_ref().map_or_else(Topics::default, |c| c.topics)
     }
 
-    /// Capabilities that the client asked for and the relay does not know. They are ignored, and a misspelt one would
-    /// go unnoticed.
+    /// Capabilities that the client requested and the relay does not support. They are ignored; the client is notified,
+    /// so that a misspelt one is noticed.
     pub(super) fn unknown_capabilities(&mut self) -> Vec<String> {
         self.client
             .as_mut()
@@ -124,7 +124,7 @@ impl Session {
         !self.watches.is_empty() || self.ordered > 0
     }
 
-    /// What a text message asks for.
+    /// Parses a text message.
     pub(super) fn read(&mut self, text: &str) -> Action {
         let message = parse_client_message(text);
         if self.client.is_none() {
@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// What a refusal leads to: the tenth in a row ends the connection.
+    /// The action for a refusal: the tenth in a row ends the connection.
     pub(super) fn refuse(&mut self, mut refusal: Refusal) -> Action {
         refusal.in_reply_to = refusal.in_reply_to.filter(|id| fits(id).is_ok());
         self.errors_in_a_row += 1;
@@ -225,7 +225,8 @@ impl Session {
         }
     }
 
-    /// The relay has proven who it is: it may sync, and gets no topics, whose reports it would take for requests.
+    /// The relay has proven its identity: it may sync, and receives no topics, because it would take their reports for
+    /// requests.
     pub(super) fn proven(&mut self) -> Option<Handshake> {
         let handshake = self.proving.take()?;
         self.client = Some(Client {
@@ -361,7 +362,11 @@ fn check(handshake: &Handshake) -> Result<(), String> {
     }
     match major_of(&handshake.version) {
         Some(1) => {}
-        Some(other) => return Err(format!("version: this relay speaks version 1 of the API, not {other}")),
+        Some(other) => {
+            return Err(format!(
+                "version: this relay supports version 1 of the API, not {other}"
+            ));
+        }
         None => return Err("version: expected MAJOR.MINOR.PATCH, such as 1.0.0".to_owned()),
     }
     if handshake.version.len() > MAX_WORD {

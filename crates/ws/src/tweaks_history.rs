@@ -1,10 +1,10 @@
 //! The history of the topic `tweaks`, for a client that scans for itself.
 //!
-//! The topic is live from the moment of its subscription. The history is the blocks up to the tip as of the last event
-//! that the connection had sent by then: the next block is live, whichever of the two the connection sends first.
-//! [`sdk_relay_backfill`] says what happens when a block of the history is disconnected meanwhile. The index may follow
-//! a reorganisation before the log does: while they are on different chains, the history waits. If the client
-//! subscribes while it still catches up (`resume_from`), its history begins after that.
+//! Blocks connected after the subscription are sent live. The history consists of the blocks up to the tip as of the
+//! last event that the connection had sent before the subscription. History and live blocks may be sent in either
+//! order. [`sdk_relay_backfill`] documents the handling of a block of the history that is disconnected meanwhile. The
+//! index may follow a reorganisation before the log does: while they are on different chains, the history waits. If the
+//! client subscribes while it still catches up (`resume_from`), its history begins after that.
 //!
 //! A history that cannot continue waits for a change of the log or of the index.
 
@@ -33,7 +33,7 @@ const STEP_BYTES: usize = 256 << 10;
 /// A wait ends after this even if neither the log nor the index changes: the last read may have failed, or a damaged
 /// block may be readable again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Live tweaks come from the log, and never wait for the history.
+/// Live tweaks come from the log, and do not wait for the history.
 const LIMITS: Limits = Limits {
     held: 0,
     stalled: Duration::ZERO,
@@ -45,10 +45,10 @@ pub(super) struct TweaksHistory {
     index: Index,
     hub: Arc<Hub>,
     blocks: Backfill<Infallible>,
-    /// The event after which all is live.
+    /// The event after which blocks are sent live.
     since: u64,
     changes: Changes,
-    /// The last read failed, and that is in the log.
+    /// The last read failed, and the failure is logged.
     reading_fails: bool,
 }
 
@@ -57,7 +57,7 @@ enum Settled {
     Yes,
     /// The connection has not caught up yet.
     NotYet,
-    /// No block was in the chain then and has stayed: there is no history.
+    /// No block of that time is still in the chain: there is no history.
     NoBlock,
 }
 
@@ -70,7 +70,7 @@ struct Changes {
 }
 
 impl TweaksHistory {
-    /// From the height `from` on, for a connection at this place in the log.
+    /// A history from the height `from` on, for a connection at this position in the log.
     pub(super) fn new(index: Index, from: u32, hub: &Arc<Hub>, cursor: Option<&Cursor>) -> Self {
         let mut blocks = Backfill::new(Heights { from, to: None }, LIMITS);
         if let Some(tip) = cursor.and_then(|c| hub.tip_at(c)) {
@@ -100,7 +100,7 @@ impl TweaksHistory {
                 Settled::Yes => {}
                 Settled::NoBlock => return None,
                 Settled::NotYet => {
-                    // The connection moves its cursor, and asks again.
+                    // The connection advances its cursor, and calls this again.
                     self.changes.wait().await;
                     return Some(Vec::new());
                 }
@@ -201,7 +201,7 @@ impl Changes {
     /// Waits for a change since [`Self::mark_seen`], for a limited time.
     async fn wait(&mut self) {
         tokio::select! {
-            // A channel whose sender is gone does not change any more.
+            // A channel whose sender is dropped does not change any more.
             Ok(()) = self.log.changed() => {}
             Ok(()) = self.index.changed() => {}
             () = tokio::time::sleep(self.retry) => {}
@@ -214,7 +214,7 @@ pub(super) async fn next_part(history: &mut Option<TweaksHistory>, cursor: Optio
     history.as_mut()?.next(cursor).await
 }
 
-/// Names blocks that the relay leaves out of the history.
+/// Reports blocks that the history omits.
 fn left_out_frame(missing: MissingBlocks) -> Frame {
     Frame::encode(&ServerMessage::Error(ErrorMessage {
         code: ErrorCode::Unavailable,

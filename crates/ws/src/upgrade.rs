@@ -10,25 +10,25 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use sdk_relay_config::Config;
 use sdk_relay_service::{HostError, RequestHost};
 
-/// What the key is hashed with (RFC 6455, section 1.3).
+/// The constant that is hashed with the key (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Why a request opens no WebSocket.
+/// Why a request is not a valid WebSocket upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It asks for none.
+    /// It does not request an upgrade.
     #[error("this is the WebSocket API of sdk_relay: connect with a WebSocket client")]
     NoUpgrade,
-    /// It speaks another version of the protocol.
-    #[error("this server speaks version 13 of the WebSocket protocol")]
+    /// It requests another version of the protocol.
+    #[error("this server supports version 13 of the WebSocket protocol")]
     Version,
-    /// The key is no base64 of 16 bytes.
+    /// The key is not 16 bytes in base64.
     #[error("Sec-WebSocket-Key is missing or wrong")]
     Key,
-    /// It names no host.
+    /// It has no valid host.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Its host may be that of any web page.
+    /// Its host is not a name of this relay: the request may come from a web page that uses DNS rebinding.
     #[error("the name in the header Host is not a name of this relay: add it to http.hosts")]
     ForeignHost,
 }
@@ -43,7 +43,7 @@ impl Refused {
         }
     }
 
-    /// An answer that says so, with the headers of RFC 6455, section 4.2.2.
+    /// The HTTP response of the error, with the headers of RFC 6455, section 4.2.2.
     pub fn response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(format!("{self}\n")));
         *response.status_mut() = self.status();
@@ -58,8 +58,8 @@ impl Refused {
     }
 }
 
-/// [`upgrade`] for a request that names this relay. A page can open WebSockets by a name of its own that resolves to
-/// this machine (DNS rebinding).
+/// [`upgrade`] for a request whose host is a name of this relay: a web page can open WebSockets to a name of its own
+/// that resolves to this machine (DNS rebinding).
 pub fn open<A, B: Default>(request: &mut Request<A>, config: &Config) -> Result<(Response<B>, OnUpgrade), Refused> {
     let host = RequestHost::of(request)?;
     let opened = upgrade(request)?;
@@ -70,7 +70,7 @@ pub fn open<A, B: Default>(request: &mut Request<A>, config: &Config) -> Result<
     }
 }
 
-/// The answer to a request that opens a WebSocket, and the stream that it becomes once the answer is sent.
+/// The response to a WebSocket upgrade, and the stream that is available after it is sent.
 pub fn upgrade<A, B: Default>(request: &mut Request<A>) -> Result<(Response<B>, OnUpgrade), Refused> {
     let accept = accept_key(request)?;
     let mut response = Response::new(B::default());

@@ -1,4 +1,4 @@
-//! A `watch` message becomes keys.
+//! The keys of a `watch` message.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
 
 use super::session::refusal;
 
-/// The keys and the addresses of a watch, the plain one below `None`.
+/// The keys and the addresses of a watch; `None` is the key of the address without a label.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) receiver: Prepared,
@@ -22,7 +22,7 @@ const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 
 /// Maximum length of a key that is parsed, in bytes: valid ones have at most 66.
 const KEY_TEXT: usize = 130;
 
-/// Refuses what would take much memory.
+/// Refuses a `watch` whose fields are too large to queue.
 pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
     if watch.scan_private_key.expose().len() > KEY_TEXT {
@@ -37,7 +37,8 @@ pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusa
     Ok(())
 }
 
-/// Reads the keys. No refusal shows any of them. Below the caller's frame, which is wiped.
+/// Parses the keys. No refusal contains any of them. Not inlined, so that its stack frame is below the caller's, which
+/// wipes it.
 #[inline(never)]
 pub(super) fn keys(
     watch: &Watch,
@@ -67,7 +68,7 @@ pub(super) fn keys(
         ScanKey::from_str(watch.scan_private_key.expose()).map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
     let spend = PublicKey::from_str(&watch.spend_public_key)
         .ok()
-        // The 65-byte form is a key too, but not the contract's.
+        // The uncompressed form of 65 bytes is valid too, but the contract excludes it.
         .filter(|_| watch.spend_public_key.len() == 66)
         .ok_or_else(|| refuse(SPEND_KEY))?;
     let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;

@@ -1,6 +1,6 @@
 //! The sample clients of the API reference, unchanged but for the ports: JavaScript, Python, curl.
 //!
-//! The reference is named by `API_REFERENCE`; without it these tests say loudly that they did not run.
+//! `API_REFERENCE` has the path of the reference; without it these tests print that they did not run.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The reference's text; `None` where it is left out.
+/// The text of the reference; `None` if the variable is not set.
 fn reference() -> Option<String> {
     let path = testkit::needed_file("API_REFERENCE", "reference")?;
     Some(std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }
 
-/// The part of the text that begins and ends so.
+/// The part of the text between these two strings.
 fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     let start = text
         .find(from)
@@ -32,7 +32,7 @@ fn part<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     &text[start..end]
 }
 
-/// As the samples expect it: `relay-1`, with notifications to hear of soon.
+/// A relay as the samples expect it: named `relay-1`, with notifications soon.
 async fn relay() -> RelayProcess {
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .arg("--standalone")
@@ -48,7 +48,7 @@ fn with_ports(code: &str, relay: &RelayProcess) -> String {
         .replace("8091", &port(relay.http_url()))
 }
 
-/// Runs a client until it has said all of these.
+/// Runs a client until it has printed all of these.
 async fn runs_until(mut command: Command, wanted: &[&str]) {
     let mut client: Child = command
         .stdout(Stdio::piped())
@@ -73,7 +73,7 @@ async fn runs_until(mut command: Command, wanted: &[&str]) {
         client.start_kill().unwrap();
         let errors = client.wait_with_output().await.unwrap().stderr;
         panic!(
-            "the client said:\n{said}\nand on standard error:\n{}",
+            "the client printed:\n{said}\nand on standard error:\n{}",
             String::from_utf8_lossy(&errors)
         );
     }
@@ -170,7 +170,7 @@ async fn the_curl_commands() {
             String::from_utf8_lossy(&done.stdout),
             String::from_utf8_lossy(&done.stderr),
         );
-        // The one block that the reference names does not exist, and its hash is none.
+        // The block in the reference does not exist, and its hash is invalid.
         let expected = if command.contains("/bitcoin/blocks/abc123...") {
             "422"
         } else {

@@ -1,4 +1,4 @@
-//! A node, a payer and a relay; and what must be told of a transaction, as the node knows it.
+//! A node, a payer and a relay; and the expected notification of a transaction, from the node's data.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use sdk_relay_client::Payment;
 use serde_json::{Value, json};
 use testkit::{Bitcoind, Options, Payer, Recipient, RelayOptions, RelayProcess};
 
-/// Satoshis of a payment that only marks a moment.
+/// Satoshis of a payment that only marks a point in time.
 pub(crate) const MARKER: u64 = 100_000;
 
 pub(crate) struct Stage {
@@ -18,12 +18,12 @@ pub(crate) struct Stage {
     pub(crate) relay: RelayProcess,
     /// The relay's own silent-payment address.
     pub(crate) own: SilentPaymentAddress,
-    /// Before anything of this test was told, Unix seconds.
+    /// Start of the test, Unix seconds.
     pub(crate) began: u64,
 }
 
 impl Stage {
-    /// Everything as it is by default.
+    /// With the default options.
     pub(crate) async fn new() -> Stage {
         Stage::with(Options::default(), |options| options).await
     }
@@ -53,7 +53,7 @@ impl Stage {
         tx
     }
 
-    /// What is to be told of an output of a transaction in the mempool, without what only a watch hears.
+    /// The expected payment for an output of a transaction in the mempool, without the fields that only watches have.
     pub(crate) async fn waiting(&self, tx: &Transaction, vout: u32, address: impl ToString) -> Payment {
         let entry = self.ask("getmempoolentry", json!([tx.compute_txid()])).await;
         let fee = Amount::from_btc(entry["fees"]["base"].as_f64().expect("a fee")).unwrap();
@@ -112,8 +112,8 @@ impl Stage {
         }
     }
 
-    /// The payment with a time that is known only when it is told: when the relay saw it. Panics when that is not
-    /// between the test's begin and now.
+    /// The expected payment with the reported time at which the relay first saw it. Panics if that is not between the
+    /// start of the test and now.
     pub(crate) fn seen_since(&self, expected: Payment, told: &Payment) -> Payment {
         assert!(
             (self.began..=now()).contains(&told.timestamp),
@@ -129,17 +129,17 @@ impl Stage {
     }
 }
 
-/// A recipient of so many satoshis.
+/// A recipient of this number of satoshis.
 pub(crate) fn silent(address: SilentPaymentAddress, sats: u64) -> Recipient {
     Recipient::Silent(address, Amount::from_sat(sats))
 }
 
-/// A script that nobody has the key of.
+/// A script whose key is unknown.
 pub(crate) fn nobody() -> ScriptBuf {
     ScriptBuf::new_p2wpkh(&WPubkeyHash::all_zeros())
 }
 
-/// The tweak that was told, as what spends.
+/// The reported tweak, in the form that spending takes.
 pub(crate) fn tweak(payment: &Payment) -> OutputTweak {
     let hex = payment.tweak.as_ref().expect("a tweak").expose();
     OutputTweak::from_bytes(<[u8; 32] as bitcoin::hex::FromHex>::from_hex(hex).expect("32 bytes in hex"))

@@ -1,5 +1,5 @@
-//! The WebSocket API as its contract has it, sentence by sentence, from outside the process; what takes minutes, on a
-//! paused clock ([`clock`]).
+//! The WebSocket API as specified by its contract, sentence by sentence, from outside the process. Tests of minutes run
+//! on a paused clock ([`clock`]).
 
 mod clock;
 mod closing;

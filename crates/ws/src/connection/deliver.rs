@@ -1,4 +1,4 @@
-//! What the client gets without asking: events, payments to its watches, histories, reports.
+//! Unsolicited messages: events, payments to the client's watches, histories, reports.
 
 use futures_util::FutureExt;
 use sdk_relay_events::{Frame, Next, Report};
@@ -11,7 +11,7 @@ use super::pending::Done;
 use super::{Connection, End, Step, failed};
 
 impl Connection {
-    /// Hands over the next events.
+    /// Sends the next events.
     pub(super) async fn advance<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         let Some(cursor) = self.cursor.as_mut() else {
             return Ok(());
@@ -20,9 +20,9 @@ impl Connection {
             Ok(Next::UpToDate) => self.behind = false,
             Ok(Next::Frames(frames)) => {
                 self.behind = true;
-                // The barrier lets events through once everything that came before them is scanned for this client's
-                // watches, and what was found lies in the mailbox. It goes out first, so that a client that hears of a
-                // block has received what its watches have in it.
+                // An event passes the barrier once everything before it is scanned for this client's watches and the
+                // payments found are in the mailbox. They are sent first, so that a client that receives a block has
+                // already received the payments in it.
                 self.feed_mail(socket).await?;
                 for frame in &frames {
                     socket.feed(frame).await?;
@@ -41,7 +41,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands over payments to the client's watches: this one, and those that wait behind it.
+    /// Sends payments to the client's watches: this one, and those queued after it.
     pub(super) async fn deliver<S>(&mut self, socket: &mut Socket<S>, frame: Option<Frame>) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -57,7 +57,7 @@ impl Connection {
         Ok(socket.flush().await?)
     }
 
-    /// The payments to the client's watches that wait, without a flush.
+    /// Feeds the queued payments to the client's watches to the socket, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         while let Some(frame) = self.mail.try_next() {
             self.feed_letter(socket, &frame).await?;
@@ -65,15 +65,16 @@ impl Connection {
         Ok(())
     }
 
-    /// A frame of the mailbox, behind the answers to the commands that are done. Detection answers a `watch` before it
-    /// leaves anything in the mailbox for it, so that the answer is here when a frame of the watch is. The end of a
-    /// watch is answered behind the frame, which may be of it.
+    /// Feeds a frame of the mailbox to the socket, after the answers to completed commands. Detection answers a `watch`
+    /// before it puts a payment of that watch into the mailbox, so the answer is available before any frame of the
+    /// watch. The answer to an `unwatch` follows the frame, as the frame may belong to that watch.
     async fn feed_letter<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
         let mut last = None;
-        // Unconstrained: a task that has used up its budget would find nothing done yet.
+        // Unconstrained: with tokio's cooperative budget used up, the future would be pending although a command is
+        // done.
         while let Some(done) = tokio::task::unconstrained(self.pending.next()).now_or_never() {
             if matches!(done, Done::Unwatched(_)) {
-                // Commands behind it have not begun.
+                // Later commands have not begun.
                 last = Some(done);
                 break;
             }

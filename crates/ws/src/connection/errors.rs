@@ -1,4 +1,4 @@
-//! Errors of the client, answered and counted.
+//! Answers and counts the client's errors.
 
 use sdk_relay_protocol::{ErrorMessage, Refusal, ServerMessage};
 use sdk_relay_telemetry::clock::unix_now;

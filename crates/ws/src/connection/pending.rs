@@ -1,8 +1,8 @@
-//! Commands that wait for detection, beside everything else that the connection does.
+//! Commands that wait for detection, concurrently with the rest of the connection.
 //!
-//! They are worked on one after the other, so that their answers come in the order of the requests. Detection may be
-//! busy, its store may fail, its node may be away: none of that holds up the connection's pings, its close, or its
-//! other messages.
+//! They are processed in sequence, so that the answers are in the order of the requests. Detection may be busy, its
+//! store may fail, its node may be unreachable: none of that delays the connection's pings, its close, or its other
+//! messages.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,22 +17,23 @@ use super::super::session::refusal;
 use super::super::watch::{Keys, check_sizes, keys};
 use crate::handles::Handles;
 
-/// Commands of one connection that may wait: more than it may have watches by default, so that a client can order all
-/// of them at once. One takes 1 KB at most, as a `watch` that is too large waits as its refusal: 128 KB in all.
+/// Maximum number of queued commands per connection: more than the default maximum of watches, so that a client can
+/// request all of them at once. Each takes at most 1 KB, as an oversized `watch` is queued as its refusal: 128 KB in
+/// all.
 const COMMANDS_WAITING: usize = 128;
 
-/// A command that waits.
+/// A queued command.
 #[derive(Debug)]
 pub(super) enum Command {
     Watch(Watch),
-    /// There are as many at most as the connection has watches.
+    /// At most as many as the connection has watches.
     Unwatch(Unwatch),
-    /// A `watch` that is refused, in its turn among the answers.
+    /// A `watch` that is refused, queued to keep the order of the answers.
     Refuse(Refusal),
     Log(Event),
 }
 
-/// A command that is done, and what is to be answered.
+/// A completed command with its answer.
 #[derive(Debug)]
 pub(super) enum Done {
     Watched {
@@ -42,14 +43,14 @@ pub(super) enum Done {
     },
     Refused(Refusal),
     Unwatched(Unwatch),
-    /// A watch will end, but has not yet.
+    /// The watch will end, but has not ended yet.
     NotUnwatched(Refusal),
     Logged,
 }
 
 type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
 
-/// The commands of one connection.
+/// The queued commands of one connection.
 pub(super) struct Pending {
     handles: Arc<Handles>,
     mailbox: Mailbox,
@@ -69,7 +70,7 @@ impl Pending {
         }
     }
 
-    /// Takes a command, unless too many wait.
+    /// Queues a command, unless too many are queued.
     pub(super) fn push(&mut self, command: Command) -> Result<(), Refusal> {
         if let Command::Watch(watch) = &command
             && self.waiting.len() >= COMMANDS_WAITING
@@ -80,7 +81,7 @@ impl Pending {
             return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
         }
         let command = match command {
-            // It may have a megabyte: it is not kept until its turn comes.
+            // It may take a megabyte, so only its refusal is queued.
             Command::Watch(watch) => check_sizes(&watch, self.handles.settings.now().max_labels_per_watch)
                 .map_or_else(Command::Refuse, |()| Command::Watch(watch)),
             other => other,
@@ -89,7 +90,7 @@ impl Pending {
         Ok(())
     }
 
-    /// The next command that is done. Nothing is lost when it is dropped half-way.
+    /// The next completed command. Cancel safe.
     pub(super) async fn next(&mut self) -> Done {
         loop {
             if let Some(running) = &mut self.running {
@@ -105,7 +106,7 @@ impl Pending {
         }
     }
 
-    /// The connection has ended. Events still go into the log; watches are of no use to anybody.
+    /// After the end of the connection: events are still written to the log, new watches are dropped.
     pub(super) async fn log_the_rest(self) {
         if let Some(running) = self.running.filter(|_| self.runs_log) {
             running.await;
@@ -142,11 +143,11 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
     let (max_labels, has_index) = (handles.settings.now().max_labels_per_watch, handles.index.is_some());
     let scanner = handles.detection.scanner().clone();
     let turn = handles.key_work.turn(mailbox.address()).await;
-    // A hundred labels take some 10 ms: not on the threads that serve all sockets.
+    // A hundred labels take about 10 ms, which is too long for the threads of the async runtime.
     let keys = blocking::spawn(move || {
         let keys = keys(&watch, network, max_labels, has_index, &scanner);
         drop(watch);
-        // The thread is kept, and with it what computing with the key has left on its stack.
+        // The pool keeps the thread, and with it the remains of the key on its stack.
         wipe_stack_below();
         drop(turn);
         keys

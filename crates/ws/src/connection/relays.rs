@@ -1,4 +1,4 @@
-//! Relays at the other end: those that prove who they are become links of the mesh.
+//! Peers that are relays: those that prove their identity become links of the mesh.
 
 use sdk_relay_mesh_net::{KnownRelay, LinkStep};
 use sdk_relay_protocol::{CloseCode, Event, RelayConnected, RelayProof};
@@ -10,7 +10,7 @@ use super::pending::Command;
 use super::{Connection, End, Step};
 
 impl Connection {
-    /// A relay's proof: when it is right, the connection becomes a link of the mesh.
+    /// Checks a relay's proof: if it is valid, the connection becomes a link of the mesh.
     pub(super) async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         socket: &mut Socket<S>,
@@ -56,7 +56,7 @@ impl Connection {
     }
 
     pub(super) fn relay_joined(&mut self, relay: RelayConnected) {
-        // Only watches are ever refused.
+        // Only watches can be refused.
         if self.handles.mesh.may_announce_unproven()
             && self
                 .pending

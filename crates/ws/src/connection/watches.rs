@@ -1,4 +1,4 @@
-//! Watches come and go.
+//! Registers and ends watches.
 
 use sdk_relay_detect::Registered;
 use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
@@ -46,7 +46,7 @@ impl Connection {
         }
     }
 
-    /// Answers a command that is done.
+    /// Answers a completed command.
     pub(super) async fn done<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, done: Done) -> Step {
         match done {
             Done::Watched {
@@ -73,8 +73,8 @@ impl Connection {
             }
             Done::NotUnwatched(refusal) => self.send_error(socket, refusal).await,
             Done::Unwatched(unwatch) => {
-                // Detection has ended the watch: what it left of it lies in the mailbox, and nothing of it may come
-                // after the answer.
+                // Detection has ended the watch: its last payments are in the mailbox, and none may be sent after the
+                // answer.
                 while let Some(frame) = self.mail.try_next() {
                     self.feed_frame(socket, &frame).await?;
                 }

@@ -1,4 +1,4 @@
-//! The answer to a handshake, and to a change of topics.
+//! The answers to a handshake and to a change of topics.
 
 use sdk_relay_protocol::{
     API_VERSION, CloseCode, HandshakeResponse, HandshakeStatus, ServerMessage, SubscribeResponse, Topic,
@@ -33,7 +33,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        // Who is not let in learns nothing of the wallet nor of other relays.
+        // A rejected client learns nothing about the wallet or other relays.
         let response = HandshakeResponse {
             silent_payment_address: None,
             relays: Vec::new(),
@@ -73,7 +73,7 @@ impl Connection {
         }
     }
 
-    /// One report at once for each topic that brings them (CONTRACT, "Topics").
+    /// The first report of each topic that has reports, sent at once (CONTRACT, "Topics").
     pub(super) async fn first_reports<S>(&mut self, socket: &mut Socket<S>, added: Vec<Topic>) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! Bytes of a client become messages (RFC 6455, section 5). No I/O.
+//! Assembles messages from the bytes of a client (RFC 6455, section 5). No I/O.
 
 use sdk_relay_transport::Buffer;
 
@@ -6,14 +6,14 @@ use super::Broken;
 use super::frame::{HEADER_BYTES, Header, Opcode};
 use super::utf8::Utf8;
 
-/// What has arrived whole.
+/// Complete input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Text(Vec<u8>),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
     Pong,
-    /// With the code, where it had one.
+    /// With its code, if it has one.
     Close(Option<u16>),
 }
 
@@ -21,19 +21,19 @@ pub(super) enum Item {
 #[derive(Debug)]
 pub(super) struct Assembler {
     largest: usize,
-    /// Payload is counted and thrown away: the connection is closing.
+    /// Payload is counted and discarded: the connection is closing.
     discards: bool,
     header: [u8; HEADER_BYTES],
     header_length: usize,
     frame: Option<Frame>,
-    /// The message that is being assembled, which may have begun in an earlier frame.
+    /// The incomplete message, which may have begun in an earlier frame.
     message: Option<Message>,
     /// Its bytes.
     payload: Buffer,
     control: Buffer,
 }
 
-/// A frame whose header is there.
+/// A frame whose header is complete.
 #[derive(Debug)]
 struct Frame {
     header: Header,
@@ -61,18 +61,18 @@ impl Assembler {
         }
     }
 
-    /// Keeps no payload from here on.
+    /// Discards all payload from now on.
     pub(super) fn discard(&mut self) {
         self.discards = true;
         self.payload = Buffer::default();
     }
 
-    /// Whether a message or a frame has begun whose rest is awaited.
+    /// Whether a message or a frame is incomplete.
     pub(super) fn is_unfinished(&self) -> bool {
         self.header_length > 0 || self.frame.is_some() || self.message.is_some()
     }
 
-    /// The bytes of the message so far; they are to be given back before more is pushed.
+    /// The payload of the message so far. The caller gives it back before the next push.
     pub(super) fn take_payload(&mut self) -> Buffer {
         std::mem::take(&mut self.payload)
     }
@@ -81,7 +81,7 @@ impl Assembler {
         self.payload = payload;
     }
 
-    /// Takes from `input`, and advances it, until something is whole or nothing is left.
+    /// Consumes `input` until an item is complete or no input is left.
     pub(super) fn push(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Broken> {
         loop {
             if self.frame.is_none() && !self.read_header(input)? {
@@ -107,7 +107,7 @@ impl Assembler {
         }
     }
 
-    /// Whether the header is there.
+    /// Whether the header is complete.
     fn read_header(&mut self, input: &mut &[u8]) -> Result<bool, Broken> {
         while let [next, rest @ ..] = *input {
             let Some(place) = self.header.get_mut(self.header_length) else {
@@ -156,7 +156,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// A piece of the payload that begins at the byte `at`, as it came.
+    /// A piece of the payload, still masked, that begins at the byte `at`.
     fn take_piece(&mut self, header: &Header, at: u64, piece: &[u8]) -> Result<(), Broken> {
         let coming = usize::try_from(header.length - at).unwrap_or(usize::MAX);
         let buffer = if header.opcode.is_control() {
@@ -170,7 +170,7 @@ impl Assembler {
             .message
             .as_mut()
             .filter(|m| m.is_text && !header.opcode.is_control());
-        // Masks have four bytes: only the lowest bits of the place count.
+        // Masks have four bytes: only the lowest bits of the offset matter.
         let mut mask = header.mask;
         mask.rotate_left((at & 3) as usize);
         let mut is_utf8 = true;

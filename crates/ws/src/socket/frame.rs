@@ -2,12 +2,12 @@
 
 use super::Broken;
 
-/// Longest header: two bytes, a length of eight, the mask.
+/// Longest header: two bytes, eight bytes of length, the mask.
 pub(super) const HEADER_BYTES: usize = 14;
 /// Longest payload of a control frame (section 5.5).
 const CONTROL_BYTES: u64 = 125;
 
-/// What a frame holds.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
     Continuation,
@@ -57,8 +57,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`. `None`: there are too few of them. Mistakes are found as early as
-    /// they can be.
+    /// Reads the header at the beginning of `bytes`. `None`: more bytes are needed. An error is reported at the first
+    /// byte that determines it.
     pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, Broken> {
         let [first, second, rest @ ..] = bytes else {
             return match bytes {
@@ -110,7 +110,8 @@ impl Header {
     }
 }
 
-/// The header of a frame of the relay: whole, and not masked. Gives how many of the bytes count.
+/// The header of a frame of the relay: unfragmented and not masked. Returns the buffer and the length of the header in
+/// it.
 pub(super) fn write_header(opcode: Opcode, length: usize) -> ([u8; HEADER_BYTES], usize) {
     let mut header = [0; HEADER_BYTES];
     header[0] = 0x80 | opcode.bits();

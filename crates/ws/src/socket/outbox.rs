@@ -1,4 +1,4 @@
-//! Frames on their way to a client.
+//! Frames that wait to be written to a client.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -10,14 +10,14 @@ use tokio::io::AsyncWrite;
 
 use super::frame::{HEADER_BYTES, Opcode, write_header};
 
-/// Slices of one write: so many frames with their headers go to the system at once.
+/// Maximum number of slices in one vectored write; each frame takes two.
 const SLICES: usize = 32;
 
 /// Frames that are not written yet. Payloads are shared, not copied.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     frames: VecDeque<Frame>,
-    /// Bytes of the first frame that are written.
+    /// Bytes of the first frame that are already written.
     written: usize,
     bytes: usize,
 }
@@ -34,7 +34,7 @@ impl Frame {
         self.header_length + self.payload.len()
     }
 
-    /// What is left of header and payload after so many bytes.
+    /// The rest of header and payload after the first `written` bytes.
     fn after(&self, written: usize) -> [&[u8]; 2] {
         let header = self.header.get(written..self.header_length).unwrap_or_default();
         let payload = self.payload.get(written.saturating_sub(self.header_length)..);
@@ -54,18 +54,18 @@ impl Outbox {
         self.frames.push_back(frame);
     }
 
-    /// Drops the frames of which nothing is written.
+    /// Drops the frames of which no byte is written.
     pub(super) fn drop_unbegun(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.written);
     }
 
-    /// Bytes that wait.
+    /// Number of bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Writes all of it. Cancelling it loses nothing.
+    /// Writes all frames. Cancel safe.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,

@@ -1,16 +1,16 @@
-//! Whether text is UTF-8, piece by piece: a message may end in the middle of a character, and a wrong one is refused as
-//! soon as it shows.
+//! Incremental UTF-8 validation: a piece of a message may end in the middle of a character, and an invalid byte is
+//! refused at once.
 
-/// What has come of the text.
+/// The state of the validation.
 #[derive(Debug, Default)]
 pub(super) struct Utf8 {
-    /// The beginning of a character whose rest is awaited.
+    /// The bytes of an incomplete character.
     begun: [u8; 4],
     length: usize,
 }
 
 impl Utf8 {
-    /// Takes the next piece. `false`: this is no UTF-8, whatever follows.
+    /// Validates the next piece. `false`: the text is not valid UTF-8.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> bool {
         while self.length > 0
             && let [next, rest @ ..] = bytes
@@ -39,7 +39,7 @@ impl Utf8 {
         true
     }
 
-    /// Whether no character is half there.
+    /// Whether the last character is complete.
     pub(super) fn is_whole(&self) -> bool {
         self.length == 0
     }

@@ -1,4 +1,4 @@
-//! Somebody who only listens.
+//! A client that only receives.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::{DEADLINE, Wire, get, mine};
 
-/// Between two blocks: often enough that every kind of bad input meets some.
+/// Time between two blocks, short enough that some are mined during every kind of invalid input.
 const BLOCK_EVERY: Duration = Duration::from_millis(100);
 
-/// A client that must hear of every block on one and the same connection, and a miner.
+/// A client that must receive every block on one connection, and a miner.
 pub(crate) struct Bystander {
-    /// Event ids and heights of the blocks that were told.
+    /// Event ids and heights of the received blocks.
     told: Arc<Mutex<Vec<(u64, u64)>>>,
     listening: JoinHandle<()>,
     mining: JoinHandle<()>,
@@ -52,19 +52,19 @@ impl Bystander {
         }
     }
 
-    /// How many blocks it has heard of.
+    /// Number of received blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.told.lock().unwrap().len()
     }
 
-    /// Ends it. It must have heard of every block, once and in order.
+    /// Ends it, and asserts that it has received every block, once and in order.
     pub(crate) async fn end(self, relay: &RelayProcess) {
         self.stop.cancel();
         self.mining.await.expect("the miner");
         mine(relay, 1).await;
         let tip = height(relay).await;
         let listening = &self.listening;
-        eventually(DEADLINE, format!("the bystander hears of block {tip}"), async || {
+        eventually(DEADLINE, format!("the bystander receives block {tip}"), async || {
             assert!(!listening.is_finished(), "the bystander has lost its connection");
             let last = self.told.lock().unwrap().last().copied();
             last.filter(|(_, height)| *height >= tip)
@@ -79,7 +79,7 @@ impl Bystander {
 }
 
 async fn mine_until(stop: CancellationToken, url: String) {
-    // Time between two blocks, not time to wait for something.
+    // An interval, not a wait for a condition.
     while timeout(BLOCK_EVERY, stop.cancelled()).await.is_err() {
         let reply = testkit::http_post(&url, &json!({})).await;
         assert_eq!(reply.status, 200, "{}", reply.text());

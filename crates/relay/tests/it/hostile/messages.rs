@@ -1,4 +1,4 @@
-//! Bad messages in good frames.
+//! Invalid messages in valid frames.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 use crate::hostile::{Stage, mutation};
 use crate::wire::Wire;
 
-/// Texts to a client that has shaken hands.
+/// Messages after a handshake.
 const TEXTS: usize = 4000;
-/// Texts as first messages, and binary messages; each ends its connection.
+/// First messages, and binary messages; each ends its connection.
 const FIRST_TEXTS: usize = 1000;
 const BINARIES: usize = 1000;
 
-/// Errors in a row that end a connection.
+/// Consecutive errors that end a connection.
 const ROW: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn every_first_message_that_is_wrong_is_rejected() {
             assert_eq!(wire.closed().await.0, 1002, "{text:?}");
         }
     }
-    println!("{accepted} were good after all");
+    println!("{accepted} were valid");
     assert!(accepted < FIRST_TEXTS / 4, "{accepted}");
     stage.end().await;
 }
@@ -79,7 +79,7 @@ async fn every_binary_message_is_1003() {
             _ => Wire::greet(&stage.url(), &["notifications"]).await,
         };
         let bytes = mutation::bytes(&mut stage.rng, 2000);
-        // In one frame, or in two.
+        // In one frame or in two.
         let at = stage.rng.gen_range(0..=bytes.len());
         if n % 3 == 0 {
             wire.raw.send_frame(0x02, &bytes[..at]).await.unwrap();

@@ -1,10 +1,10 @@
-//! Random texts: any, and such as were messages once.
+//! Random texts: arbitrary ones, and mutated messages.
 
 use bitcoin::secp256k1::rand::Rng;
 use bitcoin::secp256k1::rand::rngs::StdRng;
 use bitcoin::secp256k1::rand::seq::SliceRandom;
 
-/// A good message of each type.
+/// A valid message of each type.
 const MESSAGES: [&str; 9] = [
     r#"{"type":"handshake","client_id":"c","version":"1.0.0","capabilities":["sync","health"],"timestamp":1703001600,"resume_from":0}"#,
     r#"{"type":"handshake","client_id":"r","version":"1.0.0","capabilities":[],"role":"relay","relay_id":"relay-2","address":"h:1"}"#,
@@ -17,7 +17,7 @@ const MESSAGES: [&str; 9] = [
     r#"{"type":"unwatch","watch_id":"watch-1","message_id":"m"}"#,
 ];
 
-/// What JSON parsers stumble over.
+/// Difficult input for JSON parsers.
 const PIECES: [&str; 24] = [
     "\"",
     "\\",
@@ -59,7 +59,7 @@ pub(crate) fn text(rng: &mut StdRng) -> String {
         .collect()
 }
 
-/// A good message after a few changes. Some are still good.
+/// A valid message after a few changes. Some are still valid.
 pub(crate) fn message(rng: &mut StdRng) -> String {
     let mut chars: Vec<char> = MESSAGES.choose(rng).expect("one").chars().collect();
     for _ in 0..rng.gen_range(1..=4) {

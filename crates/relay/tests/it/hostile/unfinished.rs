@@ -1,5 +1,4 @@
-//! Requests and messages that never end: what is held of them has a budget and a deadline, and nobody else waits for
-//! them.
+//! Requests and messages that never end: their memory has a budget and a deadline, and no other client waits for them.
 
 use std::time::Duration;
 
@@ -17,21 +16,21 @@ use crate::hostile::Stage;
 use crate::wire::{DEADLINE, Wire, get, handshake};
 use testkit::{Bare, close_code, frame};
 
-/// Requests that are under way at once: as many as there are places for HTTP connections.
+/// Concurrent requests: as many as the limit of HTTP connections.
 const REQUESTS: usize = 1024;
-/// Unfinished messages; `RELAY_TEST_UNFINISHED` sets another number (1,500 in the report that brought this about).
+/// Unfinished messages; `RELAY_TEST_UNFINISHED` sets another number (1,500 in the original report).
 const MESSAGES: usize = 200;
 /// Bytes of each that are sent: nearly the largest message.
 const MESSAGE: usize = 1_040_000;
 /// Memory above that of the idle relay.
 const MEMORY: u64 = 150_000_000;
-/// Between two looks at the memory.
+/// Interval of the measurements of memory.
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
-/// Who was cut comes again after this.
+/// A disconnected client reconnects after this.
 const AGAIN: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unfinished_requests_and_messages_keep_nobody_out_and_have_a_budget() {
+async fn incomplete_requests_and_messages_are_bounded_and_block_no_others() {
     open_files::to_the_most();
     let messages = match std::env::var("RELAY_TEST_UNFINISHED") {
         Ok(number) => number.parse().expect("a number"),
@@ -50,7 +49,7 @@ async fn unfinished_requests_and_messages_keep_nobody_out_and_have_a_budget() {
         closed.spawn(unfinished_message(stage.url()));
     }
 
-    // An honest client that needs a second for a message is none of the largest.
+    // A client that needs a second for a message is not evicted, as its message is not among the largest.
     let honest = tokio::spawn(in_two_halves(stage.url()));
     let (mut codes, mut most, mut pace) = (Vec::new(), 0, interval(MEMORY_EVERY));
     while codes.len() < messages {
@@ -70,7 +69,7 @@ async fn unfinished_requests_and_messages_keep_nobody_out_and_have_a_budget() {
         most.saturating_sub(idle) / 1_000_000
     );
     assert!(most < idle + MEMORY, "{most} bytes, {idle} when idle");
-    // 64 MB hold some sixty of them, which run out of time; the others made way.
+    // 64 MB hold about sixty of them, which exceed the time limit; the others are evicted.
     let of = |code: CloseCode| codes.iter().filter(|c| **c == Some(code.code())).count();
     let (late, evicted) = (of(CloseCode::Policy), of(CloseCode::TryAgain));
     assert_eq!(late + evicted, messages, "{codes:?}");
@@ -95,7 +94,7 @@ async fn unfinished_inputs_cut(stage: &Stage) -> f64 {
     line.expect("the figure").parse().expect("a number")
 }
 
-/// A request with one byte of a thousand, again whenever it is cut.
+/// Sends one byte of a request of a thousand, and again after each disconnect.
 async fn keep_posting(url: String, stop: CancellationToken) {
     let head = "POST /tx HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
     let posting = async {
@@ -104,7 +103,7 @@ async fn keep_posting(url: String, stop: CancellationToken) {
             if bare.send(head.as_bytes()).await {
                 bare.read_to_end(DEADLINE).await;
             }
-            // It comes again soon, and leaves this machine's processors to the relay.
+            // The pause leaves the processors of this machine to the relay.
             tokio::time::sleep(AGAIN).await;
         }
     };
@@ -114,13 +113,13 @@ async fn keep_posting(url: String, stop: CancellationToken) {
     }
 }
 
-/// A message without its end; gives the code with which it is closed.
+/// Sends a message without its end, and returns the close code.
 async fn unfinished_message(url: String) -> Option<u16> {
     let mut bare = Bare::connect(&url).await.upgrade().await;
     bare.send_frame(0x81, handshake(&[]).to_string().as_bytes()).await;
     let mut message = frame(0x81, &vec![b' '; MESSAGE]);
     message.truncate(MESSAGE - 1);
-    // What made way is read away while the close is under way.
+    // The relay discards the input of an evicted message during the close.
     bare.send(&message).await;
     close_code(&bare.read_to_end(DEADLINE).await)
 }
@@ -130,7 +129,7 @@ async fn in_two_halves(url: String) {
     bare.send_frame(0x81, handshake(&[]).to_string().as_bytes()).await;
     let padding = " ".repeat(50_000);
     bare.send_frame(0x01, format!("{{{padding}").as_bytes()).await;
-    // Time of a slow network.
+    // Delay of a slow network.
     tokio::time::sleep(Duration::from_secs(1)).await;
     bare.send_frame(0x80, br#""type":"ping"}"#).await;
     let mut sent = String::new();
@@ -144,11 +143,11 @@ async fn in_two_halves(url: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_evicted_message_is_told_why() {
+async fn an_evicted_message_gets_the_reason() {
     let relay = testkit::RelayProcess::start(crate::wire::standalone().set("LIMITS__INPUT_MEMORY", "2")).await;
     let beginning = frame(0x01, &vec![b' '; MESSAGE]);
-    // Where the machine is so busy that the second message comes 10 s after the first, the first is closed for that:
-    // once more then.
+    // On a very busy machine the second message may follow 10 s after the first, which is then closed for its time
+    // limit: this is retried.
     let mut tries = 0..5;
     let mut young = loop {
         assert!(tries.next().is_some(), "no message was evicted");
@@ -163,7 +162,7 @@ async fn an_evicted_message_is_told_why() {
         }
         assert_eq!(code, CloseCode::Policy.code(), "{reason}");
     };
-    // The other goes on.
+    // The other continues.
     young
         .raw
         .send_bytes(&frame(0x80, b"{\"type\":\"ping\"}"))

@@ -1,5 +1,5 @@
-//! What takes minutes: pings, silence, slowness. The relay's own connection actor over a pipe in memory, on a paused
-//! clock.
+//! Timeouts of minutes: pings, silent and slow clients. The relay's own connection task over an in-memory pipe, on a
+//! paused clock.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl House {
         }
     }
 
-    /// A client behind a pipe that holds so many bytes each way.
+    /// A client behind a pipe with a buffer of this many bytes in each direction.
     fn connect(&self, pipe: usize) -> Client {
         let (near, far) = tokio::io::duplex(pipe);
         let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
@@ -74,7 +74,7 @@ impl House {
         }
     }
 
-    /// Tells so many events of the topic `tweaks`.
+    /// Publishes this many events of the topic `tweaks`.
     fn tell(&self, events: u64) {
         let hub = &self.relay.websockets().hub;
         let newest = *hub.head().borrow();
@@ -112,7 +112,7 @@ impl Client {
     }
 }
 
-/// A relay on the embedded chain, with ports of the system's choice and reports so rare that they do not disturb.
+/// A relay on the embedded chain, with free ports and without frequent reports.
 fn settings(data: &TempDir) -> Loader {
     let file = data.path().join("sdk_relay.toml");
     let text = "ws_url = \"127.0.0.1:0\"\nhttp_url = \"127.0.0.1:0\"\n\
@@ -126,7 +126,7 @@ fn settings(data: &TempDir) -> Loader {
     )
 }
 #[tokio::test(start_paused = true)]
-async fn pings_every_30_s_and_who_answers_stays() {
+async fn pings_every_30_s_and_keeps_clients_that_answer() {
     let house = House::open().await;
     let mut client = house.connect(4096);
     client.greet().await;
@@ -140,16 +140,16 @@ async fn pings_every_30_s_and_who_answers_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_silent_for_90_s_is_dropped() {
+async fn a_client_silent_for_90_s_is_dropped() {
     let house = House::open().await;
     let mut client = house.connect(4096);
     client.greet().await;
-    // It reads nothing, so nothing answers the pings.
+    // It reads nothing, so the pings are not answered.
     (&mut client.actor).await.unwrap();
     assert!((90..=92).contains(&client.seconds()), "{}", client.seconds());
     let mut sent = Vec::new();
     client.socket.get_mut().read_to_end(&mut sent).await.unwrap();
-    // What stands before the close frame: two pings, of two bytes each.
+    // The frames before the close frame: two pings, of two bytes each.
     assert_eq!(close_code(&sent), Some(1001));
     assert!(
         sent.windows(5)
@@ -160,10 +160,10 @@ async fn who_is_silent_for_90_s_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_handshake_it_ends_after_10_s_and_not_before() {
+async fn without_a_handshake_it_ends_after_exactly_10_s() {
     let house = House::open().await;
     let mut client = house.connect(4096);
-    // Pings are no handshake.
+    // Pings do not count as a handshake.
     client.socket.send(Message::ping("hello")).await.unwrap();
     assert!(client.next().await.is_pong());
     let frame = client.next().await;
@@ -172,7 +172,7 @@ async fn without_a_handshake_it_ends_after_10_s_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
+async fn a_client_that_accepts_no_data_for_20_s_is_closed_and_others_continue() {
     let house = House::open().await;
     let mut deaf = house.connect(1024);
     let mut reader = house.connect(1024);
@@ -188,9 +188,9 @@ async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
             "{id}: {frame:?}"
         );
     }
-    assert_eq!(reader.seconds(), 0, "nobody waited for the other");
+    assert_eq!(reader.seconds(), 0, "neither waited for the other");
     (&mut deaf.actor).await.unwrap();
-    // Twenty seconds for the write, two for a close frame that nobody reads, and two for the client to end the
+    // Twenty seconds for the write, two for a close frame that is not read, and two for the client to end the
     // connection.
     assert_eq!((deaf.seconds(), house.cut()), (24, 1));
     house.tell(1);
@@ -198,11 +198,11 @@ async fn who_takes_nothing_for_20_s_is_cut_off_and_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_falls_too_far_behind_is_told_to_come_back() {
+async fn a_client_too_far_behind_is_closed_with_1013() {
     let house = House::open().await;
     let mut client = house.connect(1024);
     client.greet().await;
-    // At the head once, so live; then more than is held for anybody.
+    // Up to date once, so live; then more events than the relay holds for a client.
     house.tell(1);
     assert!(client.next().await.is_text());
     house.tell(10_000);

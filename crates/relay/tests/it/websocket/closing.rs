@@ -1,4 +1,4 @@
-//! How connections end, and what is not a WebSocket.
+//! The end of connections, and requests that are not WebSocket upgrades.
 
 use sdk_relay_client::Frame;
 use serde_json::json;
@@ -40,13 +40,13 @@ async fn a_mebibyte_is_read_and_more_is_1009() {
     wire.say_text("x".repeat(MIB)).await;
     assert_eq!(wire.heard().await["code"], "invalid_json");
 
-    // Again and again: the code must not be lost in a reset, whatever of the message is still under way.
+    // Repeatedly: the code must not be lost in a reset while a part of the message is still in transit.
     for length in [MIB + 1, 2 * MIB, 8 * MIB] {
         let mut bare = Bare::connect(&relay.ws_url()).await.upgrade().await;
         bare.send_frame(0x81, &vec![b'x'; length]).await;
         assert_eq!(close_code(&bare.read_to_end(DEADLINE).await), Some(1009), "{length}");
     }
-    // In fragments that are small each.
+    // In small fragments.
     let mut bare = Bare::connect(&relay.ws_url()).await.upgrade().await;
     bare.send_frame(0x01, &vec![b'x'; MIB / 2]).await;
     bare.send_frame(0x00, &vec![b'x'; MIB / 2]).await;
@@ -98,7 +98,7 @@ async fn a_message_may_come_in_fragments_and_pings_are_answered_between() {
 }
 
 #[tokio::test]
-async fn the_relays_end_is_1001_for_everybody() {
+async fn a_shutdown_closes_all_clients_with_1001() {
     let mut relay = start().await;
     let mut clients = vec![Wire::open(&relay.ws_url()).await];
     for capabilities in [&[][..], &["notifications", "sync"], &["tweaks"]] {
@@ -115,7 +115,7 @@ async fn the_relays_end_is_1001_for_everybody() {
 }
 
 #[tokio::test]
-async fn any_path_will_do() {
+async fn any_path_is_accepted() {
     let relay = start().await;
     for path in ["/", "/ws", "/api/v1/socket?token=x&y=%20", "/health"] {
         let mut wire = Wire::greet(&format!("{}{path}", relay.ws_url()), &["notifications"]).await;
@@ -124,7 +124,7 @@ async fn any_path_will_do() {
 }
 
 #[tokio::test]
-async fn what_asks_for_no_websocket_gets_a_hint() {
+async fn a_plain_http_request_gets_a_hint() {
     let relay = start().await;
     let without = |line: &str| UPGRADE.replace(line, "");
     for (what, request, status, hint) in [

@@ -1,4 +1,4 @@
-//! What is wrong is told, and the connection stays; too much of it ends it.
+//! Errors are reported, and the connection stays open; ten in a row end it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::wire::json::Json;
 use crate::wire::{Wire, start};
 
 #[tokio::test]
-async fn every_mistake_has_its_code_and_names_its_message() {
+async fn every_error_has_its_code_and_names_its_message() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     let cases = [
@@ -59,7 +59,7 @@ async fn every_mistake_has_its_code_and_names_its_message() {
         assert!(!error["message"].as_str().unwrap().is_empty());
         wire.lives().await;
     }
-    // Neither a long message_id nor a long value comes back whole.
+    // Neither a long message_id nor a long value is returned in full.
     let long = "x".repeat(300_000);
     let error = wire
         .ask(json!({"type": long, "timestamp": long, "message_id": long}))
@@ -77,7 +77,7 @@ async fn every_mistake_has_its_code_and_names_its_message() {
 }
 
 #[tokio::test]
-async fn unknown_fields_do_no_harm() {
+async fn unknown_fields_are_ignored() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     let pong = wire
@@ -94,7 +94,7 @@ async fn the_tenth_error_in_a_row_ends_the_connection() {
         for _ in 0..9 {
             assert_eq!(wire.ask(json!({"type": "dance"})).await["type"], "error");
         }
-        // One good message, and the row begins anew.
+        // A valid message resets the count.
         wire.lives().await;
     }
     for _ in 0..10 {
@@ -111,7 +111,7 @@ async fn the_tenth_error_in_a_row_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn who_talks_too_much_is_told() {
+async fn a_client_over_the_message_rate_gets_an_error() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     let (mut pongs, mut refused) = (0, Value::Null);

@@ -1,4 +1,4 @@
-//! Relays among the clients.
+//! Clients that are relays.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn relay_handshake(relay_id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn their_coming_and_going_is_told() {
+async fn connects_and_disconnects_of_relays_are_reported() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     let (mut guest, response) = Wire::shake(&relay.ws_url(), relay_handshake("relay-4")).await;
@@ -61,7 +61,7 @@ async fn their_coming_and_going_is_told() {
     })
     .await;
 
-    // Both are events of the log: who was away hears of them.
+    // Both are events of the log: a client that was disconnected receives them.
     let mut later = handshake(&["notifications"]);
     later["resume_from"] = json!(0);
     let (mut late, response) = Wire::shake(&relay.ws_url(), later).await;
@@ -74,7 +74,7 @@ async fn their_coming_and_going_is_told() {
 }
 
 #[tokio::test]
-async fn without_an_address_it_is_where_it_came_from() {
+async fn without_an_address_the_peer_address_is_reported() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     let mut message = relay_handshake("relay-5");
@@ -87,7 +87,7 @@ async fn without_an_address_it_is_where_it_came_from() {
     );
 }
 
-/// Clients fail over to the addresses of relays: none of them is sent to its own machine, or to a network that this
+/// Clients fail over to the addresses of relays: no client must be sent to its own machine, or to a network that this
 /// relay does not dial.
 #[tokio::test]
 async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
@@ -135,7 +135,7 @@ async fn it_has_the_shape_of_the_reference() {
 }
 
 #[tokio::test]
-async fn a_storm_of_relays_is_not_told_without_end() {
+async fn the_reports_of_a_storm_of_relays_are_bounded() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     for n in 0..40 {

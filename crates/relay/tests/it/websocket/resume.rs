@@ -1,4 +1,4 @@
-//! Coming back: every retained event after `resume_from`, in order, before anything new.
+//! Resuming: every retained event after `resume_from`, in order, before any new one.
 
 use serde_json::{Value, json};
 use testkit::{Bitcoind, Options, RelayOptions, RelayProcess};
@@ -29,7 +29,7 @@ async fn until(relay: &RelayProcess, event_id: u64) {
 }
 
 #[tokio::test]
-async fn complete_in_order_and_then_live() {
+async fn a_resume_is_complete_in_order_and_then_live() {
     let relay = start().await;
     // Two events a block: itself and its tweaks.
     mine(&relay, 300).await;
@@ -43,7 +43,7 @@ async fn complete_in_order_and_then_live() {
     mine(&relay, 2).await;
     assert_eq!(ids(&mut wire, 4).await, [601, 602, 603, 604]);
 
-    // Its topics alone, and nothing for one who has it all.
+    // Only the subscribed topics, and nothing for a client that is up to date.
     let (mut blocks, _) = Wire::shake(&relay.ws_url(), resume(&["notifications"], 598)).await;
     assert_eq!(ids(&mut blocks, 3).await, [599, 601, 603]);
     let (mut head, response) = Wire::shake(&relay.ws_url(), resume(&["notifications"], 604)).await;
@@ -53,7 +53,7 @@ async fn complete_in_order_and_then_live() {
 }
 
 #[tokio::test]
-async fn it_holds_across_a_restart() {
+async fn a_resume_works_across_a_restart() {
     let mut relay = start().await;
     mine(&relay, 3).await;
     until(&relay, 6).await;
@@ -66,7 +66,7 @@ async fn it_holds_across_a_restart() {
     assert_eq!(ids(&mut wire, 2).await, [7, 8]);
 }
 
-/// The first start migrates its store; clients get what they would have got, byte for byte.
+/// The first start migrates its store; clients receive the same bytes as before.
 #[tokio::test]
 async fn a_log_of_version_0_1_is_resumed_by_id_and_by_block() {
     let mut relay = start().await;
@@ -100,11 +100,11 @@ async fn a_log_of_version_0_1_is_resumed_by_id_and_by_block() {
     relay.start_again().await;
     let (mut wire, _) = Wire::shake(&relay.ws_url(), resume(&["notifications", "tweaks"], 5)).await;
     assert_eq!(ids(&mut wire, 3).await, [6, 7, 8]);
-    assert!(!relay.stderr().contains("migrat"), "once is enough");
+    assert!(!relay.stderr().contains("migrat"), "migrated only once");
 }
 
 #[tokio::test]
-async fn a_gap_is_told_and_what_is_left_follows() {
+async fn a_gap_is_reported_and_the_remaining_events_follow() {
     let relay = RelayProcess::start(standalone().set("RETENTION__EVENTS", "10")).await;
     mine(&relay, 50).await;
     until(&relay, 100).await;
@@ -152,7 +152,8 @@ async fn ids_of_a_log_that_was_moved_away_are_a_gap_in_the_next_one() {
     assert!(ids(&mut wire, 1).await[0] > newest);
 }
 
-/// While the relay was away the node has pruned blocks that it had not seen: nobody who was there before has all.
+/// While the relay was stopped, the node has pruned blocks that the relay had not seen: earlier clients cannot be
+/// complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_that_the_node_has_pruned_meanwhile_are_a_gap() {
     // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
@@ -178,6 +179,6 @@ async fn blocks_that_the_node_has_pruned_meanwhile_are_a_gap() {
     let first = wire.heard().await;
     assert!(
         first["data"]["block_height"].as_u64() > Some(103),
-        "it goes on behind the hole: {first}"
+        "it continues after the gap: {first}"
     );
 }

@@ -62,7 +62,7 @@ async fn the_three_types_are_answered_with_this_relays_own() {
     );
     let metrics = &wire.ask(request("MetricsSync", "m")).await["payload"]["metrics"];
     assert_eq!(metrics["sync_requests"], 6, "{metrics}");
-    assert_eq!(metrics["sync_responses"], 5, "this one is under way: {metrics}");
+    assert_eq!(metrics["sync_responses"], 5, "this one is in progress: {metrics}");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn the_reference_samples_are_answered_in_their_shape() {
 async fn without_the_capability_it_is_not_authorized() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["notifications", "health"]).await;
-    // The topic of the same name, subscribed later, is no capability.
+    // The topic of the same name, subscribed later, does not grant the capability.
     wire.ask(json!({"type": "subscribe", "subscriptions": ["sync"]})).await;
     let error = wire.ask(request("StateSync", "s-1")).await;
     assert_eq!(
@@ -115,7 +115,7 @@ async fn the_same_message_on_the_same_connection_is_answered_from_the_cache_and_
     let before = cache(&relay).await;
     let first = ask(&mut wire, &of("relay-2", "msg-1")).await;
     assert_eq!(ask(&mut wire, &of("relay-2", "msg-1")).await, first);
-    // What a message says of its sender is not looked at.
+    // The sender in the message is ignored.
     assert_eq!(ask(&mut wire, &of("relay-3", "msg-1")).await, first);
     assert_eq!(cache(&relay).await, (before.0 + 2, before.1 + 1));
     assert_ne!(
@@ -125,7 +125,7 @@ async fn the_same_message_on_the_same_connection_is_answered_from_the_cache_and_
     );
     assert_ne!(ask(&mut wire, &of("relay-2", "msg-2")).await, first, "another message");
     assert_eq!(cache(&relay).await, (before.0 + 2, before.1 + 3));
-    // Answers are named so that nobody can guess the next one's name.
+    // The ids of answers are unpredictable.
     let names: Vec<Value> = [&first, &ask(&mut wire, &of("relay-2", "msg-3")).await]
         .map(|text| serde_json::from_str::<Value>(text).unwrap()["message_id"].clone())
         .to_vec();
@@ -137,7 +137,7 @@ async fn the_same_message_on_the_same_connection_is_answered_from_the_cache_and_
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused() {
+async fn an_invalid_sync_is_refused() {
     let relay = start().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
     for (change, answers) in [

@@ -1,4 +1,4 @@
-//! Topics: what subscribes to them, and what they bring.
+//! Topics: subscriptions and messages.
 
 use serde_json::{Value, json};
 use testkit::{Bare, RelayProcess, frame};
@@ -7,14 +7,14 @@ use crate::wire::json::Json;
 use crate::wire::reference::Reference;
 use crate::wire::{Wire, handshake, mine, mine_history, standalone};
 
-/// What stays `null` for a relay without links and without a failure.
+/// Fields that are `null` for a relay without links and without a failure.
 const UNKNOWN: [&str; 3] = [
     "payload.health.network_latency",
     "payload.metrics.avg_latency",
     "payload.metrics.success_rate",
 ];
 
-/// Reports that come only at once, never by the clock.
+/// A relay without periodic reports.
 async fn without_intervals() -> RelayProcess {
     let options = ["SYNC__INTERVAL", "SYNC__HEALTH_INTERVAL", "SYNC__METRICS_INTERVAL"]
         .iter()
@@ -23,7 +23,7 @@ async fn without_intervals() -> RelayProcess {
 }
 
 #[tokio::test]
-async fn capabilities_subscribe_and_bring_one_report_at_once() {
+async fn capabilities_subscribe_and_cause_an_immediate_report() {
     let relay = without_intervals().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["metrics", "sync", "flying", "health", "watch"]).await;
     let mut reports = Vec::new();
@@ -48,7 +48,7 @@ async fn both_answers_list_the_whole_set() {
             json!(["notifications", "health", "tweaks"]),
             1,
         ),
-        // A topic that is held already brings no second report.
+        // A topic that is subscribed already causes no second report.
         (
             "subscribe",
             json!(["health"]),
@@ -89,13 +89,13 @@ async fn both_answers_list_the_whole_set() {
             assert_eq!(wire.heard().await["type"], "sync", "{kind} {topics}");
         }
     }
-    // Nothing more was under way.
+    // No further message follows.
     wire.say(json!({"type": "ping"})).await;
     assert_eq!(wire.heard().await["type"], "pong");
 }
 
 #[tokio::test]
-async fn an_unknown_topic_is_refused_and_changes_nothing() {
+async fn an_unknown_topic_is_refused_without_effect() {
     let relay = without_intervals().await;
     let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     for bad in [json!(["health", "weather"]), json!("health"), json!([1]), Value::Null] {
@@ -110,7 +110,7 @@ async fn an_unknown_topic_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn reports_come_at_their_intervals_until_unsubscribed() {
+async fn reports_are_sent_at_their_intervals_until_unsubscribed() {
     let options = standalone()
         .set("SYNC__INTERVAL", "1")
         .set("SYNC__HEALTH_INTERVAL", "1")
@@ -142,7 +142,7 @@ async fn reports_come_at_their_intervals_until_unsubscribed() {
 }
 
 #[tokio::test]
-async fn each_topic_brings_its_own() {
+async fn each_topic_has_its_own_messages() {
     let relay = without_intervals().await;
     let mut blocks = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     let mut tweaks = Wire::greet(&relay.ws_url(), &["tweaks"]).await;
@@ -157,7 +157,7 @@ async fn each_topic_brings_its_own() {
     assert_eq!(told["event_id"], json!(mined["event_id"].as_u64().unwrap() + 1));
     for wire in [&mut blocks, &mut tweaks, &mut neither] {
         wire.say(json!({"type": "ping"})).await;
-        assert_eq!(wire.heard().await["type"], "pong", "nothing else came");
+        assert_eq!(wire.heard().await["type"], "pong", "no other message");
     }
 }
 
@@ -215,8 +215,7 @@ async fn the_history_of_tweaks_ends_with_its_subscription() {
     let history = json!({"type": "subscribe", "subscriptions": ["tweaks"], "from_height": 0});
     let end = json!({"type": "unsubscribe", "subscriptions": ["tweaks"]});
     let live = json!({"type": "subscribe", "subscriptions": ["tweaks"]});
-    // In one piece: the history has hardly begun when it ends, and has not been read when its topic is subscribed to
-    // again.
+    // In one write: the history has just begun when it ends, and is not read when its topic is subscribed to again.
     let messages = [handshake(&[]), history, end, live].map(|message| frame(0x81, message.to_string().as_bytes()));
     assert!(bare.send(&messages.concat()).await);
     let mut answers = 0;

@@ -1,4 +1,4 @@
-//! Watches: their answers, and every way to get them wrong.
+//! Watches: their answers, and all invalid ones.
 
 use serde_json::{Value, json};
 use testkit::RelayProcess;
@@ -9,7 +9,7 @@ use crate::wire::{DEADLINE, Wire, get, mine_history, standalone};
 const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
 const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
 
-/// A good `watch` with these fields in place of its own; `null` takes a field out.
+/// A valid `watch` with these fields replaced; `null` removes a field.
 pub(crate) fn watch(change: Value) -> Value {
     let mut message = json!({"type": "watch", "scan_private_key": SCAN, "spend_public_key": SPEND});
     let fields = message.as_object_mut().unwrap();
@@ -42,7 +42,7 @@ async fn a_watch_begins_and_ends() {
     ];
     assert_eq!(Json::parse(&text).keys(), keys);
     let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(answer["history"], "none", "nothing of it was asked for");
+    assert_eq!(answer["history"], "none", "none was requested");
     assert_eq!(
         (&answer["type"], &answer["status"]),
         (&json!("watch_response"), &json!("watching"))
@@ -82,7 +82,7 @@ async fn a_watch_begins_and_ends() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused_and_no_key_is_shown() {
+async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
     let relay = RelayProcess::start(
         standalone()
             .set("LOG__LEVEL", "trace")
@@ -158,14 +158,14 @@ async fn what_is_wrong_is_refused_and_no_key_is_shown() {
         }
         wire.lives().await;
     }
-    // A good one too, and nothing of any key is in the most talkative log.
+    // A valid one too. No part of any key is in the log at its highest level.
     let good = wire.ask(watch(json!({"labels": [0, 1, 4_294_967_295_u32]}))).await;
     assert_eq!(good["type"], "watch_response", "{good}");
     assert!(!relay.stderr().contains(&SCAN[8..40]), "the scan key is in the log");
 }
 
 #[tokio::test]
-async fn more_than_a_connection_may_have_are_refused() {
+async fn watches_over_the_limit_of_a_connection_are_refused() {
     let relay = RelayProcess::start(standalone().set("LIMITS__WATCHES_PER_CONNECTION", "2")).await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     let first = wire.ask(watch(json!({}))).await;
@@ -180,7 +180,7 @@ async fn more_than_a_connection_may_have_are_refused() {
         .ask(json!({"type": "unwatch", "watch_id": first["watch_id"]}))
         .await;
     assert_eq!(ended["type"], "unwatch_response");
-    // There is a place again, but a new watch costs a look through the mempool: not at once.
+    // There is capacity again, but a new watch scans the mempool, so its rate is limited.
     let error = wire.ask(watch(json!({"message_id": "w-4"}))).await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
@@ -190,7 +190,7 @@ async fn more_than_a_connection_may_have_are_refused() {
 }
 
 #[tokio::test]
-async fn a_watch_is_its_owners_alone() {
+async fn a_watch_belongs_to_its_connection() {
     let relay = RelayProcess::start(standalone()).await;
     let mut owner = Wire::greet(&relay.ws_url(), &[]).await;
     let mut other = Wire::greet(&relay.ws_url(), &[]).await;
@@ -216,7 +216,7 @@ async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
     let relay = RelayProcess::start(standalone()).await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     for n in 0..10 {
-        // Two ways to be wrong, one of which is found before the keys are looked at.
+        // Two kinds of errors, one of which is found before the keys are parsed.
         let bad = if n % 3 == 0 {
             json!({"labels": 1})
         } else {
@@ -227,26 +227,26 @@ async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
     assert_eq!(wire.closed().await.0, 1002);
 }
 
-/// Thousands of blocks of a history whose scan is under way when its watch ends.
+/// Thousands of blocks of a history whose scan is in progress when its watch ends.
 const HISTORY: u32 = 3;
 /// Watches that end early; before their answers waited for detection, some of a hundred were followed by their
 /// progress.
 const ENDED_EARLY: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_a_watch_comes_after_the_answer_to_its_end() {
+async fn no_message_of_a_watch_follows_the_answer_to_its_end() {
     let relay = RelayProcess::start(standalone()).await;
     mine_history(&relay, HISTORY).await;
     let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
     for n in 0..ENDED_EARLY {
-        // Watches beyond the first ones of a connection are paced.
+        // The rate of watches after the first ones of a connection is limited.
         if n % 50 == 0 {
             wire = Wire::greet(&relay.ws_url(), &[]).await;
         }
         wire.say(watch(json!({"from_height": 0}))).await;
         let watching = wire.heard().await;
         assert_eq!(watching["type"], "watch_response", "{watching}");
-        // Some end at once, some when their history is well under way.
+        // Some end at once, some during their history.
         for _ in 0..n % 3 {
             let progress = wire.heard().await;
             assert_eq!(progress["type"], "watch_progress", "{progress}");
@@ -264,7 +264,7 @@ async fn nothing_of_a_watch_comes_after_the_answer_to_its_end() {
             }
         }
     }
-    // What was still under way would be here by now.
+    // A message in transit would have arrived by now.
     wire.lives().await;
     assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 0);
 }

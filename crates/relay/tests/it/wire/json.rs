@@ -21,7 +21,7 @@ impl Json {
         serde_json::from_str(text).unwrap_or_else(|e| panic!("no JSON ({e}): {text}"))
     }
 
-    /// Names of the fields, in order. Empty for what is no object.
+    /// Names of the fields, in order. Empty for other values than objects.
     pub(crate) fn keys(&self) -> Vec<&str> {
         match self {
             Json::Object(fields) => fields.iter().map(|(name, _)| name.as_str()).collect(),
@@ -29,7 +29,7 @@ impl Json {
         }
     }
 
-    /// This value again and again, each time without another one of its fields, those deep inside too.
+    /// Copies of this value, each without one of its fields, nested ones included.
     pub(crate) fn each_without_one_field(&self) -> Vec<Json> {
         match self {
             Json::Object(fields) => (0..fields.len())
@@ -44,7 +44,7 @@ impl Json {
                     std::iter::once(Json::Object(without)).chain(inner)
                 })
                 .collect(),
-            // The first item of a list is the sample of all.
+            // The first item of a list is the sample of all its items.
             Json::List(items) => (items.iter().take(1))
                 .flat_map(Json::each_without_one_field)
                 .map(|item| Json::List(vec![item]))
@@ -66,9 +66,9 @@ impl Json {
     }
 }
 
-/// Where `actual` departs from the shape of `sample`: a field is missing, of another type, or out of order. Further
-/// fields are allowed. `null` is allowed at the paths `unknown` (such as `payload.health.network_latency`; fields of
-/// list items have the list's path), and anything where the sample has `null`.
+/// The differences of `actual` from the shape of `sample`: a field is missing, of another type, or out of order.
+/// Further fields are allowed. `null` is allowed at the paths `unknown` (such as `payload.health.network_latency`;
+/// fields of list items have the list's path), and anything where the sample has `null`.
 pub(crate) fn departures(sample: &Json, actual: &Json, unknown: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     compare(sample, actual, unknown, "", &mut found);
@@ -106,7 +106,7 @@ fn compare(sample: &Json, actual: &Json, unknown: &[&str], path: &str, found: &m
     }
 }
 
-/// Paths of the lists that have items in the sample and none in `actual`: there nothing is compared.
+/// Paths of the lists that have items in the sample and none in `actual`, whose items are not compared.
 pub(crate) fn empty_lists(sample: &Json, actual: &Json) -> Vec<String> {
     let mut found = Vec::new();
     find_empty(sample, actual, "", &mut found);

@@ -1,5 +1,5 @@
-//! What the tests of both APIs share: a relay on its embedded chain, a client that says what it likes, JSON with its
-//! order, and the samples of the API reference.
+//! What the tests of both APIs share: a relay on its embedded chain, a WebSocket client that can send invalid messages,
+//! JSON that keeps its order, and the samples of the API reference.
 
 pub(crate) mod json;
 pub(crate) mod reference;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, eventually, http_get, http_post};
 use tokio::time::timeout;
 
-/// Longer than any awaited step takes, even on a busy machine.
+/// Time limit of every awaited step, longer than any takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A relay on its embedded chain.
@@ -19,12 +19,12 @@ pub(crate) fn standalone() -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).arg("--standalone")
 }
 
-/// The same, running, as it is configured by default.
+/// Starts one with the default configuration.
 pub(crate) async fn start() -> RelayProcess {
     RelayProcess::start(standalone()).await
 }
 
-/// Mines blocks; gives their hashes.
+/// Mines blocks, and returns their hashes.
 pub(crate) async fn mine(relay: &RelayProcess, blocks: u32) -> Vec<String> {
     let url = format!("{}/dev/mine", relay.http_url());
     let reply = http_post(&url, &json!({ "blocks": blocks })).await;
@@ -33,7 +33,7 @@ pub(crate) async fn mine(relay: &RelayProcess, blocks: u32) -> Vec<String> {
     hashes.iter().map(|h| h.as_str().expect("a hash").to_owned()).collect()
 }
 
-/// Mines thousands of blocks, and waits until the index has them; gives the tip.
+/// Mines thousands of blocks, waits until the index has them, and returns the height of the tip.
 pub(crate) async fn mine_history(relay: &RelayProcess, thousands: u32) -> u64 {
     for _ in 0..thousands {
         mine(relay, 1000).await;
@@ -63,7 +63,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Connected, and nothing said yet.
+    /// Connects without a handshake.
     pub(crate) async fn open(url: &str) -> Wire {
         let raw = RawClient::connect(url).await;
         Wire {
@@ -71,14 +71,15 @@ impl Wire {
         }
     }
 
-    /// Connected, and accepted with these capabilities; the first reports, where there are any, are still to come.
+    /// Connects, and completes the handshake with these capabilities. First reports, if there are any, are not read
+    /// yet.
     pub(crate) async fn greet(url: &str, capabilities: &[&str]) -> Wire {
         let (wire, response) = Wire::shake(url, handshake(capabilities)).await;
         assert_eq!(response["status"], "accepted", "{response}");
         wire
     }
 
-    /// Connected, with the answer to this handshake.
+    /// Connects, sends this handshake, and returns the answer.
     pub(crate) async fn shake(url: &str, handshake: Value) -> (Wire, Value) {
         let mut wire = Wire::open(url).await;
         wire.say(handshake).await;
@@ -97,7 +98,7 @@ impl Wire {
         sent.expect("the relay reads").expect("the relay is there");
     }
 
-    /// The next frame, pings and pongs left out.
+    /// The next frame except pings and pongs.
     pub(crate) async fn frame(&mut self) -> Frame {
         loop {
             let next = timeout(DEADLINE, self.raw.next()).await;
@@ -122,7 +123,7 @@ impl Wire {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON ({e}): {text}"))
     }
 
-    /// The next message that answers something: reports and notifications are passed over.
+    /// The next answer. Reports and notifications are skipped.
     pub(crate) async fn answer_text(&mut self) -> String {
         self.first(|frame| match frame {
             Frame::Text(text) if is_told(&text) => None,
@@ -132,7 +133,7 @@ impl Wire {
         .await
     }
 
-    /// Says something and gives the answer.
+    /// Sends a message, and returns the answer.
     pub(crate) async fn ask(&mut self, message: Value) -> Value {
         self.say(message).await;
         let text = self.answer_text().await;
@@ -151,7 +152,7 @@ impl Wire {
         .await
     }
 
-    /// The code and the reason of the close that must come; what was sent before it is passed over.
+    /// The code and the reason of the close frame. Messages before it are skipped.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
         self.first(|frame| match frame {
             Frame::Close(code, reason) => Some((code, reason)),
@@ -160,13 +161,13 @@ impl Wire {
         .await
     }
 
-    /// Proves that the connection stays: a ping is answered.
+    /// Asserts that the connection is open: a ping is answered.
     pub(crate) async fn lives(&mut self) {
         let pong = self.ask(json!({"type": "ping"})).await;
         assert_eq!(pong["type"], "pong", "{pong}");
     }
 
-    /// What `wanted` makes of the first frame that it wants. Frames that it does not want prolong nothing.
+    /// The first result of `wanted` for the received frames. Other frames do not extend the deadline.
     async fn first<T>(&mut self, wanted: impl Fn(Frame) -> Option<T>) -> T {
         let looking = async {
             loop {
@@ -175,11 +176,11 @@ impl Wire {
                 }
             }
         };
-        timeout(DEADLINE, looking).await.expect("it comes in time")
+        timeout(DEADLINE, looking).await.expect("received in time")
     }
 }
 
-/// Whether a message comes by itself, and answers nothing.
+/// Whether a message is unsolicited, and not an answer.
 fn is_told(text: &str) -> bool {
     text.starts_with(r#"{"type":"sync","#) || text.starts_with(r#"{"type":"notification","#)
 }

@@ -1,4 +1,4 @@
-//! The samples of the API reference, read out of the document that `API_REFERENCE` names.
+//! The samples of the API reference, read from the document that `API_REFERENCE` names.
 
 use super::json::{Json, departures};
 
@@ -12,7 +12,7 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The reference; `None` where it is left out.
+    /// The reference; `None` if the variable is not set.
     pub(crate) fn open() -> Option<Reference> {
         let path = testkit::needed_file(VARIABLE, "reference")?;
         let text = std::fs::read_to_string(&path)
@@ -20,7 +20,7 @@ impl Reference {
         Some(Reference { text })
     }
 
-    /// All of it.
+    /// The whole text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -30,14 +30,14 @@ impl Reference {
         self.below(self.line(label), label)
     }
 
-    /// The answer to the request whose first line begins so, such as `GET /health `.
+    /// The answer to the request whose first line begins with this, such as `GET /health `.
     pub(crate) fn answer(&self, request: &str) -> &str {
         let request_at = self.line(request);
         let answer = self.text[request_at..].find("\nRéponse :").expect("an answer");
         self.below(request_at + answer, request)
     }
 
-    /// Panics where `actual` departs from the shape of the sample.
+    /// Panics if `actual` differs from the shape of the sample.
     pub(crate) fn check(&self, what: &str, sample: &str, actual: &str, unknown: &[&str]) {
         let found = departures(&Json::parse(sample), &Json::parse(actual), unknown);
         assert!(
@@ -56,7 +56,7 @@ impl Reference {
             .0
     }
 
-    /// The first JSON object after a place. Samples begin with `{` and end with `}` at the beginning of a line.
+    /// The first JSON object after a position. Samples begin with `{` and end with `}` at the beginning of a line.
     fn below(&self, at: usize, what: &str) -> &str {
         let rest = &self.text[at..];
         let sample = rest.find("\n{\n").and_then(|from| {
