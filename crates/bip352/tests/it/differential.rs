@@ -1,7 +1,8 @@
 //! The fast engine against libsecp256k1, row by row: every row holds a payment that libsecp256k1 derived, or none.
 //!
-//! `DIFFERENTIAL_ROWS` sets how many, and `DIFFERENTIAL_SECONDS` how long at most; `.ci/run` asks for millions within
-//! two minutes, in release mode.
+//! `DIFFERENTIAL_ROWS` sets how many, and `DIFFERENTIAL_SECONDS` how long at most. `.ci/run` runs half a minute of them
+//! in release mode, from a fixed seed; `scripts/soak differential` runs for hours, from a random one. Each thread
+//! prints its seed: `DIFFERENTIAL_SEED` with the seed of the thread that failed makes its rows again, on thread 0.
 
 // The exemption for tests does not reach the functions that they call.
 use std::time::{Duration, Instant};
@@ -137,16 +138,21 @@ fn longest() -> Duration {
         .map_or(Duration::MAX, |n| Duration::from_secs(n.parse().expect("seconds")))
 }
 
+/// The seed of the first thread; the others have the next ones.
+fn first_seed() -> u64 {
+    std::env::var("DIFFERENTIAL_SEED").map_or_else(|_| rand::random(), |n| n.parse().expect("a number"))
+}
+
 /// Half of the rows for one wallet, half for many, on every processor.
 #[test]
 fn random_rows() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let each = rows_wanted() / threads;
-    let (began, longest) = (Instant::now(), longest());
+    let (began, longest, first_seed) = (Instant::now(), longest(), first_seed());
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let random_calls = move || {
-                let seed = rand::random::<u64>();
+                let seed = first_seed.wrapping_add(thread as u64);
                 println!("thread {thread}, seed {seed}, {each} rows");
                 let mut rng = StdRng::seed_from_u64(seed);
                 for call in 0..each.div_ceil(CALL) {
