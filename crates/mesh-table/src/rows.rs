@@ -1,6 +1,6 @@
 //! The rows by name, and the hashes over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sdk_relay_protocol::mesh::RelayId;
 
@@ -18,7 +18,9 @@ pub type Slot = u32;
 pub(crate) struct Rows {
     rows: Vec<Option<Row>>,
     free: Vec<Slot>,
-    index: BTreeMap<RelayId, Slot>,
+    /// Lookups by name are most of what a relay of a large mesh does.
+    by_name: HashMap<RelayId, Slot>,
+    in_order: BTreeMap<RelayId, Slot>,
     buckets: Vec<u64>,
     digest: u64,
 }
@@ -32,7 +34,7 @@ impl Rows {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.by_name.len()
     }
 
     pub(crate) fn digest(&self) -> u64 {
@@ -44,7 +46,7 @@ impl Rows {
     }
 
     pub(crate) fn slot(&self, id: &str) -> Option<Slot> {
-        self.index.get(id).copied()
+        self.by_name.get(id).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Row> {
@@ -57,7 +59,7 @@ impl Rows {
 
     /// In the order of names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Row)> {
-        self.index.values().filter_map(|&slot| Some((slot, self.get(slot)?)))
+        self.in_order.values().filter_map(|&slot| Some((slot, self.get(slot)?)))
     }
 
     /// In any order.
@@ -74,7 +76,7 @@ impl Rows {
             .map(|(own, other)| own != other)
             .collect();
         let is_in_them = |id: &RelayId| differs.get(bucket(id)).copied().unwrap_or(true);
-        self.index
+        self.in_order
             .iter()
             .filter(|(id, _)| is_in_them(id))
             .map(|(_, &slot)| slot)
@@ -94,14 +96,16 @@ impl Rows {
         if let Some(free) = self.rows.get_mut(slot as usize) {
             *free = Some(row);
         }
-        self.index.insert(id, slot);
+        self.by_name.insert(id.clone(), slot);
+        self.in_order.insert(id, slot);
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Row> {
         let row = self.rows.get_mut(slot as usize)?.take()?;
         self.toggle(&row.entry.relay_id, row.hash());
-        self.index.remove(row.entry.relay_id.as_str());
+        self.by_name.remove(row.entry.relay_id.as_str());
+        self.in_order.remove(row.entry.relay_id.as_str());
         self.free.push(slot);
         Some(row)
     }
