@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::routing::get;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_supervisor::Supervisor;
-use sdk_relay_transport::{InputBudget, ListenerState, serve_http};
+use sdk_relay_transport::{InputBudget, ListenerState, Timeouts, serve_http};
 use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, http_get, relay_exe};
 use tokio::net::TcpListener;
@@ -100,6 +100,7 @@ impl Constant {
             None,
             ends,
             Arc::new(Supervisor::default()),
+            Timeouts::default(),
         );
         tokio::spawn(serve_http(router, listener, listeners));
         Ok(Self { url, _ending: ending })

@@ -12,6 +12,7 @@ mod filter;
 mod path;
 mod rate_limit;
 mod state;
+mod timeouts;
 mod v1;
 mod v2;
 mod waiting;
@@ -33,6 +34,7 @@ use utoipa::OpenApi;
 use rate_limit::RequestPacer;
 
 pub use state::Handles;
+pub use timeouts::Timeouts;
 
 /// POST routes that any web page may use: they do not change the relay.
 const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];

@@ -8,6 +8,8 @@ use sdk_relay_index::Index;
 use sdk_relay_service::Settings;
 use sdk_relay_transport::AnswerBudget;
 
+use crate::timeouts::Timeouts;
+
 /// The handles that the routes need.
 pub struct Handles {
     /// The configuration.
@@ -18,6 +20,8 @@ pub struct Handles {
     pub index: Option<Index>,
     /// Memory of unread answers.
     pub answers: Arc<AnswerBudget>,
+    /// How long requests may wait.
+    pub timeouts: Timeouts,
 }
 
 /// Extractor of the handles.

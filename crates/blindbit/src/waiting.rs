@@ -19,8 +19,6 @@ use sdk_relay_transport::{AnswerBudget, ClientAddress};
 use crate::answer::Refusal;
 use crate::state::Handles;
 
-/// Longest wait for memory. Shorter than the write timeout (30 s), and than the timeout of an answer (60 s).
-const WAITS: Duration = Duration::from_secs(20);
 /// Memory of an encoder of gzip: about 300 KiB of tables and window, and buffered output.
 const ENCODER: usize = 384 << 10;
 
@@ -39,7 +37,15 @@ pub(crate) async fn in_turn(
     let (parts, body) = request.into_parts();
     let again = Request::from_parts(parts.clone(), Body::empty());
     let answer = next.clone().run(Request::from_parts(parts, body)).await;
-    waiting(&handles.answers, client.ip(), encoder, answer, || next.run(again)).await
+    waiting(
+        &handles.answers,
+        client.ip(),
+        encoder,
+        answer,
+        handles.timeouts.memory,
+        || next.run(again),
+    )
+    .await
 }
 
 async fn waiting<F: Future<Output = Response>>(
@@ -47,13 +53,14 @@ async fn waiting<F: Future<Output = Response>>(
     client: IpAddr,
     encoder: usize,
     answer: Response,
+    within: Duration,
     again: impl FnOnce() -> F,
 ) -> Response {
     let bytes = match held(budget, client, encoder, answer).await {
         Ok(answer) => return answer,
         Err(bytes) => bytes,
     };
-    match tokio::time::timeout(WAITS, budget.wait(client, bytes)).await {
+    match tokio::time::timeout(within, budget.wait(client, bytes)).await {
         // It has the same size, unless the chain has changed meanwhile.
         Ok(Some(share)) => held_by(|_| Some(share), encoder, again().await)
             .await
@@ -79,6 +86,7 @@ mod tests {
 
     use super::*;
 
+    const WAITS: Duration = Duration::from_secs(20);
     const FAR: [u8; 4] = [192, 0, 2, 7];
 
     fn large() -> Response {
@@ -93,13 +101,19 @@ mod tests {
             kept.push(answer);
         }
         let began = Instant::now();
-        let refused = waiting(&budget, FAR.into(), 0, large(), || async { panic!("it does not fit") }).await;
+        let refused = waiting(&budget, FAR.into(), 0, large(), WAITS, || async {
+            panic!("it does not fit")
+        })
+        .await;
         assert_eq!((refused.status().as_u16(), began.elapsed()), (503, WAITS));
         assert_eq!(refused.headers()["retry-after"], "1");
-        let (answer, ()) = tokio::join!(waiting(&budget, FAR.into(), 0, large(), || async { large() }), async {
-            tokio::time::sleep(WAITS / 2).await;
-            kept.pop();
-        });
+        let (answer, ()) = tokio::join!(
+            waiting(&budget, FAR.into(), 0, large(), WAITS, || async { large() }),
+            async {
+                tokio::time::sleep(WAITS / 2).await;
+                kept.pop();
+            }
+        );
         assert_eq!(answer.status(), 200);
         assert!(held(&budget, FAR.into(), 0, large()).await.is_err(), "it has the share");
     }

@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use hyper::body::Body as _;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use sdk_relay_config::whole;
-use sdk_relay_transport::{Buffer, Evicted, INPUT_DEADLINE, Input, InputBudget};
+use sdk_relay_transport::{Buffer, Evicted, Input, InputBudget};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -32,11 +32,11 @@ impl<S: Send + Sync> FromRequest<S> for Bytes {
             return Err(ApiError::internal());
         };
         let input = budget.begin();
-        match tokio::time::timeout(INPUT_DEADLINE, collect(request.into_body(), &input)).await {
+        match tokio::time::timeout(budget.deadline(), collect(request.into_body(), &input)).await {
             Ok(bytes) => bytes.map(Self),
             Err(_) => {
                 input.late();
-                let detail = format!("the body was not complete within {} s", INPUT_DEADLINE.as_secs());
+                let detail = format!("the body was not complete within {} s", budget.deadline().as_secs());
                 Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, detail))
             }
         }
@@ -215,7 +215,7 @@ mod tests {
         let began = tokio::time::Instant::now();
         let error = Bytes::from_request(request, &()).await.err().unwrap();
         assert_eq!(error.into_response().status(), 408);
-        assert_eq!((began.elapsed(), budget.bytes()), (INPUT_DEADLINE, 0));
+        assert_eq!((began.elapsed(), budget.bytes()), (budget.deadline(), 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use sdk_relay_http_common::{ApiError, Body};
-use sdk_relay_mesh_net::{LONGEST_SYNC, Mesh, Order, Syncs};
+use sdk_relay_mesh_net::{Mesh, Order, Syncs};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};
 use sdk_relay_service::Identity;
@@ -66,7 +66,7 @@ pub(super) async fn force(
     let longest = if target_relays.is_empty() {
         0
     } else {
-        LONGEST_SYNC.as_secs() * sync_types.len() as u64
+        mesh.longest_sync().as_secs() * sync_types.len() as u64
     };
     Ok(Json(ForceSyncResponse {
         status: "sync_triggered".to_owned(),

@@ -10,8 +10,8 @@ mod sync;
 
 pub use host::Host;
 pub use mesh::{
-    Around, IdentityError, Inbound, KnownRelay, LONGEST_SYNC, LinkStep, Listener, Mesh, MeshError, MeshRelay, Order,
-    Orders, Proven, check_identity, run,
+    Around, IdentityError, Inbound, KnownRelay, LinkStep, Listener, Mesh, MeshError, MeshRelay, Order, Orders, Proven,
+    Timeouts, check_identity, run,
 };
 pub use sync::{
     Answer, Asker, Facts, Forced, History, HistoryFilter, Page, Planned, REPORT_TOPICS, Syncs, connection_id,

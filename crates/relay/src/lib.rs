@@ -8,4 +8,7 @@
 pub mod cli;
 pub mod relay;
 mod start;
+mod timeouts;
 mod wiring;
+
+pub use timeouts::Timeouts;

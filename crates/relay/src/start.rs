@@ -12,6 +12,7 @@ use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Ports, Tls};
 
 use crate::relay::{Parts, Relay};
+use crate::timeouts::Timeouts;
 use crate::wiring::chain::{follow, open_source, spawn_miner};
 use crate::wiring::detect::{self, start_detection};
 use crate::wiring::dev::dev_tools;
@@ -28,16 +29,17 @@ impl Relay {
     /// Starts a relay. When this returns, both ports are open; `/health/ready` answers when it follows the tip.
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
         let engine = Arc::new(config.scanner);
-        Self::start_with(loader, config, log, engine, &Ports::default()).await
+        Self::start_with(loader, config, log, engine, &Ports::default(), Timeouts::default()).await
     }
 
-    /// The same with another engine than the configured one, and the sockets of the relay before it.
+    /// The same with another engine than the configured one, the sockets of the relay before it, and time limits.
     pub async fn start_with(
         loader: Loader,
         config: Config,
         log: LogTap,
         engine: Arc<dyn Engine>,
         ports: &Ports,
+        timeouts: Timeouts,
     ) -> anyhow::Result<Self> {
         let started = clock::monotonic();
         preflight::check(&config)?;
@@ -62,6 +64,7 @@ impl Relay {
             &wallet.own,
             Arc::clone(&store),
             &metrics.counters,
+            timeouts.mesh,
         )?;
 
         let parts = Parts::default();
@@ -103,7 +106,15 @@ impl Relay {
             log,
             metrics,
         };
-        let service = open_service(served, (loader, config), &wallet.own, followed, started, supervisor);
+        let service = open_service(
+            served,
+            (loader, config),
+            &wallet.own,
+            followed,
+            started,
+            supervisor,
+            timeouts,
+        );
         spawn_mesh(
             &service.parts.mesh,
             orders,

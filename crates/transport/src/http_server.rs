@@ -21,8 +21,6 @@ use crate::listener_state::ListenerState;
 use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
 
-/// Deadline of the headers of a request, so that a client that sends a byte now and then cannot hold a connection.
-pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Largest size of the headers of a request; the minimum of hyper is 8 KiB.
 const HEADER_BYTES: usize = 16 << 10;
 
@@ -38,7 +36,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
     let spawner = Arc::clone(&listeners.spawner);
     let slots = ConnectionSlots::new(listeners.bounds);
     let trusted = listeners.trusted.clone();
-    while let Some((stream, peer)) = accept(&listener, &mut ending).await {
+    while let Some((stream, peer)) = accept(&listener, &mut ending, listeners.timeouts.write).await {
         let slot = tokio::select! {
             _ = shutdown_requested(&mut ending) => return,
             slot = slots.take(peer.ip(), trusted.contains(peer.ip())) => slot,
@@ -82,7 +80,8 @@ async fn requests<A: Api>(
     slot: &Slot,
 ) {
     let final_writes = stream.final_writes();
-    let Some(stream) = secured(tls, stream, peer, ending).await else {
+    let timeouts = listeners.timeouts;
+    let Some(stream) = secured(tls, stream, peer, ending, timeouts.tls_handshake).await else {
         return;
     };
     let (stream, finished) = HalfClose::new(stream, slot.connection(), broken);
@@ -105,7 +104,7 @@ async fn requests<A: Api>(
             response.map(|response| response.map(|body| Held { body, _busy: busy }))
         }
     });
-    let conn = http1_builder()
+    let conn = http1_builder(timeouts.headers)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut conn = std::pin::pin!(conn);
@@ -144,12 +143,12 @@ impl<S> Api for S where
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// A server of HTTP/1.1 whose requests have bounded headers, which must come in time.
-pub fn http1_builder() -> http1::Builder {
+/// A server of HTTP/1.1 whose requests have bounded headers, which must come within `headers`.
+pub fn http1_builder(headers: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
+        .header_read_timeout(headers)
         .max_buf_size(HEADER_BYTES);
     builder
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Deadline of an incomplete input. The largest one is 1 MiB: a slower client has less than 100 KiB/s.
-pub const INPUT_DEADLINE: Duration = Duration::from_secs(10);
+use crate::timeouts::INPUT;
+
 /// Largest piece of a buffer. Pieces of one size are reused for other buffers, which avoids fragmentation.
 const PIECE: usize = 16 << 10;
 /// Smallest piece: a client may send a message a byte at a time.
@@ -85,6 +85,7 @@ impl Buffer {
 #[derive(Debug)]
 pub struct InputBudget {
     limit: usize,
+    deadline: Duration,
     cut: Counter,
     state: Mutex<State>,
 }
@@ -122,8 +123,14 @@ pub struct Input {
 impl InputBudget {
     /// A budget of `limit` bytes. `cut` counts inputs that are dropped because of memory or time.
     pub fn new(limit: usize, cut: Counter) -> Arc<Self> {
+        Self::with_deadline(limit, cut, INPUT)
+    }
+
+    /// The same with another deadline ([`Timeouts::input`](crate::Timeouts::input)).
+    pub fn with_deadline(limit: usize, cut: Counter, deadline: Duration) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            deadline,
             cut,
             state: Mutex::default(),
         })
@@ -139,6 +146,11 @@ impl InputBudget {
             id,
             evicted: CancellationToken::new(),
         }
+    }
+
+    /// Deadline of an incomplete input.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Bytes currently held.

@@ -15,8 +15,6 @@ use crate::shutdown::{Shutdown, shutdown_requested};
 use crate::tls::Tls;
 use crate::write_timeout::WriteTimeout;
 
-/// Deadline of the TLS handshake, the same as that of headers.
-const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the send buffer of a connection. By default Linux buffers up to 4 MB for each client that does not read;
 /// bytes in flight to a client that reads are not bounded by this.
 #[cfg(target_os = "linux")]
@@ -73,8 +71,8 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// The next connection; `None` at the shutdown.
-pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(Stream, SocketAddr)> {
+/// The next connection, with this write timeout; `None` at the shutdown.
+pub async fn accept(listener: &TcpListener, ending: &mut Shutdown, write: Duration) -> Option<(Stream, SocketAddr)> {
     let mut is_logged = false;
     loop {
         let accepted = tokio::select! {
@@ -92,7 +90,7 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown) -> Option<(St
                 if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
                     tracing::debug!(%peer, %error, "cannot set the send buffer of this client; using the default of the system");
                 }
-                return Some((WriteTimeout::new(stream, grow_send_buffer), peer));
+                return Some((WriteTimeout::new(stream, write, grow_send_buffer), peer));
             }
             Err(error) => {
                 if !std::mem::replace(&mut is_logged, true) {
@@ -127,13 +125,19 @@ fn grow_send_buffer(_: &TcpStream) {}
 
 /// Performs the TLS handshake, if TLS is configured. `None` if it failed, or timed out. Not logged above `debug`: it is
 /// caused by clients (scanners, browsers with `http://`), and the operator cannot fix it.
-pub async fn secured(tls: Option<Tls>, stream: Stream, peer: SocketAddr, ending: &mut Shutdown) -> Option<Secured> {
+pub async fn secured(
+    tls: Option<Tls>,
+    stream: Stream,
+    peer: SocketAddr,
+    ending: &mut Shutdown,
+    within: Duration,
+) -> Option<Secured> {
     let Some(tls) = tls else {
         return Some(Either::Left(stream));
     };
     tokio::select! {
         _ = shutdown_requested(ending) => None,
-        shaken = timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream)) => match shaken {
+        shaken = timeout(within, tls.accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(Either::Right(stream)),
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "TLS handshake failed");

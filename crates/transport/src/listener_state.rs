@@ -11,6 +11,7 @@ use crate::input_budget::InputBudget;
 use crate::open_files::Shares;
 use crate::shutdown::Shutdown;
 use crate::spawn::SpawnConnection;
+use crate::timeouts::Timeouts;
 use crate::tls::Tls;
 
 /// State shared by both ports: limits of connections, the owner of their tasks, and the shutdown.
@@ -34,6 +35,8 @@ pub struct ListenerState {
     pub ending: Shutdown,
     /// Starts and owns the tasks of connections.
     pub spawner: Arc<dyn SpawnConnection>,
+    /// How long peers may take.
+    pub timeouts: Timeouts,
 }
 
 impl ListenerState {
@@ -44,6 +47,7 @@ impl ListenerState {
         tls: Option<Tls>,
         ending: Shutdown,
         spawner: Arc<dyn SpawnConnection>,
+        timeouts: Timeouts,
     ) -> Self {
         let shares = Shares::of_this_process(config);
         // Applies also if the limit of open files allows fewer connections than one address may have: a part remains
@@ -63,6 +67,7 @@ impl ListenerState {
             input,
             ending,
             spawner,
+            timeouts,
         }
     }
 }

@@ -12,13 +12,12 @@ use crate::final_writes::FinalWrites;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Timeout of a write without progress. Longer than that of WebSockets, which close with a code.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A stream whose writes fail with `TimedOut` when the peer accepts no data.
 #[derive(Debug)]
 pub struct WriteTimeout<S> {
     stream: S,
+    /// Timeout of a write without progress.
+    within: Duration,
     /// The deadline of a pending write.
     stalled: Option<Pin<Box<Sleep>>>,
     final_writes: FinalWrites,
@@ -28,9 +27,10 @@ pub struct WriteTimeout<S> {
 
 impl<S> WriteTimeout<S> {
     /// `grow_send_buffer` is called when the [`FinalWrites`] of the connection start.
-    pub(crate) fn new(stream: S, grow_send_buffer: fn(&S)) -> Self {
+    pub(crate) fn new(stream: S, within: Duration, grow_send_buffer: fn(&S)) -> Self {
         Self {
             stream,
+            within,
             stalled: None,
             final_writes: FinalWrites::default(),
             grow_send_buffer,
@@ -57,7 +57,8 @@ impl<S> WriteTimeout<S> {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        let within = self.within;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(within)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer accepts no data")))
     }
@@ -108,14 +109,16 @@ mod tests {
 
     use super::*;
 
+    const WITHIN: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_accepts_no_data_times_out_and_a_slow_one_does_not() {
         let (near, mut far) = duplex(10);
-        let mut near = WriteTimeout::new(near, |_| {});
+        let mut near = WriteTimeout::new(near, WITHIN, |_| {});
         near.write_all(&[0; 10]).await.unwrap();
         let reader = tokio::spawn(async move {
             for _ in 0..3 {
-                sleep(WRITE_TIMEOUT - Duration::from_secs(1)).await;
+                sleep(WITHIN - Duration::from_secs(1)).await;
                 far.read_u8().await.unwrap();
             }
             far
@@ -125,6 +128,6 @@ mod tests {
         let since = Instant::now();
         let error = near.write_all(&[0; 1]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(since.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
+        assert_eq!(since.elapsed().as_secs(), WITHIN.as_secs());
     }
 }

@@ -36,12 +36,6 @@ use super::socket::{Received, Socket, WriteFailed};
 use super::tweaks_history::{TweaksHistory, next_part};
 use crate::handles::Handles;
 
-/// Within this the handshake must have come (CONTRACT, "Handshake").
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// The relay pings this often (CONTRACT, "Close codes").
-const PING_EVERY: Duration = Duration::from_secs(30);
-/// A peer that has said nothing for this long is gone (the same).
-const SILENT_AT_MOST: Duration = Duration::from_secs(90);
 /// Messages that a client may send per second, and at once. An app sends a handful in its life; answering this many
 /// costs nothing.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
@@ -145,7 +139,11 @@ impl Connection {
             ending,
             handles,
         };
-        let socket = Socket::new(stream, Arc::clone(&connection.handles.input));
+        let socket = Socket::new(
+            stream,
+            Arc::clone(&connection.handles.input),
+            connection.handles.timeouts,
+        );
         (connection, socket)
     }
 
@@ -154,14 +152,15 @@ impl Connection {
     }
 
     pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> End {
-        let deadline = Instant::now() + HANDSHAKE_WITHIN;
-        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let timeouts = self.handles.timeouts;
+        let deadline = Instant::now() + timeouts.handshake;
+        let mut ping = interval_at(Instant::now() + timeouts.ping, timeouts.ping);
         loop {
             let step = tokio::select! {
                 code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay is shutting down or restarting".to_owned())),
                 received = socket.receive() => self.received(socket, received).await,
                 () = sleep_until(deadline), if !self.session.is_open() => {
-                    Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()))
+                    Err(self.no_handshake())
                 }
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
                 () = std::future::ready(()), if self.behind => self.advance(socket).await,
@@ -179,6 +178,11 @@ impl Connection {
                 return end;
             }
         }
+    }
+
+    fn no_handshake(&self) -> End {
+        let reason = format!("no handshake within {} s", self.handles.timeouts.handshake.as_secs());
+        End::Close(CloseCode::Protocol, reason)
     }
 
     async fn received<S: AsyncRead + AsyncWrite + Unpin>(
@@ -199,7 +203,7 @@ impl Connection {
             }
             // Both deadlines end together, and this one says more.
             Received::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
-                return Err(End::Close(CloseCode::Protocol, "no handshake within 10 s".to_owned()));
+                return Err(self.no_handshake());
             }
             Received::Unfinished(code, reason) => return Err(End::Close(code, reason)),
             Received::Gone => return Err(End::Gone),
@@ -360,8 +364,10 @@ impl Connection {
     }
 
     async fn ping<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        if self.last_received.elapsed() >= SILENT_AT_MOST {
-            return Err(End::Close(CloseCode::GoingAway, "nothing received for 90 s".to_owned()));
+        let silence = self.handles.timeouts.silence;
+        if self.last_received.elapsed() >= silence {
+            let reason = format!("nothing received for {} s", silence.as_secs());
+            return Err(End::Close(CloseCode::GoingAway, reason));
         }
         Ok(socket.ping().await?)
     }

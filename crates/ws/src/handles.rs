@@ -10,6 +10,8 @@ use sdk_relay_service::{Identity, KeyWork, Settings};
 use sdk_relay_telemetry::Counters;
 use sdk_relay_transport::InputBudget;
 
+use crate::timeouts::Timeouts;
+
 /// The handles that a connection needs.
 pub struct Handles {
     /// The configuration.
@@ -32,6 +34,8 @@ pub struct Handles {
     pub key_work: KeyWork,
     /// Memory for input that is not complete.
     pub input: Arc<InputBudget>,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
     /// What is counted.
     pub counters: Arc<Counters>,
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
@@ -12,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sdk_relay_service::may_read;
 use sdk_relay_transport::{
-    ClientAddress, FinalWrites, HEADERS_WITHIN, ListenerState, PendingPermit, Shutdown, accept, http1_builder, secured,
+    ClientAddress, FinalWrites, ListenerState, PendingPermit, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,9 +32,10 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
         refusals,
         mut ending,
         spawner,
+        timeouts,
         ..
     } = listeners;
-    while let Some((stream, peer)) = accept(&listener, &mut ending).await {
+    while let Some((stream, peer)) = accept(&listener, &mut ending, timeouts.write).await {
         let shares_an_address = handles.settings.now().trusted_proxies.contains(peer.ip());
         let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
         let refusal = match &pending {
@@ -51,10 +53,10 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
         let connection = async move {
             let _refusal = refusal;
             let final_writes = stream.final_writes();
-            let Some(stream) = secured(tls, stream, peer, &mut ending).await else {
+            let Some(stream) = secured(tls, stream, peer, &mut ending, timeouts.tls_handshake).await else {
                 return;
             };
-            let connection = (peer, final_writes);
+            let connection = (peer, final_writes, timeouts.headers);
             websocket(handles, stream, connection, pending, ending).await;
         };
         spawner.spawn(Box::pin(connection));
@@ -66,7 +68,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
 async fn websocket<S>(
     handles: Arc<Handles>,
     stream: S,
-    (peer, final_writes): (SocketAddr, FinalWrites),
+    (peer, final_writes, headers): (SocketAddr, FinalWrites, Duration),
     pending: Option<PendingPermit>,
     mut ending: Shutdown,
 ) where
@@ -94,12 +96,12 @@ async fn websocket<S>(
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let conn = http1_builder()
+    let conn = http1_builder(headers)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     // The header timeout alone would not bound a client that never reads the answer.
     let opened = tokio::select! {
-        opened = timeout(HEADERS_WITHIN, conn) => matches!(opened, Ok(Ok(()))),
+        opened = timeout(headers, conn) => matches!(opened, Ok(Ok(()))),
         // Who has not asked for anything yet is not waited for.
         _ = shutdown_requested(&mut ending) => false,
     };

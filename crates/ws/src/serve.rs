@@ -71,7 +71,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Closes the connection of a client for which there is no capacity, with the reason.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, final_writes: FinalWrites, handles: &Handles) {
-    let mut socket = Socket::new(stream, Arc::clone(&handles.input));
+    let mut socket = Socket::new(stream, Arc::clone(&handles.input), handles.timeouts);
     socket.set_final_writes(final_writes);
     socket
         .close(

@@ -1,8 +1,8 @@
 //! The socket: the one place that knows how WebSocket messages look on the wire (RFC 6455), the server's side of it.
 //!
 //! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up:
-//! nothing waits for it. What arrives of a message is bounded in size (`limits`), in time ([`INPUT_DEADLINE`]) and,
-//! over all connections together, in memory ([`InputBudget`]). The buffers are the relay's own, for that reason.
+//! nothing waits for it. What arrives of a message is bounded in size (`limits`), in time ([`InputBudget::deadline`])
+//! and, over all connections together, in memory ([`InputBudget`]). The buffers are the relay's own, for that reason.
 
 mod assembler;
 mod frame;
@@ -14,12 +14,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use sdk_relay_events::Frame;
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_transport::{Evicted, FinalWrites, INPUT_DEADLINE, Input, InputBudget};
+use sdk_relay_transport::{Evicted, FinalWrites, Input, InputBudget};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -28,15 +27,10 @@ use assembler::{Assembler, Item};
 use frame::Opcode;
 use outbox::Outbox;
 
+use crate::timeouts::Timeouts;
+
 /// Largest message of a client (CONTRACT, "Close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// A peer that takes nothing for this long is slow. Shorter than its silence may last (90 s), longer than a mobile
-/// network's hiccup.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the writing of a close frame may take, and what the peer may take to agree to it. A connection keeps its slot
-/// meanwhile: there are no more of those that end than there may be of those that live. Both together are less than a
-/// shutdown takes (5 s).
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a peer that are thrown away at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
@@ -107,6 +101,7 @@ pub struct Socket<S> {
     budget: Arc<InputBudget>,
     unfinished: Option<Unfinished>,
     final_writes: FinalWrites,
+    timeouts: Timeouts,
 }
 
 /// A message that has begun, while its rest is awaited.
@@ -133,8 +128,11 @@ enum Stop {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// A socket over a stream that has been upgraded, with the relay's bound on messages.
-    pub fn new(stream: S, budget: Arc<InputBudget>) -> Self {
-        Self::with_largest(stream, MAX_MESSAGE, budget)
+    pub fn new(stream: S, budget: Arc<InputBudget>, timeouts: Timeouts) -> Self {
+        Self {
+            timeouts,
+            ..Self::with_largest(stream, MAX_MESSAGE, budget)
+        }
     }
 
     /// The same with another bound, in bytes: the conformance suite sends messages of 16 MiB.
@@ -147,6 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             budget,
             unfinished: None,
             final_writes: FinalWrites::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -178,7 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Err(Stop::Broken(broken)) => self.break_off(broken).await,
             Err(Stop::Late) => Received::Unfinished(
                 CloseCode::Policy,
-                format!("a message was not complete within {} s", INPUT_DEADLINE.as_secs()),
+                format!(
+                    "a message was not complete within {} s",
+                    self.budget.deadline().as_secs()
+                ),
             ),
             Err(Stop::Evicted) => Received::Unfinished(CloseCode::TryAgain, Evicted.to_string()),
         }
@@ -201,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Writes out all that was fed.
     pub async fn flush(&mut self) -> Result<(), WriteFailed> {
-        match timeout(WRITE_TIMEOUT, self.write()).await {
+        match timeout(self.timeouts.write, self.write()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(WriteFailed::Gone),
             Err(_) => Err(WriteFailed::Slow),
@@ -219,7 +221,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// nothing else comes before the close frame.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
         self.push_close(close_payload(code.code(), reason));
-        let written = timeout(CLOSE_TIMEOUT, self.write()).await;
+        let within = self.timeouts.close;
+        let written = timeout(within, self.write()).await;
         // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes
         // would turn the end into a reset, which takes back what the system has not sent yet.
         let end = async {
@@ -228,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 _ => self.drain().await,
             }
         };
-        drop(timeout(CLOSE_TIMEOUT, end).await);
+        drop(timeout(within, end).await);
     }
 
     async fn feed_message(&mut self, opcode: Opcode, payload: Bytes) -> Result<(), WriteFailed> {
@@ -254,21 +257,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn break_off(&mut self, broken: Broken) -> Received {
         tracing::debug!(%broken, "closing a connection: protocol error");
         self.push_close(close_payload(broken.code(), &broken.to_string()));
+        let within = self.timeouts.close;
         let closing = async {
             self.write().await?;
             self.drain().await
         };
-        drop(timeout(CLOSE_TIMEOUT, closing).await);
+        drop(timeout(within, closing).await);
         Received::Gone
     }
 
     /// The peer has closed, and its code was sent back.
     async fn finish_close(&mut self) {
+        let within = self.timeouts.close;
         let closing = async {
             self.write().await?;
             self.stream.shutdown().await
         };
-        drop(timeout(CLOSE_TIMEOUT, closing).await);
+        drop(timeout(within, closing).await);
     }
 
     /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would
@@ -386,7 +391,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 let input = self.budget.begin();
                 let evicted = Box::pin(input.evicted());
                 input.park(self.assembler.take_payload());
-                let late = Box::pin(sleep(INPUT_DEADLINE));
+                let late = Box::pin(sleep(self.budget.deadline()));
                 self.unfinished.insert(Unfinished { input, evicted, late })
             }
         };

@@ -260,3 +260,6 @@ fn map(payload: &sdk_relay_protocol::SyncPayload) -> Option<Map<String, Value>> 
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

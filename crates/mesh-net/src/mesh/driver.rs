@@ -35,9 +35,6 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// Dials of learned addresses, per minute and in a burst: invented addresses must not cause a flood of dials.
 const DIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 const DIALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).unwrap();
-/// Intervals after which a link's name is bound to its key (ten minutes by default): a peer that uses another name each
-/// time binds none.
-const BIND_AFTER: u32 = 20;
 /// Time to send the leave announcements.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time to write pending names at shutdown.
@@ -250,7 +247,7 @@ impl Driver {
 
     /// Binds the names of links that have lasted, and starts writing the file if there are new names.
     fn bind_names(&mut self) {
-        let lasted = self.sync_interval * BIND_AFTER;
+        let lasted = self.sync_interval * self.mesh.timeouts.bind_after;
         let handles: Vec<_> = self.mesh.links().values().cloned().collect();
         for handle in handles.iter().filter(|handle| handle.since.elapsed() >= lasted) {
             if self.mesh.read(|core, _| core.is_up(handle.id))

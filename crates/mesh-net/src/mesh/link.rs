@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sdk_relay_events::Frame;
 use sdk_relay_mesh::{CloseReason, LinkId};
@@ -18,8 +17,6 @@ use crate::sync::Asker;
 const WORK_QUEUE: usize = 32;
 /// Most requests that wait for a response; the next one fails immediately.
 const MAX_PENDING: usize = 64;
-/// Timeout of a response. Responses take milliseconds; this covers several retransmissions.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Work for a link's task.
 #[derive(Debug)]

@@ -25,6 +25,9 @@ mod reach;
 mod resolve;
 mod syncing;
 mod tasks;
+#[cfg(test)]
+mod testing;
+mod timeouts;
 mod verdicts;
 mod views;
 
@@ -48,7 +51,7 @@ pub use link::LinkStep;
 pub use open::{MeshError, check_identity};
 pub use order::Order;
 pub use proof::{Listener, Proven};
-pub use syncing::LONGEST_SYNC;
+pub use timeouts::Timeouts;
 
 use crate::sync::{Announcements, Syncs};
 use bindings::Bindings;
@@ -87,6 +90,7 @@ pub struct Mesh {
     /// The last error of each configured relay that could not be dialled.
     failures: Mutex<HashMap<String, String>>,
     alone: bool,
+    timeouts: Timeouts,
 }
 
 /// The forced syncs, for the driver.

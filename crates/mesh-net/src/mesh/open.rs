@@ -21,7 +21,7 @@ use super::identity::{self, Identity, IdentityError};
 use super::own_keys::OwnKeys;
 use super::reach::Reach;
 use super::verdicts::Verdicts;
-use super::{Mesh, Orders, proof};
+use super::{Mesh, Orders, Timeouts, proof};
 use crate::sync::{Announcements, Syncs};
 
 /// Capacity of the queue of forced syncs. An operator requests each of them.
@@ -49,6 +49,7 @@ impl Mesh {
         listens_on: &str,
         capabilities: &[&str],
         syncs: Arc<Syncs>,
+        timeouts: Timeouts,
     ) -> Result<(Arc<Self>, Orders), MeshError> {
         let relay_id = syncs.relay_id();
         let identity = Arc::new(Identity::open(config.mesh.identity.as_deref(), data_dir)?);
@@ -124,6 +125,7 @@ impl Mesh {
             address,
             trust: config.mesh.trust.clone(),
             alone: config.standalone,
+            timeouts,
         };
         Ok((Arc::new(mesh), Orders(ordered)))
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Mesh;
-use super::link::{Ask, Handle, RESPONSE_TIMEOUT, Work};
+use super::link::{Ask, Handle, Work};
 use super::order::Order;
 use super::tasks::Purpose;
 use crate::host::Host;
@@ -22,8 +22,6 @@ use crate::sync::{Answer, Asker, message_id};
 /// Transmissions of a request. The second one has the same `message_id`: the peer answers it from its cache if it
 /// received the first.
 const TRIES: u32 = 2;
-/// The longest duration of a sync.
-pub const LONGEST_SYNC: Duration = RESPONSE_TIMEOUT.saturating_mul(TRIES);
 
 /// A request that waits for its response.
 pub(super) struct Pending {
@@ -43,6 +41,11 @@ pub(super) struct Answered {
 }
 
 impl Mesh {
+    /// The longest duration of a sync.
+    pub fn longest_sync(&self) -> Duration {
+        self.timeouts.response * TRIES
+    }
+
     /// Syncs in progress, in the order of their start.
     pub fn active(&self) -> Vec<ActiveSync> {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
@@ -230,7 +233,7 @@ impl Pending {
             let Some(reply) = self.reply.take() else {
                 return Err("the queue of the link is full".to_owned());
             };
-            match timeout(RESPONSE_TIMEOUT, reply).await {
+            match timeout(self.mesh.timeouts.response, reply).await {
                 Ok(Ok(reply)) if reply.sync_type == self.sync_type && reply.relay_id == self.handle.relay_id => {
                     let latency = sent.elapsed();
                     return Ok(Answered { reply, latency });
@@ -243,7 +246,7 @@ impl Pending {
         }
         Err(format!(
             "no response within {} s, after two attempts",
-            LONGEST_SYNC.as_secs()
+            self.mesh.longest_sync().as_secs()
         ))
     }
 }
@@ -259,3 +262,6 @@ impl Drop for Pending {
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1000.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::source;
 use crate::relay::Relay;
+use crate::timeouts::Timeouts;
 
 /// Timeout of blocking work of the runtime at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -27,11 +28,11 @@ const FURTHER_THREADS: usize = 4;
 
 /// Runs the relay on its own runtime.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
-    run_with(overrides, None)
+    run_with(overrides, None, Timeouts::default())
 }
 
-/// The same; uses `engine`, if given, instead of the configured one.
-pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow::Result<()> {
+/// The same; uses `engine`, if given, instead of the configured one, and these time limits.
+pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts: Timeouts) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
     let config = loader.load()?;
     let log = Log::to_stderr(&config)?;
@@ -50,7 +51,7 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>) -> anyhow
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let ended = runtime.block_on(keep_running(loader, config, log, engine));
+    let ended = runtime.block_on(keep_running(loader, config, log, engine, timeouts));
     // Not by dropping it, which would wait indefinitely for a thread that is blocked on a disk.
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
     ended
@@ -85,6 +86,7 @@ async fn keep_running(
     mut config: Config,
     log: Log,
     engine: Option<Arc<dyn Engine>>,
+    timeouts: Timeouts,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut before: Option<Config> = None;
@@ -101,7 +103,7 @@ async fn keep_running(
         let start = |config: &Config| {
             let engine = engine.clone().unwrap_or_else(|| Arc::new(config.scanner));
             let (loader, config, log, ports) = (loader.clone(), config.clone(), log.tap().clone(), ports.clone());
-            let start = async move { Relay::start_with(loader, config, log, engine, &ports).await };
+            let start = async move { Relay::start_with(loader, config, log, engine, &ports, timeouts).await };
             // On a separate task: parts of it block on the disk, and a signal must end it nevertheless.
             AbortOnDropHandle::new(tokio::spawn(start))
         };

@@ -41,6 +41,7 @@ pub(crate) fn serve(
         tls,
         ends,
         Arc::new(supervisor.clone()),
+        service.timeouts.transport,
     );
     let websockets = service.websockets();
     let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
@@ -72,6 +73,7 @@ impl Service {
             host: Arc::clone(&self.host),
             key_work: KeyWork::default(),
             input: Arc::clone(&self.input_budget),
+            timeouts: self.timeouts.ws,
             counters: Arc::clone(&self.parts.metrics.counters),
         })
     }
@@ -83,6 +85,7 @@ impl Service {
             chain: Arc::clone(&self.parts.chain),
             index: self.parts.index.clone(),
             answers: Arc::clone(&self.answers),
+            timeouts: self.timeouts.blindbit,
         })
     }
 

@@ -8,7 +8,7 @@ use bitcoin::hex::DisplayHex;
 use sdk_relay_bip352::Receiver;
 use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
-use sdk_relay_mesh_net::{History, Host, Mesh, Orders, REPORT_TOPICS, Syncs};
+use sdk_relay_mesh_net::{History, Host, Mesh, Orders, REPORT_TOPICS, Syncs, Timeouts};
 use sdk_relay_service::CAPABILITIES;
 use sdk_relay_store::Store;
 use sdk_relay_supervisor::Supervisor;
@@ -29,11 +29,19 @@ pub(crate) fn open_mesh(
     own: &Receiver,
     store: Arc<Store>,
     counters: &Arc<Counters>,
+    timeouts: Timeouts,
 ) -> anyhow::Result<(MeshHandles, Orders)> {
     let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(own));
     let history = Arc::new(History::open(store)?);
     let syncs = Arc::new(Syncs::new(relay_id.clone(), history, Arc::clone(counters)));
-    let (mesh, orders) = Mesh::open(config, data_dir, listens_on, &CAPABILITIES, Arc::clone(&syncs))?;
+    let (mesh, orders) = Mesh::open(
+        config,
+        data_dir,
+        listens_on,
+        &CAPABILITIES,
+        Arc::clone(&syncs),
+        timeouts,
+    )?;
     let handles = MeshHandles { mesh, syncs, relay_id };
     Ok((handles, orders))
 }

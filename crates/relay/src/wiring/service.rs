@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::mesh::MeshHandles;
 use super::metrics::Metrics;
+use crate::timeouts::Timeouts;
 
 /// Every handle that some edge needs.
 pub(crate) struct Service {
@@ -31,6 +32,7 @@ pub(crate) struct Service {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) input_budget: Arc<InputBudget>,
     pub(crate) answers: Arc<AnswerBudget>,
+    pub(crate) timeouts: Timeouts,
     pub(crate) parts: Parts,
 }
 
@@ -55,13 +57,18 @@ pub(crate) fn open_service(
     follow: watch::Receiver<FollowStatus>,
     started: Instant,
     supervisor: &Supervisor,
+    timeouts: Timeouts,
 ) -> Service {
     let metrics = &parts.metrics;
     let identity = Arc::new(Identity {
         relay_id: parts.mesh.relay_id.clone(),
         address: own.address(config.network.silent_payment()).to_string(),
     });
-    let input_budget = InputBudget::new(config.input_memory, metrics.counters.unfinished_inputs_cut.clone());
+    let input_budget = InputBudget::with_deadline(
+        config.input_memory,
+        metrics.counters.unfinished_inputs_cut.clone(),
+        timeouts.transport.input,
+    );
     let process = Process::new(&config.data_dir);
     let settings = Arc::new(Settings::new(loader, config));
     let restart = Arc::<Restart>::default();
@@ -94,6 +101,7 @@ pub(crate) fn open_service(
         host,
         input_budget,
         answers: Arc::default(),
+        timeouts,
         parts,
     }
 }

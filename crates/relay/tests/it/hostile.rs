@@ -31,12 +31,20 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Stage {
+        Stage::with(start().await).await
+    }
+
+    /// With a relay that waits for no client as long as a real one.
+    async fn impatient() -> Stage {
+        Stage::with(RelayProcess::start(crate::impatient::standalone()).await).await
+    }
+
+    async fn with(relay: RelayProcess) -> Stage {
         let seed = match std::env::var(SEED) {
             Ok(seed) => seed.parse().unwrap_or_else(|e| panic!("{SEED}={seed}: {e}")),
             Err(_) => rand::thread_rng().r#gen(),
         };
         println!("the seed is {seed}: {SEED}={seed} runs this again");
-        let relay = start().await;
         Stage {
             bystander: Bystander::connect(&relay).await,
             relay,

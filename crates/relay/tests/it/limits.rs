@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use crate::impatient;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 const MEBIBYTE: usize = 1 << 20;
 
@@ -101,8 +103,8 @@ async fn headers_over_16_kib_are_431() {
 }
 
 #[tokio::test]
-async fn headers_and_body_have_ten_seconds() {
-    let relay = RelayProcess::start(standalone()).await;
+async fn headers_and_body_have_a_time_limit() {
+    let relay = RelayProcess::start(impatient::standalone()).await;
     let slow = async |url: String| {
         let mut stream = connect(&url).await;
         let began = Instant::now();
@@ -128,7 +130,7 @@ async fn headers_and_body_have_ten_seconds() {
     };
     let (ws, http, body) = tokio::join!(slow(relay.ws_url()), slow(relay.http_url()), slow_body());
     for took in [ws, http, body] {
-        assert!((9..20).contains(&took.as_secs()), "{took:?}");
+        assert!(took >= impatient::INPUT - Duration::from_secs(1), "{took:?}");
     }
 }
 

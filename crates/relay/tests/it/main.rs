@@ -21,6 +21,7 @@ mod fairness;
 mod history;
 mod hostile;
 mod http;
+mod impatient;
 mod index;
 mod limits;
 mod logs;

@@ -13,7 +13,16 @@ use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get, http_p
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn options(node: &Bitcoind, name: &str, peers: &[&str]) -> RelayOptions {
-    RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+    configured(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")), node, name, peers)
+}
+
+/// The same of a relay that waits for other relays no longer than a test should.
+fn impatient(node: &Bitcoind, name: &str, peers: &[&str]) -> RelayOptions {
+    configured(crate::impatient::in_mesh(), node, name, peers)
+}
+
+fn configured(options: RelayOptions, node: &Bitcoind, name: &str, peers: &[&str]) -> RelayOptions {
+    options
         .node(node)
         .in_mesh()
         .set("RELAY_ID", name)
@@ -180,7 +189,7 @@ fn signal(relay: &RelayProcess, signal: &str) {
 async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
-    let b = RelayProcess::start(slow(options(&node, "b", &[&a.ws_url()]))).await;
+    let b = RelayProcess::start(slow(impatient(&node, "b", &[&a.ws_url()]))).await;
     sees(&b, &[("b", "healthy"), ("a", "healthy")]).await;
     // It still has its connections, and says nothing.
     signal(&a, "STOP");
@@ -324,8 +333,8 @@ fn bound(relay: &RelayProcess) -> String {
 #[tokio::test]
 async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
     let node = Bitcoind::start(testkit::Options::default()).await;
-    let mut a = RelayProcess::start(options(&node, "a", &[])).await;
-    let mut b = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
+    let mut a = RelayProcess::start(impatient(&node, "a", &[])).await;
+    let mut b = RelayProcess::start(impatient(&node, "b", &[&a.ws_url()])).await;
     sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
     assert_eq!(bound(&a), "", "it has only just come");
     let key = get(&b, "/relays/b").await["public_key"].as_str().unwrap().to_owned();
@@ -339,7 +348,7 @@ async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
     assert!(b.terminate().await.success());
     assert!(a.terminate().await.success());
     a.start_again().await;
-    let thief = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
+    let thief = RelayProcess::start(impatient(&node, "b", &[&a.ws_url()])).await;
     eventually(DEADLINE, "the thief's refusal", async || {
         thief.stderr().contains("belongs to another key").then_some(())
     })

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin::secp256k1::PublicKey;
+use sdk_relay::Timeouts;
 use sdk_relay::cli::run_with;
 use sdk_relay::relay::Relay;
 use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared, TxWithPrevouts};
@@ -80,7 +81,7 @@ fn child() {
         Ok("hangs") => Arc::new(Hangs),
         _ => return,
     };
-    match run_with(Overrides::default(), Some(engine)) {
+    match run_with(Overrides::default(), Some(engine), Timeouts::default()) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             eprintln!("{error:#}");
@@ -158,9 +159,16 @@ async fn a_panic_of_detection_makes_health_critical_immediately() {
     std::fs::write(&file, config).unwrap();
     let loader = Loader::new(Overrides::default().with_config(file).with_data_dir(dir.path()));
     let config = loader.load().unwrap();
-    let relay = Relay::start_with(loader, config, LogTap::default(), Arc::new(Panics), &Ports::default())
-        .await
-        .unwrap();
+    let relay = Relay::start_with(
+        loader,
+        config,
+        LogTap::default(),
+        Arc::new(Panics),
+        &Ports::default(),
+        Timeouts::default(),
+    )
+    .await
+    .unwrap();
     let http = format!("http://{}", relay.http_addr());
     eventually(DEADLINE, "a relay that is ready", async || {
         (http_get(&format!("{http}/health/ready")).await.status == 200).then_some(())

@@ -6,11 +6,13 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Request;
 use serde_json::json;
-use testkit::{HttpReply, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
+use testkit::{HttpReply, RelayProcess, eventually, http_get, http_post, http_send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::impatient;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// What the relay holds for one address.
@@ -42,9 +44,7 @@ async fn get_as(client: &str, url: &str) -> HttpReply {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_not_read_have_bounded_memory_and_others_get_theirs() {
-    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
-        .arg("--standalone")
-        .set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let options = impatient::without_memory().set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let relay = RelayProcess::start(options).await;
     let http = relay.http_url();
     let wallet = http_get(&format!("{http}/config")).await.json()["silent_payment_address"].clone();

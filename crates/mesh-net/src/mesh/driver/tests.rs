@@ -1,20 +1,14 @@
 use std::path::Path;
 use std::pin::Pin;
 
-use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_protocol::SyncPayload;
 use sdk_relay_protocol::http::{ForcedState, SyncOutcome};
 use sdk_relay_protocol::mesh::RelayStatus;
-use sdk_relay_store::{Retention, Store};
-use sdk_relay_telemetry::Counters;
 use tokio::sync::watch;
 
 use super::*;
-use crate::mesh::Inbound;
-use crate::mesh::known::KnownRelay;
 use crate::mesh::link::LinkStep;
-use crate::mesh::proof::Proven;
-use crate::sync::{History, Syncs};
+use crate::mesh::testing::{self, linked};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -40,35 +34,12 @@ impl Host for Panics {
 }
 
 fn relay(dir: &Path) -> (Arc<Mesh>, Arc<dyn Host>, Orders) {
-    let file = dir.join("sdk_relay.toml");
-    std::fs::write(&file, "standalone = true\n").unwrap();
-    let loader = Loader::new(Overrides::default().with_config(file).with_data_dir(dir));
-    let config = loader.load().unwrap();
-    let retention = Retention {
-        events: 1000,
-        bytes: 1 << 20,
-    };
-    let store = Arc::new(Store::open(&dir.join("relay.redb"), "regtest", retention).unwrap());
-    let history = Arc::new(History::open(store).unwrap());
-    let syncs = Arc::new(Syncs::new("own".to_owned(), history, Arc::new(Counters::default())));
-    let (mesh, orders) = Mesh::open(&config, dir, "ws://192.0.2.1:8090", &[], syncs).unwrap();
-    let host = Arc::new(Panics(watch::Sender::new(Arc::new(config))));
-    (mesh, host, orders)
+    let (mesh, orders, config) = testing::open(dir);
+    (mesh, Arc::new(Panics(watch::Sender::new(config))), orders)
 }
 
 fn driver(mesh: &Arc<Mesh>, host: &Arc<dyn Host>) -> Driver {
     Driver::new(Arc::clone(mesh), Arc::clone(host), SOON)
-}
-
-fn linked(mesh: &Arc<Mesh>, relay_id: &str, key: char) -> Inbound {
-    let peer = Proven {
-        relay_id: relay_id.to_owned(),
-        public_key: key.to_string().repeat(64),
-    };
-    let learned = KnownRelay {
-        version: "1".to_owned(),
-    };
-    mesh.joined(&peer, [192, 0, 2, 7].into(), Duration::from_millis(1), learned)
 }
 
 async fn next(driver: &mut Driver) {
@@ -157,4 +128,24 @@ async fn a_panic_of_the_driver_or_its_writer_is_propagated() {
     // A goodbye is one of its own syncs, and says how the relay is.
     mesh.with(Core::leave);
     assert!(timeout(SOON, running).await.unwrap().unwrap_err().is_panic());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_bound_once_its_link_has_lasted_for_so_many_intervals() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mesh, host, _orders) = relay(dir.path());
+    let mut driver = driver(&mesh, &host);
+    let _link = linked(&mesh, "lasts", 'b');
+    let lasted = SOON * mesh.timeouts.bind_after;
+    let bound = || mesh.bindings.key_of("lasts");
+    tokio::time::advance(lasted - Duration::from_secs(1)).await;
+    driver.bind_names();
+    assert_eq!(bound(), None, "it may be another one the next time");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    driver.bind_names();
+    assert_eq!(bound(), Some("b".repeat(64)));
+    let ended = written(&mut driver.writing).await;
+    driver.written(ended);
+    let names = std::fs::read_to_string(dir.path().join("mesh.names")).unwrap();
+    assert!(names.starts_with(&format!("lasts {}", "b".repeat(64))), "{names}");
 }

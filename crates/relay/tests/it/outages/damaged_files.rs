@@ -75,17 +75,23 @@ async fn a_damaged_index_is_moved_aside_and_rebuilt() {
         ("half of it".to_owned(), whole[..whole.len() / 2].to_vec()),
     ];
     ways.extend((1..3).map(|seed| (format!("flipped byte {seed}"), flipped(&whole, dir, seed))));
-    for (way, bytes) in ways {
-        node.stop().await;
+    for (n, (way, bytes)) in ways.into_iter().enumerate() {
+        // It cannot be built while the node is unavailable: health reports it meanwhile. Once is enough: the node takes
+        // seconds to stop and start.
+        let is_away = n == 0;
+        if is_away {
+            node.stop().await;
+        }
         std::fs::write(&path, &bytes).unwrap();
         drop(std::fs::remove_file(&aside));
         relay = RelayProcess::start_listening(options().node(&node).data_dir(dir)).await;
-        // It cannot be built while the node is unavailable: health reports it meanwhile.
-        let (code, found) = health(&relay).await;
-        let problem = found.problems.iter().find(|p| p.contains("was damaged and moved to"));
-        assert!(problem.is_some_and(|p| p.contains(SET_ASIDE)), "{way}: {found:?}");
-        assert_eq!((code, found.status.as_str()), (200, "degraded"), "{way}");
-        node.start_again().await;
+        if is_away {
+            let (code, found) = health(&relay).await;
+            let problem = found.problems.iter().find(|p| p.contains("was damaged and moved to"));
+            assert!(problem.is_some_and(|p| p.contains(SET_ASIDE)), "{way}: {found:?}");
+            assert_eq!((code, found.status.as_str()), (200, "degraded"), "{way}");
+            node.start_again().await;
+        }
         indexed(&relay, node.height().await).await;
         well(&relay).await;
         assert_eq!(logged(&relay, "was moved aside"), 1, "{way}: {}", relay.stderr());

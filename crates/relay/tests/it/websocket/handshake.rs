@@ -1,7 +1,9 @@
 //! The first message and its answer.
 
 use serde_json::{Value, json};
+use testkit::RelayProcess;
 
+use crate::impatient;
 use crate::wire::json::Json;
 use crate::wire::reference::Reference;
 use crate::wire::{Wire, get, handshake, start};
@@ -151,14 +153,14 @@ async fn what_is_wrong_is_rejected_with_the_reason_and_closed() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_closed_after_ten_seconds() {
-    let relay = start().await;
+async fn who_says_nothing_is_closed_after_the_time_limit() {
+    let relay = RelayProcess::start(impatient::standalone()).await;
     let since = std::time::Instant::now();
     let mut wire = Wire::open(&relay.ws_url()).await;
     let (code, reason) = wire.closed().await;
     assert_eq!(code, 1002);
-    assert!(reason.contains("10 s"), "{reason}");
-    assert!(since.elapsed().as_secs_f64() > 9.9, "{:?}", since.elapsed());
+    assert!(reason.contains("3 s"), "{reason}");
+    assert!(since.elapsed() >= impatient::INPUT, "{:?}", since.elapsed());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 use testkit::{RelayProcess, eventually};
 
+use crate::impatient;
 use crate::wire::{DEADLINE, Wire, get, handshake, mine, standalone};
 use testkit::{Bare, close_code};
 
@@ -35,14 +36,14 @@ async fn one_too_many_is_told_to_try_again() {
     assert_eq!(first.notification().await["notification_type"], "block_mined");
 }
 
-/// More than the socket's buffers on both sides hold, some 650 bytes each.
-const BLOCKS: u32 = 12_000;
+/// More than the systems of both sides hold of a connection, some 650 bytes for each of two events.
+const BLOCKS: u32 = 3_000;
 /// Clients that do not read.
 const DEAF: u64 = 10;
 
 #[tokio::test]
 async fn who_never_reads_is_cut_off_and_others_go_on() {
-    let relay = RelayProcess::start(standalone()).await;
+    let relay = RelayProcess::start(impatient::standalone()).await;
     let mut reader = Wire::greet(&relay.ws_url(), &["notifications"]).await;
     let mut deaf = Vec::new();
     for n in 0..DEAF {

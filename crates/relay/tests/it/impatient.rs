@@ -1,0 +1,96 @@
+//! Relays whose time limits are short, so that a test of a limit waits for seconds: the program of the tests starts
+//! itself anew as one. The limits of a real relay are in the last test.
+
+use std::time::Duration;
+
+use sdk_relay::Timeouts;
+use sdk_relay::cli::run_with;
+use sdk_relay_config::Overrides;
+use testkit::RelayOptions;
+
+/// The variable that makes this program a relay, and says which limits are short.
+const LIMITS: &str = "IMPATIENT_RELAY";
+
+/// What a client of [`standalone`] has for its headers, for TLS, for its handshake, and for a message or a body. A
+/// busy machine answers within it.
+pub(crate) const INPUT: Duration = Duration::from_secs(3);
+
+#[test]
+#[ignore = "the relay that the other tests start"]
+fn child() {
+    let mut timeouts = Timeouts::default();
+    match std::env::var(LIMITS).as_deref() {
+        Ok("connections") => {
+            timeouts.transport.headers = INPUT;
+            timeouts.transport.tls_handshake = INPUT;
+            timeouts.transport.input = INPUT;
+            timeouts.transport.write = Duration::from_secs(8);
+            timeouts.ws.handshake = INPUT;
+            timeouts.ws.write = Duration::from_secs(5);
+            timeouts.ws.close = Duration::from_secs(1);
+        }
+        Ok("mesh") => {
+            timeouts.mesh.response = Duration::from_secs(2);
+            timeouts.mesh.bind_after = 3;
+        }
+        Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),
+        _ => return,
+    }
+    match run_with(Overrides::default(), None, timeouts) {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// A relay on its embedded chain that waits for no client as long as a real one.
+pub(crate) fn standalone() -> RelayOptions {
+    with("connections")
+}
+
+/// A relay on its embedded chain that lets no request wait long for memory.
+pub(crate) fn without_memory() -> RelayOptions {
+    with("memory")
+}
+
+/// A relay that soon gives up a relay that does not answer, and soon binds the name of one that does.
+pub(crate) fn in_mesh() -> RelayOptions {
+    with("mesh").set("STANDALONE", "false")
+}
+
+fn with(limits: &str) -> RelayOptions {
+    let options = RelayOptions::new(std::env::current_exe().unwrap())
+        .set("STANDALONE", "true")
+        .env(LIMITS, limits);
+    ["impatient::child", "--exact", "--ignored", "--nocapture"]
+        .into_iter()
+        .fold(options, RelayOptions::arg)
+}
+
+#[test]
+fn the_limits_of_a_relay_are_those_of_the_contract() {
+    let Timeouts {
+        transport,
+        ws,
+        mesh,
+        blindbit,
+    } = Timeouts::default();
+    let seconds = |limits: &[Duration]| limits.iter().map(Duration::as_secs).collect::<Vec<_>>();
+    assert_eq!(
+        seconds(&[
+            transport.headers,
+            transport.tls_handshake,
+            transport.input,
+            transport.write
+        ]),
+        [10, 10, 10, 30]
+    );
+    assert_eq!(
+        seconds(&[ws.handshake, ws.ping, ws.silence, ws.write, ws.close]),
+        [10, 30, 90, 20, 2]
+    );
+    assert_eq!((mesh.response.as_secs(), mesh.bind_after), (5, 20));
+    assert_eq!(blindbit.memory.as_secs(), 20);
+}
