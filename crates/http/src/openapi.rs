@@ -1,8 +1,8 @@
 //! `GET /openapi.json`: this relay's HTTP API as an OpenAPI 3.1 document, generated from the handlers and their types.
 //!
-//! The handlers say what is their own; what every request meets on its way (tokens, origins, rate limit, bodies) is
-//! added here, as it is on this relay: a document that asks for a token which the relay does not ask for would be
-//! wrong.
+//! The handlers describe their own parameters and responses. This module adds the common processing of all requests
+//! (tokens, origins, rate limit, bodies) according to the configuration of this relay: a token is in the document only
+//! if the relay requires one.
 
 use axum::Extension;
 use axum::body::Bytes;
