@@ -6,9 +6,9 @@ use crate::heights::Heights;
 /// watches".
 ///
 /// Until its history is complete, a subscriber has received the blocks below the reported progress. Afterwards it
-/// receives each block before the notification of that block, so that the last notified block says what it has. In
-/// between, blocks that connected during the scan may still wait at the sender: the end of the history counts until a
-/// higher block is notified.
+/// receives each block before the notification of that block, so that the last notified block determines what it has.
+/// In between, blocks that connected during the scan may still wait at the sender: the end of the history counts until
+/// a higher block is notified.
 ///
 /// After a reconnect, the sender reports the events since the disconnect, while the subscriber is registered at the
 /// sender's tip. A block that is reported as disconnected then may lie below the requested history, and the block that

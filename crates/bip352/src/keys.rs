@@ -16,7 +16,7 @@ use crate::hash;
 /// The label of change that the wallet sends to itself (BIP352 "Labels"): always scanned, never given out.
 pub const CHANGE_LABEL: u32 = 0;
 
-/// `b_scan`. Whoever has it sees every payment; it cannot spend.
+/// `b_scan`. It reveals every payment; it cannot spend.
 ///
 /// Zeroised on drop, and stored on the heap, so that a move leaves no copies. Created from 64 hex digits, from bytes,
 /// or from a `SecretKey`; zeroising those is up to the caller.

@@ -55,7 +55,7 @@ pub(crate) struct MessageIds {
 }
 
 impl Client {
-    /// A client of the relay at `ws://HOST:PORT`, or `wss://HOST:PORT` if it speaks TLS.
+    /// A client of the relay at `ws://HOST:PORT`, or `wss://HOST:PORT` if it uses TLS.
     pub fn builder(url: &str) -> ClientBuilder {
         ClientBuilder::new(url)
     }

@@ -154,7 +154,7 @@ impl Scan {
         }
     }
 
-    /// Continues where detection says; `false` if its range could not be used.
+    /// Continues at the position that detection sets; `false` if its range could not be used.
     pub(super) fn resume(&mut self, next_scan: NextScan) -> bool {
         let (used, next, until) = match next_scan {
             NextScan::Go { next, until } => (true, next, until),

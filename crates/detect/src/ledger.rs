@@ -55,7 +55,7 @@ impl Ledger {
         self.payments.len() * ENTRY_BYTES
     }
 
-    /// An output was seen, in the mempool or in a block as the payment says.
+    /// An output was seen, in the mempool or in the block of the payment.
     pub(super) fn seen(&mut self, outpoint: OutPoint, payment: KnownPayment) -> Option<Change> {
         let is_change = self
             .payments

@@ -24,7 +24,7 @@ pub enum WalletError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Others than its owner may read it.

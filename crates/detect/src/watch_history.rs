@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits {
 /// The part of a history that is not sent yet.
 pub(super) type WatchHistory = Backfill<QueuedFrame>;
 
-/// What the answer to the registration says of the history.
+/// The field about the history in the answer to the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPlan {
     /// What becomes of the history.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::access::Access;
 
-/// Opens a file for reading. A named pipe, which blocks until somebody writes to it, and a device, which may never end,
-/// are errors.
+/// Opens a file for reading. A named pipe, which blocks until a process writes to it, and a device, which may never
+/// end, are errors.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     check_regular(path)?;
     File::open(path)

@@ -56,9 +56,9 @@ pub struct RelayProof {
 pub struct Handshake {
     /// 1 to 128 printable characters.
     pub client_id: String,
-    /// API version that the client speaks: semver, major version 1, at most 64 bytes.
+    /// API version that the client uses: semver, major version 1, at most 64 bytes.
     pub version: String,
-    /// What the client wants. The name of a topic subscribes to it; `sync` also allows sync requests. Unknown names
+    /// What the client requests. The name of a topic subscribes to it; `sync` also allows sync requests. Unknown names
     /// are ignored.
     pub capabilities: Vec<String>,
     /// Unix seconds.
@@ -119,7 +119,7 @@ pub struct HandshakeResponse {
     pub status: HandshakeStatus,
     /// This relay's name.
     pub relay_id: String,
-    /// The API version that the relay speaks.
+    /// The API version that the relay supports.
     pub version: String,
     /// What the relay offers.
     pub capabilities: Vec<String>,

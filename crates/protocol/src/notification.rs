@@ -134,11 +134,11 @@ pub struct BlockDisconnected {
 pub struct RelayConnected {
     /// Name of the relay.
     pub relay_id: String,
-    /// Address at which the relay says that it can be reached, or from which a relay without a key connected. `null`
-    /// if this relay would not dial a relay of the mesh there.
+    /// Address that the relay advertises, or from which a relay without a key connected. `null` if this relay would not
+    /// dial a relay of the mesh there.
     #[schema(required)]
     pub address: Option<String>,
-    /// API version that the relay speaks.
+    /// API version that the relay supports.
     pub version: String,
     /// What the relay offers, or requested in its handshake.
     pub capabilities: Vec<String>,

@@ -167,8 +167,8 @@ impl<L: Lane> Kernel<L> for Sums<'_, L> {
     }
 }
 
-/// x(p + q) for each of two lists, and x(q - p) as well where `difference` says so: three multiplications for a share
-/// of the inversion, then a multiplication and a squaring for each.
+/// x(p + q) for each of two lists, and x(q - p) as well if `difference` is set: three multiplications for a share of
+/// the inversion, then a multiplication and a squaring for each.
 pub struct XSums<'a, L, S> {
     /// The first points.
     pub p: &'a [Affine<L>],

@@ -178,7 +178,7 @@ fn random_rows() {
     });
 }
 
-/// As many pairs of row and wallet as `pairs` says; every other one is paid.
+/// `pairs` pairs of row and wallet; every other one is paid.
 fn random_call(rng: &mut StdRng, wallets: usize, pairs: usize, engines: &[Fast]) {
     let secp = Secp256k1::new();
     let wallets: Vec<Wallet> = (0..wallets).map(|_| wallet(rng, 2)).collect();

@@ -42,7 +42,7 @@ fn official_vectors() {
     );
 
     for vector in &vectors {
-        // A failing assertion alone would not tell which vector it speaks of: the captured output does.
+        // The message of a failed assertion does not name the vector: the captured output does.
         println!("vector: {}", vector.comment);
         assert!(!vector.sending.is_empty() && !vector.receiving.is_empty());
         vector.sending.iter().for_each(check_sending);
@@ -204,7 +204,7 @@ fn check_receiving(case: &Receiving) {
     }
 }
 
-/// The unlabelled address and one for each label, in any order; change, if asked for, by its own door.
+/// The unlabelled address and one for each label, in any order; change, if requested, by its own function.
 fn check_addresses(receiver: &Receiver, labels: &[u32], expected: &[String]) {
     let labelled = labels.iter().map(|label| match label {
         0 => receiver.change_address(Network::Main).expect("a change address"),

@@ -10,7 +10,7 @@ use crate::block::{Height, hex, with_spent};
 use crate::filter::spent_hashes;
 use crate::state::HandlesState;
 
-/// Returns the taproot outputs that a block spends, as short hashes. Only somebody who knows an output can recognise
+/// Returns the taproot outputs that a block spends, as short hashes. Only a client that knows an output can recognise
 /// its hash.
 #[utoipa::path(
     get,

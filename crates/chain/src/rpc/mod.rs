@@ -121,7 +121,7 @@ impl RpcClient {
         }
     }
 
-    /// As [`rest_get`](Self::rest_get), with status and body: the body of a 404 says what the node does not have.
+    /// As [`rest_get`](Self::rest_get), with status and body: the body of a 404 names what the node does not have.
     pub(crate) async fn rest(&self, path: &str) -> Result<(StatusCode, Bytes), RpcError> {
         let reply = self.transport.get(path, LONG_CALL_TIMEOUT).await?;
         Ok((reply.status, reply.body))

@@ -81,7 +81,7 @@ async fn an_unnoticed_restart_of_the_node() {
     let tip = source.tip().await.unwrap();
     node.kill();
     node.start_again().await;
-    // The pooled connection is dead and the cookie old; one failure at most, and it says "try again".
+    // The pooled connection is closed and the cookie is old: at most one failure, which is temporary.
     let second = eventually(DEADLINE, "an answer", async || match source.tip().await {
         Ok(tip) => Some(tip),
         Err(error) => {

@@ -21,7 +21,7 @@ struct Known {
 }
 
 impl Known {
-    /// Applies events until what is known is what the chain says.
+    /// Applies events until the known state equals that of the chain.
     async fn catch_up(&mut self, chain: &DevChain) {
         let (tip, waiting) = (chain.tip().await.unwrap(), chain.mempool().await.unwrap().txids);
         let waiting = waiting.into_iter().collect();

@@ -86,7 +86,7 @@ pub struct RelaySummary {
     /// would not dial it.
     #[schema(required)]
     pub address: Option<String>,
-    /// API version that the relay speaks.
+    /// API version that the relay supports.
     pub version: String,
     /// Seconds since its start.
     #[schema(required)]
@@ -156,7 +156,7 @@ pub struct RelayDetails {
     /// As in the list.
     #[schema(required)]
     pub address: Option<String>,
-    /// API version that the relay speaks.
+    /// API version that the relay supports.
     pub version: String,
     /// Seconds since its start.
     #[schema(required)]

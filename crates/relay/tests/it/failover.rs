@@ -31,7 +31,7 @@ impl App {
     async fn receive(&mut self, events: &mut Events, what: &str, enough: impl Fn(&App) -> bool) {
         let received = async {
             while !enough(self) {
-                match events.recv().await.expect("the client lives on") {
+                match events.recv().await.expect("the client continues") {
                     ClientEvent::Notification(n) => match n.event {
                         Event::BlockMined(block) => self.blocks.push(block.block_height),
                         Event::Tweaks(tweaks) => self.tweaks.push(tweaks.block_height),
@@ -69,7 +69,7 @@ async fn a_client_fails_over_to_another_relay() {
         .await;
     let mut a = RelayProcess::start(options(&node, "a")).await;
     let b = RelayProcess::start(options(&node, "b").set("MESH__PEERS", a.ws_url())).await;
-    eventually(DEADLINE, "a tells its clients of b", async || {
+    eventually(DEADLINE, "a reports b to its clients", async || {
         let (probe, _events) = Client::builder(&a.ws_url()).connect().await.unwrap();
         (probe.relay().relays.len() == 1).then_some(())
     })
@@ -110,7 +110,7 @@ async fn a_client_fails_over_to_another_relay() {
 
     // And back, when b stops.
     a.start_again().await;
-    eventually(DEADLINE, "b tells its clients of a", async || {
+    eventually(DEADLINE, "b reports a to its clients", async || {
         let (probe, _events) = Client::builder(&b.ws_url()).connect().await.unwrap();
         (probe.relay().relays.len() == 1).then_some(())
     })

@@ -47,7 +47,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     stage.node.send_raw(&small).await;
     let sent = Instant::now();
     recorder.until_paid(&small.compute_txid().to_string(), 0, None).await;
-    assert!(sent.elapsed() < SOON, "told after {:?}", sent.elapsed());
+    assert!(sent.elapsed() < SOON, "received after {:?}", sent.elapsed());
 
     // The same in a block: clients without a payment in it receive it immediately.
     let block = stage.node.mine(1).await[0].to_string();
@@ -55,7 +55,7 @@ async fn the_labels_of_one_client_delay_no_payment_of_another() {
     recorder
         .until_paid(&small.compute_txid().to_string(), 0, Some(&block))
         .await;
-    assert!(mined.elapsed() < SOON, "told after {:?}", mined.elapsed());
+    assert!(mined.elapsed() < SOON, "received after {:?}", mined.elapsed());
     drop(attacker);
     timeout(DEADLINE, reading)
         .await

@@ -137,7 +137,7 @@ async fn a_self_signed_certificate_serves_both_ports_and_is_kept() {
 #[tokio::test]
 async fn plain_text_is_closed_immediately_and_not_logged() {
     let relay = RelayProcess::start(standalone().arg("--tls-self-signed")).await;
-    // The last that a relay tells of its own start; it may come after it is ready.
+    // The last log line of a start; it may follow the one that the relay is ready.
     let before = eventually(DEADLINE, "the index to be there", async || {
         Some(relay.stderr()).filter(|log| log.contains("the tweak index has reached the tip"))
     })
@@ -199,7 +199,7 @@ async fn a_new_certificate_affects_no_open_connection_and_a_wrong_one_is_ignored
             .await
             .starts_with("HTTP/1.1 200")
     );
-    before.ping().await.expect("the old connection lives");
+    before.ping().await.expect("the old connection is open");
 
     let good = dir.path().join("good.crt");
     std::fs::rename(&cert, &good).unwrap();

@@ -169,7 +169,7 @@ async fn credentials_are_sent_only_to_their_configured_address() {
     );
     assert!(!changed.warnings[0].contains("5ec2e7"));
     assert!(!sends(&f.settings.now()) && !sends(&f.settings.reload().unwrap()));
-    // Another change says it again, and another address does not circumvent it.
+    // Another change repeats the warning, and another address does not circumvent it.
     assert_eq!(change(&f, json!({"dev_mode": true})).await.unwrap().warnings.len(), 1);
     assert_eq!(to(json!("http://node.thief:1")).await.warnings.len(), 1);
     // The operator's own address, whether written out or taken back, is no change.

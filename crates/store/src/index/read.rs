@@ -242,7 +242,7 @@ impl TweakIndex {
     fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
         let read = File::open(&path).and_then(|mut file| {
-            // Allocate at most the size of the file, whatever the record says.
+            // Allocate at most the size of the file, whatever length the record states.
             if file.metadata()?.len() < record.end() {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }

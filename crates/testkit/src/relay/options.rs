@@ -81,7 +81,7 @@ impl RelayOptions {
         self.in_mesh_over("ws")
     }
 
-    /// As [`Self::in_mesh`], with `wss` for a relay that speaks TLS.
+    /// As [`Self::in_mesh`], with `wss` for a relay with TLS.
     pub fn in_mesh_over(self, scheme: &str) -> RelayOptions {
         let [ws, http] = free_ports();
         self.set("WS_URL", format!("127.0.0.1:{ws}"))

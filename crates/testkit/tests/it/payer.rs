@@ -82,13 +82,13 @@ async fn the_payee_spends_what_it_finds() {
         let outpoint = bitcoin::OutPoint::new(tx.compute_txid(), m.vout);
         (outpoint, tx.output[m.vout as usize].clone(), m.tweak.clone())
     };
-    let nobody = bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::all_zeros());
+    let unowned = bitcoin::ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::all_zeros());
     let all: Vec<_> = found.iter().map(received).collect();
-    assert_eq!(node.accepts(&payee.spend(&all, nobody.clone())).await, Ok(()));
+    assert_eq!(node.accepts(&payee.spend(&all, unowned.clone())).await, Ok(()));
     // Another output's tweak does not spend it.
     let other = found[1].tweak.clone();
     found[0].tweak = other;
-    let wrong = payee.spend(&[received(&found[0])], nobody);
+    let wrong = payee.spend(&[received(&found[0])], unowned);
     assert!(node.accepts(&wrong).await.is_err());
 }
 

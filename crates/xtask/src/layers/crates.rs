@@ -102,7 +102,7 @@ pub(crate) fn check(table: &Table, crates: &[Crate]) -> Vec<String> {
             let reason = match (row.layer, its.layer) {
                 // Tools import everything.
                 (None, _) => None,
-                // Everybody's tests use tools.
+                // Tests of every crate may use the tools.
                 (Some(_), None) if dependency.dev => None,
                 (Some(_), None) => Some("which is a tool: only tests and tools may".to_owned()),
                 (Some(mine), Some(theirs)) if theirs > mine => Some(format!(

@@ -35,7 +35,7 @@ pub(crate) struct Report {
     pub(crate) summary: String,
 }
 
-/// Checks the workspace at `root`. With `update` the baseline is written anew, unless it would grow.
+/// Checks the workspace at `root`. With `update` the baseline is rewritten, unless it would grow.
 pub(crate) fn check(root: &Path, update: bool) -> anyhow::Result<Report> {
     let table = std::fs::read_to_string(root.join(TABLE)).with_context(|| format!("cannot read {TABLE}"))?;
     let table = table::parse(&table).with_context(|| format!("the table of crates in {TABLE}"))?;
@@ -74,7 +74,7 @@ pub(crate) fn check(root: &Path, update: bool) -> anyhow::Result<Report> {
     Ok(Report { problems, summary })
 }
 
-/// What cargo says about the members of the workspace.
+/// The metadata of the workspace members, from cargo.
 fn metadata(root: &Path) -> anyhow::Result<serde_json::Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

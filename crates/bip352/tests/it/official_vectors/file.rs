@@ -1,4 +1,4 @@
-//! The file's shape. Unknown fields are errors: a field that nobody checks must not go unnoticed.
+//! The format of the file. Unknown fields are errors, so that a new field does not remain unchecked.
 
 use bitcoin::consensus::encode::deserialize_hex;
 use bitcoin::secp256k1::schnorr::Signature;

@@ -1,4 +1,4 @@
-//! Bytes that nobody meant: an answer, whatever it is, and no panic.
+//! Arbitrary bytes: any answer, and no panic.
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::Secp256k1;

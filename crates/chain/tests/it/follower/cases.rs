@@ -34,7 +34,7 @@ async fn until(consumer: &Consumer, state: impl Fn(&FollowState) -> bool) -> Fol
     let reached = timeout(Duration::from_secs(60), status.wait_for(|status| state(&status.state))).await;
     reached
         .expect("the state within a minute")
-        .expect("the follower lives")
+        .expect("the follower runs")
         .clone()
 }
 

@@ -16,9 +16,9 @@ use crate::blindbit::scene::INDEXED;
 /// A proxy of the node with a gate: while it is closed, no block passes.
 async fn behind_a_door(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
     let open = Arc::new(AtomicBool::new(true));
-    let (node, door) = (node.rpc_url(), Arc::clone(&open));
+    let (node, gate) = (node.rpc_url(), Arc::clone(&open));
     let serve = move |request: Request| {
-        let (node, open) = (node.clone(), door.load(Ordering::Acquire));
+        let (node, open) = (node.clone(), gate.load(Ordering::Acquire));
         async move { through(&node, open, request).await }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -56,8 +56,8 @@ async fn whole_transactions_are_left_out() {
 
     // k = 0 of the mixed transaction and all of `whole` are spent: the first is kept, the second is omitted.
     let gone: Vec<_> = [received[0][..1].to_vec(), received[2].clone()].concat();
-    let nobody = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_raw_hash(bitcoin::hashes::Hash::all_zeros()));
-    scene.node.send_raw(&payee.spend(&gone, nobody)).await;
+    let unowned = ScriptBuf::new_p2wpkh(&bitcoin::WPubkeyHash::from_raw_hash(bitcoin::hashes::Hash::all_zeros()));
+    scene.node.send_raw(&payee.spend(&gone, unowned)).await;
     scene.mine().await;
     assert_eq!(tweaks("tweaks", 0).await, 2, "cut-through");
     assert_eq!(

@@ -94,7 +94,10 @@ async fn a_wallet_finds_every_payment_through_tweaks_and_filters_and_sees_them_s
         wallet.read(&scene.v1(), height, "tweaks", 0).await;
     }
     let left: BTreeMap<_, _> = expected.into_iter().filter(|(o, _)| !spent.contains(o)).collect();
-    assert_eq!(wallet.coins, left, "the filter of spent outputs tells which are gone");
+    assert_eq!(
+        wallet.coins, left,
+        "the filter of spent outputs contains the spent ones"
+    );
 
     // A wallet that starts later sees them as spent.
     let mut late = Wallet::new(&payee);

@@ -123,8 +123,8 @@ async fn a_damaged_block_that_the_node_has_pruned_is_reported_as_missing() {
     };
     assert_eq!((missing.from, missing.reason), (missing.to, MissingReason::Damaged));
     assert_eq!(client.detected().len(), 2, "all others are scanned");
-    let said = problem(&relay, "cannot be restored").await;
-    assert!(said.contains(&format!("block {} ", missing.from)), "{said}");
+    let detail = problem(&relay, "cannot be restored").await;
+    assert!(detail.contains(&format!("block {} ", missing.from)), "{detail}");
     // A wallet that requests the block does not receive an empty one.
     let url = format!("{}/blindbit/v2/tweaks/{}", relay.http_url(), missing.from);
     let refused = http_get(&url).await;

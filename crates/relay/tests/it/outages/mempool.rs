@@ -46,7 +46,7 @@ async fn payments_are_not_reverted_while_the_mempool_loads() {
     scene.mempool_loaded().await;
     well(&relay).await;
     scene.agrees(&listener).await;
-    assert_eq!(listener.received().len(), received + 2, "nothing is told again");
+    assert_eq!(listener.received().len(), received + 2, "nothing is sent again");
     scene.node.mine(1).await;
     scene.agrees(&listener).await;
     let reverted = |event: &Event| matches!(event, Event::PaymentReverted(_));

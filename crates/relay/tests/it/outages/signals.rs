@@ -50,7 +50,7 @@ async fn configured_but_not_published_and_then_published() {
     scene.node.stop().await;
     scene.node.start_again_with(Options::default()).await;
     scene.mempool_loaded().await;
-    testkit::eventually(crate::outages::DEADLINE, "the publisher is heard of", async || {
+    testkit::eventually(crate::outages::DEADLINE, "the publisher is reported", async || {
         (logged(&relay, "receiving ZMQ messages") == 1).then_some(())
     })
     .await;

@@ -82,8 +82,8 @@ impl Scene {
 
     /// A replacement of a payment without payments. It is not broadcast.
     pub(crate) fn refusal(&mut self, of: &Transaction) -> Transaction {
-        let nobody = Recipient::Script(bitcoin::ScriptBuf::new_op_return([]), Amount::ZERO);
-        self.payer.replace(of, &[nobody])
+        let unowned = Recipient::Script(bitcoin::ScriptBuf::new_op_return([]), Amount::ZERO);
+        self.payer.replace(of, &[unowned])
     }
 
     /// Waits until a payment is reported, in a block or in the mempool, and the watch is scanned up to there: a block

@@ -52,7 +52,7 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
 
     let mut force = scene.request("POST /sync/force body");
     let reply = send(scene, "POST", "/sync/force", Some(&force)).await;
-    assert_eq!(reply.status, 422, "relays that nobody knows: {}", reply.text());
+    assert_eq!(reply.status, 422, "unknown relays: {}", reply.text());
     force["target_relays"] = Value::Null;
     force.as_object_mut().unwrap().remove("target_relays");
     let reply = send(scene, "POST", "/sync/force", Some(&force)).await;
