@@ -1,8 +1,8 @@
-//! The actor of one connection: the only one that touches its socket.
+//! The task of one connection, which alone uses its socket.
 //!
-//! It waits for whatever comes first (the client, an event, a payment to a watch, a report, the clock, the relay's
-//! end), does one thing, and waits again. Nothing waits for it: events are read from the hub at the client's pace, and
-//! what others leave for it is bounded.
+//! It waits for the first of several inputs (the client, an event, a payment to a watch, a report, a timer, the relay's
+//! shutdown), handles it, and waits again. No other task waits for it: it reads events from the hub as fast as the
+//! client accepts them, and its queues are bounded.
 
 mod deliver;
 mod errors;
@@ -36,22 +36,22 @@ use super::socket::{Received, Socket, WriteFailed};
 use super::tweaks_history::{TweaksHistory, next_part};
 use crate::handles::Handles;
 
-/// Messages that a client may send per second, and at once. An app sends a handful in its life; answering this many
-/// costs nothing.
+/// Messages that a client may send per second, and in one burst. An app sends a handful per connection; answering this
+/// many is cheap.
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
-/// New watches after the first `watches_per_connection`: each is held against the whole mempool.
+/// Interval of new watches after the first `watches_per_connection`: each new watch scans the whole mempool.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
-/// Numbers connections for as long as the process runs.
+/// Number of the next connection of this process.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Why a connection ends.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The peer is gone already.
+    /// The peer has disconnected.
     Gone,
-    /// We close it.
+    /// The relay closes it.
     Close(CloseCode, String),
 }
 
@@ -72,21 +72,21 @@ pub(crate) struct Connection {
     number: u64,
     pub(crate) client: ClientAddress,
     session: Session,
-    /// The relay at the other end, where it is one and its arrival was reported.
+    /// The peer, if it is a relay whose connection was reported.
     relay: Option<RelayConnected>,
     /// A relay whose proof is awaited, and since when.
     proving: Option<(Listener, Instant)>,
-    /// The link, where a relay has proven who it is.
+    /// The link of the mesh, if the peer is a relay that has proven its identity.
     link: Option<Inbound>,
     mac: Option<String>,
     cursor: Option<Cursor>,
-    /// There may be events that the client has not got.
+    /// There may be events that were not sent to the client yet.
     behind: bool,
     head: watch::Receiver<u64>,
     reports: broadcast::Receiver<Report>,
     mailbox: Mailbox,
     mail: MailboxReceiver,
-    /// The last event that the client may see: its watches are scanned up to there.
+    /// The last event that may be sent to the client: its watches are scanned up to there.
     barrier: watch::Receiver<u64>,
     pending: Pending,
     last_received: Instant,
@@ -193,7 +193,7 @@ impl Connection {
         self.last_received = Instant::now();
         let text = match received {
             Received::Text(text) => text,
-            // The library has queued a pong, if it was a ping: it must go out before more is read.
+            // If it was a ping, the socket has queued a pong, which must be sent before more is read.
             Received::Activity => return socket.flush().await.map_err(End::from),
             Received::Binary(_) => {
                 return Err(End::Close(
@@ -201,7 +201,7 @@ impl Connection {
                     "binary message: send JSON as text".to_owned(),
                 ));
             }
-            // Both deadlines end together, and this one says more.
+            // Both deadlines expire at the same time, and this reason is more specific.
             Received::Unfinished(CloseCode::Policy, _) if !self.session.is_open() => {
                 return Err(self.no_handshake());
             }
@@ -221,7 +221,7 @@ impl Connection {
         } else {
             self.session.read(&text)
         };
-        // The answer may have to wait for the client; a megabyte of text need not.
+        // Sending the answer may take long: up to a megabyte of text is freed before.
         drop(text);
         self.act(socket, action).await
     }
@@ -293,7 +293,7 @@ impl Connection {
             }
             Action::Unsubscribed => {
                 if !self.session.topics().contains(Topic::Tweaks) {
-                    // A later subscription has a history only where it asks for one.
+                    // A later subscription has a history only if it requests one.
                     self.tweaks_history = None;
                 }
                 let response = ServerMessage::UnsubscribeResponse(self.topics("unsubscribed"));
@@ -313,7 +313,7 @@ impl Connection {
                     .handles
                     .mesh
                     .answer(&*self.handles.host, &request, asker, link.map(Inbound::id));
-                // It may be large, and the answer may have to wait for the client.
+                // It may be large, and sending the answer may take long.
                 request.payload = None;
                 let sent = self.send_frame(socket, &answer.frame).await;
                 answer.ended(&self.handles.syncs, sent.as_ref().err().map(End::reason));
@@ -345,8 +345,8 @@ impl Connection {
         Ok(())
     }
 
-    /// What mentions watches is counted apart, whatever comes of it. A client that hides the word fools nobody but
-    /// itself.
+    /// Messages that contain the word `watch` are counted separately, valid or not. Escaping the word in JSON affects
+    /// only this metric.
     fn count_received(&self, text: &str) {
         if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
             self.handles.counters.watching.messages_received.inc();
@@ -372,7 +372,7 @@ impl Connection {
         Ok(socket.ping().await?)
     }
 
-    /// Cleans up behind the client: its keys are wiped, and nothing is scanned for it any more.
+    /// Ends the client's watches: their keys are wiped, and scanning for them stops.
     pub(crate) fn leave(&self) {
         if self.session.has_watches() {
             self.handles.detection.leave(&self.mailbox);
@@ -380,7 +380,7 @@ impl Connection {
         self.handles.syncs.forget(&Asker::Connection(self.number));
     }
 
-    /// Logs what the connection has brought about, its end included, where a relay was at the other end.
+    /// Writes the remaining events of the connection to the log: ended watches, and the disconnection of a relay.
     pub(crate) async fn log_the_rest(self) {
         self.pending.log_the_rest().await;
         if let Some(RelayConnected {
@@ -413,7 +413,7 @@ impl From<WriteFailed> for End {
     }
 }
 
-/// What a link has to do; nothing, ever, where there is none.
+/// The next step of a link; pending forever without a link.
 async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
     match link {
         Some(link) => link.next().await,
@@ -421,10 +421,10 @@ async fn link_step(link: &mut Option<Inbound>) -> LinkStep {
     }
 }
 
-/// Waits until the client may see more events, or fewer, or its mailbox is given up.
+/// Waits until the barrier moves, or the mailbox is closed.
 async fn barrier_changed(barrier: &mut watch::Receiver<u64>) {
     if barrier.changed().await.is_err() {
-        // It lives as long as the mailbox.
+        // Its sender is dropped together with the mailbox.
         std::future::pending::<()>().await;
     }
 }

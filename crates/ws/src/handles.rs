@@ -1,4 +1,4 @@
-//! What connections see of the relay.
+//! The parts of the relay that connections use.
 
 use std::sync::Arc;
 
@@ -20,22 +20,22 @@ pub struct Handles {
     pub identity: Arc<Identity>,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
-    /// Where watches go.
+    /// Detection, which runs the watches.
     pub detection: Detection,
     /// The tweak index; `None` where `index.enabled` is off.
     pub index: Option<Index>,
-    /// The mesh of relays that have proven who they are.
+    /// The mesh of authenticated relays.
     pub mesh: Arc<Mesh>,
     /// Syncs with other relays and clients.
     pub syncs: Arc<Syncs>,
     /// The reports that syncs carry.
     pub host: Arc<dyn Host>,
-    /// Turns for computing with the keys of watches.
+    /// Permits for computations with the keys of watches.
     pub key_work: KeyWork,
-    /// Memory for input that is not complete.
+    /// Memory budget for incomplete input.
     pub input: Arc<InputBudget>,
     /// How long clients may take.
     pub timeouts: Timeouts,
-    /// What is counted.
+    /// The metrics.
     pub counters: Arc<Counters>,
 }

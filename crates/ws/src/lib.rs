@@ -1,9 +1,9 @@
 //! The WebSocket API.
 //!
-//! In come connections: on a port of their own ([`serve_websockets`]), and over the HTTP port ([`edge`]). Out go events
-//! as the hub publishes them, and answers. [`mod@upgrade`] turns an HTTP request into a socket, [`mod@serve`] admits a
-//! client, [`connection`] is the actor of one socket, [`session`] decides what each message means and does no I/O,
-//! [`socket`] is the narrow waist through which bytes go in and out.
+//! Clients connect to the WebSocket port ([`serve_websockets`]) or over the HTTP port ([`edge`]). They receive the
+//! events that the hub publishes, and answers to their messages. [`mod@upgrade`] turns an HTTP request into a socket,
+//! [`mod@serve`] admits a client, [`connection`] is the task of one socket, [`session`] parses each message into an
+//! action and does no I/O, [`socket`] reads and writes the frames.
 
 mod asyncapi;
 mod begin;

@@ -1,4 +1,4 @@
-//! The WebSocket port: each connection is upgraded, and becomes the actor of one client.
+//! The WebSocket port: each connection is upgraded, and served by a task of its own.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use super::serve::{Arrival, serve};
 use super::upgrade::open;
 use crate::handles::Handles;
 
-/// Serves WebSocket clients until the relay's end.
+/// Serves WebSocket clients until the relay shuts down.
 pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, listeners: ListenerState) {
     let ListenerState {
         admission,
@@ -40,7 +40,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
         let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
         let refusal = match &pending {
             Some(_) => None,
-            // It is closed as it is: to say why takes a descriptor and a task, and those are bounded too.
+            // It is closed without a reason: sending one takes a descriptor and a task, which are bounded too.
             None => match Arc::clone(&refusals).try_acquire_owned() {
                 Ok(refusal) => Some(refusal),
                 Err(_) => {
@@ -63,8 +63,8 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
     }
 }
 
-/// One connection of the WebSocket port. Without a permit it is upgraded all the same, so that the client learns why it
-/// is closed. Whom the permit is for is known with the request: a trusted proxy names its client there.
+/// One connection of the WebSocket port. Without a permit it is still upgraded, so that the close frame can carry the
+/// reason. The owner of the permit is known only from the request, where a trusted proxy names its client.
 async fn websocket<S>(
     handles: Arc<Handles>,
     stream: S,
@@ -99,10 +99,10 @@ async fn websocket<S>(
     let conn = http1_builder(headers)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    // The header timeout alone would not bound a client that never reads the answer.
+    // The header timeout alone does not bound a client that never reads the answer.
     let opened = tokio::select! {
         opened = timeout(headers, conn) => matches!(opened, Ok(Ok(()))),
-        // Who has not asked for anything yet is not waited for.
+        // The shutdown does not wait for clients that have not sent a request yet.
         _ = shutdown_requested(&mut ending) => false,
     };
     if !opened {

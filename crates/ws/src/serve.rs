@@ -11,21 +11,21 @@ use crate::connection::{Connection, End};
 use crate::handles::Handles;
 use crate::socket::Socket;
 
-/// A client that has come in.
+/// A client that has connected.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Where it comes from.
+    /// Its address.
     pub client: ClientAddress,
-    /// Its place among the connections; `None` where there is none left.
+    /// Its connection permit; `None` at the limit.
     pub permit: Option<Permit>,
     /// Whether its request carried a token that allows reading, or none is needed.
     pub authorized: bool,
-    /// Has the system take a close frame that the client does not read yet.
+    /// Passes the close frame to the kernel even if the client is not reading.
     pub final_writes: FinalWrites,
 }
 
-/// Serves a client on an upgraded stream until either side ends it. `ending` says when the relay does, and with which
-/// code. One without a place is closed with 1013, so that it learns why.
+/// Serves a client on an upgraded stream until either side closes it. `ending` reports the relay's shutdown and its
+/// close code. A client without a permit is closed with code 1013.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     handles: Arc<Handles>,
     stream: S,
@@ -64,7 +64,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             socket.close(code, &reason).await;
         }
     }
-    // What is still to be logged may have to wait for the store. It waits without a slot.
+    // Writing the remaining events may take long if the store is busy, so the permit is released before.
     drop((gauge, permit));
     connection.log_the_rest().await;
 }
@@ -81,7 +81,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, final_writes: Fina
         .await;
 }
 
-/// Counts the connection for as long as it lives.
+/// Counts the connection in the gauge while it is open.
 struct Gauged(Arc<Handles>);
 
 impl Gauged {

@@ -1,8 +1,8 @@
-//! The socket: the one place that knows how WebSocket messages look on the wire (RFC 6455), the server's side of it.
+//! The server side of a WebSocket (RFC 6455): reads and writes its frames.
 //!
-//! Every write has a deadline. A peer that does not read within it is slow, whatever the reason, and is given up:
-//! nothing waits for it. What arrives of a message is bounded in size (`limits`), in time ([`InputBudget::deadline`])
-//! and, over all connections together, in memory ([`InputBudget`]). The buffers are the relay's own, for that reason.
+//! Every write has a deadline, after which the peer is disconnected as too slow. An incomplete message is bounded in
+//! size (`limits`), in time ([`InputBudget::deadline`]) and, over all connections together, in memory ([`InputBudget`]);
+//! a WebSocket library would allocate its buffers outside of this budget.
 
 mod assembler;
 mod frame;
@@ -31,44 +31,44 @@ use crate::timeouts::Timeouts;
 
 /// Largest message of a client (CONTRACT, "Close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// Bytes of a peer that are thrown away at the end: a few times the largest message.
+/// Maximum number of bytes that are read and discarded at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;
 /// Longest reason of a close frame, in bytes (RFC 6455, section 5.5, less the code).
 const REASON_BYTES: usize = 123;
-/// Bytes that gather before they are written: one Ethernet segment's worth costs one system call, and small messages go
-/// at once at a flush.
+/// Output that is buffered before it is written, to save system calls. A flush writes less.
 const FLUSH_THRESHOLD: usize = 16 << 10;
-/// Bytes of one read. They lie on the stack: a connection that is idle holds no buffer.
+/// Size of the read buffer. It is on the stack, so that an idle connection holds no buffer.
 const READ_BYTES: usize = 8 << 10;
 
-/// Bytes that are read at once before others have their turn.
+/// Bytes that are read before the task yields.
 const TURN_BYTES: usize = 64 << 10;
 
-/// What a peer said.
+/// Input from the peer.
 #[derive(Debug)]
 pub enum Received {
     /// A text message.
     Text(String),
-    /// A ping or a pong: it lives.
+    /// A ping or a pong.
     Activity,
-    /// A binary message, which the relay's API does not know.
+    /// A binary message, which the relay's API does not use.
     Binary(Bytes),
-    /// A message was not completed in time, or the memory for such messages is used up. The socket is to be closed so.
+    /// A message was not completed in time, or the memory for incomplete messages is used up. The caller closes the
+    /// socket with this code and reason.
     Unfinished(CloseCode, String),
-    /// It is gone, or has broken the protocol; the socket has said so as far as it could.
+    /// The peer has disconnected, or has violated the protocol; in the latter case a close frame was sent if possible.
     Gone,
 }
 
-/// The peer did not take what was written in time, or is gone.
+/// A write timed out, or the peer has disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFailed {
-    /// In time it was not.
+    /// The write timed out.
     Slow,
-    /// It is gone.
+    /// The peer has disconnected.
     Gone,
 }
 
-/// How a peer has broken the protocol.
+/// A violation of the protocol by a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Broken {
     #[error("{0}")]
@@ -95,7 +95,7 @@ impl Broken {
 pub struct Socket<S> {
     stream: S,
     assembler: Assembler,
-    /// Bytes that were read behind the last message.
+    /// Bytes that were read after the last message.
     ahead: Ahead,
     outbox: Outbox,
     budget: Arc<InputBudget>,
@@ -104,7 +104,7 @@ pub struct Socket<S> {
     timeouts: Timeouts,
 }
 
-/// A message that has begun, while its rest is awaited.
+/// The part of a message that has arrived.
 #[derive(Debug)]
 struct Unfinished {
     input: Input,
@@ -118,7 +118,7 @@ struct Ahead {
     taken: usize,
 }
 
-/// Why reading has come to an end.
+/// Why reading has ended.
 enum Stop {
     Gone,
     Broken(Broken),
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// The same with another bound, in bytes: the conformance suite sends messages of 16 MiB.
+    /// The same with another maximum size in bytes: the conformance suite sends messages of 16 MiB.
     pub fn with_largest(stream: S, largest: usize, budget: Arc<InputBudget>) -> Self {
         Self {
             stream,
@@ -149,12 +149,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Has the system take the close frame, also where the peer does not read.
+    /// Passes the close frame to the kernel even if the peer is not reading.
     pub fn set_final_writes(&mut self, final_writes: FinalWrites) {
         self.final_writes = final_writes;
     }
 
-    /// What comes next. Cancelling it loses nothing.
+    /// The next input. Cancel safe.
     pub async fn receive(&mut self) -> Received {
         match poll_fn(|cx| self.poll_item(cx)).await {
             Ok(Item::Text(text)) => match String::from_utf8(text) {
@@ -186,22 +186,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Puts a frame into the line; it goes out with the next flush, or when enough has gathered.
+    /// Queues a frame, which is written with the next flush or when enough is queued.
     pub async fn feed(&mut self, frame: &Frame) -> Result<(), WriteFailed> {
         self.feed_text(frame.text()).await
     }
 
-    /// The same for any text.
+    /// Queues a text message.
     pub async fn feed_text(&mut self, text: Bytes) -> Result<(), WriteFailed> {
         self.feed_message(Opcode::Text, text).await
     }
 
-    /// The same for a binary message, which only the conformance suite asks for.
+    /// Queues a binary message, which only the conformance suite uses.
     pub async fn feed_binary(&mut self, bytes: Bytes) -> Result<(), WriteFailed> {
         self.feed_message(Opcode::Binary, bytes).await
     }
 
-    /// Writes out all that was fed.
+    /// Writes all queued frames.
     pub async fn flush(&mut self) -> Result<(), WriteFailed> {
         match timeout(self.timeouts.write, self.write()).await {
             Ok(Ok(())) => Ok(()),
@@ -210,21 +210,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Asks whether the peer is there.
+    /// Sends a ping.
     pub async fn ping(&mut self) -> Result<(), WriteFailed> {
         self.outbox.push(Opcode::Ping, Bytes::new());
         self.flush().await
     }
 
-    /// Closes with a code, and waits a moment for the peer to agree, so that it can read the code before the connection
-    /// falls. One that does not read finds the code behind what it had not read yet: what was begun is finished, and
-    /// nothing else comes before the close frame.
+    /// Closes with a code, and waits for a limited time for the peer's close frame, so that the peer can read the
+    /// code before the connection ends. The close frame follows the frame that is partly written; other queued frames
+    /// are dropped, so that a peer that reads late finds the code soon.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
         self.push_close(close_payload(code.code(), reason));
         let within = self.timeouts.close;
         let written = timeout(within, self.write()).await;
-        // The connection ends here, whether the peer agrees or not. What it sends is read all the same: unread bytes
-        // would turn the end into a reset, which takes back what the system has not sent yet.
+        // The connection ends here, with or without the peer's close frame. Its input is read until then: with unread
+        // input, the kernel would reset the connection and discard output that is not sent yet.
         let end = async {
             match written {
                 Ok(Ok(())) => self.read_away().await,
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(())
     }
 
-    /// The last frame: it comes next behind one that is begun.
+    /// Queues the last frame, right after one that is partly written.
     fn push_close(&mut self, payload: Bytes) {
         self.outbox.drop_unbegun();
         self.outbox.push(Opcode::Close, payload);
@@ -253,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         poll_fn(|cx| self.outbox.poll_write(&mut self.stream, cx)).await
     }
 
-    /// Ends a connection whose peer has broken the protocol.
+    /// Ends a connection whose peer has violated the protocol.
     async fn break_off(&mut self, broken: Broken) -> Received {
         tracing::debug!(%broken, "closing a connection: protocol error");
         self.push_close(close_payload(broken.code(), &broken.to_string()));
@@ -266,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Received::Gone
     }
 
-    /// The peer has closed, and its code was sent back.
+    /// Completes a close by the peer, whose code was sent back.
     async fn finish_close(&mut self) {
         let within = self.timeouts.close;
         let closing = async {
@@ -276,8 +276,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         drop(timeout(within, closing).await);
     }
 
-    /// Reads and throws away what the peer still sends, until it agrees to the close, up to a bound: unread bytes would
-    /// turn the end into a reset that eats the code.
+    /// Reads and discards the peer's input until its close frame, up to a limit: with unread input, the kernel
+    /// would reset the connection, and the peer could lose the close code.
     async fn read_away(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();
@@ -301,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// Says that nothing more comes, and throws away what the peer still sends.
+    /// Shuts down the writing side, and discards the peer's input.
     async fn drain(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();
@@ -311,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Item, Stop>> {
-        // A pong that waits goes out beside the reading.
+        // A queued pong is written while reading.
         if self.outbox.bytes() > 0
             && let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.stream, cx)
         {
@@ -342,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             let mut input = buffer.filled();
             let item = self.push(&mut input);
             self.ahead.keep(input);
-            // The stack is no place for what a client says.
+            // Messages may contain keys, which must not remain on the stack.
             wipe(&mut bytes[..read]);
             if let Some(item) = item? {
                 return Poll::Ready(Ok(item));
@@ -350,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    /// A message among the bytes that were read already.
+    /// The next message in the bytes that were read already.
     fn take_ahead(&mut self) -> Result<Option<Item>, Stop> {
         if self.ahead.bytes.is_empty() {
             return Ok(None);
@@ -380,7 +380,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         Ok(item)
     }
 
-    /// Nothing more can be read now. Parks what there is of a message; ready when it has run out of time or of memory.
+    /// Nothing more can be read now. Keeps the incomplete message; ready when it exceeds its time or the memory budget.
     fn poll_unfinished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.assembler.is_unfinished() {
             return Poll::Pending;

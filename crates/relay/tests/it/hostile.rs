@@ -1,7 +1,7 @@
-//! Bad input of every kind, some 10,000 pieces of it: each gets an error, a close code or the end of its connection;
-//! the relay lives, and a bystander loses nothing.
+//! Invalid input of every kind, about 10,000 pieces: each causes an error, a close code or the end of its connection.
+//! The relay keeps running, and an uninvolved client misses no event.
 //!
-//! Random input is seeded; a failing run prints its seed, and `RELAY_TEST_SEED` runs it again.
+//! Random input is seeded: a failing run prints its seed, and `RELAY_TEST_SEED` repeats it.
 
 mod bystander;
 mod messages;
@@ -18,11 +18,10 @@ use crate::wire::{get, start};
 
 /// Environment variable with the seed of an earlier run.
 const SEED: &str = "RELAY_TEST_SEED";
-/// Beyond what a relay with a few hundred connections needs, far below what one megabyte kept for each bad message
-/// would take.
+/// More than a relay with a few hundred connections needs, and far less than one megabyte for each bad message.
 const MEMORY: u64 = 200_000_000;
 
-/// A relay under attack, and somebody who has nothing to do with it.
+/// A relay under attack, and an uninvolved client.
 struct Stage {
     relay: RelayProcess,
     bystander: Bystander,
@@ -44,7 +43,7 @@ impl Stage {
             Ok(seed) => seed.parse().unwrap_or_else(|e| panic!("{SEED}={seed}: {e}")),
             Err(_) => rand::thread_rng().r#gen(),
         };
-        println!("the seed is {seed}: {SEED}={seed} runs this again");
+        println!("the seed is {seed}: {SEED}={seed} repeats this run");
         Stage {
             bystander: Bystander::connect(&relay).await,
             relay,
@@ -56,7 +55,8 @@ impl Stage {
         self.relay.ws_url()
     }
 
-    /// The relay lives, serves, and has nothing to complain of itself; the bystander has heard every block.
+    /// Asserts that the relay runs, serves requests and is healthy, and that the uninvolved client has received every
+    /// block.
     async fn end(self) {
         println!("{} blocks meanwhile", self.bystander.blocks());
         self.bystander.end(&self.relay).await;

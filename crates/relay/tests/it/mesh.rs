@@ -1,5 +1,5 @@
-//! Three relays on one node: they find each other, sync, notice who goes and comes back, and keep impostors and
-//! strangers out.
+//! Three relays on one node: they discover each other, sync, detect disconnects and reconnects, and reject impostors
+//! and unauthenticated relays.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn get(relay: &RelayProcess, path: &str) -> Value {
     reply.json()
 }
 
-/// The relay's list, once it is as `wanted`: name and health of each, itself first, then by name.
+/// The relay's list, once it equals `wanted`: name and health of each relay, itself first, then by name.
 async fn sees(relay: &RelayProcess, wanted: &[(&str, &str)]) -> Value {
     let what = format!("{wanted:?}");
     eventually(DEADLINE, what, async || {
@@ -61,7 +61,7 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(options(&node, "a", &[])).await;
     let b = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
-    // It knows b alone.
+    // It knows only b.
     let mut c = RelayProcess::start(options(&node, "c", &[&b.ws_url()])).await;
     let list = sees(&c, &[("c", "healthy"), ("a", "healthy"), ("b", "healthy")]).await;
     sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
@@ -71,7 +71,7 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
         a.ws_url()
     );
 
-    // What b tells of itself comes with its syncs.
+    // The metrics of b are sent with its syncs.
     eventually(DEADLINE, "b's metrics and a measured latency", async || {
         let told = get(&a, "/relays/b").await;
         (told["metrics"]["sync_responses"].as_u64()? > 0
@@ -87,7 +87,7 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
     })
     .await;
 
-    // Whoever dialled: each has one link with each other one, and can ask over it.
+    // Each has one link with every other relay and can send requests over it, whichever end dialled.
     eventually(DEADLINE, "links from a to both", async || {
         (get(&a, "/metrics")
             .await
@@ -128,7 +128,7 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
         assert!(of_kind["payload_size"].as_u64().unwrap() > 100, "{of_kind}");
     }
 
-    // Clients hear of who goes and who comes back.
+    // Clients receive the disconnect and the reconnect.
     let (app, mut events) = Client::builder(&a.ws_url())
         .topics([Topic::Notifications])
         .connect()
@@ -163,14 +163,14 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
     c.start_again().await;
     heard(&mut events, "+c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
-    // A goodbye is no death.
+    // A relay that leaves is not reported as failed.
     assert!(c.terminate().await.success());
     heard(&mut events, "-c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
     app.close().await;
 }
 
-/// Nothing is asked by itself while a test lasts.
+/// No periodic sync happens during a test.
 fn slow(options: RelayOptions) -> RelayOptions {
     let keys = ["INTERVAL", "HEALTH_INTERVAL", "METRICS_INTERVAL"];
     keys.iter()
@@ -191,7 +191,7 @@ async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
     let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
     let b = RelayProcess::start(slow(impatient(&node, "b", &[&a.ws_url()]))).await;
     sees(&b, &[("b", "healthy"), ("a", "healthy")]).await;
-    // It still has its connections, and says nothing.
+    // It keeps its connections, and sends nothing.
     signal(&a, "STOP");
     let order = json!({"target_relays": ["a"], "sync_types": ["HealthSync"]});
     let forced = http_post(&format!("{}/sync/force", b.http_url()), &order).await.json();
@@ -302,7 +302,7 @@ async fn a_stolen_name_and_a_wrong_secret_are_refused() {
     refused(&stranger, "mesh.secret").await;
     let open = RelayProcess::start(options(&node, "y", &[&a.ws_url()])).await;
     refused(&open, "mesh.secret").await;
-    // Somebody else where a pinned key is expected.
+    // Another relay at an address with a pinned key.
     let wrong = format!("{}#{}", b.ws_url(), own_key);
     let misled = RelayProcess::start(options(&node, "z", &[&wrong]).set("MESH__SECRET", secret)).await;
     refused(&misled, "unexpected key").await;
@@ -344,7 +344,7 @@ async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
     })
     .await;
     assert_eq!(bound(&a).lines().count(), 1);
-    // After a restart, with b away, its name is still its own: a relay with another key does not get it.
+    // After a restart, and without b, its name is still bound: a relay with another key is refused.
     assert!(b.terminate().await.success());
     assert!(a.terminate().await.success());
     a.start_again().await;
@@ -354,7 +354,7 @@ async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
     })
     .await;
     sees(&a, &[("a", "healthy")]).await;
-    // Nor does one that shows no key.
+    // So is one without a key.
     let unproven = Client::builder(&a.ws_url())
         .relay("b", None)
         .connect()
@@ -371,7 +371,7 @@ async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
 async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(options(&node, "a", &[])).await;
-    // It listens where the others do, and advertises nothing.
+    // It listens on the same address, and advertises nothing.
     let b = options(&node, "b", &[&a.ws_url()]).set("MESH__ADVERTISE", "");
     let b = RelayProcess::start(b).await;
     let everywhere = options(&node, "c", &[&a.ws_url()])
@@ -396,8 +396,8 @@ async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
             "{listed}"
         );
     }
-    // a's own can be used, and c, which knows it over a link, may not pass a loopback address on: it is reached from
-    // elsewhere.
+    // a's own address can be used; c, which knows it over a link, must not forward a loopback address, as it is itself
+    // reached from other machines.
     assert_eq!(get(&a, "/relays/a").await["url"], a.ws_url());
     assert_eq!(get(&c, "/relays/a").await["url"], Value::Null);
     for relay in [&a, &b, &c] {
@@ -405,7 +405,7 @@ async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
             .connect()
             .await
             .unwrap();
-        assert_eq!(probe.relay().relays, [], "nobody else can be reached");
+        assert_eq!(probe.relay().relays, [], "no other relay can be reached");
         probe.close().await;
     }
 }

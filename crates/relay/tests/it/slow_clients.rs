@@ -1,5 +1,5 @@
-//! A thousand clients that send a byte a second to each port, and a thousand that never read: the others do not notice,
-//! memory stays bounded, and the slow are cut off.
+//! A thousand clients that send a byte a second to each port, and a thousand that never read: others are not delayed,
+//! memory stays bounded, and the slow clients are disconnected.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ use tokio::time::{interval, timeout};
 
 use crate::impatient;
 
-/// Of each kind.
+/// Clients of each kind.
 const CLIENTS: usize = 1000;
 /// Streams of `GET /events` that are never read.
 const STREAMS: usize = 100;
-/// What the relay may use in all. Without bounds, what the never-readers miss would be a thousand times the events:
-/// gigabytes.
+/// Memory limit of the relay. Without bounds, the output for clients that never read would be a thousand times the
+/// events: gigabytes.
 const MEMORY: u64 = 256_000_000;
 /// By then they are cut off, on a busy machine too: headers have 3 s, a WebSocket that takes nothing 5 s, an HTTP
 /// client 8 s.
 const CUT_BY: Duration = Duration::from_secs(50);
-/// About 850 KB: enough to fill what the systems of both sides hold for a stream, [`RECEIVED`] among it.
+/// About 850 KB: enough to fill the socket buffers of both ends, [`RECEIVED`] included.
 const EVENTS: usize = 2000;
-/// What the system takes for a stream that nobody reads. Left to itself it would take megabytes.
+/// Receive buffer of a stream that is not read; by default it would grow to megabytes.
 const RECEIVED: u32 = 16 << 10;
 /// Blocks for each payment: two events each, one of them on the topic `tweaks`.
 const BLOCKS: u32 = 50;
@@ -35,7 +35,7 @@ fn address(url: &str) -> String {
     url.split_once("://").unwrap().1.to_owned()
 }
 
-/// Sends a request's headers, a byte a second, until it is cut off; says after how long.
+/// Sends a request's headers, a byte a second, until it is disconnected, and returns the time.
 async fn dribble(address: String) -> Duration {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let began = Instant::now();
@@ -56,7 +56,7 @@ async fn dribble(address: String) -> Duration {
     }
 }
 
-/// A client that has subscribed to everything and reads no more.
+/// A client that has subscribed to everything and stops reading.
 async fn deaf(url: String) -> RawClient {
     let mut client = RawClient::connect(&url).await.unwrap();
     let handshake = json!({"type": "handshake", "client_id": "deaf", "version": "1.0.0", "capabilities": ["notifications", "tweaks"]});
@@ -65,7 +65,7 @@ async fn deaf(url: String) -> RawClient {
     client
 }
 
-/// A stream of events of which the first line alone is read.
+/// A stream of events of which only the first line is read.
 async fn deaf_stream(address: String) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVED).unwrap();
@@ -104,7 +104,7 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
         }
     }
 
-    // One who reads gets everything meanwhile.
+    // A client that reads receives everything meanwhile.
     let (reader, mut events) = Client::builder(&ws)
         .topics([Topic::Notifications])
         .connect()
@@ -139,10 +139,12 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
             }
         }
     };
-    timeout(CUT_BY, all_cut).await.expect("the slow are cut off in time");
+    timeout(CUT_BY, all_cut)
+        .await
+        .expect("the slow clients are disconnected in time");
     assert!(most < MEMORY, "{most} bytes");
 
-    // Each of them finds the code when it reads at last, behind all that it had been sent.
+    // Each of them reads the close code at last, after all messages that were sent before.
     for client in clients.iter_mut().step_by(50) {
         let end = timeout(CUT_BY, async {
             loop {
@@ -156,21 +158,21 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
     }
     let dribbled = timeout(CUT_BY, dribblers.join_all())
         .await
-        .expect("the dribblers are cut off");
-    // On the HTTP port some make way for others before.
+        .expect("the slow senders are disconnected");
+    // On the HTTP port some are evicted earlier for others.
     assert!(dribbled.iter().filter(|time| time.as_secs() >= 2).count() >= CLIENTS);
     let longest = dribbled.iter().max().unwrap();
     assert!(longest.as_secs() < 30, "{longest:?}");
     let ended = timeout(CUT_BY, async {
         for mut stream in streams {
-            // A reset is an end too.
+            // A reset also ends the stream.
             drop(stream.read_to_end(&mut Vec::new()).await);
         }
     });
     drop(clients);
-    ended.await.expect("the streams are cut off");
+    ended.await.expect("the streams are disconnected");
 
-    // All places are free again, but for the one who reads; and who was cut off resumes.
+    // All permits are free again, except that of the client that reads; and a disconnected client can resume.
     let connections =
         async || http_get(&format!("{http}/metrics")).await.json()["system_metrics"]["active_connections"].as_u64();
     eventually(CUT_BY, "one connection", async || {
@@ -183,7 +185,7 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
 
     took.sort();
     println!(
-        "health beside the slow: p50 {:?}, p99 {:?}, of {}; memory {} MB at rest, {} MB at most; {heard} events",
+        "health during the slow clients: p50 {:?}, p99 {:?}, of {}; memory {} MB at rest, {} MB at most; {heard} events",
         took[took.len() / 2],
         took[took.len() * 99 / 100],
         took.len(),

@@ -1,5 +1,5 @@
-//! Clients of one address that request a large answer and do not read it: the memory for what they do not read is
-//! bounded, further answers to them are a 503, and other clients get theirs.
+//! Clients of one address that request a large answer and do not read it: the memory for unread answers is bounded,
+//! further requests of that address get a 503, and other clients are served.
 
 use std::time::Duration;
 
@@ -15,16 +15,16 @@ use tokio::time::timeout;
 use crate::impatient;
 
 const DEADLINE: Duration = Duration::from_secs(60);
-/// What the relay holds for one address.
+/// Output buffered for one address.
 const PER_ADDRESS: usize = 16 << 20;
-/// Makes the answer larger than what the systems of both sides hold for a connection.
+/// Makes the answer larger than the socket buffers of both ends.
 const PAYMENTS: usize = 1500;
-/// What the system accepts for a client that does not read. Left to itself it would accept megabytes.
+/// Receive buffer of a client that does not read; by default it would grow to megabytes.
 const RECEIVED: u32 = 16 << 10;
 const DEAF: &str = "192.0.2.7";
 const OTHER: &str = "192.0.2.8";
 
-/// Requests as a client behind a proxy, and reads the status alone.
+/// Sends a request as a client behind a proxy, and reads only the status.
 async fn deaf(address: String, path: String) -> (TcpStream, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVED).unwrap();
@@ -82,7 +82,7 @@ async fn answers_that_are_not_read_have_bounded_memory_and_others_get_theirs() {
     );
     assert_eq!(get_as(OTHER, &url).await.body.len(), size);
 
-    // Their memory is free when they leave.
+    // Their memory is released when they disconnect.
     drop(clients);
     let reply = get_as(DEAF, &url).await;
     assert_eq!((reply.status.as_u16(), reply.body.len()), (200, size));

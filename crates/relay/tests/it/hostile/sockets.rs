@@ -1,4 +1,4 @@
-//! Bad bytes below the messages: on the bare connection, before and after it has become a WebSocket, on both ports.
+//! Invalid bytes below the level of messages: on the TCP connection, before and after the upgrade, on both ports.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::hostile::{Stage, mutation};
 use crate::wire::{DEADLINE, handshake};
 use testkit::{Bare, UPGRADE, close_code, frame};
 
-/// Pieces of bytes instead of a request, half of them on each port; and after the upgrade.
+/// Byte strings instead of a request, half of them on each port; and as many after the upgrade.
 const REQUESTS: usize = 2000;
 const FRAMES: usize = 2000;
-/// Pieces that are under way at once: clients do not queue up.
+/// Byte strings that are sent concurrently.
 const AT_ONCE: usize = 20;
 
-/// Codes that may end a connection with broken frames, when there is one.
+/// Codes that may end a connection with invalid frames, if there is a close frame.
 const CODES: [u16; 5] = [1000, 1002, 1003, 1007, 1009];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +30,7 @@ async fn bytes_that_are_no_request_end_their_connection() {
             tokio::spawn(async move {
                 let mut bare = Bare::connect(&url).await;
                 bare.send(&bytes).await;
-                // Nothing more will come: the relay need not wait for the rest of a request.
+                // With the end of input, the relay does not wait for the rest of a request.
                 drop(bare.stream.shutdown().await);
                 let answer = bare.read_to_end(DEADLINE).await;
                 assert!(
@@ -92,7 +92,7 @@ async fn who_keeps_the_relay_waiting_is_not_waited_for() {
                     let since = Instant::now();
                     let (mut reading, mut writing) = bare.stream.split();
                     let drip = async {
-                        // A byte now and then, to seem alive. It ends with the connection.
+                        // A byte at intervals, so that the connection is not idle. It ends with the connection.
                         let mut every = tokio::time::interval(Duration::from_millis(200));
                         while drips && writing.write_all(b"x").await.is_ok() {
                             every.tick().await;
@@ -139,7 +139,7 @@ async fn who_keeps_the_relay_waiting_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_fragments_are_bounded() {
     let stage = Stage::impatient().await;
-    // A message that grows for ever is too big some day.
+    // A message that grows for ever exceeds the size limit.
     let mut bare = Bare::connect(&stage.url()).await.upgrade().await;
     bare.send_frame(0x81, handshake(&[]).to_string().as_bytes()).await;
     bare.send_frame(0x01, b"{").await;
@@ -151,13 +151,13 @@ async fn endless_fragments_are_bounded() {
     }
     assert_eq!(close_code(&bare.read_to_end(DEADLINE).await), Some(1009));
 
-    // One that never grows is no handshake.
+    // One that never grows is not a handshake.
     let mut bare = Bare::connect(&stage.url()).await.upgrade().await;
     bare.send_frame(0x01, b"").await;
     let empty = frame(0x00, b"").repeat(1000);
     let since = Instant::now();
     while bare.send(&empty).await {
-        assert!(since.elapsed() < DEADLINE, "it is still let in");
+        assert!(since.elapsed() < DEADLINE, "it is still accepted");
     }
     stage.end().await;
 }
@@ -177,9 +177,9 @@ async fn floods_without_reading_are_cut_off() {
             bare.send_frame(0x81, handshake(&["notifications"]).to_string().as_bytes())
                 .await;
             let since = Instant::now();
-            // Nothing is read. A write that finds no room waits until the relay ends the connection.
+            // Nothing is read. A write to a full buffer waits until the relay ends the connection.
             while bare.send(&flood).await {
-                assert!(since.elapsed() < DEADLINE, "the flood is still let in");
+                assert!(since.elapsed() < DEADLINE, "the flood is still accepted");
             }
             since.elapsed()
         }));
@@ -237,7 +237,7 @@ fn request(rng: &mut StdRng, n: usize) -> Vec<u8> {
     bytes
 }
 
-/// Whether `code` is one of an application (RFC 6455, 7.4.2) that the client sent: a close frame of the client's is
+/// Whether `code` is one of an application (RFC 6455, 7.4.2) that the client sent: a close frame of the client is
 /// answered with its own code.
 fn is_echo(sent: &[u8], code: u16) -> bool {
     (3000..=4999).contains(&code) && sent.windows(2).any(|pair| pair == code.to_be_bytes())
@@ -259,7 +259,7 @@ fn frames(rng: &mut StdRng) -> Vec<u8> {
         match rng.gen_range(0..8) {
             // Unmasked.
             0 => frame[1] &= 0x7f,
-            // Longer or shorter than it says.
+            // Longer or shorter than its header states.
             1 => frame[1] = rng.r#gen(),
             2 => frame.truncate(frame.len() / 2),
             _ => {}

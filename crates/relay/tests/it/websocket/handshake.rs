@@ -112,7 +112,7 @@ async fn what_is_wrong_is_rejected_with_the_reason_and_closed() {
         (json!({"capabilities": "sync"}), "string \"sync\""),
         (json!({"capabilities": [1]}), "integer `1`"),
         (json!({"role": "king"}), "king"),
-        // A reason that no close frame can hold.
+        // A reason that exceeds a close frame.
         (json!({"role": "é".repeat(1000)}), "éé"),
         (json!({"version": "é".repeat(100_000)}), "MAJOR.MINOR.PATCH"),
         (json!({"role": "relay"}), "relay_id"),
@@ -176,7 +176,7 @@ async fn a_second_handshake_is_an_error_and_no_close() {
     assert_eq!(topics["subscriptions"], json!(["notifications"]), "it changed nothing");
 }
 
-/// A good handshake with these fields in place of its own; `null` takes a field out.
+/// A valid handshake with these fields replaced; `null` removes a field.
 fn changed(change: &Value) -> Value {
     let mut message = handshake(&["sync"]);
     let fields = message.as_object_mut().unwrap();

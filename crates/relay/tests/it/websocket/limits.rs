@@ -1,4 +1,4 @@
-//! Bounds: connections, and clients that do not read.
+//! Limits: connections, and clients that do not read.
 
 use serde_json::json;
 use testkit::{RelayProcess, eventually};
@@ -18,13 +18,13 @@ async fn one_too_many_is_told_to_try_again() {
     assert!(reason.contains("too many connections"), "{reason}");
     first.lives().await;
 
-    // A place that is left is a place again.
+    // The permit of a client that leaves is released.
     second.raw.send_close(1000).await.unwrap();
     second.closed().await;
     drop(second);
-    eventually(DEADLINE, "the place of the second", async || {
+    eventually(DEADLINE, "the permit of the second", async || {
         let mut wire = Wire::open(&relay.ws_url()).await;
-        // Refused without being asked, a client may find the connection closed while it still writes.
+        // The refusal does not wait for a message, so the connection may be closed while the client still writes.
         drop(wire.raw.send_text(handshake(&[]).to_string()).await);
         match wire.raw.next_message().await {
             Ok(_) => Some(()),
@@ -60,8 +60,7 @@ async fn who_never_reads_is_cut_off_and_others_go_on() {
     let mining = async {
         for n in 0..BLOCKS / 1000 {
             mine(&relay, 1000).await;
-            // The relay waits for them and reads nothing. What they send now must not cost them what they have not
-            // read.
+            // The relay waits for them and reads nothing. Their input now must not make them lose unread output.
             for bare in deaf.iter_mut().step_by(3).filter(|_| n == 1) {
                 bare.send_frame(0x89, b"ping").await;
             }
@@ -83,7 +82,7 @@ async fn who_never_reads_is_cut_off_and_others_go_on() {
         cut().await.filter(|count| *count == DEAF && connections == 1)
     })
     .await;
-    // The relay has forgotten them. What had been sent is still there to be read, in order, and then the code.
+    // The relay has dropped them. The output that was sent can still be read, in order, and then the close code.
     for (n, mut bare) in deaf.into_iter().enumerate() {
         let rest = bare.read_to_end(DEADLINE).await;
         assert_eq!(close_code(&rest), Some(1013), "{n}: {} bytes", rest.len());
@@ -107,7 +106,7 @@ async fn watches_of_all_are_bounded_too() {
         "{error}"
     );
     drop(first);
-    eventually(DEADLINE, "the place of the first", async || {
+    eventually(DEADLINE, "the permit of the first", async || {
         let watches = get(&relay, "/metrics").await["relay_metrics"]["watches"].clone();
         (watches == 0).then_some(())
     })
