@@ -1,8 +1,8 @@
 //! The server side of a WebSocket (RFC 6455): reads and writes its frames.
 //!
 //! Every write has a deadline, after which the peer is disconnected as too slow. An incomplete message is bounded in
-//! size (`limits`), in time ([`InputBudget::deadline`]) and, over all connections together, in memory ([`InputBudget`]);
-//! a WebSocket library would allocate its buffers outside of this budget.
+//! size (`limits`), in time ([`InputBudget::deadline`]) and, over all connections, in memory ([`InputBudget`]); a
+//! WebSocket library would allocate its buffers outside of this budget.
 
 mod assembler;
 mod frame;
