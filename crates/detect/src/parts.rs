@@ -9,8 +9,10 @@ use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_store::{EventLog, StoreError};
-use sdk_relay_telemetry::{Counters, Vitals};
+use sdk_relay_telemetry::Vitals;
 use tokio::sync::oneshot;
+
+use crate::metrics::DetectionMetrics;
 
 /// Dependencies of detection.
 pub struct Parts {
@@ -19,7 +21,7 @@ pub struct Parts {
     /// Publishes them.
     pub hub: Arc<Hub>,
     /// Counters.
-    pub counters: Arc<Counters>,
+    pub metrics: Arc<DetectionMetrics>,
     /// State for `/health`.
     pub vitals: Arc<Vitals>,
     /// For addresses.

@@ -19,7 +19,7 @@ use sdk_relay_http_common::{ApiError, query::digits};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::StreamedEvent;
 use sdk_relay_protocol::{Resume, Topic, Topics};
-use sdk_relay_telemetry::Counters;
+use sdk_relay_telemetry::Traffic;
 use sdk_relay_transport::{ClientAddress, ListenerState, PeerFinished, Permit, Shutdown, shutdown_requested};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -48,7 +48,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn events(
     State(hub): State<Arc<Hub>>,
-    State(counters): State<Arc<Counters>>,
+    State(traffic): State<Arc<Traffic>>,
     Extension(listeners): Extension<Arc<ListenerState>>,
     Extension(client): Extension<ClientAddress>,
     Extension(finished): Extension<PeerFinished>,
@@ -56,7 +56,7 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let place = Arc::clone(&listeners.streams).try_acquire_owned();
     let (Some(permit), Ok(place)) = (listeners.admission.admit(client.ip()), place) else {
-        counters.connections_refused.inc();
+        traffic.connections_refused.inc();
         return Err(ApiError::unavailable(
             "too many connections: try again later, or at another relay",
         ));
@@ -89,7 +89,7 @@ pub(super) async fn events(
         head,
         cursor,
         hub,
-        counters,
+        traffic,
         _permit: permit,
         _place: place,
     };
@@ -120,7 +120,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 /// One client's stream.
 struct Feed {
     hub: Arc<Hub>,
-    counters: Arc<Counters>,
+    traffic: Arc<Traffic>,
     cursor: Cursor,
     topics: Topics,
     /// The first line, until it is sent.
@@ -146,7 +146,7 @@ impl Feed {
             }
             match self.hub.next(&mut self.cursor, self.topics).await {
                 Ok(Next::Frames(frames)) => {
-                    self.counters.notifications_sent.inc_by(frames.len() as u64);
+                    self.traffic.notifications_sent.inc_by(frames.len() as u64);
                     self.waiting.extend(frames);
                 }
                 Ok(Next::UpToDate) => tokio::select! {
@@ -158,7 +158,7 @@ impl Feed {
                     () = self.finished.finished() => return None,
                 },
                 Ok(Next::Lagged) => {
-                    self.counters.slow_clients_cut.inc();
+                    self.traffic.slow_clients_cut.inc();
                     return None;
                 }
                 // The browser reconnects with the id of its last event, and receives a `gap`.

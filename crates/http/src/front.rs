@@ -79,7 +79,7 @@ impl Front {
             edge_limiters,
             any_page_posts,
         } = &*self.limits;
-        handles.counters.http_requests.inc();
+        handles.requests.http_requests.inc();
         let Some(Peer(peer)) = request.extensions().get().copied() else {
             tracing::error!("a request has no client address: please report this bug");
             return ApiError::internal().into_response();

@@ -18,6 +18,7 @@ mod metrics;
 mod openapi;
 mod origins;
 mod relays;
+mod requests;
 mod restart;
 mod state;
 mod sync;
@@ -37,6 +38,7 @@ use sdk_relay_http_common::{ApiError, Edge};
 use state::Shared;
 
 pub use front::Front;
+pub use requests::HttpMetrics;
 pub use state::{Figures, Handles};
 
 /// POST routes that any web page may use: they do not change the relay.

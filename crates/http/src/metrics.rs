@@ -12,12 +12,13 @@ use sdk_relay_events::Hub;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
 use sdk_relay_service::{CheckedHost, Settings, Status};
-use sdk_relay_telemetry::Counters;
+use sdk_relay_telemetry::Traffic;
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::Peer;
 
 use crate::access::may_administer;
 use crate::origins::is_foreign_page;
+use crate::requests::HttpMetrics;
 use crate::state::{Figures, Shared};
 
 /// Initial capacity of the JSON, to avoid reallocations.
@@ -73,7 +74,8 @@ pub(super) async fn metrics(
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,
-    counters: Arc<Counters>,
+    traffic: Arc<Traffic>,
+    requests: HttpMetrics,
     hub: Arc<Hub>,
     figures: Arc<Figures>,
 }
@@ -83,7 +85,8 @@ impl FromRef<Shared> for View {
         Self {
             settings: FromRef::from_ref(shared),
             status: FromRef::from_ref(shared),
-            counters: FromRef::from_ref(shared),
+            traffic: FromRef::from_ref(shared),
+            requests: FromRef::from_ref(shared),
             hub: FromRef::from_ref(shared),
             figures: FromRef::from_ref(shared),
         }
@@ -93,20 +96,22 @@ impl FromRef<Shared> for View {
 fn figures(view: &View, is_administrator: bool) -> Metrics {
     let View {
         status,
-        counters,
+        traffic,
+        requests,
         hub,
         figures,
         ..
     } = view;
     let private = |figure: u64| is_administrator.then_some(figure);
     let process = status.process();
+    let detection = &figures.detection;
     Metrics {
         sync_metrics: status.sync_metrics(),
         system_metrics: SystemMetrics {
             memory_usage: process.memory_usage.clone(),
             cpu_usage: process.cpu_usage.clone(),
             active_connections: status.connections(),
-            total_requests: counters.http_requests.get() + counters.messages_received.get(),
+            total_requests: requests.http_requests.get() + traffic.messages_received.get(),
             uptime: status.uptime(),
             memory_bytes: process.memory_bytes,
             cpu_percent: process.cpu_percent,
@@ -119,16 +124,16 @@ fn figures(view: &View, is_administrator: bool) -> Metrics {
             last_event_id: hub.newest(),
             tip_height: figures.vitals.tip(),
             watches: private(figures.vitals.watches() as u64),
-            watch_payments_detected: private(counters.watching.payments_detected.get()),
-            watch_messages_received: private(counters.watching.messages_received.get()),
-            watch_messages_sent: private(counters.watching.messages_sent.get()),
-            payments_detected: counters.payments_detected.get(),
-            payments_reverted: counters.payments_reverted.get(),
-            blocks_connected: counters.blocks_connected.get(),
-            blocks_disconnected: counters.blocks_disconnected.get(),
-            transactions_scanned: counters.transactions_scanned.get(),
-            notifications_sent: counters.notifications_sent.get(),
-            slow_clients_cut: counters.slow_clients_cut.get(),
+            watch_payments_detected: private(detection.watch_payments_detected.get()),
+            watch_messages_received: private(traffic.watching.messages_received.get()),
+            watch_messages_sent: private(traffic.watching.messages_sent.get()),
+            payments_detected: detection.payments_detected.get(),
+            payments_reverted: detection.payments_reverted.get(),
+            blocks_connected: detection.blocks_connected.get(),
+            blocks_disconnected: detection.blocks_disconnected.get(),
+            transactions_scanned: detection.transactions_scanned.get(),
+            notifications_sent: traffic.notifications_sent.get(),
+            slow_clients_cut: traffic.slow_clients_cut.get(),
         },
     }
 }

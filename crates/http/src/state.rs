@@ -5,13 +5,16 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
+use sdk_relay_detect::DetectionMetrics;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_service::dev::DevTools;
 use sdk_relay_service::{Identity, Restart, Settings, Status};
-use sdk_relay_telemetry::{Counters, LogTap, NodeFigures, Vitals};
+use sdk_relay_telemetry::{LogTap, NodeFigures, Traffic, Vitals};
 use sdk_relay_transport::AnswerBudget;
+
+use crate::requests::HttpMetrics;
 
 /// The handles that the API needs.
 pub struct Handles {
@@ -35,8 +38,10 @@ pub struct Handles {
     pub dev: Option<Arc<DevTools>>,
     /// The newest lines of the log.
     pub log: LogTap,
-    /// Counters.
-    pub counters: Arc<Counters>,
+    /// Counters of connections and messages.
+    pub traffic: Arc<Traffic>,
+    /// Counters of requests.
+    pub requests: HttpMetrics,
     /// Further figures of `GET /metrics`.
     pub figures: Arc<Figures>,
     /// Budget of unread answers.
@@ -49,6 +54,8 @@ pub struct Figures {
     pub registry: Registry,
     /// Counters that only an administrator may read.
     pub private_registry: Registry,
+    /// Counters of detection.
+    pub detection: Arc<DetectionMetrics>,
     /// State of detection.
     pub vitals: Arc<Vitals>,
     /// Figures of the node.
@@ -82,6 +89,7 @@ extracted! {
     syncs: Arc<Syncs>,
     dev: Option<Arc<DevTools>>,
     log: LogTap,
-    counters: Arc<Counters>,
+    traffic: Arc<Traffic>,
+    requests: HttpMetrics,
     figures: Arc<Figures>,
 }

@@ -9,7 +9,6 @@ use sdk_relay_http_common::{ApiError, query};
 use sdk_relay_mesh_net::{HistoryFilter, Mesh, Syncs};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{SyncFailure, SyncHistory, SyncHistoryFilters, SyncOutcome, SyncStatistics, SyncStatus};
-use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 
@@ -27,18 +26,15 @@ pub(super) const KINDS: &str = "StateSync, HealthSync, MetricsSync";
     security(("readToken" = []), ("adminToken" = [])),
     responses((status = 200, description = "Counts since the start, and pending requests", body = SyncStatus)),
 )]
-pub(super) async fn status(
-    State(mesh): State<Arc<Mesh>>,
-    State(syncs): State<Arc<Syncs>>,
-    State(counters): State<Arc<Counters>>,
-) -> Json<SyncStatus> {
+pub(super) async fn status(State(mesh): State<Arc<Mesh>>, State(syncs): State<Arc<Syncs>>) -> Json<SyncStatus> {
     let active_syncs = mesh.active();
     let failed = HistoryFilter {
         status: Some(SyncOutcome::Failed),
         ..HistoryFilter::default()
     };
     let errors = syncs.history.page(&failed, FAILURES_SHOWN).records;
-    let (good, bad) = (counters.sync_responses.get(), counters.sync_errors.get());
+    let metrics = syncs.metrics();
+    let (good, bad) = (metrics.sync_responses.get(), metrics.sync_errors.get());
     Json(SyncStatus {
         status: if active_syncs.is_empty() { "idle" } else { "syncing" }.to_owned(),
         last_sync: syncs.history.last(),
@@ -57,8 +53,8 @@ pub(super) async fn status(
             total_syncs: good + bad,
             successful_syncs: good,
             failed_syncs: bad,
-            success_rate: counters.sync_success_rate(),
-            avg_duration: counters.sync_latency_ms(),
+            success_rate: metrics.sync_success_rate(),
+            avg_duration: metrics.sync_latency_ms(),
         },
         active_syncs,
         timestamp: unix_now(),

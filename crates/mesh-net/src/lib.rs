@@ -6,6 +6,7 @@
 
 mod host;
 mod mesh;
+mod metrics;
 mod sync;
 
 pub use host::Host;
@@ -13,6 +14,7 @@ pub use mesh::{
     Around, IdentityError, Inbound, KnownRelay, LinkStep, Listener, Mesh, MeshError, MeshRelay, Order, Orders, Proven,
     Timeouts, check_identity, run,
 };
+pub use metrics::MeshMetrics;
 pub use sync::{
     Answer, Asker, Facts, Forced, History, HistoryFilter, Page, Planned, REPORT_TOPICS, Syncs, connection_id,
     is_relay_id,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sdk_relay_config::DataDir;
+use sdk_relay_detect::DetectionMetrics;
 use sdk_relay_http::Front;
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::CloseCode;
@@ -89,6 +90,11 @@ impl Relay {
     /// What its WebSocket connections see of it.
     pub fn websockets(&self) -> &Arc<sdk_relay_ws::Handles> {
         &self.servers.websockets
+    }
+
+    /// Counters of its detection.
+    pub fn detection_metrics(&self) -> &Arc<DetectionMetrics> {
+        &self.service.parts.metrics.detection
     }
 
     /// Its HTTP API.

@@ -63,7 +63,7 @@ impl Relay {
             &listens_on,
             &wallet.own,
             Arc::clone(&store),
-            &metrics.counters,
+            &metrics.mesh,
             timeouts.mesh,
         )?;
 

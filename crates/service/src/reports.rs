@@ -58,17 +58,17 @@ impl Status {
 
     /// Sync metrics, as `GET /metrics` and `MetricsSync` report it.
     pub fn sync_metrics(&self) -> SyncMetrics {
-        let counters = &self.0.counters;
+        let metrics = &self.0.syncs;
         SyncMetrics {
             known_relays: self.known_relays(),
             mesh_connections: self.mesh_connections(),
-            sync_requests: counters.sync_requests.get(),
-            sync_responses: counters.sync_responses.get(),
-            cache_hits: counters.cache_hits.get(),
-            cache_misses: counters.cache_misses.get(),
-            avg_latency: counters.sync_latency_ms(),
-            error_count: counters.sync_errors.get(),
-            success_rate: counters.sync_success_rate(),
+            sync_requests: metrics.sync_requests.get(),
+            sync_responses: metrics.sync_responses.get(),
+            cache_hits: metrics.cache_hits.get(),
+            cache_misses: metrics.cache_misses.get(),
+            avg_latency: metrics.sync_latency_ms(),
+            error_count: metrics.sync_errors.get(),
+            success_rate: metrics.sync_success_rate(),
         }
     }
 

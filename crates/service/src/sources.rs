@@ -7,8 +7,8 @@ use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
-use sdk_relay_mesh_net::Mesh;
-use sdk_relay_telemetry::{Counters, LogTap, Process, Rate, Vitals};
+use sdk_relay_mesh_net::{Mesh, MeshMetrics};
+use sdk_relay_telemetry::{LogTap, Process, Rate, Traffic, Vitals};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -25,8 +25,10 @@ pub struct Sources {
     pub chain: Arc<dyn ChainSource>,
     /// Status of the follower.
     pub follow: watch::Receiver<FollowStatus>,
-    /// Counters.
-    pub counters: Arc<Counters>,
+    /// Counters of connections and messages.
+    pub traffic: Arc<Traffic>,
+    /// Counters of syncs.
+    pub syncs: Arc<MeshMetrics>,
     /// State of detection.
     pub vitals: Arc<Vitals>,
     /// The errors of the log.

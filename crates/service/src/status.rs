@@ -61,7 +61,7 @@ impl Status {
 
     /// WebSocket connections now.
     pub fn connections(&self) -> u64 {
-        u64::try_from(self.0.counters.connections.get()).unwrap_or(0)
+        u64::try_from(self.0.traffic.connections.get()).unwrap_or(0)
     }
 
     /// Links to other relays now.

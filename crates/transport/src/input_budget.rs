@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::timeouts::INPUT;
@@ -118,6 +119,24 @@ pub struct Input {
     budget: Arc<InputBudget>,
     id: u64,
     evicted: CancellationToken,
+}
+
+/// What the budget counts.
+#[derive(Debug, Default)]
+pub struct InputMetrics {
+    /// Inputs that were dropped.
+    pub unfinished_inputs_cut: Counter,
+}
+
+impl InputMetrics {
+    /// Registers it below `sdk_relay_`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.sub_registry_with_prefix("sdk_relay").register(
+            "unfinished_inputs_cut",
+            "WebSocket messages and request bodies dropped because they were not complete in time, or memory was short",
+            self.unfinished_inputs_cut.clone(),
+        );
+    }
 }
 
 impl InputBudget {

@@ -349,17 +349,17 @@ impl Connection {
     /// only this metric.
     fn count_received(&self, text: &str) {
         if memchr::memmem::find(text.as_bytes(), b"watch").is_some() {
-            self.handles.counters.watching.messages_received.inc();
+            self.handles.traffic.watching.messages_received.inc();
         } else {
-            self.handles.counters.messages_received.inc();
+            self.handles.traffic.messages_received.inc();
         }
     }
 
     fn count_sent(&self, frame: &Frame) {
         if frame.is_private() {
-            self.handles.counters.watching.messages_sent.inc();
+            self.handles.traffic.watching.messages_sent.inc();
         } else {
-            self.handles.counters.messages_sent.inc();
+            self.handles.traffic.messages_sent.inc();
         }
     }
 

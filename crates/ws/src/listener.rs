@@ -44,7 +44,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, list
             None => match Arc::clone(&refusals).try_acquire_owned() {
                 Ok(refusal) => Some(refusal),
                 Err(_) => {
-                    handles.counters.connections_refused.inc();
+                    handles.traffic.connections_refused.inc();
                     continue;
                 }
             },

@@ -77,7 +77,7 @@ async fn open(
         None => match Arc::clone(&listeners.refusals).try_acquire_owned() {
             Ok(refusal) => Some(refusal),
             Err(_) => {
-                handles.counters.connections_refused.inc();
+                handles.traffic.connections_refused.inc();
                 return ApiError::unavailable("too many connections: try again later, or at another relay")
                     .into_response();
             }

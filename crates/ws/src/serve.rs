@@ -39,7 +39,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         final_writes,
     } = arrival;
     let Some(permit) = permit else {
-        handles.counters.connections_refused.inc();
+        handles.traffic.connections_refused.inc();
         return refuse(stream, final_writes, &handles).await;
     };
     let gauge = Gauged::new(&handles);
@@ -56,7 +56,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         End::Gone => span.in_scope(|| tracing::debug!(client = %connection.client, "the connection was lost")),
         End::Close(code, reason) => {
             if code == CloseCode::TryAgain {
-                handles.counters.slow_clients_cut.inc();
+                handles.traffic.slow_clients_cut.inc();
             }
             span.in_scope(
                 || tracing::debug!(client = %connection.client, code = code.code(), reason, "closing the connection"),
@@ -86,13 +86,13 @@ struct Gauged(Arc<Handles>);
 
 impl Gauged {
     fn new(handles: &Arc<Handles>) -> Self {
-        handles.counters.connections.inc();
+        handles.traffic.connections.inc();
         Self(Arc::clone(handles))
     }
 }
 
 impl Drop for Gauged {
     fn drop(&mut self) {
-        self.0.counters.connections.dec();
+        self.0.traffic.connections.dec();
     }
 }

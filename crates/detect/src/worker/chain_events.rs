@@ -119,10 +119,10 @@ impl Worker {
             .flatten()
             .collect();
         self.parts
-            .counters
+            .metrics
             .transactions_scanned
             .inc_by(block.block.txdata.len() as u64);
-        self.parts.counters.blocks_connected.inc();
+        self.parts.metrics.blocks_connected.inc();
         let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
         self.notify_own(hits, &rows, place, &mut pending);
         let tweaks = Tweaks {
@@ -154,7 +154,7 @@ impl Worker {
     }
 
     pub(super) fn disconnect(&mut self, at: BlockRef, parent: BlockHash, pending: &mut PendingCommit) {
-        self.parts.counters.blocks_disconnected.inc();
+        self.parts.metrics.blocks_disconnected.inc();
         let hash = at.hash.to_string();
         // Payments are reverted before their block, in the reverse order of their detection.
         pending.payments(self.ledger.disconnected(at.hash));
@@ -190,7 +190,7 @@ impl Worker {
             self.mempool.insert(facts.txid, row.clone());
             rows.extend(row);
         }
-        self.parts.counters.transactions_scanned.inc_by(txs.len() as u64);
+        self.parts.metrics.transactions_scanned.inc_by(txs.len() as u64);
         if rows.is_empty() {
             return;
         }

@@ -59,8 +59,8 @@ impl Worker {
         } = pending;
         for event in &events {
             match event {
-                Event::PaymentDetected(_) => self.parts.counters.payments_detected.inc(),
-                Event::PaymentReverted(_) => self.parts.counters.payments_reverted.inc(),
+                Event::PaymentDetected(_) => self.parts.metrics.payments_detected.inc(),
+                Event::PaymentReverted(_) => self.parts.metrics.payments_reverted.inc(),
                 _ => 0,
             };
         }

@@ -26,7 +26,7 @@ use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
 use sdk_relay_scheduler::{SpawnThread, ThreadWork};
 use sdk_relay_store::{EventLog, ReadLimit, Retention, Store};
-use sdk_relay_telemetry::{Counters, Vitals};
+use sdk_relay_telemetry::Vitals;
 use tokio::time::timeout;
 
 use super::*;
@@ -197,7 +197,7 @@ async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
     let parts = Parts {
         store: Arc::<Store>::clone(&store),
         hub: Arc::clone(&hub),
-        counters: Arc::new(Counters::default()),
+        metrics: Arc::default(),
         vitals: Arc::new(Vitals::new(None)),
         network: Network::Regtest,
         own: Arc::clone(&own),

@@ -93,7 +93,7 @@ impl Worker {
             return watch.next_scan(true);
         }
         let (next_scan, payments) = watch.scanned(scanned, tip);
-        self.parts.counters.watching.payments_detected.inc_by(payments as u64);
+        self.parts.metrics.watch_payments_detected.inc_by(payments as u64);
         next_scan
     }
 
@@ -166,7 +166,7 @@ impl Worker {
                     };
                     let payments = payments.get_or_insert_with(|| watch.payments(row, &matches, place));
                     let count = watch.found(payments);
-                    self.parts.counters.watching.payments_detected.inc_by(count as u64);
+                    self.parts.metrics.watch_payments_detected.inc_by(count as u64);
                 }
             }
             Outcome::Done { owner, batch } => {

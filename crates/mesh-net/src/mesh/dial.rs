@@ -193,7 +193,7 @@ async fn serve(host: &dyn Host, mut link: Link, up: &Up, mut exchange: Exchange)
             }
             step = exchange.next() => match step {
                 LinkStep::Send(frame) => {
-                    up.mesh.counters.messages_sent.inc();
+                    up.mesh.metrics.traffic.messages_sent.inc();
                     if link.send_text(&frame.text()).await.is_err() {
                         return;
                     }
@@ -215,7 +215,7 @@ async fn handle_message(
     exchange: &mut Exchange,
     message: ServerMessage,
 ) -> Result<(), sdk_relay_client::Disconnect> {
-    up.mesh.counters.messages_received.inc();
+    up.mesh.metrics.traffic.messages_received.inc();
     match message {
         ServerMessage::Sync(sync) => {
             let request = Sync {
@@ -233,7 +233,7 @@ async fn handle_message(
                 .record_sync(up.id, &up.relay_id, request.sync_type, request.payload.as_ref());
             let answer = up.mesh.answer(host, &request, &up.peer, Some(up.id));
             let sent = link.send_text(&answer.frame.text()).await;
-            up.mesh.counters.messages_sent.inc();
+            up.mesh.metrics.traffic.messages_sent.inc();
             answer.ended(&up.mesh.syncs, sent.as_ref().err().map(|_| "the connection was lost"));
             return sent;
         }

@@ -240,7 +240,7 @@ impl Driver {
         self.mesh.refresh_snapshot();
         let links = self.mesh.linked().len();
         self.mesh
-            .counters
+            .metrics
             .mesh_connections
             .set(i64::try_from(links).unwrap_or(i64::MAX));
     }

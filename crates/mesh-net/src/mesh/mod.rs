@@ -39,7 +39,6 @@ use std::time::Duration;
 
 use sdk_relay_mesh::{LinkId, Mesh as Core};
 use sdk_relay_protocol::http::ActiveSync;
-use sdk_relay_telemetry::Counters;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -53,6 +52,7 @@ pub use order::Order;
 pub use proof::{Listener, Proven};
 pub use timeouts::Timeouts;
 
+use crate::metrics::MeshMetrics;
 use crate::sync::{Announcements, Syncs};
 use bindings::Bindings;
 use handshakes::Handshakes;
@@ -78,7 +78,7 @@ pub struct Mesh {
     orders: mpsc::Sender<Order>,
     syncs: Arc<Syncs>,
     announcements: Announcements,
-    counters: Arc<Counters>,
+    metrics: Arc<MeshMetrics>,
     /// `None`: no other machine can reach it.
     address: Option<String>,
     /// Root certificates for the links to other relays.

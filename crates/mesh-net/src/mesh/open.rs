@@ -113,7 +113,7 @@ impl Mesh {
             around: RwLock::default(),
             orders,
             announcements: Announcements::default(),
-            counters: Arc::clone(syncs.counters()),
+            metrics: Arc::clone(syncs.metrics()),
             syncs,
             reach: Reach::new(
                 config.mesh.allow_private,

@@ -180,7 +180,7 @@ impl Pending {
             message_id: self.message_id.clone(),
             reply,
         };
-        self.mesh.counters.sync_requests.inc();
+        self.mesh.metrics.sync_requests.inc();
         self.reply = self.handle.enqueue(Work::Ask(ask)).then_some(answer);
     }
 
@@ -188,11 +188,11 @@ impl Pending {
     pub(super) async fn end(mut self) -> Result<Answered, String> {
         let ended = self.answer().await;
         let took = self.began.elapsed();
-        let counters = &self.mesh.counters;
+        let metrics = &self.mesh.metrics;
         let (size, latency) = match &ended {
             Ok(answered) => {
-                counters.sync_responses.inc();
-                counters.sync_seconds.inc_by(answered.latency.as_secs_f64());
+                metrics.sync_responses.inc();
+                metrics.sync_seconds.inc_by(answered.latency.as_secs_f64());
                 let size = encode(&answered.reply).map_or(0, |bytes| bytes.len() as u64);
                 self.mesh.record_sync(
                     self.handle.id,
@@ -203,7 +203,7 @@ impl Pending {
                 (size, answered.latency)
             }
             Err(_) => {
-                counters.sync_errors.inc();
+                metrics.sync_errors.inc();
                 (0, took)
             }
         };

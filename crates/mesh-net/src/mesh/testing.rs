@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_store::{Retention, Store};
-use sdk_relay_telemetry::Counters;
 
 use super::known::KnownRelay;
 use super::proof::Proven;
@@ -25,7 +24,7 @@ pub(super) fn open(dir: &Path) -> (Arc<Mesh>, Orders, Arc<Config>) {
     };
     let store = Arc::new(Store::open(&dir.join("relay.redb"), "regtest", retention).unwrap());
     let history = Arc::new(History::open(store).unwrap());
-    let syncs = Arc::new(Syncs::new("own".to_owned(), history, Arc::new(Counters::default())));
+    let syncs = Arc::new(Syncs::new("own".to_owned(), history, Arc::default()));
     let timeouts = Timeouts::default();
     let (mesh, orders) = Mesh::open(&config, dir, "ws://192.0.2.1:8090", &[], syncs, timeouts).unwrap();
     (mesh, orders, Arc::new(config))

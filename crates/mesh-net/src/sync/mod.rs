@@ -17,7 +17,6 @@ use sdk_relay_events::{Frame, Hub, Report};
 use sdk_relay_protocol::http::{SyncDirection, SyncOutcome, SyncRecord};
 use sdk_relay_protocol::mesh::Gossip;
 use sdk_relay_protocol::{ServerMessage, Sync, SyncMessage, SyncPayload, SyncResponse, SyncType, Topic};
-use sdk_relay_telemetry::Counters;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::time::Instant;
 
@@ -32,6 +31,7 @@ pub(crate) use relays::Announcements;
 pub use relays::is_relay_id;
 
 use crate::host::Host;
+use crate::metrics::MeshMetrics;
 
 /// The topics on which `sync` messages are sent, and the type of each.
 pub const REPORT_TOPICS: [(Topic, SyncType); 3] = [
@@ -51,7 +51,7 @@ pub struct Syncs {
     pub next: Planned,
     cache: SyncCache,
     relay_id: String,
-    counters: Arc<Counters>,
+    metrics: Arc<MeshMetrics>,
 }
 
 /// The response to a `sync` request, until it is sent. Call [`Answer::ended`] with the result.
@@ -68,14 +68,14 @@ pub struct Answer {
 
 impl Syncs {
     /// The syncs of the relay with this name.
-    pub fn new(relay_id: String, history: Arc<History>, counters: Arc<Counters>) -> Self {
+    pub fn new(relay_id: String, history: Arc<History>, metrics: Arc<MeshMetrics>) -> Self {
         Self {
             history,
             forced: Forced::default(),
             next: Planned::default(),
             cache: SyncCache::default(),
             relay_id,
-            counters,
+            metrics,
         }
     }
 
@@ -90,12 +90,12 @@ impl Syncs {
         gossip: impl FnOnce() -> Option<Box<Gossip>>,
     ) -> Answer {
         let received = Instant::now();
-        self.counters.sync_requests.inc();
+        self.metrics.sync_requests.inc();
         let known = self.cache.get(asker, &request.message_id);
         if known.is_some() {
-            &self.counters.cache_hits
+            &self.metrics.cache_hits
         } else {
-            &self.counters.cache_misses
+            &self.metrics.cache_misses
         }
         .inc();
         let frame = known.unwrap_or_else(|| {
@@ -122,8 +122,9 @@ impl Syncs {
         &self.relay_id
     }
 
-    pub(crate) fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+    /// Counters of syncs and links.
+    pub fn metrics(&self) -> &Arc<MeshMetrics> {
+        &self.metrics
     }
 
     fn make_response(&self, host: &dyn Host, request: &Sync, gossip: impl FnOnce() -> Option<Box<Gossip>>) -> Frame {
@@ -180,10 +181,10 @@ impl Answer {
     /// Counts the response and adds it to the history. `failed` is the reason why it could not be sent.
     pub fn ended(self, syncs: &Syncs, failed: Option<&str>) {
         if failed.is_some() {
-            syncs.counters.sync_errors.inc();
+            syncs.metrics.sync_errors.inc();
         } else {
-            syncs.counters.sync_seconds.inc_by(self.made_after.as_secs_f64());
-            syncs.counters.sync_responses.inc();
+            syncs.metrics.sync_seconds.inc_by(self.made_after.as_secs_f64());
+            syncs.metrics.sync_responses.inc();
         }
         let record = SyncRecord {
             timestamp: unix_now(),

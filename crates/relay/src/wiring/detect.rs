@@ -57,7 +57,7 @@ pub(crate) fn start_detection(
     let parts = Parts {
         store: input.store,
         hub: input.hub,
-        counters: Arc::clone(&metrics.counters),
+        metrics: Arc::clone(&metrics.detection),
         vitals: Arc::clone(&metrics.vitals),
         network: config.network,
         own: Arc::clone(&input.wallet.own),

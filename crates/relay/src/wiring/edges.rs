@@ -74,7 +74,7 @@ impl Service {
             key_work: KeyWork::default(),
             input: Arc::clone(&self.input_budget),
             timeouts: self.timeouts.ws,
-            counters: Arc::clone(&self.parts.metrics.counters),
+            traffic: Arc::clone(&self.parts.metrics.traffic),
         })
     }
 
@@ -95,6 +95,7 @@ impl Service {
         let figures = Figures {
             registry: registries.public,
             private_registry: registries.private,
+            detection: Arc::clone(&self.parts.metrics.detection),
             vitals: Arc::clone(&self.parts.metrics.vitals),
             node: Arc::clone(&self.parts.metrics.node),
             index: self.parts.index.clone(),
@@ -110,7 +111,8 @@ impl Service {
             syncs: Arc::clone(&self.parts.mesh.syncs),
             dev: self.parts.dev.clone(),
             log: self.parts.log.clone(),
-            counters: Arc::clone(&self.parts.metrics.counters),
+            traffic: Arc::clone(&self.parts.metrics.traffic),
+            requests: self.parts.metrics.http.clone(),
             figures: Arc::new(figures),
             answers: Arc::clone(&self.answers),
         };

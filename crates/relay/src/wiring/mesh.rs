@@ -8,11 +8,10 @@ use bitcoin::hex::DisplayHex;
 use sdk_relay_bip352::Receiver;
 use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
-use sdk_relay_mesh_net::{History, Host, Mesh, Orders, REPORT_TOPICS, Syncs, Timeouts};
+use sdk_relay_mesh_net::{History, Host, Mesh, MeshMetrics, Orders, REPORT_TOPICS, Syncs, Timeouts};
 use sdk_relay_service::CAPABILITIES;
 use sdk_relay_store::Store;
 use sdk_relay_supervisor::Supervisor;
-use sdk_relay_telemetry::Counters;
 
 /// The mesh and the records of syncs, open.
 pub(crate) struct MeshHandles {
@@ -28,12 +27,12 @@ pub(crate) fn open_mesh(
     listens_on: &str,
     own: &Receiver,
     store: Arc<Store>,
-    counters: &Arc<Counters>,
+    metrics: &Arc<MeshMetrics>,
     timeouts: Timeouts,
 ) -> anyhow::Result<(MeshHandles, Orders)> {
     let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(own));
     let history = Arc::new(History::open(store)?);
-    let syncs = Arc::new(Syncs::new(relay_id.clone(), history, Arc::clone(counters)));
+    let syncs = Arc::new(Syncs::new(relay_id.clone(), history, Arc::clone(metrics)));
     let (mesh, orders) = Mesh::open(
         config,
         data_dir,

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
+use sdk_relay_detect::DetectionMetrics;
+use sdk_relay_http::HttpMetrics;
+use sdk_relay_mesh_net::MeshMetrics;
 use sdk_relay_service::node_figures;
 use sdk_relay_supervisor::Supervisor;
-use sdk_relay_telemetry::{Counters, NodeFigures, Rate, Vitals};
+use sdk_relay_telemetry::{NodeFigures, Rate, Traffic, Vitals};
+use sdk_relay_transport::InputMetrics;
 
 /// The registries of `GET /metrics`.
 #[derive(Default)]
@@ -16,9 +20,13 @@ pub(crate) struct Registries {
     pub(crate) private: Registry,
 }
 
-/// The counters and gauges of a relay.
+/// The counters and gauges of a relay, each of the crate that counts it.
 pub(crate) struct Metrics {
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) input: InputMetrics,
+    pub(crate) http: HttpMetrics,
+    pub(crate) mesh: Arc<MeshMetrics>,
+    pub(crate) detection: Arc<DetectionMetrics>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) rate: Arc<Rate>,
     pub(crate) node: Arc<NodeFigures>,
@@ -27,11 +35,24 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Registers the counters. `tip` is the highest block that the event log has.
     pub(crate) fn new(tip: Option<u32>, registries: &mut Registries) -> Self {
-        let counters = Arc::new(Counters::default());
-        counters.register(&mut registries.public);
-        counters.watching.register(&mut registries.private);
+        let Registries { public, private } = registries;
+        let traffic = Arc::<Traffic>::default();
+        traffic.register(public);
+        traffic.watching.register(private);
+        let input = InputMetrics::default();
+        input.register(public);
+        let http = HttpMetrics::default();
+        http.register(public);
+        let mesh = Arc::new(MeshMetrics::new(Arc::clone(&traffic)));
+        mesh.register(public);
+        let detection = Arc::<DetectionMetrics>::default();
+        detection.register(public, private);
         Self {
-            counters,
+            traffic,
+            input,
+            http,
+            mesh,
+            detection,
             vitals: Arc::new(Vitals::new(tip)),
             rate: Arc::default(),
             node: Arc::default(),
@@ -40,9 +61,9 @@ impl Metrics {
 
     /// Samples the rate of messages and the figures of the node.
     pub(crate) fn spawn(&self, supervisor: &Supervisor, chain: &Arc<dyn ChainSource>) {
-        let (rate, counters) = (Arc::clone(&self.rate), Arc::clone(&self.counters));
+        let (rate, traffic) = (Arc::clone(&self.rate), Arc::clone(&self.traffic));
         supervisor.task("message rate", async move {
-            rate.sample(|| counters.messages_received.get() + counters.messages_sent.get())
+            rate.sample(|| traffic.messages_received.get() + traffic.messages_sent.get())
                 .await;
         });
         let (chain, node) = (Arc::clone(chain), Arc::clone(&self.node));

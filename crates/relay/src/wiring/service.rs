@@ -66,7 +66,7 @@ pub(crate) fn open_service(
     });
     let input_budget = InputBudget::with_deadline(
         config.input_memory,
-        metrics.counters.unfinished_inputs_cut.clone(),
+        metrics.input.unfinished_inputs_cut.clone(),
         timeouts.transport.input,
     );
     let process = Process::new(&config.data_dir);
@@ -77,7 +77,8 @@ pub(crate) fn open_service(
         restart: Arc::clone(&restart),
         chain: Arc::clone(&parts.chain),
         follow,
-        counters: Arc::clone(&metrics.counters),
+        traffic: Arc::clone(&metrics.traffic),
+        syncs: Arc::clone(&metrics.mesh),
         vitals: Arc::clone(&metrics.vitals),
         log: parts.log.clone(),
         process,

@@ -28,8 +28,8 @@ impl Connection {
                     socket.feed(frame).await?;
                 }
                 socket.flush().await?;
-                self.handles.counters.messages_sent.inc_by(frames.len() as u64);
-                self.handles.counters.notifications_sent.inc_by(frames.len() as u64);
+                self.handles.traffic.messages_sent.inc_by(frames.len() as u64);
+                self.handles.traffic.notifications_sent.inc_by(frames.len() as u64);
             }
             Ok(Next::Lagged) => return Err(End::from(WriteFailed::Slow)),
             Ok(Next::Hole) => {
@@ -95,7 +95,7 @@ impl Connection {
         socket.feed(frame).await?;
         self.count_sent(frame);
         if !frame.is_private() {
-            self.handles.counters.notifications_sent.inc();
+            self.handles.traffic.notifications_sent.inc();
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Connection {
         socket: &mut Socket<S>,
         refusal: Refusal,
     ) -> Step {
-        self.handles.counters.watching.error_replies.inc();
+        self.handles.traffic.watching.error_replies.inc();
         let Refusal {
             code,
             message,

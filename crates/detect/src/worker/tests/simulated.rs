@@ -38,7 +38,7 @@ fn run(seed: u64) -> (String, Vec<Vec<u8>>) {
         let parts = Parts {
             store: Arc::<Store>::clone(&store),
             hub: Arc::clone(&hub),
-            counters: Arc::new(Counters::default()),
+            metrics: Arc::default(),
             vitals: Arc::new(Vitals::new(None)),
             network: Network::Regtest,
             own: Arc::new(scanner.prepare(receiver(0))),

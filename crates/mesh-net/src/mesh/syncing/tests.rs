@@ -98,11 +98,11 @@ impl Asked {
 }
 
 fn figures(mesh: &Mesh) -> [u64; 4] {
-    let counters = &mesh.counters;
+    let metrics = &mesh.metrics;
     [
-        counters.sync_requests.get(),
-        counters.sync_responses.get(),
-        counters.sync_errors.get(),
+        metrics.sync_requests.get(),
+        metrics.sync_responses.get(),
+        metrics.sync_errors.get(),
         mesh.active().len() as u64,
     ]
 }

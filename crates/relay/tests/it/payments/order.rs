@@ -40,7 +40,8 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
     let config = loader.load().unwrap();
     let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
     relay.status().ready().await;
-    let counters = Arc::clone(&relay.websockets().counters);
+    let traffic = Arc::clone(&relay.websockets().traffic);
+    let detection = Arc::clone(relay.detection_metrics());
     let (ours, theirs) = tokio::io::duplex(ON_THE_WAY);
     let client = ClientAddress::direct(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
     let permit = Admission::new(1, 1).admit(client.ip()).expect("a place");
@@ -70,7 +71,7 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
     let dev = relay.dev().expect("standalone has it");
     for round in 0..ROUNDS {
         // The relay is blocked in the middle of a first block; the next messages wait: the payment and its block.
-        let sent = || counters.notifications_sent.get() + counters.watching.messages_sent.get();
+        let sent = || traffic.notifications_sent.get() + traffic.watching.messages_sent.get();
         // One of them answered the watch.
         let before = 1 + u64::from(round) * PER_ROUND;
         eventually(DEADLINE, "the end of the last round", async || {
@@ -82,7 +83,7 @@ async fn a_watch_payment_is_sent_before_the_event_of_its_block() {
             .await
             .unwrap();
         // Mined immediately, it might never be seen in the mempool.
-        let seen = || counters.watching.payments_detected.get();
+        let seen = || detection.watch_payments_detected.get();
         let mempool = u64::from(round) * 2 + 1;
         eventually(DEADLINE, "the payment in the mempool", async || {
             (seen() == mempool).then_some(())

@@ -90,7 +90,7 @@ impl House {
     }
 
     fn cut(&self) -> u64 {
-        self.relay.websockets().counters.slow_clients_cut.get()
+        self.relay.websockets().traffic.slow_clients_cut.get()
     }
 }
 
