@@ -107,8 +107,8 @@ impl Relay {
         self.tls.as_ref().map(Tls::certificate)
     }
 
-    /// Reads the certificate anew; `false` where there is none. Connections stay; when the new one is wrong, the old
-    /// one does too.
+    /// Reloads the certificate; `false` without TLS. Connections stay open. If the new certificate is invalid, the old
+    /// one stays in use.
     pub fn reload_certificate(&self) -> Result<bool, TlsError> {
         self.tls.as_ref().map_or(Ok(false), |tls| tls.reload().map(|()| true))
     }

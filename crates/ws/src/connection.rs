@@ -41,7 +41,7 @@ use crate::handles::Handles;
 const MESSAGES_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const MESSAGES_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).unwrap();
 /// Interval of new watches after the first `watches_per_connection`: each new watch scans the whole mempool.
-const WATCH_EVERY: Duration = Duration::from_secs(10);
+const WATCH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Number of the next connection of this process.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
@@ -134,7 +134,7 @@ impl Connection {
             mail,
             last_received: Instant::now(),
             messages: RateLimiter::direct(Quota::per_second(MESSAGES_PER_SECOND).allow_burst(MESSAGES_AT_ONCE)),
-            watches: Quota::with_period(WATCH_EVERY).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
+            watches: Quota::with_period(WATCH_INTERVAL).map(|q| RateLimiter::direct(q.allow_burst(at_once))),
             tweaks_history: None,
             ending,
             handles,
@@ -381,8 +381,8 @@ impl Connection {
     }
 
     /// Writes the remaining events of the connection to the log: ended watches, and the disconnection of a relay.
-    pub(crate) async fn log_the_rest(self) {
-        self.pending.log_the_rest().await;
+    pub(crate) async fn log_remaining(self) {
+        self.pending.log_remaining().await;
         if let Some(RelayConnected {
             relay_id,
             address,

@@ -66,7 +66,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     }
     // Writing the remaining events may take long if the store is busy, so the permit is released before.
     drop((gauge, permit));
-    connection.log_the_rest().await;
+    connection.log_remaining().await;
 }
 
 /// Closes the connection of a client for which there is no capacity, with the reason.

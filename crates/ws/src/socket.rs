@@ -41,7 +41,7 @@ const FLUSH_THRESHOLD: usize = 16 << 10;
 const READ_BYTES: usize = 8 << 10;
 
 /// Bytes that are read before the task yields.
-const TURN_BYTES: usize = 64 << 10;
+const YIELD_BYTES: usize = 64 << 10;
 
 /// Input from the peer.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         // input, the kernel would reset the connection and discard output that is not sent yet.
         let end = async {
             match written {
-                Ok(Ok(())) => self.read_away().await,
+                Ok(Ok(())) => self.discard_input().await,
                 _ => self.drain().await,
             }
         };
@@ -244,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Queues the last frame, right after one that is partly written.
     fn push_close(&mut self, payload: Bytes) {
-        self.outbox.drop_unbegun();
+        self.outbox.drop_unwritten();
         self.outbox.push(Opcode::Close, payload);
         self.final_writes.begin();
     }
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Reads and discards the peer's input until its close frame, up to a limit: with unread input, the kernel
     /// would reset the connection, and the peer could lose the close code.
-    async fn read_away(&mut self) -> io::Result<()> {
+    async fn discard_input(&mut self) -> io::Result<()> {
         self.unfinished = None;
         self.assembler.discard();
         let mut bytes = std::mem::take(&mut self.ahead).bytes;
@@ -317,7 +317,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         {
             return Poll::Ready(Err(Stop::Gone));
         }
-        let mut left = TURN_BYTES;
+        let mut left = YIELD_BYTES;
         loop {
             if let Some(item) = self.take_ahead()? {
                 return Poll::Ready(Ok(item));

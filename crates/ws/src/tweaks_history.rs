@@ -109,7 +109,7 @@ impl TweaksHistory {
             if let Some(missing) = self.index.missing_from(from)
                 && let Some(left_out) = self.blocks.skip(missing, clock::monotonic())
             {
-                return Some(vec![left_out_frame(left_out)]);
+                return Some(vec![missing_frame(left_out)]);
             }
             let blocks = if self.index.can_read(from) {
                 self.read(from).await
@@ -215,7 +215,7 @@ pub(super) async fn next_part(history: &mut Option<TweaksHistory>, cursor: Optio
 }
 
 /// Reports blocks that the history omits.
-fn left_out_frame(missing: MissingBlocks) -> Frame {
+fn missing_frame(missing: MissingBlocks) -> Frame {
     Frame::encode(&ServerMessage::Error(ErrorMessage {
         code: ErrorCode::Unavailable,
         message: format!("tweaks: {missing}: left out of the history"),

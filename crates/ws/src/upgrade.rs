@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn each_missing_header_is_an_error() {
         let refused = |change: fn(&mut HeaderMap)| upgrade::<_, String>(&mut request(change)).unwrap_err();
         assert_eq!(refused(|h| drop(h.remove("upgrade"))), Refused::NoUpgrade);
         assert_eq!(refused(|h| drop(h.remove("connection"))), Refused::NoUpgrade);

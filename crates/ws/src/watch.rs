@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_told_and_no_secret() {
+    fn each_invalid_field_is_reported_without_secrets() {
         let mut early = watch(SECRET, SPEND, &[]);
         early.from_height = Some(1);
         let mut late = watch(SECRET, SPEND, &[]);

@@ -23,7 +23,7 @@ async fn greet(relay: &FakeRelay, answer: ServerMessage) -> (Link, Handshake) {
     (link, handshake)
 }
 
-/// A client of `first`, which has told of `others` and then goes away for good.
+/// A client of `first`, which has announced `others` and then ends permanently.
 async fn left_alone(builder: ClientBuilder, first: FakeRelay, others: &[&FakeRelay]) -> (Client, Events) {
     let relays = others.iter().map(|o| OtherRelay {
         relay_id: "other".to_owned(),

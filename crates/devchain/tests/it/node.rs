@@ -256,8 +256,8 @@ async fn refuses_what_a_node_refuses_with_the_same_messages() {
             Err(BroadcastError::Rejected(reason)) => reason,
             other => panic!("{name}: {other:?}, the node says {theirs}"),
         };
-        // The reason why a script fails differs between them after the first word. Knots tells kinds of dust apart, and
-        // newer nodes call the script's flags otherwise.
+        // The reason why a script fails differs between them after the first word. Knots distinguishes kinds of dust,
+        // and newer nodes call the script's flags otherwise.
         let first = |reason: &str| reason.split([',', '(']).map(str::trim_end).next().unwrap().to_owned();
         let theirs = first(&theirs)
             .replace("dust-nonanchor", "dust")

@@ -15,7 +15,7 @@ pub(crate) struct Sockets {
     pub(crate) http_addr: SocketAddr,
 }
 
-/// Listens where the configuration says, on the sockets of the relay before where the addresses are the same.
+/// Listens on the configured addresses. After a restart, sockets with an unchanged address are reused.
 pub(crate) fn open_sockets(ports: &Ports, config: &Config) -> anyhow::Result<Sockets> {
     ports.keep_only(&[config.ws_url, config.http_url]);
     let listen = |key: &str, address| {

@@ -57,7 +57,7 @@ async fn sees(relay: &RelayProcess, wanted: &[(&str, &str)]) -> Value {
 }
 
 #[tokio::test]
-async fn relays_find_each_other_sync_and_notice_who_goes() {
+async fn relays_discover_each_other_sync_and_notice_failures() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(options(&node, "a", &[])).await;
     let b = RelayProcess::start(options(&node, "b", &[&a.ws_url()])).await;
@@ -73,11 +73,11 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
 
     // The metrics of b are sent with its syncs.
     eventually(DEADLINE, "b's metrics and a measured latency", async || {
-        let told = get(&a, "/relays/b").await;
-        (told["metrics"]["sync_responses"].as_u64()? > 0
-            && told["latency"].as_f64()? > 0.0
-            && told["uptime"].is_u64()
-            && told["configuration"]["network"] == "regtest")
+        let reported = get(&a, "/relays/b").await;
+        (reported["metrics"]["sync_responses"].as_u64()? > 0
+            && reported["latency"].as_f64()? > 0.0
+            && reported["uptime"].is_u64()
+            && reported["configuration"]["network"] == "regtest")
             .then_some(())
     })
     .await;
@@ -136,13 +136,13 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
         .unwrap();
     eventually(DEADLINE, "the others' addresses for clients", async || {
         let (probe, _events) = Client::builder(&a.ws_url()).connect().await.unwrap();
-        let told = probe.relay().relays.len();
+        let reported = probe.relay().relays.len();
         probe.close().await;
-        (told == 2).then_some(())
+        (reported == 2).then_some(())
     })
     .await;
     c.kill9();
-    let heard = async |events: &mut sdk_relay_client::Events, wanted: &str| {
+    let received = async |events: &mut sdk_relay_client::Events, wanted: &str| {
         let next = async {
             loop {
                 if let Some(ClientEvent::Notification(n)) = events.recv().await {
@@ -158,14 +158,14 @@ async fn relays_find_each_other_sync_and_notice_who_goes() {
             .await
             .unwrap_or_else(|_| panic!("no {wanted}"));
     };
-    heard(&mut events, "-c").await;
+    received(&mut events, "-c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "critical")]).await;
     c.start_again().await;
-    heard(&mut events, "+c").await;
+    received(&mut events, "+c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy"), ("c", "healthy")]).await;
     // A relay that leaves is not reported as failed.
     assert!(c.terminate().await.success());
-    heard(&mut events, "-c").await;
+    received(&mut events, "-c").await;
     sees(&a, &[("a", "healthy"), ("b", "healthy")]).await;
     app.close().await;
 }
@@ -186,7 +186,7 @@ fn signal(relay: &RelayProcess, signal: &str) {
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
+async fn an_unanswered_sync_is_retried_once_and_then_fails() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
     let b = RelayProcess::start(slow(impatient(&node, "b", &[&a.ws_url()]))).await;
@@ -223,7 +223,7 @@ async fn who_does_not_answer_is_asked_twice_and_then_given_up() {
 
 /// No sync is due for an hour: only the goodbye removes the relay that left.
 #[tokio::test]
-async fn a_goodbye_goes_over_each_link_whoever_dialled() {
+async fn a_leave_is_sent_on_each_link_whichever_end_dialled() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     for the_listener_leaves in [true, false] {
         let mut listens = RelayProcess::start(slow(options(&node, "listens", &[]))).await;
@@ -241,7 +241,7 @@ async fn a_goodbye_goes_over_each_link_whoever_dialled() {
 }
 
 #[tokio::test]
-async fn an_interval_that_is_changed_holds_at_once() {
+async fn a_changed_interval_takes_effect_immediately() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(slow(options(&node, "a", &[]))).await;
     let b = RelayProcess::start(slow(options(&node, "b", &[&a.ws_url()]))).await;
@@ -368,7 +368,7 @@ async fn a_name_is_bound_once_its_link_has_lasted_and_then_kept_from_others() {
 }
 
 #[tokio::test]
-async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
+async fn an_address_that_others_cannot_use_is_not_announced() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let a = RelayProcess::start(options(&node, "a", &[])).await;
     // It listens on the same address, and advertises nothing.
@@ -411,7 +411,7 @@ async fn an_address_that_nobody_else_can_use_is_told_to_nobody() {
 }
 
 #[tokio::test]
-async fn eight_configured_relays_that_say_nothing_do_not_delay_a_ninth() {
+async fn eight_silent_configured_relays_do_not_delay_a_ninth() {
     let node = Bitcoind::start(testkit::Options::default()).await;
     let good = RelayProcess::start(options(&node, "good", &[])).await;
     let mut mute = Vec::new();

@@ -57,12 +57,12 @@ async fn runs_until(mut command: Command, wanted: &[&str]) {
         .spawn()
         .unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
-    let mut said = String::new();
+    let mut printed = String::new();
     let all = async {
         while let Some(line) = lines.next_line().await.unwrap() {
-            said.push_str(&line);
-            said.push('\n');
-            if wanted.iter().all(|w| said.contains(w)) {
+            printed.push_str(&line);
+            printed.push('\n');
+            if wanted.iter().all(|w| printed.contains(w)) {
                 return true;
             }
         }
@@ -73,7 +73,7 @@ async fn runs_until(mut command: Command, wanted: &[&str]) {
         client.start_kill().unwrap();
         let errors = client.wait_with_output().await.unwrap().stderr;
         panic!(
-            "the client printed:\n{said}\nand on standard error:\n{}",
+            "the client printed:\n{printed}\nand on standard error:\n{}",
             String::from_utf8_lossy(&errors)
         );
     }

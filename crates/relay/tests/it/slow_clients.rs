@@ -57,16 +57,16 @@ async fn dribble(address: String) -> Duration {
 }
 
 /// A client that has subscribed to everything and stops reading.
-async fn deaf(url: String) -> RawClient {
+async fn unread(url: String) -> RawClient {
     let mut client = RawClient::connect(&url).await.unwrap();
-    let handshake = json!({"type": "handshake", "client_id": "deaf", "version": "1.0.0", "capabilities": ["notifications", "tweaks"]});
+    let handshake = json!({"type": "handshake", "client_id": "unread", "version": "1.0.0", "capabilities": ["notifications", "tweaks"]});
     client.send_text(handshake.to_string()).await.unwrap();
     client.next_message().await.unwrap();
     client
 }
 
 /// A stream of events of which only the first line is read.
-async fn deaf_stream(address: String) -> TcpStream {
+async fn unread_stream(address: String) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVED).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
@@ -81,7 +81,7 @@ async fn deaf_stream(address: String) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
+async fn slow_clients_delay_no_others_and_are_disconnected() {
     open_files::to_the_most();
     let relay = RelayProcess::start(impatient::standalone()).await;
     let (ws, http) = (relay.ws_url(), relay.http_url());
@@ -91,9 +91,9 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
     let mut clients = JoinSet::new();
     let mut streams = JoinSet::new();
     for n in 0..CLIENTS {
-        clients.spawn(deaf(ws.clone()));
+        clients.spawn(unread(ws.clone()));
         if n < STREAMS {
-            streams.spawn(deaf_stream(address(&http)));
+            streams.spawn(unread_stream(address(&http)));
         }
     }
     let (mut clients, streams) = (clients.join_all().await, streams.join_all().await);
@@ -115,9 +115,9 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
         let metrics = http_get(&format!("{http}/metrics")).await.json();
         metrics["relay_metrics"]["slow_clients_cut"].as_u64().unwrap() as usize
     };
-    let mut heard = 0;
+    let mut received = 0;
     let all_cut = async {
-        while cut().await < CLIENTS || heard < EVENTS {
+        while cut().await < CLIENTS || received < EVENTS {
             let paid = http_post(
                 &format!("{http}/dev/pay"),
                 &json!({"address": wallet, "amount": "0.001"}),
@@ -132,9 +132,9 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
             most = most.max(relay.resident_bytes());
             let mut blocks = 0;
             while blocks < BLOCKS {
-                if let Some(ClientEvent::Notification(told)) = events.recv().await {
-                    blocks += u32::from(matches!(told.event, Event::BlockMined(_)));
-                    heard += 1;
+                if let Some(ClientEvent::Notification(reported)) = events.recv().await {
+                    blocks += u32::from(matches!(reported.event, Event::BlockMined(_)));
+                    received += 1;
                 }
             }
         }
@@ -185,7 +185,7 @@ async fn nobody_waits_for_the_slow_and_they_are_cut_off() {
 
     took.sort();
     println!(
-        "health during the slow clients: p50 {:?}, p99 {:?}, of {}; memory {} MB at rest, {} MB at most; {heard} events",
+        "health during the slow clients: p50 {:?}, p99 {:?}, of {}; memory {} MB at rest, {} MB at most; {received} events",
         took[took.len() / 2],
         took[took.len() * 99 / 100],
         took.len(),

@@ -55,7 +55,7 @@ impl Stage {
 
     /// The expected payment for an output of a transaction in the mempool, without the fields that only watches have.
     pub(crate) async fn waiting(&self, tx: &Transaction, vout: u32, address: impl ToString) -> Payment {
-        let entry = self.ask("getmempoolentry", json!([tx.compute_txid()])).await;
+        let entry = self.request("getmempoolentry", json!([tx.compute_txid()])).await;
         let fee = Amount::from_btc(entry["fees"]["base"].as_f64().expect("a fee")).unwrap();
         self.payment(tx, vout, address, Some(fee)).await
     }
@@ -68,7 +68,7 @@ impl Stage {
         address: impl ToString,
         block: BlockHash,
     ) -> Payment {
-        let block = self.ask("getblock", json!([block, 2])).await;
+        let block = self.request("getblock", json!([block, 2])).await;
         let txid = tx.compute_txid().to_string();
         let txs = block["tx"].as_array().expect("transactions");
         let entry = txs.iter().find(|tx| tx["txid"] == txid).expect("it is in the block");
@@ -83,13 +83,13 @@ impl Stage {
         }
     }
 
-    pub(crate) async fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) async fn request(&self, method: &str, params: Value) -> Value {
         self.node.rpc().call(method, params).await.unwrap()
     }
 
     async fn payment(&self, tx: &Transaction, vout: u32, address: impl ToString, fee: Option<Amount>) -> Payment {
         let hex = bitcoin::consensus::encode::serialize_hex(tx);
-        let decoded = self.ask("decoderawtransaction", json!([hex])).await;
+        let decoded = self.request("decoderawtransaction", json!([hex])).await;
         let value = tx.output[vout as usize].value;
         Payment {
             txid: tx.compute_txid().to_string(),
@@ -114,16 +114,16 @@ impl Stage {
 
     /// The expected payment with the reported time at which the relay first saw it. Panics if that is not between the
     /// start of the test and now.
-    pub(crate) fn seen_since(&self, expected: Payment, told: &Payment) -> Payment {
+    pub(crate) fn seen_since(&self, expected: Payment, reported: &Payment) -> Payment {
         assert!(
-            (self.began..=now()).contains(&told.timestamp),
+            (self.began..=now()).contains(&reported.timestamp),
             "seen at {}, not between {} and {}",
-            told.timestamp,
+            reported.timestamp,
             self.began,
             now()
         );
         Payment {
-            timestamp: told.timestamp,
+            timestamp: reported.timestamp,
             ..expected
         }
     }
@@ -135,7 +135,7 @@ pub(crate) fn silent(address: SilentPaymentAddress, sats: u64) -> Recipient {
 }
 
 /// A script whose key is unknown.
-pub(crate) fn nobody() -> ScriptBuf {
+pub(crate) fn unowned_script() -> ScriptBuf {
     ScriptBuf::new_p2wpkh(&WPubkeyHash::all_zeros())
 }
 

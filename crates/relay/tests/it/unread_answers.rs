@@ -25,7 +25,7 @@ const DEAF: &str = "192.0.2.7";
 const OTHER: &str = "192.0.2.8";
 
 /// Sends a request as a client behind a proxy, and reads only the status.
-async fn deaf(address: String, path: String) -> (TcpStream, String) {
+async fn request_unread(address: String, path: String) -> (TcpStream, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVED).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
@@ -43,7 +43,7 @@ async fn get_as(client: &str, url: &str) -> HttpReply {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_are_not_read_have_bounded_memory_and_others_get_theirs() {
+async fn unread_answers_are_bounded_in_memory_and_others_are_served() {
     let options = impatient::without_memory().set("HTTP__TRUSTED_PROXIES", "127.0.0.1");
     let relay = RelayProcess::start(options).await;
     let http = relay.http_url();
@@ -71,7 +71,7 @@ async fn answers_that_are_not_read_have_bounded_memory_and_others_get_theirs() {
     let address = http.split_once("://").unwrap().1;
     let mut clients = JoinSet::new();
     for _ in 0..2 * fit {
-        clients.spawn(deaf(address.to_owned(), path.clone()));
+        clients.spawn(request_unread(address.to_owned(), path.clone()));
     }
     let clients = clients.join_all().await;
     let count = |status: &str| clients.iter().filter(|(_, is)| is == status).count();

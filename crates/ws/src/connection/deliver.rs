@@ -52,7 +52,7 @@ impl Connection {
                 End::Close(CloseCode::TryAgain, reason.to_owned())
             })
         })?;
-        self.feed_letter(socket, &frame).await?;
+        self.feed_mail_frame(socket, &frame).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
     }
@@ -60,7 +60,7 @@ impl Connection {
     /// Feeds the queued payments to the client's watches to the socket, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
         while let Some(frame) = self.mail.try_next() {
-            self.feed_letter(socket, &frame).await?;
+            self.feed_mail_frame(socket, &frame).await?;
         }
         Ok(())
     }
@@ -68,7 +68,11 @@ impl Connection {
     /// Feeds a frame of the mailbox to the socket, after the answers to completed commands. Detection answers a `watch`
     /// before it puts a payment of that watch into the mailbox, so the answer is available before any frame of the
     /// watch. The answer to an `unwatch` follows the frame, as the frame may belong to that watch.
-    async fn feed_letter<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, frame: &Frame) -> Step {
+    async fn feed_mail_frame<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        frame: &Frame,
+    ) -> Step {
         let mut last = None;
         // Unconstrained: with tokio's cooperative budget used up, the future would be pending although a command is
         // done.

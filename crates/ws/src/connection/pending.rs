@@ -107,7 +107,7 @@ impl Pending {
     }
 
     /// After the end of the connection: events are still written to the log, new watches are dropped.
-    pub(super) async fn log_the_rest(self) {
+    pub(super) async fn log_remaining(self) {
         if let Some(running) = self.running.filter(|_| self.runs_log) {
             running.await;
         }

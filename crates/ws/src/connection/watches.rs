@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::session::refusal;
 use super::super::socket::Socket;
 use super::pending::{Command, Done};
-use super::{Connection, Step, WATCH_EVERY};
+use super::{Connection, Step, WATCH_INTERVAL};
 
 impl Connection {
     pub(super) async fn watch<S: AsyncRead + AsyncWrite + Unpin>(
@@ -19,7 +19,7 @@ impl Connection {
         if self.watches.as_ref().is_some_and(|limit| limit.check().is_err()) {
             let message = format!(
                 "too many watches in a short time: one new watch every {} s is allowed; wait, then send it again",
-                WATCH_EVERY.as_secs()
+                WATCH_INTERVAL.as_secs()
             );
             self.session.not_watching();
             return self

@@ -135,7 +135,7 @@ fn watches_are_counted_and_owned() {
 }
 
 #[test]
-fn ten_errors_in_a_row_end_it_and_a_good_message_starts_anew() {
+fn ten_errors_in_a_row_end_it_and_a_valid_message_resets_the_count() {
     let mut session = open();
     for _ in 0..9 {
         assert!(matches!(session.read("{"), Action::Refuse(_)));

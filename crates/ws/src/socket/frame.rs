@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_forbids_is_refused() {
+    fn invalid_headers_are_refused() {
         let wrong: [&[u8]; 9] = [
             &[0xc1],
             &[0xc1, 0x80],

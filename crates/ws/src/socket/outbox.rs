@@ -55,7 +55,7 @@ impl Outbox {
     }
 
     /// Drops the frames of which no byte is written.
-    pub(super) fn drop_unbegun(&mut self) {
+    pub(super) fn drop_unwritten(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.written);
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_frame_that_is_begun_is_finished_and_the_others_are_dropped() {
+    async fn a_partly_written_frame_is_completed_and_the_others_are_dropped() {
         for (taken, kept) in [(0, 0), (3, 10), (12, 20)] {
             let (mut near, mut far) = duplex(taken.max(1));
             let mut outbox = Outbox::default();
@@ -121,7 +121,7 @@ mod tests {
                 let written = poll_fn(|cx| Poll::Ready(outbox.poll_write(&mut near, cx))).await;
                 assert!(written.is_pending());
             }
-            outbox.drop_unbegun();
+            outbox.drop_unwritten();
             assert_eq!(outbox.bytes(), kept - taken.min(kept), "{taken}");
             outbox.push(Opcode::Close, Bytes::new());
             let reader = tokio::spawn(async move {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn frames_arrive_whole_and_in_order_whatever_a_write_takes() {
+    async fn frames_arrive_complete_and_in_order_with_partial_writes() {
         let (mut near, mut far) = duplex(7);
         let mut outbox = Outbox::default();
         let mut expected = Vec::new();

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_character_is_refused_before_it_is_whole() {
+    fn an_invalid_character_is_refused_before_it_is_complete() {
         let mut utf8 = Utf8::default();
         assert!(utf8.push(b"\xf4"));
         assert!(!utf8.push(b"\x90"), "above the last code point");

@@ -1,4 +1,4 @@
-//! A relay that says what the test tells it to, so that every order of messages and every loss can be had on demand.
+//! A relay that sends what the test tells it to, in any order and with any loss.
 
 use std::time::Duration;
 

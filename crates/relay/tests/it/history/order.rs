@@ -7,7 +7,7 @@ use testkit::{InputKind, Options, Payee, RelayProcess, http_get};
 use tokio::time::{interval, timeout};
 
 use crate::history::watch_client::{Received, WatchClient};
-use crate::stage::{Stage, nobody, outpoint, silent, tweak};
+use crate::stage::{Stage, outpoint, silent, tweak, unowned_script};
 use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 
@@ -95,7 +95,7 @@ async fn a_wallet_with_a_birthday_receives_its_history_and_then_live_payments() 
 
     // A spent output is found too.
     let received = (outpoint(&reported[0]), paid[0].output[0].clone(), tweak(&reported[0]));
-    stage.node.send_raw(&payee.spend(&[received], nobody())).await;
+    stage.node.send_raw(&payee.spend(&[received], unowned_script())).await;
     stage.node.mine(1).await;
     index_is_current(&stage.relay, height + 2).await;
     // A part of the history; its progress ends at the given height.

@@ -17,7 +17,7 @@ const BLOCK_EVERY: Duration = Duration::from_millis(100);
 /// A client that must receive every block on one connection, and a miner.
 pub(crate) struct Bystander {
     /// Event ids and heights of the received blocks.
-    told: Arc<Mutex<Vec<(u64, u64)>>>,
+    received: Arc<Mutex<Vec<(u64, u64)>>>,
     listening: JoinHandle<()>,
     mining: JoinHandle<()>,
     stop: CancellationToken,
@@ -28,9 +28,9 @@ pub(crate) struct Bystander {
 impl Bystander {
     pub(crate) async fn connect(relay: &RelayProcess) -> Bystander {
         let from = height(relay).await;
-        let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-        let told = Arc::<Mutex<Vec<_>>>::default();
-        let book = Arc::clone(&told);
+        let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+        let received = Arc::<Mutex<Vec<_>>>::default();
+        let book = Arc::clone(&received);
         let listening = tokio::spawn(async move {
             loop {
                 let message = wire.notification().await;
@@ -44,7 +44,7 @@ impl Bystander {
         let stop = CancellationToken::new();
         let mining = tokio::spawn(mine_until(stop.clone(), format!("{}/dev/mine", relay.http_url())));
         Bystander {
-            told,
+            received,
             listening,
             mining,
             stop,
@@ -54,7 +54,7 @@ impl Bystander {
 
     /// Number of received blocks.
     pub(crate) fn blocks(&self) -> usize {
-        self.told.lock().unwrap().len()
+        self.received.lock().unwrap().len()
     }
 
     /// Ends it, and asserts that it has received every block, once and in order.
@@ -66,15 +66,15 @@ impl Bystander {
         let listening = &self.listening;
         eventually(DEADLINE, format!("the bystander receives block {tip}"), async || {
             assert!(!listening.is_finished(), "the bystander has lost its connection");
-            let last = self.told.lock().unwrap().last().copied();
+            let last = self.received.lock().unwrap().last().copied();
             last.filter(|(_, height)| *height >= tip)
         })
         .await;
         self.listening.abort();
-        let told = self.told.lock().unwrap();
-        let heights: Vec<u64> = told.iter().map(|(_, height)| *height).collect();
+        let received = self.received.lock().unwrap();
+        let heights: Vec<u64> = received.iter().map(|(_, height)| *height).collect();
         assert_eq!(heights, (self.from + 1..=tip).collect::<Vec<_>>());
-        assert!(told.is_sorted_by(|a, b| a.0 < b.0), "{told:?}");
+        assert!(received.is_sorted_by(|a, b| a.0 < b.0), "{received:?}");
     }
 }
 

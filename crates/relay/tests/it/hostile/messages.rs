@@ -20,19 +20,19 @@ const ROW: usize = 10;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_text_is_answered_and_ten_errors_in_a_row_end_the_connection() {
     let mut stage = Stage::set().await;
-    let mut wire = Wire::greet(&stage.url(), &["sync"]).await;
+    let mut wire = Wire::connect(&stage.url(), &["sync"]).await;
     let mut counts = BTreeMap::<String, usize>::new();
     let mut row = 0;
     for n in 0..TEXTS {
         let text = either(&mut stage, n);
-        wire.say_text(text.as_str()).await;
+        wire.send_text(text.as_str()).await;
         let answer: Value = serde_json::from_str(&wire.answer_text().await).expect("JSON");
         let word = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
         *counts.entry(format!("{} {}", word("type"), word("code"))).or_default() += 1;
         row = if answer["type"] == "error" { row + 1 } else { 0 };
         if row == ROW {
             assert_eq!(wire.closed().await.0, 1002, "after {text:?}");
-            wire = Wire::greet(&stage.url(), &["sync"]).await;
+            wire = Wire::connect(&stage.url(), &["sync"]).await;
             row = 0;
         }
     }
@@ -49,14 +49,14 @@ async fn every_text_is_answered_and_ten_errors_in_a_row_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_first_message_that_is_wrong_is_rejected() {
+async fn every_invalid_first_message_is_rejected() {
     let mut stage = Stage::set().await;
     let mut accepted = 0;
     for n in 0..FIRST_TEXTS {
         let text = either(&mut stage, n);
         let mut wire = Wire::open(&stage.url()).await;
-        wire.say_text(text.as_str()).await;
-        let response = wire.heard().await;
+        wire.send_text(text.as_str()).await;
+        let response = wire.receive().await;
         assert_eq!(response["type"], "handshake_response", "{text:?}: {response}");
         if response["status"] == "accepted" {
             accepted += 1;
@@ -76,7 +76,7 @@ async fn every_binary_message_is_1003() {
     for n in 0..BINARIES {
         let mut wire = match n % 2 {
             0 => Wire::open(&stage.url()).await,
-            _ => Wire::greet(&stage.url(), &["notifications"]).await,
+            _ => Wire::connect(&stage.url(), &["notifications"]).await,
         };
         let bytes = mutation::bytes(&mut stage.rng, 2000);
         // In one frame or in two.

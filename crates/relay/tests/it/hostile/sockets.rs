@@ -21,7 +21,7 @@ const AT_ONCE: usize = 20;
 const CODES: [u16; 5] = [1000, 1002, 1003, 1007, 1009];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_request_end_their_connection() {
+async fn bytes_that_are_not_a_request_end_their_connection() {
     let mut stage = Stage::set().await;
     let urls = [stage.relay.ws_url(), stage.relay.http_url()];
     for n in (0..REQUESTS).step_by(AT_ONCE) {
@@ -47,7 +47,7 @@ async fn bytes_that_are_no_request_end_their_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_frames_end_their_connection() {
+async fn bytes_that_are_not_frames_end_their_connection() {
     let mut stage = Stage::set().await;
     let url = stage.url();
     for n in (0..FRAMES).step_by(AT_ONCE) {
@@ -77,7 +77,7 @@ async fn bytes_that_are_no_frames_end_their_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_keeps_the_relay_waiting_is_not_waited_for() {
+async fn clients_that_stall_are_disconnected() {
     let stage = Stage::impatient().await;
     let urls = [stage.relay.ws_url(), stage.relay.http_url()];
     let half = "GET /health HTTP/1.1\r\nHost: relay\r\nX-Long: ";
@@ -163,7 +163,7 @@ async fn endless_fragments_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn floods_without_reading_are_cut_off() {
+async fn floods_without_reading_are_disconnected() {
     let stage = Stage::impatient().await;
     let texts = frame(0x81, br#"{"type":"ping"}"#).repeat(100);
     let mistakes = frame(0x81, b"{").repeat(100);

@@ -151,9 +151,9 @@ async fn an_evicted_message_gets_the_reason() {
     let mut tries = 0..5;
     let mut young = loop {
         assert!(tries.next().is_some(), "no message was evicted");
-        let mut old = Wire::greet(&relay.ws_url(), &[]).await;
+        let mut old = Wire::connect(&relay.ws_url(), &[]).await;
         old.raw.send_bytes(&beginning).await.unwrap();
-        let mut young = Wire::greet(&relay.ws_url(), &[]).await;
+        let mut young = Wire::connect(&relay.ws_url(), &[]).await;
         young.raw.send_bytes(&beginning).await.unwrap();
         let (code, reason) = old.closed().await;
         if code == CloseCode::TryAgain.code() {
@@ -168,6 +168,6 @@ async fn an_evicted_message_gets_the_reason() {
         .send_bytes(&frame(0x80, b"{\"type\":\"ping\"}"))
         .await
         .unwrap();
-    assert_eq!(young.heard().await["type"], json!("pong"));
+    assert_eq!(young.receive().await["type"], json!("pong"));
     assert_eq!(get(&relay, "/health").await["status"], "healthy");
 }

@@ -69,9 +69,9 @@ async fn unknown_values_are_null() {
     for field in ["block_height", "connections", "mempool_size", "verification_progress"] {
         assert_eq!(metrics["bitcoin_metrics"].get(field), Some(&Value::Null), "{field}");
     }
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync"]).await;
     let message = json!({"type": "sync", "sync_type": "StateSync", "message_id": "s"});
-    let answer = wire.ask(message).await;
+    let answer = wire.request(message).await;
     assert_eq!(answer["payload"]["state"]["status"], "critical", "{answer}");
     assert_eq!(
         answer["payload"]["state"].get("last_block"),

@@ -66,9 +66,9 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 #[tokio::test]
 async fn the_text_has_the_figures_of_the_json() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications", "sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications", "sync"]).await;
     for id in ["a", "b", "a"] {
-        wire.ask(json!({"type": "sync", "sync_type": "HealthSync", "message_id": id}))
+        wire.request(json!({"type": "sync", "sync_type": "HealthSync", "message_id": id}))
             .await;
     }
     let address = get(&relay, "/config").await["silent_payment_address"].clone();
@@ -235,13 +235,13 @@ async fn public_figures_are_the_same_with_a_watch_and_without() {
 async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Value) {
     let relay = RelayProcess::start(standalone().set("AUTH__ADMIN_TOKEN", ADMIN_TOKEN)).await;
     let payee = testkit::Payee::new(&[]);
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     let mut watch_id = None;
     if is_watched {
         let watch = json!({"type": "watch", "scan_private_key": payee.scan_hex(), "spend_public_key": payee.spend_public_key()});
-        watch_id = wire.ask(watch).await["watch_id"].as_str().map(str::to_owned);
+        watch_id = wire.request(watch).await["watch_id"].as_str().map(str::to_owned);
         // A wrong one is answered with an error.
-        assert_eq!(wire.ask(json!({"type": "watch"})).await["code"], "invalid_field");
+        assert_eq!(wire.request(json!({"type": "watch"})).await["code"], "invalid_field");
     }
     let pay = json!({"address": payee.address().to_string(), "amount": "0.5"});
     let paid = testkit::http_post(&format!("{}/dev/pay", relay.http_url()), &pay).await;
@@ -260,7 +260,7 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
     if is_watched {
         notifications.push(wire.notification().await);
         let unwatch = json!({"type": "unwatch", "watch_id": watch_id.expect("a watch")});
-        assert_eq!(wire.ask(unwatch).await["status"], "unwatched");
+        assert_eq!(wire.request(unwatch).await["status"], "unwatched");
     }
     let kinds: Vec<_> = notifications.iter().map(|n| &n["notification_type"]).collect();
     assert!(kinds.contains(&&json!("block_mined")), "{kinds:?}");

@@ -119,9 +119,9 @@ async fn no_answer_contains_a_secret() {
         handshake["token"] = json!(token);
         handshake
     };
-    let (_, rejected) = Wire::shake(&relay.ws_url(), shake(&READ[1..])).await;
+    let (_, rejected) = Wire::connect_with(&relay.ws_url(), shake(&READ[1..])).await;
     output.push(rejected.to_string());
-    let (mut wire, accepted) = Wire::shake(&relay.ws_url(), shake(READ)).await;
+    let (mut wire, accepted) = Wire::connect_with(&relay.ws_url(), shake(READ)).await;
     output.push(accepted.to_string());
     let right = json!({
         "type": "watch", "scan_private_key": watched, "spend_public_key": payee.spend_public_key().to_string(), "labels": [1]
@@ -137,9 +137,9 @@ async fn no_answer_contains_a_secret() {
         json!({"type": "ping"}),
         json!({"type": watched}),
     ] {
-        output.push(wire.ask(message).await.to_string());
+        output.push(wire.request(message).await.to_string());
     }
-    wire.say_text(format!("{{\"type\":\"watch\",\"scan_private_key\":\"{watched}\""))
+    wire.send_text(format!("{{\"type\":\"watch\",\"scan_private_key\":\"{watched}\""))
         .await;
     output.push(wire.answer_text().await);
 

@@ -165,6 +165,6 @@ async fn ask(stage: &Stage, what: &str, body: Value) -> (u16, Value) {
 
 /// A transaction of the node's mempool.
 async fn transaction(stage: &Stage, txid: &str) -> bitcoin::Transaction {
-    let hex = stage.ask("getrawtransaction", json!([txid])).await;
+    let hex = stage.request("getrawtransaction", json!([txid])).await;
     bitcoin::consensus::encode::deserialize_hex(hex.as_str().expect("hex")).unwrap()
 }

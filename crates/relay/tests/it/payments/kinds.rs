@@ -5,7 +5,7 @@ use sdk_relay_client::Payment;
 use testkit::InputKind::{P2pkh, P2shP2wpkh, P2tr, P2wpkh};
 use testkit::{InputKind, Payee};
 
-use crate::stage::{Stage, nobody, outpoint, silent, tweak};
+use crate::stage::{Stage, outpoint, silent, tweak, unowned_script};
 use crate::support::recorder::{Recorder, by_watch, detected};
 
 const INPUTS: [&[InputKind]; 6] = [
@@ -91,7 +91,7 @@ async fn payments_from_every_kind_of_input_to_every_kind_of_address() {
             )
         })
         .collect();
-    let spend = payee.spend(&received, nobody());
+    let spend = payee.spend(&received, unowned_script());
     assert_eq!(stage.node.accepts(&spend).await, Ok(()));
     stage.node.send_raw(&spend).await;
     stage.node.mine(1).await;
@@ -169,5 +169,8 @@ async fn a_payment_that_is_first_seen_in_its_block() {
     };
     assert_eq!(reported, [expected]);
     let received = (outpoint(&reported[0]), tx.output[1].clone(), tweak(&reported[0]));
-    assert_eq!(stage.node.accepts(&payee.spend(&[received], nobody())).await, Ok(()));
+    assert_eq!(
+        stage.node.accepts(&payee.spend(&[received], unowned_script())).await,
+        Ok(())
+    );
 }

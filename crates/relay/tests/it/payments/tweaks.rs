@@ -8,7 +8,7 @@ use sdk_relay_client::{Event, Resume};
 use testkit::InputKind::{P2pkh, P2shP2wpkh, P2tr, P2wpkh};
 use testkit::{InputKind, Payee, Recipient};
 
-use crate::stage::{MARKER, Stage, nobody, silent};
+use crate::stage::{MARKER, Stage, silent, unowned_script};
 use crate::support::recorder::{Recorder, detected};
 
 const INPUTS: [&[InputKind]; 5] = [&[P2wpkh], &[P2pkh], &[P2shP2wpkh], &[P2tr], &[P2tr, P2pkh, P2wpkh]];
@@ -24,7 +24,11 @@ async fn every_block_event_has_the_tweaks_of_its_payments() {
     let mut txs: Vec<_> = INPUTS.iter().map(|kinds| pay(&mut stage, &payee, kinds)).collect();
     // Not eligible: without a taproot output.
     let amount = bitcoin::Amount::from_sat(10_000);
-    txs.push(stage.payer.pay(&[P2wpkh], &[Recipient::Script(nobody(), amount)]));
+    txs.push(
+        stage
+            .payer
+            .pay(&[P2wpkh], &[Recipient::Script(unowned_script(), amount)]),
+    );
     // Eligible, without a payment: a taproot output that is not a silent payment.
     let key = Payee::new(&[]).spend_public_key().x_only_public_key().0;
     let taproot = bitcoin::ScriptBuf::new_p2tr(&bitcoin::secp256k1::Secp256k1::new(), key, None);

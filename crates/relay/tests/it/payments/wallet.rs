@@ -21,7 +21,7 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     };
     let mut stage = Stage::with(node, |relay| relay.set("BITCOIN_CORE__WALLET", NAME)).await;
     assert_eq!(
-        stage.ask("listwallets", json!([])).await,
+        stage.request("listwallets", json!([])).await,
         json!([NAME]),
         "the relay made it"
     );
@@ -33,7 +33,7 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     // Every kind of address of the wallet, and the silent-payment address, in one transaction.
     let mut addresses = Vec::new();
     for kind in ["legacy", "p2sh-segwit", "bech32", "bech32m"] {
-        let address = stage.ask("getnewaddress", json!(["", kind])).await;
+        let address = stage.request("getnewaddress", json!(["", kind])).await;
         addresses.push(address.as_str().expect("an address").to_owned());
     }
     let mut to: Vec<_> = (1..)
@@ -86,11 +86,11 @@ async fn payments_to_the_nodes_wallet_are_sent_to_every_subscriber() {
     let outside = Address::from_script(&outside, bitcoin::Network::Regtest)
         .unwrap()
         .to_string();
-    let spent = stage.ask("sendtoaddress", json!([outside, 0.00005])).await;
-    let spent = stage.ask("gettransaction", json!([spent])).await;
+    let spent = stage.request("sendtoaddress", json!([outside, 0.00005])).await;
+    let spent = stage.request("gettransaction", json!([spent])).await;
     assert!(!spent["hex"].as_str().expect("hex").is_empty());
-    let inside = stage.ask("getnewaddress", json!([])).await;
-    let itself = stage.ask("sendtoaddress", json!([inside, 0.0001])).await;
+    let inside = stage.request("getnewaddress", json!([])).await;
+    let itself = stage.request("sendtoaddress", json!([inside, 0.0001])).await;
     let marker = stage.pay_relay(MARKER).await.compute_txid().to_string();
     let messages = recorders[0].until_paid(&marker, 0, None).await;
     let paid: Vec<_> = detected(&messages)

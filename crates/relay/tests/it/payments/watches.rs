@@ -4,7 +4,7 @@ use sdk_relay_client::{Client, ClientEvent, Event, Notification, Payment, Topic}
 use testkit::{InputKind, Payee};
 use tokio::time::timeout;
 
-use crate::stage::{MARKER, Stage, nobody, outpoint, silent, tweak};
+use crate::stage::{MARKER, Stage, outpoint, silent, tweak, unowned_script};
 use crate::support::DEADLINE;
 use crate::support::recorder::{Recorder, by_watch, detected, watch_of};
 
@@ -146,7 +146,7 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     };
     assert_eq!(confirmed, expected);
     let received = (outpoint(&confirmed), waiting.output[1].clone(), tweak(&confirmed));
-    stage.node.send_raw(&payee.spend(&[received], nobody())).await;
+    stage.node.send_raw(&payee.spend(&[received], unowned_script())).await;
     // The next message is the next payment, and none in earlier blocks.
     let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
     stage.node.send_raw(&next).await;

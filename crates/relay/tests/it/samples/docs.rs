@@ -140,7 +140,7 @@ impl Stage {
                 self.bodies.insert(target.clone(), body);
             }
             Act::Answer(target) => {
-                let reply = self.ask(target).await;
+                let reply = self.request(target).await;
                 assert_eq!(reply.status, 200, "line {}: {}", example.line, reply.text());
                 if target == "POST /sync/force" {
                     self.sync_id = reply.json()["sync_id"].as_str().unwrap().to_owned();
@@ -148,7 +148,7 @@ impl Stage {
                 compare(example, reply.text());
             }
             Act::Refused(target) => {
-                let reply = self.ask(target).await;
+                let reply = self.request(target).await;
                 assert!(
                     reply.status.is_client_error(),
                     "line {}: {}",
@@ -179,7 +179,7 @@ impl Stage {
         if message["type"] == "handshake" {
             self.client = Some(Wire::open(&self.relay.ws_url()).await);
         }
-        self.client().say(message).await;
+        self.client().send(message).await;
     }
 
     fn client(&mut self) -> &mut Wire {
@@ -201,7 +201,7 @@ impl Stage {
         let mut passed_over = Vec::new();
         let found = timeout(DEADLINE, async {
             loop {
-                let text = self.client().heard_text().await;
+                let text = self.client().receive_text().await;
                 let message: Value = serde_json::from_str(&text).unwrap();
                 if same(&message) {
                     break (message, text);
@@ -244,14 +244,14 @@ impl Stage {
                     "type": "handshake", "client_id": "relay-4", "version": "1.0.0", "capabilities": ["sync", "notifications"],
                     "role": "relay", "relay_id": "relay-4", "address": "relay-4.example.com:8090"
                 });
-                self.other = Some(Wire::shake(&self.relay.ws_url(), handshake).await.0);
+                self.other = Some(Wire::connect_with(&self.relay.ws_url(), handshake).await.0);
             }
             "relay_disconnected" => drop(self.other.take()),
             other => panic!("nothing brings about {other}"),
         }
     }
 
-    async fn ask(&mut self, target: &str) -> HttpReply {
+    async fn request(&mut self, target: &str) -> HttpReply {
         let (method, path) = target.split_once(' ').unwrap();
         let mut path = path.replace("{sync_id}", &self.sync_id);
         if target.contains("{sync_id}") {

@@ -17,8 +17,8 @@ const ALONE: [&str; 3] = [
 pub(crate) async fn hold(scene: &mut Scene<'_>) {
     let mut client = Wire::open(&scene.relay.ws_url()).await;
     let handshake = scene.request("Message de Handshake");
-    client.say(handshake).await;
-    scene.hold("Réponse de Handshake", &client.heard_text().await, &[], &[]);
+    client.send(handshake).await;
+    scene.hold("Réponse de Handshake", &client.receive_text().await, &[], &[]);
     // The topics `sync` and `health` of the handshake cause one report each immediately.
     scene.hold(
         "Message HealthSync",
@@ -29,10 +29,10 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
     scene.hold("Message StateSync", &report(&mut client, "StateSync").await, &[], &[]);
 
     let ping = scene.request("Message Ping");
-    client.say(ping).await;
+    client.send(ping).await;
     scene.hold("Message Pong", &client.answer_text().await, &[], &[]);
     let subscribe = scene.request("Message Subscribe");
-    client.say(subscribe).await;
+    client.send(subscribe).await;
     scene.hold("Réponse Subscribe", &client.answer_text().await, &[], &[]);
     scene.hold(
         "Message MetricsSync",
@@ -41,14 +41,14 @@ pub(crate) async fn hold(scene: &mut Scene<'_>) {
         &[],
     );
     let unsubscribe = scene.request("Message Unsubscribe");
-    client.say(unsubscribe).await;
+    client.send(unsubscribe).await;
     scene.hold("Réponse Unsubscribe", &client.answer_text().await, &[], &[]);
 
     for sync_type in ["StateSync", "HealthSync", "MetricsSync"] {
         // In the reference, relay 1 sends the request to relay 2; here relay 1 receives it.
         let mut request: Value = serde_json::from_str(&scene.sample(&format!("Message {sync_type}")).text).unwrap();
         request["relay_id"] = json!("relay-2");
-        client.say(request).await;
+        client.send(request).await;
         let answer = client.answer_text().await;
         scene.hold(&format!("Réponse {sync_type}"), &answer, &ALONE, &[]);
     }
@@ -87,7 +87,7 @@ async fn notifications(scene: &mut Scene<'_>, client: &mut Wire) {
         "type": "handshake", "client_id": "relay-4", "version": "1.0.0", "capabilities": ["sync", "notifications"], "role": "relay",
         "relay_id": "relay-4", "address": "relay-4.example.com:8090"
     });
-    let (_relay, _) = Wire::shake(&scene.relay.ws_url(), relay).await;
+    let (_relay, _) = Wire::connect_with(&scene.relay.ws_url(), relay).await;
     let connected = notification(client, "relay_connected", |_| true).await;
     scene.hold("Message Relay Connected", &connected, &[], &[]);
 }
@@ -110,7 +110,7 @@ async fn notification(client: &mut Wire, kind: &str, wanted: impl Fn(&Value) -> 
 
 async fn next(client: &mut Wire, wanted: impl Fn(&Value) -> bool) -> String {
     loop {
-        let text = client.heard_text().await;
+        let text = client.receive_text().await;
         if wanted(&serde_json::from_str(&text).unwrap()) {
             return text;
         }

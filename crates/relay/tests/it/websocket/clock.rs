@@ -23,7 +23,7 @@ use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 use crate::wire::handshake;
 use testkit::close_code;
 
-struct House {
+struct Fixture {
     relay: Relay,
     _data: TempDir,
     _ending: watch::Sender<Option<CloseCode>>,
@@ -36,14 +36,14 @@ struct Client {
     since: Instant,
 }
 
-impl House {
-    async fn open() -> House {
+impl Fixture {
+    async fn open() -> Fixture {
         let data = TempDir::new().unwrap();
         let loader = settings(&data);
         let config = loader.load().unwrap();
         let relay = Relay::start(loader, config, LogTap::default()).await.unwrap();
         let (ending, ends) = watch::channel(None);
-        House {
+        Fixture {
             relay,
             _data: data,
             _ending: ending,
@@ -75,7 +75,7 @@ impl House {
     }
 
     /// Publishes this many events of the topic `tweaks`.
-    fn tell(&self, events: u64) {
+    fn publish(&self, events: u64) {
         let hub = &self.relay.websockets().hub;
         let newest = *hub.head().borrow();
         let entry = |id| LogEntry {
@@ -127,8 +127,8 @@ fn settings(data: &TempDir) -> Loader {
 }
 #[tokio::test(start_paused = true)]
 async fn pings_every_30_s_and_keeps_clients_that_answer() {
-    let house = House::open().await;
-    let mut client = house.connect(4096);
+    let fixture = Fixture::open().await;
+    let mut client = fixture.connect(4096);
     client.greet().await;
     for n in 1..=10 {
         // The library answers it as soon as it is read.
@@ -141,8 +141,8 @@ async fn pings_every_30_s_and_keeps_clients_that_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_silent_for_90_s_is_dropped() {
-    let house = House::open().await;
-    let mut client = house.connect(4096);
+    let fixture = Fixture::open().await;
+    let mut client = fixture.connect(4096);
     client.greet().await;
     // It reads nothing, so the pings are not answered.
     (&mut client.actor).await.unwrap();
@@ -156,13 +156,13 @@ async fn a_client_silent_for_90_s_is_dropped() {
             .any(|frame| frame[..2] == [0x89, 0] && frame[2..] == [0x89, 0, 0x88]),
         "{sent:?}"
     );
-    assert_eq!(house.cut(), 0, "silent is not slow");
+    assert_eq!(fixture.cut(), 0, "silent is not slow");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_handshake_it_ends_after_exactly_10_s() {
-    let house = House::open().await;
-    let mut client = house.connect(4096);
+    let fixture = Fixture::open().await;
+    let mut client = fixture.connect(4096);
     // Pings do not count as a handshake.
     client.socket.send(Message::ping("hello")).await.unwrap();
     assert!(client.next().await.is_pong());
@@ -173,13 +173,13 @@ async fn without_a_handshake_it_ends_after_exactly_10_s() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_accepts_no_data_for_20_s_is_closed_and_others_continue() {
-    let house = House::open().await;
-    let mut deaf = house.connect(1024);
-    let mut reader = house.connect(1024);
-    deaf.greet().await;
+    let fixture = Fixture::open().await;
+    let mut unread = fixture.connect(1024);
+    let mut reader = fixture.connect(1024);
+    unread.greet().await;
     reader.greet().await;
-    let newest = *house.relay.websockets().hub.head().borrow();
-    house.tell(1000);
+    let newest = *fixture.relay.websockets().hub.head().borrow();
+    fixture.publish(1000);
     for id in newest + 1..=newest + 1000 {
         let frame = reader.next().await;
         let expected = format!("\"event_id\":{id}}}");
@@ -189,23 +189,23 @@ async fn a_client_that_accepts_no_data_for_20_s_is_closed_and_others_continue() 
         );
     }
     assert_eq!(reader.seconds(), 0, "neither waited for the other");
-    (&mut deaf.actor).await.unwrap();
+    (&mut unread.actor).await.unwrap();
     // Twenty seconds for the write, two for a close frame that is not read, and two for the client to end the
     // connection.
-    assert_eq!((deaf.seconds(), house.cut()), (24, 1));
-    house.tell(1);
+    assert_eq!((unread.seconds(), fixture.cut()), (24, 1));
+    fixture.publish(1);
     assert!(reader.next().await.is_text());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_too_far_behind_is_closed_with_1013() {
-    let house = House::open().await;
-    let mut client = house.connect(1024);
+    let fixture = Fixture::open().await;
+    let mut client = fixture.connect(1024);
     client.greet().await;
     // Up to date once, so live; then more events than the relay holds for a client.
-    house.tell(1);
+    fixture.publish(1);
     assert!(client.next().await.is_text());
-    house.tell(10_000);
+    fixture.publish(10_000);
     loop {
         let frame = client.next().await;
         if let Some((code, reason)) = frame.as_close() {
@@ -215,5 +215,5 @@ async fn a_client_too_far_behind_is_closed_with_1013() {
         }
     }
     (&mut client.actor).await.unwrap();
-    assert_eq!(house.cut(), 1);
+    assert_eq!(fixture.cut(), 1);
 }

@@ -12,7 +12,7 @@ const MIB: usize = 1 << 20;
 #[tokio::test]
 async fn a_close_is_answered_in_kind() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     wire.raw.send_close(1000).await.unwrap();
     assert_eq!(wire.closed().await.0, 1000);
 }
@@ -22,7 +22,7 @@ async fn a_binary_message_is_1003() {
     let relay = start().await;
     for greeted in [false, true] {
         let mut wire = match greeted {
-            true => Wire::greet(&relay.ws_url(), &[]).await,
+            true => Wire::connect(&relay.ws_url(), &[]).await,
             false => Wire::open(&relay.ws_url()).await,
         };
         wire.raw.send_binary(*br#"{"type":"ping"}"#).await.unwrap();
@@ -33,12 +33,12 @@ async fn a_binary_message_is_1003() {
 #[tokio::test]
 async fn a_mebibyte_is_read_and_more_is_1009() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     let ping = r#"{"type":"ping"}"#;
-    wire.say_text(format!("{ping}{}", " ".repeat(MIB - ping.len()))).await;
-    assert_eq!(wire.heard().await["type"], "pong");
-    wire.say_text("x".repeat(MIB)).await;
-    assert_eq!(wire.heard().await["code"], "invalid_json");
+    wire.send_text(format!("{ping}{}", " ".repeat(MIB - ping.len()))).await;
+    assert_eq!(wire.receive().await["type"], "pong");
+    wire.send_text("x".repeat(MIB)).await;
+    assert_eq!(wire.receive().await["code"], "invalid_json");
 
     // Repeatedly: the code must not be lost in a reset while a part of the message is still in transit.
     for length in [MIB + 1, 2 * MIB, 8 * MIB] {
@@ -89,12 +89,12 @@ async fn broken_frames_are_1002_and_broken_text_1007() {
 #[tokio::test]
 async fn a_message_may_come_in_fragments_and_pings_are_answered_between() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     wire.raw.send_frame(0x01, br#"{"type":"#).await.unwrap();
     wire.raw.send_ping(b"between").await.unwrap();
     assert_eq!(wire.raw.next().await.unwrap(), Frame::Pong(b"between".to_vec()));
     wire.raw.send_frame(0x80, br#""ping"}"#).await.unwrap();
-    assert_eq!(wire.heard().await["type"], "pong");
+    assert_eq!(wire.receive().await["type"], "pong");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_shutdown_closes_all_clients_with_1001() {
     let mut relay = start().await;
     let mut clients = vec![Wire::open(&relay.ws_url()).await];
     for capabilities in [&[][..], &["notifications", "sync"], &["tweaks"]] {
-        clients.push(Wire::greet(&relay.ws_url(), capabilities).await);
+        clients.push(Wire::connect(&relay.ws_url(), capabilities).await);
     }
     let ended = relay.terminate();
     let closed = async {
@@ -118,8 +118,8 @@ async fn a_shutdown_closes_all_clients_with_1001() {
 async fn any_path_is_accepted() {
     let relay = start().await;
     for path in ["/", "/ws", "/api/v1/socket?token=x&y=%20", "/health"] {
-        let mut wire = Wire::greet(&format!("{}{path}", relay.ws_url()), &["notifications"]).await;
-        wire.lives().await;
+        let mut wire = Wire::connect(&format!("{}{path}", relay.ws_url()), &["notifications"]).await;
+        wire.assert_open().await;
     }
 }
 
@@ -181,9 +181,9 @@ async fn a_plain_http_request_gets_a_hint() {
 #[tokio::test]
 async fn a_lost_client_leaves_nothing_behind() {
     let relay = start().await;
-    let mut stays = Wire::greet(&relay.ws_url(), &["notifications", "sync"]).await;
+    let mut stays = Wire::connect(&relay.ws_url(), &["notifications", "sync"]).await;
     for _ in 0..20 {
-        drop(Wire::greet(&relay.ws_url(), &["notifications", "tweaks"]).await);
+        drop(Wire::connect(&relay.ws_url(), &["notifications", "tweaks"]).await);
         let mut bare = Bare::connect(&relay.ws_url()).await.upgrade().await;
         bare.send_frame(0x81, handshake(&["notifications"]).to_string().as_bytes())
             .await;
@@ -194,7 +194,7 @@ async fn a_lost_client_leaves_nothing_behind() {
     testkit::eventually(DEADLINE, "the others are gone", async || {
         asked += 1;
         let message = json!({"type": "sync", "sync_type": "StateSync", "message_id": format!("s-{asked}")});
-        (stays.ask(message).await["payload"]["state"]["connections"] == 1).then_some(())
+        (stays.request(message).await["payload"]["state"]["connections"] == 1).then_some(())
     })
     .await;
 }

@@ -8,7 +8,7 @@ use crate::wire::{Wire, start};
 #[tokio::test]
 async fn every_error_has_its_code_and_names_its_message() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     let cases = [
         ("hello", "invalid_json", Value::Null),
         ("", "invalid_json", Value::Null),
@@ -45,7 +45,7 @@ async fn every_error_has_its_code_and_names_its_message() {
         (r#"{"type":"ping","type":"ping"}"#, "invalid_field", Value::Null),
     ];
     for (text, code, answers) in cases {
-        wire.say_text(text).await;
+        wire.send_text(text).await;
         let answer = wire.answer_text().await;
         let keys = ["type", "code", "message", "in_reply_to", "timestamp"];
         assert_eq!(Json::parse(&answer).keys(), keys, "{text}: {answer}");
@@ -57,31 +57,31 @@ async fn every_error_has_its_code_and_names_its_message() {
         );
         assert_eq!(error["in_reply_to"], answers, "{text}: {error}");
         assert!(!error["message"].as_str().unwrap().is_empty());
-        wire.lives().await;
+        wire.assert_open().await;
     }
     // Neither a long message_id nor a long value is returned in full.
     let long = "x".repeat(300_000);
     let error = wire
-        .ask(json!({"type": long, "timestamp": long, "message_id": long}))
+        .request(json!({"type": long, "timestamp": long, "message_id": long}))
         .await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
         (&json!("unknown_type"), &Value::Null)
     );
-    let error = wire.ask(json!({"type": "ping", "timestamp": long})).await;
+    let error = wire.request(json!({"type": "ping", "timestamp": long})).await;
     assert!(error["message"].as_str().unwrap().len() < 300, "{error}");
     let deep = format!("{}{}", r#"{"type":"ping","x":"#, "[".repeat(100_000));
-    wire.say_text(deep).await;
+    wire.send_text(deep).await;
     assert_eq!(wire.answer_text().await.find("invalid_json"), Some(24));
-    wire.lives().await;
+    wire.assert_open().await;
 }
 
 #[tokio::test]
 async fn unknown_fields_are_ignored() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     let pong = wire
-        .ask(json!({"type": "ping", "mood": [1, {"x": null}], "timestamp": 1}))
+        .request(json!({"type": "ping", "mood": [1, {"x": null}], "timestamp": 1}))
         .await;
     assert_eq!(pong["type"], "pong", "{pong}");
 }
@@ -89,17 +89,17 @@ async fn unknown_fields_are_ignored() {
 #[tokio::test]
 async fn the_tenth_error_in_a_row_ends_the_connection() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     for _ in 0..2 {
         for _ in 0..9 {
-            assert_eq!(wire.ask(json!({"type": "dance"})).await["type"], "error");
+            assert_eq!(wire.request(json!({"type": "dance"})).await["type"], "error");
         }
         // A valid message resets the count.
-        wire.lives().await;
+        wire.assert_open().await;
     }
     for _ in 0..10 {
         assert_eq!(
-            wire.ask(json!({"type": "dance"})).await["type"],
+            wire.request(json!({"type": "dance"})).await["type"],
             "error",
             "the tenth is answered too"
         );
@@ -113,7 +113,7 @@ async fn the_tenth_error_in_a_row_ends_the_connection() {
 #[tokio::test]
 async fn a_client_over_the_message_rate_gets_an_error() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     let (mut pongs, mut refused) = (0, Value::Null);
     // The allowance is 500 at once and 100 a second; what is sent in one go is far beyond it.
     for n in 0..2000 {
@@ -127,7 +127,7 @@ async fn a_client_over_the_message_rate_gets_an_error() {
         }
     }
     while refused.is_null() {
-        let answer = wire.heard().await;
+        let answer = wire.receive().await;
         match answer["type"].as_str() {
             Some("pong") => pongs += 1,
             _ => refused = answer,

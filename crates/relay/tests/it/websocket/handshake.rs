@@ -12,8 +12,8 @@ use crate::wire::{Wire, get, handshake, start};
 async fn accepted_with_every_field_in_order() {
     let relay = start().await;
     let mut wire = Wire::open(&relay.ws_url()).await;
-    wire.say(handshake(&["notifications"])).await;
-    let text = wire.heard_text().await;
+    wire.send(handshake(&["notifications"])).await;
+    let text = wire.receive_text().await;
     let keys = [
         "type",
         "status",
@@ -51,7 +51,7 @@ async fn accepted_with_every_field_in_order() {
             .unwrap()
             .starts_with("sprt1")
     );
-    let (_other, second) = Wire::shake(&relay.ws_url(), handshake(&[])).await;
+    let (_other, second) = Wire::connect_with(&relay.ws_url(), handshake(&[])).await;
     assert_ne!(second["connection_id"], response["connection_id"]);
 }
 
@@ -62,8 +62,8 @@ async fn the_reference_sample_is_accepted() {
     };
     let relay = start().await;
     let mut wire = Wire::open(&relay.ws_url()).await;
-    wire.say_text(reference.message("Message de Handshake")).await;
-    let text = wire.heard_text().await;
+    wire.send_text(reference.message("Message de Handshake")).await;
+    let text = wire.receive_text().await;
     reference.check(
         "handshake_response",
         reference.message("Réponse de Handshake"),
@@ -73,7 +73,7 @@ async fn the_reference_sample_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_may_be_left_out_or_is_unknown_does_no_harm() {
+async fn optional_and_unknown_fields_are_accepted() {
     let relay = start().await;
     for change in [
         json!({"client_id": "é".repeat(128)}),
@@ -83,7 +83,7 @@ async fn what_may_be_left_out_or_is_unknown_does_no_harm() {
         json!({"role": "client", "relay_id": "ignored of a client"}),
         json!({"timestamp": null, "resume_from": null, "role": null}),
     ] {
-        let (_wire, response) = Wire::shake(&relay.ws_url(), changed(&change)).await;
+        let (_wire, response) = Wire::connect_with(&relay.ws_url(), changed(&change)).await;
         assert_eq!(response["status"], "accepted", "{change}: {response}");
         assert_eq!(response.get("reason"), None, "{response}");
         assert_eq!(response.get("resume"), None, "{response}");
@@ -91,7 +91,7 @@ async fn what_may_be_left_out_or_is_unknown_does_no_harm() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_rejected_with_the_reason_and_closed() {
+async fn an_invalid_handshake_is_rejected_with_the_reason_and_closed() {
     let relay = start().await;
     let mut cases: Vec<(String, &str)> = [
         (json!({"client_id": null}), "client_id"),
@@ -139,8 +139,8 @@ async fn what_is_wrong_is_rejected_with_the_reason_and_closed() {
     ]);
     for (text, word) in cases {
         let mut wire = Wire::open(&relay.ws_url()).await;
-        wire.say_text(text.as_str()).await;
-        let response = wire.heard().await;
+        wire.send_text(text.as_str()).await;
+        let response = wire.receive().await;
         assert_eq!(response["type"], "handshake_response", "{text}: {response}");
         assert_eq!(response["status"], "rejected", "{text}: {response}");
         let reason = response["reason"].as_str().unwrap_or_default();
@@ -164,15 +164,15 @@ async fn who_says_nothing_is_closed_after_the_time_limit() {
 }
 
 #[tokio::test]
-async fn a_second_handshake_is_an_error_and_no_close() {
+async fn a_second_handshake_is_an_error_without_a_close() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let error = wire.ask(handshake(&["tweaks"])).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let error = wire.request(handshake(&["tweaks"])).await;
     assert_eq!(
         (&error["type"], &error["code"]),
         (&json!("error"), &json!("invalid_field"))
     );
-    let topics = wire.ask(json!({"type": "subscribe", "subscriptions": []})).await;
+    let topics = wire.request(json!({"type": "subscribe", "subscriptions": []})).await;
     assert_eq!(topics["subscriptions"], json!(["notifications"]), "it changed nothing");
 }
 
@@ -194,10 +194,10 @@ fn changed(change: &Value) -> Value {
 async fn a_misspelt_capability_is_ignored_and_named() {
     let relay = start().await;
     let misspelt = handshake(&["notification", "sync", "Tweaks"]);
-    let (mut wire, response) = Wire::shake(&relay.ws_url(), misspelt).await;
+    let (mut wire, response) = Wire::connect_with(&relay.ws_url(), misspelt).await;
     assert_eq!(response["status"], "accepted", "{response}");
     assert_eq!(response["unknown_capabilities"], json!(["notification", "Tweaks"]));
-    wire.lives().await;
-    let (_wire, response) = Wire::shake(&relay.ws_url(), handshake(&["notifications", "watch"])).await;
+    wire.assert_open().await;
+    let (_wire, response) = Wire::connect_with(&relay.ws_url(), handshake(&["notifications", "watch"])).await;
     assert_eq!(response.get("unknown_capabilities"), None, "{response}");
 }

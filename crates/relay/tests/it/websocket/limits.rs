@@ -8,15 +8,15 @@ use crate::wire::{DEADLINE, Wire, get, handshake, mine, standalone};
 use testkit::{Bare, close_code};
 
 #[tokio::test]
-async fn one_too_many_is_told_to_try_again() {
+async fn a_connection_over_the_limit_is_asked_to_retry() {
     let relay = RelayProcess::start(standalone().set("LIMITS__CONNECTIONS", "2")).await;
-    let mut first = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let mut second = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut first = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let mut second = Wire::connect(&relay.ws_url(), &[]).await;
     let mut third = Wire::open(&relay.ws_url()).await;
     let (code, reason) = third.closed().await;
     assert_eq!(code, 1013);
     assert!(reason.contains("too many connections"), "{reason}");
-    first.lives().await;
+    first.assert_open().await;
 
     // The permit of a client that leaves is released.
     second.raw.send_close(1000).await.unwrap();
@@ -39,14 +39,14 @@ async fn one_too_many_is_told_to_try_again() {
 /// More than the systems of both sides hold of a connection, some 650 bytes for each of two events.
 const BLOCKS: u32 = 3_000;
 /// Clients that do not read.
-const DEAF: u64 = 10;
+const UNREAD: u64 = 10;
 
 #[tokio::test]
-async fn who_never_reads_is_cut_off_and_others_go_on() {
+async fn a_client_that_never_reads_is_closed_and_others_continue() {
     let relay = RelayProcess::start(impatient::standalone()).await;
-    let mut reader = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let mut deaf = Vec::new();
-    for n in 0..DEAF {
+    let mut reader = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let mut unread = Vec::new();
+    for n in 0..UNREAD {
         let (url, path) = match n % 2 {
             0 => (relay.ws_url(), "/"),
             _ => (relay.http_url(), "/ws"),
@@ -54,14 +54,14 @@ async fn who_never_reads_is_cut_off_and_others_go_on() {
         let mut bare = Bare::connect_narrow(&url).await.upgrade_at(path).await;
         let topics = handshake(&["notifications", "tweaks"]).to_string();
         bare.send_frame(0x81, topics.as_bytes()).await;
-        deaf.push(bare);
+        unread.push(bare);
     }
 
     let mining = async {
         for n in 0..BLOCKS / 1000 {
             mine(&relay, 1000).await;
             // The relay waits for them and reads nothing. Their input now must not make them lose unread output.
-            for bare in deaf.iter_mut().step_by(3).filter(|_| n == 1) {
+            for bare in unread.iter_mut().step_by(3).filter(|_| n == 1) {
                 bare.send_frame(0x89, b"ping").await;
             }
         }
@@ -79,27 +79,27 @@ async fn who_never_reads_is_cut_off_and_others_go_on() {
     let cut = async || get(&relay, "/metrics").await["relay_metrics"]["slow_clients_cut"].as_u64();
     eventually(DEADLINE, "the end of those who do not read", async || {
         let connections = get(&relay, "/metrics").await["system_metrics"]["active_connections"].clone();
-        cut().await.filter(|count| *count == DEAF && connections == 1)
+        cut().await.filter(|count| *count == UNREAD && connections == 1)
     })
     .await;
     // The relay has dropped them. The output that was sent can still be read, in order, and then the close code.
-    for (n, mut bare) in deaf.into_iter().enumerate() {
+    for (n, mut bare) in unread.into_iter().enumerate() {
         let rest = bare.read_to_end(DEADLINE).await;
         assert_eq!(close_code(&rest), Some(1013), "{n}: {} bytes", rest.len());
     }
     mine(&relay, 1).await;
     assert_eq!(reader.notification().await["notification_type"], "block_mined");
-    assert_eq!(cut().await, Some(DEAF));
+    assert_eq!(cut().await, Some(UNREAD));
 }
 
 #[tokio::test]
-async fn watches_of_all_are_bounded_too() {
+async fn the_total_number_of_watches_is_bounded() {
     let relay = RelayProcess::start(standalone().set("LIMITS__WATCHES", "1")).await;
-    let mut first = Wire::greet(&relay.ws_url(), &[]).await;
-    let mut second = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut first = Wire::connect(&relay.ws_url(), &[]).await;
+    let mut second = Wire::connect(&relay.ws_url(), &[]).await;
     let watch = super::watches::watch(json!({"message_id": "w"}));
-    assert_eq!(first.ask(watch.clone()).await["type"], "watch_response");
-    let error = second.ask(watch.clone()).await;
+    assert_eq!(first.request(watch.clone()).await["type"], "watch_response");
+    let error = second.request(watch.clone()).await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
         (&json!("unavailable"), &json!("w")),

@@ -17,11 +17,11 @@ fn relay_handshake(relay_id: &str) -> Value {
 #[tokio::test]
 async fn connects_and_disconnects_of_relays_are_reported() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let (mut guest, response) = Wire::shake(&relay.ws_url(), relay_handshake("relay-4")).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let (mut guest, response) = Wire::connect_with(&relay.ws_url(), relay_handshake("relay-4")).await;
     assert_eq!(response["status"], "accepted");
 
-    let text = wire.heard_text().await;
+    let text = wire.receive_text().await;
     assert_eq!(
         Json::parse(&text).keys(),
         ["type", "notification_type", "data", "timestamp", "event_id"]
@@ -48,7 +48,7 @@ async fn connects_and_disconnects_of_relays_are_reported() {
     );
 
     guest.raw.send_close(1000).await.unwrap();
-    let gone = wire.heard().await;
+    let gone = wire.receive().await;
     assert_eq!(
         (&gone["notification_type"], &gone["event_id"]),
         (&json!("relay_disconnected"), &json!(2))
@@ -64,23 +64,23 @@ async fn connects_and_disconnects_of_relays_are_reported() {
     // Both are events of the log: a client that was disconnected receives them.
     let mut later = handshake(&["notifications"]);
     later["resume_from"] = json!(0);
-    let (mut late, response) = Wire::shake(&relay.ws_url(), later).await;
+    let (mut late, response) = Wire::connect_with(&relay.ws_url(), later).await;
     assert_eq!(
         (&response["resume"], &response["last_event_id"]),
         (&json!("complete"), &json!(2))
     );
-    assert_eq!(late.heard().await, came);
-    assert_eq!(late.heard().await, gone);
+    assert_eq!(late.receive().await, came);
+    assert_eq!(late.receive().await, gone);
 }
 
 #[tokio::test]
 async fn without_an_address_the_peer_address_is_reported() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     let mut message = relay_handshake("relay-5");
     message.as_object_mut().unwrap().remove("address");
-    let _guest = Wire::shake(&relay.ws_url(), message).await;
-    let came = wire.heard().await;
+    let _guest = Wire::connect_with(&relay.ws_url(), message).await;
+    let came = wire.receive().await;
     assert!(
         came["data"]["address"].as_str().unwrap().starts_with("127.0.0.1:"),
         "{came}"
@@ -90,9 +90,9 @@ async fn without_an_address_the_peer_address_is_reported() {
 /// Clients fail over to the addresses of relays: no client must be sent to its own machine, or to a network that this
 /// relay does not dial.
 #[tokio::test]
-async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
+async fn an_address_that_this_relay_would_not_dial_is_not_announced() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     for (n, (claimed, passed_on)) in [
         ("127.0.0.1:8332", false),
         ("[::1]:8332", false),
@@ -109,12 +109,12 @@ async fn an_address_that_this_relay_would_not_dial_is_not_passed_on() {
     {
         let mut message = relay_handshake(&format!("claims-{n}"));
         message["address"] = json!(claimed);
-        let (_guest, response) = Wire::shake(&relay.ws_url(), message).await;
+        let (_guest, response) = Wire::connect_with(&relay.ws_url(), message).await;
         let came = loop {
-            let heard = wire.heard().await;
-            let is_its_own = heard["data"]["connection_id"] == response["connection_id"];
-            if is_its_own && heard["notification_type"] == "relay_connected" {
-                break heard;
+            let received = wire.receive().await;
+            let is_its_own = received["data"]["connection_id"] == response["connection_id"];
+            if is_its_own && received["notification_type"] == "relay_connected" {
+                break received;
             }
         };
         let expected = if passed_on { json!(claimed) } else { Value::Null };
@@ -128,22 +128,22 @@ async fn it_has_the_shape_of_the_reference() {
         return;
     };
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let _guest = Wire::shake(&relay.ws_url(), relay_handshake("relay-4")).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let _guest = Wire::connect_with(&relay.ws_url(), relay_handshake("relay-4")).await;
     let sample = reference.message("Message Relay Connected");
-    reference.check("relay_connected", sample, &wire.heard_text().await, &[]);
+    reference.check("relay_connected", sample, &wire.receive_text().await, &[]);
 }
 
 #[tokio::test]
 async fn the_reports_of_a_storm_of_relays_are_bounded() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     for n in 0..40 {
-        let (mut guest, _) = Wire::shake(&relay.ws_url(), relay_handshake(&format!("storm-{n}"))).await;
+        let (mut guest, _) = Wire::connect_with(&relay.ws_url(), relay_handshake(&format!("storm-{n}"))).await;
         guest.raw.send_close(1000).await.unwrap();
         guest.closed().await;
     }
-    let head = Wire::shake(&relay.ws_url(), handshake(&[])).await.1["last_event_id"]
+    let head = Wire::connect_with(&relay.ws_url(), handshake(&[])).await.1["last_event_id"]
         .as_u64()
         .unwrap();
     assert!(

@@ -25,14 +25,14 @@ async fn the_three_types_are_answered_with_this_relays_own() {
         (get(&relay, "/metrics").await["relay_metrics"]["tip_height"] == tip).then_some(())
     })
     .await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync"]).await;
     let mut names = std::collections::HashSet::new();
     for (sync_type, key) in [
         ("StateSync", "state"),
         ("HealthSync", "health"),
         ("MetricsSync", "metrics"),
     ] {
-        let answer = wire.ask(request(sync_type, &format!("ask-{key}"))).await;
+        let answer = wire.request(request(sync_type, &format!("ask-{key}"))).await;
         assert_eq!(answer["type"], "sync_response", "{answer}");
         assert_eq!(answer["sync_type"], sync_type);
         assert_eq!(answer["in_reply_to"], format!("ask-{key}"));
@@ -42,7 +42,7 @@ async fn the_three_types_are_answered_with_this_relays_own() {
             "a name of its own: {answer}"
         );
     }
-    let state = &wire.ask(request("StateSync", "again")).await["payload"]["state"];
+    let state = &wire.request(request("StateSync", "again")).await["payload"]["state"];
     for (field, value) in [
         ("last_block", tip),
         ("network", json!("regtest")),
@@ -54,13 +54,13 @@ async fn the_three_types_are_answered_with_this_relays_own() {
     ] {
         assert_eq!(state[field], value, "{field} in {state}");
     }
-    let health = &wire.ask(request("HealthSync", "h")).await["payload"]["health"];
+    let health = &wire.request(request("HealthSync", "h")).await["payload"]["health"];
     assert_eq!(
         (&health["error_count"], &health["last_error"]),
         (&json!(0), &Value::Null),
         "{health}"
     );
-    let metrics = &wire.ask(request("MetricsSync", "m")).await["payload"]["metrics"];
+    let metrics = &wire.request(request("MetricsSync", "m")).await["payload"]["metrics"];
     assert_eq!(metrics["sync_requests"], 6, "{metrics}");
     assert_eq!(metrics["sync_responses"], 5, "this one is in progress: {metrics}");
 }
@@ -71,13 +71,13 @@ async fn the_reference_samples_are_answered_in_their_shape() {
         return;
     };
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync"]).await;
     for kind in ["StateSync", "HealthSync", "MetricsSync"] {
         // Twice: before the first sync, some figures of the metrics are not known.
         for name in ["first", "second"] {
             let mut sample: Value = serde_json::from_str(reference.message(&format!("Message {kind}"))).unwrap();
             sample["message_id"] = json!(format!("{kind} {name}"));
-            wire.say(sample).await;
+            wire.send(sample).await;
             let answer = wire.answer_text().await;
             let expected = reference.message(&format!("Réponse {kind}"));
             reference.check(kind, expected, &answer, &["payload.health.network_latency"]);
@@ -88,28 +88,29 @@ async fn the_reference_samples_are_answered_in_their_shape() {
 #[tokio::test]
 async fn without_the_capability_it_is_not_authorized() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications", "health"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications", "health"]).await;
     // The topic of the same name, subscribed later, does not grant the capability.
-    wire.ask(json!({"type": "subscribe", "subscriptions": ["sync"]})).await;
-    let error = wire.ask(request("StateSync", "s-1")).await;
+    wire.request(json!({"type": "subscribe", "subscriptions": ["sync"]}))
+        .await;
+    let error = wire.request(request("StateSync", "s-1")).await;
     assert_eq!(
         (&error["type"], &error["code"]),
         (&json!("error"), &json!("not_authorized"))
     );
     assert_eq!(error["in_reply_to"], "s-1");
-    wire.lives().await;
+    wire.assert_open().await;
 }
 
 #[tokio::test]
 async fn the_same_message_on_the_same_connection_is_answered_from_the_cache_and_on_no_other() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
-    let mut other = Wire::greet(&relay.ws_url(), &["sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync"]).await;
+    let mut other = Wire::connect(&relay.ws_url(), &["sync"]).await;
     let of = |relay_id: &str, message_id: &str| {
         json!({"type": "sync", "sync_type": "StateSync", "relay_id": relay_id, "message_id": message_id}).to_string()
     };
     async fn ask(wire: &mut Wire, text: &str) -> String {
-        wire.say_text(text).await;
+        wire.send_text(text).await;
         wire.answer_text().await
     }
     let before = cache(&relay).await;
@@ -139,7 +140,7 @@ async fn the_same_message_on_the_same_connection_is_answered_from_the_cache_and_
 #[tokio::test]
 async fn an_invalid_sync_is_refused() {
     let relay = start().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync"]).await;
     for (change, answers) in [
         (json!({"sync_type": "WeatherSync"}), json!("m")),
         (json!({"sync_type": "statesync"}), json!("m")),
@@ -154,27 +155,27 @@ async fn an_invalid_sync_is_refused() {
         for (name, value) in change.as_object().unwrap() {
             message[name] = value.clone();
         }
-        let error = wire.ask(message).await;
+        let error = wire.request(message).await;
         assert_eq!(
             (&error["type"], &error["code"]),
             (&json!("error"), &json!("invalid_field")),
             "{change}: {error}"
         );
         assert_eq!(error["in_reply_to"], answers, "{change}: {error}");
-        wire.lives().await;
+        wire.assert_open().await;
     }
     for message in [
         json!({"type": "sync", "sync_type": "StateSync"}),
         request("StateSync", &"x".repeat(129)),
         json!({"type": "sync", "sync_type": "StateSync", "message_id": 7}),
     ] {
-        let error = wire.ask(message).await;
+        let error = wire.request(message).await;
         assert_eq!(
             (&error["code"], &error["in_reply_to"]),
             (&json!("invalid_field"), &Value::Null),
             "{error}"
         );
-        wire.lives().await;
+        wire.assert_open().await;
     }
     let metrics = get(&relay, "/metrics").await;
     assert_eq!(metrics["sync_metrics"]["sync_requests"], 0, "none was processed");

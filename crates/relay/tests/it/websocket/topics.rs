@@ -25,21 +25,21 @@ async fn without_intervals() -> RelayProcess {
 #[tokio::test]
 async fn capabilities_subscribe_and_cause_an_immediate_report() {
     let relay = without_intervals().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["metrics", "sync", "flying", "health", "watch"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["metrics", "sync", "flying", "health", "watch"]).await;
     let mut reports = Vec::new();
     for _ in 0..3 {
-        reports.push(wire.heard().await["sync_type"].clone());
+        reports.push(wire.receive().await["sync_type"].clone());
     }
     reports.sort_by_key(Value::to_string);
     assert_eq!(reports, ["HealthSync", "MetricsSync", "StateSync"]);
-    let topics = wire.ask(json!({"type": "subscribe", "subscriptions": []})).await;
+    let topics = wire.request(json!({"type": "subscribe", "subscriptions": []})).await;
     assert_eq!(topics["subscriptions"], json!(["health", "metrics", "sync"]));
 }
 
 #[tokio::test]
 async fn both_answers_list_the_whole_set() {
     let relay = without_intervals().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     let steps = [
         ("subscribe", json!(["tweaks"]), json!(["notifications", "tweaks"]), 0),
         (
@@ -76,9 +76,9 @@ async fn both_answers_list_the_whole_set() {
         ),
     ];
     for (kind, topics, holds, reports) in steps {
-        wire.say(json!({"type": kind, "subscriptions": topics, "client_id": "test", "timestamp": 1}))
+        wire.send(json!({"type": kind, "subscriptions": topics, "client_id": "test", "timestamp": 1}))
             .await;
-        let text = wire.heard_text().await;
+        let text = wire.receive_text().await;
         let keys = ["type", "status", "subscriptions", "relay_id", "timestamp"];
         assert_eq!(Json::parse(&text).keys(), keys, "{text}");
         let answer: Value = serde_json::from_str(&text).unwrap();
@@ -86,26 +86,26 @@ async fn both_answers_list_the_whole_set() {
         assert_eq!(answer["status"], format!("{kind}d"));
         assert_eq!(answer["subscriptions"], holds, "{kind} {topics}");
         for _ in 0..reports {
-            assert_eq!(wire.heard().await["type"], "sync", "{kind} {topics}");
+            assert_eq!(wire.receive().await["type"], "sync", "{kind} {topics}");
         }
     }
     // No further message follows.
-    wire.say(json!({"type": "ping"})).await;
-    assert_eq!(wire.heard().await["type"], "pong");
+    wire.send(json!({"type": "ping"})).await;
+    assert_eq!(wire.receive().await["type"], "pong");
 }
 
 #[tokio::test]
 async fn an_unknown_topic_is_refused_without_effect() {
     let relay = without_intervals().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     for bad in [json!(["health", "weather"]), json!("health"), json!([1]), Value::Null] {
         let error = wire
-            .ask(json!({"type": "subscribe", "subscriptions": bad, "message_id": "s-1"}))
+            .request(json!({"type": "subscribe", "subscriptions": bad, "message_id": "s-1"}))
             .await;
         assert_eq!(error["code"], "invalid_field", "{bad}: {error}");
         assert_eq!(error["in_reply_to"], "s-1", "{bad}: {error}");
     }
-    let topics = wire.ask(json!({"type": "subscribe", "subscriptions": []})).await;
+    let topics = wire.request(json!({"type": "subscribe", "subscriptions": []})).await;
     assert_eq!(topics["subscriptions"], json!(["notifications"]));
 }
 
@@ -116,11 +116,11 @@ async fn reports_are_sent_at_their_intervals_until_unsubscribed() {
         .set("SYNC__HEALTH_INTERVAL", "1")
         .set("SYNC__METRICS_INTERVAL", "1");
     let relay = RelayProcess::start(options).await;
-    let mut wire = Wire::greet(&relay.ws_url(), &["sync", "health", "metrics"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["sync", "health", "metrics"]).await;
     let mut counts = [0; 3];
     let mut ids = std::collections::HashSet::new();
     while counts.iter().any(|count| *count < 3) {
-        let report = wire.heard().await;
+        let report = wire.receive().await;
         assert_eq!(report["type"], "sync", "{report}");
         assert!(
             ids.insert(report["message_id"].to_string()),
@@ -133,31 +133,31 @@ async fn reports_are_sent_at_their_intervals_until_unsubscribed() {
             .expect("one of three")] += 1;
     }
     let answer = wire
-        .ask(json!({"type": "unsubscribe", "subscriptions": ["metrics", "health"]}))
+        .request(json!({"type": "unsubscribe", "subscriptions": ["metrics", "health"]}))
         .await;
     assert_eq!(answer["subscriptions"], json!(["sync"]));
     for _ in 0..3 {
-        assert_eq!(wire.heard().await["sync_type"], "StateSync");
+        assert_eq!(wire.receive().await["sync_type"], "StateSync");
     }
 }
 
 #[tokio::test]
 async fn each_topic_has_its_own_messages() {
     let relay = without_intervals().await;
-    let mut blocks = Wire::greet(&relay.ws_url(), &["notifications"]).await;
-    let mut tweaks = Wire::greet(&relay.ws_url(), &["tweaks"]).await;
-    let mut neither = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut blocks = Wire::connect(&relay.ws_url(), &["notifications"]).await;
+    let mut tweaks = Wire::connect(&relay.ws_url(), &["tweaks"]).await;
+    let mut neither = Wire::connect(&relay.ws_url(), &[]).await;
     let hash = mine(&relay, 1).await.remove(0);
-    let mined = blocks.heard().await;
+    let mined = blocks.receive().await;
     assert_eq!(mined["notification_type"], "block_mined");
     assert_eq!(mined["data"]["block_hash"], hash.as_str());
-    let told = tweaks.heard().await;
-    assert_eq!(told["notification_type"], "tweaks");
-    assert_eq!(told["data"]["block_hash"], hash.as_str());
-    assert_eq!(told["event_id"], json!(mined["event_id"].as_u64().unwrap() + 1));
+    let reported = tweaks.receive().await;
+    assert_eq!(reported["notification_type"], "tweaks");
+    assert_eq!(reported["data"]["block_hash"], hash.as_str());
+    assert_eq!(reported["event_id"], json!(mined["event_id"].as_u64().unwrap() + 1));
     for wire in [&mut blocks, &mut tweaks, &mut neither] {
-        wire.say(json!({"type": "ping"})).await;
-        assert_eq!(wire.heard().await["type"], "pong", "no other message");
+        wire.send(json!({"type": "ping"})).await;
+        assert_eq!(wire.receive().await["type"], "pong", "no other message");
     }
 }
 
@@ -167,22 +167,22 @@ async fn messages_have_the_shapes_of_the_reference() {
         return;
     };
     let relay = without_intervals().await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
-    wire.say_text(reference.message("Message Subscribe")).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
+    wire.send_text(reference.message("Message Subscribe")).await;
     reference.check(
         "subscribe",
         reference.message("Réponse Subscribe"),
         &wire.answer_text().await,
         &[],
     );
-    wire.say_text(reference.message("Message Unsubscribe")).await;
+    wire.send_text(reference.message("Message Unsubscribe")).await;
     reference.check(
         "unsubscribe",
         reference.message("Réponse Unsubscribe"),
         &wire.answer_text().await,
         &[],
     );
-    wire.say_text(reference.message("Message Ping")).await;
+    wire.send_text(reference.message("Message Ping")).await;
     reference.check(
         "ping",
         reference.message("Message Pong"),
@@ -194,15 +194,15 @@ async fn messages_have_the_shapes_of_the_reference() {
         ("health", "Message HealthSync"),
         ("metrics", "Message MetricsSync"),
     ] {
-        let mut wire = Wire::greet(&relay.ws_url(), &[topic]).await;
-        reference.check(topic, reference.message(label), &wire.heard_text().await, &UNKNOWN);
+        let mut wire = Wire::connect(&relay.ws_url(), &[topic]).await;
+        reference.check(topic, reference.message(label), &wire.receive_text().await, &UNKNOWN);
     }
-    let mut wire = Wire::greet(&relay.ws_url(), &["notifications"]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &["notifications"]).await;
     mine(&relay, 1).await;
     reference.check(
         "block",
         reference.message("Message Block Mined"),
-        &wire.heard_text().await,
+        &wire.receive_text().await,
         &[],
     );
 }
@@ -219,12 +219,12 @@ async fn the_history_of_tweaks_ends_with_its_subscription() {
     let messages = [handshake(&[]), history, end, live].map(|message| frame(0x81, message.to_string().as_bytes()));
     assert!(bare.send(&messages.concat()).await);
     let mut answers = 0;
-    let mut heard = async || {
+    let mut received = async || {
         let (_, text) = bare.read_frame().await.expect("a message");
         serde_json::from_slice::<Value>(&text).expect("JSON")
     };
     while answers < 4 {
-        let message = heard().await;
+        let message = received().await;
         if message["type"] == "notification" {
             assert_eq!(answers, 2, "history only until the answer to the end: {message}");
         } else {
@@ -232,6 +232,6 @@ async fn the_history_of_tweaks_ends_with_its_subscription() {
         }
     }
     mine(&relay, 1).await;
-    let notification = heard().await;
+    let notification = received().await;
     assert_eq!(notification["data"]["historical"], Value::Null, "{notification}");
 }

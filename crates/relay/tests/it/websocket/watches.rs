@@ -26,8 +26,8 @@ pub(crate) fn watch(change: Value) -> Value {
 #[tokio::test]
 async fn a_watch_begins_and_ends() {
     let relay = RelayProcess::start(standalone()).await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
-    wire.say(watch(json!({"labels": [1, 2], "message_id": "w-1"}))).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
+    wire.send(watch(json!({"labels": [1, 2], "message_id": "w-1"}))).await;
     let text = wire.answer_text().await;
     let keys = [
         "type",
@@ -49,7 +49,7 @@ async fn a_watch_begins_and_ends() {
     );
     assert_eq!(answer["in_reply_to"], "w-1");
     assert!(answer["address"].as_str().unwrap().starts_with("sprt1q"), "{answer}");
-    let second = wire.ask(watch(json!({}))).await;
+    let second = wire.request(watch(json!({}))).await;
     assert_eq!(
         (&second["address"], &second["in_reply_to"]),
         (&answer["address"], &Value::Null)
@@ -58,7 +58,7 @@ async fn a_watch_begins_and_ends() {
     assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 2);
 
     let unwatch = json!({"type": "unwatch", "watch_id": answer["watch_id"], "message_id": "u-1"});
-    wire.say(unwatch.clone()).await;
+    wire.send(unwatch.clone()).await;
     let text = wire.answer_text().await;
     assert_eq!(
         Json::parse(&text).keys(),
@@ -73,12 +73,12 @@ async fn a_watch_begins_and_ends() {
         (&ended["watch_id"], &ended["in_reply_to"]),
         (&answer["watch_id"], &json!("u-1"))
     );
-    let again = wire.ask(unwatch).await;
+    let again = wire.request(unwatch).await;
     assert_eq!(
         (&again["code"], &again["in_reply_to"]),
         (&json!("invalid_field"), &json!("u-1"))
     );
-    wire.lives().await;
+    wire.assert_open().await;
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
             .set("LIMITS__LABELS_PER_WATCH", "3"),
     )
     .await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
     let cases = [
         (json!({"scan_private_key": null}), "invalid_field", "scan_private_key"),
@@ -144,22 +144,22 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
     for (change, code, word) in cases {
         let mut message = watch(change.clone());
         message["message_id"] = json!("w-1");
-        let error = wire.ask(message).await;
+        let error = wire.request(message).await;
         assert_eq!(
             (&error["type"], &error["code"]),
             (&json!("error"), &json!(code)),
             "{change}: {error}"
         );
         assert_eq!(error["in_reply_to"], "w-1", "{change}: {error}");
-        let told = error["message"].as_str().unwrap();
-        assert!(told.contains(word), "{change}: {told}");
+        let reported = error["message"].as_str().unwrap();
+        assert!(reported.contains(word), "{change}: {reported}");
         for secret in [&SCAN[8..40], &order[8..40]] {
-            assert!(!told.contains(secret), "{told}");
+            assert!(!reported.contains(secret), "{reported}");
         }
-        wire.lives().await;
+        wire.assert_open().await;
     }
     // A valid one too. No part of any key is in the log at its highest level.
-    let good = wire.ask(watch(json!({"labels": [0, 1, 4_294_967_295_u32]}))).await;
+    let good = wire.request(watch(json!({"labels": [0, 1, 4_294_967_295_u32]}))).await;
     assert_eq!(good["type"], "watch_response", "{good}");
     assert!(!relay.stderr().contains(&SCAN[8..40]), "the scan key is in the log");
 }
@@ -167,21 +167,21 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
 #[tokio::test]
 async fn watches_over_the_limit_of_a_connection_are_refused() {
     let relay = RelayProcess::start(standalone().set("LIMITS__WATCHES_PER_CONNECTION", "2")).await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
-    let first = wire.ask(watch(json!({}))).await;
-    assert_eq!(wire.ask(watch(json!({}))).await["type"], "watch_response");
-    let error = wire.ask(watch(json!({"message_id": "w-3"}))).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
+    let first = wire.request(watch(json!({}))).await;
+    assert_eq!(wire.request(watch(json!({}))).await["type"], "watch_response");
+    let error = wire.request(watch(json!({"message_id": "w-3"}))).await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
         (&json!("too_many_watches"), &json!("w-3")),
         "{error}"
     );
     let ended = wire
-        .ask(json!({"type": "unwatch", "watch_id": first["watch_id"]}))
+        .request(json!({"type": "unwatch", "watch_id": first["watch_id"]}))
         .await;
     assert_eq!(ended["type"], "unwatch_response");
     // There is capacity again, but a new watch scans the mempool, so its rate is limited.
-    let error = wire.ask(watch(json!({"message_id": "w-4"}))).await;
+    let error = wire.request(watch(json!({"message_id": "w-4"}))).await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
         (&json!("rate_limited"), &json!("w-4")),
@@ -192,11 +192,11 @@ async fn watches_over_the_limit_of_a_connection_are_refused() {
 #[tokio::test]
 async fn a_watch_belongs_to_its_connection() {
     let relay = RelayProcess::start(standalone()).await;
-    let mut owner = Wire::greet(&relay.ws_url(), &[]).await;
-    let mut other = Wire::greet(&relay.ws_url(), &[]).await;
-    let watch_id = owner.ask(watch(json!({}))).await["watch_id"].clone();
+    let mut owner = Wire::connect(&relay.ws_url(), &[]).await;
+    let mut other = Wire::connect(&relay.ws_url(), &[]).await;
+    let watch_id = owner.request(watch(json!({}))).await["watch_id"].clone();
     let error = other
-        .ask(json!({"type": "unwatch", "watch_id": watch_id, "message_id": "u"}))
+        .request(json!({"type": "unwatch", "watch_id": watch_id, "message_id": "u"}))
         .await;
     assert_eq!(
         (&error["code"], &error["in_reply_to"]),
@@ -214,7 +214,7 @@ async fn a_watch_belongs_to_its_connection() {
 #[tokio::test]
 async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
     let relay = RelayProcess::start(standalone()).await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     for n in 0..10 {
         // Two kinds of errors, one of which is found before the keys are parsed.
         let bad = if n % 3 == 0 {
@@ -222,7 +222,7 @@ async fn ten_bad_keys_in_a_row_are_ten_errors_in_a_row() {
         } else {
             json!({"scan_private_key": "00"})
         };
-        assert_eq!(wire.ask(watch(bad)).await["code"], "invalid_field");
+        assert_eq!(wire.request(watch(bad)).await["code"], "invalid_field");
     }
     assert_eq!(wire.closed().await.0, 1002);
 }
@@ -237,26 +237,26 @@ const ENDED_EARLY: usize = 300;
 async fn no_message_of_a_watch_follows_the_answer_to_its_end() {
     let relay = RelayProcess::start(standalone()).await;
     mine_history(&relay, HISTORY).await;
-    let mut wire = Wire::greet(&relay.ws_url(), &[]).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
     for n in 0..ENDED_EARLY {
         // The rate of watches after the first ones of a connection is limited.
         if n % 50 == 0 {
-            wire = Wire::greet(&relay.ws_url(), &[]).await;
+            wire = Wire::connect(&relay.ws_url(), &[]).await;
         }
-        wire.say(watch(json!({"from_height": 0}))).await;
-        let watching = wire.heard().await;
+        wire.send(watch(json!({"from_height": 0}))).await;
+        let watching = wire.receive().await;
         assert_eq!(watching["type"], "watch_response", "{watching}");
         // Some end at once, some during their history.
         for _ in 0..n % 3 {
-            let progress = wire.heard().await;
+            let progress = wire.receive().await;
             assert_eq!(progress["type"], "watch_progress", "{progress}");
         }
-        wire.say(json!({"type": "unwatch", "watch_id": watching["watch_id"]}))
+        wire.send(json!({"type": "unwatch", "watch_id": watching["watch_id"]}))
             .await;
-        wire.say(json!({"type": "ping"})).await;
+        wire.send(json!({"type": "ping"})).await;
         let (mut has_ended, mut has_ponged) = (false, false);
         while !(has_ended && has_ponged) {
-            let message = wire.heard().await;
+            let message = wire.receive().await;
             match message["type"].as_str().unwrap() {
                 "unwatch_response" => has_ended = true,
                 "pong" => has_ponged = true,
@@ -265,6 +265,6 @@ async fn no_message_of_a_watch_follows_the_answer_to_its_end() {
         }
     }
     // A message in transit would have arrived by now.
-    wire.lives().await;
+    wire.assert_open().await;
     assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 0);
 }

@@ -73,26 +73,26 @@ impl Wire {
 
     /// Connects, and completes the handshake with these capabilities. First reports, if there are any, are not read
     /// yet.
-    pub(crate) async fn greet(url: &str, capabilities: &[&str]) -> Wire {
-        let (wire, response) = Wire::shake(url, handshake(capabilities)).await;
+    pub(crate) async fn connect(url: &str, capabilities: &[&str]) -> Wire {
+        let (wire, response) = Wire::connect_with(url, handshake(capabilities)).await;
         assert_eq!(response["status"], "accepted", "{response}");
         wire
     }
 
     /// Connects, sends this handshake, and returns the answer.
-    pub(crate) async fn shake(url: &str, handshake: Value) -> (Wire, Value) {
+    pub(crate) async fn connect_with(url: &str, handshake: Value) -> (Wire, Value) {
         let mut wire = Wire::open(url).await;
-        wire.say(handshake).await;
-        let response = wire.heard().await;
+        wire.send(handshake).await;
+        let response = wire.receive().await;
         assert_eq!(response["type"], "handshake_response", "{response}");
         (wire, response)
     }
 
-    pub(crate) async fn say(&mut self, message: Value) {
-        self.say_text(message.to_string()).await;
+    pub(crate) async fn send(&mut self, message: Value) {
+        self.send_text(message.to_string()).await;
     }
 
-    pub(crate) async fn say_text(&mut self, text: impl Into<String>) {
+    pub(crate) async fn send_text(&mut self, text: impl Into<String>) {
         let text = text.into();
         let sent = timeout(DEADLINE, self.raw.send_text(text)).await;
         sent.expect("the relay reads").expect("the relay is there");
@@ -110,7 +110,7 @@ impl Wire {
     }
 
     /// The next message as text.
-    pub(crate) async fn heard_text(&mut self) -> String {
+    pub(crate) async fn receive_text(&mut self) -> String {
         match self.frame().await {
             Frame::Text(text) => text,
             other => panic!("no text: {other:?}"),
@@ -118,15 +118,15 @@ impl Wire {
     }
 
     /// The next message.
-    pub(crate) async fn heard(&mut self) -> Value {
-        let text = self.heard_text().await;
+    pub(crate) async fn receive(&mut self) -> Value {
+        let text = self.receive_text().await;
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("no JSON ({e}): {text}"))
     }
 
     /// The next answer. Reports and notifications are skipped.
     pub(crate) async fn answer_text(&mut self) -> String {
         self.first(|frame| match frame {
-            Frame::Text(text) if is_told(&text) => None,
+            Frame::Text(text) if is_unsolicited(&text) => None,
             Frame::Text(text) => Some(text),
             other => panic!("no text: {other:?}"),
         })
@@ -134,8 +134,8 @@ impl Wire {
     }
 
     /// Sends a message, and returns the answer.
-    pub(crate) async fn ask(&mut self, message: Value) -> Value {
-        self.say(message).await;
+    pub(crate) async fn request(&mut self, message: Value) -> Value {
+        self.send(message).await;
         let text = self.answer_text().await;
         serde_json::from_str(&text).expect("JSON")
     }
@@ -162,8 +162,8 @@ impl Wire {
     }
 
     /// Asserts that the connection is open: a ping is answered.
-    pub(crate) async fn lives(&mut self) {
-        let pong = self.ask(json!({"type": "ping"})).await;
+    pub(crate) async fn assert_open(&mut self) {
+        let pong = self.request(json!({"type": "ping"})).await;
         assert_eq!(pong["type"], "pong", "{pong}");
     }
 
@@ -181,6 +181,6 @@ impl Wire {
 }
 
 /// Whether a message is unsolicited, and not an answer.
-fn is_told(text: &str) -> bool {
+fn is_unsolicited(text: &str) -> bool {
     text.starts_with(r#"{"type":"sync","#) || text.starts_with(r#"{"type":"notification","#)
 }
