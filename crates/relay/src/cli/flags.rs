@@ -117,7 +117,9 @@ mod tests {
                 "{flag}: {help}"
             );
         }
+        // Lines are as wide as the terminal.
         let help = command.render_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             help.contains("--data-dir <DIR>") && help.contains("[default: ~/.sdk_relay]"),
             "{help}"

@@ -1,5 +1,5 @@
-//! Relays whose time limits are short, so that a test of a limit waits for seconds: the program of the tests starts
-//! itself anew as one. The limits of a real relay are in the last test.
+//! Relays whose time limits are short, so that a test of a limit waits for seconds: the test program starts itself as
+//! such a relay. The last test has the limits of a real one.
 
 use std::time::Duration;
 

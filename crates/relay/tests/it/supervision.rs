@@ -204,6 +204,10 @@ async fn a_second_signal_ends_the_process_immediately() {
     for (first, second, code) in [("TERM", "TERM", 143), ("INT", "INT", 130)] {
         let mut relay = relay_whose_engine("hangs").await;
         pay(&relay.http_url()).await;
+        eventually(DEADLINE, "a scan that hangs", async || {
+            relay.stderr().contains(HANGS).then_some(())
+        })
+        .await;
         signal(&relay, first);
         eventually(DEADLINE, "a shutdown", async || {
             relay.stderr().contains("shutting down").then_some(())
