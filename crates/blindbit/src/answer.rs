@@ -16,7 +16,7 @@ use crate::state::Handles;
 /// How long an answer is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
-    /// For ever: it depends only on a buried block.
+    /// For ever: it depends only on a deeply confirmed block.
     Forever,
     /// Until the next block: clients revalidate with the ETag.
     UntilNextBlock,

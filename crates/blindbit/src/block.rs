@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::answer::{Freshness, Refusal};
 use crate::state::Handles;
 
-/// Blocks on top of a block from which it counts as buried: the maturity of a coinbase (consensus).
-const BURIED: u32 = 100;
+/// Blocks on top of a block from which it counts as deeply confirmed: the maturity of a coinbase (consensus).
+const DEEPLY_CONFIRMED: u32 = 100;
 
 /// The height in the path.
 pub(crate) struct Height(pub(crate) u32);
@@ -106,7 +106,7 @@ impl Found {
 }
 
 fn freshness(height: u32, tip: IndexTip) -> Freshness {
-    if tip.height.saturating_sub(height) >= BURIED {
+    if tip.height.saturating_sub(height) >= DEEPLY_CONFIRMED {
         Freshness::Forever
     } else {
         Freshness::UntilNextBlock

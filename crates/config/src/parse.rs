@@ -53,16 +53,19 @@ impl Setting {
         value.ok_or_else(|| self.wrong_kind(wrong_json(json)))
     }
 
-    /// Error for a value of the wrong kind; reminds of the quotation marks of a text, which are often forgotten.
+    /// Error for a value of the wrong kind; reminds of the quotation marks of a string, which are often forgotten.
     fn wrong_kind(&self, found: &str) -> Wrong {
         let expected = self.expected();
         match &self.kind {
             Kind::Choice { of, .. } => {
                 let quoted: Vec<_> = of.iter().map(|word| format!("{word:?}")).collect();
-                Wrong::because(format!("expected one of the texts {}, not {found}", quoted.join(", ")))
+                Wrong::because(format!(
+                    "expected one of the strings {}, not {found}",
+                    quoted.join(", ")
+                ))
             }
-            Kind::Text { .. } => Wrong::because(format!("{expected}, as a text in quotation marks, not {found}")),
-            Kind::List { .. } => Wrong::because(format!("{expected}, as texts in quotation marks, not {found}")),
+            Kind::Text { .. } => Wrong::because(format!("{expected}, as a string in quotation marks, not {found}")),
+            Kind::List { .. } => Wrong::because(format!("{expected}, as strings in quotation marks, not {found}")),
             Kind::Bool { .. } | Kind::Whole { .. } => Wrong::because(format!("{expected}, not {found}")),
         }
     }
@@ -75,7 +78,7 @@ fn wrong_toml(item: &Item) -> String {
         Item::ArrayOfTables(_) => "a list of tables".to_owned(),
         Item::Value(Toml::InlineTable(_)) | Item::Table(_) => "a table".to_owned(),
         Item::Value(Toml::Integer(_)) => "an integer".to_owned(),
-        Item::Value(Toml::String(_)) => "a text".to_owned(),
+        Item::Value(Toml::String(_)) => "a string".to_owned(),
         Item::Value(Toml::Boolean(_)) => "a boolean".to_owned(),
         Item::Value(Toml::Float(_)) => "a number with a decimal point".to_owned(),
         Item::Value(Toml::Datetime(_)) => "a date".to_owned(),
@@ -90,7 +93,7 @@ fn wrong_json(json: &Json) -> &'static str {
         Json::Number(number) if number.as_f64().is_some_and(|n| n < 0.0) => "a negative number",
         Json::Number(number) if number.is_f64() && whole(number).is_none() => "a number with a decimal point",
         Json::Number(_) => "a number",
-        Json::String(_) => "a text",
+        Json::String(_) => "a string",
         Json::Array(_) => "this list",
         Json::Object(_) => "an object",
     }

@@ -10,7 +10,8 @@ const FILE_HEAD: &str = "\
 # Configuration of sdk_relay.
 #
 # This file lists every setting with its default. To change a setting, remove the `#` in front of it and edit the
-# value. Environment variables (SDK_RELAY_SYNC__INTERVAL=60) override this file; flags override both.
+# value. Environment variables (SDK_RELAY_SYNC__INTERVAL=60) override this file; changes made with PUT /config, which
+# the relay keeps in settings.toml in the data directory, override both; flags override all of these.
 # `sdk_relay check-config` checks the configuration.
 ";
 
@@ -21,7 +22,7 @@ const PAGE_HEAD: &str = "\
 Every setting of the relay. [Operate a relay](operating.md#configure) shows where to set them, and which source
 overrides which.
 
-- **In the file** `sdk_relay.toml`, a key such as `sync.interval` stands as `interval` below `[sync]`.
+- **In the file** `sdk_relay.toml`, a key such as `sync.interval` is written as `interval` below `[sync]`.
   `sdk_relay init` writes a file with every setting.
 - **In the environment**, a list is written with commas: `SDK_RELAY_HTTP__HOSTS=a.example.com,b.example.com`.
 - **At runtime** says whether [`PUT /config`](API.md#change-the-configuration) changes the setting. All others take
@@ -50,7 +51,7 @@ pub fn reference() -> String {
     let mut page = PAGE_HEAD.to_owned();
     for (group, about) in groups() {
         match group {
-            "" => page.push_str("\n## Keys without a table\n"),
+            "" => page.push_str("\n## Top-level keys\n"),
             group => page.push_str(&format!("\n## `[{group}]`\n\n{about}\n")),
         }
         of(group).for_each(|setting| section(&mut page, setting));

@@ -222,7 +222,10 @@ impl Setting {
 
     /// The expected value, for an error.
     pub(crate) fn expected(&self) -> String {
-        format!("expected {}", self.kind.values())
+        match self.unit {
+            "" => format!("expected {}", self.kind.values()),
+            unit => format!("expected {} ({unit})", self.kind.values()),
+        }
     }
 }
 

@@ -229,12 +229,12 @@ settings! {
     /// WebSocket connections in total.
     CONNECTIONS: usize = whole("limits.connections", 10_000, 1, MILLION, read::count).unit("connections");
 
-    /// WebSocket connections of one address (IPv6: one /64). Loopback addresses count only in the total.
+    /// WebSocket connections of one client IP address (IPv6: one /64). Loopback addresses count only in the total.
     CONNECTIONS_PER_ADDRESS: usize =
         whole("limits.connections_per_address", 64, 1, MILLION, read::count).unit("connections");
 
-    /// HTTP connections of one address (IPv6: one /64). Wallets that scan open about 600. Whatever the value, one
-    /// address has at most three quarters of all 1,024 connections, and so do all loopback addresses together.
+    /// HTTP connections of one client IP address (IPv6: one /64). Wallets that scan open about 600. Whatever the value,
+    /// one address has at most three quarters of all 1,024 connections, and so do all loopback addresses together.
     HTTP_CONNECTIONS_PER_ADDRESS: usize =
         whole("limits.http_connections_per_address", 640, 1, MILLION, read::count).unit("connections");
 
@@ -252,7 +252,7 @@ settings! {
     /// Labels of one watch.
     LABELS_PER_WATCH: usize = whole("limits.labels_per_watch", 100, 0, MILLION, read::count).unit("labels");
 
-    /// HTTP requests of one address (IPv6: one /64), on average. Loopback addresses are not limited.
+    /// HTTP requests of one client IP address (IPv6: one /64), on average. Loopback addresses are not limited.
     REQUESTS_PER_SECOND: NonZeroU32 =
         whole("limits.requests_per_second", 100, 1, MILLION, read::per_second).unit("requests per second");
 

@@ -121,8 +121,8 @@ impl HistoryScanner {
             return false;
         };
         let rows: usize = blocks.iter().map(|b| b.transactions.len()).sum();
-        let companions = turns.companions();
-        let shares = |s: &Scan| s.mailbox.owner() == owner || companions.contains(&s.mailbox.owner());
+        let co_scheduled = turns.co_scheduled();
+        let shares = |s: &Scan| s.mailbox.owner() == owner || co_scheduled.contains(&s.mailbox.owner());
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
             .filter(|s| shares(s) && s.mailbox.has_capacity() && (from..=last).contains(&s.next))
@@ -223,7 +223,7 @@ impl Turns {
     fn next<'s>(&mut self, ready: impl Iterator<Item = &'s Scan>) -> Option<Owner> {
         let now: HashMap<Owner, IpAddr> = ready.map(|s| (s.mailbox.owner(), s.mailbox.address())).collect();
         for (owner, address) in self.ready.iter().filter(|(owner, _)| !now.contains_key(owner)) {
-            self.fair.rest(*address, *owner);
+            self.fair.set_idle(*address, *owner);
         }
         for (owner, address) in &now {
             self.fair.enter(*address, *owner);
@@ -240,8 +240,8 @@ impl Turns {
 
     /// The owners that may share the turns of others: except those with a large debt, because they would lengthen the
     /// turns of owners with priority.
-    fn companions(&self) -> HashSet<Owner> {
-        self.fair.companions(usize::MAX).into_iter().collect()
+    fn co_scheduled(&self) -> HashSet<Owner> {
+        self.fair.co_scheduled(usize::MAX).into_iter().collect()
     }
 
     fn charge(&mut self, owner: Owner, cost: u64) {

@@ -18,7 +18,7 @@ use super::known_payment::KnownPayment;
 /// Memory for the entry of each payment: nodes of the map are about half full at least.
 const ENTRY_BYTES: usize = 2 * size_of::<(OutPoint, KnownPayment)>();
 
-/// Payments to one wallet, as they were last reported. Reverted and buried ones are not kept.
+/// Payments to one wallet, as they were last reported. Reverted and finalized ones are not kept.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     payments: BTreeMap<OutPoint, KnownPayment>,
@@ -90,12 +90,12 @@ impl Ledger {
 
     /// Removes the payments in blocks up to `height`, whose payments are not reverted any more, however deep a
     /// reorganisation is (API.md, Limits). Returns what was removed.
-    pub(super) fn bury(&mut self, height: u32) -> Vec<OutPoint> {
-        let buried = self.outpoints_where(|_, p| p.block.is_some_and(|(of, _)| of <= height));
-        for outpoint in &buried {
+    pub(super) fn finalize(&mut self, height: u32) -> Vec<OutPoint> {
+        let finalized = self.outpoints_where(|_, p| p.block.is_some_and(|(of, _)| of <= height));
+        for outpoint in &finalized {
             self.payments.remove(outpoint);
         }
-        buried
+        finalized
     }
 
     /// Sorted by txid and output, so that two relays send the same order.

@@ -167,13 +167,13 @@ impl Watch {
         let Some(last) = last else {
             return (self.next_scan(true), 0);
         };
-        let buried = tip.checked_sub(KEPT_BLOCKS);
+        let finalized = tip.checked_sub(KEPT_BLOCKS);
         let mut count = 0;
         for found in scanned.found.iter().filter(|f| f.at.height <= last) {
             let place = Place::History(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
             let payments = self.payments(&found.row, &found.matches, place);
-            let is_buried = buried.is_some_and(|buried| found.at.height <= buried);
-            let changes = if is_buried {
+            let is_final = finalized.is_some_and(|finalized| found.at.height <= finalized);
+            let changes = if is_final {
                 // Each block of a history is scanned once, and payments that deep are not reverted.
                 payments
                     .iter()
@@ -276,8 +276,8 @@ impl Watch {
         changes.into_iter().for_each(|c| self.notify(c));
     }
 
-    pub(super) fn bury(&mut self, height: u32) {
-        self.in_ledger(|ledger| ledger.bury(height));
+    pub(super) fn finalize(&mut self, height: u32) {
+        self.in_ledger(|ledger| ledger.finalize(height));
     }
 
     /// Events of a watch are not logged, and have no `event_id`.

@@ -15,7 +15,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use sdk_relay_config::Config;
 use sdk_relay_http_common::ApiError;
-use sdk_relay_service::{CheckedHost, RequestHost, Settings, carries, may_read};
+use sdk_relay_service::{CheckedHost, RequestHost, Settings, has_bearer_token, may_read};
 use sdk_relay_transport::{Peer, network_of};
 
 /// Burst, in seconds of the average rate: opening a page sends a dozen requests.
@@ -174,7 +174,7 @@ pub(super) fn may_administer(
     headers: &HeaderMap,
 ) -> Result<(), ApiError> {
     match &config.auth.admin_token {
-        Some(token) if carries(headers, Some(token)) => Ok(()),
+        Some(token) if has_bearer_token(headers, Some(token)) => Ok(()),
         Some(_) => Err(ApiError::unauthorized(
             "an administrator's token is required: send Authorization: Bearer TOKEN with auth.admin_token",
         )),

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use super::Owner;
 
 /// Largest debt, in quanta, with which an owner may share the pieces of others.
-const MAX_COMPANION_DEBT: i64 = 4;
+const MAX_CO_SCHEDULED_DEBT: i64 = 4;
 
 /// Selects the owner to serve next.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ impl Fair {
     }
 
     /// Marks an owner as idle. Its debt is kept.
-    pub fn rest(&mut self, address: IpAddr, owner: Owner) {
+    pub fn set_idle(&mut self, address: IpAddr, owner: Owner) {
         if let Some(owners) = self.owners.get_mut(&address) {
-            owners.rest(owner);
+            owners.set_idle(owner);
         }
     }
 
-    /// The owner to serve; the same until it is charged, rests, or its deficit is used up.
+    /// The owner to serve; the same until it is charged, becomes idle, or its deficit is used up.
     pub fn pick(&mut self) -> Option<Owner> {
         loop {
             let address = self.addresses.pick(self.quantum)?;
@@ -53,14 +53,14 @@ impl Fair {
                 return Some(owner);
             }
             self.owners.remove(&address);
-            self.addresses.rest(address);
+            self.addresses.set_idle(address);
         }
     }
 
     /// Up to `most` other ready owners without a large debt, in the order of their turns: those that wait for the same
     /// rows may share a piece.
-    pub fn companions(&self, most: usize) -> Vec<Owner> {
-        let least = -MAX_COMPANION_DEBT * self.quantum;
+    pub fn co_scheduled(&self, most: usize) -> Vec<Owner> {
+        let least = -MAX_CO_SCHEDULED_DEBT * self.quantum;
         let addresses = self
             .addresses
             .ready(least)
@@ -114,7 +114,7 @@ impl<K: Copy + Eq + Hash> Ring<K> {
         state.is_ready = true;
     }
 
-    fn rest(&mut self, key: K) {
+    fn set_idle(&mut self, key: K) {
         if let Some(state) = self.states.get_mut(&key) {
             state.is_ready = false;
         }
@@ -222,7 +222,7 @@ mod tests {
         fair.enter(address(2), 2);
         assert_eq!(fair.pick(), Some(1));
         fair.charge(address(1), 1, 10 * QUANTUM);
-        fair.rest(address(1), 1);
+        fair.set_idle(address(1), 1);
         let mut of_two = 0;
         for _ in 0..5 {
             assert_eq!(fair.pick(), Some(2));
@@ -246,7 +246,7 @@ mod tests {
         for owner in 0..100 {
             fair.enter(address(1), owner);
             fair.charge(address(1), owner, 5 * QUANTUM);
-            fair.rest(address(1), owner);
+            fair.set_idle(address(1), owner);
         }
         assert_eq!(fair.pick(), None);
         assert!(fair.addresses.states.is_empty() && fair.addresses.order.is_empty());

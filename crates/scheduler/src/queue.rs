@@ -18,7 +18,7 @@ const BACKFILL: u64 = 6_000_000_000;
 const BACKFILL_TURN: u64 = 8;
 
 /// Number of owners that are checked for the same rows.
-const COMPANIONS: usize = 1_024;
+const MAX_CO_SCHEDULED: usize = 1_024;
 
 /// The owner is too far behind: its batch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Queue {
             return;
         };
         for ring in &mut self.rings {
-            ring.rest(tasks.address, owner);
+            ring.set_idle(tasks.address, owner);
         }
         for task in tasks.by_class.into_iter().flatten() {
             self.forget_backfill(tasks.address, &task);
@@ -214,8 +214,8 @@ impl Queue {
             task.row = task.batch.rows.len();
             self.update(owner);
         };
-        let companions = self.rings.get(ring as usize)?.companions(COMPANIONS);
-        let others = companions.into_iter().filter(|owner| *owner != lead);
+        let co_scheduled = self.rings.get(ring as usize)?.co_scheduled(MAX_CO_SCHEDULED);
+        let others = co_scheduled.into_iter().filter(|owner| *owner != lead);
         let (mut columns, mut cost) = (HashMap::new(), 0);
         for owner in std::iter::once(lead).chain(others) {
             let waits_for_the_same = |task: &&mut Task| {
@@ -293,7 +293,7 @@ impl Queue {
             if tasks.first_with_work(ring).is_some() {
                 fair.enter(address, owner);
             } else {
-                fair.rest(address, owner);
+                fair.set_idle(address, owner);
             }
         }
         if tasks.by_class.iter().all(VecDeque::is_empty) {

@@ -7,8 +7,8 @@ use sdk_relay_config::{Auth, Secret};
 /// reading.
 pub fn may_read(auth: &Auth, headers: &HeaderMap) -> bool {
     auth.read_token.is_none()
-        || carries(headers, auth.read_token.as_ref())
-        || carries(headers, auth.admin_token.as_ref())
+        || has_bearer_token(headers, auth.read_token.as_ref())
+        || has_bearer_token(headers, auth.admin_token.as_ref())
 }
 
 /// The tokens of which a handshake must have one; empty if reading is open.
@@ -21,7 +21,7 @@ pub fn reading_tokens(auth: &Auth) -> Vec<Secret> {
 }
 
 /// Whether the one `Authorization` header of a request is this bearer token.
-pub fn carries(headers: &HeaderMap, token: Option<&Secret>) -> bool {
+pub fn has_bearer_token(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let only = lines.next().filter(|_| lines.next().is_none());
     let given = only.and_then(|v| v.to_str().ok()).and_then(|v| {
@@ -41,8 +41,8 @@ mod tests {
     fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
         let token = Secret::new("0123456789abcdef".to_owned());
         let with = |value: &'static str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
-        assert!(carries(&with("Bearer 0123456789abcdef"), Some(&token)));
-        assert!(carries(&with("bearer  0123456789abcdef"), Some(&token)));
+        assert!(has_bearer_token(&with("Bearer 0123456789abcdef"), Some(&token)));
+        assert!(has_bearer_token(&with("bearer  0123456789abcdef"), Some(&token)));
         for wrong in [
             "Bearer 0123456789abcde",
             "Basic 0123456789abcdef",
@@ -50,12 +50,12 @@ mod tests {
             "Bearer",
             "",
         ] {
-            assert!(!carries(&with(wrong), Some(&token)), "{wrong}");
+            assert!(!has_bearer_token(&with(wrong), Some(&token)), "{wrong}");
         }
-        assert!(!carries(&HeaderMap::new(), Some(&token)));
-        assert!(!carries(&with("Bearer 0123456789abcdef"), None));
+        assert!(!has_bearer_token(&HeaderMap::new(), Some(&token)));
+        assert!(!has_bearer_token(&with("Bearer 0123456789abcdef"), None));
         let mut twice = with("Bearer 0123456789abcdef");
         twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer 0123456789abcdef"));
-        assert!(!carries(&twice, Some(&token)), "two headers");
+        assert!(!has_bearer_token(&twice, Some(&token)), "two headers");
     }
 }

@@ -3,7 +3,7 @@
 //! An edge passes parsed requests and encodes the returned values. Each handle is narrow, and an edge takes those that
 //! it needs: [`Status`] creates the reports and gives the readiness, [`Settings`] are the configuration and its
 //! changes, [`Restart`] requests a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`] limits computations
-//! with keys. The common checks are here too: tokens ([`may_read`], [`carries`]) and the host of a request
+//! with keys. The common checks are here too: tokens ([`may_read`], [`has_bearer_token`]) and the host of a request
 //! ([`RequestHost`]). [`preflight`] checks a configuration against this machine. Edges do not depend on each other, and
 //! this crate does not depend on edges.
 
@@ -21,7 +21,7 @@ mod settings;
 mod sources;
 mod status;
 
-pub use auth::{carries, may_read, reading_tokens};
+pub use auth::{has_bearer_token, may_read, reading_tokens};
 pub use failure::Failure;
 pub use key_work::KeyWork;
 pub use mesh_host::MeshHost;

@@ -22,7 +22,8 @@ pub trait EventLog: Debug + Send + Sync + 'static {
     /// has an event.
     fn begin_log(&self, first: u64) -> Result<(), StoreError>;
 
-    /// The id of the next event: that of the newest plus one. The first id is 1.
+    /// The id of the next event: that of the newest plus one. The first id is 1, unless
+    /// [`Self::begin_log`] has set another one.
     fn next_event_id(&self) -> Result<u64, StoreError>;
 
     /// The lowest event id from which the log is complete. A reader that has processed `complete_from - 1` misses no

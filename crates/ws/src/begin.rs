@@ -22,7 +22,7 @@ pub(super) enum Begin {
 
 /// The position, and the field `resume` of the handshake response.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct LogPosition {
     pub(super) cursor: Cursor,
     pub(super) resume: Option<Resume>,
     pub(super) resumed_after: Option<u64>,
@@ -30,7 +30,7 @@ pub(super) struct Place {
 
 /// Why there is no such position.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoPlace {
+pub(super) enum PositionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -38,11 +38,11 @@ pub(super) enum NoPlace {
 }
 
 impl Begin {
-    pub(super) async fn place(self, hub: &Arc<Hub>) -> Result<Place, NoPlace> {
+    pub(super) async fn position(self, hub: &Arc<Hub>) -> Result<LogPosition, PositionError> {
         let log = Arc::clone(hub);
         let (cursor, resume, of_blocks) = match self {
             Self::Now => {
-                return Ok(Place {
+                return Ok(LogPosition {
                     cursor: hub.live(),
                     // Before the first block is known, nothing is written to the log.
                     resume: hub.tip().is_none().then_some(Resume::Gap),
@@ -58,7 +58,7 @@ impl Begin {
                 (cursor, resume, true)
             }
         };
-        Ok(Place {
+        Ok(LogPosition {
             resumed_after: of_blocks.then(|| cursor.after()),
             cursor,
             resume: Some(resume),

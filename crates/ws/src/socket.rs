@@ -29,7 +29,7 @@ use outbox::Outbox;
 
 use crate::timeouts::Timeouts;
 
-/// Largest message of a client (CONTRACT, "Close codes").
+/// Largest message of a client (docs/API.md, "Handle close codes").
 pub const MAX_MESSAGE: usize = 1 << 20;
 /// Maximum number of bytes that are read and discarded at the end: a few times the largest message.
 const DRAIN_BYTES: u64 = 16 << 20;

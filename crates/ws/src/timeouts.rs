@@ -17,11 +17,11 @@ pub struct Timeouts {
     pub close: Duration,
 }
 
-/// CONTRACT, "Handshake".
+/// docs/API.md, "Connect".
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// CONTRACT, "Close codes".
+/// docs/API.md, "Keep the connection alive".
 const PING: Duration = Duration::from_secs(30);
-/// CONTRACT, "Close codes".
+/// docs/API.md, "Keep the connection alive".
 const SILENCE: Duration = Duration::from_secs(90);
 /// Shorter than the silence, longer than a mobile network's hiccup.
 const WRITE: Duration = Duration::from_secs(20);

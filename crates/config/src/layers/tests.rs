@@ -392,7 +392,7 @@ fn an_unknown_key_has_its_line_and_the_nearest_key() {
         ("\"sync.interval\" = 5\n", ":1: unknown key sync.interval; "),
         (
             "[sync.interval]\nx = 5\n",
-            ":1: sync.interval = …: expected a whole number from 1 to 86400, not a table",
+            ":1: sync.interval = …: expected a whole number from 1 to 86400 (seconds), not a table",
         ),
         (
             "sync = 3\n",
@@ -489,7 +489,7 @@ fn a_wrong_value_has_its_line_and_what_it_is() {
     for (toml, rest) in [
         (
             "[mesh]\nallow_private = true\n",
-            ":2: mesh.allow_private = true: expected one of the texts \"yes\", \"no\", \"auto\", not a boolean",
+            ":2: mesh.allow_private = true: expected one of the strings \"yes\", \"no\", \"auto\", not a boolean",
         ),
         (
             "\n[sync]\n# every hour\ninterval = 100_000\n",
@@ -497,11 +497,11 @@ fn a_wrong_value_has_its_line_and_what_it_is() {
         ),
         (
             "[sync]\ninterval = -1\n",
-            ":2: sync.interval = -1: expected a whole number from 1 to 86400, not a negative number",
+            ":2: sync.interval = -1: expected a whole number from 1 to 86400 (seconds), not a negative number",
         ),
         (
             "[sync]\ninterval = 1.5\n",
-            ":2: sync.interval = 1.5: expected a whole number from 1 to 86400, not a number with a decimal point",
+            ":2: sync.interval = 1.5: expected a whole number from 1 to 86400 (seconds), not a number with a decimal point",
         ),
         (
             "[http]\nhosts = \"a\"\n",

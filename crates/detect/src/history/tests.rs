@@ -130,9 +130,9 @@ fn an_owner_deep_in_debt_shares_no_turn_of_others() {
     turns.next(all.iter()).expect("all owners are ready");
     turns.charge(greedy, TURN);
     assert_ne!(turns.next(all.iter()), Some(greedy));
-    let companions = turns.companions();
-    assert!([honest, other].iter().all(|owner| companions.contains(owner)));
-    assert!(!companions.contains(&greedy), "{companions:?}");
+    let co_scheduled = turns.co_scheduled();
+    assert!([honest, other].iter().all(|owner| co_scheduled.contains(owner)));
+    assert!(!co_scheduled.contains(&greedy), "{co_scheduled:?}");
 }
 
 /// Two blocks, each with this number of payments.

@@ -101,7 +101,7 @@ fn buried_payments_are_forgotten() {
     ledger.seen(outpoint(1), payment(Some((5, block(5)))));
     ledger.seen(outpoint(2), payment(Some((6, block(6)))));
     let bytes = ledger.bytes();
-    assert_eq!(ledger.bury(5), [outpoint(1)]);
+    assert_eq!(ledger.finalize(5), [outpoint(1)]);
     assert_eq!(ledger.bytes(), bytes / 2);
     assert!(ledger.disconnected(block(5)).is_empty());
     assert_eq!(ledger.disconnected(block(6)).len(), 1);

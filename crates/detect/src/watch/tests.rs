@@ -108,8 +108,12 @@ fn scanned(watch: &Watch, from: u32, height: u32, outputs: u32) -> ScannedRange 
 fn buried_payments_are_sent_and_not_kept() {
     let (mut watches, all) = (Watches::default(), Arc::default());
     let (watch, mut frames) = watch(&mut watches, &all);
-    let buried = TIP - KEPT_BLOCKS;
-    for (from, height, is_kept) in [(0, 10, false), (11, buried, false), (buried + 1, buried + 1, true)] {
+    let finalized = TIP - KEPT_BLOCKS;
+    for (from, height, is_kept) in [
+        (0, 10, false),
+        (11, finalized, false),
+        (finalized + 1, finalized + 1, true),
+    ] {
         let (_, news) = watch.scanned(&scanned(watch, from, height, 3), TIP);
         assert_eq!((news, watch.ledger.bytes() > 0), (3, is_kept), "height {height}");
     }

@@ -137,8 +137,8 @@ impl Worker {
         let parts = tweaks.into_parts().into_iter();
         pending.events.extend(parts.map(Event::Tweaks));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
-            pending.forgotten.extend(self.ledger.bury(deep));
-            self.watches.iter_mut().for_each(|w| w.bury(deep));
+            pending.forgotten.extend(self.ledger.finalize(deep));
+            self.watches.iter_mut().for_each(|w| w.finalize(deep));
         }
         if let Some(batch) = self.scan_for_watches(rows, Some((at, u64::from(header.time)))) {
             self.block_scans.push(BlockScan {

@@ -25,7 +25,7 @@ const KEPT: usize = 4096;
 const UNSEEN: u64 = 30 * 86_400;
 /// A name that is used again within this time is not written again.
 const WRITE_EVERY: u64 = 86_400;
-/// New names of one address (IPv6: of one /64) in an hour. One machine runs one relay, a household a few.
+/// New names of one address (IPv6: of one /64) in an hour. One machine runs one relay, a home network a few.
 const NAMES_PER_ADDRESS: usize = 4;
 /// New names in an hour, of all addresses: a table of [`KEPT`] takes at least a day and a half to fill.
 const NAMES_PER_HOUR: usize = 100;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Asker;
 
-/// How long a response is kept (CONTRACT, "Sync").
+/// How long a response is kept (docs/API.md, "Request a report").
 const KEPT_FOR: Duration = Duration::from_secs(600);
 /// Most bytes in total. Beyond it the peer with the most bytes loses its oldest response: a repeated request is then
 /// processed again.

@@ -27,7 +27,8 @@ pub use run::run_with;
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Environment variables can set every setting: SDK_RELAY_NETWORK=signet, SDK_RELAY_BITCOIN_CORE__URL=http://127.0.0.1:38332.\n\
-                  Flags override the environment; the environment overrides the file."
+                  Flags override the changes made with PUT /config (settings.toml in the data directory), which override the\n\
+                  environment; the environment overrides the file."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -207,7 +207,7 @@ async fn errors_are_reported_by_field() {
     let both = json!({"sync": {"interval": -1, "health_interval": 86_401}, "bitcoin_core": {"password": "5ec2e7"}});
     let wrong = put(&relay, &both).await;
     assert_eq!(wrong.status, 422);
-    let expected = "expected a whole number from 1 to 86400";
+    let expected = "expected a whole number from 1 to 86400 (seconds)";
     let errors = &wrong.json()["errors"];
     for (at, field, message) in [
         (0, "sync.interval", format!("{expected}, not a negative number")),

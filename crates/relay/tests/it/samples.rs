@@ -21,7 +21,7 @@ async fn every_sample_of_the_reference_matches_the_relay() {
     let mut scene = Scene::new(&document).await;
     websocket::hold(&mut scene).await;
     http::hold(&mut scene).await;
-    let rest = scene.not_held();
+    let rest = scene.unchecked();
     assert!(rest.is_empty(), "samples that nothing was held against: {rest:#?}");
 }
 

@@ -71,16 +71,16 @@ impl TweakIndex {
     /// Reads a damaged block once more and returns whether it is intact: the failure may have been a transient I/O
     /// error, or a lack of file descriptors.
     pub fn recheck(&self, height: u32) -> bool {
-        let well = match self.record(height) {
+        let intact = match self.record(height) {
             Ok(Some(record)) => matches!(self.read(height, record), Ok(Some(_))),
             // It is no longer in the index.
             Ok(None) => true,
             Err(_) => false,
         };
-        if well {
+        if intact {
             self.damaged.lock().remove(&height);
         }
-        well
+        intact
     }
 
     /// Rewrites the bytes of a damaged block. `false` if `block` does not give the bytes that were written.

@@ -17,13 +17,16 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let place = begin.place(&self.handles.hub).await.map_err(|error| failed(&error))?;
+        let position = begin
+            .position(&self.handles.hub)
+            .await
+            .map_err(|error| failed(&error))?;
         let response = HandshakeResponse {
-            resume: place.resume,
-            resumed_after: place.resumed_after,
+            resume: position.resume,
+            resumed_after: position.resumed_after,
             ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
-        self.cursor = Some(place.cursor.held_by(self.mail.barrier()));
+        self.cursor = Some(position.cursor.held_by(self.mail.barrier()));
         self.behind = true;
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         self.first_reports(socket, self.session.topics().iter().collect()).await
@@ -73,7 +76,7 @@ impl Connection {
         }
     }
 
-    /// The first report of each topic that has reports, sent at once (CONTRACT, "Topics").
+    /// The first report of each topic that has reports, sent at once (docs/API.md, "Subscribe to topics").
     pub(super) async fn first_reports<S>(&mut self, socket: &mut Socket<S>, added: Vec<Topic>) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,

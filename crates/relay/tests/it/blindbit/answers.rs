@@ -122,8 +122,8 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
     )
     .await;
     assert_eq!(other.status, 200);
-    // For a buried one: cacheable for ever, except data that later blocks change.
-    let buried = height - 100;
+    // For a deeply confirmed one: cacheable for ever, except data that later blocks change.
+    let deep = height - 100;
     for route in [
         "tweak-index",
         "block-hash",
@@ -131,14 +131,14 @@ async fn answers_have_the_format_of_blindbit_and_caching_headers() {
         "filter/spent",
         "spent-index",
     ] {
-        let reply = ok(&format!("{}/{route}/{buried}", scene.v1())).await;
+        let reply = ok(&format!("{}/{route}/{deep}", scene.v1())).await;
         assert_eq!(
             reply.headers["cache-control"], "public, max-age=31536000, immutable",
             "{route}"
         );
     }
     for route in ["tweaks", "utxos"] {
-        let reply = ok(&format!("{}/{route}/{buried}", scene.v1())).await;
+        let reply = ok(&format!("{}/{route}/{deep}", scene.v1())).await;
         assert_eq!(reply.headers["cache-control"], "public, no-cache", "{route}");
     }
 
@@ -241,7 +241,7 @@ async fn answers_that_need_a_token_are_cached_privately() {
     node.mine(101).await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
     let relay = RelayProcess::start(options.set("AUTH__READ_TOKEN", "a-token-for-reading")).await;
-    let (buried, young) = (
+    let (deep, young) = (
         format!("{}/blindbit/v2/tweaks/1", relay.http_url()),
         format!("{}/blindbit/v1/tweak-index/101", relay.http_url()),
     );
@@ -251,12 +251,9 @@ async fn answers_that_need_a_token_are_cached_privately() {
     })
     .await;
     let control = |reply: &HttpReply| reply.headers["cache-control"].to_str().unwrap().to_owned();
-    assert_eq!(
-        control(&requested(&buried).await),
-        "private, max-age=31536000, immutable"
-    );
+    assert_eq!(control(&requested(&deep).await), "private, max-age=31536000, immutable");
     assert_eq!(control(&requested(&young).await), "private, no-cache");
-    let stranger = http_get(&buried).await;
+    let stranger = http_get(&deep).await;
     assert_eq!(stranger.status, 401);
     assert!(!stranger.headers.contains_key("etag"), "{:?}", stranger.headers);
 }

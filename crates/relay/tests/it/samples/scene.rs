@@ -74,7 +74,7 @@ impl<'d> Scene<'d> {
     }
 
     /// The samples that were not compared.
-    pub(crate) fn not_held(&self) -> Vec<&'d str> {
+    pub(crate) fn unchecked(&self) -> Vec<&'d str> {
         let names = self.document.samples().iter().map(|sample| sample.name.as_str());
         names.filter(|name| !self.held.contains(name)).collect()
     }

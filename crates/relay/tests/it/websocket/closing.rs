@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::wire::{DEADLINE, Wire, handshake, mine, start};
 use testkit::{Bare, UPGRADE, close_code};
 
-/// Largest message (CONTRACT, "Close codes").
+/// Largest message (docs/API.md, "Handle close codes").
 const MIB: usize = 1 << 20;
 
 #[tokio::test]
