@@ -12,5 +12,5 @@ mod replace;
 
 pub use access::Access;
 pub use private::{create_private, exposed};
-pub use regular::{check_regular, is_absent, make_directory, open_regular};
+pub use regular::{check_directory, check_regular, is_absent, make_directory, open_regular};
 pub use replace::{beside, publish, remove, replace, sync_directory};

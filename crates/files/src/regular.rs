@@ -23,6 +23,15 @@ pub fn check_regular(path: &Path) -> io::Result<Metadata> {
     Err(io::Error::other(format!("it is {found}, not a regular file")))
 }
 
+/// Checks that the path is a directory. Anything else is an error that names its type.
+pub fn check_directory(path: &Path) -> io::Result<()> {
+    let found = std::fs::metadata(path)?.file_type();
+    if found.is_dir() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("it is {}, not a directory", name_of(found))))
+}
+
 /// Creates a directory and its parents. Anything else at the path is an error that names its type.
 pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();

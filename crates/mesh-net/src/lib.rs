@@ -11,8 +11,8 @@ mod sync;
 
 pub use host::Host;
 pub use mesh::{
-    Around, IdentityError, Inbound, KnownRelay, LinkStep, Listener, Mesh, MeshError, MeshRelay, Order, Orders, Proven,
-    Timeouts, check_identity, run,
+    Around, IdentityError, Inbound, KnownRelay, LinkStep, Listener, Mesh, MeshError, MeshRelay, NAMES_FILE, Order,
+    Orders, Proven, Timeouts, check_identity, run,
 };
 pub use metrics::MeshMetrics;
 pub use sync::{

@@ -8,6 +8,7 @@
 //! this crate does not depend on edges.
 
 mod auth;
+pub mod data_files;
 pub mod dev;
 mod failure;
 mod key_work;

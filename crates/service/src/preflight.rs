@@ -12,6 +12,8 @@ use sdk_relay_transport::{TlsError, may_listen, tls};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
+use crate::data_files;
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
@@ -44,6 +46,7 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
     address(config, "ws_url", config.ws_url)?;
     address(config, "http_url", config.http_url)?;
     trust(config)?;
+    data_files::check(config)?;
     own_wallet::check(&config.data_dir, config.wallet.as_ref())?;
     Ok(check_identity(config)?)
 }

@@ -50,7 +50,7 @@ pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
 pub use damage::Damage;
 pub use error::IndexError;
 pub use read::IndexTip;
-pub use rebuild::Rebuild;
+pub use rebuild::{DATABASE, Rebuild};
 
 /// Number of heights in one segment. On mainnet a segment grows to half a gigabyte: few files, none too large to copy.
 pub const BLOCKS_PER_SEGMENT: u32 = 4096;

@@ -17,7 +17,7 @@ use crate::sync::is_relay_id;
 
 /// Name of the file in the data directory: lines `NAME KEY SECOND`, with the second at which the name was last seen.
 /// The last line of a name is valid.
-const FILE_NAME: &str = "mesh.names";
+pub const NAMES_FILE: &str = "mesh.names";
 /// Most names. As many as relays of the mesh.
 const KEPT: usize = 4096;
 /// A name that was not used for this long may be replaced in a full table. Younger ones are replaced for configured
@@ -89,7 +89,7 @@ pub(super) enum NameRefused {
 impl Bindings {
     /// Reads the table of this data directory. Lines that cannot be parsed are ignored.
     pub(super) fn open(data_dir: &Path, pinned: BTreeSet<String>) -> std::io::Result<Self> {
-        let path = data_dir.join(FILE_NAME);
+        let path = data_dir.join(NAMES_FILE);
         let mut bytes = Vec::new();
         match open_regular(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
             Ok(_) => {}

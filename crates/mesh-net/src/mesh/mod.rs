@@ -42,6 +42,7 @@ use sdk_relay_protocol::http::ActiveSync;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+pub use bindings::NAMES_FILE;
 pub use driver::run;
 pub use identity::IdentityError;
 pub use inbound::Inbound;

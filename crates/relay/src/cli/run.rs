@@ -34,7 +34,12 @@ pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
 /// The same; uses `engine`, if given, instead of the configured one, and these time limits.
 pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts: Timeouts) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
-    let config = loader.load()?;
+    let config = loader.load().inspect_err(|_| {
+        // Perhaps the cause: a misspelt variable. There is no log yet.
+        for variable in loader.unknown_variables() {
+            say_error(&format!("sdk_relay: warning: {variable}"));
+        }
+    })?;
     let log = Log::to_stderr(&config)?;
     // With RUST_BACKTRACE, the default hook prints the backtrace.
     if std::env::var_os("RUST_BACKTRACE").is_none_or(|wanted| wanted == "0") {

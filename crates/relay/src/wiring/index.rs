@@ -12,14 +12,12 @@ use sdk_relay_console::show_progress;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_index::{Builder, Index, Pool};
 use sdk_relay_service::Failure;
+use sdk_relay_service::data_files::INDEX_DIRECTORY;
 use sdk_relay_store::TweakIndex;
 use sdk_relay_supervisor::Supervisor;
 use tokio::sync::watch;
 
 use super::chain::Source;
-
-/// Directory of the tweak index in the data directory.
-const INDEX_DIRECTORY: &str = "index";
 
 /// The BlindBit Oracle of the configuration, with its counters in the registry.
 fn open_oracle(config: &Config, registry: &mut Registry) -> anyhow::Result<Option<Arc<Oracle>>> {

@@ -2,11 +2,9 @@
 
 use sdk_relay_chain::BlockRef;
 use sdk_relay_config::{Config, DataDir};
+use sdk_relay_service::data_files::STORE_FILE;
 use sdk_relay_store::{EventLog, Retention, Store};
 use sdk_relay_telemetry::clock::unix_now;
-
-/// Name of the store in the data directory.
-const STORE_FILE: &str = "relay.redb";
 
 /// Opens the store. Where an earlier one is gone (an operator has moved a damaged one away), the new log begins above
 /// every id of it: a client that resumes with one of those is sent the gap, where it would else be taken for an id of

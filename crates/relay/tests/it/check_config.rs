@@ -126,6 +126,46 @@ const CASES: &[Case] = &[
         &[("here/x", "", 0o600)],
         &["tls.cert", "it is a directory, not a regular file"],
     ),
+    (
+        "",
+        &[("data/relay.redb/x", "", 0o600)],
+        &[
+            "data_dir",
+            "relay.redb\" cannot be used: it is a directory, not a regular file",
+        ],
+    ),
+    (
+        "",
+        &[("data/mesh.names/x", "", 0o600)],
+        &[
+            "data_dir",
+            "mesh.names\" cannot be used: it is a directory, not a regular file",
+        ],
+    ),
+    (
+        "",
+        &[("data/index", "", 0o600)],
+        &[
+            "data_dir",
+            "index\" cannot be used: it is a regular file, not a directory",
+        ],
+    ),
+    (
+        "",
+        &[("data/index/index.redb/x", "", 0o600)],
+        &[
+            "data_dir",
+            "index.redb\" cannot be used: it is a directory, not a regular file",
+        ],
+    ),
+    (
+        "standalone = true",
+        &[("data/devchain.dat/x", "", 0o600)],
+        &[
+            "data_dir",
+            "devchain.dat\" cannot be used: it is a directory, not a regular file",
+        ],
+    ),
     ("", &[("data/wallet.key", "x", 0o644)], &["wallet.key", "chmod 600"]),
     ("", &[("data/wallet.key", "x", 0o600)], &["wallet.key", "damaged"]),
     (

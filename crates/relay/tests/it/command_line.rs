@@ -118,6 +118,13 @@ fn init_writes_what_check_config_accepts() {
     let init = run(home.path(), &["init"]);
     assert!(init.status.success(), "{init:?}");
     has(stdout(&init), &[&file.display().to_string()]);
+    // The directory, which gets the event log and the keys, is for its owner alone.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(file.parent().unwrap()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
     let check = run(home.path(), &["check-config"]);
     assert!(check.status.success(), "{check:?}");
     has(stdout(&check), &["mainnet", "http://127.0.0.1:8332", ".sdk_relay"]);
@@ -166,6 +173,21 @@ fn init_writes_where_the_relay_reads() {
     assert!(with_variable(&["init"]).status.success());
     assert!(home.path().join("data/sdk_relay.toml").exists());
     assert!(with_variable(&["check-config"]).status.success());
+}
+
+#[test]
+fn a_failed_start_names_unknown_variables_as_check_config_does() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["check-config"][..], &[]] {
+        let mut command = sdk_relay(home.path(), args);
+        command
+            .env("SDK_RELAY_NETWRK", "signet")
+            .env("SDK_RELAY_SCANNER", "abacus");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        has(&text, &["warning", "SDK_RELAY_NETWRK", "SDK_RELAY_SCANNER", "abacus"]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::error::IndexError;
 
 /// File name of the database in the directory of the index.
-pub(super) const DATABASE: &str = "index.redb";
+pub const DATABASE: &str = "index.redb";
 /// File name of a damaged database. Only one is kept: with a failing disk, more of them would fill it.
 const SET_ASIDE: &str = "index.redb.damaged";
 

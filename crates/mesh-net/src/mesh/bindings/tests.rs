@@ -15,7 +15,7 @@ fn open(dir: &Path) -> Bindings {
 }
 
 fn file(dir: &Path) -> String {
-    std::fs::read_to_string(dir.join(FILE_NAME)).unwrap()
+    std::fs::read_to_string(dir.join(NAMES_FILE)).unwrap()
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn files_of_earlier_versions_are_read_and_damaged_lines_ignored() {
     let mut text = format!("a {a} 1700000000\nnot a line\nb {b} 1700000001\n").into_bytes();
     text.extend([0xff, 0xfe, b'\n']);
     text.extend(format!("c {a} 17000").into_bytes());
-    std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+    std::fs::write(dir.path().join(NAMES_FILE), text).unwrap();
     let names = open(dir.path());
     assert_eq!(names.key_of("a"), Some(a));
     assert_eq!(names.key_of("b"), Some(b));
@@ -69,9 +69,9 @@ fn new_names_are_appended() {
     let mut written = 0;
     for n in 0..1000 {
         names.bind(&format!("r{n}"), &key(n), Origin::Configured).unwrap();
-        let before = std::fs::metadata(dir.path().join(FILE_NAME)).map_or(0, |file| file.len());
+        let before = std::fs::metadata(dir.path().join(NAMES_FILE)).map_or(0, |file| file.len());
         names.write();
-        let after = std::fs::metadata(dir.path().join(FILE_NAME)).unwrap().len();
+        let after = std::fs::metadata(dir.path().join(NAMES_FILE)).unwrap().len();
         written += after - before;
     }
     let whole = file(dir.path()).len() as u64;
@@ -123,7 +123,7 @@ fn a_flood_of_names_evicts_no_name_and_blocks_no_configured_relay() {
     let text: String = (0..KEPT)
         .map(|n| format!("r{n} {} {}\n", key(n), NOW + n as u64))
         .collect();
-    std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
+    std::fs::write(dir.path().join(NAMES_FILE), text).unwrap();
     let names = Bindings::open(dir.path(), BTreeSet::from([key(9999)])).unwrap();
     assert_eq!(
         names.bind_at(NOW, "new", &key(9000), network(1)),
