@@ -72,6 +72,8 @@ impl Loader {
     fn data_dir(&self) -> PathBuf {
         let key = key::DATA_DIR.setting.key;
         let given = self.overrides.get(key).or_else(|| self.environment.get(key));
+        // As in the file, an empty text is the default.
+        let given = given.filter(|path| !path.is_empty());
         given.map_or_else(default_data_dir, PathBuf::from)
     }
 

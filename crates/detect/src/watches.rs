@@ -14,6 +14,9 @@ use super::mailbox::Mailbox;
 use super::watch::Watch;
 use super::watch_history::WatchHistory;
 
+#[cfg(test)]
+mod tests;
+
 /// All watches, in the order of their registration.
 #[derive(Default)]
 pub(super) struct Watches {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use sdk_relay_config::{Config, ConfigError};
 use sdk_relay_files::{check_directory, check_regular, is_absent};
+use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
 pub const STORE_FILE: &str = "relay.redb";
@@ -27,6 +28,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
         directory.join(STORE_FILE),
         directory.join(sdk_relay_mesh_net::NAMES_FILE),
     ];
+    files.extend(tls::own_files(config));
     if config.standalone {
         files.push(directory.join(sdk_relay_devchain::FILE_NAME));
     }

@@ -1,18 +1,20 @@
 //! Signals, received on a thread of their own: the second one that requests the end exits the process, also where the
 //! relay's own threads are all blocked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::Supervisor;
 
 /// The process exits this long after a part has failed. Until then the relay closes its connections in order.
 pub const FAILURE_ENDS_WITHIN: Duration = Duration::from_millis(900);
-/// Signals that wait for the relay. Further ones are dropped, as they repeat a request that waits.
+/// Supervisors that wait for the thread: each restart brings one.
 const QUEUED: usize = 4;
 
 /// What a signal requests.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Signal {
     /// The end, by the signal of this name.
     End(&'static str),
@@ -23,14 +25,15 @@ pub enum Signal {
 
 /// The signals that the relay handles: `SIGHUP`, `SIGINT`, `SIGTERM`; Ctrl-C where there are none.
 pub struct Signals {
-    received: mpsc::Receiver<Signal>,
+    requests: Arc<Requests>,
+    end: watch::Receiver<Option<&'static str>>,
     guarded: mpsc::Sender<Supervisor>,
 }
 
 impl Signals {
     /// Starts the thread.
     pub fn new() -> Result<Self, SignalsError> {
-        let (sender, received) = mpsc::channel(QUEUED);
+        let (requests, end) = Requests::new();
         let (guarded, supervisors) = mpsc::channel(QUEUED);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(SignalsError::Thread)?;
@@ -40,17 +43,22 @@ impl Signals {
         };
         std::thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || runtime.block_on(watch(sources, sender, supervisors)))
+            .spawn({
+                let requests = Arc::clone(&requests);
+                move || runtime.block_on(watch(sources, requests, supervisors))
+            })
             .map_err(SignalsError::Thread)?;
-        Ok(Self { received, guarded })
+        Ok(Self { requests, end, guarded })
     }
 
     /// Waits for the next one. Cancel-safe.
     pub async fn next(&mut self) -> Signal {
-        match self.received.recv().await {
-            Some(signal) => signal,
+        let thread_ends = self.guarded.closed();
+        tokio::select! {
+            biased;
+            signal = self.requests.next(&mut self.end) => signal,
             // The thread has failed: no later signal would end the relay in order.
-            None => Signal::End("the end of the thread for signals"),
+            () = thread_ends => Signal::End("the end of the thread for signals"),
         }
     }
 
@@ -58,6 +66,37 @@ impl Signals {
     pub async fn guard(&self, supervisor: &Supervisor) -> Result<(), SignalsError> {
         let sent = self.guarded.send(supervisor.clone()).await;
         sent.map_err(|_| SignalsError::Ended)
+    }
+}
+
+/// What the signals have requested and the relay has not yet taken. While it restarts it takes nothing: the end is kept
+/// until it does, however many other signals arrive, and several reloads are one.
+struct Requests {
+    end: watch::Sender<Option<&'static str>>,
+    reload: Notify,
+}
+
+impl Requests {
+    fn new() -> (Arc<Self>, watch::Receiver<Option<&'static str>>) {
+        let (end, ends) = watch::channel(None);
+        let reload = Notify::new();
+        (Arc::new(Self { end, reload }), ends)
+    }
+
+    fn add(&self, signal: &Signal) {
+        match signal {
+            Signal::End(name) => drop(self.end.send_replace(Some(name))),
+            Signal::Reload => self.reload.notify_one(),
+        }
+    }
+
+    async fn next(&self, end: &mut watch::Receiver<Option<&'static str>>) -> Signal {
+        tokio::select! {
+            biased;
+            // The sender is in `self`.
+            Ok(name) = end.wait_for(Option::is_some) => Signal::End(name.unwrap_or_default()),
+            () = self.reload.notified() => Signal::Reload,
+        }
     }
 }
 
@@ -75,7 +114,7 @@ pub enum SignalsError {
     Ended,
 }
 
-async fn watch(mut sources: Sources, sender: mpsc::Sender<Signal>, mut supervisors: mpsc::Receiver<Supervisor>) {
+async fn watch(mut sources: Sources, requests: Arc<Requests>, mut supervisors: mpsc::Receiver<Supervisor>) {
     let mut supervisor: Option<Supervisor> = None;
     let mut is_ending = false;
     loop {
@@ -102,9 +141,7 @@ async fn watch(mut sources: Sources, sender: mpsc::Sender<Signal>, mut superviso
                     }
                     is_ending = true;
                 }
-                if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(signal) {
-                    return;
-                }
+                requests.add(&signal);
             }
         }
     }
@@ -161,5 +198,34 @@ impl Sources {
 
     async fn end(&mut self) {
         self.next().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_comes_first_and_is_never_lost_among_others() {
+        let (requests, mut end) = Requests::new();
+        for _ in 0..100 {
+            requests.add(&Signal::Reload);
+        }
+        requests.add(&Signal::End("SIGTERM"));
+        for _ in 0..100 {
+            requests.add(&Signal::Reload);
+        }
+        assert_eq!(requests.next(&mut end).await, Signal::End("SIGTERM"));
+    }
+
+    #[tokio::test]
+    async fn reloads_that_wait_are_one() {
+        let (requests, mut end) = Requests::new();
+        for _ in 0..100 {
+            requests.add(&Signal::Reload);
+        }
+        assert_eq!(requests.next(&mut end).await, Signal::Reload);
+        let second = tokio::time::timeout(Duration::ZERO, requests.next(&mut end)).await;
+        assert!(second.is_err(), "{second:?}");
     }
 }

@@ -115,6 +115,17 @@ pub fn own_certificate(config: &Config) -> Option<PathBuf> {
     (config.tls == Some(TlsFiles::SelfSigned)).then(|| self_signed::certificate(&config.data_dir))
 }
 
+/// The files of the self-signed certificate, which the start reads or creates; none with another certificate.
+pub fn own_files(config: &Config) -> Vec<PathBuf> {
+    match config.tls {
+        Some(TlsFiles::SelfSigned) => vec![
+            self_signed::certificate(&config.data_dir),
+            self_signed::key(&config.data_dir),
+        ],
+        _ => Vec::new(),
+    }
+}
+
 impl Files {
     fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
         files::load(&self.cert, &self.key, provider)

@@ -580,3 +580,19 @@ fn a_misspelt_log_target_is_a_warning() {
     );
     assert!(warnings("info,sdk_relay=debug,hyper=warn").is_empty());
 }
+
+/// A variable that a template leaves empty, for example.
+#[test]
+fn an_empty_data_directory_is_the_default_wherever_it_is_given() {
+    let default = default_data_dir();
+    let of = |overrides: Overrides, env: &[(&str, &str)]| {
+        Loader::with_environment(overrides, env.iter().map(|(k, v)| (k.into(), v.into())))
+    };
+    for loader in [
+        of(Overrides::default().with_data_dir(Path::new("")), &[]),
+        of(Overrides::default(), &[("SDK_RELAY_DATA_DIR", "")]),
+    ] {
+        assert_eq!(loader.file(), default.join(FILE_NAME));
+        assert_eq!(loader.data_dir(), default);
+    }
+}

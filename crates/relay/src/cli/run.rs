@@ -1,5 +1,6 @@
 //! `sdk_relay run`: runs relays until a signal ends the process.
 
+use std::fmt::Display;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
@@ -22,9 +23,9 @@ use crate::timeouts::Timeouts;
 
 /// Timeout of blocking work of the runtime at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
-/// Threads that a relay needs besides the workers of the runtime: signals, detection, the index, and blocking disk
-/// access.
-const FURTHER_THREADS: usize = 4;
+/// Threads that a relay needs besides those that depend on the machine and the configuration: signals, detection, the
+/// express scan, the log, and blocking disk access.
+const FURTHER_THREADS: usize = 6;
 
 /// Runs the relay on its own runtime.
 pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
@@ -45,12 +46,12 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts:
     if std::env::var_os("RUST_BACKTRACE").is_none_or(|wanted| wanted == "0") {
         std::panic::set_hook(Box::new(log_panic));
     }
-    for variable in loader.unknown_variables() {
-        tracing::warn!("{variable}");
-    }
-    warn(&config);
+    warn(loader.unknown_variables());
+    warn(config.warnings());
     let workers = available_parallelism().map_or(1, NonZero::get);
-    threads_are_there(workers + http_runtime::THREADS + FURTHER_THREADS)
+    // As many again scan for watches.
+    let scanning = workers + config.index.map_or(0, |index| index.scan_threads);
+    threads_are_there(workers + scanning + http_runtime::THREADS + FURTHER_THREADS)
         .context("the system refuses threads: raise its limit (systemd: TasksMax=, a shell: ulimit -u)")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -63,8 +64,8 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts:
 }
 
 /// Reports probable mistakes in the configuration: in the log or, if its filter hides warnings, on standard error.
-fn warn(config: &Config) {
-    for warning in config.warnings() {
+fn warn(warnings: impl IntoIterator<Item = impl Display>) {
+    for warning in warnings {
         if tracing::enabled!(tracing::Level::WARN) {
             tracing::warn!("{warning}");
         } else {
@@ -121,6 +122,7 @@ async fn keep_running(
             // After a failed restart, fall back to the old configuration.
             (Err(error), Some(old)) => {
                 let error = super::with_causes(&error);
+                log.level(&old);
                 tracing::error!(
                     error,
                     "the relay cannot start with the new configuration; returning to the old one"
@@ -128,7 +130,7 @@ async fn keep_running(
                 let Some(started) = unless_ended(start(&old), &mut signals).await else {
                     return Ok(());
                 };
-                let relay = started?;
+                let relay = started.context("the relay cannot start with the previous configuration either")?;
                 relay.restart().give_up(error);
                 relay.settings().keep_pending(config.clone());
                 relay
@@ -139,7 +141,7 @@ async fn keep_running(
             End::Signal => return Ok(()),
             End::Restart(new, old) => {
                 log.level(&new);
-                warn(&new);
+                warn(new.warnings());
                 config = *new;
                 before = Some(*old);
             }
@@ -157,6 +159,11 @@ async fn unless_ended(
             started = &mut start => return Some(started.context("the start panicked").flatten()),
             signal = signals.next() => if let Signal::End(signal) = signal {
                 tracing::info!(signal, "shutting down during the start");
+                // What it has started ends with it, before the runtime does: a part that ends alone is an error.
+                start.abort();
+                if timeout(RUNTIME_ENDS_WITHIN, start).await.is_err() {
+                    tracing::warn!("exiting before the start has ended");
+                }
                 return None;
             },
         }

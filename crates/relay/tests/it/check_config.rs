@@ -166,6 +166,14 @@ const CASES: &[Case] = &[
             "devchain.dat\" cannot be used: it is a directory, not a regular file",
         ],
     ),
+    (
+        "[tls]\nself_signed = true",
+        &[("data/tls-self-signed.crt/x", "", 0o600)],
+        &[
+            "data_dir",
+            "tls-self-signed.crt\" cannot be used: it is a directory, not a regular file",
+        ],
+    ),
     ("", &[("data/wallet.key", "x", 0o644)], &["wallet.key", "chmod 600"]),
     ("", &[("data/wallet.key", "x", 0o600)], &["wallet.key", "damaged"]),
     (

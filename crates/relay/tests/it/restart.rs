@@ -308,3 +308,35 @@ async fn ports_stay_open_while_a_restart_waits_for_a_client() {
     assert!(answered >= 5, "{answered} of 10 were answered");
     mine(&relay).await;
 }
+
+/// The relay that runs would end, and its successor could not start.
+#[tokio::test]
+async fn a_restart_that_would_fail_at_a_data_file_is_refused() {
+    let relay = RelayProcess::start(standalone()).await;
+    for name in ["relay.redb", "mesh.names", "devchain.dat", "index", "index/index.redb"] {
+        let path = relay.data_dir().join(name);
+        let away = relay.data_dir().join("away");
+        let was_there = path.exists();
+        if was_there {
+            std::fs::rename(&path, &away).unwrap();
+        }
+        if name == "index" {
+            std::fs::write(&path, "").unwrap();
+        } else {
+            std::fs::create_dir(&path).unwrap();
+        }
+        let refused = http_post(&format!("{}/restart", relay.http_url()), &json!({})).await;
+        assert_eq!(refused.status, 422, "{name}: {}", refused.text());
+        assert!(refused.text().contains(name), "{}", refused.text());
+        if name == "index" {
+            std::fs::remove_file(&path).unwrap();
+        } else {
+            std::fs::remove_dir(&path).unwrap();
+        }
+        if was_there {
+            std::fs::rename(&away, &path).unwrap();
+        }
+        mine(&relay).await;
+    }
+    restart(&relay).await;
+}

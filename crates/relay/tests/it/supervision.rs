@@ -4,7 +4,8 @@
 
 mod parts;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -216,6 +217,38 @@ async fn a_second_signal_ends_the_process_immediately() {
         signal(&relay, second);
         let status = relay.wait().await;
         assert_eq!(status.code(), Some(code), "{}", relay.stderr());
+    }
+}
+
+/// What the start has spawned ends with it: a part that ended alone would be an error of the log.
+#[test]
+fn a_signal_during_the_start_ends_it_without_an_error() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut relay = Command::new(env!("CARGO_BIN_EXE_sdk_relay"))
+            .args(["--standalone", "--data-dir"])
+            .arg(dir.path())
+            .envs([
+                ("SDK_RELAY_WS_URL", "127.0.0.1:0"),
+                ("SDK_RELAY_HTTP_URL", "127.0.0.1:0"),
+            ])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(relay.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut log: Vec<String> = Vec::new();
+        // The follower is the first part that the start spawns.
+        while !log.last().is_some_and(|line| line.contains("following the chain")) {
+            log.push(lines.next().unwrap_or_else(|| panic!("the relay ended: {log:#?}")));
+        }
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", relay.id())])
+            .status();
+        assert!(sent.unwrap().success());
+        log.extend(lines);
+        assert_eq!(relay.wait().unwrap().code(), Some(0), "{log:#?}");
+        assert!(!log.iter().any(|line| line.contains("ERROR")), "{log:#?}");
     }
 }
 

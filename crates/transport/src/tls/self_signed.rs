@@ -26,6 +26,11 @@ pub(super) fn certificate(data_dir: &Path) -> PathBuf {
     data_dir.join(CERT_FILE)
 }
 
+/// Path of its key.
+pub(super) fn key(data_dir: &Path) -> PathBuf {
+    data_dir.join(KEY_FILE)
+}
+
 /// The files of a certificate for this machine and these addresses. An existing one is kept if it covers them and is
 /// not damaged.
 pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, PathBuf), TlsError> {

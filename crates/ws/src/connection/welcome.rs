@@ -17,15 +17,20 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let is_live = matches!(begin, Begin::Now);
         let position = begin
             .position(&self.handles.hub)
             .await
             .map_err(|error| failed(&error))?;
-        let response = HandshakeResponse {
+        let mut response = HandshakeResponse {
             resume: position.resume,
             resumed_after: position.resumed_after,
             ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
+        if is_live {
+            // Not the head, which may be higher by now: a client that resumes from this id would miss what is between.
+            response.last_event_id = position.cursor.after();
+        }
         self.cursor = Some(position.cursor.held_by(self.mail.barrier()));
         self.behind = true;
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
