@@ -34,7 +34,7 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.index.is_some() {
         let index = directory.join(INDEX_DIRECTORY);
-        check_unless_absent(&index, |path| check_directory(path)).map_err(|error| unusable(&index, error))?;
+        check_unless_absent(&index, check_directory).map_err(|error| unusable(&index, error))?;
         files.push(index.join(sdk_relay_store::index::DATABASE));
     }
     for file in files {
