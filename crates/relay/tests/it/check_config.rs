@@ -131,7 +131,7 @@ const CASES: &[Case] = &[
         &[("data/relay.redb/x", "", 0o600)],
         &[
             "data_dir",
-            "relay.redb\" cannot be used: it is a directory, not a regular file",
+            "relay.redb\": cannot be used: it is a directory, not a regular file",
         ],
     ),
     (
@@ -139,7 +139,7 @@ const CASES: &[Case] = &[
         &[("data/mesh.names/x", "", 0o600)],
         &[
             "data_dir",
-            "mesh.names\" cannot be used: it is a directory, not a regular file",
+            "mesh.names\": cannot be used: it is a directory, not a regular file",
         ],
     ),
     (
@@ -147,7 +147,7 @@ const CASES: &[Case] = &[
         &[("data/index", "", 0o600)],
         &[
             "data_dir",
-            "index\" cannot be used: it is a regular file, not a directory",
+            "index\": cannot be used: it is a regular file, not a directory",
         ],
     ),
     (
@@ -155,7 +155,7 @@ const CASES: &[Case] = &[
         &[("data/index/index.redb/x", "", 0o600)],
         &[
             "data_dir",
-            "index.redb\" cannot be used: it is a directory, not a regular file",
+            "index.redb\": cannot be used: it is a directory, not a regular file",
         ],
     ),
     (
@@ -163,7 +163,7 @@ const CASES: &[Case] = &[
         &[("data/devchain.dat/x", "", 0o600)],
         &[
             "data_dir",
-            "devchain.dat\" cannot be used: it is a directory, not a regular file",
+            "devchain.dat\": cannot be used: it is a directory, not a regular file",
         ],
     ),
     (
@@ -171,7 +171,7 @@ const CASES: &[Case] = &[
         &[("data/tls-self-signed.crt/x", "", 0o600)],
         &[
             "data_dir",
-            "tls-self-signed.crt\" cannot be used: it is a directory, not a regular file",
+            "tls-self-signed.crt\": cannot be used: it is a directory, not a regular file",
         ],
     ),
     ("", &[("data/wallet.key", "x", 0o644)], &["wallet.key", "chmod 600"]),

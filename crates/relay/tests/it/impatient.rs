@@ -30,7 +30,7 @@ fn child() {
             timeouts.ws.close = Duration::from_secs(1);
         }
         Ok("mesh") => {
-            timeouts.mesh.response = Duration::from_secs(2);
+            timeouts.mesh.response = Duration::from_secs(4);
             timeouts.mesh.bind_after = 3;
         }
         Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),

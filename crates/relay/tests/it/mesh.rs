@@ -196,8 +196,8 @@ async fn an_unanswered_sync_is_retried_once_and_then_fails() {
     let order = json!({"target_relays": ["a"], "sync_types": ["HealthSync"]});
     let forced = http_post(&format!("{}/sync/force", b.http_url()), &order).await.json();
     let path = format!("/sync/force/{}", forced["sync_id"].as_str().unwrap());
-    eventually(DEADLINE, "the forced sync's end", async || {
-        (get(&b, &path).await["status"] != "in_progress").then_some(())
+    let ended = eventually(DEADLINE, "the forced sync's end", async || {
+        Some(get(&b, &path).await).filter(|forced| forced["status"] != "in_progress")
     })
     .await;
     let failed = async || {
@@ -205,7 +205,7 @@ async fn an_unanswered_sync_is_retried_once_and_then_fails() {
         history["history"].as_array().unwrap().clone()
     };
     let failures = failed().await;
-    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(failures.len(), 1, "{failures:?}, {ended}");
     let error = failures[0]["error"].as_str().unwrap();
     assert!(error.contains("after two attempts"), "{error}");
     assert_eq!(get(&b, "/metrics").await["sync_metrics"]["error_count"], 1);
