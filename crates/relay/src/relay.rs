@@ -27,12 +27,13 @@ const JOIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running relay.
 pub struct Relay {
+    /// Dropped first: a part that ends after this has not failed.
+    pub(crate) parts: Parts,
     pub(crate) service: Service,
     pub(crate) servers: Servers,
     pub(crate) ws_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
     pub(crate) tls: Option<Tls>,
-    pub(crate) parts: Parts,
     pub(crate) _data_dir: DataDir,
 }
 
