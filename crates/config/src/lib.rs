@@ -3,6 +3,7 @@
 //! Each setting is defined once, in the table of `settings`. A [`Loader`] merges the layers; [`Config`] is the
 //! validated result. Every key has an effect.
 
+pub mod address;
 mod blindbit_url;
 mod changes;
 mod check;

@@ -321,7 +321,8 @@ settings! {
         read::level,
     );
 
-    /// How a log line looks: plain text, or a JSON object.
+    /// How a log line looks: plain text, or a JSON object. A change needs a new process: `POST /restart` does not apply
+    /// it.
     LOG_JSON: bool = choice("log.format", "text", &["text", "json"], read::is_json);
 
     /// Enables `POST /dev/mine` and `POST /dev/pay`, on regtest and signet only. With `standalone` the default is true.

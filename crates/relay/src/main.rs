@@ -1,10 +1,10 @@
-//! The program: configuration, log, relay, signals.
+//! The program: the command line, and the relay that it runs.
 
 use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sdk_relay::cli::Cli;
+use sdk_relay_cli::Cli;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Zeroises memory when it is freed. Scan keys and their payments pass through buffers of libraries (TLS, channels of
@@ -13,5 +13,5 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    Cli::parse().run(sdk_relay::run::run)
 }

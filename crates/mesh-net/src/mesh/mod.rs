@@ -5,7 +5,6 @@
 //! sends syncs at the configured intervals. A link is served by the task of its connection if the peer dialled, and by
 //! a task of the driver if this relay did.
 
-mod address;
 mod admission;
 mod bindings;
 mod dial;

@@ -1,5 +1,6 @@
 //! Opens the mesh: key, names and state machine from the configuration.
 
+use sdk_relay_config::address::is_own_machine;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -14,7 +15,6 @@ use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::address::is_own_machine;
 use super::bindings::Bindings;
 use super::handshakes::Handshakes;
 use super::identity::{self, Identity, IdentityError};

@@ -1,12 +1,11 @@
 //! Which learned addresses may be dialled, and passed on to clients.
 
+use sdk_relay_config::address::{is_own_machine, is_private, literal};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{PoisonError, RwLock};
 
 use sdk_relay_config::{AllowPrivate, PeerAddress};
-
-use super::address::{is_own_machine, is_private, literal};
 
 /// Metadata services of clouds, which give credentials to local clients: AWS and others, AWS over IPv6, Alibaba,
 /// Oracle, Azure.

@@ -1,5 +1,6 @@
 //! The other relays, as clients and operators see them: from the state machine, their handshakes and their syncs.
 
+use sdk_relay_config::address::{is_own_machine, literal};
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,6 @@ use sdk_relay_protocol::{API_VERSION, OtherRelay, SyncType};
 use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
-use super::address::{is_own_machine, literal};
 use super::known::{Around, Known, KnownRelay, MeshRelay};
 use super::{Mesh, identity};
 

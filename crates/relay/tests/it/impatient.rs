@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sdk_relay::Timeouts;
-use sdk_relay::cli::run_with;
+use sdk_relay::run::run_with;
 use sdk_relay_config::Overrides;
 use testkit::RelayOptions;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay::Timeouts;
-use sdk_relay::cli::run_with;
 use sdk_relay::relay::Relay;
+use sdk_relay::run::run_with;
 use sdk_relay_bip352::{EligibleTx, Engine, EngineError, Hit, Prepared, TxWithPrevouts};
 use sdk_relay_client::protocol::CloseCode;
 use sdk_relay_config::{Loader, Overrides};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
+use sdk_relay_cli::{source, with_causes};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::{Log, log_panic, say, say_error, welcome};
 use sdk_relay_protocol::CloseCode;
@@ -17,7 +18,6 @@ use sdk_relay_transport::{Ports, http_runtime, open_files};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::cli::source;
 use crate::relay::Relay;
 use crate::timeouts::Timeouts;
 
@@ -28,7 +28,7 @@ const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
 const FURTHER_THREADS: usize = 6;
 
 /// Runs the relay on its own runtime.
-pub(super) fn run(overrides: Overrides) -> anyhow::Result<()> {
+pub fn run(overrides: Overrides) -> anyhow::Result<()> {
     run_with(overrides, None, Timeouts::default())
 }
 
@@ -121,7 +121,7 @@ async fn keep_running(
             (Err(error), None) => return Err(error),
             // After a failed restart, fall back to the old configuration.
             (Err(error), Some(old)) => {
-                let error = super::with_causes(&error);
+                let error = with_causes(&error);
                 log.level(&old);
                 tracing::error!(
                     error,

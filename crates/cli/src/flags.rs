@@ -98,7 +98,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::Cli;
 
     #[test]
     fn every_flag_of_the_table_is_there_with_its_help() {

@@ -1,8 +1,9 @@
-//! The command line.
+//! The command line of `sdk_relay`: its commands and flags.
+//!
+//! [`Cli::run`] runs them; the relay itself is the caller's.
 
 mod flags;
 mod init;
-mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,6 @@ use sdk_relay_console::{say, say_error};
 use sdk_relay_service::preflight;
 
 use flags::{AllFlags, DataDirFlag};
-pub use run::run_with;
 
 /// A relay between a Bitcoin node and silent-payment (BIP352) apps.
 ///
@@ -83,10 +83,12 @@ struct ScanArguments {
 
 impl Cli {
     /// Runs the command. An error is one message on standard error, and exit code 1.
-    pub fn run(self) -> ExitCode {
+    ///
+    /// `run_relay` runs the relay until a signal ends it.
+    pub fn run(self, run_relay: impl FnOnce(Overrides) -> anyhow::Result<()>) -> ExitCode {
         let done = match self.command {
-            None => run::run(self.settings.overrides()),
-            Some(Command::Run(settings)) => run::run(settings.overrides()),
+            None => run_relay(self.settings.overrides()),
+            Some(Command::Run(settings)) => run_relay(settings.overrides()),
             Some(Command::CheckConfig(settings)) => check(settings.overrides()),
             Some(Command::Init(place)) => init::init(place.overrides()),
             Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
@@ -156,7 +158,7 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
 }
 
 /// An error with its causes. Omits a cause that the message already contains.
-fn with_causes(error: &anyhow::Error) -> String {
+pub fn with_causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
         if text.contains(&cause) {
@@ -167,7 +169,8 @@ fn with_causes(error: &anyhow::Error) -> String {
     })
 }
 
-fn source(config: &Config) -> String {
+/// Where the relay gets blocks from, for messages.
+pub fn source(config: &Config) -> String {
     if config.standalone {
         "the embedded development chain".to_owned()
     } else {

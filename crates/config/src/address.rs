@@ -2,17 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sdk_relay_config::host_and_port;
+use crate::host_and_port;
 
 /// The IP address of a URL; `None` for a host name.
-pub(super) fn literal(url: &str) -> Option<IpAddr> {
+pub fn literal(url: &str) -> Option<IpAddr> {
     let (host, _) = host_and_port(url)?.rsplit_once(':')?;
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     bare.unwrap_or(host).parse().ok()
 }
 
 /// Whether a URL names this machine only: a loopback address, `localhost`, or the unspecified address.
-pub(super) fn is_own_machine(url: &str) -> bool {
+pub fn is_own_machine(url: &str) -> bool {
     let name = || host_and_port(url).and_then(|target| target.rsplit_once(':'));
     match literal(url).map(|ip| ip.to_canonical()) {
         Some(ip) => ip.is_loopback() || ip.is_unspecified(),
@@ -22,7 +22,7 @@ pub(super) fn is_own_machine(url: &str) -> bool {
 
 /// Whether an address is not public: loopback, private or reserved ranges (IANA's special-purpose registries), and IPv6
 /// addresses that embed such an IPv4 address.
-pub(super) fn is_private(ip: IpAddr) -> bool {
+pub fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => is_private_v4(v4),
         IpAddr::V6(v6) => is_private_v6(v6),
