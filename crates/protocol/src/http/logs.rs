@@ -27,7 +27,7 @@ pub enum LogLevel {
     "logs": [
         {
             "timestamp": "2024-12-19T10:00:00Z", "level": "info", "message": "listening", "relay_id": "relay-1",
-            "http": "0.0.0.0:8091", "ws": "0.0.0.0:8090", "module": "cli::run", "line": 45
+            "http": "0.0.0.0:8091", "ws": "0.0.0.0:8090", "module": "run", "line": 45
         },
         {
             "timestamp": "2024-12-19T10:00:30Z", "level": "info", "message": "relay joined the mesh", "relay_id": "relay-1",

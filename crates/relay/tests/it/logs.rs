@@ -61,7 +61,7 @@ async fn lines_have_their_module_and_fields() {
     let line = &found["logs"][0];
     assert_eq!(
         (&line["level"], &line["relay_id"], &line["module"]),
-        (&json!("info"), &json!("relay-1"), &json!("cli::run"))
+        (&json!("info"), &json!("relay-1"), &json!("run"))
     );
     assert_eq!(format!("ws://{}", line["ws"].as_str().unwrap()), relay.ws_url());
     assert!(line["line"].is_u64());
