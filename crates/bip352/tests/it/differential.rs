@@ -245,10 +245,16 @@ fn many_labels() {
 #[test]
 fn random_tweaks() {
     let secp = Secp256k1::new();
-    let mut rng = StdRng::from_entropy();
+    let (began, longest, seed) = (Instant::now(), longest(), first_seed());
+    println!("tweaks: DIFFERENTIAL_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
     let step = secret(&mut rng).public_key(&secp);
     let mut key = secret(&mut rng).public_key(&secp);
     for _ in 0..rows_wanted().div_ceil(40_000) {
+        if began.elapsed() >= longest {
+            println!("tweaks: the time is over");
+            break;
+        }
         let txs: Vec<(Transaction, Vec<TxOut>)> = (0..2_000)
             .map(|_| {
                 let inputs = if rng.gen_range(0..200) == 0 {
