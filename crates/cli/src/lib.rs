@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{say, say_error};
+use sdk_relay_console::{say, say_error, say_warning};
 use sdk_relay_service::preflight;
 
 use flags::{AllFlags, DataDirFlag};
@@ -127,9 +127,7 @@ impl Settings {
 
 fn check(overrides: Overrides) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
-    for variable in loader.unknown_variables() {
-        say_error(&format!("sdk_relay: warning: {variable}"));
-    }
+    loader.unknown_variables().iter().for_each(say_warning);
     if let Some(file) = loader.nothing_given() {
         bail!(
             "there is no configuration file {}, and no setting in the environment: write one with sdk_relay init, or name one with --config",
@@ -137,14 +135,12 @@ fn check(overrides: Overrides) -> anyhow::Result<()> {
         );
     }
     let config = loader.load()?;
-    for warning in config.warnings() {
-        say_error(&format!("sdk_relay: warning: {warning}"));
-    }
+    config.warnings().into_iter().for_each(say_warning);
     preflight::check(&config)?;
     match preflight::cookie(&config) {
         // The default cookie file was not configured: the node may use other credentials, or start later.
         Err(error) if config.bitcoin_core.has_default_cookie(config.network) => {
-            say_error(&format!("sdk_relay: warning: {error}"));
+            say_warning(error);
         }
         checked => checked?,
     }

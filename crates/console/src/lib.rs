@@ -9,5 +9,5 @@ mod welcome;
 
 pub use log::{Log, LogError, log_panic};
 pub use progress::{new_bar, show_progress};
-pub use text::{say, say_error};
+pub use text::{say, say_error, say_warning};
 pub use welcome::welcome;

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_cli::{source, with_causes};
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{Log, log_panic, say, say_error, welcome};
+use sdk_relay_console::{Log, log_panic, say, say_warning, welcome};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_supervisor::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
@@ -37,9 +37,7 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts:
     let loader = Loader::new(overrides);
     let config = loader.load().inspect_err(|_| {
         // Perhaps the cause: a misspelt variable. There is no log yet.
-        for variable in loader.unknown_variables() {
-            say_error(&format!("sdk_relay: warning: {variable}"));
-        }
+        loader.unknown_variables().iter().for_each(say_warning);
     })?;
     let log = Log::to_stderr(&config)?;
     // With RUST_BACKTRACE, the default hook prints the backtrace.
@@ -69,7 +67,7 @@ fn warn(warnings: impl IntoIterator<Item = impl Display>) {
         if tracing::enabled!(tracing::Level::WARN) {
             tracing::warn!("{warning}");
         } else {
-            say_error(&format!("sdk_relay: warning: {warning}"));
+            say_warning(warning);
         }
     }
 }

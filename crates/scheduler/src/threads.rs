@@ -117,7 +117,7 @@ struct Step {
 struct Ended;
 
 impl Thread {
-    /// The loop of a thread. It blocks where it computes, and awaits only the next work and room in the channel of
+    /// The loop of a thread. It blocks where it computes, and awaits only the next work and capacity in the channel of
     /// outcomes.
     async fn run(self, express: bool) {
         // The threads of a simulation are tasks of one thread.

@@ -180,8 +180,16 @@ fn logged(store: &Store) -> Vec<Logged> {
     logged.collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
+/// What detection works with: an empty log, and an engine that does not fail.
+struct Fixture {
+    _dir: tempfile::TempDir,
+    store: Arc<Store>,
+    hub: Arc<Hub>,
+    scanner: Scanner,
+    parts: Parts,
+}
+
+fn fixture(engine: impl Engine + 'static) -> Fixture {
     let dir = tempfile::tempdir().expect("a directory");
     let retention = Retention {
         events: 1_000,
@@ -189,23 +197,40 @@ async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
     };
     let store = Arc::new(Store::open(&dir.path().join("store"), "regtest", retention).expect("a store"));
     let hub = Arc::new(Hub::new(Arc::clone(&store)).expect("a hub"));
-    let (open, gate) = blocking::sync_channel(1);
-    let scanner = Scanner::new(Arc::new(Gated(Mutex::new(Some(gate)))), |_, error| {
+    let scanner = Scanner::new(Arc::new(engine), |_, error| {
         assert_eq!(error, None, "the fast engine does not fail");
     });
-    let own = Arc::new(scanner.prepare(receiver(0)));
     let parts = Parts {
         store: Arc::<Store>::clone(&store),
         hub: Arc::clone(&hub),
         metrics: Arc::default(),
         vitals: Arc::new(Vitals::new(None)),
         network: Network::Regtest,
-        own: Arc::clone(&own),
+        own: Arc::new(scanner.prepare(receiver(0))),
         scanner: scanner.clone(),
         index: None,
         max_watches: usize::from(MANY),
         wallet_scripts: None,
     };
+    Fixture {
+        _dir: dir,
+        store,
+        hub,
+        scanner,
+        parts,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
+    let (open, gate) = blocking::sync_channel(1);
+    let Fixture {
+        _dir,
+        store,
+        hub,
+        scanner,
+        parts,
+    } = fixture(Gated(Mutex::new(Some(gate))));
     let (chain, events) = mpsc::channel(16);
     let stop = CancellationToken::new();
     let threads = Threads::default();

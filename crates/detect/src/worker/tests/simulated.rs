@@ -25,28 +25,13 @@ fn run(seed: u64) -> (String, Vec<Vec<u8>>) {
         .expect("a runtime");
     runtime.block_on(async {
         let _simulation = simulation::enter(seed, START);
-        let dir = tempfile::tempdir().expect("a directory");
-        let retention = Retention {
-            events: 1_000,
-            bytes: 1 << 30,
-        };
-        let store = Arc::new(Store::open(&dir.path().join("store"), "regtest", retention).expect("a store"));
-        let hub = Arc::new(Hub::new(Arc::clone(&store)).expect("a hub"));
-        let scanner = Scanner::new(Arc::new(Fast::new()), |_, error| {
-            assert_eq!(error, None, "the fast engine does not fail");
-        });
-        let parts = Parts {
-            store: Arc::<Store>::clone(&store),
-            hub: Arc::clone(&hub),
-            metrics: Arc::default(),
-            vitals: Arc::new(Vitals::new(None)),
-            network: Network::Regtest,
-            own: Arc::new(scanner.prepare(receiver(0))),
-            scanner: scanner.clone(),
-            index: None,
-            max_watches: 1,
-            wallet_scripts: None,
-        };
+        let Fixture {
+            _dir,
+            store,
+            scanner,
+            parts,
+            ..
+        } = fixture(Fast::new());
         let (chain, events) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let started = start(parts, events, stop.clone(), &Tasks).expect("detection");

@@ -1,34 +1,7 @@
-use std::pin::Pin;
-
-use sdk_relay_config::Config;
-use sdk_relay_protocol::mesh::RelayStatus;
-use sdk_relay_protocol::{Event, SyncPayload, SyncType};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use super::*;
-use crate::mesh::testing::open;
-
-/// A relay whose mesh only dials.
-struct Dials(watch::Sender<Arc<Config>>);
-
-impl Host for Dials {
-    fn config(&self) -> watch::Receiver<Arc<Config>> {
-        self.0.subscribe()
-    }
-
-    fn status(&self) -> RelayStatus {
-        RelayStatus::Healthy
-    }
-
-    fn payload(&self, _: SyncType) -> SyncPayload {
-        panic!("no link is up")
-    }
-
-    fn log(&self, _: Event) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
-    }
-}
+use crate::mesh::testing::{host, open};
 
 /// Dials a configured address, or a learned one.
 async fn dial(address: &str, learned: bool) -> Option<(String, DialError)> {
@@ -40,7 +13,7 @@ async fn dial(address: &str, learned: bool) -> Option<(String, DialError)> {
         address: address.to_owned(),
         expect,
     };
-    mesh.dial(Arc::new(Dials(watch::Sender::new(config))), dial).await
+    mesh.dial(host(config, || panic!("no link is up")), dial).await
 }
 
 /// Whether a dial of this address, which others report, reaches a listener on this machine.

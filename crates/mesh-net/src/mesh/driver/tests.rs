@@ -1,10 +1,6 @@
 use std::path::Path;
-use std::pin::Pin;
 
-use sdk_relay_protocol::SyncPayload;
 use sdk_relay_protocol::http::{ForcedState, SyncOutcome};
-use sdk_relay_protocol::mesh::RelayStatus;
-use tokio::sync::watch;
 
 use super::*;
 use crate::mesh::link::LinkStep;
@@ -12,30 +8,9 @@ use crate::mesh::testing::{self, linked};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A relay that cannot say how it is.
-struct Panics(watch::Sender<Arc<Config>>);
-
-impl Host for Panics {
-    fn config(&self) -> watch::Receiver<Arc<Config>> {
-        self.0.subscribe()
-    }
-
-    fn status(&self) -> RelayStatus {
-        RelayStatus::Healthy
-    }
-
-    fn payload(&self, _: SyncType) -> SyncPayload {
-        panic!("a fault of the test")
-    }
-
-    fn log(&self, _: Event) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
-    }
-}
-
 fn relay(dir: &Path) -> (Arc<Mesh>, Arc<dyn Host>, Orders) {
     let (mesh, orders, config) = testing::open(dir);
-    (mesh, Arc::new(Panics(watch::Sender::new(config))), orders)
+    (mesh, testing::host(config, || panic!("a fault of the test")), orders)
 }
 
 fn driver(mesh: &Arc<Mesh>, host: &Arc<dyn Host>) -> Driver {

@@ -1,47 +1,27 @@
-use std::pin::Pin;
-
-use sdk_relay_config::Config;
-use sdk_relay_protocol::mesh::RelayStatus;
-use sdk_relay_protocol::{Event, HealthPayload, HealthReport};
-use tokio::sync::watch;
+use sdk_relay_protocol::{HealthPayload, HealthReport};
 
 use super::*;
 use crate::mesh::link::LinkStep;
-use crate::mesh::testing::{linked, open};
+use crate::mesh::testing::{host, linked, open};
 use crate::mesh::{Inbound, Orders};
 use crate::sync::HistoryFilter;
 
-struct Healthy(watch::Sender<Arc<Config>>);
-
-impl Host for Healthy {
-    fn config(&self) -> watch::Receiver<Arc<Config>> {
-        self.0.subscribe()
-    }
-
-    fn status(&self) -> RelayStatus {
-        RelayStatus::Healthy
-    }
-
-    fn payload(&self, _: SyncType) -> SyncPayload {
-        SyncPayload::Health(HealthPayload {
-            health: HealthReport {
-                status: "healthy".to_owned(),
-                memory_usage: None,
-                cpu_usage: None,
-                disk_usage: None,
-                network_latency: None,
-                error_count: 0,
-                last_error: None,
-                memory_bytes: None,
-                cpu_percent: None,
-                disk_bytes: None,
-            },
-        })
-    }
-
-    fn log(&self, _: Event) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(std::future::ready(()))
-    }
+/// The payload of a relay that is healthy.
+fn healthy() -> SyncPayload {
+    SyncPayload::Health(HealthPayload {
+        health: HealthReport {
+            status: "healthy".to_owned(),
+            memory_usage: None,
+            cpu_usage: None,
+            disk_usage: None,
+            network_latency: None,
+            error_count: 0,
+            last_error: None,
+            memory_bytes: None,
+            cpu_percent: None,
+            disk_bytes: None,
+        },
+    })
 }
 
 /// A request to a relay whose link the test serves.
@@ -58,7 +38,7 @@ fn ask() -> Asked {
     let (mesh, orders, config) = open(dir.path());
     let peer = linked(&mesh, "peer", 'b');
     let handle = mesh.handle(peer.id()).unwrap();
-    let pending = mesh.begin(&Healthy(watch::Sender::new(config)), handle, SyncType::HealthSync, None);
+    let pending = mesh.begin(&*host(config, healthy), handle, SyncType::HealthSync, None);
     Asked {
         mesh,
         pending,
