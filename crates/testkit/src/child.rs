@@ -3,23 +3,34 @@
 //! A handle that is dropped kills its process, but not every handle is dropped: not those in statics, in detached
 //! threads, or of a killed program. `PR_SET_PDEATHSIG` needs unsafe code, and is bound to the *thread* that started the
 //! process. So a shell process reads process ids from a pipe until the end of the program closes it, and kills the
-//! remaining ones.
+//! remaining ones. It also removes the directories of those.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// `+ PID` and `- PID`, one line each. A signal to the program's process group does not end it.
+/// `+ PID`, `- PID` and `d DIRECTORY`, one line each. A signal to the program's process group does not end it. A killed
+/// process may write until it has ended, which is awaited for 3 s at most.
 const GUARD: &str = r#"
 trap '' HUP INT TERM
 pids=' '
-while read -r sign pid; do
+while read -r sign what; do
     case $sign in
-        +) pids="$pids$pid " ;;
-        -) pids="${pids%% "$pid" *} ${pids#* "$pid" }" ;;
+        +) pids="$pids$what " ;;
+        -) pids="${pids%% "$what" *} ${pids#* "$what" }" ;;
+        d) set -- "$@" "$what" ;;
     esac
 done
-[ -z "${pids# }" ] || kill -KILL $pids
+if [ -n "${pids# }" ]; then
+    kill -KILL $pids
+    left=60
+    while [ $left -gt 0 ] && kill -0 $pids 2>/dev/null; do
+        sleep 0.05
+        left=$((left - 1))
+    done
+fi
+[ $# = 0 ] || rm -rf -- "$@"
 "#;
 
 /// A running process: killed when dropped, or when this program ends without dropping it.
@@ -33,7 +44,7 @@ impl GuardedChild {
     pub fn spawn(command: &mut Command) -> io::Result<GuardedChild> {
         let child = command.spawn()?;
         let guarded = GuardedChild { child };
-        notify_guard('+', guarded.id())?;
+        notify_guard('+', guarded.id().to_string())?;
         Ok(guarded)
     }
 
@@ -59,11 +70,17 @@ impl Drop for GuardedChild {
         drop(self.child.kill());
         drop(self.child.wait());
         // The process has ended even without its guard.
-        drop(notify_guard('-', self.id()));
+        drop(notify_guard('-', self.id().to_string()));
     }
 }
 
-fn notify_guard(sign: char, pid: u32) -> io::Result<()> {
+/// Removes a directory when this program ends, however it ends. For one that its owner removes earlier, this is the
+/// second attempt.
+pub(crate) fn remove_at_end(directory: &Path) -> io::Result<()> {
+    notify_guard('d', directory.display().to_string())
+}
+
+fn notify_guard(sign: char, what: String) -> io::Result<()> {
     static GUARD_INPUT: OnceLock<Mutex<Option<ChildStdin>>> = OnceLock::new();
     let input = GUARD_INPUT.get_or_init(Mutex::default);
     let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,5 +94,5 @@ fn notify_guard(sign: char, pid: u32) -> io::Result<()> {
         *input = guard.stdin;
     }
     let pipe = input.as_mut().ok_or_else(|| io::Error::other("no pipe to the guard"))?;
-    writeln!(pipe, "{sign} {pid}")
+    writeln!(pipe, "{sign} {what}")
 }

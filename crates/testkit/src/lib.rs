@@ -1,5 +1,5 @@
-//! Real components for tests: a [`Bitcoind`] on regtest, relay processes ([`RelayProcess`]), and a [`Payer`] of silent
-//! payments.
+//! Real components for tests: a [`Bitcoind`] on regtest, or a [`PooledNode`] that tests use in turn, relay processes
+//! ([`RelayProcess`]), and a [`Payer`] of silent payments.
 //!
 //! For tests and the bench only: an error here is a failed test, so most functions panic with the reason. Every started
 //! process ends when its handle is dropped or the program ends ([`GuardedChild`]), and every wait is for a condition
@@ -22,6 +22,7 @@ mod left_out;
 mod node;
 mod payee;
 mod payer;
+mod pool;
 mod ports;
 mod probe;
 mod relay;
@@ -35,6 +36,7 @@ pub use left_out::{is_left_out, needed_file};
 pub use node::{Bitcoind, Options, bitcoind_exe};
 pub use payee::Payee;
 pub use payer::{Coin, InputKind, Payer, Recipient};
+pub use pool::PooledNode;
 pub use probe::Probe;
 pub use relay::{RelayEnded, RelayOptions, RelayProcess, relay_exe};
 pub use rpc::{Rpc, RpcError};

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::child::GuardedChild;
+use crate::child::{GuardedChild, remove_at_end};
 use crate::deadline::eventually;
+use crate::payer::Coin;
 use crate::ports::free_ports;
 use crate::rpc::{Rpc, RpcError};
 
@@ -24,7 +25,7 @@ const READY: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(60);
 
 /// How the node is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Publish `hashblock`, `rawtx` and `sequence` at [`Bitcoind::zmq_url`].
     pub zmq: bool,
@@ -63,6 +64,8 @@ pub struct Bitcoind {
     zmq_port: u16,
     child: Option<GuardedChild>,
     rpc: Option<Rpc>,
+    /// Mature coinbases that no payer has taken.
+    stock: Mutex<Vec<Coin>>,
 }
 
 /// The bitcoind found by `scripts/bitcoind`, which is run once per process; its messages go to standard error.
@@ -89,6 +92,7 @@ impl Bitcoind {
             .prefix("testkit-bitcoind-")
             .tempdir()
             .expect("a temporary directory");
+        remove_at_end(datadir.path()).expect("a guard");
         let mut node = Bitcoind {
             options,
             datadir,
@@ -96,6 +100,7 @@ impl Bitcoind {
             zmq_port: 0,
             child: None,
             rpc: None,
+            stock: Mutex::default(),
         };
         let mut failure = String::new();
         for _ in 0..TRIES {
@@ -181,6 +186,21 @@ impl Bitcoind {
     /// Process id, while the node runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(GuardedChild::id)
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Renews the client of the node's RPC; `false` if the node does not answer.
+    pub(crate) async fn reconnect(&mut self) -> bool {
+        self.rpc = self.answering().await;
+        self.rpc.is_some()
+    }
+
+    /// Mature coinbases that no payer has taken, to take or to add some.
+    pub(crate) fn with_stock<T>(&self, change: impl FnOnce(&mut Vec<Coin>) -> T) -> T {
+        change(&mut self.stock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn launch(&mut self) -> Result<(), String> {

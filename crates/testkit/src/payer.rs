@@ -16,7 +16,10 @@ pub use self::coin::{Coin, InputKind};
 use crate::node::Bitcoind;
 
 /// Coinbases of [`Payer::funded`]: 200 BTC.
-const COINBASES: u32 = 4;
+const COINBASES: usize = 4;
+/// Coinbases of a node that payers use in turn, each worth 50 BTC up to height 149. For a dozen payers: a node of more
+/// would have a chain that takes the relays of the last tests longer to index than a new node takes to start.
+const STOCK: usize = 12 * COINBASES;
 /// A coinbase can be spent after a hundred further blocks.
 const MATURITY: u32 = 100;
 /// Coins of each kind that [`Payer::funded`] makes.
@@ -71,23 +74,17 @@ pub struct Payer {
 }
 
 impl Payer {
-    /// A payer with 25 confirmed coins of each kind, worth 0.1 BTC each. Mines 115 blocks.
+    /// A payer with 25 confirmed coins of each kind, worth 0.1 BTC each. Mines 115 blocks, or 11 on a node with a stock
+    /// of coinbases.
     pub async fn funded(node: &Bitcoind) -> Payer {
+        if !node.has_stock() {
+            mine_coinbases(node, COINBASES).await;
+        }
         let mut payer = Payer {
             coins: HashMap::new(),
             spent: HashMap::new(),
-            treasury: Vec::new(),
+            treasury: node.with_stock(|stock| stock.drain(..COINBASES).collect()),
         };
-        let treasury = Coin::template(InputKind::P2wpkh);
-        let script = treasury.script_pubkey();
-        for hash in node
-            .mine_to(COINBASES, &format!("raw({})", script.to_hex_string()))
-            .await
-        {
-            let block = node.block(hash).await;
-            payer.treasury.extend(treasury.find_in(&block.txdata[0]));
-        }
-        node.mine(MATURITY).await;
         let wanted = InputKind::ALL.map(|kind| vec![kind; COINS_OF_A_KIND]).concat();
         payer.split_into(node, &wanted, COIN).await;
         node.mine(BURIED).await;
@@ -195,6 +192,29 @@ impl Payer {
         }
         node.mine_with(&txs).await;
     }
+}
+
+impl Bitcoind {
+    /// Mines coinbases for many payers, and the blocks after which they can be spent.
+    pub(crate) async fn mine_stock(&self) {
+        mine_coinbases(self, STOCK).await;
+    }
+
+    /// Whether there are coinbases for a payer.
+    pub(crate) fn has_stock(&self) -> bool {
+        self.with_stock(|stock| stock.len() >= COINBASES)
+    }
+}
+
+async fn mine_coinbases(node: &Bitcoind, n: usize) {
+    let coin = Coin::template(InputKind::P2wpkh);
+    let script = coin.script_pubkey();
+    let n = u32::try_from(n).expect("a small number");
+    for hash in node.mine_to(n, &format!("raw({})", script.to_hex_string())).await {
+        let block = node.block(hash).await;
+        node.with_stock(|stock| stock.extend(coin.find_in(&block.txdata[0])));
+    }
+    node.mine(MATURITY).await;
 }
 
 fn unsigned(coins: &[Coin], output: Vec<TxOut>) -> Transaction {

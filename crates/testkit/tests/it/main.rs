@@ -12,4 +12,5 @@
 mod node;
 mod orphans;
 mod payer;
+mod pool;
 mod relay;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use testkit::{GuardedChild, eventually};
+use testkit::{GuardedChild, Options, PooledNode, eventually};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// If set, this program starts processes; the value selects how it ends.
@@ -15,6 +15,9 @@ const ENDS: &str = "ORPHANS_ENDS";
 #[ignore = "the program that the other tests start"]
 fn child() {
     let Ok(ends) = std::env::var(ENDS) else { return };
+    if ends == "idle node" {
+        return leave_an_idle_node();
+    }
     let sleep = || GuardedChild::spawn(Command::new("sleep").arg("600").stdout(Stdio::null())).unwrap();
     let (left, dropped, also_left) = (sleep(), sleep(), sleep());
     println!("\nstarted {} {} {}", left.id(), dropped.id(), also_left.id());
@@ -29,17 +32,30 @@ fn child() {
     }
 }
 
-/// The program, and the processes that it has started.
+/// The node is in a static, which is not dropped.
+fn leave_an_idle_node() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let node = runtime.block_on(PooledNode::take(Options::default()));
+    println!("\nstarted {} {}", node.pid().unwrap(), node.datadir().display());
+    std::io::stdout().flush().unwrap();
+    drop(node);
+    // The end of its input, which the other program closes.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// The program, and the processes (or other paths) that it has started.
 fn start(ends: &str) -> (Child, Vec<PathBuf>) {
     let mut program = Command::new(std::env::current_exe().unwrap())
         .args(["orphans::child", "--exact", "--ignored", "--nocapture"])
         .env(ENDS, ends)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(program.stdout.take().unwrap()).lines();
     let started = lines.map(Result::unwrap).find(|line| line.starts_with("started "));
     let started = started.unwrap();
+    // A path that is absolute replaces the directory.
     let processes = started.split(' ').skip(1).map(|pid| Path::new("/proc").join(pid));
     (program, processes.collect())
 }
@@ -67,4 +83,13 @@ async fn processes_end_with_a_program_that_is_killed() {
     program.kill().unwrap();
     program.wait().unwrap();
     all_end(&processes).await;
+}
+
+#[tokio::test]
+async fn an_idle_node_ends_with_its_program_and_leaves_no_files() {
+    let (mut program, left) = start("idle node");
+    assert!(left.iter().any(|path| path.join("regtest").is_dir()), "{left:?}");
+    // This closes its input. Its output has no reader: ignore the status.
+    program.wait().unwrap();
+    all_end(&left).await;
 }

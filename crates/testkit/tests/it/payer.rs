@@ -4,12 +4,12 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::{Amount, Transaction};
 use sdk_relay_bip352::{EligibleTx, Match, SilentPaymentAddress, scan};
 use serde_json::json;
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer};
+use testkit::{Bitcoind, InputKind, Options, Payee, Payer, PooledNode};
 
 const AMOUNT: Amount = Amount::from_sat(123_456);
 
-async fn node() -> Bitcoind {
-    Bitcoind::start(Options {
+async fn node() -> PooledNode {
+    PooledNode::take(Options {
         zmq: false,
         rest: false,
         ..Options::default()
