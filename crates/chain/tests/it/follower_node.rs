@@ -10,7 +10,7 @@ use sdk_relay_chain::follower::{FollowState, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::Auth;
 use sdk_relay_chain::{BlockRef, ChainEvent, LeaveReason};
-use testkit::{Bitcoind, InputKind, Options, Payer};
+use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -145,13 +145,18 @@ async fn pay(node: &Bitcoind, payer: &mut Payer) -> Transaction {
 }
 
 /// A node, a payer, and a consumer that receives the signals of the node.
-async fn following() -> (Bitcoind, Payer, Consumer) {
-    let node = Bitcoind::start(Options::default()).await;
-    let payer = Payer::funded(&node).await;
-    let mut consumer = Consumer::start(source(&node), Vec::new());
-    consumer.settle_on_signals(&node).await;
-    assert_eq!(consumer.jumps, 1);
+async fn following() -> (PooledNode, Payer, Consumer) {
+    let node = PooledNode::take(Options::default()).await;
+    let (payer, consumer) = following_on(&node).await;
     (node, payer, consumer)
+}
+
+async fn following_on(node: &Bitcoind) -> (Payer, Consumer) {
+    let payer = Payer::funded(node).await;
+    let mut consumer = Consumer::start(source(node), Vec::new());
+    consumer.settle_on_signals(node).await;
+    assert_eq!(consumer.jumps, 1);
+    (payer, consumer)
 }
 
 #[tokio::test]
@@ -250,7 +255,9 @@ async fn a_burst_of_payments_is_emitted_completely() {
 
 #[tokio::test]
 async fn a_restart_of_the_node_loses_nothing() {
-    let (mut node, mut payer, mut consumer) = following().await;
+    // Of its own: it is restarted.
+    let mut node = Bitcoind::start(Options::default()).await;
+    let (mut payer, mut consumer) = following_on(&node).await;
     let kept = pay(&node, &mut payer).await.compute_txid();
     consumer.settle(&node).await;
     node.stop().await;
@@ -274,7 +281,7 @@ async fn a_restart_of_the_node_loses_nothing() {
 
 #[tokio::test]
 async fn without_zmq_everything_is_found_by_polling() {
-    let node = Bitcoind::start(Options {
+    let node = PooledNode::take(Options {
         zmq: false,
         ..Options::default()
     })
@@ -299,7 +306,7 @@ async fn without_zmq_everything_is_found_by_polling() {
 
 #[tokio::test]
 async fn an_unreachable_zmq_address_is_replaced_by_polling() {
-    let node = Bitcoind::start(Options {
+    let node = PooledNode::take(Options {
         zmq: false,
         ..Options::default()
     })
@@ -351,6 +358,7 @@ async fn pruned_blocks_are_skipped() {
         args: vec!["-fastprune".to_owned()],
         ..Options::default()
     };
+    // Of its own: it is pruned.
     let node = Bitcoind::start(options).await;
     node.mine(10).await;
     let known = BlockRef {
@@ -375,6 +383,7 @@ async fn pruned_blocks_are_skipped() {
 #[tokio::test]
 async fn a_wrong_password_is_reported_and_retried() {
     let user = |password: &str| ("alice".to_owned(), password.to_owned());
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options {
         user: Some(user("other")),
         ..Options::default()

@@ -16,6 +16,7 @@ fn logging(rest: bool) -> Options {
 
 #[tokio::test]
 async fn rest_and_rpc_give_equal_blocks_and_one_source_changes_between_them() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(logging(true)).await;
     let mut payer = Payer::funded(&node).await;
     let amount = Amount::from_sat(2_000_000);
@@ -84,6 +85,7 @@ async fn unknown_and_pruned_blocks_are_distinguished() {
         args: vec!["-fastprune".to_owned()],
         ..logging(rest)
     };
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(options(true)).await;
     // Files of 64 KiB, of which those are kept that hold one of the last 288 blocks.
     node.mine(900).await;

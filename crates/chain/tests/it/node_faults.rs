@@ -8,11 +8,12 @@ use sdk_relay_chain::{
     rpc::{Auth, MAX_IN_FLIGHT, RpcClient, RpcError, code},
 };
 use serde_json::{Value, json};
-use testkit::{Bitcoind, Options, eventually};
+use testkit::{Bitcoind, Options, PooledNode, eventually};
 
 #[tokio::test]
 async fn a_wrong_password_is_unauthorized_and_never_shown() {
     let user = Some(("relay".to_owned(), "right-password".to_owned()));
+    // Of its own: no other test has this password.
     let node = Bitcoind::start(Options {
         user,
         ..Options::default()
@@ -33,7 +34,7 @@ async fn a_wrong_password_is_unauthorized_and_never_shown() {
 
 #[tokio::test]
 async fn a_cookie_that_changes_is_read_again() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let right = std::fs::read_to_string(node.cookie_file()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cookie");
@@ -49,11 +50,12 @@ async fn a_cookie_that_changes_is_read_again() {
     assert!(matches!(wrong, SourceError::Unauthorized { .. }), "{wrong}");
     assert!(!wrong.to_string().contains("0000"), "{wrong}");
     std::fs::write(&path, &right).unwrap();
-    assert_eq!(source.tip().await.unwrap().height, 0);
+    assert_eq!(source.tip().await.unwrap().hash, node.tip().await);
 }
 
 #[tokio::test]
 async fn a_node_that_stops_and_starts_again() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let source = source(&node);
     let tip = source.tip().await.unwrap();
@@ -76,6 +78,7 @@ async fn a_node_that_stops_and_starts_again() {
 
 #[tokio::test]
 async fn an_unnoticed_restart_of_the_node() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let source = source(&node);
     let tip = source.tip().await.unwrap();
@@ -97,6 +100,7 @@ async fn an_unnoticed_restart_of_the_node() {
 
 #[tokio::test]
 async fn calls_batches_and_rest_of_the_client() {
+    // Of its own: the results depend on its height.
     let node = Bitcoind::start(Options::default()).await;
     node.mine(450).await;
     let rpc = RpcClient::new(&node.rpc_url(), Auth::CookieFile(node.cookie_file())).unwrap();
@@ -151,6 +155,7 @@ async fn calls_batches_and_rest_of_the_client() {
 #[tokio::test]
 async fn a_full_work_queue_is_distinguished_from_a_node_that_is_down() {
     let args = ["-rpcthreads=1", "-rpcworkqueue=1"].map(str::to_owned).to_vec();
+    // Of its own: no other test has these options.
     let node = Bitcoind::start(Options {
         args,
         ..Options::default()

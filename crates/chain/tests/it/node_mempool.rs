@@ -3,7 +3,7 @@
 use crate::node::{anyones, logged, source, spend_anyones};
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
 use sdk_relay_chain::{BroadcastError, ChainSource as _};
-use testkit::{Bitcoind, InputKind, Options, Payer};
+use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
 
@@ -12,8 +12,8 @@ fn requests(node: &Bitcoind) -> usize {
     logged(node, "Received a POST request")
 }
 
-async fn node_and_payer() -> (Bitcoind, Payer) {
-    let node = Bitcoind::start(Options {
+async fn node_and_payer() -> (PooledNode, Payer) {
+    let node = PooledNode::take(Options {
         args: vec!["-debug=http".to_owned()],
         ..Options::default()
     })

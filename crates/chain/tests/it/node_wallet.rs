@@ -4,7 +4,7 @@ use crate::node::source;
 use bitcoin::Amount;
 use sdk_relay_chain::node::{NodeWallet, WalletError};
 use serde_json::json;
-use testkit::{Bitcoind, Options};
+use testkit::{Bitcoind, Options, PooledNode};
 
 fn with_wallet() -> Options {
     Options {
@@ -15,6 +15,7 @@ fn with_wallet() -> Options {
 
 #[tokio::test]
 async fn a_wallet_is_created_found_loaded_and_pays() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(with_wallet()).await;
     let source = source(&node);
     let name = "relay's wallet/1";
@@ -65,7 +66,7 @@ async fn a_wallet_is_created_found_loaded_and_pays() {
 
 #[tokio::test]
 async fn a_node_without_wallets_is_reported() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let error = NodeWallet::open(source(&node).rpc(), "relay").await.unwrap_err();
     assert!(
         matches!(&error, WalletError::Unavailable { at } if node.rpc_url().ends_with(at)),

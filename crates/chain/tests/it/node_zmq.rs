@@ -4,7 +4,7 @@ use crate::node::{DEADLINE, anyones, source, spend_anyones};
 use bitcoin::{Amount, OutPoint, Transaction};
 use sdk_relay_chain::{ChainSource as _, Signal, Signals};
 use serde_json::json;
-use testkit::{Bitcoind, InputKind, Options, Payer, eventually};
+use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode, eventually};
 use tokio::time::timeout;
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
@@ -45,7 +45,7 @@ fn entered(signal: Signal) -> (Option<Transaction>, u64) {
 
 #[tokio::test]
 async fn signals_contain_their_transactions_in_mempool_order() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
     quiet(&node).await;
@@ -106,6 +106,7 @@ async fn signals_contain_their_transactions_in_mempool_order() {
 
 #[tokio::test]
 async fn a_restarted_node_signals_again_after_a_loss() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let source = source(&node);
@@ -129,6 +130,7 @@ async fn a_restarted_node_signals_again_after_a_loss() {
 
 #[tokio::test]
 async fn a_node_that_starts_later_and_publishes_no_rawtx() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     node.stop().await;
@@ -151,7 +153,7 @@ async fn a_node_that_starts_later_and_publishes_no_rawtx() {
 
 #[tokio::test]
 async fn the_receiving_task_ends_with_its_receiver() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let source = source(&node);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     // The connection of the client keeps a task for a while.

@@ -1,5 +1,5 @@
 //! The development chain beside a real node: the node accepts its blocks and payments, refuses what it refuses, and
-//! answers in the same shapes.
+//! answers in the same shapes. Each test has a node of its own, which receives the chain from the first block on.
 
 use std::collections::BTreeSet;
 

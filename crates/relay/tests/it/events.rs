@@ -141,7 +141,7 @@ async fn the_websocket_api_is_on_the_http_port_too() {
 
 #[tokio::test]
 async fn a_transaction_is_broadcast_or_refused_with_the_reason_of_the_node() {
-    let node = testkit::Bitcoind::start(testkit::Options::default()).await;
+    let node = testkit::PooledNode::take(testkit::Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
     let url = format!("{}/tx", relay.http_url());

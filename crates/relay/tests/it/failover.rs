@@ -6,7 +6,9 @@ use crate::support::DEADLINE;
 use crate::support::recorder::watch_of;
 use bitcoin::Amount;
 use sdk_relay_client::{Client, ClientEvent, Event, Events, Resume, Topic};
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess, eventually};
+use testkit::{
+    Bitcoind, InputKind, Options, Payee, Payer, PooledNode, Recipient, RelayOptions, RelayProcess, eventually,
+};
 
 fn options(node: &Bitcoind, name: &str) -> RelayOptions {
     RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
@@ -62,7 +64,7 @@ impl App {
 
 #[tokio::test]
 async fn a_client_fails_over_to_another_relay() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     payer
         .split(&node, InputKind::P2wpkh, 4, Amount::from_sat(1_000_000))
@@ -131,7 +133,7 @@ async fn a_client_fails_over_to_another_relay() {
 /// The client's watches continue above its last block: blocks that replaced ones below it must be scanned too.
 #[tokio::test]
 async fn a_payment_in_a_block_that_replaced_another_while_the_client_was_away_is_found() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     payer
         .split(&node, InputKind::P2wpkh, 2, Amount::from_sat(1_000_000))

@@ -100,6 +100,7 @@ async fn ended_watches_leave_no_work_behind() {
 
 #[tokio::test]
 async fn a_command_delays_nothing_while_the_node_is_unreachable() {
+    // Of its own: it is killed.
     let mut node = Bitcoind::start(Options {
         wallet: true,
         ..Options::default()

@@ -107,6 +107,7 @@ async fn as_admin(relay: &RelayProcess, path: &str, token: &str) -> HttpReply {
 
 #[tokio::test]
 async fn no_secret_is_in_the_log_at_its_loudest() {
+    // Of its own: it has the password that is searched.
     let node = Bitcoind::start(Options {
         user: Some(("relay".to_owned(), PASSWORD.to_owned())),
         ..Options::default()

@@ -119,6 +119,7 @@ impl Inside {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
+                // Of its own: it runs in the network namespace.
                 let node = Bitcoind::start(testkit::Options::default()).await;
                 let mut options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
                     .node(&node)
@@ -209,6 +210,7 @@ fn a_wallet_that_scans_from_another_machine_is_not_refused() {
     let (ready, is_ready) = mpsc::sync_channel(1);
     let (done, is_done) = mpsc::sync_channel::<()>(1);
     let relay = inside(&a, async move || {
+        // Of its own: it runs in the network namespace.
         let node = Bitcoind::start(testkit::Options::default()).await;
         node.mine(BLOCKS).await;
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))

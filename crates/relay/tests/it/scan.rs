@@ -322,6 +322,7 @@ async fn unscannable_blocks_are_reported_as_a_failure() {
         args: vec!["-fastprune".to_owned()],
         ..Options::default()
     };
+    // Of its own: it is pruned.
     let node = testkit::Bitcoind::start(node).await;
     let mut payer = testkit::Payer::funded(&node).await;
     node.mine(800).await;

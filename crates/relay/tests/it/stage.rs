@@ -7,19 +7,19 @@ use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, WPubkeyHash};
 use sdk_relay_bip352::{OutputTweak, SilentPaymentAddress};
 use sdk_relay_client::Payment;
 use serde_json::{Value, json};
-use testkit::{Bitcoind, Options, Payer, Recipient, RelayOptions, RelayProcess};
+use testkit::{Options, Payer, PooledNode, Recipient, RelayOptions, RelayProcess};
 
 /// Satoshis of a payment that only marks a point in time.
 pub(crate) const MARKER: u64 = 100_000;
 
 pub(crate) struct Stage {
-    pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
     pub(crate) relay: RelayProcess,
     /// The relay's own silent-payment address.
     pub(crate) own: SilentPaymentAddress,
     /// Start of the test, Unix seconds.
     pub(crate) began: u64,
+    pub(crate) node: PooledNode,
 }
 
 impl Stage {
@@ -30,7 +30,11 @@ impl Stage {
 
     /// With further options for the relay.
     pub(crate) async fn with(node: Options, relay: impl FnOnce(RelayOptions) -> RelayOptions) -> Stage {
-        let node = Bitcoind::start(node).await;
+        Stage::on(PooledNode::take(node).await, relay).await
+    }
+
+    /// On this node.
+    pub(crate) async fn on(node: PooledNode, relay: impl FnOnce(RelayOptions) -> RelayOptions) -> Stage {
         let payer = Payer::funded(&node).await;
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
         let began = now();

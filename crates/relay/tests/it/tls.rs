@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sdk_relay_client::{Client, ConnectError};
-use testkit::{Bitcoind, RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{PooledNode, RelayOptions, RelayProcess, eventually, http_get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -281,7 +281,7 @@ async fn relays_link_over_tls_to_trusted_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     write_pair(&cert, &key);
-    let node = Bitcoind::start(testkit::Options::default()).await;
+    let node = PooledNode::take(testkit::Options::default()).await;
     let relay = |name: &str, scheme: &str| {
         RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&node)

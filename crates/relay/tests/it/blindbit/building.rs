@@ -46,6 +46,7 @@ async fn index(relay: &RelayProcess) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unbuilt_blocks_are_503_with_the_progress() {
     // Without REST and ZMQ, everything goes through the proxy.
+    // Of its own: the progress depends on its height.
     let node = Bitcoind::start(Options {
         rest: false,
         zmq: false,

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Bitcoind, HttpReply, Options, Payer, RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{HttpReply, Options, Payer, PooledNode, RelayOptions, RelayProcess, eventually, http_get};
 
 /// Longer than the index needs for several hundred small blocks, even on a busy machine.
 pub(crate) const INDEXED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
-    pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
     pub(crate) relay: RelayProcess,
+    pub(crate) node: PooledNode,
 }
 
 impl Scene {
     pub(crate) async fn new() -> Scene {
-        let node = Bitcoind::start(Options::default()).await;
+        let node = PooledNode::take(Options::default()).await;
         let payer = Payer::funded(&node).await;
         let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
         let scene = Scene { node, payer, relay };

@@ -53,6 +53,7 @@ struct Scene {
 
 /// A payment among the first blocks and one in the last, all in the index.
 async fn scene(options: Options) -> Scene {
+    // Of its own: one test restarts it, the other prunes it.
     let node = Bitcoind::start(options).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);

@@ -5,7 +5,7 @@ use sdk_relay_client::protocol::{
 };
 use sdk_relay_client::{Frame, RawClient};
 use serde_json::json;
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, http_get};
+use testkit::{Bitcoind, InputKind, Options, Payee, Payer, PooledNode, RelayOptions, RelayProcess, http_get};
 use tokio::time::timeout;
 
 use crate::history::order::index_is_current;
@@ -24,6 +24,7 @@ async fn prune(node: &Bitcoind) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn pruned_blocks_are_reported_as_missing_without_degrading() {
     // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
+    // Of its own: it is pruned.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -98,6 +99,7 @@ async fn pruned_blocks_are_reported_as_missing_without_degrading() {
 /// The relay is suspended while its node mines and prunes: the unseen blocks become history of a watch without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_pruned_before_the_relay_saw_them_are_reported_to_every_watch() {
+    // Of its own: it is pruned.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -173,7 +175,7 @@ fn signal(relay: &RelayProcess, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_below_the_start_height_of_the_index_are_reported_as_missing() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
     let below = payer.pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);

@@ -2,7 +2,9 @@
 
 use sdk_relay_client::protocol::{ErrorCode, HistoryState, Resume};
 use sdk_relay_client::{Client, Event, RequestError};
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{
+    Bitcoind, InputKind, Options, Payee, Payer, PooledNode, RelayOptions, RelayProcess, eventually, http_get,
+};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,6 +39,7 @@ async fn gets_all(client: &mut WatchClient, txids: &[String]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_requested_while_the_node_is_unreachable_waits_for_it() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
@@ -58,6 +61,7 @@ async fn a_history_requested_while_the_node_is_unreachable_waits_for_it() {
 /// The wallet of the node is opened before detection takes its first command.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_requested_immediately_after_the_start_is_scanned() {
+    // Of its own: it gets a wallet.
     let node = Bitcoind::start(Options {
         wallet: true,
         ..Options::default()
@@ -93,7 +97,7 @@ async fn slow_proxy_to(node: &Bitcoind) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_after_the_first_handshake_of_a_new_relay_are_sent() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
     let url = slow_proxy_to(&node).await;
@@ -122,6 +126,7 @@ async fn events_after_the_first_handshake_of_a_new_relay_are_sent() {
 /// A node in its initial block download: a new one without peers, on a network with an old chain.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_of_a_synchronising_node_is_not_current() {
+    // Of its own: it is on another network.
     let node = Bitcoind::start(Options {
         user: Some(("user".to_owned(), "password".to_owned())),
         args: vec!["-regtest=0".to_owned(), "-signet".to_owned()],
@@ -146,7 +151,7 @@ async fn an_index_of_a_synchronising_node_is_not_current() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_above_the_tip_ends_at_a_block_that_exists() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
     let relay = RelayProcess::start(options(&node)).await;
@@ -170,7 +175,7 @@ async fn a_history_above_the_tip_ends_at_a_block_that_exists() {
 /// The queue of scans has no limit that could drop one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_is_never_lost_however_fast_watches_start_and_end() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
     let txids = paid(&node, &mut payer, &payee).await;

@@ -61,6 +61,7 @@ const READ: &str = "read-token-77c0de";
 /// searched.
 #[tokio::test]
 async fn no_answer_contains_a_secret() {
+    // Of its own: it has the password that is searched.
     let node = Bitcoind::start(Options {
         user: Some(("rpc-user-name".to_owned(), PASSWORD.to_owned())),
         ..Options::default()

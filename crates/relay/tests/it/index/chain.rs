@@ -20,6 +20,7 @@ async fn pay_all_kinds(node: &Bitcoind, payer: &mut Payer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_index_follows_the_chain_through_reorganisations() {
+    // Of its own: blocks below those of this test are disconnected.
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     pay_all_kinds(&node, &mut payer).await;
@@ -48,6 +49,7 @@ async fn the_index_follows_the_chain_through_reorganisations() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_has_pruned_past_the_tip_restarts_the_index() {
     // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
+    // Of its own: it is pruned.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
@@ -90,6 +92,7 @@ async fn a_node_that_has_pruned_past_the_tip_restarts_the_index() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorganisation_during_a_downtime_is_followed_at_the_start() {
+    // Of its own: blocks below those of this test are disconnected.
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let dir = tempfile::tempdir().unwrap();

@@ -26,6 +26,7 @@ const LATEST_MS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_during_the_build() {
+    // Of its own: it gets thousands of blocks, of which many are disconnected.
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let mut rng = StdRng::seed_from_u64(SEED);

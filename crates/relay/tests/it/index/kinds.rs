@@ -72,6 +72,7 @@ pub(crate) async fn random_blocks(node: &Bitcoind, payer: &mut Payer, mint: &Min
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_input_in_random_blocks() {
+    // Of its own: it gets blocks that take long to index.
     let node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let mint = Mint::new();

@@ -8,24 +8,27 @@ use http_body_util::Full;
 use hyper::Request;
 use serde_json::Value;
 use testkit::{
-    Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess, eventually, http_get, http_send,
+    Bitcoind, InputKind, Options, Payee, Payer, PooledNode, RelayOptions, RelayProcess, eventually, http_get, http_send,
 };
 
 /// Longer than any step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Scene {
-    pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
     /// Computes its own index, and answers as an Oracle.
     pub(crate) truth: RelayProcess,
+    /// Height of the first block of silent payments.
+    pub(crate) first: u32,
+    pub(crate) node: PooledNode,
 }
 
 impl Scene {
     /// With some blocks of silent payments.
     pub(crate) async fn new() -> Scene {
-        let node = Bitcoind::start(Options::default()).await;
+        let node = PooledNode::take(Options::default()).await;
         let mut payer = Payer::funded(&node).await;
+        let first = node.height().await + 1;
         for _ in 0..3 {
             pay(&node, &mut payer).await;
         }
@@ -33,7 +36,12 @@ impl Scene {
             .node(&node)
             .fixed_ports();
         let truth = RelayProcess::start(options).await;
-        let scene = Scene { node, payer, truth };
+        let scene = Scene {
+            payer,
+            truth,
+            first,
+            node,
+        };
         scene.indexed(&scene.truth).await;
         scene
     }

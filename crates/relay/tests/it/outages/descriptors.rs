@@ -15,6 +15,7 @@ const IDLE: usize = 150;
 
 #[tokio::test]
 async fn idle_clients_do_not_exhaust_the_descriptors_for_the_node() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let dir = tempfile::tempdir().unwrap();
     let limited = dir.path().join("limited");

@@ -1,6 +1,6 @@
 //! Problems that only an operator can fix: `/health` reports them while they last, and the relay serves clients.
 
-use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, eventually};
+use testkit::{Bitcoind, Options, PooledNode, RelayOptions, RelayProcess, eventually};
 
 use crate::outages::{health, options, well};
 use crate::story::scene::DEADLINE;
@@ -33,6 +33,7 @@ fn without_zmq() -> Options {
 
 #[tokio::test]
 async fn a_zmq_address_that_cannot_be_reached() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let url = node.zmq_url();
     node.stop().await;
@@ -46,6 +47,7 @@ async fn a_zmq_address_that_cannot_be_reached() {
 
 #[tokio::test]
 async fn a_zmq_address_where_the_mempool_is_not_published() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let url = node.zmq_url();
     node.stop().await;
@@ -73,8 +75,9 @@ async fn a_zmq_address_where_the_mempool_is_not_published() {
 
 #[tokio::test]
 async fn a_zmq_address_without_the_changes_of_the_node() {
+    // Of its own: no other test has a node without ZMQ.
     let node = Bitcoind::start(without_zmq()).await;
-    let other = Bitcoind::start(Options::default()).await;
+    let other = PooledNode::take(Options::default()).await;
     let url = other.zmq_url();
     let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
     // Silence is no problem before a change.
@@ -96,7 +99,7 @@ async fn a_zmq_address_without_the_changes_of_the_node() {
 
 #[tokio::test]
 async fn an_unreachable_configured_relay() {
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let relay = || -> RelayOptions { options().node(&node).in_mesh().set("SYNC__INTERVAL", "1") };
     let mut peer = RelayProcess::start(relay().set("RELAY_ID", "peer")).await;
     let url = peer.ws_url();

@@ -8,7 +8,7 @@ use bitcoin::{Amount, ScriptBuf, WitnessProgram, WitnessVersion};
 use sdk_relay_client::protocol::{ClientMessage, LARGEST_MESSAGE, ServerMessage, Subscribe, Tweaks};
 use sdk_relay_client::{Client, ClientEvent, Event, Frame, RawClient, Topic};
 use testkit::InputKind::P2tr;
-use testkit::{Payee, Recipient, eventually, http_get};
+use testkit::{Options, Payee, PooledNode, Recipient, eventually, http_get};
 use tokio::time::timeout;
 
 use crate::payments::tweaks::found;
@@ -25,7 +25,9 @@ const INDEXED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_of_a_large_block_exceeds_the_client_limit() {
-    let mut stage = Stage::new().await;
+    // Of its own: the histories of other tests do not expect such a block.
+    let node = PooledNode::own(Options::default()).await;
+    let mut stage = Stage::on(node, |relay| relay).await;
     let payee = Payee::new(&[]);
     let url = stage.relay.ws_url();
     let mut recorder = Recorder::open(&stage.relay, &["notifications", "tweaks"], None).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bitcoin::{Amount, BlockHash, Transaction};
 use sdk_relay_bip352::SilentPaymentAddress;
 use sdk_relay_client::Event;
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess};
+use testkit::{InputKind, Options, Payee, Payer, PooledNode, Recipient, RelayOptions, RelayProcess};
 
 use crate::story::{Payments, Sent, World, fold};
 use crate::support::recorder::{Recorder, by_watch};
@@ -18,7 +18,6 @@ const WATCHED: [(u32, u64); 2] = [(1, 20_000), (2, 30_000)];
 const LABEL: u32 = 9;
 
 pub(crate) struct Scene {
-    pub(crate) node: Bitcoind,
     pub(crate) payer: Payer,
     _relay: RelayProcess,
     /// Receives the log, and the payments of its watch.
@@ -29,11 +28,12 @@ pub(crate) struct Scene {
     payee: Payee,
     start: World,
     sent: Vec<Transaction>,
+    pub(crate) node: PooledNode,
 }
 
 impl Scene {
     pub(crate) async fn new(options: Options) -> Scene {
-        let node = Bitcoind::start(options).await;
+        let node = PooledNode::take(options).await;
         let payer = Payer::funded(&node).await;
         let start = World::at_start(&node).await;
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);

@@ -22,6 +22,7 @@ impl<'d> Scene<'d> {
             wallet: true,
             ..Options::default()
         };
+        // Of its own: it gets a wallet.
         let node = Bitcoind::start(node).await;
         let payer = Payer::funded(&node).await;
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))

@@ -1,7 +1,7 @@
 //! Access to a relay that requires a token, with a certificate of a private authority.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use testkit::{Bitcoind, InputKind, Options, Payee, Payer, RelayOptions, RelayProcess};
+use testkit::{InputKind, Options, Payee, Payer, PooledNode, RelayOptions, RelayProcess};
 
 use crate::scan::{command, key_file, keys_of, run, scan};
 use crate::stage::silent;
@@ -34,7 +34,7 @@ fn issue(dir: &std::path::Path) -> [String; 3] {
 async fn a_private_authority_and_a_token_are_given_as_files() {
     let dir = tempfile::tempdir().unwrap();
     let [cert, key, authority] = issue(dir.path());
-    let node = Bitcoind::start(Options::default()).await;
+    let node = PooledNode::take(Options::default()).await;
     let payee = Payee::new(&[]);
     let tx = Payer::funded(&node)
         .await

@@ -26,6 +26,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// A node with a payer that has coins of every kind.
     pub(crate) async fn new(options: Options) -> Scene {
+        // Of its own: most tests restart it.
         let node = Bitcoind::start(options).await;
         let payer = Payer::funded(&node).await;
         let start = World::at_start(&node).await;

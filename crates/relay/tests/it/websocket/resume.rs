@@ -157,6 +157,7 @@ async fn ids_of_a_log_that_was_moved_away_are_a_gap_in_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_that_the_node_has_pruned_meanwhile_are_a_gap() {
     // Block files are pruned as a whole; this test option of the node limits them to 64 KiB.
+    // Of its own: it is pruned.
     let node = Bitcoind::start(Options {
         prune: Some(1),
         args: vec!["-fastprune".to_owned()],
