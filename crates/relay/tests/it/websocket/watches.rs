@@ -266,5 +266,8 @@ async fn no_message_of_a_watch_follows_the_answer_to_its_end() {
     }
     // A message in transit would have arrived by now.
     wire.assert_open().await;
-    assert_eq!(get(&relay, "/metrics").await["relay_metrics"]["watches"], 0);
+    testkit::eventually(DEADLINE, "the end of all watches", async || {
+        (get(&relay, "/metrics").await["relay_metrics"]["watches"] == 0).then_some(())
+    })
+    .await;
 }
