@@ -36,9 +36,13 @@ fn blocks(data_dir: &Path) -> Vec<IndexedBlock> {
     (0..=tip).map(|height| index.block(height).unwrap().unwrap()).collect()
 }
 
-/// The database with one byte flipped that its checksums cover: the first of those after an offset given by the seed.
+/// Prime, and larger than a page of the database: of the pages that no checksum covers, one byte is tried, not all.
+const STRIDE: usize = 4_099;
+
+/// The database with one byte flipped that its checksums cover: the first of those that the seed and the stride lead
+/// to.
 fn flipped(whole: &[u8], data_dir: &Path, seed: usize) -> Vec<u8> {
-    let places = (0..whole.len()).map(|n| (seed.wrapping_mul(0x9e37_79b1) + n * 7) % whole.len());
+    let places = (0..whole.len()).map(|n| (seed.wrapping_mul(0x9e37_79b1) + n * STRIDE) % whole.len());
     for at in places.filter(|at| whole[*at] != 0) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::copy(data_dir.join("index/000000.rows"), dir.path().join("000000.rows")).unwrap();
@@ -54,6 +58,7 @@ fn flipped(whole: &[u8], data_dir: &Path, seed: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_index_is_moved_aside_and_rebuilt() {
+    // Of its own: it is restarted.
     let mut node = Bitcoind::start(Options::default()).await;
     let mut payer = Payer::funded(&node).await;
     let payee = Payee::new(&[]);
