@@ -136,10 +136,13 @@ async fn the_python_client() {
     .await;
 }
 
+/// `scripts/test` installs them while the tests are built, which takes longer than all of these tests.
+const PYTHON_PACKAGES: &str = include_str!("reference_clients/python.txt");
+
 async fn python() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/python-tools");
     let found = Command::new(script)
-        .args(["aiohttp==3.14.5", "websockets==17.4"])
+        .args(PYTHON_PACKAGES.split_whitespace())
         .stderr(Stdio::inherit())
         .output()
         .await
