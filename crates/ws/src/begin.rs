@@ -26,6 +26,16 @@ pub(super) struct LogPosition {
     pub(super) cursor: Cursor,
     pub(super) resume: Option<Resume>,
     pub(super) resumed_after: Option<u64>,
+    /// The client receives new events only, those after the cursor.
+    is_live: bool,
+}
+
+impl LogPosition {
+    /// The field `last_event_id` of the handshake response. For a client that receives new events only, it is not the
+    /// head, which may be higher by now: a client that resumes from this id would miss the events between.
+    pub(super) fn last_event_id(&self, head: u64) -> u64 {
+        if self.is_live { self.cursor.after() } else { head }
+    }
 }
 
 /// Why there is no such position.
@@ -47,6 +57,7 @@ impl Begin {
                     // Before the first block is known, nothing is written to the log.
                     resume: hub.tip().is_none().then_some(Resume::Gap),
                     resumed_after: None,
+                    is_live: true,
                 });
             }
             Self::After(event) => {
@@ -62,6 +73,10 @@ impl Begin {
             resumed_after: of_blocks.then(|| cursor.after()),
             cursor,
             resume: Some(resume),
+            is_live: false,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

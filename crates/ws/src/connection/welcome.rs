@@ -17,20 +17,17 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let is_live = matches!(begin, Begin::Now);
         let position = begin
             .position(&self.handles.hub)
             .await
             .map_err(|error| failed(&error))?;
-        let mut response = HandshakeResponse {
+        let last_event_id = position.last_event_id(*self.head.borrow());
+        let response = HandshakeResponse {
             resume: position.resume,
             resumed_after: position.resumed_after,
+            last_event_id,
             ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
-        if is_live {
-            // Not the head, which may be higher by now: a client that resumes from this id would miss what is between.
-            response.last_event_id = position.cursor.after();
-        }
         self.cursor = Some(position.cursor.held_by(self.mail.barrier()));
         self.behind = true;
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
