@@ -71,7 +71,10 @@ impl HistoryScanner {
             self.skip_missing(&mut scans).await;
             if !self.turn(turn, &mut turns, &mut scans).await {
                 tokio::select! {
-                    Some(waiting) = self.orders.next() => scans.extend(waiting),
+                    waiting = self.orders.next() => match waiting {
+                        Some(waiting) => scans.extend(waiting),
+                        None => return,
+                    },
                     () = tokio::time::sleep(POLL_INTERVAL) => {}
                 }
             }

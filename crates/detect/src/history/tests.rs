@@ -1,3 +1,5 @@
+mod run;
+
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use bitcoin::{Amount, BlockHash, Txid};
