@@ -241,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_with_a_large_debt_is_not_co_scheduled() {
+        let mut fair = Fair::new(QUANTUM);
+        for (at, owner) in [(1, 1), (2, 2)] {
+            fair.enter(address(at), owner);
+        }
+        assert_eq!(fair.pick(), Some(1));
+        let debt = MAX_CO_SCHEDULED_DEBT.unsigned_abs() * QUANTUM;
+        fair.charge(address(2), 2, debt - 1);
+        assert_eq!(fair.co_scheduled(10), [1, 2]);
+        fair.charge(address(2), 2, QUANTUM + 1);
+        assert_eq!(fair.co_scheduled(10), [1]);
+    }
+
+    #[test]
     fn an_owner_that_left_leaves_no_state() {
         let mut fair = Fair::new(QUANTUM);
         for owner in 0..100 {

@@ -13,7 +13,7 @@ use super::{Batch, Class, Keys, Owner};
 /// closed: it has more keys than its share of the processors can scan.
 pub(super) const ROWS_BEHIND: usize = 200_000;
 /// Largest number of queued batches of one connection, because batches can be small.
-const BATCHES_BEHIND: usize = 4_096;
+pub(super) const BATCHES_BEHIND: usize = 4_096;
 
 /// Owners with work for the express thread (the mempool), for the general threads (mempool and blocks), and with
 /// backfill.

@@ -411,6 +411,12 @@ mod tests {
         busy
     }
 
+    /// Releases the slot once it is evicted.
+    async fn makes_way(slot: Slot) {
+        let evicted = timeout(Duration::from_secs(1), slot.evicted()).await;
+        evicted.expect("an eviction in time");
+    }
+
     fn evicted(slot: &Slot) -> bool {
         slot.connection.cut.is_cancelled()
     }
@@ -450,11 +456,7 @@ mod tests {
         // A connection that was busy at the arrival of the new one is evicted once it is idle.
         let [under_way, ..] = all_busy;
         drop(under_way);
-        let makes_way = async {
-            first.evicted().await;
-            drop(first);
-        };
-        let (slot, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way);
+        let (slot, ()) = tokio::join!(timeout(Duration::from_secs(1), next), makes_way(first));
         assert!(slot.unwrap().is_ok());
     }
 
@@ -463,11 +465,8 @@ mod tests {
         let slots = slots(2);
         let (slow, whole) = (served(&slots, HERE).await.unwrap(), served(&slots, HERE).await.unwrap());
         let (_unfinished, _finished) = (slow.request(), busy(&whole));
-        let makes_way = async {
-            slow.evicted().await;
-            drop(slow);
-        };
-        let (slot, ()) = tokio::join!(timeout(Duration::from_secs(1), served(&slots, HERE)), makes_way);
+        let newcomer = timeout(Duration::from_secs(1), served(&slots, HERE));
+        let (slot, ()) = tokio::join!(newcomer, makes_way(slow));
         assert!(slot.unwrap().is_ok() && !evicted(&whole));
     }
 

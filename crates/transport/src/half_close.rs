@@ -186,14 +186,22 @@ mod tests {
         (HalfClose::new(near, slot.connection(), broken).0, far)
     }
 
+    /// What the stream reads, after far less than a test may take.
+    async fn read(stream: &mut HalfClose<DuplexStream>) -> io::Result<usize> {
+        let within = 10 * ANSWER_TIMEOUT;
+        let mut bytes = [0; 10];
+        let read = tokio::time::timeout(within, stream.read(&mut bytes)).await;
+        read.expect("the end of the connection in time")
+    }
+
     #[tokio::test(start_paused = true)]
     async fn without_a_request_a_half_close_ends_the_connection() {
         let slot = slot().await;
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let since = Instant::now();
-        assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
+        assert_eq!(read(&mut stream).await.unwrap(), 0);
         drop(slot.request());
-        assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
+        assert_eq!(read(&mut stream).await.unwrap(), 0);
         assert_eq!(since.elapsed(), Duration::ZERO);
     }
 
@@ -203,7 +211,7 @@ mod tests {
         let busy = slot.request();
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let since = Instant::now();
-        assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
+        assert_eq!(read(&mut stream).await.unwrap(), 0);
         assert!(
             (BODY_END_TIMEOUT..2 * BODY_END_TIMEOUT).contains(&since.elapsed()),
             "half a request"
@@ -216,13 +224,13 @@ mod tests {
             assert!(reading.await.is_err(), "the answer is in progress");
             stream.write_all(b"part").await.unwrap();
         }
-        assert_eq!(stream.read(&mut [0; 10]).await.unwrap(), 0);
+        assert_eq!(read(&mut stream).await.unwrap(), 0);
         assert!(since.elapsed() >= 4 * ANSWER_TIMEOUT - 4 * POLL_INTERVAL && since.elapsed() < 5 * ANSWER_TIMEOUT);
         // A sent answer ends the wait immediately, whatever happens to the connection.
         let (mut stream, _far) = finished(&slot, |_| None).await;
         let (_, read) = tokio::join!(async { drop(busy) }, async {
             tokio::task::yield_now().await;
-            stream.read(&mut [0; 10]).await
+            read(&mut stream).await
         });
         assert_eq!(read.unwrap(), 0);
     }
@@ -236,7 +244,7 @@ mod tests {
         let broken = |_: &DuplexStream| Some(io::ErrorKind::ConnectionReset.into());
         let (mut stream, _far) = finished(&slot, broken).await;
         let since = Instant::now();
-        let error = stream.read(&mut [0; 10]).await.unwrap_err();
+        let error = read(&mut stream).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         assert!(since.elapsed() < ANSWER_TIMEOUT);
     }

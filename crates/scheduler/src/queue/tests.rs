@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sdk_relay_bip352::{EligibleTx, Prepared, Receiver, ScanKey, Search, TaprootOutput};
 
 use super::*;
-use crate::tasks::ROWS_BEHIND;
+use crate::tasks::{BATCHES_BEHIND, ROWS_BEHIND};
 use crate::{Entry, Facts, Keys, Row};
 
 fn receiver(n: u8) -> Arc<Prepared> {
@@ -229,6 +229,52 @@ fn an_owner_too_far_behind_is_refused_and_others_are_not() {
 }
 
 #[test]
+fn an_owner_with_too_many_small_batches_is_refused_and_others_are_not() {
+    let keys = receiver(1);
+    let mut queue = Queue::default();
+    let mut accepted = 0;
+    while queue
+        .push(&batch(Class::Mempool, 1, 1), &client(1, 1, &[(&keys, &[1])]))
+        .is_ok()
+    {
+        accepted += 1;
+        assert!(accepted <= BATCHES_BEHIND + 1, "the queue is not bounded");
+    }
+    assert_eq!(accepted, BATCHES_BEHIND + 1);
+    let next = batch(Class::Block, 1, 2);
+    queue.push(&next, &client(2, 1, &[(&keys, &[2])])).unwrap();
+}
+
+/// Each of these addresses stays below its own bound.
+#[test]
+fn the_backfill_of_all_addresses_together_is_bounded() {
+    let keys = receiver(1);
+    let many: Keys = (0..2_000).map(|n| Entry::new(&keys, vec![n])).collect();
+    let client = |address: u8| Client {
+        owner: u64::from(address),
+        address: [198, 51, 100, address].into(),
+        keys: Arc::clone(&many),
+    };
+    let snapshot = Arc::new(Batch::new(
+        Class::Backfill,
+        vec![Arc::clone(&rows(1)[0]); 10_000].into(),
+        1,
+    ));
+    let mut queue = Queue::default();
+    let newcomer = client(0).address;
+    let mut addresses = 0;
+    while !queue.is_busy(newcomer) {
+        addresses += 1;
+        assert!(addresses <= 20, "the queue is not bounded");
+        queue.push(&snapshot, &client(addresses)).unwrap();
+        assert!(queue.backfill[&client(addresses).address] < BACKFILL_PER_ADDRESS);
+    }
+    assert!(addresses > 9, "{addresses}");
+    queue.leave(1);
+    assert!(!queue.is_busy(newcomer));
+}
+
+#[test]
 fn matches_are_reported_in_the_order_of_the_rows() {
     let keys = receiver(1);
     let mut queue = Queue::default();
@@ -299,6 +345,21 @@ fn many_owners_share_the_pieces_of_a_block() {
     assert_eq!(pairs, 200 * 64);
     assert!(pieces.len() < 20, "{} pieces", pieces.len());
     assert_eq!(ended(&mut queue).len(), 200);
+}
+
+#[test]
+fn the_snapshot_for_a_new_watch_is_not_starved_by_the_blocks_of_others() {
+    let (busy, new) = (receiver(1), receiver(2));
+    let mut queue = Queue::default();
+    for mark in 0..2 * BACKFILL_TURN {
+        let block = batch(Class::Block, 1, mark);
+        queue.push(&block, &client(1, 1, &[(&busy, &[1])])).unwrap();
+    }
+    let snapshot = batch(Class::Backfill, 1, 99);
+    queue.push(&snapshot, &client(2, 2, &[(&new, &[2])])).unwrap();
+    let classes: Vec<_> = work(&mut queue).into_iter().map(|(_, class, _)| class).collect();
+    let waited = classes.iter().position(|class| *class == Class::Backfill);
+    assert_eq!(waited.map(|pieces| pieces as u64 + 1), Some(BACKFILL_TURN));
 }
 
 /// The search in the first row, shared by all clients, after its start.
