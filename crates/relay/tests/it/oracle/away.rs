@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{RelayProcess, eventually};
 
 use crate::oracle::proxy::{Answer, proxy};
-use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
+use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is, until_well};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_oracle_outage_is_survived() {
@@ -75,8 +75,7 @@ async fn the_index_does_not_wait_for_an_oracle_that_is_behind() {
 
     // It catches up: detected without a new block.
     newest.store(u32::MAX, Ordering::Relaxed);
-    let received = until_oracle_is(&relay, "connected").await;
-    assert_eq!(received["status"], "healthy", "{received}");
+    until_well(&relay).await;
     scene.pay().await;
     scene.indexed(&relay).await;
     assert_eq!(metric(&relay, "sdk_relay_blindbit_implausible_total").await, 0);

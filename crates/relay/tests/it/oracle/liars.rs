@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::{RelayProcess, eventually};
 
 use crate::oracle::proxy::{Answer, proxy};
-use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is};
+use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is, until_well};
 
 /// The generator: a valid point, but not a tweak of a transaction.
 const OTHER: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
@@ -110,8 +110,7 @@ async fn costs_these_blocks_alone(scene: &Scene, liar: &str, wrong: bool, which:
         relay.stderr()
     );
     // It still receives requests.
-    let health = until_oracle_is(&relay, "connected").await;
-    assert_eq!(health["status"], "healthy", "{which}: {health}");
+    until_well(&relay).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,6 +109,15 @@ pub(crate) async fn until_oracle_is(relay: &RelayProcess, word: &str) -> Value {
     .await
 }
 
+/// Waits for a healthy relay with a connected Oracle: other problems can last longer on a busy machine.
+pub(crate) async fn until_well(relay: &RelayProcess) {
+    eventually(DEADLINE, "a healthy relay with a connected Oracle", async || {
+        let health = health(relay).await;
+        (health["services"]["blindbit"] == "connected" && health["status"] == "healthy").then_some(())
+    })
+    .await;
+}
+
 /// A figure of the text format of `/metrics`.
 pub(crate) async fn metric(relay: &RelayProcess, name: &str) -> u64 {
     let request = Request::get(format!("{}/metrics", relay.http_url())).header("accept", "text/plain");
