@@ -57,6 +57,15 @@ impl Bare {
         matches!(timeout(DEADLINE, self.stream.write_all(bytes)).await, Ok(Ok(())))
     }
 
+    /// Sends these bytes again and again, without reading, until the relay ends the connection. Panics if it does not
+    /// within `deadline`, whether it accepts data or not.
+    pub async fn flood(&mut self, bytes: &[u8], deadline: Duration) {
+        let flooding = async { while self.stream.write_all(bytes).await.is_ok() {} };
+        timeout(deadline, flooding)
+            .await
+            .expect("the relay ends the connection in time");
+    }
+
     /// Sends one masked frame; the first byte holds FIN, the reserved bits and the opcode.
     pub async fn send_frame(&mut self, first_byte: u8, payload: &[u8]) -> bool {
         self.send(&frame(first_byte, payload)).await

@@ -1,5 +1,5 @@
 //! Relays whose time limits are short, so that a test of a limit waits for seconds: the test program starts itself as
-//! such a relay. The last test has the limits of a real one.
+//! such a relay; or relays with a limit so long that another one must act. The last test has the limits of a real one.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ fn child() {
             timeouts.mesh.response = Duration::from_secs(4);
             timeouts.mesh.bind_after = 3;
         }
+        // Longer than any test.
+        Ok("patience") => timeouts.transport.headers = Duration::from_secs(3600),
         Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),
         _ => return,
     }
@@ -48,6 +50,11 @@ fn child() {
 /// A relay on its embedded chain that waits for no client as long as a real one.
 pub(crate) fn standalone() -> RelayOptions {
     with("connections")
+}
+
+/// A relay on its embedded chain that closes no connection because its request is late.
+pub(crate) fn patient() -> RelayOptions {
+    with("patience")
 }
 
 /// A relay on its embedded chain that lets no request wait long for memory.

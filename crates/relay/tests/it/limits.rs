@@ -137,7 +137,7 @@ async fn headers_and_body_have_a_time_limit() {
 #[tokio::test]
 async fn idle_connections_are_evicted() {
     open_files::to_the_most();
-    let relay = RelayProcess::start(standalone()).await;
+    let relay = RelayProcess::start(impatient::patient()).await;
     let mut idle = Vec::new();
     for _ in 0..HTTP_CONNECTIONS {
         idle.push(connect(&relay.http_url()).await);

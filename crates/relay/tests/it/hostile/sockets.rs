@@ -1,6 +1,6 @@
 //! Invalid bytes below the level of messages: on the TCP connection, before and after the upgrade, on both ports.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bitcoin::secp256k1::rand::Rng;
 use bitcoin::secp256k1::rand::rngs::StdRng;
@@ -89,7 +89,6 @@ async fn clients_that_stall_are_disconnected() {
                 waiting.push(tokio::spawn(async move {
                     let mut bare = Bare::connect(&url).await;
                     bare.send(beginning.as_bytes()).await;
-                    let since = Instant::now();
                     let (mut reading, mut writing) = bare.stream.split();
                     let drip = async {
                         // A byte at intervals, so that the connection is not idle. It ends with the connection.
@@ -108,13 +107,13 @@ async fn clients_that_stall_are_disconnected() {
                         () = end => {}
                         () = tokio::time::sleep(DEADLINE) => panic!("{url} still waits for {beginning:?}, {drips}"),
                     }
-                    since.elapsed()
                 }));
             }
         }
     }
-    // The same after the upgrade: frames that never make a message are no handshake.
+    // The same after the upgrade: no frame, and frames that never make a message, are no handshake.
     for bytes in [
+        Vec::new(),
         frame(0x01, b""),
         frame(0x01, b"{"),
         vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
@@ -122,16 +121,13 @@ async fn clients_that_stall_are_disconnected() {
         let url = urls[0].clone();
         waiting.push(tokio::spawn(async move {
             let mut bare = Bare::connect(&url).await.upgrade().await;
-            let since = Instant::now();
             bare.send(&bytes).await;
             let sent = bare.read_to_end(DEADLINE).await;
             assert_eq!(close_code(&sent), Some(1002), "no handshake in time");
-            since.elapsed()
         }));
     }
-    for waited in waiting {
-        let waited = waited.await.unwrap();
-        assert!(waited < Duration::from_secs(30), "{waited:?}");
+    for client in waiting {
+        client.await.unwrap();
     }
     stage.end().await;
 }
@@ -155,10 +151,7 @@ async fn endless_fragments_are_bounded() {
     let mut bare = Bare::connect(&stage.url()).await.upgrade().await;
     bare.send_frame(0x01, b"").await;
     let empty = frame(0x00, b"").repeat(1000);
-    let since = Instant::now();
-    while bare.send(&empty).await {
-        assert!(since.elapsed() < DEADLINE, "it is still accepted");
-    }
+    bare.flood(&empty, DEADLINE).await;
     stage.end().await;
 }
 
@@ -176,17 +169,11 @@ async fn floods_without_reading_are_disconnected() {
             let mut bare = Bare::connect_narrow(&url).await.upgrade().await;
             bare.send_frame(0x81, handshake(&["notifications"]).to_string().as_bytes())
                 .await;
-            let since = Instant::now();
-            // Nothing is read. A write to a full buffer waits until the relay ends the connection.
-            while bare.send(&flood).await {
-                assert!(since.elapsed() < DEADLINE, "the flood is still accepted");
-            }
-            since.elapsed()
+            bare.flood(&flood, DEADLINE).await;
         }));
     }
     for flood in floods {
-        let took = flood.await.unwrap();
-        assert!(took < Duration::from_secs(50), "{took:?}");
+        flood.await.unwrap();
     }
     stage.end().await;
 }
