@@ -1,4 +1,4 @@
-//! The layers of the configuration: defaults, file, environment, flags.
+//! The layers of the configuration: defaults, file, credentials, environment, flags.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use sdk_relay_files::{is_absent, open_regular};
 
 use crate::changes::{CHANGES_FILE, Changes};
 use crate::config::Config;
+use crate::credentials::{CredentialFiles, DIRECTORY_VARIABLE};
 use crate::data_dir::default_data_dir;
 use crate::environment::{Environment, UnknownVariable};
 use crate::error::ConfigError;
@@ -23,6 +24,7 @@ pub const FILE_NAME: &str = "sdk_relay.toml";
 #[derive(Clone, Debug)]
 pub struct Loader {
     overrides: Overrides,
+    credentials: CredentialFiles,
     environment: Environment,
     /// The file existed when this was created: it must still exist at a restart.
     had_file: bool,
@@ -35,9 +37,12 @@ impl Loader {
     }
 
     fn with_environment(overrides: Overrides, environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let environment: Vec<_> = environment.collect();
+        let directory = environment.iter().find(|(name, _)| name == DIRECTORY_VARIABLE);
         let mut loader = Self {
             overrides,
-            environment: Environment::new(environment),
+            credentials: CredentialFiles::new(directory.map(|(_, path)| path.into())),
+            environment: Environment::new(environment.into_iter()),
             had_file: false,
         };
         // If the check fails, the file is assumed to exist, and reading it gives the error.
@@ -105,6 +110,7 @@ impl Loader {
             Ok(None) => {}
             Err(error) => wrong.push(error),
         }
+        wrong.extend(self.credentials.merge(&mut values));
         self.environment.merge(&mut values);
         self.overrides.merge(&mut values);
         // The file may name another data directory; the changes are read from the effective one.

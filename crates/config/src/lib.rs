@@ -8,6 +8,7 @@ mod blindbit_url;
 mod changes;
 mod check;
 mod config;
+mod credentials;
 mod data_dir;
 mod environment;
 mod error;

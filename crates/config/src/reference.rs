@@ -27,7 +27,8 @@ overrides which.
 - **In the environment**, a list is written with commas: `SDK_RELAY_HTTP__HOSTS=a.example.com,b.example.com`.
 - **At runtime** says whether [`PUT /config`](API.md#change-the-configuration) changes the setting. All others take
   effect at the next start: edit the file, then [`POST /restart`](API.md#restart-the-relay).
-- **Secrets** are shown nowhere: neither in errors nor in the log nor by `GET /config`.
+- **Secrets** are shown nowhere: neither in errors nor in the log nor by `GET /config`. Each can also be a
+  [credential of systemd](operating.md#keep-secrets-out-of-the-file): a file with the name of the key.
 ";
 
 /// The configuration file with every key at its default, with documentation.

@@ -1,0 +1,196 @@
+//! Credentials of the service manager as a layer of the configuration: files in `$CREDENTIALS_DIRECTORY` (systemd's
+//! `LoadCredential=`). A file with the name of a secret setting has its value.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sdk_relay_files::{is_absent, open_regular};
+
+use crate::error::ConfigError;
+use crate::names;
+use crate::setting::Setting;
+use crate::settings::TABLE;
+use crate::values::Values;
+
+/// The variable in which systemd gives the directory.
+pub(super) const DIRECTORY_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+/// Largest credential in bytes. The longest values are passwords that people choose; a larger file is another one.
+const LARGEST: u64 = 4096;
+
+/// The directory of the credentials; without one there are none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CredentialFiles(Option<PathBuf>);
+
+impl CredentialFiles {
+    pub(super) fn new(directory: Option<PathBuf>) -> Self {
+        Self(directory.filter(|directory| !directory.as_os_str().is_empty()))
+    }
+
+    /// Merges the credentials over the lower layers. Returns the errors of those that cannot be used.
+    pub(super) fn merge(&self, values: &mut Values) -> Vec<ConfigError> {
+        let Some(directory) = &self.0 else {
+            return Vec::new();
+        };
+        let mut wrong = misspelt(directory);
+        for setting in TABLE.iter().copied().filter(|setting| setting.is_secret) {
+            match value(&directory.join(setting.key)) {
+                Ok(Some(text)) => values.set(setting, setting.read_text(&text), origin(setting.key)),
+                Ok(None) => {}
+                Err(error) => wrong.push(ConfigError::Syntax {
+                    origin: origin(setting.key),
+                    reason: format!("cannot be read: {error}"),
+                }),
+            }
+        }
+        wrong
+    }
+}
+
+fn origin(name: &str) -> String {
+    format!("credential {name}")
+}
+
+/// The text of a credential without the line end that editors and `echo` write.
+fn value(path: &Path) -> std::io::Result<Option<String>> {
+    if is_absent(path)? {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    open_regular(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::Error::other(format!("it is larger than {LARGEST} bytes")));
+    }
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(Some(text))
+}
+
+/// Errors for names that are close to that of a secret setting: ignoring such a file would drop a token. A file with
+/// another name is one that a setting such as `tls.key` names.
+fn misspelt(directory: &Path) -> Vec<ConfigError> {
+    let error = |name: &str, reason: String| ConfigError::Syntax {
+        origin: origin(name),
+        reason,
+    };
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(source) => {
+            let origin = format!("environment variable {DIRECTORY_VARIABLE}");
+            let reason = format!("cannot list {}: {source}", directory.display());
+            return vec![ConfigError::Syntax { origin, reason }];
+        }
+    };
+    let meant = |name: &str| -> Option<&'static Setting> {
+        if names::setting(name).is_some() {
+            return None;
+        }
+        names::nearest(name).filter(|setting| setting.is_secret)
+    };
+    let mut wrong = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let meant = meant(&name).map(|meant| format!("there is no such setting; did you mean {}?", meant.key));
+                wrong.extend(meant.map(|reason| error(&name, reason)));
+            }
+            Err(source) => wrong.push(error("(unknown)", format!("cannot be listed: {source}"))),
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::tests::from;
+    use crate::{Config, Credentials};
+
+    const TOKEN: &str = "a-token-of-the-service-manager";
+
+    fn with(files: &[(&str, &[u8])], toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        let path = dir.path().to_str().unwrap();
+        from(toml, &[&[(DIRECTORY_VARIABLE, path)], env].concat())
+    }
+
+    fn message(files: &[(&str, &[u8])]) -> String {
+        with(files, "", &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_credential_overrides_the_file_and_the_environment_overrides_it() {
+        let files: &[(&str, &[u8])] = &[
+            ("bitcoin_core.password", b"of the credential\r\n"),
+            ("auth.admin_token", TOKEN.as_bytes()),
+        ];
+        let toml = "[bitcoin_core]\nuser = \"me\"\npassword = \"of the file\"\n";
+        let password = |config: Config| match config.bitcoin_core.credentials {
+            Credentials::UserPassword(_, password) => password.expose().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let config = with(files, toml, &[]).unwrap();
+        assert!(
+            config
+                .auth
+                .admin_token
+                .as_ref()
+                .is_some_and(|token| token.expose() == TOKEN)
+        );
+        assert_eq!(password(config), "of the credential");
+        let env = [("SDK_RELAY_BITCOIN_CORE__PASSWORD", "of the environment")];
+        assert_eq!(password(with(files, toml, &env).unwrap()), "of the environment");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error_without_the_value() {
+        let short = message(&[("auth.read_token", b"tooshort")]);
+        assert!(
+            short.starts_with("credential auth.read_token: auth.read_token = …: expected 16 or more"),
+            "{short}"
+        );
+        let misspelt = message(&[("auth.admin_tokn", TOKEN.as_bytes())]);
+        assert_eq!(
+            misspelt,
+            "credential auth.admin_tokn: there is no such setting; did you mean auth.admin_token?"
+        );
+        let large = message(&[("mesh.secret", &[b'x'; 4097])]);
+        assert_eq!(
+            large,
+            "credential mesh.secret: cannot be read: it is larger than 4096 bytes"
+        );
+        let binary = message(&[("mesh.secret", &[0xff; 32])]);
+        assert!(
+            binary.starts_with("credential mesh.secret: cannot be read: "),
+            "{binary}"
+        );
+        let nowhere = from("", &[(DIRECTORY_VARIABLE, "/nowhere")]).unwrap_err().to_string();
+        assert!(
+            nowhere.starts_with("environment variable CREDENTIALS_DIRECTORY: cannot list /nowhere: "),
+            "{nowhere}"
+        );
+    }
+
+    /// A setting may name a credential by its path.
+    #[test]
+    fn files_with_other_names_are_left_alone() {
+        with(&[("tls.key", b"a key"), ("other", b"a file")], "", &[]).unwrap();
+        from("", &[(DIRECTORY_VARIABLE, "")]).unwrap();
+    }
+
+    /// The unit of the packages loads a credential for each secret setting, of a name that the administrator's
+    /// directory of credentials shares with other services.
+    #[test]
+    fn the_unit_loads_each_secret_setting() {
+        let unit = include_str!("../../../deploy/systemd/sdk_relay.service");
+        let loaded: Vec<_> = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix("LoadCredential="))
+            .collect();
+        let secret = TABLE.iter().filter(|setting| setting.is_secret);
+        let expected: Vec<_> = secret.map(|s| format!("{}:sdk_relay.{}", s.key, s.key)).collect();
+        assert_eq!(loaded, expected);
+    }
+}
