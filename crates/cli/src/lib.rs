@@ -4,12 +4,13 @@
 
 mod flags;
 mod init;
+mod package_files;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::{say, say_error, say_warning};
 use sdk_relay_service::preflight;
@@ -47,6 +48,12 @@ enum Command {
     Init(Place),
     /// Scan the history of a running relay for payments to a wallet, print them, and exit
     Scan(ScanArguments),
+    /// Write the manual pages and shell completions to a directory, for a package
+    #[command(hide = true)]
+    PackageFiles {
+        /// The directory; created if it does not exist
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +99,7 @@ impl Cli {
             Some(Command::CheckConfig(settings)) => check(settings.overrides()),
             Some(Command::Init(place)) => init::init(place.overrides()),
             Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
+            Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

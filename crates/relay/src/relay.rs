@@ -14,6 +14,7 @@ use sdk_relay_service::dev::DevTools;
 use sdk_relay_service::{DRAIN_WITHIN, Failure, Identity, Restart, Settings, Status};
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_transport::{Tls, TlsError};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +97,11 @@ impl Relay {
     /// Counters of its detection.
     pub fn detection_metrics(&self) -> &Arc<DetectionMetrics> {
         &self.service.parts.metrics.detection
+    }
+
+    /// The threads that serve its HTTP API.
+    pub fn http_runtime(&self) -> Option<&Handle> {
+        self.servers.http_runtime.handle()
     }
 
     /// Its HTTP API.

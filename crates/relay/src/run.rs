@@ -12,6 +12,7 @@ use sdk_relay_cli::{source, with_causes};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::{Log, log_panic, say, say_warning, welcome};
 use sdk_relay_protocol::CloseCode;
+use sdk_relay_supervisor::service_manager::ServiceManager;
 use sdk_relay_supervisor::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
 use sdk_relay_telemetry::SOFTWARE_VERSION;
 use sdk_relay_transport::{Ports, http_runtime, open_files};
@@ -93,6 +94,9 @@ async fn keep_running(
     timeouts: Timeouts,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let manager = ServiceManager::from_environment();
+    // Of the process, not of a relay: a restart is no reason to miss a ping.
+    let _watchdog = manager.start_watchdog();
     let mut before: Option<Config> = None;
     let ports = Ports::default();
     loop {
@@ -111,7 +115,7 @@ async fn keep_running(
             // On a separate task: parts of it block on the disk, and a signal must end it nevertheless.
             AbortOnDropHandle::new(tokio::spawn(start))
         };
-        let Some(started) = unless_ended(start(&config), &mut signals).await else {
+        let Some(started) = unless_ended(start(&config), &mut signals, &manager).await else {
             return Ok(());
         };
         let relay = match (started, before.take()) {
@@ -125,7 +129,7 @@ async fn keep_running(
                     error,
                     "the relay cannot start with the new configuration; returning to the old one"
                 );
-                let Some(started) = unless_ended(start(&old), &mut signals).await else {
+                let Some(started) = unless_ended(start(&old), &mut signals, &manager).await else {
                     return Ok(());
                 };
                 let relay = started.context("the relay cannot start with the previous configuration either")?;
@@ -135,7 +139,7 @@ async fn keep_running(
             }
         };
         signals.guard(relay.supervisor()).await?;
-        match serve(relay, &mut signals).await? {
+        match serve(relay, &mut signals, &manager).await? {
             End::Signal => return Ok(()),
             End::Restart(new, old) => {
                 log.level(&new);
@@ -151,12 +155,14 @@ async fn keep_running(
 async fn unless_ended(
     mut start: AbortOnDropHandle<anyhow::Result<Relay>>,
     signals: &mut Signals,
+    manager: &ServiceManager,
 ) -> Option<anyhow::Result<Relay>> {
     loop {
         tokio::select! {
             started = &mut start => return Some(started.context("the start panicked").flatten()),
             signal = signals.next() => if let Signal::End(signal) = signal {
                 tracing::info!(signal, "shutting down during the start");
+                manager.stopping("shutting down during the start");
                 // What it has started ends with it, before the runtime does: a part that ends alone is an error.
                 start.abort();
                 if timeout(RUNTIME_ENDS_WITHIN, start).await.is_err() {
@@ -175,7 +181,7 @@ enum End {
     Restart(Box<Config>, Box<Config>),
 }
 
-async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
+async fn serve(relay: Relay, signals: &mut Signals, manager: &ServiceManager) -> anyhow::Result<End> {
     let (ws, http) = (relay.ws_addr(), relay.http_addr());
     let (status, restart, settings) = (
         relay.status().clone(),
@@ -184,17 +190,23 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
     );
     let address = relay.identity().address.clone();
     tracing::info!(%ws, %http, address, "listening");
+    // Not later: while the node is unavailable, clients connect and read the log.
+    manager.ready(relay.http_runtime().into_iter().cloned().collect(), &status);
+    relay
+        .supervisor()
+        .task("service manager", manager.clone().report(status.clone()));
     let mut ready = false;
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End(signal) => {
                     tracing::info!(signal, "shutting down");
+                    manager.stopping("shutting down");
                     relay.shut_down(CloseCode::GoingAway).await;
                     tracing::info!("shutdown complete");
                     return Ok(End::Signal);
                 }
-                Signal::Reload => reload_certificate(&relay),
+                Signal::Reload => manager.reloading(|| reload_certificate(&relay)),
             },
             () = status.ready(), if !ready => {
                 ready = true;
@@ -206,6 +218,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
             restart_id = restart.requested() => match settings.reload() {
                 Ok(new) => {
                     tracing::info!(restart_id, "restarting");
+                    manager.status("restarting");
                     let old = settings.started_with().clone();
                     relay.shut_down(CloseCode::Restart).await;
                     return Ok(End::Restart(Box::new(new), Box::new(old)));
@@ -219,6 +232,7 @@ async fn serve(relay: Relay, signals: &mut Signals) -> anyhow::Result<End> {
             },
             // A relay with a failed part cannot serve: exit, so that the service manager restarts it.
             failure = relay.failed() => {
+                manager.status(&format!("{failure}: the process is exiting"));
                 if timeout(FAILURE_ENDS_WITHIN / 2, relay.shut_down(CloseCode::Server)).await.is_err() {
                     tracing::warn!("exiting before all connections and tasks have ended");
                 }

@@ -5,6 +5,7 @@
 //! Connections are owned too, and may end: a panic in one is logged and ends only that connection, so that no client
 //! can end the relay for others.
 
+pub mod service_manager;
 pub mod signals;
 
 use std::collections::BTreeMap;

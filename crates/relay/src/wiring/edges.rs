@@ -23,7 +23,7 @@ pub(crate) struct Servers {
     pub(crate) http_api: Front,
     /// Closes the connections of both with this code.
     pub(crate) ending: watch::Sender<Option<CloseCode>>,
-    _http_runtime: HttpRuntime,
+    pub(crate) http_runtime: HttpRuntime,
 }
 
 /// Serves both APIs. The registries are those of `GET /metrics`.
@@ -55,7 +55,7 @@ pub(crate) fn serve(
         websockets,
         http_api,
         ending,
-        _http_runtime: http_runtime,
+        http_runtime,
     })
 }
 

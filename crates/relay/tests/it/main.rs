@@ -37,6 +37,7 @@ mod reorganisations;
 mod restart;
 mod samples;
 mod scan;
+mod service_manager;
 mod slow_clients;
 mod stage;
 mod story;
