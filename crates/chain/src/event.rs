@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
+use tokio::time::Instant;
 
 /// Height and hash of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +104,17 @@ pub enum ChainEvent {
     /// and that the stream has not reported since, has left the mempool. Sent after each start and after each loss of
     /// signals, once all their `TxsEntered` and `TxLeft` are sent.
     MempoolSynced,
+}
+
+/// An event, and when the follower learned of it.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The event.
+    pub event: ChainEvent,
+    /// When the signal arrived, or the poll began, that led to it.
+    pub noticed: Instant,
+    /// When everything that it contains was available.
+    pub available: Instant,
 }
 
 /// The inputs that a mempool transaction spends. They identify the transaction that replaced another.

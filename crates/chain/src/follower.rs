@@ -31,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::event::{BlockRef, ChainEvent};
+use crate::event::{BlockRef, Observed};
 use crate::joined::joined;
 use crate::source::ChainSource;
 
@@ -61,7 +61,7 @@ impl Follower {
         source: Arc<dyn ChainSource>,
         start: Start,
         options: FollowerOptions,
-    ) -> (Self, mpsc::Receiver<ChainEvent>) {
+    ) -> (Self, mpsc::Receiver<Observed>) {
         let (events, receiver) = mpsc::channel(options.events_ahead.max(1));
         let (driver, status) = driver::Driver::new(source, start, options, events);
         let task = AbortOnDropHandle::new(tokio::spawn(driver.run()));

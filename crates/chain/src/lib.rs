@@ -11,7 +11,7 @@ pub mod rpc;
 mod signals;
 pub mod source;
 
-pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
+pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx, Observed};
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{

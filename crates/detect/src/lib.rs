@@ -32,7 +32,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use sdk_relay_chain::ChainEvent;
+use sdk_relay_chain::Observed;
 use sdk_relay_scheduler::Scheduler;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ use worker::Worker;
 /// cancelled or the stream of chain events ends.
 pub fn start(
     parts: Parts,
-    events: mpsc::Receiver<ChainEvent>,
+    events: mpsc::Receiver<Observed>,
     stop: CancellationToken,
     threads: &dyn SpawnThread,
 ) -> Result<Started, StartError> {

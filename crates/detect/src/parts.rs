@@ -9,7 +9,7 @@ use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_store::{EventLog, StoreError};
-use sdk_relay_telemetry::Vitals;
+use sdk_relay_telemetry::{Timings, Vitals};
 use tokio::sync::oneshot;
 
 use crate::metrics::DetectionMetrics;
@@ -24,6 +24,8 @@ pub struct Parts {
     pub metrics: Arc<DetectionMetrics>,
     /// State for `/health`.
     pub vitals: Arc<Vitals>,
+    /// Timings of events.
+    pub timings: Arc<Timings>,
     /// For addresses.
     pub network: Network,
     /// The relay's own wallet.

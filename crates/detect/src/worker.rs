@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bitcoin::{BlockHash, ScriptBuf, Txid};
-use sdk_relay_chain::ChainEvent;
+use sdk_relay_chain::Observed;
 use sdk_relay_scheduler::{Batch as Rows, Outcome, Owner, Scheduler};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Detection};
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     snapshot: Vec<(Segment, Arc<Rows>)>,
     scheduler: Scheduler,
     next_event_id: u64,
+    /// When the follower learned of the chain event that is being applied, and when it was available.
+    observed: Option<(Instant, Instant)>,
     /// Blocks that are being scanned for watches. Their events are committed.
     block_scans: Vec<BlockScan>,
 }
@@ -85,12 +88,13 @@ impl Worker {
             snapshot: Vec::new(),
             scheduler,
             block_scans: Vec::new(),
+            observed: None,
         })
     }
 
     pub(super) async fn run(
         mut self,
-        mut events: mpsc::Receiver<ChainEvent>,
+        mut events: mpsc::Receiver<Observed>,
         mut commands: mpsc::Receiver<Command>,
         mut outcomes: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
@@ -116,9 +120,11 @@ impl Worker {
                     self.wallet_scripts = scripts;
                 }
                 event = events.recv(), if first_scripts.is_none() => match event {
-                    Some(event) => {
+                    Some(observed) => {
                         outcomes_in_a_row = 0;
-                        self.apply(event, &stop).await;
+                        self.observed = Some((observed.noticed, observed.available));
+                        self.apply(observed.event, &stop).await;
+                        self.observed = None;
                     }
                     None => break,
                 },

@@ -54,6 +54,11 @@ impl Cursor {
         self.after
     }
 
+    /// Whether it has reached the head since it started.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// Limits it to the event in `barrier`. The barrier must be lowered before the delayed events are committed.
     pub fn held_by(mut self, barrier: watch::Receiver<u64>) -> Self {
         self.barrier = Some(barrier);

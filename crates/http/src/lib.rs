@@ -22,6 +22,7 @@ mod requests;
 mod restart;
 mod state;
 mod sync;
+mod timings;
 mod tx;
 
 use std::sync::Arc;
@@ -74,6 +75,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     let mut reading = Router::new()
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
+        .route("/timings", get(timings::timings))
         .route("/config", get(config::config))
         .route("/relays", get(relays::list))
         .route("/relays/{relay_id}", get(relays::one))

@@ -24,6 +24,7 @@ use utoipa::OpenApi;
         super::health::live,
         super::health::ready,
         super::metrics::metrics,
+        super::timings::timings,
         super::config::config,
         super::config::change,
         super::restart::restart,

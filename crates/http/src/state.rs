@@ -11,7 +11,7 @@ use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_service::dev::DevTools;
 use sdk_relay_service::{Identity, Restart, Settings, Status};
-use sdk_relay_telemetry::{LogTap, NodeFigures, Traffic, Vitals};
+use sdk_relay_telemetry::{LogTap, NodeFigures, Timings, Traffic, Vitals};
 use sdk_relay_transport::AnswerBudget;
 
 use crate::requests::HttpMetrics;
@@ -60,6 +60,8 @@ pub struct Figures {
     pub vitals: Arc<Vitals>,
     /// Figures of the node.
     pub node: Arc<NodeFigures>,
+    /// Timings of events.
+    pub timings: Arc<Timings>,
     /// The tweak index; `None` if `index.enabled` is false.
     pub index: Option<Index>,
 }

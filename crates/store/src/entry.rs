@@ -112,6 +112,20 @@ impl EventKind {
         Self::TweaksInParts,
     ];
 
+    /// The `notification_type` of its messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::PaymentDetected => "payment_detected",
+            Self::PaymentReverted => "payment_reverted",
+            Self::BlockMined => "block_mined",
+            Self::BlockDisconnected => "block_disconnected",
+            Self::RelayConnected => "relay_connected",
+            Self::RelayDisconnected => "relay_disconnected",
+            Self::Tweaks | Self::TweaksInParts => "tweaks",
+        }
+    }
+
     /// Its number in the file.
     pub fn number(self) -> u8 {
         self as u8

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 )]
 pub struct Traffic {
     pub connections: Gauge,
+    pub clients_behind: Gauge,
     pub messages_received: Counter,
     pub messages_sent: Counter,
     pub notifications_sent: Counter,
@@ -64,6 +65,11 @@ impl Traffic {
             "websocket_connections",
             "Current WebSocket connections",
             self.connections.clone(),
+        );
+        registry.register(
+            "clients_behind",
+            "WebSocket connections to which not all events have been sent yet",
+            self.clients_behind.clone(),
         );
         let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter(

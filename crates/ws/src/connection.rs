@@ -4,6 +4,7 @@
 //! shutdown), handles it, and waits again. No other task waits for it: it reads events from the hub as fast as the
 //! client accepts them, and its queues are bounded.
 
+mod behind;
 mod deliver;
 mod errors;
 mod pending;
@@ -30,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, interval_at, sleep_until};
 
+use self::behind::Behind;
 use self::pending::Pending;
 use super::session::{Action, Session, refusal};
 use super::socket::{Received, Socket, WriteFailed};
@@ -80,8 +82,7 @@ pub(crate) struct Connection {
     link: Option<Inbound>,
     mac: Option<String>,
     cursor: Option<Cursor>,
-    /// There may be events that were not sent to the client yet.
-    behind: bool,
+    behind: Behind,
     head: watch::Receiver<u64>,
     reports: broadcast::Receiver<Report>,
     mailbox: Mailbox,
@@ -125,7 +126,7 @@ impl Connection {
             link: None,
             mac: None,
             cursor: None,
-            behind: false,
+            behind: Behind::new(Arc::clone(&handles.traffic)),
             head: handles.hub.head(),
             reports: handles.hub.reports(),
             pending: Pending::new(Arc::clone(&handles), mailbox.clone()),
@@ -163,7 +164,7 @@ impl Connection {
                     Err(self.no_handshake())
                 }
                 Ok(()) = self.head.changed(), if self.session.is_open() => self.advance(socket).await,
-                () = std::future::ready(()), if self.behind => self.advance(socket).await,
+                () = std::future::ready(()), if self.behind.get() => self.advance(socket).await,
                 () = barrier_changed(&mut self.barrier), if self.session.is_open() => self.advance(socket).await,
                 frames = next_part(&mut self.tweaks_history, self.cursor.as_ref()), if self.tweaks_history.is_some() => {
                     self.send_history(socket, frames).await

@@ -7,7 +7,7 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Host, Mesh, Syncs};
 use sdk_relay_service::{Identity, KeyWork, Settings};
-use sdk_relay_telemetry::Traffic;
+use sdk_relay_telemetry::{Timings, Traffic};
 use sdk_relay_transport::InputBudget;
 
 use crate::timeouts::Timeouts;
@@ -36,6 +36,8 @@ pub struct Handles {
     pub input: Arc<InputBudget>,
     /// How long clients may take.
     pub timeouts: Timeouts,
+    /// Timings of events.
+    pub timings: Arc<Timings>,
     /// Metrics of the traffic.
     pub traffic: Arc<Traffic>,
 }

@@ -12,7 +12,7 @@ use super::local_chain::LocalChain;
 use super::mempool_view::MempoolView;
 use super::status::{FollowState, FollowStatus, Reporter};
 use super::{FollowerOptions, Start};
-use crate::event::{BlockRef, ChainEvent};
+use crate::event::{BlockRef, ChainEvent, Observed};
 use crate::signals::Signals;
 use crate::source::{ChainSource, Signal, SourceError};
 
@@ -48,7 +48,9 @@ pub(super) struct Driver {
     pub(super) announce: bool,
     /// The last attempt failed. The status recovers only after a complete successful round.
     pub(super) failing: bool,
-    events: mpsc::Sender<ChainEvent>,
+    events: mpsc::Sender<Observed>,
+    /// When the signal arrived, or the poll began, whose consequences are being emitted.
+    noticed: Instant,
     signals: Option<Signals>,
     /// Signals arrive, and every change since the first one was signalled. A publisher may be missing, or stop, without
     /// an error.
@@ -60,7 +62,7 @@ impl Driver {
         source: Arc<dyn ChainSource>,
         start: Start,
         options: FollowerOptions,
-        events: mpsc::Sender<ChainEvent>,
+        events: mpsc::Sender<Observed>,
     ) -> (Self, watch::Receiver<FollowStatus>) {
         let chain = LocalChain::new(start.recent);
         let (report, status) = Reporter::new(chain.tip());
@@ -75,6 +77,7 @@ impl Driver {
             announce: true,
             failing: false,
             events,
+            noticed: Instant::now(),
             signals: None,
             signalled: false,
         };
@@ -110,6 +113,7 @@ impl Driver {
     }
 
     async fn follow(&mut self, backoff: &mut Backoff) -> Result<Infallible, Stop> {
+        self.noticed = Instant::now();
         // Signals first, snapshot second: a change in between is in at least one of them.
         self.subscribe();
         self.reconcile().await?;
@@ -122,9 +126,13 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = self.events.closed() => return Err(Stop::ConsumerGone),
-                _ = tick.tick() => self.poll().await?,
+                _ = tick.tick() => {
+                    self.noticed = Instant::now();
+                    self.poll().await?;
+                }
                 signal = next_signal(&mut self.signals) => match signal {
                     Some(signal) => {
+                        self.noticed = Instant::now();
                         let batch = self.drain(Some(signal));
                         self.apply(batch).await?;
                     }
@@ -214,7 +222,12 @@ impl Driver {
 
     /// Sends an event to the consumer; waits while the queue is full.
     pub(super) async fn emit(&self, event: ChainEvent) -> Result<(), Stop> {
-        self.events.send(event).await.map_err(|_| Stop::ConsumerGone)
+        let observed = Observed {
+            event,
+            noticed: self.noticed,
+            available: Instant::now(),
+        };
+        self.events.send(observed).await.map_err(|_| Stop::ConsumerGone)
     }
 
     /// Publishes a new tip in the status.

@@ -9,7 +9,7 @@ use bitcoin::{Amount, Transaction, Txid};
 use sdk_relay_chain::follower::{FollowState, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::Auth;
-use sdk_relay_chain::{BlockRef, ChainEvent, LeaveReason};
+use sdk_relay_chain::{BlockRef, ChainEvent, LeaveReason, Observed};
 use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ const AMOUNT: Amount = Amount::from_sat(1_000_000);
 /// A consumer whose state is built from the events only.
 struct Consumer {
     follower: Follower,
-    events: mpsc::Receiver<ChainEvent>,
+    events: mpsc::Receiver<Observed>,
     recent: Vec<BlockRef>,
     mempool: HashSet<Txid>,
     connected: Vec<Txid>,
@@ -48,7 +48,8 @@ impl Consumer {
         let event = timeout(DEADLINE, self.events.recv())
             .await
             .expect("an event in time")
-            .expect("the stream continues");
+            .expect("the stream continues")
+            .event;
         match &event {
             ChainEvent::BlockConnected { at, block } => {
                 let tip = self.recent.last().expect("a jump comes first");

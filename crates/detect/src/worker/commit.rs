@@ -6,7 +6,9 @@ use bitcoin::OutPoint;
 use bytes::Bytes;
 use sdk_relay_protocol::{EncodeError, Event, Notification, Payment, ServerMessage, encode};
 use sdk_relay_store::{Batch, BlockChange, InvalidBlockHash, LogEntry};
+use sdk_relay_telemetry::Stages;
 use sdk_relay_telemetry::clock::unix_now;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
@@ -89,6 +91,7 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
+        let detected = Instant::now();
         while let Err(error) = self.parts.store.commit(&batch) {
             if self.parts.vitals.set_store_fails(true) {
                 tracing::error!(%error, "cannot write events: check the disk of data_dir; detection is paused, retrying every second");
@@ -101,8 +104,28 @@ impl Worker {
         if self.parts.vitals.set_store_fails(false) {
             tracing::info!("events can be written again");
         }
+        self.time_commit(&batch, detected);
         self.next_event_id += batch.events.len() as u64;
         self.parts.hub.publish(batch.events, batch.block);
+    }
+}
+
+impl Worker {
+    /// Records the times of a batch that is committed and not published yet. Events of the mesh have none.
+    fn time_commit(&self, batch: &Batch, detected: Instant) {
+        let (Some((noticed, available)), Some(first), Some(last)) =
+            (self.observed, batch.events.first(), batch.events.last())
+        else {
+            return;
+        };
+        let mut types: Vec<&'static str> = batch.events.iter().map(|event| event.kind.as_str()).collect();
+        types.dedup();
+        let stages = Stages {
+            node: available - noticed,
+            detect: detected - available,
+            log: detected.elapsed(),
+        };
+        self.parts.timings.committed(first.id, last.id, types, stages);
     }
 }
 

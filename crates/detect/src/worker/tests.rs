@@ -20,7 +20,7 @@ use sdk_relay_bip352::send::{Input, InputKey, output_keys};
 use sdk_relay_bip352::{
     EligibleTx, Engine, EngineError, Fast, Hit, Pair, Prepared, Receiver, ScanKey, Scanner, SilentPaymentAddress,
 };
-use sdk_relay_chain::{BlockRef, BlockWithPrevouts, MempoolTx};
+use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, MempoolTx};
 use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
@@ -130,7 +130,7 @@ fn payment(n: u8, to: &SilentPaymentAddress) -> (Transaction, Vec<TxOut>) {
     (tx, vec![out(ScriptBuf::new_p2wpkh(&public.wpubkey_hash()))])
 }
 
-fn block(height: u32, txs: Vec<(Transaction, Vec<TxOut>)>) -> ChainEvent {
+fn block(height: u32, txs: Vec<(Transaction, Vec<TxOut>)>) -> Observed {
     let (txdata, prevouts): (Vec<_>, Vec<_>) = txs.into_iter().unzip();
     let header = Header {
         version: BlockVersion::TWO,
@@ -145,13 +145,23 @@ fn block(height: u32, txs: Vec<(Transaction, Vec<TxOut>)>) -> ChainEvent {
         hash: header.block_hash(),
     };
     let block = Block { header, txdata };
-    ChainEvent::BlockConnected {
+    let event = ChainEvent::BlockConnected {
         at,
         block: Arc::new(BlockWithPrevouts {
             size: block.total_size(),
             block,
             prevouts,
         }),
+    };
+    observed(event)
+}
+
+fn observed(event: ChainEvent) -> Observed {
+    let now = Instant::now();
+    Observed {
+        event,
+        noticed: now,
+        available: now,
     }
 }
 
@@ -205,6 +215,7 @@ fn fixture(engine: impl Engine + 'static) -> Fixture {
         hub: Arc::clone(&hub),
         metrics: Arc::default(),
         vitals: Arc::new(Vitals::new(None)),
+        timings: Arc::default(),
         network: Network::Regtest,
         own: Arc::new(scanner.prepare(receiver(0))),
         scanner: scanner.clone(),
@@ -265,7 +276,7 @@ async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
         prevouts,
     };
     chain
-        .send(ChainEvent::TxsEntered(vec![Arc::new(entered)]))
+        .send(observed(ChainEvent::TxsEntered(vec![Arc::new(entered)])))
         .await
         .expect("detection");
     chain.send(block(2, Vec::new())).await.expect("detection");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bitcoin::{Amount, Txid};
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
-use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource};
+use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource, Observed};
 use sdk_relay_devchain::DevChain;
 use testkit::Payee;
 use tokio::sync::mpsc::Receiver;
@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a consumer of the stream knows.
 struct Known {
-    events: Receiver<ChainEvent>,
+    events: Receiver<Observed>,
     blocks: Vec<BlockRef>,
     mempool: BTreeSet<Txid>,
 }
@@ -27,7 +27,7 @@ impl Known {
         let waiting = waiting.into_iter().collect();
         let reached = async {
             while self.blocks.last() != Some(&tip) || self.mempool != waiting {
-                let event = self.events.recv().await.unwrap();
+                let event = self.events.recv().await.unwrap().event;
                 self.apply(event);
             }
         };

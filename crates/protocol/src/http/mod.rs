@@ -10,6 +10,7 @@ mod metrics;
 mod problem;
 mod relays;
 mod sync;
+mod timings;
 mod tx;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
@@ -28,4 +29,5 @@ pub use sync::{
     ActiveSync, ForceSyncRequest, ForceSyncResponse, ForcedResult, ForcedState, ForcedSync, SyncDirection, SyncFailure,
     SyncHistory, SyncHistoryFilters, SyncOutcome, SyncRecord, SyncStatistics, SyncStatus,
 };
+pub use timings::{EventTimings, Timings, TimingsHistogram};
 pub use tx::{TxRequest, TxResponse};

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
 use sdk_relay_chain::rpc::{Auth, RpcClient};
-use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource};
+use sdk_relay_chain::{BlockRef, ChainSource, Observed};
 use sdk_relay_config::{BitcoinCore, Config, Credentials};
 use sdk_relay_devchain::DevChain;
 use sdk_relay_supervisor::Supervisor;
@@ -68,7 +68,7 @@ pub(crate) fn follow(
     source: &Source,
     recent: Vec<BlockRef>,
     supervisor: &Supervisor,
-) -> (watch::Receiver<FollowStatus>, mpsc::Receiver<ChainEvent>) {
+) -> (watch::Receiver<FollowStatus>, mpsc::Receiver<Observed>) {
     let (follower, events) = Follower::spawn(Arc::clone(&source.chain), Start { recent }, FollowerOptions::default());
     let followed = follower.status();
     supervisor.task("follower", follower.ended());

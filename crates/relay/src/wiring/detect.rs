@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sdk_relay_chain::ChainEvent;
+use sdk_relay_chain::Observed;
 use sdk_relay_chain::node::NodeWallet;
 use sdk_relay_config::Config;
 use sdk_relay_detect::{Detection, NodeWalletKeeper, Parts, Started};
@@ -21,7 +21,7 @@ use super::wallet::Wallet;
 pub(crate) struct Input<'a> {
     pub(crate) config: &'a Config,
     pub(crate) source: &'a Source,
-    pub(crate) events: mpsc::Receiver<ChainEvent>,
+    pub(crate) events: mpsc::Receiver<Observed>,
     pub(crate) store: Arc<Store>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) wallet: &'a Wallet,
@@ -59,6 +59,7 @@ pub(crate) fn start_detection(
         hub: input.hub,
         metrics: Arc::clone(&metrics.detection),
         vitals: Arc::clone(&metrics.vitals),
+        timings: Arc::clone(&metrics.timings),
         network: config.network,
         own: Arc::clone(&input.wallet.own),
         scanner: input.wallet.scanner.clone(),

@@ -74,6 +74,7 @@ impl Service {
             key_work: KeyWork::default(),
             input: Arc::clone(&self.input_budget),
             timeouts: self.timeouts.ws,
+            timings: Arc::clone(&self.parts.metrics.timings),
             traffic: Arc::clone(&self.parts.metrics.traffic),
         })
     }
@@ -98,6 +99,7 @@ impl Service {
             detection: Arc::clone(&self.parts.metrics.detection),
             vitals: Arc::clone(&self.parts.metrics.vitals),
             node: Arc::clone(&self.parts.metrics.node),
+            timings: Arc::clone(&self.parts.metrics.timings),
             index: self.parts.index.clone(),
         };
         let handles = sdk_relay_http::Handles {

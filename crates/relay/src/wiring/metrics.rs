@@ -9,7 +9,7 @@ use sdk_relay_http::HttpMetrics;
 use sdk_relay_mesh_net::MeshMetrics;
 use sdk_relay_service::node_figures;
 use sdk_relay_supervisor::Supervisor;
-use sdk_relay_telemetry::{NodeFigures, Rate, Traffic, Vitals};
+use sdk_relay_telemetry::{NodeFigures, Rate, Timings, Traffic, Vitals};
 use sdk_relay_transport::InputMetrics;
 
 /// The registries of `GET /metrics`.
@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) mesh: Arc<MeshMetrics>,
     pub(crate) detection: Arc<DetectionMetrics>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) timings: Arc<Timings>,
     pub(crate) rate: Arc<Rate>,
     pub(crate) node: Arc<NodeFigures>,
 }
@@ -54,6 +55,7 @@ impl Metrics {
             mesh,
             detection,
             vitals: Arc::new(Vitals::new(tip)),
+            timings: Arc::default(),
             rate: Arc::default(),
             node: Arc::default(),
         }

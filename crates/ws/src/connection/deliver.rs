@@ -17,9 +17,11 @@ impl Connection {
             return Ok(());
         };
         match self.handles.hub.next(cursor, self.session.topics()).await {
-            Ok(Next::UpToDate) => self.behind = false,
+            Ok(Next::UpToDate) => self.behind.set(false),
             Ok(Next::Frames(frames)) => {
-                self.behind = true;
+                self.behind.set(true);
+                // A connection with watches waits for its scans: its times would tell of them.
+                let is_timed = cursor.is_live() && !self.session.has_watches();
                 // An event passes the barrier once everything before it is scanned for this client's watches and the
                 // payments found are in the mailbox. They are sent first, so that a client that receives a block has
                 // already received the payments in it.
@@ -28,6 +30,9 @@ impl Connection {
                     socket.feed(frame).await?;
                 }
                 socket.flush().await?;
+                if is_timed {
+                    self.time_delivery(&frames);
+                }
                 self.handles.traffic.messages_sent.inc_by(frames.len() as u64);
                 self.handles.traffic.notifications_sent.inc_by(frames.len() as u64);
             }
@@ -39,6 +44,14 @@ impl Connection {
             Err(error) => return Err(failed(&error)),
         }
         Ok(())
+    }
+
+    fn time_delivery(&self, frames: &[Frame]) {
+        let first = frames.iter().find_map(Frame::event_id);
+        let last = frames.iter().rev().find_map(Frame::event_id);
+        if let (Some(first), Some(last)) = (first, last) {
+            self.handles.timings.delivered(first, last);
+        }
     }
 
     /// Sends payments to the client's watches: this one, and those queued after it.

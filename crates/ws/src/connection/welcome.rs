@@ -29,7 +29,7 @@ impl Connection {
             ..self.handshake_response(HandshakeStatus::Accepted, None)
         };
         self.cursor = Some(position.cursor.held_by(self.mail.barrier()));
-        self.behind = true;
+        self.behind.set(true);
         self.send(socket, &ServerMessage::HandshakeResponse(response)).await?;
         self.first_reports(socket, self.session.topics().iter().collect()).await
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_chain::ChainEvent;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
+use sdk_relay_chain::{ChainEvent, Observed};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 pub(crate) struct Consumer {
     pub(crate) model: Arc<Model>,
     pub(crate) follower: Follower,
-    pub(crate) events: mpsc::Receiver<ChainEvent>,
+    pub(crate) events: mpsc::Receiver<Observed>,
     pub(crate) replica: Replica,
 }
 
@@ -55,7 +55,7 @@ impl Consumer {
     }
 
     async fn event(&mut self) -> ChainEvent {
-        let event = self.events.recv().await.expect("the stream never ends");
+        let event = self.events.recv().await.expect("the stream never ends").event;
         self.replica.apply(&event, &self.model.world());
         event
     }

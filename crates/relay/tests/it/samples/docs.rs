@@ -30,7 +30,9 @@ const EXACT: [&str; 8] = [
     "sync_types",
 ];
 /// Fields that may be null where the example has a value, or vice versa.
-const MAY_BE_NULL: [&str; 14] = [
+const MAY_BE_NULL: [&str; 16] = [
+    "events.client_ms",
+    "events.total_ms",
     "resume",
     "data.fee",
     "data.fee_sats",
