@@ -11,7 +11,8 @@ use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_C
 
 const PAGE: &str = include_str!("docs/page.html");
 const STYLE: &str = include_str!("docs/style.css");
-const SCRIPT: &str = include_str!("docs/script.js");
+/// What the page shows, then the requests that it can send.
+const SCRIPT: &str = concat!(include_str!("docs/script.js"), include_str!("docs/try.js"));
 
 /// The page with inlined style and script.
 static WHOLE: LazyLock<String> = LazyLock::new(|| PAGE.replace("/* STYLE */", STYLE).replace("/* SCRIPT */", SCRIPT));

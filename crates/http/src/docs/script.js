@@ -203,8 +203,8 @@ function operation(of, method, path, op) {
     node("span", { class: "method " + method }, method.toUpperCase()), node("span", { class: "name" }, path),
     node("span", { class: "summary" }, ...told(op.summary)),
     needs.length ? node("span", { class: "lock", title: "Required token" }, needs.join(" or ")) : null);
-  const words = [method, path, op.summary, op.description, op.operationId].join(" ").toLowerCase();
-  return node("details", { class: "entry", id: "http/" + op.operationId, "data-words": words }, summary, inner);
+  if (method === "get") inner.append(...tryIt(path, op));
+  return entry("http/" + op.operationId, summary, inner, [method, op.operationId]);
 }
 
 function message(of, who, name, given) {
@@ -212,8 +212,14 @@ function message(of, who, name, given) {
   const examples = (given.examples || []).flatMap((example) => [node("h3", {}, "Example ", node("code", {}, example.name)), json(example.payload)]);
   const summary = node("summary", {}, node("span", { class: "name" }, given.name), node("span", { class: "summary" }, ...told(given.summary)));
   const inner = node("div", {}, ...examples, node("h3", {}, "Fields"), fields);
-  const words = [given.name, given.summary].join(" ").toLowerCase();
-  return node("details", { class: "entry", id: "websocket/" + name, "data-words": words }, summary, inner);
+  return entry("websocket/" + name, summary, inner, []);
+}
+
+// Everything that the entry says can be searched for: names of fields and values, statuses, descriptions.
+function entry(id, summary, inner, words) {
+  const made = node("details", { class: "entry", id }, summary, inner);
+  made.words = [made.textContent, ...words].join(" ").toLowerCase();
+  return made;
 }
 
 function httpView(of) {
@@ -261,6 +267,7 @@ function fill(view, groups) {
 function show() {
   const [view, entry] = decodeURIComponent(location.hash.slice(1)).split("/");
   const name = documents[view] ? view : "http";
+  queueMicrotask(search);
   for (const [key, section] of Object.entries(documents)) section.hidden = key !== name;
   for (const link of document.querySelectorAll("#views a")) {
     if (link.getAttribute("href") === "#" + name) link.setAttribute("aria-current", "page");
@@ -274,14 +281,51 @@ function show() {
   }
 }
 
-// Leaves the entries that have the wanted word, and the groups that still have entries.
+// Leaves the entries that have the wanted word, in both views, and the groups that still have entries.
 function search() {
   const wanted = document.getElementById("search").value.trim().toLowerCase();
-  for (const group of document.querySelectorAll(".group")) {
-    const entries = [...group.querySelectorAll(".entry")];
-    for (const entry of entries) entry.hidden = entry.link.hidden = !entry.dataset.words.includes(wanted);
-    group.hidden = group.link.hidden = entries.every((entry) => entry.hidden);
+  const found = {};
+  for (const [name, view] of Object.entries(documents)) {
+    const entries = [...view.querySelectorAll(".entry")];
+    for (const entry of entries) entry.hidden = entry.link.hidden = !entry.words.includes(wanted);
+    for (const group of view.querySelectorAll(".group")) {
+      group.hidden = group.link.hidden = [...group.querySelectorAll(".entry")].every((entry) => entry.hidden);
+    }
+    found[name] = entries.filter((entry) => !entry.hidden);
+    if (wanted.length >= LEAST_LETTERS) found[name].slice(0, MOST_OPENED).forEach((entry) => reveal(entry, wanted));
   }
+  for (const link of document.querySelectorAll("#views a")) {
+    const name = link.getAttribute("href").slice(1);
+    link.dataset.found = wanted ? " (" + found[name].length + ")" : "";
+  }
+  result(wanted, found);
+}
+
+// A word this short is in nearly every entry.
+const LEAST_LETTERS = 3;
+// Entries that are opened at the fields that have the word; more are not read at once.
+const MOST_OPENED = 20;
+
+// Opens the entry where one of its fields, types or values has the word.
+function reveal(entry, wanted) {
+  for (const found of entry.querySelectorAll(".field, .kind")) {
+    if (!found.textContent.toLowerCase().includes(wanted)) continue;
+    for (let at = found; at && at !== entry.parentElement; at = at.parentElement) {
+      if (at.tagName === "DETAILS") at.open = true;
+    }
+  }
+}
+
+// Says how much was found, and where, if it is not in this view.
+function result(wanted, found) {
+  const here = Object.keys(documents).find((name) => !documents[name].hidden);
+  const there = here === "http" ? "websocket" : "http";
+  const said = document.getElementById("found");
+  const titles = { http: "the HTTP API", websocket: "the WebSocket API" };
+  const link = node("a", { href: "#" + there }, found[there].length + " in " + titles[there]);
+  if (!wanted || found[here].length) said.replaceChildren();
+  else if (found[there].length) said.replaceChildren("Nothing in " + titles[here] + " has “" + wanted + "”, but ", link, ".");
+  else said.replaceChildren("Nothing found for “" + wanted + "”. The search looks at paths, messages, fields, values and descriptions.");
 }
 
 async function get(path) {
@@ -297,7 +341,7 @@ async function start() {
     document.getElementById("version").textContent = "API " + http.info.version;
     documents.http = httpView(http);
     documents.websocket = websocketView(websocket);
-    main.replaceChildren(documents.http, documents.websocket);
+    main.replaceChildren(node("p", { id: "found", role: "status" }), documents.http, documents.websocket);
     addEventListener("hashchange", show);
     document.getElementById("search").addEventListener("input", search);
     show();
@@ -305,5 +349,3 @@ async function start() {
     document.getElementById("state").textContent = "Cannot load the documents. " + error.message;
   }
 }
-
-start();
