@@ -19,6 +19,10 @@ ci:
 schemathesis *args:
     ./scripts/schemathesis {{args}}
 
+# The dashboard in a browser; `just dashboard --screenshots` makes the pictures of docs/dashboard.md
+dashboard *args:
+    ./scripts/dashboard-test {{args}}
+
 # The WebSocket conformance suite ($AUTOBAHN) with all its sections, and its result in docs/autobahn.md
 autobahn:
     AUTOBAHN_CASES='1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*' AUTOBAHN_SUMMARY="$PWD/docs/autobahn.md" ./scripts/test -p sdk_relay --test it autobahn::

@@ -18,6 +18,8 @@ pub fn welcome(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Opt
          \n\
          \x20 WebSocket API   ws{s}://{ws}\n\
          \x20 HTTP API        http{s}://{http}\n\
+         \x20 Dashboard       http{s}://{http}/\n\
+         \x20 API reference   http{s}://{http}/docs\n\
          \x20 Silent-payment address of its wallet:\n\
          \x20 {address}\n\
          \n\

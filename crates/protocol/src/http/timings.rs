@@ -45,7 +45,8 @@ pub struct EventTimings {
     pub detect_ms: f64,
     /// Until the events are on the disk.
     pub log_ms: f64,
-    /// Until they are handed to the first WebSocket connection without watches that follows the log live; `null` before.
+    /// Until they are handed to the first WebSocket connection that has no watches and follows the log live; `null`
+    /// before.
     #[schema(required)]
     pub client_ms: Option<f64>,
     /// Sum of all; `null` while `client_ms` is.
@@ -58,7 +59,7 @@ pub struct EventTimings {
 pub struct TimingsHistogram {
     /// Upper bounds in milliseconds, inclusive.
     pub bounds_ms: Vec<u64>,
-    /// Number of events up to each bound that exceed the bound before it; one more than there are bounds: the last counts
-    /// those beyond all.
+    /// Number of events up to each bound that exceed the bound before it; one more than there are bounds: the last
+    /// counts those beyond all.
     pub counts: Vec<u64>,
 }

@@ -92,7 +92,11 @@ impl Service {
 
     /// The HTTP API: its own routes and those of the other edges.
     fn http(&self, websockets: &Arc<sdk_relay_ws::Handles>, registries: Registries) -> Front {
-        let edges = vec![self.blindbit(), sdk_relay_ws::edge(websockets)];
+        let edges = vec![
+            self.blindbit(),
+            sdk_relay_ws::edge(websockets),
+            sdk_relay_dashboard::edge(),
+        ];
         let figures = Figures {
             registry: registries.public,
             private_registry: registries.private,
