@@ -27,6 +27,14 @@ dashboard *args:
 autobahn:
     AUTOBAHN_CASES='1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*' AUTOBAHN_SUMMARY="$PWD/docs/autobahn.md" ./scripts/test -p sdk_relay --test it autobahn::
 
+# The packages of a release, in target/package/out: `just release --sign minisign.key`
+release *args:
+    ./scripts/release {{args}}
+
+# The Debian package installed, used, upgraded and purged in a fresh Debian 12 (root is needed)
+release-test:
+    ./scripts/release-test
+
 # Format the code
 fmt:
     cargo fmt --all
