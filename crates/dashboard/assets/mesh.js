@@ -6,7 +6,9 @@ import { Empty, Panel, html } from "./view.js";
 
 // More names than these cannot be read around a circle; the table has all that the relay lists.
 const MOST_NODES = 16;
-const SIZE = { width: 420, height: 300 };
+const WIDTH = 420;
+// Two others stand left and right.
+const heightOf = (others) => (others.length <= 2 ? 130 : 300);
 // Round-trip times at the inner and at the outer ring, in milliseconds.
 const NEAR_MS = 1;
 const FAR_MS = 500;
@@ -19,14 +21,14 @@ function distance(latency) {
   return 0.58 + 0.28 * Math.min(1, share);
 }
 
-function Node({ relay, x, y, isOwn }) {
+function Node({ relay, x, y, height, isOwn }) {
   const health = relay.health || "unknown";
-  const left = x < SIZE.width / 2 - 40;
-  const right = x > SIZE.width / 2 + 40;
+  const left = x < WIDTH / 2 - 40;
+  const right = x > WIDTH / 2 + 40;
   const anchor = left ? "start" : right ? "end" : "middle";
-  const at = left ? Math.max(4, x - 14) : right ? Math.min(SIZE.width - 4, x + 14) : x;
+  const at = left ? Math.max(4, x - 14) : right ? Math.min(WIDTH - 4, x + 14) : x;
   // Above the upper ones and below the others, where no line passes.
-  const below = isOwn ? 33 : y < SIZE.height / 3 ? -17 : 26;
+  const below = isOwn ? 33 : y < height / 3 ? -17 : 26;
   return html`<g class=${`node ${health} ${isOwn ? "own" : ""}`}>
     <circle cx=${x} cy=${y} r=${isOwn ? 16 : 11} />
     <text class="sign" x=${x} y=${y + 4} text-anchor="middle">${SIGNS[health] || "?"}</text>
@@ -35,19 +37,20 @@ function Node({ relay, x, y, isOwn }) {
 }
 
 function Graph({ own, others }) {
-  const [cx, cy] = [SIZE.width / 2, SIZE.height / 2 - 8];
+  const height = heightOf(others);
+  const [cx, cy] = [WIDTH / 2, height / 2 - 8];
   const shown = others.slice(0, MOST_NODES).map((relay, at, { length }) => {
-    const angle = ((at + 0.5) / length) * 2 * Math.PI - Math.PI / 2;
+    const angle = ((at + 0.5) / length) * 2 * Math.PI - (length === 1 ? Math.PI : Math.PI / 2);
     const far = distance(relay.latency);
     return { relay, x: cx + Math.cos(angle) * far * (cx - 26), y: cy + Math.sin(angle) * far * (cy - 18) };
   });
-  return html`<svg class="mesh" viewBox=${`0 0 ${SIZE.width} ${SIZE.height}`} role="img"
+  return html`<svg class="mesh" viewBox=${`0 0 ${WIDTH} ${height}`} role="img"
     aria-label=${t("mesh.graph", { n: others.length })}>
     ${shown.map(({ relay, x, y }) => html`<line class=${relay.link} x1=${cx} y1=${cy} x2=${x} y2=${y} />`)}
     ${shown.map(({ relay, x, y }) => relay.latency !== null && html`<text class="rtt" x=${cx + (x - cx) * 0.56 + (Math.abs(x - cx) < 40 ? 24 : 0)} y=${cy + (y - cy) * 0.56 - (Math.abs(x - cx) < 40 ? -4 : 7)}
       text-anchor="middle">${ms(relay.latency)}</text>`)}
-    ${shown.map(({ relay, x, y }) => html`<${Node} relay=${relay} x=${x} y=${y} />`)}
-    <${Node} relay=${own} x=${cx} y=${cy} isOwn=${true} />
+    ${shown.map(({ relay, x, y }) => html`<${Node} relay=${relay} x=${x} y=${y} height=${height} />`)}
+    <${Node} relay=${own} x=${cx} y=${cy} height=${height} isOwn=${true} />
   </svg>`;
 }
 
@@ -66,6 +69,7 @@ export function Mesh({ s }) {
   const others = s.relays.relays.filter((r) => r.link !== "own");
   const said = t("mesh.said", { n: s.relays.total, healthy: number(s.relays.healthy), warning: number(s.relays.warning), critical: number(s.relays.critical) });
   return html`<${Panel} id="mesh" title=${t("mesh.title")} aside=${said} wide=${true}>
+    ${others.length > MOST_NODES && html`<p class="hint">${t("mesh.more", { n: MOST_NODES })}</p>`}
     ${own && html`<div class="meshview"><${Graph} own=${own} others=${others} />
     ${others.length ? html`<div class="scroll" tabindex="0" role="region" aria-label=${t("mesh.table")}><table>
       <caption class="hidden">${t("mesh.table")}</caption>

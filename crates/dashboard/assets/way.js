@@ -15,13 +15,16 @@ const ICONS = {
   client: "M4 12h9M9.5 8l4 4l-4 4M16 5h4v14h-4",
 };
 
-function Stage({ name, index, timing }) {
+// How the node tells of changes, where the relay says so; otherwise what the stage is.
+const SOURCES = { zmq: "way.zmq", "zmq without sequence": "way.zmqPartly", polling: "way.polling", embedded: "way.embedded" };
+
+function Stage({ name, index, timing, source }) {
   const value = timing && timing[`${name}_ms`];
   return html`<li class=${`stage s${index}`}>
     <svg class="icon" viewBox="-6 -6 36 36" aria-hidden="true"><path d=${ICONS[name]} /></svg>
     <span class="name">${t(`way.${name}`)}</span>
     <span class="time">${value === null || value === undefined ? "–" : ms(value)}</span>
-    <span class="about">${t(`way.${name}About`)}</span>
+    <span class="about">${source ? t(source) : t(`way.${name}About`)}</span>
   </li>`;
 }
 
@@ -34,7 +37,8 @@ export function Way({ s }) {
   });
   return html`<${Panel} id="way" title=${t("way.title")} wide=${true} aside=${said}>
     <ol class=${`way ${timing ? "" : "idle"}`}>
-      ${STAGES.map((name, index) => html`<${Stage} name=${name} index=${index} timing=${timing} />`)}
+      ${STAGES.map((name, index) => html`<${Stage} name=${name} index=${index} timing=${timing}
+        source=${name === "node" && s.health && SOURCES[s.health.event_source]} />`)}
       ${s.newest && html`<li class="pulse" key=${s.newest.id} aria-hidden="true"></li>`}
     </ol>
     ${timing && timing.client_ms === null && html`<p class="hint">${t("way.noClient")}</p>`}

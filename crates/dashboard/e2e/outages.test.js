@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 
-import { faults, said, until, visit } from "./browser.js";
+import { NAME, faults, said, until, visit } from "./browser.js";
 import { Relay, standalone } from "./relay.js";
 
 // What a browser writes into its console about a relay that does not answer, or that answers with an error.
@@ -11,6 +11,8 @@ const NETWORK = /WebSocket connection|Failed to load resource|ERR_/;
 const ADMIN = "dashboard-admin-token";
 const READ = "dashboard-read-token";
 const EVENTS = 10000;
+// A commit to the disk for each of them, by a debug build on a busy machine.
+const EVENTS_WITHIN_MS = 120000;
 // Elements of the page, whatever happens: measured 460 with full lists.
 const MOST_ELEMENTS = 1500;
 const MOST_HEAP = 40e6;
@@ -80,6 +82,24 @@ describe("outages", () => {
     await page.context().close();
   });
 
+  test("under a name that the relay does not know, the page says how to allow it", async () => {
+    const relay = await start(standalone());
+    const page = await visit(relay.url.replace("127.0.0.1", NAME));
+    await until("the refusal", async () => /refuses live connections/.test(await said(page)));
+    assert.match(await page.locator("#state .advice").innerText(), new RegExp(`If ${NAME} is a name of this relay, add it to http.hosts`));
+    // Over plain HTTP, others could read keys.
+    assert.match(await page.locator("#watch").innerText(), /over HTTPS or on localhost/);
+    assert.equal(await page.locator("#watch textarea").count(), 0);
+    assert.deepEqual(faults(page, NETWORK), []);
+    await page.context().close();
+
+    const known = await start(standalone({ HTTP__HOSTS: NAME }));
+    const other = await visit(known.url.replace("127.0.0.1", NAME));
+    await until("live", async () => (await other.locator(".live").innerText()) === "live");
+    assert.deepEqual(faults(other, NETWORK), []);
+    await other.context().close();
+  });
+
   test(`${EVENTS} events leave a page that is no larger`, async () => {
     const relay = await start(standalone({ LOG__LEVEL: "warn" }), { ready: /WebSocket API/ });
     const page = await visit(relay.url);
@@ -87,7 +107,7 @@ describe("outages", () => {
     let height;
     for (let mined = 0; mined < EVENTS; mined += 1000) ({ height } = await relay.post("/dev/mine", { blocks: 1000 }));
     const newest = page.locator(".block strong").nth(1);
-    await until("the last block", async () => Number((await newest.innerText()).replace(/\D/g, "")) === height);
+    await until("the last block", async () => Number((await newest.innerText()).replace(/\D/g, "")) === height, EVENTS_WITHIN_MS);
     assert.equal(await page.locator(".block").count(), 21);
     const elements = await page.evaluate(() => document.querySelectorAll("*").length);
     assert.ok(elements < MOST_ELEMENTS, `${elements} elements`);

@@ -32,6 +32,8 @@ describe("panels", () => {
 
   test("an empty panel says how to fill it", async () => {
     const empty = page.locator("#way .empty");
+    await empty.locator("code").waitFor();
+    await page.locator("#mesh .empty").waitFor();
     assert.match(await empty.innerText(), /Press .Pay./);
     const { silent_payment_address: address } = await relay.get("/config");
     assert.equal(await empty.locator("code").getAttribute("title"), address);

@@ -6,8 +6,8 @@ use axum::response::{Html, IntoResponse, Response};
 use bitcoin::hashes::{Hash, sha256};
 use hyper::StatusCode;
 use hyper::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use sdk_relay_http_common::ApiError;
 
@@ -18,12 +18,6 @@ use crate::assets::{VERSION, accepts_gzip, gzip};
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 );
-/// No other page gets a handle to the window of this one, which may know a token.
-const OPENER: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("cross-origin-opener-policy"),
-    HeaderValue::from_static("same-origin"),
-);
-
 pub(crate) struct Page {
     text: String,
     pub(crate) gzip: Option<Vec<u8>>,
@@ -75,7 +69,6 @@ fn page(headers: &HeaderMap) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        OPENER,
         // The page names the version of its files: it is always asked for again, and sent only if it has changed.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (VARY, HeaderValue::from_static("Accept, Accept-Encoding")),

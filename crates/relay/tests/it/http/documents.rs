@@ -201,6 +201,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         StreamedEvent,
         SyncHistory,
         SyncStatus,
+        Timings,
         TxRequest,
         TxResponse,
     ];
