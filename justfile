@@ -55,6 +55,10 @@ lint:
 layers *args:
     ./scripts/layers {{args}}
 
+# Links, French pages and quoted messages of the Markdown pages
+docs:
+    ./scripts/docs
+
 # The documentation of every crate, private items included; warnings are errors
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
