@@ -1,4 +1,5 @@
-//! Follows a [`ChainSource`] and emits one ordered, bounded stream of [`ChainEvent`]s.
+//! Follows a [`ChainSource`] and emits one ordered, bounded stream of [`ChainEvent`]s, each as
+//! an [`Observed`].
 //!
 //! Guarantees, beyond those of [`ChainEvent`]:
 //!
@@ -15,6 +16,8 @@
 //! Signals are hints. The chain is compared by hashes (`local_chain`), the mempool by snapshots (`mempool_view`) taken
 //! while the tip of the source equals the local tip: with a block in between, mined transactions would look like
 //! removed ones.
+//!
+//! [`ChainEvent`]: crate::event::ChainEvent
 
 mod backoff;
 mod batch;
@@ -43,7 +46,7 @@ pub use status::{FollowState, FollowStatus};
 #[derive(Clone, Debug, Default)]
 pub struct Start {
     /// Recent blocks that the consumer knows, oldest first, without gaps; the last one is its tip. At most
-    /// [`KEPT_BLOCKS`] are used. Empty at the first start: the stream then begins with [`ChainEvent::Jumped`] to the
+    /// [`KEPT_BLOCKS`] are used. Empty at the first start: the stream then begins with `Jumped` to the
     /// source's tip.
     pub recent: Vec<BlockRef>,
 }
