@@ -15,5 +15,5 @@ pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx,
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{
-    BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus,
+    BroadcastError, ChainSource, EventSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus,
 };

@@ -76,11 +76,41 @@ pub enum SourceError {
     },
 }
 
+/// How changes of the chain and of the mempool reach the relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventSource {
+    /// The development chain runs in this process.
+    Embedded,
+    /// The node announces every change over ZMQ.
+    Zmq,
+    /// The node announces blocks or transactions over ZMQ, but not every change (topic `sequence`): it is polled too.
+    ZmqWithoutSequence,
+    /// The node is polled once a second.
+    Polling,
+}
+
+impl EventSource {
+    /// All values.
+    pub const ALL: [Self; 4] = [Self::Embedded, Self::Zmq, Self::ZmqWithoutSequence, Self::Polling];
+
+    /// Its name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Zmq => "zmq",
+            Self::ZmqWithoutSequence => "zmq without sequence",
+            Self::Polling => "polling",
+        }
+    }
+}
+
 /// State of the connection that carries the signals of a source.
 #[derive(Clone, Debug)]
 pub struct Signalling {
     /// Its address.
     pub url: String,
+    /// Whether the node has reported this address; otherwise it is configured.
+    pub is_reported: bool,
     /// Since when it is unreachable, and why.
     pub unreached: Option<(Instant, String)>,
     /// Topics that the node does not publish there, according to the node.
@@ -178,9 +208,13 @@ pub trait ChainSource: Send + Sync + 'static {
     fn signalling(&self) -> Option<Signalling> {
         None
     }
-    /// Whether every change of the mempool and of the chain is signalled, as far as known; otherwise they are polled in
+    /// Whether it is known that every change of the mempool and of the chain is signalled; otherwise they are polled in
     /// addition.
     fn signals_all(&self) -> bool {
         true
+    }
+    /// How changes reach the relay; `None` until the first attempt to receive signals has ended.
+    fn event_source(&self) -> Option<EventSource> {
+        Some(EventSource::Embedded)
     }
 }

@@ -133,7 +133,7 @@ mod tests {
             arguments.filter_map(|a| a.get_long().map(str::to_owned)).collect()
         };
         let with = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let all: BTreeSet<String> = with(&["data-dir", "standalone", "tls-self-signed"]);
+        let all: BTreeSet<String> = with(&["data-dir", "log-level", "network", "standalone", "tls-self-signed"]);
         assert_eq!(longs(AllFlags::augment_args(Command::new("x"))), all);
         assert_eq!(longs(DataDirFlag::augment_args(Command::new("x"))), with(&["data-dir"]));
     }

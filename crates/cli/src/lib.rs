@@ -2,20 +2,23 @@
 //!
 //! [`Cli::run`] runs them; the relay itself is the caller's.
 
+mod check_config;
 mod flags;
 mod init;
 mod package_files;
+mod status;
+mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{say, say_error, say_warning};
-use sdk_relay_service::preflight;
+use sdk_relay_config::Overrides;
+use sdk_relay_console::say_error;
 
 use flags::{AllFlags, DataDirFlag};
+
+pub use text::{source, with_causes};
 
 /// A relay between a Bitcoin node and silent-payment (BIP352) apps.
 ///
@@ -42,10 +45,12 @@ pub struct Cli {
 enum Command {
     /// Run the relay (the default command)
     Run(Settings),
-    /// Check the configuration, with the files and addresses that it names, and exit
-    CheckConfig(Settings),
+    /// Check the configuration, this machine and the node, print what to do, and exit
+    CheckConfig(CheckArguments),
     /// Write a configuration file with every setting and its explanation, and exit
     Init(Place),
+    /// Show the status of a running relay, and exit
+    Status(StatusArguments),
     /// Scan the history of a running relay for payments to a wallet, print them, and exit
     Scan(ScanArguments),
     /// Write the manual pages and shell completions to a directory, for a package
@@ -81,6 +86,23 @@ struct Settings {
 }
 
 #[derive(Debug, Args)]
+struct CheckArguments {
+    /// Do not ask the node
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct StatusArguments {
+    #[command(flatten)]
+    status: status::Arguments,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
 struct ScanArguments {
     #[command(flatten)]
     scan: sdk_relay_scan::Arguments,
@@ -96,8 +118,11 @@ impl Cli {
         let done = match self.command {
             None => run_relay(self.settings.overrides()),
             Some(Command::Run(settings)) => run_relay(settings.overrides()),
-            Some(Command::CheckConfig(settings)) => check(settings.overrides()),
+            Some(Command::CheckConfig(arguments)) => {
+                check_config::check(arguments.settings.overrides(), arguments.offline)
+            }
             Some(Command::Init(place)) => init::init(place.overrides()),
+            Some(Command::Status(arguments)) => status::status(arguments.status, arguments.settings.overrides()),
             Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
             Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
         };
@@ -130,54 +155,5 @@ impl Place {
 impl Settings {
     fn overrides(self) -> Overrides {
         self.flags.0.over(self.file.overrides())
-    }
-}
-
-fn check(overrides: Overrides) -> anyhow::Result<()> {
-    let loader = Loader::new(overrides);
-    loader.unknown_variables().iter().for_each(say_warning);
-    if let Some(file) = loader.nothing_given() {
-        bail!(
-            "there is no configuration file {}, and no setting in the environment: write one with sdk_relay init, or name one with --config",
-            file.display()
-        );
-    }
-    let config = loader.load()?;
-    config.warnings().into_iter().for_each(say_warning);
-    preflight::check(&config)?;
-    match preflight::cookie(&config) {
-        // The default cookie file was not configured: the node may use other credentials, or start later.
-        Err(error) if config.bitcoin_core.has_default_cookie(config.network) => {
-            say_warning(error);
-        }
-        checked => checked?,
-    }
-    say(&format!(
-        "The configuration is valid: {} on {}, data in {}",
-        config.network,
-        source(&config),
-        config.data_dir.display()
-    ));
-    Ok(())
-}
-
-/// An error with its causes. Omits a cause that the message already contains.
-pub fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    })
-}
-
-/// Where the relay gets blocks from, for messages.
-pub fn source(config: &Config) -> String {
-    if config.standalone {
-        "the embedded development chain".to_owned()
-    } else {
-        config.bitcoin_core.url.clone()
     }
 }

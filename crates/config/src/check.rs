@@ -25,10 +25,14 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let unknown = unknown_targets(&self.log_level);
         let origin = self.origin("log.level");
-        unknown
+        let targets = unknown
             .iter()
-            .map(|sentence| format!("{origin}: log.level: {sentence}"))
-            .collect()
+            .map(|sentence| format!("{origin}: log.level: {sentence}"));
+        let ignored = self.without_effect.iter().map(|key| {
+            let origin = self.origin(key);
+            format!("{origin}: {key} has no effect: a standalone relay has its own chain, which is on regtest")
+        });
+        targets.chain(ignored).collect()
     }
 
     /// Checks the rules between values, each of which is valid on its own. `operator_url` is `bitcoin_core.url` without
@@ -84,9 +88,19 @@ impl Config {
             mine_interval: mine_interval(values)?,
             log_level: values.get(&key::LOG_LEVEL)?,
             log_json: values.get(&key::LOG_JSON)?,
+            without_effect: if standalone { of_a_node(values) } else { Vec::new() },
             origins: values.origins(),
         })
     }
+}
+
+/// The keys that are set and concern a node, or the network of one.
+fn of_a_node(values: &Values) -> Vec<&'static str> {
+    let is_regtest = values
+        .get(&key::NETWORK)
+        .is_ok_and(|network| network == Network::Regtest);
+    let concerns = |key: &str| key.starts_with("bitcoin_core.") || (key == key::NETWORK.setting.key && !is_regtest);
+    values.keys().filter(|key| concerns(key)).collect()
 }
 
 /// The errors of all rules, so that they are reported at once.

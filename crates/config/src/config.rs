@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use sdk_relay_bip352::Fast;
 
-pub(crate) use bitcoin_core::default_cookie;
 pub use bitcoin_core::{BitcoinCore, Credentials};
+pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
 pub use parts::{AllowPrivate, Auth, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletKeys};
 
 use crate::error::ConfigError;
@@ -93,6 +93,8 @@ pub struct Config {
     pub log_level: String,
     /// Whether log lines are JSON.
     pub log_json: bool,
+    /// Keys that are set, and have no effect on a standalone relay.
+    pub(crate) without_effect: Vec<&'static str>,
     /// Origins of the values, for errors that are found later.
     pub(crate) origins: Origins,
 }

@@ -125,6 +125,19 @@ impl DataDir {
         })
     }
 
+    /// Process id of the relay that uses the directory now, as it wrote it.
+    pub fn user(path: &Path) -> Option<String> {
+        let mut lock = File::open(path.join(LOCK)).ok()?;
+        // Shared, so that a relay which starts at this moment is disturbed only by another check. Released on drop.
+        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| {
+            let mut process = String::new();
+            match lock.read_to_string(&mut process) {
+                Ok(_) => process.trim().to_owned(),
+                Err(error) => format!("unknown: {error}"),
+            }
+        })
+    }
+
     /// Whether a relay has used the directory before.
     pub fn was_used(&self) -> bool {
         self.was_used
@@ -176,7 +189,9 @@ mod tests {
             message.contains("in use") && message.contains(&std::process::id().to_string()),
             "{message}"
         );
+        assert_eq!(DataDir::user(&path), Some(std::process::id().to_string()));
         drop(first);
+        assert_eq!(DataDir::user(&path), None);
         DataDir::open(&path).unwrap();
     }
 

@@ -56,8 +56,8 @@ impl Environment {
                 continue;
             };
             let key = key.to_lowercase().replace("__", ".");
-            // `SDK_RELAY_CONFIG` corresponds to the flag `--config`.
-            if key == "config" {
+            // `SDK_RELAY_CONFIG` corresponds to the flag `--config`; the command `status` reads `SDK_RELAY_TOKEN`.
+            if key == "config" || key == "token" {
                 continue;
             }
             let Some(setting) = names::setting(&key) else {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_bip352::Fast;
+use sdk_relay_chain::node::ZmqAddress;
 
 use crate::config::AllowPrivate;
 use crate::ip_network::IpNetwork;
@@ -77,7 +78,8 @@ settings! {
 
     /// Bitcoin network of the node. A data directory belongs to one network.
     NETWORK: Network =
-        choice("network", "mainnet", &["mainnet", "testnet", "testnet4", "signet", "regtest"], read::network);
+        choice("network", "mainnet", &["mainnet", "testnet", "testnet4", "signet", "regtest"], read::network)
+            .flag_with("--network", "NETWORK");
 
     /// Directory of the event log, the tweak index and the keys. Empty: `~/.sdk_relay`.
     DATA_DIR: Option<PathBuf> = text("data_dir", "", PATH, read::path).flag_with("--data-dir", "DIR");
@@ -94,7 +96,8 @@ settings! {
     /// fastest that this machine supports.
     SCANNER: Fast = text("scanner", "auto", "auto, avx512-ifma, avx2 or portable", read::scanner);
 
-    /// RPC address of the node, without user and password. Empty: this machine, at the default port of the network.
+    /// RPC address of the node, without user and password. Empty: this machine, at the port that `bitcoin.conf` in a
+    /// usual data directory of the node sets, or else at the default port of the network.
     BITCOIN_CORE_URL: Option<String> =
         text("bitcoin_core.url", "", "http://HOST:PORT, the node's RPC address", read::node_url)
             .changes_text(
@@ -104,8 +107,9 @@ settings! {
                 "http://127.0.0.1:8332",
             );
 
-    /// File with the credentials that the node writes at each start. Empty: where Bitcoin Core writes it. Set either
-    /// this, or user and password.
+    /// File with the credentials that the node writes at each start. Empty: the relay searches the usual data
+    /// directories of a node on this machine (`~/.bitcoin`, `/var/lib/bitcoind`, `/var/lib/bitcoin`,
+    /// `/home/bitcoin/.bitcoin`, those of snap and flatpak). Set either this, or user and password.
     COOKIE_FILE: Option<PathBuf> = text("bitcoin_core.cookie_file", "", PATH, read::path);
 
     /// User of the node's RPC interface, with `bitcoin_core.password`.
@@ -124,8 +128,9 @@ settings! {
     )
     .changes(AtRestart, |c| c.bitcoin_core.wallet.clone().unwrap_or_default().into());
 
-    /// ZMQ address of the node, the same for `sequence`, `rawtx` and `hashblock`. Empty: the relay polls the node once
-    /// a second. In the node's `bitcoin.conf`:
+    /// ZMQ address at which the node publishes `sequence`, `rawtx` and `hashblock`. Empty: the address that the node
+    /// reports (`getzmqnotifications`); set another one only if the relay cannot reach that. If the node publishes
+    /// nothing, or with `off`, the relay polls it once a second. In the node's `bitcoin.conf`:
     ///
     /// ```text
     /// zmqpubsequence=tcp://127.0.0.1:29000
@@ -133,12 +138,12 @@ settings! {
     /// zmqpubhashblock=tcp://127.0.0.1:29000
     /// rest=1
     /// ```
-    ZMQ_URL: Option<String> =
-        text("bitcoin_core.zmq_url", "", "tcp://HOST:PORT, or nothing to poll the node", read::zmq_url)
+    ZMQ_URL: ZmqAddress =
+        text("bitcoin_core.zmq_url", "", "tcp://HOST:PORT, off, or nothing to ask the node", read::zmq_url)
             .changes_text(
                 AtRestart,
-                |c| c.bitcoin_core.zmq_url.clone().unwrap_or_default().into(),
-                "^tcp://.+:[0-9]{1,5}$|^$",
+                |c| c.bitcoin_core.zmq_url().into(),
+                "^tcp://.+:[0-9]{1,5}$|^off$|^$",
                 "tcp://127.0.0.1:28332",
             );
 
@@ -313,13 +318,15 @@ settings! {
     MINE_INTERVAL: Duration = whole("dev.mine_interval", 0, 0, DAY, read::seconds).unit("seconds");
 
     /// Which lines the log has: `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives with levels of single
-    /// crates.
+    /// crates. On SIGHUP the relay reads it again.
     LOG_LEVEL: String = text(
         "log.level",
         "info",
         "off, error, warn, info, debug, trace, or directives such as info,sdk_relay=debug",
         read::level,
-    );
+    )
+    .flag_with("--log-level", "LEVEL")
+    .changes_text(AtOnce, |c| c.log_level.clone().into(), "^.+$", "info,sdk_relay=debug");
 
     /// How a log line looks: plain text, or a JSON object. A change needs a new process: `POST /restart` does not apply
     /// it.

@@ -105,6 +105,11 @@ impl Values {
         }
     }
 
+    /// Keys of the values that are set.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.entries.keys().copied()
+    }
+
     /// Origins of the values that are set.
     pub(crate) fn origins(&self) -> Origins {
         Origins {

@@ -1,6 +1,7 @@
 //! The log of the process.
 
 use std::io::{self, IsTerminal};
+use std::sync::{Mutex, PoisonError};
 
 use sdk_relay_config::Config;
 use sdk_relay_telemetry::LogTap;
@@ -27,6 +28,7 @@ pub enum LogError {
 pub struct Log {
     tap: LogTap,
     filter: reload::Handle<EnvFilter, Registry>,
+    level: Mutex<String>,
 }
 
 impl Log {
@@ -47,7 +49,11 @@ impl Log {
             .with(tap.clone())
             .with(lines)
             .try_init()?;
-        Ok(Self { tap, filter: handle })
+        Ok(Self {
+            tap,
+            filter: handle,
+            level: Mutex::new(config.log_level.clone()),
+        })
     }
 
     /// The ring of `GET /logs`.
@@ -55,8 +61,13 @@ impl Log {
         &self.tap
     }
 
-    /// Changes its level.
+    /// Changes its level, if the configuration has another one.
     pub fn level(&self, config: &Config) {
+        let mut current = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == config.log_level {
+            return;
+        }
+        current.clone_from(&config.log_level);
         if let Ok(filter) = EnvFilter::try_new(&config.log_level)
             && let Err(error) = self.filter.reload(filter)
         {

@@ -6,11 +6,13 @@
 //! writers.
 
 mod access;
+mod free_space;
 mod private;
 mod regular;
 mod replace;
 
 pub use access::Access;
+pub use free_space::free_space;
 pub use private::{create_private, exposed};
 pub use regular::{check_directory, check_regular, is_absent, make_directory, open_regular};
 pub use replace::{beside, publish, remove, replace, sync_directory};

@@ -1,6 +1,7 @@
 //! `GET /metrics`: JSON as in the reference, or OpenMetrics text for Prometheus, with the same figures.
 
-use std::fmt::Write;
+mod text;
+
 use std::sync::Arc;
 
 use axum::Extension;
@@ -10,7 +11,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use sdk_relay_events::Hub;
 use sdk_relay_http_common::ApiError;
-use sdk_relay_protocol::http::{Metrics, RelayMetrics, SystemMetrics};
+use sdk_relay_protocol::http::{BitcoinMetrics, Metrics, RelayMetrics, SystemMetrics};
 use sdk_relay_service::{CheckedHost, Settings, Status};
 use sdk_relay_telemetry::Traffic;
 use sdk_relay_telemetry::clock::unix_now;
@@ -57,7 +58,7 @@ pub(super) async fn metrics(
         && may_administer(&config, peer.ip(), host.as_ref(), &headers).is_ok();
     let figures = figures(&view, is_administrator);
     if prefers_text(&headers) {
-        return match text(&view.figures, &figures) {
+        return match text::text(&view.figures, &figures) {
             Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
             Err(_) => ApiError::internal().into_response(),
         };
@@ -118,7 +119,7 @@ fn figures(view: &View, is_administrator: bool) -> Metrics {
             disk_usage: process.disk_usage.clone(),
             disk_bytes: process.disk_bytes,
         },
-        bitcoin_metrics: figures.node.figures(),
+        bitcoin_metrics: node_figures(figures.node.figures(), figures.vitals.tip()),
         timestamp: unix_now(),
         relay_metrics: RelayMetrics {
             last_event_id: hub.newest(),
@@ -134,124 +135,19 @@ fn figures(view: &View, is_administrator: bool) -> Metrics {
             transactions_scanned: detection.transactions_scanned.get(),
             notifications_sent: traffic.notifications_sent.get(),
             slow_clients_cut: traffic.slow_clients_cut.get(),
+            health: status.condition().0.as_str().to_owned(),
+            ready: status.not_ready().is_none(),
+            event_source: status.event_source().as_str().to_owned(),
         },
     }
 }
 
-/// The counters, then the current gauges.
-fn text(shown: &Figures, figures: &Metrics) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode_registry(&mut text, &shown.registry)?;
-    if figures.relay_metrics.watches.is_some() {
-        prometheus_client::encoding::text::encode_registry(&mut text, &shown.private_registry)?;
+/// The figures of the node's last answer. Its best block is at least the tip of the log, which the node has sent.
+fn node_figures(last: BitcoinMetrics, tip: Option<u32>) -> BitcoinMetrics {
+    BitcoinMetrics {
+        block_height: last.block_height.map(|height| height.max(tip.map_or(0, u64::from))),
+        ..last
     }
-    let Metrics {
-        system_metrics: system,
-        bitcoin_metrics: node,
-        relay_metrics: relay,
-        sync_metrics: sync,
-        ..
-    } = figures;
-    let index = shown.index.as_ref().map(|index| index.status.borrow().clone());
-    let building = shown.index.as_ref().map(|index| *index.figures.borrow());
-    let gauges = [
-        ("uptime_seconds", "Seconds since the start", Some(system.uptime as f64)),
-        (
-            "memory_bytes",
-            "Resident memory in bytes",
-            system.memory_bytes.map(|n| n as f64),
-        ),
-        (
-            "cpu_percent",
-            "Processor time since the last measurement, in percent of one processor",
-            system.cpu_percent,
-        ),
-        (
-            "disk_bytes",
-            "Size of the data directory in bytes",
-            system.disk_bytes.map(|n| n as f64),
-        ),
-        (
-            "known_relays",
-            "Known relays, including this one",
-            Some(sync.known_relays as f64),
-        ),
-        (
-            "last_event_id",
-            "Id of the newest event in the log",
-            Some(relay.last_event_id as f64),
-        ),
-        (
-            "tip_height",
-            "Height up to which events are logged",
-            relay.tip_height.map(f64::from),
-        ),
-        (
-            "index_height",
-            "Height of the newest block in the tweak index",
-            index.as_ref().and_then(|i| i.tip).map(|t| f64::from(t.height)),
-        ),
-        (
-            "index_progress",
-            "Progress of building the tweak index, 0 to 1",
-            index.as_ref().map(sdk_relay_index::IndexStatus::progress),
-        ),
-        (
-            "index_blocks_added",
-            "Blocks added to the tweak index since the start",
-            building.map(|f| f.blocks as f64),
-        ),
-        (
-            "index_transactions_added",
-            "Eligible transactions added to the tweak index since the start",
-            building.map(|f| f.eligible as f64),
-        ),
-        (
-            "index_waited_for_node_seconds",
-            "Time that building the tweak index has waited for the node, in seconds",
-            building.map(|f| f.waited_for_node),
-        ),
-        (
-            "index_waited_for_tweaks_seconds",
-            "Time that building the tweak index has waited for tweaks to be computed, in seconds",
-            building.map(|f| f.waited_for_tweaks),
-        ),
-        (
-            "index_waited_for_disk_seconds",
-            "Time that building the tweak index has waited for the disk, in seconds",
-            building.map(|f| f.waited_for_disk),
-        ),
-        ("watches", "Current watches", relay.watches.map(|n| n as f64)),
-        (
-            "node_block_height",
-            "Height of the best block of the node",
-            node.block_height.map(|n| n as f64),
-        ),
-        (
-            "node_connections",
-            "Number of peers of the node",
-            node.connections.map(|n| n as f64),
-        ),
-        (
-            "node_mempool_size",
-            "Number of transactions in the mempool of the node",
-            node.mempool_size.map(|n| n as f64),
-        ),
-        (
-            "node_verification_progress",
-            "Verification progress of the node, 0 to 1",
-            node.verification_progress,
-        ),
-    ];
-    for (name, help, value) in gauges {
-        let Some(value) = value else { continue };
-        write!(
-            text,
-            "# HELP sdk_relay_{name} {help}.\n# TYPE sdk_relay_{name} gauge\nsdk_relay_{name} {value}\n"
-        )?;
-    }
-    text.push_str("# EOF\n");
-    Ok(text)
 }
 
 /// Whether a text format precedes JSON in `Accept`, by quality and then by position (RFC 9110, section 12.5.1).
@@ -284,6 +180,22 @@ mod tests {
     use hyper::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn the_block_of_the_node_is_never_older_than_the_tip_of_the_log() {
+        let at = |height| BitcoinMetrics {
+            block_height: height,
+            ..BitcoinMetrics::default()
+        };
+        assert_eq!(node_figures(at(Some(7)), Some(9)).block_height, Some(9));
+        assert_eq!(node_figures(at(Some(9)), Some(7)).block_height, Some(9));
+        assert_eq!(node_figures(at(Some(7)), None).block_height, Some(7));
+        assert_eq!(
+            node_figures(at(None), Some(7)).block_height,
+            None,
+            "the node does not answer"
+        );
+    }
 
     #[test]
     fn the_text_format_is_chosen_by_accept() {

@@ -9,6 +9,7 @@ mod batch;
 mod tests;
 
 use std::collections::VecDeque;
+use std::mem::Discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Builder {
     repair: Repair,
     /// Signals a newly found damaged block.
     damage: Arc<Notify>,
+    /// Kind of the last failure.
+    failure: Option<Discriminant<Stopped>>,
 }
 
 /// Why the builder cannot continue at the moment.
@@ -132,6 +135,7 @@ impl Builder {
             fetches: Arc::new(Semaphore::new(FETCHES)),
             repair,
             damage,
+            failure: None,
         };
         Ok((builder, status_receiver, shown))
     }
@@ -149,9 +153,9 @@ impl Builder {
             let repairs_wait = self.repair.run().await;
             match self.step().await {
                 Ok(Step::Retry) => {}
-                Ok(Step::Current) if repairs_wait => self.state(IndexState::Current, false),
+                Ok(Step::Current) if repairs_wait => self.state(IndexState::Current),
                 Ok(Step::Current) => {
-                    self.state(IndexState::Current, false);
+                    self.state(IndexState::Current);
                     tokio::select! {
                         // A follower that has ended sends no notifications.
                         Ok(()) = self.follow.changed() => {}
@@ -160,7 +164,7 @@ impl Builder {
                     }
                 }
                 Ok(Step::NodeIsSyncing) => {
-                    self.state(IndexState::Building, false);
+                    self.state(IndexState::Building);
                     tokio::select! {
                         () = self.damage.notified() => {}
                         () = tokio::time::sleep(RETRY) => {}
@@ -168,8 +172,7 @@ impl Builder {
                 }
                 Err(Stopped::Index(damage)) if damage.is_damage() => self.reset_damaged(damage).await,
                 Err(stopped) => {
-                    let of_node = matches!(stopped, Stopped::Source(_));
-                    self.state(IndexState::Failing(stopped.to_string()), of_node);
+                    self.fail(&stopped);
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -177,7 +180,7 @@ impl Builder {
     }
 
     /// Replaces a database that was found damaged while in use by an empty one.
-    async fn reset_damaged(&self, damage: IndexError) {
+    async fn reset_damaged(&mut self, damage: IndexError) {
         let index = Arc::clone(&self.index);
         let begun = blocking(move || {
             let rebuild = index.reset_damaged(&damage)?;
@@ -185,7 +188,7 @@ impl Builder {
             Ok(())
         });
         if let Err(stopped) = begun.await {
-            self.state(IndexState::Failing(stopped.to_string()), false);
+            self.fail(&stopped);
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -234,7 +237,10 @@ impl Builder {
                 Step::Current
             });
         }
-        self.state(IndexState::Building, false);
+        // A builder that fails has continued only once it has added blocks: with a full disk, each attempt begins well.
+        if !self.is_failing() {
+            self.state(IndexState::Building);
+        }
         self.build(from, status.tip.height).await
     }
 
@@ -377,6 +383,9 @@ impl Builder {
             f.eligible += eligible as u64;
             f.waited_for_disk += began.elapsed().as_secs_f64();
         });
+        if self.is_failing() {
+            self.state(IndexState::Building);
+        }
         self.tip_is()
     }
 
@@ -390,8 +399,28 @@ impl Builder {
         Ok(())
     }
 
-    /// `is_logged`: the follower has logged the reason already.
-    fn state(&self, state: IndexState, is_logged: bool) {
+    fn is_failing(&self) -> bool {
+        matches!(self.status.borrow().state, IndexState::Failing(_))
+    }
+
+    /// The builder cannot continue. Logged once for each kind of failure until it continues, not at each attempt.
+    fn fail(&mut self, stopped: &Stopped) {
+        let kind = std::mem::discriminant(stopped);
+        let is_known = self.is_failing() && self.failure == Some(kind);
+        self.failure = Some(kind);
+        let error = stopped.to_string();
+        if !is_known {
+            if matches!(stopped, Stopped::Source(_)) {
+                // The follower has logged the reason.
+                tracing::debug!(error, "tweak index: waiting for the node");
+            } else {
+                tracing::warn!(error, "cannot continue the tweak index; retrying");
+            }
+        }
+        self.state(IndexState::Failing(error));
+    }
+
+    fn state(&self, state: IndexState) {
         self.status.send_if_modified(|status| {
             if status.state == state {
                 return false;
@@ -400,14 +429,7 @@ impl Builder {
                 self.index.rebuilt();
             }
             match (&status.state, &state) {
-                (_, IndexState::Failing(error)) => {
-                    if is_logged {
-                        tracing::debug!(error, "tweak index: waiting for the node");
-                    } else {
-                        tracing::warn!(error, "cannot continue the tweak index; retrying");
-                    }
-                }
-                (IndexState::Current, _) | (_, IndexState::Starting) => {}
+                (IndexState::Current, _) | (_, IndexState::Starting | IndexState::Failing(_)) => {}
                 (_, IndexState::Building) => {
                     tracing::info!(
                         from = status.tip.map(|t| t.height),

@@ -24,6 +24,9 @@ use crate::timeouts::Timeouts;
 
 /// Timeout of blocking work of the runtime at the end of the process.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_secs(1);
+/// The line `ready` waits this long for the first attempt to connect to the node's ZMQ publisher, which takes some
+/// milliseconds if there is one.
+const EVENT_SOURCE_WITHIN: Duration = Duration::from_millis(500);
 /// Threads that a relay needs besides those that depend on the machine and the configuration: signals, detection, the
 /// express scan, the log, and blocking disk access.
 const FURTHER_THREADS: usize = 6;
@@ -47,6 +50,8 @@ pub fn run_with(overrides: Overrides, engine: Option<Arc<dyn Engine>>, timeouts:
     }
     warn(loader.unknown_variables());
     warn(config.warnings());
+    // Before the runtime, which opens files of its own.
+    open_files::check()?;
     let workers = available_parallelism().map_or(1, NonZero::get);
     // As many again scan for watches.
     let scanning = workers + config.index.map_or(0, |index| index.scan_threads);
@@ -139,7 +144,7 @@ async fn keep_running(
             }
         };
         signals.guard(relay.supervisor()).await?;
-        match serve(relay, &mut signals, &manager).await? {
+        match serve(relay, &mut signals, &log, &manager).await? {
             End::Signal => return Ok(()),
             End::Restart(new, old) => {
                 log.level(&new);
@@ -181,7 +186,7 @@ enum End {
     Restart(Box<Config>, Box<Config>),
 }
 
-async fn serve(relay: Relay, signals: &mut Signals, manager: &ServiceManager) -> anyhow::Result<End> {
+async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &ServiceManager) -> anyhow::Result<End> {
     let (ws, http) = (relay.ws_addr(), relay.http_addr());
     let (status, restart, settings) = (
         relay.status().clone(),
@@ -196,6 +201,7 @@ async fn serve(relay: Relay, signals: &mut Signals, manager: &ServiceManager) ->
         .supervisor()
         .task("service manager", manager.clone().report(status.clone()));
     let mut ready = false;
+    let mut changes = settings.watch();
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
@@ -206,11 +212,13 @@ async fn serve(relay: Relay, signals: &mut Signals, manager: &ServiceManager) ->
                     tracing::info!("shutdown complete");
                     return Ok(End::Signal);
                 }
-                Signal::Reload => manager.reloading(|| reload_certificate(&relay)),
+                Signal::Reload => manager.reloading(reload(&relay)).await,
             },
+            Ok(()) = changes.changed() => log.level(&settings.now()),
             () = status.ready(), if !ready => {
                 ready = true;
-                tracing::info!(%ws, %http, "ready");
+                let events = status.event_source_within(EVENT_SOURCE_WITHIN).await.as_str();
+                tracing::info!(%ws, %http, events, "ready");
                 if settings.now().standalone {
                     say(&welcome(&address, ws, http, relay.certificate()));
                 }
@@ -242,10 +250,17 @@ async fn serve(relay: Relay, signals: &mut Signals, manager: &ServiceManager) ->
     }
 }
 
-fn reload_certificate(relay: &Relay) {
-    match relay.reload_certificate() {
-        Ok(true) => {}
-        Ok(false) => tracing::info!("SIGHUP ignored: TLS is not configured"),
-        Err(error) => tracing::error!(%error, "SIGHUP: the new certificate cannot be used; keeping the old one"),
+/// SIGHUP: reads the certificate and `log.level` again.
+async fn reload(relay: &Relay) {
+    if let Err(error) = relay.reload_certificate() {
+        tracing::error!(%error, "SIGHUP: the new certificate cannot be used; keeping the old one");
+    }
+    match relay.settings().reload_log_level().await {
+        Ok(Some(level)) => tracing::info!(level, "SIGHUP: log.level has changed"),
+        Ok(None) => tracing::info!("SIGHUP: log.level is the same as before"),
+        Err(error) => {
+            let error = error.to_string().replace("\n  ", " ");
+            tracing::error!(error, "SIGHUP: the configuration is invalid; keeping the old log.level");
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Relay {
         let (detection, node_wallet) = start_detection(input, parts.stop.clone(), supervisor)?;
         spawn_miner(&source, &config, supervisor);
         indexing.spawn(supervisor);
-        metrics.spawn(supervisor, &source.chain);
+        metrics.spawn(supervisor, &source.chain, followed.clone());
         let dev = dev_tools(&config, &source, node_wallet);
         let served = service::Parts {
             chain: source.chain,

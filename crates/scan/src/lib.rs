@@ -235,7 +235,8 @@ async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> R
     }
 }
 
-fn token_from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+/// Reads a file with an access token: one word.
+pub fn token_from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let text = from_file("token", path)?;
     let token = text.trim();
     if token.is_empty() || token.contains(char::is_whitespace) {

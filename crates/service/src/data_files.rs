@@ -5,7 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sdk_relay_config::{Config, ConfigError};
 use sdk_relay_files::{check_directory, check_regular, is_absent};
@@ -18,12 +18,13 @@ pub const INDEX_DIRECTORY: &str = "index";
 
 /// Checks that each of them is absent, or of the right type and open to this user for reading and writing. The keys
 /// have checks of their own.
-pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
+pub(crate) fn check(config: &Config) -> Vec<ConfigError> {
     let directory = &config.data_dir;
     let unusable = |path: &Path, error: io::Error| {
         let reason = format!("cannot be used: {error}; move it out of the data directory, or correct its permissions");
         config.unusable("data_dir", path.display(), reason)
     };
+    let mut errors = Vec::new();
     let mut files = vec![
         directory.join(STORE_FILE),
         directory.join(sdk_relay_mesh_net::NAMES_FILE),
@@ -34,13 +35,14 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if config.index.is_some() {
         let index = directory.join(INDEX_DIRECTORY);
-        check_unless_absent(&index, check_directory).map_err(|error| unusable(&index, error))?;
-        files.push(index.join(sdk_relay_store::index::DATABASE));
+        match check_unless_absent(&index, check_directory) {
+            Ok(()) => files.push(index.join(sdk_relay_store::index::DATABASE)),
+            Err(error) => errors.push(unusable(&index, error)),
+        }
     }
-    for file in files {
-        check_unless_absent(&file, writable).map_err(|error| unusable(&file, error))?;
-    }
-    Ok(())
+    let unusable_file = |file: &PathBuf| Some(unusable(file, check_unless_absent(file, writable).err()?));
+    errors.extend(files.iter().filter_map(unusable_file));
+    errors
 }
 
 fn check_unless_absent(path: &Path, check: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
 use sdk_relay_detect::own_wallet::{self, WalletError};
 use sdk_relay_files::open_regular;
 use sdk_relay_mesh_net::{IdentityError, check_identity};
+use sdk_relay_transport::open_files::{self, TooFewFiles};
 use sdk_relay_transport::{TlsError, may_listen, tls};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -34,21 +35,53 @@ pub enum PreflightError {
     /// The relay's key cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// Too few files may be opened.
+    #[error(transparent)]
+    Files(#[from] TooFewFiles),
+    /// More than one file or address cannot be used.
+    #[error("{} files or addresses cannot be used:{}", .0.len(), lines(.0))]
+    Several(Vec<Self>),
 }
 
-/// All checks that need no network, and do not disturb a relay that runs with the same data directory.
-pub fn check(config: &Config) -> Result<(), PreflightError> {
-    if let Err(error) = DataDir::check(&config.data_dir) {
-        let found = config.data_dir.display();
-        return Err(config.unusable("data_dir", found, error.to_string()).into());
+impl PreflightError {
+    /// The error that has all of these; none for none.
+    fn all_of(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 | 1 => errors.pop().map_or(Ok(()), Err),
+            _ => Err(Self::Several(errors)),
+        }
     }
-    certificate(config)?;
-    address(config, "ws_url", config.ws_url)?;
-    address(config, "http_url", config.http_url)?;
-    trust(config)?;
-    data_files::check(config)?;
-    own_wallet::check(&config.data_dir, config.wallet.as_ref())?;
-    Ok(check_identity(config)?)
+}
+
+/// A line for each error. Joined with blanks, the lines are one sentence.
+fn lines(errors: &[PreflightError]) -> String {
+    let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
+    lines.join(";")
+}
+
+/// All checks that need no network, and do not disturb a relay that runs with the same data directory. Reports all
+/// unusable files and addresses at once: each correction may cost the restart of a container.
+pub fn check(config: &Config) -> Result<(), PreflightError> {
+    // Further errors would be consequences of this one.
+    open_files::check()?;
+    let mut errors: Vec<PreflightError> = Vec::new();
+    let directory = DataDir::check(&config.data_dir).map_err(|error| {
+        let found = config.data_dir.display();
+        config.unusable("data_dir", found, error.to_string())
+    });
+    let is_usable = directory.is_ok();
+    errors.extend(directory.err().map(Into::into));
+    errors.extend(certificate(config).err());
+    errors.extend(address(config, "ws_url", config.ws_url).err().map(Into::into));
+    errors.extend(address(config, "http_url", config.http_url).err().map(Into::into));
+    errors.extend(trust(config).err().map(Into::into));
+    if is_usable {
+        errors.extend(data_files::check(config).into_iter().map(Into::into));
+        let wallet = own_wallet::check(&config.data_dir, config.wallet.as_ref());
+        errors.extend(wallet.err().map(Into::into));
+        errors.extend(check_identity(config).err().map(Into::into));
+    }
+    PreflightError::all_of(errors)
 }
 
 /// The certificate and its key.

@@ -107,6 +107,19 @@ impl Settings {
         Ok(config)
     }
 
+    /// Reads `log.level` again, and returns it if it has changed. Other changes wait for a restart.
+    pub async fn reload_log_level(&self) -> Result<Option<String>, ConfigError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let level = self.loader.load()?.log_level;
+        let mut config = (*self.now()).clone();
+        if config.log_level == level {
+            return Ok(None);
+        }
+        config.log_level.clone_from(&level);
+        self.now.send_replace(Arc::new(config));
+        Ok(Some(level))
+    }
+
     /// Applies a JSON merge patch (RFC 7396), all or nothing. `null` reverts a change. Changes are kept across
     /// restarts.
     pub async fn change(&self, patch: &Map<String, Value>) -> Result<Changed, ChangeError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sdk_relay_chain::SourceError;
 use sdk_relay_chain::follower::FollowState;
+use sdk_relay_chain::{EventSource, SourceError};
 use sdk_relay_index::oracle::OracleState;
 use sdk_relay_index::{Index, IndexState, IndexStatus};
 use sdk_relay_protocol::API_VERSION;
@@ -27,6 +27,9 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All values.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Critical];
+
     /// Its name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +43,10 @@ impl Condition {
 /// Grace period for the publisher of signals to connect, and for a signal to arrive: polling may find a change shortly
 /// before it.
 const SIGNALS_WITHIN: Duration = Duration::from_secs(5);
+
+fn lasts(since: Instant) -> bool {
+    since.elapsed() >= SIGNALS_WITHIN
+}
 
 /// Poll interval of the readiness.
 const READY_LOOK: Duration = Duration::from_millis(10);
@@ -98,6 +105,35 @@ impl Status {
         (condition, problems)
     }
 
+    /// How changes of the chain and of the mempool reach the relay; `None` until the first attempt to receive signals
+    /// has ended.
+    pub fn known_event_source(&self) -> Option<EventSource> {
+        let source = self.0.chain.event_source()?;
+        // Nothing arrives from the publisher: it may be that of another node.
+        let is_silent = self.0.follow.borrow().unsignalled.is_some_and(lasts);
+        Some(if source == EventSource::Zmq && is_silent {
+            EventSource::Polling
+        } else {
+            source
+        })
+    }
+
+    /// The same; until it is known, the source is polled.
+    pub fn event_source(&self) -> EventSource {
+        self.known_event_source().unwrap_or(EventSource::Polling)
+    }
+
+    /// Waits until [`Self::known_event_source`] is known, up to this long.
+    pub async fn event_source_within(&self, limit: Duration) -> EventSource {
+        let known = async {
+            while self.known_event_source().is_none() {
+                tokio::time::sleep(READY_LOOK).await;
+            }
+        };
+        drop(tokio::time::timeout(limit, known).await);
+        self.event_source()
+    }
+
     /// Why signals of the node do not arrive. The node is polled meanwhile.
     fn signals(&self) -> Option<String> {
         let signalling = self.0.chain.signalling()?;
@@ -105,11 +141,18 @@ impl Status {
         if !matches!(follow.state, FollowState::Following) {
             return None;
         }
-        let lasts = |since: Instant| since.elapsed() >= SIGNALS_WITHIN;
         let url = &signalling.url;
+        let (what, todo) = if signalling.is_reported {
+            (
+                format!("the ZMQ address {url}, which the node reports,"),
+                "; set bitcoin_core.zmq_url to an address at which this machine reaches it, or to \"off\"",
+            )
+        } else {
+            (format!("bitcoin_core.zmq_url {url}"), "")
+        };
         if let Some((since, reason)) = signalling.unreached {
             return lasts(since).then(|| {
-                format!("bitcoin_core.zmq_url {url} cannot be reached ({reason}): the node is polled, and payments are seen later")
+                format!("{what} cannot be reached ({reason}): the node is polled, and payments are seen later{todo}")
             });
         }
         let is_silent = follow.unsignalled.is_some_and(lasts);
@@ -118,7 +161,7 @@ impl Status {
                 "check that it is the address of zmqpubsequence, zmqpubrawtx and zmqpubhashblock of this node".to_owned()
             });
             format!(
-                "bitcoin_core.zmq_url {url} is connected, but not all changes of the node arrive there: the node is polled, and payments are seen later: {why}"
+                "{what} is connected, but not all changes of the node arrive there: the node is polled, and payments are seen later: {why}"
             )
         })
     }
@@ -234,6 +277,7 @@ impl Status {
             },
             software_version: SOFTWARE_VERSION.to_owned(),
             problems,
+            event_source: self.event_source().as_str().to_owned(),
             index: self.0.index.as_ref().map(|index| index_health(&index.status.borrow())),
         };
         (condition, health)

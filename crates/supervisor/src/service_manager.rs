@@ -101,12 +101,12 @@ impl ServiceManager {
     }
 
     /// Runs `reload` as the reload of the service.
-    pub fn reloading(&self, reload: impl FnOnce()) {
+    pub async fn reloading(&self, reload: impl Future<Output = ()>) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.notify(&[NotifyState::Reloading, now]),
             Err(error) => self.failed(&error),
         }
-        reload();
+        reload.await;
         self.notify(&[NotifyState::Ready]);
     }
 

@@ -16,6 +16,8 @@ pub const REFUSALS: usize = 64;
 const RESERVE: std::ops::RangeInclusive<u64> = 24..=256;
 /// Open descriptors of a newly started relay, if they cannot be counted.
 const OPEN_AT_START: u64 = 24;
+/// Smallest limit with which the relay runs: what is open after its start, the smallest reserve, and few clients.
+const LEAST_LIMIT: u64 = 56;
 /// Smallest number for each kind of client, however low the limit: a relay without clients is useless.
 const LEAST: usize = 2;
 
@@ -61,20 +63,49 @@ impl Shares {
     }
 }
 
+/// Too few files may be opened.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this process may open only {limit} files, and the relay needs at least {LEAST_LIMIT}: raise the limit (ulimit -n in the shell, \
+     LimitNOFILE= of systemd)"
+)]
+pub struct TooFewFiles {
+    /// The hard limit.
+    pub limit: u64,
+}
+
+/// Checks that the hard limit of open files allows a relay to run. Without this check, the error would name whichever
+/// file or socket is opened first beyond the limit.
+pub fn check() -> Result<(), TooFewFiles> {
+    enough(to_the_most())
+}
+
+fn enough(limit: Option<u64>) -> Result<(), TooFewFiles> {
+    match limit {
+        Some(limit) if limit < LEAST_LIMIT => Err(TooFewFiles { limit }),
+        _ => Ok(()),
+    }
+}
+
 /// Raises the soft limit to the hard one, and logs a warning if even that is too low for the configuration.
 pub fn raise(config: &Config) {
-    let Shares { websockets, http, .. } = Shares::of_this_process(config);
-    if websockets < config.max_connections || http < HTTP_CONNECTIONS {
+    if let Some((Shares { websockets, http, .. }, sentence)) = shortage(config) {
         let limit = to_the_most();
-        tracing::warn!(
-            limit,
-            websockets,
-            http,
+        tracing::warn!(limit, websockets, http, "{sentence}");
+    }
+}
+
+/// The shares and a sentence, if the limit is too low for the configuration.
+pub fn shortage(config: &Config) -> Option<(Shares, String)> {
+    let shares = Shares::of_this_process(config);
+    (shares.websockets < config.max_connections || shares.http < HTTP_CONNECTIONS).then(|| {
+        let sentence = format!(
             "this process may open too few files for limits.connections = {}: it accepts fewer clients; raise the limit (ulimit -Hn; \
              LimitNOFILE= of systemd), or lower limits.connections",
             config.max_connections
         );
-    }
+        (shares, sentence)
+    })
 }
 
 /// The limit of open files, raised as far as permitted; `None` if unlimited.
@@ -134,6 +165,17 @@ mod tests {
                 assert!(websockets <= connections && http <= HTTP_CONNECTIONS && refusals <= REFUSALS);
             }
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_too_low_for_any_relay_is_named() {
+        assert!(enough(None).is_ok() && enough(Some(LEAST_LIMIT)).is_ok());
+        assert!(OPEN_AT_START + RESERVE.start() + 3 * LEAST as u64 <= LEAST_LIMIT);
+        assert_eq!(
+            enough(Some(20)).unwrap_err().to_string(),
+            "this process may open only 20 files, and the relay needs at least 56: raise the limit (ulimit -n in the shell, \
+             LimitNOFILE= of systemd)"
+        );
     }
 
     #[test]

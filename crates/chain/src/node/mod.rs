@@ -6,6 +6,7 @@ mod mempool;
 mod spent;
 pub mod wallet;
 mod zmq;
+mod zmq_address;
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid, consensus::encode::serialize_hex};
@@ -16,11 +17,15 @@ use crate::signals::Signals;
 use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
-    source::{BroadcastError, ChainSource, MempoolSnapshot, NodeInfo, Signalling, SourceError, SourceStatus},
+    source::{
+        BroadcastError, ChainSource, EventSource, MempoolSnapshot, NodeInfo, Signalling, SourceError, SourceStatus,
+    },
 };
 use block::BlockFetcher;
 
 pub use wallet::{NodeWallet, WalletError};
+pub use zmq::report::{ZmqReport, zmq_report};
+pub use zmq_address::ZmqAddress;
 
 /// Addresses and credentials of a node.
 #[derive(Clone, Debug)]
@@ -29,9 +34,8 @@ pub struct NodeConfig {
     pub rpc_url: String,
     /// Credentials.
     pub auth: Auth,
-    /// The address at which it publishes `sequence`, `rawtx` and `hashblock` (`tcp://HOST:PORT`). If absent, the node
-    /// is polled.
-    pub zmq_url: Option<String>,
+    /// Where it publishes `sequence`, `rawtx` and `hashblock`.
+    pub zmq: ZmqAddress,
 }
 
 /// A Bitcoin node.
@@ -53,7 +57,7 @@ impl NodeSource {
         Ok(Self {
             blocks: BlockFetcher::new(rpc.clone()),
             rpc,
-            zmq: config.zmq_url.map(zmq::Publisher::new),
+            zmq: zmq::Publisher::new(config.zmq),
             chain: None,
         })
     }
@@ -237,11 +241,16 @@ impl ChainSource for NodeSource {
     }
 
     fn signalling(&self) -> Option<Signalling> {
-        self.zmq.as_ref().map(zmq::Publisher::signalling)
+        self.zmq.as_ref()?.signalling()
     }
 
     fn signals_all(&self) -> bool {
-        self.zmq.as_ref().is_none_or(zmq::Publisher::signals_all)
+        self.zmq.as_ref().is_some_and(zmq::Publisher::signals_all)
+    }
+
+    fn event_source(&self) -> Option<EventSource> {
+        let polling = Some(EventSource::Polling);
+        self.zmq.as_ref().map_or(polling, zmq::Publisher::event_source)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Credentials for the node, and the cookie file that changes at each of its starts.
 
-use std::{fmt, io::Read as _, path::PathBuf, sync::Mutex, sync::PoisonError};
+use std::path::{Path, PathBuf};
+use std::{fmt, io::Read as _, sync::Mutex, sync::PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
@@ -12,11 +13,17 @@ use crate::joined::joined;
 /// A cookie is `__cookie__:` and 64 hex digits; a file that is longer than this is something else.
 const MAX_COOKIE_BYTES: u64 = 1024;
 
+/// Credentials that are tried for one request: more than there are usual places of cookie files.
+const MAX_ATTEMPTS: usize = 16;
+
 /// Credentials for the node.
 #[derive(Clone)]
 pub enum Auth {
     /// The file that the node writes at each start (`.cookie` in its data directory).
     CookieFile(PathBuf),
+    /// The first of these files that can be read and that the node accepts: it may be any of several nodes' files, and
+    /// a node that was killed leaves its own behind.
+    CookieFiles(Vec<PathBuf>),
     /// `rpcuser` and `rpcpassword`, or a user of `rpcauth`.
     UserPassword {
         /// User name.
@@ -32,11 +39,22 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CookieFile(path) => f.debug_tuple("CookieFile").field(path).finish(),
+            Self::CookieFiles(paths) => f.debug_tuple("CookieFiles").field(paths).finish(),
             Self::UserPassword { user, .. } => f
                 .debug_struct("UserPassword")
                 .field("user", user)
                 .finish_non_exhaustive(),
             Self::None => f.write_str("None"),
+        }
+    }
+}
+
+impl Auth {
+    fn cookie_files(&self) -> &[PathBuf] {
+        match self {
+            Self::CookieFile(path) => std::slice::from_ref(path),
+            Self::CookieFiles(paths) => paths,
+            Self::UserPassword { .. } | Self::None => &[],
         }
     }
 }
@@ -74,13 +92,19 @@ impl Credentials {
         }
     }
 
-    /// New credentials after the node refused `refused`; `None` if they have not changed.
-    pub(super) async fn renewed(&self, refused: &Presented) -> Option<Presented> {
-        if !matches!(self.auth, Auth::CookieFile(_)) {
+    /// Other credentials than these, which the node has refused; `None` if there are none.
+    pub(super) async fn renewed(&self, refused: &[Presented]) -> Option<Presented> {
+        if refused.len() >= MAX_ATTEMPTS {
             return None;
         }
-        let now = self.read().await;
-        (now.header.is_some() && now.header != refused.header).then_some(now)
+        for path in self.auth.cookie_files() {
+            let Ok(now) = presented(path).await else { continue };
+            if !refused.iter().any(|refused| refused.header == now.header) {
+                self.keep(&now);
+                return Some(now);
+            }
+        }
+        None
     }
 
     /// Drops the cached cookie: a restarted node has a new one.
@@ -89,7 +113,7 @@ impl Credentials {
     }
 
     async fn read(&self) -> Presented {
-        let presented = match &self.auth {
+        let given = match &self.auth {
             Auth::None => Presented {
                 header: None,
                 description: "no credentials were sent: none are configured for this address".to_owned(),
@@ -98,23 +122,42 @@ impl Credentials {
                 header: basic(&Zeroizing::new(format!("{user}:{}", password.as_str()))),
                 description: format!("user {user:?} and its password"),
             },
-            Auth::CookieFile(path) => match cookie(path.clone()).await {
-                Ok(cookie) => Presented {
-                    header: basic(cookie.trim_end()),
-                    description: format!("the cookie in {}", path.display()),
-                },
-                Err(reason) => {
-                    let description = format!("cannot read the cookie file {}: {reason}", path.display());
-                    return Presented {
-                        header: None,
-                        description,
-                    };
-                }
+            Auth::CookieFile(_) | Auth::CookieFiles(_) => match first_cookie(self.auth.cookie_files()).await {
+                Ok(cookie) => cookie,
+                // Not cached: the node writes the file when it starts.
+                Err(absent) => return absent,
             },
         };
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented.clone());
-        presented
+        self.keep(&given);
+        given
     }
+
+    fn keep(&self, presented: &Presented) {
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(presented.clone());
+    }
+}
+
+/// The first cookie that can be read, or why none can.
+async fn first_cookie(paths: &[PathBuf]) -> Result<Presented, Presented> {
+    let mut reasons = Vec::new();
+    for path in paths {
+        match presented(path).await {
+            Ok(cookie) => return Ok(cookie),
+            Err(reason) => reasons.push(format!("cannot read the cookie file {}: {reason}", path.display())),
+        }
+    }
+    Err(Presented {
+        header: None,
+        description: reasons.join("; "),
+    })
+}
+
+async fn presented(path: &Path) -> Result<Presented, String> {
+    let cookie = cookie(path.to_owned()).await?;
+    Ok(Presented {
+        header: basic(cookie.trim_end()),
+        description: format!("the cookie in {}", path.display()),
+    })
 }
 
 /// Shows where the credentials come from, not what they are.
@@ -167,12 +210,40 @@ mod tests {
         std::fs::write(&path, "__cookie__:1\n").unwrap();
         let first = credentials.present().await;
         assert_eq!(first.header.as_ref().unwrap(), "Basic X19jb29raWVfXzox");
-        assert!(credentials.renewed(&first).await.is_none());
+        assert!(credentials.renewed(std::slice::from_ref(&first)).await.is_none());
 
         std::fs::write(&path, "__cookie__:2").unwrap();
         assert_eq!(credentials.present().await.header, first.header);
-        let second = credentials.renewed(&first).await.unwrap();
+        let second = credentials.renewed(std::slice::from_ref(&first)).await.unwrap();
         assert_ne!(second.header, first.header);
         assert_eq!(credentials.present().await.header, second.header);
+    }
+
+    #[tokio::test]
+    async fn each_of_several_cookies_is_tried_once_and_unreadable_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a", "b", "c", "d"].map(|name| dir.path().join(name));
+        let credentials = Credentials::new(Auth::CookieFiles(paths.to_vec()));
+        let absent = credentials.present().await;
+        assert!(absent.header.is_none());
+        for path in &paths {
+            assert!(
+                absent.description.contains(path.to_str().unwrap()),
+                "{}",
+                absent.description
+            );
+        }
+        std::fs::write(&paths[1], "__cookie__:1").unwrap();
+        std::fs::write(&paths[3], "__cookie__:2").unwrap();
+        let first = credentials.present().await;
+        assert!(first.description.ends_with("/b"), "{}", first.description);
+        let second = credentials.renewed(std::slice::from_ref(&first)).await.unwrap();
+        assert!(second.description.ends_with("/d"), "{}", second.description);
+        assert!(credentials.renewed(&[first, second.clone()]).await.is_none());
+        assert_eq!(
+            credentials.present().await.header,
+            second.header,
+            "the last one is kept"
+        );
     }
 }

@@ -79,19 +79,24 @@ impl Transport {
         self.breaks.load(Ordering::Acquire)
     }
 
-    /// An authorised JSON request. If the node refuses the cookie, it is read again, once.
+    /// An authorised JSON request. If the node refuses the cookie, it is read again, or the next one is tried.
     pub(super) async fn post(&self, path: &str, body: Vec<u8>, timeout: Duration) -> Result<Reply, RpcError> {
         let body = Bytes::from(body);
         let mut presented = self.credentials.present().await;
-        let mut reply = self
-            .exchange(Method::POST, path, body.clone(), &presented, timeout)
-            .await?;
-        if reply.status == StatusCode::UNAUTHORIZED
-            && let Some(renewed) = self.credentials.renewed(&presented).await
-        {
-            reply = self.exchange(Method::POST, path, body, &renewed, timeout).await?;
-            presented = renewed;
-        }
+        let mut refused = Vec::new();
+        let reply = loop {
+            let reply = self
+                .exchange(Method::POST, path, body.clone(), &presented, timeout)
+                .await?;
+            if reply.status != StatusCode::UNAUTHORIZED {
+                break reply;
+            }
+            refused.push(presented.clone());
+            match self.credentials.renewed(&refused).await {
+                Some(renewed) => presented = renewed,
+                None => break reply,
+            }
+        };
         let at = self.at.clone();
         match reply.status {
             StatusCode::UNAUTHORIZED => Err(RpcError::Unauthorized {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::node::{DEADLINE, anyones, source_with};
 use bitcoin::{Amount, Transaction, Txid};
 use sdk_relay_chain::follower::{FollowState, Follower, FollowerOptions, Start};
-use sdk_relay_chain::node::{NodeConfig, NodeSource};
+use sdk_relay_chain::node::{NodeConfig, NodeSource, ZmqAddress};
 use sdk_relay_chain::rpc::Auth;
-use sdk_relay_chain::{BlockRef, ChainEvent, LeaveReason, Observed};
+use sdk_relay_chain::{BlockRef, ChainEvent, ChainSource as _, EventSource, LeaveReason, Observed};
 use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -134,7 +134,7 @@ fn source_without_zmq(node: &Bitcoind) -> NodeSource {
     NodeSource::new(NodeConfig {
         rpc_url: node.rpc_url(),
         auth,
-        zmq_url: None,
+        zmq: ZmqAddress::Off,
     })
     .unwrap()
 }
@@ -278,6 +278,40 @@ async fn a_restart_of_the_node_loses_nothing() {
         panic!("not the payment")
     };
     assert_eq!((txs[0].txid, consumer.left.len()), (txid, 0));
+}
+
+/// A comparison of the whole mempool after an hour is the only other way to find the payment.
+#[tokio::test]
+async fn without_the_topic_sequence_the_mempool_is_polled_from_the_start() {
+    let mut node = Bitcoind::start(Options::default()).await;
+    let mut payer = Payer::funded(&node).await;
+    node.stop().await;
+    let blocks = format!("-zmqpubhashblock={}", node.zmq_url());
+    node.start_again_with(Options {
+        zmq: false,
+        args: vec![blocks],
+        ..Options::default()
+    })
+    .await;
+    let options = FollowerOptions {
+        reconcile_interval: Duration::from_secs(3600),
+        ..FollowerOptions::default()
+    };
+    let source = Arc::new(source(&node));
+    let (follower, mut events) = Follower::spawn(Arc::<NodeSource>::clone(&source), Start::default(), options);
+    let known = testkit::eventually(DEADLINE, "the topics", async || source.event_source());
+    assert_eq!(known.await, EventSource::ZmqWithoutSequence);
+    let tx = pay(&node, &mut payer).await;
+    let entered = async {
+        loop {
+            if let ChainEvent::TxsEntered(txs) = events.recv().await.expect("an event").event {
+                break txs;
+            }
+        }
+    };
+    let entered = timeout(DEADLINE, entered).await.expect("the payment");
+    assert_eq!(entered[0].txid, tx.compute_txid());
+    assert!(!follower.status().borrow().signalled);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::node::{DEADLINE, source, source_with};
 use bitcoin::hashes::Hash as _;
 use sdk_relay_chain::{
     ChainSource as _, SourceError,
+    node::ZmqAddress,
     node::{NodeConfig, NodeSource},
     rpc::{Auth, MAX_IN_FLIGHT, RpcClient, RpcError, code},
 };
@@ -188,7 +189,7 @@ fn a_source_is_created_without_a_node_or_a_runtime() {
     let config = |rpc_url: &str| NodeConfig {
         rpc_url: rpc_url.to_owned(),
         auth: Auth::None,
-        zmq_url: None,
+        zmq: ZmqAddress::Off,
     };
     let source = NodeSource::new(config("http://127.0.0.1:1")).unwrap();
     assert!(source.signals().is_none(), "a source without ZMQ is polled");

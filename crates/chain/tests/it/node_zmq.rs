@@ -171,7 +171,7 @@ async fn the_receiving_task_ends_with_its_receiver() {
     let config = sdk_relay_chain::node::NodeConfig {
         rpc_url: node.rpc_url(),
         auth: sdk_relay_chain::rpc::Auth::None,
-        zmq_url: Some("tcp://127.0.0.1:1".to_owned()),
+        zmq: sdk_relay_chain::node::ZmqAddress::At("tcp://127.0.0.1:1".to_owned()),
     };
     let before = tasks();
     let signals = sdk_relay_chain::node::NodeSource::new(config)

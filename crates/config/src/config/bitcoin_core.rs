@@ -2,9 +2,17 @@
 
 use std::path::PathBuf;
 
+use sdk_relay_chain::node::ZmqAddress;
+use sdk_relay_chain::rpc::Auth;
+use zeroize::Zeroizing;
+
 use crate::data_dir::home;
+use crate::local_node::LocalNode;
 use crate::network::Network;
 use crate::secret::Secret;
+
+/// The value of `bitcoin_core.zmq_url` that turns ZMQ off.
+pub(crate) const ZMQ_OFF: &str = "off";
 
 /// The node.
 #[derive(Clone, Debug)]
@@ -15,8 +23,8 @@ pub struct BitcoinCore {
     pub credentials: Credentials,
     /// Wallet of the node, if one is configured.
     pub wallet: Option<String>,
-    /// `tcp://HOST:PORT`; `None`: poll.
-    pub zmq_url: Option<String>,
+    /// Where it publishes ZMQ messages.
+    pub zmq: ZmqAddress,
 }
 
 /// Credentials of the relay at the node.
@@ -24,6 +32,8 @@ pub struct BitcoinCore {
 pub enum Credentials {
     /// The file that the node writes at each start.
     CookieFile(PathBuf),
+    /// None are configured: the cookie files of a node on this machine.
+    Local(LocalNode),
     /// `rpcuser`, `rpcpassword` or `rpcauth`.
     UserPassword(String, Secret),
     /// No credentials are sent: they were configured for another address than the one set with `PUT /config`.
@@ -34,6 +44,15 @@ pub enum Credentials {
 }
 
 impl BitcoinCore {
+    /// `bitcoin_core.zmq_url`.
+    pub(crate) fn zmq_url(&self) -> &str {
+        match &self.zmq {
+            ZmqAddress::Reported => "",
+            ZmqAddress::At(url) => url,
+            ZmqAddress::Off => ZMQ_OFF,
+        }
+    }
+
     /// A warning if the credentials are withheld.
     pub fn withheld(&self) -> Option<String> {
         let Credentials::Withheld { configured_for } = &self.credentials else {
@@ -45,9 +64,25 @@ impl BitcoinCore {
         ))
     }
 
-    /// Whether the cookie file is at the default path.
-    pub fn has_default_cookie(&self, network: Network) -> bool {
-        matches!(&self.credentials, Credentials::CookieFile(path) if *path == default_cookie(network))
+    /// The credentials for requests.
+    pub fn auth(&self) -> Auth {
+        match &self.credentials {
+            Credentials::CookieFile(path) => Auth::CookieFile(path.clone()),
+            Credentials::Local(node) => Auth::CookieFiles(node.cookie_files.clone()),
+            Credentials::UserPassword(user, password) => Auth::UserPassword {
+                user: user.clone(),
+                password: Zeroizing::new(password.expose().to_owned()),
+            },
+            Credentials::Withheld { .. } => Auth::None,
+        }
+    }
+
+    /// What the search for a node on this machine has found; empty if the node is configured.
+    pub fn findings(&self) -> &[String] {
+        match &self.credentials {
+            Credentials::Local(node) => &node.findings,
+            _ => &[],
+        }
     }
 }
 

@@ -210,6 +210,11 @@ fn a_misspelt_level_of_the_log_is_refused() {
             "{wrong}: {error}"
         );
     }
+    let error = message("network = \"regtest\"\n[log]\nlevel = \"warning\"\n", &[]);
+    assert!(
+        error.contains(":3: log.level = \"warning\": expected off, error") && error.ends_with("did you mean warn?"),
+        "{error}"
+    );
     for right in ["off", "WARN", "info,sdk_relay=debug", "sdk_relay[{client=x}]=trace"] {
         assert!(from(&format!("[log]\nlevel = \"{right}\"\n"), &[]).is_ok(), "{right}");
     }
@@ -578,7 +583,24 @@ fn a_misspelt_log_target_is_a_warning() {
         warning.contains(":2: log.level: no log line has the target \"sdk_relay_wss\"; did you mean sdk_relay_ws?"),
         "{warning}"
     );
+    let [warning] = warnings("info,http=debug").try_into().unwrap();
+    assert!(
+        warning.contains("the target \"http\"; did you mean sdk_relay_http?"),
+        "{warning}"
+    );
     assert!(warnings("info,sdk_relay=debug,hyper=warn").is_empty());
+}
+
+#[test]
+fn what_concerns_a_node_has_no_effect_in_standalone_mode_and_is_named() {
+    let warnings = |toml: &str| from(toml, &[]).unwrap().warnings();
+    let text = "network = \"signet\"\nstandalone = true\n[bitcoin_core]\nurl = \"http://127.0.0.1:1\"\n";
+    let [url, network] = warnings(text).try_into().unwrap();
+    let why = "has no effect: a standalone relay has its own chain, which is on regtest";
+    assert!(url.ends_with(&format!(":4: bitcoin_core.url {why}")), "{url}");
+    assert!(network.ends_with(&format!(":1: network {why}")), "{network}");
+    assert!(warnings("network = \"regtest\"\nstandalone = true\n").is_empty());
+    assert!(warnings(&text.replace("true", "false")).is_empty());
 }
 
 /// A variable that a template leaves empty, for example.

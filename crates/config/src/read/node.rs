@@ -1,9 +1,11 @@
 //! Addresses of the node and of the Oracle, and the node's wallet.
 
+use sdk_relay_chain::node::ZmqAddress;
 use sdk_relay_chain::rpc::{Auth as RpcAuth, RpcClient};
 
 use super::optional;
 use crate::blindbit_url::check_url;
+use crate::config::ZMQ_OFF;
 use crate::value::{Value, Wrong};
 
 /// Longest name of the node's wallet: it becomes the name of a directory.
@@ -23,10 +25,12 @@ pub(crate) fn node_url(value: &Value) -> Result<Option<String>, Wrong> {
     optional(value)
 }
 
-pub(crate) fn zmq_url(value: &Value) -> Result<Option<String>, Wrong> {
+pub(crate) fn zmq_url(value: &Value) -> Result<ZmqAddress, Wrong> {
     let text = value.as_text();
-    if text.is_empty() {
-        return Ok(None);
+    match text {
+        "" => return Ok(ZmqAddress::Reported),
+        ZMQ_OFF => return Ok(ZmqAddress::Off),
+        _ => {}
     }
     if text.contains('@') {
         let why = "expected tcp://HOST:PORT, without user and password: ZMQ does not support them";
@@ -39,7 +43,7 @@ pub(crate) fn zmq_url(value: &Value) -> Result<Option<String>, Wrong> {
         (!host.is_empty() && host.bytes().all(fits) && port.parse::<u16>().is_ok()).then_some(())
     };
     is_address().ok_or(Wrong::unexpected())?;
-    optional(value)
+    Ok(ZmqAddress::At(text.to_owned()))
 }
 
 /// A name, not a path: the node would create the wallet wherever a path leads.

@@ -228,6 +228,27 @@ async fn a_source_that_fails_is_asked_again_at_each_interval_and_its_reason_is_s
     assert_eq!(began.elapsed(), 3 * RETRY);
 }
 
+/// With a full disk each attempt begins well, and fails when it writes.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_is_a_failure_until_blocks_are_added() {
+    let dir = tempfile::tempdir().unwrap();
+    // A directory where the first file of rows should be.
+    let blocked = dir.path().join("index/000000.rows");
+    std::fs::create_dir_all(&blocked).unwrap();
+    let mut fixture = Fixture::start_in(dir, Plan::default());
+    let failing = |status: &IndexStatus| matches!(status.state, IndexState::Failing(_));
+    let since = fixture.until(failing).await.since;
+    let requests = fixture.source.plan().requests;
+    let continued = timeout(5 * RETRY, fixture.status.wait_for(|status| !failing(status)))
+        .await
+        .is_ok();
+    assert!(!continued, "no attempt is shown as progress");
+    assert!(fixture.source.plan().requests >= requests + 4, "it has tried again");
+    assert_eq!(fixture.status.borrow().since, since);
+    std::fs::remove_dir(&blocked).unwrap();
+    fixture.until_current().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reorganisation_replaces_the_blocks_above_the_common_one_at_any_depth() {
     for depth in [1, 2, 50] {

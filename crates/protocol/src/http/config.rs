@@ -10,6 +10,7 @@ use utoipa::ToSchema;
     "bitcoin_core": {"url": "http://bitcoin:38332", "wallet": "relay_wallet", "zmq_url": "tcp://bitcoin:29000"},
     "blindbit": {"url": ""},
     "sync": {"interval": 30, "health_interval": 60, "metrics_interval": 120},
+    "log": {"level": "info"},
     "dev_mode": true, "standalone": false, "timestamp": 1703001600,
     "silent_payment_address": "tsp1qqgste7k9hx0qftg6qmwlkqtwuy6cycyavzmzj85c6qdfhjdpdjtdgqjuexzk6murw56suy3e0rd2cgqvycxttddwsvgxe2usfpxumr70xc3wk4yh",
     "software_version": "0.1.0", "restart_required": false
@@ -29,6 +30,8 @@ pub struct ConfigView {
     pub blindbit: BlindbitConfig,
     /// Intervals of the report topics.
     pub sync: SyncConfig,
+    /// The log.
+    pub log: LogConfig,
     /// Whether `/dev/*` is available.
     pub dev_mode: bool,
     /// Whether the relay runs on its embedded development chain.
@@ -50,7 +53,7 @@ pub struct BitcoinCoreConfig {
     pub url: String,
     /// Name of the node's wallet; empty if not configured.
     pub wallet: String,
-    /// ZMQ address; empty if the relay polls.
+    /// ZMQ address; empty if it is the one that the node reports, `off` if the relay polls.
     pub zmq_url: String,
 }
 
@@ -70,6 +73,13 @@ pub struct SyncConfig {
     pub health_interval: u64,
     /// Topic `metrics`.
     pub metrics_interval: u64,
+}
+
+/// The log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct LogConfig {
+    /// Which lines the log has: a level, or directives such as `info,sdk_relay=debug`.
+    pub level: String,
 }
 
 /// Answer to `PUT /config`.

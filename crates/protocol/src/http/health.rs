@@ -9,7 +9,7 @@ use utoipa::ToSchema;
     "status": "healthy", "uptime": 3600, "version": "1.0.0", "timestamp": 1703001600,
     "services": {"bitcoin_core": "connected", "blindbit": "own_index", "websocket": "listening", "sync_manager": "active"},
     "checks": {"bitcoin_rpc": true, "blindbit_api": true, "websocket_server": true, "sync_manager": true},
-    "software_version": "0.1.0", "problems": [],
+    "software_version": "0.1.0", "problems": [], "event_source": "zmq",
     "index": {"state": "building", "first_height": 709632, "height": 800000, "target": 870000, "progress": 0.563, "error": null}
 })))]
 pub struct Health {
@@ -29,6 +29,10 @@ pub struct Health {
     pub software_version: String,
     /// One sentence for each problem; empty if there is none.
     pub problems: Vec<String>,
+    /// How changes of the chain and of the mempool reach the relay: `zmq` (the node announces every change), `zmq
+    /// without sequence` (the node does not announce every change: it is polled too), `polling` (once a second) or
+    /// `embedded` (the development chain).
+    pub event_source: String,
     /// The tweak index; `null` without one (`index.enabled = false`).
     #[schema(required)]
     pub index: Option<IndexHealth>,

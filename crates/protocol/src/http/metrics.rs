@@ -20,7 +20,7 @@ use utoipa::ToSchema;
         "last_event_id": 17, "tip_height": 822000, "watches": 2, "watch_payments_detected": 3,
         "watch_messages_received": 2, "watch_messages_sent": 5, "payments_detected": 2, "payments_reverted": 0,
         "blocks_connected": 12, "blocks_disconnected": 0, "transactions_scanned": 40000, "notifications_sent": 170,
-        "slow_clients_cut": 0
+        "slow_clients_cut": 0, "health": "healthy", "ready": true, "event_source": "zmq"
     }
 })))]
 pub struct Metrics {
@@ -141,4 +141,10 @@ pub struct RelayMetrics {
     pub notifications_sent: u64,
     /// Accepted connections that were closed with 1013.
     pub slow_clients_cut: u64,
+    /// `status` of `GET /health`: `healthy`, `degraded` or `critical`.
+    pub health: String,
+    /// Whether `GET /health/ready` answers 200.
+    pub ready: bool,
+    /// `event_source` of `GET /health`: `zmq`, `zmq without sequence`, `polling` or `embedded`.
+    pub event_source: String,
 }

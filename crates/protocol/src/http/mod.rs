@@ -14,7 +14,9 @@ mod timings;
 mod tx;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
-pub use config::{BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, RestartResponse, SyncConfig};
+pub use config::{
+    BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, LogConfig, RestartResponse, SyncConfig,
+};
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use events::StreamedEvent;
 pub use health::{Checks, Health, IndexHealth, Live, Ready, Services};

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sdk_relay_chain::follower::{FollowStatus, Follower, FollowerOptions, Start};
 use sdk_relay_chain::node::{NodeConfig, NodeSource};
-use sdk_relay_chain::rpc::{Auth, RpcClient};
+use sdk_relay_chain::rpc::RpcClient;
 use sdk_relay_chain::{BlockRef, ChainSource, Observed};
-use sdk_relay_config::{BitcoinCore, Config, Credentials};
+use sdk_relay_config::Config;
 use sdk_relay_devchain::DevChain;
 use sdk_relay_supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
-use zeroize::Zeroizing;
 
 /// Where blocks come from, and what goes with it.
 pub(crate) struct Source {
@@ -33,27 +32,17 @@ pub(crate) fn open_source(config: &Config) -> anyhow::Result<Source> {
             kind: Kind::Embedded(chain),
         });
     }
-    let BitcoinCore {
-        url,
-        credentials,
-        zmq_url,
-        ..
-    } = &config.bitcoin_core;
-    let auth = match credentials {
-        Credentials::CookieFile(path) => Auth::CookieFile(path.clone()),
-        Credentials::UserPassword(user, password) => Auth::UserPassword {
-            user: user.clone(),
-            password: Zeroizing::new(password.expose().to_owned()),
-        },
-        Credentials::Withheld { .. } => Auth::None,
-    };
-    if let Some(warning) = config.bitcoin_core.withheld() {
+    let node = &config.bitcoin_core;
+    for finding in node.findings() {
+        tracing::info!("{finding}");
+    }
+    if let Some(warning) = node.withheld() {
         tracing::warn!(warning, "sending no credentials to the node");
     }
     let node = NodeSource::new(NodeConfig {
-        rpc_url: url.clone(),
-        auth,
-        zmq_url: zmq_url.clone(),
+        rpc_url: node.url.clone(),
+        auth: node.auth(),
+        zmq: node.zmq.clone(),
     })?
     .of_chain(config.network.chain());
     let rpc = node.rpc().clone();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
+use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_detect::DetectionMetrics;
 use sdk_relay_http::HttpMetrics;
 use sdk_relay_mesh_net::MeshMetrics;
@@ -11,6 +12,7 @@ use sdk_relay_service::node_figures;
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{NodeFigures, Rate, Timings, Traffic, Vitals};
 use sdk_relay_transport::InputMetrics;
+use tokio::sync::watch;
 
 /// The registries of `GET /metrics`.
 #[derive(Default)]
@@ -62,7 +64,12 @@ impl Metrics {
     }
 
     /// Samples the rate of messages and the figures of the node.
-    pub(crate) fn spawn(&self, supervisor: &Supervisor, chain: &Arc<dyn ChainSource>) {
+    pub(crate) fn spawn(
+        &self,
+        supervisor: &Supervisor,
+        chain: &Arc<dyn ChainSource>,
+        followed: watch::Receiver<FollowStatus>,
+    ) {
         let (rate, traffic) = (Arc::clone(&self.rate), Arc::clone(&self.traffic));
         supervisor.task("message rate", async move {
             rate.sample(|| traffic.messages_received.get() + traffic.messages_sent.get())
@@ -70,7 +77,17 @@ impl Metrics {
         });
         let (chain, node) = (Arc::clone(chain), Arc::clone(&self.node));
         supervisor.task("node figures", async move {
-            node.poll(|| node_figures(&*chain)).await;
+            tokio::join!(node.poll(|| node_figures(&*chain)), report_tips(followed, &node));
         });
+    }
+}
+
+/// Has the figures of the node requested after each new tip.
+async fn report_tips(mut followed: watch::Receiver<FollowStatus>, node: &NodeFigures) {
+    let mut tip = None;
+    // A follower that has ended ends the process.
+    while followed.wait_for(|status| status.tip != tip).await.is_ok() {
+        tip = followed.borrow_and_update().tip;
+        node.tip_changed();
     }
 }

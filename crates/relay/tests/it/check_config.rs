@@ -1,6 +1,10 @@
-//! `check-config` reports the same errors as a start, and each error names the origin of the value.
+//! `check-config` reports the same errors as a start, and each error names the origin of the value. Then it checks the
+//! machine and the node, with a line for each check.
 
 #![cfg(unix)]
+
+mod node;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -108,6 +112,21 @@ const CASES: &[Case] = &[
         "[mesh]\nidentity = \"nowhere/mesh.id\"",
         &[],
         &["mesh key nowhere/mesh.id", "No such file"],
+    ),
+    (
+        "[mesh]\nidentity = \"mesh.id\"",
+        &[("mesh.id/x", "", 0o600)],
+        &["mesh.id: it is a directory, not a regular file"],
+    ),
+    (
+        "[bitcoin_core]\nurl = \"http://127.0.0.1:8332/wallet\"",
+        &[],
+        &["relay.toml:", ": bitcoin_core.url", "http://HOST:PORT"],
+    ),
+    (
+        "[log]\nlevel = \"warning\"",
+        &[],
+        &["relay.toml:", ": log.level", "warning", "did you mean warn?"],
     ),
     ("", &[("data/mesh.key", "x", 0o644)], &["mesh.key", "chmod 600"]),
     // Directories where files should be.
@@ -274,10 +293,6 @@ fn each_origin_is_named() {
 #[test]
 fn missing_files_are_refused() {
     let home = tempfile::tempdir().unwrap();
-    let message = refused(&sdk_relay(home.path(), &["check-config"], &[]));
-    for word in [".sdk_relay/sdk_relay.toml", "sdk_relay init", "--config"] {
-        assert!(message.contains(word), "{message}");
-    }
     let missing = refused(&sdk_relay(home.path(), &["check-config", "--config", "none.toml"], &[]));
     assert!(
         missing.contains("none.toml") && missing.contains("No such file"),
@@ -293,7 +308,7 @@ fn missing_files_are_refused() {
     let cookie = ("SDK_RELAY_BITCOIN_CORE__COOKIE_FILE", "node/.cookie");
     let named = refused(&sdk_relay(
         home.path(),
-        &["check-config"],
+        &["check-config", "--offline"],
         &[&env[..], &[cookie]].concat(),
     ));
     for word in [
@@ -303,17 +318,109 @@ fn missing_files_are_refused() {
     ] {
         assert!(named.contains(word), "{named}");
     }
-    let by_itself = sdk_relay(home.path(), &["check-config"], &env);
-    let warning = String::from_utf8(by_itself.stderr).unwrap();
+    let by_itself = sdk_relay(home.path(), &["check-config", "--offline"], &env);
     assert!(
-        by_itself.status.success() && warning.contains("warning: the settings: bitcoin_core.cookie_file"),
-        "{warning}"
+        by_itself.status.success() && by_itself.stderr.is_empty(),
+        "{by_itself:?}"
     );
     write(&home.path().join("node/.cookie"), "__cookie__:00", 0o600);
-    let there = sdk_relay(home.path(), &["check-config"], &[&env[..], &[cookie]].concat());
+    let there = sdk_relay(
+        home.path(),
+        &["check-config", "--offline"],
+        &[&env[..], &[cookie]].concat(),
+    );
     assert!(there.status.success() && there.stderr.is_empty(), "{there:?}");
     assert!(
         !home.path().join(".sdk_relay").exists(),
         "a check leaves nothing behind"
     );
+}
+
+#[test]
+fn all_unusable_files_and_addresses_are_reported_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let toml = format!(
+        "data_dir = \"data\"\nws_url = \"{NOT_OURS}\"\nhttp_url = \"127.0.0.1:0\"\n[mesh]\ntrust = \"none.pem\"\n"
+    );
+    std::fs::write(home.path().join("relay.toml"), toml).unwrap();
+    write(&home.path().join("data/wallet.key"), "x", 0o600);
+    write(&home.path().join("data/index"), "", 0o600);
+    let args = ["--config", "relay.toml", "--standalone"];
+    let checked = sdk_relay(home.path(), &[&["check-config"], &args[..]].concat(), &[]);
+    let text = String::from_utf8(checked.stderr).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "sdk_relay: 4 files or addresses cannot be used:", "{text}");
+    for (line, words) in lines[1..]
+        .iter()
+        .zip([": ws_url", ": mesh.trust", "index\": cannot be used", "wallet.key"])
+    {
+        assert!(line.starts_with("  ") && line.contains(words), "{words}: {text}");
+    }
+    assert_eq!((lines.len(), checked.status.code()), (5, Some(1)));
+    let started = sdk_relay(home.path(), &args, &[]);
+    assert_eq!(
+        String::from_utf8(started.stderr).unwrap(),
+        text,
+        "the start reports the same"
+    );
+}
+
+/// Without the check, the error would name the first file or address beyond the limit.
+#[test]
+fn a_limit_of_open_files_that_is_too_low_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    for command in ["check-config", "run"] {
+        let script = format!(
+            "ulimit -n 20; exec '{}' {command} --standalone",
+            env!("CARGO_BIN_EXE_sdk_relay")
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env("HOME", home.path())
+            .output()
+            .unwrap();
+        let message = refused(&output);
+        assert!(
+            message.starts_with(
+                "this process may open only 20 files, and the relay needs at least 56: raise the limit (ulimit -n"
+            ),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn settings_of_a_node_beside_standalone_are_named() {
+    let home = tempfile::tempdir().unwrap();
+    let env = [
+        ("SDK_RELAY_WS_URL", "127.0.0.1:0"),
+        ("SDK_RELAY_HTTP_URL", "127.0.0.1:0"),
+        ("SDK_RELAY_BITCOIN_CORE__URL", "http://127.0.0.1:1"),
+    ];
+    let checked = sdk_relay(home.path(), &["check-config", "--standalone"], &env);
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success(), "{text}");
+    let line = "! SDK_RELAY_BITCOIN_CORE__URL: bitcoin_core.url has no effect: a standalone relay has its own chain, which is on regtest";
+    assert!(text.lines().any(|shown| shown == line), "{text}");
+}
+
+#[test]
+fn a_port_that_another_program_has_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let env = [
+        ("SDK_RELAY_WS_URL", address.as_str()),
+        ("SDK_RELAY_HTTP_URL", "127.0.0.1:0"),
+    ];
+    let checked = sdk_relay(home.path(), &["check-config", "--standalone"], &env);
+    let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+    let start =
+        format!("✗ Port: SDK_RELAY_WS_URL: ws_url = \"{address}\": cannot listen there: Address already in use");
+    assert!(text.lines().any(|line| line.starts_with(&start)), "{text}");
+    assert!(
+        text.lines().any(|line| line == "✓ Port: http_url 127.0.0.1:0 is free"),
+        "{text}"
+    );
+    assert_eq!(refused(&checked), "1 check failed: see the line with ✗");
 }

@@ -20,6 +20,16 @@ fn run(home: &Path, args: &[&str]) -> Output {
     sdk_relay(home, args).output().unwrap()
 }
 
+/// `check-config` without a node, on ports that are free on any machine.
+fn check_config(home: &Path, args: &[&str]) -> Command {
+    let mut command = sdk_relay(home, &["check-config", "--offline"]);
+    command
+        .args(args)
+        .env("SDK_RELAY_WS_URL", "127.0.0.1:0")
+        .env("SDK_RELAY_HTTP_URL", "127.0.0.1:0");
+    command
+}
+
 fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
@@ -37,7 +47,8 @@ fn refused(output: &Output) -> &str {
         .map_or((message, None), |(first, more)| (first, Some(more)));
     assert!(first.starts_with("sdk_relay: "), "{message}");
     if let Some(more) = more {
-        assert!(first.ends_with(" settings are wrong:"), "{message}");
+        let ends = [" settings are wrong:", " files or addresses cannot be used:"];
+        assert!(ends.iter().any(|end| first.ends_with(end)), "{message}");
         assert!(more.lines().all(|line| line.starts_with("  ")), "{message}");
     }
     message
@@ -73,8 +84,11 @@ fn version_and_help() {
         "--standalone",
         "--version",
         "run",
+        "--network",
+        "--log-level",
         "check-config",
         "init",
+        "status",
     ];
     has(stdout(&help), &flags);
     has(
@@ -125,7 +139,7 @@ fn init_writes_what_check_config_accepts() {
         let mode = std::fs::metadata(file.parent().unwrap()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }
-    let check = run(home.path(), &["check-config"]);
+    let check = check_config(home.path(), &[]).output().unwrap();
     assert!(check.status.success(), "{check:?}");
     has(stdout(&check), &["mainnet", "http://127.0.0.1:8332", ".sdk_relay"]);
 
@@ -134,7 +148,7 @@ fn init_writes_what_check_config_accepts() {
     let second = run(home.path(), &["init"]);
     has(refused(&second), &[&file.display().to_string(), "exists"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "network = \"signet\"\n");
-    has(stdout(&run(home.path(), &["check-config"])), &["signet"]);
+    has(stdout(&check_config(home.path(), &[]).output().unwrap()), &["signet"]);
 
     // In another place, if requested.
     for args in [
@@ -144,13 +158,15 @@ fn init_writes_what_check_config_accepts() {
         assert!(run(home.path(), args).status.success(), "{args:?}");
     }
     assert!(
-        run(home.path(), &["check-config", "--config", "etc/relay.toml"])
-            .status
+        check_config(home.path(), &["--config", "etc/relay.toml"])
+            .status()
+            .unwrap()
             .success()
     );
     assert!(
-        run(home.path(), &["check-config", "--data-dir", "data"])
-            .status
+        check_config(home.path(), &["--data-dir", "data"])
+            .status()
+            .unwrap()
             .success()
     );
     assert!(home.path().join("data/sdk_relay.toml").exists());
@@ -163,16 +179,15 @@ fn init_writes_what_check_config_accepts() {
 #[test]
 fn init_writes_where_the_relay_reads() {
     let home = tempfile::tempdir().unwrap();
-    let with_variable = |args: &[&str]| {
-        let mut command = sdk_relay(home.path(), args);
+    let with_variable = |mut command: Command| {
         command
             .env("SDK_RELAY_DATA_DIR", home.path().join("data"))
             .output()
             .unwrap()
     };
-    assert!(with_variable(&["init"]).status.success());
+    assert!(with_variable(sdk_relay(home.path(), &["init"])).status.success());
     assert!(home.path().join("data/sdk_relay.toml").exists());
-    assert!(with_variable(&["check-config"]).status.success());
+    assert!(with_variable(check_config(home.path(), &[])).status.success());
 }
 
 #[test]
@@ -268,7 +283,7 @@ fn flags_override_the_environment_which_overrides_the_file() {
     let toml = "network = \"signet\"\ndata_dir = \"of-the-file\"\n[bitcoin_core]\nurl = \"http://127.0.0.1:1\"";
     std::fs::write(home.path().join("relay.toml"), toml).unwrap();
     let check = |args: &[&str], env: &[(&str, &str)]| {
-        let mut command = sdk_relay(home.path(), &["check-config", "--config", "relay.toml"]);
+        let mut command = check_config(home.path(), &["--config", "relay.toml"]);
         let output = command.args(args).envs(env.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         stdout(&output).to_owned()
@@ -297,19 +312,19 @@ fn flags_override_the_environment_which_overrides_the_file() {
     );
 
     // The file itself can be named in the environment, and be found in the data directory that a variable names.
-    let named = sdk_relay(home.path(), &["check-config"])
+    let named = check_config(home.path(), &[])
         .env("SDK_RELAY_CONFIG", "relay.toml")
         .output()
         .unwrap();
     has(stdout(&named), &["signet"]);
     std::fs::create_dir(home.path().join("data")).unwrap();
     std::fs::copy(home.path().join("relay.toml"), home.path().join("data/sdk_relay.toml")).unwrap();
-    let found = sdk_relay(home.path(), &["check-config"])
+    let found = check_config(home.path(), &[])
         .env("SDK_RELAY_DATA_DIR", "data")
         .output()
         .unwrap();
     has(stdout(&found), &["signet"]);
-    let unknown = sdk_relay(home.path(), &["check-config", "--standalone"])
+    let unknown = check_config(home.path(), &["--standalone"])
         .env("SDK_RELAY_SYNC__INTERVALS", "5")
         .output()
         .unwrap();
@@ -359,7 +374,7 @@ fn a_variable_that_is_not_utf8_never_panics() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("relay.toml"), "network = \"regtest\"\n").unwrap();
     let checked = |name: &OsStr| {
-        let mut command = sdk_relay(home.path(), &["check-config", "--config", "relay.toml"]);
+        let mut command = check_config(home.path(), &["--config", "relay.toml"]);
         command.env(name, odd).output().unwrap()
     };
     for name in [OsStr::new("FOREIGN"), odd] {

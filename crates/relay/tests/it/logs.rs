@@ -212,3 +212,64 @@ async fn lines_of_a_connection_have_its_id() {
         "{lines:?}"
     );
 }
+
+/// The level changes without a restart: over `PUT /config`, and on SIGHUP after an edit of the file.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_level_changes_while_the_relay_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sdk_relay.toml");
+    std::fs::write(&file, "[log]\nlevel = \"info\"\n").unwrap();
+    let relay = RelayProcess::start(options().data_dir(dir.path()).arg("--standalone")).await;
+    let debug_lines = async || {
+        logs(&relay, "level=debug&limit=1000").await["levels"]["debug"]
+            .as_u64()
+            .unwrap()
+    };
+    assert_eq!(debug_lines().await, 0);
+    let put = async |level: Value| {
+        let body = json!({"log": {"level": level}}).to_string();
+        let request = Request::put(format!("{}/config", relay.http_url())).header("content-type", "application/json");
+        http_send(request.body(Full::new(Bytes::from(body))).unwrap()).await
+    };
+    let refused = put(json!("warning")).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("did you mean warn?"), "{}", refused.text());
+    let changed = put(json!("debug")).await.json();
+    assert_eq!(
+        (&changed["restart_required"], &changed["changes"][0]),
+        (&json!(false), &json!("log.level: info -> debug"))
+    );
+    eventually(DEADLINE, "lines of debug", async || {
+        (debug_lines().await > 0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        http_get(&format!("{}/config", relay.http_url())).await.json()["log"]["level"],
+        "debug"
+    );
+
+    // Reverted, the file decides, which SIGHUP reads again.
+    put(Value::Null).await;
+    std::fs::write(&file, "[log]\nlevel = \"info,sdk_relay_ws=trace\"\n").unwrap();
+    let hang_up = |pid: u32| {
+        std::process::Command::new("kill")
+            .args(["-HUP", &pid.to_string()])
+            .status()
+            .unwrap()
+    };
+    assert!(hang_up(relay.pid()).success());
+    let level = eventually(DEADLINE, "another level", async || {
+        let config = http_get(&format!("{}/config", relay.http_url())).await.json();
+        (config["log"]["level"] != "info").then(|| config["log"]["level"].clone())
+    });
+    assert_eq!(level.await, "info,sdk_relay_ws=trace");
+    std::fs::write(&file, "[log]\nlevel = \"loud\"\n").unwrap();
+    assert!(hang_up(relay.pid()).success());
+    eventually(DEADLINE, "the reason in the log", async || {
+        let log = relay.stderr();
+        log.contains("the configuration is invalid; keeping the old log.level")
+            .then_some(())
+    })
+    .await;
+}

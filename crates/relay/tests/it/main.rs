@@ -40,6 +40,7 @@ mod scan;
 mod service_manager;
 mod slow_clients;
 mod stage;
+mod status;
 mod story;
 mod supervision;
 mod support;

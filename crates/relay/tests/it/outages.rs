@@ -48,7 +48,7 @@ async fn unwell(relay: &RelayProcess, status: &str, words: &str) -> String {
 }
 
 /// Waits until `/health` has no problems and `/health/ready` is 200.
-async fn well(relay: &RelayProcess) {
+pub(crate) async fn well(relay: &RelayProcess) {
     eventually(DEADLINE, "a healthy and ready relay", async || {
         let (code, health) = health(relay).await;
         let ready = http_get(&format!("{}/health/ready", relay.http_url())).await.status;

@@ -227,7 +227,7 @@ async fn a_new_certificate_affects_no_open_connection_and_a_wrong_one_is_ignored
 async fn without_tls_sighup_has_no_effect() {
     let relay = RelayProcess::start(standalone()).await;
     hang_up(&relay);
-    logged(&relay, 1, "SIGHUP ignored").await;
+    logged(&relay, 1, "SIGHUP: log.level is the same as before").await;
     assert_eq!(http_get(&format!("{}/health", relay.http_url())).await.status, 200);
 }
 

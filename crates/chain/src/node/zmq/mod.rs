@@ -6,7 +6,10 @@
 
 mod frame;
 mod reader;
+pub(super) mod report;
+mod reported;
 mod silence;
+mod standing;
 mod topics;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,13 +19,14 @@ use futures_util::StreamExt as _;
 use tokio::{sync::mpsc, time::Instant};
 use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket, ZmqError, ZmqMessage};
 
-use crate::rpc::RpcClient;
+use crate::node::zmq_address::ZmqAddress;
+use crate::rpc::{RpcClient, RpcError};
 use crate::signals::Signals;
-use crate::source::{Signal, Signalling};
+use crate::source::{EventSource, Signal, Signalling};
 use frame::Topic;
 use reader::Reader;
 use silence::SilenceDetector;
-use topics::Missing;
+use standing::Standing;
 
 /// Capacity of the queue to the follower: the mempool traffic of one block interval. A slower follower compares
 /// everything with the node, which is cheaper than a longer queue.
@@ -39,6 +43,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest wait between attempts: a restarted node is connected within this time.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// Interval between requests for the ZMQ address of a node that publishes none of the topics. Only a restart of the
+/// node can change its answer, and usually breaks a connection, which is noticed earlier.
+const ASK_INTERVAL: Duration = Duration::from_secs(60);
 /// A subscription takes effect at the publisher some time after it was sent (a round trip, and up to a millisecond in
 /// libzmq). Messages before that are lost without a gap in the counters, so [`Signal::Lost`] is sent only after this
 /// time.
@@ -47,55 +54,52 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// The ZMQ publisher of the node, and the state of the connection.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    url: String,
+    /// The configured address; `None`: the node reports it.
+    configured: Option<String>,
     standing: Arc<Mutex<Standing>>,
 }
 
-/// State of the connection.
-#[derive(Debug, Default)]
-struct Standing {
-    /// Since when the publisher is unreachable, and why.
-    unreached: Option<(Instant, String)>,
-    /// Topics that the node does not publish there. Logged when it changes, not at each connection.
-    missing: Option<Missing>,
-    /// A message of the topic `sequence` was received over this connection. This overrides `getzmqnotifications`: a
-    /// proxy may forward the topic from another address.
-    has_sequence: bool,
-}
-
-impl Standing {
-    fn is_partial(&self) -> bool {
-        !self.has_sequence && self.missing.as_ref().is_some_and(|missing| missing.lacks_sequence)
-    }
-}
-
 impl Publisher {
-    pub(super) fn new(url: String) -> Self {
-        let standing = Arc::default();
-        Self { url, standing }
+    /// `None` if ZMQ is not used.
+    pub(super) fn new(address: ZmqAddress) -> Option<Self> {
+        let configured = match address {
+            ZmqAddress::Off => return None,
+            ZmqAddress::At(url) => Some(url),
+            ZmqAddress::Reported => None,
+        };
+        Some(Self {
+            configured,
+            standing: Arc::default(),
+        })
     }
 
-    /// State of the connection.
-    pub(super) fn signalling(&self) -> Signalling {
+    /// State of the connection; `None` while there is no address to connect to.
+    pub(super) fn signalling(&self) -> Option<Signalling> {
         let standing = lock(&self.standing);
-        Signalling {
-            url: self.url.clone(),
-            unreached: standing.unreached.clone(),
+        Some(Signalling {
+            url: standing.url.clone()?,
+            is_reported: self.configured.is_none(),
+            unreached: standing.unreached().cloned(),
             is_partial: standing.is_partial(),
             missing: standing.missing.as_ref().map(|missing| missing.advice.clone()),
-        }
+        })
     }
 
-    /// Whether the node publishes every change, as far as known.
+    /// Whether the node is known to publish every change there.
     pub(super) fn signals_all(&self) -> bool {
-        !lock(&self.standing).is_partial()
+        lock(&self.standing).signals_all()
+    }
+
+    /// See [`ChainSource::event_source`](crate::ChainSource::event_source).
+    pub(super) fn event_source(&self) -> Option<EventSource> {
+        lock(&self.standing).event_source()
     }
 
     /// Starts the receiving task. It ends when the receiver is dropped.
     pub(super) fn signals(&self, rpc: RpcClient) -> Signals {
         let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
         let mut listener = Listener {
-            url: self.url.clone(),
+            configured: self.configured.clone(),
             rpc,
             queue: Queue {
                 sender: sender.clone(),
@@ -118,7 +122,7 @@ fn lock(standing: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
 }
 
 struct Listener {
-    url: String,
+    configured: Option<String>,
     rpc: RpcClient,
     queue: Queue,
     standing: Arc<Mutex<Standing>>,
@@ -128,44 +132,83 @@ impl Listener {
     async fn listen(&mut self) {
         let mut backoff = MIN_BACKOFF;
         loop {
-            match connected(&self.url).await {
-                Ok((socket, events)) => {
-                    if lock(&self.standing).unreached.take().is_some() {
-                        tracing::info!(url = self.url, "receiving ZMQ messages from the node");
-                    } else {
-                        tracing::debug!(url = self.url, "connected to the ZMQ publisher");
-                    }
-                    backoff = MIN_BACKOFF;
-                    let reason = self.receive(socket, events).await;
-                    tracing::debug!(url = self.url, reason, "connection to the ZMQ publisher ended");
-                }
-                Err(error) => {
-                    let reason = error.to_string();
-                    let mut standing = lock(&self.standing);
-                    if let Some((_, known)) = &mut standing.unreached {
-                        *known = reason;
-                    } else {
-                        tracing::warn!(url = self.url, %error, "cannot connect to the ZMQ publisher; polling the node and retrying");
-                        standing.unreached = Some((Instant::now(), reason));
+            match self.address().await {
+                Ok(Some(url)) => {
+                    if self.listen_at(&url).await {
+                        backoff = MIN_BACKOFF;
                     }
                 }
+                Ok(None) => {
+                    self.until_next_request().await;
+                    continue;
+                }
+                Err(error) => tracing::debug!(%error, "the node does not report its ZMQ addresses"),
             }
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
+    /// The configured address, or the one that the node reports; `None` if it publishes none of the topics.
+    async fn address(&self) -> Result<Option<String>, RpcError> {
+        if let Some(url) = &self.configured {
+            lock(&self.standing).url = Some(url.clone());
+            return Ok(Some(url.clone()));
+        }
+        let reported = reported::address(&self.rpc).await?;
+        let mut standing = lock(&self.standing);
+        if let Some(url) = &reported {
+            if standing.url.as_ref() != Some(url) {
+                tracing::info!(url, "the node publishes ZMQ messages");
+            }
+            standing.url = Some(url.clone());
+        } else if standing.set_absent() {
+            tracing::info!("{}", reported::ADVICE);
+        }
+        Ok(reported)
+    }
+
+    /// Waits until another answer to `getzmqnotifications` is possible.
+    async fn until_next_request(&self) {
+        let (breaks, end) = (self.rpc.breaks(), Instant::now() + ASK_INTERVAL);
+        while self.rpc.breaks() == breaks && Instant::now() < end {
+            tokio::time::sleep(MAX_BACKOFF).await;
+        }
+    }
+
+    /// Receives from this address until the connection ends; `false` if it cannot be reached.
+    async fn listen_at(&mut self, url: &str) -> bool {
+        match connected(url).await {
+            Ok((socket, events)) => {
+                if lock(&self.standing).set_connected() {
+                    tracing::info!(url, "receiving ZMQ messages from the node");
+                } else {
+                    tracing::debug!(url, "connected to the ZMQ publisher");
+                }
+                let reason = self.receive(url, socket, events).await;
+                lock(&self.standing).set_ended();
+                tracing::debug!(url, reason, "connection to the ZMQ publisher ended");
+                true
+            }
+            Err(error) => {
+                if lock(&self.standing).set_unreached(error.to_string()) {
+                    tracing::warn!(url, %error, "cannot connect to the ZMQ publisher; polling the node and retrying");
+                }
+                false
+            }
+        }
+    }
+
     /// Forwards the signals of one connection; returns why it ended.
-    async fn receive(&mut self, mut socket: SubSocket, mut events: Events) -> String {
+    async fn receive(&mut self, url: &str, mut socket: SubSocket, mut events: Events) -> String {
         let mut reader = Reader::default();
         let mut has_sequence = false;
-        lock(&self.standing).has_sequence = false;
         let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
         tokio::pin!(settled);
         let mut fresh = true;
         let mut silence = SilenceDetector::new(self.rpc.breaks());
         let mut looks = tokio::time::interval_at(Instant::now() + silence::CHECK_INTERVAL, silence::CHECK_INTERVAL);
-        let check = topics::missing(self.rpc.clone(), self.url.clone());
+        let check = topics::missing(self.rpc.clone(), url.to_owned());
         tokio::pin!(check);
         let mut checking = true;
         loop {
@@ -173,7 +216,7 @@ impl Listener {
                 message = socket.recv() => match message {
                     Ok(message) => {
                         silence.on_message();
-                        self.pass_on(&mut reader, message);
+                        self.pass_on(url, &mut reader, message);
                         if !has_sequence && reader.has_sequence() {
                             has_sequence = true;
                             lock(&self.standing).has_sequence = true;
@@ -194,18 +237,24 @@ impl Listener {
                 }
                 missing = &mut check, if checking => {
                     checking = false;
-                    self.complain(missing);
+                    if let Some(advice) = lock(&self.standing).set_checked(missing) {
+                        tracing::warn!("{advice}");
+                    }
+                    // The follower relies on signals from now on, if all topics are there.
+                    if !fresh {
+                        self.queue.lose();
+                    }
                 }
                 () = self.queue.send_lost(), if self.queue.lost => {}
             }
         }
     }
 
-    fn pass_on(&mut self, reader: &mut Reader, message: ZmqMessage) {
+    fn pass_on(&mut self, url: &str, reader: &mut Reader, message: ZmqMessage) {
         match reader.read(&message.into_vec()) {
             Ok(reading) => {
                 if let Some(gap) = reading.gap {
-                    tracing::debug!(url = self.url, %gap, "ZMQ messages were lost; comparing with the node");
+                    tracing::debug!(url, %gap, "ZMQ messages were lost; comparing with the node");
                     self.queue.lose();
                 }
                 if let Some(signal) = reading.signal {
@@ -213,20 +262,10 @@ impl Listener {
                 }
             }
             Err(error) => {
-                tracing::warn!(url = self.url, %error, "ignoring a malformed ZMQ message");
+                tracing::warn!(url, %error, "ignoring a malformed ZMQ message");
                 self.queue.lose();
             }
         }
-    }
-
-    fn complain(&self, missing: Option<Missing>) {
-        let mut standing = lock(&self.standing);
-        if let Some(missing) = &missing
-            && standing.missing.as_ref() != Some(missing)
-        {
-            tracing::warn!("{}", missing.advice);
-        }
-        standing.missing = missing;
     }
 }
 

@@ -8,10 +8,18 @@ use crate::rpc::{RpcClient, code};
 
 /// One entry of the reply of `getzmqnotifications`.
 #[derive(Deserialize)]
-struct Notifier {
+pub(super) struct Notifier {
     #[serde(rename = "type")]
-    kind: String,
-    address: String,
+    pub(super) kind: String,
+    pub(super) address: String,
+}
+
+impl Notifier {
+    /// Its topic, if the relay subscribes to it.
+    pub(super) fn topic(&self) -> Option<Topic> {
+        let name = self.kind.strip_prefix("pub")?;
+        Topic::ALL.into_iter().find(|topic| topic.name() == name)
+    }
 }
 
 /// Topics that the node does not publish at an address.
@@ -21,19 +29,22 @@ pub(super) struct Missing {
     pub(super) advice: String,
     /// Whether `sequence` is among them: the only topic that reports every change of the mempool and of the chain.
     pub(super) lacks_sequence: bool,
+    /// Whether it publishes none of the topics there.
+    pub(super) lacks_all: bool,
 }
 
-/// The topics that the node does not publish at `url`. `None` if it publishes all of them, or if the request fails,
-/// which the follower reports.
-pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
+/// The topics that the node does not publish at `url`; `Some(None)` if it publishes all of them. `None` if the request
+/// fails, which the follower reports.
+pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Option<Missing>> {
     match rpc.call::<Vec<Notifier>>("getzmqnotifications", json!([])).await {
-        Ok(notifiers) => complaint(&notifiers, &url),
-        Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(Missing {
+        Ok(notifiers) => Some(complaint(&notifiers, &url)),
+        Err(error) if error.server().is_some_and(|e| e.code == code::METHOD_NOT_FOUND) => Some(Some(Missing {
             advice: format!(
                 "the node was built without ZMQ, but another program listens at {url}: remove bitcoin_core.zmq_url to poll the node"
             ),
             lacks_sequence: true,
-        }),
+            lacks_all: true,
+        })),
         Err(error) => {
             tracing::debug!(%error, "the node does not report which ZMQ topics it publishes");
             None
@@ -44,12 +55,7 @@ pub(super) async fn missing(rpc: RpcClient, url: String) -> Option<Missing> {
 fn complaint(notifiers: &[Notifier], url: &str) -> Option<Missing> {
     // Only the ports are compared: the host may be written differently, or be that of a proxy.
     let here = |notifier: &&Notifier| port(&notifier.address) == port(url);
-    let lacks = |topic: &Topic| {
-        !notifiers
-            .iter()
-            .filter(here)
-            .any(|n| n.kind.strip_prefix("pub") == Some(topic.name()))
-    };
+    let lacks = |topic: &Topic| !notifiers.iter().filter(here).any(|n| n.topic() == Some(*topic));
     let options: Vec<String> = Topic::ALL
         .into_iter()
         .filter(lacks)
@@ -61,6 +67,7 @@ fn complaint(notifiers: &[Notifier], url: &str) -> Option<Missing> {
             options.join(", ")
         ),
         lacks_sequence: lacks(&Topic::Sequence),
+        lacks_all: options.len() == Topic::ALL.len(),
     })
 }
 
@@ -101,7 +108,7 @@ mod tests {
     async fn the_topics_of_a_real_node() {
         let mut node = testkit::Bitcoind::start(testkit::Options::default()).await;
         let rpc = RpcClient::new(&node.rpc_url(), crate::rpc::Auth::CookieFile(node.cookie_file())).unwrap();
-        assert_eq!(missing(rpc.clone(), node.zmq_url()).await, None);
+        assert_eq!(missing(rpc.clone(), node.zmq_url()).await, Some(None));
         node.stop().await;
         assert_eq!(
             missing(rpc.clone(), node.zmq_url()).await,
@@ -115,7 +122,7 @@ mod tests {
             ..testkit::Options::default()
         })
         .await;
-        let Missing { advice: text, .. } = missing(rpc, node.zmq_url()).await.unwrap();
+        let Missing { advice: text, .. } = missing(rpc, node.zmq_url()).await.unwrap().unwrap();
         assert!(
             text.contains("zmqpubsequence=") && text.contains("zmqpubhashblock="),
             "{text}"

@@ -7,6 +7,7 @@ use bitcoin::{
     script::Builder, transaction::Version,
 };
 use sdk_relay_chain::{
+    node::ZmqAddress,
     node::{NodeConfig, NodeSource},
     rpc::Auth,
 };
@@ -22,11 +23,10 @@ pub(crate) fn source(node: &Bitcoind) -> NodeSource {
 
 /// A source for `node`.
 pub(crate) fn source_with(node: &Bitcoind, auth: Auth) -> NodeSource {
-    let zmq_url = Some(node.zmq_url());
     NodeSource::new(NodeConfig {
         rpc_url: node.rpc_url(),
         auth,
-        zmq_url,
+        zmq: ZmqAddress::At(node.zmq_url()),
     })
     .unwrap()
 }

@@ -24,7 +24,7 @@ async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
     http_send(request.body(Full::default()).unwrap()).await
 }
 
-/// Samples by name. Panics if the text is not OpenMetrics without labels: `# HELP`, `# TYPE` and `# UNIT` before the
+/// Samples by name and labels. Panics if the text is not OpenMetrics: `# HELP`, `# TYPE` and `# UNIT` before the
 /// samples of their family, a counter's samples end in `_total`, a family's unit ends its name, each family occurs
 /// once, `# EOF` is last.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -48,14 +48,16 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             ["#", "UNIT", name, unit] => {
                 assert!(name == family.0 && name.ends_with(&format!("_{unit}")), "{line}");
             }
-            [name, value] => {
+            _ if !line.starts_with('#') => {
+                let (sample, value) = line.rsplit_once(' ').expect("a value");
+                let name = sample.split('{').next().expect("a name");
                 let expected = match family.1.as_str() {
                     "counter" => format!("{}_total", family.0),
                     _ => family.0.clone(),
                 };
                 assert_eq!(name, expected, "{line}");
                 let value = value.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
-                assert!(samples.insert(name.to_owned(), value).is_none(), "{line} comes twice");
+                assert!(samples.insert(sample.to_owned(), value).is_none(), "{line} comes twice");
             }
             _ => panic!("no line of OpenMetrics: {line:?}"),
         }
@@ -138,8 +140,29 @@ async fn the_text_has_the_figures_of_the_json() {
         let value = samples.get(&format!("sdk_relay_{sample}")).copied();
         assert_eq!(value, json[part][field].as_f64(), "{part}.{field}");
     }
+    for (name, label, field) in [
+        ("health", "status", "health"),
+        ("event_source", "source", "event_source"),
+    ] {
+        let current = json["relay_metrics"][field].as_str().unwrap();
+        let all: Vec<_> = samples
+            .iter()
+            .filter(|(sample, _)| sample.starts_with(&format!("sdk_relay_{name}{{{label}=")))
+            .collect();
+        let set: Vec<_> = all.iter().filter(|(_, value)| **value == 1.0).collect();
+        assert!(
+            all.len() > 2 && set.len() == 1 && set[0].0.contains(&format!("\"{current}\"")),
+            "{all:?}"
+        );
+    }
+    assert_eq!(json["relay_metrics"]["health"], "healthy");
+    assert_eq!(json["relay_metrics"]["event_source"], "embedded");
+    assert_eq!(
+        (&json["relay_metrics"]["ready"], samples["sdk_relay_ready"]),
+        (&json!(true), 1.0)
+    );
     let fields = json["relay_metrics"].as_object().unwrap();
-    assert_eq!(fields.len(), 13, "each is compared above: {fields:?}");
+    assert_eq!(fields.len(), 16, "each is compared above: {fields:?}");
 
     // And they are true.
     let (sync, relay) = (&json["sync_metrics"], &json["relay_metrics"]);

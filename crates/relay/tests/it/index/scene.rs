@@ -7,7 +7,7 @@ use std::time::Duration;
 use sdk_relay_bip352::{Fast, Scanner};
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
-use sdk_relay_chain::node::{NodeConfig, NodeSource};
+use sdk_relay_chain::node::{NodeConfig, NodeSource, ZmqAddress};
 use sdk_relay_chain::rpc::Auth;
 use sdk_relay_index::{Builder, IndexState, IndexStatus, Pool};
 use sdk_relay_store::TweakIndex;
@@ -38,7 +38,7 @@ pub(crate) fn source(node: &Bitcoind) -> Arc<dyn ChainSource> {
     let config = NodeConfig {
         rpc_url: node.rpc_url(),
         auth: Auth::CookieFile(node.cookie_file()),
-        zmq_url: node.has_zmq().then(|| node.zmq_url()),
+        zmq: ZmqAddress::Reported,
     };
     Arc::new(NodeSource::new(config).unwrap())
 }

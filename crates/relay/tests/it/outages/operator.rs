@@ -60,6 +60,7 @@ async fn a_zmq_address_where_the_mempool_is_not_published() {
     let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__ZMQ_URL", &url)).await;
     let words = ["bitcoin_core.zmq_url", "not all changes", "zmqpubsequence="];
     degraded(&relay, &words).await;
+    assert_eq!(health(&relay).await.1.event_source, "zmq without sequence");
     // The signal of a block changes nothing about that.
     node.mine(1).await;
     eventually(DEADLINE, "the block", async || {

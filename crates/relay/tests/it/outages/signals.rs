@@ -1,8 +1,8 @@
 //! Without the node's signals (ZMQ): everything is found by polling.
 
-use testkit::{Options, RelayProcess};
+use testkit::{Options, RelayProcess, http_get};
 
-use crate::outages::{logged, well};
+use crate::outages::{health, logged, well};
 use crate::story::listener::Listener;
 use crate::story::scene::Scene;
 
@@ -11,6 +11,14 @@ fn silent() -> Options {
         zmq: false,
         ..Options::default()
     }
+}
+
+/// `event_source` of `/health`, which `/metrics` has too.
+async fn source(relay: &RelayProcess) -> String {
+    let metrics = http_get(&format!("{}/metrics", relay.http_url())).await.json();
+    let source = health(relay).await.1.event_source;
+    assert_eq!(metrics["relay_metrics"]["event_source"], source);
+    source
 }
 
 #[tokio::test]
@@ -24,7 +32,13 @@ async fn none_configured() {
         scene.agrees(&listener).await;
     }
     well(&relay).await;
-    assert_eq!(logged(&relay, "ZMQ"), 0, "{}", relay.stderr());
+    assert_eq!(source(&relay).await, "polling");
+    assert_eq!(
+        logged(&relay, "the node publishes no ZMQ messages: it is polled"),
+        1,
+        "{}",
+        relay.stderr()
+    );
 }
 
 #[tokio::test]

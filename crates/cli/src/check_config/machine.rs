@@ -1,0 +1,77 @@
+//! What the relay needs from this machine: disk space, ports, open files.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use sdk_relay_config::{Config, DataDir, Network};
+use sdk_relay_files::free_space;
+use sdk_relay_service::preflight;
+use sdk_relay_transport::open_files;
+
+use super::report::Report;
+
+const MEGABYTE: u64 = 1_000_000;
+/// Less than this is too little for the event log (`retention.megabytes`, 256 by default) and its commits.
+const LEAST_SPACE: u64 = 300 * MEGABYTE;
+/// The tweak index of mainnet, at 110 bytes for each eligible transaction since taproot, with room for some years.
+const INDEX_OF_MAINNET: u64 = 30_000 * MEGABYTE;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    let user = DataDir::user(&config.data_dir);
+    match &user {
+        Some(process) => report.note(format!(
+            "Data directory: a relay uses {} now (process {process}); this check does not disturb it",
+            config.data_dir.display()
+        )),
+        None => report.good(format!("Data directory: {} can be written", config.data_dir.display())),
+    }
+    space(config, user.is_some(), report);
+    for (key, address) in [("ws_url", config.ws_url), ("http_url", config.http_url)] {
+        port(config, key, address, user.is_some(), report);
+    }
+    match open_files::shortage(config) {
+        Some((_, sentence)) => report.note(format!("Open files: {sentence}")),
+        None => report.good("Open files: the limit is high enough for limits.connections"),
+    }
+}
+
+/// Free disk space. `is_used`: a relay has written a part of what it needs.
+fn space(config: &Config, is_used: bool, report: &mut Report) {
+    let dir = config.data_dir.display();
+    let free = match free_space(&config.data_dir) {
+        Ok(free) => free,
+        Err(error) => return report.note(format!("Disk: the free space of {dir} is not known ({error})")),
+    };
+    let megabytes = free / MEGABYTE;
+    let has_index = config.index.is_some() && config.network == Network::Mainnet;
+    if free < LEAST_SPACE {
+        let least = LEAST_SPACE / MEGABYTE;
+        report.bad(format!(
+            "Disk: only {megabytes} MB are free in {dir}, and the event log alone needs {least} MB: free space, or choose another data_dir"
+        ));
+    } else if has_index && free < INDEX_OF_MAINNET && !is_used {
+        let needs = INDEX_OF_MAINNET / MEGABYTE;
+        report.note(format!(
+            "Disk: {megabytes} MB are free in {dir}, and the tweak index of mainnet needs up to {needs} MB in all: free space, choose another \
+             data_dir, or set index.enabled = false"
+        ));
+    } else {
+        report.good(format!("Disk: {megabytes} MB are free"));
+    }
+}
+
+/// Whether the port is free. `is_used`: a relay runs with this data directory, and probably has it.
+fn port(config: &Config, key: &str, address: SocketAddr, is_used: bool, report: &mut Report) {
+    match TcpListener::bind(address) {
+        Ok(_) => report.good(format!("Port: {key} {address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_used => {
+            report.note(format!(
+                "Port: {key} {address} is in use, probably by the relay that runs"
+            ));
+        }
+        Err(error) => report.bad(format!(
+            "Port: {}",
+            preflight::cannot_listen(config, key, address, &error)
+        )),
+    }
+}

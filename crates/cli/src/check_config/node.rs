@@ -1,0 +1,199 @@
+//! What the relay needs from the node.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use sdk_relay_chain::SourceError;
+use sdk_relay_chain::node::{ZmqReport, zmq_report};
+use sdk_relay_chain::rpc::{RpcClient, RpcError};
+use sdk_relay_config::{Config, Network};
+use sdk_relay_platform::clock;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::report::Report;
+
+/// A healthy node answers within milliseconds; one that validates a block holds its lock for some seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Oldest supported version of Bitcoin Core, as `getnetworkinfo` counts: `gettxspendingprevout` and the mempool sequence
+/// are there.
+const OLDEST_VERSION: u64 = 250_000;
+/// A larger difference between two clocks is no network delay.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(30);
+
+/// The fields of `getblockchaininfo` that are checked.
+#[derive(Deserialize)]
+struct Chain {
+    chain: String,
+    blocks: u32,
+    headers: u32,
+    mediantime: u64,
+    initialblockdownload: bool,
+    #[serde(default)]
+    pruneheight: Option<u32>,
+}
+
+/// Asks the node of the configuration.
+pub(super) async fn check(config: &Config, report: &mut Report) {
+    for finding in config.bitcoin_core.findings() {
+        report.note(format!("Search: {finding}"));
+    }
+    if let Some(withheld) = config.bitcoin_core.withheld() {
+        report.note(format!("Credentials: {withheld}"));
+    }
+    let rpc = match RpcClient::new(&config.bitcoin_core.url, config.bitcoin_core.auth()) {
+        Ok(rpc) => rpc,
+        Err(error) => return report.bad(format!("Node: {error}")),
+    };
+    let chain = match call::<Chain>(&rpc, "getblockchaininfo").await {
+        Ok(chain) => chain,
+        Err(error) => return unusable(error, report),
+    };
+    report.good(format!("Node: {} answers and accepts the credentials", rpc.at()));
+    version(&rpc, report).await;
+    network(config, &rpc, &chain, report);
+    blocks(config, &chain, report);
+    zmq(config, &rpc, report).await;
+    rest(&rpc, report).await;
+    time(&rpc, &chain, report).await;
+}
+
+/// A call without arguments.
+async fn call<T: serde::de::DeserializeOwned>(rpc: &RpcClient, method: &str) -> Result<T, RpcError> {
+    match timeout(ANSWER_WITHIN, rpc.call(method, json!([]))).await {
+        Ok(answer) => answer,
+        Err(_) => Err(RpcError::Unreachable {
+            at: rpc.at().to_owned(),
+            reason: format!("no answer to {method} within {} s", ANSWER_WITHIN.as_secs()),
+        }),
+    }
+}
+
+/// The node cannot be used: what to do.
+fn unusable(error: RpcError, report: &mut Report) {
+    let todo = match &error {
+        RpcError::Unreachable { .. } => {
+            "; start the node, or correct bitcoin_core.url (server=1 must be set in bitcoin.conf of bitcoin-qt); --offline skips this check"
+        }
+        RpcError::Warming { .. } => {
+            return report.note(format!("Node: {error}: the relay follows it as soon as it is ready"));
+        }
+        // The text says it.
+        _ => "",
+    };
+    report.bad(format!("Node: {}{todo}", SourceError::from(error)));
+}
+
+async fn version(rpc: &RpcClient, report: &mut Report) {
+    let info = match call::<Value>(rpc, "getnetworkinfo").await {
+        Ok(info) => info,
+        Err(error) => return report.bad(format!("Version: {error}")),
+    };
+    let name = info["subversion"].as_str().unwrap_or("unknown").trim_matches('/');
+    match info["version"].as_u64() {
+        Some(version) if version < OLDEST_VERSION => report.bad(format!(
+            "Version: the node is {name}, and the relay needs Bitcoin Core 25 or newer, or Knots: upgrade it"
+        )),
+        _ => report.good(format!("Version: {name}")),
+    }
+}
+
+fn network(config: &Config, rpc: &RpcClient, chain: &Chain, report: &mut Report) {
+    let expected = config.network.chain();
+    if chain.chain == expected {
+        return report.good(format!("Network: the node is on {}", config.network));
+    }
+    let error = SourceError::WrongChain {
+        at: rpc.at().to_owned(),
+        found: chain.chain.clone(),
+        expected: expected.to_owned(),
+    };
+    report.bad(format!("Network: {error}"));
+}
+
+/// Synchronisation and pruning.
+fn blocks(config: &Config, chain: &Chain, report: &mut Report) {
+    let Chain { blocks, headers, .. } = chain;
+    let is_syncing = chain.initialblockdownload && config.network != Network::Regtest;
+    if is_syncing {
+        report.note(format!(
+            "Blocks: the node is synchronising, block {blocks} of {headers}: the relay starts to follow it when it is done"
+        ));
+    } else {
+        report.good(format!("Blocks: the node is at block {blocks}"));
+    }
+    let first = config.index.map(|index| index.start_height);
+    match (chain.pruneheight, first) {
+        (None, _) => report.good("Pruning: the node keeps all blocks"),
+        (Some(lowest), Some(first)) if lowest > first => report.note(format!(
+            "Pruning: the node has pruned the blocks below {lowest}: histories begin there instead of at block {first}"
+        )),
+        (Some(lowest), _) => report.good(format!("Pruning: the node keeps the blocks from {lowest}")),
+    }
+}
+
+async fn zmq(config: &Config, rpc: &RpcClient, report: &mut Report) {
+    let asked = timeout(ANSWER_WITHIN, zmq_report(rpc, &config.bitcoin_core.zmq)).await;
+    let later = "payments are seen up to a second later";
+    match asked {
+        Ok(Ok(ZmqReport::Off)) => report.note(format!("ZMQ: bitcoin_core.zmq_url is \"off\": {later}")),
+        Ok(Ok(ZmqReport::Absent(advice))) => report.note(format!("ZMQ: {advice}")),
+        Ok(Ok(ZmqReport::Published {
+            url,
+            unreachable: Some(reason),
+            ..
+        })) => report.bad(format!(
+            "ZMQ: {url} cannot be reached ({reason}): set bitcoin_core.zmq_url to an address at which this machine reaches it, or to \"off\""
+        )),
+        Ok(Ok(ZmqReport::Published {
+            missing: Some(advice),
+            lacks_sequence,
+            ..
+        })) => {
+            let effect = if lacks_sequence { format!(" ({later})") } else { String::new() };
+            report.note(format!("ZMQ: {advice}{effect}"));
+        }
+        Ok(Ok(ZmqReport::Published { url, .. })) => {
+            report.good(format!("ZMQ: {url} publishes sequence, rawtx and hashblock"));
+        }
+        Ok(Err(error)) => report.note(format!("ZMQ: the node does not say what it publishes ({error})")),
+        Err(_) => report.note("ZMQ: the node does not say in time what it publishes"),
+    }
+}
+
+async fn rest(rpc: &RpcClient, report: &mut Report) {
+    match timeout(ANSWER_WITHIN, rpc.rest_get("/rest/chaininfo.json")).await {
+        Ok(Ok(Some(_))) => report.good("REST: the node serves blocks over REST"),
+        _ => report.note(
+            "REST: the node does not serve it, so that blocks are read over RPC, which is slower: add rest=1 to bitcoin.conf and restart the node",
+        ),
+    }
+}
+
+/// The clock of this machine, compared with the node's (`getnettotals`) and with the chain.
+async fn time(rpc: &RpcClient, chain: &Chain, report: &mut Report) {
+    let now = clock::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(Duration::ZERO, |now| now);
+    if now < Duration::from_secs(chain.mediantime) {
+        return report.bad(
+            "Clock: this machine is behind the time of the last blocks: set its clock, for example with NTP (timedatectl set-ntp true)",
+        );
+    }
+    let theirs = match call::<Value>(rpc, "getnettotals").await {
+        Ok(totals) => totals["timemillis"].as_u64().map(Duration::from_millis),
+        Err(_) => None,
+    };
+    let Some(theirs) = theirs else {
+        return report.good("Clock: this machine is not behind the chain");
+    };
+    let difference = now.abs_diff(theirs);
+    if difference > CLOCK_DIFFERENCE {
+        report.note(format!(
+            "Clock: this machine and the node differ by {} s: set both clocks, for example with NTP (timedatectl set-ntp true)",
+            difference.as_secs()
+        ));
+    } else {
+        report.good("Clock: this machine and the node agree");
+    }
+}

@@ -1,0 +1,150 @@
+//! `sdk_relay status`: a running relay, in the terminal.
+
+mod fetch;
+mod view;
+
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sdk_relay_config::{Config, Loader, Overrides};
+use sdk_relay_console::{say, say_error};
+use sdk_relay_protocol::encode_text;
+use sdk_relay_scan::token_from_file;
+use sdk_relay_transport::tls;
+use zeroize::Zeroizing;
+
+use crate::text::with_causes;
+use fetch::{Answers, Relay};
+use view::{Paint, view};
+
+/// Interval of `--watch`. The relay measures itself every few seconds.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// Clears the terminal, and puts the cursor at its top.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// HTTP URL of the relay [default: the configured listen address, on this machine]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Show it again every two seconds, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+    /// Print the answers of the relay as JSON, in one line
+    #[arg(long)]
+    json: bool,
+    /// File with the relay's read token or administrator's token [default with this machine's relay: the token of the
+    /// configuration]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The token itself, for scripts: only as an environment variable, because other users can read arguments
+    #[arg(long, env = "SDK_RELAY_TOKEN", hide = true, hide_env_values = true)]
+    token: Option<String>,
+    /// PEM file of certificates to trust for an https:// relay, in place of those of the system
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+/// Prints the status. Fails if the relay does not answer, or is critical.
+pub(super) fn status(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
+    let relay = relay(&arguments, settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    runtime.block_on(show(&arguments, &relay))
+}
+
+/// The relay that the arguments name, and how to access it.
+fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
+    let given = match (&arguments.token_file, &arguments.token) {
+        (Some(file), _) => Some(token_from_file(file)?),
+        (None, token) => token.clone().map(Zeroizing::new),
+    };
+    // The token of this relay must not be sent to another one.
+    let (url, token, own_ca) = match &arguments.url {
+        Some(url) => (url.trim_end_matches('/').to_owned(), None, None),
+        None => {
+            let config = Loader::new(settings).load()?;
+            (own_url(&config), own_token(&config), tls::own_certificate(&config))
+        }
+    };
+    if arguments.ca.is_some() && !url.starts_with("https://") {
+        bail!("--ca is for an https:// relay, and {url} is not one: its connection is not encrypted");
+    }
+    Relay::new(url, given.or(token), arguments.ca.clone().or(own_ca))
+}
+
+fn own_url(config: &Config) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let ip = match config.http_url.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("{scheme}://{}", SocketAddr::new(ip, config.http_url.port()))
+}
+
+fn own_token(config: &Config) -> Option<Zeroizing<String>> {
+    let token = config.auth.admin_token.as_ref().or(config.auth.read_token.as_ref())?;
+    Some(Zeroizing::new(token.expose().to_owned()))
+}
+
+async fn show(arguments: &Arguments, relay: &Relay) -> anyhow::Result<()> {
+    let is_terminal = io::stdout().is_terminal();
+    let paint = Paint::new(is_terminal);
+    if !arguments.watch {
+        let answers = relay.fetch().await?;
+        print(arguments, relay, &answers, &paint)?;
+        if answers.health["status"] == "critical" {
+            bail!("the relay is critical");
+        }
+        return Ok(());
+    }
+    loop {
+        let answers = relay.fetch().await;
+        if is_terminal && !arguments.json {
+            say(CLEAR);
+        }
+        match answers {
+            Ok(answers) => print(arguments, relay, &answers, &paint)?,
+            // It may be restarting.
+            Err(error) => say_error(&with_causes(&error)),
+        }
+        tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+fn print(arguments: &Arguments, relay: &Relay, answers: &Answers, paint: &Paint) -> anyhow::Result<()> {
+    if arguments.json {
+        say(&encode_text(answers)?);
+    } else {
+        say(&view(relay.url(), answers, paint));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unspecified_address_is_reached_over_loopback() {
+        let dir = tempfile::tempdir().unwrap();
+        for (listen, url) in [
+            ("0.0.0.0:8091", "http://127.0.0.1:8091"),
+            ("[::]:8091", "http://[::1]:8091"),
+            ("192.0.2.7:1", "http://192.0.2.7:1"),
+        ] {
+            std::fs::write(dir.path().join("sdk_relay.toml"), format!("http_url = \"{listen}\"\n")).unwrap();
+            let config = Loader::new(Overrides::default().with_data_dir(dir.path()))
+                .load()
+                .unwrap();
+            assert_eq!(own_url(&config), url);
+        }
+    }
+}
