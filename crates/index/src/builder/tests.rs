@@ -231,11 +231,10 @@ async fn a_source_that_fails_is_asked_again_at_each_interval_and_its_reason_is_s
 /// With a full disk each attempt begins well, and fails when it writes.
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_fails_is_a_failure_until_blocks_are_added() {
-    let dir = tempfile::tempdir().unwrap();
-    // A directory where the first file of rows should be.
-    let blocked = dir.path().join("index/000000.rows");
-    std::fs::create_dir_all(&blocked).unwrap();
-    let mut fixture = Fixture::start_in(dir, Plan::default());
+    let mut fixture = Fixture::start(Plan::default());
+    // A directory where the first file of rows should be. The builder has not run yet.
+    let blocked = fixture._dir.path().join("index/000000.rows");
+    std::fs::create_dir(&blocked).unwrap();
     let failing = |status: &IndexStatus| matches!(status.state, IndexState::Failing(_));
     let since = fixture.until(failing).await.since;
     let requests = fixture.source.plan().requests;

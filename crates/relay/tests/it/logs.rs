@@ -241,6 +241,8 @@ async fn the_level_changes_while_the_relay_runs() {
         (&json!(false), &json!("log.level: info -> debug"))
     );
     eventually(DEADLINE, "lines of debug", async || {
+        // A client that connects is logged at this level.
+        drop(Client::builder(&relay.ws_url()).connect().await.unwrap());
         (debug_lines().await > 0).then_some(())
     })
     .await;

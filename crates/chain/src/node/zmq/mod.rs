@@ -208,7 +208,7 @@ impl Listener {
         let mut fresh = true;
         let mut silence = SilenceDetector::new(self.rpc.breaks());
         let mut looks = tokio::time::interval_at(Instant::now() + silence::CHECK_INTERVAL, silence::CHECK_INTERVAL);
-        let check = topics::missing(self.rpc.clone(), url.to_owned());
+        let check = answered(self.rpc.clone(), url.to_owned());
         tokio::pin!(check);
         let mut checking = true;
         loop {
@@ -237,7 +237,7 @@ impl Listener {
                 }
                 missing = &mut check, if checking => {
                     checking = false;
-                    if let Some(advice) = lock(&self.standing).set_checked(missing) {
+                    if let Some(advice) = lock(&self.standing).set_checked(Some(missing)) {
                         tracing::warn!("{advice}");
                     }
                     // The follower relies on signals from now on, if all topics are there.
@@ -309,6 +309,16 @@ impl Queue {
             // The receiver was dropped: this task is about to end.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// The topics that the node does not publish there. A starting node does not answer yet: asked again.
+async fn answered(rpc: RpcClient, url: String) -> Option<topics::Missing> {
+    loop {
+        if let Some(missing) = topics::missing(rpc.clone(), url.clone()).await {
+            return missing;
+        }
+        tokio::time::sleep(MAX_BACKOFF).await;
     }
 }
 
