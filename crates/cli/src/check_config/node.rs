@@ -15,8 +15,8 @@ use super::report::Report;
 
 /// A healthy node answers within milliseconds; one that validates a block holds its lock for some seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// Oldest supported version of Bitcoin Core, as `getnetworkinfo` counts: `gettxspendingprevout` and the mempool sequence
-/// are there.
+/// Oldest supported version of Bitcoin Core, as `getnetworkinfo` counts: it has `gettxspendingprevout`, and the mempool
+/// sequence.
 const OLDEST_VERSION: u64 = 250_000;
 /// A larger difference between two clocks is no network delay.
 const CLOCK_DIFFERENCE: Duration = Duration::from_secs(30);
