@@ -45,6 +45,11 @@
 //!
 //! Sizes and timeouts are in [`defaults`].
 
+/// The program of the documentation, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/write-a-client.md")]
+struct WriteAClient;
+
 mod backoff;
 mod builder;
 mod client;

@@ -15,6 +15,7 @@ mod blindbit;
 mod check_config;
 mod command_line;
 mod crashes;
+mod docs;
 mod events;
 mod failover;
 mod fairness;

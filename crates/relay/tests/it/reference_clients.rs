@@ -2,16 +2,10 @@
 //!
 //! `API_REFERENCE` has the path of the reference; without it these tests print that they did not run.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
-
 use testkit::{RelayOptions, RelayProcess};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::process::Command;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::support::program::{Program, node, python};
 
 /// The text of the reference; `None` if the variable is not set.
 fn reference() -> Option<String> {
@@ -48,38 +42,6 @@ fn with_ports(code: &str, relay: &RelayProcess) -> String {
         .replace("8091", &port(relay.http_url()))
 }
 
-/// Runs a client until it has printed all of these.
-async fn runs_until(mut command: Command, wanted: &[&str]) {
-    let mut client: Child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
-    let mut printed = String::new();
-    let all = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            printed.push_str(&line);
-            printed.push('\n');
-            if wanted.iter().all(|w| printed.contains(w)) {
-                return true;
-            }
-        }
-        false
-    };
-    let done = timeout(DEADLINE, all).await;
-    if done != Ok(true) {
-        client.start_kill().unwrap();
-        let errors = client.wait_with_output().await.unwrap().stderr;
-        panic!(
-            "the client printed:\n{printed}\nand on standard error:\n{}",
-            String::from_utf8_lossy(&errors)
-        );
-    }
-    client.kill().await.unwrap();
-}
-
 #[tokio::test]
 async fn the_javascript_client() {
     let Some(reference) = reference() else { return };
@@ -94,20 +56,16 @@ async fn the_javascript_client() {
         ),
     )
     .unwrap();
-    let mut node = Command::new("node");
-    node.args(["--experimental-websocket", "--dns-result-order=ipv4first"])
-        .arg(&file);
-    runs_until(
-        node,
-        &[
-            "Connecté à sdk_relay",
-            "Handshake accepté",
-            "Métriques:",
-            "Notification: block_mined",
-            "Sync: StateSync",
-        ],
-    )
-    .await;
+    let mut node = node();
+    node.arg(&file);
+    let wanted = [
+        "Connecté à sdk_relay",
+        "Handshake accepté",
+        "Métriques:",
+        "Notification: block_mined",
+        "Sync: StateSync",
+    ];
+    Program::start(node).prints(&wanted).await;
 }
 
 #[tokio::test]
@@ -124,34 +82,13 @@ async fn the_python_client() {
     std::fs::write(&file, with_ports(code, &relay)).unwrap();
     let mut python = Command::new(python().await);
     python.arg("-u").arg(&file);
-    runs_until(
-        python,
-        &[
-            "Métriques:",
-            "Handshake accepté par relay-1",
-            "Notification block_mined",
-            "Sync StateSync",
-        ],
-    )
-    .await;
-}
-
-/// `scripts/test` installs them while the tests are built, which takes longer than all of these tests.
-const PYTHON_PACKAGES: &str = include_str!("reference_clients/python.txt");
-
-async fn python() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/python-tools");
-    let found = Command::new(script)
-        .args(PYTHON_PACKAGES.split_whitespace())
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .unwrap();
-    assert!(
-        found.status.success(),
-        "scripts/python-tools failed; its reason is above"
-    );
-    PathBuf::from(String::from_utf8(found.stdout).unwrap().lines().last().unwrap())
+    let wanted = [
+        "Métriques:",
+        "Handshake accepté par relay-1",
+        "Notification block_mined",
+        "Sync StateSync",
+    ];
+    Program::start(python).prints(&wanted).await;
 }
 
 #[tokio::test]

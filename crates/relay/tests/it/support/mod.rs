@@ -1,5 +1,6 @@
-//! Shared by several tests: a client that records notifications, and a short form of them.
+//! Shared by several tests: a client that records notifications, a short form of them, and clients in other languages.
 
+pub(crate) mod program;
 pub(crate) mod recorder;
 pub(crate) mod step;
 
