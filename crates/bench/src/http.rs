@@ -9,10 +9,9 @@ use axum::body::Bytes;
 use axum::routing::get;
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_supervisor::Supervisor;
-use sdk_relay_transport::{InputBudget, ListenerState, Timeouts, serve_http};
+use sdk_relay_transport::{InputBudget, ListenerState, Ports, Timeouts, serve_http};
 use serde_json::{Value, json};
 use testkit::{RelayOptions, RelayProcess, http_get, relay_exe};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::load::{self, Load};
@@ -89,7 +88,7 @@ impl Constant {
     async fn serve(path: &str, body: Bytes) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let config = Loader::new(Overrides::default().with_data_dir(dir.path()).with_standalone()).load()?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = Ports::default().listen("127.0.0.1:0".parse()?)?;
         let url = format!("http://{}{path}", listener.local_addr()?);
         let answer = || async move { ([("content-type", "application/json")], body) };
         let router = Router::new().route(path, get(answer));

@@ -8,6 +8,7 @@ mod init;
 mod package_files;
 mod status;
 mod text;
+mod wallet;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,27 @@ enum Command {
         /// The directory; created if it does not exist
         directory: PathBuf,
     },
+    /// Print the address of the relay's own wallet, export its keys or import them, and exit
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum WalletCommand {
+    /// Print the silent-payment address of the relay's own wallet
+    Address(Settings),
+    /// Write the private keys of the hot wallet to a new file, which can be imported elsewhere
+    Export(Transfer),
+    /// Make the wallet of an exported file the hot wallet of this data directory; the relay must not run
+    Import(Transfer),
+}
+
+#[derive(Debug, Args)]
+struct Transfer {
+    /// The exported file
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +147,13 @@ impl Cli {
             Some(Command::Status(arguments)) => status::status(arguments.status, arguments.settings.overrides()),
             Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
             Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
+            Some(Command::Wallet(WalletCommand::Address(settings))) => wallet::address(settings.overrides()),
+            Some(Command::Wallet(WalletCommand::Export(Transfer { file, settings }))) => {
+                wallet::export(settings.overrides(), &file)
+            }
+            Some(Command::Wallet(WalletCommand::Import(Transfer { file, settings }))) => {
+                wallet::import(settings.overrides(), &file)
+            }
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,14 @@
 //! Options of a client.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, SecretHex, Topic};
 
 use crate::connection::Connection;
-use crate::tls::Trust;
+use crate::dial::Dial;
+use crate::transport::Connector;
 use crate::{Client, ConnectError, Events, driver};
 
 /// Options of the handshake, and of reconnecting.
@@ -26,7 +28,7 @@ pub struct ClientBuilder {
     pub(crate) token: Option<SecretHex>,
     pub(crate) address: Option<String>,
     pub(crate) reconnect: bool,
-    pub(crate) trust: Trust,
+    pub(crate) connector: Connector,
 }
 
 impl ClientBuilder {
@@ -45,7 +47,7 @@ impl ClientBuilder {
             token: None,
             address: None,
             reconnect: true,
-            trust: Trust::default(),
+            connector: Connector::default(),
         }
     }
 
@@ -126,7 +128,13 @@ impl ClientBuilder {
     /// For `wss://`: a PEM file of trusted certificates, instead of those that the system trusts. The certificate of
     /// the relay must be one of them, or be issued by one. The file is read for each connection.
     pub fn trust(mut self, pem: impl Into<PathBuf>) -> Self {
-        self.trust.file = Some(pem.into());
+        self.connector.trust.file = Some(pem.into());
+        self
+    }
+
+    /// Opens byte streams with this instead of [`Tcp`](crate::Tcp): through a proxy, for instance.
+    pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
+        self.connector.dialer = dialer;
         self
     }
 
@@ -137,7 +145,7 @@ impl ClientBuilder {
             resume_from: self.resume_from,
             ..self.handshake(self.capabilities.clone())
         };
-        let (connection, response) = Connection::open(&self.url, &self.trust, handshake).await?;
+        let (connection, response) = Connection::open(&self.url, &self.connector, handshake).await?;
         Ok(driver::start(self, connection, response))
     }
 

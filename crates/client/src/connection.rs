@@ -6,8 +6,7 @@ use tokio::time::{Instant, timeout};
 use tokio_websockets::{Error, Message};
 
 use crate::defaults::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
-use crate::tls::Trust;
-use crate::transport::{self, Socket};
+use crate::transport::{self, Connector, Socket};
 use crate::{ConnectError, Disconnect};
 
 /// Maximum length of an unexpected message in an error.
@@ -25,10 +24,10 @@ impl Connection {
     /// Connects and completes the handshake.
     pub(crate) async fn open(
         url: &str,
-        trust: &Trust,
+        connector: &Connector,
         handshake: Handshake,
     ) -> Result<(Self, HandshakeResponse), ConnectError> {
-        let socket = transport::dial(url, trust).await?;
+        let socket = transport::dial(url, connector).await?;
         let mut connection = Self::over(socket);
         let response = timeout(HANDSHAKE_TIMEOUT, connection.shake(handshake))
             .await

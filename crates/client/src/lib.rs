@@ -55,6 +55,7 @@ mod builder;
 mod client;
 mod connection;
 pub mod defaults;
+mod dial;
 mod driver;
 mod error;
 mod event;
@@ -70,6 +71,7 @@ mod watches;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use dial::{ByteStream, Dial, Dialled, Tcp};
 pub use error::{ConnectError, Disconnect, RequestError};
 pub use event::{ClientEvent, Events};
 pub use link::{Link, Proof};

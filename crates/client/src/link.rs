@@ -1,7 +1,7 @@
 //! A link between relays of a mesh. Apps use [`crate::Client`].
 
-use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use sdk_relay_protocol::{
     ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, RelayChallenge, RelayProof, ServerMessage,
@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use crate::connection::Connection;
 use crate::defaults::HANDSHAKE_TIMEOUT;
+use crate::dial::Dial;
 use crate::tls::Trust;
-use crate::transport::{self, DialOptions};
+use crate::transport::{self, Connector};
 use crate::{ConnectError, Disconnect};
 
 /// Maximum size of a message from another relay, the same as the relay's own limit for clients.
@@ -33,25 +34,24 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and completes the handshake as a relay. With `at`, dials that address regardless of how the host of
-    /// the URL resolves now, so that an address that was checked is the one that is used. With `trust`, the
-    /// certificate of a `wss://` relay must be issued by those in that PEM file, otherwise by those that the system
-    /// trusts.
+    /// Connects and completes the handshake as a relay. `dialer` may choose the address, so that one that was checked
+    /// is the one that is used. With `trust`, the certificate of a `wss://` relay must be issued by those in that PEM
+    /// file, otherwise by those that the system trusts.
     pub async fn dial(
         url: &str,
-        at: Option<SocketAddr>,
+        dialer: Arc<dyn Dial>,
         trust: Option<&Path>,
         handshake: Handshake,
         proof: &mut dyn Proof,
     ) -> Result<(Self, HandshakeResponse), ConnectError> {
-        let trust = Trust {
-            file: trust.map(Path::to_owned),
-        };
-        let options = DialOptions {
-            at,
+        let connector = Connector {
+            trust: Trust {
+                file: trust.map(Path::to_owned),
+            },
+            dialer,
             max_message: MAX_MESSAGE,
         };
-        let socket = transport::dial_by(url, &trust, options).await?;
+        let socket = transport::dial(url, &connector).await?;
         let mut link = Self {
             connection: Connection::over(socket),
         };

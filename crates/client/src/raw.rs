@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_websockets::{CloseCode, Error, Message};
 
 use crate::tls::Trust;
-use crate::transport::{self, Socket};
+use crate::transport::{self, Connector, Socket};
 use crate::{ConnectError, Disconnect};
 
 /// A received frame. Fragments are joined.
@@ -36,17 +36,22 @@ pub struct RawClient {
 impl RawClient {
     /// Connects and upgrades, without a handshake.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
-        Self::dial(url, &Trust::default()).await
+        Self::dial(url, &Connector::default()).await
     }
 
     /// The same over `wss://`, trusting only the certificates of a PEM file.
     pub async fn connect_trusting(url: &str, pem: impl Into<PathBuf>) -> Result<Self, ConnectError> {
-        Self::dial(url, &Trust { file: Some(pem.into()) }).await
+        let trust = Trust { file: Some(pem.into()) };
+        let connector = Connector {
+            trust,
+            ..Connector::default()
+        };
+        Self::dial(url, &connector).await
     }
 
-    async fn dial(url: &str, trust: &Trust) -> Result<Self, ConnectError> {
+    async fn dial(url: &str, connector: &Connector) -> Result<Self, ConnectError> {
         Ok(Self {
-            socket: transport::dial(url, trust).await?,
+            socket: transport::dial(url, connector).await?,
         })
     }
 

@@ -1,18 +1,18 @@
 //! Opens a WebSocket for a URL.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, WebSocketStream};
 
 use crate::ConnectError;
 use crate::defaults::{CONNECT_TIMEOUT, MAX_MESSAGE};
+use crate::dial::{ByteStream, Dial, Tcp};
 use crate::tls::{self, Trust};
 
 /// A WebSocket to a relay.
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<Box<dyn ByteStream>>>;
 
 /// A parsed URL.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,30 +24,30 @@ struct Target<'a> {
     address: String,
 }
 
-/// Options for dialling a URL.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DialOptions {
-    /// Address to dial instead of resolving the host.
-    pub(crate) at: Option<SocketAddr>,
+/// How connections are opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) trust: Trust,
+    pub(crate) dialer: Arc<dyn Dial>,
     /// Maximum size of a received message.
     pub(crate) max_message: usize,
 }
 
-/// Dials with the options of an app.
-pub(crate) async fn dial(url: &str, trust: &Trust) -> Result<Socket, ConnectError> {
-    let options = DialOptions {
-        at: None,
-        max_message: MAX_MESSAGE,
-    };
-    dial_by(url, trust, options).await
+impl Default for Connector {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            dialer: Arc::new(Tcp),
+            max_message: MAX_MESSAGE,
+        }
+    }
 }
 
-/// Connects, completes the TLS handshake for `wss://`, and upgrades. Tries all addresses of the host, one after the
-/// other.
-pub(crate) async fn dial_by(url: &str, trust: &Trust, options: DialOptions) -> Result<Socket, ConnectError> {
+/// Connects, completes the TLS handshake for `wss://`, and upgrades.
+pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, ConnectError> {
     let Target { tls, host, address } = target(url)?;
     let upgrade = ClientBuilder::new()
-        .limits(Limits::default().max_payload_len(Some(options.max_message)))
+        .limits(Limits::default().max_payload_len(Some(connector.max_message)))
         .uri(url)
         .map_err(|e| wrong_url(url, &e.to_string()))?;
     let open = async {
@@ -55,19 +55,18 @@ pub(crate) async fn dial_by(url: &str, trust: &Trust, options: DialOptions) -> R
             address: address.clone(),
             source,
         };
-        let connector = if tls { Some(trust.connector().await?) } else { None };
-        let stream = match options.at {
-            Some(at) => TcpStream::connect(at).await,
-            None => TcpStream::connect(&address).await,
+        // Before the dial: a file that cannot be read is reported even if the relay is unavailable.
+        let tls = if tls {
+            Some(connector.trust.connector().await?)
+        } else {
+            None
         };
-        let stream = stream.map_err(unreachable)?;
-        // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let stream = match connector {
+        let stream = connector.dialer.dial(&address).await.map_err(unreachable)?;
+        let stream = match tls {
             None => MaybeTlsStream::Plain(stream),
-            Some(connector) => {
+            Some(tls) => {
                 let name = ServerName::try_from(host.to_owned()).map_err(|e| wrong_url(url, &e.to_string()))?;
-                let shaken = connector.connect(name, stream).await;
+                let shaken = tls.connect(name, stream).await;
                 MaybeTlsStream::Rustls(shaken.map_err(|e| tls::refused(&address, e))?)
             }
         };

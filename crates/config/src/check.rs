@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Auth, BitcoinCore, Config, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletKeys};
+use crate::config::{Auth, BitcoinCore, Config, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig};
 use crate::error::ConfigError;
 use crate::network::Network;
 use crate::read::unknown_targets;
@@ -61,7 +61,7 @@ impl Config {
             health_interval: values.get(&key::HEALTH_INTERVAL)?,
             metrics_interval: values.get(&key::METRICS_INTERVAL)?,
             mesh: MeshConfig::check(values)?,
-            wallet: WalletKeys::check(values)?,
+            wallet: WalletConfig::check(values, network)?,
             retention: RetentionConfig {
                 events: values.get(&key::RETENTION_EVENTS)?,
                 bytes: values.get(&key::RETENTION_MEGABYTES)?,
@@ -111,7 +111,7 @@ fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<Co
         BitcoinCore::check(values, operator_url, network).err(),
         index::blindbit_url(values).err(),
         MeshConfig::check(values).err(),
-        WalletKeys::check(values).err(),
+        WalletConfig::check(values, network).err(),
         TlsFiles::check(values).err(),
         mine_interval(values).err(),
     ];

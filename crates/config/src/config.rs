@@ -12,7 +12,8 @@ use sdk_relay_bip352::Fast;
 
 pub use bitcoin_core::{BitcoinCore, Credentials};
 pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
-pub use parts::{AllowPrivate, Auth, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletKeys};
+pub(crate) use parts::WalletMode;
+pub use parts::{AllowPrivate, Auth, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig, WalletKeys};
 
 use crate::error::ConfigError;
 use crate::network::Network;
@@ -22,7 +23,7 @@ use crate::trusted_proxies::TrustedProxies;
 /// The configuration, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Name of this relay; `None`: derived from the key of the wallet.
+    /// Name of this relay; `None`: derived from the key of the wallet, or from its identity.
     pub relay_id: Option<String>,
     /// Bitcoin network.
     pub network: Network,
@@ -50,8 +51,8 @@ pub struct Config {
     pub metrics_interval: Duration,
     /// Other relays.
     pub mesh: MeshConfig,
-    /// Keys of the relay's own wallet; `None`: created at the first start.
-    pub wallet: Option<WalletKeys>,
+    /// The relay's own wallet.
+    pub wallet: WalletConfig,
     /// Bounds of the event log.
     pub retention: RetentionConfig,
     /// Largest number of WebSocket connections.

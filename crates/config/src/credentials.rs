@@ -71,7 +71,7 @@ fn misspelt(directory: &Path) -> Vec<ConfigError> {
         origin: origin(name),
         reason,
     };
-    let entries = match std::fs::read_dir(directory) {
+    let entries = match sdk_relay_files::entries(directory) {
         Ok(entries) => entries,
         Err(source) => {
             let origin = format!("environment variable {DIRECTORY_VARIABLE}");
@@ -86,15 +86,10 @@ fn misspelt(directory: &Path) -> Vec<ConfigError> {
         names::nearest(name).filter(|setting| setting.is_secret)
     };
     let mut wrong = Vec::new();
-    for entry in entries {
-        match entry {
-            Ok(entry) => {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let meant = meant(&name).map(|meant| format!("there is no such setting; did you mean {}?", meant.key));
-                wrong.extend(meant.map(|reason| error(&name, reason)));
-            }
-            Err(source) => wrong.push(error("(unknown)", format!("cannot be listed: {source}"))),
-        }
+    for name in entries.iter().filter_map(|path| path.file_name()) {
+        let name = name.to_string_lossy();
+        let meant = meant(&name).map(|meant| format!("there is no such setting; did you mean {}?", meant.key));
+        wrong.extend(meant.map(|reason| error(&name, reason)));
     }
     wrong
 }

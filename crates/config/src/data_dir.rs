@@ -1,10 +1,11 @@
 //! The data directory: created if missing, and locked against a second relay.
 
-use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use sdk_relay_files::{Access, check_regular, is_absent, make_directory};
+use sdk_relay_files::{
+    Access, File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, remove,
+};
 
 /// Name of the lock file. It is never deleted: a lock on a deleted file has no effect.
 const LOCK: &str = "relay.lock";
@@ -59,7 +60,7 @@ impl DataDir {
         make(path).map_err(io)?;
         let mut was_used = false;
         for name in OF_A_RELAY {
-            was_used |= path.join(name).try_exists().map_err(io)?;
+            was_used |= exists(&path.join(name)).map_err(io)?;
         }
         let name = path.join(LOCK);
         check_lock(&name)?;
@@ -67,14 +68,7 @@ impl DataDir {
             path: name.clone(),
             source,
         };
-        let mut options = File::options();
-        let mut lock = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&name)
-            .map_err(in_lock)?;
+        let mut lock = Open::writing().or_create(Access::Umask).open(&name).map_err(in_lock)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -103,13 +97,13 @@ impl DataDir {
     /// it now.
     pub fn check(path: &Path) -> Result<(), DataDirError> {
         let mut there = path;
-        while std::fs::symlink_metadata(there).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        while is_absent(there).unwrap_or(false) {
             match there.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 Some(parent) => there = parent,
                 None => there = Path::new("."),
             }
         }
-        if !there.is_dir() {
+        if !metadata(there).is_ok_and(|found| found.kind == Kind::Directory) {
             // Return the error that the start would return.
             return make(path).map_err(|source| DataDirError::Io {
                 path: path.to_owned(),
@@ -118,7 +112,8 @@ impl DataDir {
         }
         check_lock(&path.join(LOCK))?;
         let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
-        let probed = File::create_new(&probe).and_then(|_| std::fs::remove_file(&probe));
+        let created = Open::writing().create_new(Access::Umask).open(&probe);
+        let probed = created.and_then(|_| remove(&probe));
         probed.map_err(|source| DataDirError::Io {
             path: path.to_owned(),
             source,
@@ -127,9 +122,9 @@ impl DataDir {
 
     /// Process id of the relay that uses the directory now, as it wrote it.
     pub fn user(path: &Path) -> Option<String> {
-        let mut lock = File::open(path.join(LOCK)).ok()?;
-        // Shared, so that a relay which starts at this moment is disturbed only by another check. Released on drop.
-        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| {
+        let mut lock = Open::reading().open(&path.join(LOCK)).ok()?;
+        // A relay that starts at this very moment may be refused by the check.
+        lock.is_locked().ok()?.then(|| {
             let mut process = String::new();
             match lock.read_to_string(&mut process) {
                 Ok(_) => process.trim().to_owned(),

@@ -38,7 +38,7 @@ pub use blindbit_url::{WrongUrl, check_url};
 pub use changes::{CHANGES_FILE, Changes};
 pub use config::{
     AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
-    WalletKeys,
+    WalletConfig, WalletKeys,
 };
 pub use data_dir::{DataDir, DataDirError, default_data_dir};
 pub use environment::UnknownVariable;

@@ -74,7 +74,9 @@ impl Places {
         Self {
             directories,
             // Absent on other systems, which have no such protection.
-            mounts: std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_else(|_| String::new()),
+            mounts: open_regular(Path::new("/proc/self/mountinfo"))
+                .and_then(io::read_to_string)
+                .unwrap_or_default(),
         }
     }
 }

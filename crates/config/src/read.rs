@@ -17,7 +17,7 @@ pub(crate) use keys::{scan_key, spend_key};
 pub(crate) use log::{level, unknown_targets};
 pub(crate) use node::{node_url, node_wallet, oracle_url, zmq_url};
 
-use crate::config::AllowPrivate;
+use crate::config::{AllowPrivate, WalletMode};
 use crate::network::Network;
 use crate::peer_address::{PeerAddress, url_of};
 use crate::secret::Secret;
@@ -101,6 +101,16 @@ pub(crate) fn relay_id(value: &Value) -> Result<Option<String>, Wrong> {
 
 pub(crate) fn network(value: &Value) -> Result<Network, Wrong> {
     Network::from_name(value.as_text()).ok_or(Wrong::unexpected())
+}
+
+pub(crate) fn wallet_mode(value: &Value) -> Result<WalletMode, Wrong> {
+    match value.as_text() {
+        "auto" => Ok(WalletMode::Auto),
+        "off" => Ok(WalletMode::Off),
+        "watch-only" => Ok(WalletMode::WatchOnly),
+        "hot" => Ok(WalletMode::Hot),
+        _ => Err(Wrong::unexpected()),
+    }
 }
 
 /// The engine of that name, if this machine supports its instructions.

@@ -14,7 +14,7 @@ use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::node::ZmqAddress;
 
-use crate::config::AllowPrivate;
+use crate::config::{AllowPrivate, WalletMode};
 use crate::ip_network::IpNetwork;
 use crate::network::Network;
 use crate::read;
@@ -61,7 +61,7 @@ pub static GROUPS: &[(&str, &str)] = &[
     ("index", "The tweak index."),
     ("sync", "Intervals between reports, in seconds."),
     ("mesh", "Other relays."),
-    ("wallet", "Keys of the relay's own silent-payment wallet."),
+    ("wallet", "The relay's own silent-payment wallet."),
     ("retention", "Size of the event log, from which clients resume."),
     ("limits", "Limits that protect the relay."),
     ("auth", "Tokens of the HTTP API."),
@@ -72,7 +72,8 @@ pub static GROUPS: &[(&str, &str)] = &[
 ];
 
 settings! {
-    /// Name of this relay in the mesh. Empty: derived from the wallet's key.
+    /// Name of this relay in the mesh. Empty: derived from the wallet's key, or without a
+    /// wallet from `mesh.key`.
     RELAY_ID: Option<String> =
         text("relay_id", "", "up to 64 printable ASCII characters without spaces", read::relay_id);
 
@@ -216,12 +217,18 @@ settings! {
     /// trusts.
     TRUST: Option<PathBuf> = text("mesh.trust", "", PATH, read::path);
 
-    /// Scan private key of the relay's own silent-payment wallet, 32 bytes in hex. Set both keys or none. Empty: both
-    /// are created at the first start, in `wallet.key` in the data directory.
+    /// The relay's own silent-payment wallet. `off`: none. `watch-only`: the one of the two keys below; the relay
+    /// cannot spend from it. `hot`: the one whose private keys are in `wallet.key` in the data directory; they are
+    /// created if the file is missing. `auto`: `watch-only` if the two keys are set; else `hot`, but on mainnet only if
+    /// `wallet.key` exists, and `off` if it does not.
+    WALLET_MODE: WalletMode =
+        choice("wallet.mode", "auto", &["auto", "off", "watch-only", "hot"], read::wallet_mode);
+
+    /// Scan private key of a watch-only wallet, 32 bytes in hex. Set both keys or none.
     SCAN_KEY: Option<SecretKey> =
         text("wallet.scan_private_key", "", "a private key of 32 bytes in hex", read::scan_key).secret();
 
-    /// Spend public key of that wallet, 33 bytes in hex.
+    /// Spend public key of a watch-only wallet, 33 bytes in hex.
     SPEND_KEY: Option<PublicKey> =
         text("wallet.spend_public_key", "", "a public key of 33 bytes in hex", read::spend_key);
 

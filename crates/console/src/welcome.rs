@@ -4,13 +4,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// Addresses, and commands to try a payment. `0.0.0.0` is shown as `localhost`, because clients cannot connect to it.
-/// With a certificate both ports speak TLS, and the commands trust the certificate.
-pub fn welcome(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Option<&Path>) -> String {
+/// Without an address of a wallet, the reader is to insert one. With a certificate both ports speak TLS, and the
+/// commands trust the certificate.
+pub fn welcome(address: Option<&str>, ws: SocketAddr, http: SocketAddr, certificate: Option<&Path>) -> String {
     let (ws, http) = (reachable(ws), reachable(http));
     let s = if certificate.is_some() { "s" } else { "" };
     let (pem, cacert) = certificate.map_or_else(Default::default, |file| {
         (format!(" {}", file.display()), format!("--cacert {} ", file.display()))
     });
+    let wallet = address.map_or_else(String::new, |address| {
+        format!("\x20 Silent-payment address of its wallet:\n\x20 {address}\n")
+    });
+    let address = address.unwrap_or("ADDRESS");
     let listen = listener();
     format!(
         "\n\
@@ -20,8 +25,7 @@ pub fn welcome(address: &str, ws: SocketAddr, http: SocketAddr, certificate: Opt
          \x20 HTTP API        http{s}://{http}\n\
          \x20 Dashboard       http{s}://{http}/\n\
          \x20 API reference   http{s}://{http}/docs\n\
-         \x20 Silent-payment address of its wallet:\n\
-         \x20 {address}\n\
+         {wallet}\
          \n\
          Receive notifications in a second terminal:\n\
          \n\

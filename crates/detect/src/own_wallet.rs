@@ -1,18 +1,18 @@
-//! The relay's own silent-payment wallet: keys from the configuration, or created at the first start and stored in a
-//! file of mode 0600.
+//! The relay's own silent-payment wallet: watch-only with keys from the configuration, or hot with those of a file of
+//! mode 0600 in the data directory.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
-use sdk_relay_config::WalletKeys;
+use sdk_relay_config::WalletConfig;
 use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
-const FILE_NAME: &str = "wallet.key";
+pub const FILE_NAME: &str = "wallet.key";
 const SCAN: &str = "scan_private_key";
 const SPEND: &str = "spend_private_key";
 
@@ -41,50 +41,117 @@ pub enum WalletError {
         /// The file.
         path: PathBuf,
     },
+    /// The data directory has another wallet.
+    #[error("{} is the key of another wallet: move it away first, and keep it if coins were paid to it", .path.display())]
+    Other {
+        /// The key file of the data directory.
+        path: PathBuf,
+    },
     /// The keys are invalid.
     #[error("the keys of the wallet are not valid: {0}")]
     Keys(#[from] sdk_relay_bip352::LabelError),
 }
 
-/// The keys of the relay's own wallet.
-pub fn open(data_dir: &Path, given: Option<&WalletKeys>) -> Result<Receiver, WalletError> {
-    let (scan, spend) = match given {
-        Some(keys) => (keys.scan, keys.spend),
-        None => from_file(&data_dir.join(FILE_NAME))?,
-    };
-    Ok(Receiver::new(ScanKey::from(scan), spend, [])?)
-}
-
-/// Checks that [`open`] would succeed, without creating keys.
-pub fn check(data_dir: &Path, given: Option<&WalletKeys>) -> Result<(), WalletError> {
+/// The relay's own wallet; `None` for a relay without one. Creates the key file of a hot wallet if it is missing.
+pub fn open(data_dir: &Path, config: &WalletConfig) -> Result<Option<Receiver>, WalletError> {
     let path = data_dir.join(FILE_NAME);
-    let absent = is_absent(&path).map_err(|source| WalletError::Io { path, source });
-    match given.is_none() && absent? {
-        true => Ok(()),
-        false => open(data_dir, given).map(drop),
+    match config {
+        WalletConfig::Off => Ok(None),
+        WalletConfig::WatchOnly(keys) => receiver(keys.scan, keys.spend).map(Some),
+        WalletConfig::HotIfPresent if is_missing(&path)? => {
+            tracing::info!("this relay has no wallet of its own; wallet.mode = \"hot\" creates one");
+            Ok(None)
+        }
+        WalletConfig::Hot | WalletConfig::HotIfPresent => {
+            if is_missing(&path)? {
+                create(&path).map_err(|source| WalletError::Io {
+                    path: path.clone(),
+                    source,
+                })?;
+                tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
+            }
+            from_file(&path).map(Some)
+        }
     }
 }
 
-fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
+/// Checks that [`open`] would succeed, without creating keys.
+pub fn check(data_dir: &Path, config: &WalletConfig) -> Result<(), WalletError> {
+    match config {
+        WalletConfig::Hot | WalletConfig::HotIfPresent if is_missing(&data_dir.join(FILE_NAME))? => Ok(()),
+        config => open(data_dir, config).map(drop),
+    }
+}
+
+/// The wallet of a key file.
+pub fn read(path: &Path) -> Result<Receiver, WalletError> {
+    from_file(path)
+}
+
+/// The text of a key file, to be kept elsewhere: comment, scan private key and spend private key. Fails if it is not a
+/// wallet.
+pub fn export(path: &Path) -> Result<Zeroizing<String>, WalletError> {
+    from_file(path)?;
+    text_of(path)
+}
+
+/// Makes the wallet of an exported file the hot wallet of a data directory. Does nothing if it is that wallet already;
+/// another wallet there is an error. No relay may use the directory.
+pub fn import(data_dir: &Path, exported: &Path) -> Result<Receiver, WalletError> {
+    let path = data_dir.join(FILE_NAME);
+    let imported = from_file(exported)?;
+    if !is_missing(&path)? {
+        let existing = from_file(&path)?;
+        let is_same = existing.scan_public_key() == imported.scan_public_key()
+            && existing.spend_public_key() == imported.spend_public_key();
+        return if is_same {
+            Ok(existing)
+        } else {
+            Err(WalletError::Other { path })
+        };
+    }
+    let text = text_of(exported)?;
+    replace(&path, text.as_bytes(), Access::Owner).map_err(|source| WalletError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    from_file(&path)
+}
+
+fn text_of(path: &Path) -> Result<Zeroizing<String>, WalletError> {
+    let text = open_regular(path).and_then(std::io::read_to_string);
+    text.map(Zeroizing::new).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => WalletError::Damaged { path: path.to_owned() },
+        _ => WalletError::Io {
+            path: path.to_owned(),
+            source: error,
+        },
+    })
+}
+
+fn receiver(scan: SecretKey, spend: PublicKey) -> Result<Receiver, WalletError> {
+    Ok(Receiver::new(ScanKey::from(scan), spend, [])?)
+}
+
+fn is_missing(path: &Path) -> Result<bool, WalletError> {
+    is_absent(path).map_err(|source| WalletError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn from_file(path: &Path) -> Result<Receiver, WalletError> {
     let io = |source| WalletError::Io {
         path: path.to_owned(),
         source,
     };
-    if is_absent(path).map_err(io)? {
-        create(path).map_err(io)?;
-        tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
-    }
     if let Some(mode) = exposed(path).map_err(io)? {
         return Err(WalletError::Exposed {
             path: path.to_owned(),
             mode,
         });
     }
-    let text = open_regular(path).and_then(std::io::read_to_string);
-    let text = Zeroizing::new(text.map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => WalletError::Damaged { path: path.to_owned() },
-        _ => io(error),
-    })?);
+    let text = text_of(path)?;
     let key = |name: &str| {
         let line = text
             .lines()
@@ -95,7 +162,7 @@ fn from_file(path: &Path) -> Result<(SecretKey, PublicKey), WalletError> {
     let (scan, mut spend) = (key(SCAN)?, key(SPEND)?);
     let public = spend.public_key(&Secp256k1::signing_only());
     spend.non_secure_erase();
-    Ok((scan, public))
+    receiver(scan, public)
 }
 
 fn create(path: &Path) -> std::io::Result<()> {
@@ -116,11 +183,17 @@ mod tests {
 
     use super::*;
 
+    fn address(wallet: Option<Receiver>) -> String {
+        wallet.unwrap().address(Network::Regtest).to_string()
+    }
+
     #[test]
     fn the_key_file_is_created_once_and_private() {
         let dir = tempfile::tempdir().unwrap();
-        let first = open(dir.path(), None).unwrap().address(Network::Regtest);
-        assert_eq!(open(dir.path(), None).unwrap().address(Network::Regtest), first);
+        let first = address(open(dir.path(), &WalletConfig::Hot).unwrap());
+        for config in [WalletConfig::Hot, WalletConfig::HotIfPresent] {
+            assert_eq!(address(open(dir.path(), &config).unwrap()), first);
+        }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -128,10 +201,44 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
             assert!(matches!(
-                open(dir.path(), None),
+                open(dir.path(), &WalletConfig::Hot),
                 Err(WalletError::Exposed { mode: 0o644, .. })
             ));
         }
+    }
+
+    #[test]
+    fn without_a_key_file_only_a_hot_wallet_creates_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for config in [WalletConfig::Off, WalletConfig::HotIfPresent] {
+            check(dir.path(), &config).unwrap();
+            assert!(open(dir.path(), &config).unwrap().is_none());
+        }
+        check(dir.path(), &WalletConfig::Hot).unwrap();
+        assert!(is_missing(&dir.path().join(FILE_NAME)).unwrap());
+        open(dir.path(), &WalletConfig::Hot).unwrap().unwrap();
+        assert!(!is_missing(&dir.path().join(FILE_NAME)).unwrap());
+        assert!(open(dir.path(), &WalletConfig::Off).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_exported_wallet_is_restored_by_its_import_and_replaces_no_other() {
+        let [from, to, other] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let first = address(open(from.path(), &WalletConfig::Hot).unwrap());
+        let exported = from.path().join("copy");
+        let text = export(&from.path().join(FILE_NAME)).unwrap();
+        replace(&exported, text.as_bytes(), Access::Owner).unwrap();
+        // The second time it is there already.
+        for _ in 0..2 {
+            assert_eq!(address(Some(import(to.path(), &exported).unwrap())), first);
+        }
+        assert_eq!(address(open(to.path(), &WalletConfig::HotIfPresent).unwrap()), first);
+        let second = address(open(other.path(), &WalletConfig::Hot).unwrap());
+        assert!(matches!(
+            import(other.path(), &exported),
+            Err(WalletError::Other { .. })
+        ));
+        assert_eq!(address(open(other.path(), &WalletConfig::Hot).unwrap()), second);
     }
 
     #[cfg(unix)]
@@ -140,10 +247,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         std::os::unix::fs::symlink(dir.path().join("volume/wallet.key"), &path).unwrap();
-        for tried in [open(dir.path(), None).map(drop), check(dir.path(), None)] {
-            let error = tried.unwrap_err();
-            let error = format!("{error}: {:?}", std::error::Error::source(&error));
-            assert!(error.contains(FILE_NAME) && error.contains("does not exist"), "{error}");
+        for config in [WalletConfig::Hot, WalletConfig::HotIfPresent] {
+            for tried in [open(dir.path(), &config).map(drop), check(dir.path(), &config)] {
+                let error = tried.unwrap_err();
+                let error = format!("{error}: {:?}", std::error::Error::source(&error));
+                assert!(error.contains(FILE_NAME) && error.contains("does not exist"), "{error}");
+            }
         }
         assert!(path.is_symlink());
     }
@@ -151,10 +260,13 @@ mod tests {
     #[test]
     fn a_damaged_file_is_reported_without_its_content() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path(), None).unwrap();
+        open(dir.path(), &WalletConfig::Hot).unwrap();
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "scan_private_key = \"5ec2e7\"\n").unwrap();
-        let message = open(dir.path(), None).unwrap_err().to_string();
-        assert!(message.contains(FILE_NAME) && !message.contains("5ec2e7"), "{message}");
+        let failed = [open(dir.path(), &WalletConfig::Hot).map(drop), export(&path).map(drop)];
+        for error in failed.map(Result::unwrap_err) {
+            let message = error.to_string();
+            assert!(message.contains(FILE_NAME) && !message.contains("5ec2e7"), "{message}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub struct Parts {
     /// For addresses.
     pub network: Network,
     /// The relay's own wallet.
-    pub own: Arc<Prepared>,
+    pub own: Option<Arc<Prepared>>,
     /// The scanner.
     pub scanner: Scanner,
     /// The tweak index for histories; `None` if disabled.

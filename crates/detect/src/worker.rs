@@ -29,8 +29,8 @@ const OUTCOMES_PER_EVENT: u32 = 16;
 pub(super) struct Worker {
     parts: Parts,
     detection: Detection,
-    /// The plain address of the relay's own wallet.
-    own_address: Arc<str>,
+    /// The plain address of the relay's own wallet, if it has one.
+    own_address: Option<Arc<str>>,
     ledger: Ledger,
     watches: Watches,
     /// The newest blocks of the chain as of the last commit.
@@ -75,7 +75,10 @@ impl Worker {
         });
         let ledger = Ledger::of(payments);
         Ok(Self {
-            own_address: parts.own.address(parts.network.silent_payment()).to_string().into(),
+            own_address: parts
+                .own
+                .as_ref()
+                .map(|own| own.address(parts.network.silent_payment()).to_string().into()),
             next_event_id: parts.store.next_event_id()?,
             recent: parts.store.recent_blocks()?.into_iter().collect(),
             history,

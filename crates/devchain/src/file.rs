@@ -1,12 +1,11 @@
 //! The append-only file: header, records, checksums. Its format is described in the crate documentation.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
+use sdk_relay_files::{Access, File, Open, TryLockError};
 
 use super::error::{DevChainError, WriteError};
 
@@ -20,8 +19,6 @@ const CHECKSUM: usize = 4;
 /// Largest payload of a record: a block of 4 MB with its prevouts, or a reorganisation of [`super::MAX_REORG`] blocks
 /// with a coinbase each.
 const MAX_PAYLOAD: usize = 16 << 20;
-/// The file holds the wallet's key.
-const MODE: u32 = 0o600;
 /// A child process holds our open files, and thus our locks, for a moment between `fork` and `exec`.
 const LOCK_TRIES: u32 = 40;
 const LOCK_AGAIN: Duration = Duration::from_millis(5);
@@ -55,17 +52,16 @@ impl RecordFile {
             path: path.clone(),
             source,
         };
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.mode(MODE).open(&path).map_err(io)?;
+        // It holds the wallet's key.
+        let file = Open::writing().or_create(Access::Owner).open(&path).map_err(io)?;
         lock(&file).map_err(|e| match e {
             TryLockError::WouldBlock => DevChainError::InUse(path.clone()),
             TryLockError::Error(source) => io(source),
         })?;
-        file.set_permissions(Permissions::from_mode(MODE)).map_err(io)?;
+        file.make_private().map_err(io)?;
 
         let expected = [MAGIC.as_slice(), &VERSION.to_le_bytes()].concat();
-        let length = file.metadata().map_err(io)?.len();
+        let length = file.size().map_err(io)?;
         let mut header = vec![0; length.min(HEADER) as usize];
         file.read_exact_at(&mut header, 0).map_err(io)?;
         if length < HEADER {
@@ -116,7 +112,7 @@ impl RecordFile {
     }
 
     fn read_next(&self, buffer: &mut Vec<u8>) -> io::Result<Next> {
-        let rest = self.file.metadata()?.len().saturating_sub(self.end);
+        let rest = self.file.size()?.saturating_sub(self.end);
         if rest == 0 {
             return Ok(Next::End);
         }

@@ -4,15 +4,31 @@
 //! A file that is being written has a fixed name in the directory of its target, and not a random one (`tempfile`): the
 //! next write removes what a kill has left. A data directory is used by one relay at a time, so there are no concurrent
 //! writers.
+//!
+//! The rest of the code opens files here and never by `std::fs`, which `scripts/layers` checks: a thread that has
+//! entered a simulation with a [`Disk`] has its files in memory, with the faults of that disk.
 
 mod access;
+mod disk;
+mod file;
 mod free_space;
+mod metadata;
+mod names;
+mod open_in_memory;
+mod options;
 mod private;
 mod regular;
 mod replace;
 
+pub use std::fs::TryLockError;
+
 pub use access::Access;
+pub use disk::{Disk, Fault, Mounted, Operation};
+pub use file::File;
 pub use free_space::free_space;
+pub use metadata::{Kind, Metadata};
+pub use names::{entries, exists, metadata, size_of_tree, sync_directory};
+pub use options::Open;
 pub use private::{create_private, exposed};
 pub use regular::{check_directory, check_regular, is_absent, make_directory, open_regular};
-pub use replace::{beside, publish, remove, replace, sync_directory};
+pub use replace::{beside, publish, remove, replace};

@@ -1,38 +1,23 @@
 //! Files that only their owner may read: keys, and the configuration.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use crate::access::Access;
+use crate::file::File;
+use crate::options::Open;
 use crate::regular::check_regular;
 
-/// Creates a file of mode 0600. An existing file is an error.
+/// Creates a file of mode 0600, for writing. An existing file is an error.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    options.open(path)
+    Open::writing().create_new(Access::Owner).open(path)
 }
 
 /// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have
 /// no modes. Anything but a regular file is an error, whatever its mode.
 pub fn exposed(path: &Path) -> io::Result<Option<u32>> {
-    let metadata = check_regular(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = metadata.permissions().mode() & 0o7777;
-        Ok((mode & 0o077 != 0).then_some(mode))
-    }
-    #[cfg(not(unix))]
-    {
-        drop(metadata);
-        Ok(None)
-    }
+    let mode = check_regular(path)?.mode;
+    Ok(mode.filter(|mode| mode & 0o077 != 0))
 }
 
 #[cfg(all(test, unix))]

@@ -1,51 +1,47 @@
 //! Checks of configured paths: whether they are regular files or directories.
 
-use std::fs::{File, FileType, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use crate::access::Access;
+use crate::file::File;
+use crate::metadata::{Kind, Metadata};
+use crate::names::{create_directories, link_metadata, metadata};
+use crate::options::Open;
 
 /// Opens a file for reading. A named pipe, which blocks until a process writes to it, and a device, which may never
 /// end, are errors.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     check_regular(path)?;
-    File::open(path)
+    Open::reading().open(path)
 }
 
 /// The metadata of a regular file. Anything else is an error that names its type.
 pub fn check_regular(path: &Path) -> io::Result<Metadata> {
-    let metadata = std::fs::metadata(path)?;
-    if metadata.is_file() {
-        return Ok(metadata);
+    let found = metadata(path)?;
+    if found.kind == Kind::File {
+        return Ok(found);
     }
-    let found = name_of(metadata.file_type());
-    Err(io::Error::other(format!("it is {found}, not a regular file")))
+    Err(io::Error::other(format!(
+        "it is {}, not a regular file",
+        found.kind.name()
+    )))
 }
 
 /// Checks that the path is a directory. Anything else is an error that names its type.
 pub fn check_directory(path: &Path) -> io::Result<()> {
-    let found = std::fs::metadata(path)?.file_type();
-    if found.is_dir() {
+    let found = metadata(path)?.kind;
+    if found == Kind::Directory {
         return Ok(());
     }
-    Err(io::Error::other(format!("it is {}, not a directory", name_of(found))))
+    Err(io::Error::other(format!("it is {}, not a directory", found.name())))
 }
 
 /// Creates a directory and its parents. Anything else at the path is an error that names its type.
 pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    if access == Access::Owner {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    #[cfg(not(unix))]
-    let _ = access;
-    builder.create(path).map_err(|error| match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_dir() => {
-            io::Error::other(format!("it is {}, not a directory", name_of(metadata.file_type())))
+    create_directories(path, access == Access::Owner).map_err(|error| match metadata(path) {
+        Ok(Metadata { kind, .. }) if kind != Kind::Directory => {
+            io::Error::other(format!("it is {}, not a directory", kind.name()))
         }
         _ => error,
     })
@@ -55,33 +51,16 @@ pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
 /// replaced.
 pub fn is_absent(path: &Path) -> io::Result<bool> {
     let nothing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-    match std::fs::symlink_metadata(path) {
+    match link_metadata(path) {
         Err(error) if nothing(&error) => return Ok(true),
         Err(error) => return Err(error),
         Ok(_) => {}
     }
-    match std::fs::metadata(path) {
+    match metadata(path) {
         Err(error) if nothing(&error) => Err(io::Error::other("it is a link to a file that does not exist")),
         Err(error) => Err(error),
         Ok(_) => Ok(false),
     }
-}
-
-#[cfg(unix)]
-fn name_of(kind: FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
-    match kind {
-        kind if kind.is_file() => "a regular file",
-        kind if kind.is_dir() => "a directory",
-        kind if kind.is_fifo() => "a named pipe",
-        kind if kind.is_socket() => "a socket",
-        _ => "a device",
-    }
-}
-
-#[cfg(not(unix))]
-fn name_of(kind: FileType) -> &'static str {
-    if kind.is_dir() { "a directory" } else { "something else" }
 }
 
 #[cfg(all(test, unix))]

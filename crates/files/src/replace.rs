@@ -1,11 +1,11 @@
 //! Files that are written as a whole.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::access::Access;
-use crate::private::create_private;
+use crate::names::{remove_file, rename, sync_directory};
+use crate::options::Open;
 
 /// Writes a temporary file in the directory of the target, and renames it, so that after a kill or a power cut either
 /// the old file or the new one is there. A temporary file that an earlier kill has left is removed, not reused: its
@@ -13,10 +13,7 @@ use crate::private::create_private;
 pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let new = beside(path);
     remove(&new)?;
-    let mut file = match access {
-        Access::Owner => create_private(&new)?,
-        Access::Umask => File::create_new(&new)?,
-    };
+    let mut file = Open::writing().create_new(access).open(&new)?;
     file.write_all(content)?;
     file.sync_all()?;
     drop(file);
@@ -33,7 +30,7 @@ pub fn beside(path: &Path) -> PathBuf {
 /// Renames a file to its final name, replacing an existing one. When this returns, the name is durable; the content is
 /// if it was synced.
 pub fn publish(new: &Path, path: &Path) -> io::Result<()> {
-    std::fs::rename(new, path)?;
+    rename(new, path)?;
     match path.parent() {
         Some(dir) if dir.as_os_str().is_empty() => sync_directory(Path::new(".")),
         Some(dir) => sync_directory(dir),
@@ -41,18 +38,9 @@ pub fn publish(new: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names in a directory durable. No operation except on Unix, as a directory cannot be opened elsewhere.
-pub fn sync_directory(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
-}
-
 /// Removes a file, if there is one.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -88,7 +88,7 @@ pub(super) struct View {
     #[serde(flatten)]
     settings: Map<String, Value>,
     timestamp: u64,
-    silent_payment_address: String,
+    silent_payment_address: Option<String>,
     software_version: &'static str,
     restart_required: bool,
 }
@@ -110,7 +110,7 @@ mod tests {
             network: "mainnet",
             settings: shown(&Loader::new(overrides).load().unwrap()),
             timestamp: 1,
-            silent_payment_address: "sp1".to_owned(),
+            silent_payment_address: Some("sp1".to_owned()),
             software_version: "0",
             restart_required: false,
         };

@@ -12,7 +12,7 @@ mod sync;
 pub use host::Host;
 pub use mesh::{
     Around, IdentityError, Inbound, KnownRelay, LinkStep, Listener, Mesh, MeshError, MeshRelay, NAMES_FILE, Order,
-    Orders, Proven, Timeouts, check_identity, run,
+    Orders, Proven, Timeouts, check_identity, public_key, run,
 };
 pub use metrics::MeshMetrics;
 pub use sync::{

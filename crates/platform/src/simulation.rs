@@ -7,6 +7,9 @@ use bitcoin::secp256k1::rand::SeedableRng as _;
 use bitcoin::secp256k1::rand::rngs::StdRng;
 use tokio::time::Instant;
 
+use crate::net::memory;
+pub use crate::net::memory::{Reachability, reset_connections, set_name, set_reachability};
+
 thread_local! {
     static ACTIVE: RefCell<Option<Simulation>> = const { RefCell::new(None) };
 }
@@ -36,12 +39,14 @@ pub fn enter(seed: u64, unix_seconds: u64) -> Guard {
     };
     let before = ACTIVE.replace(Some(simulation));
     assert!(before.is_none(), "this thread runs a simulation already");
+    memory::begin();
     Guard(std::marker::PhantomData)
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         ACTIVE.take();
+        memory::end();
     }
 }
 

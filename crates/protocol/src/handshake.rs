@@ -141,7 +141,7 @@ pub struct HandshakeResponse {
     #[serde(default)]
     #[schema(required)]
     pub last_event_id: u64,
-    /// Address of the relay's own silent-payment wallet.
+    /// Address of the relay's own silent-payment wallet; `null` for a relay without one.
     #[serde(default)]
     #[schema(required)]
     pub silent_payment_address: Option<String>,

@@ -100,7 +100,7 @@ impl Relay {
     }
 
     /// The threads that serve its HTTP API.
-    pub fn http_runtime(&self) -> Option<&Handle> {
+    pub fn http_runtime(&self) -> &Handle {
         self.servers.http_runtime.handle()
     }
 

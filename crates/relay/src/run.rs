@@ -194,9 +194,9 @@ async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &Service
         Arc::clone(relay.settings()),
     );
     let address = relay.identity().address.clone();
-    tracing::info!(%ws, %http, address, "listening");
+    tracing::info!(%ws, %http, address = address.as_deref(), "listening");
     // Not later: while the node is unavailable, clients connect and read the log.
-    manager.ready(relay.http_runtime().into_iter().cloned().collect(), &status);
+    manager.ready([relay.http_runtime().clone()].into(), &status);
     relay
         .supervisor()
         .task("service manager", manager.clone().report(status.clone()));
@@ -220,7 +220,7 @@ async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &Service
                 let events = status.event_source_within(EVENT_SOURCE_WITHIN).await.as_str();
                 tracing::info!(%ws, %http, events, "ready");
                 if settings.now().standalone {
-                    say(&welcome(&address, ws, http, relay.certificate()));
+                    say(&welcome(address.as_deref(), ws, http, relay.certificate()));
                 }
             }
             restart_id = restart.requested() => match settings.reload() {

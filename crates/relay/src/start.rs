@@ -61,7 +61,7 @@ impl Relay {
             &config,
             data_dir.path(),
             &listens_on,
-            &wallet.own,
+            wallet.receiver(),
             Arc::clone(&store),
             &metrics.mesh,
             timeouts.mesh,
@@ -109,7 +109,7 @@ impl Relay {
         let service = open_service(
             served,
             (loader, config),
-            &wallet.own,
+            wallet.receiver(),
             followed,
             started,
             supervisor,

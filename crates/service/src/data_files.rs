@@ -3,12 +3,11 @@
 //! A restart that fails because of one leaves no relay: the previous one has ended, and its successor, with the old
 //! configuration, meets the same file. They are checked before that.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sdk_relay_config::{Config, ConfigError};
-use sdk_relay_files::{check_directory, check_regular, is_absent};
+use sdk_relay_files::{Open, check_directory, check_regular, is_absent};
 use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
@@ -51,5 +50,5 @@ fn check_unless_absent(path: &Path, check: impl FnOnce(&Path) -> io::Result<()>)
 
 fn writable(path: &Path) -> io::Result<()> {
     check_regular(path)?;
-    OpenOptions::new().read(true).write(true).open(path).map(drop)
+    Open::writing().open(path).map(drop)
 }

@@ -38,8 +38,8 @@ pub use status::{Condition, Status};
 pub struct Identity {
     /// Its name, unique in its mesh.
     pub relay_id: String,
-    /// The address of its own silent-payment wallet.
-    pub address: String,
+    /// The address of its own silent-payment wallet, if it has one.
+    pub address: Option<String>,
 }
 
 /// Capabilities of the relay in handshakes with clients and other relays.

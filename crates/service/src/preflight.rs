@@ -77,7 +77,7 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
     errors.extend(trust(config).err().map(Into::into));
     if is_usable {
         errors.extend(data_files::check(config).into_iter().map(Into::into));
-        let wallet = own_wallet::check(&config.data_dir, config.wallet.as_ref());
+        let wallet = own_wallet::check(&config.data_dir, &config.wallet);
         errors.extend(wallet.err().map(Into::into));
         errors.extend(check_identity(config).err().map(Into::into));
     }

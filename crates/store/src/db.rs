@@ -4,7 +4,6 @@
 //! again. [`Db`] does that at the next transaction, and retries until it succeeds: all durable data is available once
 //! the fault is fixed.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
-use sdk_relay_files::{beside, check_regular, publish};
+use sdk_relay_files::{Access, File, Open, beside, check_regular, is_absent, publish};
 use sdk_relay_platform::clock;
 
 /// Interval between attempts to reopen. Opening reads the whole file, and readers may request it a thousand times a
@@ -236,18 +235,16 @@ impl Medium for DatabaseFile {
     fn open(&self, create: bool) -> io::Result<Box<dyn StorageBackend>> {
         match check_regular(&self.0) {
             // A database file is never empty: its data is lost, and a new database would hide that.
-            Ok(file) if file.len() == 0 => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")),
+            Ok(file) if file.size == 0 => return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty")),
             Ok(_) => {}
             Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
-                if self.0.is_symlink() {
-                    return Err(io::Error::other("it is a link to a file that does not exist"));
-                }
+                // A dangling link is an error.
+                is_absent(&self.0)?;
                 self.make()?;
             }
             Err(error) => return Err(error),
         }
-        let file = OpenOptions::new().read(true).write(true).open(&self.0)?;
-        Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+        backend(Open::writing().open(&self.0)?)
     }
 }
 
@@ -255,14 +252,49 @@ impl DatabaseFile {
     /// Creates an empty database, atomically: redb takes a partly created one for the file of another program.
     fn make(&self) -> io::Result<()> {
         let new = beside(&self.0);
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(true).open(&new)?;
-        let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        let file = Open::writing().or_create(Access::Umask).truncated().open(&new)?;
         let database = Database::builder()
-            .create_with_backend(backend)
+            .create_with_backend(Watched {
+                inner: backend(file)?,
+                failed: Arc::default(),
+            })
             .map_err(io::Error::other)?;
         database.close().map_err(io::Error::other)?;
         publish(&new, &self.0)
+    }
+}
+
+/// A file as the storage of a database.
+fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {
+    Ok(match file.into_system() {
+        Ok(file) => Box::new(FileBackend::new(file).map_err(io::Error::other)?),
+        Err(simulated) => Box::new(SimulatedFile(simulated)),
+    })
+}
+
+/// A file of a simulated disk. Only one process uses such a disk: there are no locks.
+#[derive(Debug)]
+struct SimulatedFile(File);
+
+impl StorageBackend for SimulatedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
     }
 }
 

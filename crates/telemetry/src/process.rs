@@ -68,7 +68,7 @@ impl Process {
     }
 
     fn measure(&self, system: Option<&mut System>) -> ProcessFigures {
-        let disk_bytes = size_of(&self.data_dir).ok();
+        let disk_bytes = sdk_relay_files::size_of_tree(&self.data_dir).ok();
         let pid = Pid::from_u32(std::process::id());
         let what = ProcessRefreshKind::nothing().with_memory().with_cpu();
         let process = system.and_then(|system| {
@@ -97,20 +97,6 @@ fn size_text(bytes: u64) -> String {
         _ => (1e9, "GB"),
     };
     format!("{}{name}", (bytes as f64 / unit * 10.0).round() / 10.0)
-}
-
-fn size_of(dir: &Path) -> std::io::Result<u64> {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            sum += size_of(&entry.path())?;
-        } else if kind.is_file() {
-            sum += entry.metadata()?.len();
-        }
-    }
-    Ok(sum)
 }
 
 #[cfg(test)]

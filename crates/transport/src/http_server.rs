@@ -12,7 +12,7 @@ use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use sdk_relay_platform::net::Listener;
 
 use crate::connection_slots::{Arriving, ConnectionSlots, Held, NoSlot, Slot};
 use crate::half_close::HalfClose;
@@ -30,13 +30,13 @@ const TOO_MANY: &[u8] =
     Content-Length: 45\r\nConnection: close\r\n\r\ntoo many connections from this address: wait\n";
 
 /// Serves the HTTP API until the shutdown: requests in progress are answered, idle connections closed.
-pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: ListenerState) {
+pub async fn serve_http<A: Api>(api: A, listener: Listener, listeners: ListenerState) {
     let listeners = Arc::new(listeners);
     let (tls, mut ending) = (listeners.tls.clone(), listeners.ending.clone());
     let spawner = Arc::clone(&listeners.spawner);
     let slots = ConnectionSlots::new(listeners.bounds);
     let trusted = listeners.trusted.clone();
-    while let Some((stream, peer)) = accept(&listener, &mut ending, listeners.timeouts.write).await {
+    while let Some((mut stream, peer)) = accept(&listener, &mut ending, listeners.timeouts.write).await {
         let slot = tokio::select! {
             _ = shutdown_requested(&mut ending) => return,
             slot = slots.take(peer.ip(), trusted.contains(peer.ip())) => slot,
@@ -44,7 +44,7 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
         let slot = match slot {
             Ok(slot) => slot,
             Err(NoSlot::Address) => {
-                refuse(&stream, tls.is_some());
+                refuse(&mut stream, tls.is_some());
                 continue;
             }
             Err(NoSlot::Closed) => return,
@@ -63,8 +63,8 @@ pub async fn serve_http<A: Api>(api: A, listener: TcpListener, listeners: Listen
 }
 
 /// Sends the reason of a refusal, if the system accepts it immediately: never waits for the client.
-fn refuse(stream: &Stream, has_tls: bool) {
-    if !has_tls && let Err(error) = stream.get_ref().try_write(TOO_MANY) {
+fn refuse(stream: &mut Stream, has_tls: bool) {
+    if !has_tls && let Err(error) = stream.get_mut().try_write(TOO_MANY) {
         tracing::trace!(%error, "cannot send the reason to a refused client");
     }
 }
@@ -152,3 +152,6 @@ pub fn http1_builder(headers: Duration) -> http1::Builder {
         .max_buf_size(HEADER_BYTES);
     builder
 }
+
+#[cfg(test)]
+mod tests;

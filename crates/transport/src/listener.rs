@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use sdk_relay_platform::net;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -31,7 +31,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = i32::MAX.unsigned_abs();
 
 /// An accepted connection.
-pub type Stream = WriteTimeout<TcpStream>;
+pub type Stream = WriteTimeout<net::Stream>;
 /// A connection, with TLS if configured.
 pub type Secured = Either<Stream, TlsStream<Stream>>;
 
@@ -45,34 +45,17 @@ pub(crate) fn broken(stream: &Secured) -> Option<io::Error> {
 }
 
 /// Listens on a port.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    bound(address)?.listen(BACKLOG)
+pub fn listen(address: SocketAddr) -> io::Result<net::ListeningSocket> {
+    net::listen(address, BACKLOG)
 }
 
 /// Checks that the process may bind an address, as far as possible while another relay may listen there.
 pub fn may_listen(address: SocketAddr) -> io::Result<()> {
-    match bound(address) {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // Allows binding while connections of an earlier process are in TIME_WAIT. On Windows it would let another process
-    // take the port.
-    #[cfg(not(windows))]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
+    net::can_bind(address)
 }
 
 /// The next connection, with this write timeout; `None` at the shutdown.
-pub async fn accept(listener: &TcpListener, ending: &mut Shutdown, write: Duration) -> Option<(Stream, SocketAddr)> {
+pub async fn accept(listener: &net::Listener, ending: &mut Shutdown, write: Duration) -> Option<(Stream, SocketAddr)> {
     let mut is_logged = false;
     loop {
         let accepted = tokio::select! {
@@ -82,12 +65,14 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown, write: Durati
         match accepted {
             Ok((stream, peer)) => {
                 // Notifications are small and urgent: disable Nagle's algorithm.
-                if let Err(error) = stream.set_nodelay(true) {
+                if let Err(error) = stream.set_nodelay() {
                     tracing::debug!(%peer, %error, "cannot set TCP_NODELAY: the system may delay small messages to this client");
                 }
                 // Elsewhere the default of the system applies.
                 #[cfg(target_os = "linux")]
-                if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+                if let Some(socket) = stream.socket()
+                    && let Err(error) = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)
+                {
                     tracing::debug!(%peer, %error, "cannot set the send buffer of this client; using the default of the system");
                 }
                 return Some((WriteTimeout::new(stream, write, grow_send_buffer), peer));
@@ -105,8 +90,9 @@ pub async fn accept(listener: &TcpListener, ending: &mut Shutdown, write: Durati
 /// Makes the system accept the final writes, although the peer has not read the earlier ones. Best effort: without it
 /// the peer sees the connection end without a reason.
 #[cfg(target_os = "linux")]
-fn grow_send_buffer(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
+fn grow_send_buffer(stream: &net::Stream) {
+    let Some(socket) = stream.socket() else { return };
+    let socket = SockRef::from(socket);
     let raised = socket.set_tcp_notsent_lowat(u32::MAX).and_then(|()| {
         let is_small = socket.send_buffer_size()? < 2 * LAST_WORDS;
         if is_small {
@@ -121,7 +107,7 @@ fn grow_send_buffer(stream: &TcpStream) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn grow_send_buffer(_: &TcpStream) {}
+fn grow_send_buffer(_: &net::Stream) {}
 
 /// Performs the TLS handshake, if TLS is configured. `None` if it failed, or timed out. Not logged above `debug`: it is
 /// caused by clients (scanners, browsers with `http://`), and the operator cannot fix it.

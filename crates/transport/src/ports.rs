@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::TcpListener;
+use sdk_relay_platform::net::{Listener, ListeningSocket};
 
 use crate::listener::listen;
 
@@ -17,7 +17,7 @@ pub struct Ports(Arc<Mutex<Vec<Port>>>);
 struct Port {
     /// The configured address: the port may be 0.
     address: SocketAddr,
-    socket: std::net::TcpListener,
+    socket: ListeningSocket,
     is_used: bool,
 }
 
@@ -30,16 +30,16 @@ impl Ports {
     }
 
     /// Listens on an address; reuses its socket if there is one.
-    pub fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+    pub fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
         let mut ports = self.lock();
         let kept = ports.iter_mut().find(|port| port.address == address && !port.is_used);
         if let Some(port) = kept {
-            let socket = port.socket.try_clone()?;
+            let listener = port.socket.attach()?;
             port.is_used = true;
-            return TcpListener::from_std(socket);
+            return Ok(listener);
         }
-        let socket = listen(address)?.into_std()?;
-        let listener = TcpListener::from_std(socket.try_clone()?)?;
+        let socket = listen(address)?;
+        let listener = socket.attach()?;
         ports.push(Port {
             address,
             socket,

@@ -11,13 +11,13 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use sdk_relay_platform::net::Listener;
 use sdk_relay_service::may_read;
 use sdk_relay_transport::{
     ClientAddress, FinalWrites, ListenerState, PendingPermit, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::serve::{Arrival, serve};
@@ -25,7 +25,7 @@ use super::upgrade::open;
 use crate::handles::Handles;
 
 /// Serves WebSocket clients until the relay shuts down.
-pub async fn serve_websockets(handles: Arc<Handles>, listener: TcpListener, listeners: ListenerState) {
+pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listeners: ListenerState) {
     let ListenerState {
         admission,
         tls,

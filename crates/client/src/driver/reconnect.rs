@@ -62,7 +62,7 @@ impl Driver {
         if !route.named {
             handshake.token = None;
         }
-        let (connection, relay) = Connection::open(&route.url, &self.builder.trust, handshake).await?;
+        let (connection, relay) = Connection::open(&route.url, &self.builder.connector, handshake).await?;
         let network = self.shared.relay.borrow().network.clone();
         if relay.network != network {
             return Err(ConnectError::OtherNetwork {

@@ -68,7 +68,33 @@ pub enum TlsFiles {
     SelfSigned,
 }
 
-/// Keys of the relay's own wallet, from the configuration.
+/// `wallet.mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WalletMode {
+    /// As the keys, the network and the data directory say.
+    Auto,
+    /// None.
+    Off,
+    /// The configured keys.
+    WatchOnly,
+    /// The keys of the file in the data directory.
+    Hot,
+}
+
+/// The relay's own wallet.
+#[derive(Clone, Debug)]
+pub enum WalletConfig {
+    /// None.
+    Off,
+    /// The wallet of these keys.
+    WatchOnly(WalletKeys),
+    /// The wallet of the key file in the data directory, which is created if it is missing.
+    Hot,
+    /// The same; without the file, none.
+    HotIfPresent,
+}
+
+/// Keys of a watch-only wallet, from the configuration.
 #[derive(Clone, Debug)]
 pub struct WalletKeys {
     /// Scan private key.

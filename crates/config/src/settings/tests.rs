@@ -44,6 +44,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("mesh.allow_private", "\"no\"", ""),
     ("mesh.identity", "\"id\"", ""),
     ("mesh.trust", "\"pem\"", ""),
+    ("wallet.mode", "\"off\"", ""),
     ("wallet.scan_private_key", SCAN, PLUS_SPEND),
     ("wallet.spend_public_key", SPEND, PLUS_SCAN),
     ("retention.events", "7", ""),

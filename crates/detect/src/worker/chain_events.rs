@@ -123,7 +123,7 @@ impl Worker {
             .transactions_scanned
             .inc_by(block.block.txdata.len() as u64);
         self.parts.metrics.blocks_connected.inc();
-        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
+        let hits = scan(&self.parts.scanner, self.parts.own.as_slice(), &rows);
         self.notify_own(hits, &rows, place, &mut pending);
         let tweaks = Tweaks {
             block_height: at.height,
@@ -194,7 +194,7 @@ impl Worker {
         if rows.is_empty() {
             return;
         }
-        let hits = scan(&self.parts.scanner, std::slice::from_ref(&self.parts.own), &rows);
+        let hits = scan(&self.parts.scanner, self.parts.own.as_slice(), &rows);
         self.notify_own(hits, &rows, place, pending);
         self.scan_for_watches(rows, None);
     }
@@ -226,10 +226,11 @@ impl Worker {
     }
 
     pub(super) fn notify_own(&mut self, hits: Vec<Hit>, rows: &[Arc<Row>], place: Place, pending: &mut PendingCommit) {
+        let Some(own_address) = &self.own_address else { return };
         for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
             for found in &matches {
-                let (outpoint, payment) = payment_of(row, found, place, Arc::clone(&self.own_address), false);
+                let (outpoint, payment) = payment_of(row, found, place, Arc::clone(own_address), false);
                 pending.payments(self.ledger.seen(outpoint, payment));
             }
         }

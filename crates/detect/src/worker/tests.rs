@@ -217,7 +217,7 @@ fn fixture(engine: impl Engine + 'static) -> Fixture {
         vitals: Arc::new(Vitals::new(None)),
         timings: Arc::default(),
         network: Network::Regtest,
-        own: Arc::new(scanner.prepare(receiver(0))),
+        own: Some(Arc::new(scanner.prepare(receiver(0)))),
         scanner: scanner.clone(),
         index: None,
         max_watches: usize::from(MANY),

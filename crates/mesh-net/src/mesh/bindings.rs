@@ -4,13 +4,12 @@
 //! outside the runtime's threads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sdk_relay_files::{Access, open_regular, replace};
+use sdk_relay_files::{Access, Open, open_regular, replace};
 use sdk_relay_telemetry::clock::unix_now;
 
 use crate::sync::is_relay_id;
@@ -228,7 +227,7 @@ impl Bindings {
     }
 
     fn append(&self, text: &str) -> std::io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        let mut file = Open::appending().or_create(Access::Umask).open(&self.path)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()
     }

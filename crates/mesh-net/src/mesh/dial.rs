@@ -1,13 +1,15 @@
 //! Outbound links: dials, and the task that serves such a link.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use sdk_relay_client::{ConnectError, Link};
+use sdk_relay_client::{ByteStream, ConnectError, Dialled as Opened, Link};
 use sdk_relay_config::{PeerAddress, url_of};
 use sdk_relay_mesh::DialId;
+use sdk_relay_platform::net;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
 use sdk_relay_telemetry::clock::unix_now;
@@ -54,6 +56,21 @@ pub(super) struct Dial {
     pub(super) id: DialId,
     pub(super) address: String,
     pub(super) expect: Option<(RelayId, String)>,
+}
+
+/// Dials an address that was checked, however the host of the URL resolves now.
+#[derive(Debug)]
+struct AddressDialer(SocketAddr);
+
+impl sdk_relay_client::Dial for AddressDialer {
+    fn dial<'a>(&'a self, _target: &'a str) -> Opened<'a> {
+        Box::pin(async move {
+            let stream = net::connect(self.0).await?;
+            // Messages between relays are small and wait for their answers.
+            stream.set_nodelay()?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
 }
 
 /// A dialled link that is not registered yet.
@@ -122,7 +139,15 @@ impl Mesh {
             let mut dialler = Dialler::new(self.own.clone(), own, expect.clone());
             let handshake = self.hello(&dialler);
             let began = Instant::now();
-            match Link::dial(&url, Some(at), self.trust.as_deref(), handshake, &mut dialler).await {
+            match Link::dial(
+                &url,
+                Arc::new(AddressDialer(at)),
+                self.trust.as_deref(),
+                handshake,
+                &mut dialler,
+            )
+            .await
+            {
                 Ok((_, response)) if response.network != self.own.network => {
                     return Err(DialError::Network(response.network));
                 }

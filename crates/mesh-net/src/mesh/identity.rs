@@ -8,7 +8,7 @@ use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
+use sdk_relay_files::{Access, entries, exposed, is_absent, open_regular, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
@@ -88,7 +88,7 @@ impl Identity {
         let dir = path
             .parent()
             .filter(|dir| given.is_some() && !dir.as_os_str().is_empty());
-        match dir.map_or(Ok(()), |dir| std::fs::read_dir(dir).map(drop)) {
+        match dir.map_or(Ok(()), |dir| entries(dir).map(drop)) {
             Ok(()) => Ok(()),
             Err(source) => Err(IdentityError::Io { path, source }),
         }

@@ -47,7 +47,7 @@ pub use identity::IdentityError;
 pub use inbound::Inbound;
 pub use known::{Around, KnownRelay, MeshRelay};
 pub use link::LinkStep;
-pub use open::{MeshError, check_identity};
+pub use open::{MeshError, check_identity, public_key};
 pub use order::Order;
 pub use proof::{Listener, Proven};
 pub use timeouts::Timeouts;

@@ -131,6 +131,12 @@ impl Mesh {
     }
 }
 
+/// The X-only public key of this relay, in hex, read from the given file or from this data directory. Creates the key
+/// if it is missing.
+pub fn public_key(given: Option<&Path>, data_dir: &Path) -> Result<String, IdentityError> {
+    Identity::open(given, data_dir).map(|identity| identity.public_key().to_owned())
+}
+
 /// Whether this relay's key can be read, or created.
 pub fn check_identity(config: &Config) -> Result<(), IdentityError> {
     Identity::check(config.mesh.identity.as_deref(), &config.data_dir)

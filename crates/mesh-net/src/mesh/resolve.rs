@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use sdk_relay_config::host_and_port;
-use tokio::net::lookup_host;
+use sdk_relay_platform::net;
 use tokio::time::timeout;
 
 use super::reach::Reach;
@@ -33,8 +33,8 @@ pub(super) enum AddressError {
 pub(super) async fn resolve(url: &str, reach: Option<&Reach>) -> Result<Vec<SocketAddr>, AddressError> {
     let target = host_and_port(url).ok_or(AddressError::Malformed)?;
     let unknown = || AddressError::Unknown(target.to_owned());
-    let found = timeout(RESOLVE_TIMEOUT, lookup_host(target)).await;
-    let found: Vec<SocketAddr> = found.map_err(|_| unknown())?.map_err(|_| unknown())?.collect();
+    let found = timeout(RESOLVE_TIMEOUT, net::lookup(target)).await;
+    let found: Vec<SocketAddr> = found.map_err(|_| unknown())?.map_err(|_| unknown())?;
     // One private address among public ones is an attempt to reach an internal service.
     if let Some(private) = found.iter().find(|a| reach.is_some_and(|reach| !reach.allows(a.ip()))) {
         return Err(AddressError::Private(private.ip()));

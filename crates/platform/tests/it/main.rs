@@ -97,3 +97,5 @@ fn other_threads_are_not_simulated() {
     let other = thread::Builder::new().spawn(clock::unix_now).unwrap();
     assert!(other.join().unwrap() > START);
 }
+
+mod net;

@@ -38,8 +38,9 @@ pub struct ConfigView {
     pub standalone: bool,
     /// Unix seconds.
     pub timestamp: u64,
-    /// The relay's own silent-payment address.
-    pub silent_payment_address: String,
+    /// The relay's own silent-payment address; `null` for a relay without a wallet.
+    #[schema(required)]
+    pub silent_payment_address: Option<String>,
     /// Version of the program.
     pub software_version: String,
     /// Whether a change takes effect only after `POST /restart`.

@@ -61,7 +61,7 @@ pub(crate) fn start_detection(
         vitals: Arc::clone(&metrics.vitals),
         timings: Arc::clone(&metrics.timings),
         network: config.network,
-        own: Arc::clone(&input.wallet.own),
+        own: input.wallet.own.clone(),
         scanner: input.wallet.scanner.clone(),
         index: input.index,
         max_watches: config.max_watches,

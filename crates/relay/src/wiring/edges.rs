@@ -50,7 +50,7 @@ pub(crate) fn serve(
     let serve_ws = serve_websockets(Arc::clone(&websockets), sockets.ws, listeners.clone());
     supervisor.task("WebSocket server", serve_ws);
     let serve_http = serve_http(http_api.clone(), http, listeners);
-    supervisor.task_on(http_runtime.handle(), "HTTP server", serve_http);
+    supervisor.task_on(Some(http_runtime.handle()), "HTTP server", serve_http);
     Ok(Servers {
         websockets,
         http_api,

@@ -8,7 +8,7 @@ use bitcoin::hex::DisplayHex;
 use sdk_relay_bip352::Receiver;
 use sdk_relay_config::Config;
 use sdk_relay_events::Hub;
-use sdk_relay_mesh_net::{History, Host, Mesh, MeshMetrics, Orders, REPORT_TOPICS, Syncs, Timeouts};
+use sdk_relay_mesh_net::{History, Host, Mesh, MeshMetrics, Orders, REPORT_TOPICS, Syncs, Timeouts, public_key};
 use sdk_relay_service::CAPABILITIES;
 use sdk_relay_store::Store;
 use sdk_relay_supervisor::Supervisor;
@@ -25,12 +25,16 @@ pub(crate) fn open_mesh(
     config: &Config,
     data_dir: &Path,
     listens_on: &str,
-    own: &Receiver,
+    own: Option<&Receiver>,
     store: Arc<Store>,
     metrics: &Arc<MeshMetrics>,
     timeouts: Timeouts,
 ) -> anyhow::Result<(MeshHandles, Orders)> {
-    let relay_id = config.relay_id.clone().unwrap_or_else(|| default_relay_id(own));
+    let relay_id = match (&config.relay_id, own) {
+        (Some(configured), _) => configured.clone(),
+        (None, Some(own)) => default_relay_id(&own.scan_public_key().serialize()),
+        (None, None) => default_relay_id(public_key(config.mesh.identity.as_deref(), data_dir)?.as_bytes()),
+    };
     let history = Arc::new(History::open(store)?);
     let syncs = Arc::new(Syncs::new(relay_id.clone(), history, Arc::clone(metrics)));
     let (mesh, orders) = Mesh::open(
@@ -64,9 +68,9 @@ pub(crate) fn spawn_mesh(
     supervisor.task("sync history", Arc::clone(&syncs.history).save_regularly());
 }
 
-/// A name that stays the same and that no other relay has: part of a hash of the wallet's scan key.
-fn default_relay_id(own: &Receiver) -> String {
-    let hash = sha256::Hash::hash(&own.scan_public_key().serialize());
+/// A name that stays the same and that no other relay has: part of a hash of a public key.
+fn default_relay_id(key: &[u8]) -> String {
+    let hash = sha256::Hash::hash(key);
     let short: Vec<u8> = hash.as_byte_array().iter().take(4).copied().collect();
     format!("relay-{}", short.to_lower_hex_string())
 }

@@ -53,7 +53,7 @@ pub(crate) struct Parts {
 pub(crate) fn open_service(
     parts: Parts,
     (loader, config): (Loader, Config),
-    own: &Receiver,
+    own: Option<&Receiver>,
     follow: watch::Receiver<FollowStatus>,
     started: Instant,
     supervisor: &Supervisor,
@@ -62,7 +62,7 @@ pub(crate) fn open_service(
     let metrics = &parts.metrics;
     let identity = Arc::new(Identity {
         relay_id: parts.mesh.relay_id.clone(),
-        address: own.address(config.network.silent_payment()).to_string(),
+        address: own.map(|own| own.address(config.network.silent_payment()).to_string()),
     });
     let input_budget = InputBudget::with_deadline(
         config.input_memory,

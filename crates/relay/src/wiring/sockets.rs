@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 
 use sdk_relay_config::Config;
+use sdk_relay_platform::net::Listener;
 use sdk_relay_service::preflight;
 use sdk_relay_transport::Ports;
-use tokio::net::TcpListener;
 
 /// Both sockets, listening. Connections wait in the system's queue until a server takes them.
 pub(crate) struct Sockets {
-    pub(crate) ws: TcpListener,
+    pub(crate) ws: Listener,
     pub(crate) ws_addr: SocketAddr,
-    pub(crate) http: TcpListener,
+    pub(crate) http: Listener,
     pub(crate) http_addr: SocketAddr,
 }
 

@@ -12,7 +12,7 @@ use sdk_relay_telemetry::clock::unix_now;
 /// JavaScript's numbers hold them.
 pub(crate) fn open_store(data_dir: &DataDir, config: &Config) -> anyhow::Result<Store> {
     let path = data_dir.path().join(STORE_FILE);
-    let is_missing = std::fs::metadata(&path).map_or(true, |file| file.len() == 0);
+    let is_missing = sdk_relay_files::metadata(&path).map_or(true, |file| file.size == 0);
     let retention = Retention {
         events: config.retention.events,
         bytes: config.retention.bytes,

@@ -3,23 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sdk_relay_bip352::{Engine, EngineError, Prepared, Scanner};
+use sdk_relay_bip352::{Engine, EngineError, Prepared, Receiver, Scanner};
 use sdk_relay_config::Config;
 use sdk_relay_detect::own_wallet;
 
 /// What scans, and the wallet that the relay scans for itself.
 pub(crate) struct Wallet {
     pub(crate) scanner: Scanner,
-    pub(crate) own: Arc<Prepared>,
+    pub(crate) own: Option<Arc<Prepared>>,
+}
+
+impl Wallet {
+    pub(crate) fn receiver(&self) -> Option<&Receiver> {
+        self.own.as_deref().map(|own| &**own)
+    }
 }
 
 /// Opens the relay's wallet in the data directory and prepares it for this engine.
 pub(crate) fn open_wallet(engine: Arc<dyn Engine>, data_dir: &Path, config: &Config) -> anyhow::Result<Wallet> {
     let scanner = Scanner::new(engine, log_scanner);
-    let own = scanner.prepare(own_wallet::open(data_dir, config.wallet.as_ref())?);
+    let own = own_wallet::open(data_dir, &config.wallet)?;
     Ok(Wallet {
+        own: own.map(|own| Arc::new(scanner.prepare(own))),
         scanner,
-        own: Arc::new(own),
     })
 }
 

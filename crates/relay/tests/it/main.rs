@@ -47,5 +47,6 @@ mod supervision;
 mod support;
 mod tls;
 mod unread_answers;
+mod wallet_command;
 mod websocket;
 mod wire;

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 
 use bitcoin::{BlockHash, OutPoint};
 use redb::ReadableTable;
+use sdk_relay_files::{Open, size_of_tree};
 
 use super::block::Stored;
 use super::spend::{Place, Spend};
@@ -131,15 +130,10 @@ impl TweakIndex {
 
     /// Total size of all files in bytes, for metrics.
     pub fn size_on_disk(&self) -> Result<u64, IndexError> {
-        let file = |source| IndexError::File {
+        size_of_tree(&self.dir).map_err(|source| IndexError::File {
             path: self.dir.clone(),
             source,
-        };
-        let mut bytes = 0;
-        for entry in std::fs::read_dir(&self.dir).map_err(file)? {
-            bytes += entry.map_err(file)?.metadata().map_err(file)?.len();
-        }
-        Ok(bytes)
+        })
     }
 
     /// Eligible transactions of the blocks from `from` to `to`.
@@ -241,14 +235,13 @@ impl TweakIndex {
 
     fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
-        let read = File::open(&path).and_then(|mut file| {
+        let read = Open::reading().open(&path).and_then(|file| {
             // Allocate at most the size of the file, whatever length the record states.
-            if file.metadata()?.len() < record.end() {
+            if file.size()? < record.end() {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
             let mut bytes = vec![0; usize::try_from(record.length).unwrap_or(0)];
-            file.seek(SeekFrom::Start(record.offset))?;
-            file.read_exact(&mut bytes)?;
+            file.read_exact_at(&mut bytes, record.offset)?;
             Ok(bytes)
         });
         match read {

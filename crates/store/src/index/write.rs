@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::OpenOptions;
-use std::io::{Seek, SeekFrom, Write};
 
 use bitcoin::BlockHash;
 use redb::ReadableTable;
+use sdk_relay_files::{Access, Open, entries, exists, remove, sync_directory};
 
 use super::read::mark;
 use super::spend::Spend;
@@ -191,8 +190,7 @@ impl TweakIndex {
             path: path.to_owned(),
             source,
         };
-        for entry in std::fs::read_dir(&self.dir).map_err(|e| file(&self.dir, e))? {
-            let path = entry.map_err(|e| file(&self.dir, e))?.path();
+        for path in entries(&self.dir).map_err(|e| file(&self.dir, e))? {
             let name = path.file_name().and_then(|n| n.to_str());
             let Some(number) = name.and_then(|n| n.strip_suffix(".rows")?.parse::<u32>().ok()) else {
                 continue;
@@ -200,13 +198,13 @@ impl TweakIndex {
             match kept {
                 Some((segment, _)) if number < segment => {}
                 Some((segment, end)) if number == segment => {
-                    let segment = OpenOptions::new().write(true).open(&path).map_err(|e| file(&path, e))?;
-                    let length = segment.metadata().map_err(|e| file(&path, e))?.len();
+                    let segment = Open::writing().open(&path).map_err(|e| file(&path, e))?;
+                    let length = segment.size().map_err(|e| file(&path, e))?;
                     if length > end {
                         segment.set_len(end).map_err(|e| file(&path, e))?;
                     }
                 }
-                _ => std::fs::remove_file(&path).map_err(|e| file(&path, e))?,
+                _ => remove(&path).map_err(|e| file(&path, e))?,
             }
         }
         Ok(())
@@ -215,22 +213,17 @@ impl TweakIndex {
     /// Writes these bytes and synchronises them.
     pub(super) fn write_segment(&self, segment: u32, offset: u64, bytes: &[u8], rest: Rest) -> Result<(), IndexError> {
         let path = self.segment(segment);
-        let is_new = !path.exists();
         let write = || {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .open(&path)?;
+            let is_new = !exists(&path)?;
+            let file = Open::writing().or_create(Access::Umask).open(&path)?;
             if rest == Rest::Cut {
                 file.set_len(offset)?;
             }
-            file.seek(SeekFrom::Start(offset))?;
-            file.write_all(bytes)?;
+            file.write_all_at(bytes, offset)?;
             file.sync_data()?;
             if is_new {
                 // The directory entry must survive a power cut, too.
-                sdk_relay_files::sync_directory(&self.dir)?;
+                sync_directory(&self.dir)?;
             }
             Ok(())
         };

@@ -41,7 +41,7 @@ pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, Pat
             names.push(address);
         }
     }
-    if key.exists() && covers(&cert, &names) {
+    if sdk_relay_files::exists(&key).unwrap_or(false) && covers(&cert, &names) {
         let private = is_private(&key).map_err(|source| TlsError::Unreadable {
             key: "tls.key",
             path: key.clone(),

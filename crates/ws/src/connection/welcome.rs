@@ -59,7 +59,7 @@ impl Connection {
             connection_id: Some(self.name()),
             network: self.handles.settings.now().network.name().to_owned(),
             last_event_id: *self.head.borrow(),
-            silent_payment_address: Some(self.handles.identity.address.clone()),
+            silent_payment_address: self.handles.identity.address.clone(),
             software_version: SOFTWARE_VERSION.to_owned(),
             resume: None,
             resumed_after: None,

@@ -16,6 +16,10 @@ struct Rule {
 
 /// A library for other programs, which do not bring a `platform`.
 const CLIENT: (&str, &str) = ("client", "a library for other programs");
+/// Opens the files of the system, or of a simulation.
+const FILES: (&str, &str) = ("files", "opens the files");
+/// Opens the sockets of the system, or of a simulation.
+const PLATFORM: (&str, &str) = ("platform", "opens the sockets");
 /// The figures of a scan decide nothing.
 const SCAN_FIGURES: (&str, &str) = ("bip352", "measures the steps of a scan");
 /// Pure computing, whose result does not depend on threads.
@@ -27,7 +31,39 @@ const START: (&str, &str) = (
     "tests before the start whether the system allows enough threads",
 );
 
-const RULES: [Rule; 7] = [
+/// What programs read from an operating system.
+const PROC: (&str, &str) = ("transport", "counts its open files in /proc");
+/// Once, for a package, at its build.
+const PACKAGE_FILES: (&str, &str) = ("cli", "writes the manual pages of a package");
+/// The files that a person names on the command line.
+const USER_FILES: (&str, &str) = ("scan", "reads the key file of its user");
+
+const RULES: [Rule; 12] = [
+    Rule {
+        path: &["std", "fs"],
+        instead: "a function of sdk_relay_files",
+        except: &[CLIENT, FILES, PACKAGE_FILES, PROC, USER_FILES],
+    },
+    Rule {
+        path: &["tokio", "fs"],
+        instead: "a function of sdk_relay_files on sdk_relay_platform::blocking",
+        except: &[],
+    },
+    Rule {
+        path: &["tokio", "net", "TcpStream"],
+        instead: "sdk_relay_platform::net::connect",
+        except: &[CLIENT, PLATFORM],
+    },
+    Rule {
+        path: &["tokio", "net", "TcpListener"],
+        instead: "sdk_relay_platform::net::listen",
+        except: &[PLATFORM],
+    },
+    Rule {
+        path: &["tokio", "net", "lookup_host"],
+        instead: "sdk_relay_platform::net::lookup",
+        except: &[PLATFORM],
+    },
     Rule {
         path: &["std", "time", "SystemTime", "now"],
         instead: "sdk_relay_platform::clock::now",

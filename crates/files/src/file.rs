@@ -1,0 +1,215 @@
+//! An open file: of the system, or of a simulated disk.
+
+use std::fs::TryLockError;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use crate::disk;
+use crate::open_in_memory::OpenedInMemory;
+use crate::options::Open;
+
+impl Open {
+    /// Opens the file.
+    pub fn open(self, path: &Path) -> io::Result<File> {
+        if let Some(disk) = disk::mounted() {
+            return OpenedInMemory::open(disk, path, self).map(|file| File(Handle::Memory(file)));
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(self.write).append(self.append);
+        options
+            .create(self.create)
+            .create_new(self.create_new)
+            .truncate(self.truncate);
+        #[cfg(unix)]
+        if self.is_private {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        options.open(path).map(|file| File(Handle::System(file)))
+    }
+}
+
+/// An open file. Reads and writes with an offset do not move the position of [`Read`], [`Write`] and [`Seek`].
+#[derive(Debug)]
+pub struct File(Handle);
+
+#[derive(Debug)]
+enum Handle {
+    System(std::fs::File),
+    Memory(OpenedInMemory),
+}
+
+impl File {
+    /// The file of the system, for what needs one; itself if it is on a simulated disk.
+    pub fn into_system(self) -> Result<std::fs::File, Self> {
+        match self.0 {
+            Handle::System(file) => Ok(file),
+            memory @ Handle::Memory(_) => Err(Self(memory)),
+        }
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> io::Result<u64> {
+        match &self.0 {
+            Handle::System(file) => Ok(file.metadata()?.len()),
+            Handle::Memory(file) => Ok(file.size()),
+        }
+    }
+
+    /// Fills the buffer from this offset. `UnexpectedEof` if the file ends before.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match &self.0 {
+            Handle::System(file) => system::read_exact_at(file, buffer, offset),
+            Handle::Memory(file) => file.read_exact_at(buffer, offset),
+        }
+    }
+
+    /// Writes all bytes at this offset.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match &self.0 {
+            Handle::System(file) => system::write_all_at(file, bytes, offset),
+            Handle::Memory(file) => file.write_all_at(bytes, offset),
+        }
+    }
+
+    /// Truncates the file, or extends it with zeros.
+    pub fn set_len(&self, size: u64) -> io::Result<()> {
+        match &self.0 {
+            Handle::System(file) => file.set_len(size),
+            Handle::Memory(file) => file.set_len(size),
+        }
+    }
+
+    /// Makes the content durable.
+    pub fn sync_data(&self) -> io::Result<()> {
+        match &self.0 {
+            Handle::System(file) => file.sync_data(),
+            Handle::Memory(file) => file.sync(),
+        }
+    }
+
+    /// Makes content and metadata durable.
+    pub fn sync_all(&self) -> io::Result<()> {
+        match &self.0 {
+            Handle::System(file) => file.sync_all(),
+            Handle::Memory(file) => file.sync(),
+        }
+    }
+
+    /// Locks the file exclusively, until it is closed. Does not wait.
+    pub fn try_lock(&self) -> Result<(), TryLockError> {
+        match &self.0 {
+            Handle::System(file) => file.try_lock(),
+            Handle::Memory(file) => file.try_lock(),
+        }
+    }
+
+    /// Whether another open file has the exclusive lock. The check itself takes a shared lock for a moment.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        match &self.0 {
+            Handle::System(file) => match file.try_lock_shared() {
+                Ok(()) => file.unlock().map(|()| false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(error)) => Err(error),
+            },
+            Handle::Memory(file) => Ok(file.is_locked()),
+        }
+    }
+
+    /// Sets the mode 0600; no operation where files have no modes.
+    pub fn make_private(&self) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(unix)]
+            Handle::System(file) => {
+                use std::os::unix::fs::PermissionsExt;
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            }
+            #[cfg(not(unix))]
+            Handle::System(_) => Ok(()),
+            Handle::Memory(file) => {
+                file.make_private();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Handle::System(file) => file.read(buffer),
+            Handle::Memory(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Write for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Handle::System(file) => file.write(bytes),
+            Handle::Memory(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Handle::System(file) => file.flush(),
+            Handle::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.0 {
+            Handle::System(file) => file.seek(to),
+            Handle::Memory(file) => file.seek(to),
+        }
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::os::unix::fs::FileExt;
+
+    pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(buffer, offset)
+    }
+
+    pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::fs::FileExt;
+
+    pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let read = file.seek_read(buffer, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer = buffer.get_mut(read..).unwrap_or_default();
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = file.seek_write(bytes, offset)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+            offset += written as u64;
+        }
+        Ok(())
+    }
+}

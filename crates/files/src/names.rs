@@ -1,0 +1,103 @@
+//! Paths: what is there, the names in a directory, and changing them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+use crate::metadata::{Kind, Metadata};
+
+/// What is at a path; follows links.
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    match disk::mounted() {
+        Some(disk) => disk.metadata(path),
+        None => std::fs::metadata(path).map(|metadata| Metadata::of(&metadata)),
+    }
+}
+
+/// What is at a path; does not follow a link at its end.
+pub(crate) fn link_metadata(path: &Path) -> io::Result<Metadata> {
+    match disk::mounted() {
+        // A simulated disk has no links.
+        Some(disk) => disk.metadata(path),
+        None => std::fs::symlink_metadata(path).map(|metadata| Metadata::of(&metadata)),
+    }
+}
+
+/// Whether something is at a path; follows links.
+pub fn exists(path: &Path) -> io::Result<bool> {
+    match metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The paths in a directory, in any order.
+pub fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match disk::mounted() {
+        Some(disk) => disk.entries(directory),
+        None => std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+/// Total size of the files in a directory and below, in bytes. Does not follow links. What disappears meanwhile counts
+/// nothing.
+pub fn size_of_tree(directory: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for path in entries(directory)? {
+        match link_metadata(&path) {
+            Ok(Metadata {
+                kind: Kind::File, size, ..
+            }) => sum += size,
+            Ok(Metadata {
+                kind: Kind::Directory, ..
+            }) => sum += size_of_tree(&path)?,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sum)
+}
+
+pub(crate) fn create_directories(path: &Path, is_private: bool) -> io::Result<()> {
+    if let Some(disk) = disk::mounted() {
+        return disk.create_directories(path);
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if is_private {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    #[cfg(not(unix))]
+    let _ = is_private;
+    builder.create(path)
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match disk::mounted() {
+        Some(disk) => disk.rename(from, to),
+        None => std::fs::rename(from, to),
+    }
+}
+
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    match disk::mounted() {
+        Some(disk) => disk.remove(path),
+        None => std::fs::remove_file(path),
+    }
+}
+
+/// Makes the names in a directory durable. No operation except on Unix, as a directory cannot be opened elsewhere.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    if let Some(disk) = disk::mounted() {
+        return disk.sync_directory(directory);
+    }
+    if cfg!(unix) {
+        std::fs::File::open(directory)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! TCP: listening, connecting, and the names of hosts. In a simulation, connections are in memory, and the names and
+//! the faults are those of [`simulation::network`](crate::simulation::network).
+
+mod connect;
+mod listen;
+pub(crate) mod memory;
+mod stream;
+
+pub use connect::{connect, lookup};
+pub use listen::{Listener, ListeningSocket, can_bind, listen};
+pub use stream::Stream;
