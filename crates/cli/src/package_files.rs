@@ -47,7 +47,8 @@ mod tests {
         let command = Cli::command();
         for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
             let name = command.get_name();
-            let about = command.get_about().unwrap().to_string().replace('-', "\\-");
+            let about = command.get_about().unwrap().to_string();
+            let about = about.replace('-', "\\-").replace('\'', "\\*(Aq");
             let page = text(&format!("man/sdk_relay-{name}.1"));
             assert!(page.contains(&about), "{name}: {page}");
             for completion in &completions {
