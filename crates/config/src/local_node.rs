@@ -76,7 +76,7 @@ impl Places {
             // Absent on other systems, which have no such protection.
             mounts: open_regular(Path::new("/proc/self/mountinfo"))
                 .and_then(io::read_to_string)
-                .unwrap_or_default(),
+                .unwrap_or_else(|_| String::new()),
         }
     }
 }
