@@ -1,5 +1,5 @@
 //! TCP: listening, connecting, and the names of hosts. In a simulation, connections are in memory, and the names and
-//! the faults are those of [`simulation::network`](crate::simulation::network).
+//! the faults are those that functions of [`simulation`](crate::simulation) set.
 
 mod connect;
 mod listen;
