@@ -93,7 +93,11 @@ impl Status {
 
     /// Condition and problems of the relay, one sentence each.
     pub fn condition(&self) -> (Condition, Vec<String>) {
-        let (mut condition, mut problems) = self.serving();
+        self.condition_with(self.oracle_state().as_ref())
+    }
+
+    fn condition_with(&self, oracle: Option<&OracleState>) -> (Condition, Vec<String>) {
+        let (mut condition, mut problems) = self.serving_with(oracle);
         problems.extend(self.signals());
         problems.extend(self.0.mesh.problems());
         problems.extend(self.0.restart.given_up().map(|reason| {
@@ -168,6 +172,15 @@ impl Status {
 
     /// Condition of the relay for its clients, without problems that concern only the operator.
     pub fn serving(&self) -> (Condition, Vec<String>) {
+        self.serving_with(self.oracle_state().as_ref())
+    }
+
+    /// Read once for each report, so that its parts agree.
+    fn oracle_state(&self) -> Option<OracleState> {
+        self.0.oracle.as_ref().map(|oracle| oracle.state())
+    }
+
+    fn serving_with(&self, oracle_state: Option<&OracleState>) -> (Condition, Vec<String>) {
         let mut problems = Vec::new();
         let mut condition = Condition::Healthy;
         let follow = self.0.follow.borrow();
@@ -183,8 +196,8 @@ impl Status {
         if let WalletState::Unavailable(why) = self.0.vitals.wallet() {
             problems.push(why);
         }
-        if let Some(oracle) = &self.0.oracle {
-            problems.extend(oracle.state().problem(oracle.url()));
+        if let (Some(oracle), Some(state)) = (&self.0.oracle, oracle_state) {
+            problems.extend(state.problem(oracle.url()));
         }
         if let Some(index) = &self.0.index {
             problems.extend(index.problems(matches!(follow.state, FollowState::Following)));
@@ -246,7 +259,8 @@ impl Status {
 
     /// `GET /health`.
     pub fn health(&self) -> (Condition, Health) {
-        let (condition, problems) = self.condition();
+        let oracle = self.oracle_state();
+        let (condition, problems) = self.condition_with(oracle.as_ref());
         let bitcoin_core = match &self.0.follow.borrow().state {
             // It answers, but is still loading.
             FollowState::Unreachable {
@@ -257,7 +271,7 @@ impl Status {
             FollowState::Connecting | FollowState::Unreachable { .. } => "disconnected",
             FollowState::Following => "connected",
         };
-        let (tweaks, tweaks_come) = self.source_of_tweaks();
+        let (tweaks, tweaks_come) = self.source_of_tweaks(oracle.as_ref());
         let health = Health {
             status: condition.as_str().to_owned(),
             uptime: self.uptime(),
@@ -284,9 +298,8 @@ impl Status {
     }
 
     /// Source of the tweaks of the index, and whether it is available.
-    fn source_of_tweaks(&self) -> (&'static str, bool) {
-        if let Some(oracle) = &self.0.oracle {
-            let state = oracle.state();
+    fn source_of_tweaks(&self, oracle: Option<&OracleState>) -> (&'static str, bool) {
+        if let Some(state) = oracle {
             return (state.as_str(), matches!(state, OracleState::Connected(_)));
         }
         let failing = |index: &Index| matches!(index.status.borrow().state, IndexState::Failing(_));
