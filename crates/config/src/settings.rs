@@ -333,7 +333,7 @@ settings! {
         read::level,
     )
     .flag_with("--log-level", "LEVEL")
-    .changes_text(AtOnce, |c| c.log_level.clone().into(), "^.*$", "info,sdk_relay=debug");
+    .changes_text(AtOnce, |c| c.log_level.clone().into(), "^.+$", "info,sdk_relay=debug");
 
     /// How a log line looks: plain text, or a JSON object. A change needs a new process: `POST /restart` does not apply
     /// it.

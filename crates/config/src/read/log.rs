@@ -56,6 +56,10 @@ pub(crate) fn level(value: &Value) -> Result<String, Wrong> {
     if let Some(wrong) = text.split(',').find_map(wrong_level) {
         return Err(unknown_level(wrong));
     }
+    // Without a directive the library logs errors only.
+    if text.split(',').all(|directive| directive.trim().is_empty()) {
+        return Err(unknown_level(""));
+    }
     EnvFilter::from_str(text).map_err(|_| Wrong::unexpected())?;
     Ok(text.to_owned())
 }
@@ -165,6 +169,8 @@ mod tests {
             ("info,sdk_relay=wran", "; did you mean warn?"),
             ("info,sdk_relay", ""),
             ("sdk_relay_ws[c{id=1}]=loud", ""),
+            ("", ""),
+            (" ,\n", ""),
         ] {
             let expected = refused(text);
             assert!(
