@@ -14,6 +14,8 @@ mod route;
 mod serve;
 mod session;
 pub mod socket;
+#[cfg(test)]
+mod testing;
 mod timeouts;
 mod tweaks_history;
 mod upgrade;

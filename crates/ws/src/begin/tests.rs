@@ -1,32 +1,15 @@
-use bytes::Bytes;
 use sdk_relay_events::Next;
 use sdk_relay_protocol::{Topic, Topics};
-use sdk_relay_store::{EventKind, LogEntry, Retention, Store};
 
 use super::*;
-
-fn publish(hub: &Hub) {
-    let entry = LogEntry {
-        id: hub.newest() + 1,
-        topic: Topic::Notifications,
-        kind: EventKind::Unknown,
-        height: None,
-        block_hash: None,
-        payload: Bytes::from_static(b"{}"),
-    };
-    hub.publish(vec![entry], None);
-}
+use crate::testing;
+use crate::testing::publish;
 
 /// A hub that has published three events.
 fn hub(dir: &tempfile::TempDir) -> Arc<Hub> {
-    let retention = Retention {
-        events: 100,
-        bytes: 1 << 20,
-    };
-    let store = Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap();
-    let hub = Arc::new(Hub::new(Arc::new(store)).unwrap());
+    let hub = testing::hub(dir);
     for _ in 0..3 {
-        publish(&hub);
+        publish(&hub, None);
     }
     hub
 }
@@ -46,7 +29,7 @@ async fn no_event_is_between_the_reported_id_and_the_first_event_of_a_live_clien
     let hub = hub(&dir);
     let mut position = Begin::Now.position(&hub).await.unwrap();
     // An event between the choice of the position and the response.
-    publish(&hub);
+    publish(&hub, None);
     let reported = position.last_event_id(hub.newest());
     assert_eq!((reported, first(&hub, &mut position).await), (3, Some(4)));
 }
@@ -56,7 +39,7 @@ async fn a_client_that_resumes_learns_the_newest_event() {
     let dir = tempfile::tempdir().unwrap();
     let hub = hub(&dir);
     let mut position = Begin::After(1).position(&hub).await.unwrap();
-    publish(&hub);
+    publish(&hub, None);
     assert_eq!(position.last_event_id(hub.newest()), 4);
     assert_eq!(
         (position.resume, first(&hub, &mut position).await),

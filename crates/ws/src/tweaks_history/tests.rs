@@ -2,14 +2,13 @@ use std::time::Instant;
 
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use bytes::Bytes;
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::{IndexFigures, IndexState, Pool};
-use sdk_relay_protocol::Topic;
-use sdk_relay_store::{BlockChange, EventKind, LogEntry, Retention, Store};
+use sdk_relay_store::BlockChange;
 use tokio::time::timeout;
 
 use super::*;
+use crate::testing;
 
 /// No wait of a test takes as long.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,15 +29,7 @@ fn block(height: u32, branch: u8) -> IndexedBlock {
 
 /// With its event.
 fn publish(hub: &Hub, change: BlockChange) {
-    let entry = LogEntry {
-        id: hub.newest() + 1,
-        topic: Topic::Notifications,
-        kind: EventKind::Unknown,
-        height: None,
-        block_hash: None,
-        payload: Bytes::from_static(b"{}"),
-    };
-    hub.publish(vec![entry], Some(change));
+    testing::publish(hub, Some(change));
 }
 
 struct Fixture {
@@ -52,12 +43,7 @@ impl Fixture {
     /// A log and an index of the blocks 0 to 9 of one chain.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let retention = Retention {
-            events: 100,
-            bytes: 1 << 20,
-        };
-        let store = Store::open(&dir.path().join("relay.redb"), "regtest", retention).unwrap();
-        let hub = Arc::new(Hub::new(Arc::new(store)).unwrap());
+        let hub = testing::hub(&dir);
         for height in 0..10 {
             publish(&hub, BlockChange::Connect(height, hash(height, 0)));
         }
