@@ -7,9 +7,9 @@ use bitcoin::hashes::{Hash, sha256};
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
-    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use sdk_relay_http_common::ApiError;
+use sdk_relay_http_common::{ApiError, has_tag};
 
 use crate::assets::{VERSION, accepts_gzip, gzip};
 
@@ -74,11 +74,7 @@ fn page(headers: &HeaderMap) -> Response {
         (VARY, HeaderValue::from_static("Accept, Accept-Encoding")),
         (ETAG, page.etag.clone()),
     ];
-    let known = headers.get_all(IF_NONE_MATCH).iter();
-    if known
-        .filter_map(|v| v.to_str().ok())
-        .any(|v| v.split(',').any(|tag| tag.trim() == page.etag))
-    {
+    if page.etag.to_str().is_ok_and(|tag| has_tag(headers, tag)) {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     match &page.gzip {

@@ -2,9 +2,11 @@
 //!
 //! Requests: bodies of bounded size, time and memory ([`Body`], [`Bytes`]), values of query strings ([`query`]).
 //! Answers: errors as problem documents ([`ApiError`]), large answers within the budget of unread answers ([`unread`]),
-//! and the parts of the API description ([`gathered`]). [`Edge`] is the part that an edge adds to the HTTP port.
+//! the tags of conditional requests ([`has_tag`]), and the parts of the API description ([`gathered`]). [`Edge`] is the
+//! part that an edge adds to the HTTP port.
 
 mod body;
+mod conditional;
 mod description;
 mod edge;
 mod problem;
@@ -12,6 +14,7 @@ pub mod query;
 pub mod unread;
 
 pub use body::{Body, Bytes};
+pub use conditional::has_tag;
 pub use description::gathered;
 pub use edge::{Edge, RateLimiter};
 pub use problem::ApiError;
