@@ -1,10 +1,10 @@
 // Bech32m (BIP 350), for strings longer than addresses, with a version before the data (BIP 352).
 
-const CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+export const CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const CONSTANT = 0x2bc830a3;
 
-function polymod(values) {
+export function polymod(values) {
   let check = 1;
   for (const value of values) {
     const top = check >>> 25;

@@ -15,7 +15,7 @@ const ICONS = {
   client: "M4 12h9M9.5 8l4 4l-4 4M16 5h4v14h-4",
 };
 
-// How the node tells of changes, where the relay says so; otherwise what the stage is.
+// How the node signals changes, where the relay says so; otherwise what the stage is.
 const SOURCES = { zmq: "way.zmq", "zmq without sequence": "way.zmqPartly", polling: "way.polling", embedded: "way.embedded" };
 
 function Stage({ name, index, timing, source }) {

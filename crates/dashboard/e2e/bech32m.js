@@ -1,17 +1,6 @@
 // Encodes what the page decodes, for the tests.
 
-const CHARACTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
-
-function polymod(values) {
-  let check = 1;
-  for (const value of values) {
-    const top = check >>> 25;
-    check = ((check & 0x1ffffff) << 5) ^ value;
-    GENERATOR.forEach((word, at) => { if ((top >>> at) & 1) check ^= word; });
-  }
-  return check >>> 0;
-}
+import { CHARACTERS, polymod } from "../assets/bech32m.js";
 
 export function encode(prefix, version, bytes) {
   const bits = bytes.map((byte) => byte.toString(2).padStart(8, "0")).join("");

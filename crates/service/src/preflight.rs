@@ -8,8 +8,9 @@ use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
 use sdk_relay_detect::own_wallet::{self, WalletError};
 use sdk_relay_files::open_regular;
 use sdk_relay_mesh_net::{IdentityError, check_identity};
+use sdk_relay_platform::net::can_bind;
 use sdk_relay_transport::open_files::{self, TooFewFiles};
-use sdk_relay_transport::{TlsError, may_listen, tls};
+use sdk_relay_transport::{TlsError, tls};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
@@ -96,7 +97,7 @@ pub fn certificate(config: &Config) -> Result<(), PreflightError> {
 
 /// Checks that the process may bind the address; a port in use may be its own.
 pub fn address(config: &Config, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
-    may_listen(address).map_err(|error| cannot_listen(config, key, address, &error))
+    can_bind(address).map_err(|error| cannot_listen(config, key, address, &error))
 }
 
 /// The error for an address that cannot be bound.

@@ -34,7 +34,7 @@ pub use final_writes::FinalWrites;
 pub use half_close::PeerFinished;
 pub use http_server::{Api, Peer, http1_builder, serve_http};
 pub use input_budget::{Buffer, Evicted, Input, InputBudget, InputMetrics};
-pub use listener::{Secured, Stream, accept, listen, may_listen, secured};
+pub use listener::{Secured, Stream, accept, listen, secured};
 pub use listener_state::ListenerState;
 pub use open_files::HTTP_CONNECTIONS;
 pub use ports::Ports;

@@ -49,11 +49,6 @@ pub fn listen(address: SocketAddr) -> io::Result<net::ListeningSocket> {
     net::listen(address, BACKLOG)
 }
 
-/// Checks that the process may bind an address, as far as possible while another relay may listen there.
-pub fn may_listen(address: SocketAddr) -> io::Result<()> {
-    net::can_bind(address)
-}
-
 /// The next connection, with this write timeout; `None` at the shutdown.
 pub async fn accept(listener: &net::Listener, ending: &mut Shutdown, write: Duration) -> Option<(Stream, SocketAddr)> {
     let mut is_logged = false;

@@ -22,8 +22,8 @@ struct Seen {
     order: Vec<&'static str>,
 }
 
-/// Draws, waits an hour, and runs blocking work, in a simulation with this seed.
-fn simulated(seed: u64) -> Seen {
+/// Runs this in a simulation that begins at [`START`].
+fn simulate<T>(seed: u64, work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -31,6 +31,13 @@ fn simulated(seed: u64) -> Seen {
         .unwrap();
     runtime.block_on(async {
         let _simulation = simulation::enter(seed, START);
+        work.await
+    })
+}
+
+/// Draws, waits an hour, and runs blocking work, in a simulation with this seed.
+fn simulated(seed: u64) -> Seen {
+    simulate(seed, async {
         let mut bytes = [0; 40];
         random::rng().fill_bytes(&mut bytes);
         let number = random::rng().next_u64();

@@ -1,10 +1,10 @@
 //! The network with and without a simulation.
 
-use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::simulate;
 use sdk_relay_platform::net::{Stream, connect, listen, lookup};
 use sdk_relay_platform::simulation::{self, Reachability};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -53,18 +53,6 @@ async fn behaves() {
     assert_eq!(connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
-fn simulated<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let _simulation = simulation::enter(7, super::START);
-        work.await
-    })
-}
-
 #[tokio::test]
 async fn connections_of_the_system() {
     behaves().await;
@@ -72,12 +60,12 @@ async fn connections_of_the_system() {
 
 #[test]
 fn connections_of_a_simulation_behave_like_those_of_the_system() {
-    simulated(behaves());
+    simulate(7, behaves());
 }
 
 #[test]
 fn names_resolve_as_the_simulation_says() {
-    simulated(async {
+    simulate(7, async {
         simulation::set_name(
             "relay.example",
             vec!["10.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
@@ -94,7 +82,7 @@ fn names_resolve_as_the_simulation_says() {
 
 #[test]
 fn a_dial_is_refused_or_never_answered_and_a_connection_is_reset() {
-    simulated(async {
+    simulate(7, async {
         let address = "10.0.0.1:8090".parse().unwrap();
         let listener = listen(address, 16).unwrap().attach().unwrap();
         simulation::set_reachability(address, Reachability::Refused).unwrap();
