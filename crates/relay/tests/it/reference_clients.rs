@@ -36,10 +36,31 @@ async fn relay() -> RelayProcess {
     RelayProcess::start(options).await
 }
 
+/// The code with the ports of the relay in place of those of the reference.
 fn with_ports(code: &str, relay: &RelayProcess) -> String {
     let port = |url: String| url.rsplit_once(':').unwrap().1.trim_end_matches('/').to_owned();
-    code.replace("8090", &port(relay.ws_url()))
-        .replace("8091", &port(relay.http_url()))
+    replace_ports(code, &port(relay.ws_url()), &port(relay.http_url()))
+}
+
+/// One pass: a port that was put in may itself contain `8091`, as 28091 does.
+fn replace_ports(code: &str, ws: &str, http: &str) -> String {
+    code.split("8090")
+        .map(|part| part.replace("8091", http))
+        .collect::<Vec<_>>()
+        .join(ws)
+}
+
+#[test]
+fn a_port_that_contains_the_other_one_is_kept() {
+    let code = "ws://localhost:8090 http://localhost:8091";
+    assert_eq!(
+        replace_ports(code, "28091", "29324"),
+        "ws://localhost:28091 http://localhost:29324"
+    );
+    assert_eq!(
+        replace_ports(code, "29324", "18090"),
+        "ws://localhost:29324 http://localhost:18090"
+    );
 }
 
 #[tokio::test]
