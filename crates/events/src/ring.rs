@@ -53,3 +53,50 @@ impl Ring {
         Some(self.frames.iter().skip(skip).take(limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(bytes: usize) -> Frame {
+        Frame::logged(1, vec![b' '; bytes].into())
+    }
+
+    fn ring(frames: impl IntoIterator<Item = Frame>) -> Ring {
+        let mut ring = Ring::new(0);
+        for (id, frame) in (1..).zip(frames) {
+            ring.push(id, Topic::Notifications, frame);
+        }
+        ring
+    }
+
+    fn held(ring: &Ring) -> usize {
+        assert_eq!(
+            ring.bytes,
+            ring.frames.iter().map(|(_, frame)| frame.len()).sum::<usize>()
+        );
+        ring.frames.len()
+    }
+
+    #[test]
+    fn it_holds_the_newest_events_up_to_their_number() {
+        let ring = ring((0..RING_EVENTS + 10).map(|_| frame(1)));
+        assert_eq!(held(&ring), RING_EVENTS);
+        let oldest = ring.newest() - RING_EVENTS as u64;
+        assert!(ring.after(oldest, 1).is_some() && ring.after(oldest - 1, 1).is_none());
+    }
+
+    #[test]
+    fn it_holds_the_newest_events_up_to_their_size() {
+        const QUARTER: usize = RING_BYTES / 4;
+        let ring = ring((0..10).map(|_| frame(QUARTER)));
+        assert_eq!(held(&ring), 4);
+        assert!(ring.after(6, 1).is_some() && ring.after(5, 1).is_none());
+    }
+
+    #[test]
+    fn an_event_over_the_size_is_held_alone() {
+        let ring = ring([frame(10), frame(RING_BYTES + 1)]);
+        assert_eq!(held(&ring), 1);
+    }
+}

@@ -12,7 +12,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use sdk_relay_platform::net::Listener;
-use sdk_relay_service::may_read;
+use sdk_relay_service::{Settings, may_read};
+use sdk_relay_telemetry::Traffic;
 use sdk_relay_transport::{
     ClientAddress, FinalWrites, ListenerState, PendingPermit, Shutdown, accept, http1_builder, secured,
     shutdown_requested,
@@ -24,8 +25,33 @@ use super::serve::{Arrival, serve};
 use super::upgrade::open;
 use crate::handles::Handles;
 
+/// The stream of a client after the upgrade.
+type Upgraded = TokioIo<hyper::upgrade::Upgraded>;
+
+/// What an upgrade needs, and who serves the client after it.
+struct Upgrades<S> {
+    settings: Arc<Settings>,
+    traffic: Arc<Traffic>,
+    serve: S,
+}
+
 /// Serves WebSocket clients until the relay shuts down.
 pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listeners: ListenerState) {
+    let upgrades = Upgrades {
+        settings: Arc::clone(&handles.settings),
+        traffic: Arc::clone(&handles.traffic),
+        serve: move |stream, arrival, ending| serve(Arc::clone(&handles), stream, arrival, ending),
+    };
+    upgrade_clients(upgrades, listener, listeners).await;
+}
+
+/// Accepts and upgrades clients until the relay shuts down.
+async fn upgrade_clients<S, F>(upgrades: Upgrades<S>, listener: Listener, listeners: ListenerState)
+where
+    S: Fn(Upgraded, Arrival, Shutdown) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let upgrades = Arc::new(upgrades);
     let ListenerState {
         admission,
         tls,
@@ -36,7 +62,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listene
         ..
     } = listeners;
     while let Some((stream, peer)) = accept(&listener, &mut ending, timeouts.write).await {
-        let shares_an_address = handles.settings.now().trusted_proxies.contains(peer.ip());
+        let shares_an_address = upgrades.settings.now().trusted_proxies.contains(peer.ip());
         let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
         let refusal = match &pending {
             Some(_) => None,
@@ -44,12 +70,12 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listene
             None => match Arc::clone(&refusals).try_acquire_owned() {
                 Ok(refusal) => Some(refusal),
                 Err(_) => {
-                    handles.traffic.connections_refused.inc();
+                    upgrades.traffic.connections_refused.inc();
                     continue;
                 }
             },
         };
-        let (handles, tls, mut ending) = (Arc::clone(&handles), tls.clone(), ending.clone());
+        let (upgrades, tls, mut ending) = (Arc::clone(&upgrades), tls.clone(), ending.clone());
         let connection = async move {
             let _refusal = refusal;
             let final_writes = stream.final_writes();
@@ -57,7 +83,7 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listene
                 return;
             };
             let connection = (peer, final_writes, timeouts.headers);
-            websocket(handles, stream, connection, pending, ending).await;
+            websocket(upgrades, stream, connection, pending, ending).await;
         };
         spawner.spawn(Box::pin(connection));
     }
@@ -65,18 +91,20 @@ pub async fn serve_websockets(handles: Arc<Handles>, listener: Listener, listene
 
 /// One connection of the WebSocket port. Without a permit it is still upgraded, so that the close frame can carry the
 /// reason. The owner of the permit is known only from the request, where a trusted proxy names its client.
-async fn websocket<S>(
-    handles: Arc<Handles>,
-    stream: S,
+async fn websocket<S, F, T>(
+    upgrades: Arc<Upgrades<S>>,
+    stream: T,
     (peer, final_writes, headers): (SocketAddr, FinalWrites, Duration),
     pending: Option<PendingPermit>,
     mut ending: Shutdown,
 ) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Fn(Upgraded, Arrival, Shutdown) -> F,
+    F: Future<Output = ()>,
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let upgraded: Arc<Mutex<Option<(OnUpgrade, ClientAddress, bool)>>> = Arc::default();
     let slot = Arc::clone(&upgraded);
-    let config = handles.settings.now();
+    let config = upgrades.settings.now();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let response: Response<String> = match open(&mut request, &config) {
             Ok((response, on_upgrade)) => {
@@ -125,5 +153,8 @@ async fn websocket<S>(
         authorized,
         final_writes,
     };
-    serve(handles, TokioIo::new(stream), arrival, ending).await;
+    (upgrades.serve)(TokioIo::new(stream), arrival, ending).await;
 }
+
+#[cfg(test)]
+mod tests;

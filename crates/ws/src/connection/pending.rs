@@ -48,13 +48,40 @@ pub(super) enum Done {
     Logged,
 }
 
+/// The commands that wait, in the order of the requests.
+#[derive(Debug, Default)]
+struct Queue(VecDeque<Command>);
+
+impl Queue {
+    /// Only `watch` is bounded here: see [`Command`] for the others.
+    fn push(&mut self, command: Command, max_labels: usize) -> Result<(), Refusal> {
+        if let Command::Watch(watch) = &command
+            && self.0.len() >= COMMANDS_WAITING
+        {
+            let message = format!(
+                "{COMMANDS_WAITING} commands of this connection have no answer yet: wait for some of the answers"
+            );
+            return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
+        }
+        let command = match command {
+            // It may take a megabyte, so only its refusal is queued.
+            Command::Watch(watch) => {
+                check_sizes(&watch, max_labels).map_or_else(Command::Refuse, |()| Command::Watch(watch))
+            }
+            other => other,
+        };
+        self.0.push_back(command);
+        Ok(())
+    }
+}
+
 type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// The queued commands of one connection.
 pub(super) struct Pending {
     handles: Arc<Handles>,
     mailbox: Mailbox,
-    waiting: VecDeque<Command>,
+    waiting: Queue,
     running: Option<Running>,
     runs_log: bool,
 }
@@ -64,7 +91,7 @@ impl Pending {
         Self {
             handles,
             mailbox,
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             running: None,
             runs_log: false,
         }
@@ -72,22 +99,8 @@ impl Pending {
 
     /// Queues a command, unless too many are queued.
     pub(super) fn push(&mut self, command: Command) -> Result<(), Refusal> {
-        if let Command::Watch(watch) = &command
-            && self.waiting.len() >= COMMANDS_WAITING
-        {
-            let message = format!(
-                "{COMMANDS_WAITING} commands of this connection have no answer yet: wait for some of the answers"
-            );
-            return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
-        }
-        let command = match command {
-            // It may take a megabyte, so only its refusal is queued.
-            Command::Watch(watch) => check_sizes(&watch, self.handles.settings.now().max_labels_per_watch)
-                .map_or_else(Command::Refuse, |()| Command::Watch(watch)),
-            other => other,
-        };
-        self.waiting.push_back(command);
-        Ok(())
+        let max_labels = self.handles.settings.now().max_labels_per_watch;
+        self.waiting.push(command, max_labels)
     }
 
     /// The next completed command. Cancel safe.
@@ -98,7 +111,7 @@ impl Pending {
                 self.running = None;
                 return done;
             }
-            let Some(command) = self.waiting.pop_front() else {
+            let Some(command) = self.waiting.0.pop_front() else {
                 return std::future::pending().await;
             };
             self.runs_log = matches!(command, Command::Log(_));
@@ -111,7 +124,7 @@ impl Pending {
         if let Some(running) = self.running.filter(|_| self.runs_log) {
             running.await;
         }
-        for command in self.waiting {
+        for command in self.waiting.0 {
             if let Command::Log(event) = command {
                 self.handles.detection.log(event).await;
             }
@@ -179,5 +192,48 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
             in_reply_to,
         }),
         Err(refused) => Err(refusal(ErrorCode::Unavailable, &refused.to_string(), in_reply_to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(labels: u32) -> Command {
+        let message = serde_json::json!({
+            "scan_private_key": "01".repeat(32),
+            "spend_public_key": "02".repeat(33),
+            "labels": (0..labels).collect::<Vec<_>>(),
+            "message_id": "w",
+        });
+        Command::Watch(serde_json::from_value(message).unwrap())
+    }
+
+    #[test]
+    fn a_watch_over_the_limit_is_refused_and_the_end_of_a_watch_is_queued() {
+        let mut queue = Queue::default();
+        for _ in 0..COMMANDS_WAITING {
+            queue.push(watch(1), 10).unwrap();
+        }
+        let refused = queue.push(watch(1), 10).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::RateLimited);
+        assert_eq!(refused.in_reply_to.as_deref(), Some("w"));
+        assert!(refused.message.contains("128 commands"), "{}", refused.message);
+        let end = serde_json::from_str(r#"{"watch_id": "1"}"#).unwrap();
+        queue.push(Command::Unwatch(end), 10).unwrap();
+        assert_eq!(queue.0.len(), COMMANDS_WAITING + 1);
+        queue.0.pop_front();
+        queue.0.pop_front();
+        queue.push(watch(1), 10).unwrap();
+    }
+
+    #[test]
+    fn a_watch_that_is_too_large_is_queued_as_its_refusal() {
+        let mut queue = Queue::default();
+        queue.push(watch(11), 10).unwrap();
+        assert!(
+            matches!(&queue.0[0], Command::Refuse(refused) if refused.message.contains("labels")),
+            "{queue:?}"
+        );
     }
 }
