@@ -5,6 +5,7 @@
 //! bounded, and leaves no process or file behind.
 
 mod blocks;
+mod clients;
 mod fairness;
 mod history;
 mod http;
@@ -34,6 +35,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    Clients(clients::Arguments),
     Fairness(fairness::Arguments),
     History(history::Arguments),
     Http(http::Arguments),
@@ -49,6 +51,7 @@ enum Bench {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let report = match arguments.bench {
+        Bench::Clients(arguments) => clients::run(arguments).await?,
         Bench::Fairness(arguments) => fairness::run(arguments).await?,
         Bench::History(arguments) => history::run(arguments).await?,
         Bench::Index(arguments) => index::run(arguments).await?,
