@@ -107,8 +107,8 @@ impl EventSource {
 /// State of the connection that carries the signals of a source.
 #[derive(Clone, Debug)]
 pub struct Signalling {
-    /// Its address.
-    pub url: String,
+    /// Its address; `None` if the node publishes no signals.
+    pub url: Option<String>,
     /// Whether the node has reported this address; otherwise it is configured.
     pub is_reported: bool,
     /// Since when it is unreachable, and why.

@@ -145,7 +145,10 @@ impl Status {
         if !matches!(follow.state, FollowState::Following) {
             return None;
         }
-        let url = &signalling.url;
+        let Some(url) = &signalling.url else {
+            let problem = "the node publishes no ZMQ messages: it is polled, and payments are seen a second later; add zmqpubsequence, zmqpubrawtx and zmqpubhashblock to its bitcoin.conf and restart it, or set bitcoin_core.zmq_url to \"off\"";
+            return Some(problem.to_owned());
+        };
         let (what, todo) = if signalling.is_reported {
             (
                 format!("the ZMQ address {url}, which the node reports,"),

@@ -73,11 +73,14 @@ impl Publisher {
         })
     }
 
-    /// State of the connection; `None` while there is no address to connect to.
+    /// State of the connection; `None` until it is known whether there is an address.
     pub(super) fn signalling(&self) -> Option<Signalling> {
         let standing = lock(&self.standing);
+        if standing.url.is_none() && !standing.is_absent() {
+            return None;
+        }
         Some(Signalling {
-            url: standing.url.clone()?,
+            url: standing.url.clone(),
             is_reported: self.configured.is_none(),
             unreached: standing.unreached().cloned(),
             is_partial: standing.is_partial(),

@@ -11,7 +11,7 @@ use crate::rpc::{RpcClient, RpcError, code};
 /// For the log: how to have changes announced.
 pub(super) const ADVICE: &str = "the node publishes no ZMQ messages: it is polled once a second; to receive payments immediately, add \
     zmqpubsequence=tcp://127.0.0.1:29000, zmqpubrawtx=tcp://127.0.0.1:29000 and zmqpubhashblock=tcp://127.0.0.1:29000 \
-    to its bitcoin.conf and restart it";
+    to its bitcoin.conf and restart it; if it is to be polled, set bitcoin_core.zmq_url to \"off\"";
 
 /// Requests the address; `None` if the node publishes none of the topics.
 pub(super) async fn address(rpc: &RpcClient) -> Result<Option<String>, RpcError> {

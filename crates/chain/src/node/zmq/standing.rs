@@ -42,6 +42,11 @@ impl Standing {
         }
     }
 
+    /// The node has answered that it publishes none of the topics.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.state, State::Absent)
+    }
+
     /// Topics are known to be missing without which changes are not announced.
     pub(super) fn is_partial(&self) -> bool {
         !self.has_sequence && self.missing.as_ref().is_some_and(|missing| missing.lacks_sequence)

@@ -1,8 +1,8 @@
 //! Without the node's signals (ZMQ): everything is found by polling.
 
-use testkit::{Options, RelayProcess, http_get};
+use testkit::{Options, RelayProcess, eventually, http_get};
 
-use crate::outages::{health, logged, well};
+use crate::outages::{DEADLINE, health, logged, well};
 use crate::story::listener::Listener;
 use crate::story::scene::Scene;
 
@@ -21,6 +21,19 @@ async fn source(relay: &RelayProcess) -> String {
     source
 }
 
+/// The problem with these words of a relay whose node works.
+async fn degraded(relay: &RelayProcess, words: &str) -> String {
+    eventually(DEADLINE, format!("a problem with {words:?}"), async || {
+        let (code, health) = health(relay).await;
+        let fine = code == 200 && health.status == "degraded" && health.checks.bitcoin_rpc;
+        health
+            .problems
+            .into_iter()
+            .find(|problem| fine && problem.contains(words))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn none_configured() {
     let mut scene = Scene::new(silent()).await;
@@ -31,7 +44,11 @@ async fn none_configured() {
         scene.mixed_activity().await;
         scene.agrees(&listener).await;
     }
-    well(&relay).await;
+    let problem = degraded(&relay, "the node publishes no ZMQ messages").await;
+    assert!(
+        problem.contains("add zmqpubsequence, zmqpubrawtx and zmqpubhashblock") && problem.contains("\"off\""),
+        "{problem}"
+    );
     assert_eq!(source(&relay).await, "polling");
     assert_eq!(
         logged(&relay, "the node publishes no ZMQ messages: it is polled"),
@@ -39,6 +56,14 @@ async fn none_configured() {
         "{}",
         relay.stderr()
     );
+}
+
+#[tokio::test]
+async fn turned_off() {
+    let scene = Scene::new(silent()).await;
+    let relay = RelayProcess::start(scene.relay().set("BITCOIN_CORE__ZMQ_URL", "off")).await;
+    well(&relay).await;
+    assert_eq!(source(&relay).await, "polling");
 }
 
 #[tokio::test]
@@ -52,7 +77,8 @@ async fn configured_but_not_published_and_then_published() {
         scene.mixed_activity().await;
         scene.agrees(&listener).await;
     }
-    well(&relay).await;
+    let problem = degraded(&relay, "cannot be reached").await;
+    assert!(problem.contains(&scene.node.zmq_url()), "{problem}");
     assert_eq!(
         logged(&relay, "cannot connect to the ZMQ publisher"),
         1,
@@ -64,7 +90,7 @@ async fn configured_but_not_published_and_then_published() {
     scene.node.stop().await;
     scene.node.start_again_with(Options::default()).await;
     scene.mempool_loaded().await;
-    testkit::eventually(crate::outages::DEADLINE, "the publisher is reported", async || {
+    eventually(DEADLINE, "the publisher is reported", async || {
         (logged(&relay, "receiving ZMQ messages") == 1).then_some(())
     })
     .await;
