@@ -1,4 +1,5 @@
-//! `clients`: many clients that wait for events; the memory of the relay for each, and the time until all have an event.
+//! `clients`: many clients that wait for events; the memory of the relay for each, and the time until all of them have
+//! an event.
 
 use std::time::{Duration, Instant};
 

@@ -131,7 +131,8 @@ settings! {
 
     /// ZMQ address at which the node publishes `sequence`, `rawtx` and `hashblock`. Empty: the address that the node
     /// reports (`getzmqnotifications`); set another one only if the relay cannot reach that. If the node publishes
-    /// nothing, the relay polls it once a second and `/health` is `degraded`; with `off` it polls without that. In the node's `bitcoin.conf`:
+    /// nothing, the relay polls it once a second and `/health` is `degraded`; with `off` it polls without that. In the
+    /// node's `bitcoin.conf`:
     ///
     /// ```text
     /// zmqpubsequence=tcp://127.0.0.1:29000
