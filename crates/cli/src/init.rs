@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use anyhow::{Context, anyhow};
 use sdk_relay_config::{Loader, Overrides, template};
 use sdk_relay_console::say;
-use sdk_relay_files::{Access, create_private, make_directory};
+use sdk_relay_files::{create_private, make_directory};
 
 /// Writes the commented configuration file. Does not overwrite an existing one.
 pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
     let path = Loader::new(overrides).file();
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         // Usually the data directory, which no other user may read.
-        make_directory(dir, Access::Owner).with_context(|| format!("cannot create {}", dir.display()))?;
+        make_directory(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     // Passwords and tokens are added to it.
     let mut file = create_private(&path).map_err(|error| match error.kind() {

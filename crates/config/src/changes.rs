@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use sdk_relay_files::{Access, is_absent, open_regular, replace};
+use sdk_relay_files::{is_absent, open_regular, replace};
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use crate::error::ConfigError;
@@ -94,7 +94,7 @@ impl Changes {
     /// Writes the file as a whole.
     pub fn write(&self, data_dir: &Path) -> std::io::Result<()> {
         let text = format!("{HEADER}{}", self.text().trim_start_matches(HEADER));
-        replace(&data_dir.join(CHANGES_FILE), text.as_bytes(), Access::Umask)
+        replace(&data_dir.join(CHANGES_FILE), text.as_bytes())
     }
 }
 

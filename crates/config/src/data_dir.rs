@@ -4,14 +4,14 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use sdk_relay_files::{
-    Access, File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, remove,
+    File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, remove,
 };
 
 /// Name of the lock file. It is never deleted: a lock on a deleted file has no effect.
-const LOCK: &str = "relay.lock";
+pub const LOCK_FILE: &str = "relay.lock";
 /// Files that show that a relay has used the directory: the lock, and the keys, which a backup restores without the
 /// lock.
-const OF_A_RELAY: [&str; 3] = [LOCK, "wallet.key", "mesh.key"];
+const OF_A_RELAY: [&str; 3] = [LOCK_FILE, "wallet.key", "mesh.key"];
 
 /// Exclusive lock of the data directory. Released on drop and when the process ends.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ impl DataDir {
         for name in OF_A_RELAY {
             was_used |= exists(&path.join(name)).map_err(io)?;
         }
-        let name = path.join(LOCK);
+        let name = path.join(LOCK_FILE);
         check_lock(&name)?;
         let in_lock = |source| DataDirError::Lock {
             path: name.clone(),
             source,
         };
-        let mut lock = Open::writing().or_create(Access::Umask).open(&name).map_err(in_lock)?;
+        let mut lock = Open::writing().or_create().open(&name).map_err(in_lock)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -110,9 +110,9 @@ impl DataDir {
                 source,
             });
         }
-        check_lock(&path.join(LOCK))?;
+        check_lock(&path.join(LOCK_FILE))?;
         let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
-        let created = Open::writing().create_new(Access::Umask).open(&probe);
+        let created = Open::writing().create_new().open(&probe);
         let probed = created.and_then(|_| remove(&probe));
         probed.map_err(|source| DataDirError::Io {
             path: path.to_owned(),
@@ -122,7 +122,7 @@ impl DataDir {
 
     /// Process id of the relay that uses the directory now, as it wrote it.
     pub fn user(path: &Path) -> Option<String> {
-        let mut lock = Open::reading().open(&path.join(LOCK)).ok()?;
+        let mut lock = Open::reading().open(&path.join(LOCK_FILE)).ok()?;
         // A relay that starts at this very moment may be refused by the check.
         lock.is_locked().ok()?.then(|| {
             let mut process = String::new();
@@ -167,7 +167,7 @@ fn check_lock(path: &Path) -> Result<(), DataDirError> {
 
 /// Creates the directory with mode 0700.
 fn make(path: &Path) -> std::io::Result<()> {
-    make_directory(path, Access::Owner)
+    make_directory(path)
 }
 
 #[cfg(test)]
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_directory_in_the_place_of_the_lock_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join(LOCK)).unwrap();
+        std::fs::create_dir(dir.path().join(LOCK_FILE)).unwrap();
         let error = DataDir::open(dir.path()).unwrap_err().to_string();
         assert_eq!(DataDir::check(dir.path()).unwrap_err().to_string(), error);
         assert!(

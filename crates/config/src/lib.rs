@@ -40,7 +40,7 @@ pub use config::{
     AllowPrivate, Auth, BitcoinCore, Config, Credentials, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
     WalletConfig, WalletKeys,
 };
-pub use data_dir::{DataDir, DataDirError, default_data_dir};
+pub use data_dir::{DataDir, DataDirError, LOCK_FILE, default_data_dir};
 pub use environment::UnknownVariable;
 pub use error::ConfigError;
 pub use host_name::normal_name;

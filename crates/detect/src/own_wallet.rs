@@ -7,7 +7,7 @@ use std::str::FromStr;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
 use sdk_relay_config::WalletConfig;
-use sdk_relay_files::{Access, exposed, is_absent, open_regular, replace};
+use sdk_relay_files::{exposed, is_absent, open_regular, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
@@ -111,7 +111,7 @@ pub fn import(data_dir: &Path, exported: &Path) -> Result<Receiver, WalletError>
         };
     }
     let text = text_of(exported)?;
-    replace(&path, text.as_bytes(), Access::Owner).map_err(|source| WalletError::Io {
+    replace(&path, text.as_bytes()).map_err(|source| WalletError::Io {
         path: path.clone(),
         source,
     })?;
@@ -174,7 +174,7 @@ fn create(path: &Path) -> std::io::Result<()> {
         keys[1].display_secret(),
     ));
     keys.iter_mut().for_each(SecretKey::non_secure_erase);
-    replace(path, text.as_bytes(), Access::Owner)
+    replace(path, text.as_bytes())
 }
 
 #[cfg(test)]
@@ -227,7 +227,7 @@ mod tests {
         let first = address(open(from.path(), &WalletConfig::Hot).unwrap());
         let exported = from.path().join("copy");
         let text = export(&from.path().join(FILE_NAME)).unwrap();
-        replace(&exported, text.as_bytes(), Access::Owner).unwrap();
+        replace(&exported, text.as_bytes()).unwrap();
         // The second time it is there already.
         for _ in 0..2 {
             assert_eq!(address(Some(import(to.path(), &exported).unwrap())), first);

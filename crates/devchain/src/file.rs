@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
-use sdk_relay_files::{Access, File, Open, TryLockError};
+use sdk_relay_files::{File, Open, TryLockError};
 
 use super::error::{DevChainError, WriteError};
 
@@ -52,13 +52,11 @@ impl RecordFile {
             path: path.clone(),
             source,
         };
-        // It holds the wallet's key.
-        let file = Open::writing().or_create(Access::Owner).open(&path).map_err(io)?;
+        let file = Open::writing().or_create().open(&path).map_err(io)?;
         lock(&file).map_err(|e| match e {
             TryLockError::WouldBlock => DevChainError::InUse(path.clone()),
             TryLockError::Error(source) => io(source),
         })?;
-        file.make_private().map_err(io)?;
 
         let expected = [MAGIC.as_slice(), &VERSION.to_le_bytes()].concat();
         let length = file.size().map_err(io)?;

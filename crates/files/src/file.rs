@@ -21,7 +21,7 @@ impl Open {
             .create_new(self.create_new)
             .truncate(self.truncate);
         #[cfg(unix)]
-        if self.is_private {
+        {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
@@ -116,20 +116,24 @@ impl File {
         }
     }
 
-    /// Sets the mode 0600; no operation where files have no modes.
-    pub fn make_private(&self) -> io::Result<()> {
+    /// Removes the access of all but the owner. Returns the mode that allowed it; `None` if none did, and where files
+    /// have no modes.
+    pub(crate) fn make_private(&self) -> io::Result<Option<u32>> {
         match &self.0 {
             #[cfg(unix)]
             Handle::System(file) => {
                 use std::os::unix::fs::PermissionsExt;
-                file.set_permissions(std::fs::Permissions::from_mode(0o600))
+                let mode = file.metadata()?.permissions().mode() & 0o7777;
+                if mode & 0o077 == 0 {
+                    return Ok(None);
+                }
+                file.set_permissions(std::fs::Permissions::from_mode(mode & 0o700))?;
+                Ok(Some(mode))
             }
             #[cfg(not(unix))]
-            Handle::System(_) => Ok(()),
-            Handle::Memory(file) => {
-                file.make_private();
-                Ok(())
-            }
+            Handle::System(_) => Ok(None),
+            // Files of a simulated disk are created private, and nothing changes that.
+            Handle::Memory(_) => Ok(None),
         }
     }
 }

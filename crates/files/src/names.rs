@@ -60,20 +60,38 @@ pub fn size_of_tree(directory: &Path) -> io::Result<u64> {
     Ok(sum)
 }
 
-pub(crate) fn create_directories(path: &Path, is_private: bool) -> io::Result<()> {
+pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     if let Some(disk) = disk::mounted() {
         return disk.create_directories(path);
     }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    if is_private {
+    {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    #[cfg(not(unix))]
-    let _ = is_private;
     builder.create(path)
+}
+
+/// See [`make_private`](crate::make_private).
+pub(crate) fn make_directory_private(path: &Path) -> io::Result<Option<u32>> {
+    // Directories of a simulated disk are private.
+    if disk::mounted().is_some() {
+        return Ok(None);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700))?;
+            return Ok(Some(mode));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(None)
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {

@@ -96,10 +96,6 @@ impl OpenedInMemory {
     pub(crate) fn is_locked(&self) -> bool {
         self.inode().is_locked
     }
-
-    pub(crate) fn make_private(&self) {
-        self.inode().is_private = true;
-    }
 }
 
 impl Drop for OpenedInMemory {

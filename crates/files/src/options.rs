@@ -1,7 +1,5 @@
 //! How a file is opened.
 
-use crate::access::Access;
-
 /// How a file is opened. The default opens an existing file for reading.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Open {
@@ -10,7 +8,6 @@ pub struct Open {
     pub(crate) create: bool,
     pub(crate) create_new: bool,
     pub(crate) truncate: bool,
-    pub(crate) is_private: bool,
 }
 
 impl Open {
@@ -35,17 +32,15 @@ impl Open {
         }
     }
 
-    /// Creates it if it is missing.
-    pub fn or_create(mut self, access: Access) -> Self {
+    /// Creates it if it is missing, with mode 0600.
+    pub fn or_create(mut self) -> Self {
         self.create = true;
-        self.is_private = access == Access::Owner;
         self
     }
 
-    /// Creates it; an existing file is an error.
-    pub fn create_new(mut self, access: Access) -> Self {
+    /// Creates it with mode 0600; an existing file is an error.
+    pub fn create_new(mut self) -> Self {
         self.create_new = true;
-        self.is_private = access == Access::Owner;
         self
     }
 

@@ -1,16 +1,17 @@
-//! Files that only their owner may read: keys, and the configuration.
+//! Access of others than the owner: whether there is any, and its removal.
 
 use std::io;
 use std::path::Path;
 
-use crate::access::Access;
 use crate::file::File;
+use crate::metadata::Kind;
+use crate::names::{make_directory_private, metadata};
 use crate::options::Open;
-use crate::regular::check_regular;
+use crate::regular::{check_regular, open_regular};
 
 /// Creates a file of mode 0600, for writing. An existing file is an error.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    Open::writing().create_new(Access::Owner).open(path)
+    Open::writing().create_new().open(path)
 }
 
 /// The mode of a regular file that others than its owner may use; `None` for one that is private, and where files have
@@ -18,6 +19,15 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 pub fn exposed(path: &Path) -> io::Result<Option<u32>> {
     let mode = check_regular(path)?.mode;
     Ok(mode.filter(|mode| mode & 0o077 != 0))
+}
+
+/// Removes the access of all but the owner to a file or a directory that was created with a wider mode. Returns that
+/// mode; `None` for one that is private, and where files have no modes. Fails if it belongs to another user.
+pub fn make_private(path: &Path) -> io::Result<Option<u32>> {
+    match metadata(path)?.kind {
+        Kind::Directory => make_directory_private(path),
+        _ => open_regular(path)?.make_private(),
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -36,6 +46,29 @@ mod tests {
         assert_eq!(create_private(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert_eq!(exposed(&path).unwrap(), Some(0o640));
+    }
+
+    #[test]
+    fn access_of_others_is_removed_and_that_of_the_owner_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, inner) = (dir.path().join("file"), dir.path().join("inner"));
+        std::fs::write(&file, "text").unwrap();
+        std::fs::create_dir(&inner).unwrap();
+        for (path, before, after) in [
+            (&file, 0o666, 0o600),
+            (&file, 0o440, 0o400),
+            (&inner, 0o777, 0o700),
+            (&inner, 0o550, 0o500),
+        ] {
+            std::fs::set_permissions(path, Permissions::from_mode(before)).unwrap();
+            assert_eq!(make_private(path).unwrap(), Some(before), "{}", path.display());
+            assert_eq!(metadata(path).unwrap().mode, Some(after), "{}", path.display());
+            assert_eq!(make_private(path).unwrap(), None, "{}", path.display());
+        }
+        assert_eq!(
+            make_private(&dir.path().join("absent")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::access::Access;
 use crate::file::File;
 use crate::metadata::{Kind, Metadata};
 use crate::names::{create_directories, link_metadata, metadata};
@@ -37,9 +36,9 @@ pub fn check_directory(path: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("it is {}, not a directory", found.name())))
 }
 
-/// Creates a directory and its parents. Anything else at the path is an error that names its type.
-pub fn make_directory(path: &Path, access: Access) -> io::Result<()> {
-    create_directories(path, access == Access::Owner).map_err(|error| match metadata(path) {
+/// Creates a directory and its parents, with mode 0700. Anything else at the path is an error that names its type.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    create_directories(path).map_err(|error| match metadata(path) {
         Ok(Metadata { kind, .. }) if kind != Kind::Directory => {
             io::Error::other(format!("it is {}, not a directory", kind.name()))
         }
@@ -119,9 +118,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "text").unwrap();
-        let error = make_directory(&file, Access::Umask).unwrap_err().to_string();
+        let error = make_directory(&file).unwrap_err().to_string();
         assert_eq!(error, "it is a regular file, not a directory");
-        make_directory(&dir.path().join("a/b"), Access::Owner).unwrap();
-        make_directory(&dir.path().join("a/b"), Access::Owner).unwrap();
+        make_directory(&dir.path().join("a/b")).unwrap();
+        make_directory(&dir.path().join("a/b")).unwrap();
     }
 }

@@ -3,17 +3,16 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::access::Access;
 use crate::names::{remove_file, rename, sync_directory};
 use crate::options::Open;
 
 /// Writes a temporary file in the directory of the target, and renames it, so that after a kill or a power cut either
-/// the old file or the new one is there. A temporary file that an earlier kill has left is removed, not reused: its
-/// mode may differ.
-pub fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+/// the old file or the new one is there. The new one has mode 0600. A temporary file that an earlier kill has left is
+/// removed, not reused: its mode may differ.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(path);
     remove(&new)?;
-    let mut file = Open::writing().create_new(access).open(&new)?;
+    let mut file = Open::writing().create_new().open(&new)?;
     file.write_all(content)?;
     file.sync_all()?;
     drop(file);
@@ -55,7 +54,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mesh.names");
         for content in ["long text", "text", ""] {
-            replace(&path, content.as_bytes(), Access::Umask).unwrap();
+            replace(&path, content.as_bytes()).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(
@@ -71,7 +70,7 @@ mod tests {
     #[test]
     fn a_file_in_the_working_directory_is_replaced() {
         let name = format!("replace-test-{}.tmp", std::process::id());
-        let replaced = replace(Path::new(&name), b"text", Access::Owner);
+        let replaced = replace(Path::new(&name), b"text");
         remove(Path::new(&name)).unwrap();
         replaced.unwrap();
     }
@@ -84,7 +83,7 @@ mod tests {
         let path = dir.path().join("wallet.key");
         std::fs::write(beside(&path), "left").unwrap();
         std::fs::set_permissions(beside(&path), std::fs::Permissions::from_mode(0o666)).unwrap();
-        replace(&path, b"key", Access::Owner).unwrap();
+        replace(&path, b"key").unwrap();
         assert_eq!(crate::exposed(&path).unwrap(), None);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "key");
     }

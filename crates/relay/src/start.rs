@@ -7,7 +7,7 @@ use sdk_relay_config::{Config, DataDir, Loader};
 use sdk_relay_detect::begin_log;
 use sdk_relay_events::Hub;
 use sdk_relay_platform::clock;
-use sdk_relay_service::preflight;
+use sdk_relay_service::{data_files, preflight};
 use sdk_relay_telemetry::LogTap;
 use sdk_relay_transport::{Ports, Tls};
 
@@ -44,6 +44,7 @@ impl Relay {
         let started = clock::monotonic();
         preflight::check(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
+        data_files::restrict_access(data_dir.path());
         let tls = Tls::open(&config)?;
         let wallet = open_wallet(engine, data_dir.path(), &config)?;
         let store = Arc::new(open_store(&data_dir, &config)?);

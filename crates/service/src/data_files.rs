@@ -1,19 +1,79 @@
 //! The files of the data directory that a start opens.
 //!
+//! All are created with mode 0600 (crate `files`). Those of older versions, which left the mode to the umask, get it at
+//! the start.
+//!
 //! A restart that fails because of one leaves no relay: the previous one has ended, and its successor, with the old
 //! configuration, meets the same file. They are checked before that.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sdk_relay_config::{Config, ConfigError};
-use sdk_relay_files::{Open, check_directory, check_regular, is_absent};
+use sdk_relay_config::{CHANGES_FILE, Config, ConfigError, LOCK_FILE};
+use sdk_relay_files::{Open, check_directory, check_regular, entries, exists, is_absent, make_private};
 use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
 pub const STORE_FILE: &str = "relay.redb";
 /// Name of the directory of the tweak index in the data directory.
 pub const INDEX_DIRECTORY: &str = "index";
+
+/// What a relay creates in its data directory, and older versions created with a wider mode. Not the keys: a start
+/// refuses those that others can read, as somebody may have read them. Not the self-signed certificate: it is public,
+/// and an operator may share it.
+const CREATED: [&str; 6] = [
+    LOCK_FILE,
+    CHANGES_FILE,
+    STORE_FILE,
+    sdk_relay_mesh_net::NAMES_FILE,
+    sdk_relay_devchain::FILE_NAME,
+    INDEX_DIRECTORY,
+];
+
+/// Removes the access of other users to what the relay has created in its data directory, and logs it. The mode of the
+/// directory itself is the operator's.
+pub fn restrict_access(data_dir: &Path) {
+    for path in CREATED.map(|name| data_dir.join(name)) {
+        match exists(&path).and_then(|exists| if exists { make_private(&path) } else { Ok(None) }) {
+            Ok(None) => {}
+            Ok(Some(mode)) => tracing::warn!(
+                file = %path.display(),
+                mode = format!("{mode:o}"),
+                "removed the access of other users to a file of the data directory"
+            ),
+            Err(error) => warn_of(&path, &error),
+        }
+    }
+    let index = data_dir.join(INDEX_DIRECTORY);
+    let files = match entries(&index) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return warn_of(&index, &error),
+    };
+    // The index of a long chain has hundreds of files: one line for all.
+    let mut restricted = 0;
+    for path in files {
+        match make_private(&path) {
+            Ok(mode) => restricted += u32::from(mode.is_some()),
+            Err(error) => return warn_of(&path, &error),
+        }
+    }
+    if restricted > 0 {
+        tracing::warn!(
+            directory = %index.display(),
+            files = restricted,
+            "removed the access of other users to files of the tweak index"
+        );
+    }
+}
+
+fn warn_of(path: &Path, error: &io::Error) {
+    tracing::warn!(
+        file = %path.display(),
+        %error,
+        "cannot remove the access of other users to a file of the data directory: make the relay's user its owner"
+    );
+}
 
 /// Checks that each of them is absent, or of the right type and open to this user for reading and writing. The keys
 /// have checks of their own.

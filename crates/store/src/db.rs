@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
-use sdk_relay_files::{Access, File, Open, beside, check_regular, is_absent, publish};
+use sdk_relay_files::{File, Open, beside, check_regular, is_absent, publish, remove};
 use sdk_relay_platform::clock;
 
 /// Interval between attempts to reopen. Opening reads the whole file, and readers may request it a thousand times a
@@ -252,7 +252,9 @@ impl DatabaseFile {
     /// Creates an empty database, atomically: redb takes a partly created one for the file of another program.
     fn make(&self) -> io::Result<()> {
         let new = beside(&self.0);
-        let file = Open::writing().or_create(Access::Umask).truncated().open(&new)?;
+        // Left by a kill, maybe of an older version that created it with a wider mode.
+        remove(&new)?;
+        let file = Open::writing().create_new().open(&new)?;
         let database = Database::builder()
             .create_with_backend(Watched {
                 inner: backend(file)?,

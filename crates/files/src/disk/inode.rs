@@ -10,7 +10,6 @@ pub(crate) struct Inode {
     durable: Vec<u8>,
     unsynced: Vec<Change>,
     pub(crate) is_locked: bool,
-    pub(crate) is_private: bool,
 }
 
 #[derive(Debug)]
@@ -37,13 +36,6 @@ impl Change {
 }
 
 impl Inode {
-    pub(crate) fn new(is_private: bool) -> Self {
-        Self {
-            is_private,
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
         let mut rest = bytes;
         let mut at = offset;
@@ -86,7 +78,6 @@ impl Inode {
             content,
             unsynced: Vec::new(),
             is_locked: false,
-            is_private: self.is_private,
         }
     }
 }

@@ -1,7 +1,6 @@
 use std::io::{Read as _, Write as _};
 
 use super::*;
-use crate::access::Access;
 use crate::file::File;
 use crate::{TryLockError, exists, is_absent, make_directory, open_regular, replace};
 
@@ -15,7 +14,7 @@ fn path(name: &str) -> PathBuf {
 fn disk() -> Disk {
     let disk = Disk::default();
     let _mounted = disk.mount();
-    make_directory(Path::new(DIRECTORY), Access::Owner).unwrap();
+    make_directory(Path::new(DIRECTORY)).unwrap();
     disk
 }
 
@@ -37,7 +36,7 @@ fn what_is_not_synchronised_may_be_lost_in_part_and_what_is_stays() {
     let disk = disk();
     let file = {
         let _mounted = disk.mount();
-        let file = Open::writing().create_new(Access::Umask).open(&path("log")).unwrap();
+        let file = Open::writing().create_new().open(&path("log")).unwrap();
         file.write_all_at(&[1; 1024], 0).unwrap();
         file.sync_data().unwrap();
         crate::sync_directory(Path::new(DIRECTORY)).unwrap();
@@ -59,7 +58,7 @@ fn what_is_not_synchronised_may_be_lost_in_part_and_what_is_stays() {
 fn a_name_is_durable_after_its_directory_is_synchronised() {
     let disk = disk();
     let mounted = disk.mount();
-    let mut file = Open::writing().create_new(Access::Umask).open(&path("new")).unwrap();
+    let mut file = Open::writing().create_new().open(&path("new")).unwrap();
     file.write_all(b"text").unwrap();
     file.sync_all().unwrap();
     drop(mounted);
@@ -82,14 +81,14 @@ fn a_replaced_file_has_its_old_or_its_new_content_whatever_fails() {
     for fails_at in 0_usize.. {
         let disk = disk();
         let mounted = disk.mount();
-        replace(&path("mesh.key"), b"old", Access::Owner).unwrap();
+        replace(&path("mesh.key"), b"old").unwrap();
         // From then on, every operation fails: the disk is gone.
         let mut operations = 0_usize;
         disk.set_fault(Some(Box::new(move |_, _| {
             operations += 1;
             (operations > fails_at).then(|| io::ErrorKind::StorageFull.into())
         })));
-        let replaced = replace(&path("mesh.key"), b"new", Access::Owner);
+        let replaced = replace(&path("mesh.key"), b"new");
         disk.set_fault(None);
         if replaced.is_ok() {
             assert_eq!(text(&path("mesh.key")), "new");
@@ -119,7 +118,7 @@ fn a_replaced_file_has_its_old_or_its_new_content_whatever_fails() {
 fn a_fault_fails_the_named_operation_with_its_error_only_while_it_is_set() {
     let disk = disk();
     let _mounted = disk.mount();
-    let file = Open::writing().create_new(Access::Umask).open(&path("log")).unwrap();
+    let file = Open::writing().create_new().open(&path("log")).unwrap();
     disk.set_fault(Some(Box::new(|operation, path| {
         (operation == Operation::Sync && path.ends_with("log")).then(|| io::ErrorKind::StorageFull.into())
     })));
@@ -149,27 +148,12 @@ fn behaviour(directory: &Path) -> Vec<String> {
     note("missing", Open::reading().open(&path("a")).and_then(sizes));
     note(
         "no directory",
-        Open::writing()
-            .or_create(Access::Umask)
-            .open(&path("no/a"))
-            .and_then(sizes),
+        Open::writing().or_create().open(&path("no/a")).and_then(sizes),
     );
-    note(
-        "create",
-        Open::writing()
-            .create_new(Access::Owner)
-            .open(&path("a"))
-            .and_then(sizes),
-    );
-    note(
-        "again",
-        Open::writing()
-            .create_new(Access::Owner)
-            .open(&path("a"))
-            .and_then(sizes),
-    );
+    note("create", Open::writing().create_new().open(&path("a")).and_then(sizes));
+    note("again", Open::writing().create_new().open(&path("a")).and_then(sizes));
     note("mode", crate::exposed(&path("a")).map(|mode| format!("{mode:?}")));
-    let mut append = Open::appending().or_create(Access::Umask).open(&path("a")).unwrap();
+    let mut append = Open::appending().or_create().open(&path("a")).unwrap();
     append.write_all(b"first ").unwrap();
     let file = Open::writing().open(&path("a")).unwrap();
     file.write_all_at(b"F", 0).unwrap();
@@ -196,9 +180,9 @@ fn behaviour(directory: &Path) -> Vec<String> {
     note("directory as a file", open_regular(directory).and_then(sizes));
     note(
         "file as a directory",
-        make_directory(&path("a"), Access::Umask).map(|()| String::new()),
+        make_directory(&path("a")).map(|()| String::new()),
     );
-    make_directory(&path("b/c"), Access::Umask).unwrap();
+    make_directory(&path("b/c")).unwrap();
     note(
         "rename",
         crate::publish(&path("a"), &path("b/c/d")).map(|()| String::new()),

@@ -45,7 +45,7 @@ impl Tree {
         if !(options.create || options.create_new) || !self.is_directory(&parent(path)) {
             return Err(ErrorKind::NotFound.into());
         }
-        let inode = Arc::new(Mutex::new(Inode::new(options.is_private)));
+        let inode = Arc::new(Mutex::new(Inode::default()));
         self.names.insert(path.to_owned(), Arc::clone(&inode));
         Ok(inode)
     }
@@ -63,7 +63,7 @@ impl Tree {
         Ok(Metadata {
             kind: Kind::File,
             size: inode.content.len() as u64,
-            mode: Some(if inode.is_private { 0o600 } else { 0o644 }),
+            mode: Some(0o600),
         })
     }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sdk_relay_files::{Access, Open, open_regular, replace};
+use sdk_relay_files::{Open, open_regular, replace};
 use sdk_relay_telemetry::clock::unix_now;
 
 use crate::sync::is_relay_id;
@@ -210,7 +210,7 @@ impl Bindings {
             }
         };
         let written = match whole_file {
-            true => replace(&self.path, text.as_bytes(), Access::Umask),
+            true => replace(&self.path, text.as_bytes()),
             false => self.append(&text),
         };
         let mut state = self.state();
@@ -227,7 +227,7 @@ impl Bindings {
     }
 
     fn append(&self, text: &str) -> std::io::Result<()> {
-        let mut file = Open::appending().or_create(Access::Umask).open(&self.path)?;
+        let mut file = Open::appending().or_create().open(&self.path)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()
     }

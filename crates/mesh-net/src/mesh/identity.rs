@@ -8,7 +8,7 @@ use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_files::{Access, entries, exposed, is_absent, open_regular, replace};
+use sdk_relay_files::{entries, exposed, is_absent, open_regular, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
@@ -156,7 +156,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     let mut secret = SecretKey::new(&mut random::rng());
     let text = Zeroizing::new(format!("{}\n", secret.display_secret()));
     secret.non_secure_erase();
-    replace(path, text.as_bytes(), Access::Owner)
+    replace(path, text.as_bytes())
 }
 
 #[cfg(test)]

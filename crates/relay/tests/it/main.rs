@@ -19,6 +19,7 @@ mod docs;
 mod events;
 mod failover;
 mod fairness;
+mod file_modes;
 mod history;
 mod hostile;
 mod http;

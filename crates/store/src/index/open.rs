@@ -57,7 +57,7 @@ impl TweakIndex {
     }
 
     fn open_whole(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
-        sdk_relay_files::make_directory(dir, sdk_relay_files::Access::Umask).map_err(|source| IndexError::File {
+        sdk_relay_files::make_directory(dir).map_err(|source| IndexError::File {
             path: dir.to_owned(),
             source,
         })?;

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 
 use bitcoin::BlockHash;
 use redb::ReadableTable;
-use sdk_relay_files::{Access, Open, entries, exists, remove, sync_directory};
+use sdk_relay_files::{Open, entries, exists, remove, sync_directory};
 
 use super::read::mark;
 use super::spend::Spend;
@@ -215,7 +215,7 @@ impl TweakIndex {
         let path = self.segment(segment);
         let write = || {
             let is_new = !exists(&path)?;
-            let file = Open::writing().or_create(Access::Umask).open(&path)?;
+            let file = Open::writing().or_create().open(&path)?;
             if rest == Rest::Cut {
                 file.set_len(offset)?;
             }

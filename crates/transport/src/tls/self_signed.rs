@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
-use sdk_relay_files::{Access, exposed, remove, replace};
+use sdk_relay_files::{exposed, remove, replace};
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -82,8 +82,8 @@ fn make(cert: &Path, key: &Path, names: Vec<String>) -> Result<(), TlsError> {
     // The certificate is written last: if it is missing, both are created, so that a kill in between leaves no
     // mismatched pair.
     remove(cert).map_err(|source| unwritable(cert, source))?;
-    replace(key, secret.as_bytes(), Access::Owner).map_err(|source| unwritable(key, source))?;
-    replace(cert, certificate.pem().as_bytes(), Access::Owner).map_err(|source| unwritable(cert, source))
+    replace(key, secret.as_bytes()).map_err(|source| unwritable(key, source))?;
+    replace(cert, certificate.pem().as_bytes()).map_err(|source| unwritable(cert, source))
 }
 
 fn unwritable(path: &Path, source: std::io::Error) -> TlsError {
