@@ -3,9 +3,12 @@
 use std::fmt::Debug;
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use crate::defaults::CONNECT_TIMEOUT;
 
 /// A byte stream to a relay.
 pub trait ByteStream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
@@ -17,22 +20,53 @@ pub type Dialled<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream
 
 /// Opens byte streams to relays. TCP is the default; a proxy or a simulated network are others.
 pub trait Dial: Debug + Send + Sync + 'static {
-    /// Connects to `HOST:PORT`; an IPv6 address is in brackets. TLS and the upgrade follow on the stream. The caller
-    /// drops the future after [`CONNECT_TIMEOUT`](crate::defaults::CONNECT_TIMEOUT).
+    /// Connects to `HOST:PORT`; an IPv6 address is in brackets. TLS and the upgrade follow on the stream.
     fn dial<'a>(&'a self, target: &'a str) -> Dialled<'a>;
+
+    /// How long the dial, TLS and the upgrade may take together. A dialler that needs longer than
+    /// [`CONNECT_TIMEOUT`] says so here.
+    fn connect_timeout(&self) -> Duration {
+        CONNECT_TIMEOUT
+    }
 }
 
-/// TCP, to the addresses that the system resolves the host to, one after the other.
+/// TCP, to the addresses that the system resolves the host to, one after the other. Onion services of Tor have none,
+/// and are not looked up (RFC 7686): they need a dialler that uses a proxy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
 
 impl Dial for Tcp {
     fn dial<'a>(&'a self, target: &'a str) -> Dialled<'a> {
         Box::pin(async move {
+            if is_onion(target) {
+                let reason = "an onion service is reached through a SOCKS proxy of Tor only: see ClientBuilder::dialer";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+            }
             let stream = TcpStream::connect(target).await?;
             // Requests are small and wait for their answers: Nagle's algorithm would only delay them.
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
+    }
+}
+
+fn is_onion(target: &str) -> bool {
+    let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.rsplit_once('.')
+        .is_some_and(|(_, last)| last.eq_ignore_ascii_case("onion"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_onion_service_is_not_looked_up() {
+        for target in ["abc.onion:80", "abc.ONION.:80", "a.abc.onion:1"] {
+            let error = Tcp.dial(target).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{target}");
+        }
+        assert!(!is_onion("onion:80") && !is_onion("onion.example:80") && !is_onion("[::1]:80"));
     }
 }

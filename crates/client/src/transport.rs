@@ -1,13 +1,14 @@
 //! Opens a WebSocket for a URL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, WebSocketStream};
 
 use crate::ConnectError;
-use crate::defaults::{CONNECT_TIMEOUT, MAX_MESSAGE};
+use crate::defaults::MAX_MESSAGE;
 use crate::dial::{ByteStream, Dial, Tcp};
 use crate::tls::{self, Trust};
 
@@ -79,9 +80,10 @@ pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, Con
             }),
         }
     };
-    timeout(CONNECT_TIMEOUT, open)
+    let limit = connector.dialer.connect_timeout();
+    timeout(limit, open)
         .await
-        .unwrap_or_else(|_| Err(timed_out(&address)))
+        .unwrap_or_else(|_| Err(timed_out(&address, limit)))
 }
 
 /// `HOST:PORT` of a URL; an IPv6 address is in brackets.
@@ -116,11 +118,11 @@ fn wrong_url(url: &str, reason: &str) -> ConnectError {
     }
 }
 
-fn timed_out(address: &str) -> ConnectError {
+fn timed_out(address: &str, after: Duration) -> ConnectError {
     ConnectError::Timeout {
         address: address.to_owned(),
         step: "connection",
-        after: CONNECT_TIMEOUT,
+        after,
     }
 }
 
