@@ -20,6 +20,14 @@ pub enum SourceError {
         /// Message of the transport.
         reason: String,
     },
+    /// The SOCKS proxy on the way to the node is down, or rejects the relay: retry later.
+    #[error("{reason}: the node {at} cannot be reached; start the proxy, or correct bitcoin_core.proxy")]
+    Proxy {
+        /// Address of the node.
+        at: String,
+        /// The error of the proxy, with its address.
+        reason: String,
+    },
     /// The node refuses the credentials.
     #[error(
         "{at} refuses the credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"

@@ -5,6 +5,7 @@ mod bitcoin_core;
 mod http;
 mod index;
 mod mesh;
+mod onion;
 mod tls;
 mod wallet;
 
@@ -56,6 +57,7 @@ impl Config {
             standalone,
             bitcoin_core: BitcoinCore::check(values, operator_url, network)?,
             blindbit_url: index::blindbit_url(values)?,
+            blindbit_proxy: values.get(&key::ORACLE_PROXY)?,
             index: IndexConfig::check(values, network)?,
             sync_interval: values.get(&key::SYNC_INTERVAL)?,
             health_interval: values.get(&key::HEALTH_INTERVAL)?,
@@ -115,7 +117,7 @@ fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<Co
         TlsFiles::check(values).err(),
         mine_interval(values).err(),
     ];
-    rules.into_iter().flatten().collect()
+    rules.into_iter().flatten().chain(onion::wrong(values)).collect()
 }
 
 fn dev_mode(values: &Values, network: Network) -> Result<bool, ConfigError> {

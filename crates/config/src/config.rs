@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sdk_relay_bip352::Fast;
+use sdk_relay_platform::net::Proxy;
 
 pub use bitcoin_core::{BitcoinCore, Credentials};
 pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
@@ -41,6 +42,8 @@ pub struct Config {
     pub bitcoin_core: BitcoinCore,
     /// The BlindBit Oracle that the tweak index is compared with.
     pub blindbit_url: Option<String>,
+    /// The SOCKS proxy on the way to it.
+    pub blindbit_proxy: Option<Proxy>,
     /// The tweak index; `None`: disabled.
     pub index: Option<IndexConfig>,
     /// Interval of the topic `sync`.

@@ -4,6 +4,7 @@ mod http;
 mod keys;
 mod log;
 mod node;
+mod proxy;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -16,6 +17,7 @@ pub(crate) use http::{hosts, origins, proxies};
 pub(crate) use keys::{scan_key, spend_key};
 pub(crate) use log::{level, unknown_targets};
 pub(crate) use node::{node_url, node_wallet, oracle_url, zmq_url};
+pub(crate) use proxy::proxy;
 
 use crate::config::{AllowPrivate, WalletMode};
 use crate::network::Network;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::node::ZmqAddress;
+use sdk_relay_platform::net::Proxy;
 
 use crate::config::{AllowPrivate, WalletMode};
 use crate::ip_network::IpNetwork;
@@ -27,6 +28,7 @@ use crate::trusted_proxies::ForwardingHeader;
 const SOCKET: &str = r"^[0-9.]+:[0-9]{1,5}$|^\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$";
 const HTTP_URL_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^$";
 const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090";
+const PROXY: &str = "the URL of a SOCKS proxy, socks5://HOST:PORT, or socks5://USER:PASSWORD@HOST:PORT";
 const ORACLE: &str = "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
 const PATH: &str = "a path";
@@ -149,6 +151,12 @@ settings! {
                 "tcp://127.0.0.1:28332",
             );
 
+    /// SOCKS proxy on the way to the node, such as Tor: `socks5://127.0.0.1:9050`. All connections to the node go
+    /// through it, RPC, REST and ZMQ, and it resolves the name of the node. With a user and a password
+    /// (`socks5://USER:PASSWORD@HOST:PORT`) Tor uses circuits of its own for these connections. An `.onion` address in
+    /// `bitcoin_core.url` needs it. Empty: none.
+    NODE_PROXY: Option<Proxy> = text("bitcoin_core.proxy", "", PROXY, read::proxy);
+
     /// URL of a BlindBit Oracle to compare the tweak index with, `http://HOST:PORT` or `https://HOST:PORT/PATH`,
     /// without a user and password. The relay detects its version, 1 or 2, and computes all tweaks itself in any case.
     /// `/health` and `/metrics` report if the Oracle differs, lacks blocks or is unavailable. A standalone relay has no
@@ -160,6 +168,10 @@ settings! {
             HTTP_URL_PATTERN,
             "https://oracle.example.com",
         );
+
+    /// SOCKS proxy on the way to the Oracle, as in `bitcoin_core.proxy`. An `.onion` address in `blindbit.url` needs
+    /// it. Empty: none.
+    ORACLE_PROXY: Option<Proxy> = text("blindbit.proxy", "", PROXY, read::proxy);
 
     /// Whether the relay keeps the tweak index, which serves histories, BlindBit's routes and light wallets. Without it
     /// the relay only follows the tip, and needs few resources.
@@ -198,6 +210,10 @@ settings! {
     /// listen address; none if that is 0.0.0.0 or a loopback address.
     ADVERTISE: Option<String> =
         text("mesh.advertise", "", "ws://HOST:PORT, wss://HOST:PORT or HOST:PORT", read::advertise);
+
+    /// SOCKS proxy on the way to all other relays, as in `bitcoin_core.proxy`. It resolves their names. Without it the
+    /// relay connects to no `.onion` address. Relays that connect to this one do not use it. Empty: none.
+    MESH_PROXY: Option<Proxy> = text("mesh.proxy", "", PROXY, read::proxy);
 
     /// Secret of a closed mesh, the same at all of its relays. Relays without it are rejected. Empty: the mesh is open.
     MESH_SECRET: Option<Secret> = text("mesh.secret", "", TOKEN, read::token).secret();

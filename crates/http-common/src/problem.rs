@@ -86,6 +86,7 @@ impl From<SourceError> for ApiError {
         match &error {
             SourceError::NoSuchBlock(_) | SourceError::Pruned(_) => Self::not_found(error.to_string()),
             SourceError::Unreachable { .. }
+            | SourceError::Proxy { .. }
             | SourceError::Unauthorized { .. }
             | SourceError::WrongChain { .. }
             | SourceError::Warming { .. } => Self::unavailable(format!("bitcoin_core: {error}")),

@@ -10,6 +10,7 @@ mod zmq_address;
 
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid, consensus::encode::serialize_hex};
+use sdk_relay_platform::net::Proxy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -36,6 +37,8 @@ pub struct NodeConfig {
     pub auth: Auth,
     /// Where it publishes `sequence`, `rawtx` and `hashblock`.
     pub zmq: ZmqAddress,
+    /// The SOCKS proxy on the way to it: of requests and of signals.
+    pub proxy: Option<Proxy>,
 }
 
 /// A Bitcoin node.
@@ -53,11 +56,11 @@ impl NodeSource {
     /// # Errors
     /// [`RpcError::Address`] if `rpc_url` is not `http://HOST:PORT`.
     pub fn new(config: NodeConfig) -> Result<Self, RpcError> {
-        let rpc = RpcClient::new(&config.rpc_url, config.auth)?;
+        let rpc = RpcClient::with_proxy(&config.rpc_url, config.auth, config.proxy.clone())?;
         Ok(Self {
             blocks: BlockFetcher::new(rpc.clone()),
             rpc,
-            zmq: zmq::Publisher::new(config.zmq),
+            zmq: zmq::Publisher::new(config.zmq, config.proxy),
             chain: None,
         })
     }

@@ -62,6 +62,14 @@ pub enum RpcError {
         /// Message of the transport.
         reason: String,
     },
+    /// The SOCKS proxy on the way to the node is down, or rejects the relay.
+    #[error("{reason}: the node {at} cannot be reached")]
+    Proxy {
+        /// `HOST:PORT` of the node.
+        at: String,
+        /// The error of the proxy, with its address.
+        reason: String,
+    },
     /// The work queue of the node is full (HTTP 503).
     #[error("{at} is overloaded: {reason}")]
     Busy {
@@ -155,6 +163,7 @@ impl From<RpcError> for SourceError {
                 reason,
             },
             RpcError::Unreachable { at, reason } | RpcError::Busy { at, reason } => Self::Unreachable { at, reason },
+            RpcError::Proxy { at, reason } => Self::Proxy { at, reason },
             RpcError::Unauthorized { at, reason } => Self::Unauthorized { at, reason },
             RpcError::Warming { at, reason } => Self::Warming { at, reason },
             RpcError::Server { method, error } => Self::Rpc {

@@ -4,6 +4,7 @@
 //! and every reply a size limit; at most [`MAX_IN_FLIGHT`] requests are in flight, however many tasks share the client.
 
 mod auth;
+mod connector;
 mod envelope;
 mod error;
 mod transport;
@@ -12,10 +13,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use sdk_relay_platform::net::Proxy;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 
 pub use auth::Auth;
+pub use connector::{Connector, HttpStream, proxy_error};
 pub(crate) use error::excerpt;
 pub use error::{RpcError, ServerError, code};
 pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
@@ -46,8 +49,16 @@ impl RpcClient {
     /// # Errors
     /// [`RpcError::Address`] when `url` is not such an address; credentials in it are refused; pass them in `auth`.
     pub fn new(url: &str, auth: Auth) -> Result<Self, RpcError> {
+        Self::with_proxy(url, auth, None)
+    }
+
+    /// The same, with all connections through this proxy.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_proxy(url: &str, auth: Auth, proxy: Option<Proxy>) -> Result<Self, RpcError> {
         Ok(Self {
-            transport: Arc::new(Transport::new(url, auth)?),
+            transport: Arc::new(Transport::new(url, auth, proxy)?),
             path: Arc::from("/"),
         })
     }

@@ -14,14 +14,16 @@ use hyper::{
     http::uri::Authority,
 };
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use sdk_relay_platform::net::Proxy;
 use tokio::sync::Semaphore;
 
 use super::{
-    Auth, RpcError,
+    Auth, Connector, RpcError,
     auth::{Credentials, Presented},
+    connector::proxy_error,
     error::excerpt,
 };
 
@@ -46,22 +48,19 @@ pub(super) struct Reply {
 /// HTTP to one node.
 pub(super) struct Transport {
     at: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     credentials: Credentials,
     in_flight: Semaphore,
     breaks: AtomicU64,
 }
 
 impl Transport {
-    pub(super) fn new(url: &str, auth: Auth) -> Result<Self, RpcError> {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    pub(super) fn new(url: &str, auth: Auth, proxy: Option<Proxy>) -> Result<Self, RpcError> {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IN_FLIGHT)
-            .build(connector);
+            .build(Connector::new(CONNECT_TIMEOUT, proxy));
         Ok(Self {
             at: authority(url)?,
             client,
@@ -146,11 +145,7 @@ impl Transport {
         let exchange = async {
             let _turn = self.in_flight.acquire().await.map_err(|e| self.broken(e.to_string()))?;
             let request = self.request(method, path, body, presented)?;
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|e| self.broken(causes(&e)))?;
+            let response = self.client.request(request).await.map_err(|e| self.not_sent(&e))?;
             let status = response.status();
             match Limited::new(response.into_body(), MAX_REPLY_BYTES).collect().await {
                 Ok(body) => Ok(Reply {
@@ -188,14 +183,32 @@ impl Transport {
             .map_err(|e| RpcError::Address { reason: e.to_string() })
     }
 
-    /// Records a connection break: after a restart the node has another cookie.
+    fn not_sent(&self, error: &(dyn std::error::Error + 'static)) -> RpcError {
+        match proxy_error(error) {
+            None => self.broken(causes(error)),
+            Some(error) if error.is_of_proxy() => {
+                self.note_break();
+                RpcError::Proxy {
+                    at: self.at.clone(),
+                    reason: error.to_string(),
+                }
+            }
+            Some(error) => self.broken(error.to_string()),
+        }
+    }
+
     fn broken(&self, reason: String) -> RpcError {
-        self.breaks.fetch_add(1, Ordering::AcqRel);
-        self.credentials.forget();
+        self.note_break();
         RpcError::Unreachable {
             at: self.at.clone(),
             reason,
         }
+    }
+
+    /// Records a connection break: after a restart the node has another cookie.
+    fn note_break(&self) {
+        self.breaks.fetch_add(1, Ordering::AcqRel);
+        self.credentials.forget();
     }
 }
 

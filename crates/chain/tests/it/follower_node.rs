@@ -135,6 +135,7 @@ fn source_without_zmq(node: &Bitcoind) -> NodeSource {
         rpc_url: node.rpc_url(),
         auth,
         zmq: ZmqAddress::Off,
+        proxy: None,
     })
     .unwrap()
 }

@@ -190,6 +190,7 @@ fn a_source_is_created_without_a_node_or_a_runtime() {
         rpc_url: rpc_url.to_owned(),
         auth: Auth::None,
         zmq: ZmqAddress::Off,
+        proxy: None,
     };
     let source = NodeSource::new(config("http://127.0.0.1:1")).unwrap();
     assert!(source.signals().is_none(), "a source without ZMQ is polled");

@@ -172,6 +172,7 @@ async fn the_receiving_task_ends_with_its_receiver() {
         rpc_url: node.rpc_url(),
         auth: sdk_relay_chain::rpc::Auth::None,
         zmq: sdk_relay_chain::node::ZmqAddress::At("tcp://127.0.0.1:1".to_owned()),
+        proxy: None,
     };
     let before = tasks();
     let signals = sdk_relay_chain::node::NodeSource::new(config)

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use super::report::Report;
 
 /// A healthy node answers within milliseconds; one that validates a block holds its lock for some seconds.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Through a proxy, the connection comes first (`Proxy::connect`).
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Oldest supported version of Bitcoin Core, as `getnetworkinfo` counts: it has `gettxspendingprevout`, and the mempool
 /// sequence.
 const OLDEST_VERSION: u64 = 250_000;
@@ -41,7 +42,8 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     if let Some(withheld) = config.bitcoin_core.withheld() {
         report.note(format!("Credentials: {withheld}"));
     }
-    let rpc = match RpcClient::new(&config.bitcoin_core.url, config.bitcoin_core.auth()) {
+    let node = &config.bitcoin_core;
+    let rpc = match RpcClient::with_proxy(&node.url, node.auth(), node.proxy.clone()) {
         Ok(rpc) => rpc,
         Err(error) => return report.bad(format!("Node: {error}")),
     };
@@ -133,7 +135,11 @@ fn blocks(config: &Config, chain: &Chain, report: &mut Report) {
 }
 
 async fn zmq(config: &Config, rpc: &RpcClient, report: &mut Report) {
-    let asked = timeout(ANSWER_WITHIN, zmq_report(rpc, &config.bitcoin_core.zmq)).await;
+    let asked = timeout(
+        ANSWER_WITHIN,
+        zmq_report(rpc, &config.bitcoin_core.zmq, config.bitcoin_core.proxy.as_ref()),
+    )
+    .await;
     let later = "payments are seen up to a second later";
     match asked {
         Ok(Ok(ZmqReport::Off)) => report.note(format!("ZMQ: bitcoin_core.zmq_url is \"off\": {later}")),

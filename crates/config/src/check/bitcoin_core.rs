@@ -33,6 +33,7 @@ impl BitcoinCore {
             url,
             wallet: values.get(&key::NODE_WALLET)?,
             zmq: values.get(&key::ZMQ_URL)?,
+            proxy: values.get(&key::NODE_PROXY)?,
         })
     }
 }

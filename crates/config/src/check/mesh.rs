@@ -15,6 +15,7 @@ impl MeshConfig {
         Ok(Self {
             peers,
             advertise: values.get(&key::ADVERTISE)?,
+            proxy: values.get(&key::MESH_PROXY)?,
             secret: values.get(&key::MESH_SECRET)?,
             max_links: values.get(&key::MAX_LINKS)?,
             allow_private: values.get(&key::ALLOW_PRIVATE)?,

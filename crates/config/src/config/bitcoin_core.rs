@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sdk_relay_chain::node::ZmqAddress;
 use sdk_relay_chain::rpc::Auth;
+use sdk_relay_platform::net::Proxy;
 use zeroize::Zeroizing;
 
 use crate::data_dir::home;
@@ -25,6 +26,8 @@ pub struct BitcoinCore {
     pub wallet: Option<String>,
     /// Where it publishes ZMQ messages.
     pub zmq: ZmqAddress,
+    /// The SOCKS proxy on the way to it.
+    pub proxy: Option<Proxy>,
 }
 
 /// Credentials of the relay at the node.

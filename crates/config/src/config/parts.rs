@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
+use sdk_relay_platform::net::Proxy;
 
 use crate::secret::Secret;
 
@@ -31,6 +32,8 @@ pub struct MeshConfig {
     pub peers: Vec<String>,
     /// Advertised address of this relay; `None`: the listen address.
     pub advertise: Option<String>,
+    /// The SOCKS proxy on the way to other relays.
+    pub proxy: Option<Proxy>,
     /// Relays without it are rejected.
     pub secret: Option<Secret>,
     /// Largest number of links that the relay keeps.

@@ -11,11 +11,11 @@ use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sdk_relay_chain::BlockRef;
-use sdk_relay_chain::rpc::causes;
+use sdk_relay_chain::rpc::{Connector, causes, proxy_error};
 use sdk_relay_config::{WrongUrl, check_url};
+use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::blindbit::{BlindbitBlockHash, BlindbitBlockHeight, BlindbitComputeIndex, BlindbitInfo};
 use serde::de::DeserializeOwned;
 use tokio_rustls::rustls::crypto::ring;
@@ -25,6 +25,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Timeout of the whole answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The same through a proxy, which takes up to 25 s to connect (`Proxy::connect`).
+const PROXIED_ANSWER_WITHIN: Duration = Duration::from_secs(35);
 /// Idle timeout of connections: longer than the interval between blocks of a build, shorter than that of most servers
 /// and proxies.
 const IDLE_FOR: Duration = Duration::from_secs(15);
@@ -79,8 +81,8 @@ pub(super) struct Named {
 pub(super) enum NoAnswer {
     #[error("{0}")]
     Unreachable(String),
-    #[error("no answer to {path} within {} s", ANSWER_WITHIN.as_secs())]
-    Late { path: String },
+    #[error("no answer to {path} within {} s", .limit.as_secs())]
+    Late { path: String, limit: Duration },
     #[error("{path}: status {status}")]
     Status { path: String, status: StatusCode },
     #[error("{path}: status {status}, with a Retry-After of {} s", .pause.as_secs())]
@@ -102,16 +104,18 @@ pub(super) enum NoAnswer {
 pub(super) struct Http {
     /// Without a slash at its end.
     base: String,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
+    answer_within: Duration,
 }
 
 impl Http {
-    pub(super) fn new(url: &str) -> Result<Self, WrongUrl> {
+    pub(super) fn new(url: &str, proxy: Option<Proxy>) -> Result<Self, WrongUrl> {
         let base = check_url(url)?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_WITHIN));
-        connector.enforce_http(false);
+        let answer_within = if proxy.is_some() {
+            PROXIED_ANSWER_WITHIN
+        } else {
+            ANSWER_WITHIN
+        };
         let mut roots = RootCertStore::empty();
         if base.starts_with("https://") {
             // Certificates that the library cannot parse are common in system stores; the others suffice.
@@ -126,12 +130,16 @@ impl Http {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(connector);
+            .wrap_connector(Connector::new(CONNECT_WITHIN, proxy));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
             .build(connector);
-        Ok(Self { base, client })
+        Ok(Self {
+            base,
+            client,
+            answer_within,
+        })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -237,7 +245,7 @@ impl Http {
                 .body(Empty::new())
                 .map_err(|e| NoAnswer::Unreachable(e.to_string()))?;
             let sent = self.client.request(request).await;
-            let response = sent.map_err(|e| NoAnswer::Unreachable(causes(&e)))?;
+            let response = sent.map_err(|e| NoAnswer::Unreachable(not_sent(&e)))?;
             let status = response.status();
             if let Some(pause) = pause(status, response.headers()) {
                 return Err(NoAnswer::Busy {
@@ -255,10 +263,16 @@ impl Http {
                 Err(error) => Err(NoAnswer::Unreachable(causes(error.as_ref()))),
             }
         };
-        let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
-        let body = answer.map_err(|_| NoAnswer::Late { path: owned() })??;
+        let limit = self.answer_within;
+        let answer = tokio::time::timeout(limit, exchange).await;
+        let body = answer.map_err(|_| NoAnswer::Late { path: owned(), limit })??;
         serde_json::from_slice(&body).map_err(|e| malformed(path, quote(&e.to_string())))
     }
+}
+
+/// What the proxy says, if it is the reason, without the layers above it.
+fn not_sent(error: &(dyn std::error::Error + 'static)) -> String {
+    proxy_error(error).map_or_else(|| causes(error), ToString::to_string)
 }
 
 /// The pause of `Retry-After` (RFC 9110, section 10.2.3). A date is treated as longer than the deadline of an answer.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use sdk_relay_bip352::Scanner;
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 use sdk_relay_config::{Network, WrongUrl};
+use sdk_relay_platform::net::Proxy;
 use sdk_relay_store::index::IndexedBlock;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -70,10 +71,11 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// The Oracle at this address. No request is sent before [`Oracle::run`] is called.
-    pub fn new(url: &str, network: Network) -> Result<Self, WrongUrl> {
+    /// The Oracle at this address, reached through the proxy if there is one. No request is sent before [`Oracle::run`]
+    /// is called.
+    pub fn new(url: &str, proxy: Option<Proxy>, network: Network) -> Result<Self, WrongUrl> {
         Ok(Self {
-            http: Http::new(url)?,
+            http: Http::new(url, proxy)?,
             network,
             state: watch::Sender::new(OracleState::Pending),
             behind: Mutex::default(),

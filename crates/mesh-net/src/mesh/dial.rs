@@ -1,19 +1,16 @@
 //! Outbound links: dials, and the task that serves such a link.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use sdk_relay_client::{ByteStream, ConnectError, Dialled as Opened, Link};
+use sdk_relay_client::{ConnectError, Link};
 use sdk_relay_config::{PeerAddress, url_of};
 use sdk_relay_mesh::DialId;
-use sdk_relay_platform::net;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
 use sdk_relay_telemetry::clock::unix_now;
-use sdk_relay_transport::network_of;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
@@ -23,7 +20,8 @@ use super::inbound::Up;
 use super::known::KnownRelay;
 use super::link::{Exchange, LinkStep};
 use super::proof::{Dialler, Expected, Proven};
-use super::resolve::{AddressError, resolve};
+use super::resolve::AddressError;
+use super::route::{is_of_proxy, routes};
 use crate::host::Host;
 use crate::sync::is_relay_id;
 
@@ -40,7 +38,8 @@ const MAX_MESSAGE_ID: usize = 128;
 pub(super) enum DialError {
     #[error(transparent)]
     Address(#[from] AddressError),
-    #[error(transparent)]
+    /// The error of the proxy says what is not reached.
+    #[error("{}", connect_error(.0))]
     Connect(#[from] ConnectError),
     #[error("its name is rejected: {0}")]
     Name(#[from] super::bindings::NameRefused),
@@ -50,27 +49,19 @@ pub(super) enum DialError {
     Network(String),
 }
 
+fn connect_error(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Unreachable { source, .. } if is_of_proxy(source) => source.to_string(),
+        error => error.to_string(),
+    }
+}
+
 /// A dial that the state machine requested.
 #[derive(Debug)]
 pub(super) struct Dial {
     pub(super) id: DialId,
     pub(super) address: String,
     pub(super) expect: Option<(RelayId, String)>,
-}
-
-/// Dials an address that was checked, however the host of the URL resolves now.
-#[derive(Debug)]
-struct AddressDialer(SocketAddr);
-
-impl sdk_relay_client::Dial for AddressDialer {
-    fn dial<'a>(&'a self, _target: &'a str) -> Opened<'a> {
-        Box::pin(async move {
-            let stream = net::connect(self.0).await?;
-            // Messages between relays are small and wait for their answers.
-            stream.set_nodelay()?;
-            Ok(Box::new(stream) as Box<dyn ByteStream>)
-        })
-    }
 }
 
 /// A dialled link that is not registered yet.
@@ -100,8 +91,8 @@ impl Mesh {
                 None
             }
             Err(error) => {
-                match error {
-                    DialError::Address(AddressError::Private(_) | AddressError::Malformed) if !configured => {
+                match &error {
+                    DialError::Address(why) if !configured && why.is_permanent() => {
                         self.with(|core, now| core.dial_forbidden(now, dial.id));
                     }
                     _ => self.with(|core, now| core.dial_failed(now, dial.id)),
@@ -132,16 +123,17 @@ impl Mesh {
                 (url, expect, false)
             }
         };
-        let addresses = resolve(&url, (!configured).then_some(&self.reach)).await?;
+        let reach = (!configured).then_some(&self.reach);
+        let routes = routes(&url, self.proxy.as_ref(), reach).await?;
         let mut last = AddressError::Unknown(url.clone()).into();
-        for at in addresses {
+        for route in routes {
             let own = self.address.clone().unwrap_or_default();
             let mut dialler = Dialler::new(self.own.clone(), own, expect.clone());
             let handshake = self.hello(&dialler);
             let began = Instant::now();
             match Link::dial(
                 &url,
-                Arc::new(AddressDialer(at)),
+                Arc::new(route.clone()),
                 self.trust.as_deref(),
                 handshake,
                 &mut dialler,
@@ -157,13 +149,12 @@ impl Mesh {
                     let peer = dialler.proven().ok_or(DialError::Unproven)?;
                     self.admit(&peer)?;
                     if configured {
-                        self.reach.open(at.ip());
+                        route.ip().into_iter().for_each(|ip| self.reach.open(ip));
                     }
-                    let network = Origin::Network(network_of(at.ip()));
                     return Ok(Dialled {
                         link,
                         peer,
-                        origin: if configured { Origin::Configured } else { network },
+                        origin: if configured { Origin::Configured } else { route.origin() },
                         latency,
                         version: response.version.chars().take(32).collect(),
                     });

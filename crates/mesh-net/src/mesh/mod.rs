@@ -22,6 +22,7 @@ mod problems;
 mod proof;
 mod reach;
 mod resolve;
+mod route;
 mod syncing;
 mod tasks;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sdk_relay_mesh::{LinkId, Mesh as Core};
+use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::http::ActiveSync;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -83,6 +85,8 @@ pub struct Mesh {
     address: Option<String>,
     /// Root certificates for the links to other relays.
     trust: Option<PathBuf>,
+    /// Through which all other relays are dialled.
+    proxy: Option<Proxy>,
     /// Which learned addresses may be dialled and passed on to clients.
     reach: Reach,
     /// Results of resolving learned host names.

@@ -124,6 +124,7 @@ impl Mesh {
             failures: Mutex::default(),
             address,
             trust: config.mesh.trust.clone(),
+            proxy: config.mesh.proxy.clone(),
             alone: config.standalone,
             timeouts,
         };

@@ -52,6 +52,11 @@ impl Reach {
         }
     }
 
+    /// Whether all private addresses may be dialled.
+    pub(super) fn allows_all(&self) -> bool {
+        self.mode == AllowPrivate::Yes
+    }
+
     /// Whether a learned address may be dialled.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();

@@ -14,6 +14,7 @@ use sdk_relay_telemetry::clock::unix_now;
 use serde_json::{Map, Value};
 
 use super::known::{Around, Known, KnownRelay, MeshRelay};
+use super::resolve::check_name;
 use super::{Mesh, identity};
 
 /// Most relays that a client receives. It needs one; the others are for when that one is down too.
@@ -100,6 +101,8 @@ impl Mesh {
         let url = url_of(address)?;
         let fits = match literal(&url) {
             Some(ip) => self.reach.allows(ip),
+            // The proxy resolves it, for this relay and for clients that use one.
+            None if self.proxy.is_some() => check_name(&url, Some(&self.reach)).is_ok(),
             None => self.verdicts.get(&url) == Some(true),
         };
         fits.then_some(url)
@@ -119,8 +122,11 @@ impl Mesh {
         fits.then_some(address)
     }
 
-    /// Host names that have to be resolved before clients may receive them, a few at a time.
+    /// Host names that have to be resolved before clients may receive them, a few at a time. None with a proxy.
     pub(super) fn unresolved(&self) -> Vec<String> {
+        if self.proxy.is_some() {
+            return Vec::new();
+        }
         let views = self.read(Core::relays);
         let urls = views.iter().filter_map(|view| url_of(&view.entry.address));
         self.verdicts.due(urls.filter(|url| literal(url).is_none()))

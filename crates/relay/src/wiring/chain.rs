@@ -43,6 +43,7 @@ pub(crate) fn open_source(config: &Config) -> anyhow::Result<Source> {
         rpc_url: node.url.clone(),
         auth: node.auth(),
         zmq: node.zmq.clone(),
+        proxy: node.proxy.clone(),
     })?
     .of_chain(config.network.chain());
     let rpc = node.rpc().clone();

@@ -24,7 +24,7 @@ fn open_oracle(config: &Config, registry: &mut Registry) -> anyhow::Result<Optio
     let Some(url) = &config.blindbit_url else {
         return Ok(None);
     };
-    let oracle = Oracle::new(url, config.network).context("blindbit.url")?;
+    let oracle = Oracle::new(url, config.blindbit_proxy.clone(), config.network).context("blindbit.url")?;
     oracle.counters().register(registry);
     Ok(Some(Arc::new(oracle)))
 }

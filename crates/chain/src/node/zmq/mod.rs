@@ -4,6 +4,7 @@
 //! the counters or full queue it sends one [`Signal::Lost`], so that the follower compares with the node; it retries an
 //! unreachable publisher until the receiver is dropped, and logs it once.
 
+mod connect;
 mod frame;
 mod reader;
 pub(super) mod report;
@@ -16,14 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use sdk_relay_platform::net::Proxy;
 use tokio::{sync::mpsc, time::Instant};
-use zeromq::{Socket as _, SocketEvent, SocketOptions, SocketRecv as _, SubSocket, ZmqError, ZmqMessage};
+use zeromq::{SocketEvent, SocketRecv as _, ZmqMessage};
 
 use crate::node::zmq_address::ZmqAddress;
 use crate::rpc::{RpcClient, RpcError};
 use crate::signals::Signals;
 use crate::source::{EventSource, Signal, Signalling};
-use frame::Topic;
+use connect::{Connection, connect};
 use reader::Reader;
 use silence::SilenceDetector;
 use standing::Standing;
@@ -37,8 +39,6 @@ const MAX_SIGNALS: usize = 1024;
 const WITH_LARGE_TX: usize = 64;
 /// Largest transaction, in bytes, that a signal always carries.
 const SMALL_TX: usize = 16 << 10;
-/// Timeout of one connection attempt. The library retries within it, after 50, 100, 200 ms and so on.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// First wait after a failed attempt.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest wait between attempts: a restarted node is connected within this time.
@@ -56,12 +56,14 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub(super) struct Publisher {
     /// The configured address; `None`: the node reports it.
     configured: Option<String>,
+    /// On the way to the node.
+    proxy: Option<Proxy>,
     standing: Arc<Mutex<Standing>>,
 }
 
 impl Publisher {
     /// `None` if ZMQ is not used.
-    pub(super) fn new(address: ZmqAddress) -> Option<Self> {
+    pub(super) fn new(address: ZmqAddress, proxy: Option<Proxy>) -> Option<Self> {
         let configured = match address {
             ZmqAddress::Off => return None,
             ZmqAddress::At(url) => Some(url),
@@ -69,6 +71,7 @@ impl Publisher {
         };
         Some(Self {
             configured,
+            proxy,
             standing: Arc::default(),
         })
     }
@@ -103,6 +106,7 @@ impl Publisher {
         let (sender, receiver) = mpsc::channel(MAX_SIGNALS);
         let mut listener = Listener {
             configured: self.configured.clone(),
+            proxy: self.proxy.clone(),
             rpc,
             queue: Queue {
                 sender: sender.clone(),
@@ -126,6 +130,7 @@ fn lock(standing: &Mutex<Standing>) -> MutexGuard<'_, Standing> {
 
 struct Listener {
     configured: Option<String>,
+    proxy: Option<Proxy>,
     rpc: RpcClient,
     queue: Queue,
     standing: Arc<Mutex<Standing>>,
@@ -181,14 +186,14 @@ impl Listener {
 
     /// Receives from this address until the connection ends; `false` if it cannot be reached.
     async fn listen_at(&mut self, url: &str) -> bool {
-        match connected(url).await {
-            Ok((socket, events)) => {
+        match connect(url, self.proxy.as_ref()).await {
+            Ok(connection) => {
                 if lock(&self.standing).set_connected() {
                     tracing::info!(url, "receiving ZMQ messages from the node");
                 } else {
                     tracing::debug!(url, "connected to the ZMQ publisher");
                 }
-                let reason = self.receive(url, socket, events).await;
+                let reason = self.receive(url, connection).await;
                 lock(&self.standing).set_ended();
                 tracing::debug!(url, reason, "connection to the ZMQ publisher ended");
                 true
@@ -203,7 +208,7 @@ impl Listener {
     }
 
     /// Forwards the signals of one connection; returns why it ended.
-    async fn receive(&mut self, url: &str, mut socket: SubSocket, mut events: Events) -> String {
+    async fn receive(&mut self, url: &str, mut connection: Connection) -> String {
         let mut reader = Reader::default();
         let mut has_sequence = false;
         let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
@@ -216,7 +221,7 @@ impl Listener {
         let mut checking = true;
         loop {
             tokio::select! {
-                message = socket.recv() => match message {
+                message = connection.socket.recv() => match message {
                     Ok(message) => {
                         silence.on_message();
                         self.pass_on(url, &mut reader, message);
@@ -227,7 +232,7 @@ impl Listener {
                     }
                     Err(error) => return error.to_string(),
                 },
-                event = events.next() => match event {
+                event = connection.events.next() => match event {
                     Some(SocketEvent::Disconnected(_) | SocketEvent::Closed) | None => return "disconnected".to_owned(),
                     Some(_) => {}
                 },
@@ -323,22 +328,6 @@ async fn answered(rpc: RpcClient, url: String) -> Option<topics::Missing> {
         }
         tokio::time::sleep(MAX_BACKOFF).await;
     }
-}
-
-type Events = futures_util::stream::BoxStream<'static, SocketEvent>;
-
-/// One connection, subscribed. The library's own reconnection is not used: it waits up to 30 s between attempts and
-/// does not report failed ones.
-async fn connected(url: &str) -> Result<(SubSocket, Events), ZmqError> {
-    let mut options = SocketOptions::default();
-    options.connect_timeout(CONNECT_TIMEOUT);
-    let mut socket = SubSocket::with_options(options);
-    let events = socket.monitor().boxed();
-    for topic in Topic::ALL {
-        socket.subscribe(topic.name()).await?;
-    }
-    socket.connect(url).await?;
-    Ok((socket, events))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What a relay would receive over ZMQ, for a check of the configuration.
 
-use super::{connected, reported, topics};
+use sdk_relay_platform::net::Proxy;
+
+use super::connect::connect;
+use super::{reported, topics};
 use crate::node::zmq_address::ZmqAddress;
 use crate::rpc::{RpcClient, RpcError};
 
@@ -24,8 +27,8 @@ pub enum ZmqReport {
     },
 }
 
-/// Asks the node what it publishes, and connects to the publisher.
-pub async fn zmq_report(rpc: &RpcClient, address: &ZmqAddress) -> Result<ZmqReport, RpcError> {
+/// Asks the node what it publishes, and connects to the publisher, through the proxy if there is one.
+pub async fn zmq_report(rpc: &RpcClient, address: &ZmqAddress, proxy: Option<&Proxy>) -> Result<ZmqReport, RpcError> {
     let url = match address {
         ZmqAddress::Off => return Ok(ZmqReport::Off),
         ZmqAddress::At(url) => url.clone(),
@@ -36,7 +39,7 @@ pub async fn zmq_report(rpc: &RpcClient, address: &ZmqAddress) -> Result<ZmqRepo
     };
     let missing = topics::missing(rpc.clone(), url.clone()).await.flatten();
     Ok(ZmqReport::Published {
-        unreachable: connected(&url).await.err().map(|error| error.to_string()),
+        unreachable: connect(&url, proxy).await.err().map(|error| error.to_string()),
         lacks_sequence: missing.as_ref().is_some_and(|missing| missing.lacks_sequence),
         missing: missing.map(|missing| missing.advice),
         url,

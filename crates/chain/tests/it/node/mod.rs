@@ -27,6 +27,7 @@ pub(crate) fn source_with(node: &Bitcoind, auth: Auth) -> NodeSource {
         rpc_url: node.rpc_url(),
         auth,
         zmq: ZmqAddress::At(node.zmq_url()),
+        proxy: None,
     })
     .unwrap()
 }

@@ -39,6 +39,7 @@ pub(crate) fn source(node: &Bitcoind) -> Arc<dyn ChainSource> {
         rpc_url: node.rpc_url(),
         auth: Auth::CookieFile(node.cookie_file()),
         zmq: ZmqAddress::Reported,
+        proxy: None,
     };
     Arc::new(NodeSource::new(config).unwrap())
 }
