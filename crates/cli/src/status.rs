@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::{say, say_error};
+use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::encode_text;
 use sdk_relay_scan::token_from_file;
 use sdk_relay_transport::tls;
@@ -47,6 +48,9 @@ pub(super) struct Arguments {
     /// PEM file of certificates to trust for an https:// relay, in place of those of the system
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// SOCKS proxy on the way to the relay of --url, for example Tor: socks5://127.0.0.1:9050
+    #[arg(long, value_name = "URL", requires = "url")]
+    proxy: Option<Proxy>,
 }
 
 /// Prints the status. Fails if the relay does not answer, or is critical.
@@ -76,7 +80,12 @@ fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
     if arguments.ca.is_some() && !url.starts_with("https://") {
         bail!("--ca is for an https:// relay, and {url} is not one: its connection is not encrypted");
     }
-    Relay::new(url, given.or(token), arguments.ca.clone().or(own_ca))
+    Relay::new(
+        url,
+        given.or(token),
+        arguments.ca.clone().or(own_ca),
+        arguments.proxy.clone(),
+    )
 }
 
 fn own_url(config: &Config) -> String {

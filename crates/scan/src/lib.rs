@@ -3,8 +3,11 @@
 //! A client of the WebSocket API; the relay scans. The keys come from a file or are typed in, because other users can
 //! read the arguments of a process.
 
+mod proxy;
+
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,10 +16,13 @@ use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
 use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, Topic};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_console::{new_bar, say, say_error};
+use sdk_relay_platform::net::Proxy;
 use sdk_relay_transport::tls;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
+
+use proxy::ThroughProxy;
 
 /// Maximum size of the key file: two keys and some whitespace.
 const MAX_KEY_FILE: u64 = 4096;
@@ -61,6 +67,9 @@ pub struct Arguments {
     /// File with the relay's read token [default with this machine's relay: auth.read_token of the configuration]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// SOCKS proxy on the way to the relay of --relay, for example Tor: socks5://127.0.0.1:9050
+    #[arg(long, value_name = "URL", requires = "relay")]
+    proxy: Option<Proxy>,
 }
 
 /// Prints each payment as a line of JSON on standard output, and the progress on standard error.
@@ -104,6 +113,7 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
         url: &url,
         token: given.or(token),
         ca: arguments.ca.or(own_ca),
+        proxy: arguments.proxy,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -118,10 +128,11 @@ struct Access<'a> {
     url: &'a str,
     token: Option<Zeroizing<String>>,
     ca: Option<PathBuf>,
+    proxy: Option<Proxy>,
 }
 
 async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
-    let Access { url, token, ca } = access;
+    let Access { url, token, ca, proxy } = access;
     let from = watch.from_height.unwrap_or_default();
     let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
@@ -131,6 +142,9 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
     }
     if let Some(ca) = ca {
         builder = builder.trust(ca);
+    }
+    if let Some(proxy) = proxy {
+        builder = builder.dialer(Arc::new(ThroughProxy(proxy)));
     }
     let (client, mut events) = builder.reconnect(false).connect().await.map_err(|error| {
         let todo = match &error {

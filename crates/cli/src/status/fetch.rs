@@ -11,9 +11,9 @@ use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use sdk_relay_chain::rpc::causes;
+use sdk_relay_chain::rpc::{Connector, causes, proxy_error};
+use sdk_relay_platform::net::Proxy;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -25,6 +25,8 @@ use zeroize::Zeroizing;
 
 /// Timeout of an answer: the relay gives all of them from memory.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// The same through a proxy, which takes up to 25 s to connect (`Proxy::connect`).
+const PROXIED_ANSWER_WITHIN: Duration = Duration::from_secs(40);
 /// Largest answer: a list of relays has at most a thousand entries of about 1 KB.
 const LARGEST_ANSWER: usize = 4 << 20;
 
@@ -32,7 +34,8 @@ const LARGEST_ANSWER: usize = 4 << 20;
 pub(super) struct Relay {
     url: String,
     token: Option<HeaderValue>,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
+    answer_within: Duration,
 }
 
 /// Its answers, as it has sent them.
@@ -52,10 +55,17 @@ pub(super) struct Answers {
 
 impl Relay {
     /// `ca`: the only certificates to trust for `https://`.
-    pub(super) fn new(url: String, token: Option<Zeroizing<String>>, ca: Option<PathBuf>) -> anyhow::Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(ANSWER_WITHIN));
-        connector.enforce_http(false);
+    pub(super) fn new(
+        url: String,
+        token: Option<Zeroizing<String>>,
+        ca: Option<PathBuf>,
+        proxy: Option<Proxy>,
+    ) -> anyhow::Result<Self> {
+        let answer_within = if proxy.is_some() {
+            PROXIED_ANSWER_WITHIN
+        } else {
+            ANSWER_WITHIN
+        };
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .context("TLS is not available")?
@@ -65,7 +75,7 @@ impl Relay {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(connector);
+            .wrap_connector(Connector::new(ANSWER_WITHIN, proxy));
         let header = |token: Zeroizing<String>| {
             let text = Zeroizing::new(format!("Bearer {}", token.trim()));
             let mut value = HeaderValue::from_str(&text).context("the token is not printable ASCII")?;
@@ -76,6 +86,7 @@ impl Relay {
             url,
             token: token.map(header).transpose()?,
             client: Client::builder(TokioExecutor::new()).build(connector),
+            answer_within,
         })
     }
 
@@ -108,7 +119,7 @@ impl Relay {
                 anyhow::anyhow!(
                     "no relay answers at {} ({}): start it, or name another one with --url",
                     self.url,
-                    causes(&error)
+                    proxy_error(&error).map_or_else(|| causes(&error), ToString::to_string)
                 )
             })?;
             let status = answer.status();
@@ -116,8 +127,8 @@ impl Relay {
             let body = body.map_err(|error| anyhow::anyhow!("the answer to {uri} is incomplete: {error}"))?;
             anyhow::Ok((status, body.to_bytes()))
         };
-        let Ok(answer) = timeout(ANSWER_WITHIN, exchange).await else {
-            bail!("{uri} does not answer within {} s", ANSWER_WITHIN.as_secs());
+        let Ok(answer) = timeout(self.answer_within, exchange).await else {
+            bail!("{uri} does not answer within {} s", self.answer_within.as_secs());
         };
         let (status, body) = answer?;
         match status {
