@@ -27,6 +27,7 @@ mod ports;
 mod probe;
 mod relay;
 mod rpc;
+mod socks;
 
 pub use bare::{Bare, UPGRADE, close_code, frame};
 pub use child::GuardedChild;
@@ -40,3 +41,4 @@ pub use pool::PooledNode;
 pub use probe::Probe;
 pub use relay::{RelayEnded, RelayOptions, RelayProcess, relay_exe};
 pub use rpc::{Rpc, RpcError};
+pub use socks::{SocksMode, SocksProxy};

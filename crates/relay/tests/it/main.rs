@@ -47,6 +47,7 @@ mod story;
 mod supervision;
 mod support;
 mod tls;
+mod tor;
 mod unread_answers;
 mod wallet_command;
 mod websocket;
