@@ -3,6 +3,7 @@
 //! This crate depends on no other part of the relay: measured values are passed in.
 
 pub mod clock;
+mod histogram;
 pub mod log;
 mod node;
 mod process;
@@ -12,11 +13,12 @@ mod traffic;
 mod version;
 mod vitals;
 
+pub use histogram::{Bounds, Histogram, HistogramFamily};
 pub use log::LogTap;
 pub use node::NodeFigures;
 pub use process::{Process, ProcessFigures};
 pub use rate::Rate;
 pub use timings::{Stages, Timings};
 pub use traffic::{Traffic, WatchTraffic};
-pub use version::SOFTWARE_VERSION;
+pub use version::{SOFTWARE_VERSION, register_build};
 pub use vitals::{Vitals, WalletState};

@@ -18,6 +18,14 @@ pub struct ProcessFigures {
     pub memory_bytes: Option<u64>,
     /// Share of one processor since the last measurement, in percent.
     pub cpu_percent: Option<f64>,
+    /// Processor time since the start, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Unix second of its start.
+    pub start_time: Option<u64>,
+    /// Open file descriptors.
+    pub open_files: Option<u64>,
+    /// Number of file descriptors that it may open.
+    pub max_files: Option<u64>,
     /// Size of the files in the data directory in bytes.
     pub disk_bytes: Option<u64>,
     /// `"128MB"`.
@@ -80,6 +88,11 @@ impl Process {
         ProcessFigures {
             memory_bytes,
             cpu_percent,
+            // Milliseconds.
+            cpu_seconds: process.map(|p| p.accumulated_cpu_time() as f64 / 1e3),
+            start_time: process.map(sysinfo::Process::start_time),
+            open_files: process.and_then(sysinfo::Process::open_files).map(|n| n as u64),
+            max_files: process.and_then(sysinfo::Process::open_files_limit).map(|n| n as u64),
             disk_bytes,
             memory_usage: memory_bytes.map(size_text),
             cpu_usage: cpu_percent.map(|percent| format!("{percent}%")),
@@ -124,6 +137,9 @@ mod tests {
         let figures = Process::new(dir.path()).figures();
         assert_eq!(figures.disk_bytes, Some(1234));
         assert!(figures.memory_bytes.is_some_and(|m| m > 1_000_000), "{figures:?}");
-        assert!(figures.cpu_percent.is_some());
+        assert!(figures.cpu_percent.is_some() && figures.cpu_seconds.is_some());
+        assert!(figures.start_time.is_some_and(|t| t > 1_600_000_000), "{figures:?}");
+        let (open, most) = (figures.open_files.unwrap(), figures.max_files.unwrap());
+        assert!(open >= 3 && open < most, "{figures:?}");
     }
 }

@@ -8,28 +8,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::registry::{Registry, Unit};
 use sdk_relay_protocol::http::{EventTimings, TimingsHistogram};
 use tokio::time::Instant;
 
 use crate::clock::unix_now;
+use crate::histogram::{Bounds, Histogram};
 
 /// Commits that are kept: some hours of blocks, or the payments that fit on a page.
 const KEPT: usize = 64;
-/// Bounds of the histogram, from the fastest local commit to the slowest poll of a node.
-const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+/// Bounds of the histogram, from the fastest local commit to the slowest poll of a node; whole milliseconds.
+const BOUNDS: Bounds = &[
+    1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000,
+];
 
 /// Timings of the events of the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Timings {
-    recent: Mutex<Recent>,
+    recent: Mutex<VecDeque<Commit>>,
+    /// From the signal of the node to the first client.
+    delay: Histogram,
     /// The highest event that was handed to a client: each further delivery of it is a comparison, without a lock.
     delivered: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Recent {
-    commits: VecDeque<Commit>,
-    counts: [u64; BOUNDS_MS.len() + 1],
 }
 
 /// Stages of the events that one change of the node caused, up to their commit.
@@ -54,14 +54,34 @@ struct Commit {
     client: Option<Duration>,
 }
 
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            recent: Mutex::default(),
+            delay: Histogram::new(BOUNDS),
+            delivered: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Timings {
+    /// Registers the histogram below `sdk_relay_`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.sub_registry_with_prefix("sdk_relay").register_with_unit(
+            "event_delay",
+            "Time from the signal of the node until the first WebSocket connection has the events of the log",
+            Unit::Seconds,
+            self.delay.clone(),
+        );
+    }
+
     /// Records a commit of the events from `first` to `last`. To be called before they are published.
     pub fn committed(&self, first: u64, last: u64, types: Vec<&'static str>, stages: Stages) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.commits.len() == KEPT {
-            recent.commits.pop_front();
+        if recent.len() == KEPT {
+            recent.pop_front();
         }
-        recent.commits.push_back(Commit {
+        recent.push_back(Commit {
             first,
             last,
             types,
@@ -82,16 +102,11 @@ impl Timings {
         if last <= self.delivered.swap(last, Ordering::Relaxed) {
             return;
         }
-        let Recent { commits, counts } = &mut *recent;
-        let newest = commits.iter_mut().rev().take_while(|commit| commit.last >= first);
+        let newest = recent.iter_mut().rev().take_while(|commit| commit.last >= first);
         for commit in newest.filter(|commit| commit.first <= last && commit.client.is_none()) {
             let client = commit.committed.elapsed();
             commit.client = Some(client);
-            let total = commit.stages.total() + client;
-            let bucket = BOUNDS_MS
-                .iter()
-                .position(|bound| total <= Duration::from_millis(*bound));
-            counts[bucket.unwrap_or(BOUNDS_MS.len())] += 1;
+            self.delay.observe(commit.stages.total() + client);
         }
     }
 
@@ -99,10 +114,10 @@ impl Timings {
     pub fn snapshot(&self) -> (Vec<EventTimings>, TimingsHistogram) {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let histogram = TimingsHistogram {
-            bounds_ms: BOUNDS_MS.to_vec(),
-            counts: recent.counts.to_vec(),
+            bounds_ms: self.delay.bounds().iter().map(|micros| micros / 1_000).collect(),
+            counts: self.delay.counts(),
         };
-        (recent.commits.iter().map(Commit::view).collect(), histogram)
+        (recent.iter().map(Commit::view).collect(), histogram)
     }
 }
 
@@ -180,10 +195,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(received(&timings), [false, true, false]);
-        tokio::time::advance(Duration::from_secs(9)).await;
+        tokio::time::advance(Duration::from_secs(19)).await;
         timings.delivered(3, 3);
         assert_eq!(received(&timings), [false, true, true]);
-        assert_eq!(timings.snapshot().1.counts[BOUNDS_MS.len()], 1, "beyond all bounds");
+        assert_eq!(timings.snapshot().1.counts[BOUNDS.len()], 1, "beyond all bounds");
     }
 
     #[test]
