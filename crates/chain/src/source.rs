@@ -119,6 +119,8 @@ pub struct Signalling {
     pub url: Option<String>,
     /// Whether the node has reported this address; otherwise it is configured.
     pub is_reported: bool,
+    /// Whether there is a connection now.
+    pub is_connected: bool,
     /// Since when it is unreachable, and why.
     pub unreached: Option<(Instant, String)>,
     /// Topics that the node does not publish there, according to the node.

@@ -7,6 +7,7 @@ mod auth;
 mod connector;
 mod envelope;
 mod error;
+mod metrics;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
@@ -16,11 +17,13 @@ use hyper::StatusCode;
 use sdk_relay_platform::net::Proxy;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
+use tokio::time::Instant;
 
 pub use auth::Auth;
 pub use connector::{Connector, HttpStream, proxy_error};
 pub(crate) use error::excerpt;
 pub use error::{RpcError, ServerError, code};
+pub use metrics::RpcMetrics;
 pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
 
 use envelope::RawOutcome;
@@ -82,8 +85,20 @@ impl RpcClient {
     /// Every [`RpcError`] but `Address`; an error of the node is [`RpcError::Server`].
     pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, RpcError> {
         let body = envelope::request(method, &params);
-        let reply = self.transport.post(&self.path, body, timeout_of(method)).await?;
-        envelope::reply(self.at(), method, reply.status, &reply.body)
+        self.timed(method, async {
+            let reply = self.transport.post(&self.path, body, timeout_of(method)).await?;
+            envelope::reply(self.at(), method, reply.status, &reply.body)
+        })
+        .await
+    }
+
+    /// Records time and outcome of a request.
+    async fn timed<T>(&self, request: &str, reply: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {
+        let begun = Instant::now();
+        let reply = reply.await;
+        let metrics = self.transport.metrics();
+        metrics.record(request, begun.elapsed(), reply.as_ref().err());
+        reply
     }
 
     /// Many calls, each with its own outcome, in the given order. One HTTP request carries up to [`MAX_BATCH`] calls;
@@ -114,8 +129,11 @@ impl RpcClient {
                 .map(|(method, _)| timeout_of(method))
                 .max()
                 .unwrap_or(CALL_TIMEOUT);
-            let reply = self.transport.post(&self.path, envelope::batch(part), timeout).await?;
-            outcomes.append(&mut envelope::batch_reply(self.at(), part, reply.status, &reply.body)?);
+            let batch = self.timed(metrics::BATCH, async {
+                let reply = self.transport.post(&self.path, envelope::batch(part), timeout).await?;
+                envelope::batch_reply(self.at(), part, reply.status, &reply.body)
+            });
+            outcomes.append(&mut batch.await?);
         }
         Ok(outcomes)
     }
@@ -134,8 +152,14 @@ impl RpcClient {
 
     /// As [`rest_get`](Self::rest_get), with status and body: the body of a 404 names what the node does not have.
     pub(crate) async fn rest(&self, path: &str) -> Result<(StatusCode, Bytes), RpcError> {
-        let reply = self.transport.get(path, LONG_CALL_TIMEOUT).await?;
+        let reply = self.transport.get(path, LONG_CALL_TIMEOUT);
+        let reply = self.timed(metrics::REST, reply).await?;
         Ok((reply.status, reply.body))
+    }
+
+    /// Times and errors of the requests of all clones.
+    pub fn metrics(&self) -> &RpcMetrics {
+        self.transport.metrics()
     }
 
     /// Number of connection breaks so far. After a change the node may have been restarted, or replaced.

@@ -25,6 +25,7 @@ use super::{
     auth::{Credentials, Presented},
     connector::proxy_error,
     error::excerpt,
+    metrics::RpcMetrics,
 };
 
 /// Concurrent requests. An older node has 4 threads and queues 16 requests before it answers 503; other programs need
@@ -52,6 +53,7 @@ pub(super) struct Transport {
     credentials: Credentials,
     in_flight: Semaphore,
     breaks: AtomicU64,
+    metrics: RpcMetrics,
 }
 
 impl Transport {
@@ -67,6 +69,7 @@ impl Transport {
             credentials: Credentials::new(auth),
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
             breaks: AtomicU64::new(0),
+            metrics: RpcMetrics::default(),
         })
     }
 
@@ -76,6 +79,10 @@ impl Transport {
 
     pub(super) fn breaks(&self) -> u64 {
         self.breaks.load(Ordering::Acquire)
+    }
+
+    pub(super) fn metrics(&self) -> &RpcMetrics {
+        &self.metrics
     }
 
     /// An authorised JSON request. If the node refuses the cookie, it is read again, or the next one is tried.

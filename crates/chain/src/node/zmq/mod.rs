@@ -85,6 +85,7 @@ impl Publisher {
         Some(Signalling {
             url: standing.url.clone(),
             is_reported: self.configured.is_none(),
+            is_connected: standing.is_connected(),
             unreached: standing.unreached().cloned(),
             is_partial: standing.is_partial(),
             missing: standing.missing.as_ref().map(|missing| missing.advice.clone()),

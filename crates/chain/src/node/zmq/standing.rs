@@ -47,6 +47,10 @@ impl Standing {
         matches!(self.state, State::Absent)
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected)
+    }
+
     /// Topics are known to be missing without which changes are not announced.
     pub(super) fn is_partial(&self) -> bool {
         !self.has_sequence && self.missing.as_ref().is_some_and(|missing| missing.lacks_sequence)
@@ -54,8 +58,7 @@ impl Standing {
 
     /// All changes are known to be announced.
     pub(super) fn signals_all(&self) -> bool {
-        let is_connected = matches!(self.state, State::Connected);
-        is_connected && (self.has_sequence || (self.is_checked && !self.is_partial()))
+        self.is_connected() && (self.has_sequence || (self.is_checked && !self.is_partial()))
     }
 
     pub(super) fn event_source(&self) -> Option<EventSource> {
