@@ -67,7 +67,8 @@ pub fn start(
         detection: detection.clone(),
         reading_fails: false,
     });
-    let (scheduler, outcomes) = Scheduler::start(&parts.scanner, threads).map_err(StartError::Thread)?;
+    let (scheduler, outcomes) =
+        Scheduler::start(&parts.scanner, threads, &parts.metrics.scans).map_err(StartError::Thread)?;
     let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
     threads
         .spawn_thread("detect", Box::pin(worker.run(events, commands, outcomes, stop)))

@@ -1,10 +1,17 @@
 //! What detection counts.
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
+use sdk_relay_scheduler::ScanMetrics;
+use sdk_relay_telemetry::{Bounds, Histogram};
+
+/// From a disk with a write cache to one that is overloaded.
+const COMMIT_BOUNDS: Bounds = &[
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
+];
 
 /// Counters of detection since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[allow(
     missing_docs,
     reason = "the help text of each counter explains it, where it is registered"
@@ -17,6 +24,25 @@ pub struct DetectionMetrics {
     pub transactions_scanned: Counter,
     /// Only an administrator may read it: beside the mempool it shows which transaction paid a client.
     pub watch_payments_detected: Counter,
+    pub events_logged: Counter,
+    pub commit_seconds: Histogram,
+    pub scans: ScanMetrics,
+}
+
+impl Default for DetectionMetrics {
+    fn default() -> Self {
+        Self {
+            payments_detected: Counter::default(),
+            payments_reverted: Counter::default(),
+            blocks_connected: Counter::default(),
+            blocks_disconnected: Counter::default(),
+            transactions_scanned: Counter::default(),
+            watch_payments_detected: Counter::default(),
+            events_logged: Counter::default(),
+            commit_seconds: Histogram::new(COMMIT_BOUNDS),
+            scans: ScanMetrics::default(),
+        }
+    }
 }
 
 impl DetectionMetrics {
@@ -41,6 +67,14 @@ impl DetectionMetrics {
             "Transactions scanned, in blocks and in the mempool",
             &self.transactions_scanned,
         );
+        counter("events_logged", "Events written to the log", &self.events_logged);
+        registry.register_with_unit(
+            "commit",
+            "Time of writing events and the tip to the log, until they are on the disk; with the retries of a write that failed",
+            Unit::Seconds,
+            self.commit_seconds.clone(),
+        );
+        self.scans.register(private);
         private.sub_registry_with_prefix("sdk_relay").register(
             "watch_payments_detected",
             "Payments sent to watches, in the mempool and in blocks",

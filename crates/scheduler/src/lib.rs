@@ -12,6 +12,7 @@
 //!   its block ([`Batch::cancel`]).
 
 mod fair;
+mod metrics;
 mod pieces;
 mod queue;
 mod row;
@@ -26,8 +27,10 @@ use std::sync::{Arc, Weak};
 use sdk_relay_bip352::{Match, Prepared, Receiver};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_telemetry::clock::unix_now;
+use tokio::time::Instant;
 
 pub use fair::Fair;
+pub use metrics::ScanMetrics;
 pub use row::{Facts, Row};
 pub use spawn::{SpawnThread, ThreadWork};
 pub use threads::Scheduler;
@@ -72,6 +75,8 @@ pub struct Batch {
     pub seen: u64,
     /// The first event that must not be sent to an owner before this batch is scanned for it; `None`: no event waits.
     pub mark: Option<u64>,
+    /// When it was made, for [`ScanMetrics`].
+    begun: Instant,
     /// Rows of one piece.
     chunk: usize,
     cancelled: AtomicBool,
@@ -87,6 +92,7 @@ impl Batch {
             block: None,
             seen: unix_now(),
             mark: None,
+            begun: Instant::now(),
             chunk: (pairs / receivers.max(1)).clamp(ROWS_AT_LEAST, ROWS_AT_MOST),
             cancelled: AtomicBool::new(false),
         }

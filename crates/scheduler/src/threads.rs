@@ -14,7 +14,7 @@ use tokio::task::coop::consume_budget;
 
 use super::pieces::{Piece, Scan, Searching};
 use super::queue::{Behind, Queue};
-use super::{Batch, Client, Outcome, Owner, PIECE};
+use super::{Batch, Client, Outcome, Owner, PIECE, ScanMetrics};
 use crate::SpawnThread;
 
 /// Capacity of the queue of outcomes to detection. Threads wait while it is full, so that memory stays bounded while
@@ -48,7 +48,11 @@ struct State {
 
 impl Scheduler {
     /// Starts one thread for each processor, and one for the mempool only.
-    pub fn start(scanner: &Scanner, threads: &dyn SpawnThread) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
+    pub fn start(
+        scanner: &Scanner,
+        threads: &dyn SpawnThread,
+        metrics: &ScanMetrics,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Outcome>)> {
         let (outcomes, receiver) = mpsc::channel(OUTCOMES_AHEAD);
         let scheduler = Self { shared: Arc::default() };
         for n in 0..=available_parallelism().map_or(1, NonZero::get) {
@@ -57,6 +61,7 @@ impl Scheduler {
                 shared: Arc::clone(&scheduler.shared),
                 scanner: scanner.clone(),
                 outcomes: outcomes.clone(),
+                metrics: metrics.clone(),
             };
             threads.spawn_thread("scan", Box::pin(thread.run(express)))?;
         }
@@ -104,6 +109,7 @@ struct Thread {
     shared: Arc<Shared>,
     scanner: Scanner,
     outcomes: mpsc::Sender<Outcome>,
+    metrics: ScanMetrics,
 }
 
 /// What a thread does next.
@@ -221,6 +227,7 @@ impl Thread {
 
     async fn report(&self, ended: Vec<(Owner, Arc<Batch>)>) -> Result<(), Ended> {
         for (owner, batch) in ended {
+            self.metrics.scanned(&batch);
             self.send(Outcome::Done { owner, batch }).await?;
         }
         Ok(())

@@ -104,7 +104,10 @@ impl Worker {
         if self.parts.vitals.set_store_fails(false) {
             tracing::info!("events can be written again");
         }
-        self.time_commit(&batch, detected);
+        let written = detected.elapsed();
+        self.parts.metrics.commit_seconds.observe(written);
+        self.parts.metrics.events_logged.inc_by(batch.events.len() as u64);
+        self.time_commit(&batch, detected, written);
         self.next_event_id += batch.events.len() as u64;
         self.parts.hub.publish(batch.events, batch.block);
     }
@@ -112,7 +115,7 @@ impl Worker {
 
 impl Worker {
     /// Records the times of a batch that is committed and not published yet. Events of the mesh have none.
-    fn time_commit(&self, batch: &Batch, detected: Instant) {
+    fn time_commit(&self, batch: &Batch, detected: Instant, written: Duration) {
         let (Some((noticed, available)), Some(first), Some(last)) =
             (self.observed, batch.events.first(), batch.events.last())
         else {
@@ -123,7 +126,7 @@ impl Worker {
         let stages = Stages {
             node: available - noticed,
             detect: detected - available,
-            log: detected.elapsed(),
+            log: written,
         };
         self.parts.timings.committed(first.id, last.id, types, stages);
     }
