@@ -1,5 +1,7 @@
-//! `GET /metrics`: JSON as in the reference, or OpenMetrics text for Prometheus, with the same figures.
+//! `GET /metrics`: JSON as in the reference, or a text for Prometheus, which has further figures.
 
+mod accept;
+mod plain;
 mod text;
 
 use std::sync::Arc;
@@ -8,7 +10,8 @@ use axum::Extension;
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, VARY};
+use sdk_relay_chain::ChainSource;
 use sdk_relay_events::Hub;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::{BitcoinMetrics, Metrics, RelayMetrics, SystemMetrics};
@@ -17,6 +20,9 @@ use sdk_relay_telemetry::Traffic;
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::Peer;
 
+use accept::Format;
+use text::Reading;
+
 use crate::access::may_administer;
 use crate::origins::is_foreign_page;
 use crate::requests::HttpMetrics;
@@ -24,13 +30,13 @@ use crate::state::{Figures, Shared};
 
 /// Initial capacity of the JSON, to avoid reallocations.
 const JSON_BYTES: usize = 2 << 10;
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Returns the metrics of the relay, as JSON or as text.
 ///
-/// The relay returns OpenMetrics text if `Accept` prefers `text/plain` or `application/openmetrics-text`, as
-/// Prometheus does. Counts of watches, of the payments that they find and of messages about them are only present for
-/// an administrator.
+/// `Accept` selects the format: `text/plain` is the text format 0.0.4 of Prometheus, `application/openmetrics-text` is
+/// OpenMetrics 1.0.0, which Prometheus prefers; everything else is JSON. Both texts have the same metrics, and more
+/// than the JSON. Counts of watches, of the payments that they find and of messages about them, the times of their
+/// scans and those of broadcasts are only present for an administrator.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -39,9 +45,10 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     security(("readToken" = []), ("adminToken" = [])),
     responses((
         status = 200,
-        description = "The same figures in both formats",
+        description = "The metrics, in the format that `Accept` prefers",
         content(
             (Metrics = "application/json"),
+            (String = "text/plain", example = "# HELP sdk_relay_uptime_seconds Seconds since the start.\n# TYPE sdk_relay_uptime_seconds gauge\nsdk_relay_uptime_seconds 3600\n"),
             (String = "application/openmetrics-text", example = "# HELP sdk_relay_uptime_seconds Seconds since the start.\n# TYPE sdk_relay_uptime_seconds gauge\nsdk_relay_uptime_seconds 3600\n# EOF\n"),
         ),
     )),
@@ -57,24 +64,46 @@ pub(super) async fn metrics(
     let is_administrator = !is_foreign_page(&headers, &config, host.as_ref())
         && may_administer(&config, peer.ip(), host.as_ref(), &headers).is_ok();
     let figures = figures(&view, is_administrator);
-    if prefers_text(&headers) {
-        return match text::text(&view.figures, &figures) {
-            Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
-            Err(_) => ApiError::internal().into_response(),
-        };
-    }
+    let format = Format::preferred(&headers);
+    let body = match format {
+        Format::Json => json(&figures),
+        Format::Text => openmetrics(&view, &figures).map(|text| plain::plain(&text).into_bytes()),
+        Format::OpenMetrics => openmetrics(&view, &figures).map(String::into_bytes),
+    };
+    // Formatting numbers and texts in memory cannot fail.
+    let Some(body) = body else {
+        return ApiError::internal().into_response();
+    };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(format.content_type())),
+        (VARY, HeaderValue::from(ACCEPT)),
+    ];
+    (headers, body).into_response()
+}
+
+fn json(figures: &Metrics) -> Option<Vec<u8>> {
     let mut body = Vec::with_capacity(JSON_BYTES);
-    match serde_json::to_writer(&mut body, &figures) {
-        Ok(()) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        // Serialising numbers and texts cannot fail.
-        Err(_) => ApiError::internal().into_response(),
-    }
+    serde_json::to_writer(&mut body, figures).ok()?;
+    Some(body)
+}
+
+fn openmetrics(view: &View, figures: &Metrics) -> Option<String> {
+    let status = &view.status;
+    let reading = Reading {
+        metrics: figures,
+        problems: status.condition().1.len(),
+        readiness: status.readiness(),
+        signalling: view.chain.signalling(),
+        process: &status.process(),
+    };
+    text::text(&view.figures, &reading).ok()
 }
 
 /// Sources of the figures.
 pub(super) struct View {
     settings: Arc<Settings>,
     status: Status,
+    chain: Arc<dyn ChainSource>,
     traffic: Arc<Traffic>,
     requests: HttpMetrics,
     hub: Arc<Hub>,
@@ -86,6 +115,7 @@ impl FromRef<Shared> for View {
         Self {
             settings: FromRef::from_ref(shared),
             status: FromRef::from_ref(shared),
+            chain: FromRef::from_ref(shared),
             traffic: FromRef::from_ref(shared),
             requests: FromRef::from_ref(shared),
             hub: FromRef::from_ref(shared),
@@ -150,35 +180,8 @@ fn node_figures(last: BitcoinMetrics, tip: Option<u32>) -> BitcoinMetrics {
     }
 }
 
-/// Whether a text format precedes JSON in `Accept`, by quality and then by position (RFC 9110, section 12.5.1).
-fn prefers_text(headers: &HeaderMap) -> bool {
-    let accepts = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','));
-    let best = accepts.rev().filter_map(preference).max_by(|a, b| a.1.total_cmp(&b.1));
-    best.is_some_and(|(is_text, quality)| is_text && quality > 0.0)
-}
-
-/// One entry of `Accept`: whether it is a text format, and its quality.
-fn preference(entry: &str) -> Option<(bool, f64)> {
-    let mut parts = entry.split(';').map(str::trim);
-    let is_text = match parts.next()? {
-        "text/plain" | "application/openmetrics-text" => true,
-        "application/json" | "application/*" | "*/*" => false,
-        _ => return None,
-    };
-    let quality = parts
-        .find_map(|p| p.strip_prefix("q="))
-        .map_or(Some(1.0), |q| q.parse().ok())?;
-    Some((is_text, quality))
-}
-
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -195,24 +198,5 @@ mod tests {
             None,
             "the node does not answer"
         );
-    }
-
-    #[test]
-    fn the_text_format_is_chosen_by_accept() {
-        let of =
-            |accept: &'static str| prefers_text(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]));
-        // Prometheus 2 and 3.
-        assert!(of(
-            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-        ));
-        assert!(of("text/plain"));
-        assert!(of("text/plain, application/json"));
-        assert!(!of("application/json, text/plain"));
-        assert!(!of("application/json"));
-        assert!(!of("*/*"));
-        assert!(!of("text/html"));
-        assert!(!of("text/plain;q=0.1, application/json;q=0.9"));
-        assert!(!of("text/plain;q=0"));
-        assert!(!prefers_text(&HeaderMap::new()));
     }
 }

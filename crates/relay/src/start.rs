@@ -8,7 +8,7 @@ use sdk_relay_detect::begin_log;
 use sdk_relay_events::Hub;
 use sdk_relay_platform::clock;
 use sdk_relay_service::{data_files, preflight};
-use sdk_relay_telemetry::LogTap;
+use sdk_relay_telemetry::{LogTap, register_build};
 use sdk_relay_transport::{Ports, Tls};
 
 use crate::relay::{Parts, Relay};
@@ -46,6 +46,7 @@ impl Relay {
         let data_dir = DataDir::open(&config.data_dir)?;
         data_files::restrict_access(data_dir.path());
         let tls = Tls::open(&config)?;
+        let engine_name = engine.name();
         let wallet = open_wallet(engine, data_dir.path(), &config)?;
         let store = Arc::new(open_store(&data_dir, &config)?);
         let source = open_source(&config)?;
@@ -55,6 +56,8 @@ impl Relay {
         let recent = recent_blocks(&store)?;
         let hub = Arc::new(Hub::new(Arc::clone(&store))?);
         let mut registries = Registries::default();
+        register_build(&mut registries.public, config.network.name(), engine_name);
+        source.register(&mut registries);
         let metrics = Metrics::new(recent.last().map(|block| block.height), &mut registries);
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let listens_on = format!("{scheme}://{ws_addr}");

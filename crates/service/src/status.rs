@@ -230,17 +230,22 @@ impl Status {
         (condition, problems)
     }
 
+    /// What the relay needs to be ready, by the names that metrics use, and whether it has it.
+    pub fn readiness(&self) -> [(&'static str, bool); 5] {
+        let follow = self.0.follow.borrow();
+        [
+            ("chain", matches!(follow.state, FollowState::Following)),
+            ("mempool", self.0.vitals.mempool_known()),
+            ("detection", follow.tip.map(|t| t.height) == self.0.vitals.tip()),
+            ("store", !self.0.vitals.store_fails()),
+            ("process", self.0.failure.borrow().is_none()),
+        ]
+    }
+
     /// Why the relay is not ready: `None` when it follows the tip and knows the mempool.
     pub fn not_ready(&self) -> Option<String> {
         let (_, problems) = self.serving();
-        let follow = self.0.follow.borrow();
-        let following = matches!(follow.state, FollowState::Following);
-        if following
-            && self.0.vitals.mempool_known()
-            && follow.tip.map(|t| t.height) == self.0.vitals.tip()
-            && !self.0.vitals.store_fails()
-            && self.0.failure.borrow().is_none()
-        {
+        if self.readiness().iter().all(|(_, has)| *has) {
             return None;
         }
         Some(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Metrics as JSON. The OpenMetrics text has the same figures.
+/// Metrics as JSON. The texts for Prometheus have the same figures, and more.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({
     "sync_metrics": {

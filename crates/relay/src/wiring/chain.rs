@@ -12,10 +12,21 @@ use sdk_relay_devchain::DevChain;
 use sdk_relay_supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 
+use super::metrics::Registries;
+
 /// Where blocks come from, and what goes with it.
 pub(crate) struct Source {
     pub(crate) chain: Arc<dyn ChainSource>,
     pub(crate) kind: Kind,
+}
+
+impl Source {
+    /// Registers what requests to the node cost. The development chain is in this process.
+    pub(crate) fn register(&self, Registries { public, private }: &mut Registries) {
+        if let Kind::Node(rpc) = &self.kind {
+            rpc.metrics().register(public, private);
+        }
+    }
 }
 
 pub(crate) enum Kind {

@@ -50,6 +50,8 @@ impl Metrics {
         mesh.register(public);
         let detection = Arc::<DetectionMetrics>::default();
         detection.register(public, private);
+        let timings = Arc::<Timings>::default();
+        timings.register(public);
         Self {
             traffic,
             input,
@@ -57,7 +59,7 @@ impl Metrics {
             mesh,
             detection,
             vitals: Arc::new(Vitals::new(tip)),
-            timings: Arc::default(),
+            timings,
             rate: Arc::default(),
             node: Arc::default(),
         }

@@ -4,6 +4,7 @@ mod away;
 mod documents;
 mod errors;
 mod half_close;
+mod metric_names;
 mod metrics;
 mod secrets;
 mod shapes;

@@ -8,12 +8,13 @@ const ENGLISH: &str = "docs";
 const FRENCH: &str = "docs/fr";
 
 /// References and explanations, which exist in English only. All other pages are by task.
-const ENGLISH_ONLY: [&str; 7] = [
+const ENGLISH_ONLY: [&str; 8] = [
     "API.md",
     "ARCHITECTURE.md",
     "autobahn.md",
     "configuration.md",
     "mesh.md",
+    "metrics.md",
     "operating.md",
     "scanner.md",
 ];

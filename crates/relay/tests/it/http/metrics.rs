@@ -1,4 +1,4 @@
-//! `GET /metrics`: the same figures as JSON and as OpenMetrics text.
+//! `GET /metrics`: the same figures as JSON and in both text formats.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,13 +11,20 @@ use crate::wire::{DEADLINE, Wire, get, mine, standalone, start};
 
 /// Token of a relay on which private figures need the administrator, even from loopback addresses.
 const ADMIN_TOKEN: &str = "an-administrator-of-this-test";
-/// Totals of the process, which change independently of clients.
-const PROCESS: [&str; 4] = [
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text";
+pub(super) const TEXT: &str = "text/plain";
+/// Totals of the process, and times, which change independently of clients.
+const PROCESS: [&str; 7] = [
     "sdk_relay_uptime_seconds",
     "sdk_relay_memory_bytes",
     "sdk_relay_cpu_percent",
     "sdk_relay_disk_bytes",
+    "process_",
+    "sdk_relay_commit_seconds_sum",
+    "sdk_relay_commit_seconds_bucket",
 ];
+/// Deliveries to connections with watches are not timed, whatever they watch for (`GET /timings`).
+const DELAY: &str = "sdk_relay_event_delay_seconds";
 
 async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
     let request = Request::get(format!("{}/metrics", relay.http_url())).header("accept", accept);
@@ -25,7 +32,7 @@ async fn metrics(relay: &RelayProcess, accept: &str) -> HttpReply {
 }
 
 /// Samples by name and labels. Panics if the text is not OpenMetrics: `# HELP`, `# TYPE` and `# UNIT` before the
-/// samples of their family, a counter's samples end in `_total`, a family's unit ends its name, each family occurs
+/// samples of their family, a sample's name ends as its type says, a family's unit ends its name, each family occurs
 /// once, `# EOF` is last.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
@@ -42,7 +49,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             }
             ["#", "TYPE", name, kind] => {
                 assert_eq!(name, family.0, "{line}");
-                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                assert!(["counter", "gauge", "histogram", "info"].contains(&kind), "{line}");
                 family.1 = kind.to_owned();
             }
             ["#", "UNIT", name, unit] => {
@@ -51,11 +58,14 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             _ if !line.starts_with('#') => {
                 let (sample, value) = line.rsplit_once(' ').expect("a value");
                 let name = sample.split('{').next().expect("a name");
-                let expected = match family.1.as_str() {
-                    "counter" => format!("{}_total", family.0),
-                    _ => family.0.clone(),
+                let suffixes: &[&str] = match family.1.as_str() {
+                    "counter" => &["_total"],
+                    "info" => &["_info"],
+                    "histogram" => &["_sum", "_count", "_bucket"],
+                    _ => &[""],
                 };
-                assert_eq!(name, expected, "{line}");
+                let suffix = name.strip_prefix(&family.0);
+                assert!(suffix.is_some_and(|suffix| suffixes.contains(&suffix)), "{line}");
                 let value = value.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
                 assert!(samples.insert(sample.to_owned(), value).is_none(), "{line} comes twice");
             }
@@ -87,7 +97,7 @@ async fn the_text_has_the_figures_of_the_json() {
     // first. A notification is counted once it is sent, which can be after the client has received it.
     let (json, text) = testkit::eventually(DEADLINE, "a quiet moment", async || {
         let before = get(&relay, "/metrics").await;
-        let text = metrics(&relay, "text/plain").await;
+        let text = metrics(&relay, OPENMETRICS).await;
         let after = get(&relay, "/metrics").await;
         let same = ["sync_metrics", "bitcoin_metrics", "relay_metrics"]
             .iter()
@@ -155,6 +165,41 @@ async fn the_text_has_the_figures_of_the_json() {
             "{all:?}"
         );
     }
+    let conditions: Vec<_> = samples
+        .iter()
+        .filter(|(sample, _)| sample.starts_with("sdk_relay_ready_condition{"))
+        .collect();
+    assert!(
+        conditions.len() == 5 && conditions.iter().all(|(_, value)| **value == 1.0),
+        "{conditions:?}"
+    );
+    let version = format!("sdk_relay_build_info{{version=\"{}\",", env!("CARGO_PKG_VERSION"));
+    assert!(samples.keys().any(|sample| sample.starts_with(&version)), "{samples:?}");
+    assert_eq!(samples["sdk_relay_problems"], 0.0);
+    // 4 events in some commits, and the first block before them.
+    let (events, commits) = (
+        samples["sdk_relay_events_logged_total"],
+        samples["sdk_relay_commit_seconds_count"],
+    );
+    assert!(
+        events >= 4.0 && (1.0..=events + 1.0).contains(&commits),
+        "{events} {commits}"
+    );
+    assert!(
+        (1.0..=4.0).contains(&samples["sdk_relay_event_delay_seconds_count"]),
+        "{samples:?}"
+    );
+    let histogram = get(&relay, "/timings").await["histogram"]["counts"].clone();
+    let timed = histogram
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_f64)
+        .sum::<f64>();
+    assert_eq!(
+        timed, samples["sdk_relay_event_delay_seconds_count"],
+        "GET /timings has the same: {histogram}"
+    );
     assert_eq!(json["relay_metrics"]["health"], "healthy");
     assert_eq!(json["relay_metrics"]["event_source"], "embedded");
     assert_eq!(
@@ -191,25 +236,38 @@ async fn the_format_is_chosen_by_accept() {
     let relay = start().await;
     let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-    for (accept, is_text) in [
-        (prometheus, true),
-        ("text/plain", true),
-        ("application/openmetrics-text", true),
-        ("application/json", false),
-        ("*/*", false),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", false),
-        ("application/json, text/plain;q=0.5", false),
+    for (accept, content_type) in [
+        (prometheus, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (
+            OPENMETRICS,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        (TEXT, "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("application/json, text/plain;q=0.5", "application/json"),
     ] {
         let reply = metrics(&relay, accept).await;
-        let content_type = reply.headers["content-type"].to_str().unwrap();
-        assert_eq!(
-            content_type.starts_with("application/openmetrics-text"),
-            is_text,
-            "{accept}: {content_type}"
-        );
-        match is_text {
-            true => assert!(parse(reply.text()).len() > 20),
-            false => assert!(reply.json().is_object()),
+        assert_eq!(reply.headers["content-type"], content_type, "{accept}");
+        assert_eq!(reply.headers["vary"], "accept", "{accept}");
+        match content_type {
+            "application/json" => assert!(reply.json().is_object()),
+            text if text.starts_with("application/") => assert!(parse(reply.text()).len() > 20),
+            _ => {
+                let text = reply.text();
+                assert!(
+                    text.contains("\n# TYPE sdk_relay_http_requests_total counter\n"),
+                    "{text}"
+                );
+                assert!(text.contains("\n# TYPE sdk_relay_build_info gauge\n"), "{text}");
+                assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
+                assert!(!text.contains('\\'), "help and labels of this program need no escapes");
+            }
         }
     }
 }
@@ -292,6 +350,14 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
     let request =
         Request::get(format!("{}/metrics", relay.http_url())).header("authorization", format!("Bearer {ADMIN_TOKEN}"));
     let private = http_send(request.body(Full::default()).unwrap()).await.json()["relay_metrics"].clone();
+    let request = Request::get(format!("{}/metrics", relay.http_url()))
+        .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
+        .header("accept", OPENMETRICS);
+    let scans = parse(http_send(request.body(Full::default()).unwrap()).await.text());
+    for of in ["mempool", "block"] {
+        let scanned = scans[&format!("sdk_relay_scan_seconds_count{{of=\"{of}\"}}")];
+        assert_eq!(scanned > 0.0, is_watched, "{of}: {scanned}");
+    }
     let seen = ["watch_payments_detected", "watch_messages_received"].map(|figure| private[figure].as_u64());
     let expected = if is_watched {
         [Some(2), Some(3)]
@@ -302,10 +368,17 @@ async fn figures_after_a_payment(is_watched: bool) -> (BTreeMap<String, f64>, Va
 
     let tip = relay_tip(&relay).await;
     testkit::eventually(DEADLINE, "the figures of the node", async || {
-        let mut samples = parse(metrics(&relay, "text/plain").await.text());
+        let mut samples = parse(metrics(&relay, OPENMETRICS).await.text());
+        let delays = samples[&format!("{DELAY}_count")];
+        if is_watched {
+            assert_eq!(delays, 0.0, "the only connection has a watch");
+        } else if delays == 0.0 {
+            return None;
+        }
         // The number of polls of this test.
         samples.remove("sdk_relay_http_requests_total");
-        samples.retain(|name, _| !PROCESS.contains(&name.as_str()));
+        let varies = |name: &str| name.starts_with(DELAY) || PROCESS.iter().any(|part| name.starts_with(part));
+        samples.retain(|name, _| !varies(name));
         let is_up_to_date = samples.get("sdk_relay_node_block_height").copied() == Some(tip)
             && samples.get("sdk_relay_index_height").copied() == Some(tip)
             && samples.get("sdk_relay_node_mempool_size") == Some(&0.0);
@@ -338,17 +411,27 @@ async fn a_foreign_page_reads_no_figure_of_watches() {
             .text()
             .to_owned()
     };
-    let text = ("accept", "text/plain");
-    for own in [ask(&[]).await, ask(&[text]).await] {
+    let (text, openmetrics) = (("accept", TEXT), ("accept", OPENMETRICS));
+    for own in [ask(&[]).await, ask(&[text]).await, ask(&[openmetrics]).await] {
         assert!(own.contains("watch_payments_detected"), "{own}");
     }
+    assert!(ask(&[text]).await.contains("scan_seconds"));
     for page in [
         ("origin", "https://evil.example"),
         ("origin", "null"),
         ("sec-fetch-site", "cross-site"),
     ] {
-        for foreign in [ask(&[page]).await, ask(&[text, page]).await] {
-            for figure in ["watch_payments_detected", "watch_messages", "error_replies"] {
+        for foreign in [
+            ask(&[page]).await,
+            ask(&[text, page]).await,
+            ask(&[openmetrics, page]).await,
+        ] {
+            for figure in [
+                "watch_payments_detected",
+                "watch_messages",
+                "error_replies",
+                "scan_seconds",
+            ] {
                 assert!(!foreign.contains(figure), "{page:?}: {foreign}");
             }
         }
@@ -360,7 +443,7 @@ async fn a_foreign_page_reads_no_figure_of_watches() {
 #[tokio::test]
 async fn the_counters_are_those_of_the_snapshot() {
     let relay = start().await;
-    let text = metrics(&relay, "text/plain").await.text().to_owned();
+    let text = metrics(&relay, OPENMETRICS).await.text().to_owned();
     let of_a_crate = |line: &&str| {
         let name = line.split(' ').nth(2);
         let kind = format!("# TYPE {} counter\n", name.unwrap_or_default());
