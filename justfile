@@ -23,6 +23,10 @@ schemathesis *args:
 dashboard *args:
     ./scripts/dashboard-test {{args}}
 
+# Metrics, alert rules and the Grafana dashboard against a real Prometheus
+monitoring:
+    ./scripts/monitoring
+
 # The WebSocket conformance suite ($AUTOBAHN) with all its sections, and its result in docs/autobahn.md
 autobahn:
     AUTOBAHN_CASES='1.*,2.*,3.*,4.*,5.*,6.*,7.*,9.*,10.*' AUTOBAHN_SUMMARY="$PWD/docs/autobahn.md" ./scripts/test -p sdk_relay --test it autobahn::
