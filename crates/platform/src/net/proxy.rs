@@ -89,6 +89,10 @@ impl Proxy {
     /// # Errors
     /// What the proxy does, or what it reports about its target.
     pub async fn connect(&self, target: &str) -> Result<Stream, ProxyError> {
+        self.connect_within(target, TARGET_TIMEOUT).await
+    }
+
+    async fn connect_within(&self, target: &str, limit: Duration) -> Result<Stream, ProxyError> {
         let refused = |reason: String| ProxyError::Target {
             proxy: self.address.clone(),
             target: target.to_owned(),
@@ -99,10 +103,10 @@ impl Proxy {
             Ok(reached) => reached?,
             Err(_) => return Err(self.away(format!("no reply within {} s", REACH_TIMEOUT.as_secs()))),
         };
-        match timeout(TARGET_TIMEOUT, socks::request(&mut stream, host, port)).await {
+        match timeout(limit, socks::request(&mut stream, host, port)).await {
             Ok(Ok(())) => Ok(stream),
             Ok(Err(error)) => Err(refused(error.to_string())),
-            Err(_) => Err(refused(format!("no reply within {} s", TARGET_TIMEOUT.as_secs()))),
+            Err(_) => Err(refused(format!("no reply within {limit:?}"))),
         }
     }
 

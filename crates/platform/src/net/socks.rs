@@ -169,6 +169,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use tokio::io::duplex;
 
     use super::*;
@@ -230,6 +232,22 @@ mod tests {
             let mut rest = String::new();
             near.read_to_string(&mut rest).await.unwrap();
             assert_eq!(rest, "hello");
+        }
+    }
+
+    proptest! {
+        /// Whatever a proxy sends, there is a result, and a success reads no more than its reply.
+        #[test]
+        fn any_reply_has_a_result(reply in vec(prop_oneof![Just(5), Just(0), Just(3), any::<u8>()], 0..300)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut replies = &reply[..];
+            let mut sent = Vec::new();
+            let mut stream = tokio::io::join(&mut replies, &mut sent);
+            let result = runtime.block_on(async {
+                authenticate(&mut stream, Some(("me", "pw"))).await.is_ok() && request(&mut stream, "a", 1).await.is_ok()
+            });
+            prop_assert!(!result || reply.len() - replies.len() >= 2 + 7);
+            prop_assert!(replies.len() <= reply.len());
         }
     }
 

@@ -159,6 +159,22 @@ async fn a_proxy_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_does_not_say_whether_it_connects_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = proxy_at(listener.local_addr().unwrap());
+    let served = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(&[5, 0]).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    };
+    let limit = Duration::from_millis(50);
+    let (connected, ()) = tokio::join!(proxy.connect_within("node.example:1", limit), served);
+    let error = connected.unwrap_err();
+    let expected = "cannot connect to node.example:1: no reply within 50ms";
+    assert!(!error.is_of_proxy() && error.to_string().ends_with(expected), "{error}");
+}
+
+#[tokio::test]
 async fn onion_services_are_not_looked_up() {
     let error = lookup("abc.onion:80").await.unwrap_err();
     assert!(error.to_string().contains("only a SOCKS proxy of Tor"), "{error}");
