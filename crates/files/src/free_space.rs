@@ -3,6 +3,9 @@
 use std::io;
 use std::path::Path;
 
+#[cfg(unix)]
+use crate::error::Named as _;
+
 /// Bytes that this user may still write to the file system of a path, or of its nearest parent that exists.
 #[cfg(unix)]
 pub fn free_space(path: &Path) -> io::Result<u64> {
@@ -10,7 +13,9 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
         .ancestors()
         .find(|parent| parent.exists())
         .unwrap_or_else(|| Path::new("."));
-    let system = rustix::fs::statvfs(there)?;
+    let system = rustix::fs::statvfs(there)
+        .map_err(io::Error::from)
+        .named("measure the free space of", there)?;
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 

@@ -9,10 +9,14 @@
 //! next write removes what a kill has left. A data directory is used by one relay at a time, so there are no concurrent
 //! writers.
 //!
+//! Each error names the file, and what was tried with it: "cannot read /x/wallet.key: Permission denied". [`reason`]
+//! returns the reason alone.
+//!
 //! The rest of the code opens files here and never by `std::fs`, which `scripts/layers` checks: a thread that has
 //! entered a simulation with a [`Disk`] has its files in memory, with the faults of that disk.
 
 mod disk;
+mod error;
 mod file;
 mod free_space;
 mod metadata;
@@ -22,10 +26,12 @@ mod options;
 mod private;
 mod regular;
 mod replace;
+mod text;
 
 pub use std::fs::TryLockError;
 
 pub use disk::{Disk, Fault, Mounted, Operation};
+pub use error::reason;
 pub use file::File;
 pub use free_space::free_space;
 pub use metadata::{Kind, Metadata};
@@ -34,3 +40,4 @@ pub use options::Open;
 pub use private::{create_private, exposed, make_private};
 pub use regular::{check_directory, check_regular, is_absent, make_directory, open_regular};
 pub use replace::{beside, publish, remove, replace};
+pub use text::read_text;

@@ -4,7 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
+use crate::error::Named as _;
 use crate::metadata::{Kind, Metadata};
+
+const CREATE: &str = "create the directory";
+const SYNC: &str = "write the directory";
 
 /// What is at a path; follows links.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
@@ -12,6 +16,7 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
         Some(disk) => disk.metadata(path),
         None => std::fs::metadata(path).map(|metadata| Metadata::of(&metadata)),
     }
+    .named("read", path)
 }
 
 /// What is at a path; does not follow a link at its end.
@@ -21,6 +26,7 @@ pub(crate) fn link_metadata(path: &Path) -> io::Result<Metadata> {
         Some(disk) => disk.metadata(path),
         None => std::fs::symlink_metadata(path).map(|metadata| Metadata::of(&metadata)),
     }
+    .named("read", path)
 }
 
 /// Whether something is at a path; follows links.
@@ -36,8 +42,9 @@ pub fn exists(path: &Path) -> io::Result<bool> {
 pub fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     match disk::mounted() {
         Some(disk) => disk.entries(directory),
-        None => std::fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect(),
+        None => std::fs::read_dir(directory).and_then(|all| all.map(|entry| Ok(entry?.path())).collect()),
     }
+    .named("list", directory)
 }
 
 /// Total size of the files in a directory and below, in bytes. Does not follow links. What disappears meanwhile counts
@@ -62,7 +69,7 @@ pub fn size_of_tree(directory: &Path) -> io::Result<u64> {
 
 pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
     if let Some(disk) = disk::mounted() {
-        return disk.create_directories(path);
+        return disk.create_directories(path).named(CREATE, path);
     }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -71,7 +78,7 @@ pub(crate) fn create_directories(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(path)
+    builder.create(path).named(CREATE, path)
 }
 
 /// See [`make_private`](crate::make_private).
@@ -83,9 +90,11 @@ pub(crate) fn make_directory_private(path: &Path) -> io::Result<Option<u32>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+        const CHANGE: &str = "change the mode of";
+        let found = std::fs::metadata(path).named(CHANGE, path)?;
+        let mode = found.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700))?;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)).named(CHANGE, path)?;
             return Ok(Some(mode));
         }
     }
@@ -99,6 +108,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
         Some(disk) => disk.rename(from, to),
         None => std::fs::rename(from, to),
     }
+    // Of the two names, that of the temporary file says nothing to anybody.
+    .named("replace", to)
 }
 
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
@@ -106,15 +117,18 @@ pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
         Some(disk) => disk.remove(path),
         None => std::fs::remove_file(path),
     }
+    .named("remove", path)
 }
 
 /// Makes the names in a directory durable. No operation except on Unix, as a directory cannot be opened elsewhere.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     if let Some(disk) = disk::mounted() {
-        return disk.sync_directory(directory);
+        return disk.sync_directory(directory).named(SYNC, directory);
     }
     if cfg!(unix) {
-        std::fs::File::open(directory)?.sync_all()
+        std::fs::File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .named(SYNC, directory)
     } else {
         Ok(())
     }

@@ -83,6 +83,7 @@ mod tests {
                 .success()
         );
         let error = exposed(&pipe).unwrap_err().to_string();
-        assert_eq!(error, "it is a named pipe, not a regular file");
+        let expected = format!("cannot read {}: it is a named pipe, not a regular file", pipe.display());
+        assert_eq!(error, expected);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use crate::error::failed;
 use crate::file::File;
 use crate::metadata::{Kind, Metadata};
 use crate::names::{create_directories, link_metadata, metadata};
@@ -21,10 +22,8 @@ pub fn check_regular(path: &Path) -> io::Result<Metadata> {
     if found.kind == Kind::File {
         return Ok(found);
     }
-    Err(io::Error::other(format!(
-        "it is {}, not a regular file",
-        found.kind.name()
-    )))
+    let reason = io::Error::other(format!("it is {}, not a regular file", found.kind.name()));
+    Err(failed("read", path, reason))
 }
 
 /// Checks that the path is a directory. Anything else is an error that names its type.
@@ -33,14 +32,16 @@ pub fn check_directory(path: &Path) -> io::Result<()> {
     if found == Kind::Directory {
         return Ok(());
     }
-    Err(io::Error::other(format!("it is {}, not a directory", found.name())))
+    let reason = io::Error::other(format!("it is {}, not a directory", found.name()));
+    Err(failed("use", path, reason))
 }
 
 /// Creates a directory and its parents, with mode 0700. Anything else at the path is an error that names its type.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     create_directories(path).map_err(|error| match metadata(path) {
         Ok(Metadata { kind, .. }) if kind != Kind::Directory => {
-            io::Error::other(format!("it is {}, not a directory", kind.name()))
+            let reason = io::Error::other(format!("it is {}, not a directory", kind.name()));
+            failed("create the directory", path, reason)
         }
         _ => error,
     })
@@ -56,7 +57,10 @@ pub fn is_absent(path: &Path) -> io::Result<bool> {
         Ok(_) => {}
     }
     match metadata(path) {
-        Err(error) if nothing(&error) => Err(io::Error::other("it is a link to a file that does not exist")),
+        Err(error) if nothing(&error) => {
+            let reason = io::Error::other("it is a link to a file that does not exist");
+            Err(failed("read", path, reason))
+        }
         Err(error) => Err(error),
         Ok(_) => Ok(false),
     }
@@ -104,7 +108,7 @@ mod tests {
             let error = open_regular(path).unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("it is {found}, not a regular file"),
+                format!("cannot read {}: it is {found}, not a regular file", path.display()),
                 "{}",
                 path.display()
             );
@@ -119,7 +123,11 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "text").unwrap();
         let error = make_directory(&file).unwrap_err().to_string();
-        assert_eq!(error, "it is a regular file, not a directory");
+        let expected = format!(
+            "cannot create the directory {}: it is a regular file, not a directory",
+            file.display()
+        );
+        assert_eq!(error, expected);
         make_directory(&dir.path().join("a/b")).unwrap();
         make_directory(&dir.path().join("a/b")).unwrap();
     }
