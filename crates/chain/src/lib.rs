@@ -4,6 +4,7 @@
 //! [`follower`] turns its answers and its signals into one ordered stream of [`ChainEvent`]s.
 
 pub mod event;
+mod first_block;
 pub mod follower;
 mod joined;
 pub mod node;
@@ -12,6 +13,7 @@ mod signals;
 pub mod source;
 
 pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx, Observed};
+pub use first_block::first_block_since;
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{

@@ -38,6 +38,14 @@ pub enum SourceError {
         /// The credentials that were sent, without a secret.
         reason: String,
     },
+    /// The node needs its cookie, and no cookie file can be read.
+    #[error("no credentials for {at}: {reason}")]
+    NoCookie {
+        /// Address of the node.
+        at: String,
+        /// The files, why they cannot be read, and what to do.
+        reason: String,
+    },
     /// The node follows another chain.
     #[error(
         "{at} is a node of the chain {found}, and the relay is configured for {expected}: check network and bitcoin_core.url"
@@ -184,6 +192,14 @@ pub enum BroadcastError {
     Source(#[from] SourceError),
 }
 
+/// The median time in a reply of `getblock` or `getblockheader`.
+pub(crate) fn median_time_in(reply: &serde_json::Value) -> Result<u64, SourceError> {
+    reply["mediantime"].as_u64().ok_or_else(|| SourceError::Malformed {
+        what: "a block".to_owned(),
+        reason: "it has no mediantime".to_owned(),
+    })
+}
+
 /// Blocks and transactions, on demand. Implementations: [`crate::node::NodeSource`], and `DevChain` of the crate
 /// `devchain`.
 ///
@@ -211,6 +227,10 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn info(&self) -> Result<NodeInfo, SourceError>;
     /// Reply of `getblock HASH 1`.
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError>;
+    /// Median time of the block and the 10 before it (BIP113), in Unix seconds; also of a block that is pruned.
+    async fn median_time(&self, hash: BlockHash) -> Result<u64, SourceError> {
+        median_time_in(&self.block_info(hash).await?)
+    }
     /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The
     /// queue is bounded; when it is full, signals are dropped and one `Lost` follows.
     fn signals(&self) -> Option<Signals>;

@@ -1,6 +1,7 @@
 //! One connection: typed messages over one WebSocket, from the handshake to the close.
 
 use futures_util::{SinkExt, StreamExt};
+use sdk_relay_echo::parser_reason;
 use sdk_relay_protocol::{ClientMessage, Handshake, HandshakeResponse, HandshakeStatus, ServerMessage, encode_text};
 use tokio::time::{Instant, timeout};
 use tokio_websockets::{Error, Message};
@@ -83,7 +84,10 @@ impl Connection {
             Ok(message) => Ok(Some(message)),
             Err(e) => {
                 // Not louder: the relay at the other end decides how often.
-                tracing::debug!(error = %e, "ignoring a message from the relay that cannot be parsed");
+                tracing::debug!(
+                    error = parser_reason(&e.to_string()),
+                    "ignoring a message from the relay that cannot be parsed"
+                );
                 Ok(None)
             }
         }

@@ -4,13 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sdk_relay_echo::{self as echo, quoted, short};
 use sdk_relay_protocol::{CloseCode, ErrorCode};
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL is not that of a relay.
-    #[error("{url:?} is not a relay URL: {reason}; expected ws://HOST:PORT or wss://HOST:PORT")]
+    #[error("{} is not a relay URL: {reason}; expected ws://HOST:PORT or wss://HOST:PORT", quoted(.url))]
     Url {
         /// The given URL.
         url: String,
@@ -42,7 +43,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The trusted certificates cannot be read.
-    #[error("cannot read the trusted certificates {}: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
+    #[error("cannot use the trusted certificates {}: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
     Trust {
         /// The PEM file; `None`: those of the system.
         file: Option<PathBuf>,
@@ -60,7 +61,7 @@ pub enum ConnectError {
         after: Duration,
     },
     /// The relay rejected the handshake. Another attempt with the same values would be rejected too.
-    #[error("the relay rejected the handshake: {reason}")]
+    #[error("the relay rejected the handshake: {}", echo::reason(.reason))]
     Rejected {
         /// Reason that the relay gave.
         reason: String,
@@ -69,10 +70,10 @@ pub enum ConnectError {
     #[error("the relay ended the connection during the handshake: {0}")]
     Ended(Disconnect),
     /// The first message of the relay is not a `handshake_response`.
-    #[error("expected a handshake_response, got {0}")]
+    #[error("expected a handshake_response, got {}", short(.0))]
     NoHandshake(String),
     /// A further relay of the client follows another chain.
-    #[error("{address} is a relay of {found}, not of {expected}")]
+    #[error("{address} is a relay of {}, not of {}", short(.found), short(.expected))]
     OtherNetwork {
         /// `HOST:PORT`.
         address: String,
@@ -82,7 +83,7 @@ pub enum ConnectError {
         expected: String,
     },
     /// Between relays: the other relay has not proven its identity.
-    #[error("the other relay has not proven its identity: {0}")]
+    #[error("the other relay has not proven its identity: {}", echo::reason(.0))]
     Unproven(String),
 }
 
@@ -101,7 +102,7 @@ impl ConnectError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disconnect {
     /// The relay closed the connection.
-    #[error("the relay closed the connection with {code} {reason:?}")]
+    #[error("the relay closed the connection with {code} {}", quoted(.reason))]
     Closed {
         /// RFC 6455, section 7.4; see [`CloseCode`]. 1005 stands for a close without a code.
         code: u16,
@@ -142,7 +143,7 @@ impl Disconnect {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The relay rejected the request.
-    #[error("the relay rejected {request} ({code:?}): {message}")]
+    #[error("the relay rejected {request} ({code:?}): {}", echo::reason(.message))]
     Refused {
         /// `ping`, `subscribe`, …
         request: &'static str,

@@ -52,6 +52,7 @@ struct WriteAClient;
 
 mod backoff;
 mod builder;
+mod certificates;
 mod client;
 mod connection;
 pub mod defaults;
@@ -70,6 +71,7 @@ mod transport;
 mod watches;
 
 pub use builder::ClientBuilder;
+pub use certificates::{CertificatesError, certificates};
 pub use client::Client;
 pub use dial::{ByteStream, Dial, Dialled, Tcp};
 pub use error::{ConnectError, Disconnect, RequestError};

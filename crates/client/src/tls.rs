@@ -1,15 +1,14 @@
 //! Trusted certificates for `wss://`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
 use crate::ConnectError;
+use crate::certificates::certificates;
 
 /// The only protocol that a relay speaks over TLS.
 const ALPN: &[u8] = b"http/1.1";
@@ -26,7 +25,7 @@ impl Trust {
     pub(crate) async fn connector(&self) -> Result<TlsConnector, ConnectError> {
         let file = self.file.clone();
         let roots = tokio::task::spawn_blocking(move || match file {
-            Some(file) => given(&file),
+            Some(file) => certificates(&file).map_err(|error| error.reason()),
             None => system(),
         });
         let failed = |reason: String| ConnectError::Trust {
@@ -59,18 +58,6 @@ pub(crate) fn refused(address: &str, error: std::io::Error) -> ConnectError {
     }
 }
 
-fn given(file: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| reason(&e))? {
-        let certificate = certificate.map_err(|e| reason(&e))?;
-        roots.add(certificate).map_err(|e| e.to_string())?;
-    }
-    if roots.is_empty() {
-        return Err("it contains no certificate".to_owned());
-    }
-    Ok(roots)
-}
-
 fn system() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -83,14 +70,6 @@ fn system() -> Result<RootCertStore, String> {
             .to_owned());
     }
     Ok(roots)
-}
-
-/// The reason without the library's quote of the file, which may be a key by mistake.
-fn reason(error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(e) => e.to_string(),
-        _ => "it is not a PEM file of certificates".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -112,7 +91,14 @@ mod tests {
         assert!(broken.contains("trust.pem") && !broken.contains("SECRET"), "{broken}");
         std::fs::write(&file, "").unwrap();
         let empty = trust.connector().await.err().unwrap().to_string();
-        assert!(empty.contains("no certificate"), "{empty}");
+        assert!(empty.ends_with("it is empty"), "{empty}");
+        std::fs::write(
+            &file,
+            "-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n-----END PRIVATE KEY-----\n",
+        )
+        .unwrap();
+        let key = trust.connector().await.err().unwrap().to_string();
+        assert!(key.ends_with("it contains a private key and no certificate"), "{key}");
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

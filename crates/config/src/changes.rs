@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use sdk_relay_files::{is_absent, open_regular, replace};
+use sdk_relay_files::{is_absent, read_text, reason, replace};
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use crate::error::ConfigError;
@@ -16,6 +16,8 @@ use crate::values::Values;
 /// Name of the file.
 pub const CHANGES_FILE: &str = "settings.toml";
 
+/// Largest file: the settings that can be changed have some 2 KB.
+const MOST_BYTES: u64 = 1 << 20;
 const HEADER: &str = "# Changes made with PUT /config. Delete this file to revert them.\n";
 
 /// Changes to the configuration, by key (levels are separated by dots).
@@ -29,14 +31,12 @@ impl Changes {
         let origin = path.display().to_string();
         let unreadable = |error: std::io::Error| ConfigError::Syntax {
             origin: origin.clone(),
-            reason: with_advice(&error.to_string()),
+            reason: with_advice(&format!("cannot be read: {}", reason(&error))),
         };
         if is_absent(&path).map_err(unreadable)? {
             return Ok(Self::default());
         }
-        let text = open_regular(&path)
-            .and_then(std::io::read_to_string)
-            .map_err(unreadable)?;
+        let text = read_text(&path, MOST_BYTES).map_err(unreadable)?;
         text.parse().map(Self).map_err(|_| {
             // The same error, with its line.
             let checked = toml_layer::merge(&mut Values::default(), &origin, &text);

@@ -1,10 +1,9 @@
 //! Credentials of the service manager as a layer of the configuration: files in `$CREDENTIALS_DIRECTORY` (systemd's
 //! `LoadCredential=`). A file with the name of a secret setting has its value.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sdk_relay_files::{is_absent, open_regular};
+use sdk_relay_files::{is_absent, read_text, reason};
 
 use crate::error::ConfigError;
 use crate::names;
@@ -38,7 +37,7 @@ impl CredentialFiles {
                 Ok(None) => {}
                 Err(error) => wrong.push(ConfigError::Syntax {
                     origin: origin(setting.key),
-                    reason: format!("cannot be read: {error}"),
+                    reason: format!("cannot be read: {}", reason(&error)),
                 }),
             }
         }
@@ -47,7 +46,7 @@ impl CredentialFiles {
 }
 
 fn origin(name: &str) -> String {
-    format!("credential {name}")
+    format!("credential {}", sdk_relay_echo::short(name))
 }
 
 /// The text of a credential without the line end that editors and `echo` write.
@@ -55,11 +54,7 @@ fn value(path: &Path) -> std::io::Result<Option<String>> {
     if is_absent(path)? {
         return Ok(None);
     }
-    let mut text = String::new();
-    open_regular(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(std::io::Error::other(format!("it is larger than {LARGEST} bytes")));
-    }
+    let mut text = read_text(path, LARGEST)?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(Some(text))
 }
@@ -75,7 +70,7 @@ fn misspelt(directory: &Path) -> Vec<ConfigError> {
         Ok(entries) => entries,
         Err(source) => {
             let origin = format!("environment variable {DIRECTORY_VARIABLE}");
-            let reason = format!("cannot list {}: {source}", directory.display());
+            let reason = source.to_string();
             return vec![ConfigError::Syntax { origin, reason }];
         }
     };

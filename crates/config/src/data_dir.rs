@@ -4,7 +4,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use sdk_relay_files::{
-    File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, remove,
+    File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, reason, remove,
 };
 
 /// Name of the lock file. It is never deleted: a lock on a deleted file has no effect.
@@ -33,13 +33,8 @@ pub enum DataDirError {
         process: String,
     },
     /// Locking failed.
-    #[error("cannot lock the data directory with {}: {source}", .path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// Error of the operating system.
-        source: std::io::Error,
-    },
+    #[error("cannot lock the data directory with its file relay.lock: {0}")]
+    Lock(std::io::Error),
     /// It cannot be created or written.
     #[error("cannot use the data directory {}: {source}", .path.display())]
     Io {
@@ -64,10 +59,7 @@ impl DataDir {
         }
         let name = path.join(LOCK_FILE);
         check_lock(&name)?;
-        let in_lock = |source| DataDirError::Lock {
-            path: name.clone(),
-            source,
-        };
+        let in_lock = DataDirError::Lock;
         let mut lock = Open::writing().or_create().open(&name).map_err(in_lock)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -114,9 +106,10 @@ impl DataDir {
         let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
         let created = Open::writing().create_new().open(&probe);
         let probed = created.and_then(|_| remove(&probe));
-        probed.map_err(|source| DataDirError::Io {
+        probed.map_err(|error| DataDirError::Io {
             path: path.to_owned(),
-            source,
+            // The name of the probe says nothing to anybody.
+            source: std::io::Error::new(error.kind(), format!("cannot write in it: {}", reason(&error))),
         })
     }
 
@@ -159,10 +152,7 @@ pub(crate) fn home() -> PathBuf {
 /// Checks that a lock file can be opened or created.
 fn check_lock(path: &Path) -> Result<(), DataDirError> {
     let checked = is_absent(path).and_then(|absent| if absent { Ok(()) } else { check_regular(path).map(drop) });
-    checked.map_err(|source| DataDirError::Lock {
-        path: path.to_owned(),
-        source,
-    })
+    checked.map_err(DataDirError::Lock)
 }
 
 /// Creates the directory with mode 0700.

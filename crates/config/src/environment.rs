@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use sdk_relay_echo::short;
+
 use crate::error::ConfigError;
 use crate::names;
 use crate::setting::{ENV_PREFIX, Setting};
@@ -23,7 +25,7 @@ impl std::fmt::Display for UnknownVariable {
         write!(
             f,
             "environment variable {} is ignored: there is no such setting",
-            self.name
+            short(&self.name)
         )?;
         match &self.nearest {
             Some(nearest) => write!(f, "; did you mean {nearest}?"),
@@ -100,7 +102,7 @@ impl Environment {
     /// token.
     pub(super) fn unreadable(&self) -> Vec<ConfigError> {
         let error = |name: &String| ConfigError::Syntax {
-            origin: format!("environment variable {name}"),
+            origin: format!("environment variable {}", short(name)),
             reason: "not UTF-8".to_owned(),
         };
         self.unreadable.iter().map(error).collect()

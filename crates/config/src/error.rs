@@ -1,16 +1,12 @@
 //! Why a configuration is refused.
 
-use std::path::PathBuf;
-
 /// Why a configuration is refused: origin, key, value, and expectation.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file of `--config` cannot be read.
-    #[error("cannot read the configuration file {}: {reason}", .path.display())]
+    /// The configuration file cannot be read.
+    #[error("the configuration file is not usable: {reason}; name a file that this user may read with --config")]
     Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Error of the operating system.
+        /// What was tried with the file, and the error of the operating system.
         reason: String,
     },
     /// One value is wrong.
@@ -39,6 +35,12 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    pub(crate) fn unreadable(error: std::io::Error) -> Self {
+        Self::Unreadable {
+            reason: error.to_string(),
+        }
+    }
+
     /// The error that has all of these, in the order of files and lines; none for none.
     pub(crate) fn all_of(mut wrong: Vec<Self>) -> Result<(), Self> {
         wrong.sort_by_key(Self::place);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use sdk_relay_files::{is_absent, open_regular};
+use sdk_relay_files::{is_absent, read_text};
 
 use crate::changes::{CHANGES_FILE, Changes};
 use crate::config::Config;
@@ -19,6 +19,8 @@ use crate::values::Values;
 
 /// Name of the file in the data directory.
 pub const FILE_NAME: &str = "sdk_relay.toml";
+/// Largest configuration file: that with every setting and its explanation has some 30 KB.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Loads the layers: at the start, for `PUT /config`, and at a restart.
 #[derive(Clone, Debug)]
@@ -142,22 +144,12 @@ impl Loader {
         if self.overrides.config.is_some() || self.had_file {
             return Ok(true);
         }
-        is_absent(path)
-            .map(|absent| !absent)
-            .map_err(|e| ConfigError::Unreadable {
-                path: path.to_owned(),
-                reason: e.to_string(),
-            })
+        is_absent(path).map(|absent| !absent).map_err(ConfigError::unreadable)
     }
 }
 
 fn readable(path: &Path) -> Result<String, ConfigError> {
-    open_regular(path)
-        .and_then(std::io::read_to_string)
-        .map_err(|e| ConfigError::Unreadable {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        })
+    read_text(path, MOST_BYTES).map_err(ConfigError::unreadable)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod hidden;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use sdk_relay_chain::rpc::cookie_advice;
 use sdk_relay_files::open_regular;
 
 use crate::data_dir::home;
@@ -191,9 +192,10 @@ fn look_at(cookie: &Path) -> Cookie {
 
 fn advice_on_denied(cookie: &Path, error: &io::Error) -> String {
     format!(
-        "the cookie file {} cannot be read ({error}): let the node write it for its group (rpccookieperms=group in bitcoin.conf) \
-         and add the user of the relay to that group, or set bitcoin_core.user and bitcoin_core.password",
-        cookie.display()
+        "the cookie file {} cannot be read ({}): {}",
+        cookie.display(),
+        sdk_relay_files::reason(error),
+        cookie_advice(error.kind())
     )
 }
 

@@ -1,8 +1,9 @@
 //! Names of settings, and suggestions for unknown names.
 
+use sdk_relay_echo::short;
+
 use crate::setting::Setting;
 use crate::settings::{GROUPS, TABLE};
-use crate::value::shown;
 
 /// Largest edit distance of a suggestion.
 const SUGGEST_WITHIN: usize = 3;
@@ -23,7 +24,7 @@ pub(crate) fn nearest(key: &str) -> Option<&'static Setting> {
 
 /// Error text for an unknown key of a file, with a suggestion.
 pub(crate) fn unknown(key: &str) -> String {
-    let name = shown(&key.escape_debug().to_string());
+    let name = short(key);
     // The right name in the wrong table: a line below `[sync]` belongs to `sync`.
     let last = key.rsplit('.').next().unwrap_or(key);
     let mut elsewhere = TABLE.iter().filter(|s| s.name() == last);

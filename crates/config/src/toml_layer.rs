@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use sdk_relay_echo::parser_reason;
 use toml_edit::{ImDocument, Item, TableLike};
 
 use crate::error::ConfigError;
@@ -25,7 +26,7 @@ pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Vec<ConfigEr
         Ok(document) => layer.table(values, "", document.as_table(), &mut wrong),
         Err(error) => wrong.push(ConfigError::Syntax {
             origin: layer.at(error.span()),
-            reason: error.message().lines().collect::<Vec<_>>().join(": "),
+            reason: parser_reason(&error.message().lines().collect::<Vec<_>>().join(": ")),
         }),
     }
     wrong

@@ -1,10 +1,8 @@
 //! Values of the layers: of the kind of their setting, not validated further.
 
+use sdk_relay_echo as echo;
 use toml_edit::{Array, Value as Toml};
 use zeroize::Zeroizing;
-
-/// A longer value is truncated in an error.
-const MAX_SHOWN: usize = 100;
 
 /// A value. It may be a secret: it is zeroised on drop, and has no `Debug`.
 #[derive(Clone)]
@@ -104,9 +102,12 @@ impl Value {
     }
 }
 
-/// A text for an error, in quotation marks.
+/// A text for an error, in quotation marks, and without a possible password.
 pub(crate) fn quoted(text: &str) -> String {
-    shown(&format!("{text:?}"))
+    if text.contains('@') {
+        return "…@…".to_owned();
+    }
+    echo::quoted(text)
 }
 
 /// A value for an error: one line, truncated, and without a possible password (`http://user:password@host`).
@@ -114,9 +115,7 @@ pub(crate) fn shown(value: &str) -> String {
     if value.contains('@') {
         return "…@…".to_owned();
     }
-    let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    // More than is shown: a list has a line for each of its entries.
+    let words = value.split_whitespace().take(echo::MOST_CHARS + 1);
+    echo::short(&words.collect::<Vec<_>>().join(" "))
 }

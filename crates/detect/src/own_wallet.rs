@@ -1,18 +1,21 @@
 //! The relay's own silent-payment wallet: watch-only with keys from the configuration, or hot with those of a file of
 //! mode 0600 in the data directory.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_bip352::{Receiver, ScanKey};
 use sdk_relay_config::WalletConfig;
-use sdk_relay_files::{exposed, is_absent, open_regular, replace};
+use sdk_relay_files::{exposed, is_absent, read_text, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
 pub const FILE_NAME: &str = "wallet.key";
+/// A wallet has some 300 bytes. A file of this size is another one.
+const MOST_BYTES: u64 = 16 << 10;
 const SCAN: &str = "scan_private_key";
 const SPEND: &str = "spend_private_key";
 
@@ -20,13 +23,8 @@ const SPEND: &str = "spend_private_key";
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// It cannot be read or written.
-    #[error("cannot read or write the wallet key {}: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
+    #[error("the wallet key: {0}")]
+    Io(std::io::Error),
     /// Others than its owner may read it.
     #[error("the wallet key {} can be read by other users (mode {mode:04o}): run chmod 600 on it, and consider who may have read it", .path.display())]
     Exposed {
@@ -36,10 +34,12 @@ pub enum WalletError {
         mode: u32,
     },
     /// The file is damaged.
-    #[error("the wallet key {} is damaged: expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each. Restore it from its copy; without one, move it away; the relay then creates a new wallet", .path.display())]
+    #[error("the wallet key {} is damaged: {found}; expected the lines {SCAN} = \"…\" and {SPEND} = \"…\" with 64 hex digits each. Restore it from its copy; without one, move it away; the relay then creates a new wallet", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it, without quoting it.
+        found: String,
     },
     /// The data directory has another wallet.
     #[error("{} is the key of another wallet: move it away first, and keep it if coins were paid to it", .path.display())]
@@ -64,10 +64,7 @@ pub fn open(data_dir: &Path, config: &WalletConfig) -> Result<Option<Receiver>, 
         }
         WalletConfig::Hot | WalletConfig::HotIfPresent => {
             if is_missing(&path)? {
-                create(&path).map_err(|source| WalletError::Io {
-                    path: path.clone(),
-                    source,
-                })?;
+                create(&path).map_err(WalletError::Io)?;
                 tracing::info!(file = %path.display(), "created a new silent-payment wallet: back up its key file");
             }
             from_file(&path).map(Some)
@@ -111,22 +108,20 @@ pub fn import(data_dir: &Path, exported: &Path) -> Result<Receiver, WalletError>
         };
     }
     let text = text_of(exported)?;
-    replace(&path, text.as_bytes()).map_err(|source| WalletError::Io {
-        path: path.clone(),
-        source,
-    })?;
+    replace(&path, text.as_bytes()).map_err(WalletError::Io)?;
     from_file(&path)
 }
 
 fn text_of(path: &Path) -> Result<Zeroizing<String>, WalletError> {
-    let text = open_regular(path).and_then(std::io::read_to_string);
-    text.map(Zeroizing::new).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => WalletError::Damaged { path: path.to_owned() },
-        _ => WalletError::Io {
-            path: path.to_owned(),
-            source: error,
-        },
-    })
+    read_text(path, MOST_BYTES)
+        .map(Zeroizing::new)
+        .map_err(|error| match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::FileTooLarge => WalletError::Damaged {
+                path: path.to_owned(),
+                found: "it is not a wallet".to_owned(),
+            },
+            _ => WalletError::Io(error),
+        })
 }
 
 fn receiver(scan: SecretKey, spend: PublicKey) -> Result<Receiver, WalletError> {
@@ -134,35 +129,61 @@ fn receiver(scan: SecretKey, spend: PublicKey) -> Result<Receiver, WalletError> 
 }
 
 fn is_missing(path: &Path) -> Result<bool, WalletError> {
-    is_absent(path).map_err(|source| WalletError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    is_absent(path).map_err(WalletError::Io)
 }
 
 fn from_file(path: &Path) -> Result<Receiver, WalletError> {
-    let io = |source| WalletError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    if let Some(mode) = exposed(path).map_err(io)? {
+    if let Some(mode) = exposed(path).map_err(WalletError::Io)? {
         return Err(WalletError::Exposed {
             path: path.to_owned(),
             mode,
         });
     }
     let text = text_of(path)?;
+    let damaged = |found| WalletError::Damaged {
+        path: path.to_owned(),
+        found,
+    };
     let key = |name: &str| {
         let line = text
             .lines()
             .find_map(|l| l.strip_prefix(name)?.trim_start().strip_prefix('='));
-        line.and_then(|value| SecretKey::from_str(value.trim().trim_matches('"')).ok())
-            .ok_or_else(|| WalletError::Damaged { path: path.to_owned() })
+        let value = line.ok_or_else(|| damaged(missing(&text, name)))?;
+        let value = value.trim().trim_matches('"');
+        SecretKey::from_str(value).map_err(|_| damaged(format!("its {name} {}", what_instead(value))))
     };
     let (scan, mut spend) = (key(SCAN)?, key(SPEND)?);
     let public = spend.public_key(&Secp256k1::signing_only());
     spend.non_secure_erase();
     receiver(scan, public)
+}
+
+/// Why there is no line with this key. Does not quote the text: it may be another secret.
+fn missing(text: &str, name: &str) -> String {
+    if text.trim().is_empty() {
+        return "it is empty".to_owned();
+    }
+    if text.contains("-----BEGIN ") {
+        return "it is a PEM file".to_owned();
+    }
+    if text.contains("spend_public_key") {
+        return format!("it has no {name}, but a public key, which cannot spend");
+    }
+    format!("it has no {name}")
+}
+
+/// What a value is that is no private key.
+fn what_instead(value: &str) -> &'static str {
+    let is_hex = value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match value.len() {
+        0 => "is empty",
+        66 if is_hex && (value.starts_with("02") || value.starts_with("03")) => {
+            "is a public key where a private key is needed"
+        }
+        64 if is_hex => "is a number that is no private key",
+        length if is_hex && length != 64 => "has another number of hex digits",
+        _ => "is not a key in hex",
+    }
 }
 
 fn create(path: &Path) -> std::io::Result<()> {
@@ -268,5 +289,58 @@ mod tests {
             let message = error.to_string();
             assert!(message.contains(FILE_NAME) && !message.contains("5ec2e7"), "{message}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_wrong_wallet_file_is_named_for_what_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        const SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("exported");
+        let open = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            read(&path)
+        };
+        let wallet = |scan: &str, spend: &str| format!("{SCAN} = \"{scan}\"\n{SPEND} = \"{spend}\"\n");
+        let public = format!("02{SECRET}");
+        for (content, found) in [
+            (String::new(), "it is empty"),
+            (format!("{SECRET} {SECRET}"), "it has no scan_private_key"),
+            ("-----BEGIN PRIVATE KEY-----\n".to_owned(), "it is a PEM file"),
+            (
+                format!("{SCAN} = \"{SECRET}\"\nspend_public_key = \"{public}\"\n"),
+                "it has no spend_private_key, but a public key, which cannot spend",
+            ),
+            (
+                wallet(&public, SECRET),
+                "its scan_private_key is a public key where a private key is needed",
+            ),
+            (
+                wallet(SECRET, &public),
+                "its spend_private_key is a public key where a private key is needed",
+            ),
+            (wallet("", SECRET), "its scan_private_key is empty"),
+            (
+                wallet(&SECRET[2..], SECRET),
+                "its scan_private_key has another number of hex digits",
+            ),
+            (
+                wallet(&"0".repeat(64), SECRET),
+                "its scan_private_key is a number that is no private key",
+            ),
+            (wallet("word", SECRET), "its scan_private_key is not a key in hex"),
+            ("x".repeat(20_000), "it is not a wallet"),
+        ] {
+            let error = open(&content).unwrap_err().to_string();
+            let start = format!("the wallet key {} is damaged: {found}; expected ", path.display());
+            assert!(error.starts_with(&start) && !error.contains("5ec2e7"), "{error}");
+        }
+        // As an editor of Windows writes it.
+        let text = wallet(SECRET, SECRET);
+        let plain = open(&text).unwrap();
+        let marked = open(&format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(plain.spend_public_key(), marked.spend_public_key());
     }
 }

@@ -5,19 +5,16 @@ use std::{fmt, io};
 
 use bitcoin::{Amount, Txid};
 
+use sdk_relay_files::reason;
+
 use super::ledger::Rejection;
 
 /// Why the file of the chain cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DevChainError {
     /// An operating system error.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// File or directory.
-        path: PathBuf,
-        /// Its reason.
-        source: io::Error,
-    },
+    #[error("the development chain: {0}")]
+    Io(io::Error),
     /// Another process has it open.
     #[error("{} is in use by another process: stop it, or choose another data directory", .0.display())]
     InUse(PathBuf),
@@ -51,7 +48,7 @@ pub enum DevChainError {
 
 /// A record could not be written; the chain is as it was before.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {path}: {source}", path = path.display())]
+#[error("cannot write {path}: {}", reason(.source), path = path.display())]
 pub struct WriteError {
     /// The chain's file.
     pub path: PathBuf,

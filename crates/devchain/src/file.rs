@@ -48,10 +48,7 @@ pub(super) struct Record<'a> {
 impl RecordFile {
     /// Opens or creates the file. Reads only its header.
     pub(super) fn open(path: PathBuf) -> Result<Self, DevChainError> {
-        let io = |source| DevChainError::Io {
-            path: path.clone(),
-            source,
-        };
+        let io = DevChainError::Io;
         let file = Open::writing().or_create().open(&path).map_err(io)?;
         lock(&file).map_err(|e| match e {
             TryLockError::WouldBlock => DevChainError::InUse(path.clone()),
@@ -101,11 +98,11 @@ impl RecordFile {
             Ok(Next::End) => Ok(None),
             Ok(Next::Torn(bytes)) => {
                 tracing::warn!(file = %self.path.display(), bytes, "removed an incomplete record at the end of the file");
-                self.file.set_len(self.end).map_err(|e| self.io(e))?;
+                self.file.set_len(self.end).map_err(DevChainError::Io)?;
                 Ok(None)
             }
             Ok(Next::Damaged(reason)) => Err(self.damaged(self.end, reason)),
-            Err(e) => Err(self.io(e)),
+            Err(e) => Err(DevChainError::Io(e)),
         }
     }
 
@@ -190,13 +187,6 @@ impl RecordFile {
             path: self.path.clone(),
             offset,
             reason: reason.into(),
-        }
-    }
-
-    fn io(&self, source: io::Error) -> DevChainError {
-        DevChainError::Io {
-            path: self.path.clone(),
-            source,
         }
     }
 }

@@ -104,7 +104,7 @@ impl From<WriteError> for SourceError {
     fn from(error: WriteError) -> Self {
         Self::Unreachable {
             at: error.path.display().to_string(),
-            reason: error.source.to_string(),
+            reason: format!("cannot be written: {}", sdk_relay_files::reason(&error.source)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Messages that clients send over a WebSocket, and their parser.
 
+use sdk_relay_echo::{parser_reason, quoted, short};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -52,11 +53,6 @@ pub struct Refusal {
     pub in_reply_to: Option<String>,
 }
 
-/// Longest `type` that an error quotes, in characters.
-const QUOTED: usize = 40;
-/// Longest reason of an error, in bytes. serde quotes a wrong value in full, which may be up to 1 MiB.
-const REASON: usize = 240;
-
 /// Parses a client message. Unknown fields are ignored; an invalid value of a known field is an error.
 pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     let Envelope { kind, message_id } = envelope(text)?;
@@ -91,9 +87,9 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         "relay_proof" => read(text).map(ClientMessage::RelayProof),
         "sync_response" => read(text).map(ClientMessage::SyncResponse),
         other => {
-            let quoted: String = other.chars().take(QUOTED).collect();
             let message = format!(
-                "unknown type {quoted:?}: expected handshake, ping, subscribe, unsubscribe, sync, watch or unwatch"
+                "unknown type {}: expected handshake, ping, subscribe, unsubscribe, sync, watch or unwatch",
+                quoted(other)
             );
             return Err(refuse(ErrorCode::UnknownType, message, message_id));
         }
@@ -135,7 +131,7 @@ fn envelope(text: &str) -> Result<Envelope, Refusal> {
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| match path_of_mistake::<T>(text) {
-        Some(path) => shorten(format!("{path}: {}", without_position(&e))),
+        Some(path) => format!("{}: {}", short(&path), without_position(&e)),
         None => without_position(&e),
     })
 }
@@ -154,21 +150,12 @@ fn without_position(error: &serde_json::Error) -> String {
     if let Some(end) = text.rfind(" at line ") {
         text.truncate(end);
     }
-    shorten(text)
-}
-
-fn shorten(mut text: String) -> String {
-    if text.len() > REASON {
-        text.truncate(text.floor_char_boundary(REASON));
-        text.push('…');
-    }
-    text
+    parser_reason(&text)
 }
 
 /// serde's reason without the value that it quotes: `invalid type: string "…", expected u32`.
 fn without_quote(mut reason: String) -> String {
     if let Some(start) = reason.find("string \"") {
-        // A reason that was cut is cut in the quote.
         let end = reason.rfind("\", expected").map_or(reason.len(), |at| at + 1);
         reason.replace_range(start..end.max(start), "a string");
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sdk_relay_config::{CHANGES_FILE, Config, ConfigError, LOCK_FILE};
-use sdk_relay_files::{Open, check_directory, check_regular, entries, exists, is_absent, make_private};
+use sdk_relay_files::{Open, check_directory, check_regular, entries, exists, is_absent, make_private, reason};
 use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
@@ -80,7 +80,8 @@ fn warn_of(path: &Path, error: &io::Error) {
 pub(crate) fn check(config: &Config) -> Vec<ConfigError> {
     let directory = &config.data_dir;
     let unusable = |path: &Path, error: io::Error| {
-        let reason = format!("cannot be used: {error}; move it out of the data directory, or correct its permissions");
+        let reason = reason(&error);
+        let reason = format!("cannot be used: {reason}; move it out of the data directory, or correct its permissions");
         config.unusable("data_dir", path.display(), reason)
     };
     let mut errors = Vec::new();

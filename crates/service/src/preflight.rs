@@ -1,18 +1,18 @@
 //! Checks a configuration against this machine, before anything is opened: the same checks and error messages for a
 //! start, a restart and `check-config`.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::net::SocketAddr;
 
+use sdk_relay_chain::rpc::cookie_advice;
+use sdk_relay_client::certificates;
 use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
 use sdk_relay_detect::own_wallet::{self, WalletError};
-use sdk_relay_files::open_regular;
+use sdk_relay_files::{open_regular, reason};
 use sdk_relay_mesh_net::{IdentityError, check_identity};
 use sdk_relay_platform::net::can_bind;
 use sdk_relay_transport::open_files::{self, TooFewFiles};
 use sdk_relay_transport::{TlsError, tls};
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::data_files;
 
@@ -118,9 +118,7 @@ pub fn cookie(config: &Config) -> Result<(), ConfigError> {
     }
     let read = open_regular(path).and_then(|mut file| file.read(&mut [0]));
     read.map(drop).map_err(|error| {
-        let reason = format!(
-            "cannot be read: {error}; expected the file .cookie of the node, which is there while the node runs, readable by this user"
-        );
+        let reason = format!("cannot be read: {}: {}", reason(&error), cookie_advice(error.kind()));
         config.unusable("bitcoin_core.cookie_file", path.display(), reason)
     })
 }
@@ -128,17 +126,11 @@ pub fn cookie(config: &Config) -> Result<(), ConfigError> {
 /// The certificates trusted for other relays.
 fn trust(config: &Config) -> Result<(), ConfigError> {
     let Some(path) = &config.mesh.trust else { return Ok(()) };
-    let wrong = |why: String| {
-        let reason = format!("{why}; expected a PEM file of certificates that this user may read");
+    certificates(path).map(drop).map_err(|error| {
+        let reason = format!(
+            "{}; expected a PEM file of certificates that this user may read",
+            error.reason()
+        );
         config.unusable("mesh.trust", path.display(), reason)
-    };
-    let mut text = Vec::new();
-    open_regular(path)
-        .and_then(|mut file| file.read_to_end(&mut text))
-        .map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    // Not the message of the library, which quotes the file.
-    match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if !certificates.is_empty() => Ok(()),
-        _ => Err(wrong("there is no certificate in it".to_owned())),
-    }
+    })
 }

@@ -40,7 +40,7 @@ pub enum ChangeError {
     #[error("{} fields cannot be changed like this", .0.len())]
     Fields(Vec<FieldError>),
     /// The changes cannot be stored.
-    #[error("cannot write the changes to the data directory: {0}")]
+    #[error("the changes of the configuration are not stored: {0}")]
     Unwritable(#[from] std::io::Error),
     /// The rest of the configuration has become invalid.
     #[error(transparent)]

@@ -49,6 +49,12 @@ pub fn listen(address: SocketAddr) -> io::Result<net::ListeningSocket> {
     net::listen(address, BACKLOG)
 }
 
+/// The address of a client, as IPv4 where a port of both families gives it as IPv4-mapped IPv6 (`::ffff:192.0.2.1`): in
+/// logs, answers and limits it is the same address as on a port of IPv4 alone.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
 /// The next connection, with this write timeout; `None` at the shutdown.
 pub async fn accept(listener: &net::Listener, ending: &mut Shutdown, write: Duration) -> Option<(Stream, SocketAddr)> {
     let mut is_logged = false;
@@ -59,6 +65,7 @@ pub async fn accept(listener: &net::Listener, ending: &mut Shutdown, write: Dura
         };
         match accepted {
             Ok((stream, peer)) => {
+                let peer = canonical(peer);
                 // Notifications are small and urgent: disable Nagle's algorithm.
                 if let Err(error) = stream.set_nodelay() {
                     tracing::debug!(%peer, %error, "cannot set TCP_NODELAY: the system may delay small messages to this client");
@@ -129,5 +136,32 @@ pub async fn secured(
                 None
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A port of both families, as `[::]:8090` opens it.
+    #[tokio::test]
+    async fn a_client_over_ipv4_has_an_ipv4_address() {
+        let Ok(listening) = listen("[::]:0".parse().unwrap()) else {
+            // A machine without IPv6 has no such addresses.
+            return;
+        };
+        let listener = listening.attach().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (_sender, mut ending) = tokio::sync::watch::channel(None);
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (_stream, peer) = accept(&listener, &mut ending, Duration::from_secs(1)).await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+        assert!(peer.is_ipv4());
+    }
+
+    #[test]
+    fn an_ipv6_address_is_kept() {
+        let peer = "[2001:db8::1]:7".parse().unwrap();
+        assert_eq!(canonical(peer), peer);
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     rpc::{Auth, RpcClient, RpcError, code},
     source::{
         BroadcastError, ChainSource, EventSource, MempoolSnapshot, NodeInfo, Signalling, SourceError, SourceStatus,
+        median_time_in,
     },
 };
 use block::BlockFetcher;
@@ -237,6 +238,11 @@ impl ChainSource for NodeSource {
             .call("getblock", json!([hash, 1]))
             .await
             .map_err(|e| block::block_error(hash, e))
+    }
+
+    async fn median_time(&self, hash: BlockHash) -> Result<u64, SourceError> {
+        let header = self.rpc.call("getblockheader", json!([hash])).await;
+        median_time_in(&header.map_err(|e| block::block_error(hash, e))?)
     }
 
     fn signals(&self) -> Option<Signals> {

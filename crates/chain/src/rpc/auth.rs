@@ -1,7 +1,7 @@
 //! Credentials for the node, and the cookie file that changes at each of its starts.
 
 use std::path::{Path, PathBuf};
-use std::{fmt, io::Read as _, sync::Mutex, sync::PoisonError};
+use std::{fmt, io, sync::Mutex, sync::PoisonError};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
@@ -92,6 +92,11 @@ impl Credentials {
         }
     }
 
+    /// Whether these are none because no cookie file can be read.
+    pub(super) fn lacks_cookie(&self, presented: &Presented) -> bool {
+        presented.header.is_none() && !self.auth.cookie_files().is_empty()
+    }
+
     /// Other credentials than these, which the node has refused; `None` if there are none.
     pub(super) async fn renewed(&self, refused: &[Presented]) -> Option<Presented> {
         if refused.len() >= MAX_ATTEMPTS {
@@ -137,22 +142,47 @@ impl Credentials {
     }
 }
 
-/// The first cookie that can be read, or why none can.
+/// What to do about a cookie file that cannot be read with this error.
+pub fn cookie_advice(error: io::ErrorKind) -> &'static str {
+    match error {
+        io::ErrorKind::PermissionDenied => {
+            "let the node write it for its group (rpccookieperms=group in bitcoin.conf) and add the user of the relay to that group \
+             (sdk_relay-grant-node does both for the service of the packages), or set bitcoin_core.user and bitcoin_core.password"
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            "the node writes .cookie into its data directory when it starts: correct bitcoin_core.cookie_file; a node with rpcpassword \
+             writes none: set bitcoin_core.user and bitcoin_core.password"
+        }
+        _ => {
+            "expected the file .cookie in the data directory of the node, which is there while the node runs, readable by this user"
+        }
+    }
+}
+
+/// The first cookie that can be read, or why none can, and what to do.
 async fn first_cookie(paths: &[PathBuf]) -> Result<Presented, Presented> {
     let mut reasons = Vec::new();
+    let mut advice = io::ErrorKind::NotFound;
     for path in paths {
         match presented(path).await {
             Ok(cookie) => return Ok(cookie),
-            Err(reason) => reasons.push(format!("cannot read the cookie file {}: {reason}", path.display())),
+            Err(error) => {
+                // A file that is there is more likely the right one.
+                if error.kind() != io::ErrorKind::NotFound {
+                    advice = error.kind();
+                }
+                let reason = sdk_relay_files::reason(&error);
+                reasons.push(format!("cannot read the cookie file {}: {reason}", path.display()));
+            }
         }
     }
     Err(Presented {
         header: None,
-        description: reasons.join("; "),
+        description: format!("{}: {}", reasons.join("; "), cookie_advice(advice)),
     })
 }
 
-async fn presented(path: &Path) -> Result<Presented, String> {
+async fn presented(path: &Path) -> io::Result<Presented> {
     let cookie = cookie(path.to_owned()).await?;
     Ok(Presented {
         header: basic(cookie.trim_end()),
@@ -167,19 +197,12 @@ impl fmt::Debug for Credentials {
     }
 }
 
-async fn cookie(path: PathBuf) -> Result<Zeroizing<String>, String> {
-    let read = move || {
-        let mut text = Zeroizing::new(String::new());
-        sdk_relay_files::open_regular(&path)?
-            .take(MAX_COOKIE_BYTES)
-            .read_to_string(&mut text)?;
-        Ok::<_, std::io::Error>(text)
-    };
+async fn cookie(path: PathBuf) -> io::Result<Zeroizing<String>> {
+    let read = move || sdk_relay_files::read_text(&path, MAX_COOKIE_BYTES).map(Zeroizing::new);
     match joined(blocking::spawn(read).await) {
-        Some(Ok(text)) if text.trim_end().is_empty() => Err("it is empty".to_owned()),
-        Some(Ok(text)) => Ok(text),
-        Some(Err(error)) => Err(error.to_string()),
-        None => Err("the runtime is shutting down".to_owned()),
+        Some(Ok(text)) if text.trim_end().is_empty() => Err(io::Error::other("it is empty")),
+        Some(read) => read,
+        None => Err(io::Error::other("the runtime is shutting down")),
     }
 }
 

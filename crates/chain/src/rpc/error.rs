@@ -1,6 +1,7 @@
 //! Errors of the RPC client.
 
 use hyper::StatusCode;
+use sdk_relay_echo::{parser_reason, reason, reason_of_bytes};
 use serde::Deserialize;
 
 use crate::source::SourceError;
@@ -86,6 +87,14 @@ pub enum RpcError {
         /// The credentials that were sent.
         reason: String,
     },
+    /// The node needs its cookie (HTTP 401), and no cookie file can be read.
+    #[error("no credentials for {at}: {reason}")]
+    NoCookie {
+        /// `HOST:PORT`.
+        at: String,
+        /// The files, why they cannot be read, and what to do.
+        reason: String,
+    },
     /// The node is starting ([`code::IN_WARMUP`]).
     #[error("{at} is starting: {reason}")]
     Warming {
@@ -134,6 +143,10 @@ impl RpcError {
 
     /// [`RpcError::Warming`] if the code says so, else [`RpcError::Server`].
     pub(crate) fn from_server(at: &str, method: &str, error: ServerError) -> Self {
+        let error = ServerError {
+            message: reason(&error.message),
+            ..error
+        };
         if error.code == code::IN_WARMUP {
             Self::Warming {
                 at: at.to_owned(),
@@ -150,7 +163,7 @@ impl RpcError {
     pub(crate) fn malformed(what: impl Into<String>, reason: impl ToString) -> Self {
         Self::Malformed {
             what: what.into(),
-            reason: reason.to_string(),
+            reason: parser_reason(&reason.to_string()),
         }
     }
 }
@@ -165,6 +178,7 @@ impl From<RpcError> for SourceError {
             RpcError::Unreachable { at, reason } | RpcError::Busy { at, reason } => Self::Unreachable { at, reason },
             RpcError::Proxy { at, reason } => Self::Proxy { at, reason },
             RpcError::Unauthorized { at, reason } => Self::Unauthorized { at, reason },
+            RpcError::NoCookie { at, reason } => Self::NoCookie { at, reason },
             RpcError::Warming { at, reason } => Self::Warming { at, reason },
             RpcError::Server { method, error } => Self::Rpc {
                 method,
@@ -198,9 +212,5 @@ pub(super) fn rest(at: &str, path: &str, status: StatusCode, body: &[u8]) -> Rpc
 
 /// The start of a human-readable body.
 pub(crate) fn excerpt(body: &[u8]) -> String {
-    /// Longer than the longest message of the node, and short enough for a log line.
-    const MAX_EXCERPT: usize = 200;
-    String::from_utf8_lossy(&body[..body.len().min(MAX_EXCERPT)])
-        .trim()
-        .to_owned()
+    reason_of_bytes(body)
 }

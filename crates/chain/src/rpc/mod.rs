@@ -19,12 +19,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
 
-pub use auth::Auth;
+pub use auth::{Auth, cookie_advice};
 pub use connector::{Connector, HttpStream, proxy_error};
 pub(crate) use error::excerpt;
 pub use error::{RpcError, ServerError, code};
 pub use metrics::RpcMetrics;
-pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, causes, has_usable_port};
+pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, has_usable_port};
 
 use envelope::RawOutcome;
 use transport::Transport;
@@ -192,6 +192,8 @@ fn percent_encoded(segment: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -231,5 +233,62 @@ mod tests {
             assert!(matches!(error, RpcError::Address { .. }), "{url}: {error:?}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
+    }
+
+    /// A server that refuses every request, as a node does that has not been sent its cookie.
+    async fn refusing() -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                if stream.read(&mut request).await.is_ok() {
+                    let answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                    drop(stream.write_all(answer).await);
+                }
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_cookie_file_that_cannot_be_read_is_not_refused_by_the_node() {
+        let url = refusing().await;
+        let dir = tempfile::tempdir().unwrap();
+        let (absent, empty) = (dir.path().join("absent"), dir.path().join("empty"));
+        std::fs::write(&empty, "").unwrap();
+        for (file, reason, todo) in [
+            (&absent, "No such file or directory", "correct bitcoin_core.cookie_file"),
+            (
+                &dir.path().to_owned(),
+                "it is a directory, not a regular file",
+                "expected the file .cookie",
+            ),
+            (&empty, "it is empty", "expected the file .cookie"),
+        ] {
+            let client = RpcClient::new(&url, Auth::CookieFile(file.clone())).unwrap();
+            let error = client.call::<Value>("getblockcount", json!([])).await.unwrap_err();
+            assert!(matches!(error, RpcError::NoCookie { .. }), "{error:?}");
+            let error = crate::SourceError::from(error).to_string();
+            let named = format!("cannot read the cookie file {}: {reason}", file.display());
+            assert!(
+                error.starts_with("no credentials for 127.0.0.1:") && error.contains(&named),
+                "{error}"
+            );
+            assert!(error.contains(todo) && !error.contains("refuses"), "{error}");
+        }
+        let denied = cookie_advice(std::io::ErrorKind::PermissionDenied);
+        assert!(
+            denied.contains("group") && denied.contains("sdk_relay-grant-node"),
+            "{denied}"
+        );
+        // A cookie that was sent is refused.
+        let cookie = dir.path().join("cookie");
+        std::fs::write(&cookie, "\u{feff}__cookie__:5ec2e7\r\n").unwrap();
+        let client = RpcClient::new(&url, Auth::CookieFile(cookie)).unwrap();
+        let error = client.call::<Value>("getblockcount", json!([])).await.unwrap_err();
+        assert!(matches!(&error, RpcError::Unauthorized { .. }), "{error:?}");
+        assert!(!error.to_string().contains("5ec2e7"), "{error}");
     }
 }

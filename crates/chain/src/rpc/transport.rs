@@ -17,6 +17,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use sdk_relay_echo::causes;
 use sdk_relay_platform::net::Proxy;
 use tokio::sync::Semaphore;
 
@@ -105,6 +106,11 @@ impl Transport {
         };
         let at = self.at.clone();
         match reply.status {
+            // The node refuses nothing that it has not seen.
+            StatusCode::UNAUTHORIZED if self.credentials.lacks_cookie(&presented) => Err(RpcError::NoCookie {
+                at,
+                reason: presented.description,
+            }),
             StatusCode::UNAUTHORIZED => Err(RpcError::Unauthorized {
                 at,
                 reason: presented.description,
@@ -256,19 +262,4 @@ fn authority(url: &str) -> Result<String, RpcError> {
         (Some(_), _) => refuse("the scheme must be http"),
         (None, _) => refuse("the scheme http is missing"),
     }
-}
-
-/// An error and what caused it, in one line; the `Display` of each layer gives its own part only.
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -43,7 +43,7 @@ async fn a_cookie_that_changes_is_read_again() {
 
     let absent = source.tip().await.unwrap_err();
     assert!(
-        matches!(&absent, SourceError::Unauthorized { reason, .. } if reason.contains("cannot read")),
+        matches!(&absent, SourceError::NoCookie { reason, .. } if reason.contains("cannot read the cookie file")),
         "{absent}"
     );
     std::fs::write(&path, "__cookie__:0000").unwrap();

@@ -618,3 +618,95 @@ fn an_empty_data_directory_is_the_default_wherever_it_is_given() {
         assert_eq!(loader.data_dir(), default);
     }
 }
+
+/// Every setting with every value of a wrong kind, from a file, a variable and a flag: the place, the key and what is
+/// expected are in the error, in words and not in those of a library.
+#[test]
+fn a_wrong_value_of_any_setting_names_place_key_and_expectation() {
+    use crate::setting::Kind;
+    let check = |error: &str, start: &str, setting: &crate::Setting| {
+        assert!(error.starts_with(start), "{start}: {error}");
+        assert!(error.contains("expected"), "{error}");
+        for word in ["u64", "i64", "u32", "invalid type", "signed int", "serde", "visitor"] {
+            assert!(!error.contains(word), "{word}: {error}");
+        }
+        if setting.is_secret {
+            assert!(error.contains(&format!("{} = …: ", setting.key)), "{error}");
+        }
+    };
+    for setting in TABLE.iter().copied() {
+        let of_kind: &[&str] = match setting.kind {
+            Kind::Bool { .. } => &["-1", "1.5", "\"yes\"", "[true]", "{ a = 1 }", "1979-05-27"],
+            Kind::Whole { .. } => &["-1", "1.5", "\"5\"", "true", "[1]", "{ a = 1 }", "1979-05-27"],
+            Kind::Choice { .. } => &["-1", "true", "\"nothing such\"", "[\"a\"]", "{ a = 1 }"],
+            Kind::Text { .. } => &["-1", "true", "1.5", "[\"a\"]", "{ a = 1 }"],
+            Kind::List { .. } => &["-1", "true", "\"a\"", "[1]", "[[\"a\"]]", "{ a = 1 }"],
+        };
+        for value in of_kind {
+            let (group, name) = (setting.group(), setting.name());
+            let table = if group.is_empty() {
+                String::new()
+            } else {
+                format!("[{group}]")
+            };
+            let error = message(&format!("# a comment\n{table}\n{name} = {value}\n"), &[]);
+            let (_, error) = error.split_once(FILE_NAME).unwrap();
+            check(error, &format!(":3: {} = ", setting.key), setting);
+        }
+        let texts: &[&str] = match setting.kind {
+            Kind::Bool { .. } => &["yes", "1", "", "TRUE "],
+            Kind::Whole { .. } => &["-1", "1.5", "five", "", "1 000", "99999999999999999999"],
+            Kind::Choice { .. } => &["nothing such"],
+            Kind::Text { .. } | Kind::List { .. } => &[],
+        };
+        for text in texts {
+            let variable = setting.variable();
+            let error = message("", &[(&variable, text)]);
+            check(&error, &format!("{variable}: {} = ", setting.key), setting);
+            let Some(flag) = setting.flag else { continue };
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join(FILE_NAME);
+            std::fs::write(&file, "").unwrap();
+            let overrides = Overrides::default().with_config(file).with(setting, *text);
+            let error = Loader::with_environment(overrides, std::iter::empty()).load();
+            check(
+                &error.unwrap_err().to_string(),
+                &format!("{flag}: {} = ", setting.key),
+                setting,
+            );
+        }
+    }
+}
+
+/// As an editor of Windows writes it: a byte order mark, and CRLF.
+#[test]
+fn a_file_with_a_byte_order_mark_is_read() {
+    let toml = "\u{feff}network = \"signet\"\r\n[sync]\r\ninterval = 60\r\n";
+    let config = from(toml, &[]).unwrap();
+    assert_eq!((config.network, config.sync_interval.as_secs()), (Network::Signet, 60));
+    let error = message("\u{feff}network = \"signet\"\r\n[sync]\r\ninterval = 0\r\n", &[]);
+    assert!(error.contains(":3: sync.interval = 0: expected"), "{error}");
+}
+
+/// Whatever is wrong, the error is short, and has no control characters.
+#[test]
+fn no_error_repeats_a_long_value() {
+    let long = "\\u001b éx".repeat(3000);
+    for toml in [
+        format!("network = \"{long}\"\n"),
+        format!("\"{long}\" = 5\n"),
+        format!("[sync]\ninterval = \"{long}\"\n"),
+        format!("[sync]\n\"{long}\" = 5\n"),
+        format!("[mesh]\npeers = [\"{long}\"]\n"),
+        format!("[log]\nlevel = \"{long}\"\n"),
+        format!("a = 1\n\"{long}\" = 1\n\"{long}\" = 1\n"),
+        format!("network = {}\n", "x".repeat(10_000)),
+    ] {
+        let error = message(&toml, &[]);
+        assert!(error.chars().count() < 2500, "{}: {error:.400}", error.chars().count());
+        assert!(!error.contains('\u{1b}') && error.matches('é').count() < 120, "{error}");
+    }
+    let value = "\u{1b} é".repeat(3000);
+    let error = message("", &[("SDK_RELAY_NETWORK", &value)]);
+    assert!(error.chars().count() < 1500 && !error.contains('\u{1b}'), "{error}");
+}

@@ -1,10 +1,9 @@
 //! The settings of `bitcoin.conf` that say where a node is. Its format: `NAME=VALUE` lines, `[NETWORK]` sections, and
 //! comments (`doc/bitcoin-conf.md` of Bitcoin Core).
 
-use std::io::Read;
 use std::path::Path;
 
-use sdk_relay_files::open_regular;
+use sdk_relay_files::read_text;
 
 use crate::network::Network;
 
@@ -28,13 +27,7 @@ struct Line {
 impl BitcoinConf {
     /// `None` if it cannot be read: it may hold passwords, and is then readable for its owner only.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        let mut text = String::new();
-        open_regular(path)
-            .ok()?
-            .take(MAX_BYTES)
-            .read_to_string(&mut text)
-            .ok()?;
-        Some(Self::parse(&text))
+        Some(Self::parse(&read_text(path, MAX_BYTES).ok()?))
     }
 
     fn parse(text: &str) -> Self {

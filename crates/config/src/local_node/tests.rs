@@ -101,8 +101,8 @@ fn a_cookie_that_may_not_be_read_is_named_with_the_remedy() {
     assert_eq!(
         advice_on_denied(Path::new("/var/lib/bitcoind/.cookie"), &error),
         "the cookie file /var/lib/bitcoind/.cookie cannot be read (permission denied): let the node write it for its group \
-         (rpccookieperms=group in bitcoin.conf) and add the user of the relay to that group, or set bitcoin_core.user and \
-         bitcoin_core.password"
+         (rpccookieperms=group in bitcoin.conf) and add the user of the relay to that group \
+         (sdk_relay-grant-node does both for the service of the packages), or set bitcoin_core.user and bitcoin_core.password"
     );
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use sdk_relay_echo::quoted;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -21,6 +22,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_dashboard",
     "sdk_relay_detect",
     "sdk_relay_devchain",
+    "sdk_relay_echo",
     "sdk_relay_events",
     "sdk_relay_files",
     "sdk_relay_http",
@@ -115,7 +117,8 @@ pub(crate) fn unknown_targets(filter: &str) -> Vec<String> {
         };
         let nearest = CRATES.iter().min_by_key(distance).unwrap_or(&CRATES[0]);
         format!(
-            "no log line has the target {target:?}; did you mean {nearest}? All: {}",
+            "no log line has the target {}; did you mean {nearest}? All: {}",
+            quoted(target),
             CRATES.join(", ")
         )
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sdk_relay_client::{ConnectError, Link};
 use sdk_relay_config::{PeerAddress, url_of};
+use sdk_relay_echo::short;
 use sdk_relay_mesh::DialId;
 use sdk_relay_protocol::mesh::RelayId;
 use sdk_relay_protocol::{API_VERSION, Handshake, Role, ServerMessage, Sync, SyncReply};
@@ -45,7 +46,7 @@ pub(super) enum DialError {
     Name(#[from] super::bindings::NameRefused),
     #[error("it has not proven its identity")]
     Unproven,
-    #[error("it is on network {0}")]
+    #[error("it is on network {}", short(.0))]
     Network(String),
 }
 

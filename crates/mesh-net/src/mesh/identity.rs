@@ -1,5 +1,6 @@
 //! This relay's key pair: created at first start, stored in a file of mode 0600, never shown.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,24 +9,21 @@ use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_files::{entries, exposed, is_absent, open_regular, replace};
+use sdk_relay_files::{entries, exposed, is_absent, read_text, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
 /// Name of the key file in the data directory.
 const FILE_NAME: &str = "mesh.key";
+/// A key has 64 hex digits. A file of this size is another one.
+const MOST_BYTES: u64 = 4096;
 
 /// Why the key is not available. No error shows the content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It cannot be read or written.
-    #[error("cannot read or write the mesh key {}: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
+    #[error("the mesh key: {0}")]
+    Io(std::io::Error),
     /// Other users may read it.
     #[error("the mesh key {} can be read by other users (mode {mode:04o}): run chmod 600 on it, or delete it to get a new identity", .path.display())]
     Exposed {
@@ -34,11 +32,13 @@ pub enum IdentityError {
         /// Its permissions.
         mode: u32,
     },
-    /// It does not contain a key.
-    #[error("the mesh key {} is damaged: expected 64 hex digits. Restore it from its copy, or delete it to become another relay to its peers", .path.display())]
+    /// It does not contain a private key.
+    #[error("the mesh key {} is damaged: {found}; expected the 64 hex digits of a private key. Restore it from its copy, or delete it to become another relay to its peers", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
+        /// What it contains, without quoting it.
+        found: &'static str,
     },
 }
 
@@ -53,22 +53,22 @@ impl Identity {
     /// Reads the key from the given file, or from this data directory; creates it if it is missing.
     pub fn open(given: Option<&Path>, data_dir: &Path) -> Result<Self, IdentityError> {
         let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
-        let io = |source| IdentityError::Io {
-            path: path.clone(),
-            source,
-        };
-        if is_absent(&path).map_err(io)? {
-            create(&path).map_err(io)?;
+        if is_absent(&path).map_err(IdentityError::Io)? {
+            create(&path).map_err(IdentityError::Io)?;
         }
-        if let Some(mode) = exposed(&path).map_err(io)? {
+        if let Some(mode) = exposed(&path).map_err(IdentityError::Io)? {
             return Err(IdentityError::Exposed { path, mode });
         }
-        let text = open_regular(&path).and_then(std::io::read_to_string);
-        let text = Zeroizing::new(text.map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidData => IdentityError::Damaged { path: path.clone() },
-            _ => io(error),
+        let damaged = |found| IdentityError::Damaged {
+            path: path.clone(),
+            found,
+        };
+        let text = Zeroizing::new(read_text(&path, MOST_BYTES).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::FileTooLarge => damaged("it is not a key"),
+            _ => IdentityError::Io(error),
         })?);
-        let mut secret = SecretKey::from_str(text.trim()).map_err(|_| IdentityError::Damaged { path: path.clone() })?;
+        let text = text.trim();
+        let mut secret = SecretKey::from_str(text).map_err(|_| damaged(what_instead(text)))?;
         let identity = Self::new(&secret);
         secret.non_secure_erase();
         Ok(identity)
@@ -77,21 +77,15 @@ impl Identity {
     /// Whether [`Self::open`] would read the key, or could create one.
     pub fn check(given: Option<&Path>, data_dir: &Path) -> Result<(), IdentityError> {
         let path = given.map_or_else(|| data_dir.join(FILE_NAME), Path::to_owned);
-        let absent = is_absent(&path).map_err(|source| IdentityError::Io {
-            path: path.clone(),
-            source,
-        });
-        if !absent? {
+        if !is_absent(&path).map_err(IdentityError::Io)? {
             return Self::open(given, data_dir).map(drop);
         }
         // The data directory is created if it is missing.
         let dir = path
             .parent()
             .filter(|dir| given.is_some() && !dir.as_os_str().is_empty());
-        match dir.map_or(Ok(()), |dir| entries(dir).map(drop)) {
-            Ok(()) => Ok(()),
-            Err(source) => Err(IdentityError::Io { path, source }),
-        }
+        dir.map_or(Ok(()), |dir| entries(dir).map(drop))
+            .map_err(IdentityError::Io)
     }
 
     fn new(secret: &SecretKey) -> Self {
@@ -150,6 +144,19 @@ pub(super) fn random() -> u64 {
 pub(super) fn pair_hash(a: &str, b: &str) -> u64 {
     let hash = sha256::Hash::hash(format!("{a} {b}").as_bytes()).to_byte_array();
     hash.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// What a text is that is no private key. Does not quote it: it may be a damaged key, or another secret.
+fn what_instead(text: &str) -> &'static str {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text.len() {
+        0 => "it is empty",
+        66 if is_hex && (text.starts_with("02") || text.starts_with("03")) => "it contains a public key",
+        64 if is_hex => "its number is not a private key",
+        _ if is_hex => "its number of hex digits is wrong",
+        _ if text.contains("-----BEGIN ") => "it is a PEM file",
+        _ => "it is not a key",
+    }
 }
 
 fn create(path: &Path) -> std::io::Result<()> {
@@ -212,5 +219,35 @@ mod tests {
         std::fs::write(&file, "nonsense").unwrap();
         let shown = Identity::open(None, dir.path()).unwrap_err().to_string();
         assert!(shown.contains("damaged") && !shown.contains("nonsense"), "{shown}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_wrong_key_file_is_named_for_what_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        const SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mesh.key");
+        let open = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            Identity::open(Some(&path), dir.path())
+        };
+        for (content, found) in [
+            (String::new(), "it is empty"),
+            (format!("02{SECRET}"), "it contains a public key"),
+            ("0".repeat(64), "its number is not a private key"),
+            (SECRET[..60].to_owned(), "its number of hex digits is wrong"),
+            (format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n"), "it is a PEM file"),
+            (format!("x{SECRET}"), "it is not a key"),
+            (SECRET.repeat(100), "it is not a key"),
+        ] {
+            let error = open(&content).unwrap_err().to_string();
+            let start = format!("the mesh key {} is damaged: {found}; expected ", path.display());
+            assert!(error.starts_with(&start) && !error.contains("5ec2e7"), "{error}");
+        }
+        // As an editor of Windows writes it.
+        let plain = open(SECRET).unwrap().public_key().to_owned();
+        assert_eq!(open(&format!("\u{feff}{SECRET}\r\n")).unwrap().public_key(), plain);
     }
 }

@@ -34,7 +34,7 @@ pub enum MeshError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The file of names cannot be read.
-    #[error("cannot read mesh.names in the data directory: {0}")]
+    #[error("the names of the mesh: {0}")]
     Names(std::io::Error),
     /// The configured name is not valid for a relay.
     #[error("relay_id: {0}")]

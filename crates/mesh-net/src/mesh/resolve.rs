@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sdk_relay_config::address::literal;
 use sdk_relay_config::{host_and_port, normal_name};
+use sdk_relay_echo::short;
 use sdk_relay_platform::net::{self, is_onion, is_onion_v3};
 use tokio::time::timeout;
 
@@ -22,7 +23,7 @@ pub(super) enum AddressError {
     #[error("expected ws://HOST:PORT or wss://HOST:PORT")]
     Malformed,
     /// The name does not resolve.
-    #[error("cannot resolve {0}")]
+    #[error("cannot resolve {}", short(.0))]
     Unknown(String),
     /// It resolves to an address of a private network that is not allowed.
     #[error("{0} is a private address that mesh.allow_private does not allow")]

@@ -101,6 +101,24 @@ pub struct MempoolInfo {
     pub mempoolminfee: f64,
 }
 
+/// `GET /bitcoin/first-block`: where a scan for payments since a time begins.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "height": 823760, "hash": "0000000000000000000240b8a5f3c4d1e2b3a495867708192a3b4c5d6e7f8091", "since": 1704067200,
+    "timestamp": 1706745600
+})))]
+pub struct FirstBlock {
+    /// Height of the first block to scan.
+    pub height: u32,
+    /// Its hash.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub hash: String,
+    /// The requested time, in Unix seconds.
+    pub since: u64,
+    /// Unix seconds.
+    pub timestamp: u64,
+}
+
 /// `GET /bitcoin/blocks/{hash}`: `getblock HASH 1`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(examples(json!({

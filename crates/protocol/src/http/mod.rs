@@ -13,7 +13,7 @@ mod sync;
 mod timings;
 mod tx;
 
-pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, MempoolInfo, Network, NetworkInfo};
+pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, FirstBlock, MempoolInfo, Network, NetworkInfo};
 pub use config::{
     BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, LogConfig, RestartResponse, SyncConfig,
 };

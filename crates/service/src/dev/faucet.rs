@@ -20,6 +20,7 @@ use sdk_relay_chain::node::NodeWallet;
 use sdk_relay_chain::rpc::RpcClient;
 use sdk_relay_chain::{BroadcastError, ChainSource};
 use sdk_relay_config::Network;
+use sdk_relay_echo::reason;
 use sdk_relay_platform::random;
 use tokio::sync::watch;
 
@@ -84,7 +85,10 @@ impl Faucet {
                     .and_then(|a| a.require_network(self.network.params()).ok());
                 if checked.is_none() {
                     let network = self.network;
-                    return Err(DevError::Address(format!("not an address of {network} ({not_silent})")));
+                    return Err(DevError::Address(format!(
+                        "not an address of {network} ({})",
+                        reason(&not_silent.to_string())
+                    )));
                 }
                 Ok(wallet.send(address, amount).await?)
             }
@@ -112,7 +116,9 @@ impl Faucet {
             .ok_or_else(|| DevError::Failed(format!("transaction {funding} of the wallet is not in the mempool")))?;
         let tx = spend(key, &public, outpoint, &prevout, to, amount)?;
         self.chain.broadcast(&tx).await.map_err(|e| match e {
-            BroadcastError::Rejected(reason) => DevError::Failed(format!("the node rejects the payment: {reason}")),
+            BroadcastError::Rejected(rejection) => {
+                DevError::Failed(format!("the node rejects the payment: {}", reason(&rejection)))
+            }
             BroadcastError::Source(error) => DevError::Source(error),
         })
     }

@@ -31,7 +31,7 @@ pub enum IndexError {
         todo: &'static str,
     },
     /// A segment failed.
-    #[error("cannot access the file {path} of the tweak index: {source}")]
+    #[error("the tweak index: {source}")]
     File {
         /// The file.
         path: PathBuf,

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use sdk_relay_files::reason;
 use tokio_rustls::rustls;
 
 /// Why TLS cannot be served: configuration key, file, and expectation. No error contains the content of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {key} = {:?}: {source}; expected a PEM file that this user may read", .path.display().to_string())]
+    #[error("cannot read {key} = {:?}: {}; expected a PEM file that this user may read", .path.display().to_string(), reason(.source))]
     Unreadable {
         /// `tls.cert` or `tls.key`.
         key: &'static str,
@@ -41,7 +42,7 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// The development certificate cannot be stored.
-    #[error("--tls-self-signed: cannot write {}: {source}", .path.display())]
+    #[error("--tls-self-signed: cannot write {}: {}", .path.display(), reason(.source))]
     Unwritable {
         /// The file.
         path: PathBuf,

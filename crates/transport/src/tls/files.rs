@@ -1,9 +1,8 @@
 //! A certificate and its key from PEM files (RFC 7468).
 
-use std::io::Read;
 use std::path::Path;
 
-use sdk_relay_files::open_regular;
+use sdk_relay_files::read_text;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,6 +14,8 @@ use super::TlsError;
 
 const CERT: &str = "tls.cert";
 const KEY: &str = "tls.key";
+/// Largest file: a chain of certificates has some kilobytes.
+pub(super) const MOST_BYTES: u64 = 1 << 20;
 const CERT_EXPECTED: &str =
     "-----BEGIN CERTIFICATE----- … -----END CERTIFICATE-----, the relay's own first, then those of its issuers";
 const KEY_EXPECTED: &str =
@@ -32,16 +33,16 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
     let bad_key = |found| wrong(KEY, key, found, KEY_EXPECTED);
 
     let text = read(CERT, cert)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|e| bad_cert(plain(&e)))?;
     if chain.is_empty() {
-        return Err(bad_cert("it contains no certificate".to_owned()));
+        return Err(bad_cert(format!("it contains no certificate: {}", instead(&text))));
     }
     let text = Zeroizing::new(read(KEY, key)?);
-    let private = PrivateKeyDer::from_pem_slice(&text).map_err(|e| {
+    let private = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|e| {
         bad_key(match e {
-            pem::Error::NoItemsFound => "it contains no private key".to_owned(),
+            pem::Error::NoItemsFound => format!("it contains no private key: {}", instead(&text)),
             other => plain(&other),
         })
     })?;
@@ -61,16 +62,41 @@ pub(super) fn load(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result
     }
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut text = Vec::new();
-    open_regular(path)
-        .and_then(|mut file| file.read_to_end(&mut text))
-        .map_err(|source| TlsError::Unreadable {
-            key,
-            path: path.to_owned(),
-            source,
-        })?;
-    Ok(text)
+fn read(key: &'static str, path: &Path) -> Result<String, TlsError> {
+    read_text(path, MOST_BYTES).map_err(|source| TlsError::Unreadable {
+        key,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// What a PEM file contains in place of what is expected, by its first label (RFC 7468).
+fn instead(text: &str) -> &'static str {
+    let label = text.split_once("-----BEGIN ").map_or("", |(_, rest)| rest);
+    let is = |start: &str| label.starts_with(start);
+    if text.trim().is_empty() {
+        "it is empty"
+    } else if is("ENCRYPTED PRIVATE KEY") {
+        "its private key has a password"
+    } else if is("CERTIFICATE REQUEST") || is("NEW CERTIFICATE REQUEST") {
+        "it contains a certificate request, which an authority has not signed yet"
+    } else if is("CERTIFICATE") || is("TRUSTED CERTIFICATE") {
+        "it contains a certificate"
+    } else if is("PUBLIC KEY") || is("RSA PUBLIC KEY") {
+        "it contains a public key"
+    } else if is("OPENSSH PRIVATE KEY") {
+        "it contains a key of OpenSSH"
+    } else if label
+        .split("-----")
+        .next()
+        .is_some_and(|label| label.ends_with("PRIVATE KEY"))
+    {
+        "it contains a private key"
+    } else if label.is_empty() {
+        "it is not a PEM file"
+    } else {
+        "it is a PEM file of something else"
+    }
 }
 
 /// A message without quotations: that of the library quotes the file, which may contain a secret.

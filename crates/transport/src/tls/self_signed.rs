@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, KeyPair};
-use sdk_relay_files::{exposed, remove, replace};
+use sdk_relay_files::{exposed, read_text, remove, replace};
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -61,7 +61,8 @@ pub(super) fn ensure(data_dir: &Path, listen: &[IpAddr]) -> Result<(PathBuf, Pat
 }
 
 fn covers(cert: &Path, names: &[String]) -> bool {
-    let Ok(der) = CertificateDer::from_pem_file(cert) else {
+    let pem = read_text(cert, files::MOST_BYTES).map(|text| CertificateDer::from_pem_slice(text.as_bytes()));
+    let Ok(Ok(der)) = pem else {
         return false;
     };
     ParsedCertificate::try_from(&der).is_ok_and(|parsed| {

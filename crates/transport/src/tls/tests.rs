@@ -90,3 +90,53 @@ fn a_key_that_others_may_read_is_refused() {
         "{message}"
     );
 }
+
+/// As editors and tools of Windows write it: a byte order mark, and CRLF.
+#[test]
+fn files_with_a_byte_order_mark_are_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = pair(dir.path(), "own");
+    for path in [&cert, &key] {
+        let text = std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
+        std::fs::write(path, format!("\u{feff}{text}")).unwrap();
+    }
+    files::load(&cert, &key, &ring::default_provider()).unwrap();
+}
+
+#[test]
+fn a_file_of_something_else_is_named_for_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = pair(dir.path(), "own");
+    let swapped = refused(&key, &cert);
+    assert!(
+        swapped.contains("tls.cert = ") && swapped.contains("it contains no certificate: it contains a private key"),
+        "{swapped}"
+    );
+    let other = dir.path().join("other.pem");
+    for (label, found) in [
+        ("ENCRYPTED PRIVATE KEY", "its private key has a password"),
+        ("PUBLIC KEY", "it contains a public key"),
+        ("CERTIFICATE", "it contains a certificate"),
+        ("CERTIFICATE REQUEST", "it contains a certificate request"),
+        ("OPENSSH PRIVATE KEY", "it contains a key of OpenSSH"),
+        ("PGP MESSAGE", "it is a PEM file of something else"),
+    ] {
+        std::fs::write(
+            &other,
+            format!("-----BEGIN {label}-----\nU0VDUkVU\n-----END {label}-----\n"),
+        )
+        .unwrap();
+        let error = refused(&cert, &other);
+        assert!(
+            error.contains("tls.key = ") && error.contains(found),
+            "{label}: {error}"
+        );
+        assert!(!error.contains("U0VDUkVU"), "{error}");
+    }
+    std::fs::write(&other, "5ec2e75ec2e7").unwrap();
+    let error = refused(&cert, &other);
+    assert!(
+        error.contains("it is not a PEM file") && !error.contains("5ec2e7"),
+        "{error}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use sdk_relay_protocol::mesh::{Gossip, RelayId};
 use sdk_relay_protocol::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Sample, gossip};
 
@@ -47,7 +47,7 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
         timestamp: None,
         message_id: "msg-1".into(),
     };
-    let payload = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let payload = |value: Value| value.as_object().unwrap().clone();
     let watch = Watch {
         scan_private_key: SecretHex::new("01".into()),
         spend_public_key: "02".into(),
@@ -165,4 +165,106 @@ fn the_relay_reads_what_the_types_write() {
     let text = encode_text(&gossip()).unwrap();
     assert_eq!(serde_json::from_str::<Gossip>(&text).unwrap(), gossip());
     RelayId::new("relay 2").unwrap_err();
+}
+
+/// Fields that hold any object: what is in them is read elsewhere.
+const ANY_OBJECT: [&str; 1] = ["payload"];
+
+/// Each field of each message in turn, at any depth: with its path, and the messages in which it has a value of another
+/// type.
+fn with_wrong_values(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    let children: Vec<(String, Value)> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| (name.clone(), field.clone()))
+            .collect(),
+        Value::Array(entries) => entries
+            .iter()
+            .take(1)
+            .map(|entry| ("0".to_owned(), entry.clone()))
+            .collect(),
+        _ => return,
+    };
+    for (name, child) in children {
+        let is_entry = value.is_array();
+        if path.is_empty() && (name == "type" || name == "message_id") {
+            continue;
+        }
+        let path = match (is_entry, path) {
+            (true, path) => format!("{path}[{name}]"),
+            (false, "") => name.clone(),
+            (false, path) => format!("{path}.{name}"),
+        };
+        let place = |wrong: Value| {
+            let mut parent = value.clone();
+            match &mut parent {
+                Value::Object(fields) => _ = fields.insert(name.clone(), wrong),
+                Value::Array(entries) => entries[0] = wrong,
+                _ => {}
+            }
+            parent
+        };
+        for wrong in [
+            json!({"a": 1}),
+            json!([[1]]),
+            json!(true),
+            json!("text at line 1"),
+            json!(-1.5),
+        ] {
+            let same = std::mem::discriminant(&wrong) == std::mem::discriminant(&child);
+            if !same {
+                found.push((path.clone(), place(wrong)));
+            }
+        }
+        if !ANY_OBJECT.contains(&name.as_str()) {
+            let mut inner = Vec::new();
+            with_wrong_values(&child, &path, &mut inner);
+            found.extend(inner.into_iter().map(|(path, child)| (path, place(child))));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_field_is_named_with_its_path() {
+    let mut tried = 0;
+    for (_, message) in messages() {
+        let message = serde_json::to_value(&message).unwrap();
+        let kind = message["type"].as_str().unwrap().to_owned();
+        let mut all = Vec::new();
+        with_wrong_values(&message, "", &mut all);
+        for (path, wrong) in all {
+            let refusal = parse_client_message(&wrong.to_string()).expect_err(&wrong.to_string());
+            tried += 1;
+            let rest = refusal.message.strip_prefix(&format!("{kind}: {path}"));
+            assert!(
+                // A list in the place of an object: the path leads into it.
+                rest.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with("[0]: ")),
+                "{path} in {}",
+                refusal.message
+            );
+            assert_eq!(refusal.code, ErrorCode::InvalidField, "{wrong}");
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let mut tried = 0;
+    for (_, message) in messages() {
+        let message = serde_json::to_value(&message).unwrap();
+        let fields = message.as_object().unwrap();
+        for name in fields.keys().filter(|name| *name != "type") {
+            let mut without = fields.clone();
+            without.remove(name);
+            let text = Value::Object(without).to_string();
+            // The others are optional.
+            if let Err(refusal) = parse_client_message(&text) {
+                tried += 1;
+                let expected = format!("{}: missing field `{name}`", message["type"].as_str().unwrap());
+                assert_eq!(refusal.message, expected);
+            }
+        }
+    }
+    assert!(tried > 10, "{tried}");
 }

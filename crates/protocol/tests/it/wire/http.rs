@@ -29,7 +29,7 @@ macro_rules! samples {
 }
 
 samples! {
-    BitcoinInfo BlockDetails ConfigView ConfigChanged RestartResponse MineRequest MineResponse PayRequest PayResponse
+    BitcoinInfo BlockDetails FirstBlock ConfigView ConfigChanged RestartResponse MineRequest MineResponse PayRequest PayResponse
     StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
     ForceSyncResponse ForcedSync SyncHistory Timings TxRequest TxResponse BlindbitInfo BlindbitBlockHeight BlindbitBlockHash
     BlindbitUtxo BlindbitSpentIndex BlindbitFilter ForwardTx BlindbitTweaks BlindbitOutputs BlindbitSpentOutputs
