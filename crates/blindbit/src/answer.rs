@@ -6,7 +6,7 @@ use bitcoin::hashes::{Hash, sha256};
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
 use sdk_relay_chain::SourceError;
-use sdk_relay_http_common::{ApiError, has_tag};
+use sdk_relay_http_common::{ApiError, Json, has_tag, json_text};
 use sdk_relay_protocol::encode;
 use sdk_relay_protocol::http::Problem;
 use serde::Serialize;
@@ -45,8 +45,7 @@ pub(crate) fn answer(
     if has_tag(request_headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((headers, json, body).into_response())
+    Ok((headers, json_text(body)).into_response())
 }
 
 fn header(text: String) -> Result<HeaderValue, Refusal> {
@@ -114,7 +113,7 @@ impl IntoResponse for Refusal {
                 errors: Vec::new(),
             },
         };
-        let mut response = (self.status, axum::Json(body)).into_response();
+        let mut response = (self.status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash, sha256};
 use flate2::Compression;
@@ -14,6 +15,7 @@ use hyper::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use sdk_relay_echo::short;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_protocol::http::Problem;
 
@@ -150,12 +152,16 @@ pub(crate) fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
         (status = 404, description = "The dashboard of this relay has no such file, or another version", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(crate) async fn asset(Path((version, file)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(crate) async fn asset(named: Result<Path<(String, String)>, PathRejection>, headers: HeaderMap) -> Response {
+    let (version, file) = match named {
+        Ok(Path(named)) => named,
+        Err(rejection) => return ApiError::from(rejection).into_response(),
+    };
     if version != *VERSION {
         return ApiError::not_found("this relay has another version of the dashboard: reload the page").into_response();
     }
     let Some(asset) = ASSETS.get(file.as_str()) else {
-        return ApiError::not_found(format!("the dashboard has no file {file}")).into_response();
+        return ApiError::not_found(format!("the dashboard has no file {}", short(&file))).into_response();
     };
     let common = [
         (CONTENT_TYPE, HeaderValue::from_static(asset.content_type)),

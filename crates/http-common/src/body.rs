@@ -200,6 +200,54 @@ mod tests {
         assert_eq!(status("application/json", "{\"blocks\":3.5}").await, 422);
     }
 
+    /// Each field of each request in turn, with a value of a wrong type.
+    #[test]
+    fn a_wrong_field_of_a_body_is_named() {
+        use sdk_relay_protocol::http::{ForceSyncRequest, PayRequest, TxRequest};
+        fn wrong<T: DeserializeOwned>(body: &str) -> String {
+            let error = read::<T>(body.as_bytes()).err().unwrap_or_else(|| panic!("{body}"));
+            let (status, detail) = error.into_parts();
+            assert_eq!(status, 422, "{detail}");
+            detail
+        }
+        for value in ["{}", "true", "-1.5", "[[1]]"] {
+            let body = |field: &str| format!("{{\"address\":\"a\",\"amount\":\"1\",\"{field}\":{value}}}");
+            for (field, detail) in [
+                ("blocks", wrong::<MineRequest>(&format!("{{\"blocks\":{value}}}"))),
+                ("hex", wrong::<TxRequest>(&format!("{{\"hex\":{value}}}"))),
+                (
+                    "address",
+                    wrong::<PayRequest>(&body("address").replacen("\"address\":\"a\",", "", 1)),
+                ),
+                (
+                    "amount",
+                    wrong::<PayRequest>(&body("amount").replacen("\"amount\":\"1\",", "", 1)),
+                ),
+                (
+                    "target_relays",
+                    wrong::<ForceSyncRequest>(&format!("{{\"target_relays\":{value}}}")),
+                ),
+                (
+                    "sync_types",
+                    wrong::<ForceSyncRequest>(&format!("{{\"sync_types\":{value}}}")),
+                ),
+            ] {
+                assert!(detail.starts_with(field), "{field}: {detail}");
+            }
+        }
+        assert_eq!(wrong::<TxRequest>("{}"), "hex: missing");
+        let long = format!("{{\"blocks\":\"{}\"}}", "\\u001b é".repeat(3000));
+        let detail = wrong::<MineRequest>(&long);
+        assert!(
+            detail.starts_with("blocks: ") && detail.chars().count() < 1500,
+            "{detail}"
+        );
+        assert!(
+            !detail.contains('\u{1b}') && detail.matches('é').count() < 40,
+            "{detail}"
+        );
+    }
+
     /// A body that never completes.
     fn unfinished(bytes: &'static [u8]) -> HttpBody {
         use futures_util::StreamExt;

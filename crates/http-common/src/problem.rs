@@ -6,10 +6,14 @@ use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use sdk_relay_chain::SourceError;
+use sdk_relay_echo::{parser_reason, short};
 use sdk_relay_protocol::http::{FieldError, Problem};
 
-/// Longest message of a wrong field, in bytes: serde quotes the complete value, which may be a megabyte.
-const REASON: usize = 240;
+use crate::json::Json;
+
+/// Most wrong fields that one answer lists: more than there are settings that can be changed. A body of a megabyte may
+/// have a hundred thousand unknown ones.
+const MOST_FIELDS: usize = 100;
 
 /// An error for the client.
 #[derive(Debug)]
@@ -45,7 +49,12 @@ impl ApiError {
     }
 
     /// Several fields have values that are not acceptable.
-    pub fn fields(errors: Vec<FieldError>) -> Self {
+    pub fn fields(mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MOST_FIELDS);
+        for error in &mut errors {
+            // The name of an unknown field is as long as the client likes.
+            error.field = short(&error.field);
+        }
         let messages: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -56,14 +65,11 @@ impl ApiError {
 
     /// A field has a value that is not acceptable.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let (field, message) = (short(field), message.into());
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             detail: format!("{field}: {message}"),
-            errors: vec![FieldError {
-                field: field.to_owned(),
-                message,
-            }],
+            errors: vec![FieldError { field, message }],
         }
     }
 
@@ -88,6 +94,7 @@ impl From<SourceError> for ApiError {
             SourceError::Unreachable { .. }
             | SourceError::Proxy { .. }
             | SourceError::Unauthorized { .. }
+            | SourceError::NoCookie { .. }
             | SourceError::WrongChain { .. }
             | SourceError::Warming { .. } => Self::unavailable(format!("bitcoin_core: {error}")),
             SourceError::Rpc { .. } | SourceError::Malformed { .. } => {
@@ -106,7 +113,7 @@ impl From<JsonRejection> for ApiError {
                 let (field, message) = field_and_message(&error.body_text());
                 Self::field(&field, message)
             }
-            other => Self::new(other.status(), other.body_text()),
+            other => Self::new(other.status(), parser_reason(&other.body_text())),
         }
     }
 }
@@ -126,12 +133,7 @@ fn field_and_message(text: &str) -> (String, String) {
             None => ("body", reason),
         },
     };
-    let mut message = message.to_owned();
-    if message.len() > REASON {
-        message.truncate(message.floor_char_boundary(REASON));
-        message.push('…');
-    }
-    (field.to_owned(), message)
+    (short(field), parser_reason(message))
 }
 
 impl From<PathRejection> for ApiError {
@@ -142,7 +144,7 @@ impl From<PathRejection> for ApiError {
 
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, rejection.body_text())
+        Self::new(StatusCode::BAD_REQUEST, parser_reason(&rejection.body_text()))
     }
 }
 
@@ -155,7 +157,7 @@ impl IntoResponse for ApiError {
             detail: self.detail,
             errors: self.errors,
         };
-        let mut response = (self.status, axum::Json(problem)).into_response();
+        let mut response = (self.status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -193,6 +195,26 @@ mod tests {
             let found = field_and_message(&format!("{WORDS}{text}"));
             assert_eq!(found, (field.to_owned(), message.to_owned()));
         }
-        assert!(field_and_message(&format!("a: {}", "é".repeat(1000))).1.len() < 250);
+        assert!(field_and_message(&format!("a: {}", "é".repeat(1000))).1.chars().count() < 310);
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_bounded_and_ends_with_a_line_break() {
+        let long = "\u{1b}\n".repeat(5000);
+        let wrong = |field: String| FieldError {
+            field,
+            message: "there is no such setting".to_owned(),
+        };
+        let fields = (0..5000).map(|n| wrong(format!("{n}{long}"))).collect();
+        for (error, most) in [
+            (ApiError::fields(fields), 200_000),
+            (ApiError::field(&long, "expected 1"), 4000),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            assert!(body.len() < most && body.ends_with(b"}\n"), "{}", body.len());
+            assert!(!body.trim_ascii().iter().any(u8::is_ascii_control));
+        }
     }
 }

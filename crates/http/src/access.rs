@@ -14,6 +14,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use sdk_relay_config::Config;
+use sdk_relay_echo::short;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_service::{CheckedHost, RequestHost, Settings, has_bearer_token, may_read};
 use sdk_relay_transport::{Peer, network_of};
@@ -203,7 +204,8 @@ fn is_local_admin(
     }
     if let Some(header) = headers.keys().find(|name| is_forwarding(name)) {
         return Err(format!(
-            "the header {header} shows that this request came through a proxy"
+            "the header {} shows that this request came through a proxy",
+            short(header.as_str())
         ));
     }
     if host.is_none() {

@@ -1,15 +1,17 @@
-//! `GET /bitcoin/info` and `GET /bitcoin/blocks/{hash}`: requested from the node each time, not cached.
+//! `GET /bitcoin/info`, `GET /bitcoin/blocks/{hash}` and `GET /bitcoin/first-block`: requested from the node each
+//! time, not cached.
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use bitcoin::BlockHash;
-use sdk_relay_chain::{ChainSource, SourceError};
-use sdk_relay_http_common::ApiError;
-use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails};
+use sdk_relay_chain::{ChainSource, SourceError, first_block_since};
+use sdk_relay_echo::parser_reason;
+use sdk_relay_http_common::{ApiError, Json, query};
+use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails, FirstBlock};
 use sdk_relay_telemetry::clock::unix_now;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// Returns `getblockchaininfo`, `getnetworkinfo` and `getmempoolinfo` of the node.
@@ -67,11 +69,59 @@ pub(super) async fn block(
     Ok(Json(block))
 }
 
+/// The time of `GET /bitcoin/first-block`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FirstBlockQuery {
+    /// Unix seconds, at most the present time.
+    #[param(nullable = false, required = true, example = 1_704_067_200)]
+    #[serde(default, deserialize_with = "query::number")]
+    since: Option<u64>,
+}
+
+/// Returns the first block that has to be scanned for payments since a time. It is some hours older than the time,
+/// because the times in blocks are inexact; no payment is missed.
+#[utoipa::path(
+    get,
+    path = "/bitcoin/first-block",
+    operation_id = "getFirstBlock",
+    tag = "Bitcoin",
+    security(("readToken" = []), ("adminToken" = [])),
+    params(FirstBlockQuery),
+    responses(
+        (status = 200, description = "The block; the genesis block for a time before it", body = FirstBlock),
+        (status = 400, description = "The query cannot be parsed"),
+        (status = 422, description = "`since` is missing, or in the future"),
+        (status = 503, description = "The node is unavailable"),
+    ),
+)]
+pub(super) async fn first_block(
+    State(chain): State<Arc<dyn ChainSource>>,
+    query: Result<Query<FirstBlockQuery>, QueryRejection>,
+) -> Result<Json<FirstBlock>, ApiError> {
+    let Query(FirstBlockQuery { since }) = query?;
+    let now = unix_now();
+    let since = since.ok_or_else(|| ApiError::field("since", "missing: expected a time in Unix seconds"))?;
+    if since > now {
+        return Err(ApiError::field(
+            "since",
+            format!("it is in the future: expected at most {now}, the present time in Unix seconds"),
+        ));
+    }
+    let first = first_block_since(&*chain, since).await?;
+    Ok(Json(FirstBlock {
+        height: first.height,
+        hash: first.hash.to_string(),
+        since,
+        timestamp: now,
+    }))
+}
+
 fn read<T: DeserializeOwned>(what: &str, reply: serde_json::Value) -> Result<T, ApiError> {
     serde_json::from_value(reply).map_err(|e| {
         ApiError::from(SourceError::Malformed {
             what: format!("the reply to {what}"),
-            reason: e.to_string(),
+            reason: parser_reason(&e.to_string()),
         })
     })
 }

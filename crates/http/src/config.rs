@@ -4,10 +4,9 @@ mod patch;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
-use sdk_relay_http_common::{ApiError, Body};
+use sdk_relay_http_common::{ApiError, Body, Json};
 use sdk_relay_protocol::http::{ConfigChanged, ConfigView};
 use sdk_relay_service::{ChangeError, Identity, Settings, shown};
 use sdk_relay_telemetry::SOFTWARE_VERSION;

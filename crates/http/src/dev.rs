@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use bitcoin::Amount;
 use sdk_relay_chain::ChainSource;
-use sdk_relay_http_common::{ApiError, Body};
+use sdk_relay_http_common::{ApiError, Body, Json};
 use sdk_relay_protocol::http::{MineRequest, MineResponse, PayRequest, PayResponse};
 use sdk_relay_protocol::{btc, parse_btc};
 use sdk_relay_service::Settings;

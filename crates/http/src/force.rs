@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use sdk_relay_http_common::{ApiError, Body};
+use sdk_relay_http_common::{ApiError, Body, Json};
 use sdk_relay_mesh_net::{Mesh, Order, Syncs};
 use sdk_relay_protocol::SyncType;
 use sdk_relay_protocol::http::{FieldError, ForceSyncRequest, ForceSyncResponse, ForcedSync};

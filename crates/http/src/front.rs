@@ -16,6 +16,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::StatusCode;
+use sdk_relay_echo::short;
 use sdk_relay_http_common::{ApiError, RateLimiter, unread};
 use sdk_relay_service::{CheckedHost, RequestHost};
 use sdk_relay_transport::{ClientAddress, Peer};
@@ -109,7 +110,11 @@ impl Front {
         let response = match page.as_ref().and_then(Page::preflight) {
             Some(response) => response,
             None => {
-                let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
+                let span = tracing::debug_span!(
+                    "request",
+                    method = short(request.method().as_str()),
+                    path = short(request.uri().path())
+                );
                 let response = within(ANSWER_WITHIN, self.routes.call(request)).instrument(span).await;
                 unread::within(&handles.answers, client.ip(), response).await
             }

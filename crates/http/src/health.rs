@@ -1,9 +1,9 @@
 //! `GET /health`, `/health/live`, `/health/ready`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
+use sdk_relay_http_common::Json;
 use sdk_relay_protocol::http::{Health, Live, Ready};
 use sdk_relay_service::{Condition, Status};
 use sdk_relay_telemetry::clock::unix_now;

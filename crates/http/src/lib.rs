@@ -34,6 +34,7 @@ use axum::{Extension, Router};
 use hyper::StatusCode;
 
 use openapi::Document;
+use sdk_relay_echo::short;
 use sdk_relay_http_common::{ApiError, Edge};
 
 use state::Shared;
@@ -85,6 +86,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .route("/events", get(events::events))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
+        .route("/bitcoin/first-block", get(bitcoin::first_block))
         .merge(posting)
         .with_state(state.clone());
     let mut open = Router::new();
@@ -116,7 +118,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
 }
 
 async fn not_found(request: Request) -> ApiError {
-    ApiError::not_found(format!("there is nothing at {}", request.uri().path()))
+    ApiError::not_found(format!("there is nothing at {}", short(request.uri().path())))
 }
 
 async fn wrong_method(request: Request) -> ApiError {
@@ -124,8 +126,8 @@ async fn wrong_method(request: Request) -> ApiError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!(
             "{} does not support the method {}: the header Allow lists the methods that it supports",
-            request.uri().path(),
-            request.method()
+            short(request.uri().path()),
+            short(request.method().as_str())
         ),
     )
 }

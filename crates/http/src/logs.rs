@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use sdk_relay_http_common::{ApiError, query};
+use sdk_relay_http_common::{ApiError, Json, query};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::{LogFilters, LogLevel, LogLine, LogValue, Logs};
 use sdk_relay_service::Identity;

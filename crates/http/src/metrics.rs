@@ -84,6 +84,8 @@ pub(super) async fn metrics(
 fn json(figures: &Metrics) -> Option<Vec<u8>> {
     let mut body = Vec::with_capacity(JSON_BYTES);
     serde_json::to_writer(&mut body, figures).ok()?;
+    // As every answer in JSON ends (`sdk_relay_http_common::Json`).
+    body.push(b'\n');
     Some(body)
 }
 

@@ -37,6 +37,7 @@ use utoipa::OpenApi;
         super::force::follow,
         super::bitcoin::info,
         super::bitcoin::block,
+        super::bitcoin::first_block,
         super::tx::broadcast,
         super::events::events,
         openapi,
@@ -75,7 +76,7 @@ pub(super) struct Document(Bytes);
 
 impl Document {
     pub(super) fn of(config: &Config, with_dev: bool, edges: &[Edge]) -> Self {
-        Self(document(config, with_dev, edges).to_string().into())
+        Self(format!("{}\n", document(config, with_dev, edges)).into())
     }
 }
 

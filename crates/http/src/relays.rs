@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
 use sdk_relay_config::{url_of, without_scheme};
-use sdk_relay_http_common::{ApiError, query};
+use sdk_relay_http_common::{ApiError, Json, query};
 use sdk_relay_mesh_net::{Mesh, MeshRelay};
 use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::{

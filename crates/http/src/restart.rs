@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use hyper::StatusCode;
-use sdk_relay_http_common::ApiError;
+use sdk_relay_http_common::{ApiError, Json};
 use sdk_relay_protocol::http::RestartResponse;
 use sdk_relay_service::{DRAIN_WITHIN, Restart, Settings};
 use sdk_relay_telemetry::clock::unix_now;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use sdk_relay_http_common::Json;
 use sdk_relay_protocol::http::Timings;
 use sdk_relay_telemetry::Traffic;
 use sdk_relay_telemetry::clock::unix_now;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use bitcoin::Transaction;
 use bitcoin::consensus::encode::deserialize_hex;
 use sdk_relay_chain::{BroadcastError, ChainSource};
-use sdk_relay_http_common::{ApiError, Body};
+use sdk_relay_echo::reason;
+use sdk_relay_http_common::{ApiError, Body, Json};
 use sdk_relay_protocol::http::{TxRequest, TxResponse};
 use sdk_relay_telemetry::clock::unix_now;
 
@@ -29,12 +29,13 @@ pub(super) async fn broadcast(
     State(chain): State<Arc<dyn ChainSource>>,
     Body(TxRequest { hex }): Body<TxRequest>,
 ) -> Result<Json<TxResponse>, ApiError> {
-    let tx: Transaction =
-        deserialize_hex(&hex).map_err(|e| ApiError::field("hex", format!("not a transaction: {e}")))?;
+    let tx: Transaction = deserialize_hex(&hex)
+        .map_err(|e| ApiError::field("hex", format!("not a transaction: {}", reason(&e.to_string()))))?;
     let txid = chain.broadcast(&tx).await.map_err(|error| match error {
-        BroadcastError::Rejected(reason) => {
-            ApiError::field("hex", format!("the node rejects the transaction: {reason}"))
-        }
+        BroadcastError::Rejected(rejection) => ApiError::field(
+            "hex",
+            format!("the node rejects the transaction: {}", reason(&rejection)),
+        ),
         BroadcastError::Source(error) => error.into(),
     })?;
     Ok(Json(TxResponse {

@@ -36,7 +36,7 @@ pub(crate) struct Document(Bytes);
 
 impl Document {
     pub(crate) fn of(config: &Config) -> Self {
-        Self(document(config).to_string().into())
+        Self(format!("{}\n", document(config)).into())
     }
 }
 

@@ -1,6 +1,5 @@
 //! `POST forward-tx` of version 1.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use bitcoin::Transaction;
@@ -8,7 +7,8 @@ use bitcoin::consensus::encode::deserialize_hex;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use sdk_relay_chain::BroadcastError;
-use sdk_relay_http_common::{ApiError, Bytes};
+use sdk_relay_echo::{parser_reason, reason};
+use sdk_relay_http_common::{ApiError, Bytes, Json};
 use sdk_relay_protocol::blindbit::ForwardTx;
 
 use crate::answer::Refusal;
@@ -39,13 +39,17 @@ pub(crate) async fn forward_tx(
         Refusal::new(status, detail)
     })?;
     let ForwardTx { data } = read(&headers, &body)?;
-    let tx: Transaction = deserialize_hex(&data)
-        .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, format!("data: not a transaction: {e}")))?;
+    let tx: Transaction = deserialize_hex(&data).map_err(|e| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("data: not a transaction: {}", reason(&e.to_string())),
+        )
+    })?;
     let sent = handles.chain.broadcast(&tx).await;
     let txid = sent.map_err(|error| match error {
-        BroadcastError::Rejected(reason) => Refusal::new(
+        BroadcastError::Rejected(rejection) => Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!("the node rejects the transaction: {reason}"),
+            format!("the node rejects the transaction: {}", reason(&rejection)),
         ),
         BroadcastError::Source(error) => error.into(),
     })?;
@@ -66,7 +70,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<ForwardTx, Refusal> {
     read.map_err(|e| {
         Refusal::new(
             StatusCode::BAD_REQUEST,
-            format!("expected a JSON object or form with data: {e}"),
+            format!("expected a JSON object or form with data: {}", parser_reason(&e)),
         )
     })
 }
