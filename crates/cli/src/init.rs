@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use sdk_relay_config::{Loader, Overrides, template};
 use sdk_relay_console::say;
 use sdk_relay_files::{create_private, make_directory};
@@ -17,15 +17,14 @@ pub(super) fn init(overrides: Overrides) -> anyhow::Result<()> {
     let path = Loader::new(overrides).file();
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         // Usually the data directory, which no other user may read.
-        make_directory(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        make_directory(dir)?;
     }
     // Passwords and tokens are added to it.
     let mut file = create_private(&path).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => anyhow!("{} exists: edit it, or remove it first", path.display()),
-        _ => anyhow!("cannot write {}: {error}", path.display()),
+        _ => anyhow!(error),
     })?;
-    file.write_all(template().as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(template().as_bytes())?;
     say(&format!(
         "Wrote {} with every setting and its default. Change what you need, then run sdk_relay{how}.",
         path.display()

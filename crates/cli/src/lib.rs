@@ -6,9 +6,11 @@ mod check_config;
 mod flags;
 mod init;
 mod package_files;
+mod scan;
 mod status;
 mod text;
 mod wallet;
+mod wrong_arguments;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ use sdk_relay_config::Overrides;
 use sdk_relay_console::say_error;
 
 use flags::{AllFlags, DataDirFlag};
+
+use wrong_arguments::wrong_arguments;
 
 pub use text::{source, with_causes};
 
@@ -133,6 +137,20 @@ struct ScanArguments {
 }
 
 impl Cli {
+    /// Parses the command line of this process. A wrong one, `--help` and `--version` are printed, and the error is the
+    /// exit code.
+    pub fn from_command_line() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() {
+                say_error(wrong_arguments(&error).trim_end());
+            } else if error.print().is_err() {
+                // The pipe is closed.
+                return ExitCode::FAILURE;
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+        })
+    }
+
     /// Runs the command. An error is one message on standard error, and exit code 1.
     ///
     /// `run_relay` runs the relay until a signal ends it.
@@ -145,7 +163,7 @@ impl Cli {
             }
             Some(Command::Init(place)) => init::init(place.overrides()),
             Some(Command::Status(arguments)) => status::status(arguments.status, arguments.settings.overrides()),
-            Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
+            Some(Command::Scan(arguments)) => scan::scan(arguments.scan, arguments.settings.overrides()),
             Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
             Some(Command::Wallet(WalletCommand::Address(settings))) => wallet::address(settings.overrides()),
             Some(Command::Wallet(WalletCommand::Export(Transfer { file, settings }))) => {

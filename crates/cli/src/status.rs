@@ -4,7 +4,6 @@ mod fetch;
 mod view;
 
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,15 +11,18 @@ use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::{say, say_error};
+use sdk_relay_echo::short;
 use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::encode_text;
-use sdk_relay_scan::token_from_file;
+use sdk_relay_scan::{own_http_url, token_from_file};
 use sdk_relay_transport::tls;
 use zeroize::Zeroizing;
 
 use crate::text::with_causes;
-use fetch::{Answers, Relay};
+use fetch::Answers;
 use view::{Paint, view};
+
+pub(crate) use fetch::{Flags, Relay};
 
 /// Interval of `--watch`. The relay measures itself every few seconds.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -74,28 +76,21 @@ fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
         Some(url) => (url.trim_end_matches('/').to_owned(), None, None),
         None => {
             let config = Loader::new(settings).load()?;
-            (own_url(&config), own_token(&config), tls::own_certificate(&config))
+            (own_http_url(&config), own_token(&config), tls::own_certificate(&config))
         }
     };
     if arguments.ca.is_some() && !url.starts_with("https://") {
-        bail!("--ca is for an https:// relay, and {url} is not one: its connection is not encrypted");
+        bail!(
+            "--ca is for an https:// relay, and {} is not one: its connection is not encrypted",
+            short(&url)
+        );
     }
-    Relay::new(
-        url,
-        given.or(token),
-        arguments.ca.clone().or(own_ca),
-        arguments.proxy.clone(),
-    )
-}
-
-fn own_url(config: &Config) -> String {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let ip = match config.http_url.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+    let flags = Flags {
+        url: "--url",
+        token: "name a file with it (--token-file), or set SDK_RELAY_TOKEN",
     };
-    format!("{scheme}://{}", SocketAddr::new(ip, config.http_url.port()))
+    let ca = arguments.ca.clone().or(own_ca);
+    Relay::new(url, given.or(token), ca, arguments.proxy.clone(), flags)
 }
 
 fn own_token(config: &Config) -> Option<Zeroizing<String>> {
@@ -135,25 +130,4 @@ fn print(arguments: &Arguments, relay: &Relay, answers: &Answers, paint: &Paint)
         say(&view(relay.url(), answers, paint));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unspecified_address_is_reached_over_loopback() {
-        let dir = tempfile::tempdir().unwrap();
-        for (listen, url) in [
-            ("0.0.0.0:8091", "http://127.0.0.1:8091"),
-            ("[::]:8091", "http://[::1]:8091"),
-            ("192.0.2.7:1", "http://192.0.2.7:1"),
-        ] {
-            std::fs::write(dir.path().join("sdk_relay.toml"), format!("http_url = \"{listen}\"\n")).unwrap();
-            let config = Loader::new(Overrides::default().with_data_dir(dir.path()))
-                .load()
-                .unwrap();
-            assert_eq!(own_url(&config), url);
-        }
-    }
 }

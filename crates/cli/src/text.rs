@@ -1,17 +1,11 @@
 //! Texts for messages.
 
 use sdk_relay_config::Config;
+use sdk_relay_echo::{causes, message};
 
-/// An error with its causes. Omits a cause that the message already contains.
+/// An error with its causes, each part once, for a terminal or the log.
 pub fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().skip(1).fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    })
+    message(&causes(error.as_ref()))
 }
 
 /// Where the relay gets blocks from, for messages.

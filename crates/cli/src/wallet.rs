@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use sdk_relay_config::{DataDir, Loader, Overrides, WalletConfig};
 use sdk_relay_console::say;
 use sdk_relay_detect::own_wallet::{self, FILE_NAME};
@@ -33,11 +33,10 @@ pub(super) fn export(overrides: Overrides, to: &Path) -> anyhow::Result<()> {
     let text = own_wallet::export(&key_file)?;
     let mut file = create_private(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => anyhow!("{} exists: name a file that does not exist yet", to.display()),
-        _ => anyhow!("cannot create {}: {error}", to.display()),
+        _ => anyhow!(error),
     })?;
-    let cannot_write = || format!("cannot write {}", to.display());
-    file.write_all(text.as_bytes()).with_context(cannot_write)?;
-    file.sync_all().with_context(cannot_write)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
     say(&format!(
         "Exported the wallet to {}. Who has this file can see and spend its coins.",
         to.display()

@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::MultiProgress;
 use sdk_relay_index::{IndexState, IndexStatus};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::bar::Bar;
 
 /// Interval of log lines: a build of a day writes a few thousand.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -34,7 +36,7 @@ impl Write for AboveBars {
 /// Shows the progress of the index whenever it is behind for more than a moment. Ends with its builder.
 pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
     let terminal = io::stderr().is_terminal();
-    let mut bar: Option<ProgressBar> = None;
+    let mut bar: Option<Bar> = None;
     let mut line = Instant::now();
     while status.changed().await.is_ok() {
         let now = status.borrow_and_update().clone();
@@ -42,12 +44,14 @@ pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
         let target = now.target.unwrap_or(height);
         if now.state != IndexState::Building {
             if let Some(bar) = bar.take() {
-                bar.finish_and_clear();
+                bar.clear();
             }
         } else if terminal && (bar.is_some() || target.saturating_sub(height) > WORTH_SHOWING) {
-            let bar = bar.get_or_insert_with(|| new_bar(u64::from(height)));
-            bar.set_length(u64::from(target));
-            bar.set_position(u64::from(height));
+            let what = format!("tweak index: block {height} of {target}");
+            match &bar {
+                Some(bar) => bar.set(&what, now.progress()),
+                None => bar = Some(new_bar(&what, now.progress())),
+            }
         } else if !terminal && line.elapsed() >= LINE_EVERY {
             line = Instant::now();
             let percent = format!("{:.1}", now.progress() * 100.0);
@@ -56,12 +60,7 @@ pub async fn show_progress(mut status: watch::Receiver<IndexStatus>) {
     }
 }
 
-/// A bar of heights.
-pub fn new_bar(from: u64) -> ProgressBar {
-    let bar = BARS.add(ProgressBar::new(from).with_position(from));
-    // The template is constant; the default style is the fallback.
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} {eta}") {
-        bar.set_style(style);
-    }
-    bar.with_message("tweak index")
+/// A bar at this fraction, from 0 to 1, of `what`. It is drawn immediately.
+pub fn new_bar(what: &str, fraction: f64) -> Bar {
+    Bar::new(what, fraction, |bar| BARS.add(bar))
 }

@@ -3,7 +3,6 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
-use clap::Parser;
 use sdk_relay_cli::Cli;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -13,5 +12,8 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    Cli::parse().run(sdk_relay::run::run)
+    match Cli::from_command_line() {
+        Ok(cli) => cli.run(sdk_relay::run::run),
+        Err(code) => code,
+    }
 }

@@ -3,31 +3,39 @@
 //! A client of the WebSocket API; the relay scans. The keys come from a file or are typed in, because other users can
 //! read the arguments of a process.
 
+mod address;
+mod birthday;
+mod keys;
+mod numbers;
 mod proxy;
 
-use std::io::{BufRead, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sdk_relay_client::protocol::{SecretHex, Watch, encode_text};
-use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, Topic};
+use sdk_relay_client::protocol::{ErrorCode, SecretHex, Watch, encode_text};
+use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, RequestError, Topic};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_console::{new_bar, say, say_error};
+use sdk_relay_echo::short;
+use sdk_relay_platform::clock::unix_now;
 use sdk_relay_platform::net::Proxy;
 use sdk_relay_transport::tls;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use birthday::birthday;
+use keys::Keys;
+use numbers::{height, label, seconds};
 use proxy::ThroughProxy;
 
-/// Maximum size of the key file: two keys and some whitespace.
-const MAX_KEY_FILE: u64 = 4096;
-/// Positions of the progress bar.
-const STEPS: u64 = 10_000;
+pub use address::own_http_url;
+pub use birthday::Birthday;
+pub use keys::token_from_file;
+
 /// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
 /// longest history takes some minutes.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
@@ -37,11 +45,15 @@ const QUIET: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "a doc comment would be a part of the help")]
 pub struct Arguments {
-    /// First block to scan: the birthday of the wallet
-    #[arg(long, value_name = "HEIGHT")]
-    from: u32,
+    /// First block to scan: the birthday of the wallet, as a height (800000), a date in UTC (2024-01-31) or a time
+    /// (2024-01-31T12:00:00Z)
+    ///
+    /// For a date the relay is asked for the first block that can be of that time, over its HTTP API (--http-url). The
+    /// times in blocks are up to two hours wrong: the scan begins that much earlier, and misses no payment.
+    #[arg(long, value_name = "HEIGHT|DATE", value_parser = birthday)]
+    from: Birthday,
     /// Last block to scan [default: the tip]
-    #[arg(long, value_name = "HEIGHT")]
+    #[arg(long, value_name = "HEIGHT", value_parser = height)]
     to: Option<u32>,
     /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
     ///
@@ -52,14 +64,18 @@ pub struct Arguments {
     keys: Option<PathBuf>,
     /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached
     /// the first block
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     wait: u64,
     /// Labels in use, for example 1,2,3
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', value_parser = label)]
     labels: Vec<u32>,
     /// WebSocket URL of the relay [default: the configured listen address, on this machine]
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
+    /// HTTP URL of the relay, for a date in --from [default: the configured listen address, on this machine; with
+    /// --relay, port 8091 of the same host, or the same address if it ends with /ws]
+    #[arg(long, value_name = "URL")]
+    http_url: Option<String>,
     /// PEM file of certificates to trust for a wss:// relay, in place of those of the system: the relay's own, or that
     /// of a private authority
     #[arg(long, value_name = "FILE")]
@@ -72,47 +88,95 @@ pub struct Arguments {
     proxy: Option<Proxy>,
 }
 
+/// The HTTP API of a relay, and how to access it.
+#[derive(Debug)]
+pub struct HttpAccess {
+    /// `http://HOST:PORT` or `https://HOST:PORT`.
+    pub url: String,
+    /// Its read token.
+    pub token: Option<Zeroizing<String>>,
+    /// The only certificates to trust, if not those of the system.
+    pub ca: Option<PathBuf>,
+    /// The proxy on the way to it.
+    pub proxy: Option<Proxy>,
+}
+
 /// Prints each payment as a line of JSON on standard output, and the progress on standard error.
-pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
-    let keys = match &arguments.keys {
-        Some(file) => from_file("key", file)?,
-        None => typed()?,
-    };
-    let mut words = keys.split_whitespace();
-    let (Some(scan), Some(spend), None) = (words.next(), words.next(), words.next()) else {
-        bail!("expected two keys in hex: the scan private key (32 bytes), then the spend public key (33 bytes)");
-    };
-    let watch = Watch {
-        scan_private_key: SecretHex::new(scan.to_owned()),
-        spend_public_key: spend.to_owned(),
-        labels: Some(arguments.labels),
-        from_height: Some(arguments.from),
-        to_height: arguments.to,
-        message_id: None,
-    };
+///
+/// `first_block_at` asks a relay for the height at which a scan from a time (Unix seconds) has to begin.
+pub fn scan(
+    arguments: Arguments,
+    settings: Overrides,
+    first_block_at: impl FnOnce(HttpAccess, u64) -> anyhow::Result<u32>,
+) -> anyhow::Result<()> {
+    if let Birthday::Time(time) = arguments.from
+        && time > unix_now()
+    {
+        bail!(
+            "--from is a time in the future: expected the height or the date from which the wallet may have payments"
+        );
+    }
+    let keys = Keys::read(arguments.keys.as_deref())?;
+    let (scan, spend) = keys.parse()?;
     let given = arguments.token_file.as_deref().map(token_from_file).transpose()?;
-    let (url, token, own_ca) = match arguments.relay {
+    let (url, http_url, token, own_ca) = match arguments.relay {
         // The token of this relay must not be sent to another one.
-        Some(url) => (url, None, None),
+        Some(url) => (url.clone(), address::http_url_of(&url), None, None),
         None => {
             let config = Loader::new(settings).load()?;
-            let scheme = if config.tls.is_some() { "wss" } else { "ws" };
-            let url = format!("{scheme}://127.0.0.1:{}", config.ws_url.port());
             let token = config
                 .auth
                 .read_token
                 .as_ref()
                 .map(|token| Zeroizing::new(token.expose().to_owned()));
-            (url, token, tls::own_certificate(&config))
+            let (url, http_url) = (address::own_ws_url(&config), own_http_url(&config));
+            (url, Some(http_url), token, tls::own_certificate(&config))
         }
     };
     if arguments.ca.is_some() && !url.starts_with("wss://") {
-        bail!("--ca is for a wss:// relay, and {url} is not one: its connection is not encrypted");
+        bail!(
+            "--ca is for a wss:// relay, and {} is not one: its connection is not encrypted",
+            short(&url)
+        );
     }
+    let (token, ca) = (given.or(token), arguments.ca.or(own_ca));
+    let from = match arguments.from {
+        Birthday::Height(height) => height,
+        Birthday::Time(time) => {
+            let Some(url) = arguments.http_url.or(http_url) else {
+                bail!(
+                    "{} is not a relay URL: expected ws://HOST:PORT or wss://HOST:PORT",
+                    short(&url)
+                );
+            };
+            let access = HttpAccess {
+                url,
+                token: token.clone(),
+                ca: ca.clone(),
+                proxy: arguments.proxy.clone(),
+            };
+            let height = first_block_at(access, time)?;
+            say_error(&format!("scanning from block {height}"));
+            height
+        }
+    };
+    if let Some(to) = arguments.to
+        && to < from
+    {
+        bail!("--to {to} is below the first block to scan, {from}: expected at least {from}");
+    }
+    let watch = Watch {
+        scan_private_key: SecretHex::new(scan.to_owned()),
+        spend_public_key: spend.to_owned(),
+        labels: Some(arguments.labels),
+        from_height: Some(from),
+        to_height: arguments.to,
+        message_id: None,
+    };
     let access = Access {
         url: &url,
-        token: given.or(token),
-        ca: arguments.ca.or(own_ca),
+        token,
+        ca,
         proxy: arguments.proxy,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -120,7 +184,16 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     let wait = Duration::from_secs(arguments.wait);
-    runtime.block_on(follow(access, wait, watch))
+    let scanned = runtime.block_on(follow(access, wait, watch));
+    scanned.map_err(|error| match error.downcast_ref() {
+        // The relay names the field, not the file that it comes from.
+        Some(RequestError::Refused {
+            code: ErrorCode::InvalidField,
+            message,
+            ..
+        }) if message.contains("_key") => error.context(format!("{} is wrong", keys.origin)),
+        _ => error,
+    })
 }
 
 /// How to connect to the relay.
@@ -133,6 +206,7 @@ struct Access<'a> {
 
 async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
     let Access { url, token, ca, proxy } = access;
+    let shown = short(url);
     let from = watch.from_height.unwrap_or_default();
     let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
@@ -148,22 +222,23 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
     }
     let (client, mut events) = builder.reconnect(false).connect().await.map_err(|error| {
         let todo = match &error {
-            ConnectError::Tls { .. } | ConnectError::Trust { .. } => {
-                format!("the certificate of {url} is not trusted: name it, or that of its authority, with --ca")
+            // It says what is expected.
+            ConnectError::Url { .. } => return anyhow::Error::new(error),
+            ConnectError::Trust { .. } => "--ca names no usable file of certificates".to_owned(),
+            ConnectError::Tls { .. } => {
+                format!("the certificate of {shown} is not trusted: name it, or that of its authority, with --ca")
             }
             ConnectError::Rejected { .. } => {
-                format!("{url} refuses the scan: if it needs a token, give it with --token-file")
+                format!("{shown} refuses the scan: if it needs a token, give it with --token-file")
             }
-            _ => format!("cannot connect to a relay at {url}: start one, or choose another with --relay"),
+            _ => format!("cannot connect to a relay at {shown}: start one, or choose another with --relay"),
         };
         anyhow::Error::new(error).context(todo)
     })?;
     let registered = client.watch(watch).await?;
     let mut waits = registered.history == Some(HistoryState::Waiting);
     let mut missing = registered.missing;
-    let bar = new_bar(0);
-    bar.set_length(STEPS);
-    bar.set_message("history");
+    let bar = new_bar(&format!("history: block {from}"), 0.0);
     let mut payments = 0u64;
     let mut hinted = false;
     loop {
@@ -176,7 +251,7 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
             }
         };
         let Ok(event) = next(&mut events, deadline, hint).await else {
-            bar.finish_and_clear();
+            bar.clear();
             if waits {
                 bail!(
                     "the relay has not started to scan within {} s: its node is unavailable or synchronising, or its tweak index has not reached block {from} \
@@ -196,14 +271,17 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
                 if !progress.missing.is_empty() {
                     missing = progress.missing;
                 }
-                bar.set_position((progress.progress * STEPS as f64) as u64);
-                bar.set_message(format!("block {}", progress.height));
+                bar.set(&format!("history: block {}", progress.height), progress.progress);
                 if progress.progress >= 1.0 {
-                    bar.finish_and_clear();
+                    bar.clear();
                     if progress.height < from {
                         bail!("block {from} does not exist yet");
                     }
-                    say_error(&format!("{payments} payments up to block {}", progress.height));
+                    let payments = match payments {
+                        1 => "1 payment".to_owned(),
+                        count => format!("{count} payments"),
+                    };
+                    say_error(&format!("{payments} up to block {}", progress.height));
                     client.close().await;
                     if !missing.is_empty() {
                         let ranges: Vec<_> = missing.iter().map(ToString::to_string).collect();
@@ -247,69 +325,4 @@ async fn next(events: &mut Events, deadline: Duration, hint: impl FnOnce()) -> R
         }
         event => event,
     }
-}
-
-/// Reads a file with an access token: one word.
-pub fn token_from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = from_file("token", path)?;
-    let token = text.trim();
-    if token.is_empty() || token.contains(char::is_whitespace) {
-        bail!(
-            "the token file {} is wrong: expected one word, the auth.read_token of the relay",
-            path.display()
-        );
-    }
-    Ok(Zeroizing::new(token.to_owned()))
-}
-
-fn from_file(kind: &str, path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let cannot = || format!("cannot read the {kind} file {}", path.display());
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
-    let file = std::fs::File::open(path).with_context(cannot)?;
-    file.take(MAX_KEY_FILE).read_to_string(&mut text).with_context(cannot)?;
-    Ok(text)
-}
-
-/// Turns off echo before the prompt, because a key may be pasted before the prompt is read.
-#[cfg(unix)]
-struct Unseen(rustix::termios::Termios);
-
-#[cfg(unix)]
-impl Unseen {
-    fn now() -> Option<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let before = tcgetattr(std::io::stdin()).ok()?;
-        let mut unseen = before.clone();
-        unseen.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &unseen).ok()?;
-        Some(Self(before))
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        #[expect(clippy::let_underscore_must_use, reason = "it fails only when the terminal is gone")]
-        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
-    }
-}
-
-/// Prompts without echo; reads two lines from a pipe.
-fn typed() -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_KEY_FILE)?));
-    if std::io::stdin().is_terminal() {
-        #[cfg(unix)]
-        let _unseen = Unseen::now();
-        let scan = Zeroizing::new(
-            rpassword::prompt_password("Scan private key (not shown): ").context("cannot read the key")?,
-        );
-        let spend = rpassword::prompt_password("Spend public key: ").context("cannot read the key")?;
-        text.push_str(&scan);
-        text.push(' ');
-        text.push_str(&spend);
-    } else {
-        let mut stdin = std::io::stdin().lock().take(MAX_KEY_FILE);
-        while text.split_whitespace().count() < 2 && stdin.read_line(&mut text).context("cannot read the key")? > 0 {}
-    }
-    Ok(text)
 }

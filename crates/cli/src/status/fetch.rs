@@ -12,14 +12,15 @@ use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use sdk_relay_chain::rpc::{Connector, causes, proxy_error};
+use sdk_relay_chain::rpc::{Connector, proxy_error};
+use sdk_relay_client::certificates;
+use sdk_relay_echo::{causes, reason, short};
 use sdk_relay_platform::net::Proxy;
+use sdk_relay_protocol::http::{FirstBlock, Problem};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
@@ -27,15 +28,25 @@ use zeroize::Zeroizing;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The same through a proxy, which takes up to 25 s to connect (`Proxy::connect`).
 const PROXIED_ANSWER_WITHIN: Duration = Duration::from_secs(40);
+/// Further time for an answer for which the relay asks its node some 40 times.
+const NODE_WITHIN: Duration = Duration::from_secs(25);
 /// Largest answer: a list of relays has at most a thousand entries of about 1 KB.
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// A relay, and how to access it.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     url: String,
+    flags: Flags,
     token: Option<HeaderValue>,
     client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
     answer_within: Duration,
+}
+
+/// How the command line names a relay and its token, for errors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flags {
+    pub(crate) url: &'static str,
+    pub(crate) token: &'static str,
 }
 
 /// Its answers, as it has sent them.
@@ -55,11 +66,12 @@ pub(super) struct Answers {
 
 impl Relay {
     /// `ca`: the only certificates to trust for `https://`.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: String,
         token: Option<Zeroizing<String>>,
         ca: Option<PathBuf>,
         proxy: Option<Proxy>,
+        flags: Flags,
     ) -> anyhow::Result<Self> {
         let answer_within = if proxy.is_some() {
             PROXIED_ANSWER_WITHIN
@@ -84,6 +96,7 @@ impl Relay {
         };
         Ok(Self {
             url,
+            flags,
             token: token.map(header).transpose()?,
             client: Client::builder(TokioExecutor::new()).build(connector),
             answer_within,
@@ -105,66 +118,85 @@ impl Relay {
         })
     }
 
+    /// `GET /bitcoin/first-block`: the height at which a scan since this time (Unix seconds) begins.
+    pub(crate) async fn first_block_since(&self, since: u64) -> anyhow::Result<u32> {
+        let path = format!("/bitcoin/first-block?since={since}");
+        let (status, body) = self.exchange(&path, self.answer_within + NODE_WITHIN).await?;
+        let problem = || {
+            let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+            problem.map_or_else(|| status.to_string(), |problem| reason(&problem.detail))
+        };
+        match status {
+            StatusCode::OK => {
+                let first: FirstBlock = serde_json::from_slice(&body)
+                    .with_context(|| format!("{} does not answer like a relay", short(&self.url)))?;
+                Ok(first.height)
+            }
+            StatusCode::NOT_FOUND => bail!(
+                "{} does not know the first block of a date: expected a relay of version 0.2.0 or newer; give a height",
+                short(&self.url)
+            ),
+            _ => bail!("{}: {}", short(&self.url), problem()),
+        }
+    }
+
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let uri = format!("{}{path}", short(&self.url));
+        let (status, body) = self.exchange(path, self.answer_within).await?;
+        match status {
+            // 503 has the reasons.
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {}
+            status => bail!("{uri} answers {status}: is this the HTTP API of a relay?"),
+        }
+        serde_json::from_slice(&body).with_context(|| format!("{uri} does not answer like a relay"))
+    }
+
+    /// Status and body of an answer. A refused token is an error.
+    async fn exchange(&self, path: &str, within: Duration) -> anyhow::Result<(StatusCode, Bytes)> {
         let uri = format!("{}{path}", self.url);
+        let shown = short(&self.url);
         let mut request = Request::get(&uri).header(ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request
             .body(Empty::new())
-            .with_context(|| format!("{} is not the URL of a relay: expected http://HOST:PORT", self.url))?;
+            .with_context(|| format!("{shown} is not the URL of a relay: expected http://HOST:PORT"))?;
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| {
                 anyhow::anyhow!(
-                    "no relay answers at {} ({}): start it, or name another one with --url",
-                    self.url,
-                    proxy_error(&error).map_or_else(|| causes(&error), ToString::to_string)
+                    "no relay answers at {shown} ({}): start it, or name another one with {}",
+                    proxy_error(&error).map_or_else(|| causes(&error), ToString::to_string),
+                    self.flags.url
                 )
             })?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
-            let body = body.map_err(|error| anyhow::anyhow!("the answer to {uri} is incomplete: {error}"))?;
+            let body = body.map_err(|error| anyhow::anyhow!("the answer of {shown} is incomplete: {error}"))?;
             anyhow::Ok((status, body.to_bytes()))
         };
-        let Ok(answer) = timeout(self.answer_within, exchange).await else {
-            bail!("{uri} does not answer within {} s", self.answer_within.as_secs());
+        let Ok(answer) = timeout(within, exchange).await else {
+            bail!("{shown} does not answer within {} s", within.as_secs());
         };
-        let (status, body) = answer?;
-        match status {
-            // 503 has the reasons.
-            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {}
-            StatusCode::UNAUTHORIZED if self.token.is_some() => {
-                bail!(
-                    "{} refuses the token: expected auth.read_token or auth.admin_token of this relay",
-                    self.url
-                );
+        match answer? {
+            (StatusCode::UNAUTHORIZED, _) if self.token.is_some() => {
+                bail!("{shown} refuses the token: expected auth.read_token or auth.admin_token of this relay")
             }
-            StatusCode::UNAUTHORIZED => {
-                bail!(
-                    "{} needs a token: name a file with it (--token-file), or set SDK_RELAY_TOKEN",
-                    self.url
-                );
-            }
-            status => bail!("{uri} answers {status}: is this the HTTP API of a relay?"),
+            (StatusCode::UNAUTHORIZED, _) => bail!("{shown} needs a token: {}", self.flags.token),
+            answer => Ok(answer),
         }
-        serde_json::from_slice(&body).with_context(|| format!("{uri} does not answer like a relay"))
     }
 }
 
 /// The certificates to trust; none without TLS.
 fn trusted(url: &str, ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
     if !url.starts_with("https://") {
-        return Ok(roots);
+        return Ok(RootCertStore::empty());
     }
     let Some(file) = ca else {
+        let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
-    let cannot = || format!("cannot read certificates from {}", file.display());
-    for certificate in CertificateDer::pem_file_iter(file).with_context(cannot)? {
-        roots.add(certificate.with_context(cannot)?).with_context(cannot)?;
-    }
-    Ok(roots)
+    Ok(certificates(file)?)
 }
