@@ -27,6 +27,7 @@ mod impatient;
 mod index;
 mod limits;
 mod logs;
+mod manners;
 mod mesh;
 #[cfg(target_os = "linux")]
 mod network_namespaces;

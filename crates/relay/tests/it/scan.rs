@@ -161,6 +161,29 @@ async fn finds_payments_with_keys_from_a_file_a_pipe_or_a_terminal() {
         result.stderr
     );
 
+    // Since a date, for which the relay names the block.
+    let http = stage.relay.http_url();
+    let since = [
+        "--from",
+        "2020-01-31",
+        "--http-url",
+        &http,
+        "--relay",
+        &url,
+        "--labels",
+        "3",
+    ];
+    let result = scan(&[&since[..], &["--keys", &file]].concat(), "").await;
+    assert_eq!(
+        (result.code, bare(result.payments())),
+        (Some(0), expected.clone()),
+        "{}",
+        result.stderr
+    );
+    let (first, rest) = result.stderr.split_once('\n').unwrap();
+    assert!(first.starts_with("scanning from block "), "{first}");
+    assert_eq!(rest, format!("4 payments up to block {tip}\n"));
+
     // A part of it, and one label less.
     let to = expected[0].block_height.unwrap().to_string();
     let part = ["--from", &from, "--to", &to, "--relay", &url, "--keys", &file];
@@ -169,7 +192,7 @@ async fn finds_payments_with_keys_from_a_file_a_pipe_or_a_terminal() {
         (result.code, bare(result.payments())),
         (Some(0), expected[..1].to_vec())
     );
-    assert_eq!(result.stderr, format!("1 payments up to block {to}\n"));
+    assert_eq!(result.stderr, format!("1 payment up to block {to}\n"));
 
     let shown = on_a_terminal(&arguments, &payee).await;
     for payment in &expected {
@@ -228,8 +251,8 @@ async fn reports_each_error_in_one_line() {
         (&format!("{good} more"), &["--from", "0"], "expected two keys in hex"),
         ("", &["--from", "0"], "expected two keys in hex"),
         (&not_a_key, &["--from", "0"], "scan_private_key"),
-        (&format!("{one} 02aa"), &["--from", "0"], "spend_public_key"),
-        (&good, &["--from", "9", "--to", "3"], "to_height"),
+        (&format!("{one} 02aa"), &["--from", "0"], "its second key has 4 digits"),
+        (&good, &["--from", "9", "--to", "3"], "--to 3 is below the first block"),
         (&good, &["--from", "4000000"], "block 4000000 does not exist"),
     ] {
         let result = with(keys, arguments).await;
