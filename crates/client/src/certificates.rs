@@ -54,7 +54,7 @@ pub fn certificates(path: &Path) -> Result<RootCertStore, CertificatesError> {
     }
     if roots.is_empty() {
         return Err(wrong(if text.trim().is_empty() {
-            "it is empty"
+            "it is empty, and has no certificate"
         } else if text.contains("PRIVATE KEY-----") {
             "it contains a private key and no certificate"
         } else {
@@ -94,7 +94,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
         for (text, found) in [
-            ("", "it is empty"),
+            ("", "it is empty, and has no certificate"),
             ("5ec2e7", "there is no certificate in it"),
             (
                 "-----BEGIN PRIVATE KEY-----\n5ec2e7==\n-----END PRIVATE KEY-----\n",

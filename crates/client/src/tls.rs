@@ -91,7 +91,7 @@ mod tests {
         assert!(broken.contains("trust.pem") && !broken.contains("SECRET"), "{broken}");
         std::fs::write(&file, "").unwrap();
         let empty = trust.connector().await.err().unwrap().to_string();
-        assert!(empty.ends_with("it is empty"), "{empty}");
+        assert!(empty.ends_with("it is empty, and has no certificate"), "{empty}");
         std::fs::write(
             &file,
             "-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n-----END PRIVATE KEY-----\n",

@@ -53,6 +53,10 @@ pub struct Refusal {
     pub in_reply_to: Option<String>,
 }
 
+/// Longest `type` that an error quotes, in characters: longer than any, and shorter than a key that is in the wrong
+/// place.
+const QUOTED: usize = 40;
+
 /// Parses a client message. Unknown fields are ignored; an invalid value of a known field is an error.
 pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
     let Envelope { kind, message_id } = envelope(text)?;
@@ -87,9 +91,10 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         "relay_proof" => read(text).map(ClientMessage::RelayProof),
         "sync_response" => read(text).map(ClientMessage::SyncResponse),
         other => {
+            let start: String = other.chars().take(QUOTED).collect();
             let message = format!(
                 "unknown type {}: expected handshake, ping, subscribe, unsubscribe, sync, watch or unwatch",
-                quoted(other)
+                quoted(&start)
             );
             return Err(refuse(ErrorCode::UnknownType, message, message_id));
         }

@@ -6,6 +6,7 @@ use sdk_relay_chain::SourceError;
 use sdk_relay_chain::node::{ZmqReport, zmq_report};
 use sdk_relay_chain::rpc::{RpcClient, RpcError};
 use sdk_relay_config::{Config, Network};
+use sdk_relay_echo::short;
 use sdk_relay_platform::clock;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ async fn version(rpc: &RpcClient, report: &mut Report) {
         Ok(info) => info,
         Err(error) => return report.bad(format!("Version: {error}")),
     };
-    let name = info["subversion"].as_str().unwrap_or("unknown").trim_matches('/');
+    let name = short(info["subversion"].as_str().unwrap_or("unknown").trim_matches('/'));
     match info["version"].as_u64() {
         Some(version) if version < OLDEST_VERSION => report.bad(format!(
             "Version: the node is {name}, and the relay needs Bitcoin Core 25 or newer, or Knots: upgrade it"
@@ -107,7 +108,7 @@ fn network(config: &Config, rpc: &RpcClient, chain: &Chain, report: &mut Report)
     }
     let error = SourceError::WrongChain {
         at: rpc.at().to_owned(),
-        found: chain.chain.clone(),
+        found: short(&chain.chain),
         expected: expected.to_owned(),
     };
     report.bad(format!("Network: {error}"));

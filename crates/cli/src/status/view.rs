@@ -1,5 +1,6 @@
 //! The answers of a relay as lines of text.
 
+use sdk_relay_echo::{message, short};
 use serde_json::Value;
 
 use super::fetch::Answers;
@@ -48,7 +49,7 @@ pub(super) fn view(url: &str, answers: &Answers, paint: &Paint) -> String {
         word(&health["software_version"]),
         word(&config["relay_id"]),
         word(&config["network"]),
-        paint.condition(condition, condition),
+        paint.condition(condition, &short(condition)),
     );
     let mut line = |name: &str, parts: Vec<String>| {
         text.push_str(&format!("{name:NAMES$}  {}\n", parts.join("   ")));
@@ -80,7 +81,7 @@ pub(super) fn view(url: &str, answers: &Answers, paint: &Paint) -> String {
 
 fn readiness(ready: &Value) -> String {
     match ready["reason"].as_str() {
-        Some(reason) => format!("no: {reason}"),
+        Some(reason) => format!("no: {}", message(reason)),
         None => "yes: it follows the tip, and knows the mempool".to_owned(),
     }
 }
@@ -112,7 +113,7 @@ fn index(index: &Value) -> Vec<String> {
     };
     let percent = index["progress"].as_f64().unwrap_or_default() * 100.0;
     vec![
-        state.to_owned(),
+        short(state),
         format!(
             "blocks {} to {}",
             number(&index["first_height"]),
@@ -176,9 +177,9 @@ fn process(system: &Value) -> Vec<String> {
     ]
 }
 
-/// A text as it is; a dash if the relay has not sent it.
+/// A text, without what would control the terminal; a dash if the relay has not sent it.
 fn word(value: &Value) -> String {
-    value.as_str().unwrap_or("–").to_owned()
+    message(value.as_str().unwrap_or("–"))
 }
 
 /// A whole number in groups of three digits; a dash if it is not known.

@@ -90,3 +90,21 @@ fn units() {
     let durations = [59, 61, 3_725, 90_000].map(duration);
     assert_eq!(durations, ["59 s", "1 min 1 s", "1 h 2 min", "1 d 1 h"]);
 }
+
+/// `sdk_relay status --url` shows what another machine sends.
+#[test]
+fn no_answer_controls_the_terminal() {
+    let hostile = json!("\u{1b}[2J\rx");
+    let mut answers = answers();
+    answers.health["status"] = hostile.clone();
+    answers.health["software_version"] = hostile.clone();
+    answers.health["problems"] = json!([hostile, hostile]);
+    answers.health["event_source"] = hostile.clone();
+    answers.health["services"]["bitcoin_core"] = hostile.clone();
+    answers.health["index"]["state"] = hostile.clone();
+    answers.ready["reason"] = hostile.clone();
+    answers.config = json!({"relay_id": hostile, "network": hostile});
+    let text = view("u", &answers, &PLAIN);
+    assert!(text.matches("\\u{1b}[2J\\rx").count() >= 8, "{text}");
+    assert!(!text.replace('\n', "").contains(char::is_control), "{text:?}");
+}
