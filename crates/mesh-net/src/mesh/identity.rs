@@ -9,7 +9,7 @@ use bitcoin::hex::{DisplayHex, FromHex};
 use bitcoin::secp256k1::rand::RngCore;
 use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Keypair, Message, Secp256k1, SecretKey, XOnlyPublicKey};
-use sdk_relay_files::{entries, exposed, is_absent, read_text, replace};
+use sdk_relay_files::{entries, exposed, is_absent, read_text, reason, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
 
@@ -84,8 +84,11 @@ impl Identity {
         let dir = path
             .parent()
             .filter(|dir| given.is_some() && !dir.as_os_str().is_empty());
-        dir.map_or(Ok(()), |dir| entries(dir).map(drop))
-            .map_err(IdentityError::Io)
+        dir.map_or(Ok(()), |dir| entries(dir).map(drop)).map_err(|error| {
+            // The start would fail to create the key, not to list the directory.
+            let text = format!("cannot create {}: {}", path.display(), reason(&error));
+            IdentityError::Io(std::io::Error::new(error.kind(), text))
+        })
     }
 
     fn new(secret: &SecretKey) -> Self {

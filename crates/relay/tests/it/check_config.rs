@@ -111,7 +111,7 @@ const CASES: &[Case] = &[
     (
         "[mesh]\nidentity = \"nowhere/mesh.id\"",
         &[],
-        &["mesh key nowhere/mesh.id", "No such file"],
+        &["mesh key: cannot create nowhere/mesh.id: No such file", "No such file"],
     ),
     (
         "[mesh]\nidentity = \"mesh.id\"",
