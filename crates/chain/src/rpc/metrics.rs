@@ -109,7 +109,7 @@ fn kind(error: &RpcError) -> &'static str {
         RpcError::Unreachable { .. } => "unreachable",
         RpcError::Proxy { .. } => "proxy",
         RpcError::Busy { .. } => "busy",
-        RpcError::Unauthorized { .. } => "unauthorized",
+        RpcError::Unauthorized { .. } | RpcError::NoCookie { .. } => "unauthorized",
         RpcError::Warming { .. } => "starting",
         RpcError::Server { .. } | RpcError::Rest { .. } => "refused",
         RpcError::Malformed { .. } | RpcError::Address { .. } => "malformed",
