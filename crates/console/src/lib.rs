@@ -11,5 +11,5 @@ mod welcome;
 pub use bar::Bar;
 pub use log::{Log, LogError, log_panic};
 pub use progress::{new_bar, show_progress};
-pub use text::{say, say_error, say_warning};
+pub use text::{say, say_error, say_if_possible, say_warning};
 pub use welcome::welcome;

@@ -38,7 +38,9 @@ impl Log {
         let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level)?);
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| AboveBars)
-            .with_ansi(io::stderr().is_terminal());
+            .with_ansi(io::stderr().is_terminal())
+            // It would print its own failures to standard error, and panic if that is closed.
+            .log_internal_errors(false);
         let lines = if config.log_json {
             lines.json().boxed()
         } else {

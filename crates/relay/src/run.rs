@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use sdk_relay_bip352::Engine;
 use sdk_relay_cli::{source, with_causes};
 use sdk_relay_config::{Config, Loader, Overrides};
-use sdk_relay_console::{Log, log_panic, say, say_warning, welcome};
+use sdk_relay_console::{Log, log_panic, say_if_possible, say_warning, welcome};
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_supervisor::service_manager::ServiceManager;
 use sdk_relay_supervisor::signals::{FAILURE_ENDS_WITHIN, Signal, Signals};
@@ -220,7 +220,7 @@ async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &Service
                 let events = status.event_source_within(EVENT_SOURCE_WITHIN).await.as_str();
                 tracing::info!(%ws, %http, events, "ready");
                 if settings.now().standalone {
-                    say(&welcome(address.as_deref(), ws, http, relay.certificate()));
+                    say_if_possible(&welcome(address.as_deref(), ws, http, relay.certificate()));
                 }
             }
             restart_id = restart.requested() => match settings.reload() {

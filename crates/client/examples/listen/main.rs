@@ -5,6 +5,7 @@
 mod line;
 mod trouble;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -57,22 +58,30 @@ async fn listen(arguments: Arguments) -> Result<(), String> {
     let (client, mut events) = builder.connect().await.map_err(|error| trouble::sentence(&error))?;
     let relay = client.relay();
     if arguments.json {
-        println!("{}", line::json_of_relay(&relay));
+        print(&line::json_of_relay(&relay));
     } else {
-        println!("connected to {} on {}", relay.relay_id, relay.network);
+        print(&format!("connected to {} on {}", relay.relay_id, relay.network));
         if let Some(address) = &relay.silent_payment_address {
-            println!("waiting for payments to {address}");
+            print(&format!("waiting for payments to {address}"));
         }
     }
     while let Some(event) = events.recv().await {
         if !arguments.json {
-            println!("{}", line::text(&event));
+            print(&line::text(&event));
         } else if let Some(message) = line::json(&event) {
-            println!("{message}");
+            print(&message);
         } else {
             // The state of the connection is no message of the relay.
             eprintln!("{}", line::text(&event));
         }
     }
     Ok(())
+}
+
+/// Prints a line. Ends the program if nobody reads it any more (`listen | head`), where `println!` panics.
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
 }
