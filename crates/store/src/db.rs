@@ -267,7 +267,7 @@ impl DatabaseFile {
 }
 
 /// A file as the storage of a database.
-fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {
+pub(crate) fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {
     Ok(match file.into_system() {
         Ok(file) => Box::new(FileBackend::new(file).map_err(io::Error::other)?),
         Err(simulated) => Box::new(SimulatedFile(simulated)),
@@ -302,9 +302,9 @@ impl StorageBackend for SimulatedFile {
 
 /// Forwards every operation, and records the first failure.
 #[derive(Debug)]
-struct Watched {
-    inner: Box<dyn StorageBackend>,
-    failed: Arc<AtomicBool>,
+pub(crate) struct Watched {
+    pub(crate) inner: Box<dyn StorageBackend>,
+    pub(crate) failed: Arc<AtomicBool>,
 }
 
 impl Watched {

@@ -11,6 +11,7 @@ mod entry;
 mod error;
 mod event_log;
 pub mod format;
+mod identity;
 pub mod index;
 mod log;
 mod meta;

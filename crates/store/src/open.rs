@@ -7,6 +7,7 @@ use redb::ReadableTable;
 
 use crate::db::{DatabaseFile, Db, Medium, Options, is_damage};
 use crate::format::{BLOCKS, FORMAT, LOG, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
+use crate::identity::identity;
 use crate::migrate::{self, Slice};
 use crate::{OpenError, Retention, StoreError};
 
@@ -29,7 +30,23 @@ impl Store {
         Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
     }
 
-    /// The same on another medium; `path` is its name in errors.
+    /// Checks that [`Self::open`] would not refuse a file for its network or its format, without a change to it.
+    /// `Ok(false)`: that is not known, because the file was not closed properly, and the start has to repair it first.
+    pub fn check(path: &Path, network: &str) -> Result<bool, OpenError> {
+        let Some(identity) = identity(path).map_err(|source| failed(path, source))? else {
+            return Ok(false);
+        };
+        let format = identity.format.unwrap_or(FORMAT);
+        fits(
+            path,
+            format,
+            identity.network.unwrap_or_else(|| network.to_owned()),
+            network,
+        )?;
+        Ok(true)
+    }
+
+    /// [`Self::open`] on another medium; `path` is its name in errors.
     pub fn open_on(
         medium: Box<dyn Medium>,
         path: &Path,
@@ -53,17 +70,7 @@ impl Store {
             // less than a second.
             check: true,
         };
-        let failed = |source: redb::Error| match source {
-            redb::Error::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
-            source if is_damage(&source) => OpenError::Damaged {
-                path: path.to_owned(),
-                reason: source.to_string(),
-            },
-            source => OpenError::File {
-                path: path.to_owned(),
-                reason: source.to_string(),
-            },
-        };
+        let failed = |source| failed(path, source);
         let file = |error: StoreError| match error {
             StoreError::Database(source) => failed(*source),
             error => OpenError::Damaged {
@@ -73,27 +80,45 @@ impl Store {
         };
         let db = Db::open(medium, options).map_err(failed)?;
         let (format, found) = identify(&db, network).map_err(file)?;
-        if format > FORMAT {
-            return Err(OpenError::NewerFormat {
-                path: path.to_owned(),
-                found: format,
-                readable: FORMAT,
-            });
-        }
-        if found != network {
-            let wanted = network.to_owned();
-            return Err(OpenError::OtherNetwork {
-                path: path.to_owned(),
-                found,
-                wanted,
-            });
-        }
+        fits(path, format, found, network)?;
         migrate::to_current(&db, format, path, slice).map_err(file)?;
         Ok(Self {
             db,
             retention,
             uncertain_syncs: Mutex::new(None),
         })
+    }
+}
+
+fn fits(path: &Path, format: u64, found: String, network: &str) -> Result<(), OpenError> {
+    if format > FORMAT {
+        return Err(OpenError::NewerFormat {
+            path: path.to_owned(),
+            found: format,
+            readable: FORMAT,
+        });
+    }
+    if found != network {
+        return Err(OpenError::OtherNetwork {
+            path: path.to_owned(),
+            found,
+            wanted: network.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, source: redb::Error) -> OpenError {
+    match source {
+        redb::Error::DatabaseAlreadyOpen => OpenError::InUse(path.to_owned()),
+        source if is_damage(&source) => OpenError::Damaged {
+            path: path.to_owned(),
+            reason: source.to_string(),
+        },
+        source => OpenError::File {
+            path: path.to_owned(),
+            reason: source.to_string(),
+        },
     }
 }
 

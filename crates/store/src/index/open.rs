@@ -12,8 +12,22 @@ use super::{
     NAMES, SPENT, TweakIndex,
 };
 use crate::db::{DatabaseFile, Db, Options};
+use crate::identity::identity;
 
 impl TweakIndex {
+    /// Checks that [`Self::open`] would not refuse the index in a directory for its network or its format, without a
+    /// change to it. `Ok(false)`: that is not known, because its database was not closed properly, and the start has to
+    /// repair it first.
+    pub fn check(dir: &Path, network: &str) -> Result<bool, IndexError> {
+        let path = dir.join(DATABASE);
+        let Some(identity) = identity(&path).map_err(|error| IndexError::opening(&path, error))? else {
+            return Ok(false);
+        };
+        let found = identity.network.unwrap_or_else(|| network.to_owned());
+        fits(dir, identity.format.unwrap_or(FORMAT), found, network)?;
+        Ok(true)
+    }
+
     /// Opens the index in this directory, or creates it. An index belongs to one network permanently. It is cleared if
     /// its configured start was above `start_height`, or if it has an older format; one that begins below is kept. A
     /// damaged database is moved aside, and the index is then empty ([`Self::rebuild`]).
@@ -114,18 +128,7 @@ impl TweakIndex {
             )
         };
         tx.commit()?;
-        let dir = self.dir.clone();
-        if format > FORMAT {
-            return Err(IndexError::NewerFormat {
-                dir,
-                found: format,
-                readable: FORMAT,
-            });
-        }
-        if found != network {
-            let wanted = network.to_owned();
-            return Err(IndexError::OtherNetwork { dir, found, wanted });
-        }
+        fits(&self.dir, format, found, network)?;
         let start = start.and_then(|s| u32::try_from(s).ok());
         Ok((format, start.unwrap_or(start_height)))
     }
@@ -162,4 +165,20 @@ impl TweakIndex {
             Err(error) => Err(error),
         }
     }
+}
+
+fn fits(dir: &Path, format: u64, found: String, network: &str) -> Result<(), IndexError> {
+    let dir = dir.to_owned();
+    if format > FORMAT {
+        return Err(IndexError::NewerFormat {
+            dir,
+            found: format,
+            readable: FORMAT,
+        });
+    }
+    if found != network {
+        let wanted = network.to_owned();
+        return Err(IndexError::OtherNetwork { dir, found, wanted });
+    }
+    Ok(())
 }

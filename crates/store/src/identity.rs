@@ -1,0 +1,48 @@
+//! What a database file says about itself, read without a change to it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableError};
+use sdk_relay_files::Open;
+
+use crate::db::{Watched, backend};
+use crate::format::{META, META_FORMAT, NAME_NETWORK, NAMES};
+
+/// Format and network; those that a new file does not have yet are `None`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) format: Option<u64>,
+    pub(crate) network: Option<String>,
+}
+
+/// The identity of the event log or the tweak index. `None`: it was not closed properly, and only opening it for
+/// writing repairs it. `DatabaseAlreadyOpen` if another process uses it.
+pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, redb::Error> {
+    let watched = Watched {
+        inner: backend(Open::reading().open(path)?)?,
+        failed: Arc::default(),
+    };
+    // redb asserts on some damaged input; nothing else has the database.
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        Database::builder().open_read_only_with_backend(watched)
+    }));
+    let database = match opened {
+        Ok(Err(DatabaseError::RepairAborted)) => return Ok(None),
+        Ok(opened) => opened?,
+        Err(_) => return Err(StorageError::Corrupted("the file is not a database".to_owned()).into()),
+    };
+    let tx = database.begin_read()?;
+    let format = match tx.open_table(META) {
+        Ok(meta) => meta.get(META_FORMAT)?.map(|value| value.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let network = match tx.open_table(NAMES) {
+        Ok(names) => names.get(NAME_NETWORK)?.map(|value| value.value().to_owned()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Identity { format, network }))
+}
