@@ -9,7 +9,7 @@ use sdk_relay_protocol::{API_VERSION, Handshake, Role, SecretHex, Topic};
 use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::transport::Connector;
-use crate::{Client, ConnectError, Events, driver};
+use crate::{Client, ConnectError, Events, Trust, driver};
 
 /// Options of the handshake, and of reconnecting.
 #[derive(Clone, Debug)]
@@ -127,8 +127,13 @@ impl ClientBuilder {
 
     /// For `wss://`: a PEM file of trusted certificates, instead of those that the system trusts. The certificate of
     /// the relay must be one of them, or be issued by one. The file is read for each connection.
-    pub fn trust(mut self, pem: impl Into<PathBuf>) -> Self {
-        self.connector.trust.file = Some(pem.into());
+    pub fn trust(self, pem: impl Into<PathBuf>) -> Self {
+        self.trusting(Trust::File(pem.into()))
+    }
+
+    /// For `wss://`: the certificates that the relay may have. Those that the system trusts by default.
+    pub fn trusting(mut self, trust: Trust) -> Self {
+        self.connector.trust = trust;
         self
     }
 

@@ -39,20 +39,21 @@ impl CertificatesError {
 }
 
 /// Reads the certificates of a PEM file: at least one, and each can be trusted.
-pub fn certificates(path: &Path) -> Result<RootCertStore, CertificatesError> {
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificatesError> {
     let text = read_text(path, MOST_BYTES).map_err(CertificatesError::Unreadable)?;
     let wrong = |found| CertificatesError::Content {
         path: path.to_owned(),
         found,
     };
-    let mut roots = RootCertStore::empty();
+    let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         let certificate = certificate.map_err(|_| wrong("it is not a PEM file of certificates"))?;
-        roots
-            .add(certificate)
+        RootCertStore::empty()
+            .add(certificate.clone())
             .map_err(|_| wrong("a certificate in it cannot be parsed"))?;
+        found.push(certificate);
     }
-    if roots.is_empty() {
+    if found.is_empty() {
         return Err(wrong(if text.trim().is_empty() {
             "it is empty, and has no certificate"
         } else if text.contains("PRIVATE KEY-----") {
@@ -61,7 +62,7 @@ pub fn certificates(path: &Path) -> Result<RootCertStore, CertificatesError> {
             "there is no certificate in it"
         }));
     }
-    Ok(roots)
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -34,20 +34,34 @@ pub enum ConnectError {
         /// What it sent instead.
         reason: String,
     },
-    /// The server does not speak TLS, or its certificate is not trusted.
+    /// A `wss://` URL of a server without TLS.
+    #[error("{address} does not speak TLS: use ws:// in place of wss://")]
+    SpeaksNoTls {
+        /// `HOST:PORT`.
+        address: String,
+    },
+    /// A `ws://` URL of a server with TLS.
+    #[error("{address} speaks TLS: use wss:// in place of ws://")]
+    SpeaksTls {
+        /// `HOST:PORT`.
+        address: String,
+    },
+    /// The certificate of the server is not trusted, or the handshake failed for another reason.
     #[error("TLS handshake with {address} failed: {reason}")]
     Tls {
         /// `HOST:PORT`.
         address: String,
         /// The reason.
         reason: String,
+        /// Whether the same certificate is accepted if the client trusts it ([`Trust::File`](crate::Trust::File)).
+        can_be_trusted: bool,
     },
     /// The trusted certificates cannot be read.
-    #[error("cannot use the trusted certificates {}: {reason}", .file.as_ref().map_or("of the system".to_owned(), |f| format!("in {}", f.display())))]
+    #[error("{reason}")]
     Trust {
         /// The PEM file; `None`: those of the system.
         file: Option<PathBuf>,
-        /// The reason.
+        /// The reason, with the file.
         reason: String,
     },
     /// The server did not answer in time.
@@ -143,7 +157,7 @@ impl Disconnect {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The relay rejected the request.
-    #[error("the relay rejected {request} ({code:?}): {}", echo::reason(.message))]
+    #[error("the relay rejected {request}: {}", echo::reason(.message))]
     Refused {
         /// `ping`, `subscribe`, …
         request: &'static str,

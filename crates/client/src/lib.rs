@@ -70,6 +70,11 @@ mod tls;
 mod transport;
 mod watches;
 
+/// Checks that a URL is one of the WebSocket API, without a connection.
+pub fn check_url(url: &str) -> Result<(), ConnectError> {
+    transport::address(url).map(drop)
+}
+
 pub use builder::ClientBuilder;
 pub use certificates::{CertificatesError, certificates};
 pub use client::Client;
@@ -83,3 +88,4 @@ pub use sdk_relay_protocol::{
     Event, HandshakeResponse, HistoryState, MissingBlocks, MissingReason, Notification, Payment, Resume, SyncPayload,
     SyncType, Topic, Watch,
 };
+pub use tls::{Trust, can_be_trusted, speaks_no_tls, tls_error, tls_reason};

@@ -35,8 +35,8 @@ pub struct Link {
 
 impl Link {
     /// Connects and completes the handshake as a relay. `dialer` may choose the address, so that one that was checked
-    /// is the one that is used. With `trust`, the certificate of a `wss://` relay must be issued by those in that PEM
-    /// file, otherwise by those that the system trusts.
+    /// is the one that is used. With `trust`, the certificate of a `wss://` relay must be one of that PEM file, or be
+    /// issued by one of it, otherwise by those that the system trusts.
     pub async fn dial(
         url: &str,
         dialer: Arc<dyn Dial>,
@@ -45,9 +45,7 @@ impl Link {
         proof: &mut dyn Proof,
     ) -> Result<(Self, HandshakeResponse), ConnectError> {
         let connector = Connector {
-            trust: Trust {
-                file: trust.map(Path::to_owned),
-            },
+            trust: trust.map_or(Trust::System, |file| Trust::File(file.to_owned())),
             dialer,
             max_message: MAX_MESSAGE,
         };

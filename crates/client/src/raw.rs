@@ -41,9 +41,8 @@ impl RawClient {
 
     /// The same over `wss://`, trusting only the certificates of a PEM file.
     pub async fn connect_trusting(url: &str, pem: impl Into<PathBuf>) -> Result<Self, ConnectError> {
-        let trust = Trust { file: Some(pem.into()) };
         let connector = Connector {
-            trust,
+            trust: Trust::File(pem.into()),
             ..Connector::default()
         };
         Self::dial(url, &connector).await

@@ -1,8 +1,10 @@
 //! Opens a WebSocket for a URL.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sdk_relay_platform::net::{PlainText, SpeaksTls, find_cause};
 use tokio::time::timeout;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, WebSocketStream};
@@ -11,6 +13,9 @@ use crate::ConnectError;
 use crate::defaults::MAX_MESSAGE;
 use crate::dial::{ByteStream, Dial, Tcp};
 use crate::tls::{self, Trust};
+
+/// Default port of the HTTP API.
+const HTTP_PORT: &str = ":8091";
 
 /// A WebSocket to a relay.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<Box<dyn ByteStream>>>;
@@ -52,9 +57,14 @@ pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, Con
         .uri(url)
         .map_err(|e| wrong_url(url, &e.to_string()))?;
     let open = async {
-        let unreachable = |source| ConnectError::Unreachable {
-            address: address.clone(),
-            source,
+        let unreachable = |source: io::Error| match find_cause::<SpeaksTls>(&source) {
+            Some(_) => ConnectError::SpeaksTls {
+                address: address.clone(),
+            },
+            None => ConnectError::Unreachable {
+                address: address.clone(),
+                source,
+            },
         };
         // Before the dial: a file that cannot be read is reported even if the relay is unavailable.
         let tls = if tls {
@@ -64,7 +74,7 @@ pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, Con
         };
         let stream = connector.dialer.dial(&address).await.map_err(unreachable)?;
         let stream = match tls {
-            None => MaybeTlsStream::Plain(stream),
+            None => MaybeTlsStream::Plain(Box::new(PlainText::new(stream)) as Box<dyn ByteStream>),
             Some(tls) => {
                 let name = ServerName::try_from(host.to_owned()).map_err(|e| wrong_url(url, &e.to_string()))?;
                 let shaken = tls.connect(name, stream).await;
@@ -76,7 +86,7 @@ pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, Con
             Err(tokio_websockets::Error::Io(source)) => Err(unreachable(source)),
             Err(e) => Err(ConnectError::NotWebSocket {
                 address: address.clone(),
-                reason: e.to_string(),
+                reason: format!("{e}{}", other_port(url, host)),
             }),
         }
     };
@@ -84,6 +94,28 @@ pub(crate) async fn dial(url: &str, connector: &Connector) -> Result<Socket, Con
     timeout(limit, open)
         .await
         .unwrap_or_else(|_| Err(timed_out(&address, limit)))
+}
+
+/// Where the WebSocket API may be, for a URL without a path, which may be that of the HTTP port.
+fn other_port(url: &str, host: &str) -> String {
+    let bare = url.trim_end_matches('/');
+    let Some((scheme, authority)) = bare
+        .split_once("://")
+        .filter(|(_, rest)| !rest.contains(['/', '?', '#']))
+    else {
+        return String::new();
+    };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let (is, then) = if authority.ends_with(HTTP_PORT) {
+        ("this is", ":")
+    } else {
+        ("if this is", ",")
+    };
+    format!("; {is} the HTTP port{then} the WebSocket API is at {scheme}://{host}:8090 or {bare}/ws")
 }
 
 /// `HOST:PORT` of a URL; an IPv6 address is in brackets.
@@ -95,7 +127,7 @@ fn target(url: &str) -> Result<Target<'_>, ConnectError> {
     let (tls, default_port, rest) = match (url.strip_prefix("ws://"), url.strip_prefix("wss://")) {
         (Some(rest), _) => (false, 80, rest),
         (_, Some(rest)) => (true, 443, rest),
-        _ => return Err(wrong_url(url, "it does not start with ws:// or wss://")),
+        _ => return Err(wrong_url(url, wrong_scheme(url))),
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.is_empty() || authority.contains('@') {
@@ -109,6 +141,15 @@ fn target(url: &str) -> Result<Target<'_>, ConnectError> {
     };
     let host = bracketed.strip_prefix('[').unwrap_or(bare);
     Ok(Target { tls, host, address })
+}
+
+/// What another URL is.
+fn wrong_scheme(url: &str) -> &'static str {
+    match url.split_once("://") {
+        Some(("http" | "https", _)) => "it is one of the HTTP API, which has another port",
+        Some(_) => "it has another scheme",
+        None => "the scheme is missing",
+    }
 }
 
 fn wrong_url(url: &str, reason: &str) -> ConnectError {
@@ -143,6 +184,23 @@ mod tests {
         ] {
             let address = address.to_owned();
             assert_eq!(target(url).unwrap(), Target { tls, host, address });
+        }
+    }
+
+    #[test]
+    fn the_http_port_is_recognised() {
+        for (url, hint) in [
+            (
+                "ws://127.0.0.1:8091",
+                "; this is the HTTP port: the WebSocket API is at ws://127.0.0.1:8090 or ws://127.0.0.1:8091/ws",
+            ),
+            (
+                "wss://[::1]:9000/",
+                "; if this is the HTTP port, the WebSocket API is at wss://[::1]:8090 or wss://[::1]:9000/ws",
+            ),
+            ("ws://127.0.0.1:8091/ws", ""),
+        ] {
+            assert_eq!(other_port(url, target(url).unwrap().host), hint);
         }
     }
 

@@ -10,13 +10,15 @@ pub(crate) fn sentence(error: &ConnectError) -> String {
         ConnectError::Unreachable { .. } | ConnectError::Timeout { .. } => {
             "start a relay there (./scripts/run starts one on this machine), or name the URL of another one"
         }
-        ConnectError::NotWebSocket { .. } => {
-            "name the WebSocket port of the relay (8090 unless ws_url says otherwise); a relay with TLS has wss://"
-        }
-        ConnectError::Tls { .. } => {
-            "name the PEM file of its certificate, or of the authority that issued it, after the URL; a relay without TLS has ws://"
-        }
-        ConnectError::Trust { .. } => "name a PEM file of certificates after the URL",
+        ConnectError::NotWebSocket { .. } => "name the WebSocket port of the relay (8090 unless ws_url says otherwise)",
+        ConnectError::Tls {
+            can_be_trusted: true, ..
+        } => "name the PEM file of its certificate, or of the authority that issued it, after the URL",
+        // The text says what to do.
+        ConnectError::SpeaksTls { .. }
+        | ConnectError::SpeaksNoTls { .. }
+        | ConnectError::Tls { .. }
+        | ConnectError::Trust { .. } => return error.to_string(),
         ConnectError::Rejected { .. } => "if it needs a token, name a file with it: --token-file FILE",
         _ => "try again later, or another relay",
     };
