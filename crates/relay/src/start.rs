@@ -109,6 +109,7 @@ impl Relay {
             dev,
             log,
             metrics,
+            tls: tls.clone(),
         };
         let service = open_service(
             served,

@@ -87,7 +87,7 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
 
 /// The certificate and its key.
 pub fn certificate(config: &Config) -> Result<(), PreflightError> {
-    tls::check(config).map_err(|error| PreflightError::Tls {
+    tls::check(config).map(drop).map_err(|error| PreflightError::Tls {
         origin: error
             .key()
             .map_or_else(String::new, |key| format!("{}: ", config.origin(key))),

@@ -9,6 +9,7 @@ use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_mesh_net::{Mesh, MeshMetrics};
 use sdk_relay_telemetry::{LogTap, Process, Rate, Traffic, Vitals};
+use sdk_relay_transport::Tls;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -43,6 +44,8 @@ pub struct Sources {
     pub rate: Arc<Rate>,
     /// The mesh of authenticated relays.
     pub mesh: Arc<Mesh>,
+    /// TLS of both ports; `None` for plain text.
+    pub tls: Option<Tls>,
     /// When the relay started.
     pub started: Instant,
     /// Failed part of the relay.

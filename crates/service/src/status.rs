@@ -11,6 +11,7 @@ use sdk_relay_protocol::API_VERSION;
 use sdk_relay_protocol::http::{Checks, Health, IndexHealth, Services};
 use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_telemetry::{ProcessFigures, SOFTWARE_VERSION, WalletState};
+use sdk_relay_transport::Tls;
 use tokio::time::Instant;
 
 use crate::sources::Sources;
@@ -100,6 +101,7 @@ impl Status {
         let (mut condition, mut problems) = self.serving_with(oracle);
         problems.extend(self.signals());
         problems.extend(self.0.mesh.problems());
+        problems.extend(self.0.tls.as_ref().and_then(Tls::problem));
         problems.extend(self.0.restart.given_up().map(|reason| {
             format!("the last restart was abandoned, and the relay continues with its previous configuration: {reason}")
         }));

@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod self_signed;
+mod validity;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bitcoin::hashes::{Hash, sha256};
 use sdk_relay_config::{Config, TlsFiles};
+use sdk_relay_platform::clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -18,7 +20,10 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::server::TlsStream;
 
+use validity::Validity;
+
 pub use error::TlsError;
+pub use validity::Dates;
 
 /// ALPN protocol of both ports (RFC 7301): a client that offers only others is refused in the handshake.
 const ALPN: &[u8] = b"http/1.1";
@@ -59,6 +64,7 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let loaded = Arc::new(files.load(&provider)?);
         tracing::info!(fingerprint = fingerprint(&loaded), file = %files.cert.display(), "serving TLS on both ports (SHA-256 fingerprint)");
+        warn_of_dates(&files.cert, &loaded);
         let certificate = Arc::new(Certificate(RwLock::new(loaded)));
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -82,10 +88,22 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsError> {
         let new = self.files.load(self.acceptor.config().crypto_provider())?;
         let fingerprint = fingerprint(&new);
+        warn_of_dates(&self.files.cert, &new);
         *self.certificate.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         // After the change: this line confirms that the certificate is in use.
         tracing::info!(fingerprint, file = %self.files.cert.display(), "reloaded the certificate");
         Ok(())
+    }
+
+    /// What is wrong with the dates of the current certificate, or will be soon: a sentence.
+    pub fn problem(&self) -> Option<String> {
+        let current = Arc::clone(&self.certificate.0.read().unwrap_or_else(PoisonError::into_inner));
+        match dates(&current) {
+            Dates::Valid => None,
+            Dates::EndsSoon(sentence) | Dates::Refused(sentence) => {
+                Some(format!("the TLS certificate {} {sentence}", self.files.cert.display()))
+            }
+        }
     }
 
     /// The server side of a handshake. Has no timeout of its own: the caller must set one.
@@ -102,17 +120,39 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Checks the configured files, without creating any.
-pub fn check(config: &Config) -> Result<(), TlsError> {
-    let Some(TlsFiles::Given { cert, key }) = &config.tls else {
-        return Ok(());
-    };
-    files::load(cert, key, &ring::default_provider()).map(drop)
+/// Checks the configured files, without creating any. The dates are those of the certificate; of files that do not
+/// exist yet, or without TLS, they are valid.
+pub fn check(config: &Config) -> Result<Dates, TlsError> {
+    let provider = ring::default_provider();
+    match &config.tls {
+        None => Ok(Dates::Valid),
+        Some(TlsFiles::Given { cert, key }) => files::load(cert, key, &provider).map(|loaded| dates(&loaded)),
+        Some(TlsFiles::SelfSigned) => {
+            let [cert, key] = [self_signed::certificate, self_signed::key].map(|path| path(&config.data_dir));
+            // Those that cannot be used are replaced at the start.
+            let loaded = files::load(&cert, &key, &provider);
+            Ok(loaded.map_or(Dates::Valid, |loaded| dates(&loaded)))
+        }
+    }
 }
 
-/// The self-signed certificate of this relay, which programs on this machine may trust.
+fn dates(key: &CertifiedKey) -> Dates {
+    let validity = key.cert.first().and_then(Validity::of);
+    validity.map_or(Dates::Valid, |validity| validity.dates(clock::now()))
+}
+
+fn warn_of_dates(file: &Path, key: &CertifiedKey) {
+    if let Dates::EndsSoon(sentence) | Dates::Refused(sentence) = dates(key) {
+        tracing::warn!(file = %file.display(), "the TLS certificate {sentence}");
+    }
+}
+
+/// The file whose first certificate is that of this relay; `None` without TLS.
 pub fn own_certificate(config: &Config) -> Option<PathBuf> {
-    (config.tls == Some(TlsFiles::SelfSigned)).then(|| self_signed::certificate(&config.data_dir))
+    config.tls.as_ref().map(|files| match files {
+        TlsFiles::Given { cert, .. } => cert.clone(),
+        TlsFiles::SelfSigned => self_signed::certificate(&config.data_dir),
+    })
 }
 
 /// The files of the self-signed certificate, which the start reads or creates; none with another certificate.

@@ -16,7 +16,7 @@ use sdk_relay_service::dev::DevTools;
 use sdk_relay_service::{Identity, MeshHost, Restart, Settings, Sources, Status};
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{LogTap, Process};
-use sdk_relay_transport::{AnswerBudget, InputBudget};
+use sdk_relay_transport::{AnswerBudget, InputBudget, Tls};
 use tokio::sync::watch;
 
 use super::mesh::MeshHandles;
@@ -47,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) dev: Option<Arc<DevTools>>,
     pub(crate) log: LogTap,
     pub(crate) metrics: Metrics,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Puts together what the edges get their handles from. `config` is the one that the relay has started with.
@@ -86,6 +87,7 @@ pub(crate) fn open_service(
         oracle: parts.oracle.clone(),
         rate: Arc::clone(&metrics.rate),
         mesh: Arc::clone(&parts.mesh.mesh),
+        tls: parts.tls.clone(),
         started,
         failure: supervisor.failures(),
     });
