@@ -34,7 +34,7 @@ impl Config {
             let origin = self.origin(key);
             format!("{origin}: {key} has no effect: a standalone relay has its own chain, which is on regtest")
         });
-        targets.chain(ignored).chain(exposed::warnings(&self.origins)).collect()
+        targets.chain(ignored).chain(exposed::warnings(self)).collect()
     }
 
     /// Checks the rules between values, each of which is valid on its own. `operator_url` is `bitcoin_core.url` without

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use sdk_relay_files::exposed;
 
-use crate::origins::Origins;
+use crate::config::{Config, TlsFiles};
 use crate::settings::TABLE;
 
 /// Access of users that are neither the owner nor in the group: a group that may read is usually that of the relay.
 const OTHERS: u32 = 0o004;
 
 /// A warning for each file with a secret that others can read. The relay leaves its mode to the operator.
-pub(super) fn warnings(origins: &Origins) -> Vec<String> {
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let origins = &config.origins;
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for setting in TABLE.iter().filter(|setting| setting.is_secret) {
         let place = origins.of.get(setting.key).and_then(|origin| origin.rsplit_once(':'));
@@ -23,17 +24,22 @@ pub(super) fn warnings(origins: &Origins) -> Vec<String> {
             files.entry(file).or_default().push(setting.key);
         }
     }
-    let warning = |(file, keys): (&str, Vec<&str>)| {
-        // A file that has gone since it was read is exposed no more.
-        let mode = exposed(Path::new(file)).ok()??;
-        (mode & OTHERS != 0).then(|| {
-            format!(
-                "{file}: every user of this machine can read {} (mode {mode:o}): chmod 600 {file}",
-                keys.join(", ")
-            )
-        })
+    let of_settings = files
+        .into_iter()
+        .filter_map(|(file, keys)| warning(Path::new(file), &keys.join(", ")));
+    let of_tls = match &config.tls {
+        Some(TlsFiles::Given { key, .. }) => warning(key, "the private key of the certificate"),
+        _ => None,
     };
-    files.into_iter().filter_map(warning).collect()
+    of_settings.chain(of_tls).collect()
+}
+
+fn warning(file: &Path, secret: &str) -> Option<String> {
+    // A file that has gone since it was read is exposed no more.
+    let mode = exposed(file).ok()??;
+    let file = file.display();
+    (mode & OTHERS != 0)
+        .then(|| format!("{file}: every user of this machine can read {secret} (mode {mode:o}): chmod 600 {file}"))
 }
 
 #[cfg(all(test, unix))]
@@ -61,5 +67,23 @@ mod tests {
         assert_eq!(warnings(secret, 0o640), [""; 0]);
         assert_eq!(warnings(secret, 0o600), [""; 0]);
         assert_eq!(warnings("sync.interval = 7\n", 0o644), [""; 0]);
+    }
+
+    #[test]
+    fn a_private_key_of_tls_that_everybody_can_read_is_a_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, key] = ["sdk_relay.toml", "relay.key"].map(|name| dir.path().join(name));
+        let text = format!("tls.cert = \"relay.crt\"\ntls.key = {:?}\n", key.display().to_string());
+        std::fs::write(&file, text).unwrap();
+        std::fs::write(&key, "").unwrap();
+        let path = key.display();
+        let expected = format!(
+            "{path}: every user of this machine can read the private key of the certificate (mode 644): chmod 600 {path}"
+        );
+        for (mode, warnings) in [(0o644, vec![expected]), (0o640, vec![]), (0o600, vec![])] {
+            std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+            let loader = Loader::new(Overrides::default().with_data_dir(dir.path()));
+            assert_eq!(loader.load().unwrap().warnings(), warnings);
+        }
     }
 }
