@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
-use sdk_relay_config::{DataDir, Loader, Overrides, WalletConfig};
+use sdk_relay_config::{Config, DataDir, Loader, Overrides, WalletConfig};
 use sdk_relay_console::say;
 use sdk_relay_detect::own_wallet::{self, FILE_NAME};
-use sdk_relay_files::create_private;
+use sdk_relay_files::{create_private, is_absent};
 
 /// Prints the address of the wallet. Never creates a wallet.
 pub(super) fn address(overrides: Overrides) -> anyhow::Result<()> {
@@ -16,21 +16,45 @@ pub(super) fn address(overrides: Overrides) -> anyhow::Result<()> {
         WalletConfig::Hot => own_wallet::open(&config.data_dir, &WalletConfig::HotIfPresent)?,
         other => own_wallet::open(&config.data_dir, other)?,
     };
-    let Some(wallet) = wallet else {
-        bail!(
-            "there is no wallet: {} does not exist, or wallet.mode is off; start the relay with wallet.mode = \"hot\" to create one",
-            config.data_dir.join(FILE_NAME).display()
-        );
-    };
-    say(&wallet.address(config.network.silent_payment()).to_string());
+    match wallet {
+        Some(wallet) => say(&wallet.address(config.network.silent_payment()).to_string()),
+        None if matches!(config.wallet, WalletConfig::Off) => {
+            bail!("there is no wallet: wallet.mode is off; set wallet.mode = \"hot\" and start the relay to create one")
+        }
+        None => return Err(missing(&config)),
+    }
     Ok(())
+}
+
+fn missing(config: &Config) -> anyhow::Error {
+    anyhow!(
+        "there is no wallet: {} does not exist; start the relay with wallet.mode = \"hot\" to create one",
+        config.data_dir.join(FILE_NAME).display()
+    )
 }
 
 /// Writes the keys of the hot wallet to a new file.
 pub(super) fn export(overrides: Overrides, to: &Path) -> anyhow::Result<()> {
     let config = Loader::new(overrides).load()?;
     let key_file = config.data_dir.join(FILE_NAME);
-    let text = own_wallet::export(&key_file)?;
+    let is_there = !is_absent(&key_file)?;
+    if matches!(config.wallet, WalletConfig::WatchOnly(_)) {
+        let other = if is_there {
+            format!(
+                "; {} is the key of another wallet, which is not in use: remove both settings to export that one",
+                key_file.display()
+            )
+        } else {
+            String::new()
+        };
+        bail!(
+            "the wallet of this relay is watch-only and cannot spend: its keys are wallet.scan_private_key and wallet.spend_public_key of the configuration{other}"
+        );
+    }
+    if !is_there {
+        return Err(missing(&config));
+    }
+    let (wallet, text) = own_wallet::export(&key_file, config.network)?;
     let mut file = create_private(to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => anyhow!("{} exists: name a file that does not exist yet", to.display()),
         _ => anyhow!(error),
@@ -38,9 +62,13 @@ pub(super) fn export(overrides: Overrides, to: &Path) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     say(&format!(
-        "Exported the wallet to {}. Who has this file can see and spend its coins.",
+        "Exported the wallet {} to {}. Who has this file can see and spend its coins.",
+        wallet.address(config.network.silent_payment()),
         to.display()
     ));
+    if matches!(config.wallet, WalletConfig::Off) {
+        say("The relay does not use it while wallet.mode is off.");
+    }
     Ok(())
 }
 
@@ -52,9 +80,11 @@ pub(super) fn import(overrides: Overrides, from: &Path) -> anyhow::Result<()> {
             "the configuration has the keys of a watch-only wallet: remove wallet.scan_private_key and wallet.spend_public_key first"
         );
     }
+    // Before the data directory, which a wrong file must not create.
+    let exported = own_wallet::read_exported(from, config.network)?;
     // A running relay would not notice the keys.
     let data_dir = DataDir::open(&config.data_dir)?;
-    let wallet = own_wallet::import(data_dir.path(), from)?;
+    let wallet = own_wallet::import(data_dir.path(), &exported)?;
     let address = wallet.address(config.network.silent_payment());
     say(&format!("Imported the wallet {address}."));
     if matches!(config.wallet, WalletConfig::Off) {

@@ -1,6 +1,8 @@
 //! The relay's own silent-payment wallet: watch-only with keys from the configuration, or hot with those of a file of
 //! mode 0600 in the data directory.
 
+mod transfer;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,6 +13,8 @@ use sdk_relay_config::WalletConfig;
 use sdk_relay_files::{exposed, is_absent, read_text, replace};
 use sdk_relay_platform::random;
 use zeroize::Zeroizing;
+
+pub use transfer::{Exported, ImportError, export, import, read_exported};
 
 /// Name of the key file in the data directory.
 pub const FILE_NAME: &str = "wallet.key";
@@ -40,12 +44,6 @@ pub enum WalletError {
         path: PathBuf,
         /// What is wrong with it, without quoting it.
         found: String,
-    },
-    /// The data directory has another wallet.
-    #[error("{} is the key of another wallet: move it away first, and keep it if coins were paid to it", .path.display())]
-    Other {
-        /// The key file of the data directory.
-        path: PathBuf,
     },
     /// The keys are invalid.
     #[error("the keys of the wallet are not valid: {0}")]
@@ -85,33 +83,6 @@ pub fn read(path: &Path) -> Result<Receiver, WalletError> {
     from_file(path)
 }
 
-/// The text of a key file, to be kept elsewhere: comment, scan private key and spend private key. Fails if it is not a
-/// wallet.
-pub fn export(path: &Path) -> Result<Zeroizing<String>, WalletError> {
-    from_file(path)?;
-    text_of(path)
-}
-
-/// Makes the wallet of an exported file the hot wallet of a data directory. Does nothing if it is that wallet already;
-/// another wallet there is an error. No relay may use the directory.
-pub fn import(data_dir: &Path, exported: &Path) -> Result<Receiver, WalletError> {
-    let path = data_dir.join(FILE_NAME);
-    let imported = from_file(exported)?;
-    if !is_missing(&path)? {
-        let existing = from_file(&path)?;
-        let is_same = existing.scan_public_key() == imported.scan_public_key()
-            && existing.spend_public_key() == imported.spend_public_key();
-        return if is_same {
-            Ok(existing)
-        } else {
-            Err(WalletError::Other { path })
-        };
-    }
-    let text = text_of(exported)?;
-    replace(&path, text.as_bytes()).map_err(WalletError::Io)?;
-    from_file(&path)
-}
-
 fn text_of(path: &Path) -> Result<Zeroizing<String>, WalletError> {
     read_text(path, MOST_BYTES)
         .map(Zeroizing::new)
@@ -140,22 +111,27 @@ fn from_file(path: &Path) -> Result<Receiver, WalletError> {
         });
     }
     let text = text_of(path)?;
-    let damaged = |found| WalletError::Damaged {
+    let (scan, spend) = keys_in(&text).map_err(|found| WalletError::Damaged {
         path: path.to_owned(),
         found,
-    };
+    })?;
+    receiver(scan, spend)
+}
+
+/// The scan key and the public spend key of a text, or what is wrong with it, without quoting it.
+fn keys_in(text: &str) -> Result<(SecretKey, PublicKey), String> {
     let key = |name: &str| {
         let line = text
             .lines()
             .find_map(|l| l.strip_prefix(name)?.trim_start().strip_prefix('='));
-        let value = line.ok_or_else(|| damaged(missing(&text, name)))?;
+        let value = line.ok_or_else(|| missing(text, name))?;
         let value = value.trim().trim_matches('"');
-        SecretKey::from_str(value).map_err(|_| damaged(format!("its {name} {}", what_instead(value))))
+        SecretKey::from_str(value).map_err(|_| format!("its {name} {}", what_instead(value)))
     };
     let (scan, mut spend) = (key(SCAN)?, key(SPEND)?);
     let public = spend.public_key(&Secp256k1::signing_only());
     spend.non_secure_erase();
-    receiver(scan, public)
+    Ok((scan, public))
 }
 
 /// Why there is no line with this key. Does not quote the text: it may be another secret.
@@ -242,26 +218,6 @@ mod tests {
         assert!(open(dir.path(), &WalletConfig::Off).unwrap().is_none());
     }
 
-    #[test]
-    fn an_exported_wallet_is_restored_by_its_import_and_replaces_no_other() {
-        let [from, to, other] = [(); 3].map(|()| tempfile::tempdir().unwrap());
-        let first = address(open(from.path(), &WalletConfig::Hot).unwrap());
-        let exported = from.path().join("copy");
-        let text = export(&from.path().join(FILE_NAME)).unwrap();
-        replace(&exported, text.as_bytes()).unwrap();
-        // The second time it is there already.
-        for _ in 0..2 {
-            assert_eq!(address(Some(import(to.path(), &exported).unwrap())), first);
-        }
-        assert_eq!(address(open(to.path(), &WalletConfig::HotIfPresent).unwrap()), first);
-        let second = address(open(other.path(), &WalletConfig::Hot).unwrap());
-        assert!(matches!(
-            import(other.path(), &exported),
-            Err(WalletError::Other { .. })
-        ));
-        assert_eq!(address(open(other.path(), &WalletConfig::Hot).unwrap()), second);
-    }
-
     #[cfg(unix)]
     #[test]
     fn a_dangling_link_is_an_error_and_no_new_wallet() {
@@ -284,7 +240,10 @@ mod tests {
         open(dir.path(), &WalletConfig::Hot).unwrap();
         let path = dir.path().join(FILE_NAME);
         std::fs::write(&path, "scan_private_key = \"5ec2e7\"\n").unwrap();
-        let failed = [open(dir.path(), &WalletConfig::Hot).map(drop), export(&path).map(drop)];
+        let failed = [
+            open(dir.path(), &WalletConfig::Hot).map(drop),
+            export(&path, sdk_relay_config::Network::Regtest).map(drop),
+        ];
         for error in failed.map(Result::unwrap_err) {
             let message = error.to_string();
             assert!(message.contains(FILE_NAME) && !message.contains("5ec2e7"), "{message}");

@@ -87,7 +87,7 @@ async fn an_exported_wallet_is_restored_in_another_data_directory() {
     let changed = text.replace("scan_private_key = \"", "scan_private_key = \"0");
     std::fs::write(copy, changed).unwrap();
     let error = wallet(new.path(), &["import", copy]);
-    assert!(refused(&error).contains("damaged"), "{error:?}");
+    assert!(refused(&error).contains("is not an exported wallet"), "{error:?}");
 }
 
 #[test]
