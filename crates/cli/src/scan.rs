@@ -4,7 +4,7 @@ use anyhow::Context;
 use sdk_relay_config::Overrides;
 use sdk_relay_scan::{Arguments, HttpAccess};
 
-use crate::status::{Flags, Relay};
+use crate::status::{Flags, Relay, http_url};
 
 /// Scans the history of a wallet.
 pub(super) fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
@@ -13,13 +13,18 @@ pub(super) fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<
 
 /// The height at which a scan since this time begins, from a relay.
 fn first_block_since(access: HttpAccess, since: u64) -> anyhow::Result<u32> {
-    let HttpAccess { url, token, ca, proxy } = access;
-    let url = url.trim_end_matches('/').to_owned();
+    let HttpAccess {
+        url,
+        token,
+        trust,
+        proxy,
+    } = access;
+    let url = http_url(&url)?;
     let flags = Flags {
         url: "--http-url",
         token: "name a file with it (--token-file)",
     };
-    let relay = Relay::new(url, token, ca, proxy, flags)?;
+    let relay = Relay::new(url, token, trust, proxy, flags)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -14,15 +14,14 @@ use sdk_relay_console::{say, say_error};
 use sdk_relay_echo::short;
 use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::encode_text;
-use sdk_relay_scan::{own_http_url, token_from_file};
-use sdk_relay_transport::tls;
+use sdk_relay_scan::{own_http_url, token_from_file, trust};
 use zeroize::Zeroizing;
 
 use crate::text::with_causes;
 use fetch::Answers;
 use view::{Paint, view};
 
-pub(crate) use fetch::{Flags, Relay};
+pub(crate) use fetch::{Flags, Relay, http_url};
 
 /// Interval of `--watch`. The relay measures itself every few seconds.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,11 +71,12 @@ fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
         (None, token) => token.clone().map(Zeroizing::new),
     };
     // The token of this relay must not be sent to another one.
-    let (url, token, own_ca) = match &arguments.url {
-        Some(url) => (url.trim_end_matches('/').to_owned(), None, None),
+    let (url, token, trust) = match &arguments.url {
+        Some(url) => (http_url(url)?, None, trust(arguments.ca.clone(), None)),
         None => {
             let config = Loader::new(settings).load()?;
-            (own_http_url(&config), own_token(&config), tls::own_certificate(&config))
+            let trust = trust(arguments.ca.clone(), Some(&config));
+            (own_http_url(&config), own_token(&config), trust)
         }
     };
     if arguments.ca.is_some() && !url.starts_with("https://") {
@@ -89,8 +89,7 @@ fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
         url: "--url",
         token: "name a file with it (--token-file), or set SDK_RELAY_TOKEN",
     };
-    let ca = arguments.ca.clone().or(own_ca);
-    Relay::new(url, given.or(token), ca, arguments.proxy.clone(), flags)
+    Relay::new(url, given.or(token), trust, arguments.proxy.clone(), flags)
 }
 
 fn own_token(config: &Config) -> Option<Zeroizing<String>> {

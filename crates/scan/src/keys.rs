@@ -3,8 +3,10 @@
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_files::read_text;
 use zeroize::Zeroizing;
 
@@ -60,8 +62,14 @@ impl Keys {
         match (scan.len(), spend.len()) {
             _ if !is_hex(scan) => Err(wrong("its first word is not hex")),
             _ if !is_hex(spend) => Err(wrong("its second word is not hex")),
+            (PRIVATE, PUBLIC) if SecretKey::from_str(scan).is_err() => {
+                Err(wrong("its first key is a number that is no private key"))
+            }
+            (PRIVATE, PUBLIC) if PublicKey::from_str(spend).is_err() => {
+                Err(wrong("its second key is a number that is no public key"))
+            }
             (PRIVATE, PUBLIC) => Ok((scan, spend)),
-            (PUBLIC, PRIVATE) => Err(wrong("it has the public key first")),
+            (PUBLIC, PRIVATE) => Err(wrong("the two keys are swapped")),
             (PUBLIC, _) => Err(wrong("its first key is a public key where a private key is needed")),
             (_, PRIVATE) => Err(wrong("its second key is a private key where a public key is needed")),
             (PRIVATE, digits) => Err(wrong(&format!("its second key has {digits} digits"))),
@@ -160,7 +168,7 @@ mod tests {
             ("", "it is empty"),
             (SECRET, "it has one word"),
             (&format!("{SECRET} {SPEND} {SECRET}"), "it has 3 words"),
-            (&public_first, "it has the public key first"),
+            (&public_first, "the two keys are swapped"),
             (
                 &both_public,
                 "its first key is a public key where a private key is needed",
@@ -172,6 +180,14 @@ mod tests {
             (&format!("{} {SPEND}", &SECRET[2..]), "its first key has 62 digits"),
             (&format!("{SECRET} {SPEND}00"), "its second key has 68 digits"),
             (&format!("x{SECRET} {SPEND}"), "its first word is not hex"),
+            (
+                &format!("{} {SPEND}", "f".repeat(64)),
+                "its first key is a number that is no private key",
+            ),
+            (
+                &format!("{SECRET} 05{}", &SPEND[2..]),
+                "its second key is a number that is no public key",
+            ),
             (&wallet, "it has the form of a wallet.key"),
             ("-----BEGIN PRIVATE KEY-----\n5ec2e75ec2e75ec2\n", "it is a PEM file"),
         ] {

@@ -8,6 +8,7 @@ mod birthday;
 mod keys;
 mod numbers;
 mod proxy;
+mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,13 +17,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use sdk_relay_client::protocol::{ErrorCode, SecretHex, Watch, encode_text};
-use sdk_relay_client::{Client, ClientEvent, ConnectError, Event, Events, HistoryState, RequestError, Topic};
+use sdk_relay_client::{
+    Client, ClientEvent, ConnectError, Event, Events, HistoryState, RequestError, Topic, Trust, check_url,
+};
 use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_console::{new_bar, say, say_error};
 use sdk_relay_echo::short;
 use sdk_relay_platform::clock::unix_now;
 use sdk_relay_platform::net::Proxy;
-use sdk_relay_transport::tls;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -35,6 +37,7 @@ use proxy::ThroughProxy;
 pub use address::own_http_url;
 pub use birthday::Birthday;
 pub use keys::token_from_file;
+pub use trust::{advice, trust, unusable};
 
 /// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
 /// longest history takes some minutes.
@@ -95,8 +98,8 @@ pub struct HttpAccess {
     pub url: String,
     /// Its read token.
     pub token: Option<Zeroizing<String>>,
-    /// The only certificates to trust, if not those of the system.
-    pub ca: Option<PathBuf>,
+    /// The certificates to trust.
+    pub trust: Trust,
     /// The proxy on the way to it.
     pub proxy: Option<Proxy>,
 }
@@ -119,9 +122,17 @@ pub fn scan(
     let keys = Keys::read(arguments.keys.as_deref())?;
     let (scan, spend) = keys.parse()?;
     let given = arguments.token_file.as_deref().map(token_from_file).transpose()?;
-    let (url, http_url, token, own_ca) = match arguments.relay {
+    let (url, http_url, token, trust) = match arguments.relay {
         // The token of this relay must not be sent to another one.
-        Some(url) => (url.clone(), address::http_url_of(&url), None, None),
+        Some(url) => {
+            check_url(&url)?;
+            (
+                url.clone(),
+                address::http_url_of(&url),
+                None,
+                trust(arguments.ca.clone(), None),
+            )
+        }
         None => {
             let config = Loader::new(settings).load()?;
             let token = config
@@ -130,7 +141,7 @@ pub fn scan(
                 .as_ref()
                 .map(|token| Zeroizing::new(token.expose().to_owned()));
             let (url, http_url) = (address::own_ws_url(&config), own_http_url(&config));
-            (url, Some(http_url), token, tls::own_certificate(&config))
+            (url, Some(http_url), token, trust(arguments.ca.clone(), Some(&config)))
         }
     };
     if arguments.ca.is_some() && !url.starts_with("wss://") {
@@ -139,7 +150,7 @@ pub fn scan(
             short(&url)
         );
     }
-    let (token, ca) = (given.or(token), arguments.ca.or(own_ca));
+    let token = given.or(token);
     let from = match arguments.from {
         Birthday::Height(height) => height,
         Birthday::Time(time) => {
@@ -152,7 +163,7 @@ pub fn scan(
             let access = HttpAccess {
                 url,
                 token: token.clone(),
-                ca: ca.clone(),
+                trust: trust.clone(),
                 proxy: arguments.proxy.clone(),
             };
             let height = first_block_at(access, time)?;
@@ -163,7 +174,7 @@ pub fn scan(
     if let Some(to) = arguments.to
         && to < from
     {
-        bail!("--to {to} is below the first block to scan, {from}: expected at least {from}");
+        bail!("--to {to} is below the first block to scan (--from), {from}: expected at least {from}");
     }
     let watch = Watch {
         scan_private_key: SecretHex::new(scan.to_owned()),
@@ -176,7 +187,7 @@ pub fn scan(
     let access = Access {
         url: &url,
         token,
-        ca,
+        trust,
         proxy: arguments.proxy,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -200,12 +211,17 @@ pub fn scan(
 struct Access<'a> {
     url: &'a str,
     token: Option<Zeroizing<String>>,
-    ca: Option<PathBuf>,
+    trust: Trust,
     proxy: Option<Proxy>,
 }
 
 async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Result<()> {
-    let Access { url, token, ca, proxy } = access;
+    let Access {
+        url,
+        token,
+        trust,
+        proxy,
+    } = access;
     let shown = short(url);
     let from = watch.from_height.unwrap_or_default();
     let mut builder = Client::builder(url)
@@ -214,23 +230,24 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
     if let Some(token) = token {
         builder = builder.token(token.as_str());
     }
-    if let Some(ca) = ca {
-        builder = builder.trust(ca);
-    }
+    builder = builder.trusting(trust.clone());
     if let Some(proxy) = proxy {
         builder = builder.dialer(Arc::new(ThroughProxy(proxy)));
     }
     let (client, mut events) = builder.reconnect(false).connect().await.map_err(|error| {
         let todo = match &error {
-            // It says what is expected.
-            ConnectError::Url { .. } => return anyhow::Error::new(error),
-            ConnectError::Trust { .. } => "--ca names no usable file of certificates".to_owned(),
-            ConnectError::Tls { .. } => {
-                format!("the certificate of {shown} is not trusted: name it, or that of its authority, with --ca")
+            // They say what is expected.
+            ConnectError::Url { .. } | ConnectError::SpeaksTls { .. } | ConnectError::SpeaksNoTls { .. } => {
+                return anyhow::Error::new(error);
+            }
+            ConnectError::Trust { .. } => return unusable(&trust, &error),
+            ConnectError::Tls { can_be_trusted, .. } => {
+                return anyhow::anyhow!("{error}{}", advice(&trust, *can_be_trusted));
             }
             ConnectError::Rejected { .. } => {
                 format!("{shown} refuses the scan: if it needs a token, give it with --token-file")
             }
+            ConnectError::NotWebSocket { .. } => format!("there is no WebSocket API of a relay at {shown}"),
             _ => format!("cannot connect to a relay at {shown}: start one, or choose another with --relay"),
         };
         anyhow::Error::new(error).context(todo)

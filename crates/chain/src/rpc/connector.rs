@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use sdk_relay_platform::net::{Proxy, ProxyError, is_onion};
+use sdk_relay_platform::net::{PlainText, Proxy, ProxyError, is_onion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
@@ -26,6 +26,17 @@ pub struct HttpStream(Box<dyn Bytes>);
 trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Bytes for S {}
+
+impl HttpStream {
+    /// Without TLS, an answer in TLS is an error that says so ([`SpeaksTls`](sdk_relay_platform::net::SpeaksTls)).
+    fn over(stream: impl Bytes + 'static, has_tls: bool) -> TokioIo<Self> {
+        TokioIo::new(Self(if has_tls {
+            Box::new(stream)
+        } else {
+            Box::new(PlainText::new(stream))
+        }))
+    }
+}
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -63,11 +74,9 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        let has_tls = uri.scheme_str() == Some("https");
         if let Some(proxy) = self.proxy.clone() {
-            return Box::pin(async move {
-                let stream = proxy.connect(&target(&uri)).await?;
-                Ok(TokioIo::new(HttpStream(Box::new(stream))))
-            });
+            return Box::pin(async move { Ok(HttpStream::over(proxy.connect(&target(&uri)).await?, has_tls)) });
         }
         if uri.host().is_some_and(is_onion) {
             // Not even looked up (RFC 7686).
@@ -75,10 +84,7 @@ impl Service<Uri> for Connector {
             return Box::pin(async move { Err(io::Error::new(io::ErrorKind::Unsupported, reason).into()) });
         }
         let connecting = self.direct.call(uri);
-        Box::pin(async move {
-            let stream = connecting.await?.into_inner();
-            Ok(TokioIo::new(HttpStream(Box::new(stream))))
-        })
+        Box::pin(async move { Ok(HttpStream::over(connecting.await?.into_inner(), has_tls)) })
     }
 }
 

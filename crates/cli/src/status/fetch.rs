@@ -1,10 +1,10 @@
 //! The answers of a relay's HTTP API.
 
-use std::path::{Path, PathBuf};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
@@ -13,10 +13,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use sdk_relay_chain::rpc::{Connector, proxy_error};
-use sdk_relay_client::certificates;
+use sdk_relay_client::{Trust, can_be_trusted, speaks_no_tls, tls_error, tls_reason};
 use sdk_relay_echo::{causes, reason, short};
-use sdk_relay_platform::net::Proxy;
+use sdk_relay_platform::net::{Proxy, SpeaksTls, find_cause};
 use sdk_relay_protocol::http::{FirstBlock, Problem};
+use sdk_relay_scan::{advice, unusable};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -36,6 +37,7 @@ const LARGEST_ANSWER: usize = 4 << 20;
 /// A relay, and how to access it.
 pub(crate) struct Relay {
     url: String,
+    trust: Trust,
     flags: Flags,
     token: Option<HeaderValue>,
     client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
@@ -65,11 +67,11 @@ pub(super) struct Answers {
 }
 
 impl Relay {
-    /// `ca`: the only certificates to trust for `https://`.
+    /// `trust`: the certificates to trust for `https://`.
     pub(crate) fn new(
         url: String,
         token: Option<Zeroizing<String>>,
-        ca: Option<PathBuf>,
+        trust: Trust,
         proxy: Option<Proxy>,
         flags: Flags,
     ) -> anyhow::Result<Self> {
@@ -78,11 +80,16 @@ impl Relay {
         } else {
             ANSWER_WITHIN
         };
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .context("TLS is not available")?
-            .with_root_certificates(trusted(&url, ca.as_deref())?)
-            .with_no_client_auth();
+        let tls = if url.starts_with("https://") {
+            trust.config().map_err(|error| unusable(&trust, &error))?
+        } else {
+            // Without TLS nothing has to be trusted.
+            ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .context("TLS is not available")?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth()
+        };
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -96,6 +103,7 @@ impl Relay {
         };
         Ok(Self {
             url,
+            trust,
             flags,
             token: token.map(header).transpose()?,
             client: Client::builder(TokioExecutor::new()).build(connector),
@@ -163,16 +171,14 @@ impl Relay {
             .body(Empty::new())
             .with_context(|| format!("{shown} is not the URL of a relay: expected http://HOST:PORT"))?;
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| {
-                anyhow::anyhow!(
-                    "no relay answers at {shown} ({}): start it, or name another one with {}",
-                    proxy_error(&error).map_or_else(|| causes(&error), ToString::to_string),
-                    self.flags.url
-                )
-            })?;
+            let answer = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| self.unanswered(&error))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
-            let body = body.map_err(|error| anyhow::anyhow!("the answer of {shown} is incomplete: {error}"))?;
+            let body = body.map_err(|error| anyhow!("the answer of {shown} is incomplete: {error}"))?;
             anyhow::Ok((status, body.to_bytes()))
         };
         let Ok(answer) = timeout(within, exchange).await else {
@@ -186,17 +192,71 @@ impl Relay {
             answer => Ok(answer),
         }
     }
+
+    /// Why there is no answer, and what to do.
+    fn unanswered(&self, error: &(dyn Error + 'static)) -> anyhow::Error {
+        let shown = short(&self.url);
+        if find_cause::<SpeaksTls>(error).is_some() {
+            return anyhow!("{shown} speaks TLS: use https:// in place of http://");
+        }
+        if let Some(tls) = tls_error(error) {
+            if speaks_no_tls(tls) {
+                return anyhow!("{shown} does not speak TLS: use http:// in place of https://");
+            }
+            let advice = advice(&self.trust, can_be_trusted(tls));
+            return anyhow!("TLS handshake with {shown} failed: {}{advice}", tls_reason(tls));
+        }
+        anyhow!(
+            "no relay answers at {shown} ({}): start it, or name another one with {}",
+            proxy_error(error).map_or_else(|| causes(error), ToString::to_string),
+            self.flags.url
+        )
+    }
 }
 
-/// The certificates to trust; none without TLS.
-fn trusted(url: &str, ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
-    if !url.starts_with("https://") {
-        return Ok(RootCertStore::empty());
+/// A URL of the HTTP API without a slash at its end. `http://` may be left out.
+pub(crate) fn http_url(given: &str) -> anyhow::Result<String> {
+    let url = given.trim_end_matches('/');
+    match url.split_once("://") {
+        Some(("http" | "https", _)) => Ok(url.to_owned()),
+        Some(("ws" | "wss", _)) => bail!(
+            "{} is a URL of the WebSocket API: expected one of the HTTP API, http://HOST:PORT or https://HOST:PORT (port 8091 unless http_url says otherwise)",
+            short(given)
+        ),
+        Some(_) => bail!(
+            "{} is not the URL of a relay: expected http://HOST:PORT or https://HOST:PORT",
+            short(given)
+        ),
+        None => Ok(format!("http://{url}")),
     }
-    let Some(file) = ca else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    };
-    Ok(certificates(file)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_http_may_be_left_out() {
+        for (given, url) in [
+            ("http://localhost:8091/", "http://localhost:8091"),
+            ("https://relay.example", "https://relay.example"),
+            ("localhost:8091", "http://localhost:8091"),
+            ("[::1]:8091", "http://[::1]:8091"),
+        ] {
+            assert_eq!(http_url(given).unwrap(), url);
+        }
+        for (given, words) in [
+            (
+                "ws://localhost:8090",
+                "ws://localhost:8090 is a URL of the WebSocket API: expected one of the HTTP API",
+            ),
+            (
+                "ftp://localhost",
+                "ftp://localhost is not the URL of a relay: expected http://HOST:PORT",
+            ),
+        ] {
+            let error = http_url(given).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
 }

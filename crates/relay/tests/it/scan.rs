@@ -250,7 +250,11 @@ async fn reports_each_error_in_one_line() {
         (one.as_str(), &["--from", "0"][..], "expected two keys in hex"),
         (&format!("{good} more"), &["--from", "0"], "expected two keys in hex"),
         ("", &["--from", "0"], "expected two keys in hex"),
-        (&not_a_key, &["--from", "0"], "scan_private_key"),
+        (
+            &not_a_key,
+            &["--from", "0"],
+            "its first key is a number that is no private key",
+        ),
         (&format!("{one} 02aa"), &["--from", "0"], "its second key has 4 digits"),
         (&good, &["--from", "9", "--to", "3"], "--to 3 is below the first block"),
         (&good, &["--from", "4000000"], "block 4000000 does not exist"),

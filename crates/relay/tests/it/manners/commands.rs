@@ -63,6 +63,18 @@ const FILES: &[(&str, &str)] = &[
     ("identity-directory.toml", "[mesh]\nidentity = \"directory\"\n"),
     ("cookie.toml", "[bitcoin_core]\ncookie_file = \"nowhere.cookie\"\n"),
     ("cookie-directory.toml", "[bitcoin_core]\ncookie_file = \"directory\"\n"),
+    (
+        "regtest-wallet",
+        "# network: regtest\n\
+         scan_private_key = \"5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2\"\n\
+         spend_private_key = \"5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2\"\n",
+    ),
+    ("off.toml", "[wallet]\nmode = \"off\"\n"),
+    (
+        "watch-only.toml",
+        "[wallet]\nscan_private_key = \"5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2\"\n\
+         spend_public_key = \"02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5\"\n",
+    ),
     ("number.toml", "\n[retention]\nevents = -1\n"),
     ("utf16.toml", "\u{0}"),
 ];
@@ -146,28 +158,50 @@ const CASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["wallet", "address", "--data-dir", "directory"],
-        &["there is no wallet", "wallet.mode = \"hot\""],
+        &["there is no wallet: directory/wallet.key does not exist; start the relay with wallet.mode = \"hot\""],
+    ),
+    (
+        &["wallet", "address", "--config", "off.toml", "--data-dir", "directory"],
+        &["there is no wallet: wallet.mode is off; set wallet.mode = \"hot\""],
+    ),
+    (
+        &["wallet", "export", "exported", "--config", "watch-only.toml"],
+        &["the wallet of this relay is watch-only and cannot spend: its keys are wallet.scan_private_key"],
     ),
     (
         &["wallet", "export", "exported", "--data-dir", "directory"],
-        &["the wallet key: cannot read directory/wallet.key: No such file"],
+        &["there is no wallet: directory/wallet.key does not exist"],
     ),
     (
         &["wallet", "import", "nowhere", "--data-dir", "wallet"],
-        &["the wallet key: cannot read nowhere: No such file"],
+        &["sdk_relay: cannot read nowhere: No such file"],
     ),
     (
         &["wallet", "import", "empty", "--data-dir", "wallet"],
-        &["the wallet key empty is damaged: it is empty; expected the lines "],
+        &["empty is not an exported wallet: it is empty; expected a file of sdk_relay wallet export"],
     ),
     (
         &["wallet", "import", "key.pem", "--data-dir", "wallet"],
-        &["the wallet key key.pem is damaged: it is a PEM file"],
+        &["key.pem is not an exported wallet: it is a PEM file"],
+    ),
+    (
+        &[
+            "wallet",
+            "import",
+            "regtest-wallet",
+            "--network",
+            "signet",
+            "--data-dir",
+            "wallet",
+        ],
+        &[
+            "regtest-wallet has the wallet of a relay on regtest, and this relay is configured for signet: import it with --network regtest",
+        ],
     ),
     (
         &["wallet", "import", "public-wallet", "--data-dir", "wallet"],
         &[
-            "the wallet key public-wallet is damaged: its scan_private_key is a public key where a private key is needed",
+            "public-wallet is not an exported wallet: its scan_private_key is a public key where a private key is needed",
         ],
     ),
     (
@@ -184,7 +218,33 @@ const CASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["scan", "--from", "0", "--keys", "good", "--relay", "localhost"],
-        &["\"localhost\" is not a relay URL", "expected ws://HOST:PORT"],
+        &["\"localhost\" is not a relay URL: the scheme is missing; expected ws://HOST:PORT"],
+    ),
+    (
+        &[
+            "scan",
+            "--from",
+            "0",
+            "--keys",
+            "good",
+            "--relay",
+            "https://127.0.0.1:8091",
+        ],
+        &["is not a relay URL: it is one of the HTTP API, which has another port; expected ws://HOST:PORT"],
+    ),
+    (
+        &[
+            "scan",
+            "--from",
+            "0",
+            "--keys",
+            "good",
+            "--relay",
+            "localhost:1",
+            "--ca",
+            "cert.pem",
+        ],
+        &["\"localhost:1\" is not a relay URL: the scheme is missing"],
     ),
     (
         &["scan", "--from", "0", "--keys", "good", "--relay", "ws://127.0.0.1:1"],
@@ -211,7 +271,7 @@ const CASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["scan", "--from", "2024-01-01", "--keys", "good", "--relay", "localhost"],
-        &["localhost is not a relay URL: expected ws://HOST:PORT"],
+        &["\"localhost\" is not a relay URL: the scheme is missing; expected ws://HOST:PORT"],
     ),
     (
         &[
@@ -225,7 +285,7 @@ const CASES: &[(&[&str], &[&str])] = &[
             "--relay",
             "ws://127.0.0.1:1",
         ],
-        &["--to 3 is below the first block to scan"],
+        &["--to 3 is below the first block to scan (--from), 9: expected at least 9"],
     ),
     (
         &[
@@ -239,10 +299,7 @@ const CASES: &[(&[&str], &[&str])] = &[
             "--ca",
             "nowhere",
         ],
-        &[
-            "--ca names no usable file of certificates",
-            "nowhere: cannot be read: No such file",
-        ],
+        &["sdk_relay: --ca: cannot read nowhere: No such file"],
     ),
     (
         &["scan", "--from", "0", "--keys", "good", "--token-file", "text"],
@@ -262,7 +319,15 @@ const CASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["status", "--url", "https://127.0.0.1:1", "--ca", "nowhere"],
-        &["cannot read nowhere: No such file"],
+        &["sdk_relay: --ca: cannot read nowhere: No such file"],
+    ),
+    (
+        &["status", "--url", "ws://127.0.0.1:8090"],
+        &["ws://127.0.0.1:8090 is a URL of the WebSocket API: expected one of the HTTP API, http://HOST:PORT"],
+    ),
+    (
+        &["status", "--url", "127.0.0.1:1"],
+        &["no relay answers at http://127.0.0.1:1"],
     ),
     (
         &["status", "--url", "https://127.0.0.1:1", "--ca", "key.pem"],
@@ -301,6 +366,17 @@ fn every_failure_is_one_message_that_says_what_where_and_what_to_do() {
         for secret in ["5ec2e7", "c6047f", "U0VDUkVU"] {
             assert!(!text.contains(secret), "{args:?}: {text}");
         }
+    }
+}
+
+#[test]
+fn a_failed_import_creates_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("text"), "some words").unwrap();
+    for file in ["nowhere", "text"] {
+        let output = sdk_relay(home.path(), &["wallet", "import", file, "--data-dir", "new"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(!home.path().join("new").exists(), "{file}");
     }
 }
 
