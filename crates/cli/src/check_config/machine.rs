@@ -1,12 +1,18 @@
 //! What the relay needs from this machine: disk space, ports, open files.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use sdk_relay_config::{Config, DataDir, Network};
-use sdk_relay_files::free_space;
+use sdk_relay_files::{exists, free_space};
+use sdk_relay_service::data_files::{INDEX_DIRECTORY, STORE_FILE};
 use sdk_relay_service::preflight;
+use sdk_relay_store::index::{DATABASE, IndexError};
+use sdk_relay_store::{Store, TweakIndex};
 use sdk_relay_transport::open_files;
+use sdk_relay_transport::tls::{self, Dates};
 
 use super::report::Report;
 
@@ -25,13 +31,61 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         )),
         None => report.good(format!("Data directory: {} can be written", config.data_dir.display())),
     }
+    if user.is_none() {
+        stores(config, report);
+    }
     space(config, user.is_some(), report);
     for (key, address) in [("ws_url", config.ws_url), ("http_url", config.http_url)] {
         port(config, key, address, user.is_some(), report);
     }
+    certificate(config, report);
     match open_files::shortage(config) {
         Some((_, sentence)) => report.note(format!("Open files: {sentence}")),
         None => report.good("Open files: the limit is high enough for limits.connections"),
+    }
+}
+
+/// Whether the event log and the tweak index of the data directory can be used with this configuration. Those that a
+/// relay uses now have been checked at its start.
+fn stores(config: &Config, report: &mut Report) {
+    let network = config.network.name();
+    let store = config.data_dir.join(STORE_FILE);
+    if exists(&store).unwrap_or(false) {
+        let checked = Store::check(&store, network);
+        report_store("Event log", &store, network, checked, report);
+    }
+    let index = config.data_dir.join(INDEX_DIRECTORY);
+    if config.index.is_some() && exists(&index.join(DATABASE)).unwrap_or(false) {
+        let checked = TweakIndex::check(&index, network);
+        // A damaged index is built again.
+        if !checked.as_ref().is_err_and(IndexError::is_damage) {
+            report_store("Tweak index", &index, network, checked, report);
+        }
+    }
+}
+
+fn report_store<E: Display>(what: &str, path: &Path, network: &str, checked: Result<bool, E>, report: &mut Report) {
+    match checked {
+        Ok(true) => report.good(format!("{what}: {} is one of {network}", path.display())),
+        Ok(false) => report.note(format!(
+            "{what}: {} was not closed properly: the start repairs it, and only then checks its network",
+            path.display()
+        )),
+        Err(error) => report.bad(format!("{what}: {error}")),
+    }
+}
+
+/// The dates of the certificate. That it can be loaded has been checked before.
+fn certificate(config: &Config, report: &mut Report) {
+    let Some(file) = tls::own_certificate(config) else {
+        return;
+    };
+    let file = file.display();
+    match tls::check(config) {
+        Ok(Dates::Valid) => report.good(format!("Certificate: {file} is valid")),
+        Ok(Dates::EndsSoon(sentence)) => report.note(format!("Certificate: {file} {sentence}")),
+        Ok(Dates::Refused(sentence)) => report.bad(format!("Certificate: {file} {sentence}")),
+        Err(error) => report.bad(format!("Certificate: {error}")),
     }
 }
 
