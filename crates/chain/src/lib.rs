@@ -17,5 +17,6 @@ pub use first_block::first_block_since;
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{
-    BroadcastError, ChainSource, EventSource, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError, SourceStatus,
+    BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError,
+    SourceStatus,
 };

@@ -146,6 +146,18 @@ pub struct MempoolSnapshot {
     pub sequence: u64,
 }
 
+/// Fee rates in satoshis per 1,000 virtual bytes, the resolution of the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeeRates {
+    /// For each number of blocks: the rate with which a transaction is likely to be in one of them
+    /// (`estimatesmartfee`); `None` while the node has observed too few transactions.
+    pub estimates: Vec<(u16, Option<u64>)>,
+    /// Least rate that enters the mempool now (`mempoolminfee`): above `relay_minimum` while the mempool is full.
+    pub mempool_minimum: u64,
+    /// Least rate that the node ever relays (`minrelaytxfee`).
+    pub relay_minimum: u64,
+}
+
 /// Answers to `GET /bitcoin/info`, as the node gave them.
 #[derive(Clone, Debug)]
 pub struct NodeInfo {
@@ -225,6 +237,8 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError>;
     /// Replies for `GET /bitcoin/info`.
     async fn info(&self) -> Result<NodeInfo, SourceError>;
+    /// Fee rates, with an estimate for each of these numbers of blocks.
+    async fn fee_rates(&self, targets: &[u16]) -> Result<FeeRates, SourceError>;
     /// Reply of `getblock HASH 1`.
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError>;
     /// Median time of the block and the 10 before it (BIP113), in Unix seconds; also of a block that is pruned.

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 
 use super::error::WriteError;
+use super::ledger::MIN_RELAY_FEE;
 use super::record::size_of;
 use super::{DevChain, info};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, FeeRates, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
     SourceError, SourceStatus,
 };
 
@@ -87,6 +88,16 @@ impl ChainSource for DevChain {
         let state = self.state();
         let tip = state.stored(state.ledger.tip().hash)?;
         Ok(info::info(&state.ledger, &tip.block.header, state.file.size()))
+    }
+
+    /// The next block takes whatever the chain relays.
+    async fn fee_rates(&self, targets: &[u16]) -> Result<FeeRates, SourceError> {
+        const MINIMUM: u64 = MIN_RELAY_FEE * 1000;
+        Ok(FeeRates {
+            estimates: targets.iter().map(|target| (*target, Some(MINIMUM))).collect(),
+            mempool_minimum: MINIMUM,
+            relay_minimum: MINIMUM,
+        })
     }
 
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError> {

@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod docs;
 mod events;
+mod fees;
 mod force;
 mod front;
 mod health;
@@ -84,6 +85,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .route("/sync/force/{sync_id}", get(force::follow))
         .route("/sync/history", get(sync::history))
         .route("/events", get(events::events))
+        .route("/fees", get(fees::fees))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
         .route("/bitcoin/first-block", get(bitcoin::first_block))

@@ -38,6 +38,7 @@ use utoipa::OpenApi;
         super::bitcoin::info,
         super::bitcoin::block,
         super::bitcoin::first_block,
+        super::fees::fees,
         super::tx::broadcast,
         super::events::events,
         openapi,

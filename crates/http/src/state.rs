@@ -10,7 +10,7 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_service::dev::DevTools;
-use sdk_relay_service::{Identity, Restart, Settings, Status};
+use sdk_relay_service::{FeeSource, Identity, Restart, Settings, Status};
 use sdk_relay_telemetry::{LogTap, NodeFigures, Timings, Traffic, Vitals};
 use sdk_relay_transport::AnswerBudget;
 
@@ -28,6 +28,8 @@ pub struct Handles {
     pub identity: Arc<Identity>,
     /// The node, or the development chain.
     pub chain: Arc<dyn ChainSource>,
+    /// Fee rates of the node.
+    pub fees: Arc<FeeSource>,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
     /// The mesh of authenticated relays.
@@ -86,6 +88,7 @@ extracted! {
     restart: Arc<Restart>,
     identity: Arc<Identity>,
     chain: Arc<dyn ChainSource>,
+    fees: Arc<FeeSource>,
     hub: Arc<Hub>,
     mesh: Arc<Mesh>,
     syncs: Arc<Syncs>,

@@ -28,7 +28,7 @@ impl From<JsonOutput> for TxOut {
 
 /// An amount that the node writes as a decimal number of bitcoins. It is read digit by digit and never becomes a float.
 #[derive(Debug)]
-struct Btc(Amount);
+pub(super) struct Btc(pub(super) Amount);
 
 impl<'de> Deserialize<'de> for Btc {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

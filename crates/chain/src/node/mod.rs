@@ -2,6 +2,7 @@
 
 mod amount;
 mod block;
+mod fees;
 mod mempool;
 mod spent;
 pub mod wallet;
@@ -19,8 +20,8 @@ use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
     source::{
-        BroadcastError, ChainSource, EventSource, MempoolSnapshot, NodeInfo, Signalling, SourceError, SourceStatus,
-        median_time_in,
+        BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, Signalling, SourceError,
+        SourceStatus, median_time_in,
     },
 };
 use block::BlockFetcher;
@@ -231,6 +232,10 @@ impl ChainSource for NodeSource {
             network: next()?,
             mempool: next()?,
         })
+    }
+
+    async fn fee_rates(&self, targets: &[u16]) -> Result<FeeRates, SourceError> {
+        Ok(fees::rates(&self.rpc, targets).await?)
     }
 
     async fn block_info(&self, hash: BlockHash) -> Result<Value, SourceError> {

@@ -30,7 +30,7 @@ struct BatchReply {
 }
 
 /// Outcome of one call of a batch: its result as the node wrote it (`None` is `null`), or the error of the node.
-pub(super) type RawOutcome = Result<Option<Box<RawValue>>, ServerError>;
+pub(crate) type RawOutcome = Result<Option<Box<RawValue>>, ServerError>;
 
 /// Body of a single call.
 pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {

@@ -26,7 +26,7 @@ pub use error::{RpcError, ServerError, code};
 pub use metrics::RpcMetrics;
 pub use transport::{MAX_IN_FLIGHT, MAX_REPLY_BYTES, has_usable_port};
 
-use envelope::RawOutcome;
+pub(crate) use envelope::RawOutcome;
 use transport::Transport;
 
 /// Calls in one HTTP request. A node processes a batch in one thread, about 20 µs per call, and answers when it is

@@ -2,7 +2,7 @@
 
 use crate::node::{anyones, logged, source, spend_anyones};
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
-use sdk_relay_chain::{BroadcastError, ChainSource as _};
+use sdk_relay_chain::{BroadcastError, ChainSource as _, FeeRates};
 use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
@@ -206,4 +206,27 @@ async fn broadcasts_are_accepted_or_refused_with_the_reason_of_the_node() {
     assert_eq!(info.blockchain["chain"], "regtest");
     assert!(info.network["subversion"].is_string());
     assert_eq!(info.mempool["size"], 1);
+}
+
+#[tokio::test]
+async fn fee_rates_are_those_of_the_node() {
+    let node = PooledNode::take(Options {
+        args: vec![
+            "-minrelaytxfee=0.00002345".to_owned(),
+            "-incrementalrelayfee=0.00000500".to_owned(),
+        ],
+        ..Options::default()
+    })
+    .await;
+    let rates = source(&node).fee_rates(&[1, 1008]).await.unwrap();
+    // On regtest nothing has been observed.
+    let expected = FeeRates {
+        estimates: vec![(1, None), (1008, None)],
+        mempool_minimum: 2_345,
+        relay_minimum: 2_345,
+    };
+    assert_eq!(rates, expected);
+    // The node estimates up to 1,008 blocks.
+    let error = source(&node).fee_rates(&[1009]).await.unwrap_err().to_string();
+    assert!(error.contains("estimatesmartfee"), "{error}");
 }

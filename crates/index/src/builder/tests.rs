@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay_bip352::Fast;
 use sdk_relay_chain::follower::FollowState;
-use sdk_relay_chain::{BlockWithPrevouts, BroadcastError, MempoolSnapshot, MempoolTx, NodeInfo, Signals, SourceStatus};
+use sdk_relay_chain::{
+    BlockWithPrevouts, BroadcastError, FeeRates, MempoolSnapshot, MempoolTx, NodeInfo, Signals, SourceStatus,
+};
 use sdk_relay_devchain::{DevChain, FIRST_BLOCKS};
 use sdk_relay_platform::simulation;
 use tokio::time::{Instant, timeout};
@@ -99,6 +101,10 @@ impl ChainSource for Source {
     }
 
     async fn info(&self) -> Result<NodeInfo, SourceError> {
+        unimplemented!("the index reads blocks")
+    }
+
+    async fn fee_rates(&self, _: &[u16]) -> Result<FeeRates, SourceError> {
         unimplemented!("the index reads blocks")
     }
 

@@ -4,6 +4,7 @@ mod bitcoin;
 mod config;
 mod dev;
 mod events;
+mod fees;
 mod health;
 mod logs;
 mod metrics;
@@ -19,6 +20,7 @@ pub use config::{
 };
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
 pub use events::StreamedEvent;
+pub use fees::{FeeEstimate, Fees};
 pub use health::{Checks, Health, IndexHealth, Live, Ready, Services};
 pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};
 pub use metrics::{BitcoinMetrics, Metrics, RelayMetrics, SyncMetrics, SystemMetrics};

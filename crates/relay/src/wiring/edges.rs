@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sdk_relay_http::{Figures, Front};
 use sdk_relay_http_common::Edge;
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_service::KeyWork;
+use sdk_relay_service::{FeeSource, KeyWork};
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_transport::http_runtime::HttpRuntime;
 use sdk_relay_transport::{ListenerState, Tls, serve_http};
@@ -112,6 +112,7 @@ impl Service {
             restart: Arc::clone(&self.restart),
             identity: Arc::clone(&self.identity),
             chain: Arc::clone(&self.parts.chain),
+            fees: Arc::new(FeeSource::new(Arc::clone(&self.parts.chain))),
             hub: Arc::clone(&self.parts.hub),
             mesh: Arc::clone(&self.parts.mesh.mesh),
             syncs: Arc::clone(&self.parts.mesh.syncs),

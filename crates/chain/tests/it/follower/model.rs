@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, FeeRates, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
     SourceError, SourceStatus,
 };
 
@@ -165,6 +165,10 @@ impl ChainSource for Model {
 
     async fn info(&self) -> Result<NodeInfo, SourceError> {
         unreachable!("the follower shows nothing")
+    }
+
+    async fn fee_rates(&self, _: &[u16]) -> Result<FeeRates, SourceError> {
+        unreachable!("the follower pays no fees")
     }
 
     async fn block_info(&self, _: BlockHash) -> Result<serde_json::Value, SourceError> {

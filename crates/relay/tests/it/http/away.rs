@@ -23,6 +23,7 @@ async fn endpoints_that_need_the_node_are_503_and_name_it() {
     let replies = [
         http_get(&format!("{url}/bitcoin/info")).await,
         http_get(&block).await,
+        http_get(&format!("{url}/fees")).await,
         http_post(&format!("{url}/dev/mine"), &json!({})).await,
     ];
     for reply in replies {

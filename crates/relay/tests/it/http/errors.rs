@@ -85,6 +85,7 @@ async fn another_method_is_405_with_the_allowed_ones() {
         "/config",
         "/bitcoin/info",
         "/bitcoin/blocks/00",
+        "/fees",
     ];
     for path in get_only {
         for method in ["POST", "DELETE", "PATCH"] {

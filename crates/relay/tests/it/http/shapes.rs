@@ -102,6 +102,31 @@ async fn a_block_equals_the_reply_of_the_node() {
 }
 
 #[tokio::test]
+async fn fees_of_the_development_chain_are_what_it_relays() {
+    let relay = start().await;
+    let fees = get(&relay, "/fees").await;
+    let blocks: Vec<_> = fees["estimates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["blocks"])
+        .collect();
+    assert_eq!(json!(blocks), json!([1, 2, 3, 4, 5, 10, 25, 50]));
+    assert!(
+        fees["estimates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|e| e["sat_per_vbyte"] == 1.0),
+        "{fees}"
+    );
+    assert_eq!(
+        (&fees["mempool_minimum"], &fees["relay_minimum"]),
+        (&json!(1.0), &json!(1.0))
+    );
+}
+
+#[tokio::test]
 async fn dev_routes_mine_and_pay() {
     let relay = start().await;
     let url = relay.http_url();

@@ -7,7 +7,7 @@ use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay_bip352::{Engine, Fast, Scanner};
 use sdk_relay_chain::follower::{Follower, FollowerOptions, Start};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, FeeRates, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
     SourceError, SourceStatus,
 };
 use sdk_relay_devchain::DevChain;
@@ -73,6 +73,10 @@ impl ChainSource for Panics {
 
     async fn info(&self) -> Result<NodeInfo, SourceError> {
         self.chain.info().await
+    }
+
+    async fn fee_rates(&self, targets: &[u16]) -> Result<FeeRates, SourceError> {
+        self.chain.fee_rates(targets).await
     }
 
     async fn block_info(&self, hash: BlockHash) -> Result<serde_json::Value, SourceError> {
