@@ -20,6 +20,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_config",
     "sdk_relay_console",
     "sdk_relay_dashboard",
+    "sdk_relay_descriptor",
     "sdk_relay_detect",
     "sdk_relay_devchain",
     "sdk_relay_echo",
