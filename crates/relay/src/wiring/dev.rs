@@ -21,6 +21,7 @@ pub(crate) fn dev_tools(
             Kind::Node(rpc) => DevTools::Node(Faucet {
                 rpc: rpc.clone(),
                 chain: Arc::clone(&source.chain),
+                has_wallet: config.bitcoin_core.wallet.is_some(),
                 wallet: node_wallet,
                 network: config.network,
             }),

@@ -7,7 +7,9 @@ use http_body_util::Full;
 use hyper::Request;
 use sdk_relay_client::{Client, ClientEvent, Disconnect, Topic};
 use serde_json::{Value, json};
-use testkit::{Bare, HttpReply, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
+use testkit::{
+    Bare, HttpReply, Options, PooledNode, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send,
+};
 use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -53,6 +55,39 @@ async fn mine(relay: &RelayProcess) {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn the_wallet_of_the_node_pays_and_is_mined_to_at_once_after_a_restart() {
+    let node = PooledNode::take(Options {
+        wallet: true,
+        ..Options::default()
+    })
+    .await;
+    let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        .node(&node)
+        .fixed_ports()
+        .set("BITCOIN_CORE__WALLET", "faucet")
+        .set("DEV_MODE", "true");
+    let relay = RelayProcess::start(options).await;
+    let url = relay.http_url();
+    let mined = http_post(&format!("{url}/dev/mine"), &json!({"blocks": 101})).await;
+    assert_eq!(mined.status, 200, "{}", mined.text());
+    let address = http_get(&format!("{url}/config")).await.json()["silent_payment_address"].clone();
+    // Requests are answered before the wallet is open.
+    restart(&relay).await;
+    let mined = http_post(&format!("{url}/dev/mine"), &json!({})).await;
+    assert_eq!(mined.status, 200, "{}", mined.text());
+    let block = node
+        .rpc()
+        .call("getblock", json!([mined.json()["blocks"][0], 2]))
+        .await
+        .unwrap();
+    let script = &block["tx"][0]["vout"][0]["scriptPubKey"]["type"];
+    assert_eq!(script, "witness_v0_keyhash", "{block}");
+    let pay = json!({"address": address, "amount": "0.001"});
+    let paid = http_post(&format!("{url}/dev/pay"), &pay).await;
+    assert_eq!(paid.status, 200, "{}", paid.text());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash;
@@ -23,9 +24,12 @@ use sdk_relay_config::Network;
 use sdk_relay_echo::reason;
 use sdk_relay_platform::random;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::error::DevError;
 
+/// How long a request waits for the wallet of the node.
+const WALLET_WITHIN: Duration = Duration::from_secs(10);
 /// Fee of the second transaction, about 111 virtual bytes: four times the minimum relay fee.
 const FEE: Amount = Amount::from_sat(500);
 /// Least amount that a node relays to a taproot output at the default dust rate.
@@ -37,6 +41,8 @@ pub struct Faucet {
     pub rpc: RpcClient,
     /// The same node as a chain source.
     pub chain: Arc<dyn ChainSource>,
+    /// Whether `bitcoin_core.wallet` names a wallet.
+    pub has_wallet: bool,
     /// The wallet, once it is open.
     pub wallet: watch::Receiver<Option<NodeWallet>>,
     /// For addresses.
@@ -51,8 +57,7 @@ impl Faucet {
                 self.network
             )));
         }
-        let wallet = self.wallet.borrow().clone();
-        let (method, to) = match wallet {
+        let (method, to) = match self.open_wallet().await? {
             Some(wallet) => ("generatetoaddress", wallet.new_address().await?.to_string()),
             // Without a wallet, the coins of these blocks go to an anyone-can-spend script.
             None => ("generatetodescriptor", "raw(51)#8lvh9jxk".to_owned()),
@@ -62,7 +67,7 @@ impl Faucet {
     }
 
     pub(super) async fn pay(&self, address: &str, amount: Amount) -> Result<Txid, DevError> {
-        let Some(wallet) = self.wallet.borrow().clone() else {
+        let Some(wallet) = self.open_wallet().await? else {
             let why = "no wallet to pay from: set bitcoin_core.wallet, on a node with wallet support";
             return Err(DevError::Unavailable(why.to_owned()));
         };
@@ -92,6 +97,22 @@ impl Faucet {
                 }
                 Ok(wallet.send(address, amount).await?)
             }
+        }
+    }
+
+    /// The wallet of the node; `None` if none is configured. After a start or a restart it is opened within a second or
+    /// two.
+    async fn open_wallet(&self) -> Result<Option<NodeWallet>, DevError> {
+        if !self.has_wallet {
+            return Ok(None);
+        }
+        let mut wallet = self.wallet.clone();
+        match timeout(WALLET_WITHIN, wallet.wait_for(Option::is_some)).await {
+            Ok(Ok(wallet)) => Ok(wallet.clone()),
+            _ => Err(DevError::Unavailable(
+                "the wallet of the node (bitcoin_core.wallet) is not open: GET /health says why; try again later"
+                    .to_owned(),
+            )),
         }
     }
 
