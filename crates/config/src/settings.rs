@@ -342,7 +342,8 @@ settings! {
     MINE_INTERVAL: Duration = whole("dev.mine_interval", 0, 0, DAY, read::seconds).unit("seconds");
 
     /// Which lines the log has: `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives with levels of single
-    /// crates. On SIGHUP the relay reads it again.
+    /// crates. Libraries log warnings and errors only, unless they are named, as in `info,zeromq=debug`. On SIGHUP the
+    /// relay reads it again.
     LOG_LEVEL: String = text(
         "log.level",
         "info",

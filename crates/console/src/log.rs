@@ -12,6 +12,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::progress::AboveBars;
 
+/// The libraries that log at the level `info`.
+const QUIET: &str = "zeromq=warn,hyper_util=warn";
+
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -35,7 +38,7 @@ impl Log {
     /// Sets up the log of the process.
     pub fn to_stderr(config: &Config) -> Result<Self, LogError> {
         let tap = LogTap::default();
-        let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.log_level)?);
+        let (filter, handle) = reload::Layer::new(filter(&config.log_level)?);
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| AboveBars)
             .with_ansi(io::stderr().is_terminal())
@@ -70,12 +73,18 @@ impl Log {
             return;
         }
         current.clone_from(&config.log_level);
-        if let Ok(filter) = EnvFilter::try_new(&config.log_level)
+        if let Ok(filter) = filter(&config.log_level)
             && let Err(error) = self.filter.reload(filter)
         {
             tracing::error!(%error, "log.level cannot be changed; keeping the old level");
         }
     }
+}
+
+/// The filter of `log.level`. Libraries log warnings and errors only, unless `log.level` names them: their further
+/// lines speak of sockets and identities that no setting and no page names.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{QUIET},{level}"))
 }
 
 /// Logs a panic: for `std::panic::set_hook`.
@@ -88,4 +97,34 @@ pub fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
         place,
         "panic: {message}: please report this bug (RUST_BACKTRACE=1 logs a backtrace)"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// Whether the targets of a library and of the relay are logged at this level.
+    fn logged(level: &str) -> [bool; 3] {
+        let subscriber = Registry::default().with(filter(level).unwrap());
+        tracing::subscriber::with_default(subscriber, || {
+            [
+                tracing::enabled!(target: "zeromq::reconnect", tracing::Level::INFO),
+                tracing::enabled!(target: "zeromq::reconnect", tracing::Level::WARN),
+                tracing::enabled!(target: "sdk_relay", tracing::Level::INFO),
+            ]
+        })
+    }
+
+    #[test]
+    fn libraries_log_warnings_unless_they_are_named() {
+        assert_eq!(logged("info"), [false, true, true]);
+        assert_eq!(logged("debug"), [false, true, true]);
+        assert_eq!(logged("info,zeromq=info"), [true, true, true]);
+        assert_eq!(logged("zeromq::reconnect=info"), [true, true, false]);
+        assert_eq!(logged("off,zeromq=off"), [false, false, false]);
+        assert_eq!(filter("info").unwrap().max_level_hint(), Some(LevelFilter::INFO));
+    }
 }
