@@ -63,8 +63,8 @@ impl Mesh {
                 "this relay does not advertise an address, because other machines cannot use its listen address: set mesh.advertise so that relays and their clients can connect to it",
                 &config.ws_url,
             );
-            // Without peers, and if only this machine can connect, no mesh needs the address.
-            if config.mesh.peers.is_empty() && config.ws_url.ip().is_loopback() {
+            // Without peers, no mesh needs the address yet.
+            if config.mesh.peers.is_empty() {
                 tracing::info!(%ws_url, "{message}");
             } else {
                 tracing::warn!(%ws_url, "{message}");
