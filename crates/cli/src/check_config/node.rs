@@ -182,7 +182,8 @@ async fn time(rpc: &RpcClient, chain: &Chain, report: &mut Report) {
     let now = clock::now()
         .duration_since(UNIX_EPOCH)
         .map_or(Duration::ZERO, |now| now);
-    if now < Duration::from_secs(chain.mediantime) {
+    // Blocks that are made on demand, many at once, are ahead of every clock.
+    if chain.chain != "regtest" && now < Duration::from_secs(chain.mediantime) {
         return report.bad(
             "Clock: this machine is behind the time of the last blocks: set its clock, for example with NTP (timedatectl set-ntp true)",
         );
