@@ -65,8 +65,10 @@ impl Program {
         &self.printed
     }
 
-    pub(crate) async fn kill(mut self) {
+    /// Returns what it has printed, as far as read.
+    pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
+        self.printed
     }
 }
 
