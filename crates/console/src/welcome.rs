@@ -16,7 +16,10 @@ pub fn welcome(address: Option<&str>, ws: SocketAddr, http: SocketAddr, certific
         format!("\x20 Silent-payment address of its wallet:\n\x20 {address}\n")
     });
     let address = address.unwrap_or("ADDRESS");
-    let listen = listener();
+    let listen = match listener() {
+        Some(program) => format!("{program} ws{s}://{ws}{pem}"),
+        None => format!("curl {cacert}-N http{s}://{http}/events"),
+    };
     format!(
         "\n\
          sdk_relay is running on its embedded development chain.\n\
@@ -29,7 +32,7 @@ pub fn welcome(address: Option<&str>, ws: SocketAddr, http: SocketAddr, certific
          \n\
          Receive notifications in a second terminal:\n\
          \n\
-         \x20 {listen} ws{s}://{ws}{pem}\n\
+         \x20 {listen}\n\
          \n\
          In a third terminal, send a payment, then mine a block:\n\
          \n\
@@ -41,20 +44,16 @@ pub fn welcome(address: Option<&str>, ws: SocketAddr, http: SocketAddr, certific
     )
 }
 
-/// The example client: the program that `scripts/run` has built, or the command that builds it.
-fn listener() -> String {
-    let built = std::env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("examples").join("listen")))
-        .filter(|program| program.is_file());
-    match built {
-        Some(program) => {
-            let here = std::env::current_dir().ok();
-            let relative = here.and_then(|here| program.strip_prefix(here).ok());
-            relative.unwrap_or(&program).display().to_string()
-        }
-        None => "cargo run --release -p sdk-relay-client --example listen".to_owned(),
+/// The example client, if `scripts/run` has built it beside this program. An installed program has none.
+fn listener() -> Option<String> {
+    let exe = std::env::current_exe().ok()?;
+    let program = exe.parent()?.join("examples").join("listen");
+    if !program.is_file() {
+        return None;
     }
+    let here = std::env::current_dir().ok();
+    let relative = here.and_then(|here| program.strip_prefix(here).ok());
+    Some(relative.unwrap_or(&program).display().to_string())
 }
 
 fn reachable(addr: SocketAddr) -> String {
@@ -62,5 +61,23 @@ fn reachable(addr: SocketAddr) -> String {
         format!("localhost:{}", addr.port())
     } else {
         addr.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installed_program_prints_commands_that_need_no_checkout() {
+        let (ws, http) = ("0.0.0.0:8090".parse().unwrap(), "0.0.0.0:8091".parse().unwrap());
+        let text = welcome(Some("sprt1q"), ws, http, None);
+        assert!(text.contains("\n  curl -N http://localhost:8091/events\n"), "{text}");
+        assert!(!text.contains("cargo"), "{text}");
+        let text = welcome(None, ws, http, Some(Path::new("/d/tls.crt")));
+        assert!(
+            text.contains("\n  curl --cacert /d/tls.crt -N https://localhost:8091/events\n"),
+            "{text}"
+        );
     }
 }
