@@ -10,7 +10,8 @@ function rows(value, prefix = "") {
   ));
 }
 
-function Value({ name, value }) {
+function Value({ name, value, isUnused }) {
+  if (isUnused) return html`<span class="dim">${t("config.unused")}</span>`;
   if (value === "") return html`<span class="dim">${t("config.unset")}</span>`;
   if (name === "silent_payment_address") return html`<${Copy} text=${value} />`;
   if (name.startsWith("sync.")) return html`<code>${value}</code> s`;
@@ -20,8 +21,10 @@ function Value({ name, value }) {
 export function Config({ s }) {
   if (!s.config) return html`<${Panel} id="config" title=${t("config.title")}><${Empty}>${t("waiting")}<//><//>`;
   const { timestamp, ...shown } = s.config;
+  // The development chain takes the place of the node.
+  const isUnused = (name) => shown.standalone && name.startsWith("bitcoin_core.");
   return html`<${Panel} id="config" title=${t("config.title")} hint=${t("config.hint")}>
     <dl class="pairs">${rows(shown).map(([name, value]) => html`<div key=${name}>
-      <dt><code>${name}</code></dt><dd><${Value} name=${name} value=${value} /></dd></div>`)}</dl>
+      <dt><code>${name}</code></dt><dd><${Value} name=${name} value=${value} isUnused=${isUnused(name)} /></dd></div>`)}</dl>
   <//>`;
 }

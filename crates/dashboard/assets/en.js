@@ -204,7 +204,7 @@ export default {
     errorChecksum: "The checksum of this descriptor is wrong: copy all of it.",
     errorLabels: "ml in this descriptor is more than 100 labels.",
   },
-  config: { title: "Configuration", hint: "Without secrets. Change it with PUT /config, or in the file.", unset: "not set" },
+  config: { title: "Configuration", hint: "Without secrets. Change it with PUT /config, or in the file.", unset: "not set", unused: "unused: standalone" },
   log: {
     title: "Log",
     lines: "Lines of the log",

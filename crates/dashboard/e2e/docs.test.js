@@ -42,6 +42,12 @@ describe("docs", () => {
     assert.ok((await shown()).length > 0);
   });
 
+  test("who may send a request is written in plain words", async () => {
+    const needs = (id) => page.locator(`[id="http/${id}"] .lock`);
+    assert.equal(await needs("restart").innerText(), "from the relay's machine or with the administrator's token");
+    assert.equal(await needs("getHealth").count(), 0);
+  });
+
   test("nothing found is said", async () => {
     await search("nonsense-word");
     assert.match(await page.locator("#found").innerText(), /Nothing found for .nonsense-word./);

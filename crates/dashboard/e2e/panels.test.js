@@ -100,6 +100,9 @@ describe("panels", () => {
       assert.ok(text.includes(value), value);
     }
     assert.match(await page.locator("#config dl > div", { hasText: "blindbit.url" }).innerText(), /not set/);
+    // The relay of this test is standalone.
+    assert.match(await page.locator("#config dl > div", { hasText: "bitcoin_core.url" }).innerText(), /unused: standalone/);
+    assert.ok(!text.includes(config.bitcoin_core.url), config.bitcoin_core.url);
   });
 
   test("the log is asked for when it is opened, and filtered", async () => {

@@ -18,6 +18,9 @@ use crate::assets::{VERSION, accepts_gzip, gzip};
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 );
+/// What a program reads at `/`.
+const NOTHING_HERE: &str = "there is nothing at / for a program: open it in a browser to see the dashboard, which is also at /dashboard; /openapi.json describes this API";
+
 pub(crate) struct Page {
     text: String,
     pub(crate) gzip: Option<Vec<u8>>,
@@ -37,13 +40,13 @@ pub(crate) static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
 });
 
-/// The page, for clients that name `text/html`, as browsers do. Others get the same 404 as at any path that does not
-/// exist: `/` is no resource of the API.
+/// The page, for clients that name `text/html`, as browsers do. Others get a 404, as at any path that does not exist:
+/// `/` is no resource of the API.
 pub(crate) async fn root(headers: HeaderMap) -> Response {
     if accepts_html(&headers) {
         return page(&headers);
     }
-    let mut response = ApiError::not_found("there is nothing at /").into_response();
+    let mut response = ApiError::not_found(NOTHING_HERE).into_response();
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     response
 }

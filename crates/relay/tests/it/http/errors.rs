@@ -69,6 +69,8 @@ async fn an_unknown_path_is_404() {
     ] {
         problem(&relay, "GET", path, None, 404).await;
     }
+    let root = problem(&relay, "GET", "/", None, 404).await;
+    assert!(root.text().contains("/dashboard"), "{}", root.text());
     let reply = problem(&relay, "GET", &format!("/bitcoin/blocks/{unknown}"), None, 404).await;
     assert!(reply.text().contains(&unknown), "{}", reply.text());
     problem(&relay, "DELETE", "/nope", None, 404).await;
