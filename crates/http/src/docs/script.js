@@ -180,10 +180,14 @@ function curl(of, method, path, operation) {
   return node("pre", { tabindex: "0" }, words.join(" "));
 }
 
+// Who may send a request, by the schemes of its `security`; one without a scheme stands for the relay's own machine.
+const NEEDS = { readToken: "with the read token", adminToken: "with the administrator's token" };
+const LOCAL = "from the relay's machine";
+
 function operation(of, method, path, op) {
   const parameters = op.parameters || [];
   const body = op.requestBody;
-  const needs = (op.security || []).map((one) => Object.keys(one)[0] || "loopback");
+  const needs = (op.security || []).map((one) => Object.keys(one)[0]).map((scheme) => (scheme ? NEEDS[scheme] || scheme : LOCAL));
   const inner = node("div", {}, ...paragraphs(op.description), node("h3", {}, "Request"), curl(of, method, path, op));
   if (parameters.length) {
     inner.append(node("h3", {}, "Parameters"), node("ul", { class: "fields" }, ...parameters.map((p) => {
@@ -202,7 +206,7 @@ function operation(of, method, path, op) {
   const summary = node("summary", {},
     node("span", { class: "method " + method }, method.toUpperCase()), node("span", { class: "name" }, path),
     node("span", { class: "summary" }, ...told(op.summary)),
-    needs.length ? node("span", { class: "lock", title: "Required token" }, needs.join(" or ")) : null);
+    needs.length ? node("span", { class: "lock", title: "Who may send this request" }, needs.join(" or ")) : null);
   if (method === "get") inner.append(...tryIt(path, op));
   return entry("http/" + op.operationId, summary, inner, [method, op.operationId]);
 }
