@@ -36,7 +36,7 @@ pub use text::{source, with_causes};
     version,
     args_conflicts_with_subcommands = true,
     after_help = "Environment variables can set every setting: SDK_RELAY_NETWORK=signet, SDK_RELAY_BITCOIN_CORE__URL=http://127.0.0.1:38332.\n\
-                  Flags override the changes made with PUT /config (settings.toml in the data directory), which override the\n\
+                  Flags override the changes made with PUT /config (settings.toml in the data directory), which override the \
                   environment; the environment overrides the file."
 )]
 pub struct Cli {
@@ -55,6 +55,9 @@ enum Command {
     /// Write a configuration file with every setting and its explanation, and exit
     Init(Place),
     /// Show the status of a running relay, and exit
+    #[command(
+        after_help = "Exit status: 0 if the relay is healthy or degraded; 1 if it is critical, or if there is no answer of a relay that accepts the token. With --watch the command runs until it is interrupted."
+    )]
     Status(StatusArguments),
     /// Scan the history of a running relay for payments to a wallet, print them, and exit
     Scan(ScanArguments),

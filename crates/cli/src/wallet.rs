@@ -62,7 +62,7 @@ pub(super) fn export(overrides: Overrides, to: &Path) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     say(&format!(
-        "Exported the wallet {} to {}. Who has this file can see and spend its coins.",
+        "Exported the wallet {} to {}. Whoever has this file can see and spend its coins.",
         wallet.address(config.network.silent_payment()),
         to.display()
     ));

@@ -61,7 +61,7 @@ pub struct Arguments {
     /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
     ///
     /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by
-    /// a blank or a line break, and nothing else. Keep the file private: anyone who has the scan key can see all
+    /// a space or a line break, and nothing else. Keep the file private: anyone who has the scan key can see all
     /// payments of the wallet.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,

@@ -59,11 +59,8 @@ pub(super) fn view(url: &str, answers: &Answers, paint: &Paint) -> String {
     line("Index", index(&health["index"]));
     line("Clients", clients(metrics));
     if let Some(watches) = metrics["relay_metrics"]["watches"].as_u64() {
-        let found = number(&metrics["relay_metrics"]["watch_payments_detected"]);
-        line(
-            "Watches",
-            vec![count(watches), format!("{found} payments sent to them")],
-        );
+        let found = many(&metrics["relay_metrics"]["watch_payments_detected"], "payment");
+        line("Watches", vec![count(watches), format!("{found} sent to them")]);
     }
     line("Mesh", mesh(metrics, relays));
     line("Process", process(&metrics["system_metrics"]));
@@ -94,16 +91,14 @@ fn chain(health: &Value, metrics: &Value) -> Vec<String> {
     let mut parts = vec![format!("block {}", number(tip))];
     match (tip.as_u64(), node.as_u64()) {
         (Some(tip), Some(node)) if node > tip => {
-            parts.push(format!("{} blocks behind the node", count(node - tip)));
+            parts.push(format!("{} behind the node", counted(node - tip, "block")));
         }
         (Some(_), Some(_)) => parts.push("at the tip of the node".to_owned()),
         _ => parts.push(format!("node {}", word(&health["services"]["bitcoin_core"]))),
     }
     parts.push(format!("events: {}", word(&health["event_source"])));
-    parts.push(format!(
-        "mempool {} transactions",
-        number(&metrics["bitcoin_metrics"]["mempool_size"])
-    ));
+    let mempool = &metrics["bitcoin_metrics"]["mempool_size"];
+    parts.push(format!("mempool {}", many(mempool, "transaction")));
     parts
 }
 
@@ -126,15 +121,9 @@ fn index(index: &Value) -> Vec<String> {
 fn clients(metrics: &Value) -> Vec<String> {
     let relay = &metrics["relay_metrics"];
     vec![
-        format!(
-            "{} connections",
-            number(&metrics["system_metrics"]["active_connections"])
-        ),
-        format!("{} events sent", number(&relay["notifications_sent"])),
-        format!(
-            "{} closed because they were too slow",
-            number(&relay["slow_clients_cut"])
-        ),
+        many(&metrics["system_metrics"]["active_connections"], "connection"),
+        format!("{} sent", many(&relay["notifications_sent"], "event")),
+        format!("{} closed as too slow", number(&relay["slow_clients_cut"])),
     ]
 }
 
@@ -145,8 +134,8 @@ fn mesh(metrics: &Value, relays: &Value) -> Vec<String> {
         return vec!["no other relays".to_owned()];
     }
     let mut parts = vec![
-        format!("{} relays", count(known)),
-        format!("{} links", number(&sync["mesh_connections"])),
+        counted(known, "relay"),
+        many(&sync["mesh_connections"], "link"),
         format!(
             "{} healthy, {} with a warning, {} critical",
             number(&relays["healthy"]),
@@ -185,6 +174,19 @@ fn word(value: &Value) -> String {
 /// A whole number in groups of three digits; a dash if it is not known.
 fn number(value: &Value) -> String {
     value.as_u64().map_or_else(|| "–".to_owned(), count)
+}
+
+/// A number with the name of what it counts; a dash if it is not known.
+fn many(value: &Value, name: &str) -> String {
+    match value.as_u64() {
+        Some(number) => counted(number, name),
+        None => format!("– {name}s"),
+    }
+}
+
+fn counted(number: u64, name: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {name}{ending}", count(number))
 }
 
 fn count(number: u64) -> String {

@@ -95,6 +95,14 @@ fn version_and_help() {
         stdout(&help),
         &["BIP352", "8090", "8091", "~/.sdk_relay", "SDK_RELAY_", "sdk_relay.toml"],
     );
+    let status = run(home.path(), &["status", "--help"]);
+    has(
+        stdout(&status),
+        &[
+            "Exit status: 0 if the relay is healthy or degraded",
+            "1 if it is critical",
+        ],
+    );
     for command in ["run", "check-config", "init"] {
         let help = run(home.path(), &[command, "--help"]);
         assert!(help.status.success(), "{command}");

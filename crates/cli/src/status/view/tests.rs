@@ -35,7 +35,7 @@ sdk_relay 0.2.0 · relay-1 · mainnet · http://127.0.0.1:8091 · healthy
 Ready       yes: it follows the tip, and knows the mempool
 Chain       block 870,000   at the tip of the node   events: zmq   mempool 12,345 transactions
 Index       current   blocks 709,632 to 870,000   of 870,000 (100.0 %)
-Clients     12 connections   1,234 events sent   0 closed because they were too slow
+Clients     12 connections   1,234 events sent   0 closed as too slow
 Mesh        3 relays   2 links   2 healthy, 1 with a warning, 0 critical   45.2 ms per sync
 Process     up 3 d 4 h   memory 128 MB   processor 5.0 %   disk 21500 MB
 Problems    none";
@@ -79,6 +79,27 @@ fn a_relay_behind_its_node() {
     let mut answers = answers();
     answers.metrics["bitcoin_metrics"]["block_height"] = json!(871_500);
     assert!(view("u", &answers, &PLAIN).contains("block 870,000   1,500 blocks behind the node"));
+}
+
+#[test]
+fn one_of_a_thing_has_no_plural() {
+    let mut answers = answers();
+    answers.metrics["system_metrics"]["active_connections"] = json!(1);
+    answers.metrics["sync_metrics"]["mesh_connections"] = json!(1);
+    answers.metrics["bitcoin_metrics"] = json!({"block_height": 870_001, "mempool_size": 1});
+    answers.metrics["relay_metrics"]["notifications_sent"] = json!(1);
+    answers.metrics["relay_metrics"]["watches"] = json!(1);
+    answers.metrics["relay_metrics"]["watch_payments_detected"] = json!(1);
+    let text = view("u", &answers, &PLAIN);
+    for part in [
+        "1 block behind the node",
+        "mempool 1 transaction\n",
+        "1 connection   1 event sent",
+        "1 payment sent to them",
+        "3 relays   1 link ",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
 }
 
 #[test]
