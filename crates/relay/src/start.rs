@@ -44,6 +44,10 @@ impl Relay {
         let started = clock::monotonic();
         preflight::check(&config)?;
         let data_dir = DataDir::open(&config.data_dir)?;
+        if !data_dir.was_used() {
+            // A mistyped --data-dir shows here, and not in a wallet that is missing.
+            tracing::info!(path = %data_dir.path().display(), "the data directory is new: no relay has used it before");
+        }
         data_files::restrict_access(data_dir.path());
         let tls = Tls::open(&config)?;
         let engine_name = engine.name();

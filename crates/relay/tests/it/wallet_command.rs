@@ -44,12 +44,15 @@ async fn a_relay_on_mainnet_has_no_wallet_unasked() {
     let mut relay = RelayProcess::start_listening(mainnet()).await;
     assert_eq!(address(&relay).await, Value::Null);
     assert!(!relay.data_dir().join("wallet.key").exists());
+    let new = "the data directory is new: no relay has used it before";
+    assert!(relay.stderr().contains(new), "{}", relay.stderr());
     let config: Value = http_get(&format!("{}/config", relay.http_url())).await.json();
     assert!(config["relay_id"].as_str().unwrap().starts_with("relay-"));
     relay.terminate().await;
     relay = RelayProcess::start_listening(mainnet()).await;
     let again: Value = http_get(&format!("{}/config", relay.http_url())).await.json();
     assert_eq!(again["relay_id"], config["relay_id"], "the name stays the same");
+    assert!(!relay.stderr().contains(new), "{}", relay.stderr());
     relay.terminate().await;
 
     let mut hot = RelayProcess::start_listening(mainnet().set("WALLET__MODE", "hot")).await;
