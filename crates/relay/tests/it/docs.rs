@@ -3,6 +3,7 @@
 
 mod clients;
 mod first_payment;
+mod production;
 mod scanning;
 
 use std::path::Path;
