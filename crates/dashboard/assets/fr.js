@@ -204,7 +204,7 @@ export default {
     errorChecksum: "La somme de contrôle de ce descripteur est fausse : copiez-le en entier.",
     errorLabels: "ml dans ce descripteur dépasse 100 étiquettes.",
   },
-  config: { title: "Configuration", hint: "Sans secrets. Modifiez-la avec PUT /config, ou dans le fichier.", unset: "non défini", unused: "inutilisé : standalone" },
+  config: { title: "Configuration", hint: "Sans secrets. Modifiez-la avec PUT /config, ou dans le fichier.", unset: "non défini", unused: "inutilisé : standalone" },
   log: {
     title: "Journal de bord",
     lines: "Lignes du journal",
