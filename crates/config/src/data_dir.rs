@@ -2,13 +2,20 @@
 
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sdk_relay_files::{
-    File, Kind, Open, TryLockError, check_regular, exists, is_absent, make_directory, metadata, reason, remove,
+    File, Kind, Open, TryLockError, check_regular, entries, exists, is_absent, is_link, make_directory, metadata,
+    reason, remove,
 };
 
 /// Name of the lock file. It is never deleted: a lock on a deleted file has no effect.
 pub const LOCK_FILE: &str = "relay.lock";
+/// How the names of the files begin that a check creates and removes. A kill may leave one, which the next start
+/// removes.
+const PROBE: &str = ".sdk_relay-";
+/// Number of the next one.
+static PROBES: AtomicU64 = AtomicU64::new(0);
 /// Files that show that a relay has used the directory: the lock, and the keys, which a backup restores without the
 /// lock.
 const OF_A_RELAY: [&str; 3] = [LOCK_FILE, "wallet.key", "mesh.key"];
@@ -78,6 +85,12 @@ impl DataDir {
         lock.set_len(0).map_err(in_lock)?;
         lock.rewind().map_err(in_lock)?;
         writeln!(lock, "{}", std::process::id()).map_err(in_lock)?;
+        for left in entries(path).map_err(io)? {
+            let name = left.file_name().map(|name| name.to_string_lossy());
+            if name.is_some_and(|name| name.starts_with(PROBE)) {
+                remove(&left).map_err(io)?;
+            }
+        }
         Ok(Self {
             path: path.to_owned(),
             was_used,
@@ -103,8 +116,11 @@ impl DataDir {
             });
         }
         check_lock(&path.join(LOCK_FILE))?;
-        let probe = there.join(format!(".sdk_relay-{}", std::process::id()));
-        let created = Open::writing().create_new().open(&probe);
+        // Checks may run at once in this process.
+        let number = PROBES.fetch_add(1, Ordering::Relaxed);
+        let probe = there.join(format!("{PROBE}{}-{number}", std::process::id()));
+        // A process with this number may have been killed here; in a container it has the same at each start.
+        let created = remove(&probe).and_then(|()| Open::writing().create_new().open(&probe));
         let probed = created.and_then(|_| remove(&probe));
         probed.map_err(|error| DataDirError::Io {
             path: path.to_owned(),
@@ -149,8 +165,13 @@ pub(crate) fn home() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("."))
 }
 
-/// Checks that a lock file can be opened or created.
+/// Checks that a lock file can be opened or created. It is emptied and written, so a link, which somebody else may have
+/// made, is refused.
 fn check_lock(path: &Path) -> Result<(), DataDirError> {
+    if is_link(path).map_err(DataDirError::Lock)? {
+        let error = std::io::Error::other(format!("{}: it is a symbolic link: remove it", path.display()));
+        return Err(DataDirError::Lock(error));
+    }
     let checked = is_absent(path).and_then(|absent| if absent { Ok(()) } else { check_regular(path).map(drop) });
     checked.map_err(DataDirError::Lock)
 }
@@ -205,6 +226,41 @@ mod tests {
             let checked = DataDir::check(path).unwrap_err().to_string();
             assert_eq!(checked, DataDir::open(path).unwrap_err().to_string());
         }
+    }
+
+    #[test]
+    fn what_a_killed_check_has_left_is_no_obstacle_and_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let next = PROBES.load(Ordering::Relaxed);
+        for number in next..next + 1000 {
+            let name = format!("{PROBE}{}-{number}", std::process::id());
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        (0..50).for_each(|_| DataDir::check(dir.path()).unwrap());
+        drop(DataDir::open(dir.path()).unwrap());
+        let left = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), [LOCK_FILE]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_refused_and_its_target_kept() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = other.path().join("target");
+        std::fs::write(&target, "text").unwrap();
+        std::os::unix::fs::symlink(&target, dir.path().join(LOCK_FILE)).unwrap();
+        for error in [
+            DataDir::open(dir.path()).unwrap_err().to_string(),
+            DataDir::check(dir.path()).unwrap_err().to_string(),
+        ] {
+            assert!(
+                error.ends_with("relay.lock: it is a symbolic link: remove it"),
+                "{error}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "text");
     }
 
     #[test]

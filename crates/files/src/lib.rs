@@ -35,7 +35,7 @@ pub use error::reason;
 pub use file::File;
 pub use free_space::free_space;
 pub use metadata::{Kind, Metadata};
-pub use names::{entries, exists, metadata, size_of_tree, sync_directory};
+pub use names::{entries, exists, is_link, metadata, size_of_tree, sync_directory};
 pub use options::Open;
 pub use private::{create_private, exposed, make_private};
 pub use regular::{check_directory, check_regular, is_absent, make_directory, open_regular};

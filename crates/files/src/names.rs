@@ -29,6 +29,19 @@ pub(crate) fn link_metadata(path: &Path) -> io::Result<Metadata> {
     .named("read", path)
 }
 
+/// Whether a symbolic link is at a path.
+pub fn is_link(path: &Path) -> io::Result<bool> {
+    // A simulated disk has no links.
+    if disk::mounted().is_some() {
+        return Ok(false);
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.is_symlink()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error).named("read", path),
+    }
+}
+
 /// Whether something is at a path; follows links.
 pub fn exists(path: &Path) -> io::Result<bool> {
     match metadata(path) {

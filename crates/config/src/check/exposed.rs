@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sdk_relay_files::exposed;
+use sdk_relay_platform::net::Proxy;
 
 use crate::config::{Config, TlsFiles};
 use crate::settings::TABLE;
@@ -15,7 +16,19 @@ const OTHERS: u32 = 0o004;
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let origins = &config.origins;
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for setting in TABLE.iter().filter(|setting| setting.is_secret) {
+    let has_password = |key: &str| {
+        let proxy = match key {
+            "bitcoin_core.proxy" => &config.bitcoin_core.proxy,
+            "blindbit.proxy" => &config.blindbit_proxy,
+            "mesh.proxy" => &config.mesh.proxy,
+            _ => return false,
+        };
+        proxy.as_ref().is_some_and(Proxy::has_password)
+    };
+    for setting in TABLE
+        .iter()
+        .filter(|setting| setting.is_secret || has_password(setting.key))
+    {
         let place = origins.of.get(setting.key).and_then(|origin| origin.rsplit_once(':'));
         // Variables and flags have no line.
         if let Some((file, line)) = place
@@ -64,6 +77,12 @@ mod tests {
             "{path}: every user of this machine can read mesh.secret, auth.admin_token (mode 644): chmod 600 {path}"
         );
         assert_eq!(warnings(secret, 0o644), [expected]);
+        let with_proxy = warnings("mesh.proxy = \"socks5://u:p@127.0.0.1:9050\"\n", 0o644);
+        assert!(
+            with_proxy.len() == 1 && with_proxy[0].contains("can read mesh.proxy (mode 644)"),
+            "{with_proxy:?}"
+        );
+        assert_eq!(warnings("mesh.proxy = \"socks5://127.0.0.1:9050\"\n", 0o644), [""; 0]);
         assert_eq!(warnings(secret, 0o640), [""; 0]);
         assert_eq!(warnings(secret, 0o600), [""; 0]);
         assert_eq!(warnings("sync.interval = 7\n", 0o644), [""; 0]);
