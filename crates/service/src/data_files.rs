@@ -10,7 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sdk_relay_config::{CHANGES_FILE, Config, ConfigError, LOCK_FILE};
-use sdk_relay_files::{Open, check_directory, check_regular, entries, exists, is_absent, make_private, reason};
+use sdk_relay_files::{
+    Open, check_directory, check_regular, entries, exists, is_absent, is_link, make_private, metadata, reason,
+};
 use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
@@ -30,11 +32,15 @@ const CREATED: [&str; 6] = [
     INDEX_DIRECTORY,
 ];
 
-/// Removes the access of other users to what the relay has created in its data directory, and logs it. The mode of the
-/// directory itself is the operator's.
+/// Removes the access of other users to what the relay has created in its data directory, and logs it. What a link
+/// leads to was not created by the relay, and is left alone. The mode of the directory itself is the operator's; one
+/// that others may write to is a warning.
 pub fn restrict_access(data_dir: &Path) {
+    if let Some(sentence) = open_to_others(data_dir) {
+        tracing::warn!("{sentence}");
+    }
     for path in CREATED.map(|name| data_dir.join(name)) {
-        match exists(&path).and_then(|exists| if exists { make_private(&path) } else { Ok(None) }) {
+        match restrict(&path) {
             Ok(None) => {}
             Ok(Some(mode)) => tracing::warn!(
                 file = %path.display(),
@@ -50,13 +56,16 @@ pub fn restrict_access(data_dir: &Path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return warn_of(&index, &error),
     };
-    // The index of a long chain has hundreds of files: one line for all.
-    let mut restricted = 0;
+    // The index of a long chain has hundreds of files: one line for all, and one for all that cannot be changed.
+    let (mut restricted, mut failed) = (0, None);
     for path in files {
-        match make_private(&path) {
+        match restrict(&path) {
             Ok(mode) => restricted += u32::from(mode.is_some()),
-            Err(error) => return warn_of(&path, &error),
+            Err(error) => failed = failed.or(Some((path, error))),
         }
+    }
+    if let Some((path, error)) = failed {
+        warn_of(&path, &error);
     }
     if restricted > 0 {
         tracing::warn!(
@@ -65,6 +74,24 @@ pub fn restrict_access(data_dir: &Path) {
             "removed the access of other users to files of the tweak index"
         );
     }
+}
+
+/// The mode that was too wide, if it was.
+fn restrict(path: &Path) -> io::Result<Option<u32>> {
+    if is_link(path)? || !exists(path)? {
+        return Ok(None);
+    }
+    make_private(path)
+}
+
+/// What is wrong with the mode of a data directory; `None` for a good one, and where directories have no modes.
+pub fn open_to_others(data_dir: &Path) -> Option<String> {
+    let mode = metadata(data_dir).ok()?.mode.filter(|mode| mode & 0o022 != 0)?;
+    let mode = mode & 0o7777;
+    Some(format!(
+        "other users may write to the data directory {} (mode {mode:o}), and so replace the keys and the events of this relay: chmod 700 {0}",
+        data_dir.display()
+    ))
 }
 
 fn warn_of(path: &Path, error: &io::Error) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sdk_relay_config::{Config, DataDir, Network};
 use sdk_relay_files::{exists, free_space};
-use sdk_relay_service::data_files::{INDEX_DIRECTORY, STORE_FILE};
+use sdk_relay_service::data_files::{INDEX_DIRECTORY, STORE_FILE, open_to_others};
 use sdk_relay_service::preflight;
 use sdk_relay_store::index::{DATABASE, IndexError};
 use sdk_relay_store::{Store, TweakIndex};
@@ -30,6 +30,9 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             config.data_dir.display()
         )),
         None => report.good(format!("Data directory: {} can be written", config.data_dir.display())),
+    }
+    if let Some(sentence) = open_to_others(&config.data_dir) {
+        report.note(format!("Data directory: {sentence}"));
     }
     if user.is_none() {
         stores(config, report);
