@@ -52,7 +52,7 @@ impl Relay {
         let tls = Tls::open(&config)?;
         let engine_name = engine.name();
         let wallet = open_wallet(engine, data_dir.path(), &config)?;
-        let store = Arc::new(open_store(&data_dir, &config)?);
+        let store = Arc::new(open_store(&data_dir, &config).await?);
         let source = open_source(&config)?;
         let sockets = open_sockets(ports, &config)?;
         let (ws_addr, http_addr) = (sockets.ws_addr, sockets.http_addr);
