@@ -84,6 +84,11 @@ impl Proxy {
         &self.address
     }
 
+    /// Whether it is used with a password.
+    pub fn has_password(&self) -> bool {
+        self.credentials.is_some()
+    }
+
     /// Connects to `HOST:PORT` through the proxy (an IPv6 address is in brackets). Ends within 25 s.
     ///
     /// # Errors
@@ -106,7 +111,7 @@ impl Proxy {
         match timeout(limit, socks::request(&mut stream, host, port)).await {
             Ok(Ok(())) => Ok(stream),
             Ok(Err(error)) => Err(refused(error.to_string())),
-            Err(_) => Err(refused(format!("no reply within {limit:?}"))),
+            Err(_) => Err(refused(format!("no reply within {} s", limit.as_secs_f64()))),
         }
     }
 

@@ -44,12 +44,16 @@ const MIN_BACKOFF: Duration = Duration::from_millis(100);
 /// Longest wait between attempts: a restarted node is connected within this time.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// Interval between requests for the ZMQ address of a node that publishes none of the topics. Only a restart of the
-/// node can change its answer, and usually breaks a connection, which is noticed earlier.
-const ASK_INTERVAL: Duration = Duration::from_secs(60);
+/// node can change its answer. That usually breaks a connection, which is noticed earlier; a fast one between two polls
+/// does not.
+const ASK_INTERVAL: Duration = Duration::from_secs(10);
 /// A subscription takes effect at the publisher some time after it was sent (a round trip, and up to a millisecond in
 /// libzmq). Messages before that are lost without a gap in the counters, so [`Signal::Lost`] is sent only after this
 /// time.
 const SETTLE: Duration = Duration::from_millis(200);
+/// The same behind a proxy, in addition: a round trip through Tor takes up to some seconds, and payments should not
+/// wait for it where it takes less.
+const SETTLE_BEHIND_PROXY: Duration = Duration::from_secs(5);
 
 /// The ZMQ publisher of the node, and the state of the connection.
 #[derive(Debug)]
@@ -212,9 +216,11 @@ impl Listener {
     async fn receive(&mut self, url: &str, mut connection: Connection) -> String {
         let mut reader = Reader::default();
         let mut has_sequence = false;
-        let settled = tokio::time::sleep_until(Instant::now() + SETTLE);
+        let connected = Instant::now();
+        let settled = tokio::time::sleep_until(connected + SETTLE);
         tokio::pin!(settled);
         let mut fresh = true;
+        let mut settles_later = self.proxy.is_some();
         let mut silence = SilenceDetector::new(self.rpc.breaks());
         let mut looks = tokio::time::interval_at(Instant::now() + silence::CHECK_INTERVAL, silence::CHECK_INTERVAL);
         let check = answered(self.rpc.clone(), url.to_owned());
@@ -240,7 +246,12 @@ impl Listener {
                 _ = looks.tick() => if silence.check(self.rpc.breaks()) {
                     return "no message for 10 minutes, or none since the node restarted".to_owned();
                 },
-                () = &mut settled, if fresh => {
+                () = &mut settled, if fresh || settles_later => {
+                    if fresh {
+                        settled.as_mut().reset(connected + SETTLE_BEHIND_PROXY);
+                    } else {
+                        settles_later = false;
+                    }
                     fresh = false;
                     self.queue.lose();
                 }
