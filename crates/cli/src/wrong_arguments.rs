@@ -8,12 +8,23 @@ pub(crate) fn wrong_arguments(error: &clap::Error) -> String {
     let mut text = error.to_string();
     for (_, value) in error.context() {
         match value {
-            ContextValue::String(value) => shorten(&mut text, value),
+            ContextValue::String(value) => {
+                text = without_credentials(&text, value);
+                shorten(&mut text, value);
+            }
             ContextValue::Strings(values) => values.iter().for_each(|value| shorten(&mut text, value)),
             _ => {}
         }
     }
     message(&text)
+}
+
+/// The text with the user and the password of an address masked, as the settings mask them.
+fn without_credentials(text: &str, value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((_, host)) => text.replace(value, &format!("…@{host}")),
+        None => text.to_owned(),
+    }
 }
 
 fn shorten(text: &mut String, value: &str) {
@@ -81,6 +92,21 @@ mod tests {
                 !error.contains('\u{1b}') && error.matches("x y").count() < 40,
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn no_message_has_the_password_of_a_proxy() {
+        for proxy in [
+            "socks5://u:5ecret@127.0.0.1",
+            "http://u:5ecret@127.0.0.1:1",
+            "u:5ecret@127.0.0.1:9050",
+            "socks5://u:5ecret@%zz:1",
+        ] {
+            for command in ["status", "scan"] {
+                let error = error(&[command, "--proxy", proxy]);
+                assert!(error.contains("'…@") && !error.contains("5ecret"), "{error}");
+            }
         }
     }
 
