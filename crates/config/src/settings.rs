@@ -342,8 +342,8 @@ settings! {
     MINE_INTERVAL: Duration = whole("dev.mine_interval", 0, 0, DAY, read::seconds).unit("seconds");
 
     /// Which lines the log has: `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives with levels of single
-    /// crates. Libraries log warnings and errors only, unless they are named, as in `info,zeromq=debug`. On SIGHUP the
-    /// relay reads it again.
+    /// crates. At `info`, libraries log warnings and errors only, unless they are named: `info,zeromq=debug`. On SIGHUP
+    /// the relay reads it again.
     LOG_LEVEL: String = text(
         "log.level",
         "info",

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 use crate::progress::AboveBars;
 
 /// The libraries that log at the level `info`.
-const QUIET: &str = "zeromq=warn,hyper_util=warn";
+const QUIET: &str = "zeromq=warn,hyper_util=warn,";
 
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -81,10 +81,12 @@ impl Log {
     }
 }
 
-/// The filter of `log.level`. Libraries log warnings and errors only, unless `log.level` names them: their further
-/// lines speak of sockets and identities that no setting and no page names.
+/// The filter of `log.level`. At `info`, libraries log warnings and errors only, unless `log.level` names them: their
+/// further lines speak of sockets and identities that no setting and no page names.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(format!("{QUIET},{level}"))
+    let is_info = level.split(',').any(|part| part.trim().eq_ignore_ascii_case("info"));
+    let quiet = if is_info { QUIET } else { "" };
+    EnvFilter::try_new(format!("{quiet}{level}"))
 }
 
 /// Logs a panic: for `std::panic::set_hook`.
@@ -119,9 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn libraries_log_warnings_unless_they_are_named() {
+    fn libraries_log_warnings_at_info_unless_they_are_named() {
         assert_eq!(logged("info"), [false, true, true]);
-        assert_eq!(logged("debug"), [false, true, true]);
+        assert_eq!(logged("sdk_relay=debug, INFO"), [false, true, true]);
+        assert_eq!(logged("debug"), [true, true, true]);
         assert_eq!(logged("info,zeromq=info"), [true, true, true]);
         assert_eq!(logged("zeromq::reconnect=info"), [true, true, false]);
         assert_eq!(logged("off,zeromq=off"), [false, false, false]);
