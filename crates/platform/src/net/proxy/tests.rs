@@ -170,7 +170,7 @@ async fn a_proxy_that_does_not_say_whether_it_connects_is_given_up() {
     let limit = Duration::from_millis(50);
     let (connected, ()) = tokio::join!(proxy.connect_within("node.example:1", limit), served);
     let error = connected.unwrap_err();
-    let expected = "cannot connect to node.example:1: no reply within 50ms";
+    let expected = "cannot connect to node.example:1: no reply within 0.05 s";
     assert!(!error.is_of_proxy() && error.to_string().ends_with(expected), "{error}");
 }
 

@@ -29,8 +29,8 @@ macro_rules! samples {
 }
 
 samples! {
-    BitcoinInfo BlockDetails FirstBlock ConfigView ConfigChanged RestartResponse MineRequest MineResponse PayRequest PayResponse
-    StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
+    BitcoinInfo BlockDetails Fees FirstBlock ConfigView ConfigChanged RestartResponse MineRequest MineResponse
+    PayRequest PayResponse StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
     ForceSyncResponse ForcedSync SyncHistory Timings TxRequest TxResponse BlindbitInfo BlindbitBlockHeight BlindbitBlockHash
     BlindbitUtxo BlindbitSpentIndex BlindbitFilter ForwardTx BlindbitTweaks BlindbitOutputs BlindbitSpentOutputs
     BlindbitComputeIndex BlindbitFullBlock

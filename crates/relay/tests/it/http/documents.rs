@@ -181,6 +181,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         ConfigChanged,
         ConfigPatch,
         ConfigView,
+        Fees,
         FirstBlock,
         ForceSyncRequest,
         ForceSyncResponse,

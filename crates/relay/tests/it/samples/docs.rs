@@ -30,7 +30,8 @@ const EXACT: [&str; 8] = [
     "sync_types",
 ];
 /// Fields that may be null where the example has a value, or vice versa.
-const MAY_BE_NULL: [&str; 16] = [
+const MAY_BE_NULL: [&str; 17] = [
+    "estimates.sat_per_vbyte",
     "events.client_ms",
     "events.total_ms",
     "resume",
