@@ -1,5 +1,6 @@
 //! The environment as a layer of the configuration.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use sdk_relay_echo::short;
@@ -40,6 +41,8 @@ pub(super) struct Environment {
     values: Vec<(&'static Setting, String)>,
     unknown: Vec<UnknownVariable>,
     unreadable: Vec<String>,
+    /// Settings with the variables that set them, if there are several.
+    twice: Vec<(&'static Setting, Vec<String>)>,
 }
 
 /// Some of the values are secrets.
@@ -52,6 +55,7 @@ impl std::fmt::Debug for Environment {
 impl Environment {
     pub(super) fn new(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let (mut values, mut unknown, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        let mut variables: BTreeMap<&str, (&Setting, Vec<String>)> = BTreeMap::new();
         for (name, value) in all {
             let name = name.to_string_lossy();
             let Some(key) = name.strip_prefix(ENV_PREFIX) else {
@@ -68,6 +72,8 @@ impl Environment {
                 unknown.push(UnknownVariable { name, nearest });
                 continue;
             };
+            let same = variables.entry(setting.key).or_insert((setting, Vec::new()));
+            same.1.push(name.to_string());
             match value.into_string() {
                 Ok(value) => values.push((setting, value)),
                 Err(_) => unreadable.push(name.into_owned()),
@@ -75,10 +81,13 @@ impl Environment {
         }
         // The order of environment variables is undefined.
         unknown.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut twice: Vec<_> = variables.into_values().filter(|(_, names)| names.len() > 1).collect();
+        twice.iter_mut().for_each(|(_, names)| names.sort());
         Self {
             values,
             unknown,
             unreadable,
+            twice,
         }
     }
 
@@ -98,14 +107,18 @@ impl Environment {
         &self.unknown
     }
 
-    /// Errors for settings that are not UTF-8. The configuration is refused, because ignoring the variable could drop a
-    /// token.
+    /// Errors for settings that are not UTF-8, and for those that several variables set, which differ in their case.
+    /// The configuration is refused, because ignoring a variable could drop a token, and their order is undefined.
     pub(super) fn unreadable(&self) -> Vec<ConfigError> {
-        let error = |name: &String| ConfigError::Syntax {
+        let unreadable = self.unreadable.iter().map(|name| ConfigError::Syntax {
             origin: format!("environment variable {}", short(name)),
             reason: "not UTF-8".to_owned(),
-        };
-        self.unreadable.iter().map(error).collect()
+        });
+        let twice = self.twice.iter().map(|(setting, names)| ConfigError::Syntax {
+            origin: format!("environment variables {}", short(&names.join(", "))),
+            reason: format!("all set {}: unset all but one", setting.key),
+        });
+        unreadable.chain(twice).collect()
     }
 
     /// Merges the variables over the lower layers.

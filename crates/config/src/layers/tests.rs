@@ -37,6 +37,20 @@ fn the_template_is_the_default() {
 }
 
 #[test]
+fn two_variables_for_one_setting_are_refused() {
+    let error = message(
+        "",
+        &[
+            ("SDK_RELAY_SYNC__INTERVAL", "5"),
+            ("SDK_RELAY_sync__interval", "6"),
+            ("SDK_RELAY_LOG__LEVEL", "info"),
+        ],
+    );
+    let expected = "environment variables SDK_RELAY_SYNC__INTERVAL, SDK_RELAY_sync__interval: all set sync.interval";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn environment_goes_over_the_file_and_keeps_types() {
     let toml = "network = \"signet\"\n[sync]\ninterval = 5\n[bitcoin_core]\nuser = \"me\"\npassword = \"x\"\n";
     let env = [
