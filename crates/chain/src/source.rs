@@ -48,7 +48,9 @@ pub enum SourceError {
     },
     /// The node follows another chain.
     #[error(
-        "{at} is a node of the chain {found}, and the relay is configured for {expected}: check network and bitcoin_core.url"
+        "{at} is a node of the chain {}, and the relay is configured for {}: check network and bitcoin_core.url",
+        network_name(.found),
+        network_name(.expected)
     )]
     WrongChain {
         /// Address of the node.
@@ -167,6 +169,15 @@ pub struct NodeInfo {
     pub network: serde_json::Value,
     /// Reply of `getmempoolinfo`.
     pub mempool: serde_json::Value,
+}
+
+/// The name of a chain of `getblockchaininfo` in the settings of the relay.
+fn network_name(chain: &str) -> &str {
+    match chain {
+        "main" => "mainnet",
+        "test" => "testnet",
+        other => other,
+    }
 }
 
 /// Synchronisation status of the source.

@@ -1,7 +1,7 @@
 //! HTTP to one node: the pool of connections, deadlines, limits and credentials.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -198,7 +198,7 @@ impl Transport {
 
     fn not_sent(&self, error: &(dyn std::error::Error + 'static)) -> RpcError {
         match proxy_error(error) {
-            None => self.broken(causes(error)),
+            None => self.broken(reason_of(error)),
             Some(error) if error.is_of_proxy() => {
                 self.note_break();
                 RpcError::Proxy {
@@ -262,4 +262,18 @@ fn authority(url: &str) -> Result<String, RpcError> {
         (Some(_), _) => refuse("the scheme must be http"),
         (None, _) => refuse("the scheme http is missing"),
     }
+}
+/// Why a request was not sent or answered: the error of the system, which the messages of the client's layers only
+/// repeat in their own words.
+fn reason_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return "connection refused: no program listens there".to_owned();
+        }
+        cause = error.source();
+    }
+    causes(error)
 }

@@ -107,7 +107,8 @@ async fn each_check_is_a_line_with_what_to_do() {
     let (output, text) = checked(&node, &[]).await;
     has_lines(&text, &["✗ Node: 127.0.0.1:"]);
     assert!(
-        text.contains("does not answer") && text.contains("start the node, or correct bitcoin_core.url"),
+        text.contains(" does not answer: connection refused: no program listens there")
+            && text.contains("start the node, or correct bitcoin_core.url"),
         "{text}"
     );
     refused(&output);
