@@ -82,6 +82,15 @@ async fn connections_are_capped_by_the_address_that_a_trusted_proxy_names() {
         open(ws, "/", "203.0.113.7").await,
         open(http, "/ws", "203.0.113.7").await,
     ];
+    // A client is counted after the answer to its upgrade.
+    eventually(DEADLINE, "both to be counted", async || {
+        let connected = relay
+            .stderr()
+            .matches("a client has connected client=203.0.113.7")
+            .count();
+        (connected == held.len()).then_some(())
+    })
+    .await;
     for (port, path) in [(ws, "/"), (http, "/ws")] {
         assert_eq!(
             close_code(open(port, path, "198.51.100.1, 203.0.113.7").await).await,
