@@ -91,7 +91,8 @@ pub(super) struct FirstBlockQuery {
     responses(
         (status = 200, description = "The block; the genesis block for a time before it", body = FirstBlock),
         (status = 400, description = "The query cannot be parsed"),
-        (status = 422, description = "`since` is missing, or in the future"),
+        (status = 404, description = "`since` is in the future"),
+        (status = 422, description = "`since` is missing"),
         (status = 503, description = "The node is unavailable"),
     ),
 )]
@@ -103,10 +104,9 @@ pub(super) async fn first_block(
     let now = unix_now();
     let since = since.ok_or_else(|| ApiError::field("since", "missing: expected a time in Unix seconds"))?;
     if since > now {
-        return Err(ApiError::field(
-            "since",
-            format!("it is in the future: expected at most {now}, the present time in Unix seconds"),
-        ));
+        let problem =
+            format!("there is no block since that time, which is in the future: it is {now} (Unix seconds) now");
+        return Err(ApiError::not_found(problem));
     }
     let first = first_block_since(&*chain, since).await?;
     Ok(Json(FirstBlock {
