@@ -70,6 +70,12 @@ async fn unbuilt_blocks_are_503_with_the_progress() {
         (index(&relay).await["target"] == 30).then_some(())
     })
     .await;
+    // The routes take the target from the builder, which receives the tip after `/health` shows it.
+    eventually(INDEXED, "the routes to know the tip", async || {
+        let url = format!("{}/blindbit/v1/tweak-index/25", relay.http_url());
+        (http_get(&url).await.status == 503).then_some(())
+    })
+    .await;
     for route in ["v1/tweak-index", "v1/block-hash", "v1/filter/spent", "v2/full-block"] {
         let of = async |height: u32| http_get(&format!("{}/blindbit/{route}/{height}", relay.http_url())).await;
         assert_eq!(of(20).await.status, 200, "{route}");
