@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use bitcoin::BlockHash;
+use hyper::StatusCode;
 use sdk_relay_chain::{ChainSource, SourceError, first_block_since};
 use sdk_relay_echo::parser_reason;
 use sdk_relay_http_common::{ApiError, Json, query};
@@ -91,7 +92,7 @@ pub(super) struct FirstBlockQuery {
     responses(
         (status = 200, description = "The block; the genesis block for a time before it", body = FirstBlock),
         (status = 400, description = "The query cannot be parsed"),
-        (status = 404, description = "`since` is in the future"),
+        (status = 409, description = "`since` is in the future"),
         (status = 422, description = "`since` is missing"),
         (status = 503, description = "The node is unavailable"),
     ),
@@ -106,7 +107,7 @@ pub(super) async fn first_block(
     if since > now {
         let problem =
             format!("there is no block since that time, which is in the future: it is {now} (Unix seconds) now");
-        return Err(ApiError::not_found(problem));
+        return Err(ApiError::new(StatusCode::CONFLICT, problem));
     }
     let first = first_block_since(&*chain, since).await?;
     Ok(Json(FirstBlock {
