@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use sdk_relay_platform::net::is_onion;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -38,7 +39,7 @@ pub struct Tcp;
 impl Dial for Tcp {
     fn dial<'a>(&'a self, target: &'a str) -> Dialled<'a> {
         Box::pin(async move {
-            if is_onion(target) {
+            if leads_to_onion(target) {
                 let reason = "an onion service is reached through a SOCKS proxy of Tor only: see ClientBuilder::dialer";
                 return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
             }
@@ -50,11 +51,9 @@ impl Dial for Tcp {
     }
 }
 
-fn is_onion(target: &str) -> bool {
-    let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
-    let name = host.strip_suffix('.').unwrap_or(host);
-    name.rsplit_once('.')
-        .is_some_and(|(_, last)| last.eq_ignore_ascii_case("onion"))
+/// Whether the host of `HOST:PORT` is an onion service.
+fn leads_to_onion(target: &str) -> bool {
+    is_onion(target.rsplit_once(':').map_or(target, |(host, _)| host))
 }
 
 #[cfg(test)]
@@ -67,6 +66,6 @@ mod tests {
             let error = Tcp.dial(target).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{target}");
         }
-        assert!(!is_onion("onion:80") && !is_onion("onion.example:80") && !is_onion("[::1]:80"));
+        assert!(!leads_to_onion("onion:80") && !leads_to_onion("onion.example:80") && !leads_to_onion("[::1]:80"));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use sdk_relay_platform::net::{PlainText, Proxy, ProxyError, is_onion};
+use sdk_relay_platform::net::{PlainText, Proxy, ProxyError, find_cause, is_onion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower_service::Service;
 
@@ -54,14 +54,7 @@ impl Connector {
 
 /// The error of the proxy that caused an error of a client with a [`Connector`].
 pub fn proxy_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a ProxyError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    find_cause(error)
 }
 
 impl Service<Uri> for Connector {

@@ -18,7 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use sdk_relay_echo::causes;
-use sdk_relay_platform::net::Proxy;
+use sdk_relay_platform::net::{Proxy, find_cause};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -266,14 +266,10 @@ fn authority(url: &str) -> Result<String, RpcError> {
 /// Why a request was not sent or answered: the error of the system, which the messages of the client's layers only
 /// repeat in their own words.
 fn reason_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::ConnectionRefused
-        {
-            return "connection refused: no program listens there".to_owned();
+    match find_cause::<io::Error>(error) {
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            "connection refused: no program listens there".to_owned()
         }
-        cause = error.source();
+        _ => causes(error),
     }
-    causes(error)
 }

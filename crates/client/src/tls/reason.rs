@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use sdk_relay_echo::short;
 use sdk_relay_platform::clock::date_and_minute;
 use sdk_relay_platform::net::find_cause;
 use tokio_rustls::rustls::pki_types::UnixTime;
@@ -139,14 +140,9 @@ fn names(presented: &[String]) -> String {
             .split_once('(')
             .map_or(name.as_str(), |(_, rest)| rest.trim_end_matches(')'));
         let comma = if index == 0 { "" } else { ", " };
-        // Whoever made the certificate chose its names.
-        let shown = inner
-            .trim_matches('"')
-            .chars()
-            .filter(|char| !char.is_control())
-            .take(100);
         text.push_str(comma);
-        text.extend(shown);
+        // The owner of the certificate chose its names.
+        text.push_str(&short(inner.trim_matches('"')));
     }
     if presented.len() > MOST_NAMES {
         // Writing to a string cannot fail.
