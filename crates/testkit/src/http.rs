@@ -8,6 +8,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use sdk_relay_echo::causes;
 
 /// Longer than any reply on loopback takes; a hanging server fails its test instead of blocking the run.
 const REPLY: Duration = Duration::from_secs(30);
@@ -58,9 +59,9 @@ pub async fn http_send(request: Request<Full<Bytes>>) -> HttpReply {
         .pool_max_idle_per_host(0)
         .build_http();
     let reply = tokio::time::timeout(REPLY, async {
-        let reply = client.request(request).await.map_err(|e| with_causes(&e))?;
+        let reply = client.request(request).await.map_err(|e| causes(&e))?;
         let (head, body) = reply.into_parts();
-        let body = body.collect().await.map_err(|e| with_causes(&e))?.to_bytes();
+        let body = body.collect().await.map_err(|e| causes(&e))?.to_bytes();
         Ok::<_, String>(HttpReply {
             status: head.status,
             headers: head.headers,
@@ -72,15 +73,4 @@ pub async fn http_send(request: Request<Full<Bytes>>) -> HttpReply {
         Ok(Err(reason)) => panic!("{target}: {reason}"),
         Err(_) => panic!("{target}: no reply within {REPLY:?}"),
     }
-}
-
-/// An error with its causes: the message of hyper ("client error (Connect)") has none.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

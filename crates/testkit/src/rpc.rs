@@ -11,9 +11,8 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use sdk_relay_echo::causes;
 use serde_json::{Value, json};
-
-use crate::http::with_causes;
 
 /// The slowest call of a test mines several hundred blocks.
 const REPLY: Duration = Duration::from_secs(60);
@@ -82,17 +81,13 @@ impl Rpc {
         };
         let request = request.map_err(|e| no_reply(e.to_string()))?;
         let exchange = async {
-            let reply = self
-                .client
-                .request(request)
-                .await
-                .map_err(|e| no_reply(with_causes(&e)))?;
+            let reply = self.client.request(request).await.map_err(|e| no_reply(causes(&e)))?;
             let status = reply.status();
             let body = reply
                 .into_body()
                 .collect()
                 .await
-                .map_err(|e| no_reply(with_causes(&e)))?
+                .map_err(|e| no_reply(causes(&e)))?
                 .to_bytes();
             Ok((status, body))
         };

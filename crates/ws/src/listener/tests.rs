@@ -310,7 +310,7 @@ fn clients_of_a_proxy_are_counted_by_their_own_addresses() {
 }
 
 #[test]
-fn the_shutdown_waits_for_no_request_and_is_told_to_clients() {
+fn the_shutdown_waits_for_no_request_and_is_sent_to_clients() {
     simulated(async {
         let server = Server::start();
         let mut silent = server.client("GET / HT").await;

@@ -15,7 +15,7 @@ async fn request(relay: &RelayProcess, method: &str, path: &str, body: &str) -> 
     http_send(request.body(Full::from(Bytes::from(body.to_owned()))).unwrap()).await
 }
 
-/// Checks the end of a body and its length, and that a HEAD request is told the same length.
+/// Checks the end of a body and its length, and that the answer to HEAD has the same length.
 async fn check(relay: &RelayProcess, method: &str, path: &str, body: &str) {
     let reply = request(relay, method, path, body).await;
     let what = format!("{method} {path}: {}", reply.status);
@@ -80,7 +80,7 @@ async fn every_answer_ends_with_one() {
     }
 }
 
-/// The tag of an answer that is cached is that of its content, and a client that has it is told so.
+/// The tag of an answer that is cached is that of its content, and a client that has it gets 304.
 #[tokio::test]
 async fn a_cached_answer_keeps_its_tag() {
     let relay = start().await;
