@@ -17,8 +17,8 @@ use super::history_scan::{NextScan, ScannedRange};
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::watch_history::HistoryPlan;
 
-/// Queued commands for detection. A connection has one at a time, and waits while the queue is full. The largest is a
-/// `watch` with 100 labels and their addresses, about 20 KB: 5 MB in all.
+/// Queued commands for detection. A connection has one at a time, and waits while the queue is full. Most are small;
+/// the largest is a watch with 1,000 labels, about 200 KB, and clients of one address prepare one at a time.
 const COMMANDS_AHEAD: usize = 256;
 
 /// Deadline for the answer to a `watch` or `unwatch`. Detection takes a command within milliseconds, but none while a

@@ -27,6 +27,7 @@ mod scan;
 mod scan_queue;
 mod watch;
 mod watch_history;
+mod watch_message;
 mod watches;
 mod worker;
 
@@ -40,12 +41,13 @@ use tokio_util::sync::CancellationToken;
 pub use commands::{Detection, Registered, WatchOrder, WatchRefused};
 pub use first_block::begin_log;
 pub use history::HistoryScanner;
-pub use mailbox::{Mailbox, MailboxReceiver};
+pub use mailbox::{LedgerShare, Mailbox, MailboxReceiver};
 pub use metrics::DetectionMetrics;
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
 pub use sdk_relay_scheduler::{SpawnThread, ThreadWork};
 pub use watch_history::HistoryPlan;
+pub use watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
 use scan_queue::ScanQueue;
 use worker::Worker;

@@ -6,28 +6,27 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use sdk_relay_events::Frame;
 use sdk_relay_scheduler::Owner;
 use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Share};
+use super::watch_message::{PAYMENT_BYTES, WatchMessage};
 
-/// Largest number of queued bytes of one connection: about 4,000 payments. A block can contain many for a busy wallet;
+/// Largest number of queued bytes of one connection: about 3,000 payments. A block can contain many for a busy wallet;
 /// a client that has not read this much is too slow.
 const MAILBOX_BYTES: usize = 4 << 20;
 /// Largest number of queued bytes of histories: a scan can wait, so a client that does not read costs half a megabyte
 /// instead of four. Live notifications cannot wait.
 const HISTORY_BYTES: usize = 512 << 10;
-/// Largest size of a payment, including [`OVERHEAD`]: its longest texts are an address (119 characters) and four
-/// hashes.
-const PAYMENT_BYTES: usize = 1 << 10;
 /// Largest number of queued bytes of all connections. Above it, the address with the most bytes loses its largest
 /// mailbox.
 const ALL_MAILBOXES: usize = 64 << 20;
-/// Memory of a message in addition to its text: its queue entry, and allocator overhead.
-const OVERHEAD: usize = size_of::<QueuedFrame>() + 16;
-/// Bytes of the ledgers of one connection's watches: about 20,000 payments that can still be reverted. Creating
-/// thousands costs a few dollars in fees.
+/// Memory of a message in addition to its contents: its queue entry, and allocator overhead.
+const OVERHEAD: usize = size_of::<QueuedMessage>() + 16;
+/// Bytes of a queued payment.
+const QUEUED_PAYMENT: usize = PAYMENT_BYTES + OVERHEAD;
+/// Bytes of the ledgers of one connection's watches, and of what its edge keeps: about 20,000 payments that can still
+/// be reverted. Creating thousands costs a few dollars in fees.
 const CONNECTION_LEDGERS: usize = 8 << 20;
 /// Largest number of bytes of all ledgers. Above it, the address with the most bytes loses its largest connection.
 const ALL_LEDGERS: usize = 64 << 20;
@@ -52,14 +51,14 @@ pub(super) struct Mailboxes {
 
 /// A queued message. It counts in the mailbox of its connection from its creation, wherever it is stored.
 #[derive(Debug)]
-pub(super) struct QueuedFrame {
-    frame: Frame,
+pub(super) struct QueuedMessage {
+    message: WatchMessage,
     _share: Share,
 }
 
-/// Memory of the ledgers of the watches of a connection.
+/// Memory for what the watches of a connection have found: of their ledgers, and of an edge that keeps the outputs.
 #[derive(Debug)]
-pub(super) struct LedgerShare {
+pub struct LedgerShare {
     mailbox: Mailbox,
     share: Share,
 }
@@ -80,7 +79,7 @@ struct Shared {
     number: Owner,
     address: IpAddr,
     all: Arc<Mailboxes>,
-    frames: Mutex<VecDeque<QueuedFrame>>,
+    queue: Mutex<VecDeque<QueuedMessage>>,
     arrived: Notify,
     /// One of [`NOT_GIVEN_UP`], [`TOO_FULL`], [`TOO_FAR_BEHIND`], [`FAILED`], [`TOO_MANY_PAYMENTS`].
     given_up: AtomicU8,
@@ -108,7 +107,7 @@ impl Mailboxes {
             number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
             address,
             all: Arc::clone(self),
-            frames: Mutex::default(),
+            queue: Mutex::default(),
             arrived: Notify::new(),
             given_up: AtomicU8::new(NOT_GIVEN_UP),
             closed: AtomicBool::new(false),
@@ -146,8 +145,8 @@ impl Mailboxes {
 }
 
 impl LedgerShare {
-    /// Sets the number of bytes. A connection over its bound is dropped.
-    pub(super) fn resize(&mut self, bytes: usize) {
+    /// Sets the number of bytes. A connection over its bound is dropped: its mailbox says why.
+    pub fn resize(&mut self, bytes: usize) {
         let given_up = self.share.resize(bytes);
         self.mailbox.0.all.give_up(given_up, TOO_MANY_PAYMENTS);
     }
@@ -158,7 +157,7 @@ impl Shared {
         self.all.remove(self.number);
         self.given_up.store(reason, Ordering::Release);
         self.clear();
-        // Notifies the connection, which may wait for a frame, or for an event.
+        // Notifies the connection, which may wait for a message, or for an event.
         self.arrived.notify_one();
         self.barrier.send_modify(|_| {});
     }
@@ -172,51 +171,51 @@ impl Shared {
     /// Frees the queue. A dropped mailbox accepts no messages.
     fn clear(&self) {
         // Freed outside the lock.
-        let frames = std::mem::take(&mut *self.frames());
-        drop(frames);
+        let queue = std::mem::take(&mut *self.queue());
+        drop(queue);
     }
 
     fn is_dead(&self) -> bool {
         self.closed.load(Ordering::Acquire) || self.given_up.load(Ordering::Acquire) != NOT_GIVEN_UP
     }
 
-    fn frames(&self) -> MutexGuard<'_, VecDeque<QueuedFrame>> {
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, VecDeque<QueuedMessage>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Mailbox {
-    pub(super) fn post(&self, frame: Frame) {
-        if let Some(queued) = self.queued(frame) {
+    pub(super) fn post(&self, message: WatchMessage) {
+        if let Some(queued) = self.queued(message) {
             self.put(queued);
         }
     }
 
     /// A message for this mailbox, which counts from now on; `None` if the mailbox is given up, which this message may
     /// cause.
-    pub(super) fn queued(&self, frame: Frame) -> Option<QueuedFrame> {
+    pub(super) fn queued(&self, message: WatchMessage) -> Option<QueuedMessage> {
         if self.is_dead() {
             return None;
         }
         let mut share = Share::new(&self.0.all.waiting, self.0.number);
-        let given_up = share.resize(frame.len() + OVERHEAD);
+        let given_up = share.resize(message.bytes() + OVERHEAD);
         self.0.all.give_up(given_up, TOO_FULL);
-        (!self.is_dead()).then_some(QueuedFrame { frame, _share: share })
+        (!self.is_dead()).then_some(QueuedMessage { message, _share: share })
     }
 
-    pub(super) fn put(&self, queued: QueuedFrame) {
+    pub(super) fn put(&self, queued: QueuedMessage) {
         self.put_all([queued]);
     }
 
     /// Enqueues all messages atomically.
-    pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedFrame>) {
-        let mut frames = self.0.frames();
-        // Checked within the lock: dropping a mailbox sets the state first, and then takes the lock to free the frames.
+    pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedMessage>) {
+        let mut queue = self.0.queue();
+        // Checked within the lock: dropping a mailbox sets the state first, and then takes the lock to free the queue.
         if !self.is_dead() {
-            let before = frames.len();
-            frames.extend(queued);
-            let is_new = frames.len() > before;
-            drop(frames);
+            let before = queue.len();
+            queue.extend(queued);
+            let is_new = queue.len() > before;
+            drop(queue);
             if is_new {
                 self.0.arrived.notify_one();
             }
@@ -229,8 +228,8 @@ impl Mailbox {
         self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
     }
 
-    /// For the ledger of one of its watches.
-    pub(super) fn ledger_share(&self) -> LedgerShare {
+    /// For the ledger of one of its watches, or for what the edge keeps of the payments.
+    pub fn ledger_share(&self) -> LedgerShare {
         LedgerShare {
             mailbox: self.clone(),
             share: Share::new(&self.0.all.ledgers, self.0.number),
@@ -271,12 +270,12 @@ impl Mailbox {
 
     /// Whether a scan may add payments: at most half of the capacity for histories is used.
     pub(super) fn has_capacity(&self) -> bool {
-        self.capacity() >= HISTORY_BYTES / PAYMENT_BYTES / 2
+        self.capacity() >= HISTORY_BYTES / QUEUED_PAYMENT / 2
     }
 
     /// How many payments a scan may add. A scan waits for a client that does not read, so that it does not use memory.
     pub(super) fn capacity(&self) -> usize {
-        HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / PAYMENT_BYTES
+        HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / QUEUED_PAYMENT
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -290,22 +289,22 @@ impl Mailbox {
 
 impl MailboxReceiver {
     /// The next message. `None` if the mailbox was dropped: the client must reconnect.
-    pub async fn next(&mut self) -> Option<Frame> {
+    pub async fn next(&mut self) -> Option<WatchMessage> {
         loop {
             if self.why_given_up().is_some() {
                 return None;
             }
-            if let Some(frame) = self.try_next() {
-                return Some(frame);
+            if let Some(message) = self.try_next() {
+                return Some(message);
             }
             self.shared.arrived.notified().await;
         }
     }
 
     /// The next message, if one is queued.
-    pub fn try_next(&mut self) -> Option<Frame> {
-        let queued = self.shared.frames().pop_front();
-        queued.map(|queued| queued.frame)
+    pub fn try_next(&mut self) -> Option<WatchMessage> {
+        let queued = self.shared.queue().pop_front();
+        queued.map(|queued| queued.message)
     }
 
     /// The last event that may be sent while scans for the watches of the connection are in progress.
@@ -336,4 +335,4 @@ impl Drop for MailboxReceiver {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

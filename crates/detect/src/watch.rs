@@ -6,10 +6,9 @@ use std::sync::Arc;
 use bitcoin::{BlockHash, OutPoint, Txid};
 use sdk_relay_backfill::{Heights, NextRange, Progress};
 use sdk_relay_bip352::{Match, Prepared};
-use sdk_relay_events::Frame;
 use sdk_relay_index::IndexStatus;
 use sdk_relay_platform::clock;
-use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{Event, MissingBlocks, Notification, WatchProgress};
 use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
@@ -17,12 +16,23 @@ use sdk_relay_telemetry::clock::unix_now;
 use super::history_scan::{NextScan, Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
-use super::mailbox::{LedgerShare, Mailbox, QueuedFrame};
+use super::mailbox::{LedgerShare, Mailbox, QueuedMessage};
 use super::rows::{Place, payment_of};
 use super::watch_history::{self, HistoryPlan, WatchHistory};
+use super::watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
-/// Payments of one row, by outpoint.
-type Payments = Vec<(OutPoint, KnownPayment)>;
+/// Payments of one row.
+type Payments = Vec<FoundPayment>;
+
+/// A payment, and its output as the scan found it.
+pub(super) struct FoundPayment {
+    outpoint: OutPoint,
+    payment: KnownPayment,
+    output: FoundOutput,
+}
+
+/// A change to report; with the output, if it is a detected one.
+type Reported = (Change, Option<FoundOutput>);
 
 /// The keys of one `watch` request, and their reported payments.
 pub(super) struct Watch {
@@ -57,7 +67,16 @@ impl Watch {
             // Label 0 is for change (BIP352), and its address is not published: report the plain one.
             let label = found.label.filter(|m| *m != 0);
             let address = self.addresses.get(&label).cloned().unwrap_or_default();
-            payment_of(row, found, place, address, true)
+            let (outpoint, payment) = payment_of(row, found, place, address, true);
+            let output = FoundOutput {
+                tweak_key: row.eligible.tweak,
+                key: found.key,
+            };
+            FoundPayment {
+                outpoint,
+                payment,
+                output,
+            }
         };
         matches.iter().map(payment).collect()
     }
@@ -74,11 +93,13 @@ impl Watch {
     }
 
     /// The changes caused by these payments.
-    fn changes(&mut self, payments: &Payments) -> Vec<Change> {
+    fn changes(&mut self, payments: &Payments) -> Vec<Reported> {
         self.in_ledger(|ledger| {
-            let seen = payments.iter();
-            seen.filter_map(|(outpoint, payment)| ledger.seen(*outpoint, payment.clone()))
-                .collect()
+            let change = |found: &FoundPayment| {
+                let change = ledger.seen(found.outpoint, found.payment.clone())?;
+                Some((change, Some(found.output)))
+            };
+            payments.iter().filter_map(change).collect()
         })
     }
 
@@ -95,13 +116,13 @@ impl Watch {
 
     pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) {
         let changes = self.in_ledger(|ledger| ledger.left(txid, replaced_by));
-        changes.into_iter().for_each(|c| self.notify(c));
+        changes.into_iter().for_each(|c| self.notify((c, None)));
     }
 
     /// A block was disconnected; the new tip is at `tip`.
     pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
         let changes = self.in_ledger(|ledger| ledger.disconnected(block));
-        changes.into_iter().for_each(|c| self.notify(c));
+        changes.into_iter().for_each(|c| self.notify((c, None)));
         if let Some(history) = &mut self.history {
             history.disconnected(height);
         }
@@ -177,7 +198,7 @@ impl Watch {
                 // Each block of a history is scanned once, and payments that deep are not reverted.
                 payments
                     .iter()
-                    .map(|(o, payment)| Change::detected(*o, payment))
+                    .map(|found| (Change::detected(found.outpoint, &found.payment), Some(found.output)))
                     .collect()
             } else {
                 self.changes(&payments)
@@ -235,20 +256,20 @@ impl Watch {
     }
 
     /// The progress message to send before the end, if due.
-    fn progress(&mut self, tip: u32) -> Option<Frame> {
+    fn progress(&mut self, tip: u32) -> Option<WatchMessage> {
         let history = self.history.as_mut().filter(|history| !history.is_over())?;
         let progress = history.progress(tip)?;
-        Some(self.progress_frame(progress))
+        Some(self.progress_message(progress))
     }
 
-    fn last_progress(&mut self, tip: u32) -> Option<QueuedFrame> {
+    fn last_progress(&mut self, tip: u32) -> Option<QueuedMessage> {
         let progress = self.history.as_mut()?.progress(tip)?;
-        self.mailbox.queued(self.progress_frame(progress))
+        self.mailbox.queued(self.progress_message(progress))
     }
 
-    fn progress_frame(&self, progress: Progress) -> Frame {
+    fn progress_message(&self, progress: Progress) -> WatchMessage {
         let Progress { share, height, missing } = progress;
-        Frame::encode(&ServerMessage::WatchProgress(WatchProgress {
+        WatchMessage::Progress(Box::new(WatchProgress {
             watch_id: self.id.clone(),
             progress: (share * 10_000.0).floor() / 10_000.0,
             height,
@@ -273,7 +294,7 @@ impl Watch {
 
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) {
         let changes = self.in_ledger(|ledger| ledger.mempool_is(contains));
-        changes.into_iter().for_each(|c| self.notify(c));
+        changes.into_iter().for_each(|c| self.notify((c, None)));
     }
 
     pub(super) fn finalize(&mut self, height: u32) {
@@ -281,25 +302,25 @@ impl Watch {
     }
 
     /// Events of a watch are not logged, and have no `event_id`.
-    fn notify(&mut self, change: Change) {
-        let Some(queued) = self.mailbox.queued(encoded(change, &self.id)) else {
+    fn notify(&mut self, reported: Reported) {
+        let Some(queued) = self.mailbox.queued(message(reported, &self.id)) else {
             return;
         };
         match &mut self.history {
             Some(history) => {
-                let frames = history.live(queued, self.mailbox.may_hold());
-                self.mailbox.put_all(frames);
+                let messages = history.live(queued, self.mailbox.may_hold());
+                self.mailbox.put_all(messages);
             }
             None => self.mailbox.put(queued),
         }
     }
 
-    fn post(&self, change: Change) {
-        self.mailbox.post(encoded(change, &self.id));
+    fn post(&self, reported: Reported) {
+        self.mailbox.post(message(reported, &self.id));
     }
 }
 
-fn encoded(mut change: Change, watch_id: &str) -> Frame {
+fn message((mut change, found): Reported, watch_id: &str) -> WatchMessage {
     if let Event::PaymentDetected(payment) | Event::PaymentReverted(payment) = &mut change.event {
         payment.watch_id = Some(watch_id.to_owned());
     }
@@ -308,7 +329,11 @@ fn encoded(mut change: Change, watch_id: &str) -> Frame {
         timestamp: unix_now(),
         event_id: None,
     };
-    Frame::encode(&ServerMessage::Notification(notification))
+    WatchMessage::Payment(Box::new(PaymentMessage {
+        outpoint: change.outpoint,
+        notification,
+        found,
+    }))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use sdk_relay_index::{IndexStatus, NEARLY};
 use sdk_relay_platform::clock;
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
-use super::mailbox::QueuedFrame;
+use super::mailbox::QueuedMessage;
 
 /// Bounds for live notifications that wait for the end of a scan. Above them, the client receives the notifications
 /// before the rest of its history. Their bytes count in the mailbox of the connection, and may use half of its
@@ -25,7 +25,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// The part of a history that is not sent yet.
-pub(super) type WatchHistory = Backfill<QueuedFrame>;
+pub(super) type WatchHistory = Backfill<QueuedMessage>;
 
 /// The field about the history in the answer to the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]

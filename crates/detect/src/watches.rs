@@ -150,8 +150,8 @@ impl Watches {
         let now = clock::monotonic();
         for watch in self.all.values_mut() {
             if let Some(history) = &mut watch.history {
-                let frames = history.release_stalled(now);
-                watch.mailbox.put_all(frames);
+                let waiting = history.release_stalled(now);
+                watch.mailbox.put_all(waiting);
             }
         }
     }

@@ -170,7 +170,7 @@ impl Connection {
                     self.send_history(socket, frames).await
                 }
                 step = link_step(&mut self.link) => self.link_step(socket, step).await,
-                frame = self.mail.next() => self.deliver(socket, frame).await,
+                message = self.mail.next() => self.deliver(socket, message).await,
                 done = self.pending.next() => self.done(socket, done).await,
                 report = self.reports.recv(), if self.session.is_open() => self.pass_on(socket, report).await,
                 _ = ping.tick() => self.ping(socket).await,

@@ -1,29 +1,36 @@
-use sdk_relay_protocol::{Event, Notification, Payment, ServerMessage};
+use sdk_relay_protocol::WatchProgress;
 
 use super::*;
 
-impl QueuedFrame {
-    /// A message without a mailbox.
-    pub(in super::super) fn of(text: String) -> Self {
+impl QueuedMessage {
+    /// A message of this watch without a mailbox.
+    pub(in super::super) fn of(watch_id: String) -> Self {
         Self {
-            frame: text_frame(text),
+            message: message(watch_id),
             _share: Share::new(&Budget::new(0, 0), 0),
         }
     }
 }
 
-impl PartialEq for QueuedFrame {
+impl PartialEq for QueuedMessage {
     fn eq(&self, other: &Self) -> bool {
-        self.frame == other.frame
+        self.message == other.message
     }
 }
 
-fn text_frame(text: String) -> Frame {
-    Frame::logged(1, text.into_bytes().into())
+fn message(watch_id: String) -> WatchMessage {
+    WatchMessage::Progress(Box::new(WatchProgress {
+        watch_id,
+        progress: 0.0,
+        height: 0,
+        missing: Vec::new(),
+        timestamp: 0,
+    }))
 }
 
-fn of_bytes(bytes: usize) -> Frame {
-    text_frame("x".repeat(bytes - OVERHEAD))
+/// A message that counts as this much.
+pub(in super::super) fn of_bytes(bytes: usize) -> WatchMessage {
+    message("x".repeat(bytes - OVERHEAD - size_of::<WatchProgress>()))
 }
 
 fn address(last: u8) -> IpAddr {
@@ -71,7 +78,7 @@ fn notifications_held_for_a_history_count_in_the_mailbox() {
     all.for_each(|queued| mailbox.put(queued));
     assert!(!mailbox.is_dead() && !mailbox.may_hold());
     drop(frames);
-    assert!(mailbox.is_dead() && mailbox.queued(of_bytes(100)).is_none());
+    assert!(mailbox.is_dead() && mailbox.queued(of_bytes(200)).is_none());
     assert_eq!(waiting(&budget), 0);
 }
 
@@ -125,13 +132,13 @@ async fn a_waiting_connection_receives_a_message_and_the_end() {
     let (mailbox, mut frames) = budget.mailbox(address(1));
     let reader = tokio::spawn(async move {
         let mut read = Vec::new();
-        while let Some(frame) = frames.next().await {
-            read.push(frame.len());
+        while let Some(message) = frames.next().await {
+            read.push(message.watch_id().len());
         }
         (read, frames.why_given_up())
     });
     for bytes in 1..=100 {
-        mailbox.post(text_frame("x".repeat(bytes)));
+        mailbox.post(message("x".repeat(bytes)));
         tokio::task::yield_now().await;
     }
     while waiting(&budget) > 0 {
@@ -141,34 +148,4 @@ async fn a_waiting_connection_receives_a_message_and_the_end() {
     let (read, why) = reader.await.expect("no panic");
     assert_eq!(read, (1..=100).collect::<Vec<_>>());
     assert!(why.is_some_and(|why| why.contains("failed")));
-}
-
-#[test]
-fn the_largest_payment_is_no_larger_than_scans_count_it() {
-    let hash = || "a".repeat(64);
-    let payment = Payment {
-        txid: hash(),
-        block_height: Some(u32::MAX),
-        block_hash: Some(hash()),
-        amount: "20999999.99999999".to_owned(),
-        address: "a".repeat(119),
-        confirmations: u32::MAX,
-        timestamp: u64::from(u32::MAX),
-        fee: Some("20999999.99999999".to_owned()),
-        size: 4_000_000,
-        vout: u32::MAX,
-        tweak: Some(sdk_relay_protocol::SecretHex::new(hash())),
-        label: Some(u32::MAX),
-        watch_id: Some(format!("watch-{:016x}", u64::MAX)),
-        amount_sats: 2_099_999_999_999_999,
-        fee_sats: Some(2_099_999_999_999_999),
-        replaced_by: Some(hash()),
-        historical: true,
-    };
-    let frame = Frame::encode(&ServerMessage::Notification(Notification {
-        event: Event::PaymentReverted(Box::new(payment)),
-        timestamp: u64::from(u32::MAX),
-        event_id: None,
-    }));
-    assert!(frame.len() + OVERHEAD <= PAYMENT_BYTES, "{} bytes", frame.len());
 }

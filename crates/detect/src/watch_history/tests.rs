@@ -31,11 +31,11 @@ fn missing(from: u32, to: u32, reason: MissingReason) -> MissingBlocks {
 
 #[test]
 fn live_notifications_wait_for_an_index_that_is_nearly_complete() {
-    let frame = || QueuedFrame::of("1".to_owned());
+    let message = || QueuedMessage::of("1".to_owned());
     for (tip, sent) in [(99, 0), (99 - NEARLY, 0), (98 - NEARLY, 1)] {
         let mut history = requested(Heights { from: 0, to: None });
         settle(&mut history, 99, &index(0, tip));
-        assert_eq!(history.live(frame(), true).len(), sent, "an index up to {tip}");
+        assert_eq!(history.live(message(), true).len(), sent, "an index up to {tip}");
     }
 }
 

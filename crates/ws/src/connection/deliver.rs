@@ -1,6 +1,7 @@
 //! Unsolicited messages: events, payments to the client's watches, histories, reports.
 
 use futures_util::FutureExt;
+use sdk_relay_detect::WatchMessage;
 use sdk_relay_events::{Frame, Next, Report};
 use sdk_relay_protocol::{CloseCode, Topic};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -55,36 +56,36 @@ impl Connection {
     }
 
     /// Sends payments to the client's watches: this one, and those queued after it.
-    pub(super) async fn deliver<S>(&mut self, socket: &mut Socket<S>, frame: Option<Frame>) -> Step
+    pub(super) async fn deliver<S>(&mut self, socket: &mut Socket<S>, message: Option<WatchMessage>) -> Step
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let frame = frame.ok_or_else(|| {
+        let message = message.ok_or_else(|| {
             let reason = self.mail.why_given_up();
             reason.map_or(End::from(WriteFailed::Slow), |reason| {
                 End::Close(CloseCode::TryAgain, reason.to_owned())
             })
         })?;
-        self.feed_mail_frame(socket, &frame).await?;
+        self.feed_message(socket, message).await?;
         self.feed_mail(socket).await?;
         Ok(socket.flush().await?)
     }
 
     /// Feeds the queued payments to the client's watches to the socket, without a flush.
     pub(super) async fn feed_mail<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
-        while let Some(frame) = self.mail.try_next() {
-            self.feed_mail_frame(socket, &frame).await?;
+        while let Some(message) = self.mail.try_next() {
+            self.feed_message(socket, message).await?;
         }
         Ok(())
     }
 
-    /// Feeds a frame of the mailbox to the socket, after the answers to completed commands. Detection answers a `watch`
-    /// before it puts a payment of that watch into the mailbox, so the answer is available before any frame of the
-    /// watch. The answer to an `unwatch` follows the frame, as the frame may belong to that watch.
-    async fn feed_mail_frame<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Feeds a message of the mailbox to the socket, after the answers to completed commands. Detection answers a
+    /// `watch` before it puts a payment of that watch into the mailbox, so the answer is available before any message
+    /// of the watch. The answer to an `unwatch` follows the message, as it may belong to that watch.
+    async fn feed_message<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         socket: &mut Socket<S>,
-        frame: &Frame,
+        message: WatchMessage,
     ) -> Step {
         let mut last = None;
         // Unconstrained: with tokio's cooperative budget used up, the future would be pending although a command is
@@ -97,7 +98,7 @@ impl Connection {
             }
             self.done(socket, done).await?;
         }
-        self.feed_frame(socket, frame).await?;
+        self.feed_frame(socket, &Frame::encode(&message.into())).await?;
         match last {
             Some(done) => self.done(socket, done).await,
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! Registers and ends watches.
 
 use sdk_relay_detect::Registered;
+use sdk_relay_events::Frame;
 use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -75,8 +76,8 @@ impl Connection {
             Done::Unwatched(unwatch) => {
                 // Detection has ended the watch: its last payments are in the mailbox, and none may be sent after the
                 // answer.
-                while let Some(frame) = self.mail.try_next() {
-                    self.feed_frame(socket, &frame).await?;
+                while let Some(message) = self.mail.try_next() {
+                    self.feed_frame(socket, &Frame::encode(&message.into())).await?;
                 }
                 let response = UnwatchResponse {
                     status: "unwatched".to_owned(),

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::commands::Command;
 use crate::history_scan::{NextScan, ScannedRange};
+use crate::mailbox::tests::of_bytes;
 use crate::mailbox::{Mailbox, MailboxReceiver};
 
 /// Far longer than all polls of a test together.
@@ -227,7 +228,7 @@ async fn a_full_mailbox_is_waited_for_and_delays_no_other_scan() {
     let ((full, mut unread), (other, _kept)) = (fixture.client(1), fixture.client(2));
     while full.has_capacity() {
         assert!(!full.is_dead(), "a scan waits before its mailbox is full");
-        full.post(sdk_relay_events::Frame::logged(1, vec![b' '; 10_000].into()));
+        full.post(of_bytes(10_000));
     }
     fixture.order("full", &full, 0, TIP);
     fixture.assert_waits().await;
