@@ -1,6 +1,7 @@
 //! Where blocks and transactions come from: a node, or the development chain.
 
 use async_trait::async_trait;
+use bitcoin::block::Header;
 use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use tokio::time::Instant;
 
@@ -255,6 +256,29 @@ pub trait ChainSource: Send + Sync + 'static {
     /// Median time of the block and the 10 before it (BIP113), in Unix seconds; also of a block that is pruned.
     async fn median_time(&self, hash: BlockHash) -> Result<u64, SourceError> {
         median_time_in(&self.block_info(hash).await?)
+    }
+    /// The header of a block (`getblockheader HASH false`); also of one that is pruned.
+    async fn header(&self, hash: BlockHash) -> Result<Header, SourceError> {
+        Ok(self.block(hash).await?.block.header)
+    }
+    /// The headers of the best chain from this height, at most `count`; fewer at its tip.
+    async fn headers(&self, start: u32, count: u32) -> Result<Vec<Header>, SourceError> {
+        let mut headers = Vec::new();
+        for height in start..start.saturating_add(count) {
+            let Some(hash) = self.hash_at(height).await? else { break };
+            headers.push(self.header(hash).await?);
+        }
+        Ok(headers)
+    }
+    /// A transaction of this block or, without one, of the mempool (`getrawtransaction`). A node with `txindex` also
+    /// finds confirmed ones without their block. `None` if it is not there.
+    async fn transaction(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<Transaction>, SourceError> {
+        let Some(hash) = block else {
+            let found = self.transactions(&[txid], Vec::new()).await?;
+            return Ok(found.into_iter().next().map(|found| found.tx));
+        };
+        let txs = self.block(hash).await?.block.txdata;
+        Ok(txs.into_iter().find(|tx| tx.compute_txid() == txid))
     }
     /// A new stream of signals, or `None` for a source that must be polled. Ends when the receiver is dropped. The
     /// queue is bounded; when it is full, signals are dropped and one `Lost` follows.

@@ -3,6 +3,7 @@
 mod amount;
 mod block;
 mod fees;
+mod headers;
 mod mempool;
 mod spent;
 pub mod wallet;
@@ -10,7 +11,9 @@ mod zmq;
 mod zmq_address;
 
 use async_trait::async_trait;
-use bitcoin::{BlockHash, OutPoint, Transaction, Txid, consensus::encode::serialize_hex};
+use bitcoin::block::Header;
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use sdk_relay_platform::net::Proxy;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -248,6 +251,28 @@ impl ChainSource for NodeSource {
     async fn median_time(&self, hash: BlockHash) -> Result<u64, SourceError> {
         let header = self.rpc.call("getblockheader", json!([hash])).await;
         median_time_in(&header.map_err(|e| block::block_error(hash, e))?)
+    }
+
+    async fn header(&self, hash: BlockHash) -> Result<Header, SourceError> {
+        headers::header(&self.rpc, hash).await
+    }
+
+    async fn headers(&self, start: u32, count: u32) -> Result<Vec<Header>, SourceError> {
+        headers::headers(&self.rpc, start, count).await
+    }
+
+    async fn transaction(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<Transaction>, SourceError> {
+        let params = match block {
+            Some(hash) => json!([txid, false, hash]),
+            None => json!([txid, false]),
+        };
+        match self.rpc.call::<String>("getrawtransaction", params).await {
+            Ok(hex) => deserialize_hex(&hex)
+                .map(Some)
+                .map_err(|e| RpcError::malformed("getrawtransaction", e).into()),
+            Err(error) if error.server().is_some_and(|e| e.code == code::NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn signals(&self) -> Option<Signals> {
